@@ -1,0 +1,1 @@
+"""Text environments. Importable without the engine and without a terminal."""
