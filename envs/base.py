@@ -20,11 +20,11 @@ import gymnasium
 TextEnv = gymnasium.Env[str, str]
 
 
-class EnvironmentError_(Exception):
+class EnvError(Exception):
     """An environment can't be made or reset: the message is one line with the remedy."""
 
 
-class UnknownTask(EnvironmentError_):
+class UnknownTask(EnvError):
     """There is no such task."""
 
 
@@ -105,24 +105,24 @@ def environments() -> list[EnvironmentInfo]:
 def info_of(name: str) -> EnvironmentInfo:
     """The environment that `name` (or the part before its first ":") stands for.
 
-    Raises `EnvironmentError_` with the names there are.
+    Raises `EnvError` with the names there are.
     """
     info = _REGISTRY.get(name.split(":", 1)[0])
     if info is None:
         known = ", ".join(info.name for info in environments())
-        raise EnvironmentError_(f"unknown environment {name!r}: one of {known}")
+        raise EnvError(f"unknown environment {name!r}: one of {known}")
     return info
 
 
 def make(name: str) -> TextEnv:
-    """A new instance. Raises `EnvironmentError_` where it is unknown or something it needs is missing."""
+    """A new instance. Raises `EnvError` where it is unknown or something it needs is missing."""
     info = info_of(name)
     module, factory = info.load.split(":")
     try:
         create: Callable[[str], Any] = getattr(importlib.import_module(module), factory)
     except ImportError as error:
         remedy = f"pip install 'agentr-tui[{info.requires}]'" if info.requires else f"install {error.name}"
-        raise EnvironmentError_(f"environment {info.name!r} needs {error.name}: {remedy}") from error
+        raise EnvError(f"environment {info.name!r} needs {error.name}: {remedy}") from error
     env: TextEnv = create(name.partition(":")[2])
     return env
 
