@@ -134,6 +134,7 @@ class Sampled(Event, tag="sampled"):
     latency: float | None = None  # seconds
     prior: float = 1.0
     reasoning: str | None = None
+    action: str | None = None  # to execute, where it is not what the response says
     dropped: int = 0  # steps cut from the front of the conversation to fit the context
 
 

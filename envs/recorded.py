@@ -1,0 +1,126 @@
+"""An environment that answers from a recording: the replies of a real one, keyed by the actions since reset.
+
+`recorded:FILE` reads a recording of the original's search (`replay.json`, gzip or not): `environment_name`, `task`,
+`header` (the messages before the first step) and `environment` with `reset` and `step` (a JSON list of the actions
+since reset → reply). An action that was never recorded raises `NotRecorded`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Hashable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import gymnasium
+
+from envs.base import EnvError
+
+_NOT_SENT = re.compile(r"[^A-Za-z0-9, ]+")
+_SPACES = re.compile(r" +")
+
+
+class NotRecorded(EnvError):
+    """The recording holds no reply to these actions."""
+
+
+class Reply(NamedTuple):
+    """What the environment answered: the score is the one after the step."""
+
+    observation: str
+    score: int | float
+    done: bool
+
+
+class Recording(NamedTuple):
+    """A recording as far as an environment needs it."""
+
+    environment: str
+    task: str
+    header: list[dict[str, str]]  # role and content
+    replies: Mapping[tuple[str, ...], Reply]
+    raw: dict[str, Any]  # the whole file
+
+
+def sent_action(environment: str, action: str) -> str:
+    """What the original's client sends: for TextCraft letters, digits, commas and single spaces only."""
+    if environment != "textcraft":
+        return action
+    return _SPACES.sub(" ", _NOT_SENT.sub("", action)).strip()
+
+
+@lru_cache(maxsize=8)
+def read_recording(path: str) -> Recording:
+    """Read a recording. Raises `EnvError` naming the file and what is wrong with it."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        raw = json.loads(data)
+    except OSError as error:
+        raise EnvError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, EOFError, zlib.error, RecursionError) as error:
+        raise EnvError(f"{path}: not a recording: {error}") from error
+    try:
+        name = raw["environment_name"]
+        replies = {tuple(json.loads(key)): _reply(value) for key, value in raw["environment"]["step"].items()}
+        header = [{"role": message["role"], "content": message["content"]} for message in raw["header"]]
+        task = str(raw.get("task") or next(iter(raw["environment"]["reset"])))
+        return Recording(name, task, header, replies, raw)
+    except (KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise EnvError(f"{path}: not a recording of a search: {error} is missing or of another kind") from error
+
+
+def _reply(value: dict[str, Any]) -> Reply:
+    observation = value["observation"] if "observation" in value else value["state"]
+    score = value["score"] if "score" in value else value["reward"]
+    return Reply(observation, score, bool(value["done"]))
+
+
+class Recorded(gymnasium.Env[str, str]):
+    """Plays a recording. Its state is the list of actions since reset."""
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium declares it so
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.observation_space = gymnasium.spaces.Text(1_000_000)
+        self.action_space = gymnasium.spaces.Text(10_000)
+        self._actions: tuple[str, ...] = ()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Start the recorded task; `info` holds the recorded header, environment and task."""
+        super().reset(seed=seed)
+        self._actions = ()
+        recording = self.recording
+        info = {"header": recording.header, "environment": recording.environment, "task": recording.task}
+        return recording.header[-1]["content"], info
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """The recorded reply. Raises `NotRecorded`."""
+        self._actions = (*self._actions, sent_action(self.recording.environment, action))
+        reply = self.recording.replies.get(self._actions)
+        if reply is None:
+            raise NotRecorded(f"the recording holds no reply to {json.dumps(self._actions)}")
+        return reply.observation, reply.score, reply.done, False, {}
+
+    def snapshot(self) -> Hashable:
+        """The actions since reset."""
+        return self._actions
+
+    def restore(self, snapshot: Hashable) -> None:
+        """Stand where these actions lead."""
+        if not isinstance(snapshot, tuple):
+            raise ValueError("not a snapshot of a recording")
+        self._actions = snapshot
+
+
+def make(path: str) -> Recorded:
+    """The environment of `recorded:PATH`."""
+    if not path:
+        raise EnvError("recorded: names no file; write recorded:FILE")
+    return Recorded(read_recording(path))
