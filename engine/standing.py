@@ -92,7 +92,7 @@ class Stand:
 
     def _run_prefix(self) -> None:
         for step in self._prefix:
-            self._raw_step(step.action or parse_action(step.response))
+            self.step(step.action or parse_action(step.response))
         self.at = ROOT
         if self._saves is not None:
             self._root_snapshot = self._saves.snapshot()
@@ -119,7 +119,7 @@ class Stand:
                 self._reset()
         self.at = NO_PARENT  # nowhere, should a step fail
         for step in reversed(missing):
-            self._raw_step(nodes[step].action)
+            self.step(nodes[step].action)
         self.at = id
         return self.env
 
@@ -128,7 +128,8 @@ class Stand:
         self.resets += 1
         self._run_prefix()
 
-    def _raw_step(self, action: str) -> tuple[str, Number, bool]:
+    def step(self, action: str) -> tuple[str, Number, bool]:
+        """One step from wherever it stands: raw observation, score after it, done. Raises `EnvError`."""
         observation, score, terminated, truncated, _ = self.env.step(action)
         self.steps += 1
         return observation, score, bool(terminated or truncated)  # type: ignore[return-value]
@@ -137,7 +138,7 @@ class Stand:
         """Stand at `parent` and take one step: observation (flattened), score after it, done. Raises `EnvError`."""
         self.go_to(parent)
         self.at = NO_PARENT
-        observation, score, done = self._raw_step(action)
+        observation, score, done = self.step(action)
         return flatten(observation), score, done
 
     def became(self, id: int) -> None:

@@ -86,6 +86,7 @@ class EnvironmentInfo:
     score_range: tuple[float, float] = (0.0, 1.0)
     requires: str = ""  # the extra that installs what it needs
     recognises: Callable[[str], bool] = lambda observation: False  # of a first observation
+    refuses: Callable[[str], bool] = lambda observation: False  # whether an observation says that nothing was done
     blocking: bool = False  # whether a step may wait for a process or the network
 
 

@@ -1,0 +1,164 @@
+"""Replay: does a trajectory hold in the environment? Does a whole tree?
+
+The stored, executed actions are stepped in a fresh environment and compared with what was stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.errors import InputError
+from engine.events import Number
+from engine.standing import Opened, Stand, open_environment
+from engine.text import flatten
+from engine.tree import NO_PARENT, ROOT, SearchTree
+from envs.base import EnvError
+
+Verdict = Literal["verified", "reobserved", "diverged", "unreplayable", "repaired"]
+HOLDS: frozenset[str] = frozenset({"verified", "reobserved", "repaired"})
+"""Verdicts after which a sample holds in the environment."""
+
+TOLERANCE = 1e-9  # of returns, which environments compute in floating point
+
+
+class Step(Struct, frozen=True):
+    """One step to replay, with what was stored of it."""
+
+    action: str
+    observation: str
+
+
+class Replay(Struct, omit_defaults=True, frozen=True):
+    """What came of a replay.
+
+    `verified`: every observation as stored, and the return. `reobserved`: the return holds, `observations` gives
+    the true text of the steps (0 for the first) where another was stored. `diverged`: the return is lost; `step`
+    is where it first went otherwise. `unreplayable`: `reason` says why.
+    """
+
+    verdict: Verdict
+    steps: int = 0  # environment steps that were taken
+    score: Number = 0  # the return that was reached
+    step: int | None = None  # first step that differs
+    expected: str = ""
+    got: str = ""
+    reason: str = ""
+    observations: dict[int, str] = {}
+
+
+def opener(tree: SearchTree, environment: str | None = None) -> Callable[[], Opened]:
+    """How to open the environment of a tree. A foreign tree's task is rebuilt from its first observation.
+
+    The callable raises `InputError`.
+    """
+    started = tree.started
+    if started is None:
+        raise ValueError("the tree has no `started` event")
+    name = environment or started.environment
+    first = started.header[-1].content if started.header else None
+    hint = first if tree.imported_from is not None else None
+    return lambda: open_environment(name, started.task, hint)
+
+
+class Replayer:
+    """Replays trajectories of one tree; the environment is opened once and kept."""
+
+    def __init__(self, tree: SearchTree, open_environment: Callable[[], Opened]) -> None:
+        self._tree = tree
+        self._open = open_environment
+        self._stand: Stand | None = None
+        self._refused: str | None = None
+
+    def stand(self) -> Stand:
+        """The environment at the root of the tree. Raises `InputError`."""
+        if self._stand is None:
+            assert self._tree.started is not None
+            self._stand = Stand(self._tree, self._open(), self._tree.started.prefix)
+        self._stand.go_to(ROOT)
+        return self._stand
+
+    def replay(self, steps: Sequence[Step], expected_return: Number) -> Replay:
+        """Replay steps from the root. Never raises for what the environment does."""
+        if self._refused is not None:
+            return Replay("unreplayable", reason=self._refused)
+        try:
+            stand = self.stand()
+        except (InputError, EnvError) as error:
+            self._refused = str(error)
+            return Replay("unreplayable", reason=self._refused)
+        stand.at = NO_PARENT  # steps below are taken past the stand
+        return run(stand, steps, expected_return)
+
+    def close(self) -> None:
+        """Close the environment."""
+        if self._stand is not None:
+            self._stand.close()
+
+
+def run(stand: Stand, steps: Sequence[Step], expected_return: Number) -> Replay:
+    """Step the environment, which stands at the start, and compare."""
+    observations: dict[int, str] = {}
+    score: Number = 0
+    first: tuple[int, str, str] | None = None
+    for place, step in enumerate(steps):
+        try:
+            raw, score, done = stand.step(step.action)
+        except EnvError as error:
+            return Replay("unreplayable", place, score, step=place, reason=str(error))
+        observation = flatten(raw)
+        if observation != step.observation:
+            observations[place] = observation
+            first = first or (place, step.observation, observation)
+        if (done or score < 0) and place < len(steps) - 1:
+            got = f"the episode ended with {len(steps) - 1 - place} steps to go (return {max(score, 0):g})"
+            at = first or (place, step.observation, got)
+            return Replay("diverged", place + 1, max(score, 0), *at, reason=got, observations=observations)
+    score = max(score, 0)
+    if abs(score - expected_return) > TOLERANCE:
+        at = first or (len(steps) - 1, f"return {expected_return:g}", f"return {score:g}")
+        reason = f"return {score:g} instead of {expected_return:g}"
+        return Replay("diverged", len(steps), score, *at, reason=reason, observations=observations)
+    if observations:
+        assert first is not None
+        return Replay("reobserved", len(steps), score, *first, observations=observations)
+    return Replay("verified", len(steps), score)
+
+
+class Difference(Struct, frozen=True):
+    """A node that does not come out as stored."""
+
+    node: int
+    field: str
+    expected: str | Number | bool
+    got: str | Number | bool
+
+
+def replay_tree(tree: SearchTree, opened: Opened) -> Iterator[Difference]:
+    """Execute every node's action from its parent's state and compare. Raises `EnvError` where that is impossible."""
+    assert tree.started is not None
+    stand = Stand(tree, opened, tree.started.prefix)
+    first = tree.started.header[-1].content if tree.started.header else ""
+    if first and opened.first_observation != first:
+        yield Difference(ROOT, "first observation", first, opened.first_observation)
+    try:
+        pending = [ROOT]
+        while pending:  # depth first: the environment mostly stands where it is needed next
+            node = tree.nodes[pending.pop()]
+            pending.extend(reversed(node.children))
+            if node.parent == NO_PARENT:
+                continue
+            observation, score, done = stand.try_action(node.parent, node.action)
+            stand.became(node.id)
+            if observation != node.observation:
+                yield Difference(node.id, "observation", node.observation, observation)
+            if abs(max(score, 0) - node.reward) > TOLERANCE:
+                yield Difference(node.id, "reward", node.reward, max(score, 0))
+            if (done or score < 0) and node.terminal is None:
+                yield Difference(node.id, "terminal", False, True)
+            if node.terminal == "done" and not done and tree.imported_from is None:
+                yield Difference(node.id, "terminal", True, False)
+    finally:
+        stand.close()
