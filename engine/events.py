@@ -89,6 +89,7 @@ class Started(Event, tag="started"):
     header: list[Message]
     settings: SearchSettings
     instruction: str = ""  # the goal in a few words
+    opened: str = ""  # the environment as it was asked for, where that is another name (recorded:FILE)
     score_range: tuple[float, float] = (0.0, 1.0)  # least and greatest return of the environment
     prefix: list[PrefixStep] = []
     code: dict[str, str] = {}

@@ -92,6 +92,7 @@ def started_event(
         header=opened.header,
         settings=settings,
         instruction=instruction_of(opened.first_observation),
+        opened=opened.name if opened.name != opened.environment else "",
         score_range=opened.score_range,
         prefix=list(prefix),
         code=code_versions(),

@@ -26,6 +26,7 @@ class Opened:
 
     def __init__(self, env: TextEnv, name: str, task: str, observation: str, info: dict[str, Any]) -> None:
         self.env = env
+        self.name = name  # as asked for
         self.environment = str(info.get("environment", name))
         self.task = str(info.get("task", task))
         self.first_observation = observation

@@ -1,1 +1,53 @@
-"""Text environments. Importable without the engine and without a terminal."""
+"""Text environments. Importable without the engine and without a terminal.
+
+Here they are only described; the module of an environment is loaded when one is made.
+"""
+
+from __future__ import annotations
+
+from envs.base import EnvironmentInfo, register
+
+_TEXTCRAFT_RULES = """\
+You craft items by text. First you are given crafting commands and a goal, the item that you have to craft. Some of \
+the commands serve the goal, others lead nowhere.
+
+What you can do, one action a turn:
+- get N ITEM: fetch N of an item. It works only for items that cannot be crafted; whatever a command makes has to be \
+crafted.
+- craft N ITEM using N INGREDIENT, N INGREDIENT, ...: use a crafting command once. Write it with exactly the amounts \
+in which it was given, and carry all its ingredients beforehand. An ingredient that is a kind of item, such as \
+"planks", means any one item of that kind: name the one that you carry, such as "oak planks".
+- inventory: see what you carry.
+
+Answer every observation with a short thought and one action, in this form and with nothing after it:
+Thought: why this is the next step
+Action: the action
+
+For example, where the goal is a ladder and one of the commands is "craft 4 stick using 2 planks":
+Thought: A ladder needs sticks, sticks need planks, and planks are made of logs, which nothing crafts.
+Action: get 1 oak logs
+
+Begin when you are given the commands and the goal."""
+
+
+def _is_textcraft(observation: str) -> bool:
+    return observation.startswith("Crafting commands:") and "Goal: craft " in observation
+
+
+register(
+    EnvironmentInfo(
+        name="textcraft",
+        summary="craft an item from others; 419 tasks of 3 to 48 steps, embedded, with snapshots and a planner",
+        load="envs.textcraft:make",
+        rules=_TEXTCRAFT_RULES,
+        recognises=_is_textcraft,
+    )
+)
+register(
+    EnvironmentInfo(
+        name="recorded",
+        summary="recorded:FILE answers as another environment did when it was recorded",
+        load="envs.recorded:make",
+        rules="Answer every observation in this form:\nThought: why this is the next step\nAction: the action",
+    )
+)

@@ -11,6 +11,7 @@ ask with `isinstance`.
 from __future__ import annotations
 
 import importlib
+import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -63,6 +64,15 @@ class Actions(Protocol):
 
     def valid_actions(self) -> Sequence[str]:
         """Valid actions, in a stable order."""
+        ...
+
+
+@runtime_checkable
+class Mistakes(Protocol):
+    """An environment that knows how one errs in it."""
+
+    def mistake(self, rng: random.Random) -> tuple[str, str]:
+        """A thought and a plausible wrong action in the current state. Depends on the state and `rng` alone."""
         ...
 
 

@@ -21,6 +21,8 @@ from envs.base import EnvError
 
 _NOT_SENT = re.compile(r"[^A-Za-z0-9, ]+")
 _SPACES = re.compile(r" +")
+NAMES = {"sciworld": "scienceworld"}
+"""The original's names of environments that have another name here."""
 
 
 class NotRecorded(EnvError):
@@ -66,7 +68,7 @@ def read_recording(path: str) -> Recording:
     except (ValueError, EOFError, zlib.error, RecursionError) as error:
         raise EnvError(f"{path}: not a recording: {error}") from error
     try:
-        name = raw["environment_name"]
+        name = NAMES.get(raw["environment_name"], raw["environment_name"])
         replies = {tuple(json.loads(key)): _reply(value) for key, value in raw["environment"]["step"].items()}
         header = [{"role": message["role"], "content": message["content"]} for message in raw["header"]]
         task = str(raw.get("task") or next(iter(raw["environment"]["reset"])))

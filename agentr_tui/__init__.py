@@ -1,0 +1,1 @@
+"""The terminal side of agentr: command line, app, screens, widgets."""

@@ -1,0 +1,147 @@
+"""A scrolling pane of styled lines that wraps words. Every text in it is shown escaped, never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from agentr_tui.safe_text import escape
+from agentr_tui.theme import Role, palette
+
+MAX_CHARACTERS = 20_000
+"""Of one part of a line; what is longer is cut, and says so."""
+
+
+class Line(NamedTuple):
+    """One line before wrapping: parts of text with their roles."""
+
+    parts: tuple[tuple[str, Role], ...]
+    indent: int = 0  # cells by which wrapped lines are set in
+    key: int | None = None  # what the line belongs to, for `scroll_to_key`
+    highlight: bool = False
+
+
+def line(*parts: tuple[str, Role], indent: int = 0, key: int | None = None, highlight: bool = False) -> Line:
+    """A line of (text, role) parts."""
+    return Line(parts, indent, key, highlight)
+
+
+BLANK = line(("", "text"))
+
+_CONSOLE = Console(width=200, color_system=None, legacy_windows=False)
+
+
+class TextPane(ScrollView, can_focus=True):
+    """Shows `Line`s. Only visible rows are turned into strips; wrapping is done once a width."""
+
+    BINDINGS = [
+        Binding("j,down", "scroll_down", "Down", show=False, id="pane.down", tooltip="Scroll down"),
+        Binding("k,up", "scroll_up", "Up", show=False, id="pane.up", tooltip="Scroll up"),
+        Binding("g,home", "scroll_home", "Top", show=False, id="pane.top", tooltip="Scroll to the top"),
+        Binding("G,end", "scroll_end", "End", show=False, id="pane.end", tooltip="Scroll to the end"),
+    ]
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[Line] = []
+        self._rows: list[tuple[Text, bool]] = []
+        self._row_of_key: dict[int, int] = {}
+        self._wrapped_at = 0
+
+    def set_lines(self, lines: Sequence[Line], *, keep_scroll: bool = False) -> None:
+        """Show these lines; the view goes to the top unless `keep_scroll`."""
+        new = list(lines)
+        if new == self._lines and self._wrapped_at:
+            return
+        self._lines = new
+        self._wrap()
+        if not keep_scroll:
+            self.scroll_to(y=0, animate=False)
+        self.refresh()
+
+    @property
+    def plain(self) -> str:
+        """All text as shown, for copying and for tests."""
+        return "\n".join(row.plain.rstrip() for row, _ in self._rows)
+
+    def scroll_to_key(self, key: int) -> None:
+        """Bring the first line of that key into view."""
+        row = self._row_of_key.get(key)
+        if row is None:
+            return
+        top, height = round(self.scroll_offset.y), self.size.height
+        if not top <= row < top + height - 1:
+            self.scroll_to(y=max(0, row - height // 3), animate=False)
+
+    def _wrap(self) -> None:
+        width = self.scrollable_content_region.width or self.size.width
+        self._wrapped_at = width
+        self._rows, self._row_of_key = [], {}
+        if width <= 0:
+            return
+        colors = palette(self.app.current_theme)
+        styles: dict[Role, Style] = {}
+        for row in self._lines:
+            text = Text(no_wrap=False, end="")
+            for part, role in row.parts:
+                style = styles.get(role)
+                if style is None:
+                    style = styles[role] = Style.parse(colors[role])
+                cut = part if len(part) <= MAX_CHARACTERS else f"{part[:MAX_CHARACTERS]}… ({len(part)} characters)"
+                text.append(escape(cut), style)
+            if row.key is not None:
+                self._row_of_key.setdefault(row.key, len(self._rows))
+            self._rows.extend((piece, row.highlight) for piece in _wrapped(text, width, row.indent))
+        self.virtual_size = Size(width, len(self._rows))
+
+    def on_resize(self) -> None:
+        """Wrap again where the width changed."""
+        width = self.scrollable_content_region.width or self.size.width
+        if width != self._wrapped_at:
+            self._wrap()
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        """A theme was put on: colours are part of the wrapped rows."""
+        super().notify_style_update()
+        if self.is_attached and self._wrapped_at:
+            self._wrap()
+
+    def render_line(self, y: int) -> Strip:
+        """One visible row."""
+        row = y + round(self.scroll_offset.y)
+        width = self.size.width
+        if row >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        text, highlight = self._rows[row]
+        base = self.rich_style
+        if highlight:
+            base = base + Style.parse(palette(self.app.current_theme).cursor_blurred)
+        segments = [Segment(piece.text, base + (piece.style or Style())) for piece in text.render(_CONSOLE)]
+        return Strip(segments).adjust_cell_length(width, base)
+
+
+def _wrapped(text: Text, width: int, indent: int) -> list[Text]:
+    """The text in rows of at most `width` cells; rows after the first are set in by `indent`."""
+    if text.cell_len <= width:
+        return [text]
+    room = max(4, width - indent)
+    rows = list(text.wrap(_CONSOLE, width))
+    if not indent or len(rows) < 2:
+        return rows
+    rest = text[len(rows[0].plain) :]
+    rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
+    return [rows[0], *(_indented(row, width - room) for row in rest.wrap(_CONSOLE, room))]
+
+
+def _indented(row: Text, indent: int) -> Text:
+    return Text(" " * indent, end="").append_text(row)

@@ -1,0 +1,159 @@
+"""A search with everything it needs: environment, actor, trace file. For the command line and the screens alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.actor import Actor, actor_of_answers, actor_of_recording
+from engine.control import Control
+from engine.errors import InputError
+from engine.events import AnyEvent, Sampled, SearchSettings
+from engine.scripted import ScriptedActor
+from engine.search import Search, started_event
+from engine.standing import Opened, open_environment
+from engine.trace import TraceWriter, load, read_events
+from engine.tree import SearchTree
+from envs.base import EnvError
+from envs.recorded import Recording, read_recording
+
+ACTORS = ("scripted", "recorded:FILE")
+
+
+def is_trace(path: str) -> bool:
+    """Whether the name says that a file is a trace."""
+    return ".trace.jsonl" in Path(path).name
+
+
+def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor:
+    """The actor of that name. `delay`: seconds a draw that the scripted one takes. Raises `InputError`."""
+    if name == "scripted":
+        return ScriptedActor(settings.error_rate, delay)
+    if name.startswith("recorded:"):
+        path = name.removeprefix("recorded:")
+        try:
+            if is_trace(path):
+                return actor_of_answers([event for event in read_events(path) if isinstance(event, Sampled)], path)
+            return actor_of_recording(path)
+        except EnvError as error:
+            raise InputError(str(error)) from error
+    raise InputError(f"unknown actor {name!r}: one of {', '.join(ACTORS)}")
+
+
+def recording_of(environment: str) -> Recording | None:
+    """The recording that `recorded:FILE` names; None for another environment or a trace. Raises `InputError`."""
+    path = environment.removeprefix("recorded:")
+    if not environment.startswith("recorded:") or is_trace(path):
+        return None
+    try:
+        return read_recording(path)
+    except EnvError as error:
+        raise InputError(str(error)) from error
+
+
+def recorded_settings(environment: str) -> dict[str, int]:
+    """Settings that a recording brings along: depth, iterations, draws a node, seed."""
+    recording = recording_of(environment)
+    if recording is None:
+        return {}
+    names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
+    given = recording.raw.get("settings") or {}
+    found = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
+    if "search_seed" in recording.raw:
+        found["seed"] = int(recording.raw["search_seed"])
+    return found
+
+
+@dataclass
+class SearchJob:
+    """A search that is ready to run, and its trace file."""
+
+    search: Search
+    writer: TraceWriter
+    path: Path
+
+    @property
+    def control(self) -> Control:
+        """Steers the search from any thread."""
+        return self.search.control
+
+    @property
+    def tree(self) -> SearchTree:
+        """The engine's own tree; another thread folds its own."""
+        return self.search.tree
+
+    async def run(self) -> str:
+        """Run to the end; returns the reason. The trace is closed whatever happens."""
+        try:
+            return await self.search.run()
+        finally:
+            self.writer.close()
+
+    def run_blocking(self) -> str:
+        """Run to the end on an event loop of its own."""
+        return asyncio.run(self.run())
+
+
+def new_job(
+    environment: str,
+    task: str | None,
+    settings: SearchSettings,
+    out: Path,
+    *,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    paused: bool = False,
+) -> SearchJob:
+    """A new search, its `started` event written. Raises `InputError` before anything is written."""
+    opened = open_environment(environment, task)
+    actor = make_actor(settings.actor, settings, delay)
+    started = started_event(opened, settings)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        search = Search.begin(started, opened, actor, _sink(writer, listener), Control(paused))
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out)
+
+
+def resume_job(
+    path: Path, *, listener: Callable[[AnyEvent], None] | None = None, delay: float = 0.0, paused: bool = False
+) -> SearchJob:
+    """Go on with a search that was stopped or killed, with all its settings.
+
+    `listener` gets the events so far first. Raises `InputError` where the trace can't be resumed.
+    """
+    loaded = load(path)
+    tree = loaded.tree
+    started = tree.started
+    assert started is not None
+    if tree.imported_from is not None:
+        raise InputError(f"{path}: a tree made elsewhere can't be resumed: there is no record of its search")
+    opened: Opened = open_environment(started.opened or started.environment, started.task)
+    actor = make_actor(started.settings.actor, started.settings, delay)
+    writer = TraceWriter(path, append=True)
+    try:
+        if listener is not None:
+            for event in read_events(path):
+                listener(event)
+        search = Search(tree, opened, actor, _sink(writer, listener), Control(paused))
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, path)
+
+
+def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
+    if listener is None:
+        return writer.write
+    heard = listener
+
+    def sink(event: AnyEvent) -> None:
+        writer.write(event)
+        heard(event)
+
+    return sink
