@@ -18,6 +18,8 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
+import msgspec
+
 from engine import __version__
 from engine.actor import Actor, Answer, DrawFailed, Request, draw_seed
 from engine.control import Control
@@ -72,6 +74,18 @@ def instruction_of(first_observation: str) -> str:
     return lines[0].strip() if lines else ""
 
 
+def check_settings(settings: SearchSettings) -> SearchSettings:
+    """The settings, where they are usable. Raises `InputError` naming the one that is not."""
+    try:
+        msgspec.convert(msgspec.to_builtins(settings), SearchSettings)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$.")
+        raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
+    if settings.algorithm not in ALGORITHMS:
+        raise InputError(f"unknown algorithm {settings.algorithm!r}: one of {', '.join(ALGORITHMS)}")
+    return settings
+
+
 def started_event(
     opened: Opened,
     settings: SearchSettings,
@@ -81,8 +95,6 @@ def started_event(
     trace: str | None = None,
 ) -> Started:
     """The first event of a new search."""
-    if settings.algorithm not in ALGORITHMS:
-        raise InputError(f"unknown algorithm {settings.algorithm!r}: one of {', '.join(ALGORITHMS)}")
     return Started(
         seq=0,
         version=FORMAT_VERSION,

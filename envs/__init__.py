@@ -34,6 +34,10 @@ def _is_textcraft(observation: str) -> bool:
     return observation.startswith("Crafting commands:") and "Goal: craft " in observation
 
 
+def _textcraft_refuses(observation: str) -> bool:
+    return observation.startswith(("Could not ", "Wrong item format"))
+
+
 register(
     EnvironmentInfo(
         name="textcraft",
@@ -41,6 +45,7 @@ register(
         load="envs.textcraft:make",
         rules=_TEXTCRAFT_RULES,
         recognises=_is_textcraft,
+        refuses=_textcraft_refuses,
     )
 )
 register(

@@ -11,6 +11,7 @@ task where none is named.
 from __future__ import annotations
 
 import functools
+import random
 import re
 import string
 from collections.abc import Hashable
@@ -21,6 +22,7 @@ import gymnasium
 from gymnasium.spaces import Text
 
 from envs.base import EnvError, Plan, UnknownTask
+from envs.textcraft_mistakes import mistake
 from envs.textcraft_plan import steps
 from envs.textcraft_recipes import (
     Recipe,
@@ -198,6 +200,10 @@ class TextCraft(gymnasium.Env[str, str]):
         """All actions of a shortest way from here to the goal, in order. One `get` fetches all that it needs of an
         item."""
         return steps(self.goal, self._inventory)
+
+    def mistake(self, rng: random.Random) -> tuple[str, str]:
+        """A thought and a plausible wrong action."""
+        return mistake(self.goal, self.listed, self.route(), rng)
 
     def valid_actions(self) -> list[str]:
         """What would be executed now: fetches for the listed commands, the listed commands for which enough is

@@ -19,7 +19,15 @@ Mistake = tuple[str, str]
 
 def mistake(goal: str, listed: Sequence[Recipe], route: Sequence[str], rng: random.Random) -> Mistake:
     """A wrong next step: `route` is what an expert would still do, its next action first."""
-    kinds = [_wrong_amount, _missing_ingredient, _fetch_what_is_crafted, _wrong_order, _idle, _distractor, _give_up]
+    kinds: list[_Kind] = [
+        _wrong_amount,
+        _missing_ingredient,
+        _fetch_what_is_crafted,
+        _wrong_order,
+        _idle,
+        _distractor,
+        _give_up,
+    ]
     weights = [3, 3, 3, 2, 3, 3, 1]
     for kind in _shuffled(kinds, weights, rng):
         found = kind(goal, listed, route, rng)

@@ -19,7 +19,14 @@ MIN_WIDTH, MIN_HEIGHT = 40, 12
 
 
 def key(
-    keys: str, action: str, description: str, id: str, tooltip: str, *, show: bool = False, key_display: str | None = None
+    keys: str,
+    action: str,
+    description: str,
+    id: str,
+    tooltip: str,
+    *,
+    show: bool = False,
+    key_display: str | None = None,
 ) -> Binding:
     """A binding with an id (for the user's keymap) and a tooltip (for the help)."""
     return Binding(keys, action, description, show=show, id=id, tooltip=tooltip, key_display=key_display)
@@ -68,9 +75,7 @@ class ModeScreen(Screen[None]):
         small = width < MIN_WIDTH or height < MIN_HEIGHT
         self.set_class(small, "-too-small")
         if small:
-            self.query_one(".too-small", Static).update(
-                f"too small\n{width}×{height}, needs\n{MIN_WIDTH}×{MIN_HEIGHT}"
-            )
+            self.query_one(".too-small", Static).update(f"too small\n{width}×{height}, needs\n{MIN_WIDTH}×{MIN_HEIGHT}")
 
     def on_screen_resume(self) -> None:
         """Shown (again): take up what happened meanwhile."""

@@ -1,0 +1,166 @@
+"""The app: five modes over one session, themes, the flush that folds events into the tree on screen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from agentr_tui.live import LiveSearch
+from agentr_tui.screens.base import ModeScreen
+from agentr_tui.screens.dataset import DatasetScreen
+from agentr_tui.screens.dialogs import Choice, ask
+from agentr_tui.screens.help import HelpScreen
+from agentr_tui.screens.library import LibraryScreen
+from agentr_tui.screens.pairs import PairsScreen
+from agentr_tui.screens.revision import RevisionScreen
+from agentr_tui.screens.search import SearchScreen
+from agentr_tui.session import Session
+from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, app_options, install
+from agentr_tui.widgets.top_bar import MODES
+from engine.errors import AgentrError
+
+FLUSHES_A_SECOND = 10
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which the engine's thread yields to the screen's: keys stay quick beside a busy search."""
+
+
+class AgentrApp(App[int]):
+    """Watch a search, pair its leaves, revise, review, export."""
+
+    TITLE = "agentr"
+    CSS_PATH = "agentr.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    MODES: ClassVar = {
+        "library": LibraryScreen,
+        "search": SearchScreen,
+        "pairs": PairsScreen,
+        "revision": RevisionScreen,
+        "dataset": DatasetScreen,
+    }
+    DEFAULT_MODE = "library"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"mode('{name}')", name.capitalize(), show=False, id=f"mode.{name}",
+                    tooltip=f"Go to the {name} screen")
+            for number, name in enumerate(MODES, 1)
+        ),
+        Binding("question_mark", "help", "help", id="help", tooltip="What the keys do here", key_display="?"),
+        Binding("q", "back", "back", id="back", show=False, tooltip="Back; at the first screen: leave"),
+        Binding("ctrl+q", "leave", "Quit", id="quit", show=False, priority=True,
+                tooltip="Quit at once; a running search stops cleanly and can be resumed"),
+    ]  # fmt: skip
+
+    def __init__(self, session: Session, start_mode: str = "library") -> None:
+        super().__init__(**app_options())
+        self.session = session
+        self._start_mode = start_mode
+        self._leaving = False
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our variables, also under themes that are not ours."""
+        return {**super().get_theme_variable_defaults(), **THEME_VARIABLE_DEFAULTS}
+
+    def on_mount(self) -> None:
+        """Theme, first screen, the pulse that folds events."""
+        install(self)
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        if self.session.live is not None:
+            self.run_live(self.session.live)
+        self.set_interval(1 / FLUSHES_A_SECOND, self.flush)
+        self.switch_mode(self._start_mode)
+
+    # -- the open tree -----------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Fold new events and tell the screen in front."""
+        session = self.session
+        was_over = session.live is not None and session.live.over
+        try:
+            first = session.flush()
+        except (AgentrError, ValueError) as error:
+            session.follower = None
+            self.complain(str(error))
+            return
+        if isinstance(self.screen, ModeScreen):
+            if first is not None:
+                self.screen.tree_grew(first)
+            elif was_over and session.live is not None:
+                if session.live.error:
+                    self.complain(session.live.error)
+                session.live = None
+                self.screen.refresh_view()
+
+    def run_live(self, live: LiveSearch) -> None:
+        """Run a search in a thread worker; the flush shows it."""
+        self.run_worker(live.run, name="search", group="search", thread=True, exclusive=True, exit_on_error=False)
+
+    def open_path(self, path: Path, follow: bool = False) -> bool:
+        """Show a trace or tree file on the Search screen; False (and a word why) where that can't be."""
+        try:
+            self.session.open(path, follow)
+        except AgentrError as error:
+            self.complain(str(error))
+            return False
+        self.show_tree()
+        return True
+
+    def show_tree(self) -> None:
+        """The session has another tree: go to the Search screen."""
+        for warning in self.session.warnings:
+            self.notify(warning, severity="warning", markup=False)
+        self.switch_mode("search")
+        screen = self.screen
+        if isinstance(screen, ModeScreen):
+            screen.tree_opened()
+
+    def complain(self, message: str) -> None:
+        """One line that says what went wrong."""
+        self.notify(message, severity="error", timeout=8, markup=False)
+
+    # -- actions -----------------------------------------------------------------------------------
+
+    def action_mode(self, mode: str) -> None:
+        """Go to one of the five screens."""
+        if isinstance(self.screen, ModeScreen):
+            self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        """The keys of where you are."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_back(self) -> None:
+        """Close a dialog; from another screen to the library; from the library out."""
+        if not isinstance(self.screen, ModeScreen):
+            self.pop_screen()
+        elif self.current_mode != "library":
+            self.switch_mode("library")
+        elif self.session.running:
+            ask(
+                self,
+                "A search is running.",
+                [
+                    Choice("s", "stop it cleanly and leave (it can be resumed)", self.action_leave),
+                    Choice("escape", "stay", lambda: None),
+                ],
+            )
+        else:
+            self.exit(0)
+
+    def action_leave(self) -> None:
+        """Stop a running search cleanly, then quit."""
+        live = self.session.live
+        if live is None or live.over:
+            self.exit(0)
+        elif not self._leaving:
+            self._leaving = True
+            live.control.stop("stopped")
+            self.set_interval(0.02, self._leave_when_over)
+
+    def _leave_when_over(self) -> None:
+        if self.session.live is None or self.session.live.over:
+            self.exit(0)

@@ -1,0 +1,143 @@
+"""Every command of `agentr`, by name. What they do stands in `agentr_tui.commands`, loaded when it is called.
+
+Exit codes: 0 done, 1 the work failed, 2 bad usage or input, 130 interrupted. An error is one line on standard
+error; `--debug` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclopts import App, CycloptsError
+from cyclopts.config import Env, Toml
+
+from agentr_tui.output import warn
+from engine import __version__
+from engine.errors import AgentrError, InputError
+from envs.base import EnvError
+
+DEFAULT_WORKSPACE = "agentr-workspace"
+SETTINGS_FILE = "agentr.toml"
+INTERRUPTED = 130
+
+_COMMANDS = {
+    "demo": "agentr_tui.commands.run:demo",
+    "open": "agentr_tui.commands.run:open_",
+    "search": "agentr_tui.commands.run:search",
+    "revise": "agentr_tui.commands.data:revise",
+    "export": "agentr_tui.commands.data:export",
+    "convert": "agentr_tui.commands.data:convert",
+    "replay": "agentr_tui.commands.data:replay",
+    "stats": "agentr_tui.commands.look:stats",
+    "show": "agentr_tui.commands.look:show",
+    "diff": "agentr_tui.commands.look:diff",
+    "envs": "agentr_tui.commands.look:envs",
+    "config": "agentr_tui.commands.settings:config",
+}
+_HELP = {
+    "demo": "Watch a TextCraft search live; without a terminal: the whole way to a JSONL file.",
+    "open": "Open traces, original tree files or folders in the app.",
+    "search": "Run one search and write its trace.",
+    "revise": "Make revision samples of the pairs in traces or tree files.",
+    "export": "Write a dataset of samples that hold in the environment.",
+    "convert": "Turn a trace into an original tree file, or a tree file into a trace.",
+    "replay": "Execute every step of a tree again and list what differs.",
+    "stats": "Figures of traces.",
+    "show": "A node, or the way to it, as text.",
+    "diff": "Compare two traces, less what depends on the machine.",
+    "envs": "Environments there are, and what is missing.",
+    "config": "Every setting, its value and where it comes from.",
+}
+
+
+def settings_file(arguments: Sequence[str]) -> Path:
+    """The settings of the workspace that the arguments or the environment name."""
+    workspace = os.environ.get("AGENTR_WORKSPACE", DEFAULT_WORKSPACE)
+    for place, argument in enumerate(arguments):
+        if argument == "--workspace" and place + 1 < len(arguments):
+            workspace = arguments[place + 1]
+        elif argument.startswith("--workspace="):
+            workspace = argument.partition("=")[2]
+    return Path(workspace) / SETTINGS_FILE
+
+
+def build(arguments: Sequence[str]) -> App:
+    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over file over defaults."""
+    file = settings_file(arguments)
+    app = App(
+        name="agentr",
+        help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
+        version=__version__,
+        config=(Env("AGENTR_"), Toml(file, source=str(file))),
+        help_format="plaintext",
+        print_error=False,
+        exit_on_error=False,
+        result_action="return_value",
+    )
+    app.default(_library)
+    for name, target in _COMMANDS.items():
+        app.command(target, name=name, help=_HELP[name])
+    return app
+
+
+def _library(*, workspace: Path = Path(DEFAULT_WORKSPACE)) -> int:
+    """Open the library of a workspace.
+
+    Parameters
+    ----------
+    workspace
+        Folder of traces, decisions, runs and exports.
+    """
+    from agentr_tui.commands.run import library
+
+    return library(workspace)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; returns the exit code. Every error becomes one line here."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        result = build(arguments)(arguments)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except CycloptsError as error:
+        code, line = 2, _usage_line(error, arguments)
+    except (InputError, EnvError) as error:
+        code, line = 2, str(error)
+    except AgentrError as error:
+        code, line = 1, str(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except Exception as error:
+        if not debug:
+            warn(f"unexpected {type(error).__name__}: {error}; --debug shows where")
+            return 1
+        raise
+    if debug:
+        traceback.print_exc()
+    warn(" ".join(line.split()))
+    return code
+
+
+def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
+    command = next((argument for argument in arguments if argument in _COMMANDS), "")
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # a library's message that can't be put together must not hide the error
+        said = type(error).__name__
+    return f"{said} (agentr {command + ' ' if command else ''}--help)"

@@ -1,0 +1,104 @@
+"""Small dialogs over a screen: choose one of a few, type one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from textual.content import Content
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the things that may follow."""
+
+    key: str
+    label: str
+    action: Callable[[], object]
+
+
+class Menu(ModalScreen[Choice | None]):
+    """A few choices, each a key; arrows, enter and the mouse work too. Leader keys open one."""
+
+    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = list(choices)
+
+    def compose(self) -> ComposeResult:
+        """A title and the choices."""
+        with Vertical(classes="dialog"):
+            yield Static(self._title, classes="dialog-title", markup=False)
+            yield OptionList(
+                *(Option(Content.assemble((f" {_shown(c.key)} ", "bold"), " ", c.label)) for c in self._choices),
+                compact=True,
+            )
+
+    def on_key(self, event: Key) -> None:
+        """A choice's own key."""
+        for choice in self._choices:
+            if event.key == choice.key or event.character == choice.key:
+                event.stop()
+                self.dismiss(choice)
+                return
+        if event.key in ("escape", "q"):
+            event.stop()
+            self.dismiss(None)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter or a click."""
+        self.dismiss(self._choices[event.option_index])
+
+
+def _shown(key: str) -> str:
+    return {"escape": "esc"}.get(key, key)
+
+
+class Prompt(ModalScreen[str | None]):
+    """One line of text; escape leaves it."""
+
+    BINDINGS = [Binding("escape", "dismiss(None)", "cancel", id="prompt.cancel", tooltip="Leave without a change")]
+
+    def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
+        super().__init__()
+        self._title, self._value, self._placeholder = title, value, placeholder
+
+    def compose(self) -> ComposeResult:
+        """A title and an input."""
+        with Vertical(classes="dialog"):
+            yield Static(self._title, classes="dialog-title", markup=False)
+            yield Input(self._value, placeholder=self._placeholder, select_on_focus=False)
+            yield Static("enter keeps it · esc leaves it", classes="dialog-hint", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        self.dismiss(event.value)
+
+
+def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
+    """Open a menu and do what is chosen."""
+
+    def chosen(choice: Choice | None) -> None:
+        if choice is not None:
+            choice.action()
+
+    app.push_screen(Menu(title, choices), chosen)
+
+
+def ask_text(app: App[Any], title: str, then: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
+    """Ask for one line of text."""
+
+    def typed(text: str | None) -> None:
+        if text is not None:
+            then(text)
+
+    app.push_screen(Prompt(title, value, placeholder), typed)

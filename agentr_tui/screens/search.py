@@ -1,0 +1,305 @@
+"""Search: the tree as it grows, the node under the cursor, why the search went where it went."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from agentr_tui.screens.base import ModeScreen, key
+from agentr_tui.screens.dialogs import ask_text
+from agentr_tui.theme import Role
+from agentr_tui.widgets.node_lines import (
+    conversation_lines,
+    environment_lines,
+    raw_lines,
+    step_lines,
+    why_lines,
+)
+from agentr_tui.widgets.text_pane import Line, TextPane
+from agentr_tui.widgets.tree_view import TreeView
+from engine.pairs import best_partner, count_pairs
+from engine.tree import ROOT
+
+TABS = ("why", "conversation", "environment", "raw")
+STATE_ROLES: dict[str, Role] = {"running": "good", "paused": "warn", "stopped": "warn", "done": "muted"}
+
+
+class SearchScreen(ModeScreen):
+    """The tree and one of its nodes."""
+
+    MODE = "search"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("space", "pause", "pause/go on", "search.pause", "Pause the search, or go on", show=True),
+        key("s", "step", "step", "search.step", "One expansion, then stand still", show=True),
+        key("S", "stop", "stop", "search.stop", "Stop the search cleanly; it can be resumed", show=True),
+        key("p", "pair", "pair", "search.pair", "Pair this leaf with its best partner", show=True),
+        key("comma", "event(-1)", "time", "search.event_back", "An event back in time", show=True, key_display=", ."),
+        key("full_stop", "event(1)", "later", "search.event_forth", "An event forth"),
+        key("less_than_sign", "iteration(-1)", "earlier", "search.iteration_back", "An iteration back in time"),
+        key("greater_than_sign", "iteration(1)", "later", "search.iteration_forth", "An iteration forth"),
+        key("L", "live", "live", "search.live", "Back to how the tree is now; then follow the newest node"),
+        key("right_square_bracket", "tab(1)", "tabs", "search.tab_next", "Next tab", show=True, key_display="[ ]"),
+        key("left_square_bracket", "tab(-1)", "tabs", "search.tab_back", "Previous tab"),
+        key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
+        key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
+        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
+        key("colon", "go_to", "go to", "search.go_to", "Go to a node by its number, or to a time: t 120"),
+        key("escape", "restore", "restore", "search.escape", "Restore the enlarged pane; in a narrow window: the tree"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tab = 0
+
+    def compose_body(self) -> ComposeResult:
+        """Tree at the left, node and tabs at the right, time below."""
+        with Horizontal(id="search-body"):
+            yield TreeView(id="tree")
+            with Vertical(id="node-side"):
+                yield TextPane(id="node")
+                yield TextPane(id="tabs")
+        yield Static("", id="time", markup=False)
+
+    @property
+    def tree_view(self) -> TreeView:
+        """The tree widget."""
+        return self.query_one("#tree", TreeView)
+
+    def on_mount(self) -> None:
+        """The tree has the focus."""
+        self.query_one("#node").border_title = "node"
+        self.tree_view.focus()
+        self.tree_opened()
+
+    # -- what is shown -----------------------------------------------------------------------------
+
+    def tree_opened(self) -> None:
+        """Another tree: start at its root."""
+        session = self.agentr.session
+        if session.reader is None or session.tree is None or not len(session.tree):
+            self.refresh_view()
+            return
+        self.tree_view.set_tree(session.reader, session.score_range)
+        self.tree_view.follow = session.running
+        self.refresh_view()
+
+    def tree_grew(self, first_new: int) -> None:
+        """Show what the last events changed; in the past nothing moves but the clock."""
+        session = self.agentr.session
+        if session.tree is None:
+            return
+        if first_new == 0:
+            self.tree_opened()
+        elif session.past is None:
+            self.tree_view.grow(range(first_new, len(session.tree)))
+        self.refresh_view()
+
+    def refresh_view(self) -> None:
+        """Everything around the tree."""
+        session = self.agentr.session
+        tree = session.tree
+        if tree is None or not len(tree):
+            self.top_bar.show([("no tree is open: 1 goes to the library", "muted")])
+            return
+        if session.past is None:
+            self.tree_view.set_path(tree.path if tree.state in ("running", "paused") else [])
+        good, bad = session.chosen
+        self.tree_view.set_pair(good, bad)
+        self._show_top()
+        self._show_node()
+        self._show_time()
+
+    def _show_top(self) -> None:
+        session = self.agentr.session
+        tree = session.tree
+        assert tree is not None
+        started = tree.started
+        assert started is not None
+        state = tree.state if session.running or tree.state != "running" else "not finished"
+        ended = f" ({tree.end_reason})" if tree.end_reason and tree.state in ("done", "stopped") else ""
+        left: list[tuple[str, Role]] = [
+            (f"{started.environment} {started.task} ", "strong"),
+            (f" {started.instruction} ", "text"),
+            (f" ● {state}{ended} ", STATE_ROLES.get(tree.state, "warn")),
+        ]
+        if tree.imported_from is None:
+            done, of = tree.iteration, started.settings.iterations
+            filled = round(8 * min(1.0, done / of))
+            left.append((f" iteration {done}/{of} ", "text"))
+            left.append(("█" * filled + "░" * (8 - filled), "focus"))
+        cost = f"${tree.cost:.2f}" if tree.cost is not None else ""
+        figures = [f"{len(tree)} nodes", f"{tree.calls} calls", cost, started.settings.algorithm]
+        if tree.failures:
+            figures.insert(0, f"{len(tree.failures)} failed")
+        self.top_bar.show(left, [("  ".join(part for part in figures if part), "muted")])
+        thresholds = session.thresholds
+        leaves = list(tree.leaves())
+        good = sum(thresholds.good(leaf) for leaf in leaves)
+        pairs = count_pairs(tree, thresholds)
+        self.tree_view.border_title = (
+            f"tree  {len(session.reader or tree)} nodes · {good} good · {len(leaves) - good} bad · {pairs} pairs"
+        )
+
+    def _show_node(self) -> None:
+        session = self.agentr.session
+        tree, reader = session.tree, session.reader
+        id = self.tree_view.cursor_node
+        if tree is None or reader is None or id is None or id >= len(tree):
+            return
+        pane, tabs = self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)
+        pane.border_title = f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task"
+        pane.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
+        tabs.border_title = " ─ ".join(f"[{name}]" if place == self._tab else name for place, name in enumerate(TABS))
+        tabs.set_lines(self._tab_lines(id), keep_scroll=True)
+
+    def _tab_lines(self, id: int) -> list[Line]:
+        session = self.agentr.session
+        assert session.tree is not None
+        assert session.reader is not None
+        name = TABS[self._tab]
+        if name == "why":
+            return why_lines(session.reader, session.tree, id, self.query_one("#tabs").size.width)
+        if name == "conversation":
+            return conversation_lines(session.tree, id)
+        if name == "environment":
+            return environment_lines(session.tree, id)
+        return raw_lines(session.tree, session.reader, id)
+
+    def _show_time(self) -> None:
+        session = self.agentr.session
+        tree = session.tree
+        assert tree is not None
+        now = tree.seq if session.past is None else session.past
+        width = max(10, self.size.width - 44)
+        place = round((width - 1) * now / max(1, tree.seq))
+        strip = "━" * place + "●" + "─" * (width - 1 - place)
+        where = "live" if session.running else "now"
+        label = where if session.past is None else "past · L goes back"
+        self.query_one("#time", Static).update(f" time ◂ {strip} ▸ event {now} of {tree.seq} · {label}")
+
+    # -- what a person does ------------------------------------------------------------------------
+
+    @on(TreeView.NodeHighlighted)
+    def _cursor_moved(self) -> None:
+        self._show_node()
+
+    @on(TreeView.NodeSelected)
+    def _node_opened(self) -> None:
+        if self.has_class("-narrow"):
+            self.set_class(True, "-detail")
+            self.query_one("#tabs").focus()
+
+    def action_pause(self) -> None:
+        """Pause, or go on."""
+        live = self.agentr.session.live
+        if live is None or live.over:
+            self.notify("No search is running here.", severity="warning")
+        elif live.control.paused:
+            live.control.resume()
+        else:
+            live.control.pause()
+
+    def action_step(self) -> None:
+        """One more expansion."""
+        live = self.agentr.session.live
+        if live is None or live.over:
+            self.notify("No search is running here.", severity="warning")
+        else:
+            live.control.step()
+
+    def action_stop(self) -> None:
+        """End the search; `r` in the library resumes it."""
+        live = self.agentr.session.live
+        if live is None or live.over:
+            self.notify("No search is running here.", severity="warning")
+        else:
+            live.control.stop()
+
+    def action_pair(self) -> None:
+        """Pair the leaf under the cursor with its best partner and go to Revision."""
+        session = self.agentr.session
+        id = self.tree_view.cursor_node
+        if session.tree is None or id is None:
+            return
+        pair = best_partner(session.tree, id, session.thresholds)
+        if pair is None:
+            self.notify("No partner: this is no finished leaf, or none differs enough from it.", severity="warning")
+            return
+        session.chosen = (pair.good, pair.bad)
+        self.app.switch_mode("revision")
+
+    def _look_at(self, seq: int) -> None:
+        session = self.agentr.session
+        if session.tree is None:
+            return
+        session.past = None if seq >= session.tree.seq else max(0, seq)
+        reader = session.reader
+        assert reader is not None
+        self.tree_view.set_moment(reader)
+        self.refresh_view()
+
+    def action_event(self, by: int) -> None:
+        """An event back or forth."""
+        session = self.agentr.session
+        if session.tree is not None:
+            self._look_at((session.tree.seq if session.past is None else session.past) + by)
+
+    def action_iteration(self, by: int) -> None:
+        """To the end of the iteration before, or of the next."""
+        session = self.agentr.session
+        if session.tree is None:
+            return
+        now = session.tree.seq if session.past is None else session.past
+        ends = session.tree.iteration_seqs
+        if by < 0:
+            self._look_at(next((seq for seq in reversed(ends) if seq < now), 0))
+        else:
+            self._look_at(next((seq for seq in ends if seq > now), session.tree.seq))
+
+    def action_live(self) -> None:
+        """Back to now; where that is already so, follow the newest node or stop following."""
+        session = self.agentr.session
+        if session.past is None:
+            self.tree_view.follow = not self.tree_view.follow
+            self.notify("following the newest node" if self.tree_view.follow else "not following")
+        elif session.tree is not None:
+            self._look_at(session.tree.seq)
+
+    def action_tab(self, by: int) -> None:
+        """The next tab, or the one before."""
+        self._tab = (self._tab + by) % len(TABS)
+        self.set_class(True, "-detail")
+        self._show_node()
+
+    def action_enlarge(self) -> None:
+        """Give the focused pane the whole screen."""
+        if self.focused is not None:
+            self.maximize(self.focused)
+
+    def action_restore(self) -> None:
+        """Back to all panes."""
+        self.minimize()
+        self.set_class(False, "-detail")
+        self.tree_view.focus()
+
+    def action_go_to(self) -> None:
+        """Ask for a node or a time."""
+        ask_text(self.app, "go to a node (87) or a time (t 120)", self._go_to)
+
+    def _go_to(self, text: str) -> None:
+        tree = self.agentr.session.tree
+        words = text.strip().split()
+        number = words[-1] if words else ""
+        if tree is None or not number.isdecimal() or (len(words) == 2 and words[0] != "t") or len(words) > 2:
+            self.notify(f"{text!r} is neither a node nor a time: write 87, or t 120", severity="warning", markup=False)
+        elif words[0] == "t":
+            self._look_at(int(number))
+        elif int(number) >= len(self.agentr.session.reader or tree):
+            self.notify(f"There is no node {number} here.", severity="warning", markup=False)
+        else:
+            self.tree_view.go_to(int(number))

@@ -1,0 +1,127 @@
+"""What the screens share: the open tree, where its events come from, the pair and samples under review.
+
+Knows no Textual: it can be tested without a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agentr_tui.live import LiveSearch
+from engine.curation import Workspace
+from engine.errors import InputError
+from engine.events import AnyEvent
+from engine.job import SearchJob, is_trace
+from engine.pairs import Pair, Thresholds
+from engine.stats import load_any
+from engine.trace import Follower
+from engine.tree import SearchTree, TreeReader
+
+
+@dataclass
+class Session:
+    """The state of the app, less what widgets keep for themselves."""
+
+    workspace: Workspace
+    sources: list[Path] = field(default_factory=list)  # what the library lists besides the workspace's traces
+    tree: SearchTree | None = None
+    path: Path | None = None
+    live: LiveSearch | None = None
+    follower: Follower | None = None
+    past: int | None = None  # the event at which the tree is shown; None: as it is now
+    alpha: float | None = None  # None: the default of the environment's scale
+    beta: float | None = None
+    chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Alpha and beta on the scale of the open tree."""
+        started = self.tree.started if self.tree else None
+        return Thresholds.for_range(started.score_range if started else (0.0, 1.0), self.alpha, self.beta)
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """Least and greatest return of the open tree's environment."""
+        started = self.tree.started if self.tree else None
+        return started.score_range if started else (0.0, 1.0)
+
+    @property
+    def reader(self) -> TreeReader | None:
+        """The tree as it is shown: now, or at a moment of its past."""
+        if self.tree is None or self.past is None:
+            return self.tree
+        return self.tree.at(self.past)
+
+    @property
+    def running(self) -> bool:
+        """Whether a search started here is not over."""
+        return self.live is not None and not self.live.over
+
+    def open(self, path: Path, follow: bool = False) -> None:
+        """Open a trace or a tree file. Raises `InputError`; the tree on screen stays then."""
+        if self.running and self.live is not None and self.live.path != path:
+            raise InputError("a search is running: stop it (S) before another tree is opened")
+        if follow or is_trace(str(path)):
+            follower = Follower(path)
+            tree = SearchTree(follower.poll())
+            if tree.started is None:
+                if not follow:
+                    load_any(path)  # says what is wrong with it
+                raise InputError(f"{path}: no events yet")
+            warnings = [] if follow else load_any(path).warnings
+        else:
+            source = load_any(path)
+            follower, tree, warnings = None, source.tree, source.warnings
+        self._show(tree, path, warnings)
+        self.follower = follower
+
+    def start(self, make_job: Callable[[Callable[[AnyEvent], None]], SearchJob]) -> LiveSearch:
+        """A new live search in place of what is shown. Raises `InputError`."""
+        if self.running:
+            raise InputError("a search is running: stop it (S) before another is started")
+        live = LiveSearch(make_job)
+        self._show(SearchTree(), live.path, [])
+        self.live = live
+        return live
+
+    def _show(self, tree: SearchTree, path: Path, warnings: list[str]) -> None:
+        self.tree, self.path, self.warnings = tree, path, warnings
+        self.live = self.follower = self.past = None
+        self.chosen = (None, None)
+
+    def flush(self) -> int | None:
+        """Fold what happened since the last call; the first new node id, or None where nothing happened."""
+        if self.tree is None:
+            return None
+        events = self.live.take() if self.live else self.follower.poll() if self.follower else []
+        if not events:
+            return None
+        first = len(self.tree)
+        for event in events:
+            if event.seq > self.tree.seq:
+                self.tree.apply(event)
+        return first
+
+    def choose(self, leaf: int) -> None:
+        """Take a leaf as the good or the bad one of a pair, by its return; taking it again lets it go."""
+        assert self.tree is not None
+        good, bad = self.chosen
+        if leaf in self.chosen:
+            self.chosen = (None if good == leaf else good, None if bad == leaf else bad)
+        elif self.thresholds.good(self.tree.nodes[leaf]):
+            self.chosen = (leaf, bad)
+        else:
+            self.chosen = (good, leaf)
+
+    def chosen_pair(self) -> Pair | None:
+        """The pair that was picked by hand, where both leaves were."""
+        from engine.pairs import fork_of
+
+        good, bad = self.chosen
+        if self.tree is None or good is None or bad is None:
+            return None
+        gap = (self.tree.q(good) or 0.0) - (self.tree.q(bad) or 0.0)
+        return Pair(good, bad, fork_of(self.tree, good, bad), gap)

@@ -1,0 +1,1 @@
+"""Widgets: what screens are made of. No engine logic here; they read trees and show them."""

@@ -1,0 +1,81 @@
+"""Curation: samples of a run together with what people decided about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.decisions import Standing
+from engine.replay import Replayer
+from engine.samples import Sample, with_mark
+from engine.tree import SearchTree
+
+
+class Tally(Struct):
+    """How far the review of some samples got."""
+
+    accepted: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    undecided: int = 0
+    disputed: int = 0  # reviewers whose latest verdicts differ, skips aside
+
+    @property
+    def decided(self) -> int:
+        """Samples with a verdict of any kind."""
+        return self.accepted + self.rejected + self.skipped
+
+
+def tally(samples: Iterable[Sample], standings: Mapping[str, Standing]) -> Tally:
+    """Count the verdicts on these samples."""
+    count = Tally()
+    for sample in samples:
+        standing = standings.get(sample.id)
+        verdict = standing.verdict if standing else None
+        if verdict == "accepted":
+            count.accepted += 1
+        elif verdict == "rejected":
+            count.rejected += 1
+        elif verdict == "skipped":
+            count.skipped += 1
+        else:
+            count.undecided += 1
+        if standing and len(set(standing.by_reviewer.values()) - {"skipped"}) > 1:
+            count.disputed += 1
+    return count
+
+
+def marks_of(standings: Mapping[str, Standing]) -> Callable[[str], int | None]:
+    """The marks that people set, by sample id, as `engine.samples.revise` asks for them (verifier `human`)."""
+
+    def mark(sample: str) -> int | None:
+        standing = standings.get(sample)
+        return standing.mark if standing else None
+
+    return mark
+
+
+def moves_mark(sample: Sample, standing: Standing | None) -> bool:
+    """Whether a person put the mark elsewhere than the run has it: the sample must be replayed again."""
+    return (
+        standing is not None
+        and sample.kind == "revision"
+        and standing.mark is not None
+        and standing.mark != sample.mark
+    )
+
+
+def effective(sample: Sample, standing: Standing | None, tree: SearchTree, replayer: Replayer) -> Sample:
+    """The sample with a person's mark and thought; where the mark moved, with a new replay verdict.
+
+    Raises `InputError` where the mark is not on the bad trajectory.
+    """
+    if standing is None:
+        return sample
+    if moves_mark(sample, standing):
+        sample = with_mark(tree, sample, standing.mark, replayer)
+    if standing.thought is not None and sample.kind != "good":
+        sample = replace(sample, thought=standing.thought)
+    return sample

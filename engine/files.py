@@ -1,0 +1,44 @@
+"""Small things about files and times that several modules need."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.errors import InputError, WorkFailed
+
+
+def stamp(time: datetime) -> str:
+    """A time as ISO 8601 in UTC with microseconds: sorts as text."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def refusal(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """The line for a file or folder that can't be opened, read or made."""
+    return InputError(f"{path}: {error.strerror or error}")
+
+
+def write_beside(out: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file under another name in the same folder, then move it there: a reader sees all of it or none.
+
+    Raises `InputError` where the folder can't be written, and whatever `write` raises.
+    """
+    part = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+    try:
+        stream = part.open("xb")
+    except OSError as error:
+        raise refusal(out, error) from error
+    try:
+        with stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, out)
+    except OSError as error:
+        raise WorkFailed(f"{out}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
