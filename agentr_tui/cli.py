@@ -11,8 +11,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
 from agentr_tui.output import warn
@@ -23,6 +24,11 @@ from envs.base import EnvError
 DEFAULT_WORKSPACE = "agentr-workspace"
 SETTINGS_FILE = "agentr.toml"
 INTERRUPTED = 130
+
+WorkspaceOption = Annotated[
+    Path, Parameter(env_var="AGENTR_WORKSPACE", help="Folder of traces, decisions, runs and exports.")
+]
+JsonOption = Annotated[bool, Parameter(name="--json", help="Print one JSON object.")]
 
 _COMMANDS = {
     "demo": "agentr_tui.commands.run:demo",
@@ -84,14 +90,8 @@ def build(arguments: Sequence[str]) -> App:
     return app
 
 
-def _library(*, workspace: Path = Path(DEFAULT_WORKSPACE)) -> int:
-    """Open the library of a workspace.
-
-    Parameters
-    ----------
-    workspace
-        Folder of traces, decisions, runs and exports.
-    """
+def _library(*, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:
+    """Open the library of a workspace."""
     from agentr_tui.commands.run import library
 
     return library(workspace)

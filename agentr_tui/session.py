@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentr_tui.live import LiveSearch
-from engine.curation import Workspace
+from engine.decisions import Decisions
 from engine.errors import InputError
 from engine.events import AnyEvent
 from engine.job import SearchJob, is_trace
@@ -18,6 +18,7 @@ from engine.pairs import Pair, Thresholds
 from engine.stats import load_any
 from engine.trace import Follower
 from engine.tree import SearchTree, TreeReader
+from engine.workspace import Workspace
 
 
 @dataclass
@@ -35,6 +36,10 @@ class Session:
     beta: float | None = None
     chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
     warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """The decisions of the workspace, as far as they are written."""
+        self.decisions = Decisions(self.workspace.decisions)
 
     @property
     def thresholds(self) -> Thresholds:

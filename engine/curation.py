@@ -59,12 +59,9 @@ def marks_of(standings: Mapping[str, Standing]) -> Callable[[str], int | None]:
 
 def moves_mark(sample: Sample, standing: Standing | None) -> bool:
     """Whether a person put the mark elsewhere than the run has it: the sample must be replayed again."""
-    return (
-        standing is not None
-        and sample.kind == "revision"
-        and standing.mark is not None
-        and standing.mark != sample.mark
-    )
+    if standing is None or standing.mark is None or sample.bad is None:
+        return False
+    return standing.mark != sample.mark
 
 
 def effective(sample: Sample, standing: Standing | None, tree: SearchTree, replayer: Replayer) -> Sample:
@@ -76,6 +73,6 @@ def effective(sample: Sample, standing: Standing | None, tree: SearchTree, repla
         return sample
     if moves_mark(sample, standing):
         sample = with_mark(tree, sample, standing.mark, replayer)
-    if standing.thought is not None and sample.kind != "good":
+    if standing.thought is not None and sample.bad is not None:
         sample = replace(sample, thought=standing.thought)
     return sample

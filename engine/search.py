@@ -220,7 +220,8 @@ class Search:
         tree = self.tree
         if tree.in_flight:
             return True
-        walk, ties = [tree.position], []
+        walk = [tree.position]
+        ties: list[int] = []
         while True:
             node = tree.nodes[walk[-1]]
             if not node.expanded and node.terminal is None:

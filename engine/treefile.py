@@ -31,10 +31,10 @@ from engine.events import (
     Started,
     event_encoder,
 )
+from engine.packed import open_unpacked, reading
 from engine.search import instruction_of
 from engine.standing import score_range_of
 from engine.text import parse_action
-from engine.trace import open_unpacked, reading
 from engine.tree import NO_PARENT, ROOT
 from engine.treefile_scan import GROWING, Broken, Grown, NodeScanner, ScannedNode
 from engine.treefile_write import EXACT, FORM, TEXTS, puct_value, recent_form, recent_step, save_tree, turns, write_tree
@@ -53,7 +53,9 @@ Overrides = dict[str, Any]
 """Fields of the file, by name, that do not follow from the compact form."""
 
 
-def read_tree(path: str | os.PathLike[str], *, environment: str | None = None, task: str | None = None) -> list[AnyEvent]:
+def read_tree(
+    path: str | os.PathLike[str], *, environment: str | None = None, task: str | None = None
+) -> list[AnyEvent]:
     """The events of a tree file (plain, gzip or zstandard): `started` and `imported`, nodes in the file's order.
 
     The environment is recognised by the first observation and the form of the steps, else "unknown"; the task comes
@@ -142,16 +144,18 @@ class _Import:
         score_range = score_range_of(environment)
         self._check_scores(settings.c)
         self._check_ends()
+        self._seal()
+        digest = blake2b(event_encoder.encode([self.header, self.prefix, self.nodes]), digest_size=8)
+        # What follows depends on the environment, which the caller may name: not in the digest.
         if self._ended_by_depth(score_range[1]):
             settings.max_depth = self.depth - 1
-        self._seal()
         if self.form is not None and self.form != recent_form(environment):
             root = self.nodes[ROOT]
             root.raw = {**(root.raw or {}), FORM: self.form}
         started = Started(
             seq=0,
             version=FORMAT_VERSION,
-            trace=blake2b(event_encoder.encode([self.header, self.prefix, self.nodes]), digest_size=8).hexdigest(),
+            trace=digest.hexdigest(),
             environment=environment,
             task=_clean(self.task),
             header=self.header,
@@ -168,7 +172,8 @@ class _Import:
     # -- one node ----------------------------------------------------------------------------------
 
     def _add(self, scanned: ScannedNode, above: _Line | None) -> _Line:
-        fields, line, odd = scanned.fields, _Line(above), {}
+        fields, line = scanned.fields, _Line(above)
+        odd: Overrides = {}
         visits, value = _visits(fields.pop("visits"), scanned), _value(fields.pop("value"), scanned)
         action, obs, response = (_text(fields.pop(name), name, scanned) for name in ("action", "obs", "llm_response"))
         said, saw = response, obs

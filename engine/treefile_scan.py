@@ -52,7 +52,8 @@ _LONGEST_GAP = 1 << 20  # characters; what is longer between two values is no wh
 _NUMBER_TAIL = 3  # a number cut at "1.5e+" parses as 1.5: so near to the end of the window nothing is certain
 _ESCAPE_TAIL = 16  # an error so near to the end of the window may come of the cut
 
-_parse: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # value and end, from an index
+_parse: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+# The value at an index and where it ends: `raw_decode` without a call in between.
 
 
 class Broken(Exception):

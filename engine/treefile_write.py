@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from engine.errors import InputError
 from engine.events import Number
-from engine.trace import unusable
+from engine.packed import unusable
 from engine.tree import ROOT, Node, SearchTree
 
 FORM, EXACT = "recent_actions_as", "exact"

@@ -11,21 +11,20 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED
+from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
 from agentr_tui.output import say, warn
-from engine.curation import Workspace
 from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.job import SearchJob, new_job, recorded_settings, resume_job
 from engine.search import check_settings
 from engine.stats import figures_of_tree, find_sources
+from engine.workspace import Workspace
 
 DEMO_TASK = "0"
 DEMO_ITERATIONS = 8
 DEMO_DELAY = 0.25
 """Seconds a draw: the scripted actor answers at once, a person wants to watch."""
 
-WorkspaceOption = Annotated[Path, Parameter(help="Folder of traces, decisions, runs and exports.")]
 
 
 def has_terminal() -> bool:

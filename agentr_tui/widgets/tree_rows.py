@@ -40,6 +40,8 @@ class TreeRows:
         self._folded = bytearray()
         self._shown: bytearray | None = None  # a filter: 1 for nodes that may be rows
         self._unfiltered = bytearray()  # what was folded before the filter
+        self._levels: dict[int, int] = {}  # of rows, where chains are joined; known at one generation
+        self._levels_of = -1
         self._sums: dict[int, list[int]] = {}  # wide open node → Fenwick tree over the rows of its children
         self._learn(len(reader))
         self._rebuild()
@@ -207,6 +209,23 @@ class TreeRows:
         while ids[-1] != head:
             ids.append(self._up[ids[-1]])
         return ids[::-1]
+
+    def level(self, id: int) -> int:
+        """How many rows stand above the row of `id` in the hierarchy: its depth, chains counted once."""
+        if not self._chains:
+            return self.reader.node(id).depth
+        if self._levels_of != self.generation:
+            self._levels, self._levels_of = {ROOT: 0}, self.generation
+        levels, way = self._levels, []
+        id = self.row_head(id)
+        while id not in levels:
+            way.append(id)
+            id = self.row_head(self._up[id])
+        level = levels[id]
+        for head in reversed(way):
+            level += 1
+            levels[head] = level
+        return level
 
     def is_visible(self, id: int) -> bool:
         """Whether the node has a row, or shares one."""
@@ -439,7 +458,7 @@ class TreeRows:
             return
         self.generation += 1
         for parent, sizes in gone.items():
-            pass
+            self._sums.pop(parent, None)
             if not self._folded[parent]:
                 kids = len(self._kids(parent))
                 lost = self._rows(parent, kids + len(sizes)) - self._rows(parent, kids) + sum(sizes)

@@ -1,0 +1,190 @@
+"""Commands that make samples and datasets: revise, export, convert, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from agentr_tui.output import emit_json, say, warn
+from engine import curation, treefile
+from engine.decisions import Decisions
+from engine.errors import InputError, WorkFailed
+from engine.export import Exported
+from engine.export import export as export_samples
+from engine.job import is_trace
+from engine.replay import opener, replay_tree
+from engine.revision import BeforeFork
+from engine.samples import Revised, ReviseSettings
+from engine.samples import revise as revise_tree
+from engine.stats import find_sources, load_any
+from engine.trace import TraceWriter
+from engine.workspace import Workspace
+from envs.base import EnvError
+
+
+
+def revise(
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders.")],
+    /,
+    *,
+    alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
+    beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
+    verifier: Annotated[str, Parameter(help="progress, value, human or recorded:FILE.")] = "progress",
+    verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
+    compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
+    before_fork: Annotated[BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")] = "move",
+    env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
+    max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
+    seed: Annotated[int, Parameter(help="Of the choice of thoughts.")] = 0,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Make revision samples of the pairs in traces or tree files."""
+    if max_pairs is not None and max_pairs < 1:
+        raise InputError("--max-pairs must be at least 1")
+    settings = ReviseSettings(
+        alpha=alpha,
+        beta=beta,
+        verifier=verifier,
+        verify=verify,
+        compat=compat,
+        before_fork=before_fork,
+        environment=env,
+        max_pairs=max_pairs,
+        seed=seed,
+    )
+    sources = find_sources(paths)
+    run, figures = revise_paths(Workspace.open(workspace, create=True), sources, settings, quiet=json)
+    if json:
+        emit_json(
+            {
+                "run": run,
+                "pairs": figures.pairs,
+                "samples": figures.samples,
+                "by_verdict": figures.by_verdict,
+                "before_fork": figures.before_fork,
+                "no_wrong_step": figures.no_wrong_step,
+            }
+        )
+    return 0
+
+
+def revise_paths(
+    workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False
+) -> tuple[str, Revised]:
+    """Write a run over these sources; its id and figures."""
+    marks = curation.marks_of(Decisions(workspace.decisions).current())
+    with workspace.new_run(settings, [str(path) for path in sources]) as run:
+        for path in sources:
+            source = load_any(path, environment=settings.environment)
+            for warning in source.warnings:
+                warn(warning)
+            for sample in revise_tree(source.tree, str(path.resolve()), settings, run.figures, marks):
+                run.add(sample)
+    figures = run.figures
+    if not quiet:
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
+        say(f"run {run.id}: {figures.pairs} pairs, {figures.samples} samples ({verdicts or 'none'})")
+        say(
+            f"  {figures.before_fork} marks not after the fork, {figures.no_wrong_step} without a wrong step,"
+            f" {figures.refused} refused, {figures.good} good trajectories"
+        )
+    return run.id, figures
+
+
+def export(
+    *,
+    format: Annotated[str, Parameter(help="agent-r or agent-r-rewrite.")] = "agent-r",
+    out: Annotated[Path, Parameter(help="File to write.")],
+    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest.")] = None,
+    data_type: Annotated[Literal["centric", "good"], Parameter(help="Revisions, or good trajectories.")] = "centric",
+    all: Annotated[bool, Parameter(help="Whatever decision and verdict, marks and duplicates included.")] = False,
+    only_verified: Annotated[bool, Parameter(help="Only samples whose every observation was verified.")] = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Write a dataset of samples that hold in the environment."""
+    done = export_samples(
+        Workspace.open(workspace), run, format, out, data_type=data_type, all=all, only_verified=only_verified
+    )
+    if json:
+        emit_json({"out": done.out, "lines": done.lines, "dropped": done.dropped})
+    else:
+        _say_exported(done)
+    return 0
+
+
+def export_run(workspace: Workspace, format: str, out: Path) -> Exported:
+    """Export the newest run and say so."""
+    done = export_samples(workspace, None, format, out)
+    _say_exported(done)
+    return done
+
+
+def _say_exported(done: Exported) -> None:
+    dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
+    say(f"{done.lines} lines, {done.which}" + (f"; left out: {dropped}" if dropped else ""))
+    say(str(done.out))
+
+
+def convert(
+    source: Annotated[Path, Parameter(help="Trace or tree file (gzip read too).")],
+    out: Annotated[Path, Parameter(help="NAME.trace.jsonl, or .json for a tree file.")],
+    /,
+    *,
+    to: Annotated[Literal["tree", "trace"] | None, Parameter(help="Where the name does not say.")] = None,
+    env: Annotated[str | None, Parameter(name="--env", help="Environment of a tree file; else recognised.")] = None,
+    task: Annotated[str | None, Parameter(help="Task of a tree file; else from its name.")] = None,
+    force: Annotated[bool, Parameter(help="Replace the file that is there.")] = False,
+) -> int:
+    """Turn a trace into an original tree file, or a tree file into a trace."""
+    kind = to or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
+    if kind is None:
+        raise InputError(f"{out}: the name does not say what to write: add --to tree or --to trace")
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists already: choose another name, or --force")
+    loaded = load_any(source, environment=env, task=task)
+    for warning in loaded.warnings:
+        warn(warning)
+    if kind == "tree":
+        treefile.write_tree(loaded.tree, out)
+    else:
+        if loaded.kind == "trace":
+            raise InputError(f"{source}: is a trace already")
+        with TraceWriter(out, overwrite=force) as writer:
+            for event in treefile.read_tree(source, environment=env, task=task):
+                writer.write(event)
+    say(str(out))
+    return 0
+
+
+def replay(
+    path: Annotated[Path, Parameter(help="Trace or tree file.")],
+    /,
+    *,
+    env: Annotated[str | None, Parameter(name="--env", help="Environment to execute in; default: the tree's.")] = None,
+    json: JsonOption = False,
+) -> int:
+    """Execute every step of a tree again and list what differs."""
+    source = load_any(path, environment=env)
+    tree = source.tree
+    for warning in source.warnings:
+        warn(warning)
+    assert tree.started is not None
+    try:
+        opened = opener(tree, env)()
+        differences = list(replay_tree(tree, opened))
+    except EnvError as error:
+        raise WorkFailed(f"{path}: {error}") from error
+    if json:
+        emit_json({"path": str(path), "env": opened.environment, "nodes": len(tree), "differences": differences})
+        return 0
+    for difference in differences[:50]:
+        expected, got = repr(difference.expected)[:80], repr(difference.got)[:80]
+        say(f"node {difference.node} {difference.field}: expected {expected}, got {got}")
+    say(f"{path}: {len(tree)} nodes in {opened.environment}, {len(differences)} differences")
+    return 0

@@ -1,0 +1,56 @@
+"""The command `config`: every setting, its value and where it comes from."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+
+from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build, settings_file
+from agentr_tui.output import emit_json, table
+
+CONFIGURABLE = ("search", "demo", "revise", "export", "convert", "replay", "open")
+"""Commands whose options may stand in the settings file, each in a table of its own name."""
+
+
+def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:
+    """Every setting, its value and where it comes from."""
+    arguments = ["--workspace", str(workspace)]
+    rows = [row for name in CONFIGURABLE for row in settings_of(build(arguments), name)]
+    if json:
+        emit_json({"file": str(settings_file(arguments)), "settings": rows})
+        return 0
+    table(
+        ["setting", "value", "from"],
+        [[row["name"], "–" if row["value"] is None else str(row["value"]), row["source"]] for row in rows],
+    )
+    return 0
+
+
+def settings_of(app: App, command: str) -> list[dict[str, Any]]:
+    """The options of one command: name, value, source (`default`, the environment variable, or the file).
+
+    Raises cyclopts' own errors for an unknown name in the file.
+    """
+    collection = app[command].assemble_argument_collection()
+    for layer in app.config or ():
+        layer(app, (command,), collection)
+    rows = []
+    for argument in collection:
+        if not argument.name.startswith("--"):
+            continue
+        option = argument.name.removeprefix("--")
+        tokens = argument.tokens
+        if tokens:
+            value: Any = " ".join(token.value or str(token.implicit_value) for token in tokens)
+            source = tokens[0].source
+            if source == "env":
+                source = f"environment {tokens[0].keyword}"
+        else:
+            default = argument.field_info.default
+            value = None if default is inspect.Parameter.empty or default is None else str(default)
+            source = "default"
+        rows.append({"name": f"{command}.{option}", "value": value, "source": source})
+    return rows

@@ -1,0 +1,396 @@
+"""Revision: judgements, the movable mark, the spliced conversation with its mask, whether it holds; accept or reject."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import msgspec
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+
+from agentr_tui.review import REJECT_REASONS, Review, Shown, load_review
+from agentr_tui.screens.base import ModeScreen, key
+from agentr_tui.screens.dialogs import Choice, ask, ask_text
+from agentr_tui.theme import Role
+from agentr_tui.widgets.revision_lines import (
+    bad_lines,
+    replay_lines,
+    spliced_lines,
+    token_line,
+    trajectory_lines,
+    why_mark_lines,
+)
+from agentr_tui.widgets.text_pane import Line, TextPane, line
+from engine.errors import AgentrError
+from engine.formats import FORMATS
+from engine.replay import HOLDS
+from engine.revision import revision_thoughts
+from engine.samples import ReviseSettings
+
+TABS = ("spliced", "good", "bad", "line")
+VERDICT_ROLES: dict[str, Role] = {"accepted": "good", "rejected": "bad", "skipped": "warn"}
+
+
+class RevisionScreen(ModeScreen):
+    """One sample after the other."""
+
+    MODE = "revision"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("a", "accept", "accept", "revision.accept", "Accept this sample, go to the next", show=True),
+        key("r", "reject", "reject…", "revision.reject", "Reject with a reason, go to the next", show=True),
+        key("s", "skip", "skip", "revision.skip", "Skip for now, go to the next", show=True),
+        key("J", "mark(1)", "move mark", "revision.mark_down", "Mark a later step as the first wrong one", show=True,
+            key_display="J K"),
+        key("K", "mark(-1)", "mark up", "revision.mark_up", "Mark an earlier step as the first wrong one"),
+        key("t", "thought", "thought…", "revision.thought", "Another revision thought", show=True),
+        key("c", "comment", "comment", "revision.comment", "Write a comment on this sample", show=True),
+        key("f", "format", "format", "revision.format", "Show the exact line of the next format", show=True),
+        key("right_curly_bracket", "go(1)", "next", "revision.next", "Next sample", show=True, key_display="{ }"),
+        key("left_curly_bracket", "go(-1)", "previous", "revision.previous", "Previous sample"),
+        key("right_square_bracket", "tab(1)", "tabs", "revision.tab_next", "Next tab", show=True, key_display="[ ]"),
+        key("left_square_bracket", "tab(-1)", "tab back", "revision.tab_back", "Previous tab"),
+        key("u", "undo", "undo", "revision.undo", "Take back your last decision", show=True),
+        key("U", "redo", "redo", "revision.redo", "Decide again what you took back"),
+        key("tab", "app.focus_next", "next pane", "revision.next_pane", "Next pane"),
+        key("plus", "enlarge", "enlarge", "revision.enlarge", "Enlarge the pane that has the focus"),
+        key("underscore,escape", "restore", "restore", "revision.restore", "Restore the enlarged pane"),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tab = 0
+        self._format = 0
+        self._review: Review | None = None
+        self._shown: Shown | None = None
+        self._of: tuple[object, object] | None = None  # path and chosen pair that the review was made for
+
+    def compose_body(self) -> ComposeResult:
+        """Bad trajectory and why at the left; conversation and replay at the right."""
+        with Horizontal(id="revision-body"):
+            with Vertical(id="bad-side"):
+                yield TextPane(id="bad")
+                yield TextPane(id="why")
+            with Vertical(id="spliced-side"):
+                yield TextPane(id="spliced")
+                yield TextPane(id="replay")
+
+    def on_mount(self) -> None:
+        """Titles and focus."""
+        self.query_one("#bad").border_title = "bad trajectory"
+        self.query_one("#why").border_title = "why"
+        self.query_one("#replay").border_title = "replay"
+        self.query_one("#spliced").focus()
+
+    # -- loading -----------------------------------------------------------------------------------
+
+    def refresh_view(self) -> None:
+        """Take up the tree and pair of the session; what was loaded stays while they are the same."""
+        session = self.agentr.session
+        if session.path is None or session.tree is None or not len(session.tree):
+            self._message("no tree is open: 1 goes to the library, enter opens one")
+            return
+        wanted = (session.path, session.chosen_pair(), session.alpha, session.beta)
+        if self._of == wanted and self._review is not None:
+            self._show_later()
+            return
+        self._of = wanted
+        self._review = self._shown = None
+        self._message("pairing, judging and replaying …")
+        settings = ReviseSettings(alpha=session.alpha, beta=session.beta)
+        load = partial(
+            load_review, session.workspace, session.decisions, session.path, settings, session.chosen_pair()
+        )
+        self._in_thread(load, self._loaded)
+
+    def tree_opened(self) -> None:
+        """Another tree: another review."""
+        self._of = None
+        self.refresh_view()
+
+    def _in_thread(self, work: Callable[[], object], then: Callable[..., None]) -> None:
+        """Do work that may take a while beside the screen; errors become one line."""
+
+        def run() -> None:
+            try:
+                result = work()
+            except AgentrError as error:
+                self.app.call_from_thread(self._failed, str(error))
+            else:
+                self.app.call_from_thread(then, result)
+
+        self.run_worker(run, group="review", thread=True, exclusive=True)
+
+    def _failed(self, message: str) -> None:
+        self._message(message, "warn")
+
+    def _message(self, text: str, role: Role = "muted") -> None:
+        """One line in place of a sample."""
+        self._shown = None
+        self.top_bar.show([(text, role)])
+        for name in ("#bad", "#why", "#replay"):
+            self.query_one(name, TextPane).set_lines([])
+        self.query_one("#spliced", TextPane).set_lines([line((text, role))])
+
+    def _loaded(self, review: Review) -> None:
+        self._review = review
+        for warning in review.warnings:
+            self.notify(warning, severity="warning", markup=False)
+        if not review.samples:
+            self._message("no pair here: no leaf is good enough, or none bad enough (3 shows alpha and beta)", "warn")
+            return
+        self._show_later()
+
+    def _show_later(self) -> None:
+        review = self._review
+        if review is None or review.current is None:
+            return
+        sample = review.current
+        self._in_thread(lambda: review.show(sample), self._show)
+
+    # -- what is shown -----------------------------------------------------------------------------
+
+    def _show(self, shown: Shown) -> None:
+        review = self._review
+        if review is None or review.current is None or review.current.id != shown.sample.id:
+            return
+        self._shown = shown
+        sample, tree = shown.sample, review.tree
+        verdict = review.verdict(sample)
+        accepted, rejected, undecided = review.counts()
+        done = len(review.samples) - undecided
+        filled = round(8 * done / len(review.samples))
+        left: list[tuple[str, Role]] = [
+            (f"{sample.environment} {sample.task}  ", "strong"),
+            (f"leaf {sample.good} ✓ {sample.return_good:g}  ", "good"),
+            ("against  ", "muted"),
+            (f"leaf {sample.bad} ✗ {sample.return_bad:g}  ", "bad"),
+            (f"sample {review.place + 1} of {len(review.samples)} ", "text"),
+            ("█" * filled + "░" * (8 - filled), "focus"),
+        ]
+        right: list[tuple[str, Role]] = [(f"{accepted} accepted  {rejected} rejected", "muted")]
+        if verdict is not None:
+            right.insert(0, (f"{verdict}  ", VERDICT_ROLES[verdict]))
+        self.top_bar.show(left, right)
+        bad = self.query_one("#bad", TextPane)
+        bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
+        bad.set_lines(bad_lines(tree, sample), keep_scroll=True)
+        bad.scroll_to_key(sample.mark or sample.bad_depth)
+        why = self.query_one("#why", TextPane)
+        why.border_title = f"why step {sample.mark}" if sample.mark else "why"
+        note = review.note(sample)
+        comment = [line(("✎ ", "person"), (note, "person"), indent=2)] if note else []
+        why.set_lines([*why_mark_lines(sample), *comment])
+        self.query_one("#replay", TextPane).set_lines(replay_lines(sample))
+        self._show_tab()
+
+    def _show_tab(self) -> None:
+        shown, review = self._shown, self._review
+        if shown is None or review is None:
+            return
+        pane = self.query_one("#spliced", TextPane)
+        format_name = list(FORMATS)[self._format % len(FORMATS)]
+        titles = [f"line: {format_name}" if name == "line" else name for name in TABS]
+        pane.border_title = " ─ ".join(f"[{name}]" if at == self._tab else name for at, name in enumerate(titles))
+        pane.border_subtitle = token_line(shown.turns)
+        pane.set_lines(self._tab_lines(review, shown, format_name), keep_scroll=True)
+
+    def _tab_lines(self, review: Review, shown: Shown, format_name: str) -> list[Line]:
+        sample, name = shown.sample, TABS[self._tab]
+        if name == "spliced":
+            return spliced_lines(shown.turns)
+        if name == "good":
+            return trajectory_lines(review.tree, sample.good, sample.fork_depth)
+        if name == "bad":
+            assert sample.bad is not None
+            return trajectory_lines(review.tree, sample.bad, sample.fork_depth)
+        record = FORMATS[format_name].render(review.tree, sample, shown.turns)
+        text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+        return [line((part, "text"), indent=4) for part in text.splitlines()]
+
+    # -- what a person does ------------------------------------------------------------------------
+
+    def _decide(self, verdict: str, reason: str = "") -> None:
+        review, shown = self._review, self._shown
+        if review is None or shown is None:
+            return
+        try:
+            self.agentr.session.decisions.decide(shown.sample.id, verdict=verdict, reason=reason)  # type: ignore[arg-type]
+        except AgentrError as error:
+            self.agentr.complain(str(error))
+            return
+        if verdict == "accepted" and shown.sample.verdict not in HOLDS:
+            self.notify(
+                f"accepted, but it does not hold in the environment ({shown.sample.verdict}): a default export leaves"
+                " it out",
+                severity="warning",
+            )
+        if not review.go_to_next_undecided():
+            self.notify("Every sample is decided: 5 goes to the dataset.")
+        self._show_later()
+
+    def action_accept(self) -> None:
+        """Accept, next."""
+        self._decide("accepted")
+
+    def action_skip(self) -> None:
+        """Skip, next."""
+        self._decide("skipped")
+
+    def action_reject(self) -> None:
+        """Reject with a reason, next."""
+        if self._shown is None:
+            return
+        choices = [Choice(k, text, partial(self._decide, "rejected", text)) for k, text in REJECT_REASONS]
+        other = Choice("o", "another reason …", self._reject_otherwise)
+        ask(self.app, "reject: why?", [*choices, other])
+
+    def _reject_otherwise(self) -> None:
+        ask_text(self.app, "reject: why?", lambda text: self._decide("rejected", text))
+
+    def action_mark(self, by: int) -> None:
+        """Move the mark along the bad trajectory."""
+        review, shown = self._review, self._shown
+        if review is None or shown is None:
+            return
+        if shown.sample.kind == "direct":
+            self.notify("A direct revision has no mark.", severity="warning")
+        elif self._try(lambda: review.move_mark(shown.sample, by)):
+            self._show_later()
+        else:
+            self.notify(
+                f"The mark stays between step {shown.sample.fork_depth + 1} (after the fork) and step"
+                f" {shown.sample.bad_depth} (the end)."
+            )
+
+    def _try(self, work: Callable[[], object]) -> object:
+        try:
+            return work()
+        except AgentrError as error:
+            self.agentr.complain(str(error))
+            return None
+
+    def action_thought(self) -> None:
+        """The menu of thoughts."""
+        if self._shown is None:
+            return
+        ask(
+            self.app,
+            "revision thought",
+            [
+                Choice("n", "the next of the list", self._next_thought),
+                Choice("c", "choose from the list", self._choose_thought),
+                Choice("w", "write it here", self._write_thought),
+                Choice("e", "write it in $EDITOR", self._edit_thought),
+            ],
+        )
+
+    def _set_thought(self, text: str) -> None:
+        text = " ".join(text.split())
+        if self._shown is None:
+            return
+        if not text:
+            self.notify("An empty thought teaches nothing: the old one stays.", severity="warning")
+            return
+        sample = self._shown.sample.id
+        self._try(lambda: self.agentr.session.decisions.decide(sample, thought=text))
+        self._show_later()
+
+    def _next_thought(self) -> None:
+        review, shown = self._review, self._shown
+        if review is not None and shown is not None:
+            self._try(lambda: review.next_thought(shown.sample))
+            self._show_later()
+
+    def _choose_thought(self) -> None:
+        keys = "abcdefghijklmnoprstuvwxyz"
+        choices = [
+            Choice(keys[at] if at < len(keys) else "", text, partial(self._set_thought, text))
+            for at, text in enumerate(revision_thoughts())
+        ]
+        ask(self.app, "revision thought", choices)
+
+    def _write_thought(self) -> None:
+        if self._shown is not None:
+            ask_text(self.app, "revision thought", self._set_thought, self._shown.sample.thought)
+
+    def _edit_thought(self) -> None:
+        if self._shown is None:
+            return
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        with tempfile.NamedTemporaryFile("w+", suffix=".txt", encoding="utf-8") as file:
+            file.write(self._shown.sample.thought + "\n")
+            file.flush()
+            try:
+                with self.app.suspend():
+                    subprocess.run([*shlex.split(editor), file.name], check=True)
+                with open(file.name, encoding="utf-8") as edited:  # an editor may put a new file in its place
+                    self._set_thought(edited.read())
+            except (OSError, ValueError, subprocess.CalledProcessError) as error:
+                self.agentr.complain(f"{editor}: {error}; the thought stays as it was")
+
+    def action_comment(self) -> None:
+        """Write a comment."""
+        review, shown = self._review, self._shown
+        if review is None or shown is None:
+            return
+
+        def keep(text: str) -> None:
+            self._try(lambda: self.agentr.session.decisions.decide(shown.sample.id, note=text))
+            self._show_later()
+
+        ask_text(self.app, "comment", keep, review.note(shown.sample))
+
+    def action_go(self, by: int) -> None:
+        """Another sample."""
+        if self._review is not None:
+            self._review.go(by)
+            self._show_later()
+
+    def action_undo(self) -> None:
+        """Take back the last decision and go to its sample."""
+        self._take_back(self.agentr.session.decisions.undo, "nothing to undo")
+
+    def action_redo(self) -> None:
+        """Decide again."""
+        self._take_back(self.agentr.session.decisions.redo, "nothing to redo")
+
+    def _take_back(self, work: Callable[[], object], nothing: str) -> None:
+        lines = self._try(work)
+        if not lines:
+            self.notify(nothing)
+            return
+        if self._review is not None and isinstance(lines, list):
+            ids = {item.sample for item in lines}
+            for place, sample in enumerate(self._review.samples):
+                if sample.id in ids:
+                    self._review.place = place
+                    break
+        self._show_later()
+
+    def action_tab(self, by: int) -> None:
+        """Another tab."""
+        self._tab = (self._tab + by) % len(TABS)
+        self._show_tab()
+
+    def action_format(self) -> None:
+        """The exact line of a format; again: of the next format."""
+        if TABS[self._tab] == "line":
+            self._format += 1
+        self._tab = TABS.index("line")
+        self._show_tab()
+
+    def action_enlarge(self) -> None:
+        """Give the focused pane the whole screen."""
+        if self.focused is not None:
+            self.maximize(self.focused)
+
+    def action_restore(self) -> None:
+        """Back to all panes."""
+        self.minimize()

@@ -1,0 +1,77 @@
+"""Rules that hold for a sample in every format: what must not reach a trainer unnoticed.
+
+Each function returns what is wrong in a few fixed words, so that an export can count by reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from engine.replay import HOLDS
+from engine.revision import Turn
+from engine.samples import Sample, splice_of
+from engine.tree import SearchTree
+
+ROLES = "roles do not alternate"
+EMPTY = "empty text"
+NO_MASK = "a turn without a mask"
+UNTRAINED = "no trained turn"
+KEY = "looks like a key"
+AFTER_END = "goes on after the episode's end"
+BEFORE_FORK = "mark before the fork"
+NOT_REPLAYED = "not replayed"
+
+_KEY_LIKE = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"sk-[A-Za-z0-9_-]{20,}"  # OpenAI and those that copied it
+    r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"
+    r"|hf_[A-Za-z0-9]{30,}"
+    r"|AKIA[0-9A-Z]{16}"  # AWS
+    r"|AIza[A-Za-z0-9_-]{35}"  # Google
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}"  # Slack
+    r")|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+
+
+def key_like(text: str) -> bool:
+    """Whether a text holds something that looks like an access key."""
+    return _KEY_LIKE.search(text) is not None
+
+
+def turn_problems(turns: Sequence[Turn]) -> list[str]:
+    """What is wrong with the conversation and its mask."""
+    problems = []
+    roles = [turn.role for turn in turns if turn.role != "system"]
+    if any(turn.role == "system" for turn in turns[1:]) or not alternate(roles):
+        problems.append(ROLES)
+    if any(not turn.content.strip() for turn in turns):
+        problems.append(EMPTY)
+    if any(turn.role == "assistant" and turn.part != "header" and turn.loss is None for turn in turns):
+        problems.append(NO_MASK)
+    if not any(turn.loss for turn in turns):
+        problems.append(UNTRAINED)
+    if any(key_like(turn.content) for turn in turns):
+        problems.append(KEY)
+    return problems
+
+
+def alternate(roles: Iterable[str]) -> bool:
+    """Whether roles are user, assistant, user, …"""
+    return all(role == ("user", "assistant")[place % 2] for place, role in enumerate(roles))
+
+
+def sample_problems(tree: SearchTree, sample: Sample) -> list[str]:
+    """What is wrong with the splice: is it checked, is the mark in its place, does it end where the episode does?"""
+    problems = []
+    if sample.replay is None:
+        problems.append(NOT_REPLAYED)
+    if sample.mark is not None and sample.mark <= sample.fork_depth and not sample.compat:
+        problems.append(BEFORE_FORK)
+    # What a replay saw is worth more than what the tree says of its nodes: foreign files do not tell an episode's end
+    # from the search's depth limit.
+    if sample.verdict not in HOLDS:
+        steps = splice_of(tree, sample).steps
+        if any(tree.nodes[id].terminal in ("done", "disaster") for id in steps[:-1]):
+            problems.append(AFTER_END)
+    return problems

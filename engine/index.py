@@ -1,0 +1,127 @@
+"""The index of a workspace: what was computed of a file, kept until the file changes.
+
+A cache in `index.sqlite` and nothing else: an entry holds while the file's size, its time of change and this
+module's `SCHEMA` are as they were. It is made again where it is missing or damaged; where the workspace can't be
+written (or the file system has no locks) it lives in memory. Deleting it loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+SCHEMA = 1
+"""Raise it whenever what is kept of a file changes its meaning: older indexes are thrown away."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS entries (
+    kind TEXT NOT NULL,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (kind, path)
+) WITHOUT ROWID
+"""
+_BATCH = 50  # entries a transaction: a killed rebuild loses few
+
+
+class Index:
+    """Bodies by kind and path. Not shared between threads; any number of processes may have it open."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the index at `path`; None keeps it in memory."""
+        self.path = path
+        self._waiting = 0
+        self._db = self._open(path)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is lost when closed."""
+        return self.path is None
+
+    def _open(self, path: Path | None) -> sqlite3.Connection:
+        if path is not None:
+            for _ in range(2):
+                try:
+                    return _connect(str(path))
+                except sqlite3.OperationalError:
+                    break  # locked, read-only, no such folder: the file itself may be fine
+                except sqlite3.DatabaseError:
+                    with suppress(OSError):
+                        path.unlink()  # damaged: make it again
+        self.path = None
+        return _connect(":memory:")
+
+    def get(self, kind: str, path: str, stat: os.stat_result) -> bytes | None:
+        """What was kept of a file, if the file is as it was then."""
+        found = self._guarded(
+            lambda db: db.execute(
+                "SELECT body FROM entries WHERE kind = ? AND path = ? AND size = ? AND changed = ?",
+                (kind, path, stat.st_size, stat.st_mtime_ns),
+            ).fetchone()
+        )
+        return None if found is None else bytes(found[0])
+
+    def put(self, kind: str, path: str, stat: os.stat_result, body: bytes) -> None:
+        """Keep something of a file as it was at `stat`."""
+        self._guarded(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
+                (kind, path, stat.st_size, stat.st_mtime_ns, body),
+            )
+        )
+        self._waiting += 1
+        if self._waiting >= _BATCH:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write what waits."""
+        self._waiting = 0
+        self._guarded(lambda db: db.commit())
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], object]) -> tuple[bytes] | None:
+        """Do something with the database; where that fails, go on with an empty one in memory."""
+        try:
+            found = work(self._db)
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self.path, self._db = None, _connect(":memory:")
+            return None
+        return found if isinstance(found, tuple) else None
+
+    def close(self) -> None:
+        """Write what waits and close."""
+        self.commit()
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=5)
+    try:
+        # No write-ahead log: it needs memory shared between processes, which a network file system has not.
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version != SCHEMA:
+            db.execute("DROP TABLE IF EXISTS entries")
+            db.execute(_TABLE)
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
+            db.commit()
+        db.execute("SELECT kind, path, size, changed, body FROM entries LIMIT 1").fetchone()
+        return db
+    except BaseException:
+        db.close()
+        raise
