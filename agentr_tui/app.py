@@ -20,7 +20,6 @@ from agentr_tui.screens.revision import RevisionScreen
 from agentr_tui.screens.search import SearchScreen
 from agentr_tui.session import Session
 from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, app_options, install
-from agentr_tui.widgets.top_bar import MODES
 from engine.errors import AgentrError
 
 FLUSHES_A_SECOND = 10
@@ -49,7 +48,7 @@ class AgentrApp(App[int]):
             for number, name in enumerate(MODES, 1)
         ),
         Binding("question_mark", "help", "help", id="help", tooltip="What the keys do here", key_display="?"),
-        Binding("q", "back", "back", id="back", show=False, tooltip="Back; at the first screen: leave"),
+        Binding("q", "go_back", "back", id="back", show=False, tooltip="Back; at the first screen: leave"),
         Binding("ctrl+q", "leave", "Quit", id="quit", show=False, priority=True,
                 tooltip="Quit at once; a running search stops cleanly and can be resumed"),
     ]  # fmt: skip
@@ -133,7 +132,7 @@ class AgentrApp(App[int]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
 
-    def action_back(self) -> None:
+    def action_go_back(self) -> None:
         """Close a dialog; from another screen to the library; from the library out."""
         if not isinstance(self.screen, ModeScreen):
             self.pop_screen()

@@ -40,7 +40,8 @@ class LiveSearch:
 
     def take(self, most: int = 5_000) -> list[AnyEvent]:
         """The events since the last call, oldest first, at most `most`."""
-        queue, taken = self._queue, []
+        queue = self._queue
+        taken: list[AnyEvent] = []
         while queue and len(taken) < most:
             taken.append(queue.popleft())
         return taken

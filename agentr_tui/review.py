@@ -130,7 +130,9 @@ class Review:
         self.decisions.decide(shown.id, thought=known[(place + 1) % len(known)])
 
 
-def load_review(workspace: Workspace, decisions: Decisions, path: Path, settings: ReviseSettings, pair: Pair | None) -> Review:
+def load_review(
+    workspace: Workspace, decisions: Decisions, path: Path, settings: ReviseSettings, pair: Pair | None
+) -> Review:
     """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
 
     The tree is read from its file: it is not the one on screen, which another thread changes.

@@ -13,9 +13,9 @@ from agentr_tui.live import LiveSearch
 from engine.decisions import Decisions
 from engine.errors import InputError
 from engine.events import AnyEvent
-from engine.job import SearchJob, is_trace
+from engine.job import SearchJob
 from engine.pairs import Pair, Thresholds
-from engine.stats import load_any
+from engine.stats import is_trace, load_any
 from engine.trace import Follower
 from engine.tree import SearchTree, TreeReader
 from engine.workspace import Workspace

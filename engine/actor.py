@@ -78,7 +78,9 @@ class RecordedActor:
         else:
             answer = self._by_draw.get((request.parent, request.draw))
         if answer is None:
-            raise DrawFailed("not recorded", f"{self._source} holds no answer to draw {request.draw} of {request.parent}")
+            raise DrawFailed(
+                "not recorded", f"{self._source} holds no answer to draw {request.draw} of {request.parent}"
+            )
         return answer
 
 

@@ -33,6 +33,8 @@ from engine.tree import SearchTree
 from engine.workspace import Run, Workspace
 
 Which = Literal["accepted", "all that hold", "all"]
+MarkFrom = Literal["verifier", "moved after the fork", "person", "none"]
+ThoughtFrom = Literal["drawn", "person", "none"]
 
 NO_WRONG_STEP = "no wrong step found"
 DUPLICATE = "duplicate"
@@ -53,7 +55,8 @@ class Exported(Struct, kw_only=True):
     provenance: str  # path of the file that says where every record comes from
     problems: dict[str, int] = {}  # only with `all`: records that were written although a rule is broken
     verdicts: dict[str, int] = {}  # replay verdict → records
-    traces: int = 0  # traces that the records come from
+    sources: dict[str, int] = {}  # path of a trace → records
+    environments: dict[str, int] = {}  # → records
     distinct: int = 0  # records that differ in more than the revision thought
     checksum: str = ""  # SHA-256 of the dataset
     warnings: list[str] = []
@@ -75,9 +78,9 @@ class Provenance(Struct, kw_only=True):
     fork: int
     fork_depth: int
     mark: int | None
-    mark_from: Literal["verifier", "moved after the fork", "person", "none"]
+    mark_from: MarkFrom
     marked_by: str  # verifier or reviewer
-    thought_from: Literal["drawn", "person", "none"]
+    thought_from: ThoughtFrom
     replay: str  # verdict
     return_good: float
     return_bad: float | None
@@ -108,7 +111,9 @@ def export(
     if data_type not in DATA_TYPES:
         raise InputError(f"unknown data type {data_type!r}: one of {', '.join(DATA_TYPES)}")
     if data_type not in chosen.data_types:
-        raise InputError(f"the format {format} holds no {data_type} trajectories: {' or '.join(chosen.data_types)} only")
+        raise InputError(
+            f"the format {format} holds no {data_type} trajectories: {' or '.join(chosen.data_types)} only"
+        )
     loaded = workspace.load_run(run)
     decisions = Decisions(workspace.decisions)
     standings = decisions.current()
@@ -173,7 +178,8 @@ class _Work:
         self.verdicts: Counter[str] = Counter()
         self.seen: set[bytes] = set()  # digests of records
         self.distinct: set[bytes] = set()  # digests of conversations, the thought aside
-        self.traces: set[str] = set()
+        self.sources: Counter[str] = Counter()
+        self.environments: Counter[str] = Counter()
 
     def write(self, samples: Sequence[Sample], data: BinaryIO, origins: BinaryIO) -> None:
         """Write records and where they come from."""
@@ -194,7 +200,8 @@ class _Work:
         exported.dropped = dict(sorted(self.dropped.items()))
         exported.problems = dict(sorted(self.problems.items()))
         exported.verdicts = dict(sorted(self.verdicts.items()))
-        exported.traces, exported.distinct = len(self.traces), len(self.distinct)
+        exported.sources, exported.environments = dict(self.sources), dict(sorted(self.environments.items()))
+        exported.distinct = len(self.distinct)
 
     def _records(self, samples: Sequence[Sample]) -> Iterator[tuple[bytes, Provenance]]:
         wanted = [sample for sample in samples if not self._drop(self._left_out(sample))]
@@ -202,8 +209,11 @@ class _Work:
         for sample in wanted:
             order.setdefault(sample.path, len(order))
         wanted.sort(key=lambda sample: order[sample.path])  # stable: the run's order within
-        for _, group in groupby(wanted, key=lambda sample: sample.path):
-            yield from self._of_one_tree(list(group))
+        trees = [list(group) for _, group in groupby(wanted, key=lambda sample: sample.path)]
+        for group in trees:
+            trace_path(self.workspace, group[0])  # what is missing is said before the work
+        for group in trees:
+            yield from self._of_one_tree(group)
 
     def _drop(self, reason: str | None) -> bool:
         if reason is not None:
@@ -249,7 +259,8 @@ class _Work:
                 record, problems = written
                 self.problems.update(problems)
                 self.verdicts[sample.verdict] += 1
-                self.traces.add(sample.trace)
+                self.sources[sample.path] += 1
+                self.environments[sample.environment] += 1
                 yield record, origin_of(self.run.info.id, stored, sample, standing, problems)
         finally:
             replayer.close()
@@ -314,18 +325,16 @@ def check_same_trace(tree: SearchTree, sample: Sample) -> None:
         )
 
 
-def origin_of(
-    run: str, stored: Sample, sample: Sample, standing: Standing | None, problems: list[str]
-) -> Provenance:
+def origin_of(run: str, stored: Sample, sample: Sample, standing: Standing | None, problems: list[str]) -> Provenance:
     """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it."""
-    mark_from: Literal["verifier", "moved after the fork", "person", "none"] = "none"
+    mark_from: MarkFrom = "none"
     marked_by = ""
     if sample.mark is not None:
         moved = stored.found is not None and stored.mark != stored.found
         mark_from, marked_by = "moved after the fork" if moved else "verifier", stored.verifier
         if standing is not None and standing.mark is not None:
             mark_from, marked_by = "person", standing.marked_by
-    thought_from: Literal["drawn", "person", "none"] = "none"
+    thought_from: ThoughtFrom = "none"
     if sample.bad is not None:
         thought_from = "person" if standing is not None and standing.thought is not None else "drawn"
     return Provenance(

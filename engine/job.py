@@ -14,17 +14,13 @@ from engine.events import AnyEvent, Sampled, SearchSettings
 from engine.scripted import ScriptedActor
 from engine.search import Search, started_event
 from engine.standing import Opened, open_environment
+from engine.stats import is_trace
 from engine.trace import TraceWriter, load, read_events
 from engine.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
 
 ACTORS = ("scripted", "recorded:FILE")
-
-
-def is_trace(path: str) -> bool:
-    """Whether the name says that a file is a trace."""
-    return ".trace.jsonl" in Path(path).name
 
 
 def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor:
@@ -135,7 +131,7 @@ def resume_job(
         raise InputError(f"{path}: a tree made elsewhere can't be resumed: there is no record of its search")
     opened: Opened = open_environment(started.opened or started.environment, started.task)
     actor = make_actor(started.settings.actor, started.settings, delay)
-    writer = TraceWriter(path, append=True)
+    writer = TraceWriter(path, append_to=loaded.end)
     try:
         if listener is not None:
             for event in read_events(path):

@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from engine.errors import InputError
@@ -71,11 +72,8 @@ def splice(tree: SearchTree, good: int, bad: int, fork: int, mark: int | None, c
         raise InputError(f"step {mark} is not on the bad trajectory: it has steps 1 to {len(bad_path)}")
     cut = bad_path if mark is None else bad_path[:mark]
     if compat:
-        shared = 0
-        for mine, theirs in zip(cut, good_path, strict=False):
-            if tree.nodes[mine].response != tree.nodes[theirs].response:
-                break
-            shared += 1
+        same = (tree.nodes[a].response == tree.nodes[b].response for a, b in zip(cut, good_path, strict=False))
+        shared = sum(1 for _ in takewhile(bool, same))
     else:
         shared = min(tree.nodes[fork].depth, len(cut))
     return Splice(cut, good_path[shared:])

@@ -141,7 +141,9 @@ class Search:
         self._slots = asyncio.Semaphore(self.settings.concurrency)
 
     @classmethod
-    def begin(cls, started: Started, opened: Opened, actor: Actor, sink: Sink, control: Control | None = None) -> Search:
+    def begin(
+        cls, started: Started, opened: Opened, actor: Actor, sink: Sink, control: Control | None = None
+    ) -> Search:
         """A new search: `started` is its first event."""
         tree = SearchTree()
         sink(started)
@@ -334,9 +336,7 @@ class Search:
             observation, score, done = self._stand.try_action(parent, action)
         except EnvError as error:
             self._failures_in_a_row += 1
-            self._emit(
-                Failed(seq=self._next, parent=parent, draw=answer.draw, what="environment", error=str(error))
-            )
+            self._emit(Failed(seq=self._next, parent=parent, draw=answer.draw, what="environment", error=str(error)))
             return None
         terminal: TerminalReason | None = None
         if score < 0:

@@ -74,13 +74,13 @@ def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(found.values())
 
 
-def load_any(path: str | os.PathLike[str], environment: str | None = None) -> Source:
-    """Read a trace or a tree file, told apart by name, else by content.
+def load_any(path: str | os.PathLike[str], environment: str | None = None, task: str | None = None) -> Source:
+    """Read a trace or a tree file, told apart by name.
 
-    `environment` is that of a tree file, which does not name it. Raises `TraceError`.
+    `environment` and `task` are those of a tree file, which does not hold them. Raises `TraceError`.
     """
     if _looks_like_tree(Path(path)):
-        return Source(SearchTree(read_tree(path, environment=environment)), str(path), "tree")
+        return Source(SearchTree(read_tree(path, environment=environment, task=task)), str(path), "tree")
     loaded = load(path)
     return Source(loaded.tree, str(path), "trace", loaded.torn, loaded.warnings)
 

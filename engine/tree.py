@@ -464,7 +464,9 @@ class PastTree:
     def children(self, id: int) -> Sequence[int]:
         """Children that existed at that moment."""
         children = self.node(id).children
-        return children if not children or children[-1] < self._count else children[: bisect_left(children, self._count)]
+        return (
+            children if not children or children[-1] < self._count else children[: bisect_left(children, self._count)]
+        )
 
     def expanded(self, id: int) -> bool:
         """Whether the node's draws had been made."""

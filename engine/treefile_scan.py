@@ -182,7 +182,7 @@ class NodeScanner:
             raise Broken(f"a comma is missing or too many before character {self._place()}")
         frame.first = False
         if "\\" in name:
-            name = json.loads(f'"{name}"')
+            name = _unescaped(name, self._place())
         node = frame.node
         if name in node.fields or name in node.grown or (name == "children" and frame.children_seen):
             raise Broken(f"the field `{name}` occurs twice in one node, before character {self._place()}")
@@ -302,6 +302,13 @@ class NodeScanner:
 
     def _cut_off(self) -> Broken:
         return Broken(f"the file ends in the middle, after {self._base + len(self._text)} characters")
+
+
+def _unescaped(name: str, place: int) -> str:
+    try:
+        return str(json.loads(f'"{name}"'))
+    except json.JSONDecodeError as error:
+        raise Broken(f"{error.msg} in the name before character {place}") from None
 
 
 def _tail(text: str, at: int) -> tuple[list[Any], int, int] | None:

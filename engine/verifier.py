@@ -68,7 +68,7 @@ def read_judgement_compat(text: str) -> Word:
 
 
 class ProgressVerifier:
-    """From the environment's plan: Bad where the steps left grow or the environment refuses, Uncertain where they stay."""
+    """From the environment's plan: Bad where the steps left grow or it refuses, Uncertain where they stay."""
 
     def __init__(self, tree: SearchTree, open_environment: Callable[[], Opened]) -> None:
         self._tree = tree
@@ -203,7 +203,8 @@ def _read_lines(path: str) -> dict[tuple[Key, Key], deque[list[str]]]:
         try:
             row = json.loads(line)
             keys = [
-                tuple((message["role"], message["content"]) for message in row[side]) for side in ("low_log", "high_log")
+                tuple((message["role"], message["content"]) for message in row[side])
+                for side in ("low_log", "high_log")
             ]
             texts = [item["revision_feedback"] for item in row["revise_feedback"] or []]
         except (ValueError, KeyError, TypeError, RecursionError) as error:

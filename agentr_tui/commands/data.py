@@ -10,21 +10,21 @@ from cyclopts import Parameter
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from agentr_tui.output import emit_json, say, warn
-from engine import curation, treefile
+from engine import curation
 from engine.decisions import Decisions
 from engine.errors import InputError, WorkFailed
 from engine.export import Exported
 from engine.export import export as export_samples
-from engine.job import is_trace
 from engine.replay import opener, replay_tree
 from engine.revision import BeforeFork
 from engine.samples import Revised, ReviseSettings
 from engine.samples import revise as revise_tree
-from engine.stats import find_sources, load_any
-from engine.trace import TraceWriter
+from engine.stats import find_sources, is_trace, load_any
+from engine.trace import write_trace
+from engine.treefile import read_tree
+from engine.treefile_write import save_tree
 from engine.workspace import Workspace
 from envs.base import EnvError
-
 
 
 def revise(
@@ -151,13 +151,11 @@ def convert(
     for warning in loaded.warnings:
         warn(warning)
     if kind == "tree":
-        treefile.write_tree(loaded.tree, out)
+        save_tree(loaded.tree, out)
     else:
         if loaded.kind == "trace":
             raise InputError(f"{source}: is a trace already")
-        with TraceWriter(out, overwrite=force) as writer:
-            for event in treefile.read_tree(source, environment=env, task=task):
-                writer.write(event)
+        write_trace(out, read_tree(source, environment=env, task=task), overwrite=force)
     say(str(out))
     return 0
 

@@ -12,10 +12,10 @@ from agentr_tui.cli import JsonOption
 from agentr_tui.output import emit_json, say, table, warn
 from engine.errors import InputError
 from engine.stats import TraceFigures, figures, find_sources, load_any, total
-from engine.trace import compare, read_events
+from engine.trace import read_events
+from engine.tracediff import compare
 from engine.tree import ROOT
 from envs.base import environments
-
 
 
 def stats(

@@ -17,14 +17,13 @@ from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.job import SearchJob, new_job, recorded_settings, resume_job
 from engine.search import check_settings
-from engine.stats import figures_of_tree, find_sources
+from engine.stats import Source, figures, find_sources
 from engine.workspace import Workspace
 
 DEMO_TASK = "0"
 DEMO_ITERATIONS = 8
 DEMO_DELAY = 0.25
 """Seconds a draw: the scripted actor answers at once, a person wants to watch."""
-
 
 
 def has_terminal() -> bool:
@@ -53,7 +52,7 @@ def run_job(job: SearchJob) -> int:
     """Run a search without a screen and say how it ended; returns the exit code."""
     with stopping(job) as came:
         reason = job.run_blocking()
-    found = figures_of_tree(job.tree, str(job.path))
+    found = figures(Source(job.tree, str(job.path), "trace"))
     say(
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
         f" {found.calls} calls, {found.failures} failures"

@@ -23,9 +23,7 @@ GLYPHS = (
 class HelpScreen(ModalScreen[None]):
     """All keys that work on a screen, with what they do."""
 
-    BINDINGS = [
-        Binding("escape,q,question_mark", "dismiss(None)", "close", id="help.close", tooltip="Close the help")
-    ]
+    BINDINGS = [Binding("escape,q,question_mark", "dismiss(None)", "close", id="help.close", tooltip="Close the help")]
 
     def __init__(self, of: Screen[Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Revision: judgements, the movable mark, the spliced conversation with its mask, whether it holds; accept or reject."""
+"""Revision: judgements, the movable mark, the spliced conversation with its loss mask, whether it holds."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RevisionScreen(ModeScreen):
         self._format = 0
         self._review: Review | None = None
         self._shown: Shown | None = None
-        self._of: tuple[object, object] | None = None  # path and chosen pair that the review was made for
+        self._of: tuple[object, ...] | None = None  # path, pair and thresholds that the review was made for
 
     def compose_body(self) -> ComposeResult:
         """Bad trajectory and why at the left; conversation and replay at the right."""
@@ -104,9 +104,7 @@ class RevisionScreen(ModeScreen):
         self._review = self._shown = None
         self._message("pairing, judging and replaying …")
         settings = ReviseSettings(alpha=session.alpha, beta=session.beta)
-        load = partial(
-            load_review, session.workspace, session.decisions, session.path, settings, session.chosen_pair()
-        )
+        load = partial(load_review, session.workspace, session.decisions, session.path, settings, session.chosen_pair())
         self._in_thread(load, self._loaded)
 
     def tree_opened(self) -> None:

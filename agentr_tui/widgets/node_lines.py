@@ -106,11 +106,11 @@ def why_lines(reader: TreeReader, tree: SearchTree, id: int, width: int = 48) ->
             line((marker, "person"), (f"{shown:<{name}}{reader.visits(child):>5} ", role), (terms, role), key=child)
         )
     lines.append(BLANK)
-    lines += [line((text, "muted"), indent=2) for text in _why_words(rows, best)]
+    lines += [line((text, "muted"), indent=2) for text in _why_words(best)]
     return lines
 
 
-def _why_words(rows: list[tuple[int, object]], best: float | None) -> list[str]:
+def _why_words(best: float | None) -> list[str]:
     words = []
     if best is None:
         words.append("nothing to select: every child is terminal or exhausted")

@@ -60,7 +60,7 @@ def _bad_step(tree: SearchTree, sample: Sample, step: int, id: int, judgement: J
     node = tree.nodes[id]
     after = sample.mark is not None and step > sample.mark
     glyph, role = _WORD_ROLES[judgement.word] if judgement else ("·", "muted")
-    word = judgement.word if judgement else "not judged"
+    word: str = judgement.word if judgement else "not judged"
     if step <= sample.fork_depth:
         word = f"shared · {word}" if judgement and judgement.word != "Good" else "shared"
     action_role: Role = "muted" if after else "bad" if step == sample.mark else "text"
@@ -145,7 +145,7 @@ def replay_lines(sample: Sample) -> list[Line]:
     if replay.verdict == "verified":
         told = f"{steps} of {steps} observations as written · return {replay.score:g}"
     elif replay.verdict == "reobserved":
-        told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations replaced by true ones"
+        told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations were false: replaced"
     elif replay.verdict == "diverged":
         told = replay.reason
     else:

@@ -9,20 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from rich.style import Style
-from textual import events
-from textual.app import RenderResult
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
-from textual.scrollbar import ScrollDown, ScrollTo, ScrollUp
 from textual.strip import Strip
 
-from agentr_tui.theme import Glyphs, glyphs, palette
-from agentr_tui.widgets.tree_line import Columns, Mark, Painter, Side, Told, columns, drawn_levels, labels, told
+from agentr_tui.theme import Glyphs, glyphs
+from agentr_tui.widgets.tree_line import Columns, Mark, Painter, Side, Told
 from agentr_tui.widgets.tree_rows import TreeRows
 from engine.tree import NO_PARENT, ROOT, TreeReader
 
