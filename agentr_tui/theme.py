@@ -121,9 +121,11 @@ _MONO = Palette(
 DEFAULT_THEME = "agentr-dark"
 MONO_THEME = "agentr-mono"
 
+_DARK_GROUND, _LIGHT_GROUND = "#0d1218", "#ffffff"
 
-def _variables(palette: Palette) -> dict[str, str]:
-    """CSS variables (`$good`, `$muted`, …) of a palette with colours."""
+
+def _variables(palette: Palette, ground: str) -> dict[str, str]:
+    """CSS variables (`$agentr-good`, `$agentr-muted`, …) of a palette with colours."""
     roles = ("text", "muted", "faint", "good", "fair", "middle", "poor", "bad", "warn", "focus", "person")
     names = {f"agentr-{role}": getattr(palette, role) for role in roles}
     return names | {
@@ -133,6 +135,10 @@ def _variables(palette: Palette) -> dict[str, str]:
         "scrollbar": palette.faint,
         "scrollbar-hover": palette.muted,
         "scrollbar-active": palette.focus,
+        "scrollbar-background": ground,
+        "scrollbar-background-hover": ground,
+        "scrollbar-background-active": ground,
+        "scrollbar-corner-color": ground,
         "footer-key-foreground": palette.focus,
         "block-cursor-background": palette.cursor.removeprefix("on "),
         "block-cursor-foreground": palette.text,
@@ -142,7 +148,8 @@ def _variables(palette: Palette) -> dict[str, str]:
     }
 
 
-_MONO_VARIABLES = dict.fromkeys((name for name in _variables(_DARK) if "text-style" not in name), "ansi_default") | {
+_DARK_VARIABLES = _variables(_DARK, _DARK_GROUND)
+_MONO_VARIABLES = dict.fromkeys((name for name in _DARK_VARIABLES if "text-style" not in name), "ansi_default") | {
     "block-cursor-text-style": "reverse",
     "block-cursor-blurred-text-style": "underline",
     "block-hover-background": "ansi_default",
@@ -151,16 +158,12 @@ _MONO_VARIABLES = dict.fromkeys((name for name in _variables(_DARK) if "text-sty
     "input-cursor-foreground": "ansi_default",
     "ansi-background": "ansi_default",
     "ansi-foreground": "ansi_default",
-    "scrollbar-background": "ansi_default",
-    "scrollbar-background-hover": "ansi_default",
-    "scrollbar-background-active": "ansi_default",
-    "scrollbar-corner-color": "ansi_default",
     "link-color": "ansi_default",
     "link-style": "underline",
     "button-focus-text-style": "reverse",
 }
 
-THEME_VARIABLE_DEFAULTS = {name: value for name, value in _variables(_DARK).items() if name.startswith("agentr-")}
+THEME_VARIABLE_DEFAULTS = {name: value for name, value in _DARK_VARIABLES.items() if name.startswith("agentr-")}
 """For `App.get_theme_variable_defaults`: our CSS variables also under themes that are not ours."""
 
 THEMES = (
@@ -173,11 +176,11 @@ THEMES = (
         error="#ff6b6b",
         success="#66e07a",
         foreground="#e6edf3",
-        background="#0d1218",
-        surface="#0d1218",
+        background=_DARK_GROUND,
+        surface=_DARK_GROUND,
         panel="#161d26",
         boost="#1c2530",
-        variables=_variables(_DARK),
+        variables=_DARK_VARIABLES,
     ),
     Theme(
         name="agentr-light",
@@ -188,12 +191,12 @@ THEMES = (
         error="#cf222e",
         success="#0a7a2f",
         foreground="#1f2328",
-        background="#ffffff",
-        surface="#ffffff",
+        background=_LIGHT_GROUND,
+        surface=_LIGHT_GROUND,
         panel="#f0f3f6",
         boost="#e6eaef",
         dark=False,
-        variables=_variables(_LIGHT),
+        variables=_variables(_LIGHT, _LIGHT_GROUND),
     ),
     Theme(
         name=MONO_THEME,

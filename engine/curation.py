@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.decisions import Standing
+from engine.decisions import Decided
 from engine.replay import Replayer
 from engine.samples import Sample, with_mark
 from engine.tree import SearchTree
@@ -28,12 +28,12 @@ class Tally(Struct):
         return self.accepted + self.rejected + self.skipped
 
 
-def tally(samples: Iterable[Sample], standings: Mapping[str, Standing]) -> Tally:
+def tally(samples: Iterable[Sample], current: Mapping[str, Decided]) -> Tally:
     """Count the verdicts on these samples."""
     count = Tally()
     for sample in samples:
-        standing = standings.get(sample.id)
-        verdict = standing.verdict if standing else None
+        decided = current.get(sample.id)
+        verdict = decided.verdict if decided else None
         if verdict == "accepted":
             count.accepted += 1
         elif verdict == "rejected":
@@ -42,37 +42,37 @@ def tally(samples: Iterable[Sample], standings: Mapping[str, Standing]) -> Tally
             count.skipped += 1
         else:
             count.undecided += 1
-        if standing and len(set(standing.by_reviewer.values()) - {"skipped"}) > 1:
+        if decided and len(set(decided.by_reviewer.values()) - {"skipped"}) > 1:
             count.disputed += 1
     return count
 
 
-def marks_of(standings: Mapping[str, Standing]) -> Callable[[str], int | None]:
+def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
     """The marks that people set, by sample id, as `engine.samples.revise` asks for them (verifier `human`)."""
 
     def mark(sample: str) -> int | None:
-        standing = standings.get(sample)
-        return standing.mark if standing else None
+        decided = current.get(sample)
+        return decided.mark if decided else None
 
     return mark
 
 
-def moves_mark(sample: Sample, standing: Standing | None) -> bool:
+def moves_mark(sample: Sample, decided: Decided | None) -> bool:
     """Whether a person put the mark elsewhere than the run has it: the sample must be replayed again."""
-    if standing is None or standing.mark is None or sample.bad is None:
+    if decided is None or decided.mark is None or sample.bad is None:
         return False
-    return standing.mark != sample.mark
+    return decided.mark != sample.mark
 
 
-def effective(sample: Sample, standing: Standing | None, tree: SearchTree, replayer: Replayer) -> Sample:
+def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replayer: Replayer) -> Sample:
     """The sample with a person's mark and thought; where the mark moved, with a new replay verdict.
 
     Raises `InputError` where the mark is not on the bad trajectory.
     """
-    if standing is None:
+    if decided is None:
         return sample
-    if moves_mark(sample, standing):
-        sample = with_mark(tree, sample, standing.mark, replayer)
-    if standing.thought is not None and sample.bad is not None:
-        sample = replace(sample, thought=standing.thought)
+    if moves_mark(sample, decided):
+        sample = with_mark(tree, sample, decided.mark, replayer)
+    if decided.thought is not None and sample.bad is not None:
+        sample = replace(sample, thought=decided.thought)
     return sample

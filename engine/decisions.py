@@ -46,7 +46,7 @@ class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
     undo_of: str | None = None  # id of the line (of the same sample) that this one takes back
 
 
-class Standing(Struct, kw_only=True):
+class Decided(Struct, kw_only=True):
     """What holds about a sample: the latest of each kind over all reviewers."""
 
     sample: str
@@ -66,13 +66,13 @@ _decision = msgspec.json.Decoder(Decision)
 _encoder = msgspec.json.Encoder()
 
 
-def fold(decisions: Iterable[Decision]) -> dict[str, Standing]:
+def fold(decisions: Iterable[Decision]) -> dict[str, Decided]:
     """What holds, by sample. It does not matter how the lines come in; samples without anything are left out."""
     by_sample: dict[str, list[Decision]] = {}
     for decision in decisions:
         by_sample.setdefault(decision.sample, []).append(decision)
     folded = ((sample, fold_one(sample, lines)) for sample, lines in by_sample.items())
-    return {sample: standing for sample, standing in folded if standing is not None}
+    return {sample: decided for sample, decided in folded if decided is not None}
 
 
 def in_effect(lines: Iterable[Decision]) -> list[Decision]:
@@ -94,24 +94,24 @@ def _by_time(line: Decision) -> tuple[str, str]:
     return line.time, line.id
 
 
-def fold_one(sample: str, lines: Iterable[Decision]) -> Standing | None:
+def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
     """What holds about one sample; None where every line was taken back."""
     left = in_effect(lines)
     if not left:
         return None
-    standing = Standing(sample=sample)
+    decided = Decided(sample=sample)
     for line in left:
         if line.verdict is not None:
-            standing.verdict, standing.reason = line.verdict, line.reason
-            standing.reviewer, standing.time = line.reviewer, line.time
-            standing.by_reviewer[line.reviewer] = line.verdict
+            decided.verdict, decided.reason = line.verdict, line.reason
+            decided.reviewer, decided.time = line.reviewer, line.time
+            decided.by_reviewer[line.reviewer] = line.verdict
         if line.mark is not None:
-            standing.mark, standing.marked_by = line.mark, line.reviewer
+            decided.mark, decided.marked_by = line.mark, line.reviewer
         if line.thought is not None:
-            standing.thought, standing.thought_by = line.thought, line.reviewer
+            decided.thought, decided.thought_by = line.thought, line.reviewer
         if line.note is not None:
-            standing.note = line.note
-    return standing
+            decided.note = line.note
+    return decided
 
 
 def reviewer_name() -> str:
@@ -158,7 +158,7 @@ class Decisions:
         self._last = datetime.min.replace(tzinfo=UTC)
         self._files: dict[Path, _File] = {}
         self._lines: dict[str, dict[str, Decision]] = {}  # sample → id → line
-        self._current: dict[str, Standing] = {}
+        self._current: dict[str, Decided] = {}
         self._done: list[list[Decision]] = []  # what can be undone, a batch each
         self._undone: list[tuple[list[Decision], list[Decision]]] = []  # a batch, and the lines that took it back
         self._lock = threading.RLock()
@@ -173,7 +173,7 @@ class Decisions:
             torn = sorted(path for path, file in self._files.items() if file.torn)
         return [f"{path}: the last line is not whole and was left out" for path in torn]
 
-    def current(self) -> Mapping[str, Standing]:
+    def current(self) -> Mapping[str, Decided]:
         """What holds, by sample, as of the last `refresh`. Not to be changed."""
         return self._current
 
@@ -242,11 +242,11 @@ class Decisions:
     def _fold(self, samples: Iterable[str]) -> None:
         changed = dict(self._current)
         for sample in samples:
-            standing = fold_one(sample, self._lines.get(sample, {}).values())
-            if standing is None:
+            decided = fold_one(sample, self._lines.get(sample, {}).values())
+            if decided is None:
                 changed.pop(sample, None)
             else:
-                changed[sample] = standing
+                changed[sample] = decided
         self._current = changed  # readers of the old one are not disturbed
 
     # -- writing -----------------------------------------------------------------------------------

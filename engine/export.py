@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.curation import effective
-from engine.decisions import Decisions, DecisionVerdict, Standing
+from engine.decisions import Decided, Decisions, DecisionVerdict
 from engine.errors import InputError
 from engine.export_card import card
 from engine.files import refusal, write_beside
@@ -116,10 +116,10 @@ def export(
         )
     loaded = workspace.load_run(run)
     decisions = Decisions(workspace.decisions)
-    standings = decisions.current()
+    current = decisions.current()
     of_type = [sample for sample in loaded.samples if data_type_of(sample) == data_type]
-    decided = any(sample.id in standings and standings[sample.id].verdict for sample in of_type)
-    which: Which = "all" if all else "accepted" if decided else "all that hold"
+    anyone = any(sample.id in current and current[sample.id].verdict for sample in of_type)
+    which: Which = "all" if all else "accepted" if anyone else "all that hold"
 
     target = Path(out)
     if target.is_dir():
@@ -140,7 +140,7 @@ def export(
         provenance=f"{target}.provenance.jsonl",
         warnings=loaded.warnings + decisions.warnings,
     )
-    work = _Work(workspace, loaded, standings, chosen, exported, only_verified)
+    work = _Work(workspace, loaded, current, chosen, exported, only_verified)
     provenance = Path(exported.provenance)
 
     def write_both(data: BinaryIO) -> None:
@@ -162,14 +162,14 @@ class _Work:
         self,
         workspace: Workspace,
         run: Run,
-        standings: Mapping[str, Standing],
+        current: Mapping[str, Decided],
         format: Format,
         exported: Exported,
         only_verified: bool,
     ) -> None:
         self.workspace = workspace
         self.run = run
-        self.standings = standings
+        self.current = current
         self.format = format
         self.exported = exported
         self.only_verified = only_verified
@@ -222,12 +222,12 @@ class _Work:
 
     def _left_out(self, sample: Sample) -> str | None:
         """Why a sample is left out, as far as that can be told without its tree."""
-        standing = self.standings.get(sample.id)
+        decided = self.current.get(sample.id)
         if self.exported.which == "accepted":
-            verdict = standing.verdict if standing else None
+            verdict = decided.verdict if decided else None
             if verdict != "accepted":
                 return verdict or UNDECIDED
-        if standing is None or standing.mark is None or sample.bad is None:
+        if decided is None or decided.mark is None or sample.bad is None:
             return self._does_not_hold(sample)
         return None  # a person's mark is replayed first
 
@@ -249,8 +249,8 @@ class _Work:
         try:
             for stored in samples:
                 check_same_trace(tree, stored)
-                standing = self.standings.get(stored.id)
-                sample = effective(stored, standing, tree, replayer)
+                decided = self.current.get(stored.id)
+                sample = effective(stored, decided, tree, replayer)
                 if self._drop(self._does_not_hold(sample)):
                     continue
                 written = self._render(tree, sample)
@@ -261,7 +261,7 @@ class _Work:
                 self.verdicts[sample.verdict] += 1
                 self.sources[sample.path] += 1
                 self.environments[sample.environment] += 1
-                yield record, origin_of(self.run.info.id, stored, sample, standing, problems)
+                yield record, origin_of(self.run.info.id, stored, sample, decided, problems)
         finally:
             replayer.close()
 
@@ -325,18 +325,18 @@ def check_same_trace(tree: SearchTree, sample: Sample) -> None:
         )
 
 
-def origin_of(run: str, stored: Sample, sample: Sample, standing: Standing | None, problems: list[str]) -> Provenance:
+def origin_of(run: str, stored: Sample, sample: Sample, decided: Decided | None, problems: list[str]) -> Provenance:
     """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it."""
     mark_from: MarkFrom = "none"
     marked_by = ""
     if sample.mark is not None:
         moved = stored.found is not None and stored.mark != stored.found
         mark_from, marked_by = "moved after the fork" if moved else "verifier", stored.verifier
-        if standing is not None and standing.mark is not None:
-            mark_from, marked_by = "person", standing.marked_by
+        if decided is not None and decided.mark is not None:
+            mark_from, marked_by = "person", decided.marked_by
     thought_from: ThoughtFrom = "none"
     if sample.bad is not None:
-        thought_from = "person" if standing is not None and standing.thought is not None else "drawn"
+        thought_from = "person" if decided is not None and decided.thought is not None else "drawn"
     return Provenance(
         line=0,
         sample=sample.id,
@@ -357,8 +357,8 @@ def origin_of(run: str, stored: Sample, sample: Sample, standing: Standing | Non
         replay=sample.verdict,
         return_good=sample.return_good,
         return_bad=None if sample.bad is None else sample.return_bad,
-        decision=standing.verdict if standing else None,
-        decisions=dict(sorted(standing.by_reviewer.items())) if standing else {},
-        note=standing.note if standing else None,
+        decision=decided.verdict if decided else None,
+        decisions=dict(sorted(decided.by_reviewer.items())) if decided else {},
+        note=decided.note if decided else None,
         problems=problems,
     )

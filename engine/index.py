@@ -36,7 +36,8 @@ class Index:
     def __init__(self, path: Path | None = None) -> None:
         """Open the index at `path`; None keeps it in memory."""
         self.path = path
-        self._waiting = 0
+        self._waiting = 0  # entries since the last commit
+        self._read_only = False
         self._db = self._open(path)
 
     @property
@@ -59,22 +60,18 @@ class Index:
 
     def get(self, kind: str, path: str, stat: os.stat_result) -> bytes | None:
         """What was kept of a file, if the file is as it was then."""
-        found = self._guarded(
-            lambda db: db.execute(
-                "SELECT body FROM entries WHERE kind = ? AND path = ? AND size = ? AND changed = ?",
-                (kind, path, stat.st_size, stat.st_mtime_ns),
-            ).fetchone()
-        )
+        query = "SELECT body FROM entries WHERE kind = ? AND path = ? AND size = ? AND changed = ?"
+        try:
+            found = self._db.execute(query, (kind, path, stat.st_size, stat.st_mtime_ns)).fetchone()
+        except sqlite3.Error:
+            self._go_to_memory()
+            return None
         return None if found is None else bytes(found[0])
 
     def put(self, kind: str, path: str, stat: os.stat_result, body: bytes) -> None:
         """Keep something of a file as it was at `stat`."""
-        self._guarded(
-            lambda db: db.execute(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
-                (kind, path, stat.st_size, stat.st_mtime_ns, body),
-            )
-        )
+        row = (kind, path, stat.st_size, stat.st_mtime_ns, body)
+        self._write(lambda: self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", row))
         self._waiting += 1
         if self._waiting >= _BATCH:
             self.commit()
@@ -82,18 +79,24 @@ class Index:
     def commit(self) -> None:
         """Write what waits."""
         self._waiting = 0
-        self._guarded(lambda db: db.commit())
+        self._write(self._db.commit)
 
-    def _guarded(self, work: Callable[[sqlite3.Connection], object]) -> tuple[bytes] | None:
-        """Do something with the database; where that fails, go on with an empty one in memory."""
+    def _write(self, work: Callable[[], object]) -> None:
+        if self._read_only:
+            return
         try:
-            found = work(self._db)
-        except sqlite3.Error:
+            work()
+        except sqlite3.OperationalError:  # read-only, locked, a full disk: what it holds can still be read
+            self._read_only = True
             with suppress(sqlite3.Error):
-                self._db.close()
-            self.path, self._db = None, _connect(":memory:")
-            return None
-        return found if isinstance(found, tuple) else None
+                self._db.rollback()
+        except sqlite3.Error:
+            self._go_to_memory()
+
+    def _go_to_memory(self) -> None:
+        with suppress(sqlite3.Error):
+            self._db.close()
+        self.path, self._db = None, _connect(":memory:")
 
     def close(self) -> None:
         """Write what waits and close."""

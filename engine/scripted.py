@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import cache
+from typing import Any, cast
 
 from engine.actor import Answer, DrawFailed, Request
 from envs.base import Actions, Mistakes, Planner, TextEnv
@@ -31,19 +33,30 @@ class ScriptedActor:
         return Answer(f"Thought: {thought}\nAction: {action}")
 
     def _propose(self, env: TextEnv, rng: random.Random) -> tuple[str, str]:
-        if not isinstance(env, Planner):
+        if not _offers(env, Planner):
             raise DrawFailed("no plan", "the scripted actor needs an environment that has a plan: use another --actor")
         if rng.random() < self._error_rate:
             return _mistake(env, rng)
-        action = env.plan().action
+        action = cast(Planner, env).plan().action
         if action is None:
             return _mistake(env, rng)
         return _THOUGHTS[rng.random() > 0.7], action
 
 
+def _offers(env: TextEnv, protocol: Any) -> bool:
+    """`isinstance` for these protocols costs more than a step of TextCraft; the answer depends on the class alone."""
+    kind: Any = type(env)
+    return _is_subclass(kind, protocol)
+
+
+@cache
+def _is_subclass(kind: Any, protocol: Any) -> bool:
+    return issubclass(kind, protocol)
+
+
 def _mistake(env: TextEnv, rng: random.Random) -> tuple[str, str]:
-    if isinstance(env, Mistakes):
-        return env.mistake(rng)
-    if isinstance(env, Actions) and (actions := list(env.valid_actions())):
+    if _offers(env, Mistakes):
+        return cast(Mistakes, env).mistake(rng)
+    if _offers(env, Actions) and (actions := list(cast(Actions, env).valid_actions())):
         return "I try something else.", rng.choice(actions)
     return "I am not sure what to do.", "wait"

@@ -132,6 +132,7 @@ class Search:
         self._sink = sink
         self._opened = opened
         self._stand = Stand(tree, opened, tree.started.prefix)
+        self._keys = opened.env if isinstance(opened.env, StateKeys) else None
         self._rng = random.Random(self.settings.seed)
         for ties in tree.ties:  # as far as the trace got
             self._rng.choice(range(ties))
@@ -345,7 +346,6 @@ class Search:
             terminal = "done"
         elif self.tree.nodes[parent].depth + 1 > self.settings.max_depth:
             terminal = "depth"
-        env = self._stand.env
         return Child(
             draw=answer.draw,
             action=action,
@@ -353,7 +353,7 @@ class Search:
             reward=score,
             terminal=terminal,
             response=response if response != answer.response else None,
-            state_key=env.state_key() if isinstance(env, StateKeys) else None,
+            state_key=self._keys.state_key() if self._keys is not None else None,
             prior=answer.prior,
         )
 

@@ -1,8 +1,8 @@
 """Comparing two traces: what is determined by settings, seed and answers, and nothing else.
 
 Outside the comparison: sequence numbers, `t`, latency, usage, the order of `sampled`, retries (`failed`), `paused`,
-`resumed` and an `ended` that a `resumed` follows, versions of format and code, the trace's id and origin,
-`concurrency`, counts of environment steps and resets, totals.
+`resumed` and an `ended` that a `resumed` follows, versions of format and code, the trace's id and origin, how the
+environment was asked for, `concurrency`, counts of environment steps and resets, totals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHOWN = 60
 """Characters of a value that a difference shows."""
 
 _OUTSIDE: dict[type, frozenset[str]] = {
-    Started: frozenset({"version", "trace", "code", "forked_from"}),
+    Started: frozenset({"version", "trace", "opened", "code", "forked_from"}),
     SearchSettings: frozenset({"concurrency"}),
     Expanded: frozenset({"steps", "resets"}),
     Ended: frozenset({"totals"}),

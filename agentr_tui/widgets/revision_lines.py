@@ -145,7 +145,7 @@ def replay_lines(sample: Sample) -> list[Line]:
     if replay.verdict == "verified":
         told = f"{steps} of {steps} observations as written · return {replay.score:g}"
     elif replay.verdict == "reobserved":
-        told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations were false: replaced"
+        told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations were false"
     elif replay.verdict == "diverged":
         told = replay.reason
     else:

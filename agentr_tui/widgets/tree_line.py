@@ -5,7 +5,6 @@ Pure functions over a reader, and a `Painter` that holds prepared styles; no wid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
 
@@ -16,13 +15,14 @@ from textual.strip import Strip
 
 from agentr_tui.safe_text import clip, fit, pad
 from agentr_tui.theme import Glyphs, Palette, Role, bar, format_count, format_value, is_good, share, value_role
+from agentr_tui.widgets.tree_overlay import Mark, Side
 from engine.tree import NO_PARENT, ROOT, TreeReader
 
 LABEL_CELLS = 400
 """More than this of an action is never prepared for showing."""
 
-INDENT_SHARE = 0.4
-"""The part of the width that guides may take; deeper levels are cut and counted."""
+INDENT_SHARE = 0.5
+"""The part of the first column that guides may take; deeper levels are cut and counted."""
 
 _WORDS: dict[str, tuple[str, Role]] = {
     "done": ("done", "muted"),
@@ -31,22 +31,7 @@ _WORDS: dict[str, tuple[str, Role]] = {
     "dead_end": ("dead end", "warn"),
 }
 
-_UNDER_CURSOR: dict[Role, Role] = {"faint": "muted", "text": "strong"}
-
-
-class Mark(NamedTuple):
-    """What somebody, or another part of the screen, says about a node."""
-
-    word: str = ""  # shown in the last column, in place of what the tree says
-    role: Role = "person"
-    glyph: str = ""  # one cell, left of the guides
-
-
-class Side(NamedTuple):
-    """Which side of the pair a row is on."""
-
-    glyph: str
-    role: Role
+_UNDER_CURSOR: dict[Role, Role] = {"faint": "muted", "muted": "text", "text": "strong"}
 
 
 class Columns(NamedTuple):
@@ -62,6 +47,12 @@ class Columns(NamedTuple):
     levels: int  # most levels drawn
     margin: int  # cells left of the guides while levels are cut from all rows
     shift: int  # levels cut from all rows
+
+    def glyph_cell(self, level: int) -> int:
+        """The cell of the fold glyph of a row at that level of the hierarchy."""
+        drawn, cut = drawn_levels(level, self)
+        number = len(f"⋯{cut} ") if cut else 0
+        return 1 + self.margin + self.step * max(drawn, ceil(max(0, number - self.margin) / self.step))
 
 
 class Told(NamedTuple):
@@ -92,27 +83,20 @@ def columns(width: int, *, compact: bool, visits: int, deepest: int, cursor_leve
     the deepest node allows, else one; where one is not enough and the cursor is deep, levels above it are cut.
     """
     word = 10 if width >= 48 else 0
-    count = max(3, len(format_count(visits))) + 1 if width >= 30 else 0
+    count = max(3, len(format_count(visits))) + 2 if width >= 30 else 0
     value = 5 if width >= 18 else 0
     bars = 0 if compact or width < 54 else 7 if width < 76 else 9
-    limit = int(width * INDENT_SHARE)
+    text = max(0, width - word - count - value - bars - 1)
+    limit = int(text * INDENT_SHARE)
     step = 2 if deepest * 2 <= limit else 1
     levels = max(1, limit // step)
-    stride = max(1, levels // 2)
-    over = cursor_level - (levels - 2)
-    shift = ceil(over / stride) * stride if over > 0 and levels > 4 else 0
-    return Columns(
-        width=width,
-        text=max(0, width - word - count - value - bars - 1),
-        visits=count,
-        value=value,
-        bar=bars,
-        word=word,
-        step=step,
-        levels=levels,
-        margin=len(str(shift)) + 2 if shift else 0,
-        shift=shift,
-    )
+    shift = margin = 0
+    if cursor_level > levels - 2 and levels > 4:
+        stride = levels // 2
+        shift = ceil((cursor_level - levels + 2) / stride) * stride
+        margin = len(f"⋯{shift} ")
+        levels = max(3, levels - margin // step)
+    return Columns(width, text, count, value, bars, word, step, levels, margin, shift)
 
 
 def drawn_levels(level: int, columns: Columns) -> tuple[int, int]:
@@ -277,8 +261,3 @@ class Painter:
         number = f"{glyphs.cut}{cut} " if cut else ""
         covered = ceil(max(0, len(number) - columns.margin) / step)
         return [(number.ljust(columns.margin + covered * step), "muted"), *parts[covered:]]
-
-
-def marks_of(words: Mapping[int, str], role: Role = "muted") -> dict[int, Mark]:
-    """Marks that are words alone, e.g. `seen 4×` or `refused`."""
-    return {id: Mark(word, role) for id, word in words.items()}

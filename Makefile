@@ -1,0 +1,47 @@
+# Everything runs in .venv, which is made here: Python 3.11+, make and a package index are all it takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench pictures clean
+
+# The app on a live search; without a terminal the whole way to a JSONL file.
+demo: $(VENV)/.installed
+	@$(BIN)/agentr demo
+
+# Every test. ARGS passes options on: make test ARGS="-k replay".
+test: $(VENV)/.installed-dev
+	$(BIN)/pytest $(ARGS)
+
+# What else CI holds: lint, format, types, layers.
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Ratios against named peers, printed.
+bench: $(VENV)/.installed-dev
+	@for each in tests/benchmarks/bench_*.py; do \
+	  $(BIN)/python -m tests.benchmarks.$$(basename $$each .py) || exit 1; done
+
+# The README's pictures, taken of the real app.
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python docs/make_pictures.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "agentr needs Python 3.11 or newer; make PYTHON=/path/to/python3.11 demo"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	@echo "installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,176 @@
+"""Reads what the library lists, in a thread of its own: which files there are, their figures, their goals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from agentr_tui.library_rows import TraceRow
+from engine.errors import InputError
+from engine.events import SearchSettings, Started
+from engine.index import Index
+from engine.stats import cached_figures, find_sources, is_trace
+from engine.trace import read_events
+from engine.treefile import read_tree
+from engine.workspace import Workspace
+
+PATIENCE = 0.15  # seconds between two reports
+RESTS = 10.0
+"""After a file took t seconds to read it is left alone for this many times t, also where it goes on growing."""
+
+_KIND = "head"
+
+
+class Head(msgspec.Struct):
+    """What the first event of a trace tells."""
+
+    goal: str
+    score_range: tuple[float, float]
+
+
+Stamp = tuple[int, int]
+"""Size and time of change of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A row and what it was read from."""
+
+    row: TraceRow
+    stamp: Stamp | None
+    rest_until: float = 0.0  # monotonic seconds; it is not read again before
+
+
+Report = Callable[[Sequence[Known]], None]
+
+
+def look(
+    workspace: Workspace,
+    sources: Sequence[Path],
+    known: Mapping[Path, Known],
+    report: Report,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> set[Path]:
+    """Tell `report` of every file that is new or changed since `known`, a few at a time; returns all there are.
+
+    A file that can't be read is a row with an error. Never raises for what files hold.
+    """
+    found = dict(listed(workspace, sources))
+    fresh: list[Known] = []
+    for path, error in found.items():
+        stamp, modified = _stamp(path)
+        before = known.get(path)
+        if before is None:
+            fresh.append(Known(TraceRow(path, modified, error=error), None))
+        elif before.stamp == stamp and before.row.state != "running":
+            continue
+        elif time.monotonic() >= before.rest_until:
+            fresh.append(replace(before, row=replace(before.row, modified=modified)))
+    new = [item for item in fresh if item.stamp is None]
+    if new:
+        report(new)
+    _read(workspace, [item for item in fresh if not item.row.error or item.stamp is not None], report, cancelled)
+    return set(found)
+
+
+def listed(workspace: Workspace, sources: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Every file of the library, with what is wrong with its path."""
+    seen: set[Path] = set()
+    for place in (workspace.traces, *sources):
+        try:
+            paths = find_sources([place])
+        except InputError as error:
+            if place != workspace.traces and not place.is_dir():
+                yield place, str(error)
+            continue
+        for path in paths:
+            whole = path.absolute()
+            if whole not in seen:
+                seen.add(whole)
+                yield path, ""
+
+
+def _stamp(path: Path) -> tuple[Stamp | None, float]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None, 0.0
+    return (stat.st_size, stat.st_mtime_ns), stat.st_mtime
+
+
+def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelled: Callable[[], bool]) -> None:
+    """Read figures, newest files first, in portions that take about `PATIENCE`."""
+    waiting = sorted(items, key=lambda item: item.row.modified)
+    portion = 1
+    while waiting and not cancelled():
+        began = time.monotonic()
+        now = [waiting.pop() for _ in range(min(portion, len(waiting)))]
+        stamps = {item.row.path: _stamp(item.row.path)[0] for item in now}
+        errors: dict[str, str] = {}
+
+        def broken(path: str, error: InputError, errors: dict[str, str] = errors) -> None:
+            errors[path] = _reason(path, error)
+
+        rows = cached_figures(workspace, [item.row.path for item in now], broken)
+        figures = {row.path: row for row in rows}
+        with Index(workspace.index_file) as index:
+            heads = {path: _head(index, path) for path in figures}
+        took = time.monotonic() - began
+        rest = time.monotonic() + RESTS * took / len(now)
+        report(
+            [
+                Known(
+                    replace(
+                        item.row,
+                        figures=figures.get(str(item.row.path)),
+                        error=errors.get(str(item.row.path), ""),
+                        goal=heads[str(item.row.path)].goal if str(item.row.path) in heads else "",
+                        score_range=heads[str(item.row.path)].score_range if str(item.row.path) in heads else (0, 1),
+                    ),
+                    stamps[item.row.path],
+                    rest,
+                )
+                for item in now
+            ]
+        )
+        portion = max(1, portion * 2 if took < PATIENCE / 2 else portion // 2 if took > PATIENCE else portion)
+
+
+def _reason(path: str, error: InputError) -> str:
+    """The error's line without the path in front: the row names the file."""
+    return str(error).removeprefix(path).removeprefix(":").strip()
+
+
+def _head(index: Index, path: str) -> Head:
+    """Goal and score range of a trace, from the index where the file did not change."""
+    key = str(Path(path).absolute())
+    try:
+        stat = Path(path).stat()
+        body = index.get(_KIND, key, stat)
+        if body is not None:
+            return msgspec.json.decode(body, type=Head)
+        started = first_event(Path(path))
+    except (OSError, InputError, msgspec.MsgspecError):
+        return Head("", (0.0, 1.0))
+    head = Head(started.instruction, started.score_range)
+    index.put(_KIND, key, stat, msgspec.json.encode(head))
+    return head
+
+
+def first_event(path: Path) -> Started:
+    """The `started` event of a trace or tree file. Raises `InputError`."""
+    events = iter(read_events(path) if is_trace(path.name) else read_tree(path))
+    started = next(events, None)
+    if not isinstance(started, Started):
+        raise InputError(f"{path}: does not begin as a trace does")
+    return started
+
+
+def settings_of(path: Path) -> tuple[str, str, SearchSettings | None]:
+    """Environment, task and settings of a trace; a tree made elsewhere has no settings. Raises `InputError`."""
+    started = first_event(path)
+    return started.opened or started.environment, started.task, started.settings if is_trace(path.name) else None

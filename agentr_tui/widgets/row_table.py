@@ -1,0 +1,288 @@
+"""A table whose cursor is a row. Only visible rows are made, so any number of rows costs the same.
+
+Columns have fixed widths, some share what is left, and where there is no room the least important are left out.
+Every text in it is shown escaped, never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from agentr_tui.safe_text import clip
+from agentr_tui.theme import Palette, Role, palette
+
+Cell = tuple[tuple[str, Role], ...]
+"""Parts of text with their roles."""
+
+GAP = 1
+"""Cells between columns."""
+
+
+def cell(text: str, role: Role = "text") -> Cell:
+    """A cell of one part."""
+    return ((text, role),)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a column is set."""
+
+    name: str
+    width: int  # cells; of a flexible column the least
+    right: bool = False  # figures are set flush right
+    flex: int = 0  # share of the cells that are left
+    drop: int = 0  # where there is no room the columns with the greatest are left out first; 0 always stays
+
+
+def layout(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
+    """Place and width of every column that is shown, from left to right, for a table of `width` cells."""
+    shown = list(range(len(columns)))
+
+    def needed() -> int:
+        return sum(columns[place].width + GAP for place in shown) - GAP
+
+    while needed() > width:
+        least = max(shown, key=lambda place: columns[place].drop)
+        if columns[least].drop == 0:
+            break
+        shown.remove(least)
+    spare = max(0, width - needed())
+    shares = sum(columns[place].flex for place in shown)
+    widths = []
+    for place in shown:
+        flex = columns[place].flex
+        more = spare * flex // shares if flex else 0
+        if flex:
+            spare, shares = spare - more, shares - flex
+        widths.append((place, columns[place].width + more))
+    return widths
+
+
+class RowTable(ScrollView, can_focus=True):
+    """Rows with a key each. The cursor stays on its key, and the view stays put, when rows appear above."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    RowTable { width: 1fr; height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "down", show=False, id="rows.down", tooltip="Next row"),
+        Binding("k,up", "move(-1)", "up", show=False, id="rows.up", tooltip="Previous row"),
+        Binding("g,home", "first", "first", show=False, id="rows.first", tooltip="First row"),
+        Binding("G,end", "last", "last", show=False, id="rows.last", tooltip="Last row"),
+        Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, id="rows.page_down", tooltip="A page down"),
+        Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, id="rows.page_up", tooltip="A page up"),
+        Binding("enter", "select", "open", show=False, id="rows.select", tooltip="Open this row"),
+    ]
+
+    cursor: reactive[int] = reactive(0)
+
+    class RowMessage(Message):
+        """Something happened to a row."""
+
+        def __init__(self, table: RowTable, key: Hashable) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> RowTable:
+            """The sender."""
+            return self.table
+
+    class Highlighted(RowMessage):
+        """The cursor is on another row; `key` is None where there are no rows."""
+
+    class Selected(RowMessage):
+        """The row was chosen: by enter, or by a click on the row that has the cursor."""
+
+    def __init__(self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._columns = tuple(columns)
+        self._keys: Sequence[Hashable] = ()
+        self._cells: Callable[[int], Sequence[Cell]] = lambda row: ()
+        self._told: Hashable = None  # the key of the last `Highlighted`
+        self._set_out: tuple[int, list[tuple[int, int]]] = (-1, [])
+
+    # -- rows --------------------------------------------------------------------------------------
+
+    def set_rows(self, keys: Sequence[Hashable], cells: Callable[[int], Sequence[Cell]]) -> None:
+        """Show these rows; `cells` gives those of one row, a cell a column, whenever it becomes visible."""
+        at, key = self.cursor, self.cursor_key
+        top = round(self.scroll_offset.y)
+        self._keys, self._cells = keys, cells
+        place = self._place_of(key, at)
+        self._resize_content()
+        if place is not None and place != at:
+            self.scroll_to(y=max(0, top + place - at), animate=False)
+        self.set_reactive(RowTable.cursor, max(0, min(at if place is None else place, len(keys) - 1)))
+        self.call_after_refresh(self._show_cursor)
+        self._tell()
+        self.refresh()
+
+    def _place_of(self, key: Hashable, near: int) -> int | None:
+        """Where a key is now; it mostly is where it was."""
+        if key is None:
+            return None
+        if near < len(self._keys) and self._keys[near] == key:
+            return near
+        try:
+            return self._keys.index(key)
+        except ValueError:
+            return None
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return len(self._keys)
+
+    @property
+    def cursor_key(self) -> Hashable:
+        """The key of the row under the cursor; None where there are no rows."""
+        return self._keys[self.cursor] if self.cursor < len(self._keys) else None
+
+    def go_to(self, key: Hashable) -> bool:
+        """Put the cursor on the row of that key; False where there is none."""
+        place = self._place_of(key, self.cursor)
+        if place is None:
+            return False
+        self.cursor = place
+        return True
+
+    def texts(self, row: int) -> list[str]:
+        """The text of every shown cell of a row, for tests and for copying."""
+        cells = self._cells(row)
+        return ["".join(text for text, _ in cells[place]) for place, _ in self._layout()]
+
+    # -- cursor ------------------------------------------------------------------------------------
+
+    def validate_cursor(self, row: int) -> int:
+        """Only rows that exist."""
+        return max(0, min(row, len(self._keys) - 1))
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Show it, and say so."""
+        for row in (old, new):
+            self._refresh_row(row)
+        self._show_cursor()
+        self._tell()
+
+    def _tell(self) -> None:
+        key = self.cursor_key
+        if key != self._told:
+            self._told = key
+            self.post_message(self.Highlighted(self, key))
+
+    def _refresh_row(self, row: int) -> None:
+        y = row + 1 - round(self.scroll_offset.y)
+        if 0 < y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    @property
+    def _page(self) -> int:
+        """Rows that are visible at once."""
+        return max(1, self.scrollable_content_region.height - 1)
+
+    def _show_cursor(self) -> None:
+        if self.size.height < 2:
+            return
+        top = round(self.scroll_offset.y)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= top + self._page:
+            self.scroll_to(y=self.cursor - self._page + 1, animate=False)
+
+    def action_move(self, rows: int) -> None:
+        """Rows down."""
+        self.cursor += rows
+
+    def action_page(self, pages: int) -> None:
+        """Pages down."""
+        self.cursor += pages * self._page
+
+    def action_first(self) -> None:
+        """First row."""
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        """Last row."""
+        self.cursor = len(self._keys) - 1
+
+    def action_select(self) -> None:
+        """Say that the row was chosen."""
+        if self._keys:
+            self.post_message(self.Selected(self, self.cursor_key))
+
+    def on_click(self, event: events.Click) -> None:
+        """Take the row; choose it where it was taken already."""
+        at = event.get_content_offset(self)
+        row = -1 if at is None or at.y < 1 else at.y - 1 + round(self.scroll_offset.y)
+        if not 0 <= row < len(self._keys):
+            return
+        event.stop()
+        if row == self.cursor:
+            self.action_select()
+        else:
+            self.cursor = row
+
+    # -- drawing -----------------------------------------------------------------------------------
+
+    def _resize_content(self) -> None:
+        size = Size(self.scrollable_content_region.width, len(self._keys) + 1)
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def on_resize(self) -> None:
+        """Set the columns out anew."""
+        self._resize_content()
+        self._show_cursor()
+        self.refresh()
+
+    def _layout(self) -> list[tuple[int, int]]:
+        width = self.scrollable_content_region.width or self.size.width
+        if self._set_out[0] != width:
+            self._set_out = (width, layout(self._columns, width))
+        return self._set_out[1]
+
+    def render_line(self, y: int) -> Strip:
+        """The line of names, or one visible row."""
+        width, base = self.scrollable_content_region.width, self.rich_style
+        colors = palette(self.app.current_theme)
+        if y == 0:
+            return self._strip([cell(column.name, "muted") for column in self._columns], base, colors, width)
+        row = y - 1 + round(self.scroll_offset.y)
+        if row >= len(self._keys):
+            return Strip.blank(width, base)
+        if row == self.cursor:
+            base += Style.parse(colors.cursor if self.has_focus else colors.cursor_blurred)
+        return self._strip(self._cells(row), base, colors, width)
+
+    def _strip(self, cells: Sequence[Cell], base: Style, colors: Palette, width: int) -> Strip:
+        segments: list[Segment] = []
+        for place, room in self._layout():
+            if segments:
+                segments.append(Segment(" " * GAP, base))
+            made: list[Segment] = []
+            left = room
+            for text, role in cells[place]:
+                shown = clip(text, left)
+                left -= cell_len(shown)
+                made.append(Segment(shown, base + Style.parse(colors[role])))
+                if left <= 0:
+                    break
+            blank = Segment(" " * left, base)
+            segments.extend([blank, *made] if self._columns[place].right else [*made, blank])
+        return Strip(segments).adjust_cell_length(width, base)

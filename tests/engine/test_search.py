@@ -1,0 +1,342 @@
+"""The search: the original's trees node for node, determinism, pause, step, stop, resume."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import random
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.actor import Answer, DrawFailed, Request, actor_of_recording, draw_seed
+from engine.errors import InputError
+from engine.events import AnyEvent, Ended, Expanded, Sampled, SearchSettings, Selected
+from engine.job import new_job, recorded_settings, resume_job
+from engine.search import MAX_FAILURES_IN_A_ROW, Search, check_settings, started_event
+from engine.standing import open_environment
+from engine.trace import load, read_events
+from engine.tracediff import compare
+from engine.tree import SearchTree
+from tests.fixtures import SHARED, needs_fixtures
+
+RECORDINGS = sorted(SHARED.glob("agent-r/*/*/replay.json.gz")) if SHARED.is_dir() else []
+
+
+def differences(golden: dict[str, Any], tree: SearchTree) -> list[str]:
+    """Where a tree differs from the original's, node by node in the order of children."""
+    found = []
+    pending = [(golden, 0)]
+    while pending:
+        theirs, id = pending.pop()
+        ours = tree.nodes[id]
+        facts = {
+            "visits": ours.visits,
+            "value": ours.value_sum,
+            "obs": ours.observation,
+            "llm_response": ours.response,
+            "action": ours.action,
+            "env_score": ours.reward,
+            "depth": ours.depth,
+            "is_terminal": ours.exhausted,
+            "disaster": ours.terminal == "disaster",
+        }
+        found += [
+            f"node {id} {name}: {theirs[name]!r} ≠ {value!r}" for name, value in facts.items() if theirs[name] != value
+        ]
+        if len(theirs["children"]) != len(ours.children):
+            found.append(f"node {id}: {len(theirs['children'])} ≠ {len(ours.children)} children")
+        pending += zip(theirs["children"], ours.children, strict=False)
+    return found
+
+
+@needs_fixtures
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("concurrency", [1, 16])
+def test_a_recorded_search_grows_the_original_tree(path: Path, concurrency: int, tmp_path: Path) -> None:
+    name = f"recorded:{path}"
+    settings = SearchSettings(actor=name, concurrency=concurrency, **recorded_settings(name))
+    job = new_job(name, None, settings, tmp_path / "t.trace.jsonl")
+    assert job.run_blocking() == "iterations"
+    golden = json.loads(gzip.decompress(next(path.parent.glob("search_results_*")).read_bytes()))
+    assert differences(golden, job.tree) == []
+    assert job.tree.failures == []
+
+
+@needs_fixtures
+def test_a_wrong_seed_grows_another_tree(tmp_path: Path) -> None:
+    """The comparison above can fail."""
+    path = next(path for path in RECORDINGS if path.parent.name == "31")
+    name = f"recorded:{path}"
+    settings = SearchSettings(actor=name, **{**recorded_settings(name), "seed": 1})
+    job = new_job(name, None, settings, tmp_path / "t.trace.jsonl")
+    job.run_blocking()
+    golden = json.loads(gzip.decompress(next(path.parent.glob("search_results_*")).read_bytes()))
+    assert differences(golden, job.tree) or job.tree.failures
+
+
+class Waits:
+    """Answers like a scripted actor, each draw after a random while: answers arrive in any order."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(seed)
+
+    async def sample(self, request: Request) -> Answer:
+        await asyncio.sleep(self._rng.uniform(0, 0.003))
+        choice = random.Random(request.seed).choice(["get 1 sand", "get 2 red sand", "inventory", "get 1 stick"])
+        return Answer(f"Thought: so.\nAction: {choice}")
+
+
+def grown(actor: Any, **settings: Any) -> list[AnyEvent]:
+    """The events of a search with that actor."""
+    opened = open_environment("textcraft", "2")
+    events: list[AnyEvent] = []
+    search = Search.begin(started_event(opened, SearchSettings(**settings)), opened, actor, events.append)
+    asyncio.run(search.run())
+    return events
+
+
+def test_concurrency_and_the_order_of_answers_never_change_a_trace() -> None:
+    traces = [grown(Waits(wait), iterations=3, max_depth=6, concurrency=n) for wait, n in ((1, 1), (2, 16), (3, 16))]
+    orders = [[event.draw for event in trace if isinstance(event, Sampled)] for trace in traces]
+    assert orders[1] != orders[2]  # the answers did arrive in different orders
+    assert compare(traces[0], traces[1]) == []
+    assert compare(traces[1], traces[2]) == []
+
+
+def test_another_seed_is_another_trace() -> None:
+    a, b = (grown(Waits(1), iterations=3, max_depth=6, seed=seed) for seed in (0, 1))
+    assert compare(a, b)
+
+
+def test_draw_seeds_depend_on_search_parent_and_draw() -> None:
+    seeds = {draw_seed(s, p, d) for s in range(5) for p in range(20) for d in range(5)}
+    assert len(seeds) == 500
+    assert draw_seed(3, 1, 2) == draw_seed(3, 1, 2)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+class Says:
+    """Gives each draw a fixed answer."""
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = answers
+
+    async def sample(self, request: Request) -> Answer:
+        return Answer(self._answers[request.draw % len(self._answers)])
+
+
+def test_draws_that_repeat_a_sibling_make_no_child_and_are_kept() -> None:
+    events = grown(
+        Says("Action: inventory", "Action 1: inventory", "Action: get 1 sand", "Action: inventory"), iterations=1
+    )
+    expanded = next(event for event in events if isinstance(event, Expanded))
+    assert [child.draw for child in expanded.children] == [0, 2]
+    assert [(repeat.draw, repeat.of) for repeat in expanded.repeats] == [(1, 0), (3, 0)]
+    assert sum(isinstance(event, Sampled) and event.parent == 0 for event in events) == 4
+
+
+class Fails:
+    """Fails at some draws."""
+
+    def __init__(self, *draws: int) -> None:
+        self._draws = draws
+
+    async def sample(self, request: Request) -> Answer:
+        if request.draw in self._draws:
+            raise DrawFailed("timeout", "no answer in time")
+        return Answer(f"Action: get {request.draw + 1} sand")
+
+
+def test_a_failed_draw_is_recorded_and_the_search_goes_on() -> None:
+    tree = SearchTree(grown(Fails(1), iterations=2, max_depth=3))
+    assert {failure.draw for failure in tree.failures} == {1}
+    assert tree.end_reason == "iterations"
+    assert len(tree.nodes[0].children) == 3
+
+
+def test_a_node_without_any_usable_draw_is_a_dead_end_and_not_a_return() -> None:
+    events = grown(Fails(0, 1), iterations=4, samples=2)
+    tree = SearchTree(events)
+    assert tree.nodes[0].terminal == "dead_end"
+    assert tree.nodes[0].visits == 0
+    assert list(tree.leaves()) == []
+    assert tree.end_reason in ("exhausted", "iterations")
+
+
+class FailsDeep:
+    """Answers at the root, fails below."""
+
+    async def sample(self, request: Request) -> Answer:
+        if request.parent:
+            raise DrawFailed("refused", "no")
+        return Answer(f"Action: get {request.draw + 1} sand")
+
+
+def test_too_many_failures_in_a_row_end_the_search_resumably() -> None:
+    tree = SearchTree(grown(FailsDeep(), iterations=50, samples=4))
+    assert tree.end_reason == "failures"
+    assert tree.state == "stopped"
+    assert len(tree.failures) >= MAX_FAILURES_IN_A_ROW
+
+
+def scripted(path: Path, delay: float = 0.0, **settings: Any) -> Any:
+    chosen = SearchSettings(**{"iterations": 4, "error_rate": 0.5, **settings})
+    return new_job("textcraft", "2", chosen, path, delay=delay)
+
+
+def test_a_stopped_search_resumes_into_the_uninterrupted_trace(tmp_path: Path) -> None:
+    whole = scripted(tmp_path / "whole.trace.jsonl")
+    whole.run_blocking()
+    for number, after in enumerate((1, 2, 5, 9, 14)):
+        path = tmp_path / f"cut{number}.trace.jsonl"
+        job = scripted(path)
+        write, seen = job.search._sink, []
+
+        def sink(
+            event: AnyEvent, job: Any = job, write: Any = write, seen: list[int] = seen, after: int = after
+        ) -> None:
+            write(event)
+            if isinstance(event, Expanded):
+                seen.append(event.seq)
+                if len(seen) == after:
+                    job.control.stop()
+
+        job.search._sink = sink
+        assert job.run_blocking() == "stopped"
+        assert resume_job(path).run_blocking() == "iterations"
+        assert compare(read_events(whole.path), read_events(path)) == []
+
+
+def test_a_trace_that_was_torn_anywhere_resumes_into_the_uninterrupted_trace(tmp_path: Path) -> None:
+    whole = scripted(tmp_path / "whole.trace.jsonl")
+    whole.run_blocking()
+    data = whole.path.read_bytes()
+    rng = random.Random(4)
+    first = data.index(b"\n") + 1
+    for number in range(25):
+        path = tmp_path / f"torn{number}.trace.jsonl"
+        kept = data[: rng.randrange(first, len(data))]
+        path.write_bytes(kept)
+        asked = sum(isinstance(event, Sampled) for event in read_events(path))
+        job = resume_job(path)
+        job.run_blocking()
+        assert compare(read_events(whole.path), read_events(path)) == []
+        calls = job.tree.calls
+        assert calls == whole.tree.calls, "an answer that was written was asked for again"
+        assert calls >= asked
+
+
+def test_a_finished_search_has_nothing_to_resume(tmp_path: Path) -> None:
+    job = scripted(tmp_path / "t.trace.jsonl")
+    job.run_blocking()
+    before = job.path.read_bytes()
+    assert resume_job(job.path).run_blocking() == "iterations"
+    assert job.path.read_bytes() == before
+
+
+def test_pause_step_and_resume_from_another_thread(tmp_path: Path) -> None:
+    path = tmp_path / "t.trace.jsonl"
+    job = new_job("textcraft", "2", SearchSettings(iterations=4, error_rate=0.5), path, delay=0.001, paused=True)
+    thread = threading.Thread(target=job.run_blocking)
+    thread.start()
+
+    def expansions() -> int:
+        return sum(isinstance(event, Expanded) for event in read_events(path))
+
+    def wait_for(count: int) -> None:
+        until = time.monotonic() + 20
+        while expansions() < count:
+            assert time.monotonic() < until, "the search did not go on"
+            time.sleep(0.01)
+
+    time.sleep(0.1)
+    assert expansions() == 0
+    for count in (1, 2, 3):
+        job.control.step()
+        wait_for(count)
+        time.sleep(0.05)
+        assert expansions() == count
+    job.control.resume()
+    thread.join(30)
+    assert not thread.is_alive()
+    plain = scripted(tmp_path / "plain.trace.jsonl")
+    plain.run_blocking()
+    assert compare(read_events(path), read_events(plain.path)) == []
+
+
+def test_stop_does_not_wait_for_slow_answers_and_keeps_those_that_came(tmp_path: Path) -> None:
+    class Slow:
+        async def sample(self, request: Request) -> Answer:
+            await asyncio.sleep(0 if request.draw < 2 else 60)
+            return Answer(f"Action: get {request.draw + 1} sand")
+
+    opened = open_environment("textcraft", "2")
+    events: list[AnyEvent] = []
+    search = Search.begin(started_event(opened, SearchSettings()), opened, Slow(), events.append)
+    threading.Timer(0.2, search.control.stop).start()
+    began = time.monotonic()
+    assert asyncio.run(search.run()) == "stopped"
+    assert time.monotonic() - began < 10
+    assert sorted(event.draw for event in events if isinstance(event, Sampled)) == [0, 1]
+    assert isinstance(events[-1], Ended)
+    assert SearchTree(events).in_flight == {0: None}
+
+
+def test_the_search_ends_when_the_root_is_exhausted() -> None:
+    events = grown(Says("Action: inventory"), iterations=50, max_depth=2, samples=1)
+    tree = SearchTree(events)
+    assert tree.end_reason == "exhausted"
+    assert tree.iteration < 50
+    assert all(isinstance(event, AnyEvent) for event in events)
+
+
+def test_what_was_selected_can_be_explained_from_the_trace() -> None:
+    """The ties that `selected` records are the ties of the tree at that moment."""
+    from engine.selection import best_children
+
+    events = grown(Waits(1), iterations=4, max_depth=6)
+    tree = SearchTree()
+    checked = 0
+    for event in events:
+        if isinstance(event, Selected):
+            for parent, child, ties in zip(event.path[:-1], event.path[1:], event.ties, strict=True):
+                best = best_children(tree, parent, 0.25)
+                assert len(best) == ties
+                assert child in best
+                checked += 1
+        tree.apply(event)
+    assert checked > 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"iterations": 0}, "iterations"),
+        ({"c": -1.0}, "c"),
+        ({"samples": 0}, "samples"),
+        ({"algorithm": "x"}, "algorithm"),
+    ],
+)
+def test_an_unusable_setting_is_named(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        check_settings(SearchSettings(**changes))
+
+
+@needs_fixtures
+def test_a_recording_that_ends_early_fails_draws_instead_of_crashing(tmp_path: Path) -> None:
+    path = next(path for path in RECORDINGS if path.parent.name == "31")
+    raw = json.loads(gzip.decompress(path.read_bytes()))
+    raw["responses"] = raw["responses"][:20]
+    short = tmp_path / "short.json"
+    short.write_text(json.dumps(raw))
+    name = f"recorded:{short}"
+    job = new_job(name, None, SearchSettings(actor=name, **recorded_settings(name)), tmp_path / "t.trace.jsonl")
+    job.run_blocking()
+    assert {failure.what for failure in job.tree.failures} == {"not recorded"}
+    assert load(job.path).tree.failures
+    assert actor_of_recording(str(short))
