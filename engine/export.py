@@ -190,7 +190,7 @@ class _Work:
             origin.line = lines
             checksum.update(piece)
             data.write(piece)
-            origins.write(msgspec.json.encode(origin) + b"\n")
+            origins.write(encode(msgspec.to_builtins(origin)) + b"\n")
         if array:
             piece = b"\n]\n" if lines else b"[]\n"
             checksum.update(piece)
@@ -284,9 +284,15 @@ class _Work:
         return encoded, problems
 
 
+_BREAKS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
 def encode(record: object) -> bytes:
-    """A record as one line of JSON. Half surrogate pairs become the escapes that JSON has for them."""
-    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    """A record as one line of JSON.
+
+    Signs that some readers take for the end of a line, and half surrogate pairs, are written as JSON's escapes.
+    """
+    return json.dumps(record, ensure_ascii=False).translate(_BREAKS).encode("utf-8", "backslashreplace")
 
 
 def _digest_but_thought(turns: Sequence[Turn]) -> bytes:

@@ -20,8 +20,9 @@ from engine.search import check_settings
 from engine.stats import Source, figures, find_sources
 from engine.workspace import Workspace
 
-DEMO_TASK = "0"
+DEMO_TASK = "2"
 DEMO_ITERATIONS = 8
+DEMO_ERRORS = 0.5
 DEMO_DELAY = 0.25
 """Seconds a draw: the scripted actor answers at once, a person wants to watch."""
 
@@ -130,7 +131,7 @@ def demo(
 ) -> int:
     """Watch a TextCraft search live; without a terminal: the whole way to a JSONL file."""
     place = Workspace.open(workspace or fresh_folder(Path("agentr-demo")), create=True)
-    settings = check_settings(SearchSettings(iterations=iterations, seed=seed))
+    settings = check_settings(SearchSettings(iterations=iterations, seed=seed, error_rate=DEMO_ERRORS))
     out = free_name(place.traces, "textcraft", task, seed)
     if headless or not has_terminal():
         from agentr_tui.commands.data import export_run, revise_paths

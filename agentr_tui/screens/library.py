@@ -32,7 +32,7 @@ from agentr_tui.safe_text import clip
 from agentr_tui.screens.base import ModeScreen, key
 from agentr_tui.screens.dialogs import Choice, ask
 from agentr_tui.screens.new_search import DEFAULT_DELAY, NewSearch, Ready, SearchRequest
-from agentr_tui.widgets.row_table import RowTable
+from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.errors import AgentrError, InputError
 from engine.job import resume_job
@@ -177,8 +177,8 @@ class LibraryScreen(ModeScreen):
         )
         self._note()
 
-    def _cells(self, place: int) -> list[tuple[tuple[str, object], ...]]:
-        return cells(self._shown[place], time.time(), self.agentr.session.path)  # type: ignore[return-value]
+    def _cells(self, place: int) -> list[Cell]:
+        return cells(self._shown[place], time.time(), self.agentr.session.path)
 
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
@@ -367,7 +367,8 @@ def _request_like(path: Path) -> SearchRequest:
 
 def references(workspace: Workspace, path: Path, trace: str) -> int:
     """How many samples of the workspace's runs are made from a trace. Runs that can't be read are left out."""
-    place, found = str(path.resolve()), set()
+    place = str(path.resolve())
+    found: set[str] = set()
     try:
         runs = workspace.runs()
     except InputError:

@@ -17,8 +17,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
-from agentr_tui.commands.run import DEMO_DELAY as DEFAULT_DELAY
-from agentr_tui.commands.run import free_name
+from agentr_tui.commands.run import DEMO_DELAY, free_name
 from engine.errors import AgentrError, InputError
 from engine.events import AnyEvent, SearchSettings
 from engine.job import SearchJob, new_job
@@ -27,6 +26,8 @@ from engine.workspace import Workspace
 from envs.base import environments
 
 DEFAULT_ITERATIONS = 8
+DEFAULT_DELAY = DEMO_DELAY
+"""Seconds a draw: the scripted actor answers at once, a person wants to watch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class SearchRequest:
     environment: str = "textcraft"
     task: str = "0"
     settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
-    delay: float = DEFAULT_DELAY  # seconds a draw: the scripted actor answers at once, a person wants to watch
+    delay: float = DEFAULT_DELAY  # seconds a draw
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,8 @@ def test_the_same_decisions_give_the_same_bytes(verdicts: dict[int, Any], everyt
                 mine.decide(samples[place].id, verdict)
             for format in FORMATS.values():
                 export(workspace, None, format.name, workspace.exports / f"{name}-{format.name}", all=everything)
-        for format in FORMATS:
-            one, two = (workspace.exports / f"{name}-{format}" for name in ("one", "two"))
+        for known in FORMATS:
+            one, two = (workspace.exports / f"{name}-{known}" for name in ("one", "two"))
             assert one.read_bytes() == two.read_bytes()
 
 

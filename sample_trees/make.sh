@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Makes the sample trees again (node for node: searches are deterministic).
+set -euo pipefail
+cd "$(dirname "$0")"
+rm -f ./*.trace.jsonl
+agentr search --env textcraft --task 2 --iterations 8 --error-rate 0.5 --out textcraft-many-pairs.trace.jsonl
+agentr search --env textcraft --task 12 --iterations 6 --out textcraft-no-good-leaf.trace.jsonl
+agentr search --env textcraft --task 55 --iterations 4 --samples 3 --max-depth 40 --error-rate 0.3 --out textcraft-deep.trace.jsonl
