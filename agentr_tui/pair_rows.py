@@ -270,7 +270,7 @@ def _step_rows(tree: SearchTree, id: int | None, step: int, sign: str, role: Rol
     node = tree.nodes[id]
     action = [(f"{sign}{step:>3} " if place == 0 else " " * 6) + row for place, row in _wrap(node.action, width - 6)]
     seen = [" " * 6 + row for _, row in _wrap(node.observation, width - 6)]
-    return [*((text, role) for text in action), *((text, "muted") for text in seen)]  # type: ignore[list-item]
+    return [*((text, role) for text in action), *((text, "muted") for text in seen)]
 
 
 def _wrap(text: str, width: int) -> Iterator[tuple[int, str]]:

@@ -47,6 +47,9 @@ _SPACE = re.compile(_S)
 _FIELD_OR_END = re.compile(rf'{_S}(?:(,)?({_S})"((?:[^"\\\x00-\x1f]++|\\.)*+)"{_S}:{_S}|(\}}))')
 _CHILD_OR_END = re.compile(rf"{_S}(?:(,)?{_S}(\{{)|(\]))")
 _ITEM_OR_END = re.compile(rf"{_S}([,\]]){_S}")
+# What the end of a file may leave of a value that is not a list, an object or the middle of a text, and of a field.
+_CUT_VALUE = re.compile(r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\\u?[0-9a-fA-F]{0,3}|u?[0-9a-fA-F]{0,3}")
+_CUT_FIELD = re.compile(rf'{_S},?{_S}(?:"(?:[^"\\]++|\\.)*+(?:\\|"{_S})?)?')
 
 _LONGEST_GAP = 1 << 20  # characters; what is longer between two values is no white space
 _NUMBER_TAIL = 3  # a number cut at "1.5e+" parses as 1.5: so near to the end of the window nothing is certain
@@ -289,15 +292,15 @@ class NodeScanner:
 
     def _refuse(self, what: str, at: int) -> None:
         """Raise for an error at index `at` of the window, unless more text may mend it."""
-        if at < len(self._text) - _ESCAPE_TAIL or (self._eof and at < len(self._text)):
-            raise Broken(f"{what} at character {self._base + at}")
-        if self._eof:
+        if self._eof and _CUT_VALUE.fullmatch(self._text, at):
             raise self._cut_off()
+        if self._eof or at < len(self._text) - _ESCAPE_TAIL:
+            raise Broken(f"{what} at character {self._base + at}")
 
     def _unexpected(self) -> Broken:
-        self._match(_SPACE)
-        if self._at >= len(self._text):
+        if self._eof and _CUT_FIELD.fullmatch(self._text, self._at):
             return self._cut_off()
+        self._match(_SPACE)
         return Broken(f"unexpected text at character {self._place()}")
 
     def _cut_off(self) -> Broken:

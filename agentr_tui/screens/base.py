@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -30,6 +31,11 @@ def key(
 ) -> Binding:
     """A binding with an id (for the user's keymap) and a tooltip (for the help)."""
     return Binding(keys, action, description, show=show, id=id, tooltip=tooltip, key_display=key_display)
+
+
+def tab_title(names: Sequence[str], active: int) -> str:
+    """A border title that names the tabs, the active one reversed. Names are ours: titles are markup."""
+    return " ─ ".join(f"[reverse] {name} [/]" if at == active else name for at, name in enumerate(names))
 
 
 class ModeScreen(Screen[None]):

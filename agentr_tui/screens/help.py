@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
@@ -41,10 +42,18 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(TextPane).focus()
 
 
+_RANKS = {"screen": 0, "app": 1}
+
+
+def _kind(node: DOMNode) -> str:
+    return "screen" if isinstance(node, Screen) else "app" if isinstance(node, App) else "widget"
+
+
 def help_lines(screen: Screen[Any]) -> list[Line]:
-    """One line a binding: keys, what they do. Bindings of the focused widget come first."""
+    """One line a binding: keys, what they do. Bindings of the screen come first, then the app's, the widget's."""
     seen: dict[tuple[str, str], list[str]] = {}
-    for active in screen.active_bindings.values():
+    of_screen_first = sorted(screen.active_bindings.values(), key=lambda active: _RANKS.get(_kind(active.node), 2))
+    for active in of_screen_first:
         binding = active.binding
         told = binding.tooltip or binding.description
         if told and not binding.system:

@@ -16,7 +16,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from agentr_tui.review import REJECT_REASONS, Review, Shown, load_review
-from agentr_tui.screens.base import ModeScreen, key
+from agentr_tui.screens.base import ModeScreen, key, tab_title
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.theme import Role
 from agentr_tui.widgets.revision_lines import (
@@ -58,7 +58,7 @@ class RevisionScreen(ModeScreen):
         key("left_square_bracket", "tab(-1)", "tab back", "revision.tab_back", "Previous tab"),
         key("u", "undo", "undo", "revision.undo", "Take back your last decision", show=True),
         key("U", "redo", "redo", "revision.redo", "Decide again what you took back"),
-        key("tab", "app.focus_next", "next pane", "revision.next_pane", "Next pane"),
+        key("tab", "next_pane", "next pane", "revision.next_pane", "Next pane; in a narrow window: the other side"),
         key("plus", "enlarge", "enlarge", "revision.enlarge", "Enlarge the pane that has the focus"),
         key("underscore,escape", "restore", "restore", "revision.restore", "Restore the enlarged pane"),
     ]  # fmt: skip
@@ -167,14 +167,14 @@ class RevisionScreen(ModeScreen):
         left: list[tuple[str, Role]] = [
             (f"{sample.environment} {sample.task}  ", "strong"),
             (f"leaf {sample.good} ✓ {sample.return_good:g}  ", "good"),
-            ("against  ", "muted"),
+            ("vs  ", "muted"),
             (f"leaf {sample.bad} ✗ {sample.return_bad:g}  ", "bad"),
             (f"sample {review.place + 1} of {len(review.samples)} ", "text"),
             ("█" * filled + "░" * (8 - filled), "focus"),
         ]
-        right: list[tuple[str, Role]] = [(f"{accepted} accepted  {rejected} rejected", "muted")]
+        right: list[tuple[str, Role]] = [(f"  {rejected} rejected", "muted"), (f"  {accepted} accepted", "muted")]
         if verdict is not None:
-            right.insert(0, (f"{verdict}  ", VERDICT_ROLES[verdict]))
+            right.append((f"  {verdict}", VERDICT_ROLES[verdict]))
         self.top_bar.show(left, right)
         bad = self.query_one("#bad", TextPane)
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
@@ -195,7 +195,7 @@ class RevisionScreen(ModeScreen):
         pane = self.query_one("#spliced", TextPane)
         format_name = list(FORMATS)[self._format % len(FORMATS)]
         titles = [f"line: {format_name}" if name == "line" else name for name in TABS]
-        pane.border_title = " ─ ".join(f"[{name}]" if at == self._tab else name for at, name in enumerate(titles))
+        pane.border_title = tab_title(titles, self._tab)
         pane.border_subtitle = token_line(shown.turns)
         pane.set_lines(self._tab_lines(review, shown, format_name), keep_scroll=True)
 
@@ -375,6 +375,7 @@ class RevisionScreen(ModeScreen):
     def action_tab(self, by: int) -> None:
         """Another tab."""
         self._tab = (self._tab + by) % len(TABS)
+        self.set_class(True, "-detail")
         self._show_tab()
 
     def action_format(self) -> None:
@@ -382,7 +383,16 @@ class RevisionScreen(ModeScreen):
         if TABS[self._tab] == "line":
             self._format += 1
         self._tab = TABS.index("line")
+        self.set_class(True, "-detail")
         self._show_tab()
+
+    def action_next_pane(self) -> None:
+        """The next pane; in a narrow window the other side."""
+        if not self.has_class("-narrow"):
+            self.focus_next()
+            return
+        self.toggle_class("-detail")
+        self.query_one("#spliced" if self.has_class("-detail") else "#bad").focus()
 
     def action_enlarge(self) -> None:
         """Give the focused pane the whole screen."""

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from agentr_tui.screens.base import ModeScreen, key
+from agentr_tui.screens.base import ModeScreen, key, tab_title
 from agentr_tui.screens.dialogs import ask_text
 from agentr_tui.theme import Role
 from agentr_tui.widgets.node_lines import (
@@ -20,7 +20,7 @@ from agentr_tui.widgets.node_lines import (
     step_lines,
     why_lines,
 )
-from agentr_tui.widgets.text_pane import Line, TextPane
+from agentr_tui.widgets.text_pane import Lines, TextPane
 from agentr_tui.widgets.tree_view import TreeView
 from engine.pairs import best_partner, count_pairs
 from engine.tree import ROOT
@@ -133,10 +133,9 @@ class SearchScreen(ModeScreen):
             left.append((f" iteration {done}/{of} ", "text"))
             left.append(("█" * filled + "░" * (8 - filled), "focus"))
         cost = f"${tree.cost:.2f}" if tree.cost is not None else ""
-        figures = [f"{len(tree)} nodes", f"{tree.calls} calls", cost, started.settings.algorithm]
-        if tree.failures:
-            figures.insert(0, f"{len(tree.failures)} failed")
-        self.top_bar.show(left, [("  ".join(part for part in figures if part), "muted")])
+        failed = f"{len(tree.failures)} failed" if tree.failures else ""
+        figures = [started.settings.algorithm, cost, failed, f"{tree.calls} calls", f"{len(tree)} nodes"]
+        self.top_bar.show(left, [(f"  {part}", "muted") for part in figures if part])
         thresholds = session.thresholds
         leaves = list(tree.leaves())
         good = sum(thresholds.good(leaf) for leaf in leaves)
@@ -154,21 +153,22 @@ class SearchScreen(ModeScreen):
         pane, tabs = self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)
         pane.border_title = f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task"
         pane.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
-        tabs.border_title = " ─ ".join(f"[{name}]" if place == self._tab else name for place, name in enumerate(TABS))
+        tabs.border_title = tab_title(TABS, self._tab)
         tabs.set_lines(self._tab_lines(id), keep_scroll=True)
 
-    def _tab_lines(self, id: int) -> list[Line]:
+    def _tab_lines(self, id: int) -> Lines:
         session = self.agentr.session
-        assert session.tree is not None
-        assert session.reader is not None
+        tree, reader = session.tree, session.reader
+        assert tree is not None
+        assert reader is not None
         name = TABS[self._tab]
         if name == "why":
-            return why_lines(session.reader, session.tree, id, self.query_one("#tabs").size.width)
+            return lambda width: why_lines(reader, tree, id, width)
         if name == "conversation":
-            return conversation_lines(session.tree, id)
+            return conversation_lines(tree, id)
         if name == "environment":
-            return environment_lines(session.tree, id)
-        return raw_lines(session.tree, session.reader, id)
+            return environment_lines(tree, id)
+        return raw_lines(tree, reader, id)
 
     def _show_time(self) -> None:
         session = self.agentr.session
@@ -191,8 +191,12 @@ class SearchScreen(ModeScreen):
     @on(TreeView.NodeSelected)
     def _node_opened(self) -> None:
         if self.has_class("-narrow"):
-            self.set_class(True, "-detail")
+            self._show_detail()
             self.query_one("#tabs").focus()
+
+    def _show_detail(self) -> None:
+        """In a narrow window: the node in place of the tree."""
+        self.set_class(True, "-detail")
 
     def action_pause(self) -> None:
         """Pause, or go on."""
@@ -273,8 +277,8 @@ class SearchScreen(ModeScreen):
     def action_tab(self, by: int) -> None:
         """The next tab, or the one before."""
         self._tab = (self._tab + by) % len(TABS)
-        self.set_class(True, "-detail")
         self._show_node()
+        self._show_detail()
 
     def action_enlarge(self) -> None:
         """Give the focused pane the whole screen."""

@@ -83,7 +83,7 @@ def why_mark_lines(sample: Sample) -> list[Line]:
             glyph, role = _WORD_ROLES[judgement.word]
             reason = judgement.reason or "no reason given"
             lines.append(line((f"{glyph} {judgement.step} {judgement.word}  ", role), (reason, "text"), indent=4))
-    if sample.before_fork:
+    if sample.before_fork and sample.mark == sample.fork_depth + 1:
         lines.append(
             line(
                 (f"Step {sample.found} is shared by the good trajectory: a mark there would disown what led to"

@@ -85,7 +85,7 @@ class RowTable(ScrollView, can_focus=True):
         Binding("G,end", "last", "last", show=False, id="rows.last", tooltip="Last row"),
         Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, id="rows.page_down", tooltip="A page down"),
         Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, id="rows.page_up", tooltip="A page up"),
-        Binding("enter", "select", "open", show=False, id="rows.select", tooltip="Open this row"),
+        Binding("enter", "select", "open", id="rows.select", tooltip="Open this row"),
     ]
 
     cursor: reactive[int] = reactive(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
@@ -35,6 +35,8 @@ def line(*parts: tuple[str, Role], indent: int = 0, key: int | None = None, high
     return Line(parts, indent, key, highlight)
 
 
+Lines = Sequence[Line] | Callable[[int], Sequence[Line]]
+
 BLANK = line(("", "text"))
 
 _CONSOLE = Console(width=200, color_system=None, legacy_windows=False)
@@ -53,13 +55,15 @@ class TextPane(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._lines: list[Line] = []
+        self._build: Callable[[int], Sequence[Line]] | None = None
         self._rows: list[tuple[Text, bool]] = []
         self._row_of_key: dict[int, int] = {}
         self._wrapped_at = 0
 
-    def set_lines(self, lines: Sequence[Line], *, keep_scroll: bool = False) -> None:
-        """Show these lines; the view goes to the top unless `keep_scroll`."""
-        new = list(lines)
+    def set_lines(self, lines: Lines, *, keep_scroll: bool = False) -> None:
+        """Show these lines, or what a function makes of the width; to the top unless `keep_scroll`."""
+        self._build = lines if callable(lines) else None
+        new = list(lines(self._width()) if callable(lines) else lines)
         if new == self._lines and self._wrapped_at:
             return
         self._lines = new
@@ -67,6 +71,9 @@ class TextPane(ScrollView, can_focus=True):
         if not keep_scroll:
             self.scroll_to(y=0, animate=False)
         self.refresh()
+
+    def _width(self) -> int:
+        return self.scrollable_content_region.width or self.size.width
 
     @property
     def plain(self) -> str:
@@ -83,8 +90,7 @@ class TextPane(ScrollView, can_focus=True):
             self.scroll_to(y=max(0, row - height // 3), animate=False)
 
     def _wrap(self) -> None:
-        width = self.scrollable_content_region.width or self.size.width
-        self._wrapped_at = width
+        self._wrapped_at = width = self._width()
         self._rows, self._row_of_key = [], {}
         if width <= 0:
             return
@@ -105,8 +111,10 @@ class TextPane(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Wrap again where the width changed."""
-        width = self.scrollable_content_region.width or self.size.width
+        width = self._width()
         if width != self._wrapped_at:
+            if self._build is not None:
+                self._lines = list(self._build(width))
             self._wrap()
             self.refresh()
 

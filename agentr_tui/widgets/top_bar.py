@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.app import RenderResult
@@ -11,7 +12,7 @@ from textual.events import Click
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from agentr_tui.safe_text import clip
+from agentr_tui.safe_text import escape, fit
 from agentr_tui.theme import Role, palette
 
 MODES = ("library", "search", "pairs", "revision", "dataset")
@@ -37,30 +38,56 @@ class TopBar(Widget):
         self.left, self.right = tuple(left), tuple(right)
 
     def render(self) -> RenderResult:
-        """The line; what doesn't fit is cut from the middle."""
+        """The line. Where it does not fit, the longest part at the left is cut first, then figures go."""
         colors = palette(self.app.current_theme)
-        width = self.size.width
         number = MODES.index(self.mode) + 1
-        text = Text(f" {number} {self.mode.capitalize()} ", Style.parse(colors.focus) + Style(reverse=True), end="")
-        figures = Text(end="")
-        for part, role in self.right:
-            figures.append(part, colors[role])
-        room = width - text.cell_len - figures.cell_len - 2
-        if room < 12:
-            figures, room = Text(end=""), width - text.cell_len - 1
+        badge = f" {number} {self.mode.capitalize()} "
+        width = self.size.width - len(badge) - 2
+        left = [(escape(part), role) for part, role in self.left]
+        figures = list(self.right)
+        while figures and _cells(left) - _slack(left) + _cells(figures) + 1 > width:
+            figures.pop(0)
+        left = _shortened(left, width - _cells(figures) - bool(figures))
+        text = Text(end="")
+        text.append(badge, Style.parse(colors.focus) + Style(reverse=True))
         text.append(" ")
-        for part, role in self.left:
-            shown = clip(part, room)
-            text.append(shown, colors[role])
-            room -= Text(shown).cell_len
-            if room <= 0:
-                break
-        gap = width - text.cell_len - figures.cell_len - 1
-        text.append(" " * max(0, gap))
-        text.append_text(figures)
+        for part, role in left:
+            text.append(part, colors[role])
+        text.append(" " * max(0, width - _cells(left) - _cells(figures)))
+        for part, role in figures:
+            text.append(part, colors[role])
         return text
 
     def on_click(self, event: Click) -> None:
         """A click on the badge opens the menu of screens."""
         if event.x < len(self.mode) + 4:
             self.app.action_command_palette()
+
+
+LEAST = 10
+"""Cells to which the longest part may be cut before figures go."""
+
+
+def _cells(parts: Sequence[tuple[str, Role]]) -> int:
+    return sum(cell_len(part) for part, _ in parts)
+
+
+def _slack(parts: Sequence[tuple[str, Role]]) -> int:
+    """Cells that cutting the longest part would give."""
+    return max(0, max((cell_len(part) for part, _ in parts), default=0) - LEAST)
+
+
+def _shortened(parts: list[tuple[str, Role]], room: int) -> list[tuple[str, Role]]:
+    """The parts in at most `room` cells: the longest is cut, then what is still too much at the end."""
+    over = _cells(parts) - room
+    if over > 0 and parts:
+        longest = max(range(len(parts)), key=lambda at: cell_len(parts[at][0]))
+        text, role = parts[longest]
+        kept = max(LEAST, cell_len(text) - over)
+        parts = [*parts[:longest], (fit(text.rstrip(), kept - 1) + " ", role), *parts[longest + 1 :]]
+    shown = []
+    for text, role in parts:
+        text = fit(text, room)
+        room -= cell_len(text)
+        shown.append((text, role))
+    return shown

@@ -188,6 +188,9 @@ class TreeView(TreeCanvas, can_focus=True):
             anchor, offset = self._anchor()
             rows.reveal(id)
             self._settle(anchor, offset)
+            if not rows.is_visible(id):  # the filter hides it
+                self.cursor_node = rows.visible_ancestor(id)
+                return
         self._show_row(id)
         self._freshen()
         self.post_message(self.NodeHighlighted(self, id))
@@ -242,7 +245,8 @@ class TreeView(TreeCanvas, can_focus=True):
         if at := self._row():
             rows, last = at
             if self.cursor_node != last:
-                self._move(rows.reader.children(self.cursor_node)[0])
+                chain = rows.chain(last)
+                self._move(chain[chain.index(self.cursor_node) + 1])
             elif rows.has_children(last):
                 if rows.is_open(last):
                     self._move(rows.following(last))

@@ -577,8 +577,8 @@ def test_the_document_names_every_field() -> None:
         tag = str(kind.__struct_config__.tag)
         for field in msgspec.structs.fields(kind):
             assert field.name in ("seq", "t") or f"`{field.name}`" in sections[tag], f"{tag}.{field.name}"
-    parts: list[tuple[type[msgspec.Struct], str]] = [(Child, "expanded"), (ImportedNode, "imported")]
-    for part, tag in [*parts, (SearchSettings, "started")]:
+    parts: dict[type[msgspec.Struct], str] = {Child: "expanded", ImportedNode: "imported", SearchSettings: "started"}
+    for part, tag in parts.items():
         for field in msgspec.structs.fields(part):
             assert f"`{field.name}`" in sections[tag], f"{tag}: {field.name}"
 
