@@ -113,7 +113,7 @@ class AgentrApp(App[int]):
             self.notify(warning, severity="warning", markup=False)
         self.switch_mode("search")
         screen = self.screen
-        if isinstance(screen, ModeScreen):
+        if isinstance(screen, ModeScreen) and screen.is_mounted:  # a new one opens it when it is mounted
             screen.tree_opened()
 
     def complain(self, message: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,9 +72,22 @@ def settings_file(arguments: Sequence[str]) -> Path:
     return Path(workspace) / SETTINGS_FILE
 
 
+def check_settings_file(file: Path) -> None:
+    """Raises `InputError` naming file and place where the settings can't be read; a missing file is none."""
+    try:
+        tomllib.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{file}: not TOML: {error}") from error
+
+
 def build(arguments: Sequence[str]) -> App:
     """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over file over defaults."""
     file = settings_file(arguments)
+    check_settings_file(file)
     app = App(
         name="agentr",
         help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
@@ -111,11 +125,11 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
-        code, line = 2, _usage_line(error, arguments)
+        return _failed(2, _usage_line(error, arguments), error, debug)
     except (InputError, EnvError) as error:
-        code, line = 2, str(error)
+        return _failed(2, str(error), error, debug)
     except AgentrError as error:
-        code, line = 1, str(error)
+        return _failed(1, str(error), error, debug)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has had enough
@@ -123,13 +137,13 @@ def run(arguments: list[str]) -> int:
         return 0
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
-    except Exception as error:
-        if not debug:
-            warn(f"unexpected {type(error).__name__}: {error}; --debug shows where")
-            return 1
-        raise
+    except Exception as error:  # a defect of ours: still one line
+        return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
+
+
+def _failed(code: int, line: str, error: BaseException, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        traceback.print_exception(error)
     warn(" ".join(line.split()))
     return code
 

@@ -16,8 +16,8 @@ from engine.tree import SearchTree
 
 COLUMNS = (
     Column("state", 9),
-    Column("env task", 13, flex=1),
-    Column("goal", 12, flex=4),
+    Column("env task", 13),
+    Column("goal", 14, flex=2),
     Column("nodes", 5, right=True),
     Column("good", 4, right=True),
     Column("bad", 4, right=True, drop=5),
@@ -25,9 +25,9 @@ COLUMNS = (
     Column("pairs", 5, right=True, drop=2),
     Column("depth", 5, right=True, drop=9),
     Column("calls", 5, right=True, drop=8),
-    Column("seconds", 7, right=True, drop=7),
+    Column("time", 6, right=True, drop=7),
     Column("age", 4, right=True, drop=3),
-    Column("file", 10, flex=2, drop=6),
+    Column("file", 8, flex=1, drop=6, tail=True),
 )
 
 ENDINGS = (".trace.jsonl.zst", ".trace.jsonl.gz", ".trace.jsonl", ".json.gz", ".json")
@@ -145,8 +145,8 @@ def cells(row: TraceRow, now: float, open_path: Path | None = None) -> list[Cell
     old = cell(age(now - row.modified) if row.modified else "", "muted")
     file = cell(row.name, "muted")
     if figures is None:
-        told = cell(row.error, "bad") if row.error else cell("", "muted")
-        return [state, cell(row.name, name), told, *([cell("")] * 8), old, file]
+        told = cell(row.error, "bad") if row.error else cell("")
+        return [state, cell(row.name, name), told, *([()] * 8), old, file]
     q: Role = value_role(figures.best_return, *row.score_range)
     return [
         state,
@@ -193,14 +193,12 @@ def age(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in at most seven cells: `0.4 s`, `12 s`, `3 m 5`, `2 h 10`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
+    """A duration in at most six cells: `0.4s`, `12s`, `3m05`, `2h10`."""
     if seconds < 100:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
     if seconds < 3_600:
-        return f"{seconds // 60:.0f} m {seconds % 60:.0f}"
-    return f"{min(seconds // 3_600, 9_999):.0f} h {seconds % 3_600 // 60:.0f}"
+        return f"{seconds // 60:.0f}m{seconds % 60:02.0f}"
+    return f"{min(seconds // 3_600, 999):.0f}h{seconds % 3_600 // 60:02.0f}"
 
 
 def summary(rows: Sequence[TraceRow], sort: str, wanted: str) -> tuple[str, str]:

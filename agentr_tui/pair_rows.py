@@ -27,11 +27,11 @@ LEAF_COLUMNS = (
     Column("", 6),
     Column("leaf", 5, right=True),
     Column("Q", 4, right=True),
-    Column("", 6, drop=5),
+    Column("", 4, drop=5),
     Column("N", 3, right=True, drop=4),
     Column("depth", 5, right=True, drop=3),
     Column("ended", 8, drop=2),
-    Column("last action", 10, flex=1, drop=1),
+    Column("last action", 16, flex=1, drop=1),
 )
 
 SUGGESTION_COLUMNS = (
@@ -40,7 +40,7 @@ SUGGESTION_COLUMNS = (
     Column("bad", 5, right=True),
     Column("fork", 4, right=True),
     Column("gap", 4, right=True),
-    Column("the good one goes on with", 8, flex=1, drop=1),
+    Column("good goes on", 8, flex=1, drop=1),
 )
 
 ENDED = {"done": "done", "disaster": "disaster", "depth": "too deep", "dead_end": "dead end"}
@@ -153,7 +153,7 @@ def leaf_cells(
         cell(*side),
         cell(str(id), "strong" if id in chosen else "text"),
         cell(format_value(node.q, *score_range), role),
-        cell(bar(node.q, 6, *score_range), role),
+        cell(bar(node.q, 4, *score_range), role),
         cell(str(node.visits), "muted"),
         cell(str(node.depth), "text"),
         cell(ended, "warn" if node.terminal in ("disaster", "depth") else "muted"),

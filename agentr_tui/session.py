@@ -40,6 +40,7 @@ class Session:
     def __post_init__(self) -> None:
         """The decisions of the workspace, as far as they are written."""
         self.decisions = Decisions(self.workspace.decisions)
+        self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -109,6 +110,21 @@ class Session:
             if event.seq > self.tree.seq:
                 self.tree.apply(event)
         return first
+
+    def leaf_counts(self) -> tuple[int, int]:
+        """Good and bad leaves of the tree as it is now. Costs the nodes that are new since the last call."""
+        tree, alpha = self.tree, self.thresholds.alpha
+        if tree is None:
+            return 0, 0
+        counted_tree, counted_alpha, seen, good, bad = self._counted
+        if counted_tree is not tree or counted_alpha != alpha:
+            seen = good = bad = 0
+        for node in tree.nodes[seen:]:
+            if node.terminal is not None and node.terminal != "dead_end" and not node.children:
+                good += node.reward > alpha
+                bad += node.reward <= alpha
+        self._counted = (tree, alpha, len(tree.nodes), good, bad)
+        return good, bad
 
     def choose(self, leaf: int) -> None:
         """Take a leaf as the good or the bad one of a pair, by its return; taking it again lets it go."""

@@ -284,7 +284,7 @@ class _Work:
         return encoded, problems
 
 
-_BREAKS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def encode(record: object) -> bytes:
@@ -292,7 +292,11 @@ def encode(record: object) -> bytes:
 
     Signs that some readers take for the end of a line, and half surrogate pairs, are written as JSON's escapes.
     """
-    return json.dumps(record, ensure_ascii=False).translate(_BREAKS).encode("utf-8", "backslashreplace")
+    text = json.dumps(record, ensure_ascii=False)
+    if not text.isascii():
+        for sign, escape in _BREAKS.items():
+            text = text.replace(sign, escape)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _digest_but_thought(turns: Sequence[Turn]) -> bytes:

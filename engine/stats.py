@@ -20,7 +20,7 @@ from engine.treefile import read_tree
 from engine.workspace import Workspace
 
 TRACE_ENDINGS = (".trace.jsonl", ".trace.jsonl.zst", ".trace.jsonl.gz")
-TREE_START, TREE_ENDINGS = "search_results_", (".json", ".json.gz")
+TREE_START, TREE_ENDINGS = "search_results_", (".json", ".json.gz", ".json.zst")
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
 _KIND = "figures"

@@ -48,8 +48,8 @@ _FIELD_OR_END = re.compile(rf'{_S}(?:(,)?({_S})"((?:[^"\\\x00-\x1f]++|\\.)*+)"{_
 _CHILD_OR_END = re.compile(rf"{_S}(?:(,)?{_S}(\{{)|(\]))")
 _ITEM_OR_END = re.compile(rf"{_S}([,\]]){_S}")
 # What the end of a file may leave of a value that is not a list, an object or the middle of a text, and of a field.
-_CUT_VALUE = re.compile(r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\\u?[0-9a-fA-F]{0,3}|u?[0-9a-fA-F]{0,3}")
-_CUT_FIELD = re.compile(rf'{_S},?{_S}(?:"(?:[^"\\]++|\\.)*+(?:\\|"{_S})?)?')
+_CUT_VALUE = re.compile(r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\\?u?[0-9a-fA-F]{0,4}")
+_CUT_FIELD = re.compile(rf'{_S},?{_S}(?:[.eE][+-]?|"(?:[^"\\]++|\\.)*+(?:\\|"{_S})?)?')
 
 _LONGEST_GAP = 1 << 20  # characters; what is longer between two values is no white space
 _NUMBER_TAIL = 3  # a number cut at "1.5e+" parses as 1.5: so near to the end of the window nothing is certain
@@ -190,7 +190,9 @@ class NodeScanner:
         if name in node.fields or name in node.grown or (name == "children" and frame.children_seen):
             raise Broken(f"the field `{name}` occurs twice in one node, before character {self._place()}")
         if name == "children":
-            if self._text[self._at : self._at + 1] != "[":
+            if not self._text.startswith("[", self._at):
+                if self._at == len(self._text):
+                    raise self._cut_off()
                 raise Broken(f"`children` is not a list at character {self._place()}")
             self._at += 1
             frame.in_children = frame.children_seen = frame.first = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -40,11 +40,26 @@ SMALL = 1_000
 """In trees of so many nodes a leaf's best partner is found at once; in larger ones by a thread."""
 
 
+class Counted(NamedTuple):
+    """What figures were counted of."""
+
+    tree: int  # Python's id of it: another tree may have as many events
+    seq: int
+    thresholds: Thresholds
+
+
 class PairTable(RowTable):
     """A table from which `enter` leads to Revision."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "revise", id="pairs.revise", tooltip="Go to Revision with the pair shown below"),
+        Binding(
+            "enter",
+            "select",
+            "revise",
+            id="pairs.revise",
+            key_display="enter",
+            tooltip="Go to Revision with the pair that is shown",
+        ),
     ]
 
 
@@ -68,8 +83,8 @@ class PairsScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._figures: PairFigures | None = None
-        self._counted: object = None  # what the figures were counted of
-        self._wanted: object = None  # what is being counted
+        self._counted: Counted | None = None
+        self._wanted: Counted | None = None  # what is being counted
         self._next_count = 0.0
         self._pane = "leaves"
         self._partner: tuple[int, Pair | None] | None = None  # of a leaf, found by a thread
@@ -123,25 +138,25 @@ class PairsScreen(ModeScreen):
         tree = session.tree
         if not self.is_current or tree is None or not len(tree) or time.monotonic() < self._next_count:
             return
-        wanted = (id(tree), tree.seq, session.thresholds)
+        wanted = Counted(id(tree), tree.seq, session.thresholds)
         if self._wanted is None and wanted != self._counted:
-            if self._counted is not None and self._counted[0] != id(tree):  # type: ignore[index]
+            if self._counted is not None and self._counted.tree != wanted.tree:
                 self._figures = self._partner = None
             self._wanted = wanted
-            self.run_worker(partial(self._count, tree, session.thresholds, wanted), thread=True, group="count")
+            self.run_worker(partial(self._count, tree, wanted), thread=True, group="count")
 
-    def _count(self, tree: SearchTree, thresholds: Thresholds, wanted: object) -> None:
+    def _count(self, tree: SearchTree, wanted: Counted) -> None:
         """In a thread. The tree may grow meanwhile: then it is counted again."""
         began = time.monotonic()
-        figures = pair_figures(tree, thresholds)
+        figures = pair_figures(tree, wanted.thresholds)
         self.app.call_from_thread(self._take, figures, wanted, time.monotonic() - began)
 
-    def _take(self, figures: PairFigures, counted: object, took: float) -> None:
+    def _take(self, figures: PairFigures, counted: Counted, took: float) -> None:
         self._wanted = None
         self._figures, self._counted, self._partner = figures, counted, None
         self._next_count = time.monotonic() + max(COUNT_EVERY, REST * took)
         self._show()
-        if counted[2] != self.agentr.session.thresholds:  # type: ignore[index]
+        if counted.thresholds != self.agentr.session.thresholds:
             self.refresh_view()
 
     # -- what is shown -----------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from agentr_tui.screens.base import ModeScreen, key, tab_title
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.theme import Role
 from agentr_tui.widgets.revision_lines import (
+    THOUGHT_KEY,
     bad_lines,
     replay_lines,
     spliced_lines,
@@ -179,7 +180,7 @@ class RevisionScreen(ModeScreen):
         bad = self.query_one("#bad", TextPane)
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
         bad.set_lines(bad_lines(tree, sample), keep_scroll=True)
-        bad.scroll_to_key(sample.mark or sample.bad_depth)
+        self.call_after_refresh(bad.scroll_to_key, sample.mark or sample.bad_depth)  # rows have a place only then
         why = self.query_one("#why", TextPane)
         why.border_title = f"why step {sample.mark}" if sample.mark else "why"
         note = review.note(sample)
@@ -197,7 +198,9 @@ class RevisionScreen(ModeScreen):
         titles = [f"line: {format_name}" if name == "line" else name for name in TABS]
         pane.border_title = tab_title(titles, self._tab)
         pane.border_subtitle = token_line(shown.turns)
-        pane.set_lines(self._tab_lines(review, shown, format_name), keep_scroll=True)
+        pane.set_lines(self._tab_lines(review, shown, format_name))
+        if TABS[self._tab] == "spliced":
+            self.call_after_refresh(pane.scroll_to_key, THOUGHT_KEY)
 
     def _tab_lines(self, review: Review, shown: Shown, format_name: str) -> list[Line]:
         sample, name = shown.sample, TABS[self._tab]

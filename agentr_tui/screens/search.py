@@ -26,6 +26,8 @@ from engine.pairs import best_partner, count_pairs
 from engine.tree import ROOT
 
 TABS = ("why", "conversation", "environment", "raw")
+COUNTED_LEAVES = 1_000
+"""Up to so many leaves pairs are counted on every flush; the Pairs screen counts beyond."""
 STATE_ROLES: dict[str, Role] = {"running": "good", "paused": "warn", "stopped": "warn", "done": "muted"}
 
 
@@ -130,19 +132,18 @@ class SearchScreen(ModeScreen):
         if tree.imported_from is None:
             done, of = tree.iteration, started.settings.iterations
             filled = round(8 * min(1.0, done / of))
-            left.append((f" iteration {done}/{of} ", "text"))
+            at = done if tree.state in ("done", "stopped") else min(done + 1, of)
+            left.append((f" iteration {at}/{of} ", "text"))
             left.append(("█" * filled + "░" * (8 - filled), "focus"))
         cost = f"${tree.cost:.2f}" if tree.cost is not None else ""
         failed = f"{len(tree.failures)} failed" if tree.failures else ""
         figures = [started.settings.algorithm, cost, failed, f"{tree.calls} calls", f"{len(tree)} nodes"]
         self.top_bar.show(left, [(f"  {part}", "muted") for part in figures if part])
-        thresholds = session.thresholds
-        leaves = list(tree.leaves())
-        good = sum(thresholds.good(leaf) for leaf in leaves)
-        pairs = count_pairs(tree, thresholds)
-        self.tree_view.border_title = (
-            f"tree  {len(session.reader or tree)} nodes · {good} good · {len(leaves) - good} bad · {pairs} pairs"
-        )
+        good, bad = session.leaf_counts()
+        title = f"tree  {len(session.reader or tree)} nodes · {good} good · {bad} bad"
+        if good + bad <= COUNTED_LEAVES:
+            title += f" · {count_pairs(tree, session.thresholds)} pairs"
+        self.tree_view.border_title = title
 
     def _show_node(self) -> None:
         session = self.agentr.session

@@ -14,6 +14,9 @@ from engine.verifier import Judgement
 CHARACTERS_A_TOKEN = 4
 """A common estimate for English text; counts made with it are shown as ≈."""
 
+THOUGHT_KEY = -1
+"""Key of the lines of the revision thought."""
+
 VERDICTS: dict[str, tuple[str, Role]] = {
     "verified": ("✓ verified", "good"),
     "repaired": ("✓ repaired", "good"),
@@ -105,15 +108,13 @@ def spliced_lines(turns: Sequence[Turn]) -> list[Line]:
         if turn.role == "assistant":
             if turn.part == "thought" or (lines and turn.part == "good" and _last_part(lines) == "thought"):
                 lines.append(BLANK)
-            sign, word, role = (
-                (signs.trained, "trained", "good") if turn.loss else (signs.untrained, "masked ", "muted")
-            )
+            sign, word = (signs.trained, "trained") if turn.loss else (signs.untrained, "masked ")
+            role: Role = "good" if turn.loss else "muted"
             text: Role = "person" if turn.part == "thought" else "good" if turn.loss else "text"
-            first = True
-            for part in turn.content.splitlines() or [""]:
-                label = f"{sign} {word} agent " if first else f"{sign} {'':<14}"
-                lines.append(line((label, role), (part, text), indent=16))  # type: ignore[arg-type]
-                first = False
+            key = THOUGHT_KEY if turn.part == "thought" else None
+            for place, part in enumerate(turn.content.splitlines() or [""]):
+                label = f"{sign} {'':<14}" if place else f"{sign} {word} agent "
+                lines.append(line((label, role), (part, text), indent=16, key=key))
         else:
             lines.append(line((f"  {'':<8}env   ", "muted"), (turn.content, "muted"), indent=16))
             if turn.replaced is not None:

@@ -21,11 +21,11 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from agentr_tui.safe_text import clip
+from agentr_tui.safe_text import ELLIPSIS, clip, escape
 from agentr_tui.theme import Palette, Role, palette
 
 Cell = tuple[tuple[str, Role], ...]
-"""Parts of text with their roles."""
+"""Parts of text with their roles. One without parts gives its room to the cell before it."""
 
 GAP = 1
 """Cells between columns."""
@@ -44,6 +44,7 @@ class Column:
     width: int  # cells; of a flexible column the least
     right: bool = False  # figures are set flush right
     flex: int = 0  # share of the cells that are left
+    tail: bool = False  # of a text that is too long the end is shown
     drop: int = 0  # where there is no room the columns with the greatest are left out first; 0 always stays
 
 
@@ -85,7 +86,7 @@ class RowTable(ScrollView, can_focus=True):
         Binding("G,end", "last", "last", show=False, id="rows.last", tooltip="Last row"),
         Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, id="rows.page_down", tooltip="A page down"),
         Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, id="rows.page_up", tooltip="A page up"),
-        Binding("enter", "select", "open", id="rows.select", tooltip="Open this row"),
+        Binding("enter", "select", "open", id="rows.select", tooltip="Open this row", key_display="enter"),
     ]
 
     cursor: reactive[int] = reactive(0)
@@ -165,7 +166,7 @@ class RowTable(ScrollView, can_focus=True):
     def texts(self, row: int) -> list[str]:
         """The text of every shown cell of a row, for tests and for copying."""
         cells = self._cells(row)
-        return ["".join(text for text, _ in cells[place]) for place, _ in self._layout()]
+        return ["".join(text for text, _ in cells[place]) for place, _ in _merged(self._layout(), cells)]
 
     # -- cursor ------------------------------------------------------------------------------------
 
@@ -272,17 +273,39 @@ class RowTable(ScrollView, can_focus=True):
 
     def _strip(self, cells: Sequence[Cell], base: Style, colors: Palette, width: int) -> Strip:
         segments: list[Segment] = []
-        for place, room in self._layout():
+        for place, room in _merged(self._layout(), cells):
             if segments:
                 segments.append(Segment(" " * GAP, base))
+            column, left = self._columns[place], room
             made: list[Segment] = []
-            left = room
             for text, role in cells[place]:
-                shown = clip(text, left)
+                shown = _clip_front(text, left) if column.tail else clip(text, left)
                 left -= cell_len(shown)
                 made.append(Segment(shown, base + Style.parse(colors[role])))
                 if left <= 0:
                     break
             blank = Segment(" " * left, base)
-            segments.extend([blank, *made] if self._columns[place].right else [*made, blank])
+            segments.extend([blank, *made] if column.right else [*made, blank])
         return Strip(segments).adjust_cell_length(width, base)
+
+
+def _merged(places: Sequence[tuple[int, int]], cells: Sequence[Cell]) -> list[tuple[int, int]]:
+    """The layout of one row: cells without parts give their room to the one before."""
+    merged: list[tuple[int, int]] = []
+    for place, room in places:
+        if cells[place] or not merged:
+            merged.append((place, room))
+        else:
+            before, width = merged.pop()
+            merged.append((before, width + GAP + room))
+    return merged
+
+
+def _clip_front(text: str, width: int) -> str:
+    """The end of a text in at most `width` cells, safe to show."""
+    shown = escape(text[-4 * width :])
+    if cell_len(shown) <= width:
+        return shown
+    while shown and cell_len(shown) >= width:
+        shown = shown[1:]
+    return ELLIPSIS + shown

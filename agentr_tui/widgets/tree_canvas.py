@@ -11,6 +11,7 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from agentr_tui.theme import glyphs, palette
 from agentr_tui.widgets.tree_line import Columns, Painter, Told, columns, drawn_levels, labels, told
@@ -96,10 +97,24 @@ class TreeCanvas(ScrollView):
         """The rows changed: tell the scrollbar how many there are, and put `anchor` on line `offset`."""
         rows = self._rows
         assert rows is not None
-        if self.virtual_size.height != len(rows):
-            self.virtual_size = Size(0, len(rows))  # forces a layout: once a flush
+        self._set_height(len(rows))
         row = rows.row_of(rows.visible_ancestor(anchor)) or 0
         self._scroll(row - offset)
+
+    def _set_height(self, count: int) -> None:
+        """There are `count` rows to scroll through.
+
+        Assigning `virtual_size` lays out and draws the whole screen. That is needed only where the scrollbar comes
+        or goes; else it is enough to tell the scrollbar.
+        """
+        size, before = Size(0, count), self.virtual_size
+        if size == before:
+            return
+        if self.show_vertical_scrollbar and min(count, before.height) > self.container_size.height > 0:
+            self.set_reactive(Widget.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = count
+        else:
+            self.virtual_size = size
 
     def _scroll(self, top: int) -> None:
         """Put row `top` on the first line, as far as the rows reach."""
@@ -149,7 +164,7 @@ class TreeCanvas(ScrollView):
         """Name the columns in the lower border, where there is one."""
         if self.styles.border_bottom[0]:
             figures = "N".rjust(max(0, now.visits - 1)) + "Q".rjust(now.value) if now.value else ""
-            rest = max(0, now.bar + now.word - 2)
+            rest = max(0, now.bar + now.word - 1)
             line = (self._glyphs.dash * (rest - 7) + " status").rjust(rest) if rest > 7 else ""
             self.border_subtitle = Content(f"{figures.strip()} {line}".strip())
 
@@ -204,15 +219,16 @@ class TreeCanvas(ScrollView):
             self._drawn.pop(y, None)
             return self._painter.blank(width)
         now = self._layout_now
-        if now is None or now.width != width:  # a frame before the resize was told
+        if now is None or now.width != width:  # a frame before the resize was told: draw it, keep nothing
             now = self._measured()
-            self._strips.clear()
+            self._layout_now = None
         row = self._drawn[y] = self._told(ids[y], now)
-        strip = self._strips.get(row)
+        strip = self._strips.get(row) if self._layout_now is not None else None
         if strip is None:
             assert self._rows is not None
             strip = self._painter.strip(row, labels(self._rows.reader, row.chain, self._glyphs), now)
-            self._strips[row] = strip
+            if self._layout_now is not None:
+                self._strips[row] = strip
         return strip
 
     def watch_compact(self) -> None:

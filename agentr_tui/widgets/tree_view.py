@@ -94,6 +94,7 @@ class TreeView(TreeCanvas, can_focus=True):
         self._strips.clear()
         self.set_reactive(TreeView.cursor_node, ROOT)
         self._settle(ROOT, 0)
+        self._freshen()
         self.refresh()
         self.post_message(self.NodeHighlighted(self, ROOT))
 

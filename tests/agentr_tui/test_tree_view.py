@@ -12,6 +12,7 @@ from rich.style import Style
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding
+from textual.geometry import Region
 from textual.pilot import Pilot
 
 from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, THEMES, app_options, glyphs, install, palette
@@ -149,17 +150,18 @@ async def test_hostile_text_is_shown_not_obeyed() -> None:
         assert all(character.isprintable() for line in on.lines() for character in line)
 
 
-async def test_figures_stand_in_columns_below_their_names() -> None:
+@pytest.mark.parametrize("columns", [40, 62, 80, 110, 140])
+async def test_figures_stand_in_columns_above_their_names(columns: int) -> None:
     grower = Grower()
     grower.expand(ROOT, [("日本語" * 3, "done", 0.5), ("e\u0301" * 9, "done", 0.25), ("plain", "done", 1.0)])
-    async with stage(grower.tree) as on:
+    async with stage(grower.tree, (columns, 20)) as on:
         ends = {cell_len(line[: line.rindex(value) + len(value)]) for line, value in
                 zip(on.lines()[1:4], (".50", ".25", "1.0"), strict=True)}  # fmt: skip
         assert len(ends) == 1
-        names = on.view.border_subtitle or ""
-        assert names.split()[:2] == ["N", "Q"]
-        edge = on.view.size.width - 1 - cell_len(names[names.index("Q") + 1 :]) - 1  # a corner, a line, a blank
-        assert edge + 1 == ends.pop()
+        width, height = on.view.outer_size
+        (border,) = on.view.render_lines(Region(0, height - 1, width, 1))
+        assert border.text.index("Q") == ends.pop()  # the border is a cell wide: Q ends where the figures do
+        assert border.text.index("N") == cell_len(on.lines()[3][: on.lines()[3].index(" 1 ") + 2])
 
 
 async def test_glyphs_fall_back_to_ascii() -> None:
@@ -237,7 +239,7 @@ async def test_keys_move_fold_and_open() -> None:
         before = len(rows)
         assert await on.press("h") == 1
         assert not rows.is_open(1)
-        assert len(rows) == before - 12
+        assert len(rows) == before - 11
         assert await on.press("h") == ROOT  # folded already: to the parent
         assert await on.press("j", "right") == 1
         assert len(rows) == before
@@ -428,19 +430,21 @@ async def test_another_moment_keeps_folding_and_cursor() -> None:
     async with stage(tree) as on:
         rows = on.view.rows
         assert rows is not None
-        on.view.toggle(1)
+        folded = next(id for id in tree.children(ROOT) if id not in tree.ancestors(len(tree) - 1))
+        on.view.toggle(folded)
         on.view.go_to(len(tree) - 1)
         middle = tree.at(tree.seq // 2)
         on.view.set_moment(middle)
         await on.pilot.pause()
         assert rows.nodes == len(middle)
         assert on.view.cursor_node in tree.ancestors(len(tree) - 1)
-        assert on.lines()[0].split()[2] == str(middle.visits(ROOT))
-        assert not rows.is_open(1)
+        await on.press("g")
+        assert on.lines()[0].split()[2] == str(middle.visits(ROOT)) != str(tree.visits(ROOT))
+        assert not rows.is_open(folded)
         on.view.set_moment(tree)
         await on.pilot.pause()
         assert rows.nodes == len(tree)
-        assert not rows.is_open(1)
+        assert not rows.is_open(folded)
 
 
 async def test_go_to_unfolds_what_hides_the_node() -> None:
@@ -496,7 +500,7 @@ async def test_below_a_hundred_columns_bars_go_and_only_children_share_a_row() -
         assert await on.press("l") == third
         await on.pilot.resize_terminal(110, 24)
         await on.pilot.pause()
-        assert on.lines()[2].strip().startswith("│ ▾ get 3 yellow dye")
+        assert on.lines()[2].strip().startswith("│ │ ▾ get 3 yellow dye")
         assert "█" in "".join(on.lines())
         assert on.view.cursor_node == third
 

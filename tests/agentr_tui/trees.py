@@ -69,9 +69,9 @@ class Grower:
             self.apply(Sampled(seq=0, parent=parent, draw=draw, response=f"Thought: let me {action}\nAction: {action}"))
             made.append(Child(draw=draw, action=action, observation=observation, reward=reward, terminal=terminal))
         self.apply(Expanded(seq=0, parent=parent, children=made, steps=len(made)))
-        for place, child in enumerate(made):
-            if child.terminal is not None:
-                self.apply(BackedUp(seq=0, leaf=first + place, value=max(0.0, child.reward)))
+        for place, born in enumerate(made):
+            if born.terminal is not None:
+                self.apply(BackedUp(seq=0, leaf=first + place, value=max(0.0, born.reward)))
         return list(range(first, first + len(made)))
 
     def select(self, path: list[int]) -> None:

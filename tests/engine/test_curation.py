@@ -247,6 +247,12 @@ def test_watching_reads_only_what_grew(tmp_path: Path) -> None:
     assert reader.current() == {}
 
 
+def test_two_pens_of_one_process_write_two_files(tmp_path: Path) -> None:
+    for _ in range(2):
+        Decisions(tmp_path, "ada").decide("s", "accepted")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_broken_decision_names_file_and_line(tmp_path: Path) -> None:
     Decisions(tmp_path, "ada").decide("s", "accepted")
     file = next(tmp_path.iterdir())

@@ -24,7 +24,7 @@ from engine.revision import Turn
 from engine.samples import Sample, turns_of
 from engine.stats import load_any
 from engine.workspace import Workspace
-from tests.engine.made import ROWS, TWIN, VERDICTS, honey_trace, made_workspace, revised
+from tests.engine.made import ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
 
 
 @pytest.fixture
@@ -147,6 +147,18 @@ def test_a_persons_mark_and_thought_are_exported_and_told(workspace: Workspace) 
         "person",
     )
     assert (origin["decision"], origin["decisions"], origin["note"]) == ("accepted", {"ada": "accepted"}, "n")
+
+
+def test_a_mark_that_a_person_moved_to_where_the_splice_no_longer_holds_is_dropped(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        *ROWS[:2],
+        (1, "What do I have?", "inventory", "Inventory: [honey bottle] (4) ", None, None),
+        (3, "Sugar is nice.", "craft 3 sugar using 1 honey bottle", "Crafted 3 minecraft:sugar", 0, "depth"),
+    ]
+    workspace = made_workspace(tmp_path, rows)
+    assert exported(workspace)[0].verdicts == {"verified": 1}
+    Decisions(workspace.decisions, "ada").decide(pair(workspace, 2, 4).id, "accepted", mark=3)
+    assert exported(workspace)[0].dropped == {"diverged": 1}
 
 
 def test_a_mark_before_the_fork_is_dropped_with_its_reason(workspace: Workspace) -> None:
@@ -294,6 +306,7 @@ def test_rules_for_splices(workspace: Workspace) -> None:
     tree.nodes[6].terminal = "done"
     direct = replace(sample, mark=None, replay=None)
     assert sample_problems(tree, direct) == ["not replayed", "goes on after the episode's end"]
+    assert sample_problems(tree, sample) == []  # it was replayed past there: the episode went on
     shared = replace(pair(workspace, 2, 4), mark=1)
     assert sample_problems(tree, shared) == ["mark before the fork"]
     assert sample_problems(tree, replace(shared, compat=True)) == []

@@ -114,14 +114,12 @@ def test_figures_of_a_tree_of_the_original(name: str, pairs: int) -> None:
     assert (shown.pairs, shown.state, shown.task) == (pairs, "done", name.split("/")[1])
 
 
-@needs_fixtures
-def test_default_thresholds_follow_the_score_range() -> None:
-    path = SHARED / "agent-r/sciworld/3539/search_results_3539.json.gz"
-    tree = load_any(path).tree
-    shown = figures(load_any(path))
-    assert tree.started is not None
-    assert tree.started.score_range[1] == 100
-    assert shown.good == sum(leaf.value_sum / leaf.visits > 50 for leaf in tree.leaves())
+def test_default_thresholds_follow_the_score_range(tmp_path: Path) -> None:
+    source = load_any(honey_trace(tmp_path / "honey.trace.jsonl"))
+    assert source.tree.started is not None
+    source.tree.started.score_range = (0.0, 100.0)  # where a return of 1 is a poor one
+    shown = figures(source)
+    assert (shown.good, shown.bad, shown.pairs) == (0, 5, 0)
 
 
 def test_a_search_that_was_killed_is_crashed_and_a_live_one_running(tmp_path: Path) -> None:

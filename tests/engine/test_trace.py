@@ -215,6 +215,17 @@ def test_asking_does_not_keep_a_writer_out(tmp_path: Path) -> None:
         asking.join()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no shared locks here")
+def test_those_who_ask_do_not_take_each_other_for_a_writer(tmp_path: Path) -> None:
+    import fcntl
+
+    path = tmp_path / "x.trace.jsonl"
+    with open(f"{path}.lock", "w") as lock:  # left by a writer that was killed
+        assert not is_being_written(path)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert not is_being_written(path)
+
+
 def test_a_writer_may_be_closed_in_another_thread(tmp_path: Path) -> None:
     writer = TraceWriter(tmp_path / "x.trace.jsonl")
     closing = threading.Thread(target=writer.close)
@@ -472,6 +483,8 @@ def test_what_depends_on_the_machine_makes_no_difference() -> None:
     other[-1:] = [Ended(seq=0, reason="asked"), Resumed(seq=0), other[-1]]  # stopped and resumed
     assert compare(small_search(), numbered(other)) == []
     assert compare(numbered(other), small_search()) == []
+    stopped = [*small_search()[:9], Ended(seq=0, reason="asked"), Resumed(seq=0)]  # and killed after that
+    assert compare(small_search()[:9], numbered(stopped)) == []
 
 
 CHANGES: dict[str, tuple[Callable[[list[AnyEvent]], None], str]] = {

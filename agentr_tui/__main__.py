@@ -1,0 +1,5 @@
+"""`python -m agentr_tui` is `agentr`."""
+
+from agentr_tui.cli import main
+
+main()

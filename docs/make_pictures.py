@@ -1,0 +1,61 @@
+"""Take the README's pictures of the real app: `make pictures`.
+
+Each is the app itself, run on a sample tree or a live search, exported as SVG.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+from agentr_tui.app import AgentrApp
+from agentr_tui.session import Session
+from engine.workspace import Workspace
+from sample_trees import __file__ as samples_file
+
+PICTURES = Path(__file__).parent / "pictures"
+SAMPLES = Path(samples_file).parent
+SIZE = (120, 34)
+
+
+async def take(name: str, sample: str, mode: str, keys: list[str]) -> None:
+    """Open a sample tree in a mode, press keys, keep the screen."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.open(Path(folder) / "agentr-workspace", create=True)
+        for path in SAMPLES.glob("*.trace.jsonl"):
+            shutil.copy(path, workspace.traces)
+        session = Session(workspace)
+        session.open(workspace.traces / sample)
+        app = AgentrApp(session, mode)
+        async with app.run_test(size=SIZE) as pilot:
+            await settled(app)
+            for key in keys:
+                await pilot.press(key)
+                await settled(app)
+            svg = app.export_screenshot(title="agentr")
+        PICTURES.mkdir(exist_ok=True)
+        lines = [line.rstrip() for line in svg.replace(folder, "").splitlines()]
+        (PICTURES / f"{name}.svg").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+async def settled(app: AgentrApp) -> None:
+    """Wait until workers are done and the screen is drawn."""
+    await asyncio.sleep(0.2)
+    await app.workers.wait_for_complete()
+    await asyncio.sleep(0.4)
+
+
+async def main() -> None:
+    """All pictures."""
+    many = "textcraft-many-pairs.trace.jsonl"
+    await take("search", many, "search", ["j"] * 9)
+    await take("revision", many, "revision", ["a", "a", "a"])
+    await take("pairs", many, "pairs", ["j"])
+    await take("dataset", many, "revision", ["a", "a", "a", "5"])
+    await take("library", many, "library", [])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
