@@ -18,11 +18,11 @@ from engine.replay import HOLDS
 from engine.samples import Sample
 
 COLUMNS = (
-    Column("env task", 12, flex=2),
-    Column("goal", 8, flex=3, drop=2),
+    Column("env task", 13),
+    Column("goal", 14, flex=1, drop=1),
     Column("samples", 7, right=True),
     Column("hold", 5, right=True),
-    Column("", 6, drop=1),
+    Column("", 6, drop=2),
     Column("accepted", 8, right=True),
     Column("open", 5, right=True),
 )
@@ -200,12 +200,12 @@ def histogram(name: str, counts: Mapping[int, int], width: int) -> list[Line]:
     for value, count in counts.items():
         columns[max(1, min(value, most)) - 1] += count
     top = max(columns)
-    lines = [BLANK, line((name, "focus"), (f"  step 1 to {max(counts)}, at most {top} samples", "muted"))]
+    lines = [BLANK, line((name, "focus"), (f"  1 to {max(counts)}, at most {top}", "muted"))]
     for row in range(_ROWS - 1, -1, -1):
         blocks = [round(8 * _ROWS * count / top) or (count > 0) for count in columns]
         text = "".join(f"{_LEVELS[max(0, min(8, block - 8 * row))]} " for block in blocks)
         lines.append(line((f"  {text}".rstrip(), "person")))
-    marks = "".join(f"{value % 10 if value % 5 == 0 or value == 1 else '·'} " for value in range(1, most + 1))
+    marks = "".join(f"{value if value % 5 == 0 or value == 1 else '·':<2}" for value in range(1, most + 1))
     return [*lines, line((f"  {marks}", "muted"))]
 
 

@@ -197,8 +197,8 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
     if seconds < 3_600:
-        return f"{seconds // 60:.0f}m{seconds % 60:02.0f}"
-    return f"{min(seconds // 3_600, 999):.0f}h{seconds % 3_600 // 60:02.0f}"
+        return f"{int(seconds) // 60}m{int(seconds) % 60:02}"
+    return f"{min(int(seconds) // 3_600, 999)}h{int(seconds) % 3_600 // 60:02}"
 
 
 def summary(rows: Sequence[TraceRow], sort: str, wanted: str) -> tuple[str, str]:

@@ -142,7 +142,9 @@ def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelle
 
 def _reason(path: str, error: InputError) -> str:
     """The error's line without the path in front: the row names the file."""
-    return str(error).removeprefix(path).removeprefix(":").strip()
+    told = str(error).removeprefix(path).removeprefix(":").strip()
+    number, colon, reason = told.partition(":")
+    return f"line {number}: {reason.strip()}" if colon and number.isdecimal() else told
 
 
 def _head(index: Index, path: str) -> Head:

@@ -186,6 +186,9 @@ _MOST_ROWS = 4  # of one text in a column
 _SIDE_BY_SIDE = 84
 """From this width on the parted steps stand side by side."""
 
+FORK = 0
+"""Key of the line at the fork."""
+
 Piece = tuple[str, Role]
 
 
@@ -195,9 +198,12 @@ def path_lines(tree: SearchTree, pair: Pair, width: int, score_range: tuple[floa
     fork = tree.nodes[pair.fork].depth
     lines: list[Line] = []
     for step, id in enumerate(good[1 : fork + 1], 1):
-        lines += _unified(tree, id, step, "  ", "text")
+        node = tree.nodes[id]
+        lines.append(
+            line((f"  {step:>3} ", "muted"), (node.action, "text"), (f"  {node.observation}", "muted"), indent=6)
+        )
     where = f"after step {fork}" if fork else "at the root: no step is shared"
-    lines.append(line((_rule(f" fork {where} ", width), "focus")))
+    lines.append(line((_rule(f" fork {where} ", width), "focus"), key=FORK))
     heads = _heads(tree, pair, score_range)
     if width >= _SIDE_BY_SIDE:
         lines += _beside(tree, good[fork + 1 :], bad[fork + 1 :], fork, width, heads)
@@ -223,7 +229,7 @@ def _rule(name: str, width: int) -> str:
 def _unified(tree: SearchTree, id: int, step: int, sign: str, role: Role) -> list[Line]:
     node = tree.nodes[id]
     return [
-        line((f"{sign}{step:>3} ", role), (node.action, role), indent=6, key=id),
+        line((f"{sign}{step:>3} ", role), (node.action, role), indent=6),
         line(("      ", "muted"), (node.observation, "muted"), indent=6),
     ]
 

@@ -213,8 +213,9 @@ class DatasetScreen(ModeScreen):
         counts = self.query_one("#counts", TextPane)
         counts.border_title = f"samples  {summary.samples}" + (f" of {len(loaded.samples)}" if self._filter else "")
         counts.border_subtitle = _plain(f"filter: {self._filter}") if self._filter else _plain(_settings(loaded.info))
-        width = counts.scrollable_content_region.width or 40
-        counts.set_lines(count_lines(summary, width), keep_scroll=True)
+        width = counts.scrollable_content_region.width
+        if width:  # else it is laid out soon
+            counts.set_lines(count_lines(summary, width), keep_scroll=True)
         traces = self.query_one("#of-traces", RowTable)
         traces.border_title = f"traces  {len(summary.traces)}"
         traces.set_rows([trace.path for trace in summary.traces], self._cells)
@@ -337,9 +338,7 @@ class DatasetScreen(ModeScreen):
         order = ["counts", "of-traces", "export"]
         now = self.focused.id if self.focused is not None and self.focused.id in order else "export"
         new = order[(order.index(now or "export") + 1) % len(order)]
-        if new != "export":
-            self.set_class(new == "of-traces", "-detail")
-        self.call_after_refresh(self.query_one(f"#{new}").focus)
+        self.query_one(f"#{new}").focus()
 
 
 def _settings(info: RunInfo) -> str:

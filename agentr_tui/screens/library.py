@@ -49,14 +49,13 @@ class LibraryScreen(ModeScreen):
 
     MODE = "library"
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("o", "new", "new search", "library.new", "New search, set as the trace under the cursor", show=True),
+        key("o", "new", "new", "library.new", "New search, set as the trace under the cursor", show=True),
         key("r", "resume", "resume", "library.resume", "Go on with the search under the cursor", show=True),
         key("s", "sort", "sort", "library.sort", "Sort by the next: newest, task, nodes, good, pairs, best", show=True),
         key("D", "delete", "delete", "library.delete", "Delete the trace under the cursor; asks first", show=True),
         key("slash", "filter", "filter", "library.filter", "Show only traces that hold these words", show=True,
             key_display="/"),
-        key("e", "examples", "samples", "library.examples", "Show the sample trees that ship with the package",
-            show=True),
+        key("e", "examples", "samples", "library.examples", "Show the sample trees that ship with the package"),
         key("escape", "unfilter", "all", "library.unfilter", "Show all traces again"),
     ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from textual.events import DescendantFocus, Resize
 
 from agentr_tui.pair_rows import (
+    FORK,
     LEAF_COLUMNS,
     SUGGESTION_COLUMNS,
     PairFigures,
@@ -175,9 +176,9 @@ class PairsScreen(ModeScreen):
                 (f"{started.environment} {started.task}  ", "strong"),
                 ("alpha ", "muted"), (f"{thresholds.alpha:g}  ", "person"),
                 ("beta ", "muted"), (f"{thresholds.beta:g}  ", "person"),
-                (f"{counted} ", "text"),
-            ],
-            [(started.instruction, "muted")],
+                (f"{counted}  ", "text"),
+                (started.instruction, "muted"),
+            ]
         )  # fmt: skip
         if figures is None:
             self._nothing("counting …")
@@ -231,10 +232,11 @@ class PairsScreen(ModeScreen):
             told = why or "No partner: no other leaf differs enough from this one. tab goes to the pairs there are."
             pane.set_lines([line((told, "warn" if why else "muted"))])
             return
-        gap = f"{pair.gap:g}" if pair.gap < 0.01 else f"{pair.gap:.2f}"
-        pane.border_title = f"trajectories · {pair.good} against {pair.bad} · gap {gap}"
-        width = pane.scrollable_content_region.width or self.size.width - 2
-        pane.set_lines(path_lines(tree, pair, width, session.score_range))
+        pane.border_title = f"trajectories · {pair.good} against {pair.bad} · gap {pair.gap:.3g}"
+        width = pane.scrollable_content_region.width
+        if width:  # else it is laid out soon
+            pane.set_lines(path_lines(tree, pair, width, session.score_range))
+            pane.scroll_to_key(FORK)
 
     def _pair_here(self, tree: SearchTree) -> Pair | None:
         """The pair under the cursor; among the leaves: the chosen one, else that of the leaf under the cursor."""
