@@ -95,12 +95,13 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
         if not event.value.startswith(str(expected)):
             self._typed = event.value
         there = event.value.strip() and Path(event.value.strip()).expanduser().is_file()
-        self._say("this file is there already and will be replaced" if there else "")
+        self._say("this file is there already and will be replaced" if there else "", warning=True)
 
-    def _say(self, message: str) -> None:
+    def _say(self, message: str, warning: bool = False) -> None:
         told = self.query_one("#out-error", Static)
-        told.update(f"! {message}" if message else "")
+        told.update(f"{'!' if warning else '✗'} {message}" if message else "")
         told.set_class(bool(message), "-wrong")
+        told.set_class(warning, "-warning")
 
     @on(Input.Submitted)
     @on(Button.Pressed)

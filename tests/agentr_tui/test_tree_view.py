@@ -365,6 +365,28 @@ async def test_growth_out_of_sight_draws_no_line_of_another_text() -> None:
         assert ROOT in drawn
 
 
+async def test_the_scrollbar_knows_every_row_while_the_tree_grows_and_folds() -> None:
+    grower = Grower()
+    async with stage(grower.tree) as on:
+        rows, bar = on.view.rows, on.view.vertical_scrollbar
+        assert rows is not None
+        at = ROOT
+        for place in range(40):
+            at, *_ = grower.expand(at, [f"go on {place}", "turn back", "inventory"])
+            on.view.grow()
+            await on.pilot.pause()
+            assert on.view.show_vertical_scrollbar == (len(rows) > on.view.size.height)
+            assert on.view.max_scroll_y == max(0, len(rows) - on.view.size.height)
+            if on.view.show_vertical_scrollbar:
+                assert bar.window_virtual_size == len(rows)
+        await on.press("G")
+        assert "turn back" in on.lines()[-2] or "inventory" in on.lines()[-1]
+        for key in "gzz":
+            await on.press(key)
+            assert on.view.show_vertical_scrollbar == (len(rows) > on.view.size.height)
+        assert bar.window_virtual_size == len(rows)
+
+
 async def test_figures_that_changed_are_shown_after_the_flush() -> None:
     grower = yellow_bed()
     async with stage(grower.tree) as on:

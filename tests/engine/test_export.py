@@ -306,6 +306,7 @@ def test_rules_for_splices(workspace: Workspace) -> None:
     tree.nodes[6].terminal = "done"
     direct = replace(sample, mark=None, replay=None)
     assert sample_problems(tree, direct) == ["not replayed", "goes on after the episode's end"]
+    tree.nodes[5].terminal = "done"
     assert sample_problems(tree, sample) == []  # it was replayed past there: the episode went on
     shared = replace(pair(workspace, 2, 4), mark=1)
     assert sample_problems(tree, shared) == ["mark before the fork"]
