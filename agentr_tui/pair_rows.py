@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from itertools import islice, zip_longest
 
@@ -17,6 +17,9 @@ from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.pairs import Pair, Thresholds, count_pairs, fork_of, leaves_by_q
 from engine.tree import NO_PARENT, Node, SearchTree
+
+MANY_LEAVES = 2_000
+"""Of trees with more leaves, what is known first is told first."""
 
 MOST_SUGGESTIONS = 200
 MOST_SCANNED = 20_000
@@ -52,17 +55,21 @@ class PairFigures:
 
     leaves: list[int]  # by falling Q
     good: int
-    pairs: int
-    suggestions: list[Pair]
+    pairs: int | None = None  # None: not counted yet
+    suggestions: list[Pair] = field(default_factory=list)
 
 
-def pair_figures(tree: SearchTree, thresholds: Thresholds) -> PairFigures:
-    """Everything that the screen lists; may take a while for a large tree."""
+def pair_figures(tree: SearchTree, thresholds: Thresholds) -> Iterator[PairFigures]:
+    """Everything that the screen lists, as it becomes known: leaves, then suggestions, then the number of pairs."""
     leaves = leaves_by_q(tree)
     good = sum(thresholds.good(leaf) for leaf in leaves)
-    pairs = count_pairs(tree, thresholds)
-    suggested = list(suggest(tree, leaves, thresholds)) if pairs else []
-    return PairFigures([leaf.id for leaf in leaves], good, pairs, suggested)
+    figures = PairFigures([leaf.id for leaf in leaves], good)
+    if len(leaves) > MANY_LEAVES:
+        yield figures
+    figures = replace(figures, suggestions=list(suggest(tree, leaves, thresholds)) if good else [])
+    if len(leaves) > MANY_LEAVES:
+        yield figures
+    yield replace(figures, pairs=count_pairs(tree, thresholds) if good else 0)
 
 
 # -- suggestions -----------------------------------------------------------------------------------------
@@ -80,29 +87,25 @@ def suggest(
     Forks are walked from the deepest up, so that what is not needed is never paired. At most `scan` pairs are looked
     at; at a fork with more, those of its best good and its worst bad leaves.
     """
-    below: dict[int, dict[int, list[Node]]] = {}  # node → child of it → leaves below, by falling Q
-    by_depth: dict[int, set[int]] = {}
-    nodes = tree.nodes
+    ending: dict[int, list[Node]] = {}  # depth → leaves there, by falling Q
     for leaf in leaves:
-        if leaf.parent != NO_PARENT:
-            below.setdefault(leaf.parent, {})[leaf.id] = [leaf]
-            by_depth.setdefault(leaf.depth - 1, set()).add(leaf.parent)
-    for depth in range(max(by_depth, default=-1), -1, -1):
+        ending.setdefault(leaf.depth, []).append(leaf)
+    nodes = tree.nodes
+    carried: dict[int, list[Node]] = {}  # node at the depth below → leaves under it, by falling Q
+    for depth in range(max(ending, default=0) - 1, -1, -1):
+        forks: dict[int, dict[int, list[Node]]] = {}  # node → child of it → leaves under that
+        for leaf in ending.get(depth + 1, ()):
+            forks.setdefault(leaf.parent, {})[leaf.id] = [leaf]
+        for child, under in carried.items():
+            forks.setdefault(nodes[child].parent, {})[child] = under
+        carried = {fork: _merged(groups) for fork, groups in forks.items()}
         found: list[Pair] = []
-        for fork in sorted(by_depth.get(depth, ())):
-            groups = below.pop(fork)
-            merged = _merged(groups)
-            if len(groups) > 1:
-                for pair in islice(_pairs_at(fork, groups, merged, thresholds), scan):
+        for fork in sorted(forks):
+            if len(forks[fork]) > 1:
+                for pair in islice(_pairs_at(fork, forks[fork], carried[fork], thresholds), scan):
                     scan -= 1
                     if pair is not None:
                         found.append(pair)
-            if scan <= 0:
-                break
-            parent = nodes[fork].parent
-            if parent != NO_PARENT:
-                below.setdefault(parent, {})[fork] = merged
-                by_depth.setdefault(depth - 1, set()).add(parent)
         best = nlargest(most, found, key=lambda pair: pair.gap)
         yield from best
         most -= len(best)
@@ -309,7 +312,7 @@ def why_no_pairs(figures: PairFigures, thresholds: Thresholds, best: float | Non
             f"No leaf is good: the best return is {best or 0:g}, and a good one must exceed alpha = "
             f"{thresholds.alpha:g}. Lower alpha with a, or search with more iterations."
         )
-    if not figures.pairs:
+    if figures.pairs == 0:
         return (
             f"No leaf is worse than a good one by more than beta = {thresholds.beta:g}. Lower beta with b, or search "
             "with a greater error rate or more samples."

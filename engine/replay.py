@@ -35,7 +35,8 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     """What came of a replay.
 
     `verified`: every observation as stored, and the return. `reobserved`: the return holds, `observations` gives
-    the true text of the steps (0 for the first) where another was stored. `diverged`: the return is lost; `step`
+    the true text of the steps (0 for the first) where another was stored; where the return is reached before the
+    last step, `ended` is the number of steps that are left of the trajectory. `diverged`: the return is lost; `step`
     is where it first went otherwise. `unreplayable`: `reason` says why.
     """
 
@@ -47,6 +48,7 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     got: str = ""
     reason: str = ""
     observations: dict[int, str] = {}
+    ended: int | None = None  # steps after which the episode was over, where that is before the last one
 
 
 def opener(tree: SearchTree, environment: str | None = None) -> Callable[[], Opened]:
@@ -80,8 +82,8 @@ class Replayer:
         self._stand.go_to(ROOT)
         return self._stand
 
-    def replay(self, steps: Sequence[Step], expected_return: Number) -> Replay:
-        """Replay steps from the root. Never raises for what the environment does."""
+    def replay(self, steps: Sequence[Step], expected_return: Number, tail: int = 0) -> Replay:
+        """Replay steps from the root; `tail` is where the good steps begin. Never raises for what happens there."""
         if self._refused is not None:
             return Replay("unreplayable", reason=self._refused)
         try:
@@ -90,7 +92,7 @@ class Replayer:
             self._refused = str(error)
             return Replay("unreplayable", reason=self._refused)
         stand.at = NO_PARENT  # steps below are taken past the stand
-        return run(stand, steps, expected_return)
+        return run(stand, steps, expected_return, tail)
 
     def close(self) -> None:
         """Close the environment."""
@@ -98,8 +100,11 @@ class Replayer:
             self._stand.close()
 
 
-def run(stand: Stand, steps: Sequence[Step], expected_return: Number) -> Replay:
-    """Step the environment, which stands at the start, and compare."""
+def run(stand: Stand, steps: Sequence[Step], expected_return: Number, tail: int = 0) -> Replay:
+    """Step the environment, which stands at the start, and compare.
+
+    Where the tail reaches the return before its end, the trajectory holds as far as that step.
+    """
     observations: dict[int, str] = {}
     score: Number = 0
     first: tuple[int, str, str] | None = None
@@ -113,6 +118,9 @@ def run(stand: Stand, steps: Sequence[Step], expected_return: Number) -> Replay:
             observations[place] = observation
             first = first or (place, step.observation, observation)
         if (done or score < 0) and place < len(steps) - 1:
+            if place >= tail and abs(score - expected_return) <= TOLERANCE:
+                assert first is not None  # the tail's own steps did not end the episode here
+                return Replay("reobserved", place + 1, score, *first, observations=observations, ended=place + 1)
             got = f"the episode ended with {len(steps) - 1 - place} steps to go (return {max(score, 0):g})"
             at = first or (place, step.observation, got)
             return Replay("diverged", place + 1, max(score, 0), *at, reason=got, observations=observations)

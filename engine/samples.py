@@ -105,15 +105,19 @@ def turns_of(tree: SearchTree, sample: Sample) -> list[Turn]:
     """The trajectory of a sample with its mask. True observations stand where only they differ, never in `compat`."""
     if sample.bad is None:
         return trajectory_turns(tree, sample.good)
-    true = {}
-    if sample.replay is not None and sample.replay.verdict == "reobserved" and not sample.compat:
-        true = sample.replay.observations
-    return revision_turns(tree, splice_of(tree, sample), sample.thought, true)
+    parts = splice_of(tree, sample)
+    replay = sample.replay
+    if replay is None or replay.verdict != "reobserved" or sample.compat:
+        return revision_turns(tree, parts, sample.thought)
+    if replay.ended is not None:  # nothing follows the end of an episode
+        parts = Splice(parts.bad, parts.good[: replay.ended - len(parts.bad)])
+    return revision_turns(tree, parts, sample.thought, replay.observations)
 
 
 def replay_sample(tree: SearchTree, sample: Sample, replayer: Replayer) -> Replay:
     """Replay a sample's steps."""
-    return replayer.replay(steps_of(tree, splice_of(tree, sample).steps), sample.return_good)
+    parts = splice_of(tree, sample)
+    return replayer.replay(steps_of(tree, parts.steps), sample.return_good, len(parts.bad))
 
 
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:

@@ -11,6 +11,7 @@ restored from the recorded numbers of ties, and answers that arrived before the 
 from __future__ import annotations
 
 import asyncio
+import math
 import platform
 import random
 import time
@@ -48,7 +49,7 @@ from engine.events import (
 )
 from engine.selection import best_children
 from engine.standing import Opened, Stand
-from engine.text import normalise_response, parse_action
+from engine.text import clean, normalise_response, parse_action
 from engine.tree import ROOT, SearchTree
 from envs.base import EnvError, StateKeys, recognise
 
@@ -294,7 +295,7 @@ class Search:
             seq=self._next,
             parent=parent,
             draw=draw,
-            response=answer.response,
+            response=clean(answer.response),
             usage=answer.usage,
             latency=round(latency, 4) if latency >= 0.001 else None,
             prior=answer.prior,
@@ -335,6 +336,8 @@ class Search:
         action = answer.action if answer.action is not None else parse_action(response)
         try:
             observation, score, done = self._stand.try_action(parent, action)
+            if not math.isfinite(score):
+                raise EnvError(f"the environment gave the score {score}")
         except EnvError as error:
             self._failures_in_a_row += 1
             self._emit(Failed(seq=self._next, parent=parent, draw=answer.draw, what="environment", error=str(error)))

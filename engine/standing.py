@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import InputError
 from engine.events import Message, Number, PrefixStep
-from engine.text import flatten, parse_action
+from engine.text import clean, flatten, parse_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, info_of, make
 
@@ -140,7 +140,7 @@ class Stand:
         self.go_to(parent)
         self.at = NO_PARENT
         observation, score, done = self.step(action)
-        return flatten(observation), score, done
+        return clean(flatten(observation)), score, done
 
     def became(self, id: int) -> None:
         """The state after the last `try_action` is that of the new node `id`: keep it."""

@@ -39,6 +39,13 @@ def split_thought(response: str) -> str:
     return re.sub(r"^\s*Thought(?: 1)?:\s*", "", thought).strip()
 
 
+def clean(text: str) -> str:
+    """The text without lone surrogates, which no file can hold: each becomes U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def flatten(observation: str) -> str:
     """An observation as the search stores it: newlines and tabs become spaces."""
     return observation.replace("\n", " ").replace("\t", " ")

@@ -197,7 +197,7 @@ def _read_lines(path: str) -> dict[tuple[Key, Key], deque[list[str]]]:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
         raise InputError(f"{path}: not recorded revision lines: {error}") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

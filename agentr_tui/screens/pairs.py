@@ -149,15 +149,18 @@ class PairsScreen(ModeScreen):
     def _count(self, tree: SearchTree, wanted: Counted) -> None:
         """In a thread. The tree may grow meanwhile: then it is counted again."""
         began = time.monotonic()
-        figures = pair_figures(tree, wanted.thresholds)
-        self.app.call_from_thread(self._take, figures, wanted, time.monotonic() - began)
+        for figures in pair_figures(tree, wanted.thresholds):
+            self.app.call_from_thread(self._take, figures, wanted)
+        self.app.call_from_thread(self._counted_all, time.monotonic() - began)
 
-    def _take(self, figures: PairFigures, counted: Counted, took: float) -> None:
-        self._wanted = None
+    def _take(self, figures: PairFigures, counted: Counted) -> None:
         self._figures, self._counted, self._partner = figures, counted, None
-        self._next_count = time.monotonic() + max(COUNT_EVERY, REST * took)
         self._show()
-        if counted.thresholds != self.agentr.session.thresholds:
+
+    def _counted_all(self, took: float) -> None:
+        counted, self._wanted = self._wanted, None
+        self._next_count = time.monotonic() + max(COUNT_EVERY, REST * took)
+        if counted is not None and counted.thresholds != self.agentr.session.thresholds:
             self.refresh_view()
 
     # -- what is shown -----------------------------------------------------------------------------
@@ -170,7 +173,8 @@ class PairsScreen(ModeScreen):
             self.top_bar.show([("no tree is open", "muted")])
             return
         thresholds, started = session.thresholds, tree.started
-        counted = f"{figures.pairs} pairs" if figures is not None else "counting …"
+        pairs = figures.pairs if figures is not None else None
+        counted = "counting pairs …" if pairs is None else f"{pairs} pairs"
         self.top_bar.show(
             [
                 (f"{started.environment} {started.task}  ", "strong"),
@@ -186,10 +190,9 @@ class PairsScreen(ModeScreen):
         bad = len(figures.leaves) - figures.good
         self.leaves.border_title = f"leaves  {len(figures.leaves)} · {figures.good} good · {bad} bad"
         self.leaves.border_subtitle = self._chosen_words()
-        many = len(figures.suggestions) < figures.pairs
-        self.suggestions.border_title = (
-            f"pairs  {f'the best {len(figures.suggestions)} of ' if many else ''}{figures.pairs}"
-        )
+        shown = len(figures.suggestions)
+        many = "…" if pairs is None else str(pairs)
+        self.suggestions.border_title = f"pairs  the best {shown} of {many}" if shown != pairs else f"pairs  {pairs}"
         self.suggestions.border_subtitle = "latest fork, then largest gap"
         self.leaves.set_rows(figures.leaves, self._leaf_cells)
         self.suggestions.set_rows(figures.suggestions, self._suggestion_cells)

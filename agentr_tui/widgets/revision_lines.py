@@ -147,6 +147,8 @@ def replay_lines(sample: Sample) -> list[Line]:
         told = f"{steps} of {steps} observations as written · return {replay.score:g}"
     elif replay.verdict == "reobserved":
         told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations were false"
+        if replay.ended is not None:
+            told += f" · reached early: the tail is cut after step {replay.ended}"
     elif replay.verdict == "diverged":
         told = replay.reason
     else:

@@ -279,8 +279,13 @@ def test_verdicts_are_what_stepping_the_splice_shows() -> None:
             stored = [tree.nodes[id].observation for id in ids]
             replay = sample.replay
             assert replay is not None
-            if len(true) < len(ids) or score != sample.return_good:
+            early = len(true) < len(ids)
+            if score != sample.return_good or (early and len(true) <= (sample.mark or 0)):
                 assert replay.verdict == "diverged"
+            elif early:
+                assert (replay.verdict, replay.ended) == ("reobserved", len(true))
+                assert turns_of(tree, sample)[-1].content == true[-1]
+                seen.add("cut where the return is reached")
             elif true == stored:
                 assert replay.verdict == "verified"
                 assert replay.observations == {}
@@ -290,7 +295,7 @@ def test_verdicts_are_what_stepping_the_splice_shows() -> None:
                     k: t for k, (t, s) in enumerate(zip(true, stored, strict=True)) if t != s
                 }
             seen.add(replay.verdict)
-    assert seen == {"verified", "reobserved", "diverged"}
+    assert seen == {"verified", "reobserved", "diverged", "cut where the return is reached"}
 
 
 def test_a_reobserved_sample_shows_the_true_observations_and_compat_does_not() -> None:

@@ -18,10 +18,11 @@ from engine.errors import InputError
 from engine.events import AnyEvent, Ended, Expanded, Sampled, SearchSettings, Selected
 from engine.job import new_job, recorded_settings, resume_job
 from engine.search import MAX_FAILURES_IN_A_ROW, Search, check_settings, started_event
-from engine.standing import open_environment
-from engine.trace import load, read_events
+from engine.standing import Opened, open_environment
+from engine.trace import TraceWriter, load, read_events
 from engine.tracediff import compare
 from engine.tree import SearchTree
+from tests.benchmarks.bench_search import Walk
 from tests.fixtures import SHARED, needs_fixtures
 
 RECORDINGS = sorted(SHARED.glob("agent-r/*/*/replay.json.gz")) if SHARED.is_dir() else []
@@ -340,3 +341,25 @@ def test_a_recording_that_ends_early_fails_draws_instead_of_crashing(tmp_path: P
     assert {failure.what for failure in job.tree.failures} == {"not recorded"}
     assert load(job.path).tree.failures
     assert actor_of_recording(str(short))
+
+
+class Odd(Walk):
+    """Answers with half a character, and with a score that is no number."""
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        super().step(action)
+        return "half \ud800 a character", float("nan") if action == "b" else 0.0, False, False, {}
+
+
+def test_half_characters_and_scores_that_are_no_numbers_do_not_spoil_a_trace(tmp_path: Path) -> None:
+    opened = Opened(Odd(), "textcraft", "0", "go", {})
+    path = tmp_path / "t.trace.jsonl"
+    with TraceWriter(path) as writer:
+        settings = SearchSettings(iterations=1, max_depth=1, samples=2)
+        started = started_event(opened, settings)
+        search = Search.begin(started, opened, Says("a \udfff", "b"), writer.write)
+        asyncio.run(search.run())
+    tree = load(path).tree
+    assert tree.nodes[1].response == "a \ufffd"
+    assert tree.nodes[1].observation == "half \ufffd a character"
+    assert {failure.what for failure in tree.failures} == {"environment"}
