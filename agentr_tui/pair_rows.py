@@ -16,7 +16,7 @@ from agentr_tui.theme import Role, bar, format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.pairs import Pair, Thresholds, count_pairs, fork_of, leaves_by_q
-from engine.tree import NO_PARENT, Node, SearchTree
+from engine.tree import Node, SearchTree
 
 MANY_LEAVES = 2_000
 """Of trees with more leaves, what is known first is told first."""

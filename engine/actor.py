@@ -20,8 +20,10 @@ from envs.recorded import read_recording
 class DrawFailed(Exception):
     """A draw came to nothing; the search goes on without it. `kind` is one word."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, attempt: int = 1, usage: Usage | None = None) -> None:
         self.kind = kind
+        self.attempt = attempt  # 1 for the first
+        self.usage = usage  # of what was paid for all the same
         super().__init__(message)
 
 
@@ -35,6 +37,7 @@ class Request:
     seed: int  # derived from (search seed, parent, draw)
     conversation: Callable[[], list[Message]]  # header and path
     environment: Callable[[], TextEnv]  # stands at the parent; to be read before the first await
+    fault: Callable[[str, str, int], None]  # report a failed attempt that is tried again: kind, error, attempt
 
 
 @dataclass(frozen=True, slots=True)

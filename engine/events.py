@@ -70,6 +70,26 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.35  # of the scripted actor
     concurrency: Annotated[int, Meta(ge=1)] = 4  # simultaneous calls; never changes a trace
     parallel_nodes: Annotated[int, Meta(ge=1)] = 1  # expansions in flight (K)
+    max_failures: Annotated[int, Meta(ge=1)] = 12  # draws in a row that may fail before the search stands still
+    # of actors and verifiers behind an OpenAI-compatible server
+    model: str = ""
+    base_url: str = ""  # "" stands for the client library's own default
+    key_env: str = "OPENAI_API_KEY"  # name of the environment variable that holds the key; never the key
+    timeout: Annotated[float, Meta(gt=0)] = 120.0  # seconds a call
+    retries: Annotated[int, Meta(ge=0)] = 4  # after the first try of a call
+    price_in: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million prompt tokens; None: unknown
+    price_out: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million completion tokens
+    example: bool = False  # put a worked example of the environment before the task (few-shot)
+    context: Annotated[int, Meta(ge=1)] | None = None  # tokens that a conversation may have; None: no limit
+    tokenizer: str = ""  # file of the model's own tokenizer; "": an estimate, named one
+    structured: Literal["", "json", "grammar"] = ""  # ask for answers in a form that small models keep
+    prompts: str = ""  # folder whose files take the place of the shipped prompts
+    # budgets; the search ends cleanly when one is used up
+    budget_tokens: Annotated[int, Meta(ge=1)] | None = None
+    budget_cost: Annotated[float, Meta(gt=0)] | None = None  # US dollars
+    budget_calls: Annotated[int, Meta(ge=1)] | None = None
+    budget_seconds: Annotated[float, Meta(gt=0)] | None = None
+    budget_good: Annotated[int, Meta(ge=1)] | None = None  # good leaves
 
 
 class Event(Struct, kw_only=True, omit_defaults=True, tag_field="type"):

@@ -46,6 +46,7 @@ from engine.events import (
     Selected,
     Started,
     TerminalReason,
+    Usage,
 )
 from engine.selection import best_children
 from engine.standing import Opened, Stand
@@ -53,7 +54,6 @@ from engine.text import clean, normalise_response, parse_action
 from engine.tree import ROOT, SearchTree
 from envs.base import EnvError, StateKeys, recognise
 
-MAX_FAILURES_IN_A_ROW = 12
 ALGORITHMS = ("agent-r",)
 
 E = TypeVar("E", bound=Event)
@@ -203,7 +203,7 @@ class Search:
         tree = self.tree
         if self.control.stop_reason is not None:
             return self.control.stop_reason
-        if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+        if self._failures_in_a_row >= self.settings.max_failures:
             return "failures"
         if not tree.in_flight and tree.position == ROOT:
             if tree.iteration >= self.settings.iterations:
@@ -277,6 +277,7 @@ class Search:
             draw_seed(self.settings.seed, parent, draw),
             lambda: tree.conversation(parent),
             lambda: self._stand.go_to(parent),
+            lambda what, error, attempt: self._fail(parent, draw, what, error, attempt),
         )
         async with self._slots:
             began = time.monotonic()
@@ -284,11 +285,19 @@ class Search:
                 answer = await self._actor.sample(request)
             except (DrawFailed, EnvError) as error:
                 self._failures_in_a_row += 1
-                what = error.kind if isinstance(error, DrawFailed) else "environment"
-                self._emit(Failed(seq=self._next, parent=parent, draw=draw, what=what, error=str(error)))
+                if isinstance(error, DrawFailed):
+                    self._fail(parent, draw, error.kind, str(error), error.attempt, error.usage)
+                else:
+                    self._fail(parent, draw, "environment", str(error), 1)
                 return
         self._failures_in_a_row = 0
         self._emit(self._sampled(parent, draw, answer, time.monotonic() - began))
+
+    def _fail(self, parent: int, draw: int, what: str, error: str, attempt: int, usage: Usage | None = None) -> None:
+        line = " ".join(clean(error).split())
+        self._emit(
+            Failed(seq=self._next, parent=parent, draw=draw, what=what, error=line, attempt=attempt, usage=usage)
+        )
 
     def _sampled(self, parent: int, draw: int, answer: Answer, latency: float) -> Sampled:
         return Sampled(
@@ -340,7 +349,7 @@ class Search:
                 raise EnvError(f"the environment gave the score {score}")
         except EnvError as error:
             self._failures_in_a_row += 1
-            self._emit(Failed(seq=self._next, parent=parent, draw=answer.draw, what="environment", error=str(error)))
+            self._fail(parent, answer.draw, "environment", str(error), 1)
             return None
         terminal: TerminalReason | None = None
         if score < 0:

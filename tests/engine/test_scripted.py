@@ -18,7 +18,7 @@ from tests.benchmarks.bench_search import Walk
 
 def ask(actor: ScriptedActor, env: TextEnv, seed: int) -> Answer:
     """One draw at the state in which `env` stands."""
-    return asyncio.run(actor.sample(Request(0, 0, 0, seed, list, lambda: env)))
+    return asyncio.run(actor.sample(Request(0, 0, 0, seed, list, lambda: env, lambda *_: None)))
 
 
 def test_without_errors_it_reaches_every_goal_it_has_time_for() -> None:

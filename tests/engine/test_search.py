@@ -17,7 +17,7 @@ from engine.actor import Answer, DrawFailed, Request, actor_of_recording, draw_s
 from engine.errors import InputError
 from engine.events import AnyEvent, Ended, Expanded, Sampled, SearchSettings, Selected
 from engine.job import new_job, recorded_settings, resume_job
-from engine.search import MAX_FAILURES_IN_A_ROW, Search, check_settings, started_event
+from engine.search import Search, check_settings, started_event
 from engine.standing import Opened, open_environment
 from engine.trace import TraceWriter, load, read_events
 from engine.tracediff import compare
@@ -182,7 +182,7 @@ def test_too_many_failures_in_a_row_end_the_search_resumably() -> None:
     tree = SearchTree(grown(FailsDeep(), iterations=50, samples=4))
     assert tree.end_reason == "failures"
     assert tree.state == "stopped"
-    assert len(tree.failures) >= MAX_FAILURES_IN_A_ROW
+    assert len(tree.failures) >= SearchSettings().max_failures
 
 
 def scripted(path: Path, delay: float = 0.0, **settings: Any) -> Any:
