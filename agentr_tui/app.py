@@ -84,7 +84,7 @@ class AgentrApp(App[int]):
             session.follower = None
             self.complain(str(error))
             return
-        if isinstance(self.screen, ModeScreen):
+        if isinstance(self.screen, ModeScreen) and self.screen.is_mounted:
             if first is not None:
                 self.screen.tree_grew(first)
             elif was_over and session.live is not None:

@@ -1,0 +1,82 @@
+"""The signs that stand for what a node is and what was done with it, with ASCII ones for old locales."""
+
+from __future__ import annotations
+
+import locale
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Signs of one cell each (`joined`, `cut` aside), for what a node is and what was done with it."""
+
+    good: str = "✓"
+    bad: str = "✗"
+    disaster: str = "⊘"  # the score fell below 0
+    dead_end: str = "⊣"  # its draws were made and none was usable
+    unseen: str = "◌"  # never visited, nothing below
+    seen: str = "·"  # visited, nothing below
+    folded: str = "▸"
+    open: str = "▾"
+    repeat: str = "⟲"  # a state that was seen before
+    mark: str = "✖"  # the first wrong step
+    bookmark: str = "★"
+    here: str = "◀"  # what the search takes next
+    running: str = "●"
+    paused: str = "◦"
+    live: str = "●"
+    edited: str = "✎"
+    guide: str = "│"
+    elbow: str = "╰"
+    dash: str = "─"
+    plus: str = "+"  # a step of the good trajectory of a pair, after the fork
+    minus: str = "−"  # a step of the bad one
+    cut: str = "⋯"  # levels that are not drawn
+    joined: str = " › "  # between the steps of a chain of only children
+    ellipsis: str = "…"
+    trained: str = "▎"
+    untrained: str = "┊"
+
+
+_UNICODE = Glyphs()
+_ASCII = Glyphs(
+    good="v",
+    bad="x",
+    disaster="!",
+    dead_end="]",
+    unseen="o",
+    seen=".",
+    folded="+",
+    open="-",
+    repeat="@",
+    mark="X",
+    bookmark="*",
+    here="<",
+    running="*",
+    paused="=",
+    live="*",
+    edited="~",
+    guide="|",
+    elbow="`",
+    dash="-",
+    minus="-",
+    cut="~",
+    joined=" > ",
+    ellipsis="~",
+    trained="|",
+    untrained=":",
+)
+
+
+def encoding_is_ascii() -> bool:
+    """Whether the locale's encoding can't carry the glyphs (so the ASCII ones are to be used)."""
+    try:
+        "".join(getattr(_UNICODE, name) for name in Glyphs.__slots__).encode(locale.getpreferredencoding(False))
+    except (UnicodeEncodeError, LookupError):
+        return True
+    return False
+
+
+def glyphs(ascii: bool | None = None) -> Glyphs:
+    """The glyphs: ASCII ones where asked for, or, with None, where the locale's encoding has no others."""
+    return _ASCII if (encoding_is_ascii() if ascii is None else ascii) else _UNICODE
