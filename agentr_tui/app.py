@@ -76,6 +76,8 @@ class AgentrApp(App[int]):
 
     def flush(self) -> None:
         """Fold new events and tell the screen in front."""
+        if not self.is_running:  # leaving: the screens are gone already
+            return
         session = self.session
         was_over = session.live is not None and session.live.over
         try:

@@ -6,10 +6,10 @@ order in which requests arrive, so concurrency can't change a search.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.errors import InputError
 from engine.events import Message, Sampled, Usage
@@ -27,6 +27,12 @@ class DrawFailed(Exception):
         super().__init__(message)
 
 
+class Fault(Protocol):
+    """Reports a failed attempt that is tried again, and what it cost all the same."""
+
+    def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One draw that is asked for."""
@@ -36,8 +42,8 @@ class Request:
     index: int  # how many draws the search asked for before, in the order of selection
     seed: int  # derived from (search seed, parent, draw)
     conversation: Callable[[], list[Message]]  # header and path
-    environment: Callable[[], TextEnv]  # stands at the parent; to be read before the first await
-    fault: Callable[[str, str, int], None]  # report a failed attempt that is tried again: kind, error, attempt
+    environment: Callable[[Callable[[TextEnv], Any]], Awaitable[Any]]  # ask the environment as it stands at the parent
+    fault: Fault
 
 
 @dataclass(frozen=True, slots=True)

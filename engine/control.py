@@ -1,29 +1,36 @@
-"""Steering a running search from another thread: pause, go on, one step, stop."""
+"""Steering a running search from another thread: pause, go on, one step, stop, other settings."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 
 class Control:
-    """Requests to a search. Every method but `permit` may be called from any thread, at any time."""
+    """Requests to a search. What a person asks for may be called from any thread, at any time."""
 
-    def __init__(self, paused: bool = False) -> None:
+    def __init__(self, paused: bool = False, waits_on_failures: bool = False) -> None:
         self.paused = paused
+        self.why_paused = ""  # where it was not a person who asked
+        self.waits_on_failures = waits_on_failures  # stand still after too many failures instead of ending
         self.stop_reason: str | None = None
+        self.changes: list[tuple[str, dict[str, Any]]] = []  # who, settings that are to hold from now on
         self._steps = 0  # steps that are allowed while paused
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
-        self.in_flight: asyncio.Future[list[None]] | None = None  # the draws that a stop cancels
+        self._cancel: Callable[[], None] = lambda: None
 
-    def pause(self) -> None:
+    # -- asked by a person -------------------------------------------------------------------------
+
+    def pause(self, why: str = "") -> None:
         """Stand still before the next selection."""
-        self.paused, self._steps = True, 0
+        self.paused, self.why_paused, self._steps = True, why, 0
         self._poke()
 
     def resume(self) -> None:
         """Go on."""
-        self.paused, self._steps = False, 0
+        self.paused, self.why_paused, self._steps = False, "", 0
         self._poke()
 
     def step(self) -> None:
@@ -39,17 +46,20 @@ class Control:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._cancel)
 
-    def _cancel(self) -> None:
-        if self.in_flight is not None:
-            self.in_flight.cancel()
+    def change(self, who: str, changes: dict[str, Any]) -> None:
+        """Other settings, from the next selection on."""
+        self.changes.append((who, changes))
+        self._poke()
 
     def _poke(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
 
-    def bind(self) -> None:
-        """Called by the search, on its own loop."""
-        self._loop = asyncio.get_running_loop()
+    # -- for the search ----------------------------------------------------------------------------
+
+    def bind(self, cancel: Callable[[], None]) -> None:
+        """Called by the search, on its own loop: `cancel` drops the calls in flight."""
+        self._loop, self._cancel = asyncio.get_running_loop(), cancel
 
     @property
     def must_wait(self) -> bool:

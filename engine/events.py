@@ -143,6 +143,7 @@ class Selected(Event, tag="selected"):
     path: list[int]  # nodes walked, from where the walk stood to the chosen node
     ties: list[int] = []  # at each choice, how many children shared the best score
     in_flight: list[int] = []  # nodes whose expansion had not been applied yet
+    draws: int = 0  # how many draws are made; 0: all that were not made yet
 
 
 class Sampled(Event, tag="sampled"):
@@ -185,6 +186,7 @@ class Expanded(Event, tag="expanded"):
     parent: int
     children: list[Child] = []
     repeats: list[Repeat] = []
+    partial: bool = False  # draws are still to be made (a rollout made the first)
     steps: int = 0  # environment steps it took, replayed ones included
     resets: int = 0
 
@@ -227,6 +229,7 @@ class Iteration(Event, tag="iteration"):
     """An iteration (a walk from the root until nothing can be selected) is over."""
 
     number: int  # 1 for the first
+    leaf: int = 0  # where the walk ended
 
 
 class Paused(Event, tag="paused"):

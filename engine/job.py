@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from engine.actor import Actor, actor_of_answers, actor_of_recording
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import AnyEvent, Sampled, SearchSettings
 from engine.scripted import ScriptedActor
-from engine.search import Search, started_event
+from engine.search import Search, settings_from, started_event
 from engine.standing import Opened, open_environment
 from engine.stats import is_trace
 from engine.trace import TraceWriter, load, read_events
@@ -101,7 +106,7 @@ def new_job(
     listener: Callable[[AnyEvent], None] | None = None,
     delay: float = 0.0,
     overwrite: bool = False,
-    paused: bool = False,
+    control: Control | None = None,
 ) -> SearchJob:
     """A new search, its `started` event written. Raises `InputError` before anything is written."""
     opened = open_environment(environment, task)
@@ -109,7 +114,7 @@ def new_job(
     started = started_event(opened, settings)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
-        search = Search.begin(started, opened, actor, _sink(writer, listener), Control(paused))
+        search = Search.begin(started, opened, actor, _sink(writer, listener), control)
     except BaseException:
         writer.close()
         raise
@@ -117,9 +122,14 @@ def new_job(
 
 
 def resume_job(
-    path: Path, *, listener: Callable[[AnyEvent], None] | None = None, delay: float = 0.0, paused: bool = False
+    path: Path,
+    *,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    control: Control | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> SearchJob:
-    """Go on with a search that was stopped or killed, with all its settings.
+    """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
     `listener` gets the events so far first. Raises `InputError` where the trace can't be resumed.
     """
@@ -129,6 +139,14 @@ def resume_job(
     assert started is not None
     if tree.imported_from is not None:
         raise InputError(f"{path}: a tree made elsewhere can't be resumed: there is no record of its search")
+    control = control or Control()
+    if changes:
+        merged = {**msgspec.to_builtins(started.settings), **changes}
+        unknown = sorted(set(changes) - set(started.settings.__struct_fields__))
+        if unknown:
+            raise InputError(f"unknown setting {unknown[0]!r}")
+        settings_from(merged)
+        control.change(user_name(), changes)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
     actor = make_actor(started.settings.actor, started.settings, delay)
     writer = TraceWriter(path, append_to=loaded.end)
@@ -136,11 +154,16 @@ def resume_job(
         if listener is not None:
             for event in read_events(path):
                 listener(event)
-        search = Search(tree, opened, actor, _sink(writer, listener), Control(paused))
+        search = Search(tree, opened, actor, _sink(writer, listener), control)
     except BaseException:
         writer.close()
         raise
     return SearchJob(search, writer, path)
+
+
+def user_name() -> str:
+    """Who changes settings: the person at this machine."""
+    return os.environ.get("AGENTR_REVIEWER") or getpass.getuser()
 
 
 def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:

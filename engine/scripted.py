@@ -27,7 +27,7 @@ class ScriptedActor:
     async def sample(self, request: Request) -> Answer:
         """The plan's next action, or a mistake. Raises `DrawFailed` where the environment has no plan."""
         rng = random.Random(request.seed)
-        thought, action = self._propose(request.environment(), rng)
+        thought, action = await request.environment(lambda env: self._propose(env, rng))
         if self._delay:
             await asyncio.sleep(self._delay * rng.uniform(0.5, 1.5))
         return Answer(f"Thought: {thought}\nAction: {action}")

@@ -16,13 +16,15 @@ import platform
 import random
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
 
 from engine import __version__
 from engine.actor import Actor, Answer, DrawFailed, Request, draw_seed
+from engine.algorithms import ALGORITHMS, Outcome, walk_on
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import (
@@ -31,7 +33,6 @@ from engine.events import (
     BackedUp,
     Child,
     Ended,
-    Event,
     Expanded,
     Failed,
     Fork,
@@ -44,19 +45,21 @@ from engine.events import (
     Sampled,
     SearchSettings,
     Selected,
+    SettingsChanged,
     Started,
     TerminalReason,
     Usage,
 )
-from engine.selection import best_children
+from engine.pairs import ALPHA
+from engine.selection import NOTHING, passing
 from engine.standing import Opened, Stand
 from engine.text import clean, normalise_response, parse_action
-from engine.tree import ROOT, SearchTree
-from envs.base import EnvError, StateKeys, recognise
+from engine.tree import ROOT, SearchTree, Walk
+from envs.base import EnvError, StateKeys, TextEnv, recognise
 
-ALGORITHMS = ("agent-r",)
+BUDGETS = ("budget_tokens", "budget_cost", "budget_calls", "budget_seconds", "budget_good")
 
-E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 Sink = Callable[[AnyEvent], None]
 
 
@@ -77,8 +80,13 @@ def instruction_of(first_observation: str) -> str:
 
 def check_settings(settings: SearchSettings) -> SearchSettings:
     """The settings, where they are usable. Raises `InputError` naming the one that is not."""
+    return settings_from(msgspec.to_builtins(settings))
+
+
+def settings_from(values: dict[str, Any]) -> SearchSettings:
+    """Settings of plain values. Raises `InputError` naming the one that is unusable."""
     try:
-        msgspec.convert(msgspec.to_builtins(settings), SearchSettings)
+        settings = msgspec.convert(values, SearchSettings)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$.")
         raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
@@ -139,8 +147,14 @@ class Search:
             self._rng.choice(range(ties))
         self._clock = time.monotonic() - tree.t
         self._failures_in_a_row = 0
-        self._draws = self._draws_so_far()
+        self._good_leaves = 0
+        self._counted = 0  # nodes whose returns _good_leaves covers
+        self._drawing: dict[int, asyncio.Future[list[None]]] = {}  # node in flight → its draws
         self._slots = asyncio.Semaphore(self.settings.concurrency)
+        self._cut_short: set[int] = set()  # nodes in flight whose draws a budget left out
+        self._budgeted = any(getattr(self.settings, name) is not None for name in BUDGETS)
+        # A blocking environment is used by one thread only, so that it never holds up the loop.
+        self._thread = ThreadPoolExecutor(1, "environment") if opened.blocking else None
 
     @classmethod
     def begin(
@@ -151,11 +165,6 @@ class Search:
         sink(started)
         tree.apply(started)
         return cls(tree, opened, actor, sink, control)
-
-    def _draws_so_far(self) -> int:
-        """How many draws were asked for by expansions that were applied."""
-        expanded = sum(1 for node in self.tree.nodes if node.expanded)
-        return expanded * self.settings.samples
 
     # -- writing events ----------------------------------------------------------------------------
 
@@ -175,111 +184,194 @@ class Search:
 
         Raises what the sink raises (a full disk); the trace is resumable then.
         """
-        self.control.bind()
-        if self.tree.state == "done":
+        self.control.bind(self._cancel_draws)
+        if self.tree.state == "done" and not self.control.changes:
             return self.tree.end_reason or "done"
-        if self.tree.state in ("stopped", "paused") or self.tree.seq > 0:
+        if self.tree.seq > 0:
             self._emit(Resumed(seq=self._next, code=code_versions()))
+        self._change_settings()
         self._back_up_leaves(self._unfinished())
         try:
             reason = await self._search()
         finally:
+            await self._drop_draws()
             self._stand.close()
+            if self._thread is not None:
+                self._thread.shutdown(wait=False)
         self._emit(Ended(seq=self._next, reason=reason, totals=self.totals()))
         return reason
 
     async def _search(self) -> str:
+        tree = self.tree
         while True:
-            if reason := self._over():
+            if reason := self._must_end():
                 return reason
             if self.control.must_wait:
-                await self._wait()
+                await self._wait("asked")
                 continue
-            if self._select():
-                await self._expand(next(iter(self.tree.in_flight)))
+            self._change_settings()
+            self._select()
+            if not tree.in_flight:
+                return "iterations" if tree.iteration >= self.settings.iterations else "exhausted"
+            if await self._expand(next(iter(tree.in_flight))):
                 self.control.take_step()
 
-    def _over(self) -> str | None:
-        tree = self.tree
+    def _must_end(self) -> str | None:
+        """Why the search may not go on, although there may be nodes to expand."""
         if self.control.stop_reason is not None:
             return self.control.stop_reason
         if self._failures_in_a_row >= self.settings.max_failures:
-            return "failures"
-        if not tree.in_flight and tree.position == ROOT:
-            if tree.iteration >= self.settings.iterations:
-                return "iterations"
-            if tree.nodes[ROOT].exhausted:
-                return "exhausted"
-        return None
+            if not self.control.waits_on_failures:
+                return "failures"
+            self._failures_in_a_row = 0
+            last = self.tree.failures[-1].error
+            self.control.pause(f"{self.settings.max_failures} draws in a row failed, the last: {last}")
+        return self._spent()
 
-    async def _wait(self) -> None:
-        self._emit(Paused(seq=self._next))
+    def _spent(self) -> str | None:
+        """The budget that is used up, as the reason of the end."""
+        tree, settings = self.tree, self.settings
+        tokens = (tree.tokens_in or 0) + (tree.tokens_out or 0)
+        used: list[tuple[str, float, float | None]] = [
+            ("tokens", tokens, settings.budget_tokens),
+            ("cost", tree.cost or 0.0, settings.budget_cost),
+            ("calls", tree.calls + len(tree.failures), settings.budget_calls),
+            ("seconds", time.monotonic() - self._clock, settings.budget_seconds),
+            ("good", self._good() if settings.budget_good is not None else 0, settings.budget_good),
+        ]
+        return next(
+            (f"budget: {name}" for name, amount, budget in used if budget is not None and amount >= budget), None
+        )
+
+    def _good(self) -> int:
+        """Good leaves so far, by the default alpha."""
+        low, high = self._opened.score_range
+        for node in self.tree.nodes[self._counted :]:
+            self._good_leaves += node.is_leaf and node.reward > low + ALPHA * (high - low)
+        self._counted = len(self.tree.nodes)
+        return self._good_leaves
+
+    async def _wait(self, reason: str) -> None:
+        self._emit(Paused(seq=self._next, reason=self.control.why_paused or reason))
         while self.control.must_wait:
             await self.control.changed()
         if self.control.stop_reason is None:
             self._emit(Resumed(seq=self._next))
 
-    def _select(self) -> bool:
-        """Walk on to the next node to expand. False where the walk ended: that iteration is over."""
+    def _change_settings(self) -> None:
+        """Take up what a person changed; it holds from the next selection on."""
+        while self.control.changes:
+            who, changes = self.control.changes.pop(0)
+            self._emit(SettingsChanged(seq=self._next, who=who, changes=changes))
+            if "concurrency" in changes:
+                self._slots = asyncio.Semaphore(self.settings.concurrency)
+
+    # -- selecting ---------------------------------------------------------------------------------
+
+    def _select(self) -> None:
+        """Select until as many expansions are in flight as may be, and start their draws.
+
+        Walks go on in the order in which they began; a new one begins where there is room.
+        """
         tree = self.tree
-        if tree.in_flight:
-            return True
-        walk = [tree.position]
-        ties: list[int] = []
-        while True:
-            node = tree.nodes[walk[-1]]
-            if not node.expanded and node.terminal is None:
-                self._emit(Selected(seq=self._next, path=walk, ties=ties))
-                return True
-            best = best_children(tree, node.id, self.settings.c)
-            if not best:
-                self._emit(Iteration(seq=self._next, number=tree.iteration + 1))
-                return False
-            ties.append(len(best))
-            walk.append(self._rng.choice(best))
+        for id in tree.in_flight:  # of a search that is resumed
+            if id not in self._drawing:
+                self._start_draws(id)
+        for walk in list(tree.walks):
+            if walk.position not in tree.in_flight:
+                self._walk_on(walk)
+        while len(tree.in_flight) < self.settings.parallel_nodes and not tree.nodes[ROOT].exhausted:
+            if tree.iteration + len(tree.walks) >= self.settings.iterations:
+                return
+            if not self._walk_on(Walk([ROOT])):
+                return
+
+    def _walk_on(self, walk: Walk) -> bool:
+        """Select where a walk goes on; False where it is over or has to wait."""
+        tree = self.tree
+        in_flight = passing(tree) if tree.in_flight else NOTHING
+        found = walk_on(tree, self.settings, self._rng, walk, in_flight)
+        if found is Outcome.OVER and walk in tree.walks:
+            self._emit(Iteration(seq=self._next, number=tree.iteration + 1, leaf=walk.position))
+        if isinstance(found, Outcome):
+            return False
+        self._emit(
+            Selected(
+                seq=self._next, path=found.path, ties=found.ties, in_flight=list(tree.in_flight), draws=found.draws
+            )
+        )
+        self._start_draws(found.path[-1])
+        return True
 
     # -- expanding ---------------------------------------------------------------------------------
 
-    async def _expand(self, parent: int) -> None:
-        """Make the draws of a node that were not made yet, step them, back up terminal children."""
-        missing = [draw for draw in range(self.settings.samples) if draw not in self.tree.pending.get(parent, {})]
-        if not await self._all_or_stop([self._draw(parent, draw, self._draws + draw) for draw in missing]):
-            return
-        self._draws += self.settings.samples
-        if self._opened.blocking:
-            event = await asyncio.to_thread(self._step_draws, parent)
-        else:
-            event = self._step_draws(parent)
-        first = len(self.tree.nodes)
-        self._emit(event)
-        self._back_up_leaves(range(first, len(self.tree.nodes)))
+    def _start_draws(self, parent: int) -> None:
+        """Ask for the draws of a node in flight that were not answered yet."""
+        tree = self.tree
+        made = tree.partial.get(parent, 0)
+        wanted = tree.in_flight[parent].draws or self.settings.samples - made
+        answered = tree.pending.get(parent, {})
+        first = tree.first_index[parent] - made
+        self._drawing[parent] = asyncio.gather(
+            *(self._draw(parent, draw, first + draw) for draw in range(made, made + wanted) if draw not in answered)
+        )
 
-    async def _all_or_stop(self, draws: list[Coroutine[Any, Any, None]]) -> bool:
-        """Make all draws; False where the search was told to stop before they were there."""
-        together = asyncio.gather(*draws)
-        self.control.in_flight = together
+    async def _expand(self, parent: int) -> bool:
+        """Wait for the draws of a node, step them, back up terminal children; False where the search must end."""
         try:
-            await together
+            await self._drawing[parent]
         except asyncio.CancelledError:
             if self.control.stop_reason is None:
                 raise
             return False
-        finally:
-            self.control.in_flight = None
+        if parent in self._cut_short:
+            return False  # a budget was used up before its draws were made: it stays in flight
+        del self._drawing[parent]
+        event, failed = await self._with_environment(lambda: self._step_draws(parent))
+        for draw, error in failed:
+            self._failures_in_a_row += 1
+            self._fail(parent, draw, "environment", error, 1)
+        event.seq = self._next
+        first = len(self.tree.nodes)
+        self._emit(event)
+        self._back_up_leaves(range(first, len(self.tree.nodes)))
         return True
+
+    async def _with_environment(self, work: Callable[[], T]) -> T:
+        """Do something with the environment: at once, or in its thread where it may block."""
+        if self._thread is None:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _cancel_draws(self) -> None:
+        for drawing in self._drawing.values():
+            drawing.cancel()
+
+    async def _drop_draws(self) -> None:
+        """End what is still in flight when the search ends: its answers that arrived are in the trace."""
+        self._cancel_draws()
+        await asyncio.gather(*self._drawing.values(), return_exceptions=True)
+        self._drawing.clear()
 
     async def _draw(self, parent: int, draw: int, index: int) -> None:
         tree = self.tree
+
+        async def environment(ask: Callable[[TextEnv], Any]) -> Any:
+            return await self._with_environment(lambda: ask(self._stand.go_to(parent)))
+
         request = Request(
             parent,
             draw,
             index,
             draw_seed(self.settings.seed, parent, draw),
             lambda: tree.conversation(parent),
-            lambda: self._stand.go_to(parent),
+            environment,
             lambda what, error, attempt: self._fail(parent, draw, what, error, attempt),
         )
         async with self._slots:
+            if self._budgeted and self._spent():  # a call that was not made yet costs nothing
+                self._cut_short.add(parent)
+                return
             began = time.monotonic()
             try:
                 answer = await self._actor.sample(request)
@@ -313,44 +405,46 @@ class Search:
             dropped=answer.dropped,
         )
 
-    def _step_draws(self, parent: int) -> Expanded:
-        """Step the answers of a node in the order of their draws."""
-        stand, answers = self._stand, self.tree.pending.get(parent, {})
+    def _step_draws(self, parent: int) -> tuple[Expanded, list[tuple[int, str]]]:
+        """Step the answers of a node in the order of their draws; what failed comes as (draw, error).
+
+        May run in the environment's thread: it reads the tree, which stands still meanwhile below this node, and
+        writes nothing.
+        """
+        tree, stand = self.tree, self._stand
+        answers = tree.pending.get(parent, {})
         steps, resets = stand.steps, stand.resets
-        children: list[Child] = []
-        repeats: list[Repeat] = []
-        seen: dict[str, int] = {}
-        next_id = len(self.tree.nodes)
+        event = Expanded(seq=0, parent=parent, partial=self._stays_partial(parent))
+        failed: list[tuple[int, str]] = []
+        seen = {tree.nodes[child].response: tree.nodes[child].draw for child in tree.nodes[parent].children}
+        next_id = len(tree.nodes)
         for draw in sorted(answers):
             answer = answers[draw]
             response = normalise_response(answer.response)
             if response in seen:
-                repeats.append(Repeat(draw, seen[response]))
+                event.repeats.append(Repeat(draw, seen[response]))
                 continue
-            child = self._child(parent, answer, response)
-            if child is not None:
-                seen[response] = draw
-                stand.became(next_id + len(children))
-                children.append(child)
-        return Expanded(
-            seq=self._next,
-            parent=parent,
-            children=children,
-            repeats=repeats,
-            steps=stand.steps - steps,
-            resets=stand.resets - resets,
-        )
+            try:
+                child = self._child(parent, answer, response)
+            except EnvError as error:
+                failed.append((draw, str(error)))
+                continue
+            seen[response] = draw
+            stand.became(next_id + len(event.children))
+            event.children.append(child)
+        event.steps, event.resets = stand.steps - steps, stand.resets - resets
+        return event, failed
 
-    def _child(self, parent: int, answer: Sampled, response: str) -> Child | None:
+    def _stays_partial(self, parent: int) -> bool:
+        made, draws = self.tree.partial.get(parent, 0), self.tree.in_flight[parent].draws
+        return draws > 0 and made + draws < self.settings.samples
+
+    def _child(self, parent: int, answer: Sampled, response: str) -> Child:
+        """Step one answer. Raises `EnvError`."""
         action = answer.action if answer.action is not None else parse_action(response)
-        try:
-            observation, score, done = self._stand.try_action(parent, action)
-            if not math.isfinite(score):
-                raise EnvError(f"the environment gave the score {score}")
-        except EnvError as error:
-            self._failures_in_a_row += 1
-            self._fail(parent, answer.draw, "environment", str(error), 1)
-            return None
+        observation, score, done = self._stand.try_action(parent, action)
+        if not math.isfinite(score):
+            raise EnvError(f"the environment gave the score {score}")
         terminal: TerminalReason | None = None
         if score < 0:
             terminal, score = "disaster", 0

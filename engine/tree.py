@@ -44,6 +44,21 @@ NO_PARENT = -1
 _UNEXPANDED = -1
 
 
+class Walk:
+    """An iteration under way: a walk from the root."""
+
+    __slots__ = ("path", "rolling")
+
+    def __init__(self, path: list[int], rolling: bool = False) -> None:
+        self.path = path  # from the root to where it stands
+        self.rolling = rolling  # whether it has made an expansion already
+
+    @property
+    def position(self) -> int:
+        """The node that it expands, or has just expanded."""
+        return self.path[-1]
+
+
 class Node:
     """One step and the state it leads to. Statistics are as of now; `SearchTree.at` gives those of the past."""
 
@@ -150,9 +165,11 @@ class SearchTree:
         self.state = "new"  # new, running, paused, done, stopped
         self.end_reason: str | None = None
         self.pending: dict[int, dict[int, Sampled]] = {}  # answers of nodes that are not expanded yet
-        self.in_flight: dict[int, None] = {}  # selected and not expanded yet, oldest first
-        self.position = ROOT  # where the walk of the current iteration stands
-        self.path: list[int] = [ROOT]  # root to `position`, as walked
+        self.in_flight: dict[int, Selected] = {}  # selected and not expanded yet, oldest first
+        self.first_index: dict[int, int] = {}  # node in flight → draws that were asked for before its own
+        self.asked = 0  # draws that were asked for, in the order of selection
+        self.walks: list[Walk] = []  # iterations under way, oldest first
+        self.partial: dict[int, int] = {}  # nodes some of whose draws were made → how many
         self.usages: dict[int, tuple[Usage | None, float | None, int]] = {}  # node → usage, latency, dropped
         self.failures: list[Failed] = []
         self.interventions: list[Intervened] = []
@@ -224,11 +241,18 @@ class SearchTree:
         for id in event.path:
             self._known(id)
         self.ties.extend(event.ties)
-        if event.path:
-            first, self.position = event.path[0], event.path[-1]
-            base = self.path[: self.path.index(first)] if first in self.path else []
-            self.path = base + event.path
-            self.in_flight[self.position] = None
+        if not event.path:
+            raise ValueError("an empty path")
+        first, chosen = event.path[0], event.path[-1]
+        walk = next((walk for walk in self.walks if walk.position == first and first not in self.in_flight), None)
+        if walk is None:
+            walk = Walk(self.ancestors(first))
+            self.walks.append(walk)
+        walk.path = walk.path + event.path[1:]
+        assert self.started is not None
+        self.in_flight[chosen] = event
+        self.first_index[chosen] = self.asked
+        self.asked += event.draws or self.started.settings.samples - self.partial.get(chosen, 0)
 
     def _sampled(self, event: Sampled) -> None:
         self._known(event.parent)
@@ -241,18 +265,29 @@ class SearchTree:
         answers = self.pending.pop(event.parent, {})
         nodes, depth = self.nodes, parent.depth + 1
         was_open = not parent.exhausted
-        opened = max(parent.open_children, 0)
+        opened = max(parent.open_children, 0) - (parent.id in self.partial)
         for child in event.children:
             node = self._born(parent, depth, child, answers.get(child.draw))
             nodes.append(node)
             parent.children.append(node.id)
             opened += node.terminal is None
+        if event.partial:  # what is still to be drawn keeps the node open
+            opened += 1
+            selected = self.in_flight.get(parent.id)
+            made = selected.draws if selected is not None else len(answers)
+            self.partial[parent.id] = self.partial.get(parent.id, 0) + made
+        else:
+            self.partial.pop(parent.id, None)
         parent.open_children = opened
-        if not parent.children:
+        if not parent.children and not event.partial:
             parent.terminal = "dead_end"
         if opened == 0 and was_open:
             self._exhaust(parent, event.seq)
         self.in_flight.pop(event.parent, None)
+        self.first_index.pop(event.parent, None)
+        for walk in self.walks:
+            if walk.position == event.parent:
+                walk.rolling = True
         self.steps += event.steps
         self.resets += event.resets
         self._births.append((event.seq, len(nodes)))
@@ -310,7 +345,10 @@ class SearchTree:
 
     def _iteration(self, event: Iteration) -> None:
         self.iteration = event.number
-        self.position, self.path = ROOT, [ROOT]
+        ended = next((walk for walk in self.walks if walk.position == event.leaf), None)
+        if ended is None:
+            raise ValueError(f"no walk stands at node {event.leaf}")
+        self.walks.remove(ended)
         self.iteration_seqs.append(event.seq)
 
     def _paused(self, event: Paused) -> None:
@@ -370,6 +408,13 @@ class SearchTree:
     def exhausted(self, id: int) -> bool:
         """Whether nothing below the node can be selected any more."""
         return self.nodes[id].exhausted
+
+    @property
+    def path(self) -> list[int]:
+        """Where the walk that moved last stands: ids from the root; empty where none is under way."""
+        newest = next(reversed(self.in_flight), None)
+        walk = next((walk for walk in self.walks if walk.position == newest), None)
+        return walk.path if walk is not None else self.walks[-1].path if self.walks else []
 
     def ancestors(self, id: int) -> list[int]:
         """Ids from the root to the node, both included."""

@@ -10,13 +10,19 @@ ask with `isinstance`.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.metadata
+import importlib.util
 import random
+import shutil
+import string
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
+from gymnasium.spaces import Text
 
 TextEnv = gymnasium.Env[str, str]
 
@@ -27,6 +33,10 @@ class EnvError(Exception):
 
 class UnknownTask(EnvError):
     """There is no such task."""
+
+
+class InstanceDied(EnvError):
+    """This instance can't go on, since its process or server is gone; a new one may."""
 
 
 class Plan(NamedTuple):
@@ -85,6 +95,17 @@ class StateKeys(Protocol):
         ...
 
 
+class AnyText(Text):
+    """The space of all texts of some length: what a server or another package says. Its samples are ASCII."""
+
+    def __init__(self, max_length: int = 100_000_000) -> None:
+        super().__init__(max_length=max_length, min_length=0, charset=string.printable)
+
+    def contains(self, x: Any) -> bool:
+        """Whether it is a text of such length."""
+        return isinstance(x, str) and len(x) <= self.max_length
+
+
 @dataclass(frozen=True)
 class EnvironmentInfo:
     """What is known of an environment before it is made."""
@@ -98,9 +119,14 @@ class EnvironmentInfo:
     recognises: Callable[[str], bool] = lambda observation: False  # of a first observation
     refuses: Callable[[str], bool] = lambda observation: False  # whether an observation says that nothing was done
     blocking: bool = False  # whether a step may wait for a process or the network
+    needs: tuple[str, ...] = ()  # top-level modules that have to be installed
+    programs: tuple[tuple[str, str], ...] = ()  # programs that have to be on the PATH, each with how to get it
+    of: Callable[[str], EnvironmentInfo] | None = None  # where rules or scores depend on what follows the ":"
 
 
 _REGISTRY: dict[str, EnvironmentInfo] = {}
+GROUP = "agentr_tui.envs"
+"""Entry points of this group name environments of other packages."""
 
 
 def register(info: EnvironmentInfo) -> None:
@@ -108,21 +134,61 @@ def register(info: EnvironmentInfo) -> None:
     _REGISTRY[info.name] = info
 
 
+@functools.cache
+def broken_entry_points() -> tuple[str, ...]:
+    """Register the environments that installed packages offer; returns a line for each that can't be used.
+
+    An entry point is an `EnvironmentInfo`, or a function that gives one. Names that are taken stay as they are.
+    """
+    broken = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        try:
+            found = point.load()
+            info = found if isinstance(found, EnvironmentInfo) else found()
+            if not isinstance(info, EnvironmentInfo):
+                raise TypeError(f"gives a {type(info).__name__}, not an EnvironmentInfo")
+        except Exception as error:  # another package's code
+            line = " ".join(f"entry point {point.name!r} ({point.value}): {type(error).__name__}: {error}".split())
+            broken.append(line)
+            continue
+        if _REGISTRY.setdefault(info.name, info) is not info:
+            broken.append(f"entry point {point.name!r} ({point.value}): there is an environment {info.name!r} already")
+    return tuple(broken)
+
+
 def environments() -> list[EnvironmentInfo]:
-    """All registered environments, by name."""
+    """All environments, those of other packages included, by name."""
+    broken_entry_points()
     return sorted(_REGISTRY.values(), key=lambda info: info.name)
 
 
 def info_of(name: str) -> EnvironmentInfo:
     """The environment that `name` (or the part before its first ":") stands for.
 
-    Raises `EnvError` with the names there are.
+    Raises `EnvError` with the names there are, or where what follows the ":" is no good.
     """
-    info = _REGISTRY.get(name.split(":", 1)[0])
+    head, _, argument = name.partition(":")
+    if head not in _REGISTRY:
+        broken_entry_points()
+    info = _REGISTRY.get(head)
     if info is None:
         known = ", ".join(info.name for info in environments())
         raise EnvError(f"unknown environment {name!r}: one of {known}")
-    return info
+    return info.of(argument) if info.of is not None else info
+
+
+def missing(info: EnvironmentInfo) -> str | None:
+    """What an environment lacks on this machine, and how to get it, in one line; None where nothing is missing.
+
+    Looks without importing.
+    """
+    lacking = [module for module in info.needs if importlib.util.find_spec(module) is None]
+    parts = []
+    if lacking:
+        remedy = f"'agentr-tui[{info.requires}]'" if info.requires else " ".join(lacking)
+        parts.append(f"{', '.join(lacking)}: pip install {remedy}")
+    parts += [f"{program}: {remedy}" for program, remedy in info.programs if shutil.which(program) is None]
+    return "; ".join(parts) or None
 
 
 def make(name: str) -> TextEnv:

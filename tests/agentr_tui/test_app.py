@@ -42,14 +42,14 @@ async def finished(tmp_path: Path, **changes: Any) -> Session:
     return session
 
 
-def starting(tmp_path: Path, delay: float = 0.01, paused: bool = False, **changes: Any) -> Session:
+def starting(tmp_path: Path, delay: float = 0.01, **changes: Any) -> Session:
     """A session with a search that starts with the app."""
     place = workspace(tmp_path)
     settings = SearchSettings(**{**SETTINGS, **changes})
 
     def make(listener: Callable[[AnyEvent], None]) -> Any:
         path = place.traces / "live.trace.jsonl"
-        return new_job("textcraft", "2", settings, path, listener=listener, delay=delay, paused=paused)
+        return new_job("textcraft", "2", settings, path, listener=listener, delay=delay)
 
     session = Session(place)
     session.start(make)

@@ -199,7 +199,7 @@ async def test_texts_of_a_trace_are_shown_not_obeyed(tmp_path: Path) -> None:
     started = events[0]
     started.instruction = "[red]\x1b[2J[/nope] \u202e"  # type: ignore[union-attr]
     started.environment = "[bold]evil"  # type: ignore[union-attr]
-    path = workspace.traces / "[red]hostile[/x].trace.jsonl"
+    path = workspace.traces / "[red]hostile[bold].trace.jsonl"
     path.write_bytes(b"".join(event_encoder.encode(event) + b"\n" for event in events))
     async with running(Session(workspace)) as (app, pilot):
         table = await listed(app, pilot, 2)
@@ -209,7 +209,7 @@ async def test_texts_of_a_trace_are_shown_not_obeyed(tmp_path: Path) -> None:
         table.go_to(path)
         await pilot.press("slash", *"[red]", "enter", "D")  # also in titles, filters and questions
         await until(pilot, lambda: isinstance(app.screen, Menu))
-        assert "[red]hostile[/x]" in str(app.screen.query_one(".dialog-title", Static).content)
+        assert "[red]hostile[bold]" in str(app.screen.query_one(".dialog-title", Static).content)
 
 
 async def test_enter_opens_the_tree_on_the_search_screen(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ async def test_start_runs_a_search_that_is_shown_live_and_lands_in_the_workspace
         await until(pilot, lambda: isinstance(app.screen, NewSearch))
         dialog = app.screen
         assert isinstance(dialog, NewSearch)
-        await filled(pilot, dialog, task="2", iterations="2", error_rate="0.5", delay="0.01")
+        await filled(pilot, dialog, task="2", iterations="2", error_rate="0.5", delay="0.15")
         await pilot.press("enter")
         await until(pilot, lambda: app.current_mode == "search")
         assert session.live is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,11 @@ from tests.benchmarks.bench_search import Walk
 
 def ask(actor: ScriptedActor, env: TextEnv, seed: int) -> Answer:
     """One draw at the state in which `env` stands."""
-    return asyncio.run(actor.sample(Request(0, 0, 0, seed, list, lambda: env, lambda *_: None)))
+
+    async def environment(question: Callable[[TextEnv], Any]) -> Any:
+        return question(env)
+
+    return asyncio.run(actor.sample(Request(0, 0, 0, seed, list, environment, lambda *_: None)))
 
 
 def test_without_errors_it_reaches_every_goal_it_has_time_for() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import math
 import random
 import threading
 import time
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 
 from engine.actor import Answer, DrawFailed, Request, actor_of_recording, draw_seed
+from engine.algorithms import ALGORITHMS
+from engine.control import Control
 from engine.errors import InputError
-from engine.events import AnyEvent, Ended, Expanded, Sampled, SearchSettings, Selected
+from engine.events import AnyEvent, Ended, Expanded, Paused, Sampled, SearchSettings, Selected, Usage
 from engine.job import new_job, recorded_settings, resume_job
 from engine.search import Search, check_settings, started_event
+from engine.selection import scores
 from engine.standing import Opened, open_environment
 from engine.trace import TraceWriter, load, read_events
 from engine.tracediff import compare
@@ -242,7 +246,9 @@ def test_a_finished_search_has_nothing_to_resume(tmp_path: Path) -> None:
 
 def test_pause_step_and_resume_from_another_thread(tmp_path: Path) -> None:
     path = tmp_path / "t.trace.jsonl"
-    job = new_job("textcraft", "2", SearchSettings(iterations=4, error_rate=0.5), path, delay=0.001, paused=True)
+    job = new_job(
+        "textcraft", "2", SearchSettings(iterations=4, error_rate=0.5), path, delay=0.001, control=Control(paused=True)
+    )
     thread = threading.Thread(target=job.run_blocking)
     thread.start()
 
@@ -285,7 +291,7 @@ def test_stop_does_not_wait_for_slow_answers_and_keeps_those_that_came(tmp_path:
     assert time.monotonic() - began < 10
     assert sorted(event.draw for event in events if isinstance(event, Sampled)) == [0, 1]
     assert isinstance(events[-1], Ended)
-    assert SearchTree(events).in_flight == {0: None}
+    assert list(SearchTree(events).in_flight) == [0]
 
 
 def test_the_search_ends_when_the_root_is_exhausted() -> None:
@@ -363,3 +369,191 @@ def test_half_characters_and_scores_that_are_no_numbers_do_not_spoil_a_trace(tmp
     assert tree.nodes[1].response == "a \ufffd"
     assert tree.nodes[1].observation == "half \ufffd a character"
     assert {failure.what for failure in tree.failures} == {"environment"}
+
+
+# -- several expansions in flight, other algorithms ------------------------------------------------------
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4, 7])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_number_of_calls_at_once_never_changes_a_trace(algorithm: str, nodes: int) -> None:
+    settings: dict[str, Any] = {"iterations": 12, "max_depth": 5, "algorithm": algorithm, "parallel_nodes": nodes}
+    traces = [grown(Waits(wait), concurrency=calls, **settings) for wait, calls in ((1, 1), (2, 16), (3, 5))]
+    assert compare(traces[0], traces[1]) == []
+    assert compare(traces[1], traces[2]) == []
+    tree = SearchTree(traces[0])
+    assert tree.end_reason == "iterations"
+    assert tree.iteration == 12
+    assert tree.in_flight == {}
+    assert tree.walks == []
+    assert max(len(event.in_flight) for event in traces[0] if isinstance(event, Selected)) <= nodes - 1
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_parallel_nodes_fill_the_flight_and_never_expand_a_node_twice(algorithm: str) -> None:
+    events = grown(Waits(1), iterations=16, max_depth=5, algorithm=algorithm, parallel_nodes=4, concurrency=16)
+    assert max(len(event.in_flight) for event in events if isinstance(event, Selected)) == 3
+    tree = SearchTree()
+    for event in events:
+        if isinstance(event, Selected):
+            assert event.path[-1] not in tree.in_flight
+            node = tree.nodes[event.path[-1]]
+            assert not node.expanded or node.id in tree.partial
+        tree.apply(event)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_a_torn_trace_resumes_into_the_uninterrupted_one_whatever_the_algorithm(
+    algorithm: str, nodes: int, tmp_path: Path
+) -> None:
+    settings = {"iterations": 10, "max_depth": 6, "algorithm": algorithm, "parallel_nodes": nodes}
+    whole = scripted(tmp_path / "whole.trace.jsonl", **settings)
+    whole.run_blocking()
+    data = whole.path.read_bytes()
+    rng = random.Random(7)
+    for number in range(8):
+        path = tmp_path / f"torn{number}.trace.jsonl"
+        path.write_bytes(data[: rng.randrange(data.index(b"\n") + 1, len(data))])
+        job = resume_job(path)
+        job.run_blocking()
+        assert compare(read_events(whole.path), read_events(path)) == []
+        assert job.tree.calls == whole.tree.calls
+
+
+@pytest.mark.parametrize("algorithm", ["uct", "puct"])
+def test_a_rollout_makes_one_draw_a_step_and_its_nodes_are_expanded_in_full_later(algorithm: str) -> None:
+    events = grown(Waits(1), iterations=30, max_depth=4, algorithm=algorithm)
+    drawn: dict[int, int] = {}
+    rolled = completed = 0
+    for event in events:
+        if isinstance(event, Sampled):
+            drawn[event.parent] = drawn.get(event.parent, 0) + 1
+        elif isinstance(event, Expanded):
+            if event.partial:
+                assert drawn[event.parent] == 1
+                rolled += 1
+            else:
+                assert drawn[event.parent] == 4
+                completed += len(event.children) + len(event.repeats) == 3
+    assert rolled > 10
+    assert completed > 0, "no rollout node was expanded in full later"
+    tree = SearchTree(events)
+    assert all(tree.visits(leaf.id) == 1 for leaf in tree.leaves())
+
+
+def test_best_first_expands_the_open_node_with_the_greatest_score_first() -> None:
+    tree = SearchTree()
+    checked = 0
+    for event in grown(Waits(1), iterations=12, max_depth=5, algorithm="best-first"):
+        if isinstance(event, Selected):
+            open_nodes = [node for node in tree.nodes if node.terminal is None and not node.expanded]
+            chosen = tree.nodes[event.path[-1]]
+            assert (chosen.reward, chosen.prior) == max((node.reward, node.prior) for node in open_nodes)
+            checked += 1
+        tree.apply(event)
+    assert checked == 12
+
+
+def test_virtual_loss_lowers_what_is_in_flight_and_is_told_apart() -> None:
+    tree = SearchTree(grown(Waits(1), iterations=6, max_depth=5))
+    child = next(child for child in tree.children(0) if tree.visits(child) and not tree.exhausted(child))
+    plain = dict(scores(tree, 0, 0.25))[child]
+    lost = dict(scores(tree, 0, 0.25, in_flight={0: 2, child: 2}))[child]
+    assert plain.virtual_loss == 0
+    assert lost.exploitation == plain.exploitation
+    assert lost.total < plain.total or not plain.exploitation
+    assert math.isclose(lost.total, (plain.exploitation or 0) - lost.virtual_loss + lost.exploration)
+    unseen = [child for child in tree.children(0) if not tree.visits(child)]
+    for child in unseen:
+        assert dict(scores(tree, 0, 0.25))[child].total == math.inf
+        assert not dict(scores(tree, 0, 0.25, in_flight={0: 1, child: 1}))[child].selectable
+
+
+def test_priors_steer_puct() -> None:
+    class Sure:
+        async def sample(self, request: Request) -> Answer:
+            return Answer(f"Action: get {request.draw + 1} sand", prior=0.9 if request.draw == 2 else 0.01)
+
+    tree = SearchTree(grown(Sure(), iterations=25, max_depth=3, algorithm="puct", c=2.0))
+    visits = [tree.visits(child) for child in tree.children(0)]
+    assert max(visits) == visits[2]
+
+
+# -- budgets and failures --------------------------------------------------------------------------------
+
+
+class Paid:
+    """Each answer costs tokens and money."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def sample(self, request: Request) -> Answer:
+        self.calls += 1
+        await asyncio.sleep(0.001)
+        return Answer(f"Action: get {request.draw + 1} sand", usage=Usage(tokens_in=90, tokens_out=10, cost=0.01))
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason", "most"),
+    [
+        ({"budget_tokens": 2_000}, "budget: tokens", 20),
+        ({"budget_cost": 0.155}, "budget: cost", 16),
+        ({"budget_calls": 13}, "budget: calls", 13),
+    ],
+)
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_budget_is_overrun_by_at_most_what_was_in_flight(
+    budget: dict[str, Any], reason: str, most: int, concurrency: int
+) -> None:
+    actor = Paid()
+    events = grown(actor, iterations=50, samples=8, concurrency=concurrency, **budget)
+    tree = SearchTree(events)
+    assert tree.end_reason == reason
+    assert tree.state == "stopped"
+    assert most <= actor.calls <= most + concurrency - 1
+    assert tree.calls == actor.calls
+
+
+def test_budgets_of_time_and_of_good_leaves_end_the_search_and_it_goes_on_with_more(tmp_path: Path) -> None:
+    path = tmp_path / "t.trace.jsonl"
+    job = scripted(path, iterations=8, budget_good=3)
+    assert job.run_blocking() == "budget: good"
+    assert 3 <= sum(leaf.reward > 0.5 for leaf in job.tree.leaves()) <= 6
+    assert resume_job(path).run_blocking() == "budget: good"
+    assert resume_job(path, changes={"budget_good": None}).run_blocking() == "iterations"
+    assert scripted(tmp_path / "u.trace.jsonl", delay=0.05, budget_seconds=0.3).run_blocking() == "budget: seconds"
+
+
+def test_too_many_failures_pause_a_search_that_has_a_screen() -> None:
+    opened = open_environment("textcraft", "2")
+    events: list[AnyEvent] = []
+    control = Control(waits_on_failures=True)
+    settings = SearchSettings(iterations=50)
+    search = Search.begin(started_event(opened, settings), opened, FailsDeep(), events.append, control)
+
+    async def drive() -> str:
+        running = asyncio.ensure_future(search.run())
+        while search.tree.state != "paused":
+            await asyncio.sleep(0.01)
+        control.stop()
+        return await running
+
+    assert asyncio.run(drive()) == "stopped"
+    paused = next(event for event in events if isinstance(event, Paused))
+    assert "12 draws in a row failed" in paused.reason
+    assert "no" in paused.reason
+
+
+def test_settings_changed_on_the_way_hold_from_the_next_selection_and_are_in_the_trace(tmp_path: Path) -> None:
+    path = tmp_path / "t.trace.jsonl"
+    scripted(path, iterations=2).run_blocking()
+    job = resume_job(path, changes={"iterations": 5, "c": 1.0})
+    assert job.run_blocking() == "iterations"
+    assert job.tree.iteration == 5
+    assert load(path).tree.iteration == 5
+    with pytest.raises(InputError, match="iterations"):
+        resume_job(path, changes={"iterations": "many"})
+    with pytest.raises(InputError, match="speed"):
+        resume_job(path, changes={"speed": 1})

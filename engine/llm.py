@@ -1,0 +1,288 @@
+"""Calls to models behind any OpenAI-compatible server: one request, retried, its cost known, its faults named.
+
+The key is read from the environment when a client is made and lives nowhere else: not in settings, traces, logs or
+representations. Every text that comes from a server is scrubbed of it.
+
+A call is one request for one answer: n draws are n calls with n seeds, since some servers silently give one answer
+where several were asked for. The library's own retries are off; ours report every failed attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from engine.errors import InputError
+from engine.events import Message, Usage
+from engine.llm_faults import MENDABLE, Refusal, refusal_of_status, retry_after, waits_too_long
+from engine.llm_reply import Reply, Unusable, read_reply
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+NO_KEY = "no-key"
+"""Sent where no key is set: servers of one's own mostly ask for none, the library for some."""
+
+MAX_ANSWER = 8 << 20  # bytes; reading stops there
+MAX_PACKED = MAX_ANSWER // 128  # bytes of an answer that came packed although plain was asked for
+FIRST_WAIT = 0.5  # seconds before the second attempt; doubled for each further one
+LONGEST_WAIT = 30.0  # seconds that we choose to wait; a server may ask for more, see `llm_faults.LONGEST_ASKED`
+NICETIES = ("logprobs", "seed", "stop")
+"""Parameters that a call can do without where a server refuses them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how a model is called."""
+
+    model: str
+    base_url: str = ""  # "": OPENAI_BASE_URL, else OpenAI's own
+    key_env: str = "OPENAI_API_KEY"  # name of the variable that holds the key
+    timeout: float = 120.0  # seconds an attempt, from connecting to the last byte
+    retries: int = 4  # attempts after the first
+    price_in: float | None = None  # US dollars a million prompt tokens; None: unknown
+    price_out: float | None = None  # US dollars a million completion tokens
+
+    @property
+    def url(self) -> str:
+        """The base URL that is called."""
+        return self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of a model."""
+
+    messages: Sequence[Message]
+    temperature: float
+    max_tokens: int
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)  # further fields of the request's body
+
+
+class CallFailed(Exception):
+    """A call came to nothing. The message is one line, without the key."""
+
+    def __init__(self, kind: str, message: str, attempt: int, usage: Usage | None = None) -> None:
+        self.kind = kind  # see `engine.llm_faults`
+        self.attempt = attempt  # the last one; 1 for the first
+        self.usage = usage  # of what was paid for all the same
+        super().__init__(message)
+
+
+class OnFault(Protocol):
+    """Told of every failed attempt that is tried again."""
+
+    def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None) -> None: ...
+
+
+class Client:
+    """An open client of one server. It belongs to the event loop that it is first used on."""
+
+    def __init__(self, openai: AsyncOpenAI) -> None:
+        self.openai = openai
+        self.refused: set[str] = set()  # parameters that the server does not know
+
+    def scrub(self, text: str) -> str:
+        """The text without the key."""
+        key = self.openai.api_key
+        return text.replace(key, "[key]") if key != NO_KEY else text
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.openai.close()
+
+
+class TooLarge(Exception):
+    """An answer went on past `MAX_ANSWER`."""
+
+
+def check_endpoint(endpoint: Endpoint) -> None:
+    """Raises `InputError` with the remedy where calls can't even begin."""
+    if not endpoint.model:
+        raise InputError("no model is named: use --model")
+    url = endpoint.url
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(f"base URL {url[:200]!r} is not one: write it like http://127.0.0.1:8000/v1")
+    if parts.username or parts.password:
+        raise InputError(f"the base URL of {parts.hostname} holds a password: put the key into {endpoint.key_env}")
+    _key(endpoint)
+
+
+def _key(endpoint: Endpoint) -> str:
+    key = os.environ.get(endpoint.key_env, "").strip()
+    if not key:
+        if urlsplit(endpoint.url).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
+            raise InputError(
+                f"no key: set the environment variable {endpoint.key_env} (--key-env names another),"
+                " or --base-url for a server of your own"
+            )
+        return NO_KEY
+    if not (key.isascii() and key.isprintable()):
+        raise InputError(f"the key in {endpoint.key_env} holds characters that can't be sent: is it a key?")
+    if key in endpoint.url:
+        raise InputError(
+            f"the base URL holds the key, and would be written into traces: leave it to {endpoint.key_env}"
+        )
+    return key
+
+
+def open_client(endpoint: Endpoint) -> Client:
+    """A client of the endpoint's server. Raises `InputError`."""
+    check_endpoint(endpoint)
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    return Client(
+        AsyncOpenAI(
+            api_key=_key(endpoint),
+            base_url=endpoint.url,
+            timeout=endpoint.timeout,
+            max_retries=0,
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=DefaultAsyncHttpxClient(
+                timeout=endpoint.timeout,
+                event_hooks={"response": [_cap_answer]},
+                trust_env=not _is_loopback(endpoint.url),
+            ),
+        )
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether a proxy has no business between us and that server."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+async def _cap_answer(response: httpx2.Response) -> None:
+    """Stop reading an answer that does not end; a packed one may grow a hundredfold."""
+    import httpx2
+
+    stream = response.stream
+    assert isinstance(stream, httpx2.AsyncByteStream)
+    packed = response.headers.get("content-encoding", "identity") != "identity"
+    most = MAX_PACKED if packed else MAX_ANSWER
+
+    class Capped(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            read = 0
+            async for chunk in stream:
+                read += len(chunk)
+                if read > most:
+                    raise TooLarge
+                yield chunk
+
+        async def aclose(self) -> None:
+            await stream.aclose()
+
+    response.stream = Capped()
+
+
+async def complete(client: Client, endpoint: Endpoint, ask: Ask, on_fault: OnFault | None = None) -> Reply:
+    """One answer. Failed attempts that may be mended are made again, with growing, random waits.
+
+    `on_fault` hears of each of them. Raises `CallFailed` for the last.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return await _attempt(client, endpoint, ask)
+        except Refusal as refusal:
+            message = client.scrub(str(refusal))
+            if refusal.parameter and _do_without(client, refusal.parameter):
+                if on_fault is not None:
+                    on_fault(refusal.kind, f"{message}; asked again without it", attempt, None)
+                continue
+            too_long = waits_too_long(refusal.wait)
+            if refusal.kind not in MENDABLE or attempt > endpoint.retries or too_long:
+                raise CallFailed(refusal.kind, f"{message}{too_long}", attempt, refusal.usage) from None
+            wait = wait_before(attempt, refusal.wait)
+            if on_fault is not None:
+                on_fault(refusal.kind, f"{message}; tried again in {wait:.1f} s", attempt, refusal.usage)
+        await asyncio.sleep(wait)
+
+
+def wait_before(attempt: int, asked: float | None) -> float:
+    """Seconds to wait after failed attempt number `attempt`: what the server asked for and up to a quarter more,
+    else a random share of a doubling time, so that many clients do not come back at once."""
+    if asked is not None:
+        return asked * random.uniform(1, 1.25)
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt - 1, 16)) * random.uniform(0.5, 1)
+
+
+def _do_without(client: Client, parameter: str) -> bool:
+    """Whether calls go on without the parameter. Several calls in flight may be refused for the same one."""
+    if parameter not in (*NICETIES, "max_tokens"):
+        return False
+    client.refused.add(parameter)
+    return True
+
+
+async def _attempt(client: Client, endpoint: Endpoint, ask: Ask) -> Reply:
+    """One request. Raises `Refusal`."""
+    import httpx2
+    import openai
+
+    create: Any = client.openai.chat.completions.with_raw_response.create
+    try:
+        async with asyncio.timeout(endpoint.timeout):
+            response = await create(**_body(client, endpoint, ask))
+    except (openai.APITimeoutError, TimeoutError):
+        raise Refusal("timeout", f"no answer within {endpoint.timeout:g} s") from None
+    except openai.APIStatusError as error:
+        raise refusal_of_status(error.status_code, error.body, error.response.headers) from None
+    except openai.APIConnectionError as error:
+        raise Refusal("connection", f"{endpoint.url}: {_reason(error)}") from None
+    except TooLarge:
+        raise Refusal("too large", f"the answer goes on past {MAX_ANSWER >> 20} MB; the rest was not read") from None
+    except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        raise Refusal("connection", f"{endpoint.url}: {_reason(error)}") from None
+    try:
+        return read_reply(response.content, endpoint.price_in, endpoint.price_out, client.scrub)
+    except Unusable as unusable:
+        wait = retry_after(response.headers)
+        raise Refusal(unusable.kind, str(unusable), usage=unusable.usage, wait=wait) from None
+
+
+def _body(client: Client, endpoint: Endpoint, ask: Ask) -> dict[str, Any]:
+    """The fields of a request that the server is known to take."""
+    limit = "max_completion_tokens" if "max_tokens" in client.refused else "max_tokens"
+    fields: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": [{"role": message.role, "content": message.content} for message in ask.messages],
+        "temperature": ask.temperature,
+        limit: ask.max_tokens,
+    }
+    if ask.seed is not None:
+        fields["seed"] = ask.seed
+    if ask.stop:
+        fields["stop"] = list(ask.stop)
+    if ask.logprobs:
+        fields["logprobs"] = True
+    for name in client.refused & set(NICETIES):
+        fields.pop(name, None)
+    if ask.extra:
+        fields["extra_body"] = ask.extra
+    return fields
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong with a connection: the library's own words hide it in the cause."""
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__
