@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentr_tui.live import LiveSearch
+from engine.control import Control
 from engine.decisions import Decisions
 from engine.errors import InputError
 from engine.events import AnyEvent
 from engine.job import SearchJob
 from engine.pairs import Pair, Thresholds
+from engine.remote import RemoteControl
 from engine.stats import is_trace, load_any
-from engine.trace import Follower
+from engine.trace import Follower, is_being_written
 from engine.tree import SearchTree, TreeReader
 from engine.workspace import Workspace
 
@@ -60,6 +62,15 @@ class Session:
         if self.tree is None or self.past is None:
             return self.tree
         return self.tree.at(self.past)
+
+    @property
+    def control(self) -> Control | RemoteControl | None:
+        """Steers the search that is shown: one of this app, or one that another process runs."""
+        if self.live is not None and not self.live.over:
+            return self.live.control
+        if self.follower is not None and self.path is not None and is_being_written(self.path):
+            return RemoteControl(self.path)
+        return None
 
     @property
     def running(self) -> bool:

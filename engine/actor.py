@@ -30,7 +30,7 @@ class DrawFailed(Exception):
 class Fault(Protocol):
     """Reports a failed attempt that is tried again, and what it cost all the same."""
 
-    def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None) -> None: ...
+    def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

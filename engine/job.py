@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from engine.actor import Actor, actor_of_answers, actor_of_recording
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import AnyEvent, Sampled, SearchSettings
+from engine.remote import control_path, listen, user_name
 from engine.scripted import ScriptedActor
 from engine.search import Search, settings_from, started_event
 from engine.standing import Opened, open_environment
@@ -54,14 +54,14 @@ def recording_of(environment: str) -> Recording | None:
         raise InputError(str(error)) from error
 
 
-def recorded_settings(environment: str) -> dict[str, int]:
+def recorded_settings(environment: str) -> dict[str, Any]:
     """Settings that a recording brings along: depth, iterations, draws a node, seed."""
     recording = recording_of(environment)
     if recording is None:
         return {}
     names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
     given = recording.raw.get("settings") or {}
-    found = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
+    found: dict[str, Any] = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
     if "search_seed" in recording.raw:
         found["seed"] = int(recording.raw["search_seed"])
     return found
@@ -87,10 +87,14 @@ class SearchJob:
 
     async def run(self) -> str:
         """Run to the end; returns the reason. The trace is closed whatever happens."""
+        listening = asyncio.ensure_future(listen(self.control, self.path))
         try:
             return await self.search.run()
         finally:
+            listening.cancel()
             self.writer.close()
+            with suppress(OSError):  # nobody listens any more
+                control_path(self.path).unlink(missing_ok=True)
 
     def run_blocking(self) -> str:
         """Run to the end on an event loop of its own."""
@@ -142,9 +146,6 @@ def resume_job(
     control = control or Control()
     if changes:
         merged = {**msgspec.to_builtins(started.settings), **changes}
-        unknown = sorted(set(changes) - set(started.settings.__struct_fields__))
-        if unknown:
-            raise InputError(f"unknown setting {unknown[0]!r}")
         settings_from(merged)
         control.change(user_name(), changes)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
@@ -159,11 +160,6 @@ def resume_job(
         writer.close()
         raise
     return SearchJob(search, writer, path)
-
-
-def user_name() -> str:
-    """Who changes settings: the person at this machine."""
-    return os.environ.get("AGENTR_REVIEWER") or getpass.getuser()
 
 
 def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:

@@ -1,7 +1,8 @@
 """Calls to models behind any OpenAI-compatible server: one request, retried, its cost known, its faults named.
 
 The key is read from the environment when a client is made and lives nowhere else: not in settings, traces, logs or
-representations. Every text that comes from a server is scrubbed of it.
+representations. Every text that comes from a server is scrubbed of it. (The client library takes half a second to
+import: import this module where it is used.)
 
 A call is one request for one answer: n draws are n calls with n seeds, since some servers silently give one answer
 where several were asked for. The library's own retries are off; ours report every failed attempt.
@@ -10,22 +11,21 @@ where several were asked for. The library's own retries are off; ours report eve
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
+
+import httpx2
+import openai
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from engine.errors import InputError
 from engine.events import Message, Usage
 from engine.llm_faults import MENDABLE, Refusal, refusal_of_status, retry_after, waits_too_long
 from engine.llm_reply import Reply, Unusable, read_reply
-
-if TYPE_CHECKING:
-    import httpx2
-    from openai import AsyncOpenAI
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key"
@@ -83,14 +83,14 @@ class CallFailed(Exception):
 class OnFault(Protocol):
     """Told of every failed attempt that is tried again."""
 
-    def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None) -> None: ...
+    def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None, /) -> None: ...
 
 
 class Client:
     """An open client of one server. It belongs to the event loop that it is first used on."""
 
-    def __init__(self, openai: AsyncOpenAI) -> None:
-        self.openai = openai
+    def __init__(self, opened: AsyncOpenAI) -> None:
+        self.openai = opened
         self.refused: set[str] = set()  # parameters that the server does not know
 
     def scrub(self, text: str) -> str:
@@ -145,8 +145,6 @@ def _key(endpoint: Endpoint) -> str:
 def open_client(endpoint: Endpoint) -> Client:
     """A client of the endpoint's server. Raises `InputError`."""
     check_endpoint(endpoint)
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
     return Client(
         AsyncOpenAI(
             api_key=_key(endpoint),
@@ -171,26 +169,28 @@ def _is_loopback(url: str) -> bool:
 
 async def _cap_answer(response: httpx2.Response) -> None:
     """Stop reading an answer that does not end; a packed one may grow a hundredfold."""
-    import httpx2
-
-    stream = response.stream
-    assert isinstance(stream, httpx2.AsyncByteStream)
     packed = response.headers.get("content-encoding", "identity") != "identity"
-    most = MAX_PACKED if packed else MAX_ANSWER
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Capped(response.stream, MAX_PACKED if packed else MAX_ANSWER)
 
-    class Capped(httpx2.AsyncByteStream):
-        async def __aiter__(self) -> Any:
-            read = 0
-            async for chunk in stream:
-                read += len(chunk)
-                if read > most:
-                    raise TooLarge
-                yield chunk
 
-        async def aclose(self) -> None:
-            await stream.aclose()
+class _Capped(httpx2.AsyncByteStream):
+    """A stream that ends in `TooLarge` after `most` bytes."""
 
-    response.stream = Capped()
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
+        self._stream = stream
+        self._most = most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._stream:
+            read += len(chunk)
+            if read > self._most:
+                raise TooLarge
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 async def complete(client: Client, endpoint: Endpoint, ask: Ask, on_fault: OnFault | None = None) -> Reply:
@@ -236,9 +236,6 @@ def _do_without(client: Client, parameter: str) -> bool:
 
 async def _attempt(client: Client, endpoint: Endpoint, ask: Ask) -> Reply:
     """One request. Raises `Refusal`."""
-    import httpx2
-    import openai
-
     create: Any = client.openai.chat.completions.with_raw_response.create
     try:
         async with asyncio.timeout(endpoint.timeout):

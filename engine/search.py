@@ -85,6 +85,9 @@ def check_settings(settings: SearchSettings) -> SearchSettings:
 
 def settings_from(values: dict[str, Any]) -> SearchSettings:
     """Settings of plain values. Raises `InputError` naming the one that is unusable."""
+    unknown = sorted(set(values) - set(SearchSettings.__struct_fields__))
+    if unknown:
+        raise InputError(f"unknown setting {unknown[0]!r}")
     try:
         settings = msgspec.convert(values, SearchSettings)
     except msgspec.ValidationError as error:
@@ -262,9 +265,14 @@ class Search:
         """Take up what a person changed; it holds from the next selection on."""
         while self.control.changes:
             who, changes = self.control.changes.pop(0)
+            try:
+                settings_from({**msgspec.to_builtins(self.settings), **changes})
+            except InputError:
+                continue  # whoever asked is told where it was asked; a search does not end over it
             self._emit(SettingsChanged(seq=self._next, who=who, changes=changes))
             if "concurrency" in changes:
                 self._slots = asyncio.Semaphore(self.settings.concurrency)
+            self._budgeted = any(getattr(self.settings, name) is not None for name in BUDGETS)
 
     # -- selecting ---------------------------------------------------------------------------------
 
@@ -359,6 +367,9 @@ class Search:
         async def environment(ask: Callable[[TextEnv], Any]) -> Any:
             return await self._with_environment(lambda: ask(self._stand.go_to(parent)))
 
+        def fault(what: str, error: str, attempt: int, usage: Usage | None = None, /) -> None:
+            self._fail(parent, draw, what, error, attempt, usage)
+
         request = Request(
             parent,
             draw,
@@ -366,7 +377,7 @@ class Search:
             draw_seed(self.settings.seed, parent, draw),
             lambda: tree.conversation(parent),
             environment,
-            lambda what, error, attempt: self._fail(parent, draw, what, error, attempt),
+            fault,
         )
         async with self._slots:
             if self._budgeted and self._spent():  # a call that was not made yet costs nothing

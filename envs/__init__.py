@@ -6,6 +6,7 @@ Here they are only described; the module of an environment is loaded when one is
 from __future__ import annotations
 
 from envs.base import EnvironmentInfo, register
+from envs.webshop.info import INFO as _WEBSHOP
 
 _TEXTCRAFT_RULES = """\
 You craft items by text. First you are given crafting commands and a goal, the item that you have to craft. Some of \
@@ -56,3 +57,45 @@ register(
         rules="Answer every observation in this form:\nThought: why this is the next step\nAction: the action",
     )
 )
+register(_WEBSHOP)
+
+
+_ANY_RULES = """\
+You act in an environment by text. First you are told where you are and what to reach, then every action is answered \
+with what came of it.
+
+Answer every observation with a short thought and one action, in this form and with nothing after it:
+Thought: why this is the next step
+Action: the action"""
+
+
+def _agentgym_of(argument: str) -> EnvironmentInfo:
+    from envs.agentgym_kinds import info_for
+
+    return info_for(argument, _AGENTGYM)
+
+
+def _gym_of(argument: str) -> EnvironmentInfo:
+    from envs.gym_foreign import info_for
+
+    return info_for(argument, _GYM)
+
+
+_AGENTGYM = EnvironmentInfo(
+    name="agentgym",
+    summary="agentgym:TASK@URL, a running AgentGym server; TASK is textcraft, sciworld or webshop",
+    load="envs.agentgym:make",
+    rules=_ANY_RULES,
+    needs=("httpx2",),
+    blocking=True,
+    of=_agentgym_of,
+)
+_GYM = EnvironmentInfo(
+    name="gym",
+    summary="gym:MODULE:ID, any Gymnasium environment with text actions and observations",
+    load="envs.gym_text:make",
+    rules=_ANY_RULES,
+    of=_gym_of,
+)
+register(_AGENTGYM)
+register(_GYM)

@@ -7,29 +7,22 @@ waits and how long a request may take stand behind the address: `agentgym:textcr
 
 from __future__ import annotations
 
-import math
 import re
 import string
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import gymnasium
 import msgspec
 from gymnasium.spaces import Text
 
-from envs.agentgym_http import Connection, Failed, Gone, Lost, Trouble, brief
-from envs.base import AnyText, EnvError, EnvironmentInfo, InstanceDied, UnknownTask, info_of
+from envs.agentgym_http import Connection, Failed, Gone, Lost, Trouble
+from envs.agentgym_kinds import KINDS, Address, First, Reply, brief, parse_address
+from envs.base import AnyText, EnvError, InstanceDied, UnknownTask
 from envs.recorded import sent_action
-
-TIMEOUT = 60.0
-"""Seconds that a request may take. Making a ScienceWorld session starts a process on the server."""
-
-PATIENCE = 60.0
-"""Seconds for which a server that answered before is waited for, in one outage and in all sessions together."""
 
 MAX_SESSIONS_LOST = 2
 """How often one step or reset makes a new session. A step that loses one each time is what kills the server."""
@@ -39,213 +32,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between tries, doubled each time
 _NO_SESSION = re.compile(r"is not valid|has been deleted")
 
 T = TypeVar("T")
-Number = int | float
-
-
-class _Created(msgspec.Struct):
-    id: int
-
-
-class _Described(msgspec.Struct):
-    task_description: str
-    observation: str
-
-
-class _Observed(msgspec.Struct):
-    observation: str
-
-
-class _TextCraftStep(msgspec.Struct):
-    observation: str
-    reward: Number
-    done: bool
-
-
-class _SciWorldStep(msgspec.Struct):
-    observation: str
-    score: Number  # so far; `reward` is only the change
-    done: bool
-
-
-class _WebShopStep(msgspec.Struct):
-    state: str
-    reward: Number
-    done: bool
 
 
 class _Error(msgspec.Struct):
     error: str
-
-
-class Reply(NamedTuple):
-    """What the server answered to a step: the score is the one after it."""
-
-    observation: str
-    score: Number
-    done: bool
-
-
-class _First(NamedTuple):
-    """What the server answered to a reset."""
-
-    observation: str  # as the actor is told
-    raw: str  # as the server repeats it
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What tells one of AgentGym's servers from the others."""
-
-    name: str
-    twin: str  # the embedded environment with the same rules and replies
-    greeting: str  # of GET /
-    score_range: tuple[float, float]
-    id_key: str  # of a session, in requests
-    task_key: str
-    create_body: object  # None: no body
-    closes: bool  # whether sessions can be ended
-    created: Callable[[bytes], int]
-    first: Callable[[bytes], _First]
-    reply: Callable[[bytes], Reply]
-
-
-def _textcraft_first(data: bytes) -> _First:
-    text = msgspec.json.decode(data, type=_Observed).observation
-    return _First(text, text)
-
-
-def _sciworld_first(data: bytes) -> _First:
-    start = msgspec.json.decode(data, type=_Described)
-    return _First(f"{start.task_description}\n{start.observation}", start.observation)
-
-
-def _webshop_first(data: bytes) -> _First:
-    text = msgspec.json.decode(data, type=tuple[str, None])[0]
-    return _First(text, text)
-
-
-def _textcraft_reply(data: bytes) -> Reply:
-    step = msgspec.json.decode(data, type=_TextCraftStep)
-    return Reply(step.observation, step.reward, step.done)
-
-
-def _sciworld_reply(data: bytes) -> Reply:
-    step = msgspec.json.decode(data, type=_SciWorldStep)
-    return Reply(step.observation, step.score, step.done)
-
-
-def _webshop_reply(data: bytes) -> Reply:
-    step = msgspec.json.decode(data, type=_WebShopStep)
-    return Reply(step.state, step.reward, step.done)
-
-
-def _created(data: bytes) -> int:
-    return msgspec.json.decode(data, type=_Created).id
-
-
-def _bare_id(data: bytes) -> int:
-    return msgspec.json.decode(data, type=int)
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            name="textcraft",
-            twin="textcraft",
-            greeting="This is environment TextCraft.",
-            score_range=(0.0, 1.0),
-            id_key="id",
-            task_key="data_idx",
-            create_body={},
-            closes=True,
-            created=_created,
-            first=_textcraft_first,
-            reply=_textcraft_reply,
-        ),
-        Kind(
-            name="sciworld",
-            twin="scienceworld",
-            greeting="This is environment ScienceWorld.",
-            score_range=(0.0, 100.0),
-            id_key="id",
-            task_key="data_idx",
-            create_body=None,
-            closes=True,
-            created=_created,
-            first=_sciworld_first,
-            reply=_sciworld_reply,
-        ),
-        Kind(
-            name="webshop",
-            twin="webshop",
-            greeting="ok",
-            score_range=(0.0, 1.0),
-            id_key="env_idx",
-            task_key="session_id",
-            create_body=None,
-            closes=False,
-            created=_bare_id,
-            first=_webshop_first,
-            reply=_webshop_reply,
-        ),
-    )
-}
-
-
-class Address(NamedTuple):
-    """What stands after `agentgym:`."""
-
-    kind: Kind
-    url: str  # without a slash at the end
-    timeout: float
-    patience: float
-
-    @property
-    def name(self) -> str:
-        """The environment's name in traces."""
-        return f"agentgym:{self.kind.name}@{self.url}"
-
-
-def parse_address(argument: str) -> Address:
-    """Read `KIND@URL?timeout=SECONDS&patience=SECONDS`. Raises `EnvError`."""
-    name, _, place = argument.partition("@")
-    kind = KINDS.get(name)
-    if kind is None:
-        raise EnvError(f"agentgym has no {brief(name)!r}: one of {', '.join(KINDS)}, written agentgym:textcraft@URL")
-    try:
-        parts = urlsplit(place)
-        port = parts.port
-    except ValueError as error:
-        raise EnvError(f"agentgym: {brief(place)!r} is no address: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or not place.isascii() or port == 0:
-        raise EnvError(f"agentgym: {brief(place)!r} is no address: write agentgym:{name}@http://127.0.0.1:36001")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise EnvError("agentgym: an address holds no user, password or fragment: it is written into every trace")
-    seconds = {"timeout": TIMEOUT, "patience": PATIENCE}
-    for key, text in parse_qsl(parts.query, keep_blank_values=True):
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if key not in seconds or not 0 <= value < math.inf or (key == "timeout" and value == 0):
-            raise EnvError(f"agentgym: {brief(f'{key}={text}')!r}: only timeout and patience may follow, in seconds")
-        seconds[key] = value
-    url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-    return Address(kind, url, **seconds)
-
-
-def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
-    """What is known of the environment that `argument` names: rules and scores depend on the kind of server.
-
-    Raises `EnvError`.
-    """
-    kind = parse_address(argument).kind
-    try:
-        twin = info_of(kind.twin)
-    except EnvError:
-        return replace(general, score_range=kind.score_range)
-    return replace(general, score_range=kind.score_range, rules=twin.rules, refuses=twin.refuses)
 
 
 def make(argument: str) -> AgentGym:
@@ -269,7 +59,7 @@ class AgentGym(gymnasium.Env[str, str]):
     """A task of a server. One instance holds one session, and ends it when it is closed, collected, or the program
     exits."""
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium declares it so
+    metadata: dict[str, Any] = {"render_modes": []}
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -280,7 +70,7 @@ class AgentGym(gymnasium.Env[str, str]):
         self._session: _Session | None = None
         self._greeted = False
         self._task: int | None = None
-        self._first: _First | None = None
+        self._first: First | None = None
         self._walk: list[tuple[str, Reply]] = []  # since reset
         self._repeated = 0  # steps that were repeated in a new session
         weakref.finalize(self, Connection.close, self._connection)  # at the exit of the program, too
@@ -338,6 +128,7 @@ class AgentGym(gymnasium.Env[str, str]):
         """
         wait, lost = FIRST_WAIT, 0
         while True:
+            epoch = self._connection.epoch
             if self._connection.closed.is_set():
                 raise InstanceDied(f"{self.address.name} was closed")
             try:
@@ -347,10 +138,10 @@ class AgentGym(gymnasium.Env[str, str]):
                     self._session.stands = False  # nobody knows what the server did before it refused
                 raise
             except Trouble as trouble:
+                if isinstance(trouble, Lost) or (isinstance(trouble, Gone) and trouble.down):
+                    self._connection.lost_sessions(epoch)
                 if self._session is not None:
                     # After a broken connection nobody knows whether the step was made: that session is done with.
-                    if isinstance(trouble, Lost) or (isinstance(trouble, Gone) and trouble.down):
-                        self._connection.lost_sessions(self._session.epoch)
                     self._session = None
                     lost += 1
                 if isinstance(trouble, Failed) and lost != 1:
@@ -423,9 +214,9 @@ class AgentGym(gymnasium.Env[str, str]):
             raise Lost(str(error)) from error
         except EnvError:
             return  # a server that can't be asked so
-        if (error := _error_in(data)) is not None:
-            if _NO_SESSION.search(error):
-                raise Lost(error)
+        if (words := _error_in(data)) is not None:
+            if _NO_SESSION.search(words):
+                raise Lost(words)
             return
         try:
             now = msgspec.json.decode(data, type=str)
@@ -449,7 +240,7 @@ class AgentGym(gymnasium.Env[str, str]):
             raise EnvError(f"{self.address.url} is a server of {others[said]}: agentgym:{others[said]}@URL")
         self._greeted = True
 
-    def _ask_reset(self, session: _Session, task: int) -> _First:
+    def _ask_reset(self, session: _Session, task: int) -> First:
         session.last = None
         body = {self._kind.id_key: session.id, self._kind.task_key: task}
         first = self._ask("POST", "/reset", body, self._kind.first)
@@ -466,10 +257,10 @@ class AgentGym(gymnasium.Env[str, str]):
     def _ask(self, method: str, path: str, body: object, read: Callable[[bytes], T]) -> T:
         """A reply, read. Raises `Trouble`, or `EnvError` with the server's words."""
         data = self._connection.ask(method, path, body)
-        if (error := _error_in(data)) is not None:
-            if _NO_SESSION.search(error):
-                raise Lost(f"{self.address.url}{path}: {brief(error)}")
-            raise _Refused(f"{self.address.url}{path} says: {brief(error)}")
+        if (words := _error_in(data)) is not None:
+            if _NO_SESSION.search(words):
+                raise Lost(f"{self.address.url}{path} says: {brief(words)}")
+            raise _Refused(f"{self.address.url}{path} says: {brief(words)}")
         try:
             return read(data)
         except (msgspec.MsgspecError, RecursionError) as error:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from envs.agentgym_kinds import brief
 from envs.base import EnvError
 
 MAX_REPLY = 16 * 2**20
@@ -54,7 +55,9 @@ class Failed(Trouble):
 class Outage:
     """What all connections of this process know of one server."""
 
-    epoch: int = 0  # grows when the server is found to have lost its sessions; ids of an earlier one may be another's now
+    epoch: int = (
+        0  # grows when the server is found to have lost its sessions; ids of an earlier one may be another's now
+    )
     known: bool = False  # whether it ever answered
     since: float | None = None  # when it was first found gone (monotonic, seconds); None while it answers
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -68,12 +71,6 @@ def outage_of(url: str) -> Outage:
     """The record of a server, shared by all its connections."""
     with _OUTAGES_LOCK:
         return _OUTAGES.setdefault(url, Outage())
-
-
-def brief(text: object, limit: int = 120) -> str:
-    """Foreign text as a message may show it: one line, ASCII, cut."""
-    shown = " ".join(str(text).split()).encode("unicode_escape").decode()
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
 class Connection:

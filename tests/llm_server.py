@@ -29,6 +29,7 @@ from typing import Any
 from engine.actor import Request
 from engine.scripted import ScriptedActor
 from engine.text import parse_action
+from envs.base import TextEnv
 from envs.textcraft import TextCraft
 
 FAULTS = (
@@ -121,7 +122,11 @@ def plays_textcraft(body: Body, error_rate: float = 0.35) -> str:
     for message in messages[first + 1 :]:
         if message["role"] == "assistant":
             env.step(parse_action(message["content"]))
-    request = Request(0, 0, 0, int(body.get("seed") or 0), list, lambda: env, lambda *_: None)
+
+    async def environment(question: Callable[[TextEnv], Any]) -> Any:
+        return question(env)
+
+    request = Request(0, 0, 0, int(body.get("seed") or 0), list, environment, lambda *_: None)
     return asyncio.run(ScriptedActor(error_rate).sample(request)).response
 
 
@@ -311,7 +316,7 @@ class LLMServer:
             "model": call.body.get("model"),
             "choices": [] if call.fault == "empty choices" else [choice],
         }
-        if self.usage:
+        if self.usage and call.fault not in ("cut", "bad json"):
             count_in = sum(words(message["content"]) for message in call.body["messages"])
             count_out = 1 if call.fault in PAID else words(text)
             call.usage = {

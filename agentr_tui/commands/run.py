@@ -1,23 +1,27 @@
-"""Commands that run a search or open the app: demo, open, search."""
+"""Commands that run a search or open the app: demo, open, attach, search."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
 from agentr_tui.output import say, warn
+from engine.control import Control
 from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.job import SearchJob, new_job, recorded_settings, resume_job
-from engine.search import check_settings
+from engine.search import check_settings, settings_from
 from engine.stats import Source, figures, find_sources
+from engine.trace import is_being_written
 from engine.workspace import Workspace
 
 DEMO_TASK = "2"
@@ -67,48 +71,121 @@ def run_job(job: SearchJob) -> int:
     return 0
 
 
+class SearchOptions(TypedDict, total=False):
+    """The settings of a search as options: one for each field of `SearchSettings`."""
+
+    actor: Annotated[str, Parameter(help="scripted, openai, or recorded:FILE.")]
+    algorithm: Annotated[str, Parameter(help="agent-r repeats the original node for node; uct, puct, best-first.")]
+    iterations: Annotated[int, Parameter(help="Walks from the root.")]
+    max_depth: Annotated[int, Parameter(help="Nodes deeper than this are terminal.")]
+    samples: Annotated[int, Parameter(help="Draws a node.")]
+    c: Annotated[float, Parameter(name="--c", help="Exploration constant.")]
+    seed: Annotated[int, Parameter(help="Of ties and draws.")]
+    temperature: Annotated[float, Parameter(help="Of the actor's model.")]
+    max_tokens: Annotated[int, Parameter(help="Of an answer.")]
+    error_rate: Annotated[float, Parameter(help="Share of draws in which the scripted actor errs.")]
+    concurrency: Annotated[int, Parameter(help="Simultaneous calls; never changes a trace.")]
+    parallel_nodes: Annotated[int, Parameter(help="Expansions in flight.")]
+    max_failures: Annotated[int, Parameter(help="Failed draws in a row after which the search stands still.")]
+    model: Annotated[str, Parameter(help="Model of the openai actor.")]
+    base_url: Annotated[str, Parameter(help="Of an OpenAI-compatible server.")]
+    key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")]
+    timeout: Annotated[float, Parameter(help="Seconds a call.")]
+    retries: Annotated[int, Parameter(help="Of a failed call.")]
+    price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
+    price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
+    example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
+    context: Annotated[int, Parameter(help="Tokens that a conversation may have.")]
+    tokenizer: Annotated[str, Parameter(help="File of the model's tokenizer; else tokens are estimated.")]
+    structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
+    prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
+    budget_tokens: Annotated[int, Parameter(help="End when so many tokens are used.")]
+    budget_cost: Annotated[float, Parameter(help="End when so many US dollars are spent.")]
+    budget_calls: Annotated[int, Parameter(help="End after so many calls.")]
+    budget_seconds: Annotated[float, Parameter(help="End after so many seconds.")]
+    budget_good: Annotated[int, Parameter(help="End when so many good leaves are found.")]
+
+
 def search(
     *,
     env: Annotated[str, Parameter(name="--env", help="Environment, as `agentr envs` lists them.")] = "textcraft",
     task: Annotated[str | None, Parameter(help="Task id; default: the environment's first.")] = None,
-    actor: Annotated[str | None, Parameter(help="scripted, or recorded:FILE.")] = None,
-    algorithm: Annotated[str | None, Parameter(help="agent-r repeats the original node for node.")] = None,
-    iterations: Annotated[int | None, Parameter(help="Walks from the root.")] = None,
-    max_depth: Annotated[int | None, Parameter(help="Nodes deeper than this are terminal.")] = None,
-    samples: Annotated[int | None, Parameter(help="Draws a node.")] = None,
-    c: Annotated[float | None, Parameter(name="--c", help="Exploration constant.")] = None,
-    seed: Annotated[int | None, Parameter(help="Of ties and draws.")] = None,
-    temperature: Annotated[float | None, Parameter(help="Of the actor's model.")] = None,
-    max_tokens: Annotated[int | None, Parameter(help="Of an answer.")] = None,
-    error_rate: Annotated[float | None, Parameter(help="Share of draws in which the scripted actor errs.")] = None,
-    concurrency: Annotated[int | None, Parameter(help="Simultaneous calls; never changes a trace.")] = None,
+    options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
     delay: Annotated[float, Parameter(help="Seconds a draw that the scripted actor takes.")] = 0.0,
     out: Annotated[Path | None, Parameter(help="Trace file, NAME.trace.jsonl or NAME.trace.jsonl.zst.")] = None,
-    resume: Annotated[Path | None, Parameter(help="Go on with this trace and its settings.")] = None,
+    resume: Annotated[
+        Path | None, Parameter(help="Go on with this trace; its settings hold, less those given.")
+    ] = None,
+    detach: Annotated[bool, Parameter(negative="", help="Run in the background; `agentr attach` shows it.")] = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Run one search and write its trace."""
+    given: dict[str, Any] = dict(options or {})
     if resume is not None:
-        return run_job(resume_job(resume, delay=delay))
-    given: dict[str, Any] = {
-        "actor": actor,
-        "algorithm": algorithm,
-        "iterations": iterations,
-        "max_depth": max_depth,
-        "samples": samples,
-        "c": c,
-        "seed": seed,
-        "temperature": temperature,
-        "max_tokens": max_tokens,
-        "error_rate": error_rate,
-        "concurrency": concurrency,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    settings = check_settings(SearchSettings(**{**recorded_settings(env), **chosen}))
+        if detach:
+            return run_detached(resume, ["--resume", str(resume.resolve()), *flags_of(given)])
+        return run_job(resume_job(resume, delay=delay, changes=given))
+    settings = settings_from({**recorded_settings(env), **given})
     if out is None:
         traces = Workspace.open(workspace, create=True).traces
         out = free_name(traces, env.partition(":")[0], task or "0", settings.seed)
+    if detach:
+        which = ["--env", env, *(["--task", task] if task is not None else []), "--delay", str(delay)]
+        return run_detached(out, [*which, *flags_of(given), "--out", str(out.resolve())])
     return run_job(new_job(env, task, settings, out, delay=delay))
+
+
+def flags_of(given: dict[str, Any]) -> list[str]:
+    """Options as they are written on a command line."""
+    flags = []
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            flags.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            flags += [flag, str(value)]
+    return flags
+
+
+def run_detached(out: Path, arguments: list[str]) -> int:
+    """Start the search in a process of its own that outlives this one; returns when its trace is there."""
+    log = Path(f"{out}.log")
+    before = out.stat().st_size if out.exists() else 0
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agentr_tui", "search", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    while process.poll() is None and (not out.exists() or out.stat().st_size <= before):
+        time.sleep(0.02)
+    code = process.poll()
+    if code not in (None, 0):
+        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        warn((said[-1] if said else f"the search ended with code {code}").removeprefix("agentr: "))
+        return code or 1
+    say(f"{out}: process {process.pid}; agentr attach {out} shows and steers it, its words are in {log.name}")
+    return 0
+
+
+def attach(
+    path: Annotated[Path, Parameter(help="Trace that another process writes.")],
+    /,
+    *,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Show and steer a search that runs elsewhere."""
+    if not path.exists():
+        raise InputError(f"{path}: no such trace")
+    if not is_being_written(path):
+        raise InputError(f"{path}: nobody writes it: agentr search --resume {path} goes on, agentr open shows it")
+    need_terminal("agentr stats")
+    session = make_session(Workspace.open(workspace, create=True))
+    session.open(path, follow=True)
+    return run_app(session, "search")
 
 
 def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
@@ -145,7 +222,8 @@ def demo(
         return 0
 
     def make(listener: Any) -> SearchJob:
-        return new_job("textcraft", task, settings, out, listener=listener, delay=delay)
+        control = Control(waits_on_failures=True)
+        return new_job("textcraft", task, settings, out, listener=listener, delay=delay, control=control)
 
     session = make_session(place)
     session.start(make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -22,7 +23,10 @@ from agentr_tui.widgets.node_lines import (
 )
 from agentr_tui.widgets.text_pane import Lines, TextPane
 from agentr_tui.widgets.tree_view import TreeView
+from engine.control import Control
+from engine.errors import AgentrError
 from engine.pairs import best_partner, count_pairs
+from engine.remote import RemoteControl
 from engine.tree import ROOT
 
 TABS = ("why", "conversation", "environment", "raw")
@@ -199,31 +203,30 @@ class SearchScreen(ModeScreen):
         """In a narrow window: the node in place of the tree."""
         self.set_class(True, "-detail")
 
+    def _steer(self, ask: Callable[[Control | RemoteControl], None]) -> None:
+        """Ask the search that is shown for something, here or in another process."""
+        control = self.agentr.session.control
+        if control is None:
+            self.notify("No search is running here: r in the library resumes one.", severity="warning")
+            return
+        try:
+            ask(control)
+        except AgentrError as error:
+            self.agentr.complain(str(error))
+
     def action_pause(self) -> None:
         """Pause, or go on."""
-        live = self.agentr.session.live
-        if live is None or live.over:
-            self.notify("No search is running here.", severity="warning")
-        elif live.control.paused:
-            live.control.resume()
-        else:
-            live.control.pause()
+        tree = self.agentr.session.tree
+        paused = tree is not None and tree.state == "paused"
+        self._steer(lambda control: control.resume() if paused else control.pause())
 
     def action_step(self) -> None:
         """One more expansion."""
-        live = self.agentr.session.live
-        if live is None or live.over:
-            self.notify("No search is running here.", severity="warning")
-        else:
-            live.control.step()
+        self._steer(lambda control: control.step())
 
     def action_stop(self) -> None:
         """End the search; `r` in the library resumes it."""
-        live = self.agentr.session.live
-        if live is None or live.over:
-            self.notify("No search is running here.", severity="warning")
-        else:
-            live.control.stop()
+        self._steer(lambda control: control.stop())
 
     def action_pair(self) -> None:
         """Pair the leaf under the cursor with its best partner and go to Revision."""

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from engine.formats import agent_r, agent_r_rewrite
-from engine.formats.base import DATA_TYPES, FORMATS, DataType, Format, data_type_of, format_named, register
+from engine.formats import (
+    agent_r,
+    agent_r_rewrite,
+    axolotl,
+    openai,
+    sharegpt,
+    trl_dpo,
+    trl_sft,
+    trl_stepwise,
+    xtuner,
+)
+from engine.formats.base import (
+    DATA_TYPES,
+    DEFAULT_OPTIONS,
+    FORMATS,
+    DataType,
+    Format,
+    FormatOptions,
+    Item,
+    data_type_of,
+    format_named,
+    register,
+)
 
 __all__ = [
     "DATA_TYPES",
+    "DEFAULT_OPTIONS",
     "FORMATS",
     "DataType",
     "Format",
+    "FormatOptions",
+    "Item",
     "agent_r",
     "agent_r_rewrite",
+    "axolotl",
     "data_type_of",
     "format_named",
+    "openai",
     "register",
+    "sharegpt",
+    "trl_dpo",
+    "trl_sft",
+    "trl_stepwise",
+    "xtuner",
 ]

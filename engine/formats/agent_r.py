@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.formats.base import Format, Record, register
-from engine.formats.rules import EMPTY, NO_MASK, ROLES, UNTRAINED, alternate
+from engine.formats.base import Format, FormatOptions, Item, Record, register
+from engine.formats.rules import EMPTY, NO_MASK, ROLES, UNTRAINED, WRONG_MASK, alternate
+from engine.formats.tokens import fitting
 from engine.revision import Turn, trajectory_turns
 from engine.samples import Sample
 from engine.tree import SearchTree
@@ -33,7 +34,15 @@ def messages(turns: Sequence[Turn]) -> list[Record]:
     return rows
 
 
-def render(tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
+def build(item: Item, options: FormatOptions) -> list[Record]:
+    """One line; a length limit cuts the trained trajectory only."""
+    turns = item.turns
+    if options.max_length is not None:
+        turns = fitting(turns, options.max_length, options.measure, options.markup)
+    return [line(item.tree, item.sample, turns)]
+
+
+def line(tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
     """One line."""
     if sample.bad is None:
         return {"task_num": sample.task, "revise_log": messages(turns), "revise": False}
@@ -101,7 +110,7 @@ def log_problems(log: Any) -> list[str]:
     if any(not isinstance(mask, bool) for mask in masks[first:]) or first > 1:  # only the header's `Ok.` has none
         problems.append(NO_MASK)
     if any("loss" in row for row in log if row["role"] != "assistant"):
-        problems.append("a mask on a turn that is not the actor's")
+        problems.append(WRONG_MASK)
     if True not in masks:
         problems.append(UNTRAINED)
     return problems
@@ -116,7 +125,7 @@ register(
         data_types=("centric", "good"),
         mask="`loss` (true or false) on every message of the assistant after the header; a message without it is"
         " untrained",
-        render=render,
         validate=validate,
+        build=build,
     )
 )

@@ -10,30 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.formats.base import Format, Record, register
+from engine.formats.base import Format, FormatOptions, Record, register
+from engine.formats.masks import trained, within
 from engine.formats.rules import EMPTY, NO_MASK, UNTRAINED
 from engine.revision import Turn
-from engine.samples import Sample
-from engine.tree import SearchTree
 
 FIRST_KEYS = ("system", "input", "output", "output_with_loss")
 
 
-def render(tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
+def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
     """One conversation."""
     rounds: list[Record] = []
     system, asked = "", ""
-    for turn in turns:
+    for turn in within(turns, options):
         if turn.role == "system":
             system = turn.content
         elif turn.role == "user":
             asked = turn.content
         else:
             row: Record = {} if rounds else {"system": system}
-            row.update(input=asked, output=turn.content, output_with_loss=bool(turn.loss))
+            row.update(input=asked, output=turn.content, output_with_loss=trained(turn))
             rounds.append(row)
             asked = ""
-    return {"conversation": rounds}
+    return [{"conversation": rounds}] if rounds else []
 
 
 def validate(record: Record) -> list[str]:
@@ -62,7 +61,8 @@ register(
         extension=".json",
         data_types=("centric", "good"),
         mask="`output_with_loss` (true or false) on every round; XTuner takes a round without it as trained",
-        render=render,
         validate=validate,
+        conversation=conversation,
+        trainer="xtuner-rounds",
     )
 )

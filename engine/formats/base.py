@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.errors import InputError
+from engine.formats.rules import UNTRAINED
+from engine.formats.tokens import CHATML, Markup, Measure, Vocabulary, estimate
 from engine.revision import Turn
 from engine.samples import Sample
 from engine.tree import SearchTree
@@ -18,9 +20,39 @@ DATA_TYPES: tuple[DataType, ...] = ("centric", "good")
 Record = dict[str, Any]
 
 
+class Item(NamedTuple):
+    """What a record is made of: a sample as people left it, and its trajectory."""
+
+    tree: SearchTree
+    sample: Sample
+    turns: Sequence[Turn]
+    approved: bool = False  # whether a person accepted the sample or set its mark
+
+
+@dataclass(frozen=True, slots=True)
+class FormatOptions:
+    """How records are made, where a format leaves a choice."""
+
+    max_length: int | None = None  # tokens a record may have; what does not fit is cut off by whole turns
+    measure: Measure = estimate  # tokens of a text
+    markup: Markup = CHATML  # the chat template that tokens are counted with
+    vocabulary: Vocabulary | None = None  # `trl-sft`: write token ids in place of messages
+    loss_weight: bool = False  # `sharegpt`: messages with `loss_weight` in place of one record a trained turn
+    first_step: bool = False  # `trl-dpo`: only the first step after the fork, in place of both whole tails
+
+
+DEFAULT_OPTIONS = FormatOptions()
+
+Conversation = Callable[[Sequence[Turn], FormatOptions], list[Record]]
+"""Records of a conversation with its mask; none where nothing trained is left of it."""
+
+
 @dataclass(frozen=True)
 class Format:
-    """One dataset format: how a sample becomes a record, and when a record is well-formed."""
+    """One dataset format: how a sample becomes records, and when a record is well-formed.
+
+    A format of conversations gives `conversation`; any other gives `build`, which also sees the tree.
+    """
 
     name: str
     summary: str
@@ -28,8 +60,24 @@ class Format:
     extension: str  # of the file's name, with its dot
     data_types: tuple[DataType, ...]
     mask: str  # how a trainer learns which turns are trained, in a sentence
-    render: Callable[[SearchTree, Sample, Sequence[Turn]], Record]
     validate: Callable[[Record], list[str]]  # what is wrong with a record, in a few words each
+    conversation: Conversation | None = None
+    build: Callable[[Item, FormatOptions], list[Record]] | None = None
+    empty: str = UNTRAINED  # why a sample gives no record, where its length is not the reason
+    columns: bool = False  # whether every record has the same keys and types, so that Parquet can hold it
+    trainer: str = ""  # whose configuration is written beside the dataset (`engine.trainer_configs`)
+
+    def records(self, item: Item, options: FormatOptions = DEFAULT_OPTIONS) -> list[Record]:
+        """The records of a sample; empty where none can be made within the options."""
+        if self.build is not None:
+            return self.build(item, options)
+        assert self.conversation is not None
+        return self.conversation(item.turns, options)
+
+    def render(self, tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
+        """The last record of a sample, to look at: the only one in most formats. Empty where there is none."""
+        made = self.records(Item(tree, sample, turns, approved=True))
+        return made[-1] if made else {}
 
 
 FORMATS: dict[str, Format] = {}

@@ -6,21 +6,27 @@ Each function returns what is wrong in a few fixed words, so that an export can 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from engine.replay import HOLDS
 from engine.revision import Turn
 from engine.samples import Sample, splice_of
+from engine.text import parse_action
 from engine.tree import SearchTree
 
 ROLES = "roles do not alternate"
 EMPTY = "empty text"
 NO_MASK = "a turn without a mask"
 UNTRAINED = "no trained turn"
+WRONG_MASK = "a mask on a turn that is not the actor's"
+TOO_LONG = "no trained turn within the length"
 KEY = "looks like a key"
 AFTER_END = "goes on after the episode's end"
 BEFORE_FORK = "mark before the fork"
 NOT_REPLAYED = "not replayed"
+SAME_ACTION = "the first good action is the flagged one again"
+CUT = "cut to the length"
 
 _KEY_LIKE = re.compile(
     r"(?<![A-Za-z0-9])(?:"
@@ -51,9 +57,33 @@ def turn_problems(turns: Sequence[Turn]) -> list[str]:
         problems.append(NO_MASK)
     if not any(turn.loss for turn in turns):
         problems.append(UNTRAINED)
-    if any(key_like(turn.content) for turn in turns):
-        problems.append(KEY)
     return problems
+
+
+def texts_of(record: Any) -> Iterator[str]:
+    """Every text in a record."""
+    if isinstance(record, str):
+        yield record
+    elif isinstance(record, dict):
+        for value in record.values():
+            yield from texts_of(value)
+    elif isinstance(record, list) and not (record and isinstance(record[0], int)):  # token ids hold no text
+        for value in record:
+            yield from texts_of(value)
+
+
+def record_problems(record: Any) -> list[str]:
+    """What is wrong with a record whatever its format."""
+    return [KEY] if any(key_like(text) for text in texts_of(record)) else []
+
+
+def sample_warnings(turns: Sequence[Turn]) -> list[str]:
+    """What is odd about a trajectory, though it may be right."""
+    flagged = next((turn for turn in reversed(turns) if turn.part == "bad" and turn.role == "assistant"), None)
+    first = next((turn for turn in turns if turn.part == "good" and turn.role == "assistant"), None)
+    if flagged is None or first is None:
+        return []
+    return [SAME_ACTION] if parse_action(flagged.content) == parse_action(first.content) else []
 
 
 def alternate(roles: Iterable[str]) -> bool:

@@ -1,8 +1,9 @@
 """The products of a shop, read from WebShop's three file formats.
 
 `items_shuffle*.json` holds the products, `items_ins_v2*.json` their attributes and written instructions,
-`items_human_ins*.json` (may be absent) instructions that people wrote. Each may be gzip'd. Products without an id of at most
-10 characters and repeated ids are passed over, as WebShop does; whatever else is not in the format is a `CatalogueError`.
+`items_human_ins*.json` (may be absent) instructions that people wrote. Each may be gzip'd. Products without an id of
+at most 10 characters and repeated ids are passed over, as WebShop does; whatever else is not in the format is a
+`CatalogueError`.
 """
 
 from __future__ import annotations
@@ -180,12 +181,11 @@ def build(
 def _product(item: dict[str, Any], asin: str, attributes: tuple[str, ...], where: str) -> Product:
     title = _text(item, "name", where)
     tag, price = _price(item, asin, where)
-    bullets = item.get("small_description")
     return Product(
         asin=asin,
         title=title,
         description=_text(item, "full_description", where, ""),
-        bullets=_texts(item, "small_description", where) if isinstance(bullets, list) else ((_text(item, "small_description", where, ""),) if bullets else ()),
+        bullets=_bullets(item, where),
         query=_text(item, "query", where, "").lower().strip(),
         kinds=frozenset(part.strip() for part in _text(item, "product_category", where, "").split("›")),
         price_tag=tag,
@@ -193,6 +193,14 @@ def _product(item: dict[str, Any], asin: str, attributes: tuple[str, ...], where
         options=tuple(_options(item, where)),
         attributes=attributes,
     )
+
+
+def _bullets(item: dict[str, Any], where: str) -> tuple[str, ...]:
+    """A list of texts, or one text."""
+    if isinstance(item.get("small_description"), list):
+        return _texts(item, "small_description", where)
+    text = _text(item, "small_description", where, "")
+    return (text,) if text else ()
 
 
 def _price(item: dict[str, Any], asin: str, where: str) -> tuple[str, float]:

@@ -4,8 +4,8 @@
 nothing and shows the page again, as in WebShop. An episode ends with `click[buy now]`, and its score is the purchase's
 (`envs.webshop.reward`); it is 0 everywhere before.
 
-The state is a page and a goal, so snapshots cost nothing. Deterministic: the seed of `reset` only chooses a task where none
-is named.
+The state is a page and a goal, so snapshots cost nothing. Deterministic: the seed of `reset` only chooses a task where
+none is named.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Goals: what to buy, and for at most how much.
 
 Written instructions give a goal for every combination of the product's options; the instructions of people name theirs.
-Limits of price and the order of goals come from streams of random numbers seeded with 233, for written instructions exactly
-as AgentGym's server draws them, so that task 6 is its task 6 over the same files.
+Limits of price and the order of goals come from streams of random numbers seeded with 233, for written instructions
+exactly as AgentGym's server draws them, so that task 6 is its task 6 over the same files.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 What is indexed and how is WebShop's: one text a product (`Product.text`), English stems, words of the query added up by
 BM25, the 50 best. Equal scores are in the order of product ids, so the same query always gives the same list.
 
-An index lies in a folder named by the digest of what it holds, is written beside it and renamed, so that builders never see
-each other's halves; a manifest in it holds the digest of every file, and whatever does not agree is built anew. Where
-nothing can be written the index is kept in memory.
+An index lies in a folder named by the digest of what it holds, is written beside it and renamed, so that builders never
+see each other's halves; a manifest in it holds the digest of every file, and whatever does not agree is built anew.
+Where nothing can be written the index is kept in memory.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Makes the bundled catalogue: products that do not exist, with attributes, options, prices and instructions.
 
-    python -m envs.webshop.make_catalogue                       # writes the bundled file again, byte for byte
+    python -m envs.webshop.make_catalogue                       # writes the bundled file again
     python -m envs.webshop.make_catalogue DIR --products 1000   # WebShop's three files, for trying things out
 
 Everything in it is made up here from word lists, brands and ids too, and the same for the same number of products.
@@ -25,8 +25,8 @@ _WITHOUT_INSTRUCTION = 0.15  # share of products
 _WITHOUT_PRICE = 0.04
 _PRICE_RANGE = 0.2
 
-_BRAND_HEADS = "Quor Vint Zell Brax Tolm Ymri Fosk Drel Plun Wexa Harn Ilb Noop Skav Trun Umbo".split()
-_BRAND_TAILS = "ora ity ifel andro ewick umet alune ostra".split()
+_HEADS = "Quor Vint Zell Brax Tolm Ymri Fosk Drel Plun Wexa Harn Ilb Noop Skav Trun Umbo"
+_TAILS = "ora ity ifel andro ewick umet alune ostra"
 _LEADS = ("Find me", "I need", "I am looking for", "Show me")
 
 
@@ -58,7 +58,7 @@ _AISLES: dict[str, _Aisle] = {
         ("energy efficient", "dimmable", "easy assemble", "space saving", "battery powered", "long lasting"),
         ("bronze finish", "glass shade", "motion sensor"),
         ("living room", "reading corner", "dining room"),
-        {"color": ("bronze", "black", "white", "brushed nickel"), "light": ("warm", "cool", "daylight")},
+        {"color": ("bronze", "black", "white", "brushed nickel"), "bulb": ("warm", "cool", "daylight")},
         (12, 140),
     ),
     "skin care": _Aisle(
@@ -82,12 +82,12 @@ _AISLES: dict[str, _Aisle] = {
         ("slip resistant", "light weight", "machine washable", "water proof", "quick drying", "arch supporting"),
         ("rubber sole", "memory foam", "faux fur"),
         ("daily wear", "rainy days", "wide feet"),
-        {"color": _COLOURS, "size": ("6", "7", "8", "9", "10", "11")},
+        {"color": _COLOURS, "size": ("6", "7", "8", "9", "10"), "width": ("regular", "wide")},
         (18, 130),
     ),
     "clothing": _Aisle(
         ("rain jackets", "knit sweaters", "yoga leggings", "linen shirts"),
-        ("machine washable", "loose fit", "slim fit", "quick drying", "wrinkle free", "hand washable"),
+        ("machine washable", "loose fit", "stretchy", "quick drying", "wrinkle free", "hand washable"),
         ("long sleeve", "elastic waist", "drawstring closure"),
         ("daily wear", "cold mornings", "office days"),
         {"color": _COLOURS, "size": _CLOTHES},
@@ -161,7 +161,7 @@ def catalogue(products: int = PRODUCTS) -> dict[str, Any]:
 
 def _product(asin: str, aisle_name: str, aisle: _Aisle, rng: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
     kind = rng.choice(aisle.kinds)
-    brand = rng.choice(_BRAND_HEADS) + rng.choice(_BRAND_TAILS)
+    brand = rng.choice(_HEADS.split()) + rng.choice(_TAILS.split())
     is_ = rng.sample(aisle.is_, rng.randint(2, 3))
     with_ = rng.sample(aisle.with_, rng.randint(0, 1) or rng.randint(0, 1))
     for_ = rng.sample(aisle.for_, rng.randint(0, 2))
@@ -211,7 +211,9 @@ def _pricing(prices: tuple[float, float], rng: random.Random) -> str | None:
     draw = rng.random()
     if draw < _WITHOUT_PRICE:
         return None
-    return f"${price}${round(price * rng.uniform(1.1, 1.6), 2)}" if draw < _WITHOUT_PRICE + _PRICE_RANGE else f"${price}"
+    if draw < _WITHOUT_PRICE + _PRICE_RANGE:
+        return f"${price}${round(price * rng.uniform(1.1, 1.6), 2)}"
+    return f"${price}"
 
 
 def _some(values: Sequence[str], rng: random.Random) -> list[str]:

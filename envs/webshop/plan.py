@@ -1,9 +1,9 @@
 """An expert's way to a purchase of full score, by what each page offers.
 
-Search for the goal's product, open it, choose its options, buy. Any product serves that scores as much as the goal's own can.
-From elsewhere the way is a shortest one over the pages: the search bar is on the search page only, so another search
-takes a click on "Back to Search" first. (The shop answers a search on any page, as WebShop does.) The number of
-steps left is exact for these moves: the expert's action lowers it by one, no other move lowers it by more.
+Search for the goal's product, open it, choose its options, buy. Any product serves that scores as much as the goal's
+own can. From elsewhere the way is a shortest one over the pages: the search bar is on the search page only, so
+another search takes a click on "Back to Search" first. (The shop answers a search on any page, as WebShop does.) The
+number of steps left is exact for these moves: the expert's action lowers it by one, no other move lowers it by more.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 after Yao et al. 2022 (arXiv 2207.01206, section 3) with the matching rules of WebShop's code as AgentGym runs it. The
 type is 1, 0.5, 0.1 or 0 by the nouns that both titles share; WebShop finds them with a language model (spaCy), here
-they are the words of a title that are no function words, numbers or participles in -ed: in product titles, where nearly every
-word is capitalised, the model takes these for proper nouns too.
+they are the words of a title that are no function words, numbers or participles in -ed: in product titles, where
+nearly every word is capitalised, the model takes these for proper nouns too.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from envs.webshop.goals import Goal
 MATCH = 85
 """Per cent that the similarity of two texts must exceed, rounded, to count as a match."""
 
-_COLOURS = tuple(
-    """alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy camel camo
-    caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral cranberry cream crystal dark
-    denim eggplant elephant espresso fuchsia gold granite grape graphite grass gray green grey heather indigo ivory ivy
-    khaki lavender lemon leopard light lilac lime magenta maroon mauve merlot midnight mint mocha multicolor mushroom
-    mustard natural navy nude olive orange peach pewter pink plum purple rainbow red rose royal rust sand sapphire seashell
-    silver skull slate steel stone stonewash sunflower tan taupe teal tiger turquoise violet walnut wheat white wine
-    yellow""".split()
-)
+_COLOUR_WORDS = """
+    alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy camel camo
+    caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral cranberry cream crystal
+    dark denim eggplant elephant espresso fuchsia gold granite grape graphite grass gray green grey heather indigo
+    ivory ivy khaki lavender lemon leopard light lilac lime magenta maroon mauve merlot midnight mint mocha multicolor
+    mushroom mustard natural navy nude olive orange peach pewter pink plum purple rainbow red rose royal rust sand
+    sapphire seashell silver skull slate steel stone stonewash sunflower tan taupe teal tiger turquoise violet walnut
+    wheat white wine yellow"""
+_COLOURS = tuple(_COLOUR_WORDS.split())
 """Words that an option is reduced to where it holds one; the first of the list counts."""
 
-_FUNCTION_WORDS = frozenset(
-    """a an the this that these those and or nor but if as at by for from in into of off on onto out over per to under up
-    via with without within is are be was were been has have had do does can will it its our you your we my me i he she
-    they them his her their no not all any each more most very so than then there here when where which who how what
-    etc""".split()
-)
+_FUNCTION = """
+    a an the this that these those and or nor but if as at by for from in into of off on onto out over per to under up
+    via with without within is are be was were been has have had do does can will it its our you your we my me i he
+    she they them his her their no not all any each more most very so than then there here when where which who how
+    what etc"""
+_FUNCTION_WORDS = frozenset(_FUNCTION.split())
 _WORD = re.compile(r"(?<![\w'’])[^\W\d_][\w.]*")
 _PARTICIPLE = re.compile(r"[^\W\d_]{2,}[^e\W\d_]ed")
 _NOT_IN_A_TOKEN = re.compile(r"[\W_]+")
@@ -111,8 +111,8 @@ def similar(one: str, other: str) -> bool:
 def token_set_ratio(one: str, other: str) -> float:
     """Similarity of two texts as sets of words, 0 to 100 (the token set ratio of thefuzz and rapidfuzz).
 
-    100 where all words of one are in the other; else the best ratio of the shared words, and of these together with what
-    only one of them has. 0 where one has no word. Letters of the Latin-1 supplement do not count, as in thefuzz.
+    100 where all words of one are in the other; else the best ratio of the shared words, and of these together with
+    what only one of them has. 0 where one has no word. Letters of the Latin-1 supplement do not count, as in thefuzz.
     """
     words, others = _tokens(one), _tokens(other)
     if not words or not others:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -436,13 +437,12 @@ async def test_help_names_the_keys_of_where_you_are(tmp_path: Path) -> None:
 
 
 async def test_every_binding_has_an_id_and_a_tooltip(tmp_path: Path) -> None:
-    for mode in AgentrApp.MODES.values():
-        for binding in mode.BINDINGS:
+    kinds: list[Any] = [AgentrApp, *AgentrApp.MODES.values()]
+    for kind in kinds:
+        for binding in kind.BINDINGS:
+            assert isinstance(binding, Binding)
             assert binding.id, binding
             assert binding.tooltip, binding
-    for binding in AgentrApp.BINDINGS:
-        assert binding.id  # type: ignore[union-attr]
-        assert binding.tooltip  # type: ignore[union-attr]
 
 
 EVIL = "\x1b]0;owned\x07\x1b[31m[bold red]x[/] \u202eabc\u2066 \u200b\x00\x9b2J [link=http://x]l[/link]"

@@ -359,3 +359,10 @@ def test_debug_adds_the_traceback() -> None:
     done = agentr("--debug", "stats", "nowhere")
     assert "Traceback" in done.err
     assert done.code == 2
+
+
+def test_every_setting_of_a_search_is_an_option_and_the_other_way_round() -> None:
+    from agentr_tui.commands.run import SearchOptions
+    from engine.events import SearchSettings
+
+    assert set(SearchOptions.__annotations__) == set(SearchSettings.__struct_fields__)

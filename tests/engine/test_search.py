@@ -200,7 +200,8 @@ def test_a_stopped_search_resumes_into_the_uninterrupted_trace(tmp_path: Path) -
     for number, after in enumerate((1, 2, 5, 9, 14)):
         path = tmp_path / f"cut{number}.trace.jsonl"
         job = scripted(path)
-        write, seen = job.search._sink, []
+        write = job.search._sink
+        seen: list[int] = []
 
         def sink(
             event: AnyEvent, job: Any = job, write: Any = write, seen: list[int] = seen, after: int = after
@@ -407,7 +408,9 @@ def test_parallel_nodes_fill_the_flight_and_never_expand_a_node_twice(algorithm:
 def test_a_torn_trace_resumes_into_the_uninterrupted_one_whatever_the_algorithm(
     algorithm: str, nodes: int, tmp_path: Path
 ) -> None:
-    settings = {"iterations": 10, "max_depth": 6, "algorithm": algorithm, "parallel_nodes": nodes}
+    settings: dict[str, Any] = {
+        "iterations": 10, "max_depth": 6, "algorithm": algorithm, "parallel_nodes": nodes,
+    }  # fmt: skip
     whole = scripted(tmp_path / "whole.trace.jsonl", **settings)
     whole.run_blocking()
     data = whole.path.read_bytes()
@@ -533,14 +536,13 @@ def test_too_many_failures_pause_a_search_that_has_a_screen() -> None:
     settings = SearchSettings(iterations=50)
     search = Search.begin(started_event(opened, settings), opened, FailsDeep(), events.append, control)
 
-    async def drive() -> str:
-        running = asyncio.ensure_future(search.run())
-        while search.tree.state != "paused":
-            await asyncio.sleep(0.01)
-        control.stop()
-        return await running
+    def stop_when_paused(event: AnyEvent) -> None:
+        events.append(event)
+        if isinstance(event, Paused):
+            control.stop()
 
-    assert asyncio.run(drive()) == "stopped"
+    search._sink = stop_when_paused
+    assert asyncio.run(search.run()) == "stopped"
     paused = next(event for event in events if isinstance(event, Paused))
     assert "12 draws in a row failed" in paused.reason
     assert "no" in paused.reason

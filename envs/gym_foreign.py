@@ -1,0 +1,212 @@
+"""Gymnasium environments of other packages, called so that everything they may do wrong becomes one line.
+
+What stands after `gym:` is `MODULE:ID?obs=KEY&range=LOW,HIGH`.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import math
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import gymnasium
+from gymnasium.spaces import Dict, Space, Text
+
+from envs.base import EnvError, EnvironmentInfo
+
+Foreign = gymnasium.Env[Any, Any]
+
+
+class Spec(NamedTuple):
+    """What stands after `gym:`."""
+
+    text: str  # the whole of it
+    module: str
+    id: str
+    key: str | None  # of the text in an observation that is a dictionary
+    range: tuple[float, float] | None  # least and greatest score
+
+    @property
+    def name(self) -> str:
+        """The environment's name in traces."""
+        return f"gym:{self.text}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a step."""
+
+    observation: str
+    score: float  # the sum of the rewards so far
+    terminated: bool
+    truncated: bool
+
+
+def parse_spec(argument: str) -> Spec:
+    """Read `MODULE:ID?obs=KEY&range=LOW,HIGH`. Raises `EnvError`."""
+    place, _, query = argument.partition("?")
+    module, colon, id = place.partition(":")
+    if not colon or not id:
+        raise EnvError(
+            f"gym names no environment in {argument!r}: write gym:MODULE:ID, or gym::ID for a registered one"
+        )
+    key, scores = None, None
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "obs" and value:
+            key = value
+        elif name == "range":
+            scores = _range_of(value)
+        else:
+            raise EnvError(f"gym: {f'{name}={value}'!r}: only obs=KEY and range=LOW,HIGH may follow")
+    return Spec(argument, module, id, key, scores)
+
+
+def _range_of(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise EnvError(f"gym: range={text!r}: write range=LOW,HIGH, the least and the greatest score")
+    return low, high
+
+
+def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
+    """What is known of the environment that `argument` names. Raises `EnvError`."""
+    scores = parse_spec(argument).range
+    return general if scores is None else replace(general, score_range=scores)
+
+
+def import_module(spec: Spec) -> None:
+    """Import what registers the environment; the working folder is searched last. Raises `EnvError`."""
+    if not spec.module:
+        return
+    try:
+        try:
+            importlib.import_module(spec.module)
+        except ModuleNotFoundError as error:
+            here = str(Path.cwd())
+            if error.name != spec.module.partition(".")[0] or here in sys.path:
+                raise
+            sys.path.append(here)  # the command is a script, whose own folder is searched instead of this one
+            importlib.invalidate_caches()
+            importlib.import_module(spec.module)
+    except (Exception, SystemExit) as error:
+        raise EnvError(f"gym: can't import {spec.module!r}: {type(error).__name__}: {error}") from error
+
+
+def new(spec: Spec) -> Foreign:
+    """A new instance. Raises `EnvError`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks about versions and metadata
+            env: Foreign = gymnasium.make(spec.id, disable_env_checker=True)
+    except Exception as error:
+        raise EnvError(f"gym: can't make {spec.id!r}: {type(error).__name__}: {error}") from error
+    return env
+
+
+def check_space(what: str, space: Space[Any] | None, key: str | None) -> None:
+    """Whether a space holds text, at `key` of a dictionary where one is given. Raises `EnvError` where the space holds no text."""
+    if isinstance(space, Dict):
+        texts = [name for name, part in space.spaces.items() if _holds_text(part)]
+        if key in texts:
+            return
+        if what == "observation":
+            remedy = f"one of {', '.join(texts)}" if texts else "but none of them is text"
+            chosen = f"no text {key!r}" if key is not None else "several parts"
+            raise EnvError(f"gym: the observation space has {chosen}: choose one with ?obs=KEY, {remedy}")
+    elif key is not None:
+        raise EnvError(f"gym: ?obs={key} needs an observation that is a dictionary, not {_kind(space)}")
+    elif _holds_text(space):
+        return
+    raise EnvError(f"gym: the {what} space is {_kind(space)}, not text")
+
+
+def _kind(space: object) -> str:
+    return type(space).__name__ if space is not None else "missing"
+
+
+def _holds_text(space: Space[Any] | None) -> bool:
+    if space is None or isinstance(space, Text):
+        return space is not None
+    try:
+        return isinstance(space.sample(), str | bytes)  # a space of the package's own
+    except Exception:
+        return False
+
+
+def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
+    """Reset it: the first observation, and the info. Raises `EnvError`."""
+    try:
+        observation, info = env.reset(seed=seed)
+        return _text(observation, spec.key), dict(info)
+    except EnvError:
+        raise
+    except Exception as error:
+        raise EnvError(_failed(spec, f"reset (task {seed})", error)) from error
+
+
+def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, dict[str, Any]]:
+    """One step, after which the score is `score` and the reward: what came of it, and the info. Raises `EnvError`."""
+    try:
+        observation, reward, terminated, truncated, info = env.step(action)
+        score += float(reward)
+        if not math.isfinite(score):
+            raise ValueError(f"a reward of {reward!r}")
+        return Reply(_text(observation, spec.key), score, bool(terminated), bool(truncated)), dict(info)
+    except EnvError:
+        raise
+    except Exception as error:
+        raise EnvError(_failed(spec, "step", error)) from error
+
+
+def close(env: Foreign, spec: Spec) -> None:
+    """Close it. Raises `EnvError`."""
+    try:
+        env.close()
+    except Exception as error:
+        raise EnvError(_failed(spec, "close", error)) from error
+
+
+def _failed(spec: Spec, what: str, error: Exception) -> str:
+    return " ".join(f"{spec.name}: {what} failed: {type(error).__name__}: {error}".split())
+
+
+def _text(observation: Any, key: str | None) -> str:
+    """The text of an observation: as a Python string that UTF-8 can write."""
+    if key is not None:
+        observation = observation[key]
+    if not isinstance(observation, str | bytes) and hasattr(observation, "item"):
+        observation = observation.item()  # an array of one text
+    if isinstance(observation, bytes):
+        return observation.decode(errors="replace")
+    if not isinstance(observation, str):
+        raise TypeError(f"an observation is of type {type(observation).__name__}, not text")
+    return observation.encode(errors="replace").decode()
+
+
+def copies_are_equal(env: Foreign, spec: Spec, actions: Sequence[str]) -> bool:
+    """Whether a copy of the environment, which was just reset, does what the environment does. Both are used up."""
+    try:
+        twin = copy.deepcopy(env)
+        return _transcript(env, spec, actions) == _transcript(twin, spec, actions)
+    except Exception:  # most often it holds what can't be copied
+        return False
+
+
+def _transcript(env: Foreign, spec: Spec, actions: Sequence[str]) -> list[Reply]:
+    replies: list[Reply] = []
+    for action in actions:
+        reply, _ = step(env, spec, action, replies[-1].score if replies else 0.0)
+        replies.append(reply)
+        if reply.terminated or reply.truncated:
+            break
+    return replies
