@@ -217,13 +217,17 @@ def summary(rows: Sequence[TraceRow], sort: str, wanted: str) -> tuple[str, str]
 EMPTY = """\
 No traces here yet.
 
-A trace is the record of one search over an agent's trajectories: every answer, every step, every return.
-Here you watch searches, open their trees, and take good and bad trajectories out of them.
+A trace is the record of one search over an agent's trajectories: every
+answer, every step, every return. Here you watch searches, open their trees,
+and take good and bad trajectories out of them.
 
   o   starts a search (TextCraft needs no key and no network)
   e   shows the sample trees that ship with the package
   ?   the keys; 1 to 5 are the screens
 
-On the command line `agentr open PATH…` opens traces, tree files of Agent-R and folders, `agentr open --shipped`
-the sample trees, and `agentr search` runs a search into this workspace.
+On the command line:
+
+  agentr open PATH…       traces, tree files of Agent-R, folders
+  agentr open --shipped   the sample trees
+  agentr search           a search into this workspace
 """

@@ -99,7 +99,7 @@ def import_module(spec: Spec) -> None:
             importlib.invalidate_caches()
             importlib.import_module(spec.module)
     except (Exception, SystemExit) as error:
-        raise EnvError(f"gym: can't import {spec.module!r}: {type(error).__name__}: {error}") from error
+        raise EnvError(_line(f"gym: can't import {spec.module!r}", error)) from error
 
 
 def new(spec: Spec) -> Foreign:
@@ -109,12 +109,12 @@ def new(spec: Spec) -> Foreign:
             warnings.simplefilter("ignore")  # remarks about versions and metadata
             env: Foreign = gymnasium.make(spec.id, disable_env_checker=True)
     except Exception as error:
-        raise EnvError(f"gym: can't make {spec.id!r}: {type(error).__name__}: {error}") from error
+        raise EnvError(_line(f"gym: can't make {spec.id!r}", error)) from error
     return env
 
 
 def check_space(what: str, space: Space[Any] | None, key: str | None) -> None:
-    """Whether a space holds text, at `key` of a dictionary where one is given. Raises `EnvError` where the space holds no text."""
+    """Raises `EnvError` where a space holds no text; of a dictionary, the part at `key` has to."""
     if isinstance(space, Dict):
         texts = [name for name, part in space.spaces.items() if _holds_text(part)]
         if key in texts:
@@ -151,7 +151,7 @@ def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
     except EnvError:
         raise
     except Exception as error:
-        raise EnvError(_failed(spec, f"reset (task {seed})", error)) from error
+        raise EnvError(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
 
 
 def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, dict[str, Any]]:
@@ -165,7 +165,7 @@ def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, di
     except EnvError:
         raise
     except Exception as error:
-        raise EnvError(_failed(spec, "step", error)) from error
+        raise EnvError(_line(f"{spec.name}: step failed", error)) from error
 
 
 def close(env: Foreign, spec: Spec) -> None:
@@ -173,11 +173,11 @@ def close(env: Foreign, spec: Spec) -> None:
     try:
         env.close()
     except Exception as error:
-        raise EnvError(_failed(spec, "close", error)) from error
+        raise EnvError(_line(f"{spec.name}: close failed", error)) from error
 
 
-def _failed(spec: Spec, what: str, error: Exception) -> str:
-    return " ".join(f"{spec.name}: {what} failed: {type(error).__name__}: {error}".split())
+def _line(what: str, error: BaseException) -> str:
+    return " ".join(f"{what}: {type(error).__name__}: {error}".split())
 
 
 def _text(observation: Any, key: str | None) -> str:

@@ -86,7 +86,7 @@ def _reply(value: dict[str, Any]) -> Reply:
 class Recorded(gymnasium.Env[str, str]):
     """Plays a recording. Its state is the list of actions since reset."""
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium declares it so
+    metadata: dict[str, Any] = {"render_modes": []}
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording

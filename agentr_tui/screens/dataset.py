@@ -93,7 +93,7 @@ class DatasetScreen(ModeScreen):
             key_display="[ ]"),
         key("right_square_bracket", "run(-1)", "later run", "dataset.later", "The run after"),
         key("tab", "next_pane", "next pane", "dataset.next_pane", "Next pane", show=True),
-        key("escape", "unfilter", "all", "dataset.unfilter", "Count all samples again"),
+        key("escape", "unfilter", "show all", "dataset.unfilter", "Count all samples again", show=True),
     ]  # fmt: skip
 
     def __init__(self) -> None:
@@ -300,11 +300,16 @@ class DatasetScreen(ModeScreen):
 
     # -- filter, runs, panes -----------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what is filtered can be shown whole again."""
+        return action != "unfilter" or (self.is_mounted and self.query_one("#sample-filter").has_class("-open"))
+
     def action_filter(self) -> None:
         """Type words; the line stays until escape."""
         box = self.query_one("#sample-filter", Input)
         box.set_class(True, "-open")
         box.focus()
+        self.refresh_bindings()
 
     @on(Input.Changed, "#sample-filter")
     def _filtered(self, event: Input.Changed) -> None:
@@ -320,6 +325,7 @@ class DatasetScreen(ModeScreen):
         box = self.query_one("#sample-filter", Input)
         box.value = ""
         box.set_class(False, "-open")
+        self.refresh_bindings()
         self.query_one("#counts").focus()
 
     def action_run(self, by: int) -> None:

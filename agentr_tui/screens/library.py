@@ -56,7 +56,7 @@ class LibraryScreen(ModeScreen):
         key("slash", "filter", "filter", "library.filter", "Show only traces that hold these words", show=True,
             key_display="/"),
         key("e", "examples", "samples", "library.examples", "Show the sample trees that ship with the package"),
-        key("escape", "unfilter", "all", "library.unfilter", "Show all traces again"),
+        key("escape", "unfilter", "show all", "library.unfilter", "Show all traces again", show=True),
     ]  # fmt: skip
 
     class Found(Message):
@@ -293,8 +293,8 @@ class LibraryScreen(ModeScreen):
             self.app,
             f"Delete {name}? {told}".strip(),
             [
-                Choice("y", "delete it from the disk", lambda: self._delete(path)),
                 Choice("escape", "keep it", lambda: None),
+                Choice("y", "delete it from the disk", lambda: self._delete(path)),
             ],
         )
 
@@ -322,11 +322,16 @@ class LibraryScreen(ModeScreen):
         self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
         self._show()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what is filtered can be shown whole again."""
+        return action != "unfilter" or (self.is_mounted and self.query_one("#trace-filter").has_class("-open"))
+
     def action_filter(self) -> None:
         """Type words; the line stays until escape."""
         box = self.query_one("#trace-filter", Input)
         box.set_class(True, "-open")
         box.focus()
+        self.refresh_bindings()
 
     @on(Input.Changed, "#trace-filter")
     def _filtered(self, event: Input.Changed) -> None:
@@ -342,6 +347,7 @@ class LibraryScreen(ModeScreen):
         box = self.query_one("#trace-filter", Input)
         box.value = ""
         box.set_class(False, "-open")
+        self.refresh_bindings()
         self.table.focus()
 
     # -- sample trees ------------------------------------------------------------------------------

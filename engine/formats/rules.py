@@ -57,6 +57,8 @@ def turn_problems(turns: Sequence[Turn]) -> list[str]:
         problems.append(NO_MASK)
     if not any(turn.loss for turn in turns):
         problems.append(UNTRAINED)
+    if any(key_like(turn.content) for turn in turns):
+        problems.append(KEY)
     return problems
 
 
@@ -73,12 +75,14 @@ def texts_of(record: Any) -> Iterator[str]:
 
 
 def record_problems(record: Any) -> list[str]:
-    """What is wrong with a record whatever its format."""
+    """What is wrong with a record that holds more than its sample's trajectory."""
     return [KEY] if any(key_like(text) for text in texts_of(record)) else []
 
 
-def sample_warnings(turns: Sequence[Turn]) -> list[str]:
-    """What is odd about a trajectory, though it may be right."""
+def sample_warnings(sample: Sample, turns: Sequence[Turn]) -> list[str]:
+    """What is odd about a sample's trajectory, though it may be right."""
+    if sample.mark is None:
+        return []
     flagged = next((turn for turn in reversed(turns) if turn.part == "bad" and turn.role == "assistant"), None)
     first = next((turn for turn in turns if turn.part == "good" and turn.role == "assistant"), None)
     if flagged is None or first is None:

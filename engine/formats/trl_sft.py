@@ -73,7 +73,7 @@ register(
         array=False,
         extension=".jsonl",
         data_types=("centric", "good"),
-        mask="the completion begins with the first trained turn, and in it the chat template marks the assistant's turns"
+        mask="the completion begins with the first trained turn; in it the chat template marks the assistant's turns"
         " (`assistant_only_loss: true`); with --tokenizer, labels are -100 where a token is not trained",
         validate=validate,
         conversation=conversation,

@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -82,20 +82,27 @@ def bundled() -> Catalogue:
     """The bundled synthetic catalogue."""
     place = files("envs.webshop") / BUNDLED
     raw = msgspec.json.decode(gzip.decompress(place.read_bytes()))
-    return build(raw["items_shuffle"], raw["items_ins_v2"], raw["items_human_ins"], SYNTHETIC, (BUNDLED,) * 3, True)
+    contents = (raw[name] for name in ("items_shuffle", "items_ins_v2", "items_human_ins"))
+    return build(contents, (BUNDLED,) * 3, SYNTHETIC, synthetic=True)
 
 
-def read(path: Path) -> Catalogue:
-    """The catalogue in a folder, or of one products file and those that lie beside it. Raises `CatalogueError`."""
-    places = find(path)
-    products, attributes, human = places
-    raw = (_json(products), _json(attributes) if attributes else {}, _json(human) if human else {})
-    names = tuple(str(place or products) for place in places)
-    return build(*raw, str(products), (names[0], names[1], names[2]))
+class Places(NamedTuple):
+    """The files of a catalogue."""
+
+    products: Path
+    attributes: Path | None  # and written instructions
+    human: Path | None  # people's instructions
 
 
-def find(path: Path) -> tuple[Path, Path | None, Path | None]:
-    """The files of a catalogue: products, attributes and written instructions, people's instructions.
+def read(places: Places) -> Catalogue:
+    """The catalogue in these files. Raises `CatalogueError`."""
+    contents = (_json(place) if place is not None else {} for place in places)
+    names = [str(place or places.products) for place in places]
+    return build(contents, names, str(places.products))
+
+
+def find(path: Path) -> Places:
+    """The files of the catalogue in a folder, or of one products file and those that lie beside it.
 
     Raises `CatalogueError` where there are no products, or several files might be meant.
     """
@@ -112,7 +119,7 @@ def find(path: Path) -> tuple[Path, Path | None, Path | None]:
     else:
         raise CatalogueError(f"{path}: no such folder of WebShop's data, and no such file")
     ending = products.name.removeprefix("items_shuffle")
-    return products, _beside(products, "items_ins_v2", ending), _beside(products, "items_human_ins", ending)
+    return Places(products, _beside(products, "items_ins_v2", ending), _beside(products, "items_human_ins", ending))
 
 
 def _matching(folder: Path, stem: str) -> list[Path]:
@@ -145,18 +152,12 @@ def _json(path: Path) -> Any:
         raise CatalogueError(f"{path}: not JSON: {error}") from error
 
 
-def build(
-    items: Any,
-    ins: Any,
-    human: Any,
-    name: str,
-    files: tuple[str, str, str],
-    synthetic: bool = False,
-) -> Catalogue:
-    """A catalogue of the decoded content of the three files; `files` names them in errors.
+def build(contents: Iterable[Any], files: Sequence[str], name: str, synthetic: bool = False) -> Catalogue:
+    """A catalogue of the decoded contents of the three files; `files` names them in errors, in the same order.
 
     Raises `CatalogueError` naming file, product and field.
     """
+    items, ins, human = contents
     _expect(isinstance(items, list), files[0], "a list of products")
     _expect(isinstance(ins, dict), files[1], "an object by product id")
     _expect(isinstance(human, dict), files[2], "an object by product id")

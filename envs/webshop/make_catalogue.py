@@ -58,7 +58,7 @@ _AISLES: dict[str, _Aisle] = {
         ("energy efficient", "dimmable", "easy assemble", "space saving", "battery powered", "long lasting"),
         ("bronze finish", "glass shade", "motion sensor"),
         ("living room", "reading corner", "dining room"),
-        {"color": ("bronze", "black", "white", "brushed nickel"), "bulb": ("warm", "cool", "daylight")},
+        {"color": ("bronze", "black", "white", "brushed nickel"), "bulb": ("warm", "cool", "neutral")},
         (12, 140),
     ),
     "skin care": _Aisle(

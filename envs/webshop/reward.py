@@ -96,7 +96,11 @@ def _reduced(value: str) -> str:
 
 
 def _reduced_wish(name: str, value: str) -> str:
-    """What a wanted option is compared as: a colour that is just that, else name and value together."""
+    """What a wanted option is compared as: a colour that is just that, else name and value together.
+
+    So it is in AgentGym's code, with two consequences: a value that is part of the wanted one matches ("large" where
+    "x-large" is wanted), and one that holds a colour's letters may match nothing ("daylight" is reduced to "light").
+    """
     if not name:
         return _reduced(value)
     return next((colour for colour in _COLOURS if colour in (name, value)), f"{name} {value}")

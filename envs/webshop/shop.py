@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from envs.base import UnknownTask
-from envs.webshop.catalogue import Catalogue, CatalogueError, Product, bundled, read
+from envs.webshop.catalogue import Catalogue, CatalogueError, Places, Product, bundled, find, read
 from envs.webshop.goals import Goal, human_goals, split_limit, with_limit, written_goals
 from envs.webshop.index import open_index
 
@@ -85,16 +85,13 @@ def open_shop(argument: str = "") -> Shop:
     Raises `CatalogueError`.
     """
     if not argument:
-        return _open_shop(None, 0)
-    path = Path(argument).expanduser()
-    try:
-        stamp = path.stat().st_mtime_ns
-    except OSError:
-        stamp = 0
-    return _open_shop(path.absolute(), stamp)
+        return _open_shop(None, ())
+    places = find(Path(argument).expanduser().absolute())
+    return _open_shop(places, tuple(place.stat().st_mtime_ns for place in places if place is not None))
 
 
 @lru_cache(maxsize=4)
-def _open_shop(path: Path | None, stamp: int) -> Shop:
-    catalogue = bundled() if path is None else read(path)
+def _open_shop(places: Places | None, changed: tuple[int, ...]) -> Shop:
+    """Of the files as they were last changed then."""
+    catalogue = bundled() if places is None else read(places)
     return Shop(catalogue, open_index(catalogue.products).search)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,28 @@ class Fetches:
         return Answer(f"Thought: I still need this.\nAction: get {request.draw + 1} red sand")
 
 
+class Clock:
+    """Writes events and takes the time from one selection to the next, by the depth of the node."""
+
+    def __init__(self, writer: TraceWriter, spent: dict[int, float], children: dict[int, int]) -> None:
+        self.writer, self.spent, self.children = writer, spent, children
+        self.tree = SearchTree()
+        self.depth = 0
+        self.began = time.perf_counter()
+
+    def __call__(self, event: AnyEvent) -> None:
+        """Write the event."""
+        self.writer.write(event)
+        if isinstance(event, Selected | Iteration):
+            now = time.perf_counter()
+            self.spent[self.depth] += now - self.began
+            self.began = now
+        if isinstance(event, Selected):
+            self.depth = self.tree.nodes[event.path[-1]].depth
+        elif isinstance(event, Expanded):
+            self.children[self.depth] += len(event.children)
+
+
 def rates_by_depth(searches: int = 40) -> dict[int, float]:
     """Children per second at each depth, trace on: from one selection to what follows the expansion."""
     spent: dict[int, float] = defaultdict(float)
@@ -44,29 +66,12 @@ def rates_by_depth(searches: int = 40) -> dict[int, float]:
         for number in range(searches):
             opened = open_environment("textcraft", TASK)
             settings = SearchSettings(iterations=3, max_depth=60, samples=4, seed=number, concurrency=4)
-            writer = TraceWriter(Path(folder) / f"{number}.trace.jsonl")
-            depth = 0
-            began = time.perf_counter()
-            tree: SearchTree | None = None
-
-            def sink(event: AnyEvent, writer: TraceWriter = writer) -> None:
-                nonlocal depth, began
-                writer.write(event)
-                if isinstance(event, Selected | Iteration):
-                    now = time.perf_counter()
-                    spent[depth] += now - began
-                    began = now
-                if isinstance(event, Selected):
-                    assert tree is not None
-                    depth = tree.nodes[event.path[-1]].depth
-                elif isinstance(event, Expanded):
-                    children[depth] += len(event.children)
-
-            search = Search.begin(started_event(opened, settings), opened, Fetches(), sink)
-            tree = search.tree
-            began = time.perf_counter()
-            asyncio.run(search.run())
-            writer.close()
+            with TraceWriter(Path(folder) / f"{number}.trace.jsonl") as writer:
+                clock = Clock(writer, spent, children)
+                search = Search.begin(started_event(opened, settings), opened, Fetches(), clock)
+                clock.tree = search.tree
+                clock.began = time.perf_counter()
+                asyncio.run(search.run())
     return {depth: children[depth] / spent[depth] for depth in DEPTHS}
 
 
@@ -130,10 +135,8 @@ def our_seconds(nodes: int, trace: bool) -> float:
         search = Search.begin(started_event(opened, settings), opened, Names(), sink)
         tree = search.tree
         began = time.perf_counter()
-        try:
+        with suppress(Enough):
             asyncio.run(search.run())
-        except Enough:
-            pass
         spent = time.perf_counter() - began
         writer.close()
         return spent / len(tree.nodes)
@@ -180,4 +183,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -157,7 +157,7 @@ def test_a_verifier_judges_in_order_and_stops_at_the_first_bad(tree: SearchTree,
 
 
 def test_progress_calls_a_refusal_bad_and_idling_uncertain() -> None:
-    words = {}
+    words: dict[str, set[str]] = {}
     for tree in TREES:
         for pair, judgements in judged(tree, "progress"):
             path = tree.ancestors(pair.bad)[1:]
@@ -269,10 +269,12 @@ def test_verdicts_are_what_stepping_the_splice_shows() -> None:
         for sample in made(tree)[0]:
             opened = open_environment("textcraft", started.task)
             ids = splice_of(tree, sample).steps
-            true, score, over = [], 0.0, False
+            true: list[str] = []
+            score, over = 0.0, False
             for id in ids:
                 assert not over
-                observation, score, over, _, _ = opened.env.step(tree.nodes[id].action)
+                observation, reward, over, _, _ = opened.env.step(tree.nodes[id].action)
+                score = float(reward)
                 true.append(observation.replace("\n", " "))
                 if over and id != ids[-1]:
                     break

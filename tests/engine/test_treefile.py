@@ -152,7 +152,7 @@ def test_layout_packing_and_order_of_keys_do_not_matter(name: str, tmp_path: Pat
 @pytest.mark.parametrize("name", TREES)
 def test_a_searched_tree_is_written_as_the_original_writes_it(name: str, tmp_path: Path) -> None:
     recording = f"recorded:{fixture(name).parent / 'replay.json.gz'}"
-    chosen = SearchSettings(actor=recording, **recorded_settings(recording))  # type: ignore[arg-type]
+    chosen = SearchSettings(actor=recording, **recorded_settings(recording))
     path = tmp_path / "x.trace.jsonl"
     asyncio.run(new_job(recording, None, chosen, path).run())
     assert json.loads(written(load(path).tree)) == read_json(fixture(name))
