@@ -184,7 +184,7 @@ def _put(half: Path, folder: Path, digest: str) -> None:
                 return
         broken = Path(tempfile.mkdtemp(prefix=f"{digest}.", dir=folder.parent))
         with contextlib.suppress(OSError):  # another process took it away
-            os.rename(folder, broken)  # over the empty folder
+            os.rename(folder, broken / "broken")
         shutil.rmtree(broken, ignore_errors=True)
 
 

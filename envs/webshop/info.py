@@ -33,8 +33,8 @@ def _is_webshop(observation: str) -> bool:
 
 INFO = EnvironmentInfo(
     name="webshop",
-    summary="buy what an instruction asks for, over a bundled synthetic catalogue of 360 made-up products (1,946"
-    " tasks of 3 to 6 steps) or, webshop:DIR, over WebShop's own data; snapshots and a planner",
+    summary="buy what an instruction asks for; 1,946 tasks of 3 to 6 steps in a bundled synthetic shop,"
+    " or webshop:DIR over WebShop's own data",
     load="envs.webshop.env:make",
     rules=RULES,
     requires="webshop",

@@ -66,7 +66,7 @@ class Shop:
             shown = wish if len(wish) <= 60 else wish[:60] + "…"
             raise UnknownTask(
                 f"no task of webshop has the instruction {shown!r} ({self.catalogue.name}):"
-                " webshop:DIR takes the data that it was made over"
+                " open webshop:DIR over the data that it was made with"
             )
         chosen = task if task in found else found[0]
         return chosen, with_limit(self.goal(chosen), upper)
