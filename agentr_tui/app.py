@@ -18,7 +18,7 @@ from agentr_tui.screens.library import LibraryScreen
 from agentr_tui.screens.pairs import PairsScreen
 from agentr_tui.screens.revision import RevisionScreen
 from agentr_tui.screens.search import SearchScreen
-from agentr_tui.session import Session
+from agentr_tui.session import OpenTree, Session, read_tree
 from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, app_options, install
 from engine.errors import AgentrError
 
@@ -99,15 +99,26 @@ class AgentrApp(App[int]):
         """Run a search in a thread worker; the flush shows it."""
         self.run_worker(live.run, name="search", group="search", thread=True, exclusive=True, exit_on_error=False)
 
-    def open_path(self, path: Path, follow: bool = False) -> bool:
-        """Show a trace or tree file on the Search screen; False (and a word why) where that can't be."""
+    def open_path(self, path: Path, follow: bool = False) -> None:
+        """Show a trace or tree file on the Search screen, or a word why that can't be. Reading is a worker's."""
+
+        def read() -> None:
+            try:
+                opened = read_tree(path, follow)
+            except AgentrError as error:
+                self.call_from_thread(self.complain, str(error))
+            else:
+                self.call_from_thread(self._opened, opened)
+
+        self.run_worker(read, group="open", thread=True, exclusive=True)
+
+    def _opened(self, opened: OpenTree) -> None:
         try:
-            self.session.open(path, follow)
+            self.session.show(opened)
         except AgentrError as error:
             self.complain(str(error))
-            return False
-        self.show_tree()
-        return True
+        else:
+            self.show_tree()
 
     def show_tree(self) -> None:
         """The session has another tree: go to the Search screen."""

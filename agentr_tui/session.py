@@ -23,6 +23,42 @@ from engine.tree import SearchTree, TreeReader
 from engine.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class OpenTree:
+    """A trace or tree file that was read, and what goes on reading it."""
+
+    path: Path
+    tree: SearchTree
+    follower: Follower | None
+    warnings: list[str]
+
+
+def read_tree(path: Path, follow: bool = False) -> OpenTree:
+    """Read a trace or a tree file; may take a while, and may be called from a worker thread. Raises `InputError`.
+
+    `follow` takes a trace that holds no event yet.
+    """
+    if not is_trace(str(path)) or path.suffix == ".gz":
+        source = load_any(path)
+        return OpenTree(path, source.tree, None, source.warnings)
+    if not follow and not path.is_file():
+        load_any(path)  # says what is wrong with it
+    follower = Follower(path)
+    try:
+        tree = SearchTree(follower.poll())
+    except ValueError as error:  # what the fold refuses; the loader names the line
+        load_any(path)
+        raise InputError(f"{path}: {error}") from error
+    if tree.started is None:
+        if not follow:
+            load_any(path)
+        raise InputError(f"{path}: no events yet")
+    warnings = []
+    if follower.incomplete and not is_being_written(path):
+        warnings.append(f"{path}: the last line is torn (the search was killed): it is left out")
+    return OpenTree(path, tree, follower, warnings)
+
+
 @dataclass
 class Session:
     """The state of the app, less what widgets keep for themselves."""
@@ -78,22 +114,15 @@ class Session:
         return self.live is not None and not self.live.over
 
     def open(self, path: Path, follow: bool = False) -> None:
-        """Open a trace or a tree file. Raises `InputError`; the tree on screen stays then."""
-        if self.running and self.live is not None and self.live.path != path:
+        """Read a trace or a tree file and show it. Raises `InputError`; the tree on screen stays then."""
+        self.show(read_tree(path, follow))
+
+    def show(self, opened: OpenTree) -> None:
+        """Show what was read. Raises `InputError` while another search runs here."""
+        if self.running and self.live is not None and self.live.path != opened.path:
             raise InputError("a search is running: stop it (S) before another tree is opened")
-        if follow or is_trace(str(path)):
-            follower = Follower(path)
-            tree = SearchTree(follower.poll())
-            if tree.started is None:
-                if not follow:
-                    load_any(path)  # says what is wrong with it
-                raise InputError(f"{path}: no events yet")
-            warnings = [] if follow else load_any(path).warnings
-        else:
-            source = load_any(path)
-            follower, tree, warnings = None, source.tree, source.warnings
-        self._show(tree, path, warnings)
-        self.follower = follower
+        self._show(opened.tree, opened.path, opened.warnings)
+        self.follower = opened.follower
 
     def start(self, make_job: Callable[[Callable[[AnyEvent], None]], SearchJob]) -> LiveSearch:
         """A new live search in place of what is shown. Raises `InputError`."""

@@ -353,6 +353,7 @@ class Follower:
         self._at = 0  # bytes of the file that were used
         self._lines = 0
         self._held = b""  # unpacked, of an incomplete line; only of a packed file
+        self.incomplete = False  # whether the last look found a line without its end
         self._unpacker: zstandard.ZstdDecompressionObj | None = None
 
     def poll(self) -> list[AnyEvent]:
@@ -387,6 +388,7 @@ class Follower:
         if self._at == 0 and data[:4] == ZSTD:
             self._unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
         if self._unpacker is None:
+            self.incomplete = not data.endswith(b"\n")
             lines = data[: data.rfind(b"\n") + 1]  # a torn line is cut off by the next writer: read it again
             self._at += len(lines)
             return lines
@@ -394,6 +396,7 @@ class Follower:
         data = self._held + self._unpacker.decompress(data)
         end = data.rfind(b"\n") + 1
         self._held = data[end:]
+        self.incomplete = bool(self._held)
         return data[:end]
 
     def _events(self, data: bytes) -> list[AnyEvent]:
