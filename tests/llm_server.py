@@ -56,6 +56,7 @@ FAULTS = (
 MENDABLE = ("rate limit", "server error", "timeout", "reset", "cut", "bad json", "empty choices", "error 200")
 """Faults after which the same call may succeed."""
 
+TASK = "Crafting commands:"
 HUGE = 100_000_000  # bytes of the answer that is too large
 PAID = frozenset({"empty choices", "empty", "refusal"})
 Body = dict[str, Any]
@@ -116,9 +117,9 @@ def faults_in_turn(*kinds: str | None) -> Callable[[Call], str | None]:
 def plays_textcraft(body: Body, error_rate: float = 0.35) -> str:
     """What the scripted actor says to this conversation: it depends on it and the seed alone."""
     messages = body["messages"]
-    first = next(place for place, message in enumerate(messages) if message["content"].startswith("Crafting commands:"))
+    first = max(place for place, message in enumerate(messages) if TASK in message["content"])  # not an example's
     env = TextCraft()
-    env.reset(options={"observation": messages[first]["content"]})
+    env.reset(options={"observation": TASK + messages[first]["content"].rsplit(TASK, 1)[1]})
     for message in messages[first + 1 :]:
         if message["role"] == "assistant":
             env.step(parse_action(message["content"]))
@@ -212,14 +213,17 @@ class LLMServer:
         for call in sorted(self.calls, key=lambda call: call.began):
             key = _identity(call.body)
             again += key in answered
-            if call.ended is not None and (call.fault is None or call.fault in PAID):
+            if call.ended is not None and call.fault in (None, "empty", "refusal"):
                 answered.add(key)
         return again
 
     # -- answering ---------------------------------------------------------------------------------
 
     def _handle(self, to: BaseHTTPRequestHandler) -> None:
-        data = to.rfile.read(int(to.headers.get("Content-Length", 0)))
+        length = int(to.headers.get("Content-Length", 0))
+        data = to.rfile.read(length)
+        if len(data) < length:  # the client was killed
+            raise ConnectionError("the request was cut off")
         headers = {name.lower(): value for name, value in to.headers.items()}
         body: Body = json.loads(data)
         with self._lock:
