@@ -178,9 +178,10 @@ def test_an_empty_export_is_an_empty_file(workspace: Workspace) -> None:
     assert exported(workspace, "agent-r-rewrite")[1] == []
 
 
-def test_card_and_provenance_stand_beside_the_dataset_and_nothing_else(workspace: Workspace) -> None:
+def test_card_provenance_and_report_stand_beside_the_dataset_and_nothing_else(workspace: Workspace) -> None:
     done, _ = exported(workspace)
-    assert sorted(os.listdir(workspace.exports)) == ["out.jsonl", "out.jsonl.card.md", "out.jsonl.provenance.jsonl"]
+    names = ["out.jsonl", "out.jsonl.card.md", "out.jsonl.provenance.jsonl", "out.jsonl.report.json"]
+    assert sorted(os.listdir(workspace.exports)) == names
     shown = Path(done.card).read_text(encoding="utf-8")
     for fact in (done.checksum, done.run, "5 records", "`diverged` | 1", "0.5 of", "`value`", "honey.trace.jsonl"):
         assert fact in shown
