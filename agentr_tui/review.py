@@ -7,18 +7,26 @@ worker thread, one at a time.
 from __future__ import annotations
 
 import os
+import random
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from engine.curation import effective
-from engine.decisions import Decisions, DecisionVerdict
+from engine.agreement import read_planted
+from engine.control import Control
+from engine.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered, review_settings
+from engine.decisions import Decided, Decisions, DecisionVerdict
 from engine.errors import InputError
+from engine.events import AnyEvent
 from engine.pairs import Pair
+from engine.repair import FOLDER as REPAIRS
+from engine.repair import reobserve_cost, repair_cost, repair_sample
 from engine.replay import Replayer, opener
 from engine.revision import Turn, revision_thoughts
-from engine.samples import ReviseSettings, Sample, revise, turns_of
+from engine.samples import Repairs, RepairSettings, ReviseSettings, Sample, replay_sample, revise, turns_of
 from engine.stats import load_any
 from engine.tree import SearchTree
 from engine.workspace import RunInfo, Workspace, read_samples
@@ -26,13 +34,17 @@ from engine.workspace import RunInfo, Workspace, read_samples
 MAX_PAIRS = 2_000
 """Pairs that the app makes samples of by itself; `agentr revise` takes all."""
 
-REJECT_REASONS = (
-    ("m", "the mark is wrong"),
-    ("t", "the thought does not fit"),
-    ("g", "the good part is poor"),
-    ("d", "a duplicate"),
-    ("b", "the task or environment is broken"),
-)
+_REASON_KEYS = dict(zip("mtgdb", REJECT_REASONS, strict=True))
+OTHER_REASON_KEY = "o"
+PLANTED = "planted"
+"""Folder of a workspace that remembers what was planted among its samples."""
+
+
+def reason_keys(reasons: list[str]) -> list[tuple[str, str]]:
+    """A key for each reason to reject; those beyond the letters have none (arrows reach them)."""
+    of_reason = {reason: key for key, reason in _REASON_KEYS.items()}
+    free = iter(letter for letter in "aceijklnpqrsuvwxyz1234567890" if letter not in _REASON_KEYS)
+    return [(of_reason.get(reason) or next(free, ""), reason) for reason in reasons]
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,13 @@ class Shown:
 
     sample: Sample
     turns: list[Turn]
+    hidden: bool = False  # blind: what the verifier and the replay said is not to be seen yet
+    own_mark: bool = False  # whether the mark is a person's
+
+    @property
+    def veiled(self) -> bool:
+        """Whether also the splice would tell what a blind reviewer may not see: where the mark is."""
+        return self.hidden and not self.own_mark and self.sample.kind == "revision"
 
 
 @dataclass
@@ -53,11 +72,20 @@ class Review:
     decisions: Decisions
     place: int = 0
     warnings: list[str] = field(default_factory=list)
+    settings: ReviewSettings = field(default_factory=ReviewSettings)
+    repairs: Path = Path(REPAIRS)  # folder of the traces of repairs
+    blind: bool = False
+    order: Order = "run"
 
     def __post_init__(self) -> None:
         """The environment to replay in is opened when it is first needed."""
         self._replayer = Replayer(self.tree, opener(self.tree))
-        self._replayed: dict[tuple[str, int | None], Sample] = {}
+        self._replayed: dict[tuple[str, int | None, str], Sample] = {}
+        self._lock = threading.Lock()  # of the replayer: a thread that was given up may still be at work
+        self._in_run_order = list(self.samples)
+        self.blind = self.blind or self.settings.blind
+        if self.settings.order != "run":
+            self.set_order(self.settings.order)
 
     @property
     def current(self) -> Sample | None:
@@ -67,14 +95,84 @@ class Review:
     def show(self, sample: Sample) -> Shown:
         """The sample with what people changed; a moved mark is replayed again. Raises `InputError`."""
         standing = self.decisions.current().get(sample.id)
+        known = self._effective(sample, standing)
+        if standing is not None and standing.thought is not None:
+            known = replace(known, thought=standing.thought)
+        own = standing is not None and standing.mark is not None
+        return Shown(known, turns_of(self.tree, known), self.hidden(sample), own)
+
+    def _effective(self, sample: Sample, standing: Decided | None) -> Sample:
         mark = standing.mark if standing is not None and standing.mark is not None else sample.mark
-        known = self._replayed.get((sample.id, mark))
-        if known is None:
-            known = effective(sample, standing, self.tree, self._replayer)
-            self._replayed[sample.id, mark] = known
-        thought = standing.thought if standing is not None and standing.thought is not None else sample.thought
-        known = replace(known, thought=thought)
-        return Shown(known, turns_of(self.tree, known))
+        repair = standing.repair.path if standing is not None and standing.repair is not None else ""
+        with self._lock:
+            known = self._replayed.get((sample.id, mark, repair))
+            if known is None:
+                known = effective(sample, standing, self.tree, self._replayer)
+                self._replayed[sample.id, mark, repair] = known
+        return replace(known, thought=sample.thought)
+
+    def hidden(self, sample: Sample) -> bool:
+        """Whether a blind reviewer may not see yet what the verifier and the replay said."""
+        return self.blind and self.verdict(sample) is None
+
+    def prefetch(self) -> None:
+        """Make the next sample ready, so that it is there at once."""
+        if self.place + 1 < len(self.samples):
+            following = self.samples[self.place + 1]
+            self._effective(following, self.decisions.current().get(following.id))
+
+    def set_order(self, order: Order) -> None:
+        """Another order of the queue; the sample in front stays there. Raises `InputError`."""
+        front = self.current
+        self.samples = ordered(self._in_run_order, self.decisions.current(), order)
+        self.order = order
+        if front is not None:
+            self.place = next(place for place, sample in enumerate(self.samples) if sample.id == front.id)
+
+    # -- repairing ---------------------------------------------------------------------------------
+
+    def reobserve(self, sample: Sample) -> None:
+        """Forget what the replay said of a sample: it is replayed again, in an environment that is opened anew."""
+        with self._lock:
+            for key in [key for key in self._replayed if key[0] == sample.id]:
+                del self._replayed[key]
+            self._replayer.close()
+            self._replayer = Replayer(self.tree, opener(self.tree))
+            stored = next(each for each in self._in_run_order if each.id == sample.id)
+            again = replace(stored, replay=replay_sample(self.tree, stored, self._replayer))
+            for samples in (self.samples, self._in_run_order):
+                samples[next(place for place, each in enumerate(samples) if each.id == sample.id)] = again
+
+    def costs(self, sample: Sample) -> tuple[str, str]:
+        """What replaying again and searching again take, a line each. Raises `InputError`."""
+        return reobserve_cost(self.tree, sample), repair_cost(self.tree, RepairSettings())
+
+    def search_again(self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None]) -> str:
+        """Search a new tail from just after the wrong step; one that holds becomes a decision. What came, in a line.
+
+        Raises `InputError`, `WorkFailed`.
+        """
+        figures = Repairs()
+        replayer = Replayer(self.tree, opener(self.tree))
+        try:
+            mended = repair_sample(
+                self.tree,
+                replace(shown, tail=None),
+                replayer,
+                self.repairs,
+                RepairSettings(),
+                figures,
+                control=control,
+                listener=heard,
+            )
+        finally:
+            replayer.close()
+        if mended.tail is None:
+            return f"not repaired: {', '.join(figures.failed)} ({figures.calls} calls)"
+        self.decisions.decide(shown.id, mark=shown.mark, repair=mended.tail)
+        return f"repaired: {len(mended.tail.steps)} steps to return {mended.tail.score:g} ({figures.calls} calls)"
+
+    # -- what was decided --------------------------------------------------------------------------
 
     def verdict(self, sample: Sample) -> DecisionVerdict | None:
         """What was decided about a sample."""
@@ -85,6 +183,15 @@ class Review:
         """A person's comment on a sample."""
         standing = self.decisions.current().get(sample.id)
         return (standing.note or "") if standing else ""
+
+    def tags(self, sample: Sample) -> list[str]:
+        """A person's tags on a sample."""
+        standing = self.decisions.current().get(sample.id)
+        return standing.tags if standing else []
+
+    def all_tags(self) -> list[str]:
+        """Every tag that is in use, sorted."""
+        return sorted({tag for standing in self.decisions.current().values() for tag in standing.tags})
 
     def counts(self) -> tuple[int, int, int]:
         """Accepted, rejected, undecided."""
@@ -115,8 +222,16 @@ class Review:
         return False
 
     def move_mark(self, shown: Sample, by: int) -> bool:
-        """Move the mark; it stays after the fork and on the bad trajectory. False where it can't go there."""
-        now = shown.mark if shown.mark is not None else shown.bad_depth + (1 if by < 0 else 0)
+        """Move the mark; it stays after the fork and on the bad trajectory. False where it can't go there.
+
+        Who is blind starts from either end, not from where the verifier put it.
+        """
+        standing = self.decisions.current().get(shown.id)
+        unseen = self.hidden(shown) and (standing is None or standing.mark is None)
+        if unseen:
+            now = shown.bad_depth + 1 if by < 0 else shown.fork_depth
+        else:
+            now = shown.mark if shown.mark is not None else shown.bad_depth + (1 if by < 0 else 0)
         mark = now + by
         if not shown.fork_depth < mark <= shown.bad_depth:
             return False
@@ -141,13 +256,24 @@ def load_review(
     started = source.tree.started
     assert started is not None
     decisions.refresh()
+    review_as = review_settings(workspace.settings_file)
+    repairs = workspace.traces / REPAIRS
     info = _run_over(workspace, path)
     if info is not None:
         samples = [sample for sample in read_samples(info) if sample.trace == started.trace and sample.bad is not None]
-        review = Review(source.tree, info.id, samples, decisions, warnings=source.warnings)
+        samples = _with_planted(workspace, info.id, started.trace, samples)
+        review = Review(
+            source.tree,
+            info.id,
+            samples,
+            decisions,
+            warnings=source.warnings,
+            settings=review_as,
+            repairs=repairs,
+        )
         if samples and (pair is None or review.find(pair)):
             return review
-    settings = replace(settings, max_pairs=MAX_PAIRS)
+    settings = replace(settings, max_pairs=MAX_PAIRS, rank="fork")
     resolved = str(path.resolve())
     with workspace.new_run(settings, [resolved]) as run:
         samples = []
@@ -155,10 +281,21 @@ def load_review(
             run.add(sample)
             if sample.bad is not None:
                 samples.append(sample)
-    review = Review(source.tree, run.id, samples, decisions, warnings=source.warnings)
+    review = Review(
+        source.tree, run.id, samples, decisions, warnings=source.warnings, settings=review_as, repairs=repairs
+    )
     if pair is not None and not review.find(pair):
         raise InputError("this pair is not among the samples: its leaves differ too little for alpha and beta")
     return review
+
+
+def _with_planted(workspace: Workspace, run: str, trace: str, samples: list[Sample]) -> list[Sample]:
+    """The queue with the faulty copies that were planted in this run, wherever chance puts them."""
+    queue = list(samples)
+    for each in read_planted(workspace.path / PLANTED):
+        if each.run == run and each.sample.trace == trace:
+            queue.insert(random.Random(each.id).randint(0, len(queue)), each.sample)
+    return queue
 
 
 def _run_over(workspace: Workspace, path: Path) -> RunInfo | None:

@@ -1,10 +1,12 @@
-"""Steering a running search from another thread: pause, go on, one step, stop, other settings."""
+"""Steering a running search from another thread: pause, go on, one step, stop, other settings, interventions."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
+
+from engine.interventions import Intervention
 
 
 class Control:
@@ -16,6 +18,7 @@ class Control:
         self.waits_on_failures = waits_on_failures  # stand still after too many failures instead of ending
         self.stop_reason: str | None = None
         self.changes: list[tuple[str, dict[str, Any]]] = []  # who, settings that are to hold from now on
+        self.requests: list[tuple[str, Intervention]] = []  # who, what is to be done to the tree
         self._steps = 0  # steps that are allowed while paused
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
@@ -51,6 +54,11 @@ class Control:
         self.changes.append((who, changes))
         self._poke()
 
+    def intervene(self, who: str, asked: Intervention) -> None:
+        """Do something to the tree before the next selection, also while the search stands still."""
+        self.requests.append((who, asked))
+        self._poke()
+
     def _poke(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
@@ -70,6 +78,11 @@ class Control:
         """One of the allowed steps is made."""
         if self.paused and self._steps:
             self._steps -= 1
+
+    def allow(self, steps: int) -> None:
+        """So many steps more, where the search stands still."""
+        if self.paused:
+            self._steps += steps
 
     async def changed(self) -> None:
         """Wait for the next request."""

@@ -2,8 +2,8 @@
 
 Each reviewer's process writes a file of its own (`REVIEWER-HOST-PID-RANDOM.jsonl`), a decision a line, and nobody
 ever rewrites one: two people, or one person twice, never collide, also on a network file system. What holds now is a
-fold over the lines of all files by time: of the verdicts on a sample the latest wins, likewise of marks, thoughts and
-notes. Undoing appends a line that names the one it takes back; redoing takes back the undoing.
+fold over the lines of all files by time: of the verdicts on a sample the latest wins, likewise of marks, thoughts,
+notes, tags and repairs. Undoing appends a line that names the one it takes back; redoing takes back the undoing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from engine.errors import InputError, WorkFailed
 from engine.files import refusal, stamp
+from engine.revision import Tail
 
 DecisionVerdict = Literal["accepted", "rejected", "skipped"]
 REVIEWER_VARIABLE = "AGENTR_REVIEWER"
@@ -43,6 +44,9 @@ class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
     mark: int | None = None  # first wrong step, counted from 1
     thought: str | None = None  # text of the revision thought
     note: str | None = None
+    tags: list[str] | None = None  # all of them; an empty list takes them off
+    repair: Tail | None = None  # a tail that a search found on this person's behalf; holds with its mark
+    batch: str = ""  # id of the first of several lines that were said at once
     undo_of: str | None = None  # id of the line (of the same sample) that this one takes back
 
 
@@ -59,6 +63,8 @@ class Decided(Struct, kw_only=True):
     thought: str | None = None
     thought_by: str = ""
     note: str | None = None
+    tags: list[str] = []
+    repair: Tail | None = None
     by_reviewer: dict[str, DecisionVerdict] = {}  # each reviewer's latest verdict
 
 
@@ -111,6 +117,10 @@ def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
             decided.thought, decided.thought_by = line.thought, line.reviewer
         if line.note is not None:
             decided.note = line.note
+        if line.tags is not None:
+            decided.tags = line.tags
+        if line.repair is not None:
+            decided.repair = line.repair
     return decided
 
 
@@ -124,6 +134,38 @@ def reviewer_name() -> str:
             name = f"user-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
     printable = "".join(sign if sign.isprintable() else " " for sign in name)
     return " ".join(printable.split())[:80] or "unknown"
+
+
+Batch = list[Decision]
+
+
+def remembered(lines: Iterable[Decision]) -> tuple[list[Batch], list[tuple[Batch, Batch]]]:
+    """What one reviewer can undo, and what can be done again (with the lines that took it back); the last one last.
+
+    Only takes back what was taken back in order, as `Decisions` does.
+    """
+    batches: dict[str, Batch] = {}
+    for line in sorted(lines, key=_by_time):
+        batches.setdefault(line.batch or line.id, []).append(line)
+    done: list[Batch] = []
+    undone: list[tuple[Batch, Batch]] = []
+    for batch in batches.values():
+        target = batch[0].undo_of
+        if target is None:
+            done.append(batch)
+            undone.clear()
+            continue
+        for place, earlier in enumerate(done):
+            if earlier[0].id == target:
+                undone.append((done.pop(place), batch))
+                break
+        else:
+            for place, (earlier, undoing) in enumerate(undone):
+                if undoing[0].id == target:
+                    del undone[place]
+                    done.append(earlier)
+                    break
+    return done, undone
 
 
 def _for_file_name(text: str) -> str:
@@ -260,9 +302,13 @@ class Decisions:
         mark: int | None = None,
         thought: str | None = None,
         note: str | None = None,
+        tags: Iterable[str] | None = None,
+        repair: Tail | None = None,
     ) -> Decision:
         """Say something about a sample; on disk when this returns. Raises `InputError`, `WorkFailed`."""
-        return self.decide_all([sample], verdict, reason=reason, mark=mark, thought=thought, note=note)[0]
+        return self.decide_all(
+            [sample], verdict, reason=reason, mark=mark, thought=thought, note=note, tags=tags, repair=repair
+        )[0]
 
     def decide_all(
         self,
@@ -273,14 +319,17 @@ class Decisions:
         mark: int | None = None,
         thought: str | None = None,
         note: str | None = None,
+        tags: Iterable[str] | None = None,
+        repair: Tail | None = None,
     ) -> list[Decision]:
         """Say the same about several samples; one `undo` takes all of it back. Raises as `decide`."""
         if mark is not None and mark < 1:
             raise InputError(f"step {mark} can't be the first wrong step: steps are counted from 1")
+        kept = None if tags is None else list(dict.fromkeys(_writable(tag).strip() for tag in tags if tag.strip()))
         with self._lock:
             batch = self._append(
                 samples,
-                lambda id, sample, time: Decision(
+                lambda id, sample, time, first: Decision(
                     id=id,
                     sample=sample,
                     reviewer=self.reviewer,
@@ -290,12 +339,24 @@ class Decisions:
                     mark=mark,
                     thought=None if thought is None else _writable(thought),
                     note=None if note is None else _writable(note),
+                    tags=kept,
+                    repair=repair,
+                    batch=first,
                 ),
             )
             if batch:
                 self._done.append(batch)
                 self._undone.clear()
             return batch
+
+    def recall(self) -> None:
+        """Take up what this reviewer decided in earlier processes, so that `undo` and `redo` reach it."""
+        with self._lock:
+            mine = [line for lines in self._lines.values() for line in lines.values() if line.reviewer == self.reviewer]
+            self._done, self._undone = remembered(mine)
+            if mine:  # a clock that was set back must not put new lines before old ones
+                last = datetime.fromisoformat(max(line.time for line in mine))
+                self._last = max(self._last, last if last.tzinfo else last.replace(tzinfo=UTC))
 
     def undo(self) -> list[Decision]:
         """Take back the last decision of this process; returns what was taken back (none: nothing left)."""
@@ -321,14 +382,17 @@ class Decisions:
         targets = iter(lines)
         return self._append(
             [line.sample for line in lines],
-            lambda id, sample, time: Decision(
-                id=id, sample=sample, reviewer=self.reviewer, time=time, undo_of=next(targets).id
+            lambda id, sample, time, first: Decision(
+                id=id, sample=sample, reviewer=self.reviewer, time=time, undo_of=next(targets).id, batch=first
             ),
         )
 
-    def _append(self, samples: Iterable[str], make: Callable[[str, str, str], Decision]) -> list[Decision]:
-        """Write lines, then believe them."""
-        lines = [make(secrets.token_hex(6), sample, self._time()) for sample in samples]
+    def _append(self, samples: Iterable[str], make: Callable[[str, str, str, str], Decision]) -> list[Decision]:
+        """Write lines, then believe them. `make` gets id, sample, time and, of several, the first one's id."""
+        all = list(samples)
+        ids = [secrets.token_hex(6) for _ in all]
+        first = ids[0] if len(ids) > 1 else ""
+        lines = [make(id, sample, self._time(), first) for id, sample in zip(ids, all, strict=True)]
         if not lines:
             return []
         data = b"".join(_encoder.encode(line) + b"\n" for line in lines)

@@ -210,12 +210,20 @@ class Failed(Event, tag="failed"):
 
 
 class Intervened(Event, tag="intervened"):
-    """A person changed the search."""
+    """A person changed the search.
+
+    `edited`: wrote a step, which became the child `child` of `node` (instead of the child `of`, where one was edited);
+    `forced`: had `node` expanded next; `pruned`: nothing at or below `node` is selected any more; `restored`: it may
+    be again; `breakpoint`, `breakpoint removed`: the search stands still where a new node matches the query `detail`;
+    `note`, `mark`: said something of `node`; `refused`: asked for what can't be done, `detail` says why.
+    """
 
     who: str
-    what: str  # note, mark
+    what: str
     node: int
     detail: str = ""
+    of: int | None = None  # of `edited`
+    child: Child | None = None  # of `edited`; its draw is -1, its response is given
 
 
 class SettingsChanged(Event, tag="settings_changed"):

@@ -1,93 +1,59 @@
 """Export: from a run of `revise` and what people decided to a dataset that a trainer loads as it is.
 
-Three files are written: the dataset, `OUT.provenance.jsonl` (where every record comes from) and `OUT.card.md`. The
-same run, decisions and traces give the same bytes. Records are streamed: of the traces one tree is held at a time.
+Beside the dataset stand `OUT.provenance.jsonl` (where every record comes from), `OUT.report.json` (what was left out
+or is odd), `OUT.card.md` and a configuration for the format's trainer. The same run, decisions, traces and options give
+the same bytes. Records are streamed: of the traces one tree is held at a time, records wait on disk for their order.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b, sha256
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, NamedTuple
 
 import msgspec
-from msgspec import Struct
 
-from engine.curation import effective
-from engine.decisions import Decided, Decisions, DecisionVerdict
+from engine.context import BYTES_A_TOKEN, estimate
+from engine.decisions import Decided, Decisions
 from engine.errors import InputError
 from engine.export_card import card
-from engine.files import refusal, write_beside
-from engine.formats import DATA_TYPES, DataType, Format, data_type_of, format_named
-from engine.formats.rules import sample_problems, turn_problems
-from engine.replay import HOLDS, Replayer, opener
-from engine.revision import Turn
-from engine.samples import Sample, turns_of
-from engine.stats import load_any
-from engine.tree import SearchTree
-from engine.workspace import Run, Workspace
+from engine.export_files import (
+    PACKINGS,
+    Outputs,
+    Packing,
+    Spool,
+    Written,
+    need_parquet,
+    other_shards,
+    packing_of,
+    place_of,
+    write_records,
+)
+from engine.export_records import Records, encode
+from engine.export_types import DEFAULT_LENGTH, Exported, ExportOptions, Report, Which
+from engine.files import refusal
+from engine.formats import DATA_TYPES, DataType, Format, FormatOptions, data_type_of, format_named
+from engine.formats.rules import RULES
+from engine.formats.tokens import Vocabulary, markup_named
+from engine.samples import Sample
+from engine.splits import (
+    WHOLE,
+    Part,
+    file_name,
+    lines_to_mix,
+    mixed_records,
+    orders,
+    parse_mix,
+    parse_split,
+    part_of,
+    shard_bounds,
+)
+from engine.trainer_configs import Dataset, configurations
+from engine.workspace import Workspace
 
-Which = Literal["accepted", "all that hold", "all"]
-MarkFrom = Literal["verifier", "moved after the fork", "person", "none"]
-ThoughtFrom = Literal["drawn", "person", "none"]
-
-NO_WRONG_STEP = "no wrong step found"
-DUPLICATE = "duplicate"
-UNDECIDED = "not decided"
-
-
-class Exported(Struct, kw_only=True):
-    """What an export wrote and what it left out."""
-
-    out: str
-    lines: int  # records
-    dropped: dict[str, int]  # reason → samples left out
-    which: Which  # the rule by which samples were chosen
-    run: str
-    format: str
-    data_type: DataType
-    card: str  # path of the dataset card
-    provenance: str  # path of the file that says where every record comes from
-    problems: dict[str, int] = {}  # only with `all`: records that were written although a rule is broken
-    verdicts: dict[str, int] = {}  # replay verdict → records
-    sources: dict[str, int] = {}  # path of a trace → records
-    environments: dict[str, int] = {}  # → records
-    distinct: int = 0  # records that differ in more than the revision thought
-    checksum: str = ""  # SHA-256 of the dataset
-    warnings: list[str] = []
-
-
-class Provenance(Struct, kw_only=True):
-    """Where one record comes from."""
-
-    line: int  # record, counted from 1
-    sample: str
-    kind: str
-    run: str
-    trace: str  # id
-    path: str
-    environment: str
-    task: str
-    good: int  # leaf
-    bad: int | None
-    fork: int
-    fork_depth: int
-    mark: int | None
-    mark_from: MarkFrom
-    marked_by: str  # verifier or reviewer
-    thought_from: ThoughtFrom
-    replay: str  # verdict
-    return_good: float
-    return_bad: float | None
-    decision: DecisionVerdict | None
-    decisions: dict[str, DecisionVerdict]  # reviewer → latest verdict
-    note: str | None
-    problems: list[str]
+Progress = Callable[[int, int], None]
+"""Called with the samples that are done, and with all there are."""
 
 
 def export(
@@ -99,13 +65,16 @@ def export(
     data_type: DataType = "centric",
     all: bool = False,
     only_verified: bool = False,
+    options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
+    progress: Progress | None = None,
 ) -> Exported:
     """Write a dataset from a run (None: the newest that is complete).
 
     Samples that hold in the environment and were accepted; where nobody gave a verdict on any sample of this data
     type in the run, all that hold. `all` takes every sample of the data type, duplicates and broken rules included.
-    `only_verified` narrows either to the replay verdict `verified`. Raises `InputError` for an unknown run or format
-    or a missing trace, `WorkFailed` where the disk is full; then `out` is as it was before.
+    `only_verified` narrows either to the replay verdict `verified`. Raises `InputError` for an unknown run or format,
+    unusable options, a missing trace, or (with `options.strict`) a broken rule; `WorkFailed` where the disk is full.
+    Then every file is as it was before; a refusal leaves the report alone.
     """
     chosen = format_named(format)
     if data_type not in DATA_TYPES:
@@ -114,261 +83,192 @@ def export(
         raise InputError(
             f"the format {format} holds no {data_type} trajectories: {' or '.join(chosen.data_types)} only"
         )
+    making = format_options(chosen, options)
+    layout = _layout(Path(out), chosen, options)
+    mix = parse_mix(options.mix) if options.mix else None
     loaded = workspace.load_run(run)
     decisions = Decisions(workspace.decisions)
     current = decisions.current()
     of_type = [sample for sample in loaded.samples if data_type_of(sample) == data_type]
-    anyone = any(sample.id in current and current[sample.id].verdict for sample in of_type)
-    which: Which = "all" if all else "accepted" if anyone else "all that hold"
-
-    target = Path(out)
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder: name a file")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refusal(target.parent, error) from error
     exported = Exported(
-        out=str(target),
+        out=str(layout.target),
         lines=0,
         dropped={},
-        which=which,
+        which=_which(all, of_type, current),
         run=loaded.info.id,
         format=chosen.name,
         data_type=data_type,
-        card=f"{target}.card.md",
-        provenance=f"{target}.provenance.jsonl",
+        card=f"{layout.target}.card.md",
+        provenance=f"{layout.target}.provenance.jsonl",
+        report=f"{layout.target}.report.json",
+        measured=_measured(options),
         warnings=loaded.warnings + decisions.warnings,
     )
-    work = _Work(workspace, loaded, current, chosen, exported, only_verified)
-    provenance = Path(exported.provenance)
-
-    def write_both(data: BinaryIO) -> None:
-        write_beside(provenance, lambda origins: work.write(of_type, data, origins))
-        write_beside(Path(exported.card), lambda stream: _write_text(stream, card(exported, loaded, chosen)))
-
-    write_beside(target, write_both)  # the dataset is moved to its place last: where it is, the rest is
+    try:
+        layout.target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(layout.target.parent, error) from error
+    records = Records(workspace, loaded, current, chosen, making, exported, only_verified)
+    with Spool(layout.target.parent) as spool:
+        for sample, record, origin in records.made(of_type, progress):
+            part = part_of(sample.environment, sample.task, layout.parts, options.seed)
+            spool.add(record, encode(msgspec.to_builtins(origin)), part)
+        records.tell()
+        if options.strict and records.broken:
+            _refuse(exported, options, records)
+        if mix is not None:
+            count = lines_to_mix(mix.share, sum(1 for part in spool.of_part if part == 0))
+            for general, source in mixed_records(mix, count, options.seed, chosen, making, exported.warnings):
+                spool.add(encode(general), encode(msgspec.to_builtins(source)), 0)
+                exported.mixed += 1
+        exported.lines = len(spool)
+        with Outputs() as outputs:
+            _write_dataset(spool, outputs, layout, exported, chosen, options)
+            if options.config:
+                _configure(outputs, exported, chosen, options, layout)
+            outputs.text(Path(exported.report), _report(exported, options, records))
+            outputs.text(Path(exported.card), card(exported, loaded, chosen, options))
     return exported
 
 
-def _write_text(stream: BinaryIO, text: str) -> None:
-    stream.write(text.encode("utf-8", "replace"))
+def format_options(format: Format, options: ExportOptions) -> FormatOptions:
+    """How a format makes its records. Raises `InputError` for options that it does not know, or a missing package."""
+    for name, value, formats in (
+        ("--loss-weight", options.loss_weight, ("sharegpt",)),
+        ("--first-step", options.first_step, ("trl-dpo",)),
+    ):
+        if value and format.name not in formats:
+            raise InputError(f"{name} belongs to the format {' or '.join(formats)}, not to {format.name}")
+    markup = markup_named(options.chat_template)
+    vocabulary = Vocabulary(options.tokenizer, markup) if options.tokenizer else None
+    return FormatOptions(
+        max_length=options.max_length,
+        measure=vocabulary.measure if vocabulary is not None else estimate,
+        markup=markup,
+        vocabulary=vocabulary,
+        loss_weight=options.loss_weight,
+        first_step=options.first_step,
+    )
 
 
-class _Work:
-    """One export going on."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        run: Run,
-        current: Mapping[str, Decided],
-        format: Format,
-        exported: Exported,
-        only_verified: bool,
-    ) -> None:
-        self.workspace = workspace
-        self.run = run
-        self.current = current
-        self.format = format
-        self.exported = exported
-        self.only_verified = only_verified
-        self.dropped: Counter[str] = Counter()
-        self.problems: Counter[str] = Counter()
-        self.verdicts: Counter[str] = Counter()
-        self.seen: set[bytes] = set()  # digests of records
-        self.distinct: set[bytes] = set()  # digests of conversations, the thought aside
-        self.sources: Counter[str] = Counter()
-        self.environments: Counter[str] = Counter()
-
-    def write(self, samples: Sequence[Sample], data: BinaryIO, origins: BinaryIO) -> None:
-        """Write records and where they come from."""
-        checksum, lines, array = sha256(), 0, self.format.array
-        for record, origin in self._records(samples):
-            piece = (b",\n" if lines else b"[\n") + record if array else record + b"\n"
-            lines += 1
-            origin.line = lines
-            checksum.update(piece)
-            data.write(piece)
-            origins.write(encode(msgspec.to_builtins(origin)) + b"\n")
-        if array:
-            piece = b"\n]\n" if lines else b"[]\n"
-            checksum.update(piece)
-            data.write(piece)
-        exported = self.exported
-        exported.lines, exported.checksum = lines, checksum.hexdigest()
-        exported.dropped = dict(sorted(self.dropped.items()))
-        exported.problems = dict(sorted(self.problems.items()))
-        exported.verdicts = dict(sorted(self.verdicts.items()))
-        exported.sources, exported.environments = dict(self.sources), dict(sorted(self.environments.items()))
-        exported.distinct = len(self.distinct)
-
-    def _records(self, samples: Sequence[Sample]) -> Iterator[tuple[bytes, Provenance]]:
-        wanted = [sample for sample in samples if not self._drop(self._left_out(sample))]
-        order: dict[str, int] = {}  # path → place of its first sample: each tree is read once
-        for sample in wanted:
-            order.setdefault(sample.path, len(order))
-        wanted.sort(key=lambda sample: order[sample.path])  # stable: the run's order within
-        trees = [list(group) for _, group in groupby(wanted, key=lambda sample: sample.path)]
-        for group in trees:
-            trace_path(self.workspace, group[0])  # what is missing is said before the work
-        for group in trees:
-            yield from self._of_one_tree(group)
-
-    def _drop(self, reason: str | None) -> bool:
-        if reason is not None:
-            self.dropped[reason] += 1
-        return reason is not None
-
-    def _left_out(self, sample: Sample) -> str | None:
-        """Why a sample is left out, as far as that can be told without its tree."""
-        decided = self.current.get(sample.id)
-        if self.exported.which == "accepted":
-            verdict = decided.verdict if decided else None
-            if verdict != "accepted":
-                return verdict or UNDECIDED
-        if decided is None or decided.mark is None or sample.bad is None:
-            return self._does_not_hold(sample)
-        return None  # a person's mark is replayed first
-
-    def _does_not_hold(self, sample: Sample) -> str | None:
-        """Why a sample is left out for what the verifier or the replay said."""
-        if self.exported.which != "all":
-            if sample.no_wrong_step:
-                return NO_WRONG_STEP
-            if sample.verdict not in HOLDS:
-                return sample.verdict
-        if self.only_verified and sample.verdict != "verified":
-            return sample.verdict
-        return None
-
-    def _of_one_tree(self, samples: Sequence[Sample]) -> Iterator[tuple[bytes, Provenance]]:
-        environment = self.run.info.settings.environment
-        tree = load_tree(self.workspace, samples[0], environment)
-        replayer = Replayer(tree, opener(tree, environment))
-        try:
-            for stored in samples:
-                check_same_trace(tree, stored)
-                decided = self.current.get(stored.id)
-                sample = effective(stored, decided, tree, replayer)
-                if self._drop(self._does_not_hold(sample)):
-                    continue
-                written = self._render(tree, sample)
-                if written is None:
-                    continue
-                record, problems = written
-                self.problems.update(problems)
-                self.verdicts[sample.verdict] += 1
-                self.sources[sample.path] += 1
-                self.environments[sample.environment] += 1
-                yield record, origin_of(self.run.info.id, stored, sample, decided, problems)
-        finally:
-            replayer.close()
-
-    def _render(self, tree: SearchTree, sample: Sample) -> tuple[bytes, list[str]] | None:
-        """A record and what is wrong with it; None where it is left out."""
-        turns = turns_of(tree, sample)
-        record = self.format.render(tree, sample, turns)
-        found = sample_problems(tree, sample) + turn_problems(turns) + self.format.validate(record)
-        problems = list(dict.fromkeys(found))
-        if self.exported.which != "all" and problems:
-            self._drop(problems[0])
-            return None
-        encoded = encode(record)
-        digest = blake2b(encoded, digest_size=16).digest()
-        if self.exported.which != "all" and digest in self.seen:
-            self._drop(DUPLICATE)
-            return None
-        self.seen.add(digest)
-        self.distinct.add(_digest_but_thought(turns))
-        return encoded, problems
+def _measured(options: ExportOptions) -> str:
+    if options.tokenizer:
+        return f"with {Path(options.tokenizer).name}, in the chat template {options.chat_template}"
+    if options.max_length is not None:
+        return f"estimated, a token for every {BYTES_A_TOKEN} bytes, in the chat template {options.chat_template}"
+    return ""
 
 
-_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+class Layout(NamedTuple):
+    """The files that a dataset is written to."""
+
+    target: Path  # what their names are made of; sidecars are named after it
+    packing: Packing
+    ending: str  # of the files' names
+    parts: tuple[Part, ...]
 
 
-def encode(record: object) -> bytes:
-    """A record as one line of JSON.
+def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
+    """Where the dataset goes. Raises `InputError`."""
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder: name a file")
+    if options.compress is not None and options.compress not in PACKINGS:
+        raise InputError(f"--compress {options.compress}: one of {', '.join(PACKINGS)}")
+    if options.shards < 1:
+        raise InputError(f"--shards {options.shards}: at least 1")
+    if options.max_length is not None and options.max_length < 1:
+        raise InputError(f"--max-length {options.max_length}: at least 1")
+    packing = packing_of(out, options.compress)
+    if packing == "parquet":
+        if not format.columns:
+            raise InputError(f"the format {format.name} does not fit into columns: it can't be written as Parquet")
+        need_parquet()
+    target, ending = place_of(out, packing, format.extension)
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder: name a file")
+    return Layout(target, packing, ending, parse_split(options.split) if options.split else WHOLE)
 
-    Signs that some readers take for the end of a line, and half surrogate pairs, are written as JSON's escapes.
-    """
-    text = json.dumps(record, ensure_ascii=False)
-    if not text.isascii():
-        for sign, escape in _BREAKS.items():
-            text = text.replace(sign, escape)
-    return text.encode("utf-8", "backslashreplace")
+
+def _which(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided]) -> Which:
+    if all:
+        return "all"
+    decided = (current.get(sample.id) for sample in samples)
+    return "accepted" if any(each is not None and each.verdict for each in decided) else "all that hold"
 
 
-def _digest_but_thought(turns: Sequence[Turn]) -> bytes:
-    digest = blake2b(digest_size=16)
-    for turn in turns:
-        text = "" if turn.part == "thought" else turn.content
-        digest.update(f"{turn.role}\0{turn.loss}\0{text}\0".encode("utf-8", "backslashreplace"))
-    return digest.digest()
-
-
-def trace_path(workspace: Workspace, sample: Sample) -> Path:
-    """Where the trace of a sample is: where `revise` read it, else in the workspace. Raises `InputError`."""
-    recorded = Path(sample.path)
-    places = (recorded, workspace.path / recorded, workspace.traces / recorded.name)
-    for place in places:
-        if place.is_file():
-            return place
+def _refuse(exported: Exported, options: ExportOptions, records: Records) -> None:
+    """Leave the report and raise."""
+    with Outputs() as outputs:
+        outputs.text(Path(exported.report), _report(exported, options, records, refused=True))
+    counted = ", ".join(f"{count} {reason}" for reason, count in sorted(records.broken.items()))
     raise InputError(
-        f"{sample.path}: the trace of sample {sample.id} is missing: put it back there, or into {workspace.traces}"
+        f"{exported.out}: refused by --strict ({counted}): nothing was written but {exported.report}, which names them"
     )
 
 
-def load_tree(workspace: Workspace, sample: Sample, environment: str | None = None) -> SearchTree:
-    """The tree that a sample is made from. Raises `InputError`."""
-    return load_any(trace_path(workspace, sample), environment).tree
-
-
-def check_same_trace(tree: SearchTree, sample: Sample) -> None:
-    """Raise `InputError` where the file no longer holds the trace that the sample was made from."""
-    trace = tree.started.trace if tree.started else ""
-    leaves = [sample.good] if sample.bad is None else [sample.good, sample.bad]
-    if trace != sample.trace or max(leaves) >= len(tree):
-        raise InputError(
-            f"{sample.path}: holds another trace ({trace}) than sample {sample.id} was made from ({sample.trace}):"
-            " put that one back, or run `agentr revise` again"
-        )
-
-
-def origin_of(run: str, stored: Sample, sample: Sample, decided: Decided | None, problems: list[str]) -> Provenance:
-    """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it."""
-    mark_from: MarkFrom = "none"
-    marked_by = ""
-    if sample.mark is not None:
-        moved = stored.found is not None and stored.mark != stored.found
-        mark_from, marked_by = "moved after the fork" if moved else "verifier", stored.verifier
-        if decided is not None and decided.mark is not None:
-            mark_from, marked_by = "person", decided.marked_by
-    thought_from: ThoughtFrom = "none"
-    if sample.bad is not None:
-        thought_from = "person" if decided is not None and decided.thought is not None else "drawn"
-    return Provenance(
-        line=0,
-        sample=sample.id,
-        kind=sample.kind,
-        run=run,
-        trace=sample.trace,
-        path=sample.path,
-        environment=sample.environment,
-        task=sample.task,
-        good=sample.good,
-        bad=sample.bad,
-        fork=sample.fork,
-        fork_depth=sample.fork_depth,
-        mark=sample.mark,
-        mark_from=mark_from,
-        marked_by=marked_by,
-        thought_from=thought_from,
-        replay=sample.verdict,
-        return_good=sample.return_good,
-        return_bad=None if sample.bad is None else sample.return_bad,
-        decision=decided.verdict if decided else None,
-        decisions=dict(sorted(decided.by_reviewer.items())) if decided else {},
-        note=decided.note if decided else None,
-        problems=problems,
+def _report(exported: Exported, options: ExportOptions, records: Records, refused: bool = False) -> str:
+    report = Report(
+        exported=exported,
+        options=options,
+        refused=refused,
+        rules=list(RULES),
+        issues=records.issues,
+        more_issues=records.more_issues,
     )
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+def _write_dataset(
+    spool: Spool, outputs: Outputs, layout: Layout, exported: Exported, format: Format, options: ExportOptions
+) -> None:
+    """Write the files of the dataset, and where each record comes from."""
+    parts, target = layout.parts, layout.target
+    shuffle = bool(options.mix) if options.shuffle is None else options.shuffle
+    per_part = orders(spool.of_part, len(parts), shuffle, options.seed)
+    exported.parts = {part.name: len(order) for part, order in zip(parts, per_part, strict=True) if part.name}
+    empty = [name for name, count in exported.parts.items() if not count and exported.lines]
+    exported.warnings += [f"the part {name} is empty: no task fell into it" for name in empty]
+    with outputs.opened(Path(exported.provenance)) as origins:
+        for part, order in zip(parts, per_part, strict=True):
+            for shard, (begin, end) in enumerate(shard_bounds(len(order), options.shards), 1):
+                path = target.with_name(file_name(target.name, layout.ending, part.name, shard, options.shards))
+                lines = _told(spool, order[begin:end], path.name, origins)
+                with outputs.opened(path, last=True) as stream:
+                    count, checksum, size = write_records(stream, lines, layout.packing, format.array)
+                exported.files.append(
+                    Written(path=str(path), part=part.name, lines=count, size=size, checksum=checksum)
+                )
+    exported.checksum = exported.files[0].checksum if len(exported.files) == 1 else ""
+    strangers = other_shards([Path(file.path) for file in exported.files], target)
+    if strangers:
+        exported.warnings.append(f"shards of another export stand beside it: {', '.join(strangers[:3])}")
+
+
+def _told(spool: Spool, order: Sequence[int], name: str, origins: BinaryIO) -> Iterator[bytes]:
+    """The records of a file; where each comes from is written as it passes."""
+    file = encode(name)
+    for number, index in enumerate(order, 1):
+        record, origin = spool.read(index)
+        origins.write(b'{"line": %d, "file": %s, ' % (number, file) + origin[1:] + b"\n")
+        yield record
+
+
+def _configure(outputs: Outputs, exported: Exported, format: Format, options: ExportOptions, layout: Layout) -> None:
+    """Write the configurations for the format's trainer."""
+    dataset = Dataset(
+        base=layout.target.name,
+        parts=[part.name for part in layout.parts],
+        files=[(Path(file.path).name, file.part) for file in exported.files if file.lines],
+        packing=layout.packing,
+        max_length=options.max_length or DEFAULT_LENGTH,
+        markup=markup_named(options.chat_template),
+        tokenized=bool(options.tokenizer) and format.name == "trl-sft",
+        loss_weight=options.loss_weight,
+    )
+    for name, text in configurations(format.trainer, dataset):
+        path = layout.target.parent / name
+        outputs.text(path, text)
+        exported.configs.append(str(path))
+
+
+__all__ = ["ExportOptions", "Exported", "Progress", "export", "format_options"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from engine.export_types import Exported, ExportOptions
 from engine.formats import Format
 from engine.pairs import ALPHA, BETA
+from engine.samples import ReviseSettings
 from engine.workspace import Run
-
-if TYPE_CHECKING:
-    from engine.export import Exported
 
 MOST_SOURCES = 50
 
@@ -21,24 +19,29 @@ _RULES = {
 }
 
 
-def card(exported: Exported, run: Run, format: Format) -> str:
+def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -> str:
     """The card's text. It holds no time of export: the same input gives the same card."""
     settings = run.info.settings
     lines = [
-        f"# {code(exported.out.replace(chr(92), '/').rsplit('/', 1)[-1])}",
+        f"# {code(_name(exported.out))}",
         "",
-        f"{exported.lines} records, format {code(exported.format)} ({format.summary}), data type"
+        f"{_counted(exported)}, format {code(exported.format)} ({format.summary}), data type"
         f" {code(exported.data_type)}.",
         "",
         f"- chosen: {_RULES[exported.which]}",
         f"- loss mask: {format.mask}",
         f"- conversations that differ in more than the revision thought: {exported.distinct}",
-        f"- SHA-256: `{exported.checksum}`",
-        f"- where each record comes from: {code(exported.provenance.replace(chr(92), '/').rsplit('/', 1)[-1])}",
+        *_lengths(exported, options),
+        f"- licence: {code(options.licence) if options.licence else 'not stated'}",
+        f"- defect rate: {code(options.defect_rate) if options.defect_rate else 'not measured'}",
+        f"- where each record comes from: {code(_name(exported.provenance))}",
+        f"- what was checked, and what is odd: {code(_name(exported.report))}",
     ]
+    lines += _files(exported)
     lines += _table("Replay verdicts", "verdict", exported.verdicts)
     lines += _table("Left out", "reason", exported.dropped)
     lines += _table("Written although a rule is broken", "rule", exported.problems)
+    lines += _table("Written although odd", "warning", exported.warned)
     lines += [
         "",
         "## How it was made",
@@ -46,17 +49,88 @@ def card(exported: Exported, run: Run, format: Format) -> str:
         f"- run of `revise`: `{run.info.id}`, started {run.info.time}",
         f"- alpha: {_threshold(settings.alpha, ALPHA)}; beta: {_threshold(settings.beta, BETA)}"
         + ("; alpha compared with W, as in the original" if settings.compat else ""),
-        f"- verifier: {code(settings.verifier) if settings.verify else 'none (direct revision)'}",
+        f"- verifier: {_verifier(settings)}",
         f"- a mark before the fork: {'kept (compat)' if settings.compat else settings.before_fork}",
-        f"- at most {settings.max_pairs} pairs a tree" if settings.max_pairs else "- all pairs of each tree",
-        f"- seed of the thoughts: {settings.seed}",
+        f"- pairs: {_pairs(settings)}",
+        f"- thoughts: {code(settings.thought)}, seed {settings.seed}",
+        f"- diverged samples: {_repair(settings)}",
+        *_options(exported, options),
     ]
+    lines += _table("Who proposed the steps", "actor", exported.models)
+    lines += _table("Who reviewed them", "reviewer", exported.reviewers)
     lines += _table("Environments", "environment", exported.environments)
     sources = dict(list(exported.sources.items())[:MOST_SOURCES])
     lines += _table("Traces", "trace", sources)
     if len(exported.sources) > MOST_SOURCES:
         lines += ["", f"and {len(exported.sources) - MOST_SOURCES} more: see the provenance file."]
     return "\n".join(lines) + "\n"
+
+
+def _verifier(settings: ReviseSettings) -> str:
+    if not settings.verify:
+        return "none (direct revision)"
+    judge = f" with {code(settings.judge.model)}" if settings.judge.model else ""
+    return code(settings.verifier) + judge
+
+
+def _pairs(settings: ReviseSettings) -> str:
+    told = [f"ranked by {settings.rank}"]
+    told += [f"at most {settings.max_pairs} a tree"] if settings.max_pairs else []
+    told += [f"at most {settings.per_tree} samples a tree"] if settings.per_tree else []
+    told += [f"at most {settings.per_fork} samples a fork"] if settings.per_fork else []
+    told += ["each wrong step once a tree"] if settings.diverse else []
+    told += [f"samples of a similarity above {settings.duplicates:g} are one"] if settings.duplicates else []
+    return ", ".join(told)
+
+
+def _repair(settings: ReviseSettings) -> str:
+    repair = settings.repair
+    if repair is None:
+        return "not repaired"
+    return f"searched again, {repair.iterations} iterations and {repair.calls} calls at most"
+
+
+def _name(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _counted(exported: Exported) -> str:
+    """How many records, and of how many samples where that differs."""
+    text = f"{exported.lines} records"
+    if exported.lines - exported.mixed != exported.samples:
+        text += f" of {exported.samples} samples (factor {exported.factor:.2f})"
+    if exported.mixed:
+        text += f", {exported.mixed} of them from another dataset"
+    return text
+
+
+def _lengths(exported: Exported, options: ExportOptions) -> list[str]:
+    if not exported.measured:
+        return []
+    limit = f", at most {options.max_length} were asked for" if options.max_length is not None else ""
+    return [f"- longest trajectory: {exported.longest} tokens{limit}; counted {exported.measured}"]
+
+
+def _options(exported: Exported, options: ExportOptions) -> list[str]:
+    """What was done to the records after they were chosen."""
+    told = []
+    if options.split:
+        told.append(f"- split by task: {code(options.split)}, seed {options.seed}")
+    if options.mix:
+        told.append(f"- mixed in: {code(_name(options.mix))} (share of the lines of the first part)")
+    if options.shuffle or (options.mix and options.shuffle is None):
+        told.append(f"- shuffled, seed {options.seed}")
+    if exported.format == "sharegpt" and options.loss_weight:
+        told.append("- messages with `loss_weight`")
+    if options.first_step:
+        told.append("- only the first step after the fork")
+    return told
+
+
+def _files(exported: Exported) -> list[str]:
+    """Every file of the dataset with its checksum."""
+    rows = [f"| {code(_name(file.path))} | {file.lines} | {file.size} | `{file.checksum}` |" for file in exported.files]
+    return ["", "## Files", "", "| file | records | bytes | SHA-256 |", "| --- | ---: | ---: | --- |", *rows]
 
 
 def _threshold(value: float | None, default: float) -> str:

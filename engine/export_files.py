@@ -88,17 +88,20 @@ class Spool:
 
 
 class Outputs:
-    """Files that are written under other names beside their place and moved there together, in order of `opened`.
+    """Files that are written under other names beside their place and moved there together.
 
     A reader sees a file whole or not at all. Where anything fails before the move, every place is as it was.
     """
 
     def __init__(self) -> None:
-        self._moves: list[tuple[Path, Path]] = []
+        self._moves: list[tuple[bool, Path, Path]] = []
 
     @contextmanager
-    def opened(self, place: Path) -> Iterator[BinaryIO]:
-        """A file to write. Raises `InputError` where it can't be made, `WorkFailed` where it can't be written."""
+    def opened(self, place: Path, last: bool = False) -> Iterator[BinaryIO]:
+        """A file to write; `last` are moved after the others: where they are, the rest is.
+
+        Raises `InputError` where it can't be made, `WorkFailed` where it can't be written.
+        """
         if place.is_dir():
             raise InputError(f"{place}: is a folder: name a file")
         part = place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
@@ -107,7 +110,7 @@ class Outputs:
             stream = part.open("xb")
         except OSError as error:
             raise refusal(place, error) from error
-        self._moves.append((part, place))
+        self._moves.append((last, part, place))
         try:
             with stream:
                 yield stream
@@ -129,13 +132,13 @@ class Outputs:
     ) -> None:
         try:
             if error is None:
-                for part, place in self._moves:
+                for _, part, place in sorted(self._moves, key=lambda move: move[0]):
                     try:
                         os.replace(part, place)
                     except OSError as failed:
                         raise WorkFailed(f"{place}: {failed.strerror or failed}") from failed
         finally:
-            for part, _ in self._moves:
+            for _, part, _ in self._moves:
                 part.unlink(missing_ok=True)
 
 

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.actor import Actor, actor_of_answers, actor_of_recording
 from engine.control import Control
 from engine.errors import InputError
-from engine.events import AnyEvent, Sampled, SearchSettings
+from engine.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
+from engine.interventions import Intervention, forked_events
 from engine.remote import control_path, listen, user_name
 from engine.scripted import ScriptedActor
 from engine.search import Search, settings_from, started_event
 from engine.standing import Opened, open_environment
-from engine.stats import is_trace
+from engine.stats import is_trace, load_any
 from engine.trace import TraceWriter, load, read_events
 from engine.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
 
-ACTORS = ("scripted", "recorded:FILE")
+ACTORS = ("scripted", "openai", "recorded:FILE")
 
 
 def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor:
     """The actor of that name. `delay`: seconds a draw that the scripted one takes. Raises `InputError`."""
     if name == "scripted":
         return ScriptedActor(settings.error_rate, delay)
+    if name == "openai":
+        from engine.openai_actor import OpenAIActor  # its client library takes half a second to import
+
+        return OpenAIActor(settings)
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:
@@ -93,6 +99,9 @@ class SearchJob:
         finally:
             listening.cancel()
             self.writer.close()
+            close = getattr(self.search.actor, "close", None)
+            if close is not None:
+                await close()
             with suppress(OSError):  # nobody listens any more
                 control_path(self.path).unlink(missing_ok=True)
 
@@ -149,6 +158,7 @@ def resume_job(
         settings_from(merged)
         control.change(user_name(), changes)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
+    _check_task(path, started, opened)
     actor = make_actor(started.settings.actor, started.settings, delay)
     writer = TraceWriter(path, append_to=loaded.end)
     try:
@@ -160,6 +170,106 @@ def resume_job(
         writer.close()
         raise
     return SearchJob(search, writer, path)
+
+
+def _check_task(path: Path, started: Started, opened: Opened) -> None:
+    """Raises `InputError` where an environment does not begin as it did in a trace."""
+    if started.header and opened.first_observation != started.header[-1].content:
+        raise InputError(
+            f"{path}: task {started.task} of {opened.name} begins otherwise than in this trace: another version of the"
+            " environment, or another server; it can't be resumed here"
+        )
+
+
+def fork_job(
+    path: Path,
+    seq: int,
+    out: Path,
+    *,
+    requests: Sequence[Intervention] = (),
+    changes: dict[str, Any] | None = None,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+) -> SearchJob:
+    """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
+
+    `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
+    first. Raises `InputError` before anything is written.
+    """
+    events = forked_events(read_events(path), seq, path)
+    first = events[0]
+    assert isinstance(first, Started)
+    tree = SearchTree([replace(first, settings=replace(first.settings)), *events[1:]])
+    started = tree.started
+    assert started is not None
+    if changes:
+        settings_from({**msgspec.to_builtins(started.settings), **changes})
+        events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=user_name(), changes=changes))
+        tree.apply(events[-1])
+    control = control or Control()
+    for asked in requests:
+        control.intervene(user_name(), asked)
+    opened = open_environment(started.opened or started.environment, started.task)
+    _check_task(path, started, opened)
+    actor = make_actor(started.settings.actor, started.settings, delay)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        write = _sink(writer, listener)
+        for event in events:
+            write(event)
+        search = Search(tree, opened, actor, write, control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out)
+
+
+def branch_job(
+    path: Path,
+    node: int,
+    out: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+) -> SearchJob:
+    """A new search that begins where a node of another trace stands: the way there is its prefix.
+
+    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere. Raises
+    `InputError` before anything is written.
+    """
+    tree = load_any(path).tree
+    started = tree.started
+    assert started is not None
+    if not 0 <= node < len(tree):
+        raise InputError(f"{path}: has no node {node}: 0 to {len(tree) - 1}")
+    if tree.nodes[node].terminal not in (None, "dead_end"):
+        raise InputError(f"{path}: node {node} is the end of its trajectory: name one above it")
+    foreign = tree.imported_from is not None
+    first = started.header[-1].content if started.header else ""
+    before = {} if foreign else msgspec.to_builtins(started.settings)
+    settings = settings_from({**before, **(changes or {})})
+    name = started.opened or started.environment
+    opened = open_environment(name, started.task, first if foreign else None)
+    _check_task(path, started, opened)
+    steps = [
+        PrefixStep(step.response, step.action, step.observation) for step in map(tree.node, tree.ancestors(node)[1:])
+    ]
+    new = started_event(
+        opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
+    )
+    actor = make_actor(settings.actor, settings, delay)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        search = Search.begin(new, opened, actor, _sink(writer, listener), control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out)
 
 
 def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:

@@ -14,7 +14,7 @@ import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -24,17 +24,19 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from engine.errors import InputError
 from engine.events import Message, Usage
-from engine.llm_faults import MENDABLE, Refusal, refusal_of_status, retry_after, waits_too_long
-from engine.llm_reply import Reply, Unusable, read_reply
+from engine.llm_faults import MENDABLE, Refusal, asks_too_much, refusal_of_status
+from engine.llm_reply import Reply, read_reply
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key"
 """Sent where no key is set: servers of one's own mostly ask for none, the library for some."""
 
+SHORTEST_SECRET = 8  # characters
 MAX_ANSWER = 8 << 20  # bytes; reading stops there
 MAX_PACKED = MAX_ANSWER // 128  # bytes of an answer that came packed although plain was asked for
 FIRST_WAIT = 0.5  # seconds before the second attempt; doubled for each further one
 LONGEST_WAIT = 30.0  # seconds that we choose to wait; a server may ask for more, see `llm_faults.LONGEST_ASKED`
+MAX_MESSAGE = 300  # characters of a server's own words that are kept
 NICETIES = ("logprobs", "seed", "stop")
 """Parameters that a call can do without where a server refuses them."""
 
@@ -96,7 +98,7 @@ class Client:
     def scrub(self, text: str) -> str:
         """The text without the key."""
         key = self.openai.api_key
-        return text.replace(key, "[key]") if key != NO_KEY else text
+        return text.replace(key, "[key]") if _is_secret(key) else text
 
     async def close(self) -> None:
         """Close its connections."""
@@ -105,6 +107,11 @@ class Client:
 
 class TooLarge(Exception):
     """An answer went on past `MAX_ANSWER`."""
+
+
+def _is_secret(key: str) -> bool:
+    """Whether a key is one: `none`, `EMPTY` and the like stand in many texts that have nothing to hide."""
+    return key != NO_KEY and len(key) >= SHORTEST_SECRET
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
@@ -135,7 +142,7 @@ def _key(endpoint: Endpoint) -> str:
         return NO_KEY
     if not (key.isascii() and key.isprintable()):
         raise InputError(f"the key in {endpoint.key_env} holds characters that can't be sent: is it a key?")
-    if key in endpoint.url:
+    if _is_secret(key) and key in endpoint.url:
         raise InputError(
             f"the base URL holds the key, and would be written into traces: leave it to {endpoint.key_env}"
         )
@@ -201,21 +208,40 @@ async def complete(client: Client, endpoint: Endpoint, ask: Ask, on_fault: OnFau
     attempt = 0
     while True:
         attempt += 1
+        fields = _body(client, endpoint, ask)
         try:
-            return await _attempt(client, endpoint, ask)
+            return replace(await _attempt(client, endpoint, fields), attempt=attempt)
         except Refusal as refusal:
-            message = client.scrub(str(refusal))
-            if refusal.parameter and _do_without(client, refusal.parameter):
-                if on_fault is not None:
-                    on_fault(refusal.kind, f"{message}; asked again without it", attempt, None)
-                continue
-            too_long = waits_too_long(refusal.wait)
-            if refusal.kind not in MENDABLE or attempt > endpoint.retries or too_long:
-                raise CallFailed(refusal.kind, f"{message}{too_long}", attempt, refusal.usage) from None
-            wait = wait_before(attempt, refusal.wait)
+            message = _in_a_line(client.scrub(str(refusal)))
+            if refusal.parameter in fields and refusal.parameter in (*NICETIES, "max_tokens"):
+                client.refused.add(refusal.parameter)
+                wait, then = 0.0, "asked again without it"
+            elif refusal.kind in MENDABLE and attempt <= endpoint.retries and not asks_too_much(refusal.wait):
+                wait = wait_before(attempt, refusal.wait)
+                then = f"tried again in {wait:.1f} s"
+            else:
+                remedy = _remedy(refusal, endpoint)
+                raise CallFailed(refusal.kind, message + remedy, attempt, refusal.usage) from None
             if on_fault is not None:
-                on_fault(refusal.kind, f"{message}; tried again in {wait:.1f} s", attempt, refusal.usage)
+                on_fault(refusal.kind, f"{message}; {then}", attempt, refusal.usage)
         await asyncio.sleep(wait)
+
+
+def _in_a_line(text: str) -> str:
+    """A server's words, scrubbed before they are cut, so that no half of a key is left."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…"
+
+
+def _remedy(refusal: Refusal, endpoint: Endpoint) -> str:
+    if asks_too_much(refusal.wait):
+        return f"; it asks to wait {refusal.wait:.0f} s"
+    remedies = {
+        "wrong model": "do --model and --base-url (it mostly ends in /v1) fit the server?",
+        "authentication": f"is the key in {endpoint.key_env} the right one?",
+        "too long": "--context limits the conversation",
+    }
+    return f"; {remedies[refusal.kind]}" if refusal.kind in remedies else ""
 
 
 def wait_before(attempt: int, asked: float | None) -> float:
@@ -226,20 +252,12 @@ def wait_before(attempt: int, asked: float | None) -> float:
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt - 1, 16)) * random.uniform(0.5, 1)
 
 
-def _do_without(client: Client, parameter: str) -> bool:
-    """Whether calls go on without the parameter. Several calls in flight may be refused for the same one."""
-    if parameter not in (*NICETIES, "max_tokens"):
-        return False
-    client.refused.add(parameter)
-    return True
-
-
-async def _attempt(client: Client, endpoint: Endpoint, ask: Ask) -> Reply:
+async def _attempt(client: Client, endpoint: Endpoint, fields: dict[str, Any]) -> Reply:
     """One request. Raises `Refusal`."""
     create: Any = client.openai.chat.completions.with_raw_response.create
     try:
         async with asyncio.timeout(endpoint.timeout):
-            response = await create(**_body(client, endpoint, ask))
+            response = await create(**fields, timeout=endpoint.timeout)
     except (openai.APITimeoutError, TimeoutError):
         raise Refusal("timeout", f"no answer within {endpoint.timeout:g} s") from None
     except openai.APIStatusError as error:
@@ -250,11 +268,7 @@ async def _attempt(client: Client, endpoint: Endpoint, ask: Ask) -> Reply:
         raise Refusal("too large", f"the answer goes on past {MAX_ANSWER >> 20} MB; the rest was not read") from None
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise Refusal("connection", f"{endpoint.url}: {_reason(error)}") from None
-    try:
-        return read_reply(response.content, endpoint.price_in, endpoint.price_out, client.scrub)
-    except Unusable as unusable:
-        wait = retry_after(response.headers)
-        raise Refusal(unusable.kind, str(unusable), usage=unusable.usage, wait=wait) from None
+    return read_reply(response.content, endpoint.price_in, endpoint.price_out, client.scrub)
 
 
 def _body(client: Client, endpoint: Endpoint, ask: Ask) -> dict[str, Any]:

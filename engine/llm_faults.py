@@ -37,7 +37,6 @@ HOPELESS = frozenset({"quota", "wrong model", "authentication", "bad request", "
 """Kinds that every further call would meet as well."""
 
 LONGEST_ASKED = 300.0  # seconds; a server that asks for more has sent us away
-MAX_MESSAGE = 400  # characters of a server's own words that are kept
 
 _CONTEXT = re.compile(r"context.{0,3}(length|size|window)|maximum context|prompt is too long|too many tokens", re.I)
 _PARAMETER = re.compile(r"['\"`](logprobs|seed|stop|max_tokens)['\"`]|\b(logprobs)\b")
@@ -45,7 +44,7 @@ _UNSUPPORTED = re.compile(r"unsupported|not support|unrecognized|unknown|extra i
 
 
 class Refusal(Exception):
-    """An attempt that failed."""
+    """An attempt that failed, in the server's own words: neither scrubbed nor cut yet."""
 
     def __init__(
         self, kind: str, message: str, *, usage: Usage | None = None, wait: float | None = None, parameter: str = ""
@@ -54,7 +53,7 @@ class Refusal(Exception):
         self.usage = usage  # of what was paid for all the same
         self.wait = wait  # seconds that the server asks to wait
         self.parameter = parameter  # that the server does not take
-        super().__init__(" ".join(message.split()))
+        super().__init__(message)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -76,9 +75,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
-def waits_too_long(wait: float | None) -> str:
-    """What to say of a wait that nobody would sit through; "" where it is none."""
-    return f"; it asks to wait {wait:.0f} s" if wait is not None and wait > LONGEST_ASKED else ""
+def asks_too_much(wait: float | None) -> bool:
+    """Whether a server asks for a wait that nobody would sit through."""
+    return wait is not None and wait > LONGEST_ASKED
 
 
 def refusal_of_status(status: int, body: object, headers: Mapping[str, str]) -> Refusal:
@@ -98,7 +97,7 @@ def refusal_of_status(status: int, body: object, headers: Mapping[str, str]) -> 
     if code in ("content_filter", "content_policy_violation"):
         return Refusal("refusal", message)
     if status == 404 or code in ("model_not_found", "invalid_model"):
-        return Refusal("wrong model", f"{message}; do --model and --base-url (it mostly ends in /v1) fit the server?")
+        return Refusal("wrong model", message)
     if refused := _refused_parameter(parameter, code, said):
         return Refusal("unsupported", message, parameter=refused)
     return Refusal("bad request", message)
@@ -107,15 +106,10 @@ def refusal_of_status(status: int, body: object, headers: Mapping[str, str]) -> 
 def _facts(body: object) -> tuple[str, str, str]:
     """Code, parameter and message of an error body of any shape."""
     if not isinstance(body, dict):
-        return "", "", _short(body)
+        return "", "", str(body or "")
     said: Any = body.get("message") or body.get("detail") or body.get("error") or body
     code = body.get("code") or body.get("type") or ""
-    return str(code), str(body.get("param") or ""), _short(said)
-
-
-def _short(said: object) -> str:
-    text = " ".join(str(said or "").split())
-    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
+    return str(code), str(body.get("param") or ""), str(said)
 
 
 def _refused_parameter(parameter: str, code: str, said: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.events import Usage
+from engine.llm_faults import Refusal
 from engine.text import clean
 
 MILLION = 1_000_000
@@ -25,16 +26,8 @@ class Reply:
     reasoning: str | None  # what it thought before it spoke, where the server tells
     finish: str  # why it ended, in the server's word: stop, length, …
     usage: Usage | None
+    attempt: int = 1  # the one that brought it
     tokens: tuple[tuple[str, float], ...] = ()  # text and log-probability of each token, where there are any
-
-
-class Unusable(Exception):
-    """An answer that can't be used. `kind` as in `engine.llm_faults`."""
-
-    def __init__(self, kind: str, message: str, usage: Usage | None = None) -> None:
-        self.kind = kind
-        self.usage = usage
-        super().__init__(message)
 
 
 def read_reply(
@@ -42,30 +35,30 @@ def read_reply(
 ) -> Reply:
     """The reply in the body of a chat completion; `scrub` takes the key out of every text.
 
-    Prices are in US dollars a million tokens. Raises `Unusable`.
+    Prices are in US dollars a million tokens. Raises `Refusal`.
     """
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
-        raise Unusable("bad json", f"not JSON: {_shown(data, scrub)}") from None
+        raise Refusal("bad json", f"not JSON: {_shown(data)}") from None
     if not isinstance(body, dict):
-        raise Unusable("bad json", f"not a completion: {_shown(data, scrub)}")
+        raise Refusal("bad json", f"not a completion: {_shown(data)}")
     usage = read_usage(body.get("usage"), price_in, price_out)
     choices = body.get("choices")
     if not choices:
         if body.get("error"):
-            raise Unusable("server error", f"an error in place of an answer: {_said(body['error'])}", usage)
+            raise Refusal("server error", f"an error in place of an answer: {_said(body['error'])}", usage=usage)
         if isinstance(choices, list):
-            raise Unusable("empty choices", "the answer holds no choices", usage)
+            raise Refusal("empty choices", "the answer holds no choices", usage=usage)
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise Unusable("bad json", f"not a completion: {_shown(data, scrub)}", usage)
+        raise Refusal("bad json", f"not a completion: {_shown(data)}", usage=usage)
     finish = _text(choice.get("finish_reason"))
     if refused := _text(message.get("refusal")):
-        raise Unusable("refusal", f"the model refused: {_short(refused)}", usage)
+        raise Refusal("refusal", f"the model refused: {refused}", usage=usage)
     if finish == "content_filter":
-        raise Unusable("refusal", "a content filter withheld the answer", usage)
+        raise Refusal("refusal", "a content filter withheld the answer", usage=usage)
     text, thought = split_reasoning(_text(message.get("content")))
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or thought
     return Reply(
@@ -161,14 +154,8 @@ def _text(value: object) -> str:
 
 
 def _said(error: Any) -> str:
-    return _short(error.get("message") or error if isinstance(error, dict) else error)
+    return str(error.get("message") or error if isinstance(error, dict) else error)
 
 
-def _short(said: object, most: int = 300) -> str:
-    text = " ".join(str(said).split())
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
-def _shown(data: bytes, scrub: Callable[[str], str]) -> str:
-    """The beginning of what came, scrubbed before it is cut, so that no half of a key is left."""
-    return repr(_short(scrub(data[:100_000].decode("utf-8", "replace")), 120))
+def _shown(data: bytes) -> str:
+    return data[:100_000].decode("utf-8", "replace")

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from engine.control import Control
 from engine.errors import WorkFailed
+from engine.interventions import Intervention
 
 POLL_SECONDS = 0.2
 
@@ -24,10 +25,11 @@ POLL_SECONDS = 0.2
 class Command(Struct, omit_defaults=True, kw_only=True):
     """One request."""
 
-    do: Literal["pause", "resume", "step", "stop", "settings"]
+    do: Literal["pause", "resume", "step", "stop", "settings", "intervene"]
     who: str
     time: float  # seconds since the epoch
     changes: dict[str, Any] = {}  # of `settings`
+    asked: Intervention | None = None  # of `intervene`
 
 
 _decoder = msgspec.json.Decoder(Command)
@@ -69,8 +71,12 @@ class RemoteControl:
         """Other settings, from the next selection on."""
         self._send("settings", changes)
 
-    def _send(self, do: Any, changes: dict[str, Any] | None = None) -> None:
-        command = Command(do=do, who=user_name(), time=time.time(), changes=changes or {})
+    def intervene(self, asked: Intervention) -> None:
+        """Do something to the tree before the next selection."""
+        self._send("intervene", asked=asked)
+
+    def _send(self, do: Any, changes: dict[str, Any] | None = None, asked: Intervention | None = None) -> None:
+        command = Command(do=do, who=user_name(), time=time.time(), changes=changes or {}, asked=asked)
         try:
             with open(self._path, "ab", buffering=0) as file:
                 file.write(msgspec.json.encode(command) + b"\n")
@@ -116,6 +122,9 @@ def obey(control: Control, command: Command) -> None:
     """Ask a search's own control for what came from elsewhere."""
     if command.do == "settings":
         control.change(command.who, command.changes)
+    elif command.do == "intervene":
+        if command.asked is not None:
+            control.intervene(command.who, command.asked)
     elif command.do == "stop":
         control.stop()
     else:

@@ -7,15 +7,19 @@ by `ok.`, then the good steps after the fork (trained). The revision turn takes 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+
 from engine.errors import InputError
-from engine.events import Message
+from engine.events import Message, Number
 from engine.replay import Step
+from engine.text import split_thought
 from engine.tree import SearchTree
 
 BeforeFork = Literal["move", "refuse", "keep"]
@@ -23,6 +27,25 @@ Part = Literal["header", "prefix", "bad", "thought", "good"]
 
 WAIT_ACTION = "wait"
 WAIT_ANSWER = "ok."
+
+
+class TailStep(Struct, frozen=True):
+    """A step of a tail that another search found."""
+
+    response: str
+    action: str  # as executed
+    observation: str
+
+
+class Tail(Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """Good steps that a search found from just after the wrong step; they take the place of the good leaf's."""
+
+    mark: int | None  # the mark after which they hold
+    steps: list[TailStep]
+    score: Number  # the return at their end
+    trace: str  # id of that search's trace
+    path: str  # its file
+    leaf: int  # in that trace
 
 
 class Turn(NamedTuple):
@@ -100,18 +123,27 @@ def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: boo
 
 
 def revision_turns(
-    tree: SearchTree, parts: Splice, thought: str, observations: Mapping[int, str] | None = None
+    tree: SearchTree,
+    parts: Splice,
+    thought: str,
+    observations: Mapping[int, str] | None = None,
+    tail: Sequence[TailStep] = (),
 ) -> list[Turn]:
     """The revision trajectory as turns.
 
     `observations` are the true ones of a replay, by place among the executed steps; they take the place of the
-    stored ones.
+    stored ones. `tail` are steps of another search; they come last, in place of good steps.
     """
     true = observations or {}
     turns = header_turns(tree) + _step_turns(tree, parts.bad, "bad", False, true, 0)
     turns.append(Turn("assistant", thought_turn(thought), True, "thought"))
     turns.append(Turn("user", WAIT_ANSWER, None, "thought"))
-    return turns + _step_turns(tree, parts.good, "good", True, true, len(parts.bad))
+    turns += _step_turns(tree, parts.good, "good", True, true, len(parts.bad))
+    for place, step in enumerate(tail, len(parts.steps)):
+        turns.append(Turn("assistant", step.response, True, "good"))
+        stored = step.observation if place in true else None
+        turns.append(Turn("user", true.get(place, step.observation), None, "good", None, stored))
+    return turns
 
 
 def thought_turn(thought: str) -> str:
@@ -136,3 +168,34 @@ def _step_turns(
 def messages_of(turns: Sequence[Turn]) -> list[Message]:
     """The turns without their mask."""
     return [Message(turn.role, turn.content) for turn in turns]  # type: ignore[arg-type]
+
+
+QUOTED_WORDS = 4
+"""Words in a row that make a quotation; a shorter observation is quoted as a whole."""
+
+
+def quoting(turns: Sequence[Turn]) -> list[int]:
+    """Places of the actor's turns that quote a stored observation which a true one replaced: they speak of what the
+    trajectory no longer shows."""
+    stale: set[tuple[str, ...]] = set()
+    found = []
+    for place, turn in enumerate(turns):
+        if turn.replaced is not None:
+            stale |= _runs_of_words(turn.replaced) - _runs_of_words(turn.content)
+        elif turn.role == "assistant" and stale and turn.part != "thought":
+            words = _words(split_thought(turn.content))
+            lengths = {len(run) for run in stale}
+            if any(tuple(words[at : at + n]) in stale for n in lengths for at in range(len(words) - n + 1)):
+                found.append(place)
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _runs_of_words(text: str) -> set[tuple[str, ...]]:
+    words = _words(text)
+    if len(words) < 2:  # one word is no quotation
+        return set()
+    return {tuple(words[at : at + QUOTED_WORDS]) for at in range(max(1, len(words) - QUOTED_WORDS + 1))}

@@ -18,9 +18,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from engine import __version__
 from engine.actor import Actor, Answer, DrawFailed, Request, draw_seed
@@ -36,6 +38,7 @@ from engine.events import (
     Expanded,
     Failed,
     Fork,
+    Intervened,
     Iteration,
     Number,
     Paused,
@@ -50,7 +53,10 @@ from engine.events import (
     TerminalReason,
     Usage,
 )
+from engine.human import WRITTEN
+from engine.interventions import Intervention, refused
 from engine.pairs import ALPHA
+from engine.query import Predicate, parse
 from engine.selection import NOTHING, passing
 from engine.standing import Opened, Stand
 from engine.text import clean, normalise_response, parse_action
@@ -140,7 +146,7 @@ class Search:
         self.tree = tree
         self.settings = tree.started.settings
         self.control = control or Control()
-        self._actor = actor
+        self.actor = actor
         self._sink = sink
         self._opened = opened
         self._stand = Stand(tree, opened, tree.started.prefix)
@@ -156,6 +162,11 @@ class Search:
         self._slots = asyncio.Semaphore(self.settings.concurrency)
         self._cut_short: set[int] = set()  # nodes in flight whose draws a budget left out
         self._budgeted = any(getattr(self.settings, name) is not None for name in BUDGETS)
+        self._breakpoints: dict[str, Predicate] = {}
+        self._broke_at: set[tuple[str, int]] = set()  # breakpoints and the nodes at which they held up the search
+        if self.control.waits_on_failures:  # somebody watches: breakpoints of before hold again
+            for query in tree.breakpoints:
+                self._set_breakpoint(query)
         # A blocking environment is used by one thread only, so that it never holds up the loop.
         self._thread = ThreadPoolExecutor(1, "environment") if opened.blocking else None
 
@@ -165,7 +176,7 @@ class Search:
     ) -> Search:
         """A new search: `started` is its first event."""
         tree = SearchTree()
-        sink(started)
+        sink(replace(started, settings=replace(started.settings)))  # this fold changes its own
         tree.apply(started)
         return cls(tree, opened, actor, sink, control)
 
@@ -188,7 +199,7 @@ class Search:
         Raises what the sink raises (a full disk); the trace is resumable then.
         """
         self.control.bind(self._cancel_draws)
-        if self.tree.state == "done" and not self.control.changes:
+        if self.tree.state == "done" and not self.control.changes and not self.control.requests:
             return self.tree.end_reason or "done"
         if self.tree.seq > 0:
             self._emit(Resumed(seq=self._next, code=code_versions()))
@@ -209,12 +220,15 @@ class Search:
         while True:
             if reason := self._must_end():
                 return reason
+            self._change_settings()
+            await self._intervene()
             if self.control.must_wait:
                 await self._wait("asked")
                 continue
-            self._change_settings()
             self._select()
             if not tree.in_flight:
+                if self.control.requests or self.control.changes:  # came at the last moment
+                    continue
                 return "iterations" if tree.iteration >= self.settings.iterations else "exhausted"
             if await self._expand(next(iter(tree.in_flight))):
                 self.control.take_step()
@@ -258,6 +272,8 @@ class Search:
         self._emit(Paused(seq=self._next, reason=self.control.why_paused or reason))
         while self.control.must_wait:
             await self.control.changed()
+            self._change_settings()
+            await self._intervene()
         if self.control.stop_reason is None:
             self._emit(Resumed(seq=self._next))
 
@@ -274,6 +290,65 @@ class Search:
                 self._slots = asyncio.Semaphore(self.settings.concurrency)
             self._budgeted = any(getattr(self.settings, name) is not None for name in BUDGETS)
 
+    # -- what a person asks for --------------------------------------------------------------------
+
+    async def _intervene(self) -> None:
+        """Do what was asked for since the last look; what can't be done is written down with the reason."""
+        tree, control = self.tree, self.control
+        while control.requests and control.stop_reason is None:
+            who, asked = control.requests.pop(0)
+            child: Child | None = None
+            why = refused(tree, asked)
+            if why is None and asked.what == "edited":
+                try:
+                    child = await self._with_environment(partial(self._step_written, asked))
+                except EnvError as error:
+                    why = str(error)
+            if why is not None:
+                node = asked.node if 0 <= asked.node < len(tree) else ROOT
+                detail = clean(f"{asked.what}: {why}")
+                self._emit(Intervened(seq=self._next, who=who, what="refused", node=node, detail=detail))
+                continue
+            first = len(tree.nodes)
+            self._emit(
+                Intervened(
+                    seq=self._next,
+                    who=who,
+                    what=asked.what,
+                    node=asked.node,
+                    detail="" if child is not None else clean(asked.detail),
+                    of=asked.of,
+                    child=child,
+                )
+            )
+            self._back_up_leaves(range(first, len(tree.nodes)))
+            if asked.what == "forced":
+                control.allow(len(tree.in_flight))  # that node's, and those before it in the order of selection
+            elif asked.what == "breakpoint":
+                self._set_breakpoint(asked.detail)
+            elif asked.what == "breakpoint removed":
+                self._breakpoints.pop(asked.detail, None)
+
+    def _step_written(self, asked: Intervention) -> Child:
+        """Step what a person wrote. Raises `EnvError`."""
+        response = normalise_response(clean(asked.detail))
+        child = self._child(asked.node, Sampled(seq=0, parent=asked.node, draw=WRITTEN, response=response), response)
+        child.response = response
+        self._stand.became(len(self.tree.nodes))
+        return child
+
+    def _set_breakpoint(self, query: str) -> None:
+        self._breakpoints[query] = parse(query).on(self.tree)
+
+    def _look_for_breakpoints(self, ids: Iterable[int]) -> None:
+        """Stand still where one of these nodes is what somebody waits for."""
+        for query, test in self._breakpoints.items():
+            for id in ids:
+                if (query, id) not in self._broke_at and test(self.tree.nodes[id]):
+                    self._broke_at.add((query, id))
+                    self.control.pause(f"breakpoint: node {id} is {query}")
+                    break
+
     # -- selecting ---------------------------------------------------------------------------------
 
     def _select(self) -> None:
@@ -285,6 +360,8 @@ class Search:
         for id in tree.in_flight:  # of a search that is resumed
             if id not in self._drawing:
                 self._start_draws(id)
+        if tree.forced:  # what a person asked for comes first
+            return
         for walk in list(tree.walks):
             if walk.position not in tree.in_flight:
                 self._walk_on(walk)
@@ -298,7 +375,10 @@ class Search:
         """Select where a walk goes on; False where it is over or has to wait."""
         tree = self.tree
         in_flight = passing(tree) if tree.in_flight else NOTHING
+        before = self._rng.getstate() if self.settings.algorithm in ("uct", "puct") else None
         found = walk_on(tree, self.settings, self._rng, walk, in_flight)
+        if before is not None and found is Outcome.OVER:  # a rollout chose its way to where it may not draw
+            self._rng.setstate(before)  # only recorded choices count, or a resumed search would break ties otherwise
         if found is Outcome.OVER and walk in tree.walks:
             self._emit(Iteration(seq=self._next, number=tree.iteration + 1, leaf=walk.position))
         if isinstance(found, Outcome):
@@ -317,7 +397,7 @@ class Search:
         """Ask for the draws of a node in flight that were not answered yet."""
         tree = self.tree
         made = tree.partial.get(parent, 0)
-        wanted = tree.in_flight[parent].draws or self.settings.samples - made
+        wanted = tree.draws_of[parent]
         answered = tree.pending.get(parent, {})
         first = tree.first_index[parent] - made
         self._drawing[parent] = asyncio.gather(
@@ -334,6 +414,11 @@ class Search:
             return False
         if parent in self._cut_short:
             return False  # a budget was used up before its draws were made: it stays in flight
+        if self._failures_in_a_row >= self.settings.max_failures:
+            del self._drawing[
+                parent
+            ]  # an outage is no dead end: its failed draws are made again when the search goes on
+            return False
         del self._drawing[parent]
         event, failed = await self._with_environment(lambda: self._step_draws(parent))
         for draw, error in failed:
@@ -343,6 +428,8 @@ class Search:
         first = len(self.tree.nodes)
         self._emit(event)
         self._back_up_leaves(range(first, len(self.tree.nodes)))
+        if self._breakpoints:
+            self._look_for_breakpoints((parent, *range(first, len(self.tree.nodes))))
         return True
 
     async def _with_environment(self, work: Callable[[], T]) -> T:
@@ -385,7 +472,7 @@ class Search:
                 return
             began = time.monotonic()
             try:
-                answer = await self._actor.sample(request)
+                answer = await self.actor.sample(request)
             except (DrawFailed, EnvError) as error:
                 self._failures_in_a_row += 1
                 if isinstance(error, DrawFailed):

@@ -6,16 +6,23 @@ Everything here follows from the seed and the records: the same input gives the 
 from __future__ import annotations
 
 import gzip
+import json
 import random
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import InputError
 from engine.files import refusal
+from engine.formats.base import Format, FormatOptions, Record
+from engine.formats.rules import SHAPE, TOO_LONG, record_problems, turn_problems
+from engine.provenance import MixedOrigin
+from engine.revision import Turn
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 TOLERANCE = 1e-9
@@ -153,3 +160,77 @@ def file_name(base: str, extension: str, part: str, shard: int, shards: int) -> 
     if shards > 1:
         name += f"-{shard:05d}-of-{shards:05d}"
     return name + ending
+
+
+def mixed_records(
+    mix: Mix, count: int, seed: int, format: Format, options: FormatOptions, warnings: list[str]
+) -> Iterator[tuple[Record, MixedOrigin]]:
+    """At most `count` records from lines of another dataset, chosen by the seed.
+
+    A line is a record of the format, or a conversation `{"messages": [{role, content}, …]}`, of which every turn of
+    the assistant is trained. Lines that break a rule are left out, and counted in a warning. Raises `InputError` for a
+    line of another form.
+    """
+    made = 0
+    left_out: Counter[str] = Counter()
+    chosen = iter(choose_lines(mix.path, count, seed))
+    wanted = next(chosen, None)
+    for number, line in numbered_lines(mix.path):
+        if number != wanted:
+            continue
+        wanted = next(chosen, None)
+        records, problem = _read_mixed(f"{mix.path}:{number}", line, format, options)
+        if problem is not None:
+            left_out[problem] += 1
+        for record in records:
+            if made < count:
+                made += 1
+                yield record, MixedOrigin(mixed_from=mix.path.name, mixed_line=number)
+    warnings += [f"{mix.path}: {n} lines left out: {problem}" for problem, n in sorted(left_out.items())]
+    if made < count:
+        warnings.append(f"{mix.path}: gave {made} records, where {count} make up a share of {mix.share:g}")
+
+
+def _read_mixed(place: str, line: bytes, format: Format, options: FormatOptions) -> tuple[list[Record], str | None]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place}: not JSON ({error}): --mix takes JSON Lines") from error
+    turns = _plain_turns(record)
+    if turns is not None and format.conversation is not None:
+        problems = turn_problems(turns)
+        records = [] if problems else format.conversation(turns, options)
+        return records, problems[0] if problems else None if records else TOO_LONG
+    problems = format.validate(record) if isinstance(record, dict) else [SHAPE]
+    if SHAPE in problems or tuple(record) != _keys(format, options, record):
+        raise InputError(
+            f"{place}: neither a record of the format {format.name} nor a conversation"
+            ' {"messages": [{"role": …, "content": …}, …]}'
+        )
+    problems += record_problems(record)
+    return ([], problems[0]) if problems else ([record], None)
+
+
+def _plain_turns(record: object) -> list[Turn] | None:
+    """A conversation without a mask as turns; None where it is something else."""
+    messages = record.get("messages") if isinstance(record, dict) and tuple(record) == ("messages",) else None
+    if not isinstance(messages, list) or not messages:
+        return None
+    turns = []
+    for message in messages:
+        if not isinstance(message, dict) or set(message) != {"role", "content"}:
+            return None
+        role, content = message["role"], message["content"]
+        if role not in ("system", "user", "assistant") or not isinstance(content, str):
+            return None
+        turns.append(Turn(role, content, True if role == "assistant" else None, "good"))
+    return turns
+
+
+def _keys(format: Format, options: FormatOptions, record: Record) -> tuple[str, ...]:
+    """The keys that this format's records have with these options."""
+    if format.conversation is None:
+        return tuple(record)
+    shortest = [Turn("user", "?", None, "good"), Turn("assistant", "!", True, "good")]
+    made = format.conversation(shortest, replace(options, max_length=None))
+    return tuple(made[0])

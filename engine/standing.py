@@ -1,22 +1,28 @@
 """Standing at a node: an environment in the state that a node stands for.
 
 Where the environment has snapshots, the nearest snapshot above is restored and what is missing is replayed; where
-it has none, the instance is reset and the whole path replayed, unless it already stands on a prefix of that path.
+it has none, a few instances stand on different paths (`engine.pool`). An instance whose process or server is gone
+begins again, once, and goes the whole path.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from engine.errors import InputError
 from engine.events import Message, Number, PrefixStep
+from engine.pool import Counts, Course, Pool, Reply, step
 from engine.text import clean, flatten, parse_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
-from envs.base import EnvError, Snapshots, TextEnv, info_of, make
+from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, TextEnv, info_of, make
 
 MAX_SNAPSHOTS = 20_000
+POOL_SIZE = 4
+"""Instances of an environment without snapshots: as many as a node has draws, by default."""
+
 SYSTEM_TURN = "You are a helpful assistant."
 ACKNOWLEDGEMENT = "Ok."
 
@@ -76,80 +82,167 @@ def open_environment(name: str, task: str | None, observation: str | None = None
 
 
 class Stand:
-    """An environment that can be asked to stand at any node of a tree."""
+    """An environment that can be asked to stand at any node of a tree. `lock` makes its methods safe from any thread;
+    hold it while you use the environment that `go_to` gives, where other threads ask, too."""
 
-    def __init__(self, tree: SearchTree, opened: Opened, prefix: list[PrefixStep]) -> None:
+    def __init__(self, tree: SearchTree, opened: Opened, prefix: list[PrefixStep], size: int = POOL_SIZE) -> None:
+        """`size`: how many instances there may be of an environment without snapshots."""
         self.tree = tree
-        self.env = opened.env
-        self.steps = 0  # environment steps so far, replayed ones included
-        self.resets = 0
+        self.lock = threading.RLock()
         self.at = ROOT  # the node it stands at; NO_PARENT where it stands nowhere
-        self._task = opened.task
-        self._first = opened.first_observation
-        self._prefix = prefix
+        self._counts = Counts()
+        self._env = opened.env
+        actions = tuple(step.action or parse_action(step.response) for step in prefix)
+        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions)
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
-        self._saves = self.env if isinstance(self.env, Snapshots) else None
+        self._saves = self._env if isinstance(self._env, Snapshots) else None
+        self._pool: Pool | None = None
         self._run_prefix()
+        if self._saves is None:
+            self._pool = Pool(self._env, self._course, size, self._counts)
+
+    @property
+    def env(self) -> TextEnv:
+        """The environment that stands at `at`."""
+        return self._pool.current.env if self._pool is not None else self._env
+
+    @property
+    def steps(self) -> int:
+        """Environment steps so far, replayed ones included."""
+        return self._counts.steps
+
+    @property
+    def resets(self) -> int:
+        """Resets so far, but for the first."""
+        return self._counts.resets
+
+    def go_to(self, id: int) -> TextEnv:
+        """Bring the environment into the state of node `id` with as few steps as there are. Raises `EnvError`."""
+        with self.lock:
+            if id == self.at:
+                return self.env
+            if self._pool is not None:
+                env = self._pool.go_to(self._path(id))
+                self.at = id
+                return env
+            try:
+                self._go(id)
+            except InstanceDied:
+                self._begin_again()
+                self._go(id)
+            return self._env
+
+    def try_action(self, parent: int, action: str) -> tuple[str, Number, bool]:
+        """Stand at `parent` and take one step: observation (flattened), score after it, done. Raises `EnvError`."""
+        with self.lock:
+            if self._pool is not None:
+                observation, score, done = self._pool.try_action(self._path(parent), action)
+                self.at = NO_PARENT
+                return clean(flatten(observation)), score, done
+            try:
+                if parent != self.at:
+                    self._go(parent)
+                observation, score, done = self._step(action)
+            except InstanceDied:
+                self._begin_again()
+                self._go(parent)
+                observation, score, done = self._step(action)
+            return clean(flatten(observation)), score, done
+
+    def became(self, id: int) -> None:
+        """The state after the last `try_action` is that of the new node `id`: keep it. Raises `EnvError`."""
+        with self.lock:
+            self.at = id
+            if self._saves is not None:
+                self._snapshots[id] = self._saves.snapshot()
+                if len(self._snapshots) > MAX_SNAPSHOTS:
+                    self._snapshots.popitem(last=False)
+
+    def executable(self, parent: int, action: str) -> str:
+        """What to execute at `parent` in the place of `action`, where the environment has valid actions to choose the
+        nearest from; else the action itself. Raises `EnvError`."""
+        with self.lock:
+            env = self.go_to(parent) if isinstance(self._env, MapsActions) else None
+            return env.executable(action) if isinstance(env, MapsActions) else action
+
+    def prepare(self, parent: int, actions: Sequence[str]) -> None:
+        """These actions are to be tried at `parent`. Saves time, and changes nothing: where there are no snapshots,
+        the instances that it takes come there at the same time."""
+        with self.lock:
+            if self._pool is not None and len(actions) > 1:
+                self._pool.prepare(self._path(parent), actions)
+                self.at = NO_PARENT
+
+    def step(self, action: str) -> tuple[str, Number, bool]:
+        """One step from wherever it stands: raw observation, score after it, done. Raises `EnvError`."""
+        with self.lock:
+            if self._pool is not None:
+                self._pool.forget()
+            return self._step(action)
+
+    def close(self) -> None:
+        """Close the environment, with all its instances."""
+        with self.lock:
+            self.at = NO_PARENT
+            if self._pool is not None:
+                self._pool.close()
+            else:
+                self._env.close()
+
+    # -- with snapshots ------------------------------------------------------------------------------------
+
+    def _step(self, action: str) -> Reply:
+        self.at = NO_PARENT  # nowhere, should the step fail
+        self._counts.steps += 1
+        return step(self.env, action)
 
     def _run_prefix(self) -> None:
-        for step in self._prefix:
-            self.step(step.action or parse_action(step.response))
+        for action in self._course.prefix:
+            self._step(action)
         self.at = ROOT
         if self._saves is not None:
             self._root_snapshot = self._saves.snapshot()
 
-    def go_to(self, id: int) -> TextEnv:
-        """Bring the environment into the state of node `id` with as few steps as there are. Raises `EnvError`."""
-        if id == self.at:
-            return self.env
+    def _go(self, id: int) -> None:
         nodes = self.tree.nodes
-        missing: list[int] = []  # nodes to replay, deepest first
-        at = id
-        if self._saves is not None:
+        while True:
+            missing: list[int] = []  # nodes to replay, deepest first
+            at = id
             while at != ROOT and at not in self._snapshots and at != self.at:
                 missing.append(at)
                 at = nodes[at].parent
-            if at != self.at:
-                snapshot = self._root_snapshot if at == ROOT else self._snapshots[at]
-                self._saves.restore(snapshot)
-        else:
-            while at not in (ROOT, self.at):
-                missing.append(at)
-                at = nodes[at].parent
-            if at != self.at:
-                self._reset()
-        self.at = NO_PARENT  # nowhere, should a step fail
-        for step in reversed(missing):
-            self.step(nodes[step].action)
+            if at == self.at or self._restore(at):
+                break
+        for child in reversed(missing):
+            self._step(nodes[child].action)
         self.at = id
-        return self.env
+
+    def _restore(self, id: int) -> bool:
+        """Take up the snapshot of a node; False where the environment keeps it no more."""
+        assert self._saves is not None
+        self.at = NO_PARENT
+        try:
+            self._saves.restore(self._root_snapshot if id == ROOT else self._snapshots[id])
+        except ValueError:
+            if id == ROOT:
+                self._reset()
+            self._snapshots.pop(id, None)
+            return id == ROOT
+        return True
 
     def _reset(self) -> None:
-        self.env.reset(options=reset_options(self._task, self._first))
-        self.resets += 1
+        self._counts.resets += 1
+        self._env.reset(options=self._course.options)
         self._run_prefix()
 
-    def step(self, action: str) -> tuple[str, Number, bool]:
-        """One step from wherever it stands: raw observation, score after it, done. Raises `EnvError`."""
-        observation, score, terminated, truncated, _ = self.env.step(action)
-        self.steps += 1
-        return observation, score, bool(terminated or truncated)  # type: ignore[return-value]
-
-    def try_action(self, parent: int, action: str) -> tuple[str, Number, bool]:
-        """Stand at `parent` and take one step: observation (flattened), score after it, done. Raises `EnvError`."""
-        self.go_to(parent)
+    def _begin_again(self) -> None:
+        """The instance died with all its snapshots."""
         self.at = NO_PARENT
-        observation, score, done = self.step(action)
-        return clean(flatten(observation)), score, done
+        self._snapshots.clear()
+        self._reset()
 
-    def became(self, id: int) -> None:
-        """The state after the last `try_action` is that of the new node `id`: keep it."""
-        self.at = id
-        if self._saves is not None:
-            self._snapshots[id] = self._saves.snapshot()
-            if len(self._snapshots) > MAX_SNAPSHOTS:
-                self._snapshots.popitem(last=False)
+    # -- without -------------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
+    def _path(self, id: int) -> tuple[str, ...]:
+        nodes = self.tree.nodes
+        return tuple(nodes[node].action for node in self.tree.ancestors(id)[1:])

@@ -1,8 +1,8 @@
 """Comparing two traces: what is determined by settings, seed and answers, and nothing else.
 
 Outside the comparison: sequence numbers, `t`, latency, usage, the order of `sampled`, retries (`failed`), `paused`,
-`resumed` and an `ended` that a `resumed` follows, versions of format and code, the trace's id and origin, how the
-environment was asked for, `concurrency`, where and how patiently a model is asked, counts of environment steps and resets, totals.
+`resumed` and an `ended` that a `resumed` follows, versions of format and code, the trace's id and origin,
+`concurrency`, where and how patiently a model is asked, counts of environment steps and resets, totals.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from engine import human
+from engine.chronicle import Choice, Chronicle
 from engine.events import (
     DONE_REASONS,
     AnyEvent,
@@ -27,6 +29,7 @@ from engine.events import (
     Paused,
     Resumed,
     Sampled,
+    SearchSettings,
     Selected,
     SettingsChanged,
     Started,
@@ -72,6 +75,7 @@ class Node:
         "open_children",
         "parent",
         "prior",
+        "pruned",
         "raw",
         "response",
         "reward",
@@ -106,7 +110,8 @@ class Node:
         self.children: list[int] = []
         self.open_children = _UNEXPANDED  # children that are not exhausted; _UNEXPANDED before the draws
         self.state_key: str | None = None
-        self.draw = 0  # which of the parent's draws it came of
+        self.draw = 0  # which of the parent's draws it came of; -1: a person wrote it
+        self.pruned = False  # a person ruled it, or an ancestor, out: counts as exhausted
         self.raw: dict[str, Any] | None = None  # see ImportedNode.raw
 
     @property
@@ -116,12 +121,12 @@ class Node:
 
     @property
     def expanded(self) -> bool:
-        """Whether its draws were made."""
+        """Whether its draws were made, or never will be (it was pruned)."""
         return self.open_children != _UNEXPANDED
 
     @property
     def exhausted(self) -> bool:
-        """Own terminal, or all children exhausted: nothing below can be selected any more."""
+        """Own terminal, all children exhausted, or pruned: nothing below can be selected any more."""
         return self.terminal is not None or self.open_children == 0
 
     @property
@@ -151,6 +156,7 @@ class TreeReader(Protocol):
     def children(self, id: int) -> Sequence[int]: ...
     def expanded(self, id: int) -> bool: ...
     def exhausted(self, id: int) -> bool: ...
+    def pruned(self, id: int) -> bool: ...
 
 
 class SearchTree:
@@ -167,12 +173,19 @@ class SearchTree:
         self.pending: dict[int, dict[int, Sampled]] = {}  # answers of nodes that are not expanded yet
         self.in_flight: dict[int, Selected] = {}  # selected and not expanded yet, oldest first
         self.first_index: dict[int, int] = {}  # node in flight → draws that were asked for before its own
+        self.draws_of: dict[int, int] = {}  # node in flight → draws that are made for it
         self.asked = 0  # draws that were asked for, in the order of selection
         self.walks: list[Walk] = []  # iterations under way, oldest first
         self.partial: dict[int, int] = {}  # nodes some of whose draws were made → how many
         self.usages: dict[int, tuple[Usage | None, float | None, int]] = {}  # node → usage, latency, dropped
         self.failures: list[Failed] = []
         self.interventions: list[Intervened] = []
+        self.human: dict[int, str] = {}  # node that a person wrote → who
+        self.forced: set[int] = set()  # nodes in flight because a person asked for it
+        self.breakpoints: list[str] = []  # queries (`engine.query`) at which the search stands still
+        self.prunings: list[tuple[int, int, bool]] = []  # (seq, node, pruned or restored)
+        self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
+        self.chronicle = Chronicle()
         self.calls = 0
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
@@ -185,6 +198,9 @@ class SearchTree:
         self._births: list[tuple[int, int]] = []  # (seq, nodes after it)
         self._backups: list[tuple[int, int, Number]] = []  # (seq, leaf, return)
         self._exhausted_at: dict[int, int] = {}  # inner node → seq
+        self._toggled: dict[int, list[int]] = {}  # nodes that were open again: seqs, exhausted first
+        self._by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
+        self._by_state_of = 0  # nodes that _by_state covers
         self._histories: dict[int, tuple[list[int], list[Number]]] = {}  # node → seqs, W after each
         self._history_of = 0  # back-ups that _histories covers
         for event in events:
@@ -249,10 +265,22 @@ class SearchTree:
             walk = Walk(self.ancestors(first))
             self.walks.append(walk)
         walk.path = walk.path + event.path[1:]
+        self._fly(chosen, event)
+        self.chronicle.selected(event)
+
+    def _fly(self, id: int, event: Selected) -> None:
+        """The draws of a node are asked for."""
         assert self.started is not None
-        self.in_flight[chosen] = event
-        self.first_index[chosen] = self.asked
-        self.asked += event.draws or self.started.settings.samples - self.partial.get(chosen, 0)
+        self.in_flight[id] = event
+        self.first_index[id] = self.asked
+        self.draws_of[id] = event.draws or self.started.settings.samples - self.partial.get(id, 0)
+        self.asked += self.draws_of[id]
+
+    def take_off(self, seq: int, id: int, draws: int) -> None:
+        """The draws of a node are asked for, although selection did not go there. Only for the fold."""
+        event = Selected(seq=seq, path=[id], in_flight=list(self.in_flight), draws=draws)
+        self.chronicle.took_off(seq, id, event.in_flight)
+        self._fly(id, event)
 
     def _sampled(self, event: Sampled) -> None:
         self._known(event.parent)
@@ -263,14 +291,13 @@ class SearchTree:
     def _expanded(self, event: Expanded) -> None:
         parent = self._known(event.parent)
         answers = self.pending.pop(event.parent, {})
-        nodes, depth = self.nodes, parent.depth + 1
         was_open = not parent.exhausted
         opened = max(parent.open_children, 0) - (parent.id in self.partial)
         for child in event.children:
-            node = self._born(parent, depth, child, answers.get(child.draw))
-            nodes.append(node)
-            parent.children.append(node.id)
+            node = self.born(parent, child, answers.get(child.draw))
             opened += node.terminal is None
+            if parent.pruned and node.terminal is None:
+                self.exhausted_since(node.id, event.seq)
         if event.partial:  # what is still to be drawn keeps the node open
             opened += 1
             selected = self.in_flight.get(parent.id)
@@ -278,44 +305,87 @@ class SearchTree:
             self.partial[parent.id] = self.partial.get(parent.id, 0) + made
         else:
             self.partial.pop(parent.id, None)
-        parent.open_children = opened
+        parent.open_children = 0 if parent.pruned else opened
         if not parent.children and not event.partial:
             parent.terminal = "dead_end"
         if opened == 0 and was_open:
-            self._exhaust(parent, event.seq)
+            self.exhaust(parent, event.seq)
+        if event.repeats:
+            of_draw = {self.nodes[id].draw: id for id in parent.children}
+            for repeat in event.repeats:
+                if repeat.of in of_draw:
+                    repeated = of_draw[repeat.of]
+                    self.repeats[repeated] = self.repeats.get(repeated, 0) + 1
         self.in_flight.pop(event.parent, None)
         self.first_index.pop(event.parent, None)
+        self.draws_of.pop(event.parent, None)
+        self.forced.discard(event.parent)
+        self.chronicle.expanded(event.seq, event.parent)
         for walk in self.walks:
             if walk.position == event.parent:
                 walk.rolling = True
         self.steps += event.steps
         self.resets += event.resets
-        self._births.append((event.seq, len(nodes)))
+        self.births_are(event.seq)
 
-    def _born(self, parent: Node, depth: int, child: Child, answer: Sampled | None) -> Node:
+    def births_are(self, seq: int) -> None:
+        """Nodes were made by event `seq`. Only for the fold."""
+        self._births.append((seq, len(self.nodes)))
+
+    def born(self, parent: Node, child: Child, answer: Sampled | None) -> Node:
+        """A new node. Only for the fold; the parent's count of open children is the caller's."""
         response = child.response
         if response is None:
             if answer is None:
                 raise ValueError(f"draw {child.draw} of node {parent.id} was never sampled")
             response = answer.response
         node = Node(
-            len(self.nodes), parent.id, depth, response, child.action, child.observation, child.reward, child.terminal
+            len(self.nodes),
+            parent.id,
+            parent.depth + 1,
+            response,
+            child.action,
+            child.observation,
+            child.reward,
+            child.terminal,
         )
+        if parent.pruned:
+            node.pruned = True
+            node.open_children = 0
+        self.nodes.append(node)
+        parent.children.append(node.id)
         node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior
         if answer is not None and (answer.usage is not None or answer.latency is not None or answer.dropped):
             self.usages[node.id] = (answer.usage, answer.latency, answer.dropped)
         return node
 
-    def _exhaust(self, node: Node, seq: int) -> None:
-        """`node` has just become exhausted: so may its ancestors."""
+    def exhaust(self, node: Node, seq: int) -> None:
+        """`node` has just become exhausted: so may its ancestors. Only for the fold."""
         while True:
-            self._exhausted_at[node.id] = seq
+            self.exhausted_since(node.id, seq)
             if node.parent == NO_PARENT:
                 return
             node = self.nodes[node.parent]
             node.open_children -= 1
             if node.open_children > 0 or node.terminal is not None:
                 return
+
+    def exhausted_since(self, id: int, seq: int) -> None:
+        """The inner node is exhausted from event `seq` on. Only for the fold."""
+        if id in self._toggled:
+            self._toggled[id].append(seq)
+        else:
+            self._exhausted_at[id] = seq
+
+    def open_since(self, id: int, seq: int) -> None:
+        """The inner node, which was exhausted, is open again. Only for the fold."""
+        self._toggled.setdefault(id, [self._exhausted_at[id]]).append(seq)
+
+    def count_open(self, node: Node) -> None:
+        """Count anew which children are open. Only for the fold."""
+        partial = node.id in self.partial
+        opened = sum(not self.nodes[child].exhausted for child in node.children) + partial
+        node.open_children = opened if node.children or partial else _UNEXPANDED
 
     def _backed_up(self, event: BackedUp) -> None:
         value, nodes = event.value, self.nodes
@@ -330,18 +400,25 @@ class SearchTree:
     def _failed(self, event: Failed) -> None:
         self._known(event.parent)
         self.failures.append(event)
+        self.chronicle.log.append(event)
         self._spend(event.usage)
 
     def _intervened(self, event: Intervened) -> None:
         self._known(event.node)
+        human.apply(self, event)
         self.interventions.append(event)
+        self.chronicle.log.append(event)
 
     def _settings_changed(self, event: SettingsChanged) -> None:
         assert self.started is not None
+        settings, before = self.started.settings, {}
         for name, value in event.changes.items():
-            if not hasattr(self.started.settings, name):
+            if not hasattr(settings, name):
                 raise ValueError(f"unknown setting {name!r}")
-            setattr(self.started.settings, name, value)
+            before[name] = getattr(settings, name)
+            setattr(settings, name, value)
+        self.chronicle.settings_changed(event.seq, before)
+        self.chronicle.log.append(event)
 
     def _iteration(self, event: Iteration) -> None:
         self.iteration = event.number
@@ -353,13 +430,16 @@ class SearchTree:
 
     def _paused(self, event: Paused) -> None:
         self.state = "paused"
+        self.chronicle.log.append(event)
 
     def _resumed(self, event: Resumed) -> None:
         self.state, self.end_reason = "running", None
+        self.chronicle.log.append(event)
 
     def _ended(self, event: Ended) -> None:
         self.state = "done" if event.reason in DONE_REASONS else "stopped"
         self.end_reason = event.reason
+        self.chronicle.log.append(event)
 
     def _spend(self, usage: Usage | None) -> None:
         if usage is None:
@@ -403,11 +483,16 @@ class SearchTree:
 
     def expanded(self, id: int) -> bool:
         """Whether the node's draws were made."""
-        return self.nodes[id].expanded
+        node = self.nodes[id]
+        return node.expanded and not (node.pruned and not node.children)
 
     def exhausted(self, id: int) -> bool:
         """Whether nothing below the node can be selected any more."""
         return self.nodes[id].exhausted
+
+    def pruned(self, id: int) -> bool:
+        """Whether a person ruled the node or an ancestor out."""
+        return self.nodes[id].pruned
 
     @property
     def path(self) -> list[int]:
@@ -450,6 +535,43 @@ class SearchTree:
         """How many nodes there were right after event `seq`."""
         place = bisect_right(self._births, seq, key=lambda birth: birth[0])
         return self._births[place - 1][1] if place else 0
+
+    def born_at(self, id: int) -> int:
+        """The event that made the node."""
+        return self._births[bisect_right(self._births, id, key=lambda birth: birth[1])][0]
+
+    def same_state(self, id: int) -> Sequence[int]:
+        """All nodes in the node's state, oldest first; empty where the environment does not tell states."""
+        for node in self.nodes[self._by_state_of :]:
+            if node.state_key is not None:
+                self._by_state.setdefault(node.state_key, []).append(node.id)
+        self._by_state_of = len(self.nodes)
+        key = self.nodes[id].state_key
+        return self._by_state[key] if key is not None else ()
+
+    def backups(self) -> Sequence[tuple[int, int, Number]]:
+        """Every back-up so far: (seq, leaf, return). Not to be changed."""
+        return self._backups
+
+    # -- looking back ------------------------------------------------------------------------------
+
+    def choice(self, parent: int, seq: int) -> Choice | None:
+        """The last choice that the search made among the children of `parent`, up to event `seq`."""
+        return self.chronicle.choice(parent, seq, lambda child: self.nodes[child].parent)
+
+    def in_flight_at(self, seq: int) -> list[int]:
+        """Nodes whose expansion had been asked for and was not applied right after event `seq`, oldest first."""
+        return self.chronicle.in_flight(seq)
+
+    def path_at(self, seq: int) -> list[int]:
+        """Where the walk that moved last stood right after event `seq`; empty where none was under way."""
+        node = self.chronicle.stands_at(seq, self.iteration_seqs)
+        return [] if node is None else self.ancestors(node)
+
+    def settings_at(self, seq: int) -> SearchSettings:
+        """The settings that held right after event `seq`."""
+        assert self.started is not None
+        return self.chronicle.settings(self.started.settings, seq)
 
     def history(self, id: int) -> tuple[list[int], list[Number]]:
         """The node's back-ups: their seqs (rising), and W after each. Built on first use, extended later."""
@@ -516,14 +638,29 @@ class PastTree:
     def expanded(self, id: int) -> bool:
         """Whether the node's draws had been made."""
         node = self.node(id)
-        return bool(self.children(id)) or (node.expanded and not node.children)
+        return bool(self.children(id)) or (node.expanded and not node.children and not node.pruned)
 
     def exhausted(self, id: int) -> bool:
         """Whether nothing below the node could be selected any more."""
         node = self.node(id)
         if node.terminal is not None and node.terminal != "dead_end":
             return True
+        toggled = self.tree._toggled.get(id)
+        if toggled is not None:
+            return bisect_right(toggled, self.seq) % 2 == 1
         return self.tree._exhausted_at.get(id, self.seq + 1) <= self.seq
+
+    def pruned(self, id: int) -> bool:
+        """Whether a person had ruled the node or an ancestor out."""
+        prunings = self.tree.prunings
+        if not prunings:
+            return False
+        then = {node: pruned for seq, node, pruned in prunings if seq <= self.seq}
+        while id != NO_PARENT:
+            if then.get(id):
+                return True
+            id = self.tree.nodes[id].parent
+        return False
 
 
 _APPLY: dict[type, Any] = {

@@ -11,12 +11,14 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from engine.errors import InputError
-from engine.events import Message
+from engine.events import Message, Usage
 from engine.pairs import Pair, Thresholds
 from engine.replay import Replayer
 from engine.standing import Opened
@@ -24,7 +26,10 @@ from engine.tree import SearchTree
 from envs.base import EnvError, Planner, info_of
 
 Word = Literal["Good", "Bad", "Uncertain"]
-NAMES = ("progress", "value", "human", "recorded:FILE")
+NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
+
+
+VOTE_TEMPERATURE = 0.7  # votes that can't differ are one vote
 
 
 class Judgement(Struct, omit_defaults=True, frozen=True):
@@ -34,6 +39,59 @@ class Judgement(Struct, omit_defaults=True, frozen=True):
     word: Word
     reason: str = ""
     raw: str = ""  # the judgement as it was given, where it came from a text
+
+
+class JudgeSettings(Struct, kw_only=True, frozen=True):
+    """How a model judges (verifier `openai`)."""
+
+    model: str = ""
+    base_url: str = ""  # "" stands for the client library's own default
+    key_env: str = "OPENAI_API_KEY"  # name of the environment variable that holds the key; never the key
+    votes: Annotated[int, Meta(ge=1)] = 1  # replies a step of which more than half decide
+    temperature: Annotated[float, Meta(ge=0)] | None = None  # None: 0 for one vote, VOTE_TEMPERATURE for several
+    max_tokens: Annotated[int, Meta(ge=1)] = 500
+    timeout: Annotated[float, Meta(gt=0)] = 120.0  # seconds a call
+    retries: Annotated[int, Meta(ge=0)] = 4  # after the first try of a call
+    price_in: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million prompt tokens; None: unknown
+    price_out: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million completion tokens
+
+    @property
+    def heat(self) -> float:
+        """The temperature that holds."""
+        if self.temperature is not None:
+            return self.temperature
+        return VOTE_TEMPERATURE if self.votes > 1 else 0.0
+
+
+class JudgeTotals(Struct):
+    """What judging by a model came to. What is unknown is None, never 0."""
+
+    calls: int = 0  # replies that were paid for
+    cached: int = 0  # replies that were known
+    unsaid: int = 0  # replies without a judgement, taken as Uncertain
+    failed: int = 0  # votes that came to nothing, taken as Uncertain
+    retried: int = 0  # failed attempts that were made again
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None  # US dollars
+
+    def spend(self, usage: Usage) -> None:
+        """Add what a call cost."""
+        if usage.tokens_in is not None:
+            self.tokens_in = (self.tokens_in or 0) + usage.tokens_in
+        if usage.tokens_out is not None:
+            self.tokens_out = (self.tokens_out or 0) + usage.tokens_out
+        if usage.cost is not None:
+            self.cost = (self.cost or 0.0) + usage.cost
+
+    def add(self, other: JudgeTotals) -> None:
+        """Add what another verifier came to."""
+        self.calls += other.calls
+        self.cached += other.cached
+        self.unsaid += other.unsaid
+        self.failed += other.failed
+        self.retried += other.retried
+        self.spend(Usage(other.tokens_in, other.tokens_out, other.cost))
 
 
 class Verifier(Protocol):
@@ -50,6 +108,12 @@ def first_wrong_step(judgements: list[Judgement]) -> int | None:
 
 
 _WORD = re.compile(r"[A-Za-z]+")
+
+
+def said_judgement(text: str) -> bool:
+    """Whether a reply says one of the three words where a judgement belongs."""
+    match = _WORD.search(text.rsplit("Judgement:", 1)[1]) if "Judgement:" in text else None
+    return match is not None and match.group().lower() in ("good", "bad", "uncertain")
 
 
 def read_judgement(text: str) -> Word:
@@ -83,12 +147,16 @@ class ProgressVerifier:
     def judge(self, pair: Pair) -> Iterator[Judgement]:
         """Judge by the expert's steps left before and after each step."""
         for step, id in enumerate(self._tree.ancestors(pair.bad)[1:], 1):
-            if id not in self._cache:
-                self._cache[id] = self._judge(id)
-            word, reason = self._cache[id]
+            word, reason = self.step_into(id)
             yield Judgement(step, word, reason)
             if word == "Bad":
                 return
+
+    def step_into(self, id: int) -> tuple[Word, str]:
+        """Judgement and reason of the step into a node. Raises `InputError`."""
+        if id not in self._cache:
+            self._cache[id] = self._judge(id)
+        return self._cache[id]
 
     def _steps_left(self, id: int) -> int | None:
         env = self._replayer.stand().go_to(id)
@@ -219,8 +287,15 @@ def make_verifier(
     thresholds: Thresholds,
     open_environment: Callable[[], Opened],
     marks: Callable[[Pair], int | None] = lambda pair: None,
+    *,
+    judge: JudgeSettings | None = None,
+    prompts: str = "",
+    cache: Path | None = None,
 ) -> Verifier:
-    """The verifier of that name for one tree. Raises `InputError` with the names there are."""
+    """The verifier of that name for one tree. Raises `InputError` with the names there are.
+
+    `judge`, `prompts` (a folder that replaces prompts) and `cache` (the folder of judgements) concern `openai` only.
+    """
     if name == "progress":
         return ProgressVerifier(tree, open_environment)
     if name == "value":
@@ -229,4 +304,14 @@ def make_verifier(
         return HumanVerifier(marks)
     if name.startswith("recorded:"):
         return RecordedVerifier(tree, name.removeprefix("recorded:"), thresholds.compat)
+    if name == "openai" or name.startswith("openai:"):
+        from engine.openai_verifier import OpenAIVerifier  # its client library takes half a second to import
+
+        judge = judge or JudgeSettings()
+        model = name.removeprefix("openai").removeprefix(":") or judge.model
+        return OpenAIVerifier(tree, replace(judge, model=model), prompts, cache)
+    if name.startswith("noisy:"):
+        from engine.noisy_verifier import NoisyVerifier
+
+        return NoisyVerifier(tree, ProgressVerifier(tree, open_environment), name.removeprefix("noisy:"))
     raise InputError(f"unknown verifier {name!r}: one of {', '.join(NAMES)}")

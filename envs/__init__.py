@@ -6,6 +6,7 @@ Here they are only described; the module of an environment is loaded when one is
 from __future__ import annotations
 
 from envs.base import EnvironmentInfo, register
+from envs.scienceworld_info import INFO as _SCIENCEWORLD
 from envs.webshop.info import INFO as _WEBSHOP
 
 _TEXTCRAFT_RULES = """\
@@ -58,6 +59,7 @@ register(
     )
 )
 register(_WEBSHOP)
+register(_SCIENCEWORLD)
 
 
 _ANY_RULES = """\

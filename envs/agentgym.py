@@ -31,6 +31,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between tries, doubled each time
 
 _NO_SESSION = re.compile(r"is not valid|has been deleted")
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what reading a reply may raise
+
 T = TypeVar("T")
 
 
@@ -220,7 +222,7 @@ class AgentGym(gymnasium.Env[str, str]):
             return
         try:
             now = msgspec.json.decode(data, type=str)
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             return
         if now != session.last:
             raise Lost(f"session {session.id} of {self.address.url} is somebody else's")
@@ -233,7 +235,7 @@ class AgentGym(gymnasium.Env[str, str]):
             return
         try:
             said = msgspec.json.decode(self._connection.ask("GET", "/"), type=str)
-        except (Failed, EnvError, msgspec.MsgspecError):
+        except (Failed, EnvError, *_UNREADABLE):
             said = ""  # the requests that follow will tell
         others = {kind.greeting: kind.name for kind in KINDS.values() if kind is not self._kind}
         if said in others:
@@ -263,7 +265,7 @@ class AgentGym(gymnasium.Env[str, str]):
             raise _Refused(f"{self.address.url}{path} says: {brief(words)}")
         try:
             return read(data)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise EnvError(
                 f"{self.address.url}{path} answers what no {self._kind.name} server does ({brief(error)}): "
                 f"{brief(data[:200].decode(errors='replace'), 60)}"
@@ -274,7 +276,7 @@ def _error_in(data: bytes) -> str | None:
     """The error that a server reports with HTTP 200."""
     try:
         return msgspec.json.decode(data, type=_Error).error
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         return None
 
 

@@ -86,7 +86,6 @@ class Connection:
         except httpx2.InvalidURL as error:
             raise EnvError(f"{brief(url)!r} is no address: {brief(error)}") from error
         self._client = httpx2.Client(
-            timeout=httpx2.Timeout(limit, connect=min(CONNECT_LIMIT, limit)),
             limits=httpx2.Limits(max_connections=1, keepalive_expiry=None),
             trust_env=host not in _LOOPBACK,  # a proxy of the environment has no way to this machine
             verify=url.startswith("https:"),  # else no time is spent on certificates
@@ -111,15 +110,18 @@ class Connection:
         # ASCII escapes carry what UTF-8 can't, such as half a surrogate pair.
         content = None if body is None else json.dumps(body).encode()
         headers = {} if content is None else {"content-type": "application/json"}
+        limits = httpx2.Timeout(limit, connect=min(CONNECT_LIMIT, limit))
         self._stream = None
         try:
             with self._client.stream(
-                method, self.url + path, content=content, headers=headers, timeout=min(limit, self.limit)
+                method, self.url + path, content=content, headers=headers, timeout=limits
             ) as reply:
                 data = self._read(reply, until)
                 stays = reply.http_version == "HTTP/1.1" and reply.headers.get("connection", "").lower() != "close"
                 self._stream = reply.extensions.get("network_stream") if stays else None
                 status = reply.status_code
+        except httpx2.ConnectTimeout as error:
+            raise Gone(f"{self.url}: can't connect within {limits.connect:g} s") from error
         except httpx2.TimeoutException as error:
             raise Gone(f"{self.url}{path} did not answer within {limit:g} s") from error
         except httpx2.TransportError as error:

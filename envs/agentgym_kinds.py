@@ -202,7 +202,7 @@ def parse_address(argument: str) -> Address:
         port = parts.port
     except ValueError as error:
         raise EnvError(f"agentgym: {brief(place)!r} is no address: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or not place.isascii() or port == 0:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _is_plain(place) or port == 0:
         raise EnvError(f"agentgym: {brief(place)!r} is no address: write agentgym:{name}@http://127.0.0.1:36001")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise EnvError("agentgym: an address holds no user, password or fragment: it is written into every trace")
@@ -217,6 +217,10 @@ def parse_address(argument: str) -> Address:
         seconds[key] = value
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     return Address(kind, url, **seconds)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:

@@ -55,7 +55,8 @@ class Snapshots(Protocol):
         ...
 
     def restore(self, snapshot: Hashable) -> None:
-        """Stand again where `snapshot` was taken. Raises `ValueError` for one of another kind."""
+        """Stand again where `snapshot` was taken. Raises `ValueError` for one of another kind, or that is not kept any
+        more: the caller goes there by actions then."""
         ...
 
 
@@ -95,14 +96,27 @@ class StateKeys(Protocol):
         ...
 
 
-class AnyText(Text):
-    """The space of all texts of some length: what a server or another package says. Its samples are ASCII."""
+@runtime_checkable
+class MapsActions(Protocol):
+    """An environment that makes one of its valid actions of whatever an actor says, as the original's search does."""
 
-    def __init__(self, max_length: int = 100_000_000) -> None:
-        super().__init__(max_length=max_length, min_length=0, charset=string.printable)
+    def executable(self, action: str) -> str:
+        """The action to execute in the current state in the place of `action`; a valid one stays as it is."""
+        ...
+
+
+class AnyText(Text):
+    """The space of all texts: what a server or another package says. Its samples are short and ASCII."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=100_000_000, min_length=0, charset=string.printable)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        """Any text of up to 40 characters."""
+        return super().sample((int(self.np_random.integers(40)), None) if mask is None else mask)
 
     def contains(self, x: Any) -> bool:
-        """Whether it is a text of such length."""
+        """Whether it is a text."""
         return isinstance(x, str) and len(x) <= self.max_length
 
 

@@ -10,7 +10,8 @@ import importlib
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,12 +32,17 @@ class Spec(NamedTuple):
     module: str
     id: str
     key: str | None  # of the text in an observation that is a dictionary
-    range: tuple[float, float] | None  # least and greatest score
+    range: tuple[float, float] | None  # least and greatest sum of rewards
 
     @property
     def name(self) -> str:
         """The environment's name in traces."""
         return f"gym:{self.text}"
+
+    @property
+    def offset(self) -> float:
+        """What is added to the sum of the rewards, so that penalties are no disasters where LOW is below 0."""
+        return max(0.0, -self.range[0]) if self.range is not None else 0.0
 
 
 @dataclass(frozen=True)
@@ -74,14 +80,17 @@ def _range_of(text: str) -> tuple[float, float]:
     except ValueError:
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise EnvError(f"gym: range={text!r}: write range=LOW,HIGH, the least and the greatest score")
+        raise EnvError(f"gym: range={text!r}: write range=LOW,HIGH, the least and the greatest sum of rewards")
     return low, high
 
 
 def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
     """What is known of the environment that `argument` names. Raises `EnvError`."""
-    scores = parse_spec(argument).range
-    return general if scores is None else replace(general, score_range=scores)
+    spec = parse_spec(argument)
+    if spec.range is None:
+        return general
+    low, high = spec.range
+    return replace(general, score_range=(low + spec.offset, high + spec.offset))
 
 
 def import_module(spec: Spec) -> None:
@@ -105,12 +114,19 @@ def import_module(spec: Spec) -> None:
 def new(spec: Spec) -> Foreign:
     """A new instance. Raises `EnvError`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks about versions and metadata
+        with _quiet():
             env: Foreign = gymnasium.make(spec.id, disable_env_checker=True)
     except Exception as error:
         raise EnvError(_line(f"gym: can't make {spec.id!r}", error)) from error
     return env
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No remarks about versions and metadata on the screen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def check_space(what: str, space: Space[Any] | None, key: str | None) -> None:
@@ -146,7 +162,8 @@ def _holds_text(space: Space[Any] | None) -> bool:
 def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
     """Reset it: the first observation, and the info. Raises `EnvError`."""
     try:
-        observation, info = env.reset(seed=seed)
+        with _quiet():
+            observation, info = env.reset(seed=seed)
         return _text(observation, spec.key), dict(info)
     except EnvError:
         raise

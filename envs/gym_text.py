@@ -1,8 +1,8 @@
 """Any Gymnasium environment with text actions and observations: `gym:MODULE:ID`, or `gym::ID` for a registered one.
 
 MODULE is imported, which registers ID. What may follow: `?obs=KEY`, the text in an observation that is a dictionary,
-and `?range=LOW,HIGH`, least and greatest score (0 to 1 otherwise). The task id is the seed of reset. The score after a
-step is the sum of the rewards so far; where it falls below 0, that is a disaster.
+and `?range=LOW,HIGH`, least and greatest sum of rewards (0 to 1 otherwise). The task id is the seed of reset. The score
+after a step is the sum of the rewards so far, less LOW where that is below 0; a score below 0 is a disaster.
 
 Where copies of the environment prove equal to it, they serve as snapshots; else whoever wants to stand somewhere has to
 reset and repeat. An environment may help further: by the methods `plan` and `valid_actions` of `envs.base`, or as
@@ -86,7 +86,7 @@ class GymText(gymnasium.Env[str, str]):
         self._env = env
         self._seed: int | None = None
         self._actions: list[str] = []  # since reset
-        self._score = 0.0
+        self._score = 0.0  # the sum of the rewards since reset
         self._info: dict[str, Any] = {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
@@ -109,7 +109,7 @@ class GymText(gymnasium.Env[str, str]):
         if self._seed is None:
             raise EnvError(f"{self.spec_of_gym.name}: no task was started: reset it first")
         reply = self._take(action)
-        return reply.observation, reply.score, reply.terminated, reply.truncated, {}
+        return reply.observation, reply.score + self.spec_of_gym.offset, reply.terminated, reply.truncated, {}
 
     def _take(self, action: str) -> Reply:
         try:

@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -75,26 +74,29 @@ def _unknown(id: int) -> Answer:
 
 
 class Recorded:
-    """A recording again: the n-th time that something is asked, what was answered the n-th time; then the last."""
+    """A recording again. What was asked more than once is answered as it was the next time after the last answer
+    given, else as it was the first time; 404 where it was never asked."""
 
     def __init__(self, exchanges: list[dict[str, Any]]) -> None:
-        self._answers: dict[str, list[Answer]] = defaultdict(list)
+        self.keys = [_key(one["method"], one["path"], one["request"]) for one in exchanges]
+        self.asked: list[str] = []
+        self._answers: list[Answer] = []
+        self._place = -1
         for exchange in exchanges:
             said = exchange["response"]
             if isinstance(said, dict) and "__text__" in said:
                 said = str(said["__text__"]).encode()
-            key = _key(exchange["method"], exchange["path"], exchange["request"])
-            self._answers[key].append((exchange["status"], said))
-        self.asked: list[str] = []
+            self._answers.append((exchange["status"], said))
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
-        """The recorded answer; 404 where it was never asked."""
+        """The recorded answer."""
         key = _key(method, path, body)
         self.asked.append(key)
-        answers = self._answers.get(key)
-        if not answers:
+        places = [place for place, known in enumerate(self.keys) if known == key]
+        if not places:
             return 404, {"detail": f"not recorded: {key}"}
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+        self._place = next((place for place in places if place > self._place), places[0])
+        return self._answers[self._place]
 
 
 def _key(method: str, path: str, body: Any) -> str:

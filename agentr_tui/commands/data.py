@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
+import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from agentr_tui.commands.judge import JudgeFlags, judge_of, judgements_folder
 from agentr_tui.output import emit_json, say, warn
 from engine import curation
 from engine.decisions import Decisions
 from engine.errors import InputError, WorkFailed
-from engine.export import Exported
 from engine.export import export as export_samples
+from engine.export_types import Exported, ExportOptions
+from engine.formats import FORMATS
 from engine.replay import opener, replay_tree
 from engine.revision import BeforeFork
 from engine.samples import Revised, ReviseSettings
@@ -33,13 +36,17 @@ def revise(
     *,
     alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
     beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
-    verifier: Annotated[str, Parameter(help="progress, value, human or recorded:FILE.")] = "progress",
+    verifier: Annotated[
+        str, Parameter(help="progress, value, openai, human, recorded:FILE or noisy:RATE.")
+    ] = "progress",
     verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
     compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
     before_fork: Annotated[BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")] = "move",
     env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
     seed: Annotated[int, Parameter(help="Of the choice of thoughts.")] = 0,
+    judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
+    prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
@@ -56,6 +63,8 @@ def revise(
         environment=env,
         max_pairs=max_pairs,
         seed=seed,
+        judge=judge_of(judge),
+        prompts=prompts,
     )
     sources = find_sources(paths)
     run, figures = revise_paths(Workspace.open(workspace, create=True), sources, settings, quiet=json)
@@ -77,13 +86,14 @@ def revise_paths(
     workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False
 ) -> tuple[str, Revised]:
     """Write a run over these sources; its id and figures."""
+    cache = judgements_folder(workspace)
     marks = curation.marks_of(Decisions(workspace.decisions).current())
     with workspace.new_run(settings, [str(path) for path in sources]) as run:
         for path in sources:
             source = load_any(path, environment=settings.environment)
             for warning in source.warnings:
                 warn(warning)
-            for sample in revise_tree(source.tree, str(path.resolve()), settings, run.figures, marks):
+            for sample in revise_tree(source.tree, str(path.resolve()), settings, run.figures, marks, cache):
                 run.add(sample)
     figures = run.figures
     if not quiet:
@@ -96,21 +106,48 @@ def revise_paths(
     return run.id, figures
 
 
+class ExportFlags(TypedDict, total=False):
+    """How a dataset is made: one option for each field of `ExportOptions` that a person gives."""
+
+    split: Annotated[str, Parameter(help="Parts by task, e.g. train=0.9,dev=0.1.")]
+    mix: Annotated[str, Parameter(help="Another dataset's lines as a share of the first part: FILE:0.2.")]
+    shuffle: Annotated[bool, Parameter(help="In a seeded order; default: where something is mixed in.")]
+    seed: Annotated[int, Parameter(help="Of split, mix and order.")]
+    shards: Annotated[int, Parameter(help="Files a part.")]
+    compress: Annotated[str, Parameter(help="none, gzip or parquet; default: as the name says.")]
+    max_length: Annotated[int, Parameter(help="Tokens a record.")]
+    tokenizer: Annotated[str, Parameter(help="tokenizer.json to count with; trl-sft writes token ids with it.")]
+    chat_template: Annotated[str, Parameter(help="chatml or llama3, in which tokens are counted.")]
+    loss_weight: Annotated[bool, Parameter(help="sharegpt: carry the mask as loss weights.")]
+    first_step: Annotated[bool, Parameter(help="trl-dpo: only the first step after the fork.")]
+    strict: Annotated[bool, Parameter(help="Refuse the whole export where a rule is broken.")]
+    config: Annotated[bool, Parameter(help="Write a configuration for the format's trainer.")]
+    licence: Annotated[str, Parameter(help="Of the dataset, for its card.")]
+
+
 def export(
     *,
-    format: Annotated[str, Parameter(help="agent-r or agent-r-rewrite.")] = "agent-r",
+    format: Annotated[str, Parameter(help=f"One of {', '.join(FORMATS)}.")] = "agent-r",
     out: Annotated[Path, Parameter(help="File to write.")],
     run: Annotated[str | None, Parameter(help="Run of revise; default: the newest.")] = None,
     data_type: Annotated[Literal["centric", "good"], Parameter(help="Revisions, or good trajectories.")] = "centric",
     all: Annotated[bool, Parameter(help="Whatever decision and verdict, marks and duplicates included.")] = False,
     only_verified: Annotated[bool, Parameter(help="Only samples whose every observation was verified.")] = False,
+    flags: Annotated[ExportFlags | None, Parameter(name="*")] = None,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Write a dataset of samples that hold in the environment."""
+    place = Workspace.open(workspace)
+    try:
+        options = msgspec.convert(dict(flags or {}), ExportOptions)
+    except msgspec.ValidationError as error:
+        raise InputError(f"export option: {error}") from error
     done = export_samples(
-        Workspace.open(workspace), run, format, out, data_type=data_type, all=all, only_verified=only_verified
+        place, run, format, out, data_type=data_type, all=all, only_verified=only_verified, options=options
     )
+    for warning in done.warnings:
+        warn(warning)
     if json:
         emit_json({"out": done.out, "lines": done.lines, "dropped": done.dropped})
     else:
@@ -127,24 +164,33 @@ def export_run(workspace: Workspace, format: str, out: Path) -> Exported:
 
 def _say_exported(done: Exported) -> None:
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
-    say(f"{done.lines} lines, {done.which}" + (f"; left out: {dropped}" if dropped else ""))
+    factor = f", {done.factor:.1f} lines a sample" if done.factor != 1 else ""
+    say(f"{done.lines} lines, {done.which}{factor}" + (f"; left out: {dropped}" if dropped else ""))
+    for reason, count in sorted(done.warned.items()):
+        say(f"  {count} with a warning: {reason}")
     say(str(done.out))
 
 
 def convert(
     source: Annotated[Path, Parameter(help="Trace or tree file (gzip read too).")],
-    out: Annotated[Path, Parameter(help="NAME.trace.jsonl, or .json for a tree file.")],
+    out: Annotated[Path, Parameter(help="NAME.trace.jsonl; .json for a tree file; .graphml or .dot for a graph.")],
     /,
     *,
-    to: Annotated[Literal["tree", "trace"] | None, Parameter(help="Where the name does not say.")] = None,
+    to: Annotated[
+        Literal["tree", "trace", "graphml", "dot", "node-link"] | None, Parameter(help="Where the name does not say.")
+    ] = None,
+    merge: Annotated[bool, Parameter(help="Of a graph: a vertex a state. --no-merge: a vertex a node.")] = True,
     env: Annotated[str | None, Parameter(name="--env", help="Environment of a tree file; else recognised.")] = None,
     task: Annotated[str | None, Parameter(help="Task of a tree file; else from its name.")] = None,
     force: Annotated[bool, Parameter(help="Replace the file that is there.")] = False,
 ) -> int:
-    """Turn a trace into an original tree file, or a tree file into a trace."""
-    kind = to or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
+    """Turn a trace into an original tree file or a graph, or a tree file into a trace."""
+    from engine.graph import kind_of, save_graph
+
+    graph = kind_of(out.name)
+    kind = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
     if kind is None:
-        raise InputError(f"{out}: the name does not say what to write: add --to tree or --to trace")
+        raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
     if out.exists() and not force:
         raise InputError(f"{out}: exists already: choose another name, or --force")
     loaded = load_any(source, environment=env, task=task)
@@ -152,6 +198,8 @@ def convert(
         warn(warning)
     if kind == "tree":
         save_tree(loaded.tree, out)
+    elif kind != "trace":
+        save_graph(loaded.tree, out, kind, merge=merge)
     else:
         if loaded.kind == "trace":
             raise InputError(f"{source}: is a trace already")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from engine.stats import TraceFigures, figures, find_sources, load_any, total
 from engine.trace import read_events
 from engine.tracediff import compare
 from engine.tree import ROOT
-from envs.base import environments
+from envs.base import broken_entry_points, environments, missing
 
 
 def stats(
@@ -120,28 +119,26 @@ def diff(
 
 def envs(*, json: JsonOption = False) -> int:
     """Environments there are, and what is missing."""
-    rows = []
-    for info in environments():
-        module = info.load.partition(":")[0]
-        there = importlib.util.find_spec(module) is not None
-        missing = "" if there else f"pip install 'agentr-tui[{info.requires}]'"
-        low, high = info.score_range
-        rows.append(
-            {"name": info.name, "scores": [low, high], "summary": info.summary, "ready": there, "install": missing}
-        )
+    rows = [
+        {
+            "name": info.name,
+            "scores": list(info.score_range),
+            "summary": info.summary,
+            "ready": missing(info) is None,
+            "missing": missing(info) or "",
+        }
+        for info in environments()
+    ]
+    for broken in broken_entry_points():
+        warn(broken)
     if json:
         emit_json({"environments": rows})
         return 0
     table(
         ["name", "scores", "", "summary"],
         [
-            [
-                str(row["name"]),
-                "{:g} to {:g}".format(*info.score_range),
-                "ready" if row["ready"] else str(row["install"]),
-                str(row["summary"]),
-            ]
-            for row, info in zip(rows, environments(), strict=True)
+            [info.name, "{:g} to {:g}".format(*info.score_range), missing(info) or "ready", info.summary]
+            for info in environments()
         ],
     )
     return 0

@@ -124,7 +124,11 @@ def search(
     if resume is not None:
         if detach:
             return run_detached(resume, ["--resume", str(resume.resolve()), *flags_of(given)])
-        return run_job(resume_job(resume, delay=delay, changes=given))
+        job = resume_job(resume, delay=delay, changes=given)
+        settings = job.search.settings
+        if settings.actor == "openai":  # a trace may come from anybody: say whom it asks, and with which key
+            say(f"asks {settings.base_url or 'the OpenAI service'} with the key in ${settings.key_env}")
+        return run_job(job)
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
         traces = Workspace.open(workspace, create=True).traces

@@ -308,7 +308,7 @@ class DatasetScreen(ModeScreen):
         """Type words; the line stays until escape."""
         box = self.query_one("#sample-filter", Input)
         box.set_class(True, "-open")
-        box.focus()
+        self.set_focus(box)  # at once: the next key is part of the text
         self.refresh_bindings()
 
     @on(Input.Changed, "#sample-filter")

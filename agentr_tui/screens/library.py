@@ -163,7 +163,10 @@ class LibraryScreen(ModeScreen):
     def _show(self) -> None:
         rows = self._rows()
         self._shown = shown = arranged(rows, self._sort, self._filter)
-        self.set_class(not rows and self._looked_once, "-none")
+        was_empty, empty = self.has_class("-none"), not rows and self._looked_once
+        self.set_class(empty, "-none")
+        if was_empty and not empty:  # what is hidden loses the focus
+            self.call_after_refresh(self.table.focus)
         self.table.set_rows([row.path for row in shown], self._cells)
         title, subtitle = summary(shown, self._sort, self._filter)
         self.table.border_title = title
@@ -330,7 +333,7 @@ class LibraryScreen(ModeScreen):
         """Type words; the line stays until escape."""
         box = self.query_one("#trace-filter", Input)
         box.set_class(True, "-open")
-        box.focus()
+        self.set_focus(box)  # at once: the next key is part of the text
         self.refresh_bindings()
 
     @on(Input.Changed, "#trace-filter")

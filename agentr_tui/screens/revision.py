@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -15,11 +11,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from agentr_tui.review import REJECT_REASONS, Review, Shown, load_review
-from agentr_tui.screens.base import ModeScreen, key, tab_title
+from agentr_tui.review import OTHER_REASON_KEY, Review, Shown, load_review, reason_keys
+from agentr_tui.screens.base import key, tab_title
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.revision_menus import RevisionMenus
 from agentr_tui.theme import Role
 from agentr_tui.widgets.revision_lines import (
+    BLIND,
     THOUGHT_KEY,
     bad_lines,
     replay_lines,
@@ -32,14 +30,17 @@ from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.errors import AgentrError
 from engine.formats import FORMATS
 from engine.replay import HOLDS
-from engine.revision import revision_thoughts
 from engine.samples import ReviseSettings
 
 TABS = ("spliced", "good", "bad", "line")
+BLIND_SPLICE = (
+    "Blind: mark the first wrong step with J and K; then the spliced conversation stands here."
+    " b shows what the verifier and the replay said."
+)
 VERDICT_ROLES: dict[str, Role] = {"accepted": "good", "rejected": "bad", "skipped": "warn"}
 
 
-class RevisionScreen(ModeScreen):
+class RevisionScreen(RevisionMenus):
     """One sample after the other."""
 
     MODE = "revision"
@@ -51,6 +52,11 @@ class RevisionScreen(ModeScreen):
             key_display="J K"),
         key("K", "mark(-1)", "mark up", "revision.mark_up", "Mark an earlier step as the first wrong one"),
         key("t", "thought", "thought…", "revision.thought", "Another revision thought", show=True),
+        key("R", "repair", "repair…", "revision.repair", "Replay again, or search a new tail from after the wrong step",
+            show=True),
+        key("b", "blind", "blind", "revision.blind", "Hide the verifier's mark and the verdict until you decide"),
+        key("o", "order", "order…", "revision.order", "Another order of the samples"),
+        key("T", "tags", "tags…", "revision.tags", "Put tags on this sample"),
         key("c", "comment", "comment", "revision.comment", "Write a comment on this sample", show=True),
         key("f", "format", "format", "revision.format", "Show the exact line of the next format", show=True),
         key("right_curly_bracket", "go(1)", "next", "revision.next", "Next sample", show=True, key_display="{ }"),
@@ -68,8 +74,6 @@ class RevisionScreen(ModeScreen):
         super().__init__()
         self._tab = 0
         self._format = 0
-        self._review: Review | None = None
-        self._shown: Shown | None = None
         self._of: tuple[object, ...] | None = None  # path, pair and thresholds that the review was made for
 
     def compose_body(self) -> ComposeResult:
@@ -113,22 +117,6 @@ class RevisionScreen(ModeScreen):
         self._of = None
         self.refresh_view()
 
-    def _in_thread(self, work: Callable[[], object], then: Callable[..., None]) -> None:
-        """Do work that may take a while beside the screen; errors become one line."""
-
-        def run() -> None:
-            try:
-                result = work()
-            except AgentrError as error:
-                self.app.call_from_thread(self._failed, str(error))
-            else:
-                self.app.call_from_thread(then, result)
-
-        self.run_worker(run, group="review", thread=True, exclusive=True)
-
-    def _failed(self, message: str) -> None:
-        self._message(message, "warn")
-
     def _message(self, text: str, role: Role = "muted") -> None:
         """One line in place of a sample."""
         self._shown = None
@@ -151,7 +139,7 @@ class RevisionScreen(ModeScreen):
         if review is None or review.current is None:
             return
         sample = review.current
-        self._in_thread(lambda: review.show(sample), self._show)
+        self._in_thread(lambda: review.show(sample), self._show, review.prefetch)
 
     # -- what is shown -----------------------------------------------------------------------------
 
@@ -176,17 +164,27 @@ class RevisionScreen(ModeScreen):
         right: list[tuple[str, Role]] = [(f"  {rejected} rejected", "muted"), (f"  {accepted} accepted", "muted")]
         if verdict is not None:
             right.append((f"  {verdict}", VERDICT_ROLES[verdict]))
+        if review.order != "run":
+            right.append((f"  {review.order}", "muted"))
+        if review.blind:
+            right.append(("  blind", "person"))
         self.top_bar.show(left, right)
         bad = self.query_one("#bad", TextPane)
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
-        bad.set_lines(bad_lines(tree, sample), keep_scroll=True)
-        self.call_after_refresh(bad.scroll_to_key, sample.mark or sample.bad_depth)  # rows have a place only then
+        bad.set_lines(bad_lines(tree, sample, shown.hidden, shown.own_mark), keep_scroll=True)
+        place = sample.fork_depth + 1 if shown.hidden and not shown.own_mark else sample.mark or sample.bad_depth
+        self.call_after_refresh(bad.scroll_to_key, place)  # rows have a place only then
         why = self.query_one("#why", TextPane)
-        why.border_title = f"why step {sample.mark}" if sample.mark else "why"
-        note = review.note(sample)
-        comment = [line(("✎ ", "person"), (note, "person"), indent=2)] if note else []
-        why.set_lines([*why_mark_lines(sample), *comment])
-        self.query_one("#replay", TextPane).set_lines(replay_lines(sample))
+        why.border_title = f"why step {sample.mark}" if sample.mark and not shown.hidden else "why"
+        note, tags = review.note(sample), review.tags(sample)
+        said = [line(("✎ ", "person"), (note, "person"), indent=2)] if note else []
+        said += [line(("# ", "person"), ("  ".join(tags), "person"), indent=2)] if tags else []
+        hidden = [line((BLIND, "muted"))]
+        why.set_lines([*(hidden if shown.hidden else why_mark_lines(sample)), *said])
+        if not self.repairing:
+            replay = self.query_one("#replay", TextPane)
+            replay.border_title = "replay"
+            replay.set_lines(hidden if shown.hidden else replay_lines(sample))
         self._show_tab()
 
     def _show_tab(self) -> None:
@@ -197,13 +195,15 @@ class RevisionScreen(ModeScreen):
         format_name = list(FORMATS)[self._format % len(FORMATS)]
         titles = [f"line: {format_name}" if name == "line" else name for name in TABS]
         pane.border_title = tab_title(titles, self._tab)
-        pane.border_subtitle = token_line(shown.turns)
+        pane.border_subtitle = "" if shown.veiled else token_line(shown.turns)
         pane.set_lines(self._tab_lines(review, shown, format_name))
         if TABS[self._tab] == "spliced":
             self.call_after_refresh(pane.scroll_to_key, THOUGHT_KEY)
 
     def _tab_lines(self, review: Review, shown: Shown, format_name: str) -> list[Line]:
         sample, name = shown.sample, TABS[self._tab]
+        if shown.veiled and name in ("spliced", "line"):
+            return [line((BLIND_SPLICE, "person"), indent=4)]
         if name == "spliced":
             return spliced_lines(shown.turns)
         if name == "good":
@@ -220,6 +220,9 @@ class RevisionScreen(ModeScreen):
     def _decide(self, verdict: str, reason: str = "") -> None:
         review, shown = self._review, self._shown
         if review is None or shown is None:
+            return
+        if verdict == "accepted" and shown.veiled:
+            self.notify("Blind: mark the first wrong step first (J, K); or reject, skip, or b.", severity="warning")
             return
         try:
             self.agentr.session.decisions.decide(shown.sample.id, verdict=verdict, reason=reason)  # type: ignore[arg-type]
@@ -248,8 +251,9 @@ class RevisionScreen(ModeScreen):
         """Reject with a reason, next."""
         if self._shown is None:
             return
-        choices = [Choice(k, text, partial(self._decide, "rejected", text)) for k, text in REJECT_REASONS]
-        other = Choice("o", "another reason …", self._reject_otherwise)
+        reasons = self._review.settings.all_reasons if self._review is not None else []
+        choices = [Choice(k, text, partial(self._decide, "rejected", text)) for k, text in reason_keys(reasons)]
+        other = Choice(OTHER_REASON_KEY, "another reason …", self._reject_otherwise)
         ask(self.app, "reject: why?", [*choices, other])
 
     def _reject_otherwise(self) -> None:
@@ -269,72 +273,6 @@ class RevisionScreen(ModeScreen):
                 f"The mark stays between step {shown.sample.fork_depth + 1} (after the fork) and step"
                 f" {shown.sample.bad_depth} (the end)."
             )
-
-    def _try(self, work: Callable[[], object]) -> object:
-        try:
-            return work()
-        except AgentrError as error:
-            self.agentr.complain(str(error))
-            return None
-
-    def action_thought(self) -> None:
-        """The menu of thoughts."""
-        if self._shown is None:
-            return
-        ask(
-            self.app,
-            "revision thought",
-            [
-                Choice("n", "the next of the list", self._next_thought),
-                Choice("c", "choose from the list", self._choose_thought),
-                Choice("w", "write it here", self._write_thought),
-                Choice("e", "write it in $EDITOR", self._edit_thought),
-            ],
-        )
-
-    def _set_thought(self, text: str) -> None:
-        text = " ".join(text.split())
-        if self._shown is None:
-            return
-        if not text:
-            self.notify("An empty thought teaches nothing: the old one stays.", severity="warning")
-            return
-        sample = self._shown.sample.id
-        self._try(lambda: self.agentr.session.decisions.decide(sample, thought=text))
-        self._show_later()
-
-    def _next_thought(self) -> None:
-        review, shown = self._review, self._shown
-        if review is not None and shown is not None:
-            self._try(lambda: review.next_thought(shown.sample))
-            self._show_later()
-
-    def _choose_thought(self) -> None:
-        keys = "abcdefghijklmnoprstuvwxyz"
-        choices = [
-            Choice(keys[at] if at < len(keys) else "", text, partial(self._set_thought, text))
-            for at, text in enumerate(revision_thoughts())
-        ]
-        ask(self.app, "revision thought", choices)
-
-    def _write_thought(self) -> None:
-        if self._shown is not None:
-            ask_text(self.app, "revision thought", self._set_thought, self._shown.sample.thought)
-
-    def _edit_thought(self) -> None:
-        if self._shown is None:
-            return
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        with tempfile.NamedTemporaryFile("w+", suffix=".txt", encoding="utf-8") as file:
-            file.write(self._shown.sample.thought + "\n")
-            file.flush()
-            try:
-                with self.app.suspend():
-                    subprocess.run([*shlex.split(editor), file.name], check=True)
-                with open(file.name, encoding="utf-8") as edited:  # an editor may put a new file in its place
-                    self._set_thought(edited.read())
-            except (OSError, ValueError, subprocess.CalledProcessError) as error:
-                self.agentr.complain(f"{editor}: {error}; the thought stays as it was")
 
     def action_comment(self) -> None:
         """Write a comment."""

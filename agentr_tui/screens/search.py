@@ -9,10 +9,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
 
-from agentr_tui.screens.base import ModeScreen, key, tab_title
+from agentr_tui.screens.base import key, tab_title
 from agentr_tui.screens.dialogs import ask_text
+from agentr_tui.screens.search_views import SearchViews
 from agentr_tui.theme import Role
 from agentr_tui.widgets.node_lines import (
     conversation_lines,
@@ -21,7 +21,9 @@ from agentr_tui.widgets.node_lines import (
     step_lines,
     why_lines,
 )
+from agentr_tui.widgets.overview import Overview
 from agentr_tui.widgets.text_pane import Lines, TextPane
+from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree_view import TreeView
 from engine.control import Control
 from engine.errors import AgentrError
@@ -35,7 +37,7 @@ COUNTED_LEAVES = 1_000
 STATE_ROLES: dict[str, Role] = {"running": "good", "paused": "warn", "stopped": "warn", "done": "muted"}
 
 
-class SearchScreen(ModeScreen):
+class SearchScreen(SearchViews):
     """The tree and one of its nodes."""
 
     MODE = "search"
@@ -51,6 +53,7 @@ class SearchScreen(ModeScreen):
         key("L", "live", "live", "search.live", "Back to how the tree is now; then follow the newest node"),
         key("right_square_bracket", "tab(1)", "tabs", "search.tab_next", "Next tab", show=True, key_display="[ ]"),
         key("left_square_bracket", "tab(-1)", "tabs", "search.tab_back", "Previous tab"),
+        key("v", "view", "view…", "search.view", "Columns, overview, plots, compare, repeated states", show=True),
         key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
         key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
@@ -65,11 +68,13 @@ class SearchScreen(ModeScreen):
     def compose_body(self) -> ComposeResult:
         """Tree at the left, node and tabs at the right, time below."""
         with Horizontal(id="search-body"):
-            yield TreeView(id="tree")
+            with Vertical(id="tree-side"):
+                yield TreeView(id="tree")
+                yield Overview(id="overview")
             with Vertical(id="node-side"):
                 yield TextPane(id="node")
                 yield TextPane(id="tabs")
-        yield Static("", id="time", markup=False)
+        yield TimelineView(id="time")
 
     @property
     def tree_view(self) -> TreeView:
@@ -118,7 +123,7 @@ class SearchScreen(ModeScreen):
         self.tree_view.set_pair(good, bad)
         self._show_top()
         self._show_node()
-        self._show_time()
+        self.show_views()
 
     def _show_top(self) -> None:
         session = self.agentr.session
@@ -175,23 +180,12 @@ class SearchScreen(ModeScreen):
             return environment_lines(tree, id)
         return raw_lines(tree, reader, id)
 
-    def _show_time(self) -> None:
-        session = self.agentr.session
-        tree = session.tree
-        assert tree is not None
-        now = tree.seq if session.past is None else session.past
-        width = max(10, self.size.width - 44)
-        place = round((width - 1) * now / max(1, tree.seq))
-        strip = "━" * place + "●" + "─" * (width - 1 - place)
-        where = "live" if session.running else "now"
-        label = where if session.past is None else "past · L goes back"
-        self.query_one("#time", Static).update(f" time ◂ {strip} ▸ event {now} of {tree.seq} · {label}")
-
     # -- what a person does ------------------------------------------------------------------------
 
     @on(TreeView.NodeHighlighted)
     def _cursor_moved(self) -> None:
         self._show_node()
+        self.show_overview()
 
     @on(TreeView.NodeSelected)
     def _node_opened(self) -> None:
@@ -242,13 +236,16 @@ class SearchScreen(ModeScreen):
         self.app.switch_mode("revision")
 
     def _look_at(self, seq: int) -> None:
+        """Show the tree as it was after an event; after the last: as it is now."""
         session = self.agentr.session
         if session.tree is None:
             return
+        before = session.tree.seq if session.past is None else session.past
         session.past = None if seq >= session.tree.seq else max(0, seq)
         reader = session.reader
         assert reader is not None
         self.tree_view.set_moment(reader)
+        self.stepped(before, reader.seq)
         self.refresh_view()
 
     def action_event(self, by: int) -> None:

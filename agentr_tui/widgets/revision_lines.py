@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
 
 from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
-from engine.revision import Turn
+from engine.revision import Turn, quoting
 from engine.samples import Sample
 from engine.tree import SearchTree
 from engine.verifier import Judgement
@@ -32,8 +35,16 @@ _WORD_ROLES: dict[str, tuple[str, Role]] = {
 }
 
 
-def bad_lines(tree: SearchTree, sample: Sample) -> list[Line]:
-    """The bad trajectory step by step: judgement, fork, mark; what follows the mark is not part of the sample."""
+BLIND = "hidden until you decide (b shows it)"
+
+
+def bad_lines(tree: SearchTree, sample: Sample, blind: bool = False, own_mark: bool = False) -> list[Line]:
+    """The bad trajectory step by step: judgement, fork, mark; what follows the mark is not part of the sample.
+
+    `blind`: nothing of what the verifier said; the mark only where it is the person's own.
+    """
+    if blind:
+        sample = replace(sample, judgements=[], found=None, mark=sample.mark if own_mark else None)
     assert sample.bad is not None
     judged = {judgement.step: judgement for judgement in sample.judgements}
     lines: list[Line] = []
@@ -45,7 +56,9 @@ def bad_lines(tree: SearchTree, sample: Sample) -> list[Line]:
             lines.append(line(("━━ first wrong step ━━", "bad"), (_marked_by(sample), "muted")))
     if sample.fork_depth == 0:
         lines.insert(0, line(("── fork at the root: no step is shared ──", "focus")))
-    if sample.mark is None:
+    if blind and not own_mark:
+        lines.append(line(("━━ blind: J from the fork on, K from the end: mark the first wrong step ━━", "person")))
+    elif sample.mark is None:
         lines.append(line(("━━ no wrong step marked: the whole trajectory is taken ━━", "warn")))
     return lines
 
@@ -78,6 +91,8 @@ def why_mark_lines(sample: Sample) -> list[Line]:
     """Why the marked step is wrong, in the verifier's words."""
     if sample.kind == "direct":
         return [line(("direct revision: nobody judged the steps", "muted"))]
+    if sample.mark is None and sample.whole:
+        return [line(("the verifier found no wrong step: the whole bad trajectory is taken", "warn"))]
     if sample.mark is None:
         return [line(("the verifier found no wrong step: J or K sets a mark by hand", "warn"))]
     lines = []
@@ -102,7 +117,8 @@ def spliced_lines(turns: Sequence[Turn]) -> list[Line]:
     """The revision trajectory with its mask: a glyph, a word and a colour for what is trained."""
     signs = glyphs()
     lines: list[Line] = []
-    for turn in turns:
+    stale = set(quoting(turns))
+    for at, turn in enumerate(turns):
         if turn.part == "header":
             continue
         if turn.role == "assistant":
@@ -115,6 +131,9 @@ def spliced_lines(turns: Sequence[Turn]) -> list[Line]:
             for place, part in enumerate(turn.content.splitlines() or [""]):
                 label = f"{sign} {'':<14}" if place else f"{sign} {word} agent "
                 lines.append(line((label, role), (part, text), indent=16, key=key))
+            if at in stale:
+                told = "quotes an observation that was replaced by the true one"
+                lines.append(line((" " * 16, "muted"), (told, "warn"), indent=16))
         else:
             lines.append(line((f"  {'':<8}env   ", "muted"), (turn.content, "muted"), indent=16))
             if turn.replaced is not None:
@@ -149,11 +168,15 @@ def replay_lines(sample: Sample) -> list[Line]:
         told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations were false"
         if replay.ended is not None:
             told += f" · reached early: the tail is cut after step {replay.ended}"
+    elif replay.verdict == "repaired" and sample.tail is not None:
+        told = f"return {replay.score:g} by {len(sample.tail.steps)} steps of a search of its own"
     elif replay.verdict == "diverged":
-        told = replay.reason
+        told = f"{replay.reason} · R mends it"
     else:
         told = replay.reason
     lines = [line((f" {text} ", role), (f" {told}", "text"), indent=4)]
+    if sample.tail is not None and sample.tail.path:
+        lines.append(line((f"tail: leaf {sample.tail.leaf} of {Path(sample.tail.path).name}", "muted"), indent=6))
     if replay.step is not None and replay.verdict in ("diverged", "reobserved"):
         lines.append(
             line((f"first at step {replay.step + 1}: ", "muted"), (replay.expected, "text"), (" → ", "muted"),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.formats.base import Format, FormatOptions, Item, Record, register
-from engine.formats.rules import EMPTY, NO_MASK, ROLES, UNTRAINED, WRONG_MASK, alternate
-from engine.formats.tokens import fitting
+from engine.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
+from engine.formats.tokens import fitting, length
 from engine.revision import Turn, trajectory_turns
 from engine.samples import Sample
 from engine.tree import SearchTree
@@ -35,10 +35,12 @@ def messages(turns: Sequence[Turn]) -> list[Record]:
 
 
 def build(item: Item, options: FormatOptions) -> list[Record]:
-    """One line; a length limit cuts the trained trajectory only."""
+    """One line; a length limit cuts the trained trajectory only. None where nothing trained is left of it."""
     turns = item.turns
-    if options.max_length is not None:
+    if options.max_length is not None and length(turns, options.measure, options.markup) > options.max_length:
         turns = fitting(turns, options.max_length, options.measure, options.markup)
+        if not any(turn.loss for turn in turns):
+            return []
     return [line(item.tree, item.sample, turns)]
 
 
@@ -82,7 +84,7 @@ def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> lis
 def validate(record: Record) -> list[str]:
     """What is wrong with a line."""
     if tuple(record) not in (CENTRIC_KEYS, GOOD_KEYS):
-        return ["other keys than the format's"]
+        return [SHAPE]
     if not isinstance(record["task_num"], str) or not isinstance(record["revise"], bool):
         return ["`task_num` is not a string, or `revise` not a boolean"]
     problems: list[str] = []
@@ -91,7 +93,7 @@ def validate(record: Record) -> list[str]:
             problems.extend(log_problems(record[log]))
     for row in record.get("revise_feedback") or ():
         if tuple(row) != FEEDBACK_KEYS:
-            problems.append("other keys than the format's")
+            problems.append(SHAPE)
     return list(dict.fromkeys(problems))
 
 

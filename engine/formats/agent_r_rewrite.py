@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from engine.formats.base import Format, FormatOptions, Record, register
 from engine.formats.masks import trained, within
-from engine.formats.rules import EMPTY, NO_MASK, UNTRAINED
+from engine.formats.rules import EMPTY, NO_MASK, SHAPE, UNTRAINED
 from engine.revision import Turn
 
 FIRST_KEYS = ("system", "input", "output", "output_with_loss")
@@ -43,7 +43,7 @@ def validate(record: Record) -> list[str]:
     problems = []
     for place, row in enumerate(rounds):
         if not isinstance(row, dict) or tuple(row) != (FIRST_KEYS[1:] if place else FIRST_KEYS):
-            return ["other keys than the format's"]
+            return [SHAPE]
     if not all(isinstance(row[key], str) and row[key].strip() for row in rounds for key in ("input", "output")):
         problems.append(EMPTY)
     if not all(isinstance(row["output_with_loss"], bool) for row in rounds):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from engine.context import estimate
 from engine.errors import InputError
 from engine.formats.rules import UNTRAINED
-from engine.formats.tokens import CHATML, Markup, Measure, Vocabulary, estimate
+from engine.formats.tokens import CHATML, Markup, Measure, Vocabulary
 from engine.revision import Turn
 from engine.samples import Sample
 from engine.tree import SearchTree

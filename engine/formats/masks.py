@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from engine.formats.base import FormatOptions, Record
-from engine.formats.rules import EMPTY, NO_MASK, ROLES, UNTRAINED, WRONG_MASK, alternate
+from engine.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
 from engine.formats.tokens import fitting
 from engine.revision import Turn
 
-SHAPE = "other keys than the format's"
 LAST = "does not end with a response"
 
 

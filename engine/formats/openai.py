@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.formats.base import Format, FormatOptions, Record, register
-from engine.formats.masks import SHAPE, conversation_problems, mask_problems, plain, trained, within
+from engine.formats.masks import conversation_problems, mask_problems, plain, trained, within
+from engine.formats.rules import SHAPE
 from engine.revision import Turn
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from engine.replay import HOLDS
-from engine.revision import Turn
+from engine.revision import Turn, quoting
 from engine.samples import Sample, splice_of
 from engine.text import parse_action
 from engine.tree import SearchTree
 
+SHAPE = "other keys than the format's"
 ROLES = "roles do not alternate"
 EMPTY = "empty text"
 NO_MASK = "a turn without a mask"
@@ -26,6 +28,7 @@ AFTER_END = "goes on after the episode's end"
 BEFORE_FORK = "mark before the fork"
 NOT_REPLAYED = "not replayed"
 SAME_ACTION = "the first good action is the flagged one again"
+QUOTED = "a thought quotes an observation that was replaced"
 CUT = "cut to the length"
 
 _KEY_LIKE = re.compile(
@@ -40,6 +43,7 @@ _KEY_LIKE = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)  # samples of a tree share most of their texts
 def key_like(text: str) -> bool:
     """Whether a text holds something that looks like an access key."""
     return _KEY_LIKE.search(text) is not None
@@ -81,13 +85,14 @@ def record_problems(record: Any) -> list[str]:
 
 def sample_warnings(sample: Sample, turns: Sequence[Turn]) -> list[str]:
     """What is odd about a sample's trajectory, though it may be right."""
-    if sample.mark is None:
-        return []
+    warnings = [QUOTED] if quoting(turns) else []
     flagged = next((turn for turn in reversed(turns) if turn.part == "bad" and turn.role == "assistant"), None)
     first = next((turn for turn in turns if turn.part == "good" and turn.role == "assistant"), None)
-    if flagged is None or first is None:
-        return []
-    return [SAME_ACTION] if parse_action(flagged.content) == parse_action(first.content) else []
+    if sample.mark is None or flagged is None or first is None:
+        return warnings
+    if parse_action(flagged.content) == parse_action(first.content):
+        warnings.append(SAME_ACTION)
+    return warnings
 
 
 def alternate(roles: Iterable[str]) -> bool:
@@ -109,3 +114,19 @@ def sample_problems(tree: SearchTree, sample: Sample) -> list[str]:
         if any(tree.nodes[id].terminal in ("done", "disaster") for id in steps[:-1]):
             problems.append(AFTER_END)
     return problems
+
+
+RULES = (
+    SHAPE,
+    ROLES,
+    EMPTY,
+    NO_MASK,
+    WRONG_MASK,
+    UNTRAINED,
+    TOO_LONG,
+    AFTER_END,
+    BEFORE_FORK,
+    NOT_REPLAYED,
+    KEY,
+)
+"""What is checked before a record is written; formats add rules of their own."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.formats.base import Format, FormatOptions, Record, register
-from engine.formats.masks import SHAPE, conversation_problems, mask_problems, trained, within
-from engine.formats.rules import WRONG_MASK
+from engine.formats.masks import conversation_problems, mask_problems, trained, within
+from engine.formats.rules import SHAPE, WRONG_MASK
 from engine.revision import Turn
 
 NAMES = {"system": "system", "user": "human", "assistant": "gpt"}

@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 Measure = Callable[[str], int]
 """The number of tokens of a text."""
 
-BYTES_A_TOKEN = 3
-"""Of the estimate. English and code have about 4 in the usual vocabularies: the estimate errs on the long side."""
-
 IGNORED = -100
 """The label of a token that is not trained, for every trainer that is built on PyTorch."""
 
-EXTRA = "tokens"
+EXTRA = "tokenizer"
 """The extra of this package that installs `tokenizers`."""
 
 
@@ -83,11 +80,6 @@ def markup_named(name: str) -> Markup:
     if name not in MARKUPS:
         raise InputError(f"unknown chat template {name!r}: one of {', '.join(MARKUPS)}")
     return MARKUPS[name]
-
-
-def estimate(text: str) -> int:
-    """Tokens of a text, without a tokenizer: one for every three bytes, rounded up."""
-    return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
 
 
 class Vocabulary:

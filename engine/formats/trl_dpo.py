@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.formats.base import Format, FormatOptions, Item, Record, register
-from engine.formats.masks import SHAPE, plain
+from engine.formats.masks import plain
+from engine.formats.rules import SHAPE
 from engine.formats.tokens import fitting, length
 from engine.formats.trl_sft import prompted_problems
 from engine.revision import Turn, trajectory_turns

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.formats.base import Format, FormatOptions, Record, register
-from engine.formats.masks import SHAPE, conversation_problems, plain, runs, within
-from engine.formats.rules import ROLES, UNTRAINED
+from engine.formats.masks import conversation_problems, plain, runs, within
+from engine.formats.rules import ROLES, SHAPE, UNTRAINED
 from engine.formats.tokens import IGNORED
 from engine.revision import Turn
 

@@ -12,8 +12,7 @@ only moved after the fork by rule is nobody's judgement: such a sample gives no 
 from __future__ import annotations
 
 from engine.formats.base import Format, FormatOptions, Item, Record, register
-from engine.formats.masks import SHAPE
-from engine.formats.rules import EMPTY
+from engine.formats.rules import EMPTY, SHAPE
 from engine.revision import Turn, header_turns
 from engine.tree import Node
 

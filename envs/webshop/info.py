@@ -38,6 +38,7 @@ INFO = EnvironmentInfo(
     load="envs.webshop.env:make",
     rules=RULES,
     requires="webshop",
+    needs=("tantivy",),
     recognises=_is_webshop,
     # No page says that nothing was done: one that was not left looks the same, and so does one after a choice.
 )

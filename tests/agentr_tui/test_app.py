@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 from agentr_tui.app import AgentrApp
 from agentr_tui.screens.help import HelpScreen
@@ -511,4 +510,4 @@ async def test_an_engine_that_can_not_write_any_more_says_so_and_the_app_lives(t
         await until(pilot, lambda: "No space left" in shown(app), "the error")
         assert app.is_running
         await asyncio.sleep(0)
-        assert isinstance(app.screen.query_one("#time"), Static)
+        assert isinstance(app.screen, SearchScreen)

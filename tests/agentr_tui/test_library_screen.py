@@ -21,10 +21,11 @@ from agentr_tui.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from engine.errors import InputError
 from engine.events import SearchSettings, event_encoder
-from engine.stats import figures, load_any
+from engine.stats import Source, figures, load_any
 from engine.trace import TraceWriter, compare, read_events
 from engine.workspace import Workspace
 from tests.agentr_tui.apps import NARROW, WIDE, notices, opened, pane, revised, running, searched, table_lines, until
+from tests.agentr_tui.trees import yellow_bed
 
 
 def library(app: AgentrApp) -> LibraryScreen:
@@ -49,7 +50,7 @@ async def listed(app: AgentrApp, pilot: Pilot[Any], count: int) -> RowTable:
 
 def row(name: str, *, state: str = "done", task: str = "1", nodes: int = 5, modified: float = 0.0) -> TraceRow:
     """A row with real figures, changed where the test says so."""
-    known = figures(load_any(Path(__file__).parents[2] / "sample_trees" / "textcraft-deep.trace.jsonl"))
+    known = figures(Source(yellow_bed().tree, name, "trace"))
     known.state, known.task, known.nodes = state, task, nodes  # type: ignore[assignment]
     return TraceRow(Path(name), modified, known, "craft a bed")
 
@@ -236,7 +237,8 @@ async def test_an_empty_library_says_what_to_do_and_shows_the_sample_trees_on_de
         await until(pilot, lambda: not library(app).has_class("-none"))
         table = await listed(app, pilot, len(library(app)._shown))
         assert "textcraft" in "\n".join(table_lines(table))
-        await pilot.press("D")
+        await until(pilot, lambda: table.has_focus)
+        await pilot.press("j", "D")
         await pilot.pause()
         assert "does not lie in the workspace" in notices(app)
 

@@ -19,12 +19,13 @@ from engine.decisions import Decisions
 from engine.errors import InputError
 from engine.export import Exported, export
 from engine.formats import FORMATS, agent_r, agent_r_rewrite, format_named
-from engine.formats.rules import key_like, sample_problems, turn_problems
-from engine.revision import Turn
-from engine.samples import Sample, turns_of
+from engine.formats.rules import key_like, sample_problems, sample_warnings, texts_of, turn_problems
+from engine.replay import Replayer, opener
+from engine.revision import Tail, TailStep, Turn
+from engine.samples import ReviseSettings, Sample, replay_sample, turns_of
 from engine.stats import load_any
 from engine.workspace import Workspace
-from tests.engine.made import ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
+from tests.engine.made import MADE, MAKE, ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
 
 
 @pytest.fixture
@@ -167,6 +168,53 @@ def test_a_mark_before_the_fork_is_dropped_with_its_reason(workspace: Workspace)
     assert (done.lines, done.dropped["mark before the fork"]) == (0, 1)
     everything, _ = exported(workspace, all=True)
     assert everything.problems == {"mark before the fork": 1}  # written, but said
+
+
+def test_a_repaired_tail_is_exported_and_its_search_is_told(workspace: Workspace) -> None:
+    lost = pair(workspace, 2, 4)  # the honey is gone: the good steps no longer hold
+    assert lost.verdict == "diverged"
+    tree = load_any(lost.path).tree
+    steps = [TailStep("Thought: One more.\nAction: get 1 honey bottle", "get 1 honey bottle", "Got 1 honey bottle")]
+    steps.append(TailStep(f"Thought: Now.\nAction: {MAKE}", MAKE, MADE))
+    found = Tail(mark=lost.mark, steps=steps, score=1, trace="beef", path="again.trace.jsonl", leaf=7)
+    mended = replace(lost, tail=found, replay=None)
+    replayer = Replayer(tree, opener(tree))
+    mended.replay = replay_sample(tree, mended, replayer)
+    replayer.close()
+    with workspace.new_run(ReviseSettings(verifier="value"), [lost.path]) as run:
+        run.add(mended)
+    expected = [turn.content for turn in turns_of(tree, mended)]
+    assert steps[-1].response in expected
+    for name, format in FORMATS.items():
+        done, records = exported(workspace, name)
+        assert (done.lines >= 1, done.verdicts) == (True, {"repaired": 1})
+        if format.conversation is not None or name == "agent-r":
+            assert steps[-1].response in [text for record in records for text in texts_of(record)]
+    origin = json.loads(Path(exported(workspace)[0].provenance).read_text())
+    assert (origin["replay"], origin["tail_trace"], origin["tail_path"], origin["tail_leaf"]) == (
+        "repaired",
+        "beef",
+        "again.trace.jsonl",
+        7,
+    )
+
+
+def test_a_thought_of_a_model_is_told(workspace: Workspace) -> None:
+    with workspace.new_run(ReviseSettings(verifier="value"), []) as run:
+        run.add(replace(pair(workspace, 2, 6), thought="Hm.", thought_by="a-model"))
+    origin = json.loads(Path(exported(workspace)[0].provenance).read_text())
+    assert (origin["thought_from"], origin["thought_by"]) == ("model", "a-model")
+
+
+def test_a_thought_that_quotes_a_replaced_observation_is_a_warning(workspace: Workspace) -> None:
+    sample = pair(workspace, 2, 6)
+    stale = "Inventory: [honey bottle] (4) and nothing else"
+    turns = [
+        Turn("user", "Inventory: [honey bottle] (5) and sugar", None, "good", 1, stale),
+        Turn("assistant", "Thought: honey bottle 4 and nothing else.\nAction: b", True, "good", 2),
+    ]
+    assert sample_warnings(sample, turns) == ["a thought quotes an observation that was replaced"]
+    assert sample_warnings(sample, [turns[0]._replace(replaced=None), turns[1]]) == []
 
 
 # -- files -------------------------------------------------------------------------------------------

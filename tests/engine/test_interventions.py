@@ -200,9 +200,8 @@ def occurrences(data: bytes, what: bytes) -> Iterator[int]:
 
 
 def test_the_past_of_a_search_with_interventions_is_what_a_fold_of_the_events_so_far_gives(whole: SearchJob) -> None:
-    events = job_events(whole)
-    tree, then = SearchTree(events), SearchTree()
-    for event in events:
+    tree, then = SearchTree(job_events(whole)), SearchTree()
+    for event in job_events(whole):
         then.apply(event)
         past = tree.at(then.seq)
         assert len(past) == len(then)
@@ -291,7 +290,7 @@ def test_a_step_that_is_written_below_an_exhausted_node_opens_it_again(tmp_path:
     def write(tree: SearchTree) -> Intervention:
         return Intervention("edited", exhausted(tree), "Action: get 1 dirt")
 
-    job = searched(tmp_path / "t.trace.jsonl", {16: [("edited", write)]}, iterations=40, max_depth=4, seed=4)
+    job = searched(tmp_path / "t.trace.jsonl", {16: [("edited", write)]}, iterations=60, max_depth=4, seed=4, c=9.0)
     (written,) = job.tree.human
     seq, parent = job.tree.born_at(written), job.tree.nodes[written].parent
     assert job.tree.at(seq - 1).exhausted(parent)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine import llm
+from engine import llm, prompts
 from engine.actor import Answer, DrawFailed, Request, draw_seed
 from engine.context import ESTIMATE, HEADER_TURNS, TURN_TOKENS, counter, fit
 from engine.errors import InputError
@@ -399,6 +399,16 @@ def test_the_header_is_never_cut() -> None:
     assert error.value.kind == "too long"
 
 
+def test_the_example_and_the_task_are_part_of_the_header(tmp_path: Path) -> None:
+    messages = conversation(steps=3)
+    header = ESTIMATE.of(with_example(messages[:HEADER_TURNS]))
+    with LLMServer(answer=says("Action: inventory")) as server:
+        settings = settings_for(server, example=True, context=header + 500)
+        assert ask(OpenAIActor(settings), messages).dropped == 3
+        sent = [turn["content"] for turn in server.calls[0].body["messages"]]
+    assert sent == [message.content for message in with_example(messages[:HEADER_TURNS])]
+
+
 def test_the_context_must_leave_room_for_the_answer() -> None:
     with LLMServer() as server, pytest.raises(InputError, match=r"--context 500 .*--max-tokens 500"):
         OpenAIActor(settings_for(server, context=500))
@@ -450,6 +460,11 @@ def test_a_folder_of_prompts_that_would_do_nothing_is_refused(tmp_path: Path) ->
     (tmp_path / "judge.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="not UTF-8"):
         check_prompts(str(tmp_path))
+
+
+def test_every_shipped_prompt_may_be_replaced() -> None:
+    shipped = {path.name for path in Path(prompts.__file__).parent.iterdir() if path.suffix in (".txt", ".gbnf")}
+    assert {name for name in shipped if not name.startswith("example_")} == set(prompts.NAMES)
 
 
 def test_what_is_put_into_a_prompt_is_not_looked_at_again() -> None:

@@ -87,6 +87,9 @@ def test_the_figures_are_those_counted_by_hand(tmp_path: Path) -> None:
     assert report.recall == same / report.marked_against
     assert report.exact == sum(a == b for a, b in marks) / 6
     assert report.distance == sum(abs(a - b) for a, b in both) / len(both)
+    turned = measure([tree], ReviseSettings(before_fork="keep"), ReviseSettings(verifier="value"))
+    assert (turned.precision, turned.recall, turned.exact) == (report.recall, report.precision, report.exact)
+    assert turned.precision != turned.recall
     assert (report.early, report.late) == (sum(a < b for a, b in both), sum(a > b for a, b in both))
 
 

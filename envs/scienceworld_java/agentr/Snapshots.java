@@ -21,9 +21,9 @@ import java.util.concurrent.atomic.AtomicLong;
  * it is. Reflection alone: no agent, no Unsafe. Anything that is not known to be plain game data is refused, and the
  * caller replays actions instead.
  *
- * <p>Built for Java 8 and later: javac --release 8 agentr/Snapshots.java
+ * <p>Built for Java 8 and later: envs/scienceworld_java/build.sh
  */
-public final class Snapshots {
+final class Snapshots {
     private static final int WINDOW = 64;
 
     /** What is known of a class. */
@@ -94,13 +94,13 @@ public final class Snapshots {
     }
 
     /** One kept state. */
-    private static final class State {
-        final Record[] records;
-        final long seed;
-        final double nextGaussian;
-        final boolean hasNextGaussian;
+    static final class State {
+        private final Record[] records;
+        private final long seed;
+        private final double nextGaussian;
+        private final boolean hasNextGaussian;
 
-        State(Record[] records, long seed, double nextGaussian, boolean hasNextGaussian) {
+        private State(Record[] records, long seed, double nextGaussian, boolean hasNextGaussian) {
             this.records = records;
             this.seed = seed;
             this.nextGaussian = nextGaussian;
@@ -125,7 +125,7 @@ public final class Snapshots {
      * @param game its PythonInterface
      * @param capacity how many states are kept; the one not used for longest goes first
      */
-    public Snapshots(Object game, final int capacity) throws ReflectiveOperationException {
+    Snapshots(Object game, final int capacity) throws ReflectiveOperationException {
         ClassLoader loader = game.getClass().getClassLoader();
         roots = new Object[] {
             game, module(loader, "util.UniqueIdentifier$"),
@@ -145,21 +145,50 @@ public final class Snapshots {
     }
 
     /** Keeps the present state; returns its number. */
-    public synchronized int take() throws IllegalAccessException {
-        List<Record> records = new ArrayList<>(last.length + WINDOW);
-        walk(records);
-        last = records.toArray(new Record[0]);
-        AtomicLong counter = (AtomicLong) seed.get(random);
-        states.put(next, new State(last, counter.get(), nextGaussian.getDouble(random), hasNextGaussian.getBoolean(random)));
+    int take() throws IllegalAccessException {
+        states.put(next, present());
         return next++;
     }
 
     /** Takes up the state of that number; false where it is kept no more. */
-    public synchronized boolean restore(int number) throws IllegalAccessException {
+    boolean restore(int number) throws IllegalAccessException {
         State state = states.get(number);
         if (state == null) {
             return false;
         }
+        takeUp(state);
+        return true;
+    }
+
+    /** Forgets the state of that number. */
+    void drop(int number) {
+        states.remove(number);
+    }
+
+    /** Forgets all states. */
+    void clear() {
+        states.clear();
+        last = new Record[0];
+    }
+
+    /** A digest of the present state, less the log of past actions: equal where the state is equal. */
+    String digest() throws IllegalAccessException {
+        walk(null);
+        mix(((AtomicLong) seed.get(random)).get());
+        return String.format("%016x", digest);
+    }
+
+    /** The present state. */
+    State present() throws IllegalAccessException {
+        List<Record> records = new ArrayList<>(last.length + WINDOW);
+        walk(records);
+        last = records.toArray(new Record[0]);
+        long counter = ((AtomicLong) seed.get(random)).get();
+        return new State(last, counter, nextGaussian.getDouble(random), hasNextGaussian.getBoolean(random));
+    }
+
+    /** Takes up a state. */
+    void takeUp(State state) throws IllegalAccessException {
         for (Record record : state.records) {
             record.restore();
         }
@@ -167,35 +196,6 @@ public final class Snapshots {
         nextGaussian.setDouble(random, state.nextGaussian);
         hasNextGaussian.setBoolean(random, state.hasNextGaussian);
         last = state.records;
-        return true;
-    }
-
-    /** Forgets the state of that number. */
-    public synchronized void drop(int number) {
-        states.remove(number);
-    }
-
-    /** Forgets all states. */
-    public synchronized void clear() {
-        states.clear();
-        last = new Record[0];
-    }
-
-    /** A digest of the present state, less the log of past actions: equal where the state is equal. */
-    public synchronized String digest() throws IllegalAccessException {
-        walk(null);
-        mix(((AtomicLong) seed.get(random)).get());
-        return String.format("%016x", digest);
-    }
-
-    /** Figures for measurements: states kept, records of the last one, records that it does not share with others. */
-    public synchronized String size() {
-        java.util.IdentityHashMap<Record, Boolean> all = new java.util.IdentityHashMap<>();
-        long total = 0;
-        for (State state : states.values()) {
-            total += state.records.length;
-        }
-        return states.size() + " " + last.length + " " + total;
     }
 
     private void walk(List<Record> records) throws IllegalAccessException {
@@ -332,7 +332,9 @@ public final class Snapshots {
         List<Field> references = new ArrayList<>();
         boolean log = name.equals("scienceworld.goldagent.RunHistory"); // grows with every step, and nobody reads it
         for (Class<?> part = type; part != null && part != Object.class && !log; part = part.getSuperclass()) {
-            for (Field field : part.getDeclaredFields()) {
+            Field[] fields = part.getDeclaredFields();
+            Arrays.sort(fields, (a, b) -> a.getName().compareTo(b.getName())); // their order is the JVM's choice
+            for (Field field : fields) {
                 if (Modifier.isStatic(field.getModifiers())) {
                     continue;
                 }

@@ -1,0 +1,129 @@
+"""What a person's interventions make of a tree: the part of the fold that is not the search's.
+
+- *edited*: a child that a person wrote (`Node.draw` is `WRITTEN`); a node that was exhausted is open again.
+- *pruned*: nothing at or below the node is selected any more; *restored* takes that back.
+- *forced*: the draws of a node are made next, whatever selection says.
+- *breakpoint*, *breakpoint removed*: where the search stands still (a query, `engine.query`); changes no node.
+
+A pruned node counts as exhausted, and so does everything below it: selection needs to know nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from engine.events import Intervened
+
+if TYPE_CHECKING:
+    from engine.tree import Node, SearchTree
+
+WRITTEN = -1
+"""As the draw of a child: no draw, a person wrote it."""
+
+
+def apply(tree: SearchTree, event: Intervened) -> None:
+    """Fold an intervention. Raises `ValueError` where it does not fit the tree."""
+    fold = _FOLDS.get(event.what)
+    if fold is not None:
+        fold(tree, event, tree.nodes[event.node])
+
+
+def _edited(tree: SearchTree, event: Intervened, parent: Node) -> None:
+    if event.child is None or event.child.response is None:
+        raise ValueError("an edited step without its child")
+    if not parent.expanded or parent.pruned:
+        raise ValueError(f"node {parent.id} can have no written child: it is pruned, or was not expanded")
+    child = tree.born(parent, event.child, None)
+    tree.human[child.id] = event.who
+    if parent.terminal == "dead_end":
+        parent.terminal = None
+    if child.terminal is None:
+        reopen(tree, parent.id, event.seq)
+    tree.births_are(event.seq)
+
+
+def _forced(tree: SearchTree, event: Intervened, node: Node) -> None:
+    if not can_expand(tree, node):
+        raise ValueError(f"node {node.id} can't be expanded")
+    tree.forced.add(node.id)
+    tree.take_off(event.seq, node.id, 0)
+
+
+def can_expand(tree: SearchTree, node: Node) -> bool:
+    """Whether draws of the node are still to be made."""
+    made = node.expanded and node.id not in tree.partial
+    return node.terminal is None and not made and not node.pruned and node.id not in tree.in_flight
+
+
+def _pruned(tree: SearchTree, event: Intervened, node: Node) -> None:
+    if node.exhausted or node.parent < 0:
+        raise ValueError(f"node {node.id} can't be pruned")
+    for id in below(tree, node.id):
+        inner = tree.nodes[id]
+        inner.pruned = True
+        if inner.terminal is None and inner is not node:
+            if not inner.exhausted:
+                tree.exhausted_since(id, event.seq)
+            inner.open_children = 0
+    node.open_children = 0
+    tree.exhaust(node, event.seq)
+    tree.prunings.append((event.seq, node.id, True))
+
+
+def _restored(tree: SearchTree, event: Intervened, node: Node) -> None:
+    if not node.pruned or tree.nodes[node.parent].pruned:
+        raise ValueError(f"node {node.id} was not pruned")
+    inside = below(tree, node.id)
+    for id in reversed(inside):  # children before parents
+        inner = tree.nodes[id]
+        inner.pruned = False
+        if inner.terminal is None:
+            tree.count_open(inner)
+            if not inner.exhausted:
+                tree.open_since(id, event.seq)
+    if not node.exhausted:
+        reopen(tree, node.parent, event.seq)
+    taken_back = {id for _, id, _ in tree.prunings} & set(inside)  # what was pruned one by one within it, too
+    tree.prunings.extend((event.seq, id, False) for id in sorted(taken_back))
+
+
+def _breakpoint(tree: SearchTree, event: Intervened, node: Node) -> None:
+    if event.detail not in tree.breakpoints:
+        tree.breakpoints.append(event.detail)
+
+
+def _breakpoint_removed(tree: SearchTree, event: Intervened, node: Node) -> None:
+    if event.detail in tree.breakpoints:
+        tree.breakpoints.remove(event.detail)
+
+
+_FOLDS: dict[str, Callable[[SearchTree, Intervened, Node], None]] = {
+    "edited": _edited,
+    "forced": _forced,
+    "pruned": _pruned,
+    "restored": _restored,
+    "breakpoint": _breakpoint,
+    "breakpoint removed": _breakpoint_removed,
+}
+
+
+def below(tree: SearchTree, id: int) -> list[int]:
+    """The node and everything below it, parents before children."""
+    found, place = [id], 0
+    while place < len(found):
+        found.extend(tree.nodes[found[place]].children)
+        place += 1
+    return found
+
+
+def reopen(tree: SearchTree, id: int, seq: int) -> None:
+    """One more child of node `id` is open: so is the node, and may its ancestors be again."""
+    while id >= 0:
+        node = tree.nodes[id]
+        was_exhausted = node.exhausted
+        node.open_children = max(0, node.open_children) + 1
+        if not was_exhausted:
+            return
+        tree.open_since(id, seq)
+        id = node.parent

@@ -1,0 +1,215 @@
+"""The actor `openai`: a model behind any OpenAI-compatible server proposes the actions.
+
+What is sent for a draw: the header, with a worked example before the task where `example` asks for one, the steps of
+the path as far as `context` takes them, the draw's own seed. What comes back is stored as it came, less its reasoning;
+the search reads the action out of it (`engine.text`). A draw fails, saying why, where nothing usable came: an empty
+answer, or one that was cut off before its action was whole. An answer without an action label is a child all the same:
+its last line is executed, as in the original, and the environment says what it makes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from engine.actor import Answer, DrawFailed, Request
+from engine.context import HEADER_TURNS, counter, fit
+from engine.errors import InputError
+from engine.events import Message, SearchSettings
+from engine.llm import Ask, CallFailed, Client, Endpoint, check_endpoint, complete, open_client
+from engine.llm_reply import Reply, action_probability
+from engine.prompts import check_prompts, has_prompt, prompt, prompt_lines
+from engine.text import parse_action, split_thought
+from envs.base import recognise
+
+ACTION_LABELS = ("Action 1:", "Action:")
+ANSWER_SCHEMA = {
+    "type": "object",
+    "properties": {"thought": {"type": "string"}, "action": {"type": "string"}},
+    "required": ["thought", "action"],
+}
+
+
+def endpoint_of(settings: SearchSettings) -> Endpoint:
+    """The server and model that the settings name."""
+    return Endpoint(
+        settings.model,
+        settings.base_url,
+        settings.key_env,
+        settings.timeout,
+        settings.retries,
+        settings.price_in,
+        settings.price_out,
+    )
+
+
+class OpenAIActor:
+    """Answers draws over HTTP. Settings are read at every draw: they may change while the search runs."""
+
+    def __init__(self, settings: SearchSettings) -> None:
+        """Raises `InputError` where these settings can't work."""
+        self._settings = settings
+        self._counter = counter(settings.tokenizer)
+        self._client: Client | None = None
+        self._opened_for: tuple[object, ...] = ()
+        check_endpoint(endpoint_of(settings))
+        check_prompts(settings.prompts)
+        _room(settings)
+
+    async def sample(self, request: Request) -> Answer:
+        """Ask the model for one draw. Raises `DrawFailed`; `InputError` where the settings can't work."""
+        settings = self._settings
+        endpoint = endpoint_of(settings)
+        messages, dropped = self._conversation(request.conversation())
+        ask = Ask(
+            messages,
+            settings.temperature,
+            settings.max_tokens,
+            seed=request.seed,
+            stop=tuple(f"\n{line}" for line in prompt_lines("stop.txt", settings.prompts)),
+            logprobs=settings.algorithm == "puct",
+            extra=_extra(settings),
+        )
+        try:
+            reply = await complete(self._open(endpoint), endpoint, ask, request.fault)
+        except CallFailed as error:
+            raise DrawFailed(error.kind, str(error), error.attempt, error.usage) from None
+        prior = action_probability(reply.tokens)
+        return Answer(
+            _response(reply, settings),
+            usage=reply.usage,
+            prior=1.0 if prior is None else prior,
+            reasoning=reply.reasoning,
+            dropped=dropped,
+        )
+
+    def _open(self, endpoint: Endpoint) -> Client:
+        """The client of this server on this event loop."""
+        wanted = (endpoint.url, endpoint.key_env, asyncio.get_running_loop())
+        if self._client is None or self._opened_for != wanted:
+            self._client, self._opened_for = open_client(endpoint), wanted
+        return self._client
+
+    def _conversation(self, messages: list[Message]) -> tuple[list[Message], int]:
+        """What is sent, and how many steps were dropped."""
+        settings = self._settings
+        sent = with_example(messages, settings.prompts) if settings.example else list(messages)
+        header = min(HEADER_TURNS + len(sent) - len(messages), len(sent))
+        if settings.structured == "json" and len(sent) > 1:
+            sent = [to_json(turn) for turn in sent]
+            sent[1] = Message(sent[1].role, f"{sent[1].content}\n\n{prompt('json.txt', settings.prompts)}")
+        try:
+            return fit(sent, _room(settings), self._counter, header)
+        except ValueError as error:
+            raise DrawFailed("too long", f"{error}: raise --context, or lower --max-tokens") from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+
+def _room(settings: SearchSettings) -> int | None:
+    """Tokens that the conversation before the answer may have: the model's context holds both."""
+    if settings.context is None:
+        return None
+    if settings.context <= settings.max_tokens:
+        raise InputError(
+            f"--context {settings.context} leaves no room beside --max-tokens {settings.max_tokens}:"
+            " it counts the conversation and the answer"
+        )
+    return settings.context - settings.max_tokens
+
+
+def _extra(settings: SearchSettings) -> dict[str, Any]:
+    """Fields of the request's body that make a model keep to the form."""
+    if settings.structured == "json":
+        return {"response_format": {"type": "json_object", "schema": ANSWER_SCHEMA}}
+    if settings.structured == "grammar":
+        return {"grammar": prompt("thought_action.gbnf", settings.prompts)}
+    return {}
+
+
+def _response(reply: Reply, settings: SearchSettings) -> str:
+    """The response to store. Raises `DrawFailed` where there is none."""
+    text = reply.text
+    if not text.strip():
+        spent = reply.finish == "length" and reply.reasoning is not None
+        why = f": all {settings.max_tokens} tokens went into its reasoning" if spent else ""
+        raise DrawFailed("empty", f"the answer is empty{why}", reply.attempt, reply.usage)
+    if settings.structured == "json":
+        text = from_json(text)
+    if reply.finish == "length" and not _action_is_whole(text):
+        why = f"the answer was cut off after {settings.max_tokens} tokens, before its action was whole"
+        raise DrawFailed("cut off", why, reply.attempt, reply.usage)
+    return text
+
+
+def _action_is_whole(text: str) -> bool:
+    """Whether something follows the line of the last action, so that this was not cut."""
+    label = next((label for label in ACTION_LABELS if label in text), None)
+    return label is not None and "\n" in text.rsplit(label, 1)[1].strip()
+
+
+def from_json(text: str) -> str:
+    """A JSON answer in the form of all others; what is no such object stays as it is."""
+    try:
+        answer = json.loads(text[text.find("{") : text.rfind("}") + 1])  # some put a fence around it
+        thought, action = answer["thought"], answer["action"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+    return f"Thought: {_line(thought)}\nAction: {_line(action)}"
+
+
+def to_json(turn: Message) -> Message:
+    """A turn of the actor's in the form in which it is to answer; one without an action stays as it is."""
+    if turn.role != "assistant" or not any(label in turn.content for label in ACTION_LABELS):
+        return turn
+    answer = {"thought": split_thought(turn.content), "action": parse_action(turn.content)}
+    return Message(turn.role, json.dumps(answer, ensure_ascii=False))
+
+
+def _line(value: object) -> str:
+    return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
+
+
+def with_example(messages: Sequence[Message], folder: str = "") -> list[Message]:
+    """The conversation with a worked example of its environment before the task, as turns of their own.
+
+    The example's last observation and the task share a turn, so that user and assistant go on taking turns. Raises
+    `InputError` where there is no example for this environment.
+    """
+    if len(messages) < HEADER_TURNS:
+        raise InputError("--example needs a conversation with a header")
+    first = messages[HEADER_TURNS - 1]
+    info = recognise(first.content)
+    name = f"example_{info.name if info else 'ENVIRONMENT'}.txt"
+    if info is None or not has_prompt(name, folder):
+        raise InputError(f"there is no worked example for this environment: write {name} into a folder for --prompts")
+    turns = read_example(prompt(name, folder), name)
+    task = Message("user", f"{turns[-1].content}\n\n{first.content}")
+    return [*messages[: HEADER_TURNS - 1], *turns[:-1], task, *messages[HEADER_TURNS:]]
+
+
+def read_example(text: str, name: str) -> list[Message]:
+    """The turns of an example: blocks under `[environment]` and `[actor]` in turn, the environment's first and last.
+
+    Raises `InputError` naming the file where it is otherwise.
+    """
+    turns: list[Message] = []
+    for line in text.splitlines():
+        if line.strip() in ("[environment]", "[actor]"):
+            role = "user" if line.strip() == "[environment]" else "assistant"
+            if role != ("assistant" if len(turns) % 2 else "user"):
+                raise InputError(f"{name}: two blocks of {line.strip()} follow each other")
+            turns.append(Message("user" if role == "user" else "assistant", ""))
+        elif turns:
+            turns[-1] = Message(turns[-1].role, f"{turns[-1].content}\n{line}" if turns[-1].content else line)
+        elif line.strip():
+            raise InputError(f"{name}: begins without [environment]")
+    if len(turns) < 3 or turns[-1].role != "user" or not all(turn.content.strip() for turn in turns):
+        raise InputError(f"{name}: needs blocks [environment], [actor], …, [environment], none of them empty")
+    return turns
