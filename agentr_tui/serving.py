@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import shlex
 import socket
@@ -30,6 +31,16 @@ _REFUSAL = """403: this needs the link that agentr serve printed.
 The token in it works once, in one browser; that browser is then known by a cookie. Start agentr serve again for
 a new link.
 """
+
+
+_REMOTE_FONT = re.compile(r"<link[^>]*fonts\.googleapis\.com[^>]*>")
+_OWN_FONT = """<style>
+@font-face { font-family: "Roboto Mono"; src: url("/static/fonts/RobotoMono-VariableFont_wght.ttf"); }
+@font-face {
+  font-family: "Roboto Mono"; font-style: italic; src: url("/static/fonts/RobotoMono-Italic-VariableFont_wght.ttf");
+}
+</style>"""
+"""The page asks a service for a font that textual-serve ships too."""
 
 
 def is_loopback(host: str) -> bool:
@@ -110,7 +121,7 @@ class AppServer(Server):
     """Starts the app in a process of its own for every browser that is let in."""
 
     def __init__(self, arguments: Sequence[str], host: str, port: int) -> None:
-        command = shlex.join([sys.executable, "-m", "agentr_tui.commands.serve", *arguments])
+        command = shlex.join([sys.executable, "-m", "agentr_tui.browser_app", *arguments])
         super().__init__(command, host=host, port=port, title="agentr")
         self.gate = Gate(port, any_host=not is_loopback(host))
 
@@ -136,7 +147,9 @@ class AppServer(Server):
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
         """The page, whose addresses are those that the browser used: it may come through a forwarded port."""
         self.public_url = f"{request.scheme}://{request.host}"
-        page: web.StreamResponse = await super().handle_index(request)
+        page = await super().handle_index(request)
+        assert isinstance(page, web.Response)
+        page.text = _REMOTE_FONT.sub(_OWN_FONT, page.text or "")
         return page
 
 

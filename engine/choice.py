@@ -1,4 +1,4 @@
-"""Which pairs become samples: ranked lazily, limited by fork and by tree, duplicates taken once.
+"""Which pairs become samples: ranked lazily, limited by fork and by tree.
 
 A tree of a thousand good and a thousand bad leaves has a million pairs. None of the rankings here lists them all: the
 first page costs the leaves, each further pair a step of a heap.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
-from importlib import import_module
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from math import isqrt
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from engine.errors import InputError
 from engine.pairs import Pair, Thresholds, pairs
-from engine.revision import Turn
-from engine.text import parse_action
 from engine.tree import ROOT, Node, SearchTree
 
 Rank = Literal["return", "fork", "gap", "tail", "mark"]
@@ -34,13 +31,8 @@ PER_TREE = "more than asked for a tree"
 PER_FORK = "more than asked for a fork"
 MAX_PAIRS = "beyond the most pairs"
 SAME_STEP = "the same wrong step"
-EXACT = "exact duplicate"
-NEAR = "near duplicate"
 REFUSED = "mark before the fork"
 """Why pairs are dropped."""
-
-SHINGLE = 3  # words
-PERMUTATIONS = 64  # of MinHash: the estimate of a Jaccard similarity near 0.9 is right to about 0.04
 
 
 # -- ranking -------------------------------------------------------------------------------------------
@@ -113,18 +105,28 @@ def _worst_first(leaf: _Leaf) -> tuple[float, int]:
 Ranked = tuple[float, int, int, int, Pair]  # minus gap, length of the tail, good, bad, the pair
 
 
-def _at_fork(layout: _Layout, fork: Node, goods: Iterable[_Leaf], bads: Sequence[_Leaf]) -> Iterator[Ranked]:
-    """The pairs that fork at a node: largest gap first, then the shortest tail. All leaves given are below it."""
-    nodes, beta = layout.tree.nodes, layout.beta
-    worst = sorted(bads, key=_worst_first)
-    large = isqrt(len(worst))
-    of_child: dict[int, list[_Leaf]] = {}
+OfChild = Sequence[tuple[int, list[_Leaf]]]  # the good leaves below each child, best first
+
+
+def _by_child(layout: _Layout, fork: Node, goods: Iterable[_Leaf]) -> OfChild:
+    """Good leaves below a node by its children that hold any."""
     starts = [layout.start[child] for child in fork.children]
+    of_child: dict[int, list[_Leaf]] = {}
     for good in goods:
         place = bisect_left(starts, good.place + 1) - 1
         while layout.end[fork.children[place]] <= good.place:  # a child without leaves starts where its sibling does
             place -= 1
         of_child.setdefault(fork.children[place], []).append(good)
+    for mine in of_child.values():
+        mine.sort(key=_best_first)
+    return list(of_child.items())
+
+
+def _at_fork(layout: _Layout, fork: Node, of_child: OfChild, bads: Sequence[_Leaf]) -> Iterator[Ranked]:
+    """The pairs that fork at a node: largest gap first, then the shortest tail. All leaves given are below it."""
+    nodes, beta = layout.tree.nodes, layout.beta
+    worst = sorted(bads, key=_worst_first)
+    large = isqrt(len(worst))
     heap: list[tuple[float, int, int, int, int, int]] = []  # the pair's rank; place in the row, group
     groups: list[tuple[list[_Leaf], Sequence[_Leaf], int]] = []  # goods of a child, bad leaves, the child
 
@@ -141,8 +143,7 @@ def _at_fork(layout: _Layout, fork: Node, goods: Iterable[_Leaf], bads: Sequence
 
     rows: dict[int, tuple[int, int]] = {}
     begun: set[int] = set()
-    for child, mine in of_child.items():
-        mine.sort(key=_best_first)
+    for child, mine in of_child:
         first, last = layout.start[child], layout.end[child]
         others: Sequence[_Leaf] = worst
         if last - first > large:  # skipping its own leaves row by row would cost too much
@@ -168,7 +169,9 @@ def _by_fork(layout: _Layout, goods: Sequence[_Leaf], bads: Sequence[_Leaf], tai
         return below if tail is None else (leaf for leaf in below if leaf.depth - fork.depth == tail)
 
     for _, level in groupby(layout.forks(goods, bads), key=lambda node: node.depth):
-        rows = (_at_fork(layout, fork, wanted(fork), layout.below(bads, fork.id)) for fork in level)
+        rows = (
+            _at_fork(layout, fork, _by_child(layout, fork, wanted(fork)), layout.below(bads, fork.id)) for fork in level
+        )
         for ranked in heapq.merge(*rows):
             yield ranked[4]
 
@@ -239,7 +242,8 @@ def _by_mark(layout: _Layout) -> Iterator[Pair]:
             at, parent = parent, layout.tree.nodes[parent].parent
         wrong.setdefault(at, []).append(leaf)
     order = sorted(wrong, key=lambda id: (-layout.tree.nodes[id].depth, id))
-    turns = [_above(layout, id, wrong[id]) for id in order]
+    known: dict[int, OfChild] = {}
+    turns = [_above(layout, id, wrong[id], known) for id in order]
     while turns:
         left = []
         for turn in turns:
@@ -250,14 +254,15 @@ def _by_mark(layout: _Layout) -> Iterator[Pair]:
         turns = left
 
 
-def _above(layout: _Layout, id: int, bads: Sequence[_Leaf]) -> Iterator[Pair]:
-    """Pairs of some bad leaves, all below one node, that fork above it: latest first."""
+def _above(layout: _Layout, id: int, bads: Sequence[_Leaf], known: dict[int, OfChild]) -> Iterator[Pair]:
+    """Pairs of some bad leaves, all below one node, that fork above it: latest first. `known` is filled on the way."""
     nodes = layout.tree.nodes
     below, at = id, nodes[id].parent
     while at >= 0:
-        first, last = layout.start[below], layout.end[below]
-        goods = (leaf for leaf in layout.below(layout.goods, at) if not first <= leaf.place < last)
-        for ranked in _at_fork(layout, nodes[at], goods, bads):
+        if at not in known:
+            known[at] = _by_child(layout, nodes[at], layout.below(layout.goods, at))
+        others = [(child, mine) for child, mine in known[at] if child != below]
+        for ranked in _at_fork(layout, nodes[at], others, bads):
             yield ranked[4]
         below, at = at, nodes[at].parent
 
@@ -282,7 +287,7 @@ def ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Ite
         yield from _by_mark(layout)
 
 
-# -- duplicates ----------------------------------------------------------------------------------------
+# -- limits --------------------------------------------------------------------------------------------
 
 
 def wrong_step(tree: SearchTree, bad: int, mark: int | None) -> tuple[str, str]:
@@ -294,70 +299,52 @@ def wrong_step(tree: SearchTree, bad: int, mark: int | None) -> tuple[str, str]:
     return parent.state_key or f"node {parent.id}", node.action
 
 
-class Duplicates:
-    """Samples that were taken already: two are one where the flagged action is the same and the trained parts agree.
+class Taking:
+    """Which pairs of one tree are looked at, as far as counts say; the others are counted with their reason."""
 
-    *Exact*: the same words in the trained part (the revision thought aside, which is drawn) and in the steps before
-    it. *Near*: the sets of word 3-shingles of the trained parts have a Jaccard similarity of at least `threshold`, as
-    MinHash estimates it. Samples of other tasks are never one.
-    """
+    def __init__(
+        self,
+        tree: SearchTree,
+        pairs: int,
+        drop: Callable[[str, int], None],
+        *,
+        max_pairs: int | None = None,
+        per_tree: int | None = None,
+        per_fork: int | None = None,
+        diverse: bool = False,
+    ) -> None:
+        """`pairs`: how many there are; `drop` is told why how many are dropped. The other limits are on samples."""
+        self.tree, self.pairs, self.drop = tree, pairs, drop
+        self.max_pairs, self.per_tree, self.per_fork, self.diverse = max_pairs, per_tree, per_fork, diverse
+        self._samples = 0
+        self._of_fork: Counter[int] = Counter()
+        self._steps: set[tuple[str, str]] = set()
 
-    def __init__(self, threshold: float) -> None:
-        """Raises `InputError` for a threshold that is no share, or where the package is missing."""
-        if not 0 < threshold <= 1:
-            raise InputError(f"the threshold of near duplicates is a share above 0 and up to 1, not {threshold:g}")
-        try:
-            datasketch: Any = import_module("datasketch")  # brings SciPy: half a second
-        except ImportError as error:
-            raise InputError(
-                "near duplicates need the package datasketch: pip install 'agentr-tui[review]', or --duplicates 0"
-            ) from error
-        self.threshold = threshold
-        self._exact: set[bytes] = set()
-        self._hash = datasketch.MinHash
-        self._make = datasketch.MinHashLSH
-        self._of_action: dict[str, Any] = {}  # flagged action → index of sketches
-        self._kept: dict[bytes, Any] = {}  # sample → sketch
-        self._sketches: dict[bytes, Any] = {}  # text → sketch
+    def of(self, all: Iterator[Pair]) -> Iterator[Pair]:
+        """The pairs that are looked at; once there are enough, the rest are only counted."""
+        for place, pair in enumerate(all):
+            for most, reached, reason in (
+                (self.max_pairs, place, MAX_PAIRS),
+                (self.per_tree, self._samples, PER_TREE),
+            ):
+                if most is not None and reached >= most:
+                    self.drop(reason, self.pairs - place)
+                    return
+            if self.per_fork is not None and self._of_fork[pair.fork] >= self.per_fork:
+                self.drop(PER_FORK, 1)
+                continue
+            yield pair
 
-    def reason(self, environment: str, task: str, turns: Sequence[Turn]) -> str | None:
-        """Why this trajectory is no new one (`EXACT`, `NEAR`); None where it is, and then it is remembered."""
-        trained = [turn.content for turn in turns if turn.loss and turn.part != "thought"]
-        before = [turn.content for turn in turns if turn.role == "assistant" and turn.loss is False]
-        key = _digest([environment, task, *before, "", *trained])
-        if key in self._exact:
-            return EXACT
-        action = "\0".join((environment, task, parse_action(before[-1]) if before else ""))
-        text = _digest(trained)
-        sketch = self._sketches.get(text)
-        if sketch is None:
-            sketch = self._sketches[text] = self._hash(num_perm=PERMUTATIONS, seed=1)
-            sketch.update_batch([shingle.encode("utf-8", "replace") for shingle in shingles(trained)])
-        index = self._of_action.get(action)
-        if index is None:
-            index = self._of_action[action] = self._make(threshold=min(self.threshold, 0.99), num_perm=PERMUTATIONS)
-        for found in index.query(sketch):
-            if self._kept[found].jaccard(sketch) >= self.threshold:
-                return NEAR
-        self._exact.add(key)
-        self._kept[key] = sketch
-        index.insert(key, sketch)
-        return None
+    def repeats(self, bad: int, mark: int | None) -> bool:
+        """Whether this wrong step was taken already, where each is wanted once."""
+        if not self.diverse or wrong_step(self.tree, bad, mark) not in self._steps:
+            return False
+        self.drop(SAME_STEP, 1)
+        return True
 
-
-def shingles(texts: Iterable[str]) -> set[str]:
-    """The word 3-shingles of some texts; a text of fewer words is one shingle."""
-    found: set[str] = set()
-    for text in texts:
-        words = text.casefold().split()
-        if len(words) < SHINGLE:
-            found.add(" ".join(words))
-        found.update(" ".join(words[at : at + SHINGLE]) for at in range(len(words) - SHINGLE + 1))
-    return found
-
-
-def _digest(texts: Iterable[str]) -> bytes:
-    digest = blake2b(digest_size=16)
-    for text in texts:
-        digest.update(text.encode("utf-8", "replace") + b"\0")
-    return digest.digest()
+    def took(self, fork: int, bad: int, mark: int | None) -> None:
+        """A pair became a sample."""
+        self._samples += 1
+        self._of_fork[fork] += 1
+        if self.diverse:
+            self._steps.add(wrong_step(self.tree, bad, mark))

@@ -94,6 +94,33 @@ def ranks(reader: TreeReader, seconds: float = SLICE) -> Iterator[list[int] | No
     yield rank
 
 
+def in_display_order(
+    reader: TreeReader, ids: list[int], seconds: float = SLICE
+) -> Iterator[tuple[list[int], list[int]] | None]:
+    """The nodes in the order of the rows: None until it is known, then every node's rank, and the nodes by rank."""
+    rank: list[int] = []
+    for found in ranks(reader, seconds):
+        if found is None:
+            yield None
+        else:
+            rank = found
+    at_rank = [-1] * len(rank)
+    ordered: list[int] = []
+    end = time.perf_counter() + seconds
+    for place, id in enumerate(ids):
+        if id < len(rank):
+            at_rank[rank[id]] = id
+        if place % 1024 == 0 and time.perf_counter() >= end:
+            yield None
+            end = time.perf_counter() + seconds
+    for start in range(0, len(at_rank), 4096):
+        ordered += [id for id in at_rank[start : start + 4096] if id >= 0]
+        if time.perf_counter() >= end:
+            yield None
+            end = time.perf_counter() + seconds
+    yield rank, ordered
+
+
 # -- the one node that is most of something ---------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from engine.actor import Actor, actor_of_answers, actor_of_recording
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
-from engine.interventions import Intervention, forked_events
+from engine.interventions import Intervention, forked_events, refused
 from engine.remote import control_path, listen, user_name
 from engine.scripted import ScriptedActor
 from engine.search import Search, settings_from, started_event
@@ -210,6 +210,8 @@ def fork_job(
         tree.apply(events[-1])
     control = control or Control()
     for asked in requests:
+        if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
+            raise InputError(f"event {seq}: {why}")
         control.intervene(user_name(), asked)
     opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)

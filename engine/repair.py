@@ -55,7 +55,7 @@ def repair_cost(tree: SearchTree, settings: RepairSettings) -> str:
     """What repairing one sample may cost, in a line. Raises `InputError`."""
     search = search_settings(tree, settings)
     who = f"{search.actor} ({search.model})" if search.model and search.actor == "openai" else search.actor
-    return f"at most {settings.calls} calls of the actor {who}, {settings.iterations} iterations"
+    return f"at most {settings.calls} calls of {who}"
 
 
 def search_settings(tree: SearchTree, settings: RepairSettings) -> SearchSettings:
@@ -194,7 +194,7 @@ def reobserve(tree: SearchTree, sample: Sample, environment: str | None = None) 
 
 def reobserve_cost(tree: SearchTree, sample: Sample) -> str:
     """What replaying a sample takes, in a line."""
-    return f"{len(steps_to_replay(tree, sample))} steps in the environment, no call of a model"
+    return f"{len(steps_to_replay(tree, sample))} steps in the environment, no calls"
 
 
 def _failed(sample: Sample, figures: Repairs, reason: str) -> Sample:

@@ -6,7 +6,6 @@ thought, judgements and replay verdict are properties of one run of `revise`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +15,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from engine import choice
-from engine.choice import Duplicates, Rank, ranked, wrong_step
+from engine.choice import Rank, Taking, ranked
+from engine.duplicates import Duplicates
 from engine.events import Number
 from engine.pairs import Pair, Thresholds, count_pairs
 from engine.replay import Replay, Replayer, Step, opener
@@ -202,7 +202,7 @@ class Repairs(Struct):
 class Revised(Struct):
     """What came of the pairs of one tree."""
 
-    pairs: int = 0  # that were looked at, or dropped
+    pairs: int = 0  # that there are
     samples: int = 0
     before_fork: int = 0
     no_wrong_step: int = 0
@@ -268,7 +268,17 @@ def revise(
     writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, cache)
     if known is None and settings.duplicates and not settings.compat:
         known = Duplicates(settings.duplicates)
-    taking = _Taking(tree, settings, figures, count_pairs(tree, thresholds))
+    count = count_pairs(tree, thresholds)
+    figures.pairs += count
+    taking = Taking(
+        tree,
+        count,
+        figures.drop,
+        max_pairs=settings.max_pairs,
+        per_tree=settings.per_tree,
+        per_fork=settings.per_fork,
+        diverse=settings.diverse and not settings.compat,
+    )
     try:
         for pair in taking.of(ranked(tree, thresholds, "return" if settings.compat else settings.rank)):
             sample = pair_sample(tree, path, settings, kind, pair, verifier, writer)
@@ -277,7 +287,7 @@ def revise(
                 figures.refused += 1
                 figures.drop(choice.REFUSED)
                 continue
-            if taking.repeats(sample):
+            if taking.repeats(pair.bad, sample.mark):
                 continue
             sample.replay = replay_sample(tree, sample, replayer)
             if repair is not None and sample.verdict == "diverged" and not settings.compat:
@@ -291,7 +301,7 @@ def revise(
             figures.no_wrong_step += sample.kind == "revision" and sample.found is None
             figures.samples += 1
             figures.by_verdict[sample.verdict] = figures.by_verdict.get(sample.verdict, 0) + 1
-            taking.took(sample)
+            taking.took(pair.fork, pair.bad, sample.mark)
             yield sample
         if settings.compat and tree.value_sum(0) <= 0:
             return
@@ -306,50 +316,6 @@ def revise(
             close = getattr(paid, "close", None)
             if close is not None:
                 close()
-
-
-class _Taking:
-    """Which pairs of one tree are taken, as far as counts say; the others are counted with their reason."""
-
-    def __init__(self, tree: SearchTree, settings: ReviseSettings, figures: Revised, pairs: int) -> None:
-        self.tree, self.settings, self.figures, self.pairs = tree, settings, figures, pairs
-        self.of_fork: Counter[int] = Counter()
-        self.steps: set[tuple[str, str]] = set()
-        self.samples = 0
-
-    def of(self, all: Iterator[Pair]) -> Iterator[Pair]:
-        """The pairs that are looked at; once there are enough, the rest are only counted."""
-        settings, figures = self.settings, self.figures
-        for place, pair in enumerate(all):
-            for most, reached, reason in (
-                (settings.max_pairs, place, choice.MAX_PAIRS),
-                (settings.per_tree, self.samples, choice.PER_TREE),
-            ):
-                if most is not None and reached >= most:
-                    figures.pairs += self.pairs - place
-                    figures.drop(reason, self.pairs - place)
-                    return
-            figures.pairs += 1
-            if settings.per_fork is not None and self.of_fork[pair.fork] >= settings.per_fork:
-                figures.drop(choice.PER_FORK)
-                continue
-            yield pair
-
-    def repeats(self, sample: Sample) -> bool:
-        """Whether the sample's wrong step was taken already, where each is wanted once."""
-        if not self.settings.diverse or self.settings.compat or sample.bad is None:
-            return False
-        if wrong_step(self.tree, sample.bad, sample.mark) not in self.steps:
-            return False
-        self.figures.drop(choice.SAME_STEP)
-        return True
-
-    def took(self, sample: Sample) -> None:
-        """A pair became a sample."""
-        self.samples += 1
-        self.of_fork[sample.fork] += 1
-        if self.settings.diverse and sample.bad is not None:
-            self.steps.add(wrong_step(self.tree, sample.bad, sample.mark))
 
 
 def _add_judging(figures: Revised, verifier: object) -> None:

@@ -542,12 +542,24 @@ class SearchTree:
 
     def same_state(self, id: int) -> Sequence[int]:
         """All nodes in the node's state, oldest first; empty where the environment does not tell states."""
-        for node in self.nodes[self._by_state_of :]:
-            if node.state_key is not None:
-                self._by_state.setdefault(node.state_key, []).append(node.id)
-        self._by_state_of = len(self.nodes)
+        self.learn_states()
         key = self.nodes[id].state_key
         return self._by_state[key] if key is not None else ()
+
+    @property
+    def states_known(self) -> bool:
+        """Whether `same_state` answers at once; else it looks at all nodes first."""
+        return self._by_state_of == len(self.nodes)
+
+    def learn_states(self, most: int | None = None) -> None:
+        """Look at the states of nodes that are new since the last time, of `most` of them."""
+        known = self._by_state_of
+        stop = len(self.nodes) if most is None else min(len(self.nodes), known + most)
+        for place in range(known, stop):
+            key = self.nodes[place].state_key
+            if key is not None:
+                self._by_state.setdefault(key, []).append(place)
+        self._by_state_of = stop
 
     def backups(self) -> Sequence[tuple[int, int, Number]]:
         """Every back-up so far: (seq, leaf, return). Not to be changed."""

@@ -188,7 +188,7 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
 
 
 class ScienceWorld(ScienceWorldBase):
-    """The environment with snapshots. A simulator keeps the latest four thousand; where it can keep none (an old or foreign
+    """The environment with snapshots. A simulator keeps the latest four thousand; where it can keep none (a foreign
     Java), `restore` raises `ValueError`, and the caller repeats the actions."""
 
     def snapshot(self) -> Hashable:

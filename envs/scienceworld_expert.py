@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -24,7 +24,7 @@ V = TypeVar("V")
 Way = tuple[str, ...]
 Path = tuple[str, ...]
 
-HORIZON = 30
+HORIZON = 20
 """Steps of a way that are tried."""
 
 FIRST_ACTION = "look around"
@@ -36,18 +36,37 @@ _MAX_KNOWN = 50_000
 _MAX_LISTS = 200
 _MAX_TASKS = 32
 
+DOORS = {
+    "art studio": ("hallway",),
+    "bathroom": ("kitchen",),
+    "bedroom": ("hallway",),
+    "foundry": ("outside",),
+    "greenhouse": ("hallway", "outside"),
+    "hallway": ("art studio", "bedroom", "greenhouse", "kitchen", "living room", "workshop"),
+    "kitchen": ("bathroom", "hallway", "outside"),
+    "living room": ("hallway",),
+    "outside": ("foundry", "greenhouse", "kitchen"),
+    "workshop": ("hallway",),
+}
+"""Where the doors of each room lead; the same in all tasks."""
+
 _ROOM = re.compile(r"^This (?:room|outside location) is called the ([^.]+)\.")
-_DOOR = re.compile(r"A door to the (.+?) \(that is (open|closed)\)")
 _PUT_AWAY = re.compile(r"^(?:move|put|pour|drop|dunk) (.+?)(?: (?:in inventory )?(?:to|in|into) .+)?$")
 
 
 class Known(NamedTuple):
     """What is known of a state."""
 
-    detour: Way  # steps before the gold path goes on
+    detour: Way  # steps before the gold path goes on as it is
     left: int  # steps of the gold path that are left
     strays: int  # actions that were none of the way since it last held
     holds: bool  # whether detour and rest lead to the goal
+    joined: int  # steps of the gold path that were left where the detour began: its last ones are some of them
+
+    def strayed(self) -> Known:
+        """The same after an action that was none of the way."""
+        left = self.left + min(len(self.detour), self.joined - self.left)
+        return Known((), left, self.strays + 1, False, left)
 
 
 class Sight(NamedTuple):
@@ -66,7 +85,6 @@ class Knowledge:
     scores: list[int] = field(default_factory=list)  # after 0, 1, … actions of the gold path
     rooms: list[str] = field(default_factory=list)  # in which the agent is then
     refused: set[int] = field(default_factory=set)  # places of actions that the simulator itself refuses
-    doors: dict[str, dict[str, bool]] = field(default_factory=dict)  # room → room → whether the door was open last
     states: OrderedDict[Path, Known] = field(default_factory=OrderedDict)
     wordings: OrderedDict[Path, str] = field(default_factory=OrderedDict)  # of the expert's next action
     sights: OrderedDict[Path, Sight] = field(default_factory=OrderedDict)
@@ -115,17 +133,35 @@ class Expert:
         """The steps to the goal from here, in the simulator's words; None where none is known."""
         if self.reply.done:
             return () if self.reply.score >= 100 else None
-        known = self._known
-        if known.gold is None:
+        if self._known.gold is None:
             self._learn()
-        assert known.gold is not None
-        found = known.states.get(self.path)
-        if found is None:
-            found = self._follow()
-            if found.strays:
-                found = next((option for option in self._options(found) if self._holds(option)), found)
-            _remember(known.states, self.path, found, _MAX_KNOWN)
-        return found.detour + known.gold[len(known.gold) - found.left :] if found.holds else None
+        found, gold = self._know(), self._known.gold or ()
+        return found.detour + gold[len(gold) - found.left :] if found.holds else None
+
+    def _know(self) -> Known:
+        """What is known of this state. It depends on the path alone, not on what was asked before: so first all states
+        above have to be known."""
+        states = self._known.states
+        begin = len(self.path)
+        while begin >= 0 and self.path[:begin] not in states:
+            begin -= 1
+        if begin == len(self.path):
+            return states[self.path]
+        if begin < len(self.path) - 1:
+            state = self.game.take()
+            self._to_the_start()
+            reply = Reply("", 0, False)
+            for place, action in enumerate(self.path):
+                Expert(self.game, self.situation, self.path[:place], reply)._know()
+                reply = self.game.step(action)
+            self._return(state)
+        found = self._follow()
+        if found.strays and not self.reply.done:
+            options = list(self._options(found))
+            tries = ((option, other_words) for other_words in (False, True) for option in options)
+            found = next(filter(None, (self._try(*attempt) for attempt in tries)), found)
+        _remember(states, self.path, found, _MAX_KNOWN)
+        return found
 
     def _learn(self) -> None:
         """Ask for the gold path, and walk it once."""
@@ -141,59 +177,51 @@ class Expert:
                 known.refused.add(place)
             scores.append(reply.score)
             rooms.append(self._room())
+            if reply.done:
+                gold = gold[: place + 1]  # some go on for nothing
+                break
         self._return(state)
         known.gold, known.scores, known.rooms = gold, scores, rooms
 
     def _room(self) -> str:
-        """The room where the agent is; its doors are remembered."""
-        look = self.game.look()
-        match = _ROOM.match(look)
-        room = match[1] if match else ""
-        doors = self._known.doors.setdefault(room, {})
-        for door, how in _DOOR.findall(look):
-            doors[door] = how == "open"
-        return room
+        """The room where the agent is."""
+        match = _ROOM.match(self.game.look())
+        return match[1] if match else ""
 
     def _follow(self) -> Known:
-        """What is known of the nearest state above, followed along the path to here, as if it held all along."""
-        known = self._known
-        gold = known.gold or ()
-        begin = len(self.path)
-        while begin and self.path[:begin] not in known.states:
-            begin -= 1
-        detour, left, strays, _ = known.states.get(self.path[:begin]) or Known((), len(gold), 0, True)
-        for place in range(begin, len(self.path)):
-            action, wording = self.path[place], known.wordings.get(self.path[:place])
-            if detour and action in (detour[0], wording):
-                detour = detour[1:]
-            elif not detour and left and action in (gold[-left], wording):
-                left -= 1
-            else:
-                detour, strays = (), strays + 1
-        return Known(detour, left, strays, strays == 0)
+        """What is known of the state above, one action further, as if that changed nothing."""
+        gold = self._known.gold or ()
+        if not self.path:
+            return Known((), len(gold), 0, True, len(gold))
+        before, action = self._known.states[self.path[:-1]], self.path[-1]
+        if before.detour:
+            return before._replace(detour=before.detour[1:]) if action == before.detour[0] else before.strayed()
+        if before.left and action == gold[-before.left]:
+            return before._replace(left=before.left - 1)
+        return before.strayed()
 
     def _options(self, found: Known) -> Iterator[Known]:
-        """What may hold here."""
+        """Ways that may hold here."""
         known, left = self._known, found.left
         gold = known.gold or ()
         verb = self.path[-1].split(" ", 1)[0]
         for skipped in range(min(found.strays, 2, left), -1, -1):
             # What was done may be a step of the gold path said otherwise; trying costs time.
             if not skipped or any(action.split(" ", 1)[0] == verb for action in gold[-left:][:skipped]):
-                yield Known((), left - skipped, 0, True)
+                yield _option((), left - skipped)
         if back := self._back(known.rooms[-1 - left]):
-            yield Known(back, left, 0, True)
+            yield _option(back, left)
         if match := _PUT_AWAY.match(self.path[-1]):
-            yield Known((f"pick up {match[1]}",), left, 0, True)
+            yield _option((f"pick up {match[1]}",), left)
 
     def _back(self, room: str) -> Way:
-        """The way to a room, over the doors that are known; empty where the agent is there, or there is none."""
-        here, doors = self._room(), self._known.doors
+        """The shortest way to a room; empty where the agent is there."""
+        here = self._room()
         came = {here: here}
         pending = deque([here])
         while pending and room not in came:
             at = pending.popleft()
-            for door in sorted(doors.get(at, ())):
+            for door in DOORS.get(at, ()):
                 if door not in came:
                     came[door] = at
                     pending.append(door)
@@ -202,39 +230,73 @@ class Expert:
         while at in came and at != here:
             steps[:0] = [f"open door to {at}", f"go to {at}"]
             at = came[at]
-        if steps and doors[here].get(steps[0].removeprefix("open door to ")):
-            steps = steps[1:]  # that door is open
+        if steps and f"A door to the {steps[1].removeprefix('go to ')} (that is open)" in self.game.look():
+            steps = steps[1:]
         return tuple(steps)
 
-    def _holds(self, option: Known) -> bool:
-        """Whether a way, tried from here, scores as the gold path does: to the goal, or as far as the horizon."""
+    def _try(self, option: Known, other_words: bool) -> Known | None:
+        """The way, where it scores from here as the gold path does: to the goal, or as far as the horizon.
+
+        `other_words`: an action that the game does not understand may be the nearest valid one of its kind, since
+        things change their names with time.
+        """
         known = self._known
         gold = known.gold or ()
         first = len(gold) - option.left  # the place on the gold path where the way joins it
-        way = option.detour + gold[first:]
+        way = [*option.detour, *gold[first:]]
+        before = len(option.detour)  # steps that are none of the gold path, or worded otherwise
         state = self.game.take()
         try:
-            for place, action in enumerate(way[:HORIZON], first - len(option.detour)):
+            for at, action in enumerate(way[:HORIZON]):
+                place = first + at - len(option.detour)
                 reply = self.game.step(action)
-                refused = reply.observation.startswith(REFUSALS)
-                if place >= first and (
-                    reply.score < known.scores[place + 1] or (refused and place not in known.refused)
-                ):
-                    return False
-                if reply.done or (refused and place < first):
-                    return reply.score >= 100
-            return len(way) > HORIZON
+                if reply.observation.startswith(REFUSALS) and place not in known.refused:
+                    way[at] = self._other_words(way[:at], action, state) if other_words else action
+                    if way[at] == action:
+                        return None
+                    reply, before = self.game.step(way[at]), at + 1
+                if at >= len(option.detour) and reply.score < known.scores[place + 1]:
+                    return None
+                if reply.done:
+                    if reply.score < 100:
+                        return None
+                    if at + 1 < len(way):
+                        return option._replace(detour=tuple(way[: at + 1]), left=0)
+                    break
+            else:
+                if len(way) <= HORIZON:
+                    return None
+            return option._replace(detour=tuple(way[:before]), left=len(way) - before)
         finally:
             self._return(state)
 
+    def _other_words(self, walked: Sequence[str], action: str, state: int) -> str:
+        """The nearest valid action of the same kind behind some steps from here, where the game stands then."""
+        verb = action.split(" ", 1)[0]
+        if verb in ("go", "open"):
+            return action
+        self._back_to(state)
+        for step in walked:
+            self.game.step(step)
+        allowed = candidates(self.game.valid_actions(), self.game.look(), self.game.inventory())
+        return nearest(action, [other for other in allowed if other.split(" ", 1)[0] == verb])
+
     def _return(self, state: int) -> None:
-        """Stand again where the path leads."""
-        if self.game.restore(state):
-            self.game.drop(state)
-            return
-        self.game.load(self.situation)
-        for action in (FIRST_ACTION, *self.path):
-            self.game.step(action)
+        """Stand again where the path leads, and keep that state no more."""
+        self._back_to(state)
+        self.game.drop(state)
+
+    def _back_to(self, state: int) -> None:
+        if not self.game.restore(state):
+            self._to_the_start()
+            for action in self.path:
+                self.game.step(action)
+
+    def _to_the_start(self) -> None:
+        start = self.game.starts.get(self.situation)
+        if start is None or not self.game.restore(start.state):
+            self.game.load(self.situation)
+            self.game.step(FIRST_ACTION)
 
     # -- how to say it -------------------------------------------------------------------------------------
 
@@ -272,6 +334,10 @@ class Expert:
             return way[0]
         finally:
             self._return(state)
+
+
+def _option(detour: Way, left: int) -> Known:
+    return Known(detour, left, 0, True, left)
 
 
 def _remember(cache: OrderedDict[K, V], key: K, value: V, most: int) -> None:

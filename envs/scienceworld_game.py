@@ -90,14 +90,13 @@ class Game:
         self.number = next(_numbers)  # no two in a process have the same
         self.starts: dict[Situation, Start] = {}  # of the games that were begun here since `forget`
         self._process, self._errors = _start()
+        self._last_words = ""
         with _lock:
             _running[self.number] = self
         try:
             self.keeps_states = self._ask("keeps") == "true"
         except InstanceDied as error:
-            self._errors.seek(0)
-            lines = self._errors.read().decode(errors="replace").splitlines()
-            raise EnvError(f"scienceworld's simulator does not start: {lines[0] if lines else error}") from error
+            raise EnvError(f"scienceworld's simulator does not start: {_first_line(self._last_words)}") from error
 
     def _ask(self, *request: str) -> str:
         text = "\n".join(request).encode(errors="replace")
@@ -208,6 +207,9 @@ class Game:
             _running.pop(self.number, None)
         self._process.kill()  # it holds nothing that has to be saved
         self._process.wait()
+        if not self._errors.closed:
+            self._errors.seek(0)
+            self._last_words = self._errors.read(10_000).decode(errors="replace")
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream is not None:
                 with contextlib.suppress(OSError):

@@ -13,14 +13,17 @@ from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from agentr_tui.commands.judge import JudgeFlags, judge_of, judgements_folder
 from agentr_tui.output import emit_json, say, warn
 from engine import curation
+from engine.choice import Rank
 from engine.decisions import Decisions
+from engine.duplicates import Duplicates
 from engine.errors import InputError, WorkFailed
 from engine.export import export as export_samples
 from engine.export_types import Exported, ExportOptions
 from engine.formats import FORMATS
+from engine.repair import FOLDER, repairer
 from engine.replay import opener, replay_tree
 from engine.revision import BeforeFork
-from engine.samples import Revised, ReviseSettings
+from engine.samples import NoWrongStep, RepairSettings, Revised, ReviseSettings
 from engine.samples import revise as revise_tree
 from engine.stats import find_sources, is_trace, load_any
 from engine.trace import write_trace
@@ -45,6 +48,21 @@ def revise(
     env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
     seed: Annotated[int, Parameter(help="Of the choice of thoughts.")] = 0,
+    no_wrong_step: Annotated[
+        NoWrongStep, Parameter(help="A pair without a wrong step: left out of exports, or taken whole.")
+    ] = "skip",
+    thought: Annotated[str, Parameter(help="seeded by the sample, model, or a number of the list.")] = "seeded",
+    rank: Annotated[Rank, Parameter(help="Which pairs come first.")] = "return",
+    per_tree: Annotated[int | None, Parameter(help="At most so many samples a tree.")] = None,
+    per_fork: Annotated[int | None, Parameter(help="At most so many samples a fork.")] = None,
+    diverse: Annotated[bool, Parameter(help="Every wrong step once a tree.")] = False,
+    duplicates: Annotated[
+        float, Parameter(help="Jaccard similarity from which samples are one (MinHash), e.g. 0.9; 0 keeps all.")
+    ] = 0.0,
+    repair: Annotated[bool, Parameter(help="Search a new tail for samples that diverge.")] = False,
+    repair_iterations: Annotated[int, Parameter(help="Iterations of such a search.")] = 8,
+    repair_calls: Annotated[int, Parameter(help="Calls of such a search at most.")] = 200,
+    repair_actor: Annotated[str | None, Parameter(help="Its actor; default: the trace's own.")] = None,
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
     prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
     json: JsonOption = False,
@@ -53,19 +71,33 @@ def revise(
     """Make revision samples of the pairs in traces or tree files."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
-    settings = ReviseSettings(
-        alpha=alpha,
-        beta=beta,
-        verifier=verifier,
-        verify=verify,
-        compat=compat,
-        before_fork=before_fork,
-        environment=env,
-        max_pairs=max_pairs,
-        seed=seed,
-        judge=judge_of(judge),
-        prompts=prompts,
-    )
+    values = {
+        "alpha": alpha,
+        "beta": beta,
+        "verifier": verifier,
+        "verify": verify,
+        "compat": compat,
+        "before_fork": before_fork,
+        "environment": env,
+        "max_pairs": max_pairs,
+        "seed": seed,
+        "judge": judge_of(judge),
+        "prompts": prompts,
+        "no_wrong_step": no_wrong_step,
+        "thought": thought,
+        "rank": rank,
+        "per_tree": per_tree,
+        "per_fork": per_fork,
+        "diverse": diverse,
+        "duplicates": duplicates,
+        "repair": RepairSettings(iterations=repair_iterations, calls=repair_calls, actor=repair_actor)
+        if repair
+        else None,
+    }
+    try:
+        settings = msgspec.convert(msgspec.to_builtins(values), ReviseSettings)
+    except msgspec.ValidationError as error:
+        raise InputError(f"option of revise: {error}") from error
     sources = find_sources(paths)
     run, figures = revise_paths(Workspace.open(workspace, create=True), sources, settings, quiet=json)
     if json:
@@ -87,13 +119,18 @@ def revise_paths(
 ) -> tuple[str, Revised]:
     """Write a run over these sources; its id and figures."""
     cache = judgements_folder(workspace)
+    mend = repairer(workspace.traces / FOLDER, settings)
+    known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
     marks = curation.marks_of(Decisions(workspace.decisions).current())
     with workspace.new_run(settings, [str(path) for path in sources]) as run:
         for path in sources:
             source = load_any(path, environment=settings.environment)
             for warning in source.warnings:
                 warn(warning)
-            for sample in revise_tree(source.tree, str(path.resolve()), settings, run.figures, marks, cache):
+            made = revise_tree(
+                source.tree, str(path.resolve()), settings, run.figures, marks, cache, repair=mend, known=known
+            )
+            for sample in made:
                 run.add(sample)
     figures = run.figures
     if not quiet:
@@ -103,6 +140,8 @@ def revise_paths(
             f"  {figures.before_fork} marks not after the fork, {figures.no_wrong_step} without a wrong step,"
             f" {figures.refused} refused, {figures.good} good trajectories"
         )
+        if figures.dropped:
+            say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
     return run.id, figures
 
 

@@ -1,4 +1,4 @@
-"""The command `serve`, and the process of the app that it starts for a browser."""
+"""The command `serve`: the app in a browser."""
 
 from __future__ import annotations
 
@@ -52,36 +52,3 @@ def serve(
     sys.stdout.flush()
     serving.run(server, listening)
     return INTERRUPTED
-
-
-def app_process(arguments: list[str]) -> int:
-    """Run the app for one browser: workspace, then what was asked for. The driver is textual-serve's."""
-    from textual.messages import ExitApp
-
-    from agentr_tui.app import AgentrApp
-    from agentr_tui.commands.run import make_session
-
-    workspace, paths = arguments[0], [Path(path) for path in arguments[1:]]
-    sources = find_sources(paths) if paths else []
-
-    class BrowserApp(AgentrApp):
-        """Ends a search that it runs when the browser goes away: its trace can be resumed."""
-
-        def on_ready(self) -> None:
-            """Show what was asked for; what can't be opened is told in the library."""
-            if len(sources) == 1:
-                self.open_path(sources[0])
-
-        def on_exit_app(self, _: ExitApp) -> None:
-            """The browser is gone."""
-            live = self.session.live
-            if live is not None and not live.over:
-                live.control.stop("stopped")
-
-    app = BrowserApp(make_session(Workspace.open(Path(workspace), create=True), sources), "library")
-    result = app.run()
-    return app.return_code or result or 0
-
-
-if __name__ == "__main__":
-    sys.exit(app_process(sys.argv[1:]))

@@ -11,7 +11,7 @@ from cyclopts import App
 from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build, settings_file
 from agentr_tui.output import emit_json, table
 
-CONFIGURABLE = ("search", "demo", "revise", "verify", "export", "convert", "replay", "open")
+CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
 """Commands whose options may stand in the settings file, each in a table of its own name."""
 
 

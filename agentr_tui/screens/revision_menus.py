@@ -170,8 +170,8 @@ class RevisionMenus(ModeScreen):
         if not isinstance(costs, tuple):
             return
         choices = [
-            Choice("o", f"reobserve: replay again ({costs[0]})", self._reobserve),
-            Choice("s", f"search again from after the wrong step ({costs[1]})", self._search_again),
+            Choice("o", f"replay again: {costs[0]}", self._reobserve),
+            Choice("s", f"search a new tail: {costs[1]}", self._search_again),
         ]
         ask(self.app, "repair", choices)
 

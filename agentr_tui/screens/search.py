@@ -11,36 +11,38 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from agentr_tui.screens.base import key, tab_title
-from agentr_tui.screens.dialogs import ask_text
-from agentr_tui.screens.search_views import SearchViews
+from agentr_tui.screens.intervene import Intervenes
+from agentr_tui.screens.search_commands import SearchCommands, ask_line, do_line
 from agentr_tui.theme import Role
-from agentr_tui.widgets.node_lines import (
-    conversation_lines,
-    environment_lines,
-    raw_lines,
-    step_lines,
-    why_lines,
-)
+from agentr_tui.widgets.find_bar import FindBar
+from agentr_tui.widgets.marked_tree import MarkedTree
+from agentr_tui.widgets.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
 from agentr_tui.widgets.overview import Overview
 from agentr_tui.widgets.text_pane import Lines, TextPane
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree_view import TreeView
+from agentr_tui.widgets.why_lines import log_lines, why_lines
+from engine.asked import answer_of, request_of
 from engine.control import Control
 from engine.errors import AgentrError
+from engine.interventions import Intervention, What
 from engine.pairs import best_partner, count_pairs
 from engine.remote import RemoteControl
-from engine.tree import ROOT
+from engine.tree import ROOT, SearchTree
 
-TABS = ("why", "conversation", "environment", "raw")
+TABS = ("why", "conversation", "environment", "raw", "log")
+OTHER_CS = (0.0, 0.25, 1.0, 2.0)
+"""Exploration constants that `c` compares the search's own with."""
 COUNTED_LEAVES = 1_000
 """Up to so many leaves pairs are counted on every flush; the Pairs screen counts beyond."""
 STATE_ROLES: dict[str, Role] = {"running": "good", "paused": "warn", "stopped": "warn", "done": "muted"}
 
 
-class SearchScreen(SearchViews):
+class SearchScreen(Intervenes):
     """The tree and one of its nodes."""
 
     MODE = "search"
+    COMMANDS = {SearchCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         key("space", "pause", "pause/go on", "search.pause", "Pause the search, or go on", show=True),
         key("s", "step", "step", "search.step", "One expansion, then stand still", show=True),
@@ -53,23 +55,44 @@ class SearchScreen(SearchViews):
         key("L", "live", "live", "search.live", "Back to how the tree is now; then follow the newest node"),
         key("right_square_bracket", "tab(1)", "tabs", "search.tab_next", "Next tab", show=True, key_display="[ ]"),
         key("left_square_bracket", "tab(-1)", "tabs", "search.tab_back", "Previous tab"),
+        key("m", "mark", "mark…", "search.mark", "Mark this node: good, bad, a bookmark with a name", show=True),
+        key(
+            "i", "intervene", "intervene…", "search.intervene", "Edit, expand, prune, breakpoints, settings", show=True
+        ),
+        key(
+            "slash",
+            "find",
+            "find",
+            "search.find",
+            "Find nodes: q>0.5 disaster action~craft",
+            show=True,
+            key_display="/",
+        ),
+        key("n", "find_next(1)", "next match", "search.find_next", "Next match", key_display="n N"),
+        key("N", "find_next(-1)", "match before", "search.find_back", "Match before"),
+        key("f", "find_mode", "filter or dim", "search.find_mode", "Hide the rows that do not match, or dim them"),
+        key("apostrophe", "bookmarks", "marks", "search.bookmarks", "List all marks", key_display="'"),
+        key("c", "other_c", "other c", "search.other_c", "What another exploration constant would choose"),
         key("v", "view", "view…", "search.view", "Columns, overview, plots, compare, repeated states", show=True),
         key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
         key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
-        key("colon", "go_to", "go to", "search.go_to", "Go to a node by its number, or to a time: t 120"),
-        key("escape", "restore", "restore", "search.escape", "Restore the enlarged pane; in a narrow window: the tree"),
+        key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
+        key("escape", "escape", "restore", "search.escape", "Restore the panes; then: find nothing any more"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._tab = 0
+        self._c: float | None = None  # an exploration constant to compare with
+        self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
 
     def compose_body(self) -> ComposeResult:
         """Tree at the left, node and tabs at the right, time below."""
         with Horizontal(id="search-body"):
             with Vertical(id="tree-side"):
-                yield TreeView(id="tree")
+                yield MarkedTree(id="tree")
+                yield FindBar()
                 yield Overview(id="overview")
             with Vertical(id="node-side"):
                 yield TextPane(id="node")
@@ -97,6 +120,8 @@ class SearchScreen(SearchViews):
             return
         self.tree_view.set_tree(session.reader, session.score_range)
         self.tree_view.follow = session.running
+        self.take_marks()
+        self.found_nothing_yet()
         self.refresh_view()
 
     def tree_grew(self, first_new: int) -> None:
@@ -108,6 +133,7 @@ class SearchScreen(SearchViews):
             self.tree_opened()
         elif session.past is None:
             self.tree_view.grow(range(first_new, len(session.tree)))
+        self.take_log()
         self.refresh_view()
 
     def refresh_view(self) -> None:
@@ -117,8 +143,11 @@ class SearchScreen(SearchViews):
         if tree is None or not len(tree):
             self.top_bar.show([("no tree is open: 1 goes to the library", "muted")])
             return
-        if session.past is None:
+        if session.past is not None:
+            self.tree_view.set_path(tree.path_at(session.past))
+        else:
             self.tree_view.set_path(tree.path if tree.state in ("running", "paused") else [])
+        self.take_marks()
         good, bad = session.chosen
         self.tree_view.set_pair(good, bad)
         self._show_top()
@@ -148,8 +177,17 @@ class SearchScreen(SearchViews):
         failed = f"{len(tree.failures)} failed" if tree.failures else ""
         figures = [started.settings.algorithm, cost, failed, f"{tree.calls} calls", f"{len(tree)} nodes"]
         self.top_bar.show(left, [(f"  {part}", "muted") for part in figures if part])
+        self.show_title()
+
+    def show_title(self) -> None:
+        """How many nodes there are, and how many match what is looked for."""
+        session = self.agentr.session
+        tree = session.tree
+        if tree is None or not len(tree):
+            return
         good, bad = session.leaf_counts()
-        title = f"tree  {len(session.reader or tree)} nodes · {good} good · {bad} bad"
+        found = self.found_words()
+        title = f"tree  {len(session.reader or tree)} nodes · {f'{found} · ' if found else ''}{good} good · {bad} bad"
         if good + bad <= COUNTED_LEAVES:
             title += f" · {count_pairs(tree, session.thresholds)} pairs"
         self.tree_view.border_title = title
@@ -173,12 +211,38 @@ class SearchScreen(SearchViews):
         assert reader is not None
         name = TABS[self._tab]
         if name == "why":
-            return lambda width: why_lines(reader, tree, id, width)
+            return lambda width: why_lines(reader, id, width, self._c)
         if name == "conversation":
             return conversation_lines(tree, id)
         if name == "environment":
             return environment_lines(tree, id)
-        return raw_lines(tree, reader, id)
+        if name == "log":
+            return log_lines(reader)
+        return raw_lines(tree, reader, id, self._answer_to(tree, id))
+
+    def _answer_to(self, tree: SearchTree, id: int) -> Answered:
+        """The answer that a node came of, as it arrived: a thread reads it from the trace."""
+        if self._answer is not None and self._answer[0] == (tree, id):
+            return self._answer[1]
+        path, node = self.agentr.session.path, tree.nodes[id]
+        if path is None or request_of(tree, id) is None:
+            return "not known"
+        self._answer = ((tree, id), "reading …")
+
+        def read() -> None:
+            try:
+                found: Answered = answer_of(path, node.parent, node.draw) or "not in the trace yet"
+            except AgentrError as error:
+                found = str(error)
+            self.app.call_from_thread(self._answered, tree, id, found)
+
+        self.run_worker(read, thread=True, group="answer", exclusive=True)
+        return "reading …"
+
+    def _answered(self, tree: SearchTree, id: int, found: Answered) -> None:
+        self._answer = ((tree, id), found)
+        if self.agentr.session.tree is tree and self.tree_view.cursor_node == id and self.is_mounted:
+            self._show_node()
 
     # -- what a person does ------------------------------------------------------------------------
 
@@ -247,6 +311,7 @@ class SearchScreen(SearchViews):
         self.tree_view.set_moment(reader)
         self.stepped(before, reader.seq)
         self.refresh_view()
+        self.find_again()
 
     def action_event(self, by: int) -> None:
         """An event back or forth."""
@@ -292,19 +357,43 @@ class SearchScreen(SearchViews):
         self.set_class(False, "-detail")
         self.tree_view.focus()
 
+    def action_escape(self) -> None:
+        """Back to all panes; where they are there, find nothing any more."""
+        if self.maximized is None and not self.has_class("-detail") and (self.find_bar.is_open or self.matches):
+            self.close_find()
+        else:
+            self.action_restore()
+
+    # -- the command line ----------------------------------------------------------------------------
+
     def action_go_to(self) -> None:
-        """Ask for a node or a time."""
-        ask_text(self.app, "go to a node (87) or a time (t 120)", self._go_to)
+        """Ask for a node, a time or a command."""
+        ask_line(self)
 
     def _go_to(self, text: str) -> None:
+        do_line(self, text)
+
+    def look_at(self, seq: int) -> None:
+        """Show the tree as it was after an event."""
+        self._look_at(seq)
+
+    def go_to_id(self, id: int) -> None:
+        """Put the cursor on a node by its number."""
+        self.go_to_node(id)
+
+    def at_cursor(self, what: What, detail: str = "") -> None:
+        """Do something to the node under the cursor."""
+        self.ask_for(Intervention(what, self.tree_view.cursor_node, detail))
+
+    def action_other_c(self) -> None:
+        """Compare with the next other exploration constant; after the last with none."""
         tree = self.agentr.session.tree
-        words = text.strip().split()
-        number = words[-1] if words else ""
-        if tree is None or not number.isdecimal() or (len(words) == 2 and words[0] != "t") or len(words) > 2:
-            self.notify(f"{text!r} is neither a node nor a time: write 87, or t 120", severity="warning", markup=False)
-        elif words[0] == "t":
-            self._look_at(int(number))
-        elif int(number) >= len(self.agentr.session.reader or tree):
-            self.notify(f"There is no node {number} here.", severity="warning", markup=False)
-        else:
-            self.tree_view.go_to(int(number))
+        own = tree.settings_at(tree.seq).c if tree is not None and tree.started is not None else None
+        others = [None, *(c for c in OTHER_CS if c != own)]
+        self.compare_c(others[(others.index(self._c) + 1) % len(others)] if self._c in others else None)
+
+    def compare_c(self, c: float | None) -> None:
+        """Show in the tab `why` what another exploration constant would choose; None for none."""
+        self._c = c
+        self._tab = TABS.index("why")
+        self._show_node()

@@ -6,9 +6,10 @@ import json
 
 import msgspec
 
-from agentr_tui.theme import Role, format_value, value_role
+from agentr_tui.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
-from engine.selection import scores
+from engine.asked import STEP_TURNS, request_of, seen_and_dropped
+from engine.events import Sampled
 from engine.tree import NO_PARENT, Node, SearchTree, TreeReader
 
 LABEL = 10
@@ -44,8 +45,20 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     lines.append(labelled("standing", *standing(reader, node, score_range)))
     if node.reward and not node.is_leaf:
         lines.append(labelled("score", f"{node.reward:g} so far"))
-    draws = started.settings.samples if started else 0
-    lines.append(labelled("draw", f"{node.draw + 1} of {draws}{_usage(tree, id)}", "muted"))
+    if id in tree.human:
+        lines.append(labelled("written", f"{glyphs().edited} by {tree.human[id]}", "person"))
+    elif tree.imported_from is None:
+        draws = tree.settings_at(tree.born_at(id)).samples
+        repeats = tree.repeats.get(id, 0)
+        same = f" · {repeats} more said the same" if repeats else ""
+        lines.append(labelled("draw", f"{node.draw + 1} of {draws}{same}{_usage(tree, id)}", "muted"))
+    same_state = [other for other in tree.same_state(id) if other < len(reader)] if tree.states_known else []
+    if len(same_state) > 1:
+        others = [str(other) for other in same_state if other != id]
+        shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+        lines.append(
+            labelled("state", f"{glyphs().repeat} the same as at node{'s' * (len(others) > 1)} {shown}", "warn")
+        )
     return lines
 
 
@@ -70,6 +83,8 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
             return TERMINAL_WORDS["dead_end"], "warn"
         role = value_role(float(node.reward), *score_range)
         return f"return {node.reward:g} · {TERMINAL_WORDS[node.terminal]}", role
+    if reader.pruned(node.id):
+        return "pruned by hand: never selected any more", "person"
     if reader.exhausted(node.id):
         return "exhausted: every line below has ended", "muted"
     if not reader.expanded(node.id):
@@ -77,60 +92,24 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
     return "open", "text"
 
 
-def why_lines(reader: TreeReader, tree: SearchTree, id: int, width: int = 48) -> list[Line]:
-    """The score terms of a node's siblings as selection compares them at the moment of `reader`."""
-    node = tree.nodes[id]
-    parent = node.parent if node.parent != NO_PARENT else id
-    settings = tree.started.settings if tree.started else None
-    c = settings.c if settings else 0.25
-    rows = scores(reader, parent, c)
-    lines = [line((f"event {reader.seq} · parent N {reader.visits(parent)} · c {c:g}", "muted")), BLANK]
-    if not rows:
-        return [*lines, line(("no draws were made here yet", "muted"))]
-    name = max(10, width - 27)
-    lines.append(line((f"  {'child':<{name}}{'N':>5} {'Q':>5} {'U':>5} {'score':>6}", "muted")))
-    open_totals = [score.total for _, score in rows if score.selectable]
-    best = max(open_totals, default=None)
-    for child, score in rows:
-        chosen = score.selectable and score.total == best
-        marker = "◀ " if chosen else "● " if child == id else "  "
-        action = tree.nodes[child].action.replace("\n", " ")
-        shown = action if len(action) < name else action[: name - 2] + "…"
-        infinite = score.exploitation is None
-        q = format_value(score.exploitation)
-        terms = f"{q:>5} {'–' if infinite else format(score.exploration, '.2f'):>5} " + (
-            f"{'∞' if infinite else format(score.total, '.2f'):>6}" if score.selectable else f"{'–':>6}"
-        )
-        role: Role = "strong" if child == id else "text" if score.selectable else "muted"
-        lines.append(
-            line((marker, "person"), (f"{shown:<{name}}{reader.visits(child):>5} ", role), (terms, role), key=child)
-        )
-    lines.append(BLANK)
-    lines += [line((text, "muted"), indent=2) for text in _why_words(best)]
-    return lines
-
-
-def _why_words(best: float | None) -> list[str]:
-    words = []
-    if best is None:
-        words.append("nothing to select: every child is terminal or exhausted")
-    elif best == float("inf"):
-        words.append("◀ unseen first: a child that was never visited counts as infinite")
-    else:
-        words.append("◀ the greatest Q + U is selected next; ties are broken at random by the seed")
-    words.append("children without a score are terminal or exhausted: never selected")
-    return words
-
-
 def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
-    """The whole conversation at a node, as the actor sees it."""
+    """The whole conversation at a node. Steps that the actor did not see when it made this one are told apart."""
     names = {"system": "system", "user": "env", "assistant": "agent"}
+    _, first, dropped = seen_and_dropped(tree, id)
+    unseen = range(first, first + STEP_TURNS * dropped)
+    cut = glyphs().untrained
     lines: list[Line] = []
-    for message in tree.conversation(id):
+    if dropped:
+        said = f"{cut} the actor did not see the first {dropped} step{'s' * (dropped != 1)} when it made this one"
+        lines += [line((f"{said}: no room in its context", "warn"), indent=2), BLANK]
+    for turn, message in enumerate(tree.conversation(id)):
         role: Role = "focus" if message.role == "assistant" else "muted" if message.role == "system" else "text"
+        if turn in unseen:
+            role = "faint"
         for place, part in enumerate(message.content.splitlines() or [""]):
             label = names[message.role] if place == 0 else ""
-            lines.append(line((f"{label:<8}", "muted"), (part, role), indent=8))
+            gutter = f"{cut} {label:<6}" if turn in unseen else f"{label:<8}"
+            lines.append(line((gutter, "warn" if turn in unseen else "muted"), (part, role), indent=8))
     return lines
 
 
@@ -154,8 +133,8 @@ def environment_lines(tree: SearchTree, id: int) -> list[Line]:
     return lines
 
 
-def raw_lines(tree: SearchTree, reader: TreeReader, id: int) -> list[Line]:
-    """The node's fields as they are kept."""
+def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:
+    """The node's fields as they are kept; the request that it came of, and the answer as it arrived."""
     node = tree.nodes[id]
     facts = {
         "id": node.id,
@@ -171,8 +150,29 @@ def raw_lines(tree: SearchTree, reader: TreeReader, id: int) -> list[Line]:
         "value_sum": reader.value_sum(id),
         "state_key": node.state_key,
         "draw": node.draw,
+        "written_by": tree.human.get(id),
+        "pruned": reader.pruned(id),
         "children": list(reader.children(id)),
         "raw": node.raw,
     }
-    text = json.dumps(msgspec.to_builtins(facts), indent=2, ensure_ascii=False)
+    request = request_of(tree, id)
+    if id in tree.human:
+        said = [line((f"no request: {tree.human[id]} wrote this step", "person"))]
+    elif request is None:
+        said = [line(("no request is known", "muted"))]
+    else:
+        said = [line(("answer", "strong")), *_answer_lines(answer), BLANK, line(("request", "strong")), *_json(request)]
+    return [line(("node", "strong")), *_json(facts), BLANK, *said]
+
+
+Answered = Sampled | str
+"""The answer as it arrived, or a word why it is not there."""
+
+
+def _answer_lines(answer: Answered) -> list[Line]:
+    return [line((answer, "muted"))] if isinstance(answer, str) else _json(answer)
+
+
+def _json(value: object) -> list[Line]:
+    text = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
     return [line((part, "text"), indent=4) for part in text.splitlines()]

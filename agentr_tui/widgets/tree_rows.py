@@ -20,6 +20,9 @@ from engine.tree import NO_PARENT, ROOT, TreeReader
 WIDE = 64
 """Nodes with more children keep prefix sums over them (a Fenwick tree), built when they are first walked."""
 
+MANY = 16
+"""Where more than this part of the nodes comes or goes at once, counting anew is cheaper than counting them in."""
+
 
 class TreeRows:
     """The rows of a tree: one a node whose ancestors are all open, in depth-first order.
@@ -418,7 +421,7 @@ class TreeRows:
             self._learn(count)
             if self._shown is not None:
                 self._shown.extend(bytes(count - known))
-            elif count - known > known // 2:
+            elif count - known > known // MANY:
                 self._rebuild()
             else:
                 self._insert(range(known, count))
@@ -448,7 +451,7 @@ class TreeRows:
         for id in range(count, len(self._up)):
             if self._up[id] < count:
                 gone.setdefault(self._up[id], []).append(self._below[id])
-        many = len(self._up) - count > count // 2
+        many = len(self._up) - count > count // MANY
         del self._up[count:]
         del self._below[count:]
         if many or self._shown is not None:

@@ -13,19 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.choice import (
-    EXACT,
     MAX_PAIRS,
-    NEAR,
     PER_FORK,
     PER_TREE,
     RANKS,
     REFUSED,
     SAME_STEP,
-    Duplicates,
     ranked,
-    shingles,
     wrong_step,
 )
+from engine.duplicates import EXACT, NEAR, Duplicates, shingles
 from engine.errors import InputError
 from engine.events import Imported, ImportedNode, SearchSettings, Started
 from engine.pairs import Pair, Thresholds, count_pairs, fork_of, pairs
@@ -122,7 +119,8 @@ def test_the_first_page_of_a_million_pairs_comes_at_once_and_in_little_memory(ra
         best = min(best, time.perf_counter() - began)
     assert best < 0.4  # seconds; 0.015 to 0.1 on an idle machine
     tracemalloc.start()
-    assert sum(1 for _ in islice(ranked(tree, LIMITS, rank), 20_000)) == 20_000  # type: ignore[arg-type]
+    page = islice(ranked(tree, LIMITS, rank), 20_000)  # type: ignore[arg-type]
+    assert sum(1 for _ in page) == 20_000
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20_000_000  # bytes; all pairs would take more than 100 MB
@@ -177,7 +175,7 @@ def test_exact_duplicates_are_one_and_compat_keeps_them(tmp_path: Path) -> None:
     tree = load_any(honey_trace(tmp_path / "twin.trace.jsonl", HONEY_ROWS + TWIN)).tree
     plain, _ = made(tree)
     once, figures = made(tree, duplicates=1.0)
-    assert figures.dropped[EXACT] >= 3
+    assert figures.dropped[EXACT] >= 2
     assert len(once) + figures.dropped[EXACT] + figures.dropped.get(NEAR, 0) == len(plain)
     kept, figures = made(tree, duplicates=1.0, compat=True)
     assert not figures.dropped

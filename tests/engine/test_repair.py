@@ -17,7 +17,17 @@ from engine.export import export
 from engine.repair import NOTHING, STOPPED, is_call, prefix_of, reobserve, repair_cost, repair_sample, repairer
 from engine.replay import HOLDS, Replayer, opener
 from engine.revision import Turn, quoting
-from engine.samples import Repairs, RepairSettings, Revised, ReviseSettings, Sample, revise, turns_of, with_mark
+from engine.samples import (
+    Repairs,
+    RepairSettings,
+    Revised,
+    ReviseSettings,
+    Sample,
+    revise,
+    turns_of,
+    with_mark,
+    with_tail,
+)
 from engine.stats import load_any
 from engine.trace import load
 from engine.tree import SearchTree
@@ -74,7 +84,8 @@ def test_a_repaired_trajectory_really_holds_when_it_is_executed(tmp_path: Path) 
         score = 0.0
         actions = [TREE.nodes[id].action for id in TREE.ancestors(sample.bad or 0)[1 : (sample.mark or 0) + 1]]
         for place, action in enumerate(actions + [step.action for step in sample.tail.steps]):
-            observation, score, *_ = env.step(action)
+            observation, reached, *_ = env.step(action)
+            score = float(reached)
             assert turns[2 * place + 1].content == observation.replace("\n", " ")
         assert score == 1
         assert len(turns) == 2 * (len(actions) + len(sample.tail.steps))
@@ -115,7 +126,7 @@ def test_a_repair_stays_within_its_calls(tmp_path: Path) -> None:
         TREE, sample, replayer(TREE), tmp_path, RepairSettings(calls=5, good=99), figures, listener=calls.append
     )
     assert figures.calls == sum(map(is_call, calls)) == 5
-    assert "at most 200 calls of the actor scripted" in repair_cost(TREE, RepairSettings())
+    assert "at most 200 calls of scripted" in repair_cost(TREE, RepairSettings())
 
 
 def test_a_repair_that_finds_nothing_leaves_the_sample_and_says_why(tmp_path: Path) -> None:
@@ -143,6 +154,13 @@ def test_nothing_can_be_searched_after_the_end_of_an_episode(tmp_path: Path) -> 
     left = repair_sample(tree, over, replayer(tree), tmp_path, RepairSettings(), figures := Repairs())
     assert left == over
     assert list(figures.failed) == ["the episode is over after the wrong step"]
+
+
+def test_a_tail_that_does_not_hold_is_never_called_repaired(tmp_path: Path) -> None:
+    sample = next(each for each in repaired(TREE, tmp_path)[0] if each.tail is not None)
+    assert sample.tail is not None
+    short = msgspec.structs.replace(sample.tail, steps=sample.tail.steps[:-1])
+    assert with_tail(TREE, sample, short, replayer(TREE)).verdict == "diverged"
 
 
 def test_moving_the_mark_drops_the_tail(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_the_nearest_action_is_the_same_in_any_order_of_the_valid_ones() -> None
         assert nearest("pick up the pen", allowed) == "pick up axe"
         assert nearest("pick up egg", allowed) == "pick up egg"
         assert nearest("focus on agent", allowed) == "focus on axe"
-        assert nearest("close door", allowed) == "open door to foundry"
+        assert nearest("close door", allowed) == "open door to bedroom"
         assert nearest(" frob!\x1b[31m ", allowed) == "frob31m"
         assert nearest("0", allowed) == "0"
 
@@ -259,11 +259,13 @@ def test_an_ambiguous_action_asks_for_a_number(env: ScienceWorld) -> None:
 # -- states -------------------------------------------------------------------------------------------
 
 
-def wander(env: ScienceWorldBase, rng: random.Random) -> str:
+def wander(env: ScienceWorldBase, rng: random.Random, expert: bool) -> str:
     """An action that does something, or nothing, or harm."""
-    if rng.random() < 0.4 and (action := env.plan().action) is not None:
+    if expert and rng.random() < 0.4 and (action := env.plan().action) is not None:
         return action
-    return env.mistake(rng)[1] if rng.random() < 0.5 else rng.choice(env.valid_actions())
+    valid = env.valid_actions()
+    doing = [action for action in valid if not action.startswith(("connect ", "look ", "examine "))]
+    return rng.choice(doing if rng.random() < 0.8 else [*valid, "stop"])
 
 
 def seen(env: ScienceWorldBase) -> tuple[str, str, str]:
@@ -277,15 +279,15 @@ def test_a_snapshot_is_the_state_that_the_actions_lead_to(env: ScienceWorld, tas
     rng = random.Random(task)
     start(env, task)
     nodes: list[tuple[Any, tuple[str, ...], Any]] = [(env.snapshot(), (), seen(env))]
-    for _ in range(25):
+    for _ in range(20):
         snapshot, path, before = nodes[-1] if rng.random() < 0.7 else rng.choice(nodes)
         env.restore(snapshot)
         assert seen(env) == before
-        action = wander(env, rng)
+        action = wander(env, rng, task == PLANT)
         reply = env.step(action)
         if not reply[2]:
             nodes.append((env.snapshot(), (*path, action), seen(env)))
-    for _, path, expected in rng.sample(nodes, 4):
+    for _, path, expected in rng.sample(nodes, 3):
         game_of(env).starts.clear()  # so that the simulator loads the task again
         start(env, task)
         for action in path:
@@ -303,12 +305,12 @@ def test_another_process_comes_to_the_same_states(env: ScienceWorld) -> None:
         "    print([env.step(action)[:3] for action in path], env.state_key())\n"
     )
     walks, here = [], []
-    for task in TASKS[:3]:
+    for task in TASKS[:2]:
         rng, path, replies = random.Random(3), [], []
         start(env, task)
         here.append(str(env.plan()))
-        for _ in range(12):
-            path.append(wander(env, rng))
+        for _ in range(10):
+            path.append(wander(env, rng, True))
             replies.append(env.step(path[-1])[:3])
         here.append(f"{replies} {env.state_key()}")
         walks.append((task, path))
@@ -385,7 +387,7 @@ def test_the_plan_knows_what_a_mistake_costs(env: ScienceWorld) -> None:
 
 
 @needs_scienceworld
-def test_the_plan_is_the_same_whatever_was_asked_before(env: ScienceWorld) -> None:
+def test_the_plan_depends_on_the_actions_alone_not_on_what_was_asked_before(env: ScienceWorld) -> None:
     from envs import scienceworld_expert
 
     walk = ["look around", "open door to kitchen", "go to kitchen", "pick up lighter", "go to outside", "wait1"]

@@ -1,0 +1,41 @@
+"""The app as `agentr serve` runs it, in a process of its own for every browser: `python -m agentr_tui.browser_app`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from textual.messages import ExitApp
+
+from agentr_tui.app import AgentrApp
+from agentr_tui.session import Session
+from engine.stats import find_sources
+from engine.workspace import Workspace
+
+
+class BrowserApp(AgentrApp):
+    """Ends a search that it runs when the browser goes away: its trace can be resumed."""
+
+    def on_ready(self) -> None:
+        """Show what was asked for; what can't be opened is told in the library."""
+        if len(self.session.sources) == 1:
+            self.open_path(self.session.sources[0])
+
+    def on_exit_app(self, _: ExitApp) -> None:
+        """The browser is gone."""
+        live = self.session.live
+        if live is not None and not live.over:
+            live.control.stop("stopped")
+
+
+def main(arguments: list[str]) -> int:
+    """Run it over a workspace and what is to be opened. The driver is textual-serve's, named in the environment."""
+    workspace, *paths = map(Path, arguments)
+    sources = find_sources(paths) if paths else []
+    app = BrowserApp(Session(Workspace.open(workspace, create=True), sources=sources), "library")
+    result = app.run()
+    return app.return_code or result or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

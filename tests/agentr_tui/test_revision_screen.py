@@ -1,0 +1,184 @@
+"""The Revision screen: repairs, blindness, orders, tags; hundreds an hour by keys alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from agentr_tui.app import AgentrApp
+from agentr_tui.screens.revision import RevisionScreen
+from agentr_tui.session import Session
+from agentr_tui.widgets.revision_lines import BLIND
+from engine.decisions import Decisions
+from engine.events import SearchSettings
+from engine.samples import Sample
+from tests.agentr_tui.apps import notices, opened, pane, running, searched, until
+
+
+def session_over(folder: Path) -> Session:
+    """A session with a finished search open."""
+    workspace = opened(folder)
+    path = searched(workspace)
+    session = Session(workspace)
+    session.open(path)
+    return session
+
+
+async def reviewing(pilot: Pilot[Any], app: AgentrApp) -> RevisionScreen:
+    """The screen with a sample on it."""
+    await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None)
+    assert isinstance(app.screen, RevisionScreen)
+    return app.screen
+
+
+async def at(pilot: Pilot[Any], screen: RevisionScreen, sample: Sample) -> None:
+    """Go to a sample."""
+    assert screen._review is not None
+    screen._review.place = screen._review.samples.index(sample)
+    screen._show_later()
+    await until(pilot, lambda: screen._shown is not None and screen._shown.sample.id == sample.id)
+
+
+def diverged(screen: RevisionScreen) -> Sample:
+    assert screen._review is not None
+    return next(sample for sample in screen._review.samples if sample.verdict == "diverged")
+
+
+async def test_what_diverged_is_searched_again_with_its_cost_first(tmp_path: Path) -> None:
+    session = session_over(tmp_path)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        await at(pilot, screen, diverged(screen))
+        assert "diverged" in pane(app, "replay")
+        await pilot.press("R")
+        await pilot.pause(0.1)
+        menu = app.screen
+        told = " ".join(str(option.prompt) for option in menu.query_one("OptionList")._options)  # type: ignore[attr-defined]
+        assert "at most 200 calls of scripted" in told
+        assert "no calls" in told
+        await pilot.press("s")
+        await until(pilot, lambda: "repaired: " in notices(app))
+        await until(pilot, lambda: "✓ repaired" in pane(app, "replay"))
+        assert "tail: leaf" in pane(app, "replay")
+        await pilot.press("u")
+        await until(pilot, lambda: "diverged" in pane(app, "replay"))
+
+
+async def test_a_search_for_a_tail_counts_along_and_can_be_stopped(tmp_path: Path) -> None:
+    workspace = opened(tmp_path)
+    path = searched(workspace)
+    text = path.read_text(encoding="utf-8")
+    session = Session(workspace)
+    session.open(path)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        await at(pilot, screen, diverged(screen))
+        review = screen._review
+        assert review is not None
+        assert review.tree.started is not None
+        slow = SearchSettings(actor="scripted", error_rate=1.0, iterations=4, max_depth=40, samples=8)
+        review.tree.started.settings = slow  # it never gets there
+        await pilot.press("R")
+        await pilot.pause(0.05)
+        await pilot.press("s")
+        await until(pilot, lambda: not screen.repairing or "R stops it" in pane(app, "replay"))
+        await pilot.press("R")
+        await pilot.pause(0.05)
+        await pilot.press("S", "escape")
+        await until(pilot, lambda: not screen.repairing)
+        await until(pilot, lambda: "not repaired" in notices(app))
+        await until(pilot, lambda: "diverged" in pane(app, "replay"))
+    assert path.read_text(encoding="utf-8") == text  # the trace itself is never touched
+
+
+async def test_reobserving_replays_again(tmp_path: Path) -> None:
+    async with running(session_over(tmp_path), "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        assert screen._review is not None
+        before = pane(app, "replay")
+        replayed = len(screen._review._replayed)
+        await pilot.press("R")
+        await pilot.pause(0.05)
+        await pilot.press("o")
+        await pilot.pause(0.3)
+        assert pane(app, "replay") == before
+        assert len(screen._review._replayed) <= replayed
+
+
+async def test_blind_hides_what_the_verifier_said_and_accepting_needs_an_own_mark(tmp_path: Path) -> None:
+    session = session_over(tmp_path)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        assert screen._shown is not None
+        sample = screen._shown.sample
+        assert "first wrong step" in pane(app, "bad")
+        await pilot.press("b")
+        await until(pilot, lambda: BLIND in pane(app, "why"))
+        for name in ("bad", "why", "spliced", "replay"):
+            text = pane(app, name)
+            assert not any(word in text for word in ("steps left", "verified", "diverged", "reobserved")), name
+        assert "━━ first wrong step ━━" not in pane(app, "bad")
+        assert "trained" not in pane(app, "spliced")
+        await pilot.press("a")
+        await pilot.pause(0.2)
+        assert "mark the first wrong step first" in notices(app)
+        assert session.decisions.current().get(sample.id) is None
+        await pilot.press("J")
+        await until(pilot, lambda: "trained" in pane(app, "spliced"))
+        assert BLIND in pane(app, "replay")
+        await pilot.press("a")
+        await until(pilot, lambda: session.decisions.current()[sample.id].verdict == "accepted")
+        assert session.decisions.current()[sample.id].mark == sample.fork_depth + 1
+
+
+async def test_tags_orders_and_reasons_of_the_settings_are_at_hand(tmp_path: Path) -> None:
+    session = session_over(tmp_path)
+    session.workspace.settings_file.write_text('[review]\nreasons = ["too long"]\n', encoding="utf-8")
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        assert screen._shown is not None
+        assert screen._review is not None
+        id = screen._shown.sample.id
+        await pilot.press("T")
+        await pilot.pause(0.1)
+        await pilot.press(*"odd", "space", *"later", "enter")
+        await until(pilot, lambda: "odd later" in pane(app, "why"))
+        assert session.decisions.current()[id].tags == ["odd", "later"]
+        await pilot.press("o")
+        await pilot.pause(0.1)
+        await pilot.press("v")
+        await until(pilot, lambda: screen._review is not None and screen._review.order == "unsure")
+        assert screen._shown.sample.id == id
+        await pilot.press("r")
+        await pilot.pause(0.1)
+        await pilot.press("a")  # the first free letter is the settings' own reason
+        await until(pilot, lambda: session.decisions.current()[id].verdict == "rejected")
+        assert session.decisions.current()[id].reason == "too long"
+
+
+async def test_twenty_samples_are_reviewed_by_keys_alone_undo_included(tmp_path: Path) -> None:
+    session = session_over(tmp_path)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        assert screen._review is not None
+        queue = [sample.id for sample in screen._review.samples[:20]]
+        slowest = 0.0
+        for place, id in enumerate(queue):
+            await until(pilot, lambda id=id: screen._shown is not None and screen._shown.sample.id == id)  # type: ignore[misc]
+            began = time.perf_counter()
+            await pilot.press(*(("r", "m") if place % 5 == 4 else ("s",) if place % 7 == 3 else ("a",)))
+            follows = screen._review.samples[place + 1].id
+            await until(pilot, lambda id=follows: screen._shown is not None and screen._shown.sample.id == id)  # type: ignore[misc]
+            slowest = max(slowest, time.perf_counter() - began)
+        await pilot.press("u")
+        await until(pilot, lambda: session.decisions.current().get(queue[-1]) is None)
+        await pilot.press("U")
+        await until(pilot, lambda: session.decisions.current().get(queue[-1]) is not None)
+    written = Decisions(session.workspace.decisions).current()
+    assert [written[id].verdict for id in queue] == [
+        "rejected" if place % 5 == 4 else "skipped" if place % 7 == 3 else "accepted" for place in range(20)
+    ]
+    assert slowest < 3  # seconds, on a machine that others use; the key itself takes 0.1
