@@ -71,7 +71,7 @@ def revise(
     """Make revision samples of the pairs in traces or tree files."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
-    values = {
+    values: dict[str, object] = {
         "alpha": alpha,
         "beta": beta,
         "verifier": verifier,
