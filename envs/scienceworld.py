@@ -15,6 +15,7 @@ import functools
 import random
 import re
 import string
+import threading
 import weakref
 from collections.abc import Hashable
 from typing import Any, NamedTuple
@@ -39,6 +40,9 @@ NOT_IN_AGENTGYM = frozenset(
     }
 )
 """Tasks that AgentGym's servers leave out when they number them."""
+
+CLOSE_LIMIT = 1.0
+"""Seconds that `close` waits for another thread to finish what it asked for."""
 
 _NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -71,12 +75,15 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
         self._situation: Situation | None = None
         self._path: tuple[str, ...] = ()  # actions since reset
         self._reply = Reply("", 0, False)
+        self._closed = False
+        self._lock = threading.RLock()  # one thread at a time; `close` may come from another
         weakref.finalize(self, _return, self._games)
 
     def tasks(self) -> list[str]:
         """The ids of all tasks, in the package's order."""
-        counts = _variations(self._game())
-        return [f"{task}:{variation}" for task, count in counts.items() for variation in range(count)]
+        with self._lock:
+            counts = _variations(self._game())
+            return [f"{task}:{variation}" for task, count in counts.items() for variation in range(count)]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start task `options["task"]`, an id or a number; else task number `seed`, modulo how many there are; else
@@ -88,11 +95,14 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
         Raises `UnknownTask`, `InstanceDied`, and `EnvError` where there is no Java or the simulator fails.
         """
         super().reset(seed=seed)
+        options = options or {}
+        with self._lock:
+            return self._reset(options.get("task"), options.get("observation"), seed)
+
+    def _reset(self, task: object, expected: str | None, seed: int | None) -> tuple[str, dict[str, Any]]:
         self._situation = None
         game = self._game()
         counts = _variations(game)
-        options = options or {}
-        task, expected = options.get("task"), options.get("observation")
         if task is None or task == "":
             task = (seed or 0) % sum(counts.values())
         found = [task_of(str(task), counts)]
@@ -108,6 +118,8 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
         raise UnknownTask(f"scienceworld's task {_brief(task)} is another one than {_brief(_goal(expected or ''))}")
 
     def _game(self) -> Game:
+        if self._closed:
+            raise EnvError("scienceworld: this environment was closed")
         if self._games and not self._games[0].alive:
             self._games.clear()
         if not self._games:
@@ -131,15 +143,16 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
 
         Raises `InstanceDied` where the simulator is gone, and `EnvError` where it fails.
         """
-        game = self._started()
-        action = one_line(action)
-        try:
-            self._reply = game.step(action)
-        except EnvError:
-            self._situation = None  # nobody knows where it stands
-            raise
-        self._path = (*self._path, action)
-        return self._reply.observation, self._reply.score, self._reply.done, False, {}
+        with self._lock:
+            game = self._started()
+            action = one_line(action)
+            try:
+                self._reply = game.step(action)
+            except EnvError:
+                self._situation = None  # nobody knows where it stands
+                raise
+            self._path = (*self._path, action)
+            return self._reply.observation, self._reply.score, self._reply.done, False, {}
 
     def _started(self) -> Game:
         if self._games and not self._games[0].alive:
@@ -149,9 +162,18 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
         return self._games[0]
 
     def close(self) -> None:
-        """Give the simulator back. May be called again."""
-        self._situation = None
-        _return(self._games)
+        """Give the simulator back. May be called again, and from another thread: what that one waits for too long ends
+        with `InstanceDied`."""
+        if self._lock.acquire(timeout=CLOSE_LIMIT):
+            try:
+                self._situation, self._closed = None, True
+                _return(self._games)
+            finally:
+                self._lock.release()
+        else:
+            self._closed = True
+            for game in tuple(self._games):
+                game.end()
 
     # -- what it offers further ----------------------------------------------------------------------------
 
@@ -164,27 +186,31 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
         """The expert's next action and the steps left: on the simulator's own way from the start, and elsewhere where
         the rest of it, or the rest after a step back, was tried and holds. `Plan(None, None)` where none is known.
         """
-        expert = self._expert()
-        way = expert.way()
-        if not way:
-            return Plan(None, None if way is None else 0)
-        return Plan(expert.wording(way), len(way))
+        with self._lock:
+            expert = self._expert()
+            way = expert.way()
+            if not way:
+                return Plan(None, None if way is None else 0)
+            return Plan(expert.wording(way), len(way))
 
     def valid_actions(self) -> list[str]:
         """All valid actions, sorted. Takes tens of milliseconds."""
-        return self._started().valid_actions()
+        with self._lock:
+            return self._started().valid_actions()
 
     def executable(self, action: str) -> str:
         """The valid action that the original's search would execute in the place of `action`."""
-        return nearest(one_line(action), self._expert().sight().allowed)
+        with self._lock:
+            return nearest(one_line(action), self._expert().sight().allowed)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:
         """A thought and a plausible wrong action."""
-        expert = self._expert()
-        way = expert.way() or ()
-        if way:
-            way = (expert.wording(way), *way[1:])
-        return mistake(way, expert.sight().allowed, self._path[-1] if self._path else None, rng)
+        with self._lock:
+            expert = self._expert()
+            way = expert.way() or ()
+            if way:
+                way = (expert.wording(way), *way[1:])
+            return mistake(way, expert.sight().allowed, self._path[-1] if self._path else None, rng)
 
 
 class ScienceWorld(ScienceWorldBase):
@@ -193,22 +219,25 @@ class ScienceWorld(ScienceWorldBase):
 
     def snapshot(self) -> Hashable:
         """The state. Raises `EnvError` where no task was started."""
-        game = self._started()
-        assert self._situation is not None
-        return Snapshot(game.number, game.take(), self._situation, self._path, self._reply)
+        with self._lock:
+            game = self._started()
+            assert self._situation is not None
+            return Snapshot(game.number, game.take(), self._situation, self._path, self._reply)
 
     def restore(self, snapshot: Hashable) -> None:
         """Stand again where `snapshot` was taken. Raises `ValueError` where it is of another instance or kind, or not
         kept any more."""
-        if not isinstance(snapshot, Snapshot):
-            raise ValueError(f"no snapshot of ScienceWorld: {type(snapshot).__name__}")
-        if not self._games or self._games[0].number != snapshot.game or not self._games[0].restore(snapshot.state):
-            raise ValueError("this snapshot of ScienceWorld is not kept any more")
-        self._situation, self._path, self._reply = snapshot.situation, snapshot.path, snapshot.reply
+        with self._lock:
+            if not isinstance(snapshot, Snapshot):
+                raise ValueError(f"no snapshot of ScienceWorld: {type(snapshot).__name__}")
+            if not self._games or self._games[0].number != snapshot.game or not self._games[0].restore(snapshot.state):
+                raise ValueError("this snapshot of ScienceWorld is not kept any more")
+            self._situation, self._path, self._reply = snapshot.situation, snapshot.path, snapshot.reply
 
     def state_key(self) -> str:
         """A digest of 16 characters: equal where the state of the simulator is equal, the time that passed included."""
-        return self._started().digest()
+        with self._lock:
+            return self._started().digest()
 
 
 def _goal(observation: str) -> str:

@@ -109,6 +109,9 @@ class Game:
         except (OSError, ValueError, struct.error) as error:
             self.end()
             raise InstanceDied("scienceworld's simulator is gone") from error
+        except BaseException:  # an interrupt: the next request must not get this reply
+            self.end()
+            raise
         if failed:
             raise EnvError(f"scienceworld's simulator failed: {_first_line(answer)}")
         return answer

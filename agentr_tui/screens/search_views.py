@@ -242,9 +242,10 @@ class SearchViews(ModeScreen):
 
     def action_states(self) -> None:
         """States that more than one node reached."""
-        reader = self.agentr.session.reader
-        if reader is not None and len(reader):
-            self.app.push_screen(StatesScreen(self, reader, self.agentr.session.score_range))
+        session = self.agentr.session
+        if session.tree is not None and session.reader is not None and len(session.reader):
+            then = session.tree.at(session.reader.seq)  # it stays as it is while it is looked through
+            self.app.push_screen(StatesScreen(self, then, session.score_range))
 
     def action_columns(self) -> None:
         """Bars and figures in the tree, or more room for what was done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -43,22 +43,32 @@ class StatesScreen(ModalScreen[None]):
     def __init__(self, search: SearchViews, reader: TreeReader, score_range: tuple[float, float]) -> None:
         super().__init__()
         self._search, self._reader, self._range = search, reader, score_range
-        self._states = repeated_states(reader)
+        self.states: list[Repeated] | None = None  # None: being looked for
 
     def compose(self) -> ComposeResult:
         """A title, the table, a word."""
         with Vertical(classes="dialog states"):
-            yield Static(summary(self._reader, self._states), classes="dialog-title", markup=False)
+            yield Static("looking for repeated states …", classes="dialog-title", markup=False)
             yield RowTable(COLUMNS)
             yield Static(
                 "enter: to its first node, and then to the next · esc closes", classes="dialog-hint", markup=False
             )
 
     def on_mount(self) -> None:
-        """Fill the table."""
-        table = self.query_one(RowTable)
-        table.set_rows([state.key for state in self._states], lambda row: self._cells(self._states[row]))
-        table.focus()
+        """Look for them beside the screen: a large tree takes a while."""
+        self.query_one(RowTable).focus()
+        self._look()
+
+    @work(thread=True, exit_on_error=False)
+    def _look(self) -> None:
+        states = repeated_states(self._reader)
+        self.app.call_from_thread(self._found, states, summary(self._reader, states))
+
+    def _found(self, states: list[Repeated], told: str) -> None:
+        if self.is_mounted:
+            self.states = states
+            self.query_one(".dialog-title", Static).update(told)
+            self.query_one(RowTable).set_rows([state.key for state in states], lambda row: self._cells(states[row]))
 
     def _cells(self, state: Repeated) -> list[Cell]:
         reader, signs = self._reader, glyphs()
@@ -76,7 +86,7 @@ class StatesScreen(ModalScreen[None]):
 
     @on(RowTable.Selected)
     def _chosen(self, event: RowTable.Selected) -> None:
-        state = next(state for state in self._states if state.key == event.key)
+        state = next(state for state in self.states or [] if state.key == event.key)
         self.dismiss(None)
         self._search.walk_through(state.ids)
 

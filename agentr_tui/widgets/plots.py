@@ -250,7 +250,7 @@ class PlotPane(PlotextPlot):
             plot.yaxes(True, False)
         plot.plotsize(*self.size)
         plot._set_size(*self.size)
-        return Text.from_ansi(plot.build(), no_wrap=True, end="")
+        return Text.from_ansi(plot.build().rstrip("\n"), no_wrap=True, end="")
 
     def on_click(self, event: Click) -> None:
         """Enlarge, or back."""

@@ -275,6 +275,10 @@ def test_figures_of_a_tree_that_is_open_are_those_of_its_file(session: Session) 
 # -- repeated states -------------------------------------------------------------------------------------------
 
 
+def found(app: AgentrApp) -> Callable[[], bool]:
+    return lambda: isinstance(app.screen, StatesScreen) and app.screen.states is not None
+
+
 async def test_repeated_states_are_listed_and_enter_walks_through_their_nodes(session: Session) -> None:
     tree = session.tree
     assert tree is not None
@@ -282,6 +286,7 @@ async def test_repeated_states_are_listed_and_enter_walks_through_their_nodes(se
     async with running(session, "search", (120, 36)) as (app, pilot):
         await pilot.press("v", "s")
         assert isinstance(app.screen, StatesScreen)
+        await until(pilot, found(app))
         table = app.screen.query_one(RowTable)
         assert table.row_count == len(repeats)
         assert str(len(repeats[0].ids)) in table.texts(0)
@@ -290,6 +295,7 @@ async def test_repeated_states_are_listed_and_enter_walks_through_their_nodes(se
         for _ in range(3):
             if not isinstance(app.screen, StatesScreen):
                 await pilot.press("v", "s")
+                await until(pilot, found(app))
             await pilot.press("enter")
             await pilot.pause()
             visited.append(view.cursor_node)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -529,6 +530,31 @@ def test_a_simulator_that_is_gone_is_said_to_be_and_reset_starts_another(env: Sc
         env.plan()
     start(env)
     assert env.step("open door to greenhouse")[1] == 8
+
+
+@needs_scienceworld
+def test_closing_ends_what_another_thread_waits_for() -> None:
+    busy = make("scienceworld")
+    assert isinstance(busy, ScienceWorld)
+    start(busy, "mendelian-genetics-unknown-plant:134")  # whose gold path takes many seconds
+    caught: list[EnvError] = []
+
+    def plan() -> None:
+        try:
+            busy.plan()
+        except EnvError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=plan)
+    thread.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    busy.close()
+    thread.join()
+    assert time.monotonic() - began < 4
+    assert [type(error) for error in caught] == [InstanceDied]
+    with pytest.raises(EnvError, match="was closed"):
+        start(busy)
 
 
 @needs_scienceworld
