@@ -72,6 +72,12 @@ class AgentrApp(App[int]):
         self.set_interval(1 / FLUSHES_A_SECOND, self.flush)
         self.switch_mode(self._start_mode)
 
+    def on_unmount(self) -> None:
+        """However the app ends (a crash, a closed terminal): its search stops cleanly, paused or not."""
+        live = self.session.live
+        if live is not None and not live.over:
+            live.control.stop("stopped")
+
     # -- the open tree -----------------------------------------------------------------------------
 
     def flush(self) -> None:

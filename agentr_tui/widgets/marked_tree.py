@@ -11,6 +11,7 @@ from typing import NamedTuple
 from agentr_tui.widgets.tree_line import Columns, Told
 from agentr_tui.widgets.tree_overlay import Mark
 from agentr_tui.widgets.tree_view import TreeView
+from engine.tree import TreeReader
 
 
 class Said(NamedTuple):
@@ -27,6 +28,14 @@ class MarkedTree(TreeView):
     """What is said of a node at the moment that is shown. Marks that were set (`set_marks`) come first."""
 
     _lit: set[int] | None = None
+
+    def set_tree(
+        self, reader: TreeReader, score_range: tuple[float, float] = (0.0, 1.0), *, open_depth: int | None = None
+    ) -> None:
+        """Show another tree, from its root on (see `TreeView.set_tree`)."""
+        self._window = ((-1, -1, -1), [])  # kept by the count of changes, which both trees may have in common
+        self._lit = None
+        super().set_tree(reader, score_range, open_depth=open_depth)
 
     def set_lit(self, ids: set[int] | None) -> None:
         """Let the rows of all other nodes stand back; None: of none."""

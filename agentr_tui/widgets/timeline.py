@@ -211,7 +211,9 @@ class TimelineView(Widget):
 
 def where(shown: Shown, short: bool = False) -> str:
     """Which moment is looked at, in words."""
-    if shown.timeline.tree.imported_from is not None:
+    tree = shown.timeline.tree
+    going_on = tree.state in ("running", "paused")  # an iteration that is not over
+    if tree.imported_from is not None:
         return "made elsewhere: it has no history"
     if short:
         return f"{shown.now}/{shown.seq} · " + (
@@ -219,7 +221,7 @@ def where(shown: Shown, short: bool = False) -> str:
         )
     parts = [f"event {shown.now} of {shown.seq}"]
     if shown.past is not None:
-        parts.append(f"iteration {shown.timeline.iteration_at(shown.now) + 1}")
+        parts.append(f"iteration {min(tree.iteration + going_on, shown.timeline.iteration_at(shown.now) + 1)}")
     if shown.changed:
         parts.append(shown.changed)
     parts.append("past, L goes back" if shown.past is not None else "live" if shown.live else "now")

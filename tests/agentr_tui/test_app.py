@@ -141,6 +141,24 @@ async def test_leaving_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     assert compare(read_events(path), read_events(whole)) == []
 
 
+async def test_an_app_that_ends_in_any_way_ends_its_paused_search(tmp_path: Path) -> None:
+    session = starting(tmp_path, delay=0.02, iterations=50)
+    assert session.live is not None
+    live = session.live
+    app = AgentrApp(session, "search")
+    async with app.run_test(size=(110, 32)) as pilot:
+        tree = session.tree
+        assert tree is not None
+        await pilot.press("space")
+        await until(pilot, lambda: tree.state == "paused", "paused")
+    for _ in range(500):
+        await asyncio.sleep(0.02)
+        if live.over:
+            break
+    assert live.over
+    assert load(live.path).tree.state == "stopped"
+
+
 async def test_q_with_a_running_search_asks_first(tmp_path: Path) -> None:
     session = starting(tmp_path, delay=0.05, iterations=50)
     app = AgentrApp(session, "library")

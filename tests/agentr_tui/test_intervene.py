@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,35 @@ def live(tmp_path: Path) -> Session:
     return session
 
 
+@asynccontextmanager
+async def watching(session: Session) -> AsyncIterator[tuple[AgentrApp, Pilot[Any]]]:
+    """The Search screen; a search that still runs at the end is stopped."""
+    async with running(session, "search", TALL) as (app, pilot):
+        try:
+            yield app, pilot
+        finally:
+            if session.live is not None:
+                session.live.control.stop()
+                await until(pilot, lambda: session.live is None or session.live.over)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A trace that another process writes, slowly."""
+    path = tmp_path / "t.trace.jsonl"
+    arguments = ["--task", "2", "--delay", "0.03", "--iterations", "40", "--error-rate", "0.5", "--out", str(path)]
+    process = subprocess.Popen([sys.executable, "-m", "agentr_tui", "search", *arguments], stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 40
+        while not path.exists() or path.read_bytes().count(b"\n") < 12:
+            assert time.monotonic() < end, "no trace"
+            time.sleep(0.05)
+        yield path
+    finally:
+        process.kill()
+        process.wait()
+
+
 def screen_of(app: AgentrApp) -> SearchScreen:
     assert isinstance(app.screen, SearchScreen)
     return app.screen
@@ -103,7 +133,7 @@ def left_to_expand(tree: SearchTree) -> int:
 
 
 async def test_a_step_is_edited_and_expanded_in_the_running_search(live: Session) -> None:
-    async with running(live, "search", TALL) as (app, pilot):
+    async with watching(live) as (app, pilot):
         tree = await paused(pilot, live, app)
         screen = screen_of(app)
         sibling = tree.nodes[ROOT].children[0]
@@ -139,7 +169,7 @@ async def test_a_step_is_edited_and_expanded_in_the_running_search(live: Session
 
 
 async def test_expanding_pruning_and_restoring_by_keys(live: Session) -> None:
-    async with running(live, "search", TALL) as (app, pilot):
+    async with watching(live) as (app, pilot):
         tree = await paused(pilot, live, app)
         node = left_to_expand(tree)
         screen_of(app).tree_view.go_to(node)
@@ -167,7 +197,7 @@ async def test_expanding_pruning_and_restoring_by_keys(live: Session) -> None:
 
 
 async def test_a_breakpoint_holds_the_search_up_and_shows_the_node(live: Session) -> None:
-    async with running(live, "search", TALL) as (app, pilot):
+    async with watching(live) as (app, pilot):
         tree = tree_of(live)
         await until(pilot, lambda: tree.state == "paused")
         screen_of(app)._go_to("break depth>=3")
@@ -187,7 +217,7 @@ async def test_a_breakpoint_holds_the_search_up_and_shows_the_node(live: Session
 
 
 async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(live: Session) -> None:
-    async with running(live, "search", TALL) as (app, pilot):
+    async with watching(live) as (app, pilot):
         tree = await paused(pilot, live, app, 1)
         await chosen(pilot, app, "i", "s")
         await until(pilot, lambda: bool(app.screen.query(Input)))
@@ -197,7 +227,7 @@ async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(l
         await pilot.press("enter")
         await until(pilot, lambda: tree.settings_at(tree.seq).c == 1.5)
         changed = [event for event in tree.chronicle.log if hasattr(event, "changes")]
-        assert [event.changes for event in changed] == [{"c": 1.5}]  # type: ignore[union-attr]
+        assert [event.changes for event in changed] == [{"c": 1.5}]
         for wrong, said in (("c=x", "is no number"), ("seed=2", "can't be changed"), ("c=1.5", "hold already")):
             screen_of(app).change_settings(wrong)
             await pilot.pause()
@@ -205,27 +235,15 @@ async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(l
         assert tree.settings_at(0).c == 0.25
 
 
-async def test_a_search_of_another_process_is_edited_and_says_what_it_refuses(tmp_path: Path) -> None:
-    path = tmp_path / "w" / "traces" / "t.trace.jsonl"
-    workspace = opened(tmp_path / "w")
-    arguments = ["--task", "2", "--delay", "0.03", "--iterations", "40", "--error-rate", "0.5", "--out", str(path)]
-    process = subprocess.Popen([sys.executable, "-m", "agentr_tui", "search", *arguments], stdout=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + 40
-        while not path.exists() or path.read_bytes().count(b"\n") < 12:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        session = Session(workspace)
-        session.open(path, follow=True)
-        async with running(session, "search", TALL) as (app, pilot):
-            tree = tree_of(session)
-            screen_of(app).ask_for(Intervention("edited", ROOT, "Thought: mine.\nAction: inventory"))
-            await until(pilot, lambda: bool(tree.human))
-            screen_of(app)._send(Intervention("pruned", ROOT))  # past the check of the app's own
-            await until(pilot, lambda: "the root can't be pruned" in notices(app))
-    finally:
-        process.kill()
-        process.wait()
+async def test_a_search_of_another_process_is_edited_and_says_what_it_refuses(elsewhere: Path, tmp_path: Path) -> None:
+    session = Session(opened(tmp_path / "w"))
+    session.open(elsewhere, follow=True)
+    async with watching(session) as (app, pilot):
+        tree = tree_of(session)
+        screen_of(app).ask_for(Intervention("edited", ROOT, "Thought: mine.\nAction: inventory"))
+        await until(pilot, lambda: bool(tree.human))
+        screen_of(app)._send(Intervention("pruned", ROOT))  # past the check of the app's own
+        await until(pilot, lambda: "the root can't be pruned" in notices(app))
 
 
 # -- the past ------------------------------------------------------------------------------------------------
@@ -235,7 +253,7 @@ async def test_an_edit_in_the_past_starts_a_new_trace_from_there(finished: Sessi
     old, old_path = tree_of(finished), finished.path
     assert old_path is not None
     before = old_path.read_bytes()
-    async with running(finished, "search", TALL) as (app, pilot):
+    async with watching(finished) as (app, pilot):
         screen_of(app).look_at(old.iteration_seqs[0])
         seq = finished.past
         assert seq is not None
@@ -268,7 +286,7 @@ async def test_an_edit_in_the_past_starts_a_new_trace_from_there(finished: Sessi
 
 async def test_a_search_that_is_over_goes_on_in_a_new_trace_and_escape_starts_nothing(finished: Session) -> None:
     old = tree_of(finished)
-    async with running(finished, "search", TALL) as (app, pilot):
+    async with watching(finished) as (app, pilot):
         node = left_to_expand(old)
         screen_of(app).tree_view.go_to(node)
         said = await chosen(pilot, app, "i", "x")
@@ -288,7 +306,7 @@ async def test_a_search_that_is_over_goes_on_in_a_new_trace_and_escape_starts_no
 
 async def test_what_was_not_possible_then_is_refused_with_the_moment(finished: Session) -> None:
     old = tree_of(finished)
-    async with running(finished, "search", TALL) as (app, pilot):
+    async with watching(finished) as (app, pilot):
         screen_of(app).look_at(old.iteration_seqs[0])
         screen_of(app).ask_for(Intervention("forced", ROOT))
         await until(pilot, lambda: isinstance(app.screen, Menu))
@@ -303,7 +321,7 @@ async def test_a_new_search_starts_from_a_node_also_of_a_tree_made_elsewhere(tmp
     session = Session(workspace)
     session.open(honey_trace(tmp_path / "honey.trace.jsonl"))
     old = tree_of(session)
-    async with running(session, "search", TALL) as (app, pilot):
+    async with watching(session) as (app, pilot):
         screen_of(app).tree_view.go_to(3)
         said = await chosen(pilot, app, "i", "f")
         assert "made elsewhere" in said
@@ -317,7 +335,7 @@ async def test_a_new_search_starts_from_a_node_also_of_a_tree_made_elsewhere(tmp
 
 
 async def test_control_characters_of_an_answer_are_written_out_in_the_editor(live: Session) -> None:
-    async with running(live, "search", TALL) as (app, pilot):
+    async with watching(live) as (app, pilot):
         await paused(pilot, live, app, 1)
         app.push_screen(EditStep("x", "Thought: \x1b]52;c;AAAA\x07\nAction: a\u202eb"))
         await pilot.pause()

@@ -102,6 +102,7 @@ async def test_plots_follow_the_moment_that_is_looked_at(session: Session) -> No
         assert plotted is not None
         assert plotted.figures is not None
         assert tree is not None
+        assert plotted.returns.at[-1] == tree.iteration_seqs.index(session.past) + 1
         assert sum(plotted.figures.returns) == tree.at(session.past).visits(0)
         changed = [
             title for title, text in now.items() if text != {p.border_title: drawn(p) for p in panes(app)}[title]

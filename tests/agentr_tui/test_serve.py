@@ -225,7 +225,7 @@ async def screen_text(socket: Any, holds: str) -> str:
 
 
 async def test_the_app_runs_behind_the_websocket_and_takes_keys(trace: Path, tmp_path: Path) -> None:
-    with serving(tmp_path, str(trace), LANG="C", LC_ALL="C") as served:
+    with serving(tmp_path, str(trace), LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0") as served:
         async with browser() as person:
             await status(person, served.link)
             async with person.ws_connect(served.base + "ws?width=120&height=36") as socket:

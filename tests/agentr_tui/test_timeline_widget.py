@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from agentr_tui.app import AgentrApp
 from agentr_tui.screens.search import SearchScreen
@@ -163,7 +164,9 @@ async def test_a_running_search_moves_on_while_the_past_is_looked_at(tmp_path: P
         await until(pilot, lambda: session.tree is not None and session.tree.seq > 40)
         assert session.tree is not None
         assert strip_of(app).has_class("-live")
-        await pilot.press("colon", *"t 20", "enter")
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press(*"t 20", "enter")
         await until(pilot, lambda: session.past == 20)
         seen = session.tree.seq
         shown = len(app.screen.query_one("#tree", TreeView).rows or ())

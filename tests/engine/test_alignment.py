@@ -64,6 +64,14 @@ def test_two_leaves_share_what_lies_above_their_fork_and_every_step_of_both_is_t
                 assert tree.nodes[step.one].response == tree.nodes[step.other].response
 
 
+def test_twins_in_one_tree_share_nothing_but_their_parent() -> None:
+    grower = Grower()
+    a, b = grower.expand(ROOT, ["same", "same"])
+    shared, steps = align(grower.tree, a, grower.tree, b)
+    assert shared == 0
+    assert [(step.one, step.other, step.same) for step in steps] == [(a, b, True)]
+
+
 def test_the_same_action_later_on_stands_beside_itself() -> None:
     grower = Grower()
     a, b = grower.expand(ROOT, ["detour", "get wool"])
@@ -118,9 +126,10 @@ def test_a_step_that_was_answered_otherwise_is_a_parting_and_its_children_are_st
 
 def test_children_with_one_action_are_matched_by_their_words_first() -> None:
     one, other = Grower(), Grower()
-    one.expand(ROOT, ["a", "b"])
-    other.expand(ROOT, ["b", "a"])
-    assert [parting.text for parting in partings(one.tree, other.tree)] == []
+    for grower, words in ((one, ("hope", "plan")), (other, ("plan", "hope"))):
+        for id, word in zip(grower.expand(ROOT, ["go", "go"]), words, strict=True):
+            grower.tree.nodes[id].response = f"Thought: {word}\nAction: go"
+    assert list(partings(one.tree, other.tree)) == []
 
 
 @pytest.mark.parametrize("depth", [5_000])
