@@ -162,7 +162,7 @@ class Price(NamedTuple):
 def _rounded(value: float) -> int:
     """Two leading digits: an estimate looks like one."""
     whole = round(value)
-    step = 10 ** max(0, len(str(whole)) - 2)
+    step: int = 10 ** max(0, len(str(whole)) - 2)
     return round(whole / step) * step
 
 

@@ -19,8 +19,8 @@ class EditStep(ModalScreen[str | None]):
         Binding("ctrl+s,f2", "keep", "keep", id="edit.keep", priority=True, tooltip="Take this step"),
     ]
     DEFAULT_CSS = """
-    EditStep .dialog { width: 90%; height: 70%; }
-    EditStep TextArea { height: 1fr; border: none; padding: 0; background: $background; }
+    EditStep .dialog { width: 90%; max-width: 110; height: 60%; }
+    EditStep TextArea { height: 1fr; background: $background; }
     """
 
     def __init__(self, title: str, response: str) -> None:
@@ -33,7 +33,7 @@ class EditStep(ModalScreen[str | None]):
         """A title, the text, what the keys do."""
         with Vertical(classes="dialog"):
             yield Static(self._title, classes="dialog-title", markup=False)
-            yield TextArea(self._shown, soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
+            yield TextArea(self._shown, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", compact=True)
             hint = "ctrl+s takes it · esc leaves it · the line `Action: …` is what is executed"
             if self._changed_by_us:
                 hint += " · control characters are written out"

@@ -44,6 +44,10 @@ def _go_next(screen: SearchScreen, text: str) -> None:
     screen.go_next(text)
 
 
+def _close_find(screen: SearchScreen, _: str) -> None:
+    screen.close_find()
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("t", "EVENT", "show the search as it was after an event",
             lambda screen, text: screen.look_at(_number(text, "an event"))),
@@ -51,7 +55,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("find", "QUERY", "show the nodes that match", lambda screen, text: screen.find(text)),
     Command("filter", "", "only the ways to what matches", lambda screen, _: screen.show_only(False)),
     Command("dim", "", "dim what does not match", lambda screen, _: screen.show_only(True)),
-    Command("clear", "", "find nothing any more", lambda screen, _: screen.close_find()),
+    Command("clear", "", "find nothing any more", _close_find),
     Command("next", "QUERY", "go to the next node that matches", _go_next),
     Command("best", "", "go to the best leaf", lambda screen, _: screen.go_best()),
     Command("worst", "", "go to the worst leaf", lambda screen, _: screen.go_best(-1)),

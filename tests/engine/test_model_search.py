@@ -107,7 +107,8 @@ def test_the_key_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         log = tmp_path / "w" / "log"
         done = subprocess.run(
             [sys.executable, "-m", "agentr_tui", "--debug", "search", "--actor", "openai", "--model", "m",
-             "--task", "2", "--base-url", server.url, "--key-env", "MY_KEY", "--iterations", "1", "--workspace", str(tmp_path / "w")],
+             "--task", "2", "--base-url", server.url, "--key-env", "MY_KEY", "--iterations", "1",
+             "--workspace", str(tmp_path / "w")],
             capture_output=True, text=True, env={**os.environ}, check=False, timeout=120,
         )  # fmt: skip
         log.write_text(done.stdout + done.stderr)

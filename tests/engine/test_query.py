@@ -291,3 +291,14 @@ def test_a_trace_of_any_kind_is_searched_and_a_broken_one_is_named(tmp_path: Pat
     broken.write_text("no\n")
     with pytest.raises(InputError, match="broken"):
         find_in(broken, parse("good"))
+
+
+def test_the_document_names_every_word() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "query.md").read_text(encoding="utf-8")
+    for name in (*FIELDS, *FLAGS, *TEXTS):
+        assert f"`{name}`" in text, name
+    for alias, name in ALIASES.items():
+        assert alias == "leaves" or alias == "deadend" or f"`{alias}`" in text, (alias, name)
+    for line in text.split("\n\n")[3].splitlines():
+        assert line.startswith("    ")
+        parse(line)

@@ -483,9 +483,7 @@ def test_environments_are_loaded_when_they_are_made() -> None:
         "envs.base.make('textcraft').reset(seed=1); print('textcraft' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert (
-        out == "['envs.base', 'envs.scienceworld_info', 'envs.webshop', 'envs.webshop.info'] False\n"
-    )  # no environment
+    assert out == "['envs.base', 'envs.scienceworld_info', 'envs.webshop', 'envs.webshop.info'] False\n"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"type": "minecraft:crafting_shaped"}', '{"type": 3, "key": '])
