@@ -111,6 +111,7 @@ def search(
     env: Annotated[str, Parameter(name="--env", help="Environment, as `agentr envs` lists them.")] = "textcraft",
     task: Annotated[str | None, Parameter(help="Task id; default: the environment's first.")] = None,
     options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
+    data: Annotated[Path | None, Parameter(help="Folder of the environment's data: webshop --data DIR.")] = None,
     delay: Annotated[float, Parameter(help="Seconds a draw that the scripted actor takes.")] = 0.0,
     out: Annotated[Path | None, Parameter(help="Trace file, NAME.trace.jsonl or NAME.trace.jsonl.zst.")] = None,
     resume: Annotated[
@@ -121,6 +122,8 @@ def search(
 ) -> int:
     """Run one search and write its trace."""
     given: dict[str, Any] = dict(options or {})
+    if data is not None:
+        env = f"{env}:{data}"
     if resume is not None:
         if detach:
             return run_detached(resume, ["--resume", str(resume.resolve()), *flags_of(given)])
