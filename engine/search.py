@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -150,7 +150,7 @@ class Search:
         self._sink = sink
         self._opened = opened
         self._stand = Stand(tree, opened, tree.started.prefix)
-        self._keys = opened.env if isinstance(opened.env, StateKeys) else None
+        self._has_keys = isinstance(opened.env, StateKeys)
         self._rng = random.Random(self.settings.seed)
         for ties in tree.ties:  # as far as the trace got
             self._rng.choice(range(ties))
@@ -209,7 +209,7 @@ class Search:
             reason = await self._search()
         finally:
             await self._drop_draws()
-            self._stand.close()
+            await self._with_environment(self._stand.close)
             if self._thread is not None:
                 self._thread.shutdown(wait=False)
         self._emit(Ended(seq=self._next, reason=reason, totals=self.totals()))
@@ -540,6 +540,8 @@ class Search:
     def _child(self, parent: int, answer: Sampled, response: str) -> Child:
         """Step one answer. Raises `EnvError`."""
         action = answer.action if answer.action is not None else parse_action(response)
+        if answer.action is None and self.settings.algorithm == "agent-r":  # as the original: the nearest valid action
+            action = self._stand.executable(parent, action)
         observation, score, done = self._stand.try_action(parent, action)
         if not math.isfinite(score):
             raise EnvError(f"the environment gave the score {score}")
@@ -557,7 +559,7 @@ class Search:
             reward=score,
             terminal=terminal,
             response=response if response != answer.response else None,
-            state_key=self._keys.state_key() if self._keys is not None else None,
+            state_key=cast(StateKeys, self._stand.env).state_key() if self._has_keys else None,
             prior=answer.prior,
         )
 

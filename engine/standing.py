@@ -96,6 +96,7 @@ class Stand:
         self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions)
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
         self._saves = self._env if isinstance(self._env, Snapshots) else None
+        self._maps = isinstance(opened.env, MapsActions)
         self._pool: Pool | None = None
         self._run_prefix()
         if self._saves is None:
@@ -161,8 +162,10 @@ class Stand:
     def executable(self, parent: int, action: str) -> str:
         """What to execute at `parent` in the place of `action`, where the environment has valid actions to choose the
         nearest from; else the action itself. Raises `EnvError`."""
+        if not self._maps:  # asked for every child: `isinstance` of a protocol costs more than a step of TextCraft
+            return action
         with self.lock:
-            env = self.go_to(parent) if isinstance(self._env, MapsActions) else None
+            env = self.go_to(parent)
             return env.executable(action) if isinstance(env, MapsActions) else action
 
     def prepare(self, parent: int, actions: Sequence[str]) -> None:

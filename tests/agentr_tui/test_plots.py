@@ -121,8 +121,8 @@ async def test_a_search_that_goes_on_is_plotted_as_it_grows(tmp_path: Path) -> N
     workspace = opened(tmp_path / "w")
     path = workspace.traces / "l.trace.jsonl"
     session = Session(workspace)
-    settings = SearchSettings(iterations=60, error_rate=0.5)
-    session.start(lambda listener: new_job("textcraft", "2", settings, path, listener=listener, delay=0.01))
+    settings = SearchSettings(iterations=2_000, error_rate=0.5)
+    session.start(lambda listener: new_job("textcraft", "2", settings, path, listener=listener, delay=0.03))
     async with running(session, "search", (120, 36)) as (app, pilot):
         await until(pilot, lambda: session.tree is not None and session.tree.seq > 20)
         await pilot.press("v", "p")

@@ -155,10 +155,10 @@ async def test_a_running_search_moves_on_while_the_past_is_looked_at(tmp_path: P
 
     workspace = opened(tmp_path / "w")
     session = Session(workspace)
-    settings = SearchSettings(iterations=40, error_rate=0.5)
+    settings = SearchSettings(iterations=2_000, error_rate=0.5)
     session.start(
         lambda listener: new_job("textcraft", "2", settings, workspace.traces / "l.trace.jsonl", listener=listener,
-                                 delay=0.01)
+                                 delay=0.03)
     )  # fmt: skip
     async with running(session, "search", (120, 36)) as (app, pilot):
         await until(pilot, lambda: session.tree is not None and session.tree.seq > 40)

@@ -45,6 +45,7 @@ from engine.remote import Inbox, RemoteControl, obey
 from engine.trace import load, read_events
 from engine.tracediff import compare
 from engine.tree import ROOT, SearchTree
+from tests.agentr_tui.trees import Grower
 from tests.engine.made import honey_trace
 
 Plan = dict[int, list[tuple[What | str, Callable[[SearchTree], Any]]]]
@@ -265,6 +266,33 @@ def test_what_is_pruned_is_never_selected_again_until_it_is_restored(tmp_path: P
         for event in job_events(again)
         if isinstance(event, Selected) and event.seq > restored.seq
     )
+
+
+def test_what_is_born_below_a_pruned_node_is_pruned_and_restored_with_it() -> None:
+    grower = Grower()
+    tree = grower.tree
+    one, other = grower.expand(ROOT, ["one", "other"])
+    grower.apply(Selected(seq=0, path=[ROOT, one], ties=[2]))
+    grower.apply(Intervened(seq=0, who="me", what="pruned", node=one))
+    assert [id for id in tree.nodes[ROOT].children if not tree.exhausted(id)] == [other]
+    below, leaf = grower.expand(one, ["below", ("done", "done", 1.0)])
+    assert tree.pruned(below)
+    assert tree.exhausted(below)
+    assert tree.visits(ROOT) == 1
+    grower.apply(Intervened(seq=0, who="me", what="pruned", node=other))
+    assert tree.exhausted(ROOT)
+    grower.apply(Intervened(seq=0, who="me", what="restored", node=one))
+    assert not tree.exhausted(ROOT)
+    assert not tree.exhausted(below)
+    assert not tree.expanded(below)
+    assert tree.exhausted(leaf)
+    then = SearchTree()
+    for event in grower.events:
+        then.apply(event)
+        past = tree.at(then.seq)
+        for node in then.nodes:
+            assert past.exhausted(node.id) == node.exhausted, (then.seq, node.id)
+            assert past.pruned(node.id) == then.pruned(node.id)
 
 
 def test_a_forced_expansion_comes_next_and_takes_no_iteration(tmp_path: Path) -> None:
