@@ -42,9 +42,11 @@ async def take(name: str, sample: str, mode: str, keys: list[str]) -> None:
 
 async def settled(app: AgentrApp) -> None:
     """Wait until workers are done and the screen is drawn."""
-    await asyncio.sleep(0.2)
-    await app.workers.wait_for_complete()
-    await asyncio.sleep(0.4)
+    for _ in range(100):
+        await asyncio.sleep(0.1)
+        if not any(worker.is_running for worker in app.workers):
+            break
+    await asyncio.sleep(0.5)
 
 
 async def main() -> None:
