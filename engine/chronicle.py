@@ -47,15 +47,18 @@ class Chronicle:
 
     def selected(self, event: Selected) -> None:
         """The search walked on: each step of the path but the first is a choice."""
-        steps = event.path[1:]
-        ties: Sequence[int] = event.ties
-        if len(ties) != len(steps):  # one choice among all open nodes (best-first)
-            steps, ties = steps[-1:], ties[-1:] or [1]
-        for child, shared in zip(steps, ties, strict=False):
-            self._choice_seqs.append(event.seq)
-            self._choice_children.append(child)
-            self._choice_ties.append(shared)
-        self.took_off(event.seq, event.path[-1], event.in_flight)
+        seq, path, ties = event.seq, event.path, event.ties
+        if len(ties) == len(path) - 1:
+            for place, shared in enumerate(ties, 1):
+                self._chose(seq, path[place], shared)
+        else:  # one choice among all open nodes (best-first)
+            self._chose(seq, path[-1], ties[-1] if ties else 1)
+        self.took_off(seq, path[-1], event.in_flight)
+
+    def _chose(self, seq: int, child: int, ties: int) -> None:
+        self._choice_seqs.append(seq)
+        self._choice_children.append(child)
+        self._choice_ties.append(ties)
 
     def took_off(self, seq: int, node: int, beside: Sequence[int]) -> None:
         """The draws of a node were asked for; `beside` was in flight already."""

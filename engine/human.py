@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.events import Intervened
+from engine.events import Expanded, Intervened
 
 if TYPE_CHECKING:
     from engine.tree import Node, SearchTree
@@ -69,6 +69,17 @@ def _pruned(tree: SearchTree, event: Intervened, node: Node) -> None:
     node.open_children = 0
     tree.exhaust(node, event.seq)
     tree.prunings.append((event.seq, node.id, True))
+
+
+def born_pruned(tree: SearchTree, parent: Node, event: Expanded) -> None:
+    """Children of a node that was pruned while it was in flight: they are pruned too."""
+    parent.open_children = 0
+    for id in parent.children[len(parent.children) - len(event.children) :]:
+        child = tree.nodes[id]
+        child.pruned = True
+        if child.terminal is None:
+            child.open_children = 0
+            tree.exhausted_since(id, event.seq)
 
 
 def _restored(tree: SearchTree, event: Intervened, node: Node) -> None:

@@ -221,7 +221,8 @@ class Search:
             if reason := self._must_end():
                 return reason
             self._change_settings()
-            await self._intervene()
+            if self.control.requests:
+                await self._intervene()
             if self.control.must_wait:
                 await self._wait("asked")
                 continue

@@ -294,10 +294,7 @@ class SearchTree:
         was_open = not parent.exhausted
         opened = max(parent.open_children, 0) - (parent.id in self.partial)
         for child in event.children:
-            node = self.born(parent, child, answers.get(child.draw))
-            opened += node.terminal is None
-            if parent.pruned and node.terminal is None:
-                self.exhausted_since(node.id, event.seq)
+            opened += self.born(parent, child, answers.get(child.draw)).terminal is None
         if event.partial:  # what is still to be drawn keeps the node open
             opened += 1
             selected = self.in_flight.get(parent.id)
@@ -305,7 +302,9 @@ class SearchTree:
             self.partial[parent.id] = self.partial.get(parent.id, 0) + made
         else:
             self.partial.pop(parent.id, None)
-        parent.open_children = 0 if parent.pruned else opened
+        parent.open_children = opened
+        if parent.pruned:
+            human.born_pruned(self, parent, event)
         if not parent.children and not event.partial:
             parent.terminal = "dead_end"
         if opened == 0 and was_open:
@@ -349,9 +348,6 @@ class SearchTree:
             child.reward,
             child.terminal,
         )
-        if parent.pruned:
-            node.pruned = True
-            node.open_children = 0
         self.nodes.append(node)
         parent.children.append(node.id)
         node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior

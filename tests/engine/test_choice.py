@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 import tracemalloc
 from itertools import islice
 from pathlib import Path
@@ -109,15 +108,10 @@ def test_the_ranking_by_mark_shows_every_wrong_step_before_any_twice() -> None:
 
 
 @pytest.mark.parametrize("rank", [rank for rank in RANKS if rank != "return"])
-def test_the_first_page_of_a_million_pairs_comes_at_once_and_in_little_memory(rank: str) -> None:
+def test_the_first_pages_of_a_million_pairs_come_in_little_memory(rank: str) -> None:
     tree = grown(6_000, 1, [0, 1])
     assert count_pairs(tree, LIMITS) > 1_000_000
-    best = 9.0
-    for _ in range(3):
-        began = time.perf_counter()
-        assert len(list(islice(ranked(tree, LIMITS, rank), 50))) == 50  # type: ignore[arg-type]
-        best = min(best, time.perf_counter() - began)
-    assert best < 0.4  # seconds; 0.015 to 0.1 on an idle machine
+    assert len(list(islice(ranked(tree, LIMITS, rank), 50))) == 50  # type: ignore[arg-type]
     tracemalloc.start()
     page = islice(ranked(tree, LIMITS, rank), 20_000)  # type: ignore[arg-type]
     assert sum(1 for _ in page) == 20_000

@@ -453,7 +453,7 @@ def test_patience_ends_and_is_spent_once_for_all(live: tuple[Live, Server]) -> N
     for _ in range(5):
         with pytest.raises(InstanceDied):
             env.step("inventory")
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 2, "it waited again"
     state = Live()
     server = Server(state.answer, live[1].port)
     assert env.step("inventory")[0] == "Inventory: [oak logs] (3) "  # and still it goes on, once it is back
