@@ -112,6 +112,7 @@ def search(
     task: Annotated[str | None, Parameter(help="Task id; default: the environment's first.")] = None,
     options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
     data: Annotated[Path | None, Parameter(help="Folder of the environment's data: webshop --data DIR.")] = None,
+    obs_key: Annotated[str | None, Parameter(help="Of a gym: environment whose observations are dicts.")] = None,
     delay: Annotated[float, Parameter(help="Seconds a draw that the scripted actor takes.")] = 0.0,
     out: Annotated[Path | None, Parameter(help="Trace file, NAME.trace.jsonl or NAME.trace.jsonl.zst.")] = None,
     resume: Annotated[
@@ -124,6 +125,8 @@ def search(
     given: dict[str, Any] = dict(options or {})
     if data is not None:
         env = f"{env}:{data}"
+    if obs_key is not None:
+        env = f"{env}{'&' if '?' in env else '?'}obs={obs_key}"
     if resume is not None:
         if detach:
             return run_detached(resume, ["--resume", str(resume.resolve()), *flags_of(given)])

@@ -160,7 +160,7 @@ class SearchScreen(Intervenes):
         assert tree is not None
         started = tree.started
         assert started is not None
-        state = tree.state if session.running or tree.state != "running" else "not finished"
+        state = tree.state if tree.state != "running" or session.control is not None else "not finished"
         ended = f" ({tree.end_reason})" if tree.end_reason and tree.state in ("done", "stopped") else ""
         left: list[tuple[str, Role]] = [
             (f"{started.environment} {started.task} ", "strong"),
