@@ -152,14 +152,15 @@ def resume_job(
     assert started is not None
     if tree.imported_from is not None:
         raise InputError(f"{path}: a tree made elsewhere can't be resumed: there is no record of its search")
+    settings = started.settings
     control = control or Control()
     if changes:
         merged = {**msgspec.to_builtins(started.settings), **changes}
-        settings_from(merged)
+        settings = settings_from(merged)
         control.change(user_name(), changes)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
-    actor = make_actor(started.settings.actor, started.settings, delay)
+    actor = make_actor(settings.actor, settings, delay)
     writer = TraceWriter(path, append_to=loaded.end)
     try:
         if listener is not None:

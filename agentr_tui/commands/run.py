@@ -18,7 +18,7 @@ from agentr_tui.output import say, warn
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import SearchSettings
-from engine.job import SearchJob, new_job, recorded_settings, resume_job
+from engine.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.search import check_settings, settings_from
 from engine.stats import Source, figures, find_sources
 from engine.trace import is_being_written
@@ -112,6 +112,9 @@ def search(
     task: Annotated[str | None, Parameter(help="Task id; default: the environment's first.")] = None,
     options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
     data: Annotated[Path | None, Parameter(help="Folder of the environment's data: webshop --data DIR.")] = None,
+    from_: Annotated[
+        str | None, Parameter(name="--from", help="TRACE:NODE: a new search that begins where that node stands.")
+    ] = None,
     obs_key: Annotated[str | None, Parameter(help="Of a gym: environment whose observations are dicts.")] = None,
     delay: Annotated[float, Parameter(help="Seconds a draw that the scripted actor takes.")] = 0.0,
     out: Annotated[Path | None, Parameter(help="Trace file, NAME.trace.jsonl or NAME.trace.jsonl.zst.")] = None,
@@ -135,6 +138,12 @@ def search(
         if settings.actor == "openai":  # a trace may come from anybody: say whom it asks, and with which key
             say(f"asks {settings.base_url or 'the OpenAI service'} with the key in ${settings.key_env}")
         return run_job(job)
+    if from_ is not None:
+        source, _, number = from_.rpartition(":")
+        if not source or not number.isdecimal():
+            raise InputError(f"--from {from_}: write TRACE:NODE, a file and the number of a node")
+        place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
+        return run_job(branch_job(Path(source), int(number), place, changes=given, delay=delay))
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
         traces = Workspace.open(workspace, create=True).traces
