@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from engine.errors import InputError
-from engine.events import Message, Number
+from engine.events import Number
 from engine.replay import Step
 from engine.text import split_thought
 from engine.tree import SearchTree
@@ -164,10 +164,6 @@ def _step_turns(
             turns.append(Turn("user", node.observation, None, part, id))
     return turns
 
-
-def messages_of(turns: Sequence[Turn]) -> list[Message]:
-    """The turns without their mask."""
-    return [Message(turn.role, turn.content) for turn in turns]  # type: ignore[arg-type]
 
 
 QUOTED_WORDS = 4

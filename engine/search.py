@@ -61,7 +61,7 @@ from engine.selection import NOTHING, passing
 from engine.standing import Opened, Stand
 from engine.text import clean, normalise_response, parse_action
 from engine.tree import ROOT, SearchTree, Walk
-from envs.base import EnvError, StateKeys, TextEnv, recognise
+from envs.base import EnvError, StateKeys, TextEnv
 
 BUDGETS = ("budget_tokens", "budget_cost", "budget_calls", "budget_seconds", "budget_good")
 
@@ -589,9 +589,3 @@ class Search:
             "resets": tree.resets,
         }
         return totals
-
-
-def recognised_environment(first_observation: str) -> str | None:
-    """The environment that a tree made elsewhere comes from."""
-    info = recognise(first_observation)
-    return info.name if info else None
