@@ -165,7 +165,6 @@ def _step_turns(
     return turns
 
 
-
 QUOTED_WORDS = 4
 """Words in a row that make a quotation; a shorter observation is quoted as a whole."""
 
