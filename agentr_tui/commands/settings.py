@@ -10,9 +10,14 @@ from cyclopts import App
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build, settings_file
 from agentr_tui.output import emit_json, table
+from engine.events import SearchSettings
+from engine.verifier import JudgeSettings
 
 CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
 """Commands whose options may stand in the settings file, each in a table of its own name."""
+
+DEFAULTS = {"search": SearchSettings(), "revise": JudgeSettings(), "verify": JudgeSettings()}
+"""What holds for an option that was not given and has no default of its own on the command line."""
 
 
 def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:
@@ -24,7 +29,7 @@ def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAUL
         return 0
     table(
         ["setting", "value", "from"],
-        [[row["name"], "–" if row["value"] is None else str(row["value"]), row["source"]] for row in rows],
+        [[row["name"], row["value"] or "–", row["source"]] for row in rows],
     )
     return 0
 
@@ -50,7 +55,9 @@ def settings_of(app: App, command: str) -> list[dict[str, Any]]:
                 source = f"environment {tokens[0].keyword}"
         else:
             default = argument.field_info.default
-            value = None if default is inspect.Parameter.empty or default is None else str(default)
+            if default is inspect.Parameter.empty or default is None:
+                default = getattr(DEFAULTS.get(command), option.replace("-", "_"), None)
+            value = None if default is None else str(default)
             source = "default"
         rows.append({"name": f"{command}.{option}", "value": value, "source": source})
     return rows

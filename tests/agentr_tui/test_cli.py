@@ -180,6 +180,7 @@ def test_settings_come_from_the_command_line_over_the_environment_over_the_file(
         "2", str(workspace / "agentr.toml"))  # fmt: skip
     assert (rows["search.seed"]["value"], rows["search.seed"]["source"]) == ("7", "environment AGENTR_SEARCH_SEED")
     assert rows["search.task"]["source"] == "default"
+    assert (rows["search.max-depth"]["value"], rows["revise.votes"]["value"]) == ("10", "1")  # the value that holds
     assert agentr("search", "--task", "2", "--iterations", "1", "--out", "t.trace.jsonl").code == 0
     started = next(iter(read_events("t.trace.jsonl")))
     assert (started.settings.iterations, started.settings.seed) == (1, 7)  # type: ignore[union-attr]
