@@ -121,6 +121,14 @@ def test_the_sample_trees_are_those_that_their_script_makes(words: list[str], tm
     assert agentr("diff", SAMPLES / words[-1], tmp_path / words[-1], "--json").json["differences"] == []
 
 
+def test_the_shipped_tree_of_a_real_model_holds_in_the_environment_and_names_its_cost() -> None:
+    shipped = SAMPLES / "textcraft-local-model.trace.jsonl"
+    told = agentr("replay", shipped, "--json").json
+    assert (told["nodes"], told["differences"]) == (58, [])
+    row = agentr("stats", shipped, "--json").json["traces"][0]
+    assert (row["calls"], row["tokens_in"], row["cost"]) == (64, 77696, None)  # no price was given: unknown, not 0
+
+
 def test_stats_tell_what_the_contract_names() -> None:
     told = agentr("stats", SAMPLES, "--json").json
     names = {
@@ -128,7 +136,7 @@ def test_stats_tell_what_the_contract_names() -> None:
         "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "cost", "failures", "steps_per_node",
         "resets_per_node", "seconds",
     }  # fmt: skip
-    assert len(told["traces"]) == len(MADE)
+    assert len(told["traces"]) == len(MADE) + 1  # and the local model's
     assert all(set(row) == names for row in told["traces"])
     by_name = {Path(row["path"]).name: row for row in told["traces"]}
     assert by_name[MANY.name]["pairs"] == 266
