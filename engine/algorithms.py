@@ -20,8 +20,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from engine.events import SearchSettings
+from engine.node import Walk
 from engine.selection import best_children
-from engine.tree import SearchTree, Walk
+from engine.tree import SearchTree
 
 ALGORITHMS = ("agent-r", "uct", "puct", "best-first")
 ALL = 0

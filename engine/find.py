@@ -57,7 +57,7 @@ def _take_statistics(view: View, seconds: float) -> Iterator[None]:
     count = len(view.reader)
     visits, sums = [0] * count, [0.0] * count
     nodes, end = tree.nodes, time.perf_counter() + seconds
-    for place, (at, leaf, value) in enumerate(tree.backups()):
+    for place, (at, leaf, value) in enumerate(tree.history.backups):
         if at > seq:
             break
         id = leaf

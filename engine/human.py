@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.events import Expanded, Intervened
+from engine import growth
+from engine.events import Expanded, Intervened, Selected
 
 if TYPE_CHECKING:
-    from engine.tree import Node, SearchTree
+    from engine.node import Node
+    from engine.tree import SearchTree
 
 WRITTEN = -1
 """As the draw of a child: no draw, a person wrote it."""
@@ -34,20 +36,22 @@ def _edited(tree: SearchTree, event: Intervened, parent: Node) -> None:
         raise ValueError("an edited step without its child")
     if not parent.expanded or parent.pruned:
         raise ValueError(f"node {parent.id} can have no written child: it is pruned, or was not expanded")
-    child = tree.born(parent, event.child, None)
+    child = growth.born(tree, parent, event.child, None)
     tree.human[child.id] = event.who
     if parent.terminal == "dead_end":
         parent.terminal = None
     if child.terminal is None:
-        reopen(tree, parent.id, event.seq)
-    tree.births_are(event.seq)
+        growth.reopen(tree, parent.id, event.seq)
+    growth.births_are(tree, event.seq)
 
 
 def _forced(tree: SearchTree, event: Intervened, node: Node) -> None:
     if not can_expand(tree, node):
         raise ValueError(f"node {node.id} can't be expanded")
     tree.forced.add(node.id)
-    tree.take_off(event.seq, node.id, 0)
+    selected = Selected(seq=event.seq, path=[node.id], in_flight=list(tree.in_flight))
+    tree.chronicle.took_off(event.seq, node.id, selected.in_flight)
+    growth.take_off(tree, node.id, selected)
 
 
 def can_expand(tree: SearchTree, node: Node) -> bool:
@@ -64,11 +68,11 @@ def _pruned(tree: SearchTree, event: Intervened, node: Node) -> None:
         inner.pruned = True
         if inner.terminal is None and inner is not node:
             if not inner.exhausted:
-                tree.exhausted_since(id, event.seq)
+                tree.history.exhausted_since(id, event.seq)
             inner.open_children = 0
     node.open_children = 0
-    tree.exhaust(node, event.seq)
-    tree.prunings.append((event.seq, node.id, True))
+    growth.exhaust(tree, node, event.seq)
+    tree.history.prunings.append((event.seq, node.id, True))
 
 
 def born_pruned(tree: SearchTree, parent: Node, event: Expanded) -> None:
@@ -79,7 +83,7 @@ def born_pruned(tree: SearchTree, parent: Node, event: Expanded) -> None:
         child.pruned = True
         if child.terminal is None:
             child.open_children = 0
-            tree.exhausted_since(id, event.seq)
+            tree.history.exhausted_since(id, event.seq)
 
 
 def _restored(tree: SearchTree, event: Intervened, node: Node) -> None:
@@ -90,13 +94,13 @@ def _restored(tree: SearchTree, event: Intervened, node: Node) -> None:
         inner = tree.nodes[id]
         inner.pruned = False
         if inner.terminal is None:
-            tree.count_open(inner)
+            growth.count_open(tree, inner)
             if not inner.exhausted:
-                tree.open_since(id, event.seq)
+                tree.history.open_since(id, event.seq)
     if not node.exhausted:
-        reopen(tree, node.parent, event.seq)
-    taken_back = {id for _, id, _ in tree.prunings} & set(inside)  # what was pruned one by one within it, too
-    tree.prunings.extend((event.seq, id, False) for id in sorted(taken_back))
+        growth.reopen(tree, node.parent, event.seq)
+    taken_back = {id for _, id, _ in tree.history.prunings} & set(inside)  # what was pruned one by one within it, too
+    tree.history.prunings.extend((event.seq, id, False) for id in sorted(taken_back))
 
 
 def _breakpoint(tree: SearchTree, event: Intervened, node: Node) -> None:
@@ -126,15 +130,3 @@ def below(tree: SearchTree, id: int) -> list[int]:
         found.extend(tree.nodes[found[place]].children)
         place += 1
     return found
-
-
-def reopen(tree: SearchTree, id: int, seq: int) -> None:
-    """One more child of node `id` is open: so is the node, and may its ancestors be again."""
-    while id >= 0:
-        node = tree.nodes[id]
-        was_exhausted = node.exhausted
-        node.open_children = max(0, node.open_children) + 1
-        if not was_exhausted:
-            return
-        tree.open_since(id, seq)
-        id = node.parent

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 
 from engine.events import Number
 from engine.pairs import ALPHA
+from engine.past import PastTree
 from engine.query_syntax import FIELDS as FIELDS
 from engine.query_syntax import FLAGS as FLAGS
 from engine.query_syntax import TEXTS as TEXTS
 from engine.query_syntax import All, AnyOf, Figure, Flag, Not, Term, Text, read
 from engine.query_syntax import QueryError as QueryError
-from engine.tree import NO_PARENT, Node, PastTree, SearchTree, TreeReader
+from engine.tree import NO_PARENT, Node, SearchTree, TreeReader
 
 Predicate = Callable[[Node], bool]
 Value = Number | None

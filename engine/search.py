@@ -55,12 +55,13 @@ from engine.events import (
 )
 from engine.human import WRITTEN
 from engine.interventions import Intervention, refused
+from engine.node import Walk
 from engine.pairs import ALPHA
 from engine.query import Predicate, parse
 from engine.selection import NOTHING, passing
 from engine.standing import Opened, Stand
 from engine.text import clean, normalise_response, parse_action
-from engine.tree import ROOT, SearchTree, Walk
+from engine.tree import ROOT, SearchTree
 from envs.base import EnvError, StateKeys, TextEnv
 
 BUDGETS = ("budget_tokens", "budget_cost", "budget_calls", "budget_seconds", "budget_good")

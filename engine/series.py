@@ -73,7 +73,7 @@ class Figures(NamedTuple):
 
 def snapshot(tree: SearchTree, reader: TreeReader, score_range: tuple[float, float]) -> Snapshot:
     """The tree at the moment of `reader`."""
-    backups = tree._backups
+    backups = tree.history.backups
     dead_ends = [node.id for node in tree.nodes[: len(reader)] if node.terminal == "dead_end"]
     return Snapshot(
         tree.nodes[: len(reader)],

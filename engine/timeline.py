@@ -51,7 +51,7 @@ class Timeline:
         tree, moments = self.tree, self.moments
         best = self._best[-1] if self._best else None
         total = self._sums[-1] if self._sums else 0.0
-        for seq, leaf, value in tree._backups[len(self._back_seqs) :]:
+        for seq, leaf, value in tree.history.backups[len(self._back_seqs) :]:
             total += value
             self._back_seqs.append(seq)
             self._sums.append(total)
@@ -61,7 +61,7 @@ class Timeline:
                 self._best.append(best)
             kind: Kind = "good" if value > self.alpha else "bad"
             moments["disaster" if tree.nodes[leaf].terminal == "disaster" else kind].append(seq)
-        for seq, count in tree._births[len(self._births) :]:
+        for seq, count in tree.history.births[len(self._births) :]:
             self._birth_seqs.append(seq)
             self._births.append(count)
         log = tree.chronicle.log
@@ -155,7 +155,7 @@ def changed_between(tree: SearchTree, one: int, other: int) -> Changes:
     earlier, later = min(one, other), max(one, other)
     first = tree.nodes_at(earlier)
     new = range(first, tree.nodes_at(later))
-    backups, nodes = tree._backups, tree.nodes
+    backups, nodes = tree.history.backups, tree.nodes
     start = bisect_right(backups, earlier, key=_seq)
     stop = bisect_right(backups, later, key=_seq)
     visited: set[int] = set()
