@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentr_tui.widgets.tree_rows import WIDE, TreeRows
+from agentr_tui.widgets.row_counts import WIDE
+from agentr_tui.widgets.tree_rows import TreeRows
 from engine.tree import NO_PARENT, ROOT, SearchTree, TreeReader
 from tests.agentr_tui.trees import chain, imported_tree, random_tree, yellow_bed
 
