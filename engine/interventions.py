@@ -20,6 +20,7 @@ from engine.errors import InputError
 from engine.events import AnyEvent, Fork, Imported, SearchSettings, Started
 from engine.human import can_expand
 from engine.query import parse
+from engine.settings import settings_from
 from engine.text import normalise_response, parse_action
 from engine.tree import ROOT, SearchTree
 
@@ -204,8 +205,6 @@ def parse_changes(text: str, settings: SearchSettings) -> dict[str, Any]:
 
     Raises `InputError` naming the one that a running search can't take up, or whose value is unusable.
     """
-    from engine.search import settings_from
-
     changes: dict[str, Any] = {}
     for word in text.replace(" = ", "=").split():
         name, sign, value = word.partition("=")

@@ -17,9 +17,11 @@ from engine.control import Control
 from engine.errors import InputError
 from engine.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
 from engine.interventions import Intervention, forked_events, refused
+from engine.opening import started_event
 from engine.remote import control_path, listen, user_name
 from engine.scripted import ScriptedActor
-from engine.search import Search, settings_from, started_event
+from engine.search import Search
+from engine.settings import settings_from
 from engine.standing import Opened, open_environment
 from engine.stats import is_trace, load_any
 from engine.trace import TraceWriter, load, read_events

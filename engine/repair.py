@@ -20,6 +20,7 @@ from engine.control import Control
 from engine.errors import InputError, TraceError, WorkFailed
 from engine.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, Started
 from engine.job import SearchJob, make_actor
+from engine.opening import started_event
 from engine.pairs import Thresholds
 from engine.replay import Replayer, opener
 from engine.revision import Tail, TailStep
@@ -34,7 +35,8 @@ from engine.samples import (
     steps_to_replay,
     with_tail,
 )
-from engine.search import Search, settings_from, started_event
+from engine.search import Search
+from engine.settings import settings_from
 from engine.text import clean, flatten
 from engine.trace import TraceWriter, load
 from engine.tree import Node, SearchTree

@@ -17,7 +17,7 @@ from engine.events import Message, Number, PrefixStep
 from engine.pool import Counts, Course, Pool, Reply, step
 from engine.text import clean, flatten, parse_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
-from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, TextEnv, info_of, make
+from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, info_of, make
 
 MAX_SNAPSHOTS = 20_000
 POOL_SIZE = 4
@@ -97,6 +97,7 @@ class Stand:
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
         self._saves = self._env if isinstance(self._env, Snapshots) else None
         self._maps = isinstance(opened.env, MapsActions)
+        self.has_keys = isinstance(opened.env, StateKeys)  # whether its states can be compared
         self._pool: Pool | None = None
         self._run_prefix()
         if self._saves is None:

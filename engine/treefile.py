@@ -31,8 +31,8 @@ from engine.events import (
     Started,
     event_encoder,
 )
+from engine.opening import instruction_of
 from engine.packed import open_unpacked, reading
-from engine.search import instruction_of
 from engine.standing import score_range_of
 from engine.text import parse_action
 from engine.tree import NO_PARENT, ROOT

@@ -19,7 +19,7 @@ from engine.control import Control
 from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
-from engine.search import check_settings, settings_from
+from engine.settings import check_settings, settings_from
 from engine.stats import Source, figures, find_sources
 from engine.trace import is_being_written
 from engine.workspace import Workspace

@@ -21,7 +21,7 @@ from agentr_tui.commands.run import DEMO_DELAY, free_name
 from engine.errors import AgentrError, InputError
 from engine.events import AnyEvent, SearchSettings
 from engine.job import SearchJob, new_job
-from engine.search import check_settings
+from engine.settings import check_settings
 from engine.workspace import Workspace
 from envs.base import environments
 

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 from engine.actor import Answer, Request
 from engine.events import AnyEvent, Expanded, SearchSettings
-from engine.search import Search, started_event
+from engine.opening import started_event
+from engine.search import Search
 from engine.standing import open_environment
 from engine.tree import SearchTree
 

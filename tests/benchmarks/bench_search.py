@@ -19,7 +19,8 @@ import gymnasium
 
 from engine.actor import Answer, Request
 from engine.events import AnyEvent, Expanded, Iteration, SearchSettings, Selected
-from engine.search import Search, started_event
+from engine.opening import started_event
+from engine.search import Search
 from engine.standing import Opened, open_environment
 from engine.trace import TraceWriter
 from engine.tree import SearchTree

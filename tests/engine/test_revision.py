@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from engine.errors import InputError
 from engine.events import AnyEvent, Imported, ImportedNode, SearchSettings, Started
+from engine.opening import started_event
 from engine.pairs import Pair, Thresholds, best_partner, count_pairs, fork_of, pairs
 from engine.replay import HOLDS, Replayer, Step, opener, replay_tree
 from engine.revision import WAIT_ANSWER, revision_thoughts, splice, thought_turn
 from engine.samples import Revised, ReviseSettings, Sample, replay_sample, revise, splice_of, turns_of, with_mark
 from engine.scripted import ScriptedActor
-from engine.search import Search, started_event
+from engine.search import Search
 from engine.standing import open_environment
 from engine.tree import ROOT, SearchTree
 from engine.verifier import Judgement, make_verifier, read_judgement, read_judgement_compat

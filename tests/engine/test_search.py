@@ -20,8 +20,10 @@ from engine.control import Control
 from engine.errors import InputError
 from engine.events import AnyEvent, Ended, Expanded, Paused, Sampled, SearchSettings, Selected, Usage
 from engine.job import new_job, recorded_settings, resume_job
-from engine.search import Search, check_settings, started_event
+from engine.opening import started_event
+from engine.search import Search
 from engine.selection import scores
+from engine.settings import check_settings
 from engine.standing import Opened, open_environment
 from engine.trace import TraceWriter, load, read_events
 from engine.tracediff import compare

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from engine.errors import InputError
 from engine.events import AnyEvent, Imported, ImportedNode, PrefixStep, SearchSettings, Started
+from engine.opening import started_event
 from engine.scripted import ScriptedActor
-from engine.search import Search, started_event
+from engine.search import Search
 from engine.standing import POOL_SIZE, Opened, Stand, open_environment
 from engine.tracediff import compare
 from engine.tree import NO_PARENT, ROOT, SearchTree

@@ -23,8 +23,9 @@ from engine.events import (
     event_decoder,
     event_encoder,
 )
+from engine.opening import started_event
 from engine.scripted import ScriptedActor
-from engine.search import Search, started_event
+from engine.search import Search
 from engine.standing import open_environment
 from engine.tree import NO_PARENT, ROOT, SearchTree
 

@@ -14,7 +14,8 @@ from engine.asked import answer_of, request_of
 from engine.control import Control
 from engine.events import AnyEvent, SearchSettings, Selected
 from engine.interventions import Intervention
-from engine.search import Search, started_event
+from engine.opening import started_event
+from engine.search import Search
 from engine.standing import open_environment
 from engine.trace import TraceWriter
 from engine.tree import ROOT, SearchTree

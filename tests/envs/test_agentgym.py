@@ -21,8 +21,9 @@ from gymnasium.utils.env_checker import check_env
 
 from engine.actor import Answer, Request
 from engine.events import AnyEvent, Ended, Expanded, SearchSettings, Started
+from engine.opening import started_event
 from engine.scripted import ScriptedActor
-from engine.search import Search, started_event
+from engine.search import Search
 from engine.standing import open_environment
 from engine.tracediff import compare
 from envs import base

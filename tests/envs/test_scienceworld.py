@@ -25,10 +25,11 @@ from gymnasium.utils.env_checker import check_env
 from engine.actor import Answer, Request
 from engine.events import AnyEvent, Sampled, SearchSettings
 from engine.job import new_job, recorded_settings
+from engine.opening import started_event
 from engine.replay import replay_tree
 from engine.samples import Revised, ReviseSettings, revise
 from engine.scripted import ScriptedActor
-from engine.search import Search, started_event
+from engine.search import Search
 from engine.standing import Opened, Stand, open_environment
 from engine.text import parse_action
 from engine.tracediff import compare

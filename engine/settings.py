@@ -1,0 +1,31 @@
+"""The settings of a search, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.algorithms import ALGORITHMS
+from engine.errors import InputError
+from engine.events import SearchSettings
+
+
+def check_settings(settings: SearchSettings) -> SearchSettings:
+    """The settings, where they are usable. Raises `InputError` naming the one that is not."""
+    return settings_from(msgspec.to_builtins(settings))
+
+
+def settings_from(values: dict[str, Any]) -> SearchSettings:
+    """Settings of plain values. Raises `InputError` naming the one that is unusable."""
+    unknown = sorted(set(values) - set(SearchSettings.__struct_fields__))
+    if unknown:
+        raise InputError(f"unknown setting {unknown[0]!r}")
+    try:
+        settings = msgspec.convert(values, SearchSettings)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$.")
+        raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
+    if settings.algorithm not in ALGORITHMS:
+        raise InputError(f"unknown algorithm {settings.algorithm!r}: one of {', '.join(ALGORITHMS)}")
+    return settings

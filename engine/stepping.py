@@ -1,0 +1,94 @@
+"""From answers to children: what an actor said is executed in the environment."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, cast
+
+from engine.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason
+from engine.human import WRITTEN
+from engine.standing import Stand
+from engine.text import clean, normalise_response, parse_action
+from engine.tree import SearchTree
+from envs.base import EnvError, StateKeys
+
+
+class Stepped(NamedTuple):
+    """What became of the answers of a node."""
+
+    event: Expanded  # its `seq` is still to be set
+    failed: list[tuple[int, str]]  # draws that the environment could not step, and why
+
+
+def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int) -> Stepped:
+    """Step the answers of a node in the order of their draws.
+
+    May run in the environment's thread: it reads the tree, which stands still meanwhile below this node, and writes
+    nothing.
+    """
+    answers = tree.pending.get(parent, {})
+    steps, resets = stand.steps, stand.resets
+    event = Expanded(seq=0, parent=parent, partial=_stays_partial(tree, settings, parent))
+    failed: list[tuple[int, str]] = []
+    seen = {tree.nodes[child].response: tree.nodes[child].draw for child in tree.nodes[parent].children}
+    next_id = len(tree.nodes)
+    for draw in sorted(answers):
+        answer = answers[draw]
+        response = normalise_response(answer.response)
+        if response in seen:
+            event.repeats.append(Repeat(draw, seen[response]))
+            continue
+        try:
+            child = _child(tree, stand, settings, parent, answer, response)
+        except EnvError as error:
+            failed.append((draw, str(error)))
+            continue
+        seen[response] = draw
+        stand.became(next_id + len(event.children))
+        event.children.append(child)
+    event.steps, event.resets = stand.steps - steps, stand.resets - resets
+    return Stepped(event, failed)
+
+
+def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, text: str) -> Child:
+    """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
+    response = normalise_response(clean(text))
+    answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
+    child = _child(tree, stand, settings, parent, answer, response)
+    child.response = response
+    stand.became(len(tree.nodes))
+    return child
+
+
+def _stays_partial(tree: SearchTree, settings: SearchSettings, parent: int) -> bool:
+    made, draws = tree.partial.get(parent, 0), tree.in_flight[parent].draws
+    return draws > 0 and made + draws < settings.samples
+
+
+def _child(
+    tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str
+) -> Child:
+    """Step one answer. Raises `EnvError`."""
+    action = answer.action if answer.action is not None else parse_action(response)
+    if answer.action is None and settings.algorithm == "agent-r":  # as the original: the nearest valid action
+        action = stand.executable(parent, action)
+    observation, score, done = stand.try_action(parent, action)
+    if not math.isfinite(score):
+        raise EnvError(f"the environment gave the score {score}")
+    terminal: TerminalReason | None = None
+    if score < 0:
+        terminal, score = "disaster", 0
+    elif done:
+        terminal = "done"
+    elif tree.nodes[parent].depth + 1 > settings.max_depth:
+        terminal = "depth"
+    return Child(
+        draw=answer.draw,
+        action=action,
+        observation=observation,
+        reward=score,
+        terminal=terminal,
+        response=response if response != answer.response else None,
+        state_key=cast(StateKeys, stand.env).state_key() if stand.has_keys else None,
+        prior=answer.prior,
+    )
