@@ -10,6 +10,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from agentr_tui.live import LiveSearch
+from agentr_tui.preferences import Preferences
 from agentr_tui.screens.base import ModeScreen
 from agentr_tui.screens.dataset import DatasetScreen
 from agentr_tui.screens.dialogs import Choice, ask
@@ -53,9 +54,10 @@ class AgentrApp(App[int]):
                 tooltip="Quit at once; a running search stops cleanly and can be resumed"),
     ]  # fmt: skip
 
-    def __init__(self, session: Session, start_mode: str = "library") -> None:
+    def __init__(self, session: Session, start_mode: str = "library", preferences: Preferences | None = None) -> None:
         super().__init__(**app_options())
         self.session = session
+        self.preferences = preferences or Preferences()
         self._start_mode = start_mode
         self._leaving = False
 
@@ -65,7 +67,8 @@ class AgentrApp(App[int]):
 
     def on_mount(self) -> None:
         """Theme, first screen, the pulse that folds events."""
-        install(self)
+        install(self, self.preferences.theme, self.preferences.looks)
+        self.set_keymap(self.preferences.keymap)
         sys.setswitchinterval(SWITCH_INTERVAL)
         if self.session.live is not None:
             self.run_live(self.session.live)

@@ -8,7 +8,9 @@ from pathlib import Path
 from textual.messages import ExitApp
 
 from agentr_tui.app import AgentrApp
+from agentr_tui.preferences import read_preferences
 from agentr_tui.session import Session
+from agentr_tui.settings_files import user_file
 from engine.stats import find_sources
 from engine.workspace import Workspace
 
@@ -32,7 +34,8 @@ def main(arguments: list[str]) -> int:
     """Run it over a workspace and what is to be opened. The driver is textual-serve's, named in the environment."""
     workspace, *paths = map(Path, arguments)
     sources = find_sources(paths) if paths else []
-    app = BrowserApp(Session(Workspace.open(workspace, create=True), sources=sources), "library")
+    session = Session(Workspace.open(workspace, create=True), sources=sources)
+    app = BrowserApp(session, "library", read_preferences([user_file(), session.workspace.settings_file]))
     result = app.run()
     return app.return_code or result or 0
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Env, Toml
+from cyclopts.config import Dict, Env
 
 from agentr_tui.output import warn
+from agentr_tui.settings_files import APP_NAMES, check_names, read_settings, user_file, workspace_file
+from agentr_tui.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from engine import __version__
 from engine.errors import AgentrError, InputError
 from envs.base import EnvError
 
-DEFAULT_WORKSPACE = "agentr-workspace"
-SETTINGS_FILE = "agentr.toml"
 INTERRUPTED = 130
 
 WorkspaceOption = Annotated[
@@ -71,38 +70,23 @@ _HELP = {
 }
 
 
-def settings_file(arguments: Sequence[str]) -> Path:
-    """The settings of the workspace that the arguments or the environment name."""
-    workspace = os.environ.get("AGENTR_WORKSPACE", DEFAULT_WORKSPACE)
-    for place, argument in enumerate(arguments):
-        if argument == "--workspace" and place + 1 < len(arguments):
-            workspace = arguments[place + 1]
-        elif argument.startswith("--workspace="):
-            workspace = argument.partition("=")[2]
-    return Path(workspace) / SETTINGS_FILE
-
-
-def check_settings_file(file: Path) -> None:
-    """Raises `InputError` naming file and place where the settings can't be read; a missing file is none."""
-    try:
-        tomllib.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{file}: not TOML: {error}") from error
+def layers(arguments: Sequence[str]) -> list[Dict]:
+    """The settings files that hold for a call, the strongest first. Raises `InputError` naming file and place."""
+    found = []
+    for file in (workspace_file(arguments), user_file()):
+        settings = read_settings(file)
+        check_names(settings, tuple(_COMMANDS), file)
+        found.append(Dict({name: value for name, value in settings.items() if name not in APP_NAMES}, source=str(file)))
+    return found
 
 
 def build(arguments: Sequence[str]) -> App:
-    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over file over defaults."""
-    file = settings_file(arguments)
-    check_settings_file(file)
+    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults."""
     app = App(
         name="agentr",
         help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
         version=__version__,
-        config=(Env("AGENTR_"), Toml(file, source=str(file))),
+        config=(Env("AGENTR_"), *layers(arguments)),
         help_format="plaintext",
         print_error=False,
         exit_on_error=False,

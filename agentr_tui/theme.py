@@ -8,6 +8,7 @@ style in the theme at hand. A colour is never the only sign: each has a glyph or
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -101,6 +102,23 @@ _LIGHT = Palette(
     cursor="on #9ccaff",
     cursor_blurred="on #c8d0d9",
 )
+_OKABE_ITO = Palette(
+    text="#e6edf3",
+    strong="bold #ffffff",
+    muted="#8a94a0",
+    faint="#3b434d",
+    good="#56b4e9",
+    fair="#009e73",
+    middle="#f0e442",
+    poor="#e69f00",
+    bad="#d55e00",
+    warn="#e69f00",
+    focus="#9fb8ff",
+    person="#cc79a7",
+    cursor="on #1f4468",
+    cursor_blurred="on #2a323c",
+)
+"""Colours that are told apart with any kind of colour vision (Okabe & Ito 2008): blue is good, vermilion bad."""
 _MONO = Palette(
     text="none",
     strong="bold",
@@ -122,8 +140,6 @@ _MONO = Palette(
 
 DEFAULT_THEME = "agentr-dark"
 MONO_THEME = "agentr-mono"
-
-_DARK_GROUND, _LIGHT_GROUND = "#0d1218", "#ffffff"
 
 
 def _variables(palette: Palette, ground: str) -> dict[str, str]:
@@ -150,8 +166,9 @@ def _variables(palette: Palette, ground: str) -> dict[str, str]:
     }
 
 
-_DARK_VARIABLES = _variables(_DARK, _DARK_GROUND)
-_MONO_VARIABLES = dict.fromkeys((name for name in _DARK_VARIABLES if "text-style" not in name), "ansi_default") | {
+_MONO_VARIABLES = dict.fromkeys(
+    (name for name in _variables(_DARK, "") if "text-style" not in name), "ansi_default"
+) | {
     "block-cursor-text-style": "reverse",
     "block-cursor-blurred-text-style": "underline",
     "block-hover-background": "ansi_default",
@@ -165,41 +182,51 @@ _MONO_VARIABLES = dict.fromkeys((name for name in _DARK_VARIABLES if "text-style
     "button-focus-text-style": "reverse",
 }
 
-THEME_VARIABLE_DEFAULTS = {name: value for name, value in _DARK_VARIABLES.items() if name.startswith("agentr-")}
+THEME_VARIABLE_DEFAULTS = {name: value for name, value in _variables(_DARK, "").items() if name.startswith("agentr-")}
 """For `App.get_theme_variable_defaults`: our CSS variables also under themes that are not ours."""
 
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A palette on its ground: what a theme of ours, or of a person's settings, is made of."""
+
+    name: str
+    colors: Palette
+    ground: str  # of the whole screen
+    panel: str  # of bars and dialogs
+    boost: str
+    dark: bool = True
+
+    def theme(self) -> Theme:
+        """The same for Textual."""
+        ground, focus = Color.parse(self.ground), Color.parse(self.colors.focus)
+        return Theme(
+            name=self.name,
+            primary=self.colors.focus,
+            secondary=ground.blend(focus, 0.65).hex6,
+            accent=self.colors.person,
+            warning=self.colors.warn,
+            error=self.colors.bad,
+            success=self.colors.good,
+            foreground=self.colors.text,
+            background=self.ground,
+            surface=self.ground,
+            panel=self.panel,
+            boost=self.boost,
+            dark=self.dark,
+            variables=_variables(self.colors, self.ground),
+        )
+
+
+LOOKS = (
+    Look(DEFAULT_THEME, _DARK, "#0d1218", "#161d26", "#1c2530"),
+    Look("agentr-light", _LIGHT, "#ffffff", "#f0f3f6", "#e6eaef", dark=False),
+    Look("agentr-okabe-ito", _OKABE_ITO, "#0d1218", "#161d26", "#1c2530"),
+)
+"""Our themes with colours."""
+
 THEMES = (
-    Theme(
-        name=DEFAULT_THEME,
-        primary="#58c4ff",
-        secondary="#3b82b6",
-        accent="#c77dff",
-        warning="#ffd166",
-        error="#ff6b6b",
-        success="#66e07a",
-        foreground="#e6edf3",
-        background=_DARK_GROUND,
-        surface=_DARK_GROUND,
-        panel="#161d26",
-        boost="#1c2530",
-        variables=_DARK_VARIABLES,
-    ),
-    Theme(
-        name="agentr-light",
-        primary="#0969da",
-        secondary="#54aeff",
-        accent="#8250df",
-        warning="#8a5d00",
-        error="#cf222e",
-        success="#0a7a2f",
-        foreground="#1f2328",
-        background=_LIGHT_GROUND,
-        surface=_LIGHT_GROUND,
-        panel="#f0f3f6",
-        boost="#e6eaef",
-        dark=False,
-        variables=_variables(_LIGHT, _LIGHT_GROUND),
-    ),
+    *(look.theme() for look in LOOKS),
     Theme(
         name=MONO_THEME,
         ansi=True,
@@ -218,7 +245,7 @@ THEMES = (
     ),
 )
 
-_PALETTES = {DEFAULT_THEME: _DARK, "agentr-light": _LIGHT, MONO_THEME: _MONO}
+_PALETTES = {look.name: look.colors for look in LOOKS} | {MONO_THEME: _MONO}
 
 
 def no_color() -> bool:
@@ -235,13 +262,16 @@ def app_options() -> dict[str, Any]:
     return {"ansi_color": True} if no_color() else {}
 
 
-def install(app: App[Any], theme: str | None = None) -> None:
-    """Register the themes with the App and put one on: the given one, else the one that the environment asks for.
+def install(app: App[Any], theme: str | None = None, looks: Iterable[Look] = ()) -> None:
+    """Register the themes and a person's own with the App and put one on: the given one, else the default.
 
-    A name that is not registered falls back to the default.
+    Under `NO_COLOR` it is the one without colours. A name that is not registered falls back to the default.
     """
     for known in THEMES:
         app.register_theme(known)
+    for look in looks:
+        _PALETTES[look.name] = look.colors
+        app.register_theme(look.theme())
     if no_color():
         theme = MONO_THEME
     app.theme = theme if theme in app.available_themes else DEFAULT_THEME

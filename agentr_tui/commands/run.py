@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
 from agentr_tui.output import say, warn
+from agentr_tui.settings_files import user_file
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import SearchSettings
@@ -309,8 +310,10 @@ def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any
 def run_app(session: Any, mode: str) -> int:
     """Run the app; returns its exit code."""
     from agentr_tui.app import AgentrApp
+    from agentr_tui.preferences import read_preferences
 
-    app = AgentrApp(session, mode)
+    preferences = read_preferences([user_file(), session.workspace.settings_file])
+    app = AgentrApp(session, mode, preferences)
     result = app.run()
     if session.path is not None and session.tree is not None and session.tree.state == "stopped":
         say(f"stopped; go on with: agentr search --resume {session.path}")

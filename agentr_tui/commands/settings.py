@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App
 
-from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build, settings_file
+from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build
 from agentr_tui.output import emit_json, table
+from agentr_tui.settings_files import user_file, workspace_file
 from engine.events import SearchSettings
 from engine.verifier import JudgeSettings
 
@@ -23,9 +25,11 @@ DEFAULTS = {"search": SearchSettings(), "revise": JudgeSettings(), "verify": Jud
 def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:
     """Every setting, its value and where it comes from."""
     arguments = ["--workspace", str(workspace)]
+    files = [workspace_file(arguments), user_file()]
     rows = [row for name in CONFIGURABLE for row in settings_of(build(arguments), name)]
+    rows += app_settings(files[::-1])
     if json:
-        emit_json({"file": str(settings_file(arguments)), "settings": rows})
+        emit_json({"file": str(files[0]), "user_file": str(files[1]), "settings": rows})
         return 0
     table(
         ["setting", "value", "from"],
@@ -60,4 +64,18 @@ def settings_of(app: App, command: str) -> list[dict[str, Any]]:
             value = None if default is None else str(default)
             source = "default"
         rows.append({"name": f"{command}.{option}", "value": value, "source": source})
+    return rows
+
+
+def app_settings(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Theme, keys and own themes of the app. Raises `InputError` for what the files have wrong."""
+    from agentr_tui.keymap import bindings
+    from agentr_tui.preferences import read_preferences
+
+    found = read_preferences(files)
+    rows: list[dict[str, Any]] = [{"name": "theme", "value": found.theme, "source": found.theme_from}]
+    rows += [{"name": f"themes.{look.name}", "value": look.colors.text, "source": "file"} for look in found.looks]
+    for id, bound in bindings().items():
+        keys = found.keys.get(id, bound.keys)
+        rows.append({"name": f"keys.{id}", "value": " ".join(keys), "source": found.keys_from.get(id, "default")})
     return rows
