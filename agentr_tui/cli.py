@@ -6,14 +6,15 @@ error; `--debug` adds the traceback.
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
 from cyclopts.config import Dict, Env
 
 from agentr_tui.output import warn
@@ -144,8 +145,21 @@ def _failed(code: int, line: str, error: BaseException, debug: bool) -> int:
 
 def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
     command = next((argument for argument in arguments if argument in _COMMANDS), "")
+    if isinstance(error, UnusedCliTokensError) and not command and error.unused_tokens:
+        name = error.unused_tokens[0]
+        return f"unknown command {name!r}{_meant(name, _COMMANDS)} (agentr --help lists them)"
+    if isinstance(error, UnknownOptionError) and error.token.source not in ("cli", "env"):
+        table = " ".join(error.command_chain or ())
+        name = (error.token.keyword or error.token.value).strip("[]")
+        meant = _meant(name, [argument.name.removeprefix("--") for argument in error.argument_collection])
+        return f"{error.token.source}: [{table}] has no setting {name!r}{meant} (agentr {table} --help lists them)"
     try:
         said = " ".join(str(error).split())
     except Exception:  # a library's message that can't be put together must not hide the error
         said = type(error).__name__
     return f"{said} (agentr {command + ' ' if command else ''}--help)"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import re
-import secrets
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO, Literal
 from msgspec import Struct
 
 from engine.errors import InputError, WorkFailed
-from engine.files import refusal
+from engine.files import place_and_part, refusal
 from engine.text import clean
 
 Packing = Literal["none", "gzip", "parquet"]
@@ -102,9 +101,7 @@ class Outputs:
 
         Raises `InputError` where it can't be made, `WorkFailed` where it can't be written.
         """
-        if place.is_dir():
-            raise InputError(f"{place}: is a folder: name a file")
-        part = place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+        place, part = place_and_part(place)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             stream = part.open("xb")

@@ -187,6 +187,8 @@ class TraceWriter:
             self._lock.acquire(timeout=_LOCK_PATIENCE, poll_interval=0.02)
             self._size = self._open(append_to, overwrite)
         except Timeout:
+            if not os.path.exists(_lock_path(path)):  # not held: it could not be made
+                raise InputError(f"{path}: no file can be made in that folder") from None
             raise TraceError(path, None, "another process is writing it: attach to that search, or stop it") from None
         except OSError as error:
             self.close()

@@ -16,13 +16,13 @@ import io
 import json
 import math
 import os
-from contextlib import suppress
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 from engine.errors import InputError
 from engine.events import Number
-from engine.packed import unusable
+from engine.files import write_beside
 from engine.tree import ROOT, Node, SearchTree
 
 FORM, EXACT = "recent_actions_as", "exact"
@@ -65,21 +65,16 @@ def save_tree(tree: SearchTree, path: str | os.PathLike[str]) -> None:
 
     Raises `InputError`, and `WorkFailed` for a full disk.
     """
-    target = Path(path)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(part, "wb") as file:
-                packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if target.suffix == ".gz" else None
-                with packed or file as sink, io.TextIOWrapper(sink, encoding="ascii") as out:
-                    write_tree(tree, out)
-            os.replace(part, target)
-        finally:
-            with suppress(OSError):
-                part.unlink()
-    except OSError as error:
-        raise unusable(path, error) from error
+    out = Path(path)
+
+    def write(stream: BinaryIO) -> None:
+        packed = gzip.GzipFile("", "wb", fileobj=stream, mtime=0) if out.suffix == ".gz" else nullcontext(stream)
+        with packed as sink:
+            text = io.TextIOWrapper(cast(BinaryIO, sink), encoding="ascii")
+            write_tree(tree, text)
+            text.detach()  # flushed; who opened the stream closes it
+
+    write_beside(out, write)
 
 
 def write_tree(tree: SearchTree, out: IO[str]) -> None:

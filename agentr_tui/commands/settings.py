@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build
 from agentr_tui.output import emit_json, table
@@ -45,7 +45,11 @@ def settings_of(app: App, command: str) -> list[dict[str, Any]]:
     """
     collection = app[command].assemble_argument_collection()
     for layer in app.config or ():
-        layer(app, (command,), collection)
+        try:
+            layer(app, (command,), collection)
+        except CycloptsError as error:
+            error.command_chain = (command,)  # names the table
+            raise
     rows = []
     for argument in collection:
         if not argument.name.startswith("--"):

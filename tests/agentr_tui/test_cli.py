@@ -244,12 +244,14 @@ BAD_CALLS: dict[str, tuple[list[str], str]] = {
     "unknown algorithm": (["search", "--algorithm", "oracle"], "agent-r"),
     "unknown verifier": (["revise", str(MANY), "--verifier", "oracle"], "progress"),
     "unknown option": (["search", "--speed", "9"], "--speed"),
-    "unknown command": (["dance"], "dance"),
+    "unknown command": (["dance"], "unknown command 'dance'"),
+    "a command misspelt": (["serch"], "did you mean search?"),
     "missing workspace": (["export", "--out", "o.jsonl", "--workspace", "none"], "none"),
     "missing argument": (["convert", str(MANY)], "OUT"),
     "a setting out of range": (["search", "--iterations", "0"], "iterations"),
     "a node that is not there": (["show", str(MANY), "99999"], "254"),
     "an output that exists": (["search", "--task", "2", "--out", str(MANY)], "exists"),
+    "an output in a folder that takes no files": (["search", "--task", "2", "--out", "/proc/t.trace.jsonl"], "no file"),
     "no terminal for the app": (["open", str(MANY)], "terminal"),
     "nothing to open": (["open"], "--shipped"),
     "a recording that is none": (["search", "--env", f"recorded:{MANY}x"], "No such file"),
@@ -325,7 +327,7 @@ def test_an_unknown_name_in_the_settings_file_is_named() -> None:
     Path("agentr-workspace/agentr.toml").write_text("[search]\nspeed = 2\n")
     done = agentr("search", "--task", "2", "--out", "t.trace.jsonl")
     assert done.code == 2
-    assert "speed" in done.err
+    assert "agentr.toml: [search] has no setting 'speed'" in done.err
 
 
 def test_a_settings_file_that_is_no_toml_is_one_line() -> None:

@@ -255,12 +255,22 @@ def test_a_workspace_that_moved_still_finds_its_traces(tmp_path: Path) -> None:
     assert exported(Workspace.open(tmp_path / "moved"))[0].lines == 5
 
 
+def test_an_export_through_a_link_leaves_the_link(workspace: Workspace) -> None:
+    (workspace.exports / "link.jsonl").symlink_to("elsewhere.jsonl")
+    export(workspace, None, "agent-r", workspace.exports / "link.jsonl")
+    assert (workspace.exports / "link.jsonl").is_symlink()
+    assert (workspace.exports / "elsewhere.jsonl").read_bytes().count(b"\n") == 5
+
+
 def test_what_cannot_be_exported_is_refused_in_one_line(workspace: Workspace) -> None:
     out = workspace.exports
     with pytest.raises(InputError, match="unknown format 'parquet': one of agent-r, agent-r-rewrite"):
         export(workspace, None, "parquet", out / "x")
     with pytest.raises(InputError, match="is a folder"):
         export(workspace, None, "agent-r", out)
+    os.mkfifo(out / "pipe")
+    with pytest.raises(InputError, match="no regular file"):  # a move would put a file in its place
+        export(workspace, None, "agent-r", out / "pipe")
     with pytest.raises(InputError, match="unknown run"):
         export(workspace, "x", "agent-r", out / "x")
     with pytest.raises(InputError):
