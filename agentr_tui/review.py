@@ -1,7 +1,8 @@
 """A queue of samples under review: where one stands, what was decided, the mark and thought as they are now.
 
-Knows no Textual. `load_review` and `Review.show` may take a while (they build and replay): they are called from a
-worker thread, one at a time.
+The queue is a whole run of `revise`, over however many traces, or what a query leaves of it. Knows no Textual.
+`load_review`, `Review.show` and what else reads traces, replays or writes decisions may take a while: they are called
+from worker threads.
 """
 
 from __future__ import annotations
@@ -9,26 +10,28 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from agentr_tui.review_traces import Traces
 from engine.agreement import read_planted
 from engine.control import Control
 from engine.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered, review_settings
-from engine.decisions import Decided, Decisions, DecisionVerdict
+from engine.decisions import Decided, Decisions, DecisionVerdict, in_effect
 from engine.errors import InputError
 from engine.events import AnyEvent
 from engine.pairs import Pair
 from engine.repair import FOLDER as REPAIRS
 from engine.repair import reobserve_cost, repair_cost, repair_sample
-from engine.replay import Replayer, opener
 from engine.revision import Turn, revision_thoughts
+from engine.sample_query import select
 from engine.samples import Repairs, RepairSettings, ReviseSettings, Sample, replay_sample, revise, turns_of
 from engine.stats import load_any
 from engine.tree import SearchTree
+from engine.verifier import Judgement
 from engine.workspace import RunInfo, Workspace, read_samples
 
 MAX_PAIRS = 2_000
@@ -48,13 +51,33 @@ def reason_keys(reasons: list[str]) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """How far the queue got."""
+
+    accepted: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    undecided: int = 0
+
+    @property
+    def done(self) -> int:
+        """Samples with a verdict of any kind."""
+        return self.accepted + self.rejected + self.skipped
+
+
+@dataclass(frozen=True)
 class Shown:
-    """A sample as it is now, with the person's mark and thought, and its trajectory."""
+    """A sample as it is now, with the person's mark and thought, its trajectory, and what was said about it."""
 
     sample: Sample
     turns: list[Turn]
+    tree: SearchTree
     hidden: bool = False  # blind: what the verifier and the replay said is not to be seen yet
     own_mark: bool = False  # whether the mark is a person's
+    decided: Decided | None = None
+    progress: Sequence[Judgement] = ()  # what the verifier `progress` says; nothing where there is no plan
+    people: Sequence[tuple[str, int]] = ()  # each reviewer's mark
+    counts: Counts = Counts()
 
     @property
     def veiled(self) -> bool:
@@ -62,27 +85,34 @@ class Shown:
         return self.hidden and not self.own_mark and self.sample.kind == "revision"
 
 
+def people_marks(decisions: Decisions, sample: str) -> list[tuple[str, int]]:
+    """The mark that each reviewer set last, by name."""
+    marks = {line.reviewer: line.mark for line in in_effect(decisions.lines_of(sample)) if line.mark is not None}
+    return sorted(marks.items())
+
+
 @dataclass
 class Review:
-    """The samples of one tree in one run, and the place in the queue."""
+    """The samples of one run, and the place in the queue."""
 
-    tree: SearchTree
+    workspace: Workspace
     run: str
-    samples: list[Sample]
+    samples: list[Sample]  # the queue: what the query leaves, in the order
     decisions: Decisions
+    traces: Traces
     place: int = 0
     warnings: list[str] = field(default_factory=list)
     settings: ReviewSettings = field(default_factory=ReviewSettings)
-    repairs: Path = Path(REPAIRS)  # folder of the traces of repairs
     blind: bool = False
     order: Order = "run"
+    query: str = ""
+    planted: frozenset[str] = frozenset()  # ids of faulty copies
 
     def __post_init__(self) -> None:
-        """The environment to replay in is opened when it is first needed."""
-        self._replayer = Replayer(self.tree, opener(self.tree))
+        """The order and blindness are those of the settings."""
         self._replayed: dict[tuple[str, int | None, str], Sample] = {}
-        self._lock = threading.Lock()  # of the replayer: a thread that was given up may still be at work
-        self._in_run_order = list(self.samples)
+        self._lock = threading.RLock()  # of the traces: a thread that was given up may still be at work
+        self._all = list(self.samples)  # in the order of the run
         self.blind = self.blind or self.settings.blind
         if self.settings.order != "run":
             self.set_order(self.settings.order)
@@ -90,25 +120,43 @@ class Review:
     @property
     def current(self) -> Sample | None:
         """The sample in front, as the run has it."""
-        return self.samples[self.place] if self.samples else None
+        return self.samples[self.place] if self.place < len(self.samples) else None
+
+    @property
+    def of_run(self) -> int:
+        """How many samples there are without a query."""
+        return len(self._all)
 
     def show(self, sample: Sample) -> Shown:
         """The sample with what people changed; a moved mark is replayed again. Raises `InputError`."""
-        standing = self.decisions.current().get(sample.id)
-        known = self._effective(sample, standing)
+        current = self.decisions.current()
+        standing = current.get(sample.id)
+        with self._lock:
+            trace = self.traces.of(sample)
+            known = self._effective(sample, standing)
+            progress = trace.by_progress(sample)
         if standing is not None and standing.thought is not None:
             known = replace(known, thought=standing.thought)
-        own = standing is not None and standing.mark is not None
-        return Shown(known, turns_of(self.tree, known), self.hidden(sample), own)
+        return Shown(
+            known,
+            turns_of(trace.tree, known),
+            trace.tree,
+            hidden=self.blind and (standing is None or standing.verdict is None),
+            own_mark=standing is not None and standing.mark is not None,
+            decided=standing,
+            progress=progress,
+            people=people_marks(self.decisions, sample.id),
+            counts=self.counts(),
+        )
 
     def _effective(self, sample: Sample, standing: Decided | None) -> Sample:
         mark = standing.mark if standing is not None and standing.mark is not None else sample.mark
         repair = standing.repair.path if standing is not None and standing.repair is not None else ""
-        with self._lock:
-            known = self._replayed.get((sample.id, mark, repair))
-            if known is None:
-                known = effective(sample, standing, self.tree, self._replayer)
-                self._replayed[sample.id, mark, repair] = known
+        known = self._replayed.get((sample.id, mark, repair))
+        if known is None:
+            trace = self.traces.of(sample)
+            known = effective(sample, standing, trace.tree, trace.replayer)
+            self._replayed[sample.id, mark, repair] = known
         return replace(known, thought=sample.thought)
 
     def hidden(self, sample: Sample) -> bool:
@@ -116,18 +164,38 @@ class Review:
         return self.blind and self.verdict(sample) is None
 
     def prefetch(self) -> None:
-        """Make the next sample ready, so that it is there at once."""
-        if self.place + 1 < len(self.samples):
-            following = self.samples[self.place + 1]
-            self._effective(following, self.decisions.current().get(following.id))
+        """Make ready what comes next, by going on and by deciding, so that it is there at once."""
+        for place in {self.place + 1, self._next_undecided()}:
+            if place is not None and place < len(self.samples):
+                self.show(self.samples[place])
+
+    def close(self) -> None:
+        """Close the environments."""
+        with self._lock:
+            self.traces.close()
+
+    # -- the queue ---------------------------------------------------------------------------------
 
     def set_order(self, order: Order) -> None:
         """Another order of the queue; the sample in front stays there. Raises `InputError`."""
+        self._set_queue(self.query, order)
+
+    def set_query(self, query: str) -> None:
+        """Only the samples that a query names; the sample in front stays there if it is one. Raises `InputError`."""
+        self._set_queue(query, self.order)
+
+    def _set_queue(self, query: str, order: Order) -> None:
+        current = self.decisions.current()
+        chosen = ordered(select(self._all, current, query), current, order)
         front = self.current
-        self.samples = ordered(self._in_run_order, self.decisions.current(), order)
-        self.order = order
-        if front is not None:
-            self.place = next(place for place, sample in enumerate(self.samples) if sample.id == front.id)
+        self.samples, self.order, self.query = chosen, order, query
+        ids = (place for place, sample in enumerate(chosen) if front is not None and sample.id == front.id)
+        self.place = next(ids, 0)
+
+    def decide_all(self, verdict: DecisionVerdict, reason: str = "") -> int:
+        """Say the same of every sample of the queue, planted ones aside; one undo takes it back. How many."""
+        ids = [sample.id for sample in self.samples if sample.id not in self.planted]
+        return len(self.decisions.decide_all(ids, verdict, reason=reason))
 
     # -- repairing ---------------------------------------------------------------------------------
 
@@ -136,16 +204,18 @@ class Review:
         with self._lock:
             for key in [key for key in self._replayed if key[0] == sample.id]:
                 del self._replayed[key]
-            self._replayer.close()
-            self._replayer = Replayer(self.tree, opener(self.tree))
-            stored = next(each for each in self._in_run_order if each.id == sample.id)
-            again = replace(stored, replay=replay_sample(self.tree, stored, self._replayer))
-            for samples in (self.samples, self._in_run_order):
-                samples[next(place for place, each in enumerate(samples) if each.id == sample.id)] = again
+            trace = self.traces.of(sample)
+            trace.reopen()
+            stored = next(each for each in self._all if each.id == sample.id)
+            again = replace(stored, replay=replay_sample(trace.tree, stored, trace.replayer))
+            for samples in (self.samples, self._all):
+                samples[:] = [again if each.id == sample.id else each for each in samples]
 
     def costs(self, sample: Sample) -> tuple[str, str]:
         """What replaying again and searching again take, a line each. Raises `InputError`."""
-        return reobserve_cost(self.tree, sample), repair_cost(self.tree, RepairSettings())
+        with self._lock:
+            tree = self.traces.of(sample).tree
+        return reobserve_cost(tree, sample), repair_cost(tree, RepairSettings())
 
     def search_again(self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None]) -> str:
         """Search a new tail from just after the wrong step; one that holds becomes a decision. What came, in a line.
@@ -153,13 +223,15 @@ class Review:
         Raises `InputError`, `WorkFailed`.
         """
         figures = Repairs()
-        replayer = Replayer(self.tree, opener(self.tree))
+        with self._lock:
+            trace = self.traces.of(shown)
+        replayer = trace.fresh_replayer()
         try:
             mended = repair_sample(
-                self.tree,
+                trace.tree,
                 replace(shown, tail=None),
                 replayer,
-                self.repairs,
+                self.workspace.traces / REPAIRS,
                 RepairSettings(),
                 figures,
                 control=control,
@@ -193,11 +265,12 @@ class Review:
         """Every tag that is in use, sorted."""
         return sorted({tag for standing in self.decisions.current().values() for tag in standing.tags})
 
-    def counts(self) -> tuple[int, int, int]:
-        """Accepted, rejected, undecided."""
-        verdicts = [self.verdict(sample) for sample in self.samples]
-        accepted, rejected = verdicts.count("accepted"), verdicts.count("rejected")
-        return accepted, rejected, verdicts.count(None)
+    def counts(self) -> Counts:
+        """The verdicts on the queue."""
+        current = self.decisions.current()
+        said = [current.get(sample.id) for sample in self.samples]
+        verdicts = [each.verdict if each is not None else None for each in said]
+        return Counts(*(verdicts.count(verdict) for verdict in ("accepted", "rejected", "skipped", None)))
 
     def go(self, by: int) -> None:
         """Forth or back in the queue, staying inside."""
@@ -205,18 +278,25 @@ class Review:
 
     def go_to_next_undecided(self) -> bool:
         """To the next sample without a verdict, around the end; False where there is none."""
+        place = self._next_undecided()
+        if place is not None:
+            self.place = place
+        return place is not None
+
+    def _next_undecided(self) -> int | None:
+        current = self.decisions.current()
         count = len(self.samples)
         for step in range(1, count + 1):
             place = (self.place + step) % count
-            if self.verdict(self.samples[place]) is None:
-                self.place = place
-                return True
-        return False
+            decided = current.get(self.samples[place].id)
+            if decided is None or decided.verdict is None:
+                return place
+        return None
 
-    def find(self, pair: Pair) -> bool:
-        """To the sample of a pair; False where this run has none."""
+    def find(self, wanted: Callable[[Sample], bool]) -> bool:
+        """To the first sample of that kind; False where the queue has none."""
         for place, sample in enumerate(self.samples):
-            if (sample.good, sample.bad) == (pair.good, pair.bad):
+            if wanted(sample):
                 self.place = place
                 return True
         return False
@@ -246,56 +326,67 @@ class Review:
 
 
 def load_review(
-    workspace: Workspace, decisions: Decisions, path: Path, settings: ReviseSettings, pair: Pair | None
+    workspace: Workspace, decisions: Decisions, path: Path | None, settings: ReviseSettings, pair: Pair | None
 ) -> Review:
     """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
 
-    The tree is read from its file: it is not the one on screen, which another thread changes.
+    In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
+    run. The tree is read from its file: it is not the one on screen, which another thread changes.
     """
+    decisions.refresh()
+    if path is None:
+        return _review_of(workspace, decisions, workspace.run_info(), Traces(workspace))
     source = load_any(path)
     started = source.tree.started
     assert started is not None
-    decisions.refresh()
-    review_as = review_settings(workspace.settings_file)
-    repairs = workspace.traces / REPAIRS
+    resolved = str(path.resolve())
     info = _run_over(workspace, path)
     if info is not None:
-        samples = [sample for sample in read_samples(info) if sample.trace == started.trace and sample.bad is not None]
-        samples = _with_planted(workspace, info.id, started.trace, samples)
-        review = Review(
-            source.tree,
-            info.id,
-            samples,
-            decisions,
-            warnings=source.warnings,
-            settings=review_as,
-            repairs=repairs,
-        )
-        if samples and (pair is None or review.find(pair)):
+        traces = Traces(workspace, info.settings.environment)
+        if info.settings.environment is None:
+            traces.know(resolved, source.tree)
+        review = _review_of(workspace, decisions, info, traces)
+        review.warnings[:0] = source.warnings
+        if _go_to(review, started.trace, pair):
             return review
     settings = replace(settings, max_pairs=MAX_PAIRS, rank="fork")
-    resolved = str(path.resolve())
     with workspace.new_run(settings, [resolved]) as run:
-        samples = []
         for sample in revise(source.tree, resolved, settings, run.figures):
             run.add(sample)
-            if sample.bad is not None:
-                samples.append(sample)
-    review = Review(
-        source.tree, run.id, samples, decisions, warnings=source.warnings, settings=review_as, repairs=repairs
-    )
-    if pair is not None and not review.find(pair):
+    traces = Traces(workspace)
+    traces.know(resolved, source.tree)
+    review = _review_of(workspace, decisions, workspace.run_info(run.id), traces)
+    review.warnings[:0] = source.warnings
+    if not _go_to(review, started.trace, pair) and pair is not None:
         raise InputError("this pair is not among the samples: its leaves differ too little for alpha and beta")
     return review
 
 
-def _with_planted(workspace: Workspace, run: str, trace: str, samples: list[Sample]) -> list[Sample]:
-    """The queue with the faulty copies that were planted in this run, wherever chance puts them."""
-    queue = list(samples)
-    for each in read_planted(workspace.path / PLANTED):
-        if each.run == run and each.sample.trace == trace:
-            queue.insert(random.Random(each.id).randint(0, len(queue)), each.sample)
-    return queue
+def _review_of(workspace: Workspace, decisions: Decisions, info: RunInfo, traces: Traces) -> Review:
+    warnings: list[str] = []
+    samples = [sample for sample in read_samples(info, warnings) if sample.bad is not None]
+    planted = [each for each in read_planted(workspace.path / PLANTED) if each.run == info.id]
+    for each in planted:  # wherever chance puts them
+        samples.insert(random.Random(each.id).randint(0, len(samples)), each.sample)
+    return Review(
+        workspace,
+        info.id,
+        samples,
+        decisions,
+        traces,
+        warnings=warnings,
+        settings=review_settings(workspace.settings_file),
+        planted=frozenset(each.id for each in planted),
+    )
+
+
+def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:
+    """To the sample of a pair, else to the first undecided one of a trace, else to its first; False: it has none."""
+    if pair is not None:
+        return review.find(lambda each: (each.trace, each.good, each.bad) == (trace, pair.good, pair.bad))
+    return review.find(lambda each: each.trace == trace and review.verdict(each) is None) or review.find(
+        lambda each: each.trace == trace
+    )
 
 
 def _run_over(workspace: Workspace, path: Path) -> RunInfo | None:

@@ -11,33 +11,36 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from agentr_tui.review import OTHER_REASON_KEY, Review, Shown, load_review, reason_keys
+from agentr_tui.review import Review, Shown, load_review
 from agentr_tui.screens.base import key, tab_title
-from agentr_tui.screens.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.dialogs import ask_text
 from agentr_tui.screens.revision_menus import RevisionMenus
-from agentr_tui.theme import Role
+from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.revision_lines import (
     BLIND,
     THOUGHT_KEY,
     bad_lines,
+    columns_told,
     replay_lines,
+    replay_step_lines,
     spliced_lines,
     token_line,
     trajectory_lines,
     why_mark_lines,
 )
 from agentr_tui.widgets.text_pane import Line, TextPane, line
-from engine.errors import AgentrError
+from engine.decisions import Decision, DecisionVerdict
 from engine.formats import FORMATS
 from engine.replay import HOLDS
 from engine.samples import ReviseSettings
 
-TABS = ("spliced", "good", "bad", "line")
+TABS = ("spliced", "replay", "good", "bad", "line")
 BLIND_SPLICE = (
     "Blind: mark the first wrong step with J and K; then the spliced conversation stands here."
     " b shows what the verifier and the replay said."
 )
 VERDICT_ROLES: dict[str, Role] = {"accepted": "good", "rejected": "bad", "skipped": "warn"}
+DECIDED_SIGNS = {"accepted": "✓", "rejected": "✗", "skipped": "▸"}
 
 
 class RevisionScreen(RevisionMenus):
@@ -56,6 +59,10 @@ class RevisionScreen(RevisionMenus):
             show=True),
         key("b", "blind", "blind", "revision.blind", "Hide the verifier's mark and the verdict until you decide"),
         key("o", "order", "order…", "revision.order", "Another order of the samples"),
+        key("slash", "query", "only …", "revision.query", "Only the samples that a query names",
+            key_display="/"),
+        key("A", "decide_all", "decide all…", "revision.decide_all",
+            "Decide about every sample of the queue at once; one undo takes it back"),
         key("T", "tags", "tags…", "revision.tags", "Put tags on this sample"),
         key("c", "comment", "comment", "revision.comment", "Write a comment on this sample", show=True),
         key("f", "format", "format", "revision.format", "Show the exact line of the next format", show=True),
@@ -98,18 +105,22 @@ class RevisionScreen(RevisionMenus):
     def refresh_view(self) -> None:
         """Take up the tree and pair of the session; what was loaded stays while they are the same."""
         session = self.agentr.session
-        if session.path is None or session.tree is None or not len(session.tree):
-            self._message("no tree is open: 1 goes to the library, enter opens one")
+        path = session.path if session.tree is not None and len(session.tree) else None
+        wanted = (path, session.chosen_pair(), session.alpha, session.beta)
+        if self._of == wanted:
+            if self._review is not None:
+                self._show_later()  # else it is being loaded, or can't be: it says why
             return
-        wanted = (session.path, session.chosen_pair(), session.alpha, session.beta)
-        if self._of == wanted and self._review is not None:
-            self._show_later()
-            return
-        self._of = wanted
+        old, self._of = self._review, wanted
         self._review = self._shown = None
-        self._message("pairing, judging and replaying …")
+        self._message("pairing, judging and replaying …" if path is not None else "reading the newest run …")
         settings = ReviseSettings(alpha=session.alpha, beta=session.beta)
-        load = partial(load_review, session.workspace, session.decisions, session.path, settings, session.chosen_pair())
+
+        def load() -> Review:
+            if old is not None:
+                old.close()
+            return load_review(session.workspace, session.decisions, path, settings, wanted[1])
+
         self._in_thread(load, self._loaded)
 
     def tree_opened(self) -> None:
@@ -123,7 +134,16 @@ class RevisionScreen(RevisionMenus):
         self.top_bar.show([(text, role)])
         for name in ("#bad", "#why", "#replay"):
             self.query_one(name, TextPane).set_lines([])
-        self.query_one("#spliced", TextPane).set_lines([line((text, role))])
+        pane = self.query_one("#spliced", TextPane)
+        pane.border_title = pane.border_subtitle = ""
+        pane.set_lines([line((text, role))])
+        self.set_class(True, "-detail")
+
+    def _failed(self, message: str) -> None:
+        """What can't be loaded or shown says why."""
+        if self._review is None:  # coming here again tries again
+            self._of = None
+        self._message(message, "bad")
 
     def _loaded(self, review: Review) -> None:
         self._review = review
@@ -132,13 +152,17 @@ class RevisionScreen(RevisionMenus):
         if not review.samples:
             self._message("no pair here: no leaf is good enough, or none bad enough (3 shows alpha and beta)", "warn")
             return
+        self.set_class(False, "-detail")
         self._show_later()
 
     def _show_later(self) -> None:
         review = self._review
-        if review is None or review.current is None:
+        if review is None or self._changing:  # what is being decided shows what comes after it
             return
         sample = review.current
+        if sample is None:
+            self._message(f"no sample fits {review.query!r}: / changes the query, escape takes it off", "warn")
+            return
         self._in_thread(lambda: review.show(sample), self._show, review.prefetch)
 
     # -- what is shown -----------------------------------------------------------------------------
@@ -148,44 +172,48 @@ class RevisionScreen(RevisionMenus):
         if review is None or review.current is None or review.current.id != shown.sample.id:
             return
         self._shown = shown
-        sample, tree = shown.sample, review.tree
-        verdict = review.verdict(sample)
-        accepted, rejected, undecided = review.counts()
-        done = len(review.samples) - undecided
-        filled = round(8 * done / len(review.samples))
-        left: list[tuple[str, Role]] = [
-            (f"{sample.environment} {sample.task}  ", "strong"),
-            (f"leaf {sample.good} ✓ {sample.return_good:g}  ", "good"),
-            ("vs  ", "muted"),
-            (f"leaf {sample.bad} ✗ {sample.return_bad:g}  ", "bad"),
-            (f"sample {review.place + 1} of {len(review.samples)} ", "text"),
-            ("█" * filled + "░" * (8 - filled), "focus"),
-        ]
-        right: list[tuple[str, Role]] = [(f"  {rejected} rejected", "muted"), (f"  {accepted} accepted", "muted")]
-        if verdict is not None:
-            right.append((f"  {verdict}", VERDICT_ROLES[verdict]))
-        if review.order != "run":
-            right.append((f"  {review.order}", "muted"))
-        if review.blind:
-            right.append(("  blind", "person"))
-        self.top_bar.show(left, right)
+        sample = shown.sample
+        self._show_top(review, shown)
         bad = self.query_one("#bad", TextPane)
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
-        bad.set_lines(bad_lines(tree, sample, shown.hidden, shown.own_mark), keep_scroll=True)
+        bad.border_subtitle = columns_told(shown)
+        bad.set_lines(bad_lines(shown), keep_scroll=True)
         place = sample.fork_depth + 1 if shown.hidden and not shown.own_mark else sample.mark or sample.bad_depth
         self.call_after_refresh(bad.scroll_to_key, place)  # rows have a place only then
         why = self.query_one("#why", TextPane)
         why.border_title = f"why step {sample.mark}" if sample.mark and not shown.hidden else "why"
-        note, tags = review.note(sample), review.tags(sample)
-        said = [line(("✎ ", "person"), (note, "person"), indent=2)] if note else []
-        said += [line(("# ", "person"), ("  ".join(tags), "person"), indent=2)] if tags else []
         hidden = [line((BLIND, "muted"))]
-        why.set_lines([*(hidden if shown.hidden else why_mark_lines(sample)), *said])
+        why.set_lines([*(hidden if shown.hidden else why_mark_lines(shown)), *_said_lines(shown)])
         if not self.repairing:
             replay = self.query_one("#replay", TextPane)
             replay.border_title = "replay"
             replay.set_lines(hidden if shown.hidden else replay_lines(sample))
         self._show_tab()
+
+    def _show_top(self, review: Review, shown: Shown) -> None:
+        sample, counts = shown.sample, shown.counts
+        count, done, signs = len(review.samples), counts.done, glyphs()
+        filled = round(8 * done / count)
+        left: list[tuple[str, Role]] = [
+            (f"{sample.environment} {sample.task}  ", "strong"),
+            (f"sample {review.place + 1} of {count} ", "text"),
+            ("█" * filled + "░" * (8 - filled) + "  ", "focus"),
+            (f"leaf {sample.good} {signs.good} {sample.return_good:g}  ", "good"),
+            ("vs  ", "muted"),
+            (f"leaf {sample.bad} {signs.bad} {sample.return_bad:g}  ", "bad"),
+        ]
+        right: list[tuple[str, Role]] = []
+        if review.query:
+            right.append((f"  / {review.query}", "focus"))
+        if review.order != "run":
+            right.append((f"  {review.order}", "muted"))
+        right += [(f"  {counts.rejected} rejected", "muted"), (f"  {counts.accepted} accepted", "muted")]
+        if review.blind:
+            right.append(("  blind", "person"))
+        verdict = shown.decided.verdict if shown.decided is not None else None
+        if verdict is not None:
+            right.append((f"  {DECIDED_SIGNS[verdict]} {verdict}", VERDICT_ROLES[verdict]))
+        self.top_bar.show(left, right)
 
     def _show_tab(self) -> None:
         shown, review = self._shown, self._review
@@ -196,48 +224,54 @@ class RevisionScreen(RevisionMenus):
         titles = [f"line: {format_name}" if name == "line" else name for name in TABS]
         pane.border_title = tab_title(titles, self._tab)
         pane.border_subtitle = "" if shown.veiled else token_line(shown.turns)
-        pane.set_lines(self._tab_lines(review, shown, format_name))
+        pane.set_lines(self._tab_lines(shown, format_name))
         if TABS[self._tab] == "spliced":
             self.call_after_refresh(pane.scroll_to_key, THOUGHT_KEY)
 
-    def _tab_lines(self, review: Review, shown: Shown, format_name: str) -> list[Line]:
+    def _tab_lines(self, shown: Shown, format_name: str) -> list[Line]:
         sample, name = shown.sample, TABS[self._tab]
         if shown.veiled and name in ("spliced", "line"):
             return [line((BLIND_SPLICE, "person"), indent=4)]
         if name == "spliced":
-            return spliced_lines(shown.turns)
+            replay = sample.replay
+            lost = replay is not None and replay.verdict == "diverged" and not shown.hidden
+            return spliced_lines(shown.turns, replay.observations if replay is not None and lost else None)
+        if name == "replay":
+            return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
         if name == "good":
-            return trajectory_lines(review.tree, sample.good, sample.fork_depth)
+            return trajectory_lines(shown.tree, sample.good, sample.fork_depth)
         if name == "bad":
             assert sample.bad is not None
-            return trajectory_lines(review.tree, sample.bad, sample.fork_depth)
-        record = FORMATS[format_name].render(review.tree, sample, shown.turns)
+            return trajectory_lines(shown.tree, sample.bad, sample.fork_depth)
+        record = FORMATS[format_name].render(shown.tree, sample, shown.turns)
         text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
         return [line((part, "text"), indent=4) for part in text.splitlines()]
 
     # -- what a person does ------------------------------------------------------------------------
 
-    def _decide(self, verdict: str, reason: str = "") -> None:
+    def _decide(self, verdict: DecisionVerdict, reason: str = "") -> None:
         review, shown = self._review, self._shown
         if review is None or shown is None:
             return
         if verdict == "accepted" and shown.veiled:
             self.notify("Blind: mark the first wrong step first (J, K); or reject, skip, or b.", severity="warning")
             return
-        try:
-            self.agentr.session.decisions.decide(shown.sample.id, verdict=verdict, reason=reason)  # type: ignore[arg-type]
-        except AgentrError as error:
-            self.agentr.complain(str(error))
-            return
-        if verdict == "accepted" and shown.sample.verdict not in HOLDS:
-            self.notify(
-                f"accepted, but it does not hold in the environment ({shown.sample.verdict}): a default export leaves"
-                " it out",
-                severity="warning",
-            )
-        if not review.go_to_next_undecided():
-            self.notify("Every sample is decided: 5 goes to the dataset.")
-        self._show_later()
+
+        def decide() -> bool:
+            self.agentr.session.decisions.decide(shown.sample.id, verdict, reason=reason)
+            return review.go_to_next_undecided()
+
+        def decided(more: object) -> None:
+            if verdict == "accepted" and shown.sample.verdict not in HOLDS:
+                self.notify(
+                    f"accepted, but it does not hold in the environment ({shown.sample.verdict}): a default export"
+                    " leaves it out",
+                    severity="warning",
+                )
+            if not more:
+                self.notify("Every sample is decided: 5 goes to the dataset.")
+
+        self._change(decide, decided)
 
     def action_accept(self) -> None:
         """Accept, next."""
@@ -249,15 +283,8 @@ class RevisionScreen(RevisionMenus):
 
     def action_reject(self) -> None:
         """Reject with a reason, next."""
-        if self._shown is None:
-            return
-        reasons = self._review.settings.all_reasons if self._review is not None else []
-        choices = [Choice(k, text, partial(self._decide, "rejected", text)) for k, text in reason_keys(reasons)]
-        other = Choice(OTHER_REASON_KEY, "another reason …", self._reject_otherwise)
-        ask(self.app, "reject: why?", [*choices, other])
-
-    def _reject_otherwise(self) -> None:
-        ask_text(self.app, "reject: why?", lambda text: self._decide("rejected", text))
+        if self._shown is not None:
+            self._ask_reason(partial(self._decide, "rejected"))
 
     def action_mark(self, by: int) -> None:
         """Move the mark along the bad trajectory."""
@@ -266,13 +293,16 @@ class RevisionScreen(RevisionMenus):
             return
         if shown.sample.kind == "direct":
             self.notify("A direct revision has no mark.", severity="warning")
-        elif self._try(lambda: review.move_mark(shown.sample, by)):
-            self._show_later()
-        else:
-            self.notify(
-                f"The mark stays between step {shown.sample.fork_depth + 1} (after the fork) and step"
-                f" {shown.sample.bad_depth} (the end)."
-            )
+            return
+
+        def moved(done: object) -> None:
+            if not done:
+                self.notify(
+                    f"The mark stays between step {shown.sample.fork_depth + 1} (after the fork) and step"
+                    f" {shown.sample.bad_depth} (the end)."
+                )
+
+        self._change(lambda: review.move_mark(shown.sample, by), moved)
 
     def action_comment(self) -> None:
         """Write a comment."""
@@ -281,8 +311,7 @@ class RevisionScreen(RevisionMenus):
             return
 
         def keep(text: str) -> None:
-            self._try(lambda: self.agentr.session.decisions.decide(shown.sample.id, note=text))
-            self._show_later()
+            self._change(lambda: self.agentr.session.decisions.decide(shown.sample.id, note=text))
 
         ask_text(self.app, "comment", keep, review.note(shown.sample))
 
@@ -300,18 +329,25 @@ class RevisionScreen(RevisionMenus):
         """Decide again."""
         self._take_back(self.agentr.session.decisions.redo, "nothing to redo")
 
-    def _take_back(self, work: Callable[[], object], nothing: str) -> None:
-        lines = self._try(work)
-        if not lines:
-            self.notify(nothing)
+    def _take_back(self, work: Callable[[], list[Decision]], nothing: str) -> None:
+        review = self._review
+        if review is None:
             return
-        if self._review is not None and isinstance(lines, list):
+
+        def take_back() -> int:
+            lines = work()
             ids = {item.sample for item in lines}
-            for place, sample in enumerate(self._review.samples):
-                if sample.id in ids:
-                    self._review.place = place
-                    break
-        self._show_later()
+            if review.current is None or review.current.id not in ids:
+                review.find(lambda sample: sample.id in ids)
+            return len(lines)
+
+        def done(count: object) -> None:
+            if not count:
+                self.notify(nothing)
+            elif isinstance(count, int) and count > 1:
+                self.notify(f"{count} samples at once.")
+
+        self._change(take_back, done)
 
     def action_tab(self, by: int) -> None:
         """Another tab."""
@@ -341,5 +377,24 @@ class RevisionScreen(RevisionMenus):
             self.maximize(self.focused)
 
     def action_restore(self) -> None:
-        """Back to all panes."""
+        """Back to all panes; then all samples again."""
+        if self.maximized is None and self._review is not None and self._review.query:
+            self._set_query("")
         self.minimize()
+
+
+def _said_lines(shown: Shown) -> list[Line]:
+    """What people said of the sample."""
+    decided = shown.decided
+    if decided is None:
+        return []
+    lines = []
+    for who, verdict in sorted(decided.by_reviewer.items()):
+        reason = f": {decided.reason}" if who == decided.reviewer and decided.reason else ""
+        role = VERDICT_ROLES[verdict]
+        lines.append(line((f"{DECIDED_SIGNS[verdict]} {verdict} by {who}", role), (reason, "text"), indent=2))
+    if decided.note:
+        lines.append(line(("✎ ", "person"), (decided.note, "person"), indent=2))
+    if decided.tags:
+        lines.append(line(("# ", "person"), ("  ".join(decided.tags), "person"), indent=2))
+    return lines

@@ -12,12 +12,13 @@ from functools import partial
 
 from textual.timer import Timer
 
-from agentr_tui.review import Review, Shown
+from agentr_tui.review import OTHER_REASON_KEY, Review, Shown, reason_keys
 from agentr_tui.screens.base import ModeScreen
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.control import Control
 from engine.curation import ORDERS, Order
+from engine.decisions import DecisionVerdict
 from engine.errors import AgentrError
 from engine.events import AnyEvent
 from engine.repair import is_call
@@ -54,33 +55,70 @@ class RevisionMenus(ModeScreen):
         self._shown: Shown | None = None
         self._repair: Repair | None = None
         self._ticking: Timer | None = None
+        self._changing = False  # a decision is being written
 
     def _show_later(self) -> None:
         """Show the sample in front as it is now."""
 
     def _failed(self, message: str) -> None:
-        """One line in place of a sample."""
+        """What can't be loaded or shown says why."""
 
     def _in_thread(
         self,
         work: Callable[[], object],
         then: Callable[..., None],
         after: Callable[[], object] = lambda: None,
+        failed: Callable[[str], None] | None = None,
         group: str = "review",
     ) -> None:
-        """Do work that may take a while beside the screen, and something more after it; errors become one line."""
+        """Do work that may take a while beside the screen, and something more after it; errors become one line.
+
+        Work of a group takes the place of what was asked for before and did not begin.
+        """
 
         def run() -> None:
             try:
                 result = work()
             except AgentrError as error:
-                self.app.call_from_thread(self._failed, str(error))
+                self.app.call_from_thread(failed or self._failed, str(error))
                 return
             self.app.call_from_thread(then, result)
             with suppress(AgentrError):  # what it was about says so when it is shown
                 after()
 
         self.run_worker(run, group=group, thread=True, exclusive=True)
+
+    def _change(self, work: Callable[[], object], then: Callable[[object], None] = lambda _: None) -> None:
+        """Write a decision, then show the sample that is in front after it.
+
+        It is on disk before anything else is shown. Until then nothing more can be decided: a key that came too early
+        would speak about a sample that nobody saw.
+        """
+        review = self._review
+        if review is None or self._changing:
+            return
+        self._changing = True
+
+        def change() -> tuple[object, Shown | None]:
+            result = work()
+            return result, None if review.current is None else review.show(review.current)
+
+        def changed(found: tuple[object, Shown | None]) -> None:
+            self._changing = False
+            then(found[0])
+            if found[1] is None:
+                self._show_later()
+            else:
+                self._show(found[1])
+
+        def refused(message: str) -> None:
+            self._changing = False
+            self.agentr.complain(message)
+
+        self._in_thread(change, changed, review.prefetch, refused, "change")
+
+    def _show(self, shown: Shown) -> None:
+        """Show a sample."""
 
     def _try(self, work: Callable[[], object]) -> object:
         try:
@@ -114,14 +152,12 @@ class RevisionMenus(ModeScreen):
             self.notify("An empty thought teaches nothing: the old one stays.", severity="warning")
             return
         sample = self._shown.sample.id
-        self._try(lambda: self.agentr.session.decisions.decide(sample, thought=text))
-        self._show_later()
+        self._change(lambda: self.agentr.session.decisions.decide(sample, thought=text))
 
     def _next_thought(self) -> None:
         review, shown = self._review, self._shown
         if review is not None and shown is not None:
-            self._try(lambda: review.next_thought(shown.sample))
-            self._show_later()
+            self._change(lambda: review.next_thought(shown.sample))
 
     def _choose_thought(self) -> None:
         keys = "abcdefghijklmnoprstuvwxyz"
@@ -178,7 +214,7 @@ class RevisionMenus(ModeScreen):
     def _reobserve(self) -> None:
         review, shown = self._review, self._shown
         if review is not None and shown is not None:
-            self._in_thread(lambda: review.reobserve(shown.sample), lambda _: self._show_later())
+            self._change(lambda: review.reobserve(shown.sample))
 
     def _search_again(self) -> None:
         review, shown = self._review, self._shown
@@ -217,6 +253,8 @@ class RevisionMenus(ModeScreen):
         """Leaving: a search that runs stops cleanly."""
         if self._repair is not None:
             self._repair.control.stop()
+        if self._review is not None:
+            self._review.close()
 
     # -- queue and tags ----------------------------------------------------------------------------
 
@@ -235,8 +273,51 @@ class RevisionMenus(ModeScreen):
     def _set_order(self, order: Order) -> None:
         review = self._review
         if review is not None:
-            self._try(lambda: review.set_order(order))
-            self._show_later()
+            self._change(lambda: review.set_order(order))
+
+    def action_query(self) -> None:
+        """Ask which samples are to be gone through."""
+        if self._review is not None:
+            told = "only samples like this · escape takes it off"
+            ask_text(self.app, told, self._set_query, self._review.query, "verdict:diverged mark<3 gap>=0.5 !tag:later")
+
+    def _set_query(self, query: str) -> None:
+        review = self._review
+        if review is not None:
+            self._change(lambda: review.set_query(query.strip()))
+
+    def _ask_reason(self, then: Callable[[str], object]) -> None:
+        """Ask why something is rejected."""
+        reasons = self._review.settings.all_reasons if self._review is not None else []
+        choices = [Choice(key, text, partial(then, text)) for key, text in reason_keys(reasons)]
+        other = Choice(OTHER_REASON_KEY, "another reason …", lambda: ask_text(self.app, "reject: why?", then))
+        ask(self.app, "reject: why?", [*choices, other])
+
+    def action_decide_all(self) -> None:
+        """The menu of decisions about the whole queue."""
+        review = self._review
+        if review is None or not review.samples:
+            return
+        if review.blind:
+            self.notify("Blind: decide one by one, or b first.", severity="warning")
+            return
+        count = sum(sample.id not in review.planted for sample in review.samples)
+        which = f"of the query {review.query}" if review.query else "of the whole queue (/ narrows it)"
+        choices = [
+            Choice("a", "accept all", partial(self._decide_all, "accepted")),
+            Choice("r", "reject all …", lambda: self._ask_reason(partial(self._decide_all, "rejected"))),
+            Choice("s", "skip all", partial(self._decide_all, "skipped")),
+            Choice("escape", "nothing", lambda: None),
+        ]
+        ask(self.app, f"{count} samples {which}: one undo takes it back", choices)
+
+    def _decide_all(self, verdict: DecisionVerdict, reason: str = "") -> None:
+        review = self._review
+        if review is not None:
+            self._change(
+                lambda: review.decide_all(verdict, reason),
+                lambda count: self.notify(f"{count} samples {verdict}: u takes it back."),
+            )
 
     def action_tags(self) -> None:
         """Write tags, with those that are in use at hand."""
@@ -245,8 +326,7 @@ class RevisionMenus(ModeScreen):
             return
 
         def keep(text: str) -> None:
-            self._try(lambda: self.agentr.session.decisions.decide(shown.sample.id, tags=text.split()))
-            self._show_later()
+            self._change(lambda: self.agentr.session.decisions.decide(shown.sample.id, tags=text.split()))
 
         used = " ".join(review.all_tags()[:8])
         value = " ".join(review.tags(shown.sample))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from msgspec.structs import replace
-
+from agentr_tui.review import Shown
+from agentr_tui.review_traces import PROGRESS
 from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
+from engine.alignment import Piece, word_diff
 from engine.revision import Turn, quoting
-from engine.samples import Sample
+from engine.samples import Sample, splice_of, steps_to_replay
 from engine.tree import SearchTree
-from engine.verifier import Judgement
+from engine.verifier import Judgement, Word, first_wrong_step
 
 CHARACTERS_A_TOKEN = 4
 """A common estimate for English text; counts made with it are shown as ≈."""
@@ -38,69 +40,126 @@ _WORD_ROLES: dict[str, tuple[str, Role]] = {
 BLIND = "hidden until you decide (b shows it)"
 
 
-def bad_lines(tree: SearchTree, sample: Sample, blind: bool = False, own_mark: bool = False) -> list[Line]:
-    """The bad trajectory step by step: judgement, fork, mark; what follows the mark is not part of the sample.
+class Voice(NamedTuple):
+    """Somebody who says which step is the first wrong one."""
 
-    `blind`: nothing of what the verifier said; the mark only where it is the person's own.
+    name: str
+    mark: int | None  # None: found nothing wrong
+    role: Role
+    judgements: Sequence[Judgement] = ()
+
+
+def voices(shown: Shown) -> list[Voice]:
+    """Who judged the bad trajectory: the verifier, `progress` where it is another, every person who set a mark.
+
+    To who is blind nobody but people says anything.
     """
-    if blind:
-        sample = replace(sample, judgements=[], found=None, mark=sample.mark if own_mark else None)
+    sample, found = shown.sample, []
+    if not shown.hidden:
+        if sample.judgements or sample.verifier:
+            found.append(Voice(sample.verifier or "verifier", sample.found, "text", sample.judgements))
+        if sample.verifier != PROGRESS and shown.progress:
+            mark = first_wrong_step(list(shown.progress))
+            found.append(Voice(PROGRESS, mark, "focus", shown.progress))
+    found += [Voice(name, mark, "person") for name, mark in shown.people]
+    return found
+
+
+def voice_parts(shown: Shown) -> list[tuple[str, Role]]:
+    """Everybody's mark in one line: `openai 4 · progress 3 · ann 4`."""
+    parts: list[tuple[str, Role]] = []
+    for voice in voices(shown):
+        parts.append((" · " if parts else "", "muted"))
+        parts.append((f"{voice.name} {voice.mark or 'none'}", voice.role))
+        if voice.mark is not None and voice.mark <= shown.sample.fork_depth:
+            parts.append((" (before the fork)", "muted"))
+    return parts
+
+
+def columns_told(shown: Shown) -> str:
+    """What the columns before the steps are."""
+    names = [voice.name for voice in voices(shown) if voice.judgements]
+    if shown.people:
+        names.append("people")
+    return " | ".join(names) if len(names) > 1 else ""
+
+
+def bad_lines(shown: Shown) -> list[Line]:
+    """The bad trajectory step by step: a column of judgements for each who judged, fork, mark; what follows the mark
+    is not part of the sample.
+
+    To who is blind: nothing of what the verifier said; the mark only where it is the person's own.
+    """
+    tree, sample = shown.tree, shown.sample
     assert sample.bad is not None
-    judged = {judgement.step: judgement for judgement in sample.judgements}
+    mark = sample.mark if not shown.hidden or shown.own_mark else None
+    said = voices(shown)
+    judged = [{each.step: each for each in voice.judgements} for voice in said if voice.judgements]
+    marked = {voice.mark for voice in said if voice.role == "person"} if shown.people else None
     lines: list[Line] = []
+    if sample.fork_depth == 0:
+        lines.append(line(("── fork at the root: no step is shared ──", "focus")))
     for step, id in enumerate(tree.ancestors(sample.bad)[1:], 1):
-        lines += _bad_step(tree, sample, step, id, judged.get(step))
+        words = [each[step].word if step in each else None for each in judged]
+        lines += _bad_step(tree, sample, step, id, mark, words, marked)
         if step == sample.fork_depth:
             lines.append(line(("── fork: here the good trajectory leaves ──", "focus")))
-        if step == sample.mark:
-            lines.append(line(("━━ first wrong step ━━", "bad"), (_marked_by(sample), "muted")))
-    if sample.fork_depth == 0:
-        lines.insert(0, line(("── fork at the root: no step is shared ──", "focus")))
-    if blind and not own_mark:
+        if step == mark:
+            lines.append(line(("━━ first wrong step ━━", "bad"), ("  ", "muted"), *voice_parts(shown), indent=4))
+    if shown.veiled:
         lines.append(line(("━━ blind: J from the fork on, K from the end: mark the first wrong step ━━", "person")))
-    elif sample.mark is None:
+    elif mark is None and not shown.hidden:
         lines.append(line(("━━ no wrong step marked: the whole trajectory is taken ━━", "warn")))
     return lines
 
 
-def _marked_by(sample: Sample) -> str:
-    if sample.found == sample.mark:
-        return f"  {sample.verifier} {sample.found}"
-    if sample.found is None:
-        return "  moved by hand"
-    why = " (it lies before the fork)" if sample.before_fork else ""
-    return f"  {sample.verifier} said {sample.found}{why}"
-
-
-def _bad_step(tree: SearchTree, sample: Sample, step: int, id: int, judgement: Judgement | None) -> list[Line]:
+def _bad_step(
+    tree: SearchTree,
+    sample: Sample,
+    step: int,
+    id: int,
+    mark: int | None,
+    words: Sequence[Word | None],
+    marked: set[int | None] | None,
+) -> list[Line]:
     node = tree.nodes[id]
-    after = sample.mark is not None and step > sample.mark
-    glyph, role = _WORD_ROLES[judgement.word] if judgement else ("·", "muted")
-    word: str = judgement.word if judgement else "not judged"
-    if step <= sample.fork_depth:
-        word = f"shared · {word}" if judgement and judgement.word != "Good" else "shared"
-    action_role: Role = "muted" if after else "bad" if step == sample.mark else "text"
-    label = "left out" if after else word
+    after = mark is not None and step > mark
+    signs: list[tuple[str, Role]] = [_WORD_ROLES[word] if word else ("·", "muted") for word in words or [None]]
+    if marked is not None:
+        signs.append((glyphs().edited if step in marked else " ", "person"))
+    label: str = "left out" if after else (words[0] if words and words[0] else "")
+    if step <= sample.fork_depth and not after:
+        label = f"shared · {label}" if label not in ("", "Good") else "shared"
+    action_role: Role = "muted" if after else "bad" if step == mark else "text"
+    indent = len(signs) + 4
     return [
-        line((f"{glyph} {step:>2} ", role), (node.action, action_role), (f"  {label}", "muted"), indent=5, key=step),
-        line(("     ", "muted"), (node.observation, "muted"), indent=5),
-    ]
+        line(*signs, (f" {step:>2} ", "muted"), (node.action, action_role), (f"  {label}", "muted"), indent=indent,
+             key=step),
+        line((" " * indent, "muted"), (node.observation, "muted"), indent=indent),
+    ]  # fmt: skip
 
 
-def why_mark_lines(sample: Sample) -> list[Line]:
-    """Why the marked step is wrong, in the verifier's words."""
+def why_mark_lines(shown: Shown) -> list[Line]:
+    """Why the marked step is wrong, in the words of everybody who judged it."""
+    sample = shown.sample
     if sample.kind == "direct":
         return [line(("direct revision: nobody judged the steps", "muted"))]
-    if sample.mark is None and sample.whole:
-        return [line(("the verifier found no wrong step: the whole bad trajectory is taken", "warn"))]
-    if sample.mark is None:
-        return [line(("the verifier found no wrong step: J or K sets a mark by hand", "warn"))]
     lines = []
-    for judgement in sample.judgements:
-        if judgement.step in (sample.mark, sample.found):
+    if sample.mark is None and sample.whole:
+        lines.append(line(("the verifier found no wrong step: the whole bad trajectory is taken", "warn")))
+    elif sample.mark is None:
+        lines.append(line(("the verifier found no wrong step: J or K sets a mark by hand", "warn")))
+    for voice in voices(shown):
+        told = [each for each in voice.judgements if each.step in (sample.mark, voice.mark)]
+        for judgement in told:
             glyph, role = _WORD_ROLES[judgement.word]
             reason = judgement.reason or "no reason given"
-            lines.append(line((f"{glyph} {judgement.step} {judgement.word}  ", role), (reason, "text"), indent=4))
+            lines.append(
+                line((f"{glyph} {judgement.step} {judgement.word}  ", role), (f"{voice.name}: ", "muted"),
+                     (reason, "text"), indent=4)
+            )  # fmt: skip
+        if voice.judgements and not told and voice.mark is None:
+            lines.append(line((f"{voice.name} calls no step bad", "muted")))
     if sample.before_fork and sample.mark == sample.fork_depth + 1:
         lines.append(
             line(
@@ -108,16 +167,22 @@ def why_mark_lines(sample: Sample) -> list[Line]:
                  f" the goal, so it stands at step {sample.mark}.", "warn"),
             )
         )  # fmt: skip
-    if not lines:
-        lines.append(line((f"step {sample.mark} was marked by hand", "person")))
-    return lines
+    if shown.own_mark:
+        who = shown.decided.marked_by if shown.decided is not None else ""
+        lines.append(line((f"{glyphs().edited} step {sample.mark} was marked by {who or 'hand'}", "person")))
+    return lines or [line((f"step {sample.mark} was marked", "muted"))]
 
 
-def spliced_lines(turns: Sequence[Turn]) -> list[Line]:
-    """The revision trajectory with its mask: a glyph, a word and a colour for what is trained."""
+def spliced_lines(turns: Sequence[Turn], got: Mapping[int, str] | None = None) -> list[Line]:
+    """The revision trajectory with its mask: a glyph, a word and a colour for what is trained.
+
+    `got` is what the environment says at some steps of a trajectory that does not hold, by place among the executed
+    steps.
+    """
     signs = glyphs()
     lines: list[Line] = []
     stale = set(quoting(turns))
+    place = -1
     for at, turn in enumerate(turns):
         if turn.part == "header":
             continue
@@ -128,8 +193,9 @@ def spliced_lines(turns: Sequence[Turn]) -> list[Line]:
             role: Role = "good" if turn.loss else "muted"
             text: Role = "person" if turn.part == "thought" else "good" if turn.loss else "text"
             key = THOUGHT_KEY if turn.part == "thought" else None
-            for place, part in enumerate(turn.content.splitlines() or [""]):
-                label = f"{sign} {'':<14}" if place else f"{sign} {word} agent "
+            place += turn.part in ("bad", "good")
+            for row, part in enumerate(turn.content.splitlines() or [""]):
+                label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
                 lines.append(line((label, role), (part, text), indent=16, key=key))
             if at in stale:
                 told = "quotes an observation that was replaced by the true one"
@@ -139,6 +205,10 @@ def spliced_lines(turns: Sequence[Turn]) -> list[Line]:
             if turn.replaced is not None:
                 lines.append(
                     line((" " * 16, "muted"), (f"true observation; stored was: {turn.replaced}", "warn"), indent=16)
+                )
+            elif got and turn.part in ("bad", "good") and place in got:
+                lines.append(
+                    line((" " * 16, "muted"), (f"{signs.bad} the environment says: {got[place]}", "bad"), indent=16)
                 )
     return lines
 
@@ -156,10 +226,10 @@ def token_line(turns: Sequence[Turn]) -> str:
 
 
 def replay_lines(sample: Sample) -> list[Line]:
-    """What the replay found."""
+    """What the replay found, in short."""
     replay = sample.replay
     if replay is None:
-        return [line(("… replaying", "muted"))]
+        return [line(("… not replayed", "muted"))]
     text, role = VERDICTS[replay.verdict]
     steps = replay.steps
     if replay.verdict == "verified":
@@ -178,15 +248,55 @@ def replay_lines(sample: Sample) -> list[Line]:
     if sample.tail is not None and sample.tail.path:
         lines.append(line((f"tail: leaf {sample.tail.leaf} of {Path(sample.tail.path).name}", "muted"), indent=6))
     if replay.step is not None and replay.verdict in ("diverged", "reobserved"):
-        lines.append(
-            line((f"first at step {replay.step + 1}: ", "muted"), (replay.expected, "text"), (" → ", "muted"),
-                 (replay.got, "warn"), indent=4)
-        )  # fmt: skip
+        told = f"first at step {replay.step + 1}: "
+        lines.append(line((told, "muted"), (replay.expected, "text"), (" → ", "muted"), (replay.got, "warn"), indent=4))
     shape = (
         f"fork after step {sample.fork_depth} · {sample.bad_depth} bad and {sample.good_depth} good steps"
         f" · gap {sample.return_good - sample.return_bad:g}"
     )
     lines.append(line((shape, "muted")))
+    return lines
+
+
+def replay_step_lines(shown: Shown) -> list[Line]:
+    """The replay step by step: as written, or what was expected and what came."""
+    sample, replay = shown.sample, shown.sample.replay
+    if replay is None:
+        return [line(("not replayed", "muted"))]
+    signs = glyphs()
+    text, role = VERDICTS[replay.verdict]
+    lines = [line((text, role), (f"  {replay.reason}", "text"), indent=4), BLANK]
+    bad = len(splice_of(shown.tree, sample).bad)
+    for place, step in enumerate(steps_to_replay(shown.tree, sample)):
+        if place == bad:
+            lines.append(line(("── the revision turn: it takes no step in the environment ──", "person")))
+        number = f" {place + 1:>3} "
+        if place >= replay.steps:
+            failed = replay.verdict == "unreplayable" and place == replay.step
+            told = f"  refused: {replay.reason}" if failed else "  not taken: the episode was over"
+            shown_role: Role = "bad" if failed else "muted"
+            lines.append(
+                line(("·", "muted"), (number, "muted"), (step.action, shown_role), (told, shown_role), indent=6)
+            )
+        elif place not in replay.observations:
+            lines.append(line((signs.good, "good"), (number, "muted"), (step.action, "text"), indent=6))
+            lines.append(line(("      ", "muted"), (step.observation, "muted"), indent=6))
+        else:
+            expected, got = word_diff(step.observation, replay.observations[place])
+            lines.append(line((signs.bad, "bad"), (number, "muted"), (step.action, "text"), indent=6))
+            sides: list[tuple[str, list[Piece], Role]] = [("expected ", expected, "warn"), ("got      ", got, "bad")]
+            for name, pieces, other in sides:
+                parts: list[tuple[str, Role]] = [(piece.text, other if piece.changed else "muted") for piece in pieces]
+                lines.append(line(("      ", "muted"), (name, "muted"), *parts, indent=15))
+    holds = abs(float(replay.score) - float(sample.expected_return)) < 1e-9
+    lines += [
+        BLANK,
+        line(
+            (signs.good if holds else signs.bad, "good" if holds else "bad"),
+            ("  return  ", "muted"),
+            (f"expected {sample.expected_return:g} · got {replay.score:g}", "text"),
+        ),
+    ]
     return lines
 
 

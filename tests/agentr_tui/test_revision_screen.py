@@ -76,11 +76,10 @@ async def test_a_search_for_a_tail_counts_along_and_can_be_stopped(tmp_path: Pat
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
         await at(pilot, screen, diverged(screen))
-        review = screen._review
-        assert review is not None
-        assert review.tree.started is not None
+        assert screen._shown is not None
+        assert screen._shown.tree.started is not None
         slow = SearchSettings(actor="scripted", error_rate=1.0, iterations=4, max_depth=40, samples=8)
-        review.tree.started.settings = slow  # it never gets there
+        screen._shown.tree.started.settings = slow  # it never gets there
         await pilot.press("R")
         await pilot.pause(0.05)
         await pilot.press("s")

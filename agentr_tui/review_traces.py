@@ -1,0 +1,97 @@
+"""The traces behind a queue of samples: each is read when a sample of it comes to the front; the last few stay open.
+
+Knows no Textual. Everything here may take a while and is called from worker threads, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from engine.errors import AgentrError
+from engine.export_records import check_same_trace, load_tree
+from engine.pairs import Pair
+from engine.replay import Replayer, opener
+from engine.samples import Sample
+from engine.tree import SearchTree
+from engine.verifier import Judgement, ProgressVerifier
+from engine.workspace import Workspace
+from envs.base import EnvError
+
+MOST_OPEN = 16
+MOST_NODES = 200_000
+"""So many traces and nodes stay in memory; the trace that was shown the longest time ago goes first."""
+
+PROGRESS = "progress"
+
+
+class ReviewedTrace:
+    """A trace with the environment that its samples are replayed in, opened when it is first needed."""
+
+    def __init__(self, tree: SearchTree, environment: str | None = None) -> None:
+        self.tree = tree
+        self._environment = environment
+        self._open = opener(tree, environment)
+        self.replayer = Replayer(tree, self._open)
+        self._progress: ProgressVerifier | None = ProgressVerifier(tree, self._open)
+        self._judged: dict[int, list[Judgement]] = {}  # bad leaf → what `progress` says
+
+    def fresh_replayer(self) -> Replayer:
+        """One with an environment of its own."""
+        return Replayer(self.tree, self._open)
+
+    def reopen(self) -> None:
+        """Replay in an environment that is opened anew."""
+        self.replayer.close()
+        self.replayer = self.fresh_replayer()
+
+    def by_progress(self, sample: Sample) -> list[Judgement]:
+        """What the verifier `progress` says of the bad trajectory; nothing where the environment has no plan."""
+        if sample.bad is None:
+            return []
+        if sample.verifier == PROGRESS:
+            return sample.judgements
+        if sample.bad not in self._judged:
+            pair = Pair(sample.good, sample.bad, sample.fork, float(sample.return_good) - float(sample.return_bad))
+            try:
+                self._judged[sample.bad] = list(self._progress.judge(pair)) if self._progress is not None else []
+            except (AgentrError, EnvError):
+                self._progress = None  # no plan, or the environment is not here
+                self._judged[sample.bad] = []
+        return self._judged[sample.bad]
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.replayer.close()
+        if self._progress is not None:
+            self._progress.close()
+
+
+class Traces:
+    """The traces of one run, by the file that their samples name."""
+
+    def __init__(self, workspace: Workspace, environment: str | None = None) -> None:
+        self._workspace, self._environment = workspace, environment
+        self._open: OrderedDict[str, ReviewedTrace] = OrderedDict()
+
+    def know(self, path: str, tree: SearchTree) -> None:
+        """A tree that was read already."""
+        self._open[path] = ReviewedTrace(tree, self._environment)
+
+    def of(self, sample: Sample) -> ReviewedTrace:
+        """The trace of a sample. Raises `InputError` where its file is missing or holds another one by now."""
+        trace = self._open.get(sample.path)
+        if trace is None:
+            trace = ReviewedTrace(load_tree(self._workspace, sample, self._environment), self._environment)
+            self._open[sample.path] = trace
+        self._open.move_to_end(sample.path)
+        check_same_trace(trace.tree, sample)
+        while len(self._open) > 1 and (
+            len(self._open) > MOST_OPEN or sum(len(each.tree) for each in self._open.values()) > MOST_NODES
+        ):
+            self._open.popitem(last=False)[1].close()
+        return trace
+
+    def close(self) -> None:
+        """Close every environment."""
+        while self._open:
+            self._open.popitem()[1].close()
