@@ -20,7 +20,7 @@ from agentr_tui.review_traces import Traces
 from engine.agreement import read_planted
 from engine.control import Control
 from engine.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered, review_settings
-from engine.decisions import Decided, Decisions, DecisionVerdict, in_effect
+from engine.decisions import Decided, Decisions, DecisionVerdict, fold_one, in_effect
 from engine.errors import InputError
 from engine.events import AnyEvent
 from engine.pairs import Pair
@@ -129,8 +129,7 @@ class Review:
 
     def show(self, sample: Sample) -> Shown:
         """The sample with what people changed; a moved mark is replayed again. Raises `InputError`."""
-        current = self.decisions.current()
-        standing = current.get(sample.id)
+        standing = self.standing(sample)
         with self._lock:
             trace = self.traces.of(sample)
             known = self._effective(sample, standing)
@@ -141,11 +140,11 @@ class Review:
             known,
             turns_of(trace.tree, known),
             trace.tree,
-            hidden=self.blind and (standing is None or standing.verdict is None),
+            hidden=self.hidden(sample),
             own_mark=standing is not None and standing.mark is not None,
             decided=standing,
             progress=progress,
-            people=people_marks(self.decisions, sample.id),
+            people=[mark for mark in people_marks(self.decisions, sample.id) if self._speaks(mark[0])],
             counts=self.counts(),
         )
 
@@ -162,6 +161,17 @@ class Review:
     def hidden(self, sample: Sample) -> bool:
         """Whether a blind reviewer may not see yet what the verifier and the replay said."""
         return self.blind and self.verdict(sample) is None
+
+    def _speaks(self, reviewer: str) -> bool:
+        """Whether a reviewer is heard: to who is blind only what they said themselves counts."""
+        return not self.blind or reviewer == self.decisions.reviewer
+
+    def standing(self, sample: Sample) -> Decided | None:
+        """What holds about a sample; to who is blind what they said themselves."""
+        current = self.decisions.current().get(sample.id)
+        if not self.blind or current is None:
+            return current
+        return fold_one(sample.id, filter(lambda line: self._speaks(line.reviewer), self.decisions.lines_of(sample.id)))
 
     def prefetch(self) -> None:
         """Make ready what comes next, by going on and by deciding, so that it is there at once."""
@@ -247,9 +257,11 @@ class Review:
     # -- what was decided --------------------------------------------------------------------------
 
     def verdict(self, sample: Sample) -> DecisionVerdict | None:
-        """What was decided about a sample."""
-        standing = self.decisions.current().get(sample.id)
-        return standing.verdict if standing else None
+        """What was decided about a sample; to who is blind what they decided themselves."""
+        decided = self.decisions.current().get(sample.id)
+        if decided is None or not self.blind:
+            return decided.verdict if decided is not None else None
+        return decided.by_reviewer.get(self.decisions.reviewer)
 
     def note(self, sample: Sample) -> str:
         """A person's comment on a sample."""
@@ -267,9 +279,7 @@ class Review:
 
     def counts(self) -> Counts:
         """The verdicts on the queue."""
-        current = self.decisions.current()
-        said = [current.get(sample.id) for sample in self.samples]
-        verdicts = [each.verdict if each is not None else None for each in said]
+        verdicts = [self.verdict(sample) for sample in self.samples]
         return Counts(*(verdicts.count(verdict) for verdict in ("accepted", "rejected", "skipped", None)))
 
     def go(self, by: int) -> None:
@@ -284,12 +294,10 @@ class Review:
         return place is not None
 
     def _next_undecided(self) -> int | None:
-        current = self.decisions.current()
         count = len(self.samples)
         for step in range(1, count + 1):
             place = (self.place + step) % count
-            decided = current.get(self.samples[place].id)
-            if decided is None or decided.verdict is None:
+            if self.verdict(self.samples[place]) is None:
                 return place
         return None
 
@@ -306,7 +314,7 @@ class Review:
 
         Who is blind starts from either end, not from where the verifier put it.
         """
-        standing = self.decisions.current().get(shown.id)
+        standing = self.standing(shown)
         unseen = self.hidden(shown) and (standing is None or standing.mark is None)
         if unseen:
             now = shown.bad_depth + 1 if by < 0 else shown.fork_depth

@@ -18,6 +18,8 @@ from agentr_tui.screens.revision_menus import RevisionMenus
 from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.revision_lines import (
     BLIND,
+    DIFFERENCE_KEY,
+    MARK_KEY,
     THOUGHT_KEY,
     bad_lines,
     columns_told,
@@ -178,8 +180,8 @@ class RevisionScreen(RevisionMenus):
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
         bad.border_subtitle = columns_told(shown)
         bad.set_lines(bad_lines(shown), keep_scroll=True)
-        place = sample.fork_depth + 1 if shown.hidden and not shown.own_mark else sample.mark or sample.bad_depth
-        self.call_after_refresh(bad.scroll_to_key, place)  # rows have a place only then
+        at = sample.fork_depth + 1 if shown.veiled else MARK_KEY
+        self.call_after_refresh(bad.scroll_to_key, at)  # rows have a place only then
         why = self.query_one("#why", TextPane)
         why.border_title = f"why step {sample.mark}" if sample.mark and not shown.hidden else "why"
         hidden = [line((BLIND, "muted"))]
@@ -201,6 +203,7 @@ class RevisionScreen(RevisionMenus):
             (f"leaf {sample.good} {signs.good} {sample.return_good:g}  ", "good"),
             ("vs  ", "muted"),
             (f"leaf {sample.bad} {signs.bad} {sample.return_bad:g}  ", "bad"),
+            (sample.instruction, "muted"),
         ]
         right: list[tuple[str, Role]] = []
         if review.query:
@@ -225,8 +228,9 @@ class RevisionScreen(RevisionMenus):
         pane.border_title = tab_title(titles, self._tab)
         pane.border_subtitle = "" if shown.veiled else token_line(shown.turns)
         pane.set_lines(self._tab_lines(shown, format_name))
-        if TABS[self._tab] == "spliced":
-            self.call_after_refresh(pane.scroll_to_key, THOUGHT_KEY)
+        at = {"spliced": THOUGHT_KEY, "replay": DIFFERENCE_KEY}.get(TABS[self._tab])
+        if at is not None:
+            self.call_after_refresh(pane.scroll_to_key, at)
 
     def _tab_lines(self, shown: Shown, format_name: str) -> list[Line]:
         sample, name = shown.sample, TABS[self._tab]

@@ -19,8 +19,9 @@ from engine.verifier import Judgement, Word, first_wrong_step
 CHARACTERS_A_TOKEN = 4
 """A common estimate for English text; counts made with it are shown as ≈."""
 
-THOUGHT_KEY = -1
-"""Key of the lines of the revision thought."""
+THOUGHT_KEY, MARK_KEY, DIFFERENCE_KEY = -1, -2, -3
+"""Keys of the lines of the revision thought, of the one that says where the mark is, and of the first step that the
+environment answers otherwise."""
 
 VERDICTS: dict[str, tuple[str, Role]] = {
     "verified": ("✓ verified", "good"),
@@ -99,17 +100,23 @@ def bad_lines(shown: Shown) -> list[Line]:
     lines: list[Line] = []
     if sample.fork_depth == 0:
         lines.append(line(("── fork at the root: no step is shared ──", "focus")))
+    else:
+        lines.append(line(("── shared with the good trajectory ──", "muted")))
     for step, id in enumerate(tree.ancestors(sample.bad)[1:], 1):
         words = [each[step].word if step in each else None for each in judged]
         lines += _bad_step(tree, sample, step, id, mark, words, marked)
         if step == sample.fork_depth:
             lines.append(line(("── fork: here the good trajectory leaves ──", "focus")))
         if step == mark:
-            lines.append(line(("━━ first wrong step ━━", "bad"), ("  ", "muted"), *voice_parts(shown), indent=4))
+            lines.append(
+                line(("━━ first wrong step ━━", "bad"), ("  ", "muted"), *voice_parts(shown), indent=4, key=MARK_KEY)
+            )
     if shown.veiled:
-        lines.append(line(("━━ blind: J from the fork on, K from the end: mark the first wrong step ━━", "person")))
+        lines.append(
+            line(("━━ blind: J from the fork on, K from the end: mark the first wrong step ━━", "person"), key=MARK_KEY)
+        )
     elif mark is None and not shown.hidden:
-        lines.append(line(("━━ no wrong step marked: the whole trajectory is taken ━━", "warn")))
+        lines.append(line(("━━ no wrong step marked: the whole trajectory is taken ━━", "warn"), key=MARK_KEY))
     return lines
 
 
@@ -127,14 +134,12 @@ def _bad_step(
     signs: list[tuple[str, Role]] = [_WORD_ROLES[word] if word else ("·", "muted") for word in words or [None]]
     if marked is not None:
         signs.append((glyphs().edited if step in marked else " ", "person"))
-    label: str = "left out" if after else (words[0] if words and words[0] else "")
-    if step <= sample.fork_depth and not after:
-        label = f"shared · {label}" if label not in ("", "Good") else "shared"
+    label: str = "left out" if after else (words[0] if words and words[0] not in (None, "Good") else "")
     action_role: Role = "muted" if after else "bad" if step == mark else "text"
     indent = len(signs) + 4
     return [
-        line(*signs, (f" {step:>2} ", "muted"), (node.action, action_role), (f"  {label}", "muted"), indent=indent,
-             key=step),
+        line(*signs, (f" {step:>2} ", "muted"), (node.action, action_role), (f"  {label}" if label else "", "muted"),
+             indent=indent, key=step),
         line((" " * indent, "muted"), (node.observation, "muted"), indent=indent),
     ]  # fmt: skip
 
@@ -283,7 +288,11 @@ def replay_step_lines(shown: Shown) -> list[Line]:
             lines.append(line(("      ", "muted"), (step.observation, "muted"), indent=6))
         else:
             expected, got = word_diff(step.observation, replay.observations[place])
-            lines.append(line((signs.bad, "bad"), (number, "muted"), (step.action, "text"), indent=6))
+            first = place == min(replay.observations)
+            lines.append(
+                line((signs.bad, "bad"), (number, "muted"), (step.action, "text"), indent=6,
+                     key=DIFFERENCE_KEY if first else None)
+            )  # fmt: skip
             sides: list[tuple[str, list[Piece], Role]] = [("expected ", expected, "warn"), ("got      ", got, "bad")]
             for name, pieces, other in sides:
                 parts: list[tuple[str, Role]] = [(piece.text, other if piece.changed else "muted") for piece in pieces]

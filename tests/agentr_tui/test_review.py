@@ -11,12 +11,12 @@ import pytest
 from agentr_tui.commands.review import review as command
 from agentr_tui.review import Review, load_review, reason_keys
 from engine.control import Control
-from engine.curation import ORDERS, REJECT_REASONS
+from engine.curation import ORDERS, REJECT_REASONS, ordered
 from engine.decisions import Decisions
 from engine.errors import InputError
 from engine.samples import ReviseSettings
 from engine.workspace import Workspace
-from tests.agentr_tui.apps import opened, searched
+from tests.agentr_tui.apps import opened, revised, searched
 from tests.engine.made import made_workspace
 
 
@@ -188,6 +188,52 @@ def test_who_is_blind_starts_from_either_end_and_never_from_the_verifiers_mark(t
     assert review.show(sample).sample.mark == sample.bad_depth
     review.decisions.decide(sample.id, "accepted")
     assert not review.show(sample).hidden
+
+
+def test_the_queue_goes_over_every_trace_of_a_run_however_few_stay_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentr_tui.review_traces.MOST_OPEN", 1)
+    place = opened(tmp_path)
+    paths = [searched(place, "2"), searched(place, "0")]
+    revised(place, *paths, max_pairs=5)
+    review = loaded(place, paths[1])
+    assert review.current is not None
+    assert review.current.path == str(paths[1])
+    assert {sample.path for sample in review.samples} == {str(path) for path in paths}
+    for sample in ordered(review.samples, {}, "stratified"):
+        shown = review.show(sample)
+        assert shown.tree.started is not None
+        assert shown.tree.started.trace == sample.trace
+        assert len(review.traces._open) == 1
+    paths[0].unlink()
+    with pytest.raises(InputError, match="missing"):
+        review.show(review.samples[0])
+    review.show(review.samples[-1])
+
+
+def test_blind_reviewers_hear_nobody_but_themselves(tmp_path: Path) -> None:
+    place = opened(tmp_path)
+    path = searched(place)
+    ann = loaded(place, path)
+    sample = next(s for s in ann.samples if s.bad_depth - s.fork_depth > 2)
+    ann.blind = True
+    assert ann.move_mark(ann.show(sample).sample, 1)
+    ann.decisions.decide(sample.id, "accepted", note="fine")
+    bob = load_review(place, Decisions(place.decisions, "bob"), path, ReviseSettings(), None)
+    assert bob.show(sample).people == [("ann", sample.fork_depth + 1)]
+    bob.blind = True
+    shown = bob.show(sample)
+    assert shown.veiled
+    assert not shown.people
+    assert shown.decided is None
+    assert bob.counts().undecided == len(bob.samples)
+    assert bob.move_mark(shown.sample, -1)
+    bob.decisions.decide(sample.id, "rejected")
+    assert not bob.show(sample).hidden
+    assert bob.show(sample).sample.mark == sample.bad_depth
+    ann.decisions.refresh()
+    assert ann.show(sample).sample.mark == sample.fork_depth + 1
 
 
 def test_searching_again_in_the_app_is_a_decision_and_undo_takes_it_back(tmp_path: Path) -> None:

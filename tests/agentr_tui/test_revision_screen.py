@@ -9,12 +9,16 @@ from typing import Any
 from textual.pilot import Pilot
 
 from agentr_tui.app import AgentrApp
+from agentr_tui.commands.data import revise_paths
 from agentr_tui.screens.revision import RevisionScreen
 from agentr_tui.session import Session
 from agentr_tui.widgets.revision_lines import BLIND
 from engine.decisions import Decisions
 from engine.events import SearchSettings
-from engine.samples import Sample
+from engine.pairs import Pair
+from engine.replay import opener
+from engine.samples import ReviseSettings, Sample, steps_to_replay
+from engine.verifier import ProgressVerifier, first_wrong_step
 from tests.agentr_tui.apps import notices, opened, pane, running, searched, until
 
 
@@ -181,3 +185,83 @@ async def test_twenty_samples_are_reviewed_by_keys_alone_undo_included(tmp_path:
         "rejected" if place % 5 == 4 else "skipped" if place % 7 == 3 else "accepted" for place in range(20)
     ]
     assert slowest < 3  # seconds, on a machine that others use; the key itself takes 0.1
+
+
+async def test_marks_of_verifier_progress_and_people_stand_side_by_side(tmp_path: Path) -> None:
+    session = session_over(tmp_path)
+    assert session.path is not None
+    revise_paths(session.workspace, [session.path], ReviseSettings(verifier="value"), quiet=True)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        assert screen._review is not None
+        sample = next(s for s in screen._review.samples if s.bad_depth - s.fork_depth > 2)
+        await at(pilot, screen, sample)
+        assert sample.bad is not None
+        tree = screen._shown.tree  # type: ignore[union-attr]
+        pair = Pair(sample.good, sample.bad, sample.fork, 1.0)
+        by_plan = first_wrong_step(list(ProgressVerifier(tree, opener(tree)).judge(pair)))
+        assert f"value {sample.found} · progress {by_plan}" in pane(app, "bad")
+        await pilot.press("b", "J", "b")  # from the fork on
+        told = f"progress {by_plan} · {session.decisions.reviewer} {sample.fork_depth + 1}"
+        await until(pilot, lambda: told in pane(app, "bad").replace(" (before the fork)", ""))
+        assert "marked by" in pane(app, "why")
+        assert str(screen.query_one("#bad").border_subtitle) == "value | progress | people"
+
+
+async def test_the_replay_is_told_step_by_step_with_what_was_expected_and_what_came(tmp_path: Path) -> None:
+    async with running(session_over(tmp_path), "revision", (200, 60)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        sample = diverged(screen)
+        await at(pilot, screen, sample)
+        await pilot.press("]")
+        await until(pilot, lambda: "expected" in pane(app, "spliced"))
+        told = pane(app, "spliced")
+        replay, tree = sample.replay, screen._shown.tree  # type: ignore[union-attr]
+        assert replay is not None
+        assert replay.observations
+        steps = steps_to_replay(tree, sample)
+        for place, got in replay.observations.items():
+            assert " ".join(f"expected {steps[place].observation} got {got}".split()) in told
+        assert told.count("expected ") == len(replay.observations) + 1  # and the return
+        assert f"expected {sample.expected_return:g} · got {replay.score:g}" in told
+
+
+async def test_a_query_narrows_the_queue_and_all_of_it_is_decided_and_undone_at_once(tmp_path: Path) -> None:
+    session = session_over(tmp_path)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        review = screen._review
+        assert review is not None
+        wanted = {sample.id for sample in review.samples if sample.verdict == "diverged"}
+        await pilot.press("slash")
+        await pilot.pause(0.1)
+        await pilot.press(*"verdict:diverged", "enter")
+        await until(pilot, lambda: {sample.id for sample in review.samples} == wanted)
+        await pilot.press("A")
+        await pilot.pause(0.1)
+        await pilot.press("r")
+        await pilot.pause(0.1)
+        await pilot.press("g")
+        await until(pilot, lambda: set(session.decisions.current()) == wanted)
+        assert {said.verdict for said in session.decisions.current().values()} == {"rejected"}
+        await pilot.press("u")
+        await until(pilot, lambda: not session.decisions.current())
+        await pilot.press("slash")
+        await pilot.pause(0.1)
+        await pilot.press("space", *"color:red", "enter")  # a query that can't be read changes nothing
+        await until(pilot, lambda: "unknown field 'color'" in notices(app))
+        assert {sample.id for sample in review.samples} == wanted
+        await pilot.press("escape")
+        await until(pilot, lambda: len(review.samples) == review.of_run)
+
+
+async def test_keys_that_come_faster_than_samples_decide_nothing_unseen(tmp_path: Path) -> None:
+    session = session_over(tmp_path)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        review = screen._review
+        assert review is not None
+        for _ in range(6):
+            screen.action_accept()
+        await until(pilot, lambda: screen._shown is not None and screen._shown.sample.id == review.samples[1].id)
+        assert list(session.decisions.current()) == [review.samples[0].id]
