@@ -63,11 +63,11 @@ def review(
         warn(warning)
     query = " ".join(words)
     if action in ("stats", "agreement"):
-        return _stats(place, info, _named(samples, decisions, words), decisions, json)
+        return _stats(place, info, named(samples, decisions, words), decisions, json)
     if action == "plant":
         return _plant(place, info, select(samples, decisions.current(), query), share, seed, json)
     if action == "list":
-        found = ordered(_named(samples, decisions, words), decisions.current(), order, seed)
+        found = ordered(named(samples, decisions, words), decisions.current(), order, seed)
         return _list(info, found[:limit], len(found), decisions, blind, json)
     if action == "next":
         return _next(place, info, samples, words, decisions, order, seed, blind, json)
@@ -81,7 +81,7 @@ def review(
     if action == "tag" and tags is None:
         raise InputError("review tag needs a --tag; --tag '' takes all off")
     known_plants = [each.sample for each in read_planted(place.path / FOLDER) if each.run == info.id]
-    chosen = _named([*samples, *known_plants] if _are_ids(words) else samples, decisions, words)
+    chosen = named([*samples, *known_plants] if are_ids(words) else samples, decisions, words)
     lines = decisions.decide_all(
         [sample.id for sample in chosen],
         VERDICTS.get(action),
@@ -99,14 +99,14 @@ def review(
     return 0
 
 
-def _are_ids(words: Sequence[str]) -> bool:
+def are_ids(words: Sequence[str]) -> bool:
     """Whether all words look like ids of samples."""
     return bool(words) and all(len(word) == 12 and not set(word) - set("0123456789abcdef") for word in words)
 
 
-def _named(samples: Sequence[Sample], decisions: Decisions, words: Sequence[str]) -> list[Sample]:
+def named(samples: Sequence[Sample], decisions: Decisions, words: Sequence[str]) -> list[Sample]:
     """The samples that ids or a query name. Raises `InputError` for an id that is not there."""
-    if not _are_ids(words):
+    if not are_ids(words):
         return select(samples, decisions.current(), " ".join(words))
     by_id = {sample.id: sample for sample in samples}
     missing = [word for word in words if word not in by_id]
@@ -178,7 +178,7 @@ def _next(
     json: bool,
 ) -> int:
     current = decisions.current()
-    queue = ordered(_named(_queue(place, info, samples, seed), decisions, words), current, order, seed)
+    queue = ordered(named(_queue(place, info, samples, seed), decisions, words), current, order, seed)
     sample = next((each for each in queue if decision_of(each.id, current) == UNDECIDED), None)
     if sample is None:
         if json:

@@ -38,13 +38,13 @@ def has_terminal() -> bool:
 
 
 @contextmanager
-def stopping(job: SearchJob) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop the search cleanly; the list tells which of them came."""
+def stopping(control: Control) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM stop what runs cleanly; the list tells which of them came."""
     came: list[int] = []
 
     def stop(number: int, frame: object) -> None:
         came.append(number)
-        job.control.stop("interrupted")
+        control.stop("interrupted")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -56,7 +56,7 @@ def stopping(job: SearchJob) -> Iterator[list[int]]:
 
 def run_job(job: SearchJob) -> int:
     """Run a search without a screen and say how it ended; returns the exit code."""
-    with stopping(job) as came:
+    with stopping(job.control) as came:
         reason = job.run_blocking()
     found = figures(Source(job.tree, str(job.path), "trace"))
     say(
