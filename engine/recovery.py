@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from engine.actor import Actor, Answer, DrawFailed, Request
 from engine.control import Control
 from engine.errors import AgentrError, InputError, WorkFailed
-from engine.events import Child, Expanded, Message, Usage
+from engine.events import Child, Expanded, Message, Sampled, Usage
 from engine.job import make_actor
 from engine.recoveries import Arm, ContinuedStep, Recoveries, ended, read_file
 from engine.recovery_figures import MarkFigures
@@ -31,7 +31,8 @@ from engine.recovery_plan import Mark, RecoverySettings, actor_settings, arms_of
 from engine.replay import opener
 from engine.revision import WAIT_ANSWER, thought_turn
 from engine.samples import Sample
-from engine.standing import POOL_SIZE, Stand, step_response
+from engine.standing import POOL_SIZE, Stand
+from engine.stepping import step_answer
 from engine.text import clean, normalise_response
 from engine.tree import ROOT, SearchTree
 from envs.base import EnvError, Snapshots, TextEnv
@@ -252,16 +253,18 @@ class Recovery:
     def _step(self, arm: Arm, at: int, number: int, place: int, answer: Answer) -> tuple[ContinuedStep, int]:
         """Step an answer: the step, and the node it leads to. Raises `EnvError`."""
         response = normalise_response(clean(answer.response))
-        stepped = step_response(self._stand, at, response, self.settings, answer.action)
+        sampled = Sampled(seq=0, parent=at, draw=number, response=response, action=answer.action)
+        child = step_answer(self._own, self._stand, self.settings, at, sampled, response)
+        assert child.terminal != "dead_end"
         step = ContinuedStep(
             key=arm.key,
             number=number,
             step=place,
             response=response,
-            action=stepped.action,
-            observation=stepped.observation,
-            score=stepped.score,
-            end=stepped.terminal or "",  # type: ignore[arg-type]  # a step is no dead end
+            action=child.action,
+            observation=child.observation,
+            score=child.reward,
+            end=child.terminal or "",
             usage=answer.usage,
             dropped=answer.dropped,
         )

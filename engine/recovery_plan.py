@@ -15,7 +15,7 @@ from engine.pairs import Thresholds
 from engine.recoveries import Arm, Recoveries, ended, new_arm
 from engine.recovery_figures import MarkFigures, compared, share_of
 from engine.samples import Sample
-from engine.search import settings_from
+from engine.settings import settings_from
 from engine.stats import is_trace
 from engine.tree import SearchTree
 

@@ -39,7 +39,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
             event.repeats.append(Repeat(draw, seen[response]))
             continue
         try:
-            child = _child(tree, stand, settings, parent, answer, response)
+            child = step_answer(tree, stand, settings, parent, answer, response)
         except EnvError as error:
             failed.append((draw, str(error)))
             continue
@@ -54,7 +54,7 @@ def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
     response = normalise_response(clean(text))
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
-    child = _child(tree, stand, settings, parent, answer, response)
+    child = step_answer(tree, stand, settings, parent, answer, response)
     child.response = response
     stand.became(len(tree.nodes))
     return child
@@ -65,7 +65,7 @@ def _stays_partial(tree: SearchTree, settings: SearchSettings, parent: int) -> b
     return draws > 0 and made + draws < settings.samples
 
 
-def _child(
+def step_answer(
     tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str
 ) -> Child:
     """Step one answer. Raises `EnvError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_co
         assert run([*asked, "--price"]) == 0
         price = json.loads(capsys.readouterr().out)["price"]
         assert (price["continuations"], price["free"], server.calls) == (4, False, [])
-        monkeypatch.setattr("sys.stdin", open("/dev/null", encoding="utf-8"))
+        monkeypatch.setattr("sys.stdin", io.StringIO())
         assert run(asked) == 2
         told = capsys.readouterr().err
         assert f"at most {price['calls']} calls of openai (m): cost unknown" in told
