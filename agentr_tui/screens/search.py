@@ -134,10 +134,16 @@ class SearchScreen(Intervenes):
         elif session.past is None:
             self.tree_view.grow(range(first_new, len(session.tree)))
         self.take_log()
-        self.refresh_view()
+        self._refresh_near()
+        self.show_views_soon()
 
     def refresh_view(self) -> None:
         """Everything around the tree."""
+        self._refresh_near()
+        self.show_views()
+
+    def _refresh_near(self) -> None:
+        """What is told of the search and of the node under the cursor."""
         session = self.agentr.session
         tree = session.tree
         if tree is None or not len(tree):
@@ -152,7 +158,6 @@ class SearchScreen(Intervenes):
         self.tree_view.set_pair(good, bad)
         self._show_top()
         self._show_node()
-        self.show_views()
 
     def _show_top(self) -> None:
         session = self.agentr.session
@@ -177,7 +182,6 @@ class SearchScreen(Intervenes):
         failed = f"{len(tree.failures)} failed" if tree.failures else ""
         figures = [started.settings.algorithm, cost, failed, f"{tree.calls} calls", f"{len(tree)} nodes"]
         self.top_bar.show(left, [(f"  {part}", "muted") for part in figures if part])
-        self.show_title()
 
     def show_title(self) -> None:
         """How many nodes there are, and how many match what is looked for."""
@@ -190,7 +194,7 @@ class SearchScreen(Intervenes):
         title = f"tree  {len(session.reader or tree)} nodes · {f'{found} · ' if found else ''}{good} good · {bad} bad"
         if good + bad <= COUNTED_LEAVES:
             title += f" · {count_pairs(tree, session.thresholds)} pairs"
-        self.tree_view.border_title = title
+        self.tree_view.retitle(title)
 
     def _show_node(self) -> None:
         session = self.agentr.session
@@ -199,9 +203,9 @@ class SearchScreen(Intervenes):
         if tree is None or reader is None or id is None or id >= len(tree):
             return
         pane, tabs = self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)
-        pane.border_title = f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task"
+        pane.retitle(f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task")
         pane.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
-        tabs.border_title = tab_title(TABS, self._tab)
+        tabs.retitle(tab_title(TABS, self._tab))
         tabs.set_lines(self._tab_lines(id), keep_scroll=True)
 
     def _tab_lines(self, id: int) -> Lines:

@@ -157,10 +157,6 @@ class SearchFind(SearchViews):
         more = "" if self._complete else " so far"
         self.find_bar.say(f"{len(self._matches)} of {of} match{more} · n N next, before · ctrl+t {how} the others")
 
-    def show_title(self) -> None:
-        """The tree's title, with the number of matches."""
-        raise NotImplementedError
-
     def _forget(self) -> None:
         """Nothing is looked for any more."""
         if self._query is None:

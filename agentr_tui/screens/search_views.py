@@ -26,6 +26,9 @@ from engine.tree import ROOT, SearchTree
 MARKED = 2_000
 """Where a step through time changed more nodes than this, they are counted and not marked one by one."""
 
+VIEWS_EVERY = 0.3
+"""Seconds between two drawings of what shows the whole search, while it grows."""
+
 TALL, TALLER = 30, 44
 """Rows of the terminal from which the timeline has three lines and the overview is shown, and from which more."""
 
@@ -47,6 +50,7 @@ class SearchViews(ModeScreen):
         self._layers: dict[str, Mapping[int, Mark]] = {}  # what is said of nodes, and by which part of the screen
         self._layers_of: SearchTree | None = None
         self._looked_back = False
+        self._views_due = False  # the tree grew since they were drawn
 
     @property
     def _tree(self) -> TreeView:
@@ -55,9 +59,25 @@ class SearchViews(ModeScreen):
     # -- timeline and overview -----------------------------------------------------------------------
 
     def show_views(self) -> None:
-        """Timeline and overview of the session as it is now."""
+        """Timeline, overview and figures of the session as it is now."""
+        self._views_due = False
         self.show_time(self.query_one(TimelineView))
         self.show_overview()
+        self.show_title()
+
+    def show_views_soon(self) -> None:
+        """The same, for a tree that grows: a few times a second is enough."""
+        if not self._views_due:
+            self._views_due = True
+            self.set_timer(VIEWS_EVERY, self._show_due_views)
+
+    def _show_due_views(self) -> None:
+        if self._views_due:
+            self.show_views()
+
+    def show_title(self) -> None:
+        """How many nodes there are, and how many match what is looked for."""
+        raise NotImplementedError
 
     def show_time(self, strip: TimelineView) -> None:
         """Put the open tree and the moment that is looked at into a timeline."""

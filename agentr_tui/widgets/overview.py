@@ -16,7 +16,6 @@ from textual.color import Color
 from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from agentr_tui.safe_text import clip, pad
 from agentr_tui.theme import (
@@ -30,6 +29,7 @@ from agentr_tui.theme import (
     palette,
     value_role,
 )
+from agentr_tui.widgets.frugal import Frugal
 from engine.tree import NO_PARENT, ROOT, TreeReader
 
 UNVISITED = 0.25
@@ -80,7 +80,7 @@ def _below(reader: TreeReader, parent: Cell) -> list[Cell]:
     return cells
 
 
-class Overview(Widget):
+class Overview(Frugal):
     """Draws the layout; the cells on the way to the cursor stand out."""
 
     ALLOW_SELECT = False
@@ -105,6 +105,7 @@ class Overview(Widget):
         self._cursor = ROOT
         self._way: frozenset[int] = frozenset()
         self._rows: list[list[Cell]] | None = None
+        self._strips: list[Strip] = []  # as they are drawn
         self._hovered = NO_PARENT
 
     def show(self, reader: TreeReader | None, score_range: tuple[float, float], cursor: int) -> None:
@@ -117,7 +118,8 @@ class Overview(Widget):
         self._key = -1 if reader is None else reader.seq
         self._way = _way(reader, cursor)
         self._caption()
-        self.refresh()
+        before, self._strips = self._strips, self._draw()
+        self.refresh_changed(before, self._strips)
 
     _key = -1  # seq of the reader that _rows was made of
 
@@ -129,45 +131,56 @@ class Overview(Widget):
 
     def _caption(self) -> None:
         reader, signs = self.reader, glyphs()
-        self.border_title = "overview"
         if reader is None or not ROOT < self._hovered < len(reader):
             colors = palette(self.app.current_theme)
             heights = ASCII_HEIGHTS if signs.guide.isascii() else HEIGHTS
             scale = [(height, colors[role]) for height, role in zip(heights, VALUE_ROLES, strict=True)]
-            self.border_subtitle = Content.assemble("width visits · height and colour Q ", *scale)
+            self.retitle("overview", Content.assemble("width visits · height and colour Q ", *scale))
             return
         node = reader.node(self._hovered)
         told = f" · depth {node.depth} · N {format_count(reader.visits(node.id))} · Q "
         value = format_value(reader.q(node.id), *self._score_range, ascii=signs.guide.isascii())
-        self.border_subtitle = Content(f"{node.id} {clip(node.action, max(8, self.size.width - 40))}{told}{value}")
+        self.retitle("overview", Content(f"{node.id} {clip(node.action, max(8, self.size.width - 40))}{told}{value}"))
 
     # -- drawing -----------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
-        """One depth."""
-        rows, width, base = self.rows(), self.size.width, self.rich_style
-        if self.reader is None or y >= len(rows):
-            return Strip.blank(width, base)
-        theme = self.app.current_theme
+        """One depth; all are made at once."""
+        if not self._strips:
+            self._strips = self._draw()
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+
+    def _draw(self) -> list[Strip]:
+        reader, width, base, theme = self.reader, self.size.width, self.rich_style, self.app.current_theme
+        if reader is None or not width:
+            return []
         paint = CellPainter(palette(theme), base, theme.background, glyphs(), self._score_range)
-        segments: list[Segment] = []
-        at = 0
-        for cell in rows[y]:
-            if cell.start > at:
-                segments.append(Segment(" " * (cell.start - at), base))
-            segments += paint.segments(self.reader, cell, on_way=cell.id in self._way, here=cell.id == self._cursor)
-            at = cell.start + cell.width
-        return Strip(segments).adjust_cell_length(width, base)
+        strips = []
+        for row in self.rows():
+            segments: list[Segment] = []
+            at = 0
+            for cell in row:
+                if cell.start > at:
+                    segments.append(Segment(" " * (cell.start - at), base))
+                segments += paint.segments(reader, cell, on_way=cell.id in self._way, here=cell.id == self._cursor)
+                at = cell.start + cell.width
+            strips.append(Strip(segments).adjust_cell_length(width, base))
+        return strips
 
     def on_resize(self) -> None:
         """Lay out anew."""
-        self._rows = None
+        self._rows, self._strips = None, []
         self._caption()
 
     def on_mount(self) -> None:
         """The legend has the theme's colours."""
         self._caption()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._caption())
+
+    def notify_style_update(self) -> None:
+        """Theme or room changed: strips are stale."""
+        super().notify_style_update()
+        self._strips = []
 
     # -- mouse -------------------------------------------------------------------------------------
 

@@ -10,12 +10,11 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from agentr_tui.safe_text import escape
 from agentr_tui.theme import Role, palette
+from agentr_tui.widgets.frugal import FrugalScroll
 
 MAX_CHARACTERS = 20_000
 """Of one part of a line; what is longer is cut, and says so."""
@@ -42,7 +41,7 @@ BLANK = line(("", "text"))
 _CONSOLE = Console(width=200, color_system=None, legacy_windows=False)
 
 
-class TextPane(ScrollView, can_focus=True):
+class TextPane(FrugalScroll, can_focus=True):
     """Shows `Line`s. Only visible rows are turned into strips; wrapping is done once a width."""
 
     BINDINGS = [
@@ -67,10 +66,17 @@ class TextPane(ScrollView, can_focus=True):
         if new == self._lines and self._wrapped_at:
             return
         self._lines = new
+        before = self._in_sight()
         self._wrap()
         if not keep_scroll:
             self.scroll_to(y=0, animate=False)
-        self.refresh()
+        self.refresh_changed(before, self._in_sight())
+
+    def _in_sight(self) -> list[tuple[Text, bool] | None]:
+        """What each line of the pane shows."""
+        top, height = round(self.scroll_offset.y), self.size.height
+        rows: list[tuple[Text, bool] | None] = [*self._rows[top : top + height]]
+        return rows + [None] * (height - len(rows))
 
     def _width(self) -> int:
         return self.scrollable_content_region.width or self.size.width
@@ -107,7 +113,7 @@ class TextPane(ScrollView, can_focus=True):
             if row.key is not None:
                 self._row_of_key.setdefault(row.key, len(self._rows))
             self._rows.extend((piece, row.highlight) for piece in _wrapped(text, width, row.indent))
-        self.virtual_size = Size(width, len(self._rows))
+        self.set_height(len(self._rows))
 
     def on_resize(self) -> None:
         """Wrap again where the width changed."""

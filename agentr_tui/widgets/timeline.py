@@ -13,9 +13,9 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from agentr_tui.theme import Glyphs, Palette, Role, format_value, glyphs, palette, share, value_role
+from agentr_tui.widgets.frugal import Frugal
 from engine.timeline import Column, Kind, Timeline, column_of
 from engine.tree import SearchTree
 
@@ -50,7 +50,7 @@ class Shown:
         return self.seq if self.past is None else self.past
 
 
-class TimelineView(Widget):
+class TimelineView(Frugal):
     """Draws a `Timeline`; the host says what is looked at, the widget says where the reader wants to go."""
 
     ALLOW_SELECT = False
@@ -102,13 +102,13 @@ class TimelineView(Widget):
         self.shown, self.display = None, False
 
     def _redraw(self) -> None:
-        self._strips = []
+        before = self._strips
         if self.shown is not None and self.styles.border_bottom[0]:
-            self.border_title = "time"
-            self.border_subtitle = where(self.shown)
+            self.retitle("time", where(self.shown))
             self.set_class(self.shown.past is not None, "-past")
             self.set_class(self.shown.past is None and self.shown.live, "-live")
-        self.refresh()
+        self._strips = self._draw()
+        self.refresh_changed(before, self._strips)
 
     def notify_style_update(self) -> None:
         """Theme or room changed: strips are stale."""

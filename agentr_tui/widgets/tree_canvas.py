@@ -7,13 +7,11 @@ from collections.abc import Callable
 from textual import events
 from textual.cache import LRUCache
 from textual.content import Content
-from textual.geometry import Size
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from agentr_tui.theme import glyphs, palette
+from agentr_tui.widgets.frugal import FrugalScroll
 from agentr_tui.widgets.tree_line import Columns, Painter, Told, columns, drawn_levels, labels, told
 from agentr_tui.widgets.tree_overlay import Overlay
 from agentr_tui.widgets.tree_rows import TreeRows
@@ -28,7 +26,7 @@ LONGEST_CHAIN = 40
 _KEPT_STRIPS = 256
 
 
-class TreeCanvas(ScrollView):
+class TreeCanvas(FrugalScroll):
     """Draws rows around a cursor. `TreeView` adds the tree, the keys and the mouse."""
 
     DEFAULT_CSS = """
@@ -97,24 +95,9 @@ class TreeCanvas(ScrollView):
         """The rows changed: tell the scrollbar how many there are, and put `anchor` on line `offset`."""
         rows = self._rows
         assert rows is not None
-        self._set_height(len(rows))
+        self.set_height(len(rows))
         row = rows.row_of(rows.visible_ancestor(anchor)) or 0
         self._scroll(row - offset)
-
-    def _set_height(self, count: int) -> None:
-        """There are `count` rows to scroll through.
-
-        Assigning `virtual_size` lays out and draws the whole screen. That is needed only where the scrollbar comes
-        or goes; else it is enough to tell the scrollbar.
-        """
-        size, before = Size(0, count), self.virtual_size
-        if size == before:
-            return
-        if self.show_vertical_scrollbar and min(count, before.height) > self.container_size.height > 0:
-            self.set_reactive(Widget.virtual_size, size)
-            self.vertical_scrollbar.window_virtual_size = count
-        else:
-            self.virtual_size = size
 
     def _scroll(self, top: int) -> None:
         """Put row `top` on the first line, as far as the rows reach."""
@@ -166,7 +149,7 @@ class TreeCanvas(ScrollView):
             figures = "N".rjust(max(0, now.visits - 1)) + "Q".rjust(now.value) if now.value else ""
             rest = max(0, now.bar + now.word - 1)
             line = (self._glyphs.dash * (rest - 7) + " status").rjust(rest) if rest > 7 else ""
-            self.border_subtitle = Content(f"{figures.strip()} {line}".strip())
+            self.retitle(subtitle=Content(f"{figures.strip()} {line}".strip()))
 
     def _told(self, id: int, now: Columns) -> Told:
         """What the row of a node shows."""
