@@ -73,12 +73,18 @@ class Document:
 # -- two trajectories ------------------------------------------------------------------------------------
 
 
-def trajectory_document(one: Side, other: Side, width: int, *, unified: bool = False) -> Document:
+ROLES: tuple[Role, Role] = ("poor", "focus")
+"""Of one side and the other."""
+
+
+def trajectory_document(
+    one: Side, other: Side, width: int, *, unified: bool = False, roles: tuple[Role, Role] = ROLES
+) -> Document:
     """Two trajectories from what they share to where they end."""
     document, signs = Document(), glyphs()
     beside = width >= BESIDE and not unified
     shared, steps = align(one.reader, one.leaf, other.reader, other.leaf)
-    _heads(document, one, other, width, beside, signs)
+    _heads(document, one, other, width, beside, signs, roles)
     number_one = number_other = 0
     for is_same, group in groupby(enumerate(steps), key=lambda item: item[1].same):
         run = list(group)
@@ -91,18 +97,20 @@ def trajectory_document(one: Side, other: Side, width: int, *, unified: bool = F
             number_other += step.other is not None
             if not is_same:
                 numbers = (number_one, number_other)
-                _changed_step(document, one, other, step, numbers, width if beside else 0, signs)
+                _changed_step(document, one, other, step, numbers, width if beside else 0, signs, roles)
     if shared == len(steps):
         document.lines += [BLANK, line(("no difference", "good"))]
     return document
 
 
 def _fork(shared: int) -> str:
-    return f" after step {shared} " if shared else " from the start: no step is shared "
+    return f" fork after step {shared} " if shared else " fork at the start: no step is shared "
 
 
-def _heads(document: Document, one: Side, other: Side, width: int, beside: bool, signs: Glyphs) -> None:
-    heads = [_head(one, signs.minus, "poor"), _head(other, signs.plus, "focus")]
+def _heads(
+    document: Document, one: Side, other: Side, width: int, beside: bool, signs: Glyphs, roles: tuple[Role, Role]
+) -> None:
+    heads = [_head(one, signs.minus, roles[0]), _head(other, signs.plus, roles[1])]
     if beside:
         document.lines += _rows(heads[0], heads[1], width, signs, None)
     else:
@@ -138,7 +146,14 @@ def _same_steps(document: Document, one: Side, steps: Sequence[Step], before: tu
 
 
 def _changed_step(
-    document: Document, one: Side, other: Side, step: Step, numbers: tuple[int, int], width: int, signs: Glyphs
+    document: Document,
+    one: Side,
+    other: Side,
+    step: Step,
+    numbers: tuple[int, int],
+    width: int,
+    signs: Glyphs,
+    roles: tuple[Role, Role],
 ) -> None:
     """A step that differs, field by field; in two columns where `width` is given."""
     key = document.stop(step.one, step.other)
@@ -160,8 +175,8 @@ def _changed_step(
             left = right = [(_cut(a), "muted")]
         else:
             starts = [
-                _start(signs.minus, "poor", shown[0], name),
-                _start(signs.plus, "focus", shown[1], name),
+                _start(signs.minus, roles[0], shown[0], name),
+                _start(signs.plus, roles[1], shown[1], name),
             ]
         if width:
             rows += _rows(

@@ -10,7 +10,7 @@ import heapq
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from math import isqrt
 from typing import Literal, NamedTuple
 
@@ -46,17 +46,22 @@ class _Leaf(NamedTuple):
 
 
 class _Layout:
-    """The leaves of a tree in depth-first order, and the range of them below each node."""
+    """The leaves of a tree in depth-first order, and the range of them below each node.
+
+    The tree may grow meanwhile (a screen's does, in another thread): nodes that are born later are not there.
+    """
 
     def __init__(self, tree: SearchTree, thresholds: Thresholds) -> None:
         self.tree = tree
         self.beta = thresholds.beta
-        self.start = [0] * len(tree)
-        self.end = [0] * len(tree)
+        self.count = len(tree)
+        self.start = [0] * self.count
+        self.end = [0] * self.count
+        self.holds_good = bytearray(self.count)  # 1 where a good leaf is the node or below it
         self.leaves: list[_Leaf] = []
         self.goods: list[_Leaf] = []
-        known = {leaf.id for leaf in tree.leaves()}
-        pending = [ROOT] if len(tree) else []
+        known = {leaf.id for leaf in tree.leaves() if leaf.id < self.count}
+        pending = [ROOT] if self.count else []
         while pending:
             id = pending.pop()
             if id < 0:  # everything below ~id was visited
@@ -69,21 +74,29 @@ class _Layout:
                 self.leaves.append(leaf)
                 if thresholds.good(node):
                     self.goods.append(leaf)
+                    self._good_above(id)
             pending.append(~id)
-            pending.extend(reversed(node.children))
+            pending.extend(reversed(self.children(node)))
+
+    def children(self, node: Node) -> Sequence[int]:
+        """The children that a node had when this was made."""
+        children = node.children
+        if not children or children[-1] < self.count:
+            return children
+        return [child for child in children if child < self.count]
+
+    def _good_above(self, id: int) -> None:
+        while id >= 0 and not self.holds_good[id]:
+            self.holds_good[id] = 1
+            id = self.tree.nodes[id].parent
 
     def below(self, leaves: Sequence[_Leaf], id: int) -> Sequence[_Leaf]:
         """Those of some leaves (in depth-first order) that are the node or below it."""
         return leaves[bisect_left(leaves, self.start[id], key=_place) : bisect_left(leaves, self.end[id], key=_place)]
 
-    def holds_good(self, id: int) -> bool:
-        """Whether a good leaf is the node or below it."""
-        at = bisect_left(self.goods, self.start[id], key=_place)
-        return at < len(self.goods) and self.goods[at].place < self.end[id]
-
     def forks(self, good: Sequence[_Leaf], bad: Sequence[_Leaf]) -> list[Node]:
         """Nodes that may be the fork of some pair, deepest first."""
-        nodes = self.tree.nodes
+        nodes = islice(self.tree.nodes, self.count)
         many = (node for node in nodes if len(node.children) > 1 and self.end[node.id] - self.start[node.id] > 1)
         found = [node for node in many if self.below(good, node.id) and len(self.below(bad, node.id))]
         found.sort(key=lambda node: (-node.depth, node.id))
@@ -110,13 +123,14 @@ OfChild = Sequence[tuple[int, list[_Leaf]]]  # the good leaves below each child,
 
 def _by_child(layout: _Layout, fork: Node, goods: Iterable[_Leaf]) -> OfChild:
     """Good leaves below a node by its children that hold any."""
-    starts = [layout.start[child] for child in fork.children]
+    children = layout.children(fork)
+    starts = [layout.start[child] for child in children]
     of_child: dict[int, list[_Leaf]] = {}
     for good in goods:
         place = bisect_left(starts, good.place + 1) - 1
-        while layout.end[fork.children[place]] <= good.place:  # a child without leaves starts where its sibling does
+        while layout.end[children[place]] <= good.place:  # a child without leaves starts where its sibling does
             place -= 1
-        of_child.setdefault(fork.children[place], []).append(good)
+        of_child.setdefault(children[place], []).append(good)
     for mine in of_child.values():
         mine.sort(key=_best_first)
     return list(of_child.items())
@@ -235,10 +249,13 @@ def _by_mark(layout: _Layout) -> Iterator[Pair]:
     The wrong step of a bad leaf is the first on its way below which no good leaf is: what is known without a verifier.
     """
     wrong: dict[int, list[_Leaf]] = {}
+    best = max((leaf.q for leaf in layout.goods), default=0.0)
     for leaf in layout.leaves:
+        if best - leaf.q <= layout.beta:  # bad to nobody
+            continue
         at = leaf.id
         parent = layout.tree.nodes[at].parent
-        while parent != ROOT and not layout.holds_good(parent):
+        while parent != ROOT and not layout.holds_good[parent]:
             at, parent = parent, layout.tree.nodes[parent].parent
         wrong.setdefault(at, []).append(leaf)
     order = sorted(wrong, key=lambda id: (-layout.tree.nodes[id].depth, id))

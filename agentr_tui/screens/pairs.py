@@ -16,6 +16,7 @@ from textual.events import DescendantFocus, Resize
 from agentr_tui.pair_rows import (
     FORK,
     LEAF_COLUMNS,
+    RANK_LABELS,
     SUGGESTION_COLUMNS,
     PairFigures,
     leaf_cells,
@@ -26,10 +27,11 @@ from agentr_tui.pair_rows import (
     why_no_pairs,
 )
 from agentr_tui.screens.base import ModeScreen, key
-from agentr_tui.screens.dialogs import ask_text
+from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.theme import Role
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
+from engine.choice import Rank
 from engine.pairs import Pair, Thresholds, best_partner
 from engine.tree import SearchTree
 
@@ -47,6 +49,7 @@ class Counted(NamedTuple):
     tree: int  # Python's id of it: another tree may have as many events
     seq: int
     thresholds: Thresholds
+    rank: Rank
 
 
 class PairTable(RowTable):
@@ -75,6 +78,7 @@ class PairsScreen(ModeScreen):
             show=True),
         key("b", "threshold('beta')", "beta", "pairs.beta", "Set beta: a bad leaf must be worse by more than it",
             show=True),
+        key("o", "order", "order…", "pairs.order", "Which pairs are suggested first", show=True),
         key("tab", "next_pane", "next pane", "pairs.next_pane", "Next pane", show=True),
         key("enter", "revise", "revise", "pairs.revise_shown", "Go to Revision with the pair that is shown"),
         key("plus", "enlarge", "enlarge", "pairs.enlarge", "Enlarge the pane that has the focus"),
@@ -88,6 +92,7 @@ class PairsScreen(ModeScreen):
         self._wanted: Counted | None = None  # what is being counted
         self._next_count = 0.0
         self._pane = "leaves"
+        self._rank: Rank = "fork"
         self._partner: tuple[int, Pair | None] | None = None  # of a leaf, found by a thread
         self._shown: Pair | None = None
 
@@ -139,7 +144,7 @@ class PairsScreen(ModeScreen):
         tree = session.tree
         if not self.is_current or tree is None or not len(tree) or time.monotonic() < self._next_count:
             return
-        wanted = Counted(id(tree), tree.seq, session.thresholds)
+        wanted = Counted(id(tree), tree.seq, session.thresholds, self._rank)
         if self._wanted is None and wanted != self._counted:
             if self._counted is not None and self._counted.tree != wanted.tree:
                 self._figures = self._partner = None
@@ -149,7 +154,7 @@ class PairsScreen(ModeScreen):
     def _count(self, tree: SearchTree, wanted: Counted) -> None:
         """In a thread. The tree may grow meanwhile: then it is counted again."""
         began = time.monotonic()
-        for figures in pair_figures(tree, wanted.thresholds):
+        for figures in pair_figures(tree, wanted.thresholds, wanted.rank):
             self.app.call_from_thread(self._take, figures, wanted)
         self.app.call_from_thread(self._counted_all, time.monotonic() - began)
 
@@ -160,7 +165,7 @@ class PairsScreen(ModeScreen):
     def _counted_all(self, took: float) -> None:
         counted, self._wanted = self._wanted, None
         self._next_count = time.monotonic() + max(COUNT_EVERY, REST * took)
-        if counted is not None and counted.thresholds != self.agentr.session.thresholds:
+        if counted is not None and (counted.thresholds, counted.rank) != (self.agentr.session.thresholds, self._rank):
             self.refresh_view()
 
     # -- what is shown -----------------------------------------------------------------------------
@@ -193,7 +198,7 @@ class PairsScreen(ModeScreen):
         shown = len(figures.suggestions)
         many = "…" if pairs is None else str(pairs)
         self.suggestions.border_title = f"pairs  the best {shown} of {many}" if shown != pairs else f"pairs  {pairs}"
-        self.suggestions.border_subtitle = "latest fork, then largest gap"
+        self.suggestions.border_subtitle = RANK_LABELS[self._rank]
         self.leaves.set_rows(figures.leaves, self._leaf_cells)
         self.suggestions.set_rows(figures.suggestions, self._suggestion_cells)
         self._show_paths()
@@ -238,7 +243,7 @@ class PairsScreen(ModeScreen):
         pane.border_title = f"trajectories · {pair.good} against {pair.bad} · gap {pair.gap:.3g}"
         width = pane.scrollable_content_region.width
         if width:  # else it is laid out soon
-            pane.set_lines(path_lines(tree, pair, width, session.score_range))
+            pane.set_lines(path_lines(tree, pair, width))
             pane.scroll_to_key(FORK)
 
     def _pair_here(self, tree: SearchTree) -> Pair | None:
@@ -333,6 +338,15 @@ class PairsScreen(ModeScreen):
             return
         self.agentr.session.chosen = (self._shown.good, self._shown.bad)
         self.app.switch_mode("revision")
+
+    def action_order(self) -> None:
+        """The menu of rankings."""
+        choices = [Choice(rank[0], label, partial(self._set_rank, rank)) for rank, label in RANK_LABELS.items()]
+        ask(self.app, "which pairs first", choices)
+
+    def _set_rank(self, rank: Rank) -> None:
+        self._rank = rank
+        self.refresh_view()
 
     def action_threshold(self, name: Literal["alpha", "beta"]) -> None:
         """Ask for alpha or beta."""
