@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual.app import App
+from rich.console import RenderableType
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
 
 from agentr_tui.live import LiveSearch
 from agentr_tui.preferences import Preferences
+from agentr_tui.remembered import Memory, Place
 from agentr_tui.screens.base import ModeScreen
+from agentr_tui.screens.copying import ask_copy
 from agentr_tui.screens.dataset import DatasetScreen
 from agentr_tui.screens.dialogs import Choice, ask
 from agentr_tui.screens.help import HelpScreen
 from agentr_tui.screens.library import LibraryScreen
 from agentr_tui.screens.pairs import PairsScreen
+from agentr_tui.screens.palette import ActionCommands
 from agentr_tui.screens.revision import RevisionScreen
 from agentr_tui.screens.search import SearchScreen
 from agentr_tui.session import OpenTree, Session, read_tree
-from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, app_options, install
+from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
 from engine.errors import AgentrError
 
 FLUSHES_A_SECOND = 10
+INTERRUPTED = 130
+"""Exit code after a signal."""
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the engine's thread yields to the screen's: keys stay quick beside a busy search."""
 
@@ -34,6 +46,7 @@ class AgentrApp(App[int]):
     TITLE = "agentr"
     CSS_PATH = "agentr.tcss"
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS = App.COMMANDS | {ActionCommands}
     MODES: ClassVar = {
         "library": LibraryScreen,
         "search": SearchScreen,
@@ -49,15 +62,31 @@ class AgentrApp(App[int]):
             for number, name in enumerate(MODES, 1)
         ),
         Binding("question_mark", "help", "help", id="help", tooltip="What the keys do here", key_display="?"),
+        Binding("y", "copy", "copy…", id="copy", show=False,
+                tooltip="Copy an id, a path, an action, a conversation, JSON"),
+        Binding("ctrl+p", "command_palette", "palette", id="palette", show=False, priority=True,
+                tooltip="Every action, by its name"),
+        Binding("colon", "command_palette", "command", id="command", show=False, key_display=":",
+                tooltip="Command line: every action, by its name"),
         Binding("q", "go_back", "back", id="back", show=False, tooltip="Back; at the first screen: leave"),
         Binding("ctrl+q", "leave", "Quit", id="quit", show=False, priority=True,
                 tooltip="Quit at once; a running search stops cleanly and can be resumed"),
     ]  # fmt: skip
 
-    def __init__(self, session: Session, start_mode: str = "library", preferences: Preferences | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        start_mode: str = "library",
+        preferences: Preferences | None = None,
+        memory: Memory | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read."""
         super().__init__(**app_options())
         self.session = session
         self.preferences = preferences or Preferences()
+        self.to_detach: Path | None = None  # trace of a search that is to go on without the app
+        self._memory, self._place = memory, place
         self._start_mode = start_mode
         self._leaving = False
 
@@ -67,13 +96,26 @@ class AgentrApp(App[int]):
 
     def on_mount(self) -> None:
         """Theme, first screen, the pulse that folds events."""
-        install(self, self.preferences.theme, self.preferences.looks)
+        theme = self.preferences.theme
+        install(self, self._memory.theme(theme) if self._memory else theme, self.preferences.looks)
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.set_keymap(self.preferences.keymap)
         sys.setswitchinterval(SWITCH_INTERVAL)
         if self.session.live is not None:
             self.run_live(self.session.live)
         self.set_interval(1 / FLUSHES_A_SECOND, self.flush)
         self.switch_mode(self._start_mode)
+        if self._place is not None and Path(self._place.trace).is_file():
+            self.open_path(Path(self._place.trace), mode=self._place.mode)
+        for name in ("SIGTERM", "SIGHUP"):  # a closed terminal loses nothing
+            with suppress(
+                RuntimeError, ValueError, NotImplementedError, AttributeError
+            ):  # not in every thread or system
+                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self._leave, INTERRUPTED)
+
+    def _theme_changed(self, theme: Theme) -> None:
+        if self._memory is not None and not no_color():
+            self._memory.keep_theme(theme.name, self.preferences.theme)
 
     def on_unmount(self) -> None:
         """However the app ends (a crash, a closed terminal): its search stops cleanly, paused or not."""
@@ -108,8 +150,8 @@ class AgentrApp(App[int]):
         """Run a search in a thread worker; the flush shows it."""
         self.run_worker(live.run, name="search", group="search", thread=True, exclusive=True, exit_on_error=False)
 
-    def open_path(self, path: Path, follow: bool = False) -> None:
-        """Show a trace or tree file on the Search screen, or a word why that can't be. Reading is a worker's."""
+    def open_path(self, path: Path, follow: bool = False, mode: str = "search") -> None:
+        """Show a trace or tree file on a screen, or a word why that can't be. Reading is a worker's."""
 
         def read() -> None:
             try:
@@ -117,30 +159,35 @@ class AgentrApp(App[int]):
             except AgentrError as error:
                 self.call_from_thread(self.complain, str(error))
             else:
-                self.call_from_thread(self._opened, opened)
+                self.call_from_thread(self._opened, opened, mode)
 
         self.run_worker(read, group="open", thread=True, exclusive=True)
 
-    def _opened(self, opened: OpenTree) -> None:
+    def _opened(self, opened: OpenTree, mode: str) -> None:
         try:
             self.session.show(opened)
         except AgentrError as error:
             self.complain(str(error))
         else:
-            self.show_tree()
+            self.show_tree(mode)
 
-    def show_tree(self) -> None:
-        """The session has another tree: go to the Search screen."""
+    def show_tree(self, mode: str = "search") -> None:
+        """The session has another tree: go to a screen that shows it."""
         for warning in self.session.warnings:
             self.notify(warning, severity="warning", markup=False)
-        self.switch_mode("search")
+        self.switch_mode(mode)
         screen = self.screen
         if isinstance(screen, ModeScreen) and screen.is_mounted:  # a new one opens it when it is mounted
             screen.tree_opened()
 
     def complain(self, message: str) -> None:
         """One line that says what went wrong."""
-        self.notify(message, severity="error", timeout=8, markup=False)
+        self.notify(f"{glyphs().bad} {message}", severity="error", timeout=8, markup=False)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette holds besides the actions of `ActionCommands`."""
+        yield SystemCommand("Theme", "Dark, light, without red and green, without colours; yours", self.search_themes)
+        yield SystemCommand("Picture", "Save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))
 
     # -- actions -----------------------------------------------------------------------------------
 
@@ -165,6 +212,7 @@ class AgentrApp(App[int]):
                 self,
                 "A search is running.",
                 [
+                    Choice("d", "detach: leave, the search goes on (agentr attach shows it)", self.action_detach),
                     Choice("s", "stop it cleanly and leave (it can be resumed)", self.action_leave),
                     Choice("escape", "stay", lambda: None),
                 ],
@@ -172,16 +220,38 @@ class AgentrApp(App[int]):
         else:
             self.exit(0)
 
+    def action_copy(self) -> None:
+        """What can be copied here."""
+        if isinstance(self.screen, ModeScreen):
+            ask_copy(self)
+
     def action_leave(self) -> None:
         """Stop a running search cleanly, then quit."""
+        self._leave(0)
+
+    def action_detach(self) -> None:
+        """Quit; a running search goes on in a process of its own."""
+        live = self.session.live
+        if live is not None and not live.over:
+            self.to_detach = live.path
+        self._leave(0)
+
+    def _leave(self, code: int) -> None:
         live = self.session.live
         if live is None or live.over:
-            self.exit(0)
+            self.exit(code)
         elif not self._leaving:
             self._leaving = True
             live.control.stop("stopped")
-            self.set_interval(0.02, self._leave_when_over)
+            self.set_interval(0.02, lambda: self._leave_when_over(code))
 
-    def _leave_when_over(self) -> None:
+    def _leave_when_over(self, code: int) -> None:
         if self.session.live is None or self.session.live.over:
-            self.exit(0)
+            self.exit(code)
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """Remember where the person was, then end."""
+        if self._memory is not None:
+            self.session.keep_view()
+            self._memory.keep_place(self.current_mode, self.session.path, self.session.views)
+        super().exit(result, return_code, message)

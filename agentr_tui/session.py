@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentr_tui.live import LiveSearch
+from agentr_tui.remembered import View
 from engine.control import Control
 from engine.decisions import Decisions
 from engine.errors import InputError
@@ -74,6 +75,8 @@ class Session:
     beta: float | None = None
     chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
     warnings: list[str] = field(default_factory=list)
+    views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
+    view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
 
     def __post_init__(self) -> None:
         """The decisions of the workspace, as far as they are written."""
@@ -133,7 +136,15 @@ class Session:
         self.live = live
         return live
 
+    def keep_view(self) -> None:
+        """Remember how the open tree is looked at."""
+        view = self.view_now()
+        if view is not None and self.tree is not None and self.tree.started is not None:
+            self.views.pop(self.tree.started.trace, None)
+            self.views[self.tree.started.trace] = view
+
     def _show(self, tree: SearchTree, path: Path, warnings: list[str]) -> None:
+        self.keep_view()
         self.tree, self.path, self.warnings = tree, path, warnings
         self.live = self.follower = self.past = None
         self.chosen = (None, None)

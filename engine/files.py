@@ -35,7 +35,7 @@ def place_and_part(out: Path) -> tuple[Path, Path]:
     return place, place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
 
 
-def write_beside(out: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file under another name in the same folder, then move it there: a reader sees all of it or none.
 
     Raises `InputError` where the folder can't be made or written, `WorkFailed` (a full disk), and whatever `write`

@@ -291,7 +291,7 @@ def shipped_folder() -> Path:
 def library(workspace: Path) -> int:
     """Open the library of a workspace."""
     need_terminal("a command: agentr --help lists them")
-    return run_app(make_session(Workspace.open(workspace, create=True)), "library")
+    return run_app(make_session(Workspace.open(workspace, create=True)), "library", go_on=True)
 
 
 def need_terminal(instead: str) -> None:
@@ -307,14 +307,20 @@ def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any
     return Session(workspace, sources=sources or [])
 
 
-def run_app(session: Any, mode: str) -> int:
-    """Run the app; returns its exit code."""
+def run_app(session: Any, mode: str, *, go_on: bool = False) -> int:
+    """Run the app; returns its exit code. `go_on`: where the person was when it ran last."""
     from agentr_tui.app import AgentrApp
     from agentr_tui.preferences import read_preferences
+    from agentr_tui.remembered import Memory
 
     preferences = read_preferences([user_file(), session.workspace.settings_file])
-    app = AgentrApp(session, mode, preferences)
+    memory = Memory(session.workspace.path)
+    place = memory.place()
+    session.views = place.views
+    app = AgentrApp(session, mode, preferences, memory, place if go_on and place.mode != "library" else None)
     result = app.run()
+    if app.to_detach is not None:
+        return run_detached(app.to_detach, ["--resume", str(app.to_detach.resolve()), "--delay", str(DEMO_DELAY)])
     if session.path is not None and session.tree is not None and session.tree.state == "stopped":
         say(f"stopped; go on with: agentr search --resume {session.path}")
     return app.return_code or result or 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from agentr_tui.screens.palette import rank
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 
 GLYPHS = (
@@ -42,17 +42,10 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(TextPane).focus()
 
 
-_RANKS = {"screen": 0, "app": 1}
-
-
-def _kind(node: DOMNode) -> str:
-    return "screen" if isinstance(node, Screen) else "app" if isinstance(node, App) else "widget"
-
-
 def help_lines(screen: Screen[Any]) -> list[Line]:
     """One line a binding: keys, what they do. Bindings of the screen come first, then the app's, the widget's."""
     seen: dict[tuple[str, str], list[str]] = {}
-    of_screen_first = sorted(screen.active_bindings.values(), key=lambda active: _RANKS.get(_kind(active.node), 2))
+    of_screen_first = sorted(screen.active_bindings.values(), key=lambda active: rank(active.node))
     for active in of_screen_first:
         binding = active.binding
         told = binding.tooltip or binding.description

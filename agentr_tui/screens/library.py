@@ -184,12 +184,13 @@ class LibraryScreen(ModeScreen):
 
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
-        row = self._current
+        row = self.current
         parts = facts(row) if row is not None else [("no trace holds these words", "warn")] if self._filter else []
         self.query_one("#trace-note", TextPane).set_lines([line(*parts)] if parts else [])
 
     @property
-    def _current(self) -> TraceRow | None:
+    def current(self) -> TraceRow | None:
+        """The row under the cursor."""
         place = self.table.cursor
         return self._shown[place] if place < len(self._shown) else None
 
@@ -197,7 +198,7 @@ class LibraryScreen(ModeScreen):
 
     @on(RowTable.Selected, "#traces")
     def _open(self) -> None:
-        row = self._current
+        row = self.current
         if row is None:
             return
         if row.live:
@@ -230,7 +231,7 @@ class LibraryScreen(ModeScreen):
         """Ask how, then start."""
         if not self._may_start():
             return
-        row = self._current
+        row = self.current
         if row is None or row.error:
             self._ask_new(SearchRequest())
         else:
@@ -255,7 +256,7 @@ class LibraryScreen(ModeScreen):
 
     def action_resume(self) -> None:
         """Go on with a search that was stopped or killed."""
-        row = self._current
+        row = self.current
         if row is None or not self._may_start():
             return
         if row.error or row.figures is None:
@@ -274,7 +275,7 @@ class LibraryScreen(ModeScreen):
 
     def action_delete(self) -> None:
         """Delete a trace of the workspace, after a question that says what refers to it."""
-        row, workspace = self._current, self.agentr.session.workspace
+        row, workspace = self.current, self.agentr.session.workspace
         if row is None:
             return
         if not row.path.resolve().is_relative_to(workspace.traces.resolve()):

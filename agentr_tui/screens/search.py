@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from agentr_tui.remembered import View
 from agentr_tui.screens.base import key, tab_title
 from agentr_tui.screens.intervene import Intervenes
 from agentr_tui.screens.search_commands import SearchCommands, ask_line, do_line
@@ -85,6 +86,7 @@ class SearchScreen(Intervenes):
         super().__init__()
         self._tab = 0
         self._c: float | None = None  # an exploration constant to compare with
+        self._viewed: SearchTree | None = None  # the tree that this screen shows
         self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
 
     def compose_body(self) -> ComposeResult:
@@ -107,6 +109,7 @@ class SearchScreen(Intervenes):
     def on_mount(self) -> None:
         """The tree has the focus."""
         self.query_one("#node").border_title = "node"
+        self.agentr.session.view_now = self._view_now
         self.tree_view.focus()
         self.tree_opened()
 
@@ -119,10 +122,29 @@ class SearchScreen(Intervenes):
             self.refresh_view()
             return
         self.tree_view.set_tree(session.reader, session.score_range)
+        self._take_view()
         self.tree_view.follow = session.running
         self.take_marks()
         self.found_nothing_yet()
         self.refresh_view()
+
+    def _view_now(self) -> View | None:
+        """How the open tree is looked at; None where this screen has not shown it yet."""
+        rows = self.tree_view.rows if self.is_mounted else None
+        if rows is None or self._viewed is not self.agentr.session.tree:
+            return None
+        cursor, top, shut, folds = self.tree_view.place()
+        return View(cursor, top, shut, folds, self._tab)
+
+    def _take_view(self) -> None:
+        """Look at the tree as it was looked at last."""
+        session = self.agentr.session
+        self._viewed = session.tree
+        view = session.views.get(session.tree.started.trace) if session.tree and session.tree.started else None
+        if view is not None and not session.running:
+            self._tab = view.tab % len(TABS)
+            self.tree_view.restore(view.cursor, view.top, view.shut, view.folds)
+            self.call_after_refresh(self.tree_view.restore, view.cursor, view.top, view.shut, view.folds)
 
     def tree_grew(self, first_new: int) -> None:
         """Show what the last events changed; in the past nothing moves but the clock."""

@@ -133,10 +133,10 @@ def environment_lines(tree: SearchTree, id: int) -> list[Line]:
     return lines
 
 
-def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:
-    """The node's fields as they are kept; the request that it came of, and the answer as it arrived."""
+def node_facts(tree: SearchTree, reader: TreeReader, id: int) -> dict[str, object]:
+    """The node's fields as they are kept, its figures as the reader has them."""
     node = tree.nodes[id]
-    facts = {
+    return {
         "id": node.id,
         "parent": node.parent,
         "depth": node.depth,
@@ -155,6 +155,11 @@ def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -
         "children": list(reader.children(id)),
         "raw": node.raw,
     }
+
+
+def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:
+    """The node's fields as they are kept; the request that it came of, and the answer as it arrived."""
+    facts = node_facts(tree, reader, id)
     request = request_of(tree, id)
     if id in tree.human:
         said = [line((f"no request: {tree.human[id]} wrote this step", "person"))]

@@ -171,6 +171,24 @@ class RowCounts:
             self._folded[id] = node(id).depth >= depth
         self._rebuild()
 
+    def folds(self) -> tuple[bool, list[int]]:
+        """What is folded, in few words: whether the ids are of folded nodes (else of open ones), and the ids."""
+        folded = self._folded if self._shown is None else self._unfiltered
+        shut: list[int] = []
+        open_: list[int] = []
+        for id in range(len(folded)):
+            if self.reader.children(id):
+                (shut if folded[id] else open_).append(id)
+        return (True, shut) if len(shut) <= len(open_) else (False, open_)
+
+    def set_folds(self, shut: bool, ids: Iterable[int]) -> None:
+        """Fold as `folds` told; ids that are not there are left out."""
+        self._folded = bytearray((b"\0" if shut else b"\1") * len(self._folded))
+        for id in ids:
+            if 0 <= id < len(self._folded):
+                self._folded[id] = shut
+        self._rebuild()
+
     def fold_all(self) -> None:
         """Show the root and its children."""
         self._folded = bytearray(b"\1") * len(self._folded)

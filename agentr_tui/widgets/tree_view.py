@@ -178,6 +178,23 @@ class TreeView(TreeCanvas, can_focus=True):
         if (rows := self._rows) is not None:
             self._refold(rows.unfold_all)
 
+    def place(self) -> tuple[int, int, bool, list[int]]:
+        """Node under the cursor, node of the first visible row, and what is folded (see `RowCounts.folds`)."""
+        if self._rows is None:
+            return ROOT, ROOT, True, []
+        return self.cursor_node, self._anchor()[0], *self._rows.folds()
+
+    def restore(self, cursor: int, top: int, shut: bool, folds: Iterable[int]) -> None:
+        """Show the tree as `place` told that it was."""
+        rows = self._rows
+        if rows is None:
+            return
+        rows.set_folds(shut, folds)
+        cursor, top = (min(max(ROOT, id), rows.nodes - 1) for id in (cursor, top))
+        self._settle(top, 0)
+        self.cursor_node = cursor
+        self._freshen()
+
     # -- cursor --------------------------------------------------------------------------------------
 
     def watch_cursor_node(self, id: int) -> None:

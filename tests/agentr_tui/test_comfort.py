@@ -1,0 +1,280 @@
+"""Copying, the palette, notices, what is remembered, leaving: on the real app."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets._toast import Toast
+
+from agentr_tui.app import AgentrApp
+from agentr_tui.clipboard import copied_file, copy, tools
+from agentr_tui.keymap import bindings
+from agentr_tui.preferences import Preferences
+from agentr_tui.remembered import Memory, Place, View
+from agentr_tui.screens.dialogs import Menu
+from agentr_tui.screens.palette import actions
+from agentr_tui.screens.search import SearchScreen
+from agentr_tui.session import Session
+from engine.events import SearchSettings
+from engine.job import new_job
+from engine.trace import load
+from tests.agentr_tui.apps import NARROW, WIDE, notices, opened, running, searched, until
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of whoever runs the tests."""
+    for name in ("CACHE", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX", "WSL_DISTRO_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    workspace = opened(tmp_path / "w")
+    found = Session(workspace)
+    found.open(searched(workspace))
+    return found
+
+
+def search(app: AgentrApp) -> SearchScreen:
+    assert isinstance(app.screen, SearchScreen)
+    return app.screen
+
+
+# -- copying -------------------------------------------------------------------------------------------------
+
+
+async def copied(app: AgentrApp, pilot: Pilot[Any], key: str) -> str:
+    """What `y` and a key copied, by its file; the app named that file."""
+    before = notices(app)
+    await pilot.press("y")
+    await until(pilot, lambda: isinstance(app.screen, Menu))
+    await pilot.press(key)
+    await until(pilot, lambda: notices(app) != before)
+    file = copied_file({"c": "md", "j": "json"}.get(key, "txt"))
+    assert str(file) in notices(app)
+    return file.read_text(encoding="utf-8")
+
+
+async def test_y_copies_id_path_action_conversation_and_json_and_names_the_file(session: Session) -> None:
+    async with running(session, "search") as (app, pilot):
+        assert session.tree is not None
+        session.tree.nodes[3].action = "get\x1b[31m 1 \u202eplank"
+        search(app).go_to_id(3)
+        assert await copied(app, pilot, "i") == "3"
+        assert await copied(app, pilot, "p") == f"{session.path}:3"
+        assert await copied(app, pilot, "a") == "get␛[31m 1 ⟨U+202E⟩plank", "what is pasted steers no terminal"
+        told = await copied(app, pilot, "c")
+        assert told.count("\n### ") + 1 == len(session.tree.conversation(3))
+        assert "\n    Thought: " in told
+        facts = json.loads(await copied(app, pilot, "j"))
+        assert (facts["id"], facts["action"]) == (3, "get\x1b[31m 1 \u202eplank")
+        assert app.clipboard, "the terminal was asked, too"
+
+
+async def test_every_screen_but_dataset_has_something_to_copy(session: Session) -> None:
+    async with running(session, "library") as (app, pilot):
+        for key, mode, wanted in (("1", "library", "p"), ("3", "pairs", "i"), ("4", "revision", "j")):
+            await pilot.press(key)
+            await until(pilot, lambda mode=mode: app.current_mode == mode)
+            await until(pilot, lambda: ready(app))
+            assert await copied(app, pilot, wanted)
+
+
+def ready(app: AgentrApp) -> bool:
+    from agentr_tui.screens.copying import copyable
+
+    return len(copyable(app)) > 1
+
+
+def test_a_clipboard_tool_comes_before_the_terminal_and_a_file_always(tmp_path: Path) -> None:
+    asked: list[str] = []
+    catch = ["sh", "-c", f"cat > {tmp_path / 'board'}"]
+    told = copy("some ⇄ text", "txt", asked.append, [["false"], ["nothing-of-that-name"], catch])
+    assert (tmp_path / "board").read_text(encoding="utf-8") == "some ⇄ text"
+    assert asked == []
+    assert str(copied_file("txt")) in told
+    told = copy("x" * 100_000, "txt", asked.append, [["false"]])
+    assert asked == [], "a terminal drops so long a sequence"
+    assert copied_file("txt").stat().st_size == 100_000
+    copy("short", "txt", asked.append, [])
+    assert asked == ["short"]
+
+
+def test_clipboard_tools_are_chosen_by_where_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("wl-copy", "xclip", "tmux", "pbcopy"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tools({}, "linux") == []
+    assert [tool[0] for tool in tools({"DISPLAY": ":0", "TMUX": "x"}, "linux")] == ["xclip", "tmux"]
+    assert [tool[0] for tool in tools({"WAYLAND_DISPLAY": "w"}, "linux")] == ["wl-copy"]
+    assert [tool[0] for tool in tools({}, "darwin")] == ["pbcopy"]
+
+
+# -- palette and notices ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["library", "search", "pairs", "revision", "dataset"])
+async def test_the_palette_holds_every_action_of_a_screen_and_of_the_app(session: Session, mode: str) -> None:
+    async with running(session, mode) as (app, _):
+        offered = {bindings()[action.told.rpartition(" · ")[2]].action for action in actions(app, app.screen)}
+        here = [bound for id, bound in bindings().items() if id.startswith((f"{mode}.", "mode.")) or "." not in id]
+        can = {bound.action for bound in here if app._check_action_state(bound.action, app.screen)}
+        # `:` of the Search screen lies over that of the app
+        assert can - {"command_palette", "escape"} <= offered
+
+
+async def test_the_palette_does_what_is_chosen(session: Session) -> None:
+    async with running(session, "search") as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: len(app.screen_stack) > 1)
+        await pilot.press(*"mode.pairs")
+        await pilot.pause(0.3)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "pairs")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_notice_hides_nothing(session: Session, size: tuple[int, int]) -> None:
+    async with running(session, "search", size) as (app, pilot):
+        tree = search(app).tree_view
+        await pilot.press("G")
+        cursor = tree.cursor_node
+        app.complain("something went wrong [not markup] " * 3)
+        await until(pilot, lambda: app.screen.query(Toast))
+        await pilot.pause(0.1)
+        notice = app.screen.query_one(Toast).region
+        assert notice.height
+        assert notice.bottom == app.size.height
+        for widget in app.screen.walk_children():
+            if widget.display and widget.focusable:
+                assert not widget.region.overlaps(notice), widget
+        row = tree.rows.row_of(cursor) if tree.rows else None
+        assert row is not None
+        assert 0 <= row - tree.scroll_offset.y < tree.size.height, "the cursor is still in view"
+
+
+# -- what is remembered ------------------------------------------------------------------------------------------
+
+
+async def test_the_session_comes_back_with_screen_trace_cursor_folds_and_tab(session: Session, tmp_path: Path) -> None:
+    memory = Memory(session.workspace.path)
+    app = AgentrApp(session, "search", memory=memory)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.current_mode == "search" and app.screen.is_mounted)
+        tree = search(app).tree_view
+        tree.fold_to_depth(2)
+        search(app).go_to_id(2)
+        tree.toggle(2)
+        await pilot.press("right_square_bracket")
+        before = tree.place()
+        await pilot.press("ctrl+q")
+    place = memory.place()
+    assert (place.mode, place.trace) == ("search", str(session.path))
+    again = Session(session.workspace, views=place.views)
+    app = AgentrApp(again, "library", memory=memory, place=place)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.current_mode == "search" and app.screen.is_mounted)
+        await pilot.pause(0.2)
+        assert search(app).tree_view.place() == before
+        assert "conversation" in str(app.screen.query_one("#tabs").border_title)
+        assert search(app)._tab == 1
+        await pilot.press("2", "g", "1")
+        other = searched(again.workspace, seed=1)
+        app.open_path(other)
+        await until(pilot, lambda: again.path == other and app.current_mode == "search")
+        assert search(app).tree_view.cursor_node == 0
+        assert session.path is not None
+        app.open_path(session.path)
+        await until(pilot, lambda: again.path == session.path)
+        await pilot.pause(0.2)
+        assert search(app).tree_view.place()[2:] == before[2:], "folds of each trace are kept"
+
+
+def test_what_is_remembered_is_never_in_the_way(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, tmp_path / "state")
+    assert memory.place() == Place()
+    memory.keep_place("pairs", tmp_path / "a", {str(n): View(cursor=n) for n in range(50)})
+    assert [*memory.place().views] == [str(n) for n in range(30, 50)]
+    for file in (tmp_path / "state").iterdir():
+        file.write_bytes(b"{broken")
+    assert memory.place() == Place()
+    (tmp_path / "file").touch()
+    Memory(tmp_path, tmp_path / "file").keep_place("pairs", None, {})
+
+
+async def test_a_theme_chosen_in_the_app_holds_until_the_settings_say_another(session: Session) -> None:
+    memory = Memory(session.workspace.path)
+    app = AgentrApp(session, "library", memory=memory)
+    async with app.run_test(size=WIDE) as pilot:
+        app.theme = "agentr-okabe-ito"
+        await pilot.pause(0.1)
+    app = AgentrApp(session, "library", memory=memory)
+    async with app.run_test(size=WIDE):
+        assert app.theme == "agentr-okabe-ito"
+    app = AgentrApp(session, "library", Preferences(theme="agentr-light"), memory)
+    async with app.run_test(size=WIDE):
+        assert app.theme == "agentr-light"
+
+
+# -- places are kept -----------------------------------------------------------------------------------------------
+
+
+async def test_sizes_themes_and_screens_come_and_go_and_the_place_stays(session: Session) -> None:
+    async with running(session, "search", (120, 40)) as (app, pilot):
+        screen = search(app)
+        tree = screen.tree_view
+        tree.go_to(100)
+        shut = next(id for id in range(20, 90) if tree.rows and tree.rows.has_children(id) and tree.rows.is_visible(id))
+        tree.toggle(shut)
+        await pilot.pause()
+        cursor, _, *folds = tree.place()
+        for width, height in ((80, 24), (300, 100), (40, 12), (20, 5), (160, 30), (120, 40)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause(0.05)
+            assert [tree.cursor_node, *tree.place()[2:]] == [cursor, *folds], (width, height)
+            if height >= 12:
+                row = tree.rows.row_of(tree.rows.row_node(cursor)) if tree.rows else None
+                assert row is not None
+                assert 0 <= row - tree.scroll_offset.y < tree.size.height, (width, height)
+        before = tree.place()
+        for theme in ("agentr-light", "agentr-okabe-ito", "agentr-mono", "nord", "ansi-dark", "agentr-dark"):
+            app.theme = theme
+            await pilot.pause(0.05)
+            assert tree.place() == before, theme
+        for key in "1345":
+            await pilot.press(key)
+            await pilot.pause(0.1)
+            await pilot.press("2")
+            await until(pilot, lambda: app.current_mode == "search")
+            await pilot.pause(0.05)
+            assert tree.place() == before, key
+
+
+# -- leaving -------------------------------------------------------------------------------------------------------
+
+
+async def test_q_with_a_running_search_offers_to_detach_stop_or_stay(tmp_path: Path) -> None:
+    workspace = opened(tmp_path / "w")
+    path = workspace.traces / "live.trace.jsonl"
+    session = Session(workspace)
+    settings = SearchSettings(iterations=1_000, error_rate=0.5)
+    session.start(lambda listener: new_job("textcraft", "2", settings, path, listener=listener, delay=0.02))
+    async with running(session, "library") as (app, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Menu))
+        await pilot.press("escape")
+        assert session.running
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Menu))
+        await pilot.press("d")
+        await until(pilot, lambda: not session.running)
+        await pilot.pause(0.1)
+        assert app.to_detach == path
+    assert load(path).tree.state == "stopped", "whole, and ready to go on in another process"
