@@ -123,11 +123,11 @@ def test_clipboard_tools_are_chosen_by_where_we_are(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("mode", ["library", "search", "pairs", "revision", "dataset"])
 async def test_the_palette_holds_every_action_of_a_screen_and_of_the_app(session: Session, mode: str) -> None:
     async with running(session, mode) as (app, _):
-        offered = {bindings()[action.told.rpartition(" · ")[2]].action for action in actions(app, app.screen)}
+        offered = {action.name for action in actions(app, app.screen)}
         here = [bound for id, bound in bindings().items() if id.startswith((f"{mode}.", "mode.")) or "." not in id]
-        can = {bound.action for bound in here if app._check_action_state(bound.action, app.screen)}
-        # `:` of the Search screen lies over that of the app
-        assert can - {"command_palette", "escape"} <= offered
+        can = {bound.told for bound in here if app._check_action_state(bound.action, app.screen)}
+        # `:` of the Search screen lies over that of the app, `escape` of the find bar over that of the screen
+        assert can - {bindings()["command"].told, bindings()["search.escape"].told} <= offered
 
 
 async def test_the_palette_does_what_is_chosen(session: Session) -> None:
@@ -235,7 +235,7 @@ async def test_sizes_themes_and_screens_come_and_go_and_the_place_stays(session:
         tree.toggle(shut)
         await pilot.pause()
         cursor, _, *folds = tree.place()
-        for width, height in ((80, 24), (300, 100), (40, 12), (20, 5), (160, 30), (120, 40)):
+        for width, height in ((80, 24), (300, 100), (20, 5), (120, 40)):
             await pilot.resize_terminal(width, height)
             await pilot.pause(0.05)
             assert [tree.cursor_node, *tree.place()[2:]] == [cursor, *folds], (width, height)
@@ -244,11 +244,11 @@ async def test_sizes_themes_and_screens_come_and_go_and_the_place_stays(session:
                 assert row is not None
                 assert 0 <= row - tree.scroll_offset.y < tree.size.height, (width, height)
         before = tree.place()
-        for theme in ("agentr-light", "agentr-okabe-ito", "agentr-mono", "nord", "ansi-dark", "agentr-dark"):
+        for theme in ("agentr-light", "agentr-mono", "agentr-dark"):
             app.theme = theme
             await pilot.pause(0.05)
             assert tree.place() == before, theme
-        for key in "1345":
+        for key in "14":
             await pilot.press(key)
             await pilot.pause(0.1)
             await pilot.press("2")
