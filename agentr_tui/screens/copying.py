@@ -112,7 +112,7 @@ def of_sample(screen: RevisionScreen) -> list[Copyable]:
     front = screen.in_front()
     if front is None:
         return []
-    review, shown, format_name = front
+    shown, format_name = front
     sample = shown.sample
     things = [Copyable("i", f"sample id {sample.id}", lambda: sample.id)]
     if sample.path:
@@ -129,7 +129,7 @@ def of_sample(screen: RevisionScreen) -> list[Copyable]:
         ),
         Copyable(
             "j", f"its line as {format_name}",
-            lambda: as_json(FORMATS[format_name].render(review.tree, sample, shown.turns)), "json",
+            lambda: as_json(FORMATS[format_name].render(shown.tree, sample, shown.turns)), "json",
         ),
     ]  # fmt: skip
 

@@ -125,11 +125,11 @@ class RevisionScreen(RevisionMenus):
 
         self._in_thread(load, self._loaded)
 
-    def in_front(self) -> tuple[Review, Shown, str] | None:
-        """The review, the sample in front, and the format of its line; None where there is none."""
-        if self._review is None or self._shown is None:
+    def in_front(self) -> tuple[Shown, str] | None:
+        """The sample in front and the format of its line; None where there is none."""
+        if self._shown is None:
             return None
-        return self._review, self._shown, list(FORMATS)[self._format % len(FORMATS)]
+        return self._shown, list(FORMATS)[self._format % len(FORMATS)]
 
     def tree_opened(self) -> None:
         """Another tree: another review."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets._toast import Toast
 
 from agentr_tui.app import AgentrApp
@@ -82,9 +84,13 @@ async def test_every_screen_but_dataset_has_something_to_copy(session: Session) 
     async with running(session, "library") as (app, pilot):
         for key, mode, wanted in (("1", "library", "p"), ("3", "pairs", "i"), ("4", "revision", "j")):
             await pilot.press(key)
-            await until(pilot, lambda mode=mode: app.current_mode == mode)
+            await until(pilot, partial(at, app, mode))
             await until(pilot, lambda: ready(app))
             assert await copied(app, pilot, wanted)
+
+
+def at(app: AgentrApp, mode: str) -> bool:
+    return app.current_mode == mode
 
 
 def ready(app: AgentrApp) -> bool:
@@ -152,7 +158,7 @@ async def test_a_notice_hides_nothing(session: Session, size: tuple[int, int]) -
         notice = app.screen.query_one(Toast).region
         assert notice.height
         assert notice.bottom == app.size.height
-        for widget in app.screen.walk_children():
+        for widget in app.screen.walk_children(Widget):
             if widget.display and widget.focusable:
                 assert not widget.region.overlaps(notice), widget
         row = tree.rows.row_of(cursor) if tree.rows else None
