@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
@@ -21,6 +21,7 @@ from agentr_tui.library_scan import listed
 from agentr_tui.safe_text import clip
 from agentr_tui.screens.base import key
 from agentr_tui.session import Session
+from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import Line, TextPane
 from agentr_tui.widgets.top_bar import TopBar
 from engine.errors import InputError
@@ -41,7 +42,15 @@ class CompareScreen(Screen[None]):
         key("N", "difference(-1)", "before", "compare.previous", "Difference before"),
         key("u", "unified", "unified", "compare.unified", "One under the other, or side by side", show=True),
         key("x", "swap", "swap", "compare.swap", "Swap the sides", show=True),
-        key("enter", "open", "in the tree", "compare.open", "Show the node of this difference in the tree", show=True),
+        key(
+            "enter",
+            "open",
+            "in the tree",
+            "compare.open",
+            "Show the node of this difference in the tree",
+            show=True,
+            key_display="enter",
+        ),
     ]
 
     def __init__(self, search: SearchViews, one: Side, other: Side) -> None:
@@ -62,7 +71,7 @@ class CompareScreen(Screen[None]):
         """One pane."""
         yield TopBar("search")
         yield TextPane(id="compare")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin at the first difference."""

@@ -15,6 +15,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from agentr_tui.safe_text import escape
+from agentr_tui.theme import palette
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -35,10 +38,15 @@ class Menu(ModalScreen[Choice | None]):
 
     def compose(self) -> ComposeResult:
         """A title and the choices."""
+        wide = max((len(_shown(choice.key)) for choice in self._choices), default=1)
+        key = f"bold {palette(self.app.current_theme).focus}"
         with Vertical(classes="dialog"):
-            yield Static(self._title, classes="dialog-title", markup=False)
+            yield Static(escape(self._title), classes="dialog-title", markup=False)
             yield OptionList(
-                *(Option(Content.assemble((f" {_shown(c.key)} ", "bold"), " ", c.label)) for c in self._choices),
+                *(
+                    Option(Content.assemble((f" {_shown(c.key):<{wide}} ", key), f" {escape(c.label)}"))
+                    for c in self._choices
+                ),
                 compact=True,
             )
 
@@ -73,10 +81,10 @@ class Prompt(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """A title and an input."""
-        with Vertical(classes="dialog"):
-            yield Static(self._title, classes="dialog-title", markup=False)
+        with Vertical(classes="dialog prompt"):
+            yield Static(escape(self._title), classes="dialog-title", markup=False)
             yield Input(self._value, placeholder=self._placeholder, select_on_focus=False)
-            yield Static("enter keeps it · esc leaves it", classes="dialog-hint", markup=False)
+            yield Static("enter takes it · esc leaves", classes="dialog-hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""

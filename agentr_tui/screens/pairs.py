@@ -26,7 +26,7 @@ from agentr_tui.pair_rows import (
     suggestion_cells,
     why_no_pairs,
 )
-from agentr_tui.screens.base import ModeScreen, key
+from agentr_tui.screens.base import NOTHING_OPEN, ModeScreen, key
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.theme import Role
 from agentr_tui.widgets.row_table import Cell, RowTable
@@ -174,9 +174,10 @@ class PairsScreen(ModeScreen):
         session, figures = self.agentr.session, self._figures
         tree = session.tree
         if tree is None or tree.started is None:
-            self._nothing("No tree is open: 1 goes to the library, enter opens one.")
             self.top_bar.show([("no tree is open", "muted")])
+            self.say_nothing(NOTHING_OPEN)
             return
+        self.say_nothing(None)
         thresholds, started = session.thresholds, tree.started
         pairs = figures.pairs if figures is not None else None
         counted = "counting pairs …" if pairs is None else f"{pairs} pairs"

@@ -11,10 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from agentr_tui.screens.base import key
+from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.plots import PLOTS, PlotPane, Plotted
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.top_bar import TopBar
@@ -79,7 +79,7 @@ class PlotsScreen(Screen[None]):
             for name, draw in PLOTS:
                 yield PlotPane(name, draw)
         yield TimelineView(id="time")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Read what calls cost; look again while the search goes on."""

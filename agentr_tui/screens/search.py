@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -11,10 +12,10 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from agentr_tui.remembered import View
-from agentr_tui.screens.base import key, tab_title
+from agentr_tui.screens.base import NOTHING_OPEN, key, tab_title
 from agentr_tui.screens.intervene import Intervenes
 from agentr_tui.screens.search_commands import SearchCommands, ask_line, do_line
-from agentr_tui.theme import Role
+from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.marked_tree import MarkedTree
 from agentr_tui.widgets.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
@@ -36,6 +37,8 @@ OTHER_CS = (0.0, 0.25, 1.0, 2.0)
 """Exploration constants that `c` compares the search's own with."""
 COUNTED_LEAVES = 1_000
 """Up to so many leaves pairs are counted on every flush; the Pairs screen counts beyond."""
+STEERING = frozenset({"pause", "step", "stop"})
+"""Actions that need a search that goes on."""
 STATE_ROLES: dict[str, Role] = {"running": "good", "paused": "warn", "stopped": "warn", "done": "muted"}
 
 
@@ -45,42 +48,34 @@ class SearchScreen(Intervenes):
     MODE = "search"
     COMMANDS = {SearchCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("space", "pause", "pause/go on", "search.pause", "Pause the search, or go on", show=True),
+        key("space", "pause", "pause", "search.pause", "Pause the search, or go on", show=True),
         key("s", "step", "step", "search.step", "One expansion, then stand still", show=True),
-        key("S", "stop", "stop", "search.stop", "Stop the search cleanly; it can be resumed", show=True),
-        key("p", "pair", "pair", "search.pair", "Pair this leaf with its best partner", show=True),
         key("comma", "event(-1)", "time", "search.event_back", "An event back in time", show=True, key_display=", ."),
         key("full_stop", "event(1)", "later", "search.event_forth", "An event forth"),
         key("less_than_sign", "iteration(-1)", "earlier", "search.iteration_back", "An iteration back in time"),
         key("greater_than_sign", "iteration(1)", "later", "search.iteration_forth", "An iteration forth"),
         key("L", "live", "live", "search.live", "Back to how the tree is now; then follow the newest node"),
+        key("p", "pair", "pair", "search.pair", "Pair this leaf with its best partner", show=True),
+        key("slash", "find", "find", "search.find", "Find nodes: q>0.5 disaster action~craft", show=True,
+            key_display="/"),
+        key("i", "intervene", "intervene…", "search.intervene", "Edit, expand, prune, breakpoints, settings",
+            show=True),
+        key("m", "mark", "mark…", "search.mark", "Mark this node: good, bad, a bookmark with a name", show=True),
+        key("v", "view", "view…", "search.view", "Columns, overview, plots, compare, repeated states", show=True),
         key("right_square_bracket", "tab(1)", "tabs", "search.tab_next", "Next tab", show=True, key_display="[ ]"),
         key("left_square_bracket", "tab(-1)", "tabs", "search.tab_back", "Previous tab"),
-        key("m", "mark", "mark…", "search.mark", "Mark this node: good, bad, a bookmark with a name", show=True),
-        key(
-            "i", "intervene", "intervene…", "search.intervene", "Edit, expand, prune, breakpoints, settings", show=True
-        ),
-        key(
-            "slash",
-            "find",
-            "find",
-            "search.find",
-            "Find nodes: q>0.5 disaster action~craft",
-            show=True,
-            key_display="/",
-        ),
+        key("S", "stop", "stop", "search.stop", "Stop the search cleanly; it can be resumed", show=True),
         key("n", "find_next(1)", "next match", "search.find_next", "Next match", key_display="n N"),
         key("N", "find_next(-1)", "match before", "search.find_back", "Match before"),
         key("f", "find_mode", "filter or dim", "search.find_mode", "Hide the rows that do not match, or dim them"),
         key("apostrophe", "bookmarks", "marks", "search.bookmarks", "List all marks", key_display="'"),
         key("c", "other_c", "other c", "search.other_c", "What another exploration constant would choose"),
-        key("v", "view", "view…", "search.view", "Columns, overview, plots, compare, repeated states", show=True),
         key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
         key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
         key("escape", "escape", "restore", "search.escape", "Restore the panes; then: find nothing any more"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,8 +164,10 @@ class SearchScreen(Intervenes):
         session = self.agentr.session
         tree = session.tree
         if tree is None or not len(tree):
-            self.top_bar.show([("no tree is open: 1 goes to the library", "muted")])
+            self.top_bar.show([("no tree is open", "muted")])
+            self.say_nothing(NOTHING_OPEN)
             return
+        self.say_nothing(None)
         if session.past is not None:
             self.tree_view.set_path(tree.path_at(session.past))
         else:
@@ -187,23 +184,33 @@ class SearchScreen(Intervenes):
         assert tree is not None
         started = tree.started
         assert started is not None
-        state = tree.state if tree.state != "running" or session.control is not None else "not finished"
-        ended = f" ({tree.end_reason})" if tree.end_reason and tree.state in ("done", "stopped") else ""
         left: list[tuple[str, Role]] = [
             (f"{started.environment} {started.task} ", "strong"),
             (f" {started.instruction} ", "text"),
-            (f" ● {state}{ended} ", STATE_ROLES.get(tree.state, "warn")),
         ]
+        past = session.past
+        if past is None:
+            state = tree.state if tree.state != "running" or session.control is not None else "not finished"
+            ended = f" ({tree.end_reason})" if tree.end_reason and tree.state in ("done", "stopped") else ""
+            left.append((f" {glyphs().live} {state}{ended} ", STATE_ROLES.get(tree.state, "warn")))
+            done = tree.iteration
+        else:
+            left.append((f" {glyphs().here} past: event {past} ", "warn"))
+            done = bisect_right(tree.iteration_seqs, past)
         if tree.imported_from is None:
-            done, of = tree.iteration, started.settings.iterations
+            of = started.settings.iterations
             filled = round(8 * min(1.0, done / of))
-            at = done if tree.state in ("done", "stopped") else min(done + 1, of)
-            left.append((f" iteration {at}/{of} ", "text"))
-            left.append(("█" * filled + "░" * (8 - filled), "focus"))
-        cost = f"${tree.cost:.2f}" if tree.cost is not None else ""
-        failed = f"{len(tree.failures)} failed" if tree.failures else ""
-        figures = [started.settings.algorithm, cost, failed, f"{tree.calls} calls", f"{len(tree)} nodes"]
+            over = past is None and tree.state in ("done", "stopped")
+            left.append((f" iteration {done if over else min(done + 1, of)}/{of} ", "text"))
+            full, empty = ("#", ".") if glyphs().guide.isascii() else ("█", "░")
+            left.append((full * filled + empty * (8 - filled), "focus"))
+        figures = [f"{len(session.reader or tree)} nodes"]
+        if past is None:
+            cost = f"${tree.cost:.2f}" if tree.cost is not None else ""
+            failed = f"{len(tree.failures)} failed" if tree.failures else ""
+            figures = [started.settings.algorithm, cost, failed, f"{tree.calls} calls", *figures]
         self.top_bar.show(left, [(f"  {part}", "muted") for part in figures if part])
+        self.key_bar.left_out = STEERING if session.control is None else frozenset()
 
     def show_title(self) -> None:
         """How many nodes there are, and how many match what is looked for."""
@@ -211,12 +218,15 @@ class SearchScreen(Intervenes):
         tree = session.tree
         if tree is None or not len(tree):
             return
-        good, bad = session.leaf_counts()
+        told = [f"{len(tree)} nodes" if session.past is None else f"{len(session.reader or tree)} nodes of {len(tree)}"]
         found = self.found_words()
-        title = f"tree  {len(session.reader or tree)} nodes · {f'{found} · ' if found else ''}{good} good · {bad} bad"
-        if good + bad <= COUNTED_LEAVES:
-            title += f" · {count_pairs(tree, session.thresholds)} pairs"
-        self.tree_view.retitle(title)
+        told += [found] if found else []
+        if session.past is None:
+            good, bad = session.leaf_counts()
+            told += [f"{good} good", f"{bad} bad"]
+            if good + bad <= COUNTED_LEAVES:
+                told.append(f"{count_pairs(tree, session.thresholds)} pairs")
+        self.tree_view.retitle("tree  " + " · ".join(told))
 
     def _show_node(self) -> None:
         session = self.agentr.session
@@ -227,7 +237,7 @@ class SearchScreen(Intervenes):
         pane, tabs = self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)
         pane.retitle(f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task")
         pane.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
-        tabs.retitle(tab_title(TABS, self._tab))
+        tabs.retitle(tab_title(TABS, self._tab, tabs.outer_size.width or 200))
         tabs.set_lines(self._tab_lines(id), keep_scroll=True)
 
     def _tab_lines(self, id: int) -> Lines:

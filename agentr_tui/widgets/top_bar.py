@@ -64,7 +64,9 @@ class TopBar(Widget):
             self.app.action_command_palette()
 
 
-LEAST = 10
+BARS = frozenset("█░#.")
+"""Signs of a bar; a part of nothing else is the first to go."""
+LEAST = 20
 """Cells to which the longest part may be cut before figures go."""
 
 
@@ -78,7 +80,9 @@ def _slack(parts: Sequence[tuple[str, Role]]) -> int:
 
 
 def _shortened(parts: list[tuple[str, Role]], room: int) -> list[tuple[str, Role]]:
-    """The parts in at most `room` cells: the longest is cut, then what is still too much at the end."""
+    """The parts in at most `room` cells: bars go, then the longest is cut, then what is still too much at the end."""
+    if _cells(parts) - _slack(parts) > room:
+        parts = [part for part in parts if not set(part[0].strip()) <= BARS]
     over = _cells(parts) - room
     if over > 0 and parts:
         longest = max(range(len(parts)), key=lambda at: cell_len(parts[at][0]))

@@ -14,7 +14,7 @@ from agentr_tui.app import AgentrApp
 from agentr_tui.pair_rows import RANK_LABELS, PairFigures, pair_figures, pair_of, path_lines
 from agentr_tui.screens.pairs import PairsScreen
 from agentr_tui.session import Session
-from agentr_tui.widgets.text_pane import Line
+from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.choice import Rank, ranked
 from engine.events import Imported, ImportedNode, SearchSettings
 from engine.job import new_job
@@ -290,7 +290,7 @@ async def test_a_suggestion_is_one_key_away_from_revision_also_in_a_narrow_windo
 
 async def test_without_a_tree_or_a_pair_it_says_what_that_means_and_what_to_do(tmp_path: Path) -> None:
     async with running(Session(opened(tmp_path / "none")), "pairs") as (app, pilot):
-        assert "1 goes to the library" in pane(app, "paths")
+        assert "enter opens the trace" in app.screen.query_one(".nothing", TextPane).plain
         await pilot.press("space", "enter", "a", "j")  # nothing to act on: nothing happens
         assert app.current_mode == "pairs"
     grower = Grower()
