@@ -74,7 +74,7 @@ class Price(Struct, frozen=True):
 
     def __str__(self) -> str:
         if not self.calls:
-            return "all known: no calls"
+            return "nothing is missing: no calls"
         who = f"{self.continuations} continuations, at most {self.calls} calls of {self.actor}"
         if self.free:
             return f"{who}: free, no model is asked"
@@ -174,10 +174,18 @@ def figures_of(
     return found
 
 
-def newest_actor(known: Recoveries, nodes: set[int], thought: str) -> dict[str, Any] | None:
-    """The settings (`SHAPING`) of the newest continuations with this thought from these nodes."""
-    arms = [arm for arm in known.arms.values() if arm.thought == thought and arm.node in nodes]
-    return max(arms, key=lambda arm: arm.time).settings if arms else None
+def newest(tree: SearchTree, sample: Sample, known: Recoveries) -> RecoverySettings:
+    """The settings of the newest continuations of this sample; without any, those of the tree's own actor."""
+    if sample.bad is None:
+        return RecoverySettings()
+    path = set(tree.ancestors(sample.bad))
+    arms = [arm for arm in known.arms.values() if arm.thought == sample.thought and arm.node in path]
+    if not arms:
+        return RecoverySettings()
+    shaped = max(arms, key=lambda arm: arm.time).settings
+    return msgspec.convert(
+        {name: shaped[name] for name in ("actor", "model", "max_depth", "seed") if name in shaped}, RecoverySettings
+    )
 
 
 def price_of(

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from agentr_tui.review import Review, Shown, load_review
 from agentr_tui.screens.base import key, tab_title
 from agentr_tui.screens.dialogs import ask_text
+from agentr_tui.screens.recover import RecoveryPane
 from agentr_tui.screens.revision_menus import RevisionMenus
 from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.revision_lines import (
@@ -33,6 +34,7 @@ from agentr_tui.widgets.revision_lines import (
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.decisions import Decision, DecisionVerdict
 from engine.formats import FORMATS
+from engine.recoveries import FOLDER as RECOVERIES
 from engine.replay import HOLDS
 from engine.samples import ReviseSettings
 
@@ -59,6 +61,8 @@ class RevisionScreen(RevisionMenus):
         key("t", "thought", "thought…", "revision.thought", "Another revision thought", show=True),
         key("R", "repair", "repair…", "revision.repair", "Replay again, or search a new tail from after the wrong step",
             show=True),
+        key("w", "recover", "recover?", "revision.recover",
+            "Would it recover? Let the actor go on from the wrong step, with the thought and without it", show=True),
         key("b", "blind", "blind", "revision.blind", "Hide the verifier's mark and the verdict until you decide"),
         key("o", "order", "order…", "revision.order", "Another order of the samples"),
         key("slash", "query", "only …", "revision.query", "Only the samples that a query names",
@@ -91,6 +95,7 @@ class RevisionScreen(RevisionMenus):
             with Vertical(id="bad-side"):
                 yield TextPane(id="bad")
                 yield TextPane(id="why")
+                yield RecoveryPane(id="recovery")
             with Vertical(id="spliced-side"):
                 yield TextPane(id="spliced")
                 yield TextPane(id="replay")
@@ -142,6 +147,7 @@ class RevisionScreen(RevisionMenus):
         self.top_bar.show([(text, role)])
         for name in ("#bad", "#why", "#replay"):
             self.query_one(name, TextPane).set_lines([])
+        self.query_one(RecoveryPane).clear()
         pane = self.query_one("#spliced", TextPane)
         pane.border_title = pane.border_subtitle = ""
         pane.set_lines([line((text, role))])
@@ -196,6 +202,7 @@ class RevisionScreen(RevisionMenus):
             replay = self.query_one("#replay", TextPane)
             replay.border_title = "replay"
             replay.set_lines(hidden if shown.hidden else replay_lines(sample))
+        self.query_one(RecoveryPane).show(shown, review.workspace.path / RECOVERIES, self.agentr.session.alpha)
         self._show_tab()
 
     def _show_top(self, review: Review, shown: Shown) -> None:
@@ -313,6 +320,10 @@ class RevisionScreen(RevisionMenus):
                 )
 
         self._change(lambda: review.move_mark(shown.sample, by), moved)
+
+    def action_recover(self) -> None:
+        """Would it recover?"""
+        self.query_one(RecoveryPane).ask()
 
     def action_comment(self) -> None:
         """Write a comment."""

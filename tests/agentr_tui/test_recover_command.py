@@ -41,7 +41,7 @@ def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_co
         assert row["calls"] == len(server.calls) > 0
         assert run(asked) == 0  # nothing is missing: nobody needs to be asked
         out, err = capsys.readouterr()
-        assert "all known: no calls" in err
+        assert "nothing is missing: no calls" in err
         assert json.loads(out)["samples"][0]["marks"] == row["marks"]
     assert run(["recover", sample.id, "--workspace", str(tmp_path)]) == 0
     assert "the scripted actor reads no conversation" in capsys.readouterr().out

@@ -211,7 +211,7 @@ def test_the_price_is_never_less_than_what_is_asked(tmp_path: Path, server: LLMS
         2 * every[0].room * (100 + 2 * 50) / 1e6
     )
     known = Recoveries(tmp_path, SAMPLE.trace)
-    assert str(price_of(TREE, SAMPLE.thought, every, actor, known, 1)) == "all known: no calls"
+    assert str(price_of(TREE, SAMPLE.thought, every, actor, known, 1)) == "nothing is missing: no calls"
 
 
 def test_recorded_continuations_are_executed_again_without_a_call(tmp_path: Path, server: LLMServer) -> None:
