@@ -48,6 +48,8 @@ class OfTrace:
 class RunSummary:
     """The samples of a run that a filter leaves, and what was decided about them."""
 
+    left: list[Sample] = field(default_factory=list)  # what the filter leaves
+    current: Mapping[str, Decided] = field(default_factory=dict)  # what people had decided
     samples: int = 0  # that the filter leaves
     kinds: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)  # of all kinds
@@ -109,7 +111,8 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
         trace.samples += 1
         trace.holds += holds(sample)
         trace.accepted += decision == "accepted"
-        trace.undecided += decision == "undecided"
+        trace.undecided += decision == "undecided" and sample.kind != "good"
+    summary.left, summary.current = left, current
     summary.samples, summary.traces = len(left), list(traces.values())
     summary.decided = tally((sample for sample in left if sample.kind != "good"), current)
     _preview(summary, samples, current)
@@ -254,6 +257,13 @@ def preview_lines(summary: RunSummary) -> list[Line]:
     if lost:
         lines.append(line((f"{lost} accepted do not hold: left out, unless you export all.", "warn")))
     return lines
+
+
+def progress_line(done: int, of: int) -> Line:
+    """How far an export got."""
+    if not of:
+        return line(("exporting …", "focus"))
+    return line(("exporting ", "focus"), (bar(done / of, 20), "focus"), (f"  {done} of {of} samples", "text"))
 
 
 def report_lines(done: Exported) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -11,74 +11,29 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
 from textual.widgets import Input
 
-from agentr_tui.dataset_rows import (
-    COLUMNS,
-    RunSummary,
-    count_lines,
-    preview_lines,
-    report_lines,
-    summarise,
-    trace_cells,
-)
+from agentr_tui.dataset_rows import COLUMNS, count_lines, preview_lines, progress_line, report_lines, trace_cells
+from agentr_tui.dataset_run import NO_RUN, Counted, LoadedRun, count, load, settings_told
+from agentr_tui.dataset_tabs import coverage_lines, plot_lines, trust_lines
 from agentr_tui.safe_text import clip
-from agentr_tui.screens.base import ModeScreen, key
+from agentr_tui.screens.base import ModeScreen, key, tab_title
 from agentr_tui.screens.export_dialog import ExportDialog, ExportRequest
+from agentr_tui.session import OpenTree, read_tree
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.decisions import Decisions
 from engine.errors import AgentrError
 from engine.export import Exported, export
-from engine.samples import Sample
-from engine.workspace import RunInfo, Workspace, read_samples
+from engine.sample_shapes import Shape, shapes
+from engine.workspace import Workspace
 
 LOOK_EVERY = 2.0  # seconds: other reviewers decide, other runs end
+TELL_EVERY = 0.2  # seconds, while an export or a look into the traces goes on
 
-NO_RUN = """\
-No samples here yet.
-
-A run of `revise` pairs good and bad leaves, looks for the first wrong step, splices the two trajectories and
-replays the result. Its samples are what a dataset is made of.
-
-  4   Revision makes a run of the open tree and lets you accept or reject its samples
-  1   the library opens a tree
-
-On the command line: agentr revise PATH…
-"""
-
-
-@dataclass(frozen=True)
-class LoadedRun:
-    """A run with its samples, and where it stands among the runs."""
-
-    info: RunInfo
-    samples: list[Sample]
-    place: int  # 0: the newest
-    of: int
-    stamp: int  # size of its file when it was read
-    warnings: list[str]
-
-
-def load(workspace: Workspace, wanted: str | None, by: int, known: LoadedRun | None) -> LoadedRun | None:
-    """The run `by` places before the wanted one (None: the newest that is complete, else the newest).
-
-    What is known and unchanged is not read again. None where there is no run. Raises `InputError`.
-    """
-    runs = workspace.runs()
-    if not runs:
-        return None
-    sealed = next((place for place, run in enumerate(runs) if run.sealed), 0)
-    place = next((place for place, run in enumerate(runs) if run.id == wanted), sealed)
-    place = max(0, min(place + by, len(runs) - 1))
-    info = runs[place]
-    size = Path(info.file).stat().st_size
-    if known is not None and known.info.id == info.id and known.stamp == size:
-        return LoadedRun(info, known.samples, place, len(runs), size, known.warnings)
-    warnings: list[str] = []
-    samples = list(read_samples(info, warnings))
-    return LoadedRun(info, samples, place, len(runs), size, warnings)
+TABS = ("samples", "plots", "coverage", "review")
+OF_TEXTS = ("plots", "coverage")
+"""Tabs for which the traces are read."""
 
 
 class DatasetScreen(ModeScreen):
@@ -89,9 +44,12 @@ class DatasetScreen(ModeScreen):
         key("e", "export", "export", "dataset.export", "Write a dataset of this run", show=True),
         key("f", "filter", "filter", "dataset.filter", "Count only samples of a kind, verdict, decision or task",
             show=True),
-        key("left_square_bracket", "run(1)", "runs", "dataset.earlier", "The run before", show=True,
+        key("right_square_bracket", "tab(1)", "tabs", "dataset.tab_next", "Plots, coverage, review", show=True,
             key_display="[ ]"),
-        key("right_square_bracket", "run(-1)", "later run", "dataset.later", "The run after"),
+        key("left_square_bracket", "tab(-1)", "tab back", "dataset.tab_back", "Previous tab"),
+        key("left_curly_bracket", "run(1)", "runs", "dataset.earlier", "The run before", show=True,
+            key_display="{ }"),
+        key("right_curly_bracket", "run(-1)", "later run", "dataset.later", "The run after"),
         key("tab", "next_pane", "next pane", "dataset.next_pane", "Next pane", show=True),
         key("escape", "unfilter", "show all", "dataset.unfilter", "Count all samples again", show=True),
     ]  # fmt: skip
@@ -99,8 +57,10 @@ class DatasetScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._loaded: LoadedRun | None = None
-        self._summary: RunSummary | None = None
-        self._counted: object = None  # current, run and filter that were counted
+        self._counted: Counted | None = None
+        self._tab = 0
+        self._shapes: dict[str, Shape | None] = {}  # of the samples of one run, as far as its traces were read
+        self._shaping: str | None = None  # that run
         self._wanted: str | None = None  # id of the run that a person went to; None: the newest
         self._by = 0  # places from there that a person wants to go
         self._filter = ""
@@ -154,20 +114,17 @@ class DatasetScreen(ModeScreen):
             self.app.call_from_thread(self._failed, str(error))
             return
         if loaded is None:
-            self.app.call_from_thread(self._take, None, None, None)
+            self.app.call_from_thread(self._take, None, None)
             return
-        current = decisions.current()
-        counted = (loaded.info.id, loaded.stamp, loaded.of, words, current)
-        if self._same(counted):
+        try:
+            counted = count(workspace, loaded, decisions, words, self._counted)
+        except AgentrError as error:
+            self.app.call_from_thread(self._failed, str(error))
+            return
+        if counted is self._counted:
             self.app.call_from_thread(self._done)
-            return
-        summary = summarise(loaded.samples, current, words)
-        self.app.call_from_thread(self._take, loaded, summary, counted)
-
-    def _same(self, counted: tuple[object, ...]) -> bool:
-        """Whether that is what is shown; decisions are another object whenever one changed."""
-        old = self._counted
-        return isinstance(old, tuple) and old[:-1] == counted[:-1] and old[-1] is counted[-1]
+        else:
+            self.app.call_from_thread(self._take, loaded, counted)
 
     def _done(self) -> None:
         self._looking = False
@@ -175,13 +132,13 @@ class DatasetScreen(ModeScreen):
             self._look()
 
     def _failed(self, message: str) -> None:
-        self._summary = self._counted = None
+        self._counted = None
         self._show_nothing([line((message, "bad"))])
         self._done()
 
-    def _take(self, loaded: LoadedRun | None, summary: RunSummary | None, counted: object) -> None:
+    def _take(self, loaded: LoadedRun | None, counted: Counted | None) -> None:
         moved = self._loaded is not None and loaded is not None and loaded.info.id != self._loaded.info.id
-        self._loaded, self._summary, self._counted = loaded, summary, counted
+        self._loaded, self._counted = loaded, counted
         if moved:
             self._report = []
         if loaded is not None and self._wanted is not None:
@@ -192,10 +149,11 @@ class DatasetScreen(ModeScreen):
     # -- what is shown -----------------------------------------------------------------------------
 
     def _show(self) -> None:
-        loaded, summary = self._loaded, self._summary
-        if loaded is None or summary is None:
+        loaded, counted = self._loaded, self._counted
+        if loaded is None or counted is None:
             self._show_nothing([line((text, "text")) for text in NO_RUN.splitlines()])
             return
+        summary = counted.summary
         workspace, decided = self.agentr.session.workspace, summary.decided
         seen = decided.decided + decided.undecided
         when = loaded.info.time[:16].replace("T", " ")
@@ -210,26 +168,82 @@ class DatasetScreen(ModeScreen):
             ],
             [(str(workspace.path), "muted")],
         )
-        counts = self.query_one("#counts", TextPane)
-        counts.border_title = f"samples  {summary.samples}" + (f" of {len(loaded.samples)}" if self._filter else "")
-        counts.border_subtitle = _plain(f"filter: {self._filter}") if self._filter else _plain(_settings(loaded.info))
-        width = counts.scrollable_content_region.width
-        if width:  # else it is laid out soon
-            counts.set_lines(count_lines(summary, width), keep_scroll=True)
+        self._show_tab()
         traces = self.query_one("#of-traces", RowTable)
         traces.border_title = f"traces  {len(summary.traces)}"
         traces.set_rows([trace.path for trace in summary.traces], self._cells)
         self._show_export()
 
+    def _show_tab(self) -> None:
+        loaded, counted = self._loaded, self._counted
+        if loaded is None or counted is None:
+            return
+        pane, summary = self.query_one("#counts", TextPane), counted.summary
+        many = f"{summary.samples} of {len(loaded.samples)}" if self._filter else str(summary.samples)
+        pane.border_title = tab_title([f"samples {many}", *TABS[1:]], self._tab)
+        pane.border_subtitle = _plain(f"filter: {self._filter}") if self._filter else _plain(settings_told(loaded.info))
+        name = TABS[self._tab]
+        wanted = [sample for sample in loaded.samples if sample.bad is not None]
+        if name in OF_TEXTS:
+            self._shape()
+        if name == "plots":
+            pane.set_lines(lambda width: plot_lines(summary.left, self._shapes, width, wanted), keep_scroll=True)
+        elif name == "coverage":
+            pane.set_lines(
+                lambda width: coverage_lines(summary.left, loaded.info.paths, self._shapes, width, wanted),
+                keep_scroll=True,
+            )
+        elif name == "review":
+            pane.set_lines(lambda width: trust_lines(counted.trust, width), keep_scroll=True)
+        else:
+            pane.set_lines(lambda width: count_lines(summary, width), keep_scroll=True)
+
+    def _shape(self) -> None:
+        """Read the traces of the run, for what their texts say of its samples; once a run."""
+        loaded = self._loaded
+        if loaded is None or self._shaping == loaded.info.id:
+            return
+        run = self._shaping = loaded.info.id
+        self._shapes = {}
+        workspace, samples, environment = (
+            self.agentr.session.workspace, loaded.samples, loaded.info.settings.environment
+        )  # fmt: skip
+
+        def work() -> None:
+            found: dict[str, Shape | None] = {}
+            told = time.monotonic()
+            for sample, shape in shapes(workspace, samples, environment):
+                if self._shaping != run or not self.is_attached:
+                    return
+                found[sample.id] = shape
+                if time.monotonic() - told > TELL_EVERY:
+                    told = time.monotonic()
+                    self.app.call_from_thread(self._shaped, run, dict(found))
+            self.app.call_from_thread(self._shaped, run, found)
+
+        self.run_worker(work, thread=True, group="shapes")
+
+    def _shaped(self, run: str, found: dict[str, Shape | None]) -> None:
+        if self._shaping == run:
+            self._shapes = found
+            if TABS[self._tab] in OF_TEXTS:
+                self._show_tab()
+
+    def action_tab(self, by: int) -> None:
+        """Another tab."""
+        self._tab = (self._tab + by) % len(TABS)
+        self.query_one("#counts", TextPane).scroll_home(animate=False)
+        self._show_tab()
+
     def _cells(self, row: int) -> list[Cell]:
-        assert self._summary is not None
-        return trace_cells(self._summary.traces[row])
+        assert self._counted is not None
+        return trace_cells(self._counted.summary.traces[row])
 
     def _show_export(self) -> None:
-        summary, loaded = self._summary, self._loaded
-        if summary is None or loaded is None:
+        counted, loaded = self._counted, self._loaded
+        if counted is None or loaded is None:
             return
-        lines = preview_lines(summary)
+        lines = preview_lines(counted.summary)
         if self._report:
             lines = [*self._report, BLANK, *lines]
         lines += [line((f"! {warning}", "warn")) for warning in loaded.warnings]
@@ -241,17 +255,12 @@ class DatasetScreen(ModeScreen):
         self.query_one("#of-traces", RowTable).set_rows([], lambda row: ())
         self.query_one("#export", TextPane).set_lines([])
 
-    def on_resize(self, event: Resize) -> None:
-        """Bars are as long as there is room."""
-        super().on_resize(event)
-        self.call_after_refresh(self._show)
-
     # -- export ------------------------------------------------------------------------------------
 
     def action_export(self) -> None:
         """Ask what and where to, then write."""
         loaded = self._loaded
-        if loaded is None or self._summary is None:
+        if loaded is None or self._counted is None:
             self.notify("There is no run to export: 4 makes one of the open tree.", severity="warning")
         elif self._exporting:
             self.notify("An export is being written.", severity="warning")
@@ -264,8 +273,15 @@ class DatasetScreen(ModeScreen):
         if request is None:
             return
         self._exporting = True
-        self._report = [line(("exporting …", "focus"))]
-        self._show_export()
+        self._export_told(0, 0)
+        told = time.monotonic()
+
+        def progress(done: int, of: int) -> None:
+            nonlocal told
+            if time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                self.app.call_from_thread(self._export_told, done, of)
+
         workspace = self.agentr.session.workspace
 
         def work() -> None:
@@ -278,6 +294,7 @@ class DatasetScreen(ModeScreen):
                     data_type=request.data_type,
                     all=request.which == "all",
                     only_verified=request.which == "only verified",
+                    progress=progress,
                 )
             except AgentrError as error:
                 self.app.call_from_thread(self._refused, str(error))
@@ -285,6 +302,10 @@ class DatasetScreen(ModeScreen):
                 self.app.call_from_thread(self._exported, done)
 
         self.run_worker(work, thread=True, group="export")
+
+    def _export_told(self, done: int, of: int) -> None:
+        self._report = [progress_line(done, of)]
+        self._show_export()
 
     def _refused(self, message: str) -> None:
         self._exporting = False
@@ -298,7 +319,7 @@ class DatasetScreen(ModeScreen):
         self._show_export()
         self.notify(f"{done.lines} lines: {done.out}", markup=False)
 
-    # -- filter, runs, panes -----------------------------------------------------------------------
+    # -- filter, runs, panes, traces -----------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what is filtered can be shown whole again."""
@@ -346,17 +367,28 @@ class DatasetScreen(ModeScreen):
         new = order[(order.index(now or "export") + 1) % len(order)]
         self.query_one(f"#{new}").focus()
 
+    @on(RowTable.Selected, "#of-traces")
+    def _trace_chosen(self, event: RowTable.Selected) -> None:
+        """Review the samples of that trace."""
+        path = Path(str(event.key))
 
-def _settings(info: RunInfo) -> str:
-    settings = info.settings
-    told = [f"verifier {settings.verifier}" if settings.verify else "direct revision"]
-    if settings.alpha is not None:
-        told.append(f"alpha {settings.alpha:g}")
-    if settings.beta is not None:
-        told.append(f"beta {settings.beta:g}")
-    if settings.compat:
-        told.append("compat")
-    return " · ".join(told)
+        def read() -> None:
+            try:
+                opened = read_tree(path)
+            except AgentrError as error:
+                self.app.call_from_thread(self.agentr.complain, str(error))
+            else:
+                self.app.call_from_thread(self._review, opened)
+
+        self.run_worker(read, thread=True, group="open", exclusive=True)
+
+    def _review(self, opened: OpenTree) -> None:
+        try:
+            self.agentr.session.show(opened)
+        except AgentrError as error:
+            self.agentr.complain(str(error))
+        else:
+            self.app.switch_mode("revision")
 
 
 def _plain(text: str) -> str:

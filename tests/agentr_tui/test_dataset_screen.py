@@ -14,15 +14,21 @@ from textual.widgets import Input, Select, Static
 
 from agentr_tui.app import AgentrApp
 from agentr_tui.dataset_rows import count_lines, histogram, preview_lines, summarise
+from agentr_tui.dataset_tabs import coverage_lines, plot
 from agentr_tui.screens.dataset import DatasetScreen
 from agentr_tui.screens.export_dialog import ExportDialog
+from agentr_tui.screens.revision import RevisionScreen
 from agentr_tui.session import Session
 from agentr_tui.widgets.text_pane import Line
+from engine.agreement import agreement, defect_rate, keep_planted, plant
 from engine.curation import tally
 from engine.decisions import Decisions
+from engine.duplicates import EXACT, NEAR, Duplicates
 from engine.export import export
+from engine.export_records import load_tree
 from engine.formats import FORMATS
-from engine.samples import Sample
+from engine.sample_shapes import shapes
+from engine.samples import Sample, turns_of
 from engine.workspace import Workspace
 from tests.agentr_tui.apps import NARROW, WIDE, notices, opened, pane, revised, running, searched, table_lines, until
 
@@ -90,7 +96,7 @@ def rewrite(workspace: Workspace, text: str) -> Path:
 
 async def counted(app: AgentrApp, pilot: Pilot[int]) -> DatasetScreen:
     screen = dataset(app)
-    await until(pilot, lambda: screen._summary is not None)
+    await until(pilot, lambda: screen._counted is not None)
     await pilot.pause()
     return screen
 
@@ -181,7 +187,7 @@ async def test_it_shows_the_newest_run_and_what_was_decided_elsewhere(
     samples = pairs_of(workspace)
     async with running(Session(workspace), "dataset", size) as (app, pilot):
         screen = await counted(app, pilot)
-        assert f"verified {screen._summary.verdicts['verified']}" in pane(app, "counts")  # type: ignore[union-attr]
+        assert f"verified {screen._counted.summary.verdicts['verified']}" in pane(app, "counts")  # type: ignore[union-attr]
         assert "nobody decided anything yet" in pane(app, "export")
         text = "\n".join(table_lines(screen.query_one("#of-traces")))  # type: ignore[arg-type]
         assert "textcraft 2" in text
@@ -265,7 +271,7 @@ async def test_an_export_that_cannot_be_written_is_one_line(workspace: Workspace
         assert "is missing" in pane(app, "export")
 
 
-async def test_brackets_go_through_the_runs_and_back_to_the_newest(workspace: Workspace) -> None:
+async def test_braces_go_through_the_runs_and_back_to_the_newest(workspace: Workspace) -> None:
     first = workspace.run_info().id
     second = revised(workspace, next(workspace.traces.glob("textcraft-2-*")), max_pairs=3)
     async with running(Session(workspace), "dataset") as (app, pilot):
@@ -276,12 +282,12 @@ async def test_brackets_go_through_the_runs_and_back_to_the_newest(workspace: Wo
             return screen._loaded.info.id
 
         assert shown() == second
-        await pilot.press("left_square_bracket")
+        await pilot.press("left_curly_bracket")
         await until(pilot, lambda: shown() == first)
-        await pilot.press("left_square_bracket")
+        await pilot.press("left_curly_bracket")
         await pilot.pause(0.1)
         assert "There is no earlier run" in notices(app)
-        await pilot.press("right_square_bracket")
+        await pilot.press("right_curly_bracket")
         await until(pilot, lambda: shown() == second)
         third = revised(workspace, next(workspace.traces.glob("textcraft-2-*")), max_pairs=2)
         await until(pilot, lambda: shown() == third)
@@ -292,8 +298,8 @@ async def test_a_run_that_was_killed_can_be_read_and_says_so(workspace: Workspac
     rewrite(workspace, "\n".join(whole[:20]) + "\n" + whole[20][:30])
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
-        assert screen._summary is not None
-        assert screen._summary.samples == 19
+        assert screen._counted is not None
+        assert screen._counted.summary.samples == 19
         assert "not finished" in pane(app, "export")
     file = rewrite(workspace, "\n".join([whole[0], "nonsense", *whole[1:]]) + "\n")
     async with running(Session(workspace), "dataset") as (app, pilot):
@@ -306,8 +312,81 @@ async def test_the_filter_stays_until_escape(workspace: Workspace) -> None:
         assert screen._loaded is not None
         diverged = sum(sample.verdict == "diverged" for sample in screen._loaded.samples)
         await pilot.press("f", *"diverged", "enter")
-        title = f"samples  {diverged} of {len(screen._loaded.samples)}"
-        await until(pilot, lambda: screen.query_one("#counts").border_title == title)
+        title = f"samples {diverged} of {len(screen._loaded.samples)} "
+        await until(pilot, lambda: title in str(screen.query_one("#counts").border_title))
         await pilot.press("escape")
-        title = f"samples  {len(screen._loaded.samples)}"
-        await until(pilot, lambda: screen.query_one("#counts").border_title == title)
+        title = f"samples {len(screen._loaded.samples)} "
+        await until(pilot, lambda: title in str(screen.query_one("#counts").border_title))
+
+
+# -- plots, coverage, review -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [[0, 0, 3, 7, 7, 7], [0.1, 0.25, 0.9], list(range(500)), [2.0]])
+@pytest.mark.parametrize("width", [12, 40])
+def test_a_plot_shows_the_range_and_fits(values: list[float], width: int) -> None:
+    lines = plain(plot("turns", values, width)).splitlines()
+    assert all(len(row.rstrip()) <= width for row in lines[1:])
+    for end in (min(values), max(values)):
+        assert (f"{end:.0f}" if float(end).is_integer() else f"{end:.2f}") in f"{lines[0]} {lines[-1]}"
+
+
+def test_coverage_names_trees_that_gave_nothing_and_counts_what_repeats(workspace: Workspace) -> None:
+    run = workspace.load_run()
+    found = {sample.id: shape for sample, shape in shapes(workspace, run.samples)}
+    mine = pairs_of(workspace)
+    assert set(found) == {sample.id for sample in mine}
+    known, reasons = Duplicates(0.9), Counter[str | None]()
+    for sample in mine:
+        tree = load_tree(workspace, sample)
+        turns = turns_of(tree, sample)
+        reasons[known.reason(sample.environment, sample.task, turns)] += 1
+        shape = found[sample.id]
+        assert shape is not None
+        assert shape.turns == len(turns)
+        assert 0 < shape.trained < shape.tokens
+    text = plain(coverage_lines(run.samples, [*run.info.paths, "/elsewhere/bare.trace.jsonl"], found, 60, mine))
+    assert "2 of 3 trees give samples" in text
+    assert "1 trees without a sample\n  bare.trace.jsonl" in text
+    assert f"{reasons[EXACT]} repeat another" in text
+    assert f"{reasons[NEAR]} are alike" in text
+    lose_traces(workspace)
+    assert {shape for _, shape in shapes(workspace, run.samples)} == {None}
+
+
+async def test_tabs_show_plots_coverage_and_how_far_the_review_can_be_trusted(workspace: Workspace) -> None:
+    samples = pairs_of(workspace)
+    decide(workspace, samples[:6], "accepted")
+    Decisions(workspace.decisions, "bob").decide_all([sample.id for sample in samples[4:8]], "rejected", reason="poor")
+    keep_planted(workspace.path / "planted", plant(load_tree(workspace, samples[0]), samples[:20], "r", 1.0))
+    async with running(Session(workspace), "dataset", (120, 60)) as (app, pilot):
+        await counted(app, pilot)
+        await pilot.press("right_square_bracket")
+        for name in ("fork depth", "revision length", "gap", "return", "turns", "tokens", "trained tokens"):
+            await until(pilot, lambda name=name: name in pane(app, "counts"))  # type: ignore[misc]
+        await until(pilot, lambda: "reading traces" not in pane(app, "counts"))
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "2 of 2 trees give samples" in pane(app, "counts"))
+        await pilot.press("right_square_bracket")
+        current = Decisions(workspace.decisions).current()
+        rate = defect_rate(samples, current)
+        assert rate.rate == 0.5
+        assert rate.low is not None
+        told = f"50.0% {100 * rate.low:.1f}–{rate.high:.1%} 4/8"
+        await until(pilot, lambda: told in pane(app, "counts"))
+        assert f"{agreement(samples, current).alpha:.3f}" in pane(app, "counts")
+        assert "bob 4 rejected" in pane(app, "counts")
+        assert "4 poor" in pane(app, "counts")
+
+
+async def test_enter_on_a_trace_reviews_its_samples(workspace: Workspace) -> None:
+    async with running(Session(workspace), "dataset") as (app, pilot):
+        screen = await counted(app, pilot)
+        await pilot.press("tab", "j", "enter")
+        path = screen._counted.summary.traces[1].path  # type: ignore[union-attr]
+        await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None)
+        assert isinstance(app.screen, RevisionScreen)
+        assert app.screen._shown is not None
+        assert app.screen._shown.sample.path == path
+        assert app.screen._review is not None
+        assert app.screen._review.run == workspace.run_info().id
