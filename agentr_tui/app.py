@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,8 +32,6 @@ from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, insta
 from engine.errors import AgentrError
 
 FLUSHES_A_SECOND = 10
-INTERRUPTED = 130
-"""Exit code after a signal."""
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the engine's thread yields to the screen's: keys stay quick beside a busy search."""
 
@@ -89,6 +85,7 @@ class AgentrApp(App[int]):
         self._memory, self._place = memory, place
         self._start_mode = start_mode
         self._leaving = False
+        self._running_in: asyncio.AbstractEventLoop | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our variables, also under themes that are not ours."""
@@ -96,6 +93,7 @@ class AgentrApp(App[int]):
 
     def on_mount(self) -> None:
         """Theme, first screen, the pulse that folds events."""
+        self._running_in = asyncio.get_running_loop()
         theme = self.preferences.theme
         install(self, self._memory.theme(theme) if self._memory else theme, self.preferences.looks)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
@@ -107,15 +105,11 @@ class AgentrApp(App[int]):
         self.switch_mode(self._start_mode)
         if self._place is not None and Path(self._place.trace).is_file():
             self.open_path(Path(self._place.trace), mode=self._place.mode)
-        for name in ("SIGTERM", "SIGHUP"):  # a closed terminal loses nothing
-            with suppress(
-                RuntimeError, ValueError, NotImplementedError, AttributeError
-            ):  # not in every thread or system
-                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self._leave, INTERRUPTED)
 
     def _theme_changed(self, theme: Theme) -> None:
-        if self._memory is not None and not no_color():
-            self._memory.keep_theme(theme.name, self.preferences.theme)
+        memory, configured = self._memory, self.preferences.theme
+        if memory is not None and not no_color() and theme.name != memory.theme(configured):
+            memory.keep_theme(theme.name, configured)
 
     def on_unmount(self) -> None:
         """However the app ends (a crash, a closed terminal): its search stops cleanly, paused or not."""
@@ -235,6 +229,11 @@ class AgentrApp(App[int]):
         if live is not None and not live.over:
             self.to_detach = live.path
         self._leave(0)
+
+    def leave_soon(self, code: int) -> None:
+        """The same from a signal's handler, with an exit code."""
+        if self._running_in is not None:
+            self._running_in.call_soon_threadsafe(self._leave, code)
 
     def _leave(self, code: int) -> None:
         live = self.session.live

@@ -9,6 +9,7 @@ from textual.messages import ExitApp
 
 from agentr_tui.app import AgentrApp
 from agentr_tui.commands.run import run_detached
+from agentr_tui.ending import ends_cleanly
 from agentr_tui.preferences import read_preferences
 from agentr_tui.session import Session
 from agentr_tui.settings_files import user_file
@@ -37,7 +38,8 @@ def main(arguments: list[str]) -> int:
     sources = find_sources(paths) if paths else []
     session = Session(Workspace.open(workspace, create=True), sources=sources)
     app = BrowserApp(session, "library", read_preferences([user_file(), session.workspace.settings_file]))
-    result = app.run()
+    with ends_cleanly(app):
+        result = app.run()
     if app.to_detach is not None:
         run_detached(app.to_detach, ["--resume", str(app.to_detach.resolve())])
     return app.return_code or result or 0

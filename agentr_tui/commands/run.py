@@ -310,6 +310,7 @@ def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any
 def run_app(session: Any, mode: str, *, go_on: bool = False) -> int:
     """Run the app; returns its exit code. `go_on`: where the person was when it ran last."""
     from agentr_tui.app import AgentrApp
+    from agentr_tui.ending import ends_cleanly
     from agentr_tui.preferences import read_preferences
     from agentr_tui.remembered import Memory
 
@@ -318,9 +319,11 @@ def run_app(session: Any, mode: str, *, go_on: bool = False) -> int:
     place = memory.place()
     session.views = place.views
     app = AgentrApp(session, mode, preferences, memory, place if go_on and place.mode != "library" else None)
-    result = app.run()
+    with ends_cleanly(app):
+        result = app.run()
     if app.to_detach is not None:
         return run_detached(app.to_detach, ["--resume", str(app.to_detach.resolve()), "--delay", str(DEMO_DELAY)])
+    session.flush()  # how the search ended
     if session.path is not None and session.tree is not None and session.tree.state == "stopped":
         say(f"stopped; go on with: agentr search --resume {session.path}")
     return app.return_code or result or 0
