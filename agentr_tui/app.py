@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -189,6 +190,17 @@ class AgentrApp(App[int]):
         """Go to one of the five screens."""
         if isinstance(self.screen, ModeScreen):
             self.switch_mode(mode)
+
+    def action_screens(self) -> None:
+        """The five screens, and the way out, as a menu: for the mouse."""
+        if isinstance(self.screen, ModeScreen):
+            modes = [Choice(str(n), mode, partial(self.action_mode, mode)) for n, mode in enumerate(self.MODES, 1)]
+            more = [
+                Choice("?", "help", self.action_help),
+                Choice(":", "palette: every action", self.action_command_palette),
+                Choice("q", "back", self.action_go_back),
+            ]
+            ask(self, "go to", [*modes, *more])
 
     def action_help(self) -> None:
         """The keys of where you are."""

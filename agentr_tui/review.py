@@ -320,7 +320,10 @@ class Review:
             now = shown.bad_depth + 1 if by < 0 else shown.fork_depth
         else:
             now = shown.mark if shown.mark is not None else shown.bad_depth + (1 if by < 0 else 0)
-        mark = now + by
+        return self.put_mark(shown, now + by)
+
+    def put_mark(self, shown: Sample, mark: int) -> bool:
+        """Mark a step of the bad trajectory, counted from 1, as `move_mark` does."""
         if not shown.fork_depth < mark <= shown.bad_depth:
             return False
         self.decisions.decide(shown.id, mark=mark)

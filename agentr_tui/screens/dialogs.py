@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.events import Key
+from textual.events import Click, Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -59,6 +59,11 @@ class Menu(ModalScreen[Choice | None]):
                 return
         if event.key in ("escape", "q"):
             event.stop()
+            self.dismiss(None)
+
+    def on_click(self, event: Click) -> None:
+        """Beside the menu: as escape."""
+        if event.widget is self:
             self.dismiss(None)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

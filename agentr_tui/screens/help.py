@@ -7,6 +7,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.events import Click
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
@@ -35,6 +36,11 @@ class HelpScreen(ModalScreen[None]):
         with Vertical(classes="dialog help"):
             yield Static("keys here · esc closes", classes="dialog-title", markup=False)
             yield TextPane()
+
+    def on_click(self, event: Click) -> None:
+        """Beside the help: close it."""
+        if event.widget is self:
+            self.dismiss(None)
 
     def on_mount(self) -> None:
         """List the bindings that are active on the screen below."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 import msgspec
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -55,8 +56,8 @@ class RevisionScreen(RevisionMenus):
         key("a", "accept", "accept", "revision.accept", "Accept this sample, go to the next", show=True),
         key("r", "reject", "reject…", "revision.reject", "Reject with a reason, go to the next", show=True),
         key("s", "skip", "skip", "revision.skip", "Skip for now, go to the next", show=True),
-        key("J", "mark(1)", "move mark", "revision.mark_down", "Mark a later step as the first wrong one", show=True,
-            key_display="J K"),
+        key("J", "mark(1)", "move mark", "revision.mark_down",
+            "Mark a later step as the first wrong one; by mouse: click a step twice", show=True, key_display="J K"),
         key("K", "mark(-1)", "mark up", "revision.mark_up", "Mark an earlier step as the first wrong one"),
         key("t", "thought", "thought…", "revision.thought", "Another revision thought", show=True),
         key("R", "repair", "repair…", "revision.repair", "Replay again, or search a new tail from after the wrong step",
@@ -303,8 +304,16 @@ class RevisionScreen(RevisionMenus):
         if self._shown is not None:
             self._ask_reason(partial(self._decide, "rejected"))
 
+    @on(TextPane.LineChosen, "#bad")
+    def _step_chosen(self, event: TextPane.LineChosen) -> None:
+        if event.key > 0:
+            self._move_mark(lambda review, shown: review.put_mark(shown.sample, event.key))
+
     def action_mark(self, by: int) -> None:
         """Move the mark along the bad trajectory."""
+        self._move_mark(lambda review, shown: review.move_mark(shown.sample, by))
+
+    def _move_mark(self, move: Callable[[Review, Shown], bool]) -> None:
         review, shown = self._review, self._shown
         if review is None or shown is None:
             return
@@ -319,7 +328,7 @@ class RevisionScreen(RevisionMenus):
                     f" {shown.sample.bad_depth} (the end)."
                 )
 
-        self._change(lambda: review.move_mark(shown.sample, by), moved)
+        self._change(lambda: move(review, shown), moved)
 
     def action_recover(self) -> None:
         """Would it recover?"""

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.binding import Binding
+from textual.message import Message
 from textual.strip import Strip
 
 from agentr_tui.safe_text import escape
@@ -50,6 +52,18 @@ class TextPane(FrugalScroll, can_focus=True):
         Binding("g,home", "scroll_home", "Top", show=False, id="pane.top", tooltip="Scroll to the top"),
         Binding("G,end", "scroll_end", "End", show=False, id="pane.end", tooltip="Scroll to the end"),
     ]
+
+    class LineChosen(Message):
+        """A line that belongs to something was clicked twice."""
+
+        def __init__(self, pane: TextPane, key: int) -> None:
+            super().__init__()
+            self.pane, self.key = pane, key
+
+        @property
+        def control(self) -> TextPane:
+            """The sender."""
+            return self.pane
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -94,6 +108,16 @@ class TextPane(FrugalScroll, can_focus=True):
         top, height = round(self.scroll_offset.y), self.size.height
         if not top <= row < top + height - 1:
             self.scroll_to(y=max(0, row - height // 3), animate=False)
+
+    def on_click(self, event: events.Click) -> None:
+        """The second click on a line chooses what it belongs to; the first one may only have meant the pane."""
+        at = event.get_content_offset(self)
+        if at is None or event.chain != 2:
+            return
+        row = at.y + round(self.scroll_offset.y)
+        starts = [(start, key) for key, start in self._row_of_key.items() if start <= row < len(self._rows)]
+        if starts:
+            self.post_message(self.LineChosen(self, max(starts)[1]))
 
     def _wrap(self) -> None:
         self._wrapped_at = width = self._width()

@@ -61,7 +61,7 @@ class TopBar(Widget):
     def on_click(self, event: Click) -> None:
         """A click on the badge opens the menu of screens."""
         if event.x < len(self.mode) + 4:
-            self.app.action_command_palette()
+            self.run_worker(self.app.run_action("screens"))
 
 
 BARS = frozenset("█░#.")

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.trace import is_being_written, load
+from tests.agentr_tui.apps import opened, searched
+
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 
@@ -23,6 +26,8 @@ class Terminal:
 
     def __init__(self, folder: Path, width: int, height: int, **environment: str) -> None:
         self._socket = f"agentr-{uuid.uuid4().hex[:8]}"
+        homes = {f"XDG_{name}_HOME": str(folder / name) for name in ("STATE", "CONFIG", "CACHE")}
+        environment = homes | environment  # nothing of whoever runs the tests
         variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         self._tmux("new-session", "-d", "-x", str(width), "-y", str(height), "-c", str(folder), *variables, "sh")
 
@@ -37,6 +42,19 @@ class Terminal:
     def press(self, *keys: str) -> None:
         """Press keys."""
         self._tmux("send-keys", *keys)
+
+    def mouse(self, column: int, row: int, *, button: int = 0, times: int = 1) -> None:
+        """Press and let go at a cell, counted from 0; buttons 64 and 65 are the wheel."""
+        place = f"{button};{column + 1};{row + 1}"
+        for _ in range(times):
+            self._tmux("send-keys", "-l", f"\x1b[<{place}M" + (f"\x1b[<{place}m" if button < 64 else ""))
+
+    def click(self, word: str, *, times: int = 1, screen: str | None = None) -> None:
+        """Click on the first place where a word stands."""
+        lines = (self.screen() if screen is None else screen).splitlines()
+        row = next((row for row, line in enumerate(lines) if word in line), None)
+        assert row is not None, f"{word!r} is not on the screen:\n" + "\n".join(lines)
+        self.mouse(lines[row].index(word), row, times=times)
 
     def screen(self, *options: str) -> str:
         """What stands on the screen."""
@@ -74,6 +92,14 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 AGENTR = ("env", "-u", "COLUMNS", "-u", "LINES", sys.executable, "-m", "agentr_tui")  # the size is the terminal's own
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = 40) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.1)
 
 
 def nodes_of(screen: str) -> int:
@@ -121,6 +147,75 @@ def test_no_color_sends_no_colour(terminal: Callable[..., Terminal]) -> None:
     codes = {int(code) for sequence in sequences for code in sequence.split(";") if code}
     assert codes & {1, 2, 7}, "bold, dim or reverse tell things apart"
     assert not codes & {*range(30, 39), *range(40, 49), *range(90, 98), *range(100, 108)}
+
+
+@needs_tmux
+def test_a_terminal_that_is_closed_stops_the_search_cleanly(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    screen = terminal(100, 30, PYTHONPATH=os.getcwd())
+    screen.run("exec", *AGENTR, "demo", "--delay", "0.05")
+    screen.until(lambda text: nodes_of(text) > 20, "a tree")
+    path = next(tmp_path.glob("agentr-demo-1/traces/*.trace.jsonl"))
+    screen.close()  # the terminal is gone: SIGHUP
+    until(lambda: not is_being_written(path), "the end of the search")
+    tree = load(path).tree
+    assert (tree.state, tree.end_reason) == ("stopped", "stopped"), "resumable, and no answer is lost"
+    until(lambda: [*(tmp_path / "STATE").rglob("place-*.json")], "what is remembered")
+
+
+@needs_tmux
+def test_a_search_that_is_detached_goes_on_and_is_attached_to(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    screen = terminal(100, 30, PYTHONPATH=os.getcwd())
+    screen.run(*AGENTR, "demo", "--delay", "0.2", "--iterations", "30")
+    screen.until(lambda text: nodes_of(text) > 5, "a tree")
+    screen.press("q")
+    screen.until(lambda text: "1 Library" in text and "live" in text, "the library")
+    screen.press("q")
+    screen.until(lambda text: "detach" in text, "a question")
+    screen.press("d")
+    screen.until(lambda text: "agentr attach" in text, "how to come back")
+    path = next(tmp_path.glob("agentr-demo-1/traces/*.trace.jsonl"))
+    assert is_being_written(path)
+    screen.run(*AGENTR, "attach", str(path))
+    few = nodes_of(screen.until(lambda text: "running" in text and nodes_of(text) > 5, "the same tree"))
+    screen.until(lambda text: nodes_of(text) > few, "it grows")
+    screen.press("S")
+    screen.until(lambda text: "stopped" in text, "the end, asked for from here")
+    until(lambda: not is_being_written(path), "the end of the search")
+
+
+@needs_tmux
+def test_tree_mark_and_export_by_mouse(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    path = searched(opened(tmp_path / "w"))
+    screen = terminal(140, 44, PYTHONPATH=os.getcwd())
+    screen.run(*AGENTR, "open", str(path), "--workspace", "w")
+    shown = screen.until(lambda text: nodes_of(text) > 100 and "why" in text, "the tree")
+    rows = [line for line in shown.splitlines() if "▾" in line]
+    screen.click("▾", screen=shown.replace("▾", " ", 1))  # the second row's glyph
+    screen.until(lambda text: "▸" in text and rows[1] not in text, "it is folded")
+    screen.click("▸")
+    screen.until(lambda text: "▸" not in text, "it is unfolded")
+    screen.mouse(10, 6)
+    screen.until(lambda text: re.search(r"node \d+ · depth", text), "the node under the mouse is chosen")
+    screen.mouse(10, 6, button=65, times=8)
+    screen.until(lambda text: "▾ root" not in text, "the wheel scrolls")
+    where = next(row for row, line in enumerate(screen.screen().splitlines()) if "nodes 137" in line)
+    screen.mouse(40, where)
+    screen.until(lambda text: re.search(r"event \d+ of 260(?! · now)", text), "a moment of the past")
+    screen.click("2 Search")
+    screen.until(lambda text: "go to" in text, "the menu of screens")
+    screen.click("revision")
+    shown = screen.until(lambda text: "sample 1 of" in text and "first wrong step" in text, "a sample")
+    steps = [line for line in shown.splitlines() if re.match(r"│. +\d+ ", line)]
+    screen.click(steps[-1][1:12], times=2)
+    decided = tmp_path / "w" / "decisions"
+    until(lambda: [*decided.glob("*")], "the mark was moved")
+    assert any(json.loads(line)["mark"] for file in decided.glob("*") for line in file.open())
+    screen.click("4 Revision")
+    screen.until(lambda text: "go to" in text, "the menu of screens")
+    screen.click("dataset")
+    screen.until(lambda text: "5 Dataset" in text, "the dataset")
 
 
 @needs_tmux
