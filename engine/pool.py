@@ -30,52 +30,87 @@ class Reply(NamedTuple):
     done: bool
 
 
-class Course(NamedTuple):
-    """How to bring an instance to the root of a tree."""
-
-    name: str  # of the environment, as asked for
-    options: dict[str, str]  # of reset
-    prefix: Path  # actions that were executed before the root
-
-
-@dataclass
-class Counts:
-    """Environment steps and resets so far, replayed ones included."""
-
-    steps: int = 0
-    resets: int = 0
-
-
 @dataclass
 class Instance:
     """An environment and where it stands: actions since the root; None: nowhere."""
 
     env: TextEnv
-    path: Path | None
+    path: Path | None = None
     reply: Reply | None = None  # to the last action of the path
     used: int = 0  # when it moved last
 
 
-def step(env: TextEnv, action: str) -> Reply:
-    """One step. Raises `EnvError`."""
-    observation, score, terminated, truncated, _ = env.step(action)
-    return Reply(observation, score, bool(terminated or truncated))  # type: ignore[arg-type]
+class Course:
+    """How to bring an instance to the root of a tree, and how many steps and resets were made so far. From any thread;
+    an instance is moved by one at a time."""
+
+    def __init__(self, name: str, options: dict[str, str], prefix: Path) -> None:
+        self.name = name  # of the environment, as asked for
+        self.options = options  # of reset
+        self.prefix = prefix  # actions that were executed before the root
+        self.steps = 0
+        self.resets = 0
+        self.closed = False
+        self._counting = threading.Lock()
+
+    def make(self) -> TextEnv:
+        """A new environment. Raises `EnvError`."""
+        env = make(self.name)
+        if self.closed:
+            env.close()
+            raise _over()
+        return env
+
+    def step(self, env: TextEnv, action: str) -> Reply:
+        """One step. Raises `EnvError`."""
+        if self.closed:
+            raise _over()
+        with self._counting:
+            self.steps += 1
+        observation, score, terminated, truncated, _ = env.step(action)
+        return Reply(observation, score, bool(terminated or truncated))  # type: ignore[arg-type]
+
+    def begin(self, instance: Instance) -> None:
+        """Stand at the root, by a reset; an environment that can't begin again is replaced. Raises `EnvError`."""
+        if self.closed:
+            instance.env.close()  # it may be newer than the end
+            raise _over()
+        instance.path, instance.reply = None, None
+        with self._counting:
+            self.resets += 1
+        try:
+            instance.env.reset(options=self.options)
+        except InstanceDied:
+            gone, instance.env = instance.env, self.make()
+            gone.close()
+            instance.env.reset(options=self.options)
+        for action in self.prefix:
+            self.step(instance.env, action)
+        instance.path = ()
+
+    def end(self, instances: Iterable[Instance]) -> None:
+        """Close all of them, whatever one of them says to it; nothing is begun or stepped any more. May be called while
+        another thread waits for one of them."""
+        self.closed = True
+        with contextlib.ExitStack() as closing:
+            for instance in instances:
+                instance.path = None
+                closing.callback(instance.env.close)
+
+
+def _over() -> InstanceDied:
+    return InstanceDied("the search is over: its environment was closed")
 
 
 class Pool:
-    """Up to `size` instances, the first of which is given and stands at the root.
+    """Up to `size` instances, the first of which is given and stands at the root. Used by one thread at a time."""
 
-    Used by one thread at a time; closing waits for nobody.
-    """
-
-    def __init__(self, env: TextEnv, course: Course, size: int, counts: Counts) -> None:
+    def __init__(self, first: Instance, course: Course, size: int) -> None:
         self._course = course
         self._size = size
-        self._counts = counts
-        self._counting = threading.Lock()
         self._clock = 0
-        self.instances = [Instance(env, ())]
-        self.current = self.instances[0]
+        self.instances = [first]
+        self.current = first
 
     def go_to(self, path: Path) -> TextEnv:
         """An instance that stands at the end of `path`. Raises `EnvError`."""
@@ -126,12 +161,6 @@ class Pool:
         with contextlib.suppress(EnvError):
             self._bring(instance, path)
 
-    def close(self) -> None:
-        """Close all instances."""
-        for instance in self.instances:
-            instance.path = None
-            instance.env.close()
-
     # ------------------------------------------------------------------------------------------------------
 
     def _come(self, path: Path, grow: bool) -> None:
@@ -158,7 +187,7 @@ class Pool:
             return lost[0]
         if grow and len(self.instances) < self._size:
             try:
-                new = Instance(make(self._course.name), None)
+                new = Instance(self._course.make())
             except EnvError:
                 self._size = len(self.instances)  # those that there are have to do
             else:
@@ -174,39 +203,15 @@ class Pool:
             self._walk(instance, path)
 
     def _walk(self, instance: Instance, path: Path) -> None:
-        if not _is_prefix(instance.path, path):
-            self._reset(instance)
+        if instance.path is None or path[: len(instance.path)] != instance.path:
+            self._course.begin(instance)
         assert instance.path is not None
         for action in path[len(instance.path) :]:
             self._step(instance, action)
 
-    def _reset(self, instance: Instance) -> None:
-        instance.path, instance.reply = None, None
-        self._count(resets=1)
-        try:
-            instance.env.reset(options=self._course.options)
-        except InstanceDied:  # it can't begin again either
-            instance.env.close()
-            instance.env = make(self._course.name)
-            instance.env.reset(options=self._course.options)
-        for action in self._course.prefix:
-            step(instance.env, action)
-            self._count(steps=1)
-        instance.path = ()
-
     def _step(self, instance: Instance, action: str) -> Reply:
         path, instance.path = instance.path, None  # nowhere, should the step fail
         assert path is not None
-        self._count(steps=1)
-        instance.reply = step(instance.env, action)
+        instance.reply = self._course.step(instance.env, action)
         instance.path = (*path, action)
         return instance.reply
-
-    def _count(self, steps: int = 0, resets: int = 0) -> None:
-        with self._counting:
-            self._counts.steps += steps
-            self._counts.resets += resets
-
-
-def _is_prefix(path: Path | None, of: Path) -> bool:
-    return path is not None and of[: len(path)] == path

@@ -26,10 +26,10 @@ class ScriptedActor:
 
     async def sample(self, request: Request) -> Answer:
         """The plan's next action, or a mistake. Raises `DrawFailed` where the environment has no plan."""
-        rng = random.Random(request.seed)
-        thought, action = await request.environment(lambda env: self._propose(env, rng))
+        # Seeded in there: where the environment dies of the question it is asked again, and answers the same.
+        thought, action = await request.environment(lambda env: self._propose(env, random.Random(request.seed)))
         if self._delay:
-            await asyncio.sleep(self._delay * rng.uniform(0.5, 1.5))
+            await asyncio.sleep(self._delay * random.Random(request.seed).uniform(0.5, 1.5))
         return Answer(f"Thought: {thought}\nAction: {action}")
 
     def _propose(self, env: TextEnv, rng: random.Random) -> tuple[str, str]:

@@ -10,18 +10,17 @@ restored from the recorded numbers of ties, and answers that arrived before the 
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
 from engine.actor import Actor
 from engine.algorithms import Outcome, walk_on
+from engine.at_work import AtWork, Stopped
 from engine.budgets import Budgets
 from engine.control import Control
 from engine.draws import Draws
@@ -35,7 +34,6 @@ from engine.stepping import step_answers
 from engine.tree import ROOT, SearchTree
 from envs.base import TextEnv
 
-T = TypeVar("T")
 Sink = Callable[[AnyEvent], None]
 
 
@@ -62,13 +60,10 @@ class Search:
         for ties in tree.ties:  # as far as the trace got
             self._rng.choice(range(ties))
         self._stand = Stand(tree, opened, tree.started.prefix)
-        # A blocking environment is used by one thread only, so that it never holds up the loop.
-        self._thread = ThreadPoolExecutor(1, "environment") if opened.blocking else None
+        self._at_work = AtWork(self._stand, opened.blocking)
         self._budgets = Budgets(tree, opened.score_range, self._clock)
         self._draws = Draws(tree, actor, self._at_node, self._emit, self._budgets)
-        self._steering = Steering(
-            tree, self.control, self._stand, self._with_environment, self._emit, self._back_up_leaves
-        )
+        self._steering = Steering(tree, self.control, self._stand, self._at_work.do, self._emit, self._back_up_leaves)
 
     @classmethod
     def begin(
@@ -89,14 +84,12 @@ class Search:
     def _next(self) -> int:
         return self.tree.seq + 1
 
-    async def _with_environment(self, work: Callable[[], T], /) -> T:
-        """Do something with the environment: at once, or in its thread where it may block."""
-        if self._thread is None:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
     def _at_node(self, id: int, ask: Callable[[TextEnv], Any]) -> Awaitable[Any]:
-        return self._with_environment(lambda: ask(self._stand.go_to(id)))
+        return self._at_work.do(partial(self._stand.ask, id, ask))
+
+    def _stop(self) -> None:
+        self._draws.cancel()
+        self._at_work.stop()
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -105,7 +98,7 @@ class Search:
 
         Raises what the sink raises (a full disk); the trace is resumable then.
         """
-        self.control.bind(self._draws.cancel)
+        self.control.bind(self._stop)
         if self.tree.state == "done" and not self.control.changes and not self.control.requests:
             return self.tree.end_reason or "done"
         if self.tree.seq > 0:
@@ -114,11 +107,11 @@ class Search:
         self._back_up_leaves(self._unfinished())
         try:
             reason = await self._search()
+        except Stopped:  # answers that the environment had no time for are in the trace
+            reason = self.control.stop_reason or "stopped"
         finally:
             await self._draws.close()
-            await self._with_environment(self._stand.close)
-            if self._thread is not None:
-                self._thread.shutdown(wait=False)
+            await self._at_work.close()
         self._emit(Ended(seq=self._next, reason=reason, totals=self.totals()))
         return reason
 
@@ -203,7 +196,7 @@ class Search:
         if not await self._draws.made(parent):
             return False
         tree = self.tree
-        event, failed = await self._with_environment(partial(step_answers, tree, self._stand, self.settings, parent))
+        event, failed = await self._at_work.do(partial(step_answers, tree, self._stand, self.settings, parent))
         for draw, error in failed:
             self._draws.failed(parent, draw, "environment", error)
         event.seq = self._next

@@ -2,29 +2,36 @@
 
 Where the environment has snapshots, the nearest snapshot above is restored and what is missing is replayed; where
 it has none, a few instances stand on different paths (`engine.pool`). An instance whose process or server is gone
-begins again, once, and goes the whole path.
+begins again, once, and goes the whole path; one that can't is replaced.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar, cast
 
 from engine.errors import InputError
 from engine.events import Message, Number, PrefixStep
-from engine.pool import Counts, Course, Pool, Reply, step
+from engine.pool import Course, Instance, Pool, Reply
 from engine.text import clean, flatten, parse_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, info_of, make
 
 MAX_SNAPSHOTS = 20_000
+"""Snapshots that a stand keeps; the one not used for longest goes first."""
+
+CLOSE_LIMIT = 1.0
+"""Seconds for which closing waits for another thread's step; then the environment is closed under its hands."""
+
 POOL_SIZE = 4
 """Instances of an environment without snapshots: as many as a node has draws, by default."""
 
 SYSTEM_TURN = "You are a helpful assistant."
 ACKNOWLEDGEMENT = "Ok."
+
+T = TypeVar("T")
 
 
 class Opened:
@@ -75,7 +82,11 @@ def open_environment(name: str, task: str | None, observation: str | None = None
     """Make an environment and reset it to a task. Raises `InputError` with the remedy."""
     try:
         env = make(name)
-        first, info = env.reset(options=reset_options(task, observation))
+        try:
+            first, info = env.reset(options=reset_options(task, observation))
+        except BaseException:
+            env.close()
+            raise
     except EnvError as error:
         raise InputError(str(error)) from error
     return Opened(env, name, task or "", first, info)
@@ -90,33 +101,42 @@ class Stand:
         self.tree = tree
         self.lock = threading.RLock()
         self.at = ROOT  # the node it stands at; NO_PARENT where it stands nowhere
-        self._counts = Counts()
-        self._env = opened.env
+        self.has_keys = isinstance(opened.env, StateKeys)  # whether its states can be compared
+        self._maps = isinstance(opened.env, MapsActions)
+        self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or parse_action(step.response) for step in prefix)
         self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions)
-        self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
-        self._saves = self._env if isinstance(self._env, Snapshots) else None
-        self._maps = isinstance(opened.env, MapsActions)
-        self.has_keys = isinstance(opened.env, StateKeys)  # whether its states can be compared
+        self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: Pool | None = None
-        self._run_prefix()
-        if self._saves is None:
-            self._pool = Pool(self._env, self._course, size, self._counts)
+        self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
+        for action in actions:
+            self._step(action)
+        self.at = ROOT
+        if self._saves:
+            self._keep(ROOT)
+        else:
+            self._pool = Pool(self._only, self._course, size)
+        self.prepares = opened.blocking and not self._saves  # whether it saves time to `prepare`
 
     @property
     def env(self) -> TextEnv:
         """The environment that stands at `at`."""
-        return self._pool.current.env if self._pool is not None else self._env
+        return self._pool.current.env if self._pool is not None else self._only.env
 
     @property
     def steps(self) -> int:
         """Environment steps so far, replayed ones included."""
-        return self._counts.steps
+        return self._course.steps
 
     @property
     def resets(self) -> int:
         """Resets so far, but for the first."""
-        return self._counts.resets
+        return self._course.resets
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed: then nothing is stepped any more."""
+        return self._course.closed
 
     def go_to(self, id: int) -> TextEnv:
         """Bring the environment into the state of node `id` with as few steps as there are. Raises `EnvError`."""
@@ -132,7 +152,21 @@ class Stand:
             except InstanceDied:
                 self._begin_again()
                 self._go(id)
-            return self._env
+            return self._only.env
+
+    def ask(self, id: int, question: Callable[[TextEnv], T]) -> T:
+        """What the environment answers at node `id`. A question must change nothing; where the instance dies of it,
+        another is asked. Raises `EnvError`."""
+        with self.lock:
+            try:
+                return question(self.go_to(id))
+            except InstanceDied:
+                self.at = NO_PARENT
+                if self._pool is not None:
+                    self._pool.forget()
+                else:
+                    self._begin_again()
+                return question(self.go_to(id))
 
     def try_action(self, parent: int, action: str) -> tuple[str, Number, bool]:
         """Stand at `parent` and take one step: observation (flattened), score after it, done. Raises `EnvError`."""
@@ -152,30 +186,27 @@ class Stand:
             return clean(flatten(observation)), score, done
 
     def became(self, id: int) -> None:
-        """The state after the last `try_action` is that of the new node `id`: keep it. Raises `EnvError`."""
+        """The state after the last `try_action` is that of the new node `id`: keep it."""
         with self.lock:
             self.at = id
-            if self._saves is not None:
-                self._snapshots[id] = self._saves.snapshot()
-                if len(self._snapshots) > MAX_SNAPSHOTS:
-                    self._snapshots.popitem(last=False)
+            if self._saves:
+                self._keep(id)
 
     def executable(self, parent: int, action: str) -> str:
         """What to execute at `parent` in the place of `action`, where the environment has valid actions to choose the
         nearest from; else the action itself. Raises `EnvError`."""
         if not self._maps:  # asked for every child: `isinstance` of a protocol costs more than a step of TextCraft
             return action
-        with self.lock:
-            env = self.go_to(parent)
-            return env.executable(action) if isinstance(env, MapsActions) else action
+        return self.ask(parent, lambda env: cast(MapsActions, env).executable(action))
 
     def prepare(self, parent: int, actions: Sequence[str]) -> None:
         """These actions are to be tried at `parent`. Saves time, and changes nothing: where there are no snapshots,
         the instances that it takes come there at the same time."""
+        if self._pool is None or len(actions) < 2:
+            return
         with self.lock:
-            if self._pool is not None and len(actions) > 1:
-                self._pool.prepare(self._path(parent), actions)
-                self.at = NO_PARENT
+            self._pool.prepare(self._path(parent), actions)
+            self.at = NO_PARENT
 
     def step(self, action: str) -> tuple[str, Number, bool]:
         """One step from wherever it stands: raw observation, score after it, done. Raises `EnvError`."""
@@ -185,27 +216,32 @@ class Stand:
             return self._step(action)
 
     def close(self) -> None:
-        """Close the environment, with all its instances."""
-        with self.lock:
+        """Close the environment, with all its instances. Where another thread uses it and does not come to an end soon,
+        what it waits for ends with `InstanceDied`."""
+        held = self.lock.acquire(timeout=CLOSE_LIMIT)
+        try:
             self.at = NO_PARENT
-            if self._pool is not None:
-                self._pool.close()
-            else:
-                self._env.close()
+            self._course.end(self._pool.instances if self._pool is not None else [self._only])
+        finally:
+            if held:
+                self.lock.release()
 
     # -- with snapshots ------------------------------------------------------------------------------------
 
     def _step(self, action: str) -> Reply:
         self.at = NO_PARENT  # nowhere, should the step fail
-        self._counts.steps += 1
-        return step(self.env, action)
+        return self._course.step(self.env, action)
 
-    def _run_prefix(self) -> None:
-        for action in self._course.prefix:
-            self._step(action)
-        self.at = ROOT
-        if self._saves is not None:
-            self._root_snapshot = self._saves.snapshot()
+    def _keep(self, id: int) -> None:
+        """Keep the state of node `id`, at which it stands, where that can be done: else it is gone to by actions."""
+        try:
+            snapshot = cast(Snapshots, self._only.env).snapshot()
+        except EnvError:
+            self.at = NO_PARENT
+            return
+        self._snapshots[id] = snapshot
+        if len(self._snapshots) > MAX_SNAPSHOTS:
+            self._snapshots.popitem(last=False)
 
     def _go(self, id: int) -> None:
         nodes = self.tree.nodes
@@ -220,30 +256,34 @@ class Stand:
         for child in reversed(missing):
             self._step(nodes[child].action)
         self.at = id
+        if missing:
+            self._keep(id)  # its children start from here, each
 
     def _restore(self, id: int) -> bool:
-        """Take up the snapshot of a node; False where the environment keeps it no more."""
-        assert self._saves is not None
+        """Take up the snapshot of a node, at the root else by a reset; False where it is kept no more."""
         self.at = NO_PARENT
-        try:
-            self._saves.restore(self._root_snapshot if id == ROOT else self._snapshots[id])
-        except ValueError:
-            if id == ROOT:
-                self._reset()
-            self._snapshots.pop(id, None)
-            return id == ROOT
-        return True
+        if id in self._snapshots:
+            try:
+                cast(Snapshots, self._only.env).restore(self._snapshots[id])
+            except ValueError:
+                del self._snapshots[id]
+            else:
+                self._snapshots.move_to_end(id)
+                return True
+        if id == ROOT:
+            self._begin()
+        return id == ROOT
 
-    def _reset(self) -> None:
-        self._counts.resets += 1
-        self._env.reset(options=self._course.options)
-        self._run_prefix()
+    def _begin(self) -> None:
+        self._course.begin(self._only)
+        self.at = ROOT
+        self._keep(ROOT)
 
     def _begin_again(self) -> None:
         """The instance died with all its snapshots."""
         self.at = NO_PARENT
         self._snapshots.clear()
-        self._reset()
+        self._begin()
 
     # -- without -------------------------------------------------------------------------------------------
 

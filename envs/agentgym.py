@@ -172,14 +172,14 @@ class AgentGym(gymnasium.Env[str, str]):
             self._session = None
         if self._session is not None and self._connection.broken:
             self._check(self._session)
+            if self._session.epoch != self._connection.epoch:  # another instance found that out meanwhile
+                raise Lost(f"{self.address.url} started again")
         if self._session is None:
             self._greet()
-            epoch = self._connection.epoch
             id = self._ask("POST", "/create", self._kind.create_body, self._kind.created)
-            self._session = _Session(id, epoch)
-            self._connection.end_sessions()  # what an outage left behind
+            self._session = _Session(id, self._connection.made(id, self._kind.closes))
             if self._kind.closes:
-                self._connection.holds(id)
+                self._connection.end_sessions(but=1)  # what an outage left behind
         if not self._session.stands:
             self._repeat(self._session)
         return self._session

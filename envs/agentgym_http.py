@@ -7,8 +7,10 @@ broken). Everything that trying again can't mend is an `EnvError`. Every message
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -55,9 +57,8 @@ class Failed(Trouble):
 class Outage:
     """What all connections of this process know of one server."""
 
-    epoch: int = (
-        0  # grows when the server is found to have lost its sessions; ids of an earlier one may be another's now
-    )
+    epoch: int = 0  # grows when the server is found to have lost its sessions: an id of before may be another's now
+    held: set[int] = field(default_factory=set)  # ids of this epoch's sessions that were not ended
     known: bool = False  # whether it ever answered
     since: float | None = None  # when it was first found gone (monotonic, seconds); None while it answers
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -91,6 +92,9 @@ class Connection:
             verify=url.startswith("https:"),  # else no time is spent on certificates
         )
         self._stream: Any = None  # of the last reply, where it promised to stay open
+        self._connected: Any = None  # the stream of the last connection
+        self._lock = threading.RLock()  # of a request
+        self._extensions = {"trace": self._watch}
         self._process = os.getpid()
         self.closed = threading.Event()
         self._sessions: list[tuple[int, int]] = []  # epoch and id, of those to be ended
@@ -105,7 +109,12 @@ class Connection:
 
         Raises `Gone`, `Failed`, and `EnvError` for what will not get better.
         """
-        limit = limit or self.limit
+        with self._lock:
+            if self.closed.is_set():
+                raise Gone(f"{self.url} was closed")
+            return self._ask(method, path, body, limit or self.limit)
+
+    def _ask(self, method: str, path: str, body: object, limit: float) -> bytes:
         until = time.monotonic() + limit
         # ASCII escapes carry what UTF-8 can't, such as half a surrogate pair.
         content = None if body is None else json.dumps(body).encode()
@@ -114,7 +123,7 @@ class Connection:
         self._stream = None
         try:
             with self._client.stream(
-                method, self.url + path, content=content, headers=headers, timeout=limits
+                method, self.url + path, content=content, headers=headers, timeout=limits, extensions=self._extensions
             ) as reply:
                 data = self._read(reply, until)
                 stays = reply.http_version == "HTTP/1.1" and reply.headers.get("connection", "").lower() != "close"
@@ -136,6 +145,11 @@ class Connection:
         if status != 200:
             raise EnvError(f"{self.url}{path} refuses with HTTP {status}: {brief(data.decode(errors='replace'))}")
         return data
+
+    def _watch(self, event: str, facts: dict[str, Any]) -> None:
+        """Hears of everything that the client does."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._connected = facts["return_value"]
 
     def _read(self, reply: httpx2.Response, until: float) -> bytes:
         data = bytearray()
@@ -161,31 +175,56 @@ class Connection:
         with self.outage.lock:
             if self.outage.epoch == epoch:
                 self.outage.epoch += 1
+                self.outage.held.clear()
 
-    def holds(self, session: int) -> None:
-        """That session is to be ended some time."""
-        self._sessions.append((self.epoch, session))
+    def made(self, session: int, to_be_ended: bool) -> int:
+        """A session was made; returns its epoch, a new one where the server gives a number that it had given before."""
+        outage = self.outage
+        with outage.lock:
+            if session in outage.held:
+                outage.epoch += 1
+                outage.held.clear()
+            outage.held.add(session)
+            if to_be_ended:
+                self._sessions.append((outage.epoch, session))
+            return outage.epoch
 
-    def end_sessions(self) -> None:
-        """End the sessions held, as far as the server lets."""
-        held, self._sessions = self._sessions, []
+    def end_sessions(self, but: int = 0) -> None:
+        """End the sessions held, as far as the server lets, but for the last so many."""
+        place = len(self._sessions) - but
+        held, self._sessions = self._sessions[:place], self._sessions[place:]
         for epoch, session in held:
-            if epoch != self.epoch:
-                continue  # an id of a server that started again may be somebody else's by now
+            with self.outage.lock:
+                if epoch != self.outage.epoch:
+                    continue  # an id of a server that started again may be somebody else's by now
+                self.outage.held.discard(session)
             try:
-                self.ask("POST", "/close", {"id": session}, CLOSE_LIMIT)
+                self._ask("POST", "/close", {"id": session}, CLOSE_LIMIT)
             except Gone:
                 break
             except (Failed, EnvError):
                 continue  # there was no such session any more
 
     def close(self) -> None:
-        """End the sessions and the connection. May be called again."""
+        """End the sessions and the connection. May be called again, and from another thread: what that one waits for
+        ends with `Gone`."""
         if self.closed.is_set() or os.getpid() != self._process:  # a forked child's sessions are its parent's
             return
         self.closed.set()
-        self.end_sessions()
-        self._client.close()
+        if not self._lock.acquire(blocking=False):
+            self._hang_up()
+            if not self._lock.acquire(timeout=CLOSE_LIMIT):
+                return  # it connects: that has a limit of its own
+        try:
+            self.end_sessions()
+            self._client.close()
+        finally:
+            self._lock.release()
+
+    def _hang_up(self) -> None:
+        """Nobody goes on waiting for a reply on this connection."""
+        with contextlib.suppress(OSError, AttributeError):  # there is none, or no more
+            self._connected.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 def _what(error: Exception) -> str:

@@ -36,6 +36,7 @@ class Replayed(gymnasium.Env[str, str]):
     made: list[Replayed]
     steps_of_all = 0
     resets_of_all = 0
+    walked_in: set[int]  # threads
     dies_at: set[int] = set()  # numbers of steps, over all instances, at which the instance dies
     delay = 0.0  # seconds a step
 
@@ -54,6 +55,7 @@ class Replayed(gymnasium.Env[str, str]):
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """One step, or death."""
         Replayed.steps_of_all += 1
+        Replayed.walked_in.add(threading.get_ident())
         if self.dead or Replayed.steps_of_all in Replayed.dies_at:
             self.dead = True
             raise InstanceDied("gone")
@@ -98,7 +100,14 @@ class Forgetful(Replayed):
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Both environments by name, with fresh figures."""
-    for name, value in (("made", []), ("steps_of_all", 0), ("resets_of_all", 0), ("dies_at", set()), ("delay", 0.0)):
+    for name, value in (
+        ("made", []),
+        ("walked_in", set()),
+        ("steps_of_all", 0),
+        ("resets_of_all", 0),
+        ("dies_at", set()),
+        ("delay", 0.0),
+    ):
         monkeypatch.setattr(Replayed, name, value, raising=False)
     for name in ("Replayed", "Forgetful"):
         register(EnvironmentInfo(name.lower(), "for tests", f"{__name__}:{name.lower()}", "Rules."))
@@ -263,25 +272,21 @@ def test_instances_that_a_node_needs_come_at_the_same_time() -> None:
     assert (stand.steps, stand.resets) == (steps + 4, resets)
 
 
-def test_preparing_changes_nothing_but_time() -> None:
-    def search(prepared: bool) -> list[AnyEvent]:
+def test_a_search_lets_instances_come_together_where_a_step_waits_and_that_changes_nothing_but_time() -> None:
+    came: list[int] = []
+
+    def search(blocking: bool) -> list[AnyEvent]:
         opened = open_environment("replayed", TASK)
+        opened.blocking = blocking
         chosen = SearchSettings(iterations=3, max_depth=6, error_rate=0.5)
         events: list[AnyEvent] = []
-        search = Search.begin(started_event(opened, chosen), opened, ScriptedActor(0.5), events.append)
-        if prepared:
-            stand = search._stand
-            tried = stand.try_action
-
-            def prepare_first(parent: int, action: str) -> Any:
-                stand.prepare(parent, [action, *ACTIONS])
-                return tried(parent, action)
-
-            stand.try_action = prepare_first  # type: ignore[method-assign]
-        asyncio.run(search.run())
+        asyncio.run(Search.begin(started_event(opened, chosen), opened, ScriptedActor(0.5), events.append).run())
+        came.append(len(Replayed.walked_in))
         return events
 
     assert compare(search(False), search(True)) == []
+    assert came[0] <= 1
+    assert came[1] > 3  # several threads walked
 
 
 def test_a_search_is_the_same_with_and_without_snapshots() -> None:
@@ -335,6 +340,115 @@ def test_an_instance_that_cannot_begin_again_is_replaced(monkeypatch: pytest.Mon
     assert state_of(stand.go_to(10)) == true_state(tree, 10)
     assert first.closed
     assert stand.env is not first
+
+
+def test_an_instance_with_snapshots_that_cannot_begin_again_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = line_of()
+    stand = stand_in(tree, "forgetful")
+    first = Replayed.made[0]
+    reset = Replayed.reset
+
+    def refuses(self: Replayed, **arguments: Any) -> tuple[str, dict[str, Any]]:
+        if self is first:
+            raise InstanceDied("for good")
+        return reset(self, **arguments)
+
+    monkeypatch.setattr(Replayed, "reset", refuses)
+    Replayed.dies_at = {Replayed.steps_of_all + 3}
+    assert state_of(stand.go_to(10)) == true_state(tree, 10)
+    assert first.closed
+    assert stand.env is not first
+
+
+@pytest.mark.parametrize("name", ["replayed", "forgetful"])
+def test_a_question_of_which_the_instance_dies_is_asked_another(name: str) -> None:
+    tree = line_of()
+    stand = stand_in(tree, name)
+    stand.go_to(7)
+    asked: list[Hashable] = []
+
+    def question(env: TextEnv) -> Plan:
+        asked.append(state_of(env))
+        assert isinstance(env, Replayed)
+        if len(asked) == 1:
+            env.dead = True
+            raise InstanceDied("gone")
+        return env.plan()
+
+    assert stand.ask(7, question).action is not None
+    assert asked == [true_state(tree, 7)] * 2
+
+
+def test_a_state_that_can_not_be_kept_is_come_to_by_its_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = line_of(*ACTIONS[:2])
+    stand = stand_in(tree, "forgetful")
+    stand.try_action(10, ACTIONS[0])
+    with monkeypatch.context() as patch:
+
+        def dies(self: Forgetful) -> Hashable:
+            self.dead = True
+            raise InstanceDied("gone")
+
+        patch.setattr(Forgetful, "snapshot", dies)
+        stand.became(11)
+    assert state_of(stand.go_to(11)) == true_state(tree, 11)
+
+
+def test_children_of_a_state_that_was_come_to_by_actions_start_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a death, or in a resumed search: the way to a node is gone once, not once a child."""
+    monkeypatch.setattr(Forgetful, "KEEPS", 100)
+    tree = line_of(*ACTIONS[:4])
+    stand = stand_in(tree, "forgetful")
+    for id in (11, 12, 13, 14):
+        stand.try_action(10, tree.nodes[id].action)
+        stand.became(id)
+    assert stand.steps == 10 + 4
+
+
+def test_all_instances_are_closed_even_where_one_of_them_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = stand_in(line_of(*ACTIONS[:3]), "replayed")
+    for id, action in enumerate(ACTIONS[:3], 11):
+        stand.try_action(10, action)
+        stand.became(id)
+    close = Replayed.close
+
+    def fails(self: Replayed) -> None:
+        close(self)
+        if self is Replayed.made[1]:
+            raise EnvError("close failed")
+
+    monkeypatch.setattr(Replayed, "close", fails)
+    with pytest.raises(EnvError, match="close failed"):
+        stand.close()
+    assert [env.closed for env in Replayed.made] == [True] * 3
+
+
+def test_closing_in_the_middle_leaves_no_instance_open() -> None:
+    """Whatever another thread does just then: make further instances, walk, replace what died."""
+    for place in range(25):
+        Replayed.made, Replayed.steps_of_all, Replayed.delay = [], 0, 0.0005
+        Replayed.dies_at = set(range(20, 10**4, 37))
+        tree = line_of(*ACTIONS[:4])
+        stand = stand_in(tree, "replayed")
+        said: list[str] = []
+
+        def walk(stand: Stand = stand, said: list[str] = said) -> None:
+            try:
+                while True:
+                    stand.prepare(10, ACTIONS[:4])
+                    for action in ACTIONS[:4]:
+                        stand.try_action(10, action)
+                    stand.go_to(3)
+            except InstanceDied as error:
+                said.append(str(error))
+
+        thread = threading.Thread(target=walk)
+        thread.start()
+        time.sleep(0.002 * place)
+        stand.close()
+        thread.join()
+        assert "closed" in said[0]
+        assert all(env.closed for env in Replayed.made)
 
 
 def test_where_no_further_instance_can_be_opened_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -608,6 +609,81 @@ def test_the_wrong_kind_of_server_is_named(live: tuple[Live, Server]) -> None:
     with pytest.raises(EnvError, match="is a server of textcraft: agentgym:textcraft@URL"):
         env.reset(options={"task": "0"})
     assert live[0].created == 0
+
+
+def test_an_instance_that_is_told_what_it_expects_by_the_session_of_another_takes_one_of_its_own(
+    live: tuple[Live, Server],
+) -> None:
+    first, second = start(live[1]), start(live[1])  # sessions 0 and 1, which have heard the same
+    state, server = restarted(live[1])()
+    asked, released = threading.Event(), threading.Event()
+
+    def held_up(method: str, path: str, body: Any) -> Any:
+        if path == "/observation?id=0":
+            asked.set()
+            assert released.wait(10)
+        return state.answer(method, path, body)
+
+    server.answer = held_up
+    with ThreadPoolExecutor(1) as thread:
+        stepped = thread.submit(first.step, "get 1 oak logs")
+        assert asked.wait(10)
+        second.reset(options={"task": TASK})  # is told that there is no session 1, and gets number 0
+        released.set()
+        assert stepped.result()[0] == "Got 1 oak logs"
+    assert second.step("inventory")[0] == "Inventory: You are not carrying anything."
+    assert len(state.open) == 2
+    server.stop()
+
+
+def test_a_session_number_that_is_given_again_tells_of_a_restart(live: tuple[Live, Server]) -> None:
+    server, after = live[1], Live()
+    first, second = start(server), start(server)  # sessions 0 and 1, which have heard the same
+
+    def restarts(method: str, path: str, body: Any) -> Any:
+        server.answer = after.answer
+        server.hang_up()
+
+    server.answer = lambda method, path, body: restarts(method, path, body) or (0, None)
+    assert second.step("get 2 oak logs")[0] == "Got 2 oak logs"  # the connection breaks, and it gets number 0
+    assert first.step("get 1 oak logs")[0] == "Got 1 oak logs"
+    assert second.step("inventory")[0] == "Inventory: [oak logs] (2) "
+    assert len(after.open) == 2
+
+
+class Says:
+    """Another answer for every draw."""
+
+    async def sample(self, request: Request) -> Answer:
+        """At once."""
+        return Answer(f"Action: get {request.draw + 1} oak logs")
+
+
+def test_a_search_that_is_stopped_does_not_wait_for_a_server_that_takes_its_time(live: tuple[Live, Server]) -> None:
+    state, server = live
+    asked, released = threading.Event(), threading.Event()
+
+    def silent(method: str, path: str, body: Any) -> Any:
+        if path == "/step":
+            asked.set()
+            released.wait(60)
+        return state.answer(method, path, body)
+
+    server.answer = silent
+    opened = open_environment(f"agentgym:textcraft@{server.url}", TASK)
+    events: list[AnyEvent] = []
+    search = Search.begin(started_event(opened, SearchSettings()), opened, Says(), events.append)
+    reasons: list[str] = []
+    thread = threading.Thread(target=lambda: reasons.append(asyncio.run(search.run())))
+    thread.start()
+    assert asked.wait(10)
+    search.control.stop("interrupted")
+    thread.join(20)
+    assert reasons == ["interrupted"]
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == ["Started", "Selected", *["Sampled"] * 4, "Ended"]  # resumed, it steps the four answers
+    assert state.open == {}
+    released.set()
 
 
 # -- sessions are ended ------------------------------------------------------------------------------------
