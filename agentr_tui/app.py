@@ -140,6 +140,8 @@ class AgentrApp(App[int]):
                     self.complain(session.live.error)
                 session.live = None
                 self.screen.refresh_view()
+        if session.behind:  # keys and frames first
+            self.set_timer(0.01, self.flush)
 
     def run_live(self, live: LiveSearch) -> None:
         """Run a search in a thread worker; the flush shows it."""

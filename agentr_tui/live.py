@@ -38,7 +38,12 @@ class LiveSearch:
         finally:
             self.over = True
 
-    def take(self, most: int = 5_000) -> list[AnyEvent]:
+    @property
+    def waiting(self) -> bool:
+        """Whether there are events to take."""
+        return bool(self._queue)
+
+    def take(self, most: int) -> list[AnyEvent]:
         """The events since the last call, oldest first, at most `most`."""
         queue = self._queue
         taken: list[AnyEvent] = []

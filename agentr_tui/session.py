@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentr_tui.live import LiveSearch
+from agentr_tui.memory import keep, loading
 from agentr_tui.remembered import View
 from engine.control import Control
 from engine.decisions import Decisions
@@ -22,6 +23,15 @@ from engine.stats import is_trace, load_any
 from engine.trace import Follower, is_being_written
 from engine.tree import SearchTree, TreeReader
 from engine.workspace import Workspace
+
+READ_AT_ONCE = 1 << 22
+"""Bytes of a trace that are read at once when it is opened."""
+
+FLUSHED_AT_ONCE = 1 << 17, 500
+"""Bytes, or events of a live search, that are folded between two looks at the keys."""
+
+KEPT_AFTER = 2_000
+"""Nodes after which what was folded is left out of garbage collections."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,8 @@ def read_tree(path: Path, follow: bool = False) -> OpenTree:
         load_any(path)  # says what is wrong with it
     follower = Follower(path)
     try:
-        tree = SearchTree(follower.poll())
+        with loading():
+            tree = _folded(follower)
     except ValueError as error:  # what the fold refuses; the loader names the line
         load_any(path)
         raise InputError(f"{path}: {error}") from error
@@ -58,6 +69,16 @@ def read_tree(path: Path, follow: bool = False) -> OpenTree:
     if follower.incomplete and not is_being_written(path):
         warnings.append(f"{path}: the last line is torn (the search was killed): it is left out")
     return OpenTree(path, tree, follower, warnings)
+
+
+def _folded(follower: Follower) -> SearchTree:
+    """The tree that the events so far make, read part by part."""
+    tree = SearchTree()
+    while True:
+        for event in follower.poll(READ_AT_ONCE):
+            tree.apply(event)
+        if not follower.behind:
+            return tree
 
 
 @dataclass
@@ -153,14 +174,22 @@ class Session:
         """Fold what happened since the last call; the first new node id, or None where nothing happened."""
         if self.tree is None:
             return None
-        events = self.live.take() if self.live else self.follower.poll() if self.follower else []
+        size, count = FLUSHED_AT_ONCE
+        events = self.live.take(count) if self.live else self.follower.poll(size) if self.follower else []
         if not events:
             return None
         first = len(self.tree)
         for event in events:
             if event.seq > self.tree.seq:
                 self.tree.apply(event)
+        if len(self.tree) // KEPT_AFTER > first // KEPT_AFTER:
+            keep()
         return first
+
+    @property
+    def behind(self) -> bool:
+        """Whether more happened than the last flush folded."""
+        return self.live.waiting if self.live else self.follower.behind if self.follower else False
 
     def leaf_counts(self) -> tuple[int, int]:
         """Good and bad leaves of the tree as it is now. Costs the nodes that are new since the last call."""

@@ -356,10 +356,14 @@ class Follower:
         self._lines = 0
         self._held = b""  # unpacked, of an incomplete line; only of a packed file
         self.incomplete = False  # whether the last look found a line without its end
+        self.behind = False  # whether there was more than the last look took
         self._unpacker: zstandard.ZstdDecompressionObj | None = None
 
-    def poll(self) -> list[AnyEvent]:
-        """Events that were written since the last call. Costs one `stat` where nothing was. Raises `TraceError`."""
+    def poll(self, most: int = -1) -> list[AnyEvent]:
+        """Events that were written since the last call, of about `most` bytes of the file (-1: all; see `behind`).
+
+        Costs one `stat` where nothing was written. Raises `TraceError`.
+        """
         try:
             stat = os.stat(self.path)
         except FileNotFoundError:
@@ -376,15 +380,18 @@ class Follower:
         if stat.st_size < self._at:
             raise TraceError(self.path, None, "became shorter while it was followed: open it again")
         with reading(self.path):
-            data = self._fresh()
-        self._stamp = stamp
+            data = self._fresh(most)
+        self._stamp = (stat.st_ino, -1, -1) if self.behind else stamp
         return self._events(data)
 
-    def _fresh(self) -> bytes:
+    def _fresh(self, most: int) -> bytes:
         """Unpacked bytes after those that were used, whole lines only."""
         with open(self.path, "rb") as file:
             file.seek(self._at)
-            data = file.read()
+            data = file.read(most)
+            if self._unpacker is None:
+                data += file.readline()
+            self.behind = 0 <= most <= len(data) and file.tell() < os.fstat(file.fileno()).st_size
         if self._at == 0 and data.startswith(GZIP):
             raise TraceError(self.path, None, "a .gz file can't be followed: open it without")
         if self._at == 0 and data[:4] == ZSTD:

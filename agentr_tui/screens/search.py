@@ -106,6 +106,7 @@ class SearchScreen(Intervenes):
         self.query_one("#node").border_title = "node"
         self.agentr.session.view_now = self._view_now
         self.tree_view.focus()
+        self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
         self.tree_opened()
 
     # -- what is shown -----------------------------------------------------------------------------
@@ -282,7 +283,6 @@ class SearchScreen(Intervenes):
 
     # -- what a person does ------------------------------------------------------------------------
 
-    @on(TreeView.NodeHighlighted)
     def _cursor_moved(self) -> None:
         self._show_node()
         self.show_overview()

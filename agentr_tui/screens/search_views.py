@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from textual import on, work
 from textual.events import Resize
 
+from agentr_tui.memory import keep
 from agentr_tui.screens.base import ModeScreen
 from agentr_tui.screens.compare import CompareScreen, best_leaf, choose_trace, trace_sides, trajectory_sides
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
@@ -119,7 +119,7 @@ class SearchViews(ModeScreen):
         self._step = Step(before, after, changed_between(session.tree, before, after)) if before != after else None
         if not self._looked_back:  # the tree has its history now
             self._looked_back = True
-            stay_quick()
+            keep()
         self.lay_marks("changes", {} if self._step is None else change_marks(session.tree, self._step))
 
     def _check_marks(self) -> None:
@@ -128,7 +128,6 @@ class SearchViews(ModeScreen):
         if self._layers_of is not session.tree:
             self._layers, self._step, self._layers_of = {}, None, session.tree
             self._looked_back = False
-            stay_quick()
         elif self._step is not None and session.reader is not None and session.reader.seq != self._step.after:
             self._step = None
             self.lay_marks("changes", {})
@@ -275,14 +274,6 @@ class SearchViews(ModeScreen):
         """Fold the overview away, or show it."""
         self._overview = not self.query_one(Overview).display
         self.show_overview()
-
-
-def stay_quick() -> None:
-    """Leave what is there now out of garbage collections: walking 100,000 nodes stops the screen for 150 ms.
-
-    Nodes and events are in no cycles: they go when their tree does all the same.
-    """
-    gc.freeze()
 
 
 class Step(NamedTuple):

@@ -33,7 +33,7 @@ def _binding(keys: str, action: str, id: str, name: str, tooltip: str) -> Bindin
 
 
 class TreeView(TreeCanvas, can_focus=True):
-    """Shows a tree; the cursor chooses a node.
+    """Shows a tree; the cursor chooses a node (hosts watch `cursor_node`, so that they draw in the same frame).
 
     `follow` keeps the newest node in view until the reader moves. `compact` (None: by the width of the screen)
     leaves out the bar and joins chains of only children into one row each.
@@ -57,8 +57,8 @@ class TreeView(TreeCanvas, can_focus=True):
 
     follow: reactive[bool] = reactive(False, init=False, repaint=False)
 
-    class NodeMessage(Message):
-        """Something happened to a node of a tree view."""
+    class NodeSelected(Message):
+        """The node was chosen: by enter, or by a click on the row that has the cursor already."""
 
         def __init__(self, tree_view: TreeView, node: int) -> None:
             super().__init__()
@@ -69,12 +69,6 @@ class TreeView(TreeCanvas, can_focus=True):
         def control(self) -> TreeView:
             """The sender."""
             return self.tree_view
-
-    class NodeHighlighted(NodeMessage):
-        """The cursor is on another node, or another tree is shown."""
-
-    class NodeSelected(NodeMessage):
-        """The node was chosen: by enter, or by a click on the row that has the cursor already."""
 
     # -- what is shown -------------------------------------------------------------------------------
 
@@ -96,7 +90,6 @@ class TreeView(TreeCanvas, can_focus=True):
         self._settle(ROOT, 0)
         self._freshen()
         self.refresh()
-        self.post_message(self.NodeHighlighted(self, ROOT))
 
     def set_moment(self, reader: TreeReader) -> None:
         """Show the same tree at another moment: folding and cursor stay, as far as the nodes were there."""
@@ -198,7 +191,7 @@ class TreeView(TreeCanvas, can_focus=True):
     # -- cursor --------------------------------------------------------------------------------------
 
     def watch_cursor_node(self, id: int) -> None:
-        """Show it, and say so."""
+        """Show it."""
         rows = self._rows
         if rows is None:
             return
@@ -211,7 +204,6 @@ class TreeView(TreeCanvas, can_focus=True):
                 return
         self._show_row(id)
         self._freshen()
-        self.post_message(self.NodeHighlighted(self, id))
 
     def watch_follow(self, follow: bool) -> None:
         """Go where the tree grows."""

@@ -40,9 +40,10 @@ class Host(App[None]):
 
     def on_mount(self) -> None:
         install(self, self.wanted)
+        self.watch(self.query_one(TreeView), "cursor_node", self.moved, init=False)
 
-    def on_tree_view_node_highlighted(self, event: TreeView.NodeHighlighted) -> None:
-        self.told.append(("highlighted", event.node))
+    def moved(self, node: int) -> None:
+        self.told.append(("moved", node))
 
     def on_tree_view_node_selected(self, event: TreeView.NodeSelected) -> None:
         self.told.append(("selected", event.node))
@@ -253,11 +254,11 @@ async def test_keys_move_fold_and_open() -> None:
 
 async def test_moving_says_which_node() -> None:
     async with stage(yellow_bed().tree) as on:
-        assert on.app.told == [("highlighted", ROOT)]
+        assert on.app.told == []
         await on.press("j", "j")
-        assert on.app.told == [("highlighted", ROOT), ("highlighted", 1), ("highlighted", 6)]
+        assert on.app.told == [("moved", 1), ("moved", 6)]
         await on.press("k", "k", "k")
-        assert on.app.told[-1] == ("highlighted", ROOT)
+        assert on.app.told[-1] == ("moved", ROOT)
 
 
 async def test_pages_move_by_the_height_of_the_view() -> None:
