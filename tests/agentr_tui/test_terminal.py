@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.decisions import Decisions
 from engine.trace import is_being_written, load
+from engine.workspace import Workspace
 from tests.agentr_tui.apps import opened, searched
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -230,3 +232,45 @@ def test_a_killed_app_leaves_a_trace_that_goes_on(terminal: Callable[..., Termin
     )
     assert done.returncode == 0, done.stderr
     assert "iterations" in done.stdout
+
+
+def showing(words: str) -> Callable[[str], bool]:
+    """Whether some words stand on the screen."""
+    return lambda text: words in text
+
+
+@needs_tmux
+def test_twenty_samples_are_reviewed_by_keys_alone_and_every_decision_is_in_the_files(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    workspace = Workspace.open(tmp_path / "w", create=True)
+    path = searched(workspace)
+    screen = terminal(110, 32, PYTHONPATH=os.getcwd(), AGENTR_REVIEWER="ann")
+    screen.run(*AGENTR, "open", str(path), "--workspace", str(workspace.path))
+    screen.until(lambda text: "2 Search" in text, "the tree")
+    screen.press("4")
+    wanted = []
+    for place in range(20):
+        screen.until(showing(f"sample {place + 1} of"), f"sample {place + 1}")
+        verdict = "rejected" if place % 5 == 4 else "skipped" if place % 7 == 3 else "accepted"
+        wanted.append(verdict)
+        if verdict == "rejected":
+            screen.press("r")
+            screen.until(lambda text: "reject: why?" in text, "the reasons")
+            screen.press("m")
+        else:
+            screen.press(verdict[0])
+    screen.until(lambda text: "sample 21 of" in text, "the next sample")
+    screen.press("u")
+    screen.until(lambda text: "sample 20 of" in text, "the last sample again")
+    decisions = Decisions(workspace.decisions)
+    assert len(decisions.current()) == 19
+    screen.press("U")
+    screen.until(lambda text: "rejected by ann: the mark is wrong" in text, "the decision again")
+    screen.press("C-q")
+    screen.until(lambda text: "Revision" not in text, "the shell again")
+    decisions.refresh()
+    samples = [sample for sample in workspace.load_run().samples if sample.bad is not None]
+    assert [decisions.current()[sample.id].verdict for sample in samples[:20]] == wanted
+    assert {decided.reviewer for decided in decisions.current().values()} == {"ann"}
+    assert len(decisions.current()) == 20
