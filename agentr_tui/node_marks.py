@@ -49,7 +49,7 @@ def said_of(
     if node.parent == NO_PARENT:
         return None
     if node.terminal is None and refuses(node.observation):
-        return Said(Mark("refused", "warn"), weak=True)
+        return Said(Mark("refused", "muted"), weak=True)
     if node.state_key is not None and tree.states_known:
         times = bisect_left(tree.same_state(id), len(reader))
         if times > 1:

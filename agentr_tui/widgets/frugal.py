@@ -51,11 +51,14 @@ class Frugal(Widget):
 class FrugalScroll(Frugal, ScrollView):
     """The same with lines to scroll through."""
 
+    # Textual takes styles from the first base only: ScrollView's own are not among them
+    DEFAULT_CSS = "FrugalScroll { overflow-x: hidden; overflow-y: auto; }"
+
     def set_height(self, count: int) -> None:
         """There are `count` lines to scroll through, none wider than the widget.
 
         Assigning `virtual_size` lays out and draws the whole screen. That is needed only where the scrollbar comes
-        or goes; else it is enough to tell the scrollbar.
+        or goes, and where the widget is as high as its lines; else it is enough to tell the scrollbar.
         """
         size, before, height = Size(0, count), self.virtual_size, self.container_size.height
         if size == before:
@@ -64,7 +67,7 @@ class FrugalScroll(Frugal, ScrollView):
         if shown and min(count, before.height) > height > 0:
             self.set_reactive(Widget.virtual_size, size)
             self.vertical_scrollbar.window_virtual_size = count
-        elif not shown and max(count, before.height) <= height:
+        elif not shown and not self.styles.is_auto_height and max(count, before.height) <= self.size.height:
             self.set_reactive(Widget.virtual_size, size)
         else:
             self.virtual_size = size

@@ -67,13 +67,20 @@ class Pen:
         last = max(xs, default=0.0)
         ticks = [last * part / 4 for part in range(5)]
         self.plot.xlim(0, last or 1)
-        self.plot.xticks(ticks, [f"{tick:.2g} s" if last < 10 else f"{tick:.0f} s" for tick in ticks])
+        self.plot.xticks(ticks, [_seconds(tick, last) for tick in ticks])
 
     def across(self, numbers: Sequence[int]) -> None:
         """Ticks at some of these whole numbers."""
         step = max(1, -(-len(numbers) // 10))
         chosen = list(numbers)[::step]
         self.plot.xticks(chosen, [str(number) for number in chosen])
+
+
+def _seconds(time: float, last: float) -> str:
+    """A time in the unit that fits the last one."""
+    if last < 1:
+        return f"{1000 * time:.0f} ms"
+    return f"{time:.1f} s" if last < 10 else f"{time:.0f} s" if last < 600 else f"{time / 60:.0f} min"
 
 
 def _ticks(most: float, parts: int) -> tuple[list[float], list[str]]:
@@ -102,7 +109,10 @@ def draw_returns(pen: Pen, of: Plotted) -> str:
     if not series.at:
         return "made elsewhere: no history" if of.imported else NOTHING_ENDED
     low, high = of.score_range
-    pen.plot.ylim(low, max(high, max(series.best)))
+    most = max(high, max(series.best))
+    pen.plot.ylim(low, most)
+    ticks = [low + (most - low) * part / 4 for part in range(5)]
+    pen.plot.yticks(ticks, [f"{tick:.4g}" for tick in ticks])
     pen.line(series.at, series.mean, "middle", dots=True)
     pen.line(series.at, series.best, "good")
     if series.iterations:

@@ -199,14 +199,15 @@ def spliced_lines(turns: Sequence[Turn], got: Mapping[int, str] | None = None) -
             text: Role = "person" if turn.part == "thought" else "good" if turn.loss else "text"
             key = THOUGHT_KEY if turn.part == "thought" else None
             place += turn.part in ("bad", "good")
-            for row, part in enumerate(turn.content.splitlines() or [""]):
+            for row, part in enumerate(turn.content.split("\n")):
                 label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
-                lines.append(line((label, role), (part, text), indent=16, key=key))
+                lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
             if at in stale:
                 told = "quotes an observation that was replaced by the true one"
                 lines.append(line((" " * 16, "muted"), (told, "warn"), indent=16))
         else:
-            lines.append(line((f"  {'':<8}env   ", "muted"), (turn.content, "muted"), indent=16))
+            mask: tuple[str, Role] = (signs.untrained, "faint")
+            lines.append(line(mask, (f" {'':<8}env   ", "muted"), (turn.content, "muted"), indent=16, gutter=mask))
             if turn.replaced is not None:
                 lines.append(
                     line((" " * 16, "muted"), (f"true observation; stored was: {turn.replaced}", "warn"), indent=16)
@@ -249,7 +250,7 @@ def replay_lines(sample: Sample) -> list[Line]:
         told = f"{replay.reason} · R mends it"
     else:
         told = replay.reason
-    lines = [line((f" {text} ", role), (f" {told}", "text"), indent=4)]
+    lines = [line((f"{text} ", role), (f" {told}", "text"), indent=4)]
     if sample.tail is not None and sample.tail.path:
         lines.append(line((f"tail: leaf {sample.tail.leaf} of {Path(sample.tail.path).name}", "muted"), indent=6))
     if replay.step is not None and replay.verdict in ("diverged", "reobserved"):

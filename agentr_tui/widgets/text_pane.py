@@ -29,11 +29,18 @@ class Line(NamedTuple):
     indent: int = 0  # cells by which wrapped lines are set in
     key: int | None = None  # what the line belongs to, for `scroll_to_key`
     highlight: bool = False
+    gutter: tuple[str, Role] | None = None  # begins each wrapped line, within the indent
 
 
-def line(*parts: tuple[str, Role], indent: int = 0, key: int | None = None, highlight: bool = False) -> Line:
+def line(
+    *parts: tuple[str, Role],
+    indent: int = 0,
+    key: int | None = None,
+    highlight: bool = False,
+    gutter: tuple[str, Role] | None = None,
+) -> Line:
     """A line of (text, role) parts."""
-    return Line(parts, indent, key, highlight)
+    return Line(parts, indent, key, highlight, gutter)
 
 
 Lines = Sequence[Line] | Callable[[int], Sequence[Line]]
@@ -136,7 +143,9 @@ class TextPane(FrugalScroll, can_focus=True):
                 text.append(escape(cut), style)
             if row.key is not None:
                 self._row_of_key.setdefault(row.key, len(self._rows))
-            self._rows.extend((piece, row.highlight) for piece in _wrapped(text, width, row.indent))
+            sign, role = row.gutter or ("", "text")
+            gutter = Text(sign, style=Style.parse(colors[role]), end="")
+            self._rows.extend((piece, row.highlight) for piece in _wrapped(text, width, row.indent, gutter))
         self.set_height(len(self._rows))
 
     def on_resize(self) -> None:
@@ -168,8 +177,8 @@ class TextPane(FrugalScroll, can_focus=True):
         return Strip(segments).adjust_cell_length(width, base)
 
 
-def _wrapped(text: Text, width: int, indent: int) -> list[Text]:
-    """The text in rows of at most `width` cells; rows after the first are set in by `indent`."""
+def _wrapped(text: Text, width: int, indent: int, gutter: Text) -> list[Text]:
+    """The text in rows of at most `width` cells; rows after the first are set in by `indent`, with the gutter there."""
     if text.cell_len <= width:
         return [text]
     room = max(4, width - indent)
@@ -178,8 +187,5 @@ def _wrapped(text: Text, width: int, indent: int) -> list[Text]:
         return rows
     rest = text[len(rows[0].plain) :]
     rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
-    return [rows[0], *(_indented(row, width - room) for row in rest.wrap(_CONSOLE, room))]
-
-
-def _indented(row: Text, indent: int) -> Text:
-    return Text(" " * indent, end="").append_text(row)
+    blank = gutter + Text(" " * (width - room - gutter.cell_len), end="")
+    return [rows[0], *(blank + row for row in rest.wrap(_CONSOLE, room))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from agentr_tui.safe_text import clip, pad
-from agentr_tui.theme import Glyphs, Role, format_value, glyphs
+from agentr_tui.theme import Glyphs, Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.events import AnyEvent, Ended, Failed, Intervened, Paused, Resumed, SettingsChanged
 from engine.query import tree_of
@@ -59,7 +59,7 @@ def _table(tree: SearchTree, scored: Scored, id: int, width: int, signs: Glyphs,
     now = tree.at(scored.seq)
     for row in scored.rows:
         score = row.score
-        cells = [str(now.visits(row.child)), format_value(score.exploitation)]
+        cells = [str(now.visits(row.child)), "–" if score.exploitation is None else format(score.exploitation, ".2f")]
         if puct or best_first:
             cells.append(format(score.prior if score.prior is not None else 1.0, ".2f"))
         if not best_first:
@@ -74,7 +74,7 @@ def _table(tree: SearchTree, scored: Scored, id: int, width: int, signs: Glyphs,
         role: Role = "strong" if row.child == id else "text" if score.selectable else "muted"
         lines.append(
             line(
-                (f"{marker}{cursor} ", "person"),
+                (f"{marker}{cursor} ", "focus"),
                 (shown + "".join(f"{part:>6}" for part in cells), role),
                 key=row.child,
             )
