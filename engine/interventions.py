@@ -148,14 +148,15 @@ def _pruning_refused(tree: SearchTree, id: int) -> str | None:
 class Price(NamedTuple):
     """What something will cost, from the averages of the search so far. None: unknown, never 0."""
 
-    calls: int | None  # of the actor
+    calls: int  # of the actor
     tokens: float | None = None
     cost: float | None = None  # US dollars
+    at_most: bool = False  # nothing is known yet but that it can't be more
 
     def __str__(self) -> str:
         if self.calls == 0:
             return "no calls"
-        calls = "an unknown number of calls" if self.calls is None else f"{self.calls:,} call{'s'[: self.calls != 1]}"
+        calls = f"{'at most ' if self.at_most else ''}{self.calls:,} call{'s'[: self.calls != 1]}"
         tokens = "tokens unknown" if self.tokens is None else f"~{_rounded(self.tokens):,} tokens"
         return ", ".join([calls, tokens, *([] if self.cost is None else [f"~${self.cost:.2g}"])])
 
@@ -167,16 +168,17 @@ def _rounded(value: float) -> int:
     return round(whole / step) * step
 
 
-def price_of_calls(tree: SearchTree, calls: int | None) -> Price:
+def price_of_calls(tree: SearchTree, calls: int, at_most: bool = False) -> Price:
     """What so many calls cost, by the mean of those that were made."""
     if not calls:
-        return Price(calls)
+        return Price(0)
     tokens = (tree.tokens_in or 0) + (tree.tokens_out or 0) if tree.tokens_in or tree.tokens_out else None
     made = tree.calls
     return Price(
         calls,
         tokens / made * calls if tokens is not None and made else None,
         tree.cost / made * calls if tree.cost is not None and made else None,
+        at_most,
     )
 
 
@@ -188,13 +190,26 @@ def price(tree: SearchTree, asked: Intervention) -> Price:
     return price_of_calls(tree, max(0, tree.started.settings.samples - made))
 
 
-def price_of_iterations(tree: SearchTree, iterations: int) -> Price:
-    """What so many further iterations cost, by the mean of those that were made; unknown where none was."""
+def price_of_iterations(tree: SearchTree, iterations: int, settings: SearchSettings | None = None) -> Price:
+    """What so many further iterations cost, by the mean of those that were made; where none was, at most.
+
+    `settings`: other ones, with which they are made. An iteration expands one line of nodes at most.
+    """
+    assert tree.started is not None
     if iterations <= 0:
         return Price(0)
+    now = tree.started.settings
+    then = settings or now
     if not tree.iteration:
-        return Price(None)
-    return price_of_calls(tree, round(tree.calls / tree.iteration * iterations))
+        return price_of_calls(tree, iterations * then.samples * (then.max_depth + 1), at_most=True)
+    return price_of_calls(tree, round(tree.calls / tree.iteration * then.samples / now.samples * iterations))
+
+
+def price_of_rest(tree: SearchTree, settings: SearchSettings) -> Price:
+    """What a search costs from here to its end with these settings; budgets may end it before."""
+    rest = price_of_iterations(tree, settings.iterations - tree.iteration, settings)
+    left = None if settings.budget_calls is None else max(0, settings.budget_calls - tree.calls - len(tree.failures))
+    return rest if left is None or rest.calls <= left else price_of_calls(tree, left, at_most=True)
 
 
 # -- settings -------------------------------------------------------------------------------------------

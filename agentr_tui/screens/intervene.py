@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from agentr_tui.commands.run import free_name
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.screens.edit_step import EditStep
@@ -17,13 +19,14 @@ from agentr_tui.screens.search_marks import SearchMarks
 from agentr_tui.widgets.why_lines import logged
 from engine.control import Control
 from engine.errors import AgentrError, InputError
-from engine.events import AnyEvent, Intervened, Paused
+from engine.events import AnyEvent, Intervened, Paused, SearchSettings
 from engine.interventions import (
     PRESETS,
     Intervention,
     parse_changes,
     price,
     price_of_iterations,
+    price_of_rest,
     refused,
 )
 from engine.job import SearchJob, branch_job, fork_job
@@ -35,6 +38,10 @@ FORKED_ITERATIONS = 4
 """Further iterations of a new trace that starts where none are left."""
 
 START = "Thought: \nAction: "
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 class Written(NamedTuple):
@@ -198,10 +205,33 @@ class Intervenes(SearchMarks):
                 self.notify("These settings hold already.")
             elif not self._continues:
                 self.ask_fork([], changes)
-            elif isinstance(session.control, Control):
-                session.control.change(user_name(), changes)
-            elif session.control is not None:
-                session.control.change(changes)
+            else:
+                self._ask_change(tree, now, changes)
+        except AgentrError as error:
+            self.agentr.complain(str(error))
+
+    def _ask_change(self, tree: SearchTree, now: SearchSettings, changes: dict[str, Any]) -> None:
+        """Change the running search, after a look at what it may still cost then."""
+        told = ", ".join(f"{name} {_value(getattr(now, name))} → {_value(value)}" for name, value in changes.items())
+        before, after = price_of_rest(tree, now), price_of_rest(tree, replace(now, **changes))
+        ask(
+            self.app,
+            f"settings of the running search: {told}",
+            [
+                Choice("y", f"change them: {after} to the end (so far: {before})", partial(self._change, changes)),
+                Choice("escape", "leave them", lambda: None),
+            ],
+        )
+
+    def _change(self, changes: dict[str, Any]) -> None:
+        control = self.agentr.session.control
+        try:
+            if isinstance(control, Control):
+                control.change(user_name(), changes)
+            elif control is not None:
+                control.change(changes)
+            else:
+                self.notify("The search is over: nothing was changed.", severity="warning")
         except AgentrError as error:
             self.agentr.complain(str(error))
 
@@ -253,7 +283,7 @@ class Intervenes(SearchMarks):
         iterations = changes.get("iterations", settings.iterations)
         if iterations <= done:
             iterations = changes["iterations"] = done + FORKED_ITERATIONS
-        costs = price_of_iterations(tree, iterations - done)
+        costs = price_of_iterations(tree, iterations - done, replace(settings, **changes))
         path, started = session.path, tree.started
 
         def make(listener: Callable[[AnyEvent], None]) -> SearchJob:

@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from agentr_tui.widgets import fenwick
+from engine.query import tree_of
 from engine.tree import NO_PARENT, ROOT, TreeReader
 
 WIDE = 64
@@ -174,10 +175,11 @@ class RowCounts:
     def folds(self) -> tuple[bool, list[int]]:
         """What is folded, in few words: whether the ids are of folded nodes (else of open ones), and the ids."""
         folded = self._folded if self._shown is None else self._unfiltered
+        nodes = tree_of(self.reader).nodes  # in the past, too, folds are of all nodes
         shut: list[int] = []
         open_: list[int] = []
         for id in range(len(folded)):
-            if self.reader.children(id):
+            if nodes[id].children:
                 (shut if folded[id] else open_).append(id)
         return (True, shut) if len(shut) <= len(open_) else (False, open_)
 

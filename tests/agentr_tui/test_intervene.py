@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
 from agentr_tui.app import AgentrApp
+from agentr_tui.cli import run
 from agentr_tui.screens.dialogs import Menu
 from agentr_tui.screens.edit_step import EditStep
 from agentr_tui.screens.search import SearchScreen
@@ -24,6 +26,7 @@ from engine.control import Control
 from engine.events import AnyEvent, SearchSettings
 from engine.interventions import Intervention
 from engine.job import SearchJob, new_job
+from engine.remote import RemoteControl
 from engine.trace import load
 from engine.tree import ROOT, SearchTree
 from tests.agentr_tui.apps import notices, opened, running, searched, until
@@ -107,7 +110,7 @@ async def chosen(pilot: Pilot[Any], app: AgentrApp, *keys: str) -> str:
     """Press keys, the last of which chooses in a menu; what the menu said."""
     *before, last = keys
     await pilot.press(*before)
-    await until(pilot, lambda: isinstance(app.screen, Menu))
+    await until(pilot, lambda: isinstance(app.screen, Menu) and app.screen.query(OptionList))
     said = menu(app)
     await pilot.press(last)
     await pilot.pause()
@@ -209,7 +212,7 @@ async def test_a_breakpoint_holds_the_search_up_and_shows_the_node(live: Session
         assert screen_of(app).tree_view.cursor_node == first
         said = await chosen(pilot, app, "i", "b")
         assert "breakpoint" in said
-        await until(pilot, lambda: isinstance(app.screen, Menu))
+        await until(pilot, lambda: isinstance(app.screen, Menu) and app.screen.query(OptionList))
         assert "remove: depth>=3" in menu(app)
         assert "disaster" in menu(app)
         await pilot.press("a")
@@ -223,8 +226,17 @@ async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(l
         await until(pilot, lambda: bool(app.screen.query(Input)))
         field = app.screen.query_one(Input)
         assert field.value.startswith("c=0.25 iterations=40")
-        field.value = field.value.replace("c=0.25", "c=1.5")
+        field.value = field.value.replace("c=0.25", "c=1.5").replace("samples=4", "samples=8")
         await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Menu) and app.screen.query(OptionList))
+        assert "c 0.25 → 1.5, samples 4 → 8" in menu(app)
+        most = 40 * 4 * 9
+        assert f"at most {2 * most:,} calls, tokens unknown to the end (so far: at most {most:,} calls" in menu(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert tree.settings_at(tree.seq).c == 0.25
+        screen_of(app).change_settings("c=1.5")
+        assert "c 0.25 → 1.5" in await chosen(pilot, app, "y")
         await until(pilot, lambda: tree.settings_at(tree.seq).c == 1.5)
         changed = [event for event in tree.chronicle.log if hasattr(event, "changes")]
         assert [event.changes for event in changed] == [{"c": 1.5}]
@@ -233,6 +245,45 @@ async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(l
             await pilot.pause()
             assert said in notices(app)
         assert tree.settings_at(0).c == 0.25
+
+
+def test_a_search_that_a_person_changed_is_killed_goes_on_and_replays_without_a_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.trace.jsonl"
+    arguments = ["--task", "2", "--delay", "0.03", "--iterations", "6", "--error-rate", "0.5", "--out", str(path)]
+    command = [sys.executable, "-m", "agentr_tui", "search", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        remote = RemoteControl(path)
+
+        def written(what: bytes) -> None:
+            end = time.monotonic() + 40
+            while not path.exists() or what not in path.read_bytes():
+                assert time.monotonic() < end, f"no {what!r}"
+                time.sleep(0.02)
+
+        written(b'"expanded"')
+        for asked in (
+            Intervention("edited", 0, "Thought: I look first.\nAction: inventory"),
+            Intervention("note", 1, "odd"),
+            Intervention("breakpoint", 0, "good"),
+        ):
+            remote.intervene(asked)
+        remote.change({"c": 1.0})
+        written(b'"settings_changed"')
+        written(b'"breakpoint"')
+        process.kill()
+    killed = load(path).tree
+    assert killed.end_reason is None
+    assert run(["search", "--resume", str(path)]) == 0
+    done = load(path).tree
+    assert done.end_reason is not None
+    assert [event.what for event in done.interventions] == ["edited", "note", "breakpoint"]
+    assert done.settings_at(done.seq).c == 1.0
+    assert [done.nodes[id].action for id in done.human] == ["inventory"]
+    capsys.readouterr()
+    assert run(["replay", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["differences"] == []
 
 
 async def test_a_search_of_another_process_is_edited_and_says_what_it_refuses(elsewhere: Path, tmp_path: Path) -> None:
@@ -264,7 +315,7 @@ async def test_an_edit_in_the_past_starts_a_new_trace_from_there(finished: Sessi
         await until(pilot, lambda: isinstance(app.screen, EditStep))
         app.screen.query_one(TextArea).text = "Thought: mine.\nAction: inventory"
         await chosen(pilot, app, "ctrl+s", "x")
-        await until(pilot, lambda: isinstance(app.screen, Menu))
+        await until(pilot, lambda: isinstance(app.screen, Menu) and app.screen.query(OptionList))
         said = menu(app)
         assert f"a new trace from event {seq} of {old.seq}" in said
         assert "3 iterations" in said
@@ -309,7 +360,7 @@ async def test_what_was_not_possible_then_is_refused_with_the_moment(finished: S
     async with watching(finished) as (app, pilot):
         screen_of(app).look_at(old.iteration_seqs[0])
         screen_of(app).ask_for(Intervention("forced", ROOT))
-        await until(pilot, lambda: isinstance(app.screen, Menu))
+        await until(pilot, lambda: isinstance(app.screen, Menu) and app.screen.query(OptionList))
         await pilot.press("y")
         await until(pilot, lambda: f"event {finished.past}: node 0 was expanded already" in notices(app))
         assert finished.tree is old
@@ -327,7 +378,7 @@ async def test_a_new_search_starts_from_a_node_also_of_a_tree_made_elsewhere(tmp
         assert "made elsewhere" in said
         said = await chosen(pilot, app, "y")
         assert "the 2 steps to it as its prefix" in said
-        assert "an unknown number of calls" in said
+        assert "at most 176 calls" in said
         await until(pilot, lambda: session.tree is not old and session.live is None and len(tree_of(session)) > 1)
         started = tree_of(session).started
         assert started is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.algorithms import ALGORITHMS
 from engine.control import Control
@@ -38,10 +39,13 @@ from engine.interventions import (
     parse_changes,
     price,
     price_of_iterations,
+    price_of_rest,
     refused,
 )
 from engine.job import SearchJob, branch_job, fork_job, new_job, resume_job
 from engine.remote import Inbox, RemoteControl, obey
+from engine.replay import replay_tree
+from engine.standing import open_environment
 from engine.trace import load, read_events
 from engine.tracediff import compare
 from engine.tree import ROOT, SearchTree
@@ -190,6 +194,7 @@ def test_a_search_with_interventions_torn_anywhere_resumes_into_the_uninterrupte
         follow_plan(job, PLAN)
         job.run_blocking()
         assert compare(read_events(uninterrupted.path), read_events(path)) == [], f"torn at {place}"
+        assert list(replay_tree(job.tree, open_environment("textcraft", "2"))) == []
         assert job.tree.calls == uninterrupted.tree.calls, "an answer that was written was asked for again"
 
 
@@ -511,7 +516,14 @@ def test_a_price_is_an_average_and_says_where_it_knows_nothing(whole: SearchJob)
     assert str(price(tree, Intervention("forced", leaf))) == "5 calls, tokens unknown"
     assert str(price(tree, Intervention("edited", leaf))) == "no calls"
     assert price_of_iterations(tree, 2).calls == round(tree.calls / tree.iteration * 2)
-    assert str(price_of_iterations(SearchTree(), 2)) == "an unknown number of calls, tokens unknown"
+    begun = SearchTree(job_events(whole)[:3])  # no iteration is over: each draws at most all of a whole line
+    now = begun.settings_at(begun.seq)
+    line = now.samples * (now.max_depth + 1)
+    assert str(price_of_iterations(begun, 2)) == f"at most {2 * line} calls, tokens unknown"
+    twice = replace(now, samples=2 * now.samples, iterations=3)
+    assert price_of_rest(begun, twice).calls == 3 * 2 * line
+    assert price_of_rest(begun, replace(twice, budget_calls=begun.calls + 7)).calls == 7
+    assert price_of_rest(tree, tree.settings_at(tree.seq)).calls == 0
     assert str(Price(4, 1234.5, 0.0312)) == "4 calls, ~1,200 tokens, ~$0.031"
     events = [*job_events(whole)]
     paid = [
