@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 
 from agentr_tui.library_rows import TraceRow
+from agentr_tui.library_tail import Tail
 from engine.errors import InputError
 from engine.events import SearchSettings, Started
 from engine.index import Index
-from engine.stats import cached_figures, find_sources, is_trace
+from engine.stats import TraceFigures, cached_figures, find_sources, is_trace
 from engine.trace import read_events
 from engine.treefile import read_tree
 from engine.workspace import Workspace
@@ -42,6 +43,7 @@ class Known:
 
     row: TraceRow
     stamp: Stamp | None
+    tail: Tail | None = None  # of a search that another process runs
     rest_until: float = 0.0  # monotonic seconds; it is not read again before
 
 
@@ -66,7 +68,9 @@ def look(
         before = known.get(path)
         if before is None:
             fresh.append(Known(TraceRow(path, modified, error=error), None))
-        elif before.stamp == stamp and before.row.state != "running":
+        elif before.row.state == "running":
+            continue  # `look_at_running` does
+        elif before.stamp == stamp:
             continue
         elif time.monotonic() >= before.rest_until:
             fresh.append(replace(before, row=replace(before.row, modified=modified)))
@@ -75,6 +79,31 @@ def look(
         report(new)
     _read(workspace, [item for item in fresh if not item.row.error or item.stamp is not None], report, cancelled)
     return set(found)
+
+
+def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
+    """Tell `report` of the running searches that went on, or that nobody runs any more. A `stat` each, else."""
+    for path, before in known.items():
+        if before.row.state != "running" or before.row.live:
+            continue
+        tail = before.tail or Tail(path)
+        try:
+            row = tail.grown(before.row)
+        except InputError:  # replaced, or gone: it is read from the start, or no longer there
+            report([Known(replace(before.row, figures=None), None)])
+            continue
+        if row is None and tail.is_alone() and (row := tail.grown(before.row)) is None:
+            row = _crashed(before.row)
+        if row is not None:
+            report([Known(row, _stamp(path)[0], tail if row.state == "running" else None)])
+        elif before.tail is None:
+            report([replace(before, tail=tail)])
+
+
+def _crashed(row: TraceRow) -> TraceRow:
+    """A search that said nothing of its end and that nobody runs any more."""
+    assert row.figures is not None
+    return replace(row, figures=msgspec.structs.replace(row.figures, state="crashed"))
 
 
 def listed(workspace: Workspace, sources: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -117,6 +146,8 @@ def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelle
 
         rows = cached_figures(workspace, [item.row.path for item in now], broken)
         figures = {row.path: row for row in rows}
+        for item in now:
+            _see_growth(item, figures.get(str(item.row.path)), stamps[item.row.path])
         with Index(workspace.index_file) as index:
             heads = {path: _head(index, path) for path in figures}
         took = time.monotonic() - began
@@ -132,12 +163,19 @@ def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelle
                         score_range=heads[str(item.row.path)].score_range if str(item.row.path) in heads else (0, 1),
                     ),
                     stamps[item.row.path],
-                    rest,
+                    rest_until=rest,
                 )
                 for item in now
             ]
         )
         portion = max(1, portion * 2 if took < PATIENCE / 2 else portion // 2 if took > PATIENCE else portion)
+
+
+def _see_growth(before: Known, found: TraceFigures | None, stamp: Stamp | None) -> None:
+    """A trace that grows is being written, also by another machine whose lock can't be seen from here."""
+    grew = before.stamp is not None and stamp is not None and stamp[0] > before.stamp[0]
+    if grew and found is not None and found.state == "crashed":
+        found.state = "running"
 
 
 def _reason(path: str, error: InputError) -> str:

@@ -263,7 +263,7 @@ def open_(
     /,
     *,
     shipped: Annotated[bool, Parameter(help="The sample trees that ship with the package.")] = False,
-    follow: Annotated[bool, Parameter(help="Go on reading while the trace grows.")] = False,
+    follow: Annotated[bool, Parameter(help="Go on reading while traces grow, and find new ones in folders.")] = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Open traces, original tree files or folders in the app."""
@@ -272,10 +272,11 @@ def open_(
         wanted.append(shipped_folder())
     if not wanted:
         raise InputError("nothing to open: name a trace, a tree file or a folder, or use --shipped")
-    sources = find_sources(wanted)
+    folders = any(path.is_dir() for path in wanted)
+    sources = wanted if follow and folders else find_sources(wanted)  # a folder that is followed may be empty yet
     need_terminal("agentr stats and agentr show")
-    session = make_session(Workspace.open(workspace, create=True), sources)
-    if len(sources) == 1:
+    session = make_session(Workspace.open(workspace, create=True), wanted if folders else sources)
+    if len(sources) == 1 and not (follow and folders):
         session.open(sources[0], follow)
         return run_app(session, "search")
     return run_app(session, "library")

@@ -27,7 +27,7 @@ from agentr_tui.library_rows import (
     summary,
     with_live,
 )
-from agentr_tui.library_scan import Known, look, settings_of
+from agentr_tui.library_scan import Known, look, look_at_running, settings_of
 from agentr_tui.safe_text import clip
 from agentr_tui.screens.base import ModeScreen, key
 from agentr_tui.screens.dialogs import Choice, ask
@@ -40,7 +40,7 @@ from engine.trace import is_being_written
 from engine.workspace import Workspace, read_samples
 
 LOOK_EVERY = 2.0  # seconds
-IDLE_SHARE = 10
+IDLE_SHARE = 50
 """After a look that took t seconds the next comes t * IDLE_SHARE later, if that is later than usual."""
 
 
@@ -67,12 +67,13 @@ class LibraryScreen(ModeScreen):
             self.items = items
 
     class Looked(Message):
-        """A thread looked at all files."""
+        """A thread looked at all files, or only at running searches."""
 
-        def __init__(self, there: set[Path], took: float) -> None:
+        def __init__(self, there: set[Path], took: float, whole: bool) -> None:
             super().__init__()
             self.there = there
             self.took = took
+            self.whole = whole
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +118,8 @@ class LibraryScreen(ModeScreen):
         self._show()
 
     def _pulse(self) -> None:
-        if self._looking or not self.is_current or time.monotonic() < self._next_look:
+        due = time.monotonic() >= self._next_look
+        if self._looking or not self.is_current or not (due or self._others_run()):
             return
         self._looking = True
         session = self.agentr.session
@@ -126,11 +128,16 @@ class LibraryScreen(ModeScreen):
         def work() -> None:
             worker, began, there = get_current_worker(), time.monotonic(), set(known)
             try:
-                there = look(workspace, sources, known, self._report, lambda: worker.is_cancelled)
+                if due:
+                    there = look(workspace, sources, known, self._report, lambda: worker.is_cancelled)
+                look_at_running(known, self._report)
             finally:
-                self.post_message(self.Looked(there, time.monotonic() - began))
+                self.post_message(self.Looked(there, time.monotonic() - began, whole=due))
 
         self.run_worker(work, thread=True, group="look", exclusive=True)
+
+    def _others_run(self) -> bool:
+        return any(known.row.state == "running" for known in self._known.values())
 
     def _report(self, items: Sequence[Known]) -> None:
         self.post_message(self.Found(items))
@@ -144,6 +151,8 @@ class LibraryScreen(ModeScreen):
     @on(Looked)
     def _looked(self, event: Looked) -> None:
         self._looking, self._looked_once = False, True
+        if not event.whole:
+            return
         self._next_look = time.monotonic() + max(LOOK_EVERY, event.took * IDLE_SHARE)
         for path in self._known.keys() - event.there:
             del self._known[path]

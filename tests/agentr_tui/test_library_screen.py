@@ -11,9 +11,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from agentr_tui import library_tail
 from agentr_tui.app import AgentrApp
 from agentr_tui.library_rows import SORTS, TraceRow, age, arranged, cells, duration
-from agentr_tui.library_scan import Known, look
+from agentr_tui.library_scan import Known, look, look_at_running
 from agentr_tui.screens.dialogs import Menu
 from agentr_tui.screens.library import LibraryScreen, references
 from agentr_tui.screens.new_search import FIELDS, NewSearch, parse
@@ -100,6 +101,20 @@ def looked(workspace: Workspace, sources: list[Path], known: dict[Path, Known]) 
     return told
 
 
+def looked_at_running(known: dict[Path, Known]) -> list[Known]:
+    """A look at the running searches; `known` is brought up to date."""
+    told: list[Known] = []
+    look_at_running(dict(known), told.extend)
+    known.update({item.row.path: item for item in told})
+    return told
+
+
+def await_rest(item: Known) -> None:
+    """As if it had been left alone long enough."""
+    if item.tail is not None:
+        item.tail._rest_until = 0.0
+
+
 def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
     workspace = opened(tmp_path)
     path = searched(workspace)
@@ -127,17 +142,39 @@ def test_a_search_elsewhere_is_running_while_it_holds_the_trace_and_crashed_when
             writer.write(event)
         looked(workspace, [], known)
         assert known[path].row.state == "running"
-        before = known[path].row.figures
+        assert looked_at_running(known)[-1].tail is not None
+        assert looked_at_running(known) == [], "nothing is read while nothing grows"
         for event in whole[40:80]:
             writer.write(event)
-        known[path] = replace(known[path], rest_until=0.0)
-        looked(workspace, [], known)
-        after = known[path].row.figures
-        assert before is not None
-        assert after is not None
-        assert after.nodes > before.nodes
-    known[path] = replace(known[path], rest_until=0.0)
+        assert looked(workspace, [], known) == []
+        await_rest(known[path])
+        looked_at_running(known)
+        assert known[path].row.figures == figures(load_any(path)), "as if it were read from the start"
+        assert known[path].row.state == "running"
+    looked_at_running(known)
+    assert known[path].row.state == "crashed"
+
+
+def test_a_search_whose_lock_is_not_seen_is_running_while_its_trace_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = opened(tmp_path)
+    lines = searched(workspace).read_bytes().splitlines(keepends=True)
+    path = workspace.traces / "elsewhere.trace.jsonl"
+    known: dict[Path, Known] = {}
+    path.write_bytes(b"".join(lines[:40]))
     looked(workspace, [], known)
+    assert known[path].row.state == "crashed", "nobody is seen to write it"
+    for count in (80, 120):
+        path.write_bytes(b"".join(lines[:count]))
+        known[path] = replace(known[path], rest_until=0.0)
+        await_rest(known[path])
+        looked(workspace, [], known)
+        looked_at_running(known)
+        assert known[path].row.state == "running"
+    monkeypatch.setattr(library_tail, "GONE_AFTER", -1.0)
+    await_rest(known[path])
+    looked_at_running(known)
     assert known[path].row.state == "crashed"
 
 
