@@ -8,10 +8,9 @@ from pathlib import Path
 from textual.messages import ExitApp
 
 from agentr_tui.app import AgentrApp
-from agentr_tui.commands.run import run_detached
+from agentr_tui.commands.run import flags_of, make_session, run_detached
 from agentr_tui.ending import ends_cleanly
 from agentr_tui.preferences import read_preferences
-from agentr_tui.session import Session
 from agentr_tui.settings_files import user_file
 from engine.stats import find_sources
 from engine.workspace import Workspace
@@ -36,12 +35,13 @@ def main(arguments: list[str]) -> int:
     """Run it over a workspace and what is to be opened. The driver is textual-serve's, named in the environment."""
     workspace, *paths = map(Path, arguments)
     sources = find_sources(paths) if paths else []
-    session = Session(Workspace.open(workspace, create=True), sources=sources)
+    session = make_session(Workspace.open(workspace, create=True), sources)
     app = BrowserApp(session, "library", read_preferences([user_file(), session.workspace.settings_file]))
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:
-        run_detached(app.to_detach, ["--resume", str(app.to_detach.resolve())])
+        where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
+        run_detached(app.to_detach, [*where, *flags_of(session.allowed)])
     return app.return_code or result or 0
 
 

@@ -89,7 +89,7 @@ def build(arguments: Sequence[str]) -> App:
         name="agentr",
         help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
         version=__version__,
-        config=(Env("AGENTR_"), *layers(arguments)),
+        config=() if _goes_on(arguments) else (Env("AGENTR_"), *layers(arguments)),
         help_format="plaintext",
         print_error=False,
         exit_on_error=False,
@@ -99,6 +99,13 @@ def build(arguments: Sequence[str]) -> App:
     for name, target in _COMMANDS.items():
         app.command(target, name=name, help=_HELP[name])
     return app
+
+
+def _goes_on(arguments: Sequence[str]) -> bool:
+    """Whether a search has its settings from a trace: then only what stands on the command line changes them."""
+    names = [argument.partition("=")[0] for argument in arguments]
+    command = next((name for name in names if name in _COMMANDS), "")
+    return command == "search" and not {"--resume", "--from"}.isdisjoint(names)
 
 
 def _library(*, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:

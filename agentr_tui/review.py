@@ -22,15 +22,16 @@ from engine.control import Control
 from engine.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered, review_settings
 from engine.decisions import Decided, Decisions, DecisionVerdict, fold_one, in_effect
 from engine.errors import InputError
-from engine.events import AnyEvent
+from engine.events import AnyEvent, SearchSettings
 from engine.pairs import Pair
 from engine.repair import FOLDER as REPAIRS
-from engine.repair import reobserve_cost, repair_cost, repair_sample
+from engine.repair import reobserve_cost, repair_cost, repair_sample, search_settings
 from engine.revision import Turn, revision_thoughts
 from engine.sample_query import select
 from engine.samples import Repairs, RepairSettings, ReviseSettings, Sample, replay_sample, revise, turns_of
 from engine.stats import load_any
 from engine.tree import SearchTree
+from engine.trust import Own
 from engine.verifier import Judgement
 from engine.workspace import RunInfo, Workspace, read_samples
 
@@ -227,10 +228,15 @@ class Review:
             tree = self.traces.of(sample).tree
         return reobserve_cost(tree, sample), repair_cost(tree, RepairSettings())
 
-    def search_again(self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None]) -> str:
+    def repair_search(self, sample: Sample) -> SearchSettings:
+        """How a new tail is searched. Raises `InputError`."""
+        with self._lock:
+            return search_settings(self.traces.of(sample).tree, RepairSettings())
+
+    def search_again(self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None], own: Own = ()) -> str:
         """Search a new tail from just after the wrong step; one that holds becomes a decision. What came, in a line.
 
-        Raises `InputError`, `WorkFailed`.
+        `own`: settings of the user's, whose servers are trusted. Raises `InputError`, `WorkFailed`.
         """
         figures = Repairs()
         with self._lock:
@@ -246,6 +252,7 @@ class Review:
                 figures,
                 control=control,
                 listener=heard,
+                own=own,
             )
         finally:
             replayer.close()

@@ -5,9 +5,10 @@ Knows no Textual: it can be tested without a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agentr_tui.live import LiveSearch
 from agentr_tui.memory import keep, loading
@@ -98,11 +99,23 @@ class Session:
     warnings: list[str] = field(default_factory=list)
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
+    configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file
+    own: list[Mapping[str, Any]] = field(default_factory=list)  # settings whose servers are trusted (`engine.trust`)
 
     def __post_init__(self) -> None:
         """The decisions of the workspace, as far as they are written."""
+        self.own.append(self.configured)
         self.decisions = Decisions(self.workspace.decisions)
         self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
+
+    @property
+    def allowed(self) -> dict[str, Any]:
+        """The server of the search that is shown, and the variable with its key, where a person allowed them here."""
+        started = self.tree.started if self.tree else None
+        if started is None:
+            return {}
+        now = {name: getattr(started.settings, name) for name in ("base_url", "key_env")}
+        return now if now in self.own[1:] else {}
 
     @property
     def thresholds(self) -> Thresholds:

@@ -27,6 +27,10 @@ class DrawFailed(Exception):
         super().__init__(message)
 
 
+class NotPermitted(Exception):
+    """The search may make no further call: a budget is used up. The draw is made when the search goes on."""
+
+
 class Fault(Protocol):
     """Reports a failed attempt that is tried again, and what it cost all the same."""
 
@@ -44,6 +48,7 @@ class Request:
     conversation: Callable[[], list[Message]]  # header and path
     environment: Callable[[Callable[[TextEnv], Any]], Awaitable[Any]]  # ask the environment as it stands at the parent
     fault: Fault
+    permit: Callable[[], None] = lambda: None  # asked before a further attempt; raises `NotPermitted`
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Actor(Protocol):
     """Proposes actions."""
 
     async def sample(self, request: Request) -> Answer:
-        """Answer one draw. Raises `DrawFailed`."""
+        """Answer one draw. Raises `DrawFailed`, and lets `NotPermitted` of `request.permit` through."""
         ...
 
 

@@ -6,8 +6,10 @@ from os import PathLike
 from typing import Any
 
 from engine.actor import draw_seed
+from engine.actor_request import form_fields, prepared, stops, wants_logprobs
 from engine.events import Message, Sampled
 from engine.human import WRITTEN
+from engine.llm_faults import MENDABLE
 from engine.packed import open_unpacked, reading
 from engine.trace import decode_event
 from engine.tree import NO_PARENT, SearchTree
@@ -24,31 +26,39 @@ def seen_and_dropped(tree: SearchTree, id: int) -> tuple[list[Message], int, int
     return messages, len(tree.started.header), dropped
 
 
+def was_asked(tree: SearchTree, id: int) -> bool:
+    """Whether a node came of a request: a person's own step, the root and a tree made elsewhere did not."""
+    node = tree.nodes[id]
+    return node.parent != NO_PARENT and node.draw != WRITTEN and tree.imported_from is None
+
+
 def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
     """The request that a node came of, as the search made it; None where there was none.
 
-    A person's own step, the root and a tree that was made elsewhere have none. What a server gets beside that (stop
-    words, log-probabilities) follows from the settings.
+    A parameter that the server turned out not to know was left out when the call was made. Raises `InputError` where
+    prompts that it took are gone.
     """
-    node = tree.nodes[id]
-    if node.parent == NO_PARENT or node.draw == WRITTEN or tree.imported_from is not None or tree.started is None:
+    if not was_asked(tree, id):
         return None
-    settings = tree.settings_at(tree.born_at(id))
-    messages, first, dropped = seen_and_dropped(tree, id)
-    if settings.actor == "openai" and settings.example:
-        from engine.openai_actor import with_example  # its client library takes half a second to import
-
-        longer = with_example(messages, settings.prompts)
-        messages, first = longer, first + len(longer) - len(messages)
-    sent = messages[:first] + messages[first + STEP_TURNS * dropped :]
+    node, settings = tree.nodes[id], tree.settings_at(tree.born_at(id))
+    messages, header, dropped = seen_and_dropped(tree, id)
+    where: dict[str, Any] = {"actor": settings.actor}
+    more: dict[str, Any] = {}
+    if settings.actor == "openai":
+        messages, header = prepared(settings, messages)
+        where = {"POST": f"{settings.base_url or 'the default base URL'}/chat/completions", "model": settings.model}
+        more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+        if stop := stops(settings):
+            more["stop"] = list(stop)
+        if wants_logprobs(settings):
+            more["logprobs"] = True
+        more |= form_fields(settings)
+    sent = messages[:header] + messages[header + STEP_TURNS * dropped :]
     return {
-        "actor": settings.actor,
-        **({"model": settings.model, "base_url": settings.base_url} if settings.model else {}),
+        **where,
         "messages": [{"role": message.role, "content": message.content} for message in sent],
-        "temperature": settings.temperature,
-        "max_tokens": settings.max_tokens,
         "seed": draw_seed(settings.seed, node.parent, node.draw),
-        **({"structured": settings.structured} if settings.structured else {}),
+        **more,
         **({"steps_not_sent": dropped} if dropped else {}),
     }
 
@@ -66,3 +76,23 @@ def answer_of(path: str | PathLike[str], parent: int, draw: int) -> Sampled | No
                 if isinstance(event, Sampled) and (event.parent, event.draw) == (parent, draw):
                     return event
     return None
+
+
+def calls_in_flight(tree: SearchTree) -> int:
+    """How many calls of the actor are under way, as far as the events tell: draws that were asked for and neither
+    answered nor given up, and not more than may be made at once."""
+    if tree.started is None or tree.state not in ("running", "paused"):
+        return 0
+    settings = tree.started.settings
+    waiting = 0
+    for parent, selected in tree.in_flight.items():
+        given_up = set()
+        for failure in reversed(tree.failures):
+            if failure.seq < selected.seq:
+                break
+            final = failure.what not in MENDABLE or failure.attempt > settings.retries
+            if failure.parent == parent and final:
+                given_up.add(failure.draw)
+        answered = tree.pending.get(parent, {})
+        waiting += tree.draws_of[parent] - len(answered.keys() | given_up)
+    return max(0, min(waiting, settings.concurrency))

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from engine.actor import Actor, Answer, DrawFailed, Request, draw_seed
+from engine.actor import Actor, Answer, DrawFailed, NotPermitted, Request, draw_seed
 from engine.budgets import Budgets
 from engine.events import AnyEvent, Failed, Sampled, Usage
 from engine.text import clean
@@ -103,14 +103,16 @@ class Draws:
             partial(self._tree.conversation, parent),
             partial(self._at_node, parent),
             partial(self._fail, parent, draw),
+            self._permit,
         )
         async with self._slots:
-            if self._budgets.spent():  # a call that was not made yet costs nothing
+            try:
+                self._permit()
+                began = time.monotonic()
+                answer = await self._actor.sample(request)
+            except NotPermitted:
                 self._cut_short.add(parent)
                 return
-            began = time.monotonic()
-            try:
-                answer = await self._actor.sample(request)
             except DrawFailed as error:
                 self.failed(parent, draw, error.kind, str(error), error.attempt, error.usage)
                 return
@@ -119,6 +121,11 @@ class Draws:
                 return
         self.failed_in_a_row = 0
         self._emit(self._sampled(parent, draw, answer, time.monotonic() - began))
+
+    def _permit(self) -> None:
+        """A call that was not made yet costs nothing: a budget is overrun by what is in flight, at most."""
+        if self._budgets.spent():
+            raise NotPermitted
 
     def failed(
         self, parent: int, draw: int, what: str, error: str, attempt: int = 1, usage: Usage | None = None

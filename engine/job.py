@@ -26,6 +26,7 @@ from engine.standing import Opened, open_environment
 from engine.stats import is_trace, load_any
 from engine.trace import TraceWriter, load, read_events
 from engine.tree import SearchTree
+from engine.trust import Own, check_server
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
 
@@ -143,10 +144,12 @@ def resume_job(
     delay: float = 0.0,
     control: Control | None = None,
     changes: dict[str, Any] | None = None,
+    own: Own = (),
 ) -> SearchJob:
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
-    `listener` gets the events so far first. Raises `InputError` where the trace can't be resumed.
+    `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted (`engine.trust`).
+    Raises `InputError` where the trace can't be resumed, `Stranger` where it may not be unasked.
     """
     loaded = load(path)
     tree = loaded.tree
@@ -156,10 +159,13 @@ def resume_job(
         raise InputError(f"{path}: a tree made elsewhere can't be resumed: there is no record of its search")
     settings = started.settings
     control = control or Control()
+    own = [changes or {}, *own]
+    changes = {name: value for name, value in (changes or {}).items() if value != getattr(settings, name, None)}
     if changes:
         merged = {**msgspec.to_builtins(started.settings), **changes}
         settings = settings_from(merged)
         control.change(user_name(), changes)
+    check_server(settings, own, path)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
     actor = make_actor(settings.actor, settings, delay)
@@ -195,11 +201,12 @@ def fork_job(
     delay: float = 0.0,
     overwrite: bool = False,
     control: Control | None = None,
+    own: Own = (),
 ) -> SearchJob:
     """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
 
     `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
-    first. Raises `InputError` before anything is written.
+    first. `own` as in `resume_job`. Raises `InputError` before anything is written.
     """
     events = forked_events(read_events(path), seq, path)
     first = events[0]
@@ -211,6 +218,7 @@ def fork_job(
         settings_from({**msgspec.to_builtins(started.settings), **changes})
         events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=user_name(), changes=changes))
         tree.apply(events[-1])
+    check_server(started.settings, [changes or {}, *own], path)
     control = control or Control()
     for asked in requests:
         if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
@@ -241,11 +249,12 @@ def branch_job(
     delay: float = 0.0,
     overwrite: bool = False,
     control: Control | None = None,
+    own: Own = (),
 ) -> SearchJob:
     """A new search that begins where a node of another trace stands: the way there is its prefix.
 
-    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere. Raises
-    `InputError` before anything is written.
+    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere. `own` as in
+    `resume_job`. Raises `InputError` before anything is written.
     """
     tree = load_any(path).tree
     started = tree.started
@@ -258,6 +267,7 @@ def branch_job(
     first = started.header[-1].content if started.header else ""
     before = {} if foreign else msgspec.to_builtins(started.settings)
     settings = settings_from({**before, **(changes or {})})
+    check_server(settings, [changes or {}, *own], path)
     name = started.opened or started.environment
     opened = open_environment(name, started.task, first if foreign else None)
     _check_task(path, started, opened)

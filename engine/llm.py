@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -26,10 +27,14 @@ from engine.errors import InputError
 from engine.events import Message, Usage
 from engine.llm_faults import MENDABLE, Refusal, asks_too_much, refusal_of_status
 from engine.llm_reply import Reply, read_reply
+from engine.trust import DEFAULT_KEY_ENV, is_loopback
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key"
 """Sent where no key is set: servers of one's own mostly ask for none, the library for some."""
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a name of an environment variable looks like."""
 
 SHORTEST_SECRET = 8  # characters
 MAX_ANSWER = 8 << 20  # bytes; reading stops there
@@ -47,7 +52,7 @@ class Endpoint:
 
     model: str
     base_url: str = ""  # "": OPENAI_BASE_URL, else OpenAI's own
-    key_env: str = "OPENAI_API_KEY"  # name of the variable that holds the key
+    key_env: str = DEFAULT_KEY_ENV  # name of the variable that holds the key
     timeout: float = 120.0  # seconds an attempt, from connecting to the last byte
     retries: int = 4  # attempts after the first
     price_in: float | None = None  # US dollars a million prompt tokens; None: unknown
@@ -132,8 +137,12 @@ def check_endpoint(endpoint: Endpoint) -> None:
 
 
 def _key(endpoint: Endpoint) -> str:
+    if not VARIABLE.fullmatch(endpoint.key_env):
+        raise InputError("--key-env takes the name of an environment variable; a key itself is written nowhere")
     key = os.environ.get(endpoint.key_env, "").strip()
     if not key:
+        if endpoint.key_env != DEFAULT_KEY_ENV:  # not named here: it may be a key that somebody pasted
+            raise InputError("the environment variable that --key-env names is not set: set it, or name another")
         if urlsplit(endpoint.url).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
             raise InputError(
                 f"no key: set the environment variable {endpoint.key_env} (--key-env names another),"
@@ -162,16 +171,10 @@ def open_client(endpoint: Endpoint) -> Client:
             http_client=DefaultAsyncHttpxClient(
                 timeout=endpoint.timeout,
                 event_hooks={"response": [_cap_answer]},
-                trust_env=not _is_loopback(endpoint.url),
+                trust_env=not is_loopback(endpoint.url),  # a proxy has no business on this machine
             ),
         )
     )
-
-
-def _is_loopback(url: str) -> bool:
-    """Whether a proxy has no business between us and that server."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 async def _cap_answer(response: httpx2.Response) -> None:
@@ -200,10 +203,17 @@ class _Capped(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-async def complete(client: Client, endpoint: Endpoint, ask: Ask, on_fault: OnFault | None = None) -> Reply:
+async def complete(
+    client: Client,
+    endpoint: Endpoint,
+    ask: Ask,
+    on_fault: OnFault | None = None,
+    permit: Callable[[], None] | None = None,
+) -> Reply:
     """One answer. Failed attempts that may be mended are made again, with growing, random waits.
 
-    `on_fault` hears of each of them. Raises `CallFailed` for the last.
+    `on_fault` hears of each of them, `permit` is asked before each further one and may raise. Raises `CallFailed` for
+    the last.
     """
     attempt = 0
     while True:
@@ -225,6 +235,8 @@ async def complete(client: Client, endpoint: Endpoint, ask: Ask, on_fault: OnFau
             if on_fault is not None:
                 on_fault(refusal.kind, f"{message}; {then}", attempt, refusal.usage)
         await asyncio.sleep(wait)
+        if permit is not None:
+            permit()
 
 
 def _in_a_line(text: str) -> str:

@@ -11,25 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any
 
 from engine.actor import Answer, DrawFailed, Request
-from engine.context import HEADER_TURNS, counter, fit
+from engine.actor_request import ACTION_LABELS, form_fields, prepared, stops, wants_logprobs
+from engine.context import counter, fit
 from engine.errors import InputError
 from engine.events import Message, SearchSettings
 from engine.llm import Ask, CallFailed, Client, Endpoint, check_endpoint, complete, open_client
 from engine.llm_reply import Reply, action_probability
-from engine.prompts import check_prompts, has_prompt, prompt, prompt_lines
-from engine.text import parse_action, split_thought
-from envs.base import recognise
-
-ACTION_LABELS = ("Action 1:", "Action:")
-ANSWER_SCHEMA = {
-    "type": "object",
-    "properties": {"thought": {"type": "string"}, "action": {"type": "string"}},
-    "required": ["thought", "action"],
-}
+from engine.prompts import check_prompts
 
 
 def endpoint_of(settings: SearchSettings) -> Endpoint:
@@ -46,7 +36,7 @@ def endpoint_of(settings: SearchSettings) -> Endpoint:
 
 
 class OpenAIActor:
-    """Answers draws over HTTP. Settings are read at every draw: they may change while the search runs."""
+    """Answers draws over HTTP."""
 
     def __init__(self, settings: SearchSettings) -> None:
         """Raises `InputError` where these settings can't work."""
@@ -58,6 +48,12 @@ class OpenAIActor:
         check_prompts(settings.prompts)
         _room(settings)
 
+    def adapt(self, settings: SearchSettings) -> None:
+        """Other settings hold from the next draw on."""
+        if settings.tokenizer != self._settings.tokenizer:
+            self._counter = counter(settings.tokenizer)
+        self._settings = settings
+
     async def sample(self, request: Request) -> Answer:
         """Ask the model for one draw. Raises `DrawFailed`; `InputError` where the settings can't work."""
         settings = self._settings
@@ -68,12 +64,12 @@ class OpenAIActor:
             settings.temperature,
             settings.max_tokens,
             seed=request.seed,
-            stop=tuple(f"\n{line}" for line in prompt_lines("stop.txt", settings.prompts)),
-            logprobs=settings.algorithm == "puct",
-            extra=_extra(settings),
+            stop=stops(settings),
+            logprobs=wants_logprobs(settings),
+            extra=form_fields(settings),
         )
         try:
-            reply = await complete(self._open(endpoint), endpoint, ask, request.fault)
+            reply = await complete(self._open(endpoint), endpoint, ask, request.fault, request.permit)
         except CallFailed as error:
             raise DrawFailed(error.kind, str(error), error.attempt, error.usage) from None
         prior = action_probability(reply.tokens)
@@ -95,11 +91,7 @@ class OpenAIActor:
     def _conversation(self, messages: list[Message]) -> tuple[list[Message], int]:
         """What is sent, and how many steps were dropped."""
         settings = self._settings
-        sent = with_example(messages, settings.prompts) if settings.example else list(messages)
-        header = min(HEADER_TURNS + len(sent) - len(messages), len(sent))
-        if settings.structured == "json" and len(sent) > 1:
-            sent = [to_json(turn) for turn in sent]
-            sent[1] = Message(sent[1].role, f"{sent[1].content}\n\n{prompt('json.txt', settings.prompts)}")
+        sent, header = prepared(settings, messages)
         try:
             return fit(sent, _room(settings), self._counter, header)
         except ValueError as error:
@@ -122,15 +114,6 @@ def _room(settings: SearchSettings) -> int | None:
             " it counts the conversation and the answer"
         )
     return settings.context - settings.max_tokens
-
-
-def _extra(settings: SearchSettings) -> dict[str, Any]:
-    """Fields of the request's body that make a model keep to the form."""
-    if settings.structured == "json":
-        return {"response_format": {"type": "json_object", "schema": ANSWER_SCHEMA}}
-    if settings.structured == "grammar":
-        return {"grammar": prompt("thought_action.gbnf", settings.prompts)}
-    return {}
 
 
 def _response(reply: Reply, settings: SearchSettings) -> str:
@@ -164,52 +147,5 @@ def from_json(text: str) -> str:
     return f"Thought: {_line(thought)}\nAction: {_line(action)}"
 
 
-def to_json(turn: Message) -> Message:
-    """A turn of the actor's in the form in which it is to answer; one without an action stays as it is."""
-    if turn.role != "assistant" or not any(label in turn.content for label in ACTION_LABELS):
-        return turn
-    answer = {"thought": split_thought(turn.content), "action": parse_action(turn.content)}
-    return Message(turn.role, json.dumps(answer, ensure_ascii=False))
-
-
 def _line(value: object) -> str:
     return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
-
-
-def with_example(messages: Sequence[Message], folder: str = "") -> list[Message]:
-    """The conversation with a worked example of its environment before the task, as turns of their own.
-
-    The example's last observation and the task share a turn, so that user and assistant go on taking turns. Raises
-    `InputError` where there is no example for this environment.
-    """
-    if len(messages) < HEADER_TURNS:
-        raise InputError("--example needs a conversation with a header")
-    first = messages[HEADER_TURNS - 1]
-    info = recognise(first.content)
-    name = f"example_{info.name if info else 'ENVIRONMENT'}.txt"
-    if info is None or not has_prompt(name, folder):
-        raise InputError(f"there is no worked example for this environment: write {name} into a folder for --prompts")
-    turns = read_example(prompt(name, folder), name)
-    task = Message("user", f"{turns[-1].content}\n\n{first.content}")
-    return [*messages[: HEADER_TURNS - 1], *turns[:-1], task, *messages[HEADER_TURNS:]]
-
-
-def read_example(text: str, name: str) -> list[Message]:
-    """The turns of an example: blocks under `[environment]` and `[actor]` in turn, the environment's first and last.
-
-    Raises `InputError` naming the file where it is otherwise.
-    """
-    turns: list[Message] = []
-    for line in text.splitlines():
-        if line.strip() in ("[environment]", "[actor]"):
-            role = "user" if line.strip() == "[environment]" else "assistant"
-            if role != ("assistant" if len(turns) % 2 else "user"):
-                raise InputError(f"{name}: two blocks of {line.strip()} follow each other")
-            turns.append(Message("user" if role == "user" else "assistant", ""))
-        elif turns:
-            turns[-1] = Message(turns[-1].role, f"{turns[-1].content}\n{line}" if turns[-1].content else line)
-        elif line.strip():
-            raise InputError(f"{name}: begins without [environment]")
-    if len(turns) < 3 or turns[-1].role != "user" or not all(turn.content.strip() for turn in turns):
-        raise InputError(f"{name}: needs blocks [environment], [actor], …, [environment], none of them empty")
-    return turns

@@ -27,7 +27,7 @@ from engine.events import Child, Expanded, Message, Sampled, Usage
 from engine.job import make_actor
 from engine.recoveries import Arm, ContinuedStep, Recoveries, ended, read_file
 from engine.recovery_figures import MarkFigures
-from engine.recovery_plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, price_of
+from engine.recovery_plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.replay import opener
 from engine.revision import WAIT_ANSWER, thought_turn
 from engine.samples import Sample
@@ -35,6 +35,7 @@ from engine.standing import POOL_SIZE, Stand
 from engine.stepping import step_answer
 from engine.text import clean, normalise_response
 from engine.tree import ROOT, SearchTree
+from engine.trust import Own, check_server
 from envs.base import EnvError, Snapshots, TextEnv
 
 TOLD_EVERY = 0.1  # seconds, at most so often
@@ -68,11 +69,14 @@ class Recovery:
         control: Control | None = None,
         heard: Callable[[Progress], None] = lambda progress: None,
         tell_every: float = TOLD_EVERY,
+        own: Own = (),
     ) -> None:
-        """`heard` is told at most every `tell_every` seconds, in the thread that runs them. Raises `InputError`."""
+        """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: settings of the
+        user's, whose servers are trusted (`engine.trust`). Raises `InputError`."""
         if sample.bad is None or not sample.thought:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
+        check_server(self.settings, [named_server(settings), *own], f"the trace of sample {sample.id}")
         self.control = control or Control()
         self._tree = tree
         self._sample = sample

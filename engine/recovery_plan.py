@@ -81,6 +81,11 @@ class Price(Struct, frozen=True):
         return f"{who}: {'cost unknown' if self.cost is None else f'about ${self.cost:.4f} at most'}"
 
 
+def named_server(settings: RecoverySettings) -> dict[str, str]:
+    """What a person said of whom to ask."""
+    return {name: value for name in ("base_url", "key_env") if (value := getattr(settings, name)) is not None}
+
+
 def actor_settings(tree: SearchTree, settings: RecoverySettings) -> SearchSettings:
     """The settings of the continuing actor: the tree's own, but for what is named.
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from engine.control import Control
 from engine.errors import WorkFailed
-from engine.interventions import Intervention
+from engine.interventions import CHANGEABLE, Intervention
 
 POLL_SECONDS = 0.2
 
@@ -121,7 +121,8 @@ class Inbox:
 def obey(control: Control, command: Command) -> None:
     """Ask a search's own control for what came from elsewhere."""
     if command.do == "settings":
-        control.change(command.who, command.changes)
+        if set(command.changes) <= set(CHANGEABLE):  # never whom it asks, and with which key
+            control.change(command.who, command.changes)
     elif command.do == "intervene":
         if command.asked is not None:
             control.intervene(command.who, command.asked)

@@ -40,6 +40,7 @@ from engine.settings import settings_from
 from engine.text import clean, flatten
 from engine.trace import TraceWriter, load
 from engine.tree import Node, SearchTree
+from engine.trust import Own, check_server
 from envs.base import EnvError
 
 FOLDER = "repairs"
@@ -110,12 +111,13 @@ def repair_sample(
     environment: str | None = None,
     control: Control | None = None,
     listener: Callable[[AnyEvent], None] | None = None,
+    own: Own = (),
 ) -> Sample:
     """The sample with a tail that a new search found and a replay confirms; as it was, where there is none.
 
-    `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events.
-    Raises `InputError` where no search is possible (an actor that is not there), `WorkFailed` where it can't be
-    written.
+    `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events. `own`:
+    settings of the user's, whose servers are trusted (`engine.trust`). Raises `InputError` where no search is possible
+    (an actor that is not there), `WorkFailed` where it can't be written.
     """
     if sample.bad is None or sample.compat:
         raise InputError("only revisions that are not made with --compat can be repaired")
@@ -130,6 +132,7 @@ def repair_sample(
     if prefix is None:
         return _failed(sample, figures, ENDED)
     wanted = search_settings(tree, settings)
+    check_server(wanted, own, f"the trace of sample {sample.id}")
     path = folder / f"repair-{sample.id}-{_digest(sample, prefix, wanted)}.trace.jsonl"
     found, calls = _known(path), 0
     if found is None:
@@ -167,7 +170,7 @@ def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | No
     return min(good, key=lambda leaf: (-leaf.reward, leaf.depth, leaf.id), default=None)
 
 
-def repairer(folder: Path, revise: ReviseSettings) -> Repairer | None:
+def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | None:
     """What `engine.samples.revise` repairs with; None where the settings do not ask for it."""
     settings = revise.repair
     if settings is None:
@@ -179,7 +182,15 @@ def repairer(folder: Path, revise: ReviseSettings) -> Repairer | None:
         assert tree.started is not None
         thresholds = Thresholds.for_range(tree.started.score_range, revise.alpha, revise.beta)
         return repair_sample(
-            tree, sample, replayer, folder, settings, figures, thresholds=thresholds, environment=revise.environment
+            tree,
+            sample,
+            replayer,
+            folder,
+            settings,
+            figures,
+            thresholds=thresholds,
+            environment=revise.environment,
+            own=own,
         )
 
     return repair

@@ -148,6 +148,9 @@ class Search:
     def _take_settings(self) -> None:
         if self._steering.take_settings():
             self._draws.limit()
+            adapt = getattr(self.actor, "adapt", None)
+            if adapt is not None:
+                adapt(self.settings)
 
     # -- selecting ---------------------------------------------------------------------------------
 

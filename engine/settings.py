@@ -28,4 +28,7 @@ def settings_from(values: dict[str, Any]) -> SearchSettings:
         raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
     if settings.algorithm not in ALGORITHMS:
         raise InputError(f"unknown algorithm {settings.algorithm!r}: one of {', '.join(ALGORITHMS)}")
+    priced = settings.price_in is not None and settings.price_out is not None
+    if settings.actor == "openai" and settings.budget_cost is not None and not priced:
+        raise InputError("a budget of cost needs --price-in and --price-out: without them no cost is known")
     return settings

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from agentr_tui.commands.judge import JudgeFlags, judge_of, judgements_folder
+from agentr_tui.commands.settings import own_settings
 from agentr_tui.output import emit_json, say, warn
 from engine import curation
 from engine.choice import Rank
@@ -119,7 +120,9 @@ def revise_paths(
 ) -> tuple[str, Revised]:
     """Write a run over these sources; its id and figures."""
     cache = judgements_folder(workspace)
-    mend = repairer(workspace.traces / FOLDER, settings)
+    judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
+    own = [own_settings(workspace.path), judge] if settings.repair is not None else []
+    mend = repairer(workspace.traces / FOLDER, settings, own)
     known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
     marks = curation.marks_of(Decisions(workspace.decisions).current())
     with workspace.new_run(settings, [str(path) for path in sources]) as run:

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED, JsonOption, WorkspaceOption
 from agentr_tui.commands.review import are_ids, named
 from agentr_tui.commands.run import stopping
+from agentr_tui.commands.settings import own_settings
 from agentr_tui.output import emit_json, say, table, warn
 from engine.control import Control
 from engine.curation import effective
@@ -90,7 +91,7 @@ def recover(
         for plan in plans:
             work = Recovery(
                 plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.settings.environment,
-                control=control, heard=heard,
+                control=control, heard=heard, own=[own_settings(place.path)],
             )  # fmt: skip
             done = work.run_blocking()
             rows.append(_row(plan, work.settings, done))

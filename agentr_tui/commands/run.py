@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypedDict
 from cyclopts import Parameter
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
+from agentr_tui.commands.settings import own_settings
 from agentr_tui.output import say, warn
 from agentr_tui.settings_files import user_file
 from engine.control import Control
@@ -133,18 +134,16 @@ def search(
         env = f"{env}{'&' if '?' in env else '?'}obs={obs_key}"
     if resume is not None:
         if detach:
-            return run_detached(resume, ["--resume", str(resume.resolve()), *flags_of(given)])
-        job = resume_job(resume, delay=delay, changes=given)
-        settings = job.search.settings
-        if settings.actor == "openai":  # a trace may come from anybody: say whom it asks, and with which key
-            say(f"asks {settings.base_url or 'the OpenAI service'} with the key in ${settings.key_env}")
-        return run_job(job)
+            where = ["--resume", str(resume.resolve()), "--workspace", str(workspace)]
+            return run_detached(resume, [*where, *flags_of(given)])
+        return run_job(resume_job(resume, delay=delay, changes=given, own=[own_settings(workspace)]))
     if from_ is not None:
         source, _, number = from_.rpartition(":")
         if not source or not number.isdecimal():
             raise InputError(f"--from {from_}: write TRACE:NODE, a file and the number of a node")
         place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
-        return run_job(branch_job(Path(source), int(number), place, changes=given, delay=delay))
+        own = [own_settings(workspace)]
+        return run_job(branch_job(Path(source), int(number), place, changes=given, delay=delay, own=own))
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
         traces = Workspace.open(workspace, create=True).traces
@@ -305,7 +304,7 @@ def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any
     """The state of the app over a workspace."""
     from agentr_tui.session import Session
 
-    return Session(workspace, sources=sources or [])
+    return Session(workspace, sources=sources or [], configured=own_settings(workspace.path))
 
 
 def run_app(session: Any, mode: str, *, go_on: bool = False) -> int:
@@ -323,7 +322,8 @@ def run_app(session: Any, mode: str, *, go_on: bool = False) -> int:
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:
-        return run_detached(app.to_detach, ["--resume", str(app.to_detach.resolve()), "--delay", str(DEMO_DELAY)])
+        where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
+        return run_detached(app.to_detach, [*where, "--delay", str(DEMO_DELAY), *flags_of(session.allowed)])
     session.flush()  # how the search ended
     if session.path is not None and session.tree is not None and session.tree.state == "stopped":
         say(f"stopped; go on with: agentr search --resume {session.path}")

@@ -38,6 +38,13 @@ def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAUL
     return 0
 
 
+def own_settings(workspace: Path) -> dict[str, Any]:
+    """Settings of a search that the environment (`AGENTR_SEARCH_…`) and the workspace's file hold."""
+    place = ["--workspace", str(workspace)]
+    _, bound, _ = build(place).parse_args(["search", *place])
+    return dict(bound.arguments.get("options") or {})
+
+
 def settings_of(app: App, command: str) -> list[dict[str, Any]]:
     """The options of one command: name, value, source (`default`, the environment variable, or the file).
 

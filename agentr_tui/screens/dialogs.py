@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from agentr_tui.safe_text import escape
+from agentr_tui.safe_text import clip, escape
 from agentr_tui.theme import palette
+from engine.events import SearchSettings
+from engine.trust import Stranger, check_server
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,41 @@ def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
             choice.action()
 
     app.push_screen(Menu(title, choices), chosen)
+
+
+def ask_stranger(app: App[Any], stranger: Stranger, then: Callable[[], object]) -> None:
+    """Ask whether a server that only a trace names may have a key, and do `then` after a yes."""
+    where = clip(stranger.base_url, 60) or "the default server"
+    ask(
+        app,
+        f"This sends the key in ${clip(stranger.key_env, 40)} to {where}. A trace says so, and a trace may come from"
+        " anybody.",
+        [Choice("escape", "leave it", lambda: None), Choice("y", "send it there", then)],
+    )
+
+
+def trusted(
+    app: App[Any],
+    settings: SearchSettings,
+    own: list[Mapping[str, Any]],
+    named: Mapping[str, Any],
+    source: str,
+    then: Callable[[], object],
+) -> bool:
+    """Whether a server that these settings of a trace name may be asked; else asks a person, and does `then` after
+    a yes, which `own` keeps. `named`: what a person said of it already."""
+    try:
+        check_server(settings, [named, *own], source)
+    except Stranger as stranger:
+        allowed = stranger.named
+
+        def trust() -> None:
+            own.append(allowed)
+            then()
+
+        ask_stranger(app, stranger, trust)
+        return False
+    return True
 
 
 def ask_text(app: App[Any], title: str, then: Callable[[str], object], value: str = "", placeholder: str = "") -> None:

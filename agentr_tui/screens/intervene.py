@@ -14,12 +14,13 @@ from msgspec.structs import replace
 from agentr_tui.commands.run import free_name
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.screens.edit_step import EditStep
-from agentr_tui.screens.new_search import DEFAULT_DELAY, Ready
 from agentr_tui.screens.search_marks import SearchMarks
+from agentr_tui.screens.starting import may_start, start_search
+from agentr_tui.search_form import DEFAULT_DELAY
 from agentr_tui.widgets.why_lines import logged
 from engine.control import Control
 from engine.errors import AgentrError, InputError
-from engine.events import AnyEvent, Intervened, Paused, SearchSettings
+from engine.events import AnyEvent, Intervened, Paused, Resumed, SearchSettings
 from engine.interventions import (
     PRESETS,
     Intervention,
@@ -274,7 +275,7 @@ class Intervenes(SearchMarks):
     def ask_fork(self, wanted: Sequence[Intervention], changes: dict[str, Any] | None = None) -> None:
         """Start a new trace from the moment that is shown, after a look at what it will cost."""
         session, tree = self.agentr.session, self.agentr.session.tree
-        if tree is None or tree.started is None or session.path is None or not self._may_start():
+        if tree is None or tree.started is None or session.path is None or not may_start(self):
             return
         seq = tree.seq if session.past is None else session.past
         settings = tree.settings_at(seq)
@@ -298,13 +299,16 @@ class Intervenes(SearchMarks):
                 listener=listener,
                 delay=DEFAULT_DELAY,
                 control=control,
+                own=session.own,
             )
 
         ask(
             self.app,
             f"a new trace from event {seq} of {tree.seq}",
             [
-                Choice("y", f"start it: up to {iterations - done} iterations, {costs}", partial(self._start, make)),
+                Choice(
+                    "y", f"start it: up to {iterations - done} iterations, {costs}", partial(start_search, self, make)
+                ),
                 Choice("escape", "leave it", lambda: None),
             ],
         )
@@ -312,7 +316,7 @@ class Intervenes(SearchMarks):
     def ask_branch(self, id: int) -> None:
         """Start a new search whose prefix is the way to a node, after a look at what it will cost."""
         session, tree = self.agentr.session, self.agentr.session.tree
-        if tree is None or tree.started is None or session.path is None or not self._may_start():
+        if tree is None or tree.started is None or session.path is None or not may_start(self):
             return
         path, started = session.path, tree.started
         iterations = started.settings.iterations
@@ -321,45 +325,17 @@ class Intervenes(SearchMarks):
         def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
             out = free_name(session.workspace.traces, started.environment, started.task, started.settings.seed)
             control = Control(waits_on_failures=True)
-            return branch_job(path, id, out, listener=listener, delay=DEFAULT_DELAY, control=control)
+            own = session.own
+            return branch_job(path, id, out, listener=listener, delay=DEFAULT_DELAY, control=control, own=own)
 
         ask(
             self.app,
             f"a new search from node {id}, the {tree.nodes[id].depth} steps to it as its prefix",
             [
-                Choice("y", f"start it: up to {iterations} iterations, {costs}", partial(self._start, make)),
+                Choice("y", f"start it: up to {iterations} iterations, {costs}", partial(start_search, self, make)),
                 Choice("escape", "leave it", lambda: None),
             ],
         )
-
-    def _may_start(self) -> bool:
-        if self.agentr.session.running:
-            self.notify("A search is running here: stop it (S) before another starts.", severity="warning")
-            return False
-        return True
-
-    def _start(self, make: Callable[[Callable[[AnyEvent], None]], SearchJob]) -> None:
-        """Make the search ready in a thread, then show it."""
-
-        def prepare() -> None:
-            try:
-                ready = Ready(make)
-            except AgentrError as error:
-                self.app.call_from_thread(self.agentr.complain, str(error))
-            else:
-                self.app.call_from_thread(self._run, ready)
-
-        self.run_worker(prepare, thread=True, group="prepare", exclusive=True)
-
-    def _run(self, ready: Ready) -> None:
-        try:
-            live = self.agentr.session.start(ready.hand_over)
-        except AgentrError as error:
-            ready.job.writer.close()
-            self.agentr.complain(str(error))
-            return
-        self.agentr.run_live(live)
-        self.agentr.show_tree()
 
     # -- what came of it -------------------------------------------------------------------------------
 
@@ -371,12 +347,15 @@ class Intervenes(SearchMarks):
             return
         log = tree.chronicle.log
         if self._logged_of is not tree:  # what was done before it was opened is no news
-            self._logged_of, self._logged, self._awaited = tree, 0 if session.running else len(log), None
+            self._logged_of, self._awaited = tree, None
+            self._logged = _last_start(log) if session.running else len(log)
         for event in log[self._logged :]:
             if isinstance(event, Intervened):
                 self._came(event, tree)
             elif isinstance(event, Paused) and event.reason.startswith("breakpoint: node "):
                 self._broke(event)
+            elif isinstance(event, Paused) and event.reason != "asked":
+                self.notify(f"{event.reason} · space goes on", severity="error", markup=False, timeout=15)
         self._logged = len(log)
 
     def _came(self, event: Intervened, tree: SearchTree) -> None:
@@ -397,3 +376,9 @@ class Intervenes(SearchMarks):
         number = event.reason.removeprefix("breakpoint: node ").split(" ", 1)[0]
         if self.agentr.session.past is None and number.isdecimal():
             self.go_to_node(int(number))
+
+
+def _last_start(log: Sequence[AnyEvent]) -> int:
+    """Where what this run of the search logged begins."""
+    starts = [at for at, event in enumerate(log) if isinstance(event, Resumed) and event.code]
+    return starts[-1] if starts else 0

@@ -28,14 +28,19 @@ from agentr_tui.library_rows import (
     with_live,
 )
 from agentr_tui.library_scan import Known, look, look_at_running, settings_of
+from agentr_tui.ready import Ready
 from agentr_tui.safe_text import clip
 from agentr_tui.screens.base import ModeScreen, key
 from agentr_tui.screens.dialogs import Choice, ask
-from agentr_tui.screens.new_search import DEFAULT_DELAY, NewSearch, Ready, SearchRequest
+from agentr_tui.screens.new_search import NewSearch
+from agentr_tui.screens.starting import may_start, run_ready, start_search
+from agentr_tui.search_form import DEFAULT_DELAY, SearchRequest, request_of
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
+from engine.control import Control
 from engine.errors import AgentrError, InputError
-from engine.job import resume_job
+from engine.events import AnyEvent
+from engine.job import SearchJob, resume_job
 from engine.trace import is_being_written
 from engine.workspace import Workspace, read_samples
 
@@ -217,12 +222,6 @@ class LibraryScreen(ModeScreen):
         else:
             self.agentr.open_path(row.path)
 
-    def _may_start(self) -> bool:
-        if self.agentr.session.running:
-            self.agentr.complain("a search is running: stop it (S on the Search screen) before another is started")
-            return False
-        return True
-
     def _in_thread(self, work: Callable[[], object], then: Callable[..., None]) -> None:
         """Work beside the screen; an error becomes a line."""
 
@@ -238,35 +237,26 @@ class LibraryScreen(ModeScreen):
 
     def action_new(self) -> None:
         """Ask how, then start."""
-        if not self._may_start():
+        if not may_start(self):
             return
         row = self.current
         if row is None or row.error:
-            self._ask_new(SearchRequest())
+            self._ask_new(request_of(self.agentr.session.configured))
         else:
             self._in_thread(lambda: _request_like(row.path), self._ask_new)
 
     def _ask_new(self, request: SearchRequest) -> None:
         def made(ready: Ready | None) -> None:
             if ready is not None:
-                self._run(ready)
+                run_ready(self, ready)
 
-        self.app.push_screen(NewSearch(self.agentr.session.workspace, request), made)
-
-    def _run(self, ready: Ready) -> None:
-        try:
-            live = self.agentr.session.start(ready.hand_over)
-        except AgentrError as error:
-            ready.job.writer.close()
-            self.agentr.complain(str(error))
-            return
-        self.agentr.run_live(live)
-        self.agentr.show_tree()
+        session = self.agentr.session
+        self.app.push_screen(NewSearch(session.workspace, request, session.own), made)
 
     def action_resume(self) -> None:
         """Go on with a search that was stopped or killed."""
         row = self.current
-        if row is None or not self._may_start():
+        if row is None or not may_start(self):
             return
         if row.error or row.figures is None:
             self.agentr.complain(f"{row.path}: {row.error or 'is still being read'}")
@@ -275,10 +265,14 @@ class LibraryScreen(ModeScreen):
         elif row.state == "running":
             self.notify(f"{row.name} is running elsewhere: enter watches it.", severity="warning", markup=False)
         else:
-            path = row.path
-            self._in_thread(
-                lambda: Ready(lambda listener: resume_job(path, listener=listener, delay=DEFAULT_DELAY)), self._run
-            )
+            self._resume(row.path)
+
+    def _resume(self, path: Path) -> None:
+        def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
+            control, own = Control(waits_on_failures=True), self.agentr.session.own
+            return resume_job(path, listener=listener, delay=DEFAULT_DELAY, control=control, own=own)
+
+        start_search(self, make)
 
     # -- deleting ----------------------------------------------------------------------------------
 

@@ -1,83 +1,44 @@
-"""The dialog for a new search, and how a search that was made ready in a thread becomes the live one."""
+"""The dialog for a new search: what is searched, how, and, for a model, where it is asked; it can be tried out."""
 
 from __future__ import annotations
 
 import importlib.util
-import math
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Input, Select, Static
 
-from agentr_tui.commands.run import DEMO_DELAY, free_name
+from agentr_tui.ready import Ready, make_ready
+from agentr_tui.screens.dialogs import trusted
+from agentr_tui.search_form import (
+    FIELDS,
+    ROWS,
+    SHOWN_ACTORS,
+    Field,
+    SearchRequest,
+    choices_of,
+    key_words,
+    parse,
+    request_from,
+    shown,
+)
 from engine.errors import AgentrError, InputError
-from engine.events import AnyEvent, SearchSettings
-from engine.job import SearchJob, new_job
-from engine.settings import check_settings
+from engine.probe import Trial
 from engine.workspace import Workspace
 from envs.base import environments
 
-DEFAULT_ITERATIONS = 8
-DEFAULT_DELAY = DEMO_DELAY
-"""Seconds a draw: the scripted actor answers at once, a person wants to watch."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """What a person asks for."""
-
-    environment: str = "textcraft"
-    task: str = "0"
-    settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
-    delay: float = DEFAULT_DELAY  # seconds a draw
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One number of the form; `name` is that of the setting."""
-
-    name: str
-    label: str
-    hint: str
-    whole: bool = False
-    least: float = 0
-    most: float = math.inf
-
-
-FIELDS = (
-    Field("iterations", "iterations", "walks from the root", whole=True, least=1),
-    Field("max_depth", "max depth", "deeper nodes are terminal", whole=True, least=1),
-    Field("samples", "samples", "draws a node", whole=True, least=1),
-    Field("c", "c", "exploration constant", least=0),
-    Field("seed", "seed", "of ties and draws", whole=True, least=-math.inf),
-    Field("error_rate", "error rate", "0 to 1: how often the actor errs", least=0, most=1),
-    Field("delay", "delay", "seconds a draw takes, to watch it", least=0, most=60),
-)
-
-
-def parse(field: Field, text: str) -> float | int:
-    """The number that was typed. Raises `InputError` with a line for a person."""
-    text = text.strip()
-    kind = "a whole number" if field.whole else "a number"
-    try:
-        value: float | int = int(text) if field.whole else float(text)
-    except ValueError:
-        raise InputError(f"{text[:20]!r} is not {kind}" if text else f"needs {kind}") from None
-    if not math.isfinite(value):
-        raise InputError(f"{text!r} is not {kind}")
-    if value < field.least:
-        raise InputError(f"must be at least {field.least:g}")
-    if value > field.most:
-        raise InputError(f"must be at most {field.most:g}")
-    return value
+KEYS = "enter starts · esc leaves"
+TEST = "Test (ctrl+t): 3 short calls"
+BY_NAME = {field.name: field for field in FIELDS}
+HINTS = {"environment": "what the actor acts in", "task": "its id in the environment"}
 
 
 def embedded_environments() -> list[tuple[str, str]]:
@@ -89,142 +50,228 @@ def embedded_environments() -> list[tuple[str, str]]:
     ]
 
 
-class Ready:
-    """A search that is ready to run; its events wait until somebody listens.
-
-    Making a search (its environment, its trace) may take a while, so a thread does it; only then is it handed to
-    the session, which has the listener.
-    """
-
-    def __init__(self, make: Callable[[Callable[[AnyEvent], None]], SearchJob]) -> None:
-        """Make it. Raises `InputError`."""
-        self._waiting: deque[AnyEvent] = deque()
-        self._hear: Callable[[AnyEvent], None] = self._waiting.append
-        self.job = make(self._heard)
-
-    def _heard(self, event: AnyEvent) -> None:
-        self._hear(event)
-
-    def hand_over(self, listener: Callable[[AnyEvent], None]) -> SearchJob:
-        """The search, from now on heard by `listener`, which gets first what waited."""
-        for event in self._waiting:
-            listener(event)
-        self._hear = listener
-        return self.job
-
-
-def make_ready(workspace: Workspace, request: SearchRequest) -> Ready:
-    """A new search in the workspace. Raises `InputError`."""
-    settings = check_settings(request.settings)
-
-    def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
-        name = request.environment.partition(":")[0]
-        out = free_name(workspace.traces, name, request.task or "0", settings.seed)
-        return new_job(request.environment, request.task or None, settings, out, listener=listener, delay=request.delay)
-
-    return Ready(make)
-
-
 class NewSearch(ModalScreen[Ready | None]):
     """The form. It stays open, with a line under the field, until the search is ready or escape leaves it."""
 
     BINDINGS = [
         Binding("escape", "leave", "cancel", id="new_search.cancel", tooltip="Leave without starting a search"),
-        Binding("down", "app.focus_next", "next field", show=False, id="new_search.next", tooltip="Next field"),
-        Binding("up", "app.focus_previous", "field before", show=False, id="new_search.back", tooltip="Field before"),
+        Binding("ctrl+t", "test", "test", id="new_search.test", tooltip="Try the model with three short calls"),
+        Binding("down", "row(1)", "next line", show=False, id="new_search.next", tooltip="Next line"),
+        Binding("up", "row(-1)", "line before", show=False, id="new_search.back", tooltip="Line before"),
     ]
 
-    def __init__(self, workspace: Workspace, request: SearchRequest) -> None:
+    def __init__(
+        self, workspace: Workspace, request: SearchRequest, own: list[Mapping[str, Any]] | None = None
+    ) -> None:
+        """`own`: settings of the user's, whose servers are trusted; what a person trusts here is added."""
         super().__init__()
         self._workspace = workspace
         self._request = request
+        self._own = [] if own is None else own
         self._preparing = False
+        self._trial: Trial | None = None
+
+    # -- what it shows -----------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        """A line for every field, and a hidden one below it for what is wrong."""
-        known = embedded_environments()
-        names = [name for name, _ in known]
+        """A line for one or two fields, and hidden ones below it for what is wrong."""
+        names = [name for name, _ in embedded_environments()]
         if self._request.environment not in names:
             names.append(self._request.environment)
-        with Vertical(classes="dialog form"):
-            yield Static("new search", classes="dialog-title", markup=False)
+        with Vertical(classes="dialog form", id="new-search") as dialog:
+            dialog.border_title = "new search"
             with Horizontal(classes="field"):
-                yield Static("environment", classes="field-name", markup=False)
-                yield Select(
-                    [(name, name) for name in names],
-                    value=self._request.environment,
-                    allow_blank=False,
-                    compact=True,
-                    id="environment",
+                places = [(name, name) for name in names]
+                chosen = self._request.environment
+                yield from self._cell(
+                    "environment", Select(places, value=chosen, allow_blank=False, compact=True, id="environment")
                 )
-            with Horizontal(classes="field"):
-                yield Static("task", classes="field-name", markup=False)
-                yield Input(self._request.task, compact=True, id="task", select_on_focus=False)
-                yield Static("its id in the environment", classes="field-hint", markup=False)
+                yield from self._cell("task", Input(self._request.task, compact=True, id="task", select_on_focus=False))
             yield Static("", classes="field-error", id="task-error", markup=False)
-            for field in FIELDS:
-                with Horizontal(classes="field"):
-                    yield Static(field.label, classes="field-name", markup=False)
-                    yield Input(self._shown(field), compact=True, id=field.name, select_on_focus=False)
-                    yield Static(field.hint, classes="field-hint", markup=False)
-                yield Static("", classes="field-error", id=f"{field.name}-error", markup=False)
+            for actor, rows in groupby(ROWS, key=lambda row: row[0].actor):
+                with Vertical(classes=f"fields of-{actor or 'all'}"):
+                    for row in rows:
+                        yield from self._line(row)
+            yield Static("", id="hint", classes="field-hint", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Start", compact=True, variant="primary", id="start")
-                yield Static("enter starts · tab next field · esc leaves", id="progress", markup=False)
+                yield Button(TEST, compact=True, id="test", classes="of-openai")
+                yield Static(KEYS, id="progress", markup=False)
+            yield Static("", id="probe", classes="of-openai", markup=False)
 
-    def _shown(self, field: Field) -> str:
+    def _line(self, row: Sequence[Field]) -> ComposeResult:
+        with Horizontal(classes="field"):
+            for field in row:
+                yield from self._cell(field.label, self._box(field))
+        for field in row:
+            yield Static("", classes="field-error", id=f"{field.name}-error", markup=False)
+
+    def _cell(self, label: str, box: Widget) -> ComposeResult:
+        with Horizontal(classes="cell"):
+            yield Static(label, classes="field-name", markup=False)
+            yield box
+
+    def _box(self, field: Field) -> Widget:
         value = self._request.delay if field.name == "delay" else getattr(self._request.settings, field.name)
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        if field.kind == "choice":
+            options = choices_of(field, value)
+            return Select(options, value=value, allow_blank=False, compact=True, id=field.name)
+        return Input(shown(value), compact=True, id=field.name, select_on_focus=False)
 
     def on_mount(self) -> None:
         """What is most often changed has the focus."""
+        self._actor_chosen()
+        self._tell_of_key()
         self.query_one("#task").focus()
+
+    def on_unmount(self) -> None:
+        """Nobody waits for the outcome of a test any more."""
+        if self._trial is not None:
+            self._trial.cancel()
+
+    @property
+    def _actor(self) -> str:
+        return str(self.query_one("#actor", Select).value)
+
+    @on(Select.Changed, "#actor")
+    def _actor_chosen(self) -> None:
+        for actor in SHOWN_ACTORS:
+            for widget in self.query(f".of-{actor}"):
+                widget.display = actor == self._actor
+
+    @on(DescendantFocus)
+    def _hint(self) -> None:
+        name = (self.focused.id if self.focused is not None else None) or ""
+        field = BY_NAME.get(name)
+        told = (
+            f"{field.label}: {field.hint}" if field is not None else f"{name}: {HINTS[name]}" if name in HINTS else ""
+        )
+        self.query_one("#hint", Static).update(told)
+
+    def action_row(self, by: int) -> None:
+        """To the field above or below; at the ends to the one before or behind."""
+        here = self.focused
+        boxes = [box for box in self.query("Input, Select, Button") if box.focusable and box.region.height]
+        if here is None or here not in boxes:
+            self.focus_next()
+            return
+        at = here.region
+        there = [box for box in boxes if (box.region.y - at.y) * by > 0]
+        if there:
+            best = min(there, key=lambda box: (abs(box.region.y - at.y), abs(box.region.x - at.x)))
+            best.focus()
 
     # -- what is typed -----------------------------------------------------------------------------
 
-    def _say(self, name: str, message: str) -> None:
+    def _say(self, name: str, message: str, warning: bool = False) -> None:
         line = self.query_one(f"#{name}-error", Static)
-        line.update(f"✗ {message}" if message else "")
+        line.update(f"{'!' if warning else '✗'} {message}" if message else "")
         line.set_class(bool(message), "-wrong")
+        line.set_class(warning, "-warning")
 
-    def _checked(self, field: Field) -> float | int | None:
-        """The value of a field; None where it can't be used, and the line below says why."""
+    def _value(self, field: Field) -> Any:
+        """What a field holds. Raises `InputError`, and the line below says why."""
+        if field.kind == "choice":
+            return self.query_one(f"#{field.name}", Select).value
         try:
             value = parse(field, self.query_one(f"#{field.name}", Input).value)
         except InputError as error:
             self._say(field.name, str(error))
-            return None
+            raise
         self._say(field.name, "")
         return value
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        field = next((field for field in FIELDS if field.name == event.input.id), None)
-        if field is not None:
-            self._checked(field)
-        else:
+        field = BY_NAME.get(event.input.id or "")
+        if field is None:
             self._say("task", "")
+            return
+        try:
+            self._value(field)
+        except InputError:
+            return
+        if field.name == "key_env":
+            self._tell_of_key()
+
+    def _tell_of_key(self) -> None:
+        """Whether the variable that is to hold the key is set; never the key."""
+        told, is_set = key_words(self.query_one("#key_env", Input).value)
+        self._say("key_env", "" if is_set else f"{told}: fine where the server asks for no key", True)
 
     def _asked(self) -> SearchRequest | None:
         """What the form says; None where a field is wrong, which then has the focus."""
-        values: dict[str, Any] = {field.name: self._checked(field) for field in FIELDS}
-        wrong = next((name for name, value in values.items() if value is None), None)
-        if wrong is not None:
+        values: dict[str, Any] = {}
+        wrong = ""
+        for field in FIELDS:
+            if field.actor in ("", self._actor):
+                try:
+                    values[field.name] = self._value(field)
+                except InputError:
+                    wrong = wrong or field.name
+        self._tell_of_key()
+        if wrong:
             self.query_one(f"#{wrong}").focus()
             return None
-        delay = values.pop("delay")
-        environment = self.query_one("#environment", Select).value
-        settings = msgspec.structs.replace(self._request.settings, **values)
-        return SearchRequest(str(environment), self.query_one("#task", Input).value.strip(), settings, delay)
+        environment = str(self.query_one("#environment", Select).value)
+        return request_from(self._request, environment, self.query_one("#task", Input).value.strip(), values)
+
+    def _trusted(self, request: SearchRequest, then: Callable[[], object]) -> bool:
+        """Whether the server may be asked without asking a person; else asks, and does `then` after a yes.
+
+        What stands in the form as it came from a trace was typed by nobody.
+        """
+        before, now = self._request.settings, request.settings
+        typed = {
+            name: getattr(now, name) for name in ("base_url", "key_env") if getattr(now, name) != getattr(before, name)
+        }
+        return trusted(self.app, now, self._own, typed, "this search, set as that of a trace,", then)
+
+    # -- trying the model --------------------------------------------------------------------------
+
+    @on(Button.Pressed, "#test")
+    def action_test(self) -> None:
+        """Ask the model, and say below what it did: that stays until the next test."""
+        request = self._asked() if self._trial is None and self._actor == "openai" else None
+        if request is None or not self._trusted(request, self.action_test):
+            return
+        settings = request.settings
+        where = settings.model + (f" at {settings.base_url}" if settings.base_url else "")
+        self._told(f"asking {where} …")
+        trial = self._trial = Trial(settings)
+
+        def run() -> None:
+            try:
+                found = trial.run()
+            except AgentrError as error:
+                self.app.call_from_thread(self._tried, f"✗ {error}", "-bad")
+            else:
+                if found is not None:
+                    self.app.call_from_thread(self._tried, f"✓ {where} {found}", "-good")
+
+        self.run_worker(run, thread=True, group="test", exclusive=True)
+
+    def _tried(self, told: str, role: str) -> None:
+        self._trial = None
+        if self.is_mounted:
+            self._told(told, role)
+
+    def _told(self, text: str, role: str = "") -> None:
+        line = self.query_one("#probe", Static)
+        line.update(text)
+        line.set_class(role == "-good", "-good")
+        line.set_class(role == "-bad", "-bad")
 
     # -- starting ----------------------------------------------------------------------------------
 
     @on(Input.Submitted)
-    @on(Button.Pressed)
+    @on(Button.Pressed, "#start")
     def _start(self) -> None:
         request = None if self._preparing else self._asked()
-        if request is None:
+        if request is None or not self._trusted(request, self._start):
             return
+        settings = request.settings
+        self._own.append({"base_url": settings.base_url, "key_env": settings.key_env})  # it is the person's by now
         self._preparing = True
         self.query_one("#progress", Static).update("opening the environment …")
 
@@ -243,7 +290,7 @@ class NewSearch(ModalScreen[Ready | None]):
 
     def _refused(self, message: str) -> None:
         self._preparing = False
-        self.query_one("#progress", Static).update("enter starts · tab next field · esc leaves")
+        self.query_one("#progress", Static).update(KEYS)
         self._say("task", message)
         self.query_one("#task").focus()
 

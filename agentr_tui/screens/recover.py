@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from textual.timer import Timer
 
 from agentr_tui.review import Shown
-from agentr_tui.screens.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.base import ModeScreen
+from agentr_tui.screens.dialogs import Choice, ask, ask_text, trusted
 from agentr_tui.widgets.recovery_lines import curve_told, recovery_lines, recovery_told
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.control import Control
@@ -32,6 +33,7 @@ from engine.recovery_plan import (
     actor_settings,
     figures_of,
     marks_of,
+    named_server,
     newest,
     price_of,
 )
@@ -223,6 +225,11 @@ class RecoveryPane(TextPane):
             self.notify("Nothing is missing; k takes more continuations.")
             return
         settings = replace(known.settings, continuations=self._count, alpha=self._alpha)
+        screen = self.screen
+        assert isinstance(screen, ModeScreen)
+        own, named = screen.agentr.session.own, named_server(settings)
+        if not trusted(self.app, known.actor, own, named, "the trace of this sample", partial(self._go, mark)):
+            return
         job = self._job = Job(shown.sample.id, mark)
         self._ticking = self.set_interval(0.1, self._draw)
         self.screen.set_class(False, "-detail")  # in a narrow window: the side where this stands
@@ -238,7 +245,7 @@ class RecoveryPane(TextPane):
                 written = Recoveries(folder, shown.sample.trace)
                 try:
                     work = Recovery(
-                        shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard
+                        shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard, own=own
                     )
                     job.progress = work.run_blocking()
                 finally:

@@ -14,13 +14,13 @@ from textual.timer import Timer
 
 from agentr_tui.review import OTHER_REASON_KEY, Review, Shown, reason_keys
 from agentr_tui.screens.base import ModeScreen
-from agentr_tui.screens.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.dialogs import Choice, ask, ask_text, trusted
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.control import Control
 from engine.curation import ORDERS, Order
 from engine.decisions import DecisionVerdict
 from engine.errors import AgentrError
-from engine.events import AnyEvent
+from engine.events import AnyEvent, SearchSettings
 from engine.repair import is_call
 from engine.revision import revision_thoughts
 
@@ -220,13 +220,18 @@ class RevisionMenus(ModeScreen):
         review, shown = self._review, self._shown
         if review is None or shown is None or self._repair is not None:
             return
+        settings, own = self._try(lambda: review.repair_search(shown.sample)), self.agentr.session.own
+        if not isinstance(settings, SearchSettings) or not trusted(
+            self.app, settings, own, {}, "the trace of this sample", self._search_again
+        ):
+            return
         repair = self._repair = Repair(shown.sample.id)
         self._ticking = self.set_interval(0.1, self._count_along)
         self._count_along()
 
         def run() -> None:
             try:
-                told, severity = review.search_again(shown.sample, repair.control, repair.heard), "information"
+                told, severity = review.search_again(shown.sample, repair.control, repair.heard, own), "information"
             except AgentrError as error:
                 told, severity = str(error), "error"
             if self.app.is_running:

@@ -15,6 +15,7 @@ from agentr_tui.remembered import View
 from agentr_tui.screens.base import NOTHING_OPEN, key, tab_title
 from agentr_tui.screens.intervene import Intervenes
 from agentr_tui.screens.search_commands import SearchCommands, ask_line, do_line
+from agentr_tui.search_figures import search_figures
 from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.marked_tree import MarkedTree
@@ -24,7 +25,7 @@ from agentr_tui.widgets.text_pane import Lines, TextPane
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree_view import TreeView
 from agentr_tui.widgets.why_lines import log_lines, why_lines
-from engine.asked import answer_of, request_of
+from engine.asked import answer_of, was_asked
 from engine.control import Control
 from engine.errors import AgentrError
 from engine.interventions import Intervention, What
@@ -151,7 +152,6 @@ class SearchScreen(Intervenes):
             self.tree_opened()
         elif session.past is None:
             self.tree_view.grow(range(first_new, len(session.tree)))
-        self.take_log()
         self._refresh_near()
         self.show_views_soon()
 
@@ -178,6 +178,7 @@ class SearchScreen(Intervenes):
         self.tree_view.set_pair(good, bad)
         self._show_top()
         self._show_node()
+        self.take_log()
 
     def _show_top(self) -> None:
         session = self.agentr.session
@@ -205,12 +206,8 @@ class SearchScreen(Intervenes):
             left.append((f" iteration {done if over else min(done + 1, of)}/{of} ", "text"))
             full, empty = ("#", ".") if glyphs().guide.isascii() else ("█", "░")
             left.append((full * filled + empty * (8 - filled), "focus"))
-        figures = [f"{len(session.reader or tree)} nodes"]
-        if past is None:
-            cost = f"${tree.cost:.2f}" if tree.cost is not None else ""
-            failed = f"{len(tree.failures)} failed" if tree.failures else ""
-            figures = [started.settings.algorithm, cost, failed, f"{tree.calls} calls", *figures]
-        self.top_bar.show(left, [(f"  {part}", "muted") for part in figures if part])
+        figures = search_figures(tree) if past is None else [f"{len(session.reader or tree)} nodes"]
+        self.top_bar.show(left, [(f"  {part}", "muted") for part in figures])
         self.key_bar.left_out = STEERING if session.control is None else frozenset()
 
     def show_title(self) -> None:
@@ -262,7 +259,7 @@ class SearchScreen(Intervenes):
         if self._answer is not None and self._answer[0] == (tree, id):
             return self._answer[1]
         path, node = self.agentr.session.path, tree.nodes[id]
-        if path is None or request_of(tree, id) is None:
+        if path is None or not was_asked(tree, id):
             return "not known"
         self._answer = ((tree, id), "reading …")
 

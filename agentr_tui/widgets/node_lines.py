@@ -9,6 +9,7 @@ import msgspec
 from agentr_tui.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.asked import STEP_TURNS, request_of, seen_and_dropped
+from engine.errors import AgentrError
 from engine.events import Sampled
 from engine.tree import NO_PARENT, Node, SearchTree, TreeReader
 
@@ -160,7 +161,10 @@ def node_facts(tree: SearchTree, reader: TreeReader, id: int) -> dict[str, objec
 def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:
     """The node's fields as they are kept; the request that it came of, and the answer as it arrived."""
     facts = node_facts(tree, reader, id)
-    request = request_of(tree, id)
+    try:
+        request = request_of(tree, id)
+    except AgentrError as error:
+        request = {"not known": str(error)}
     if id in tree.human:
         said = [line((f"no request: {tree.human[id]} wrote this step", "person"))]
     elif request is None:

@@ -17,7 +17,8 @@ from agentr_tui.library_rows import SORTS, TraceRow, age, arranged, cells, durat
 from agentr_tui.library_scan import Known, look, look_at_running
 from agentr_tui.screens.dialogs import Menu
 from agentr_tui.screens.library import LibraryScreen, references
-from agentr_tui.screens.new_search import FIELDS, NewSearch, parse
+from agentr_tui.screens.new_search import NewSearch
+from agentr_tui.search_form import FIELDS, parse
 from agentr_tui.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from engine.errors import InputError
@@ -340,10 +341,10 @@ async def test_the_dialog_is_set_as_the_trace_under_the_cursor(tmp_path: Path) -
         await listed(app, pilot, 1)
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.screen, NewSearch))
-        values = {box.id: box.value for box in app.screen.query(Input)}
+        values = {box.id: box.value for box in app.screen.query(Input) if box.region.height}
         assert values == {
-            "task": "7", "iterations": "3", "max_depth": "10", "samples": "4", "c": "0.25", "seed": "5",
-            "error_rate": "0.25", "delay": "0.25",
+            "task": "7", "iterations": "3", "max_depth": "10", "samples": "4", "parallel_nodes": "1", "c": "0.25",
+            "seed": "5", "error_rate": "0.25", "delay": "0.25",
         }  # fmt: skip
 
 

@@ -15,12 +15,13 @@ import pytest
 
 from engine import llm, prompts
 from engine.actor import Answer, DrawFailed, Request, draw_seed
+from engine.actor_request import ANSWER_SCHEMA, read_example, to_json, with_example
 from engine.context import ESTIMATE, HEADER_TURNS, TURN_TOKENS, counter, fit
 from engine.errors import InputError
 from engine.events import Message, SearchSettings
 from engine.job import new_job
 from engine.llm_reply import Reply
-from engine.openai_actor import ANSWER_SCHEMA, OpenAIActor, _response, from_json, read_example, to_json, with_example
+from engine.openai_actor import OpenAIActor, _response, from_json
 from engine.prompts import check_prompts, fill, prompt
 from engine.standing import open_environment
 from engine.text import parse_action
