@@ -50,6 +50,7 @@ _COMMANDS = {
     "serve": "agentr_tui.commands.serve:serve",
     "envs": "agentr_tui.commands.look:envs",
     "config": "agentr_tui.commands.settings:config",
+    "doctor": "agentr_tui.commands.doctor:doctor",
 }
 _HELP = {
     "demo": "Watch a TextCraft search live; without a terminal: the whole way to a JSONL file.",
@@ -70,6 +71,7 @@ _HELP = {
     "serve": "The same app in a browser: prints a link with a token that works once.",
     "envs": "Environments there are, and what is missing.",
     "config": "Every setting, its value and where it comes from.",
+    "doctor": "What is missing and how to get it.",
 }
 
 
