@@ -203,7 +203,7 @@ def histogram(name: str, counts: Mapping[int, int], width: int) -> list[Line]:
     for value, count in counts.items():
         columns[max(1, min(value, most)) - 1] += count
     top = max(columns)
-    lines = [BLANK, line((name, "focus"), (f"  1 to {max(counts)}, at most {top}", "muted"))]
+    lines = [BLANK, line((name, "focus"), (f"  at step 1 to {max(counts)} · highest bar {top}", "muted"))]
     for row in range(_ROWS - 1, -1, -1):
         blocks = [round(8 * _ROWS * count / top) or (count > 0) for count in columns]
         text = "".join(f"{_LEVELS[max(0, min(8, block - 8 * row))]} " for block in blocks)

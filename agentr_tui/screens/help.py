@@ -48,20 +48,38 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(TextPane).focus()
 
 
+GROUPS = ("on this screen", "everywhere", "in this pane")
+"""What bindings of rank 0, 1 and 2 are headed with."""
+
+
 def help_lines(screen: Screen[Any]) -> list[Line]:
-    """One line a binding: keys, what they do. Bindings of the screen come first, then the app's, the widget's."""
-    seen: dict[tuple[str, str], list[str]] = {}
-    of_screen_first = sorted(screen.active_bindings.values(), key=lambda active: rank(active.node))
-    for active in of_screen_first:
-        binding = active.binding
-        told = binding.tooltip or binding.description
-        if told and not binding.system:
-            shown = binding.key_display or screen.app.get_key_display(binding)
-            seen.setdefault((binding.action, told), []).append(shown)
-    lines = [
-        line((f"{' '.join(dict.fromkeys(keys)):>14}  ", "focus"), (told, "text"), indent=16)
-        for (_, told), keys in seen.items()
-    ]
-    lines.append(BLANK)
+    """One line a binding: keys, what they do. Bindings of the screen come first, then the app's, the pane's.
+
+    A key that the display of another names as its second (`, .`) is told in the line of that one.
+    """
+    groups: tuple[dict[str, list[str]], ...] = ({}, {}, {})  # keys as they are shown → what they do
+    for active in screen.active_bindings.values():
+        binding, rows = active.binding, groups[rank(active.node)]
+        told = binding.tooltip
+        if not told or binding.system or not binding.id:  # Textual's own have no id
+            continue
+        shown = screen.app.get_key_display(binding)
+        same = next((keys for keys, said in rows.items() if said == [told]), None)
+        pair = next((keys for keys in rows if shown in keys.split() and keys != shown), None)
+        if pair is not None:
+            rows[pair] = [*rows[pair], told[0].lower() + told[1:]]
+        elif same is not None:
+            rows[f"{same} {shown}"] = rows.pop(same)
+        else:
+            rows[shown] = [told]
+    lines: list[Line] = []
+    for heading, rows in zip(GROUPS, groups, strict=True):
+        if rows:
+            lines.append(line((heading, "muted")))
+            lines += [
+                line((f"{keys:>14}  ", "focus"), (" / ".join(told), "text"), indent=16) for keys, told in rows.items()
+            ]
+            lines.append(BLANK)
+    lines.append(line(("signs", "muted")))
     lines += [line((f"{glyph:>14}  ", "muted"), (told, "text"), indent=16) for glyph, told in GLYPHS]
     return lines

@@ -32,7 +32,7 @@ from agentr_tui.widgets.revision_lines import (
     trajectory_lines,
     why_mark_lines,
 )
-from agentr_tui.widgets.text_pane import Line, TextPane, line
+from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.decisions import Decision, DecisionVerdict
 from engine.formats import FORMATS
 from engine.recoveries import FOLDER as RECOVERIES
@@ -44,6 +44,17 @@ BLIND_SPLICE = (
     "Blind: mark the first wrong step with J and K; then the spliced conversation stands here."
     " b shows what the verifier and the replay said."
 )
+WHAT_NEXT = (
+    BLANK,
+    line(
+        ("  1  ", "focus"), (" the library: enter opens a trace, and here its pairs become samples", "text"), indent=6
+    ),
+    line(("  3  ", "focus"), (" its pairs: a and b change alpha and beta", "text"), indent=6),
+    BLANK,
+    line(("On the command line:", "muted")),
+    line(("  agentr revise PATH…  ", "text"), ("samples of many traces at once", "muted"), indent=23),
+)
+"""What can be done where there is no sample."""
 VERDICT_ROLES: dict[str, Role] = {"accepted": "good", "rejected": "bad", "skipped": "warn"}
 DECIDED_SIGNS = {"accepted": "✓", "rejected": "✗", "skipped": "▸"}
 
@@ -146,13 +157,8 @@ class RevisionScreen(RevisionMenus):
         """One line in place of a sample."""
         self._shown = None
         self.top_bar.show([(text, role)])
-        for name in ("#bad", "#why", "#replay"):
-            self.query_one(name, TextPane).set_lines([])
         self.query_one(RecoveryPane).clear()
-        pane = self.query_one("#spliced", TextPane)
-        pane.border_title = pane.border_subtitle = ""
-        pane.set_lines([line((text, role))])
-        self.set_class(True, "-detail")
+        self.say_nothing([line((text, role)), *(WHAT_NEXT if role != "muted" else ())])
 
     def _failed(self, message: str) -> None:
         """What can't be loaded or shown says why."""
@@ -167,7 +173,6 @@ class RevisionScreen(RevisionMenus):
         if not review.samples:
             self._message("no pair here: no leaf is good enough, or none bad enough (3 shows alpha and beta)", "warn")
             return
-        self.set_class(False, "-detail")
         self._show_later()
 
     def _show_later(self) -> None:
@@ -187,6 +192,7 @@ class RevisionScreen(RevisionMenus):
         if review is None or review.current is None or review.current.id != shown.sample.id:
             return
         self._shown = shown
+        self.say_nothing(None)
         sample = shown.sample
         self._show_top(review, shown)
         bad = self.query_one("#bad", TextPane)

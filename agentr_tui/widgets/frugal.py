@@ -13,6 +13,13 @@ from textual.widget import Widget
 Title = str | Content
 
 
+def _same(one: Title, other: Title | None) -> bool:
+    """Whether two titles look the same; Content alone compares words, not colours."""
+    if isinstance(one, Content) and isinstance(other, Content):
+        return one.plain == other.plain and one.spans == other.spans
+    return one == other
+
+
 class Frugal(Widget):
     """Setting a title of Textual's draws the whole widget; `retitle` draws the border's lines, where they changed."""
 
@@ -25,10 +32,10 @@ class Frugal(Widget):
         self._titles = title if title is not None else before[0], subtitle if subtitle is not None else before[1]
         size, above = self.outer_size, self.content_offset
         try:
-            if title is not None and title != before[0]:
+            if title is not None and not _same(title, before[0]):
                 self._border_lines = (Region(-above.x, -above.y, size.width, 1),)
                 self.border_title = title
-            if subtitle is not None and subtitle != before[1]:
+            if subtitle is not None and not _same(subtitle, before[1]):
                 self._border_lines = (Region(-above.x, size.height - above.y - 1, size.width, 1),)
                 self.border_subtitle = subtitle
         finally:
