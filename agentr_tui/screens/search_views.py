@@ -20,6 +20,7 @@ from agentr_tui.widgets.overview import Overview
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree_view import Mark, TreeView
 from engine.errors import AgentrError, InputError
+from engine.pairs import best_partner
 from engine.timeline import Changes, changed_between
 from engine.tree import ROOT, SearchTree
 
@@ -220,6 +221,12 @@ class SearchViews(ModeScreen):
         best = best_leaf(tree, node)
         if best is not None and node != ROOT:
             choices.append(Choice("b", f"node {node} with the best leaf, {best}", lambda: self._compare(node, best)))
+        pair = best_partner(tree, node, session.thresholds)
+        if pair is not None:
+            other = pair.bad if pair.good == node else pair.good
+            choices.append(
+                Choice("o", f"node {node} with its best partner, {other}", lambda: self._compare(node, other))
+            )
         good, bad = session.chosen
         if good is not None and bad is not None:
             choices.append(Choice("p", f"the chosen pair, {good} and {bad}", lambda: self._compare(good, bad)))
