@@ -157,6 +157,11 @@ class TextPane(FrugalScroll, can_focus=True):
             self._wrap()
             self.refresh()
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """The scrollbar came or went: that is another width, of which no resize tells."""
+        if self._wrapped_at:
+            self.on_resize()
+
     def notify_style_update(self) -> None:
         """A theme was put on: colours are part of the wrapped rows."""
         super().notify_style_update()

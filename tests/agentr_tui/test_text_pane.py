@@ -61,3 +61,17 @@ async def test_wrapped_lines_begin_below_the_text_and_keep_the_gutter() -> None:
         pane.set_lines([line(("| agent ", "good"), ("take the red key", "text"), indent=8, gutter=("|", "good"))])
         await pilot.pause()
         assert pane.plain.splitlines() == ["| agent take the red", "|       key"]
+
+
+async def test_lines_that_bring_a_scrollbar_are_laid_out_beside_it() -> None:
+    app = Panes()
+    async with app.run_test(size=(20, 12)) as pilot:
+        shown = app.query_one("#fills", TextPane)
+        shown.set_lines(lambda width: [line((f"{at}".rjust(width), "text")) for at in range(15)])
+        await pilot.pause()
+        assert shown.show_vertical_scrollbar
+        assert [row.cell_len for row, _ in shown._rows] == [shown.scrollable_content_region.width] * 15
+        shown.set_lines([line(("x" * 20, "text"))])
+        await pilot.pause()
+        assert not shown.show_vertical_scrollbar
+        assert shown.plain == "x" * 20
