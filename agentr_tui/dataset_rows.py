@@ -16,6 +16,7 @@ from engine.export import Exported
 from engine.formats import data_type_of
 from engine.replay import HOLDS
 from engine.samples import Sample
+from envs.base import title_of
 
 COLUMNS = (
     Column("env task", 13),
@@ -105,7 +106,7 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
             summary.marks[sample.mark] += 1
         trace = traces.get(sample.path)
         if trace is None:
-            task = f"{sample.environment} {sample.task}"
+            task = title_of(sample.environment, sample.task)
             trace = traces[sample.path] = OfTrace(sample.path, task, sample.instruction)
         decision = decision_of(sample, current)
         trace.samples += 1

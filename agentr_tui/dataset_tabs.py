@@ -21,6 +21,7 @@ from engine.errors import InputError
 from engine.sample_shapes import Shape
 from engine.samples import Sample
 from engine.workspace import Workspace
+from envs.base import title_of
 
 # -- plots -----------------------------------------------------------------------------------------------
 
@@ -149,8 +150,8 @@ def coverage_lines(
     none; duplicates.
     """
     mine = [sample for sample in samples if sample.bad is not None]
-    of_task = Counter(f"{sample.environment} {sample.task}" for sample in mine)
-    held = Counter(f"{sample.environment} {sample.task}" for sample in mine if holds(sample))
+    of_task = Counter(title_of(sample.environment, sample.task) for sample in mine)
+    held = Counter(title_of(sample.environment, sample.task) for sample in mine if holds(sample))
     of_trace = Counter(sample.path for sample in mine)
     forks = {(sample.path, sample.fork) for sample in mine}
     names = {Path(path).name for path in of_trace}

@@ -13,6 +13,7 @@ from agentr_tui.theme import Role, format_count, format_value, glyphs, value_rol
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from engine.stats import TraceFigures
 from engine.tree import SearchTree
+from envs.base import title_of
 
 COLUMNS = (
     Column("state", 9),
@@ -63,7 +64,7 @@ class TraceRow:
     @property
     def task(self) -> str:
         """Environment and task."""
-        return f"{self.figures.env} {self.figures.task}" if self.figures else ""
+        return title_of(self.figures.env, self.figures.task) if self.figures else ""
 
 
 def state_sign(state: str) -> tuple[str, Role]:

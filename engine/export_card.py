@@ -9,6 +9,7 @@ from engine.formats import Format
 from engine.pairs import ALPHA, BETA
 from engine.samples import ReviseSettings
 from engine.workspace import Run
+from envs.base import title_of
 
 MOST_SOURCES = 50
 
@@ -58,7 +59,7 @@ def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -
     ]
     lines += _table("Who proposed the steps", "actor", exported.models)
     lines += _table("Who reviewed them", "reviewer", exported.reviewers)
-    lines += _table("Environments", "environment", exported.environments)
+    lines += _table("Environments", "environment", {title_of(name): n for name, n in exported.environments.items()})
     sources = dict(list(exported.sources.items())[:MOST_SOURCES])
     lines += _table("Traces", "trace", sources)
     if len(exported.sources) > MOST_SOURCES:

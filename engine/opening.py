@@ -17,13 +17,14 @@ def code_versions() -> dict[str, str]:
 
 
 def instruction_of(first_observation: str) -> str:
-    """The goal in a few words: what follows the last `Goal:` or the first line."""
+    """The goal in a few words: what follows the last `Goal:`, or the first line with a letter in it (a game may draw a
+    banner first)."""
     if "Goal:" in first_observation:
         return first_observation.rsplit("Goal:", 1)[1].strip().rstrip(".")
     if "Instruction: [SEP]" in first_observation:
         return first_observation.split("Instruction: [SEP]", 1)[1].split("[SEP]", 1)[0].strip()
-    lines = first_observation.strip().splitlines()
-    return lines[0].strip() if lines else ""
+    lines = (line.strip() for line in first_observation.splitlines())
+    return next((line for line in lines if any(map(str.isalpha, line))), "")
 
 
 def started_event(

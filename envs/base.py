@@ -136,6 +136,7 @@ class EnvironmentInfo:
     needs: tuple[str, ...] = ()  # top-level modules that have to be installed
     programs: tuple[tuple[str, str], ...] = ()  # programs that have to be on the PATH, each with how to get it
     of: Callable[[str], EnvironmentInfo] | None = None  # where rules or scores depend on what follows the ":"
+    note: str = ""  # what whoever sees results has to know, in a word
 
 
 _REGISTRY: dict[str, EnvironmentInfo] = {}
@@ -189,6 +190,15 @@ def info_of(name: str) -> EnvironmentInfo:
         known = ", ".join(info.name for info in environments())
         raise EnvError(f"unknown environment {name!r}: one of {known}")
     return info.of(argument) if info.of is not None else info
+
+
+def title_of(environment: str, task: str = "") -> str:
+    """Environment and task as people see them, with what they have to know about it: `webshop 6 (synthetic)`."""
+    try:
+        note = info_of(environment).note
+    except EnvError:  # a tree may come from an environment that is not here
+        note = ""
+    return f"{environment} {task}".strip() + (f" ({note})" if note else "")
 
 
 def missing(info: EnvironmentInfo) -> str | None:

@@ -129,8 +129,10 @@ def search(
     """Run one search and write its trace."""
     given: dict[str, Any] = dict(options or {})
     if data is not None:
-        env = f"{env}:{data}"
+        env = f"{env}:{data.expanduser().absolute()}"  # the trace names it, and may be opened from elsewhere
     if obs_key is not None:
+        if not env.startswith("gym:"):
+            raise InputError(f"--obs-key is for gym:MODULE:ID, not for {env}")
         env = f"{env}{'&' if '?' in env else '?'}obs={obs_key}"
     if resume is not None:
         if detach:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -38,16 +37,11 @@ from envs.base import environments
 KEYS = "enter starts · esc leaves"
 TEST = "Test (ctrl+t): 3 short calls"
 BY_NAME = {field.name: field for field in FIELDS}
-HINTS = {"environment": "what the actor acts in", "task": "its id in the environment"}
-
-
-def embedded_environments() -> list[tuple[str, str]]:
-    """Name and summary of the environments that can be made here and now."""
-    return [
-        (info.name, info.summary)
-        for info in environments()
-        if info.name != "recorded" and importlib.util.find_spec(info.load.partition(":")[0]) is not None
-    ]
+HINTS = {
+    "environment": "what the actor acts in",
+    "details": "what follows its name: MODULE:ID of gym, a folder of webshop, TASK@URL of agentgym",
+    "task": "its id in the environment",
+}
 
 
 class NewSearch(ModalScreen[Ready | None]):
@@ -75,17 +69,19 @@ class NewSearch(ModalScreen[Ready | None]):
 
     def compose(self) -> ComposeResult:
         """A line for one or two fields, and hidden ones below it for what is wrong."""
-        names = [name for name, _ in embedded_environments()]
-        if self._request.environment not in names:
-            names.append(self._request.environment)
+        names = [info.name for info in environments() if info.name != "recorded"]
+        chosen, _, details = self._request.environment.partition(":")
+        if chosen not in names:
+            names.append(chosen)
         with Vertical(classes="dialog form", id="new-search") as dialog:
             dialog.border_title = "new search"
             with Horizontal(classes="field"):
                 places = [(name, name) for name in names]
-                chosen = self._request.environment
                 yield from self._cell(
                     "environment", Select(places, value=chosen, allow_blank=False, compact=True, id="environment")
                 )
+                yield from self._cell("details", Input(details, compact=True, id="details", select_on_focus=False))
+            with Horizontal(classes="field"):
                 yield from self._cell("task", Input(self._request.task, compact=True, id="task", select_on_focus=False))
             yield Static("", classes="field-error", id="task-error", markup=False)
             for actor, rows in groupby(ROWS, key=lambda row: row[0].actor):
@@ -213,7 +209,8 @@ class NewSearch(ModalScreen[Ready | None]):
         if wrong:
             self.query_one(f"#{wrong}").focus()
             return None
-        environment = str(self.query_one("#environment", Select).value)
+        details = self.query_one("#details", Input).value.strip()
+        environment = f"{self.query_one('#environment', Select).value}{':' if details else ''}{details}"
         return request_from(self._request, environment, self.query_one("#task", Input).value.strip(), values)
 
     def _trusted(self, request: SearchRequest, then: Callable[[], object]) -> bool:

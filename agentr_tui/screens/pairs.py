@@ -34,6 +34,7 @@ from agentr_tui.widgets.text_pane import TextPane, line
 from engine.choice import Rank
 from engine.pairs import Pair, Thresholds, best_partner
 from engine.tree import SearchTree
+from envs.base import title_of
 
 COUNT_EVERY = 0.5  # seconds, while the tree grows
 REST = 10
@@ -183,7 +184,7 @@ class PairsScreen(ModeScreen):
         counted = "counting pairs …" if pairs is None else f"{pairs} pairs"
         self.top_bar.show(
             [
-                (f"{started.environment} {started.task}  ", "strong"),
+                (f"{title_of(started.environment, started.task)}  ", "strong"),
                 ("alpha ", "muted"), (f"{thresholds.alpha:g}  ", "person"),
                 ("beta ", "muted"), (f"{thresholds.beta:g}  ", "person"),
                 (f"{counted}  ", "text"),

@@ -22,6 +22,7 @@ from engine.errors import AgentrError
 from engine.series import Snapshot, Spending, figures, returns, snapshot
 from engine.timeline import Timeline
 from engine.trace import Follower
+from envs.base import title_of
 
 if TYPE_CHECKING:
     from agentr_tui.app import AgentrApp
@@ -135,7 +136,7 @@ class PlotsScreen(Screen[None]):
         self._search.show_time(self.query_one(TimelineView))
         started = tree.started
         self.query_one(TopBar).show(
-            [(f"{started.environment} {started.task} ", "strong"), (f" {started.instruction} ", "text"),
+            [(f"{title_of(started.environment, started.task)} ", "strong"), (f" {started.instruction} ", "text"),
              (" plots", "focus")],
             [(f"{len(reader)} nodes ", "muted")],
         )  # fmt: skip

@@ -38,6 +38,7 @@ from engine.formats import FORMATS
 from engine.recoveries import FOLDER as RECOVERIES
 from engine.replay import HOLDS
 from engine.samples import ReviseSettings
+from envs.base import title_of
 
 TABS = ("spliced", "replay", "good", "bad", "line")
 BLIND_SPLICE = (
@@ -217,7 +218,7 @@ class RevisionScreen(RevisionMenus):
         count, done, signs = len(review.samples), counts.done, glyphs()
         filled = round(8 * done / count)
         left: list[tuple[str, Role]] = [
-            (f"{sample.environment} {sample.task}  ", "strong"),
+            (f"{title_of(sample.environment, sample.task)}  ", "strong"),
             (f"sample {review.place + 1} of {count} ", "text"),
             ("█" * filled + "░" * (8 - filled) + "  ", "focus"),
             (f"leaf {sample.good} {signs.good} {sample.return_good:g}  ", "good"),

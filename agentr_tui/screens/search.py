@@ -32,6 +32,7 @@ from engine.interventions import Intervention, What
 from engine.pairs import best_partner, count_pairs
 from engine.remote import RemoteControl
 from engine.tree import ROOT, SearchTree
+from envs.base import title_of
 
 TABS = ("why", "conversation", "environment", "raw", "log")
 OTHER_CS = (0.0, 0.25, 1.0, 2.0)
@@ -187,7 +188,7 @@ class SearchScreen(Intervenes):
         started = tree.started
         assert started is not None
         left: list[tuple[str, Role]] = [
-            (f"{started.environment} {started.task} ", "strong"),
+            (f"{title_of(started.environment, started.task)} ", "strong"),
             (f" {started.instruction} ", "text"),
         ]
         past = session.past

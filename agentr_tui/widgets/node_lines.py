@@ -12,6 +12,7 @@ from engine.asked import STEP_TURNS, request_of, seen_and_dropped
 from engine.errors import AgentrError
 from engine.events import Sampled
 from engine.tree import NO_PARENT, Node, SearchTree, TreeReader
+from envs.base import title_of
 
 LABEL = 10
 """Cells of the labels at the left."""
@@ -121,7 +122,7 @@ def environment_lines(tree: SearchTree, id: int) -> list[Line]:
         return []
     low, high = started.score_range
     lines = [
-        labelled("name", started.environment),
+        labelled("name", title_of(started.environment)),
         labelled("task", started.task),
         labelled("goal", started.instruction),
         labelled("scores", f"{low:g} to {high:g}"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from envs.base import EnvironmentInfo
 
 RULES = """\
@@ -31,6 +33,11 @@ def _is_webshop(observation: str) -> bool:
     return observation.startswith("WebShop [SEP] Instruction:")
 
 
+def _of(data: str) -> EnvironmentInfo:
+    """The bundled products are made up; those in a folder are the user's to vouch for."""
+    return INFO if not data else replace(INFO, note="")
+
+
 INFO = EnvironmentInfo(
     name="webshop",
     summary="buy what an instruction asks for; 1,946 tasks of 3 to 6 steps in a bundled synthetic shop,"
@@ -40,6 +47,8 @@ INFO = EnvironmentInfo(
     requires="webshop",
     needs=("tantivy",),
     recognises=_is_webshop,
+    note="synthetic",
+    of=_of,
     # No page says that nothing was done: one that was not left looks the same, and so does one after a choice.
 )
 """The registry's entry."""

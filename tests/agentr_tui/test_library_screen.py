@@ -343,8 +343,8 @@ async def test_the_dialog_is_set_as_the_trace_under_the_cursor(tmp_path: Path) -
         await until(pilot, lambda: isinstance(app.screen, NewSearch))
         values = {box.id: box.value for box in app.screen.query(Input) if box.region.height}
         assert values == {
-            "task": "7", "iterations": "3", "max_depth": "10", "samples": "4", "parallel_nodes": "1", "c": "0.25",
-            "seed": "5", "error_rate": "0.25", "delay": "0.25",
+            "details": "", "task": "7", "iterations": "3", "max_depth": "10", "samples": "4", "parallel_nodes": "1",
+            "c": "0.25", "seed": "5", "error_rate": "0.25", "delay": "0.25",
         }  # fmt: skip
 
 
@@ -383,7 +383,11 @@ async def test_a_wrong_field_says_so_below_it_and_nothing_starts(tmp_path: Path)
         line = dialog.query_one("#iterations-error", Static)
         assert line.display
         assert "not a whole number" in str(line.content)
-        await filled(pilot, dialog, iterations="2", task="no such task")
+        await filled(pilot, dialog, iterations="2", task="no such task", details="more")
+        await pilot.press("enter")
+        await until(pilot, lambda: dialog.query_one("#task-error", Static).display)
+        assert "textcraft takes no argument, not 'more'" in str(dialog.query_one("#task-error", Static).content)
+        await filled(pilot, dialog, details="", task="no such task")
         await pilot.press("enter")
         await until(pilot, lambda: dialog.query_one("#task-error", Static).display)
         assert "no such task" in str(dialog.query_one("#task-error", Static).content)

@@ -16,6 +16,7 @@ from gymnasium.utils.env_checker import check_env
 
 from engine.events import SearchSettings
 from engine.job import SearchJob, new_job
+from engine.opening import instruction_of
 from engine.samples import ReviseSettings, revise
 from engine.stats import load_any
 from engine.workspace import Workspace
@@ -401,6 +402,8 @@ def test_a_search_over_a_textworld_game_finds_good_and_bad_leaves_that_revise_ve
     assert isinstance(env, Planner)
     first, _ = env.reset(options={"task": "3"})
     assert "TextWorld style chest" in first
+    assert "$$$" in first
+    assert "$$$" not in instruction_of(first)  # a banner is no goal
     assert env.plan().steps_left == 3
     env.close()
     out = tmp_path / "game.trace.jsonl"

@@ -230,6 +230,8 @@ def test_the_bundled_shop_says_everywhere_that_it_is_synthetic() -> None:
     assert env.shop.catalogue.synthetic
     known = base.info_of("webshop")
     assert "synthetic" in known.summary
+    assert base.title_of("webshop", "6") == "webshop 6 (synthetic)"  # on every screen, and in the card of a dataset
+    assert base.title_of("webshop:/home/me/data", "6") == "webshop:/home/me/data 6"
     tasks = re.search(r"([\d,]+) tasks of (\d) to (\d) steps", known.summary)
     assert tasks is not None
     assert int(tasks[1].replace(",", "")) == len(env.tasks())
