@@ -23,6 +23,7 @@ from engine.files import refusal
 from engine.revision import Tail, TailStep
 from engine.samples import Sample, splice_of
 from engine.tree import SearchTree
+from engine.verifier import Judgement
 
 CONFIDENCE = 0.95
 
@@ -179,7 +180,9 @@ def _wrong_mark(tree: SearchTree, sample: Sample, rng: random.Random) -> Sample 
     if sample.mark is None or not places or _reobserved(sample):
         return None
     mark = rng.choice(places)
+    reason = next((each.reason for each in sample.judgements if each.word == "Bad"), "")
     judged = [each for each in sample.judgements if each.step < mark and each.word != "Bad"]
+    judged.append(Judgement(mark, "Bad", reason))  # a mark without a judgement would give it away
     return replace(sample, mark=mark, found=mark, judgements=judged, tail=None)
 
 

@@ -219,6 +219,11 @@ class Decisions:
         """What holds, by sample, as of the last `refresh`. Not to be changed."""
         return self._current
 
+    def said_by(self, reviewer: str) -> Mapping[str, Decided]:
+        """What would hold, by sample, if there were only this reviewer's lines: for who is to judge unswayed."""
+        with self._lock:
+            return fold(line for lines in self._lines.values() for line in lines.values() if line.reviewer == reviewer)
+
     def lines_of(self, sample: str) -> list[Decision]:
         """Every line about a sample, by time, undoings included."""
         with self._lock:

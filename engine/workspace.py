@@ -147,6 +147,10 @@ class Workspace:
             raise refusal(self.runs_folder, error) from error
         return [info for file in files if (info := read_info(file)) is not None]
 
+    def has_runs(self) -> bool:
+        """Whether there is any run, without reading one."""
+        return next(self.runs_folder.glob("*.jsonl"), None) is not None
+
     def run_info(self, id: str | None = None) -> RunInfo:
         """One run; None is the newest that is complete. Raises `InputError` naming those there are."""
         known = self.runs()

@@ -143,6 +143,10 @@ def revise_paths(
             f"  {figures.before_fork} marks not after the fork, {figures.no_wrong_step} without a wrong step,"
             f" {figures.refused} refused, {figures.good} good trajectories"
         )
+        if figures.repairs is not None:
+            mended = figures.repairs
+            why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
+            say(f"  repair: {mended.repaired} of {mended.tried} that diverged, {mended.calls} calls{why}")
         if figures.dropped:
             say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
     return run.id, figures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from agentr_tui.output import emit_json, say, table, warn
 from engine.agreement import agreement, defect_rate, hit_rates, keep_planted, plant, read_planted
 from engine.curation import REJECT_REASONS, UNDECIDED, Order, decision_of, effective, ordered, tally
-from engine.decisions import Decisions, DecisionVerdict
+from engine.decisions import Decided, Decisions, DecisionVerdict
 from engine.errors import InputError
 from engine.export_records import check_same_trace, load_tree
 from engine.replay import Replayer, opener
@@ -115,9 +115,14 @@ def named(samples: Sequence[Sample], decisions: Decisions, words: Sequence[str])
     return [by_id[word] for word in dict.fromkeys(words)]
 
 
-def _row(sample: Sample, decisions: Decisions, blind: bool) -> dict[str, Any]:
-    decided = decisions.current().get(sample.id)
-    verdict = decision_of(sample.id, decisions.current())
+def _heard(decisions: Decisions, blind: bool) -> Mapping[str, Decided]:
+    """What holds; to who is blind only what they said themselves."""
+    return decisions.said_by(decisions.reviewer) if blind else decisions.current()
+
+
+def _row(sample: Sample, current: Mapping[str, Decided], blind: bool) -> dict[str, Any]:
+    decided = current.get(sample.id)
+    verdict = decision_of(sample.id, current)
     hidden = blind and verdict == UNDECIDED
     mark = decided.mark if decided is not None and decided.mark is not None else None if hidden else sample.mark
     return {
@@ -139,7 +144,8 @@ def _row(sample: Sample, decisions: Decisions, blind: bool) -> dict[str, Any]:
 
 
 def _list(info: RunInfo, samples: list[Sample], count: int, decisions: Decisions, blind: bool, json: bool) -> int:
-    rows = [_row(sample, decisions, blind) for sample in samples]
+    current = _heard(decisions, blind)
+    rows = [_row(sample, current, blind) for sample in samples]
     if json:
         emit_json({"run": info.id, "count": count, "samples": rows})
         return 0
@@ -177,7 +183,7 @@ def _next(
     blind: bool,
     json: bool,
 ) -> int:
-    current = decisions.current()
+    current = _heard(decisions, blind)
     queue = ordered(named(_queue(place, info, samples, seed), decisions, words), current, order, seed)
     sample = next((each for each in queue if decision_of(each.id, current) == UNDECIDED), None)
     if sample is None:
@@ -198,9 +204,9 @@ def _next(
         messages = [
             {"role": turn.role, "content": turn.content, "loss": turn.loss, "part": turn.part} for turn in turns
         ]
-        emit_json({"run": info.id, "sample": _row(shown, decisions, blind), "turns": [] if blind else messages})
+        emit_json({"run": info.id, "sample": _row(shown, current, blind), "turns": [] if blind else messages})
         return 0
-    row = _row(shown, decisions, blind)
+    row = _row(shown, current, blind)
     say("  ".join(f"{name} {_cell(row[name])}" for name in ("id", "kind", "task", "fork", "mark", "verdict")))
     say(f"goal: {shown.instruction}")
     if blind and shown.bad is not None:

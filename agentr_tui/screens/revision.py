@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from agentr_tui.review import Review, Shown, load_review
-from agentr_tui.screens.base import key, tab_title
+from agentr_tui.screens.base import NOTHING_OPEN, key, tab_title
 from agentr_tui.screens.dialogs import ask_text
 from agentr_tui.screens.recover import RecoveryPane
 from agentr_tui.screens.revision_menus import RevisionMenus
@@ -23,6 +23,7 @@ from agentr_tui.widgets.revision_lines import (
     DIFFERENCE_KEY,
     MARK_KEY,
     THOUGHT_KEY,
+    VERDICTS,
     bad_lines,
     columns_told,
     replay_lines,
@@ -125,6 +126,12 @@ class RevisionScreen(RevisionMenus):
     def refresh_view(self) -> None:
         """Take up the tree and pair of the session; what was loaded stays while they are the same."""
         session = self.agentr.session
+        if session.tree is None and not session.workspace.has_runs():
+            self._of = None
+            self._shown = None
+            self.top_bar.show([("no tree is open", "muted")])
+            self.say_nothing(NOTHING_OPEN)
+            return
         path = session.path if session.tree is not None and len(session.tree) else None
         wanted = (path, session.chosen_pair(), session.alpha, session.beta)
         if self._of == wanted:
@@ -154,25 +161,25 @@ class RevisionScreen(RevisionMenus):
         self._of = None
         self.refresh_view()
 
-    def _message(self, text: str, role: Role = "muted") -> None:
-        """One line in place of a sample."""
+    def _message(self, text: str, role: Role = "muted", more: Sequence[Line] = ()) -> None:
+        """A few words in place of a sample."""
         self._shown = None
-        self.top_bar.show([(text, role)])
+        self.top_bar.show([])
         self.query_one(RecoveryPane).clear()
-        self.say_nothing([line((text, role)), *(WHAT_NEXT if role != "muted" else ())])
+        self.say_nothing([*(line((part, role)) for part in text.splitlines()), *more])
 
     def _failed(self, message: str) -> None:
         """What can't be loaded or shown says why."""
         if self._review is None:  # coming here again tries again
             self._of = None
-        self._message(message, "bad")
+        self._message(message, "bad", WHAT_NEXT)
 
     def _loaded(self, review: Review) -> None:
         self._review = review
         for warning in review.warnings:
             self.notify(warning, severity="warning", markup=False)
         if not review.samples:
-            self._message("no pair here: no leaf is good enough, or none bad enough (3 shows alpha and beta)", "warn")
+            self._message("No pair here: no leaf is good enough, or none bad enough.", "warn", WHAT_NEXT)
             return
         self._show_later()
 
@@ -182,7 +189,7 @@ class RevisionScreen(RevisionMenus):
             return
         sample = review.current
         if sample is None:
-            self._message(f"no sample fits {review.query!r}: / changes the query, escape takes it off", "warn")
+            self._message(f"No sample fits {review.query!r}.\n\n  /    another query\n  esc  all samples again", "warn")
             return
         self._in_thread(lambda: review.show(sample), self._show, review.prefetch)
 
@@ -221,6 +228,11 @@ class RevisionScreen(RevisionMenus):
             (f"{title_of(sample.environment, sample.task)}  ", "strong"),
             (f"sample {review.place + 1} of {count} ", "text"),
             ("█" * filled + "░" * (8 - filled) + "  ", "focus"),
+        ]
+        if self.has_class("-narrow") and not shown.hidden:  # the replay is on the other side
+            text, role = VERDICTS[sample.verdict]
+            left.append((f"{text}  ", role))
+        left += [
             (f"leaf {sample.good} {signs.good} {sample.return_good:g}  ", "good"),
             ("vs  ", "muted"),
             (f"leaf {sample.bad} {signs.bad} {sample.return_bad:g}  ", "bad"),

@@ -78,6 +78,7 @@ class TextPane(FrugalScroll, can_focus=True):
         self._build: Callable[[int], Sequence[Line]] | None = None
         self._rows: list[tuple[Text, bool]] = []
         self._row_of_key: dict[int, int] = {}
+        self._wanted: tuple[int, int] | None = None  # key that was scrolled to, and where that was
         self._wrapped_at = 0
 
     def set_lines(self, lines: Lines, *, keep_scroll: bool = False) -> None:
@@ -87,6 +88,7 @@ class TextPane(FrugalScroll, can_focus=True):
         if new == self._lines and self._wrapped_at:
             return
         self._lines = new
+        self._wanted = None
         before = self._in_sight()
         self._wrap()
         if not keep_scroll:
@@ -108,13 +110,13 @@ class TextPane(FrugalScroll, can_focus=True):
         return "\n".join(row.plain.rstrip() for row, _ in self._rows)
 
     def scroll_to_key(self, key: int) -> None:
-        """Bring the first line of that key into view."""
-        row = self._row_of_key.get(key)
-        if row is None:
-            return
+        """Bring the first line of that key into view, and keep it there when the pane is shown or gets smaller."""
         top, height = round(self.scroll_offset.y), self.size.height
-        if not top <= row < top + height - 1:
+        row = self._row_of_key.get(key)
+        if row is not None and height and not top <= row < top + height - 1:
             self.scroll_to(y=max(0, row - height // 3), animate=False)
+            top = round(self.scroll_target_y)
+        self._wanted = (key, top)
 
     def on_click(self, event: events.Click) -> None:
         """The second click on a line chooses what it belongs to; the first one may only have meant the pane."""
@@ -156,6 +158,8 @@ class TextPane(FrugalScroll, can_focus=True):
                 self._lines = list(self._build(width))
             self._wrap()
             self.refresh()
+        if self._wanted is not None and self._wanted[1] == round(self.scroll_offset.y):  # nobody scrolled since
+            self.call_after_refresh(self.scroll_to_key, self._wanted[0])
 
     def watch_show_vertical_scrollbar(self) -> None:
         """The scrollbar came or went: that is another width, of which no resize tells."""
