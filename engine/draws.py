@@ -17,7 +17,7 @@ from engine.actor import Actor, Answer, DrawFailed, NotPermitted, Request, draw_
 from engine.budgets import Budgets
 from engine.events import AnyEvent, Failed, Sampled, Usage
 from engine.text import clean
-from engine.tree import SearchTree
+from engine.tree import ROOT, SearchTree
 from envs.base import EnvError, TextEnv
 
 AtNode = Callable[[int, Callable[[TextEnv], Any]], Awaitable[Any]]
@@ -31,7 +31,8 @@ class Draws:
         self, tree: SearchTree, actor: Actor, at_node: AtNode, emit: Callable[[AnyEvent], None], budgets: Budgets
     ) -> None:
         assert tree.started is not None
-        self.failed_in_a_row = 0
+        self._failed_in_a_row = 0
+        self.outage = False  # the search stands still until whoever steers it says otherwise
         self._tree = tree
         self._actor = actor
         self._at_node = at_node
@@ -78,7 +79,14 @@ class Draws:
             self._cut_short.remove(parent)
             return False
         # an outage is no dead end: draws that failed are made again when the search goes on
-        return self.failed_in_a_row < self._settings.max_failures
+        if parent == ROOT and not self._tree.pending.get(ROOT):  # nothing was ever answered
+            self.outage = True
+        return not self.outage
+
+    def forgive(self) -> int:
+        """Count failures anew; returns how many there were in a row."""
+        failed, self._failed_in_a_row, self.outage = self._failed_in_a_row, 0, False
+        return failed
 
     def cancel(self) -> None:
         """Let go of what is in flight: answers that arrived are in the trace."""
@@ -119,7 +127,7 @@ class Draws:
             except EnvError as error:
                 self.failed(parent, draw, "environment", str(error))
                 return
-        self.failed_in_a_row = 0
+        self._failed_in_a_row, self.outage = 0, False
         self._emit(self._sampled(parent, draw, answer, time.monotonic() - began))
 
     def _permit(self) -> None:
@@ -131,7 +139,9 @@ class Draws:
         self, parent: int, draw: int, what: str, error: str, attempt: int = 1, usage: Usage | None = None
     ) -> None:
         """A draw came to nothing."""
-        self.failed_in_a_row += 1
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= self._settings.max_failures:
+            self.outage = True
         self._fail(parent, draw, what, error, attempt, usage)
 
     def _fail(self, parent: int, draw: int, what: str, error: str, attempt: int, usage: Usage | None = None, /) -> None:

@@ -137,12 +137,11 @@ class Search:
         """Why the search may not go on, although there may be nodes to expand."""
         if self.control.stop_reason is not None:
             return self.control.stop_reason
-        if self._draws.failed_in_a_row >= self.settings.max_failures:
+        if self._draws.outage:
             if not self.control.waits_on_failures:
                 return "failures"
-            self._draws.failed_in_a_row = 0
-            last = self.tree.failures[-1].error
-            self.control.pause(f"{self.settings.max_failures} draws in a row failed, the last: {last}")
+            failed = self._draws.forgive()
+            self.control.pause(f"{failed} draws in a row failed, the last: {self.tree.failures[-1].error}")
         return self._budgets.spent()
 
     def _take_settings(self) -> None:

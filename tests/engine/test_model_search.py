@@ -47,9 +47,7 @@ def test_a_server_that_only_ever_fails_ends_the_search_with_the_reason(kind: str
     with LLMServer(faults=lambda call: kind, hang=0.6, unsupported="logprobs") as server:
         changes = {"retries": 0, "timeout": 0.3, "iterations": 20, "max_failures": 8}
         job = new_job("textcraft", "2", settings(server, **changes), tmp_path / "t.trace.jsonl")
-        began = time.monotonic()
-        job.run_blocking()
-        assert time.monotonic() - began < 60
+        assert job.run_blocking() == "failures"
         assert len(job.tree.failures) >= 4
         assert load(job.path).tree.failures[-1].error
 

@@ -166,15 +166,6 @@ def test_a_failed_draw_is_recorded_and_the_search_goes_on() -> None:
     assert len(tree.nodes[0].children) == 3
 
 
-def test_a_node_without_any_usable_draw_is_a_dead_end_and_not_a_return() -> None:
-    events = grown(Fails(0, 1), iterations=4, samples=2)
-    tree = SearchTree(events)
-    assert tree.nodes[0].terminal == "dead_end"
-    assert tree.nodes[0].visits == 0
-    assert list(tree.leaves()) == []
-    assert tree.end_reason in ("exhausted", "iterations")
-
-
 class FailsDeep:
     """Answers at the root, fails below."""
 
@@ -182,6 +173,28 @@ class FailsDeep:
         if request.parent:
             raise DrawFailed("refused", "no")
         return Answer(f"Action: get {request.draw + 1} sand")
+
+
+def test_a_node_without_any_usable_draw_is_a_dead_end_and_not_a_return() -> None:
+    tree = SearchTree(grown(FailsDeep(), iterations=4, samples=2))
+    assert [node.terminal for node in tree.nodes] == [None, "dead_end", "dead_end"]
+    assert tree.nodes[0].visits == 0
+    assert list(tree.leaves()) == []
+    assert tree.end_reason in ("exhausted", "iterations")
+
+
+def test_a_search_that_never_got_an_answer_is_no_finished_search(tmp_path: Path) -> None:
+    """An unreachable server, a wrong name of a model: the root is no dead end, and the same trace goes on later."""
+    whole = scripted(tmp_path / "whole.trace.jsonl")
+    whole.run_blocking()
+    path = tmp_path / "t.trace.jsonl"
+    with TraceWriter(path) as writer:
+        for event in grown(Fails(0, 1, 2, 3), iterations=4, error_rate=0.5):
+            writer.write(event)
+    tree = load(path).tree
+    assert (tree.end_reason, tree.state, len(tree.failures)) == ("failures", "stopped", 4)
+    assert resume_job(path).run_blocking() == "iterations"
+    assert compare(read_events(whole.path), read_events(path)) == []
 
 
 def test_too_many_failures_in_a_row_end_the_search_resumably() -> None:
