@@ -14,6 +14,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.live import LiveSearch
 from agentr_tui.preferences import Preferences
@@ -77,14 +78,19 @@ class AgentrApp(App[int]):
         preferences: Preferences | None = None,
         memory: Memory | None = None,
         place: Place | None = None,
+        opening: tuple[Path, bool] | None = None,
     ) -> None:
-        """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read."""
+        """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read.
+
+        `opening`: a trace to read while the app runs already, and whether to follow it.
+        """
         super().__init__(**app_options())
         self.session = session
         self.preferences = preferences or Preferences()
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
-        self._memory, self._place = memory, place
+        self._memory, self._place, self._opening = memory, place, opening
         self._start_mode = start_mode
+        self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
         self._running_in: asyncio.AbstractEventLoop | None = None
 
@@ -104,7 +110,9 @@ class AgentrApp(App[int]):
             self.run_live(self.session.live)
         self.set_interval(1 / FLUSHES_A_SECOND, self.flush)
         self.switch_mode(self._start_mode)
-        if self._place is not None and Path(self._place.trace).is_file():
+        if self._opening is not None:
+            self.open_path(*self._opening)
+        elif self._place is not None and Path(self._place.trace).is_file():
             self.open_path(Path(self._place.trace), mode=self._place.mode)
 
     def _theme_changed(self, theme: Theme) -> None:
@@ -140,6 +148,9 @@ class AgentrApp(App[int]):
                     self.complain(session.live.error)
                 session.live = None
                 self.screen.refresh_view()
+            elif session.reading != self._read and session.tree is None and isinstance(self.screen, SearchScreen):
+                self._read = session.reading
+                self.screen.refresh_view()
         if session.behind:  # keys and frames first
             self.set_timer(0.01, self.flush)
 
@@ -150,10 +161,16 @@ class AgentrApp(App[int]):
     def open_path(self, path: Path, follow: bool = False, mode: str = "search") -> None:
         """Show a trace or tree file on a screen, or a word why that can't be. Reading is a worker's."""
 
+        def told(share: float) -> None:
+            self.session.reading = (path, round(share, 2))  # the next flush shows it
+            if get_current_worker().is_cancelled:
+                raise WorkerCancelled
+
         def read() -> None:
             try:
-                opened = read_tree(path, follow)
+                opened = read_tree(path, follow, told)
             except AgentrError as error:
+                self.session.reading = None
                 self.call_from_thread(self.complain, str(error))
             else:
                 self.call_from_thread(self._opened, opened, mode)
@@ -161,6 +178,7 @@ class AgentrApp(App[int]):
         self.run_worker(read, group="open", thread=True, exclusive=True)
 
     def _opened(self, opened: OpenTree, mode: str) -> None:
+        self.session.reading = None
         try:
             self.session.show(opened)
         except AgentrError as error:

@@ -25,7 +25,7 @@ from engine.trace import Follower, is_being_written
 from engine.tree import SearchTree, TreeReader
 from engine.workspace import Workspace
 
-READ_AT_ONCE = 1 << 22
+READ_AT_ONCE = 1 << 18
 """Bytes of a trace that are read at once when it is opened."""
 
 FLUSHED_AT_ONCE = 1 << 17, 500
@@ -45,10 +45,11 @@ class OpenTree:
     warnings: list[str]
 
 
-def read_tree(path: Path, follow: bool = False) -> OpenTree:
+def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] = lambda share: None) -> OpenTree:
     """Read a trace or a tree file; may take a while, and may be called from a worker thread. Raises `InputError`.
 
-    `follow` takes a trace that holds no event yet.
+    `follow` takes a trace that holds no event yet. `told` hears now and then which part of a trace was read; what it
+    raises ends the reading.
     """
     if not is_trace(str(path)) or path.suffix == ".gz":
         source = load_any(path)
@@ -58,7 +59,7 @@ def read_tree(path: Path, follow: bool = False) -> OpenTree:
     follower = Follower(path)
     try:
         with loading():
-            tree = _folded(follower)
+            tree = _folded(follower, told)
     except ValueError as error:  # what the fold refuses; the loader names the line
         load_any(path)
         raise InputError(f"{path}: {error}") from error
@@ -72,10 +73,11 @@ def read_tree(path: Path, follow: bool = False) -> OpenTree:
     return OpenTree(path, tree, follower, warnings)
 
 
-def _folded(follower: Follower) -> SearchTree:
+def _folded(follower: Follower, told: Callable[[float], object]) -> SearchTree:
     """The tree that the events so far make, read part by part."""
     tree = SearchTree()
     while True:
+        told(follower.share)
         for event in follower.poll(READ_AT_ONCE):
             tree.apply(event)
         if not follower.behind:
@@ -101,6 +103,8 @@ class Session:
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
     configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file
     own: list[Mapping[str, Any]] = field(default_factory=list)  # settings whose servers are trusted (`engine.trust`)
+
+    reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read
 
     def __post_init__(self) -> None:
         """The decisions of the workspace, as far as they are written."""

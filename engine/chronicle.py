@@ -40,7 +40,7 @@ class Chronicle:
         self._flight_nodes = array("i")  # the node where it took off, ~node where its expansion was applied
         self._beside: dict[int, tuple[int, ...]] = {}  # seq of a selection → what else was in flight
         self._before: list[tuple[int, dict[str, Any]]] = []  # seq of a change → the values that it replaced
-        self._of_parent: dict[int, list[int]] = {}  # parent → its choices, by their place; built on first use
+        self._of_parent: dict[int, array[int]] = {}  # parent → its choices, by their place; built on first use
         self._indexed = 0  # choices that _of_parent covers
 
     # -- the fold ----------------------------------------------------------------------------------
@@ -81,9 +81,12 @@ class Chronicle:
     def choice(self, parent: int, seq: int, parent_of: Callable[[int], int]) -> Choice | None:
         """The last choice among the children of `parent` up to event `seq`; None where there was none."""
         for place in range(self._indexed, len(self._choice_children)):
-            self._of_parent.setdefault(parent_of(self._choice_children[place]), []).append(place)
+            chosen_at = parent_of(self._choice_children[place])
+            if chosen_at not in self._of_parent:
+                self._of_parent[chosen_at] = array("i")
+            self._of_parent[chosen_at].append(place)
         self._indexed = len(self._choice_children)
-        places = self._of_parent.get(parent, [])
+        places = self._of_parent.get(parent, ())
         last = bisect_right(places, seq, key=self._choice_seqs.__getitem__) - 1
         if last < 0:
             return None

@@ -6,7 +6,9 @@ back-ups, which is built on first use and extended later.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from engine.events import Number
 from engine.node import NO_PARENT, Node
@@ -23,7 +25,7 @@ class History:
         self._nodes = nodes
         self._exhausted: dict[int, int] = {}  # inner node → seq
         self._toggled: dict[int, list[int]] = {}  # nodes that were open again: seqs, exhausted first
-        self._of: dict[int, tuple[list[int], list[Number]]] = {}  # node → seqs, W after each
+        self._of: dict[int, tuple[array[int], array[float]]] = {}  # node → seqs, W after each
         self._indexed = 0  # back-ups that _of covers
 
     # -- the fold ----------------------------------------------------------------------------------
@@ -68,7 +70,7 @@ class History:
             id = self._nodes[id].parent
         return False
 
-    def of(self, id: int) -> tuple[list[int], list[Number]]:
+    def of(self, id: int) -> tuple[Sequence[int], Sequence[float]]:
         """The node's back-ups: their seqs (rising), and W after each."""
         for place in range(self._indexed, len(self.backups)):
             seq, leaf, value = self.backups[place]
@@ -76,9 +78,9 @@ class History:
             while at != NO_PARENT:
                 entry = self._of.get(at)
                 if entry is None:
-                    entry = self._of[at] = ([], [])
+                    entry = self._of[at] = (array("q"), array("d"))
                 entry[0].append(seq)
-                entry[1].append(entry[1][-1] + value if entry[1] else 0.0 + value)
+                entry[1].append(entry[1][-1] + value if entry[1] else value)
                 at = self._nodes[at].parent
         self._indexed = len(self.backups)
         return self._of.get(id) or ([], [])

@@ -145,13 +145,17 @@ class Changes(NamedTuple):
 
     new: Sequence[int]  # nodes that were made between them
     visited: set[int]  # older nodes whose N and W changed
+    complete: bool = True  # whether these are all of them
 
     def __len__(self) -> int:
         return len(self.new) + len(self.visited)
 
 
-def changed_between(tree: SearchTree, one: int, other: int) -> Changes:
-    """Nodes that are new, or have another N, at the later of two moments. Costs what changed, not the tree."""
+def changed_between(tree: SearchTree, one: int, other: int, most: int | None = None) -> Changes:
+    """Nodes that are new, or have another N, at the later of two moments. Costs what changed, not the tree.
+
+    `most`: after so many nodes those that are left are not looked for.
+    """
     earlier, later = min(one, other), max(one, other)
     first = tree.nodes_at(earlier)
     new = range(first, tree.nodes_at(later))
@@ -161,6 +165,8 @@ def changed_between(tree: SearchTree, one: int, other: int) -> Changes:
     visited: set[int] = set()
     passed: set[int] = set()  # new nodes, whose ancestors were taken up already
     for place in range(start, stop):
+        if most is not None and len(visited) + len(passed) > most:
+            return Changes(new, visited, False)
         id = backups[place][1]
         while id != NO_PARENT and id not in visited and id not in passed:
             (passed if id >= first else visited).add(id)

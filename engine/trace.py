@@ -357,6 +357,7 @@ class Follower:
         self._held = b""  # unpacked, of an incomplete line; only of a packed file
         self.incomplete = False  # whether the last look found a line without its end
         self.behind = False  # whether there was more than the last look took
+        self._size = 0
         self._unpacker: zstandard.ZstdDecompressionObj | None = None
 
     def poll(self, most: int = -1) -> list[AnyEvent]:
@@ -381,8 +382,13 @@ class Follower:
             raise TraceError(self.path, None, "became shorter while it was followed: open it again")
         with reading(self.path):
             data = self._fresh(most)
-        self._stamp = (stat.st_ino, -1, -1) if self.behind else stamp
+        self._stamp, self._size = (stat.st_ino, -1, -1) if self.behind else stamp, stat.st_size
         return self._events(data)
+
+    @property
+    def share(self) -> float:
+        """Which part of the file's bytes was used, at the last look."""
+        return self._at / self._size if self._size else 0.0
 
     def _fresh(self, most: int) -> bytes:
         """Unpacked bytes after those that were used, whole lines only."""

@@ -22,14 +22,17 @@ from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.settings import check_settings, settings_from
-from engine.stats import Source, figures, find_sources
-from engine.trace import is_being_written
+from engine.stats import Source, figures, find_sources, is_trace
+from engine.trace import is_being_written, read_events
 from engine.workspace import Workspace
 
 DEMO_TASK = "2"
 DEMO_ITERATIONS = 8
 DEMO_ERRORS = 0.5
 DEMO_DELAY = 0.25
+
+LARGE = 1 << 24
+"""Bytes of a trace that is read while the app runs already; smaller ones are there at once."""
 """Seconds a draw: the scripted actor answers at once, a person wants to watch."""
 
 
@@ -278,7 +281,11 @@ def open_(
     need_terminal("agentr stats and agentr show")
     session = make_session(Workspace.open(workspace, create=True), wanted if folders else sources)
     if len(sources) == 1 and not (follow and folders):
-        session.open(sources[0], follow)
+        path = sources[0]
+        if is_trace(path.name) and path.stat().st_size > LARGE:
+            next(read_events(path))  # says what is wrong with it before the screen is taken
+            return run_app(session, "search", opening=(path, follow))
+        session.open(path, follow)
         return run_app(session, "search")
     return run_app(session, "library")
 
@@ -309,8 +316,11 @@ def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any
     return Session(workspace, sources=sources or [], configured=own_settings(workspace.path))
 
 
-def run_app(session: Any, mode: str, *, go_on: bool = False) -> int:
-    """Run the app; returns its exit code. `go_on`: where the person was when it ran last."""
+def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path, bool] | None = None) -> int:
+    """Run the app; returns its exit code. `go_on`: where the person was when it ran last.
+
+    `opening`: see `AgentrApp`.
+    """
     from agentr_tui.app import AgentrApp
     from agentr_tui.ending import ends_cleanly
     from agentr_tui.preferences import read_preferences
@@ -320,7 +330,8 @@ def run_app(session: Any, mode: str, *, go_on: bool = False) -> int:
     memory = Memory(session.workspace.path)
     place = memory.place()
     session.views = place.views
-    app = AgentrApp(session, mode, preferences, memory, place if go_on and place.mode != "library" else None)
+    before = place if go_on and place.mode != "library" else None
+    app = AgentrApp(session, mode, preferences, memory, before, opening)
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -67,6 +68,11 @@ NOTHING_OPEN: tuple[Line, ...] = (
     line(("  agentr open --shipped  ", "text"), ("the sample trees", "muted"), indent=25),
 )
 """What a screen that needs a tree says without one."""
+
+
+def reading_lines(path: Path, share: float) -> tuple[Line, ...]:
+    """What it says while a trace is read."""
+    return (line((f"Reading {path.name} … {share:.0%}", "strong")),)
 
 
 class ModeScreen(Screen[None]):

@@ -5,6 +5,7 @@ At the live end of a search the search itself does it. In the past, and where th
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -279,7 +280,7 @@ class Intervenes(SearchMarks):
             return
         seq = tree.seq if session.past is None else session.past
         settings = tree.settings_at(seq)
-        done = sum(1 for end in tree.iteration_seqs if end <= seq)
+        done = bisect_right(tree.iteration_seqs, seq)
         changes = dict(changes or {})
         iterations = changes.get("iterations", settings.iterations)
         if iterations <= done:

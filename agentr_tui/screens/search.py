@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from agentr_tui.remembered import View
-from agentr_tui.screens.base import NOTHING_OPEN, key, tab_title
+from agentr_tui.screens.base import NOTHING_OPEN, key, reading_lines, tab_title
 from agentr_tui.screens.intervene import Intervenes
 from agentr_tui.screens.search_commands import SearchCommands, ask_line, do_line
 from agentr_tui.search_figures import search_figures
@@ -76,7 +76,7 @@ class SearchScreen(Intervenes):
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
         key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
-        key("escape", "escape", "restore", "search.escape", "Restore the panes; then: find nothing any more"),
+        key("escape", "escape", "restore", "search.escape", "Restore the panes; then end finding; then unmark"),
     ]  # fmt: skip
 
     def __init__(self) -> None:
@@ -166,8 +166,9 @@ class SearchScreen(Intervenes):
         session = self.agentr.session
         tree = session.tree
         if tree is None or not len(tree):
-            self.top_bar.show([("no tree is open", "muted")])
-            self.say_nothing(NOTHING_OPEN)
+            reading = session.reading
+            self.top_bar.show([("no tree is open" if reading is None else "opening a trace", "muted")])
+            self.say_nothing(NOTHING_OPEN if reading is None else reading_lines(*reading))
             return
         self.say_nothing(None)
         if session.past is not None:
@@ -361,9 +362,11 @@ class SearchScreen(Intervenes):
         now = session.tree.seq if session.past is None else session.past
         ends = session.tree.iteration_seqs
         if by < 0:
-            self._look_at(next((seq for seq in reversed(ends) if seq < now), 0))
+            place = bisect_left(ends, now) - 1
+            self._look_at(ends[place] if place >= 0 else 0)
         else:
-            self._look_at(next((seq for seq in ends if seq > now), session.tree.seq))
+            place = bisect_right(ends, now)
+            self._look_at(ends[place] if place < len(ends) else session.tree.seq)
 
     def action_live(self) -> None:
         """Back to now; where that is already so, follow the newest node or stop following."""
@@ -392,11 +395,14 @@ class SearchScreen(Intervenes):
         self.tree_view.focus()
 
     def action_escape(self) -> None:
-        """Back to all panes; where they are there, find nothing any more."""
-        if self.maximized is None and not self.has_class("-detail") and (self.find_bar.is_open or self.matches):
+        """Back to all panes; where they are there, find nothing any more; then take away what was marked."""
+        enlarged = self.maximized is not None or self.has_class("-detail")
+        if not enlarged and (self.find_bar.is_open or self.matches):
             self.close_find()
-        else:
-            self.action_restore()
+            return
+        if not enlarged and self.clear_marks():
+            self.show_views()
+        self.action_restore()
 
     # -- the command line ----------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from engine.timeline import Changes, changed_between
 from engine.tree import ROOT, SearchTree
 
 MARKED = 2_000
-"""Where a step through time changed more nodes than this, they are counted and not marked one by one."""
+"""Where a step through time changed more nodes than this, they are not marked one by one."""
 
 VIEWS_EVERY = 0.3
 """Seconds between two drawings of what shows the whole search, while it grows."""
@@ -117,7 +117,9 @@ class SearchViews(ModeScreen):
         session = self.agentr.session
         if session.tree is None or session.reader is None:
             return
-        self._step = Step(before, after, changed_between(session.tree, before, after)) if before != after else None
+        self._step = (
+            Step(before, after, changed_between(session.tree, before, after, MARKED)) if before != after else None
+        )
         if not self._looked_back:  # the tree has its history now
             self._looked_back = True
             keep()
@@ -132,6 +134,13 @@ class SearchViews(ModeScreen):
         elif self._step is not None and session.reader is not None and session.reader.seq != self._step.after:
             self._step = None
             self.lay_marks("changes", {})
+
+    def clear_marks(self) -> bool:
+        """Take away what a step through time, or a walk through a state, marked; whether there was anything."""
+        there = bool(self._layers)
+        self._layers, self._step = {}, None
+        self._tree.set_marks({})
+        return there
 
     def lay_marks(self, layer: str, marks: Mapping[int, Mark]) -> None:
         """Say something of nodes, in place of what this layer said before; later layers lie over earlier ones."""
@@ -309,5 +318,6 @@ def told(step: Step | None) -> str:
     if step is None:
         return ""
     parts = [f"{len(step.changes.new)} {'new' if step.after > step.before else 'gone'}"] if step.changes.new else []
-    parts += [f"{len(step.changes.visited)} visited"] if step.changes.visited else []
+    more = "" if step.changes.complete else "+"
+    parts += [f"{len(step.changes.visited)}{more} visited"] if step.changes.visited else []
     return ", ".join(parts)

@@ -33,7 +33,7 @@ class RowCounts:
         self.max_depth = 0  # of any node, shown or not
         self._open_depth = open_depth
         self._chains = chains
-        self._up = array("i")  # parent of each node
+        self._up = array("i")  # parent of each node, also of those that were forgotten
         self._below = array("i")  # rows below each node, were its ancestors open
         self._folded = bytearray()
         self._shown: bytearray | None = None  # a filter: 1 for nodes that may be rows
@@ -49,29 +49,29 @@ class RowCounts:
     @property
     def nodes(self) -> int:
         """How many nodes are known."""
-        return len(self._up)
+        return len(self._below)
 
     # -- counts ------------------------------------------------------------------------------------
 
     def _learn(self, count: int) -> None:
         """Take up the nodes that the reader has beyond those known."""
-        node, known, limit = self.reader.node, len(self._up), self._open_depth
+        node, limit = self.reader.node, self._open_depth
         up, folded = self._up, self._folded
-        for id in range(known, count):
+        for id in range(len(up), count):  # those that went and come back are known already
             at = node(id)
             up.append(at.parent)
             if at.depth > self.max_depth:
                 self.max_depth = at.depth
             if id >= len(folded):
                 folded.append(limit is not None and at.depth >= limit)
-        self._below.frombytes(bytes(self._below.itemsize * (count - known)))
+        self._below.frombytes(bytes(self._below.itemsize * (count - len(self._below))))
 
     def _rebuild(self) -> None:
         """All counts anew, children before parents."""
         self.generation += 1
         self._sums.clear()
         up, folded, shown = self._up, self._folded, self._shown
-        count = len(up)
+        count = len(self._below)
         below = array("i", bytes(self._below.itemsize * count))
         if shown is None and not self._chains:
             for id in range(count - 1, ROOT, -1):
@@ -93,7 +93,7 @@ class RowCounts:
     def _kids(self, id: int) -> Sequence[int]:
         """Children that may be rows."""
         children = self.reader.children(id)
-        known, shown = len(self._up), self._shown
+        known, shown = len(self._below), self._shown
         if children and children[-1] >= known:  # the tree grew and nobody said so yet
             children = children[: bisect_left(children, known)]
         return children if shown is None else [child for child in children if shown[child]]
@@ -168,7 +168,7 @@ class RowCounts:
     def fold_to_depth(self, depth: int) -> None:
         """Show nodes down to a depth; what is deeper is folded."""
         node = self.reader.node
-        for id in range(len(self._up)):
+        for id in range(len(self._below)):
             self._folded[id] = node(id).depth >= depth
         self._rebuild()
 
@@ -229,7 +229,7 @@ class RowCounts:
             fresh = self._folded[len(self._unfiltered) :]
             self._folded = self._unfiltered + fresh
         else:
-            shown = bytearray(len(self._up))
+            shown = bytearray(len(self._below))
             shown[ROOT] = 1
             for id in ids:
                 while not shown[id]:
@@ -249,7 +249,7 @@ class RowCounts:
         """
         if reader is not None:
             self.reader = reader
-        known, count = len(self._up), len(self.reader)
+        known, count = len(self._below), len(self.reader)
         if count < known:
             self._forget(count)
         elif count > known:
@@ -284,11 +284,10 @@ class RowCounts:
     def _forget(self, count: int) -> None:
         """Drop the nodes from `count` on. What was folded among them is remembered."""
         gone: dict[int, list[int]] = {}
-        for id in range(count, len(self._up)):
+        for id in range(count, len(self._below)):
             if self._up[id] < count:
                 gone.setdefault(self._up[id], []).append(self._below[id])
-        many = len(self._up) - count > count // MANY
-        del self._up[count:]
+        many = len(self._below) - count > count // MANY
         del self._below[count:]
         if many or self._shown is not None:
             if self._shown is not None:

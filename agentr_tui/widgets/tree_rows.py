@@ -130,7 +130,7 @@ class TreeRows(RowCounts):
 
     def is_visible(self, id: int) -> bool:
         """Whether the node has a row, or shares one."""
-        if not 0 <= id < len(self._up) or (self._shown is not None and not self._shown[id]):
+        if not 0 <= id < len(self._below) or (self._shown is not None and not self._shown[id]):
             return False
         up, folded = self._up, self._folded
         while id != ROOT:

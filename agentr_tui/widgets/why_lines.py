@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import inf
 
 from agentr_tui.safe_text import clip, pad
@@ -128,7 +129,7 @@ def _choice_lines(tree: SearchTree, told: Why, width: int, signs: Glyphs) -> lis
     choice, then = told.choice, told.then
     if choice is None or then is None:
         return []
-    iteration = sum(1 for seq in tree.iteration_seqs if seq < choice.seq) + 1
+    iteration = bisect_left(tree.iteration_seqs, choice.seq) + 1
     action = tree.nodes[choice.child].action.replace("\n", " ")
     ties = f", one of {choice.ties} that tied" if choice.ties > 1 else ""
     flying = f", {len(choice.in_flight)} in flight" if choice.in_flight else ""

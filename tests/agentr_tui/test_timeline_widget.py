@@ -173,7 +173,7 @@ async def test_a_running_search_moves_on_while_the_past_is_looked_at(tmp_path: P
         await until(pilot, lambda: session.tree is not None and session.tree.seq > seen + 20)
         assert len(app.screen.query_one("#tree", TreeView).rows or ()) == shown
         assert said(app).startswith("event 20 of ")
-        assert int(said(app).split()[3]) > seen
+        await until(pilot, lambda: int(said(app).split()[3]) > seen)
         await pilot.press("L")
         assert session.past is None
         await stopped(app, pilot)
