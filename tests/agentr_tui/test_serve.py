@@ -48,13 +48,14 @@ class Served:
 @contextmanager
 def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     """`agentr serve` on a free port; ended by ctrl+c."""
+    homes = {f"XDG_{name}_HOME": str(folder / name) for name in ("STATE", "CONFIG", "CACHE")}
     process = subprocess.Popen(
         [sys.executable, "-m", "agentr_tui", "serve", "--port", "0", "--workspace", str(folder / "w"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**os.environ, **homes, **environment},
     )
     assert process.stdout is not None
     said = ""
@@ -327,10 +328,14 @@ class Page:
 
 
 @asynccontextmanager
-async def page_of(address: str) -> AsyncIterator[Page]:
-    """A new page."""
+async def page_of(address: str, own_cookies: bool = False) -> AsyncIterator[Page]:
+    """A new page; with cookies of its own as in another browser."""
     async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=0) as socket:
-        await socket.send_json({"id": 0, "method": "Target.createTarget", "params": {"url": "about:blank"}})
+        where = {"url": "about:blank"}
+        if own_cookies:
+            await socket.send_json({"id": 0, "method": "Target.createBrowserContext"})
+            where["browserContextId"] = (await _answer(socket, 0))["browserContextId"]
+        await socket.send_json({"id": 0, "method": "Target.createTarget", "params": where})
         target = await _answer(socket, 0)
         await socket.send_json(
             {"id": 0, "method": "Target.attachToTarget", "params": {"targetId": target["targetId"], "flatten": True}}
@@ -368,5 +373,11 @@ async def test_in_a_real_browser_the_link_opens_the_app_and_keys_work(trace: Pat
             after = await page.picture()
             assert len(before) > 20_000, "a screen full of text"
             assert after != before, "the help is open"
+            if keep:
+                (Path(keep) / "browser-help.png").write_bytes(after)
             fetched = {urlsplit(url).hostname for url in page.requested}
             assert fetched == {"127.0.0.1"}, "nothing is fetched from elsewhere"
+        async with page_of(address, own_cookies=True) as thief:
+            await thief.call("Page.navigate", url=served.link)
+            await thief.until("document.body !== null && document.body.innerText.includes('works once')")
+            assert "textual-terminal" not in await thief.run("document.documentElement.innerHTML")
