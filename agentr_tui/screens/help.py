@@ -12,14 +12,44 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from agentr_tui.screens.palette import rank
+from agentr_tui.theme import glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 
-GLYPHS = (
-    ("✓ ✗", "good and bad leaf: the return of a finished trajectory"),
-    ("◌", "never visited: the search goes there before it goes anywhere twice"),
-    ("▸ ▾", "folded and open"),
-    ("N Q", "visits and mean return of what lies below"),
-)
+
+def signs_on(mode: str) -> list[tuple[str, str]]:
+    """What the signs of a screen mean."""
+    signs = glyphs()
+    ends = (f"{signs.good} {signs.bad}", "good and bad leaf: the return of a finished trajectory")
+    if mode == "library":
+        return [
+            (signs.running, "running, here or in another process"),
+            (signs.paused, "stopped: r goes on"),
+            (signs.good, "done"),
+            (signs.bad, "crashed (r goes on), or a file that can't be read"),
+        ]
+    if mode == "pairs":
+        told = "steps of the good and of the bad trajectory, after the fork"
+        return [ends, (f"{signs.plus} {signs.minus}", told)]
+    if mode == "revision":
+        return [
+            ends,
+            (signs.trained, "a turn that is trained"),
+            (signs.untrained, "a turn that is not: masked from the loss"),
+            (signs.edited, "what a person did or wrote"),
+        ]
+    if mode == "search":
+        return [
+            ends,
+            (signs.disaster, "a disaster: the score fell below 0"),
+            (signs.dead_end, "a dead end: its draws were made and none was usable"),
+            (signs.unseen, "never visited: the search goes there before it goes anywhere twice"),
+            (f"{signs.folded} {signs.open}", "folded and open"),
+            (signs.repeat, "a state that was reached before"),
+            (signs.bookmark, "a bookmark"),
+            (signs.edited, "what a person did or wrote"),
+            ("N Q", "visits and mean return of what lies below"),
+        ]
+    return []
 
 
 class HelpScreen(ModalScreen[None]):
@@ -80,6 +110,8 @@ def help_lines(screen: Screen[Any]) -> list[Line]:
                 line((f"{keys:>14}  ", "focus"), (" / ".join(told), "text"), indent=16) for keys, told in rows.items()
             ]
             lines.append(BLANK)
-    lines.append(line(("signs", "muted")))
-    lines += [line((f"{glyph:>14}  ", "muted"), (told, "text"), indent=16) for glyph, told in GLYPHS]
+    signs = signs_on(getattr(screen, "MODE", ""))
+    if signs:
+        lines.append(line(("signs", "muted")))
+    lines += [line((f"{glyph:>14}  ", "muted"), (told, "text"), indent=16) for glyph, told in signs]
     return lines

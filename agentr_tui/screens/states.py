@@ -35,6 +35,7 @@ class StatesScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key("escape,v", "dismiss(None)", "close", "states.close", "Back to the tree"),
+        key("question_mark", "app.help", "help", "states.help", "What the keys do here", show=True, key_display="?"),
     ]
     DEFAULT_CSS = """
     StatesScreen .dialog { width: 96; height: 80%; }
