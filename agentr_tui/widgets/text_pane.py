@@ -166,11 +166,6 @@ class TextPane(FrugalScroll, can_focus=True):
         if self._wrapped_at:
             self.on_resize()
 
-    def watch_show_vertical_scrollbar(self) -> None:
-        """The scrollbar takes a column, and Textual calls that no resize."""
-        if self._wrapped_at:
-            self.call_after_refresh(self.on_resize)
-
     def notify_style_update(self) -> None:
         """A theme was put on: colours are part of the wrapped rows."""
         super().notify_style_update()
