@@ -383,7 +383,7 @@ async def test_a_tree_without_pairs_says_what_is_missing(tmp_path: Path) -> None
     session = await finished(tmp_path, error_rate=0.95, iterations=1)
     app = AgentrApp(session, "revision")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await until(pilot, lambda: "no pair here" in shown(app), "a word why")
+        await until(pilot, lambda: "No pair here" in shown(app), "a word why")
 
 
 async def test_the_app_reuses_the_run_of_a_finished_trace(tmp_path: Path) -> None:
