@@ -17,6 +17,7 @@ from agentr_tui.safe_text import clip, escape
 from agentr_tui.theme import Glyphs, Role, format_value, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.alignment import Parting, Piece, Step, align, partings, sizes, word_diff
+from engine.query import tree_of
 from engine.stats import TraceFigures
 from engine.tree import ROOT, SearchTree, TreeReader
 
@@ -142,7 +143,11 @@ def _same_steps(document: Document, one: Side, steps: Sequence[Step], before: tu
         left, right = before[0] + place, before[1] + place
         number = str(left) if left == right else f"{left}/{right}"
         told = f"  {clip(node.observation, 160)}"
-        document.lines.append(line((f"= {number:>3} ", "muted"), (node.action, "text"), (told, "muted"), indent=6))
+        writer = _writer(one, step.one)
+        hand = f"  {signs.edited} by {writer}" if writer else ""
+        document.lines.append(
+            line((f"= {number:>3} ", "muted"), (node.action, "text"), (hand, "person"), (told, "muted"), indent=6)
+        )
 
 
 def _changed_step(
@@ -163,6 +168,7 @@ def _changed_step(
         ("act", x.action if x else None, y.action if y else None),
         ("think", x.thought if x else None, y.thought if y else None),
         ("see", x.observation if x else None, y.observation if y else None),
+        ("hand", _writer(one, step.one), _writer(other, step.other)),
     ]
     rows: list[Line] = []
     for name, a, b in fields:
@@ -192,6 +198,11 @@ def _changed_step(
             sides = zip(starts, (left, right), (a, b), strict=True)
             rows += [line(*start, *told, indent=12, key=key) for start, told, text in sides if text is not None]
     document.lines += rows
+
+
+def _writer(side: Side, id: int | None) -> str | None:
+    """Who wrote a step by hand; None where the actor made it."""
+    return None if id is None else tree_of(side.reader).human.get(id)
 
 
 def _start(sign: str, role: Role, number: int | None, name: str) -> Parts:

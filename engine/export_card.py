@@ -59,6 +59,7 @@ def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -
     ]
     lines += _table("Who proposed the steps", "actor", exported.models)
     lines += _table("Who reviewed them", "reviewer", exported.reviewers)
+    lines += _table("Who wrote steps of them by hand", "person", exported.writers)
     lines += _table("Environments", "environment", {title_of(name): n for name, n in exported.environments.items()})
     sources = dict(list(exported.sources.items())[:MOST_SOURCES])
     lines += _table("Traces", "trace", sources)

@@ -27,7 +27,10 @@ from engine.formats.rules import (
     turn_problems,
 )
 from engine.formats.tokens import fitting, length
-from engine.provenance import Origin, origin_of
+from engine.provenance import Origin, origin_of, written_in
+from engine.recoveries import FOLDER as RECOVERIES
+from engine.recoveries import Recoveries
+from engine.recovery_plan import recovered
 from engine.replay import HOLDS, Replayer, opener
 from engine.revision import Turn
 from engine.samples import Sample, turns_of
@@ -129,6 +132,7 @@ class Records:
         tree = load_tree(self.workspace, samples[0], environment)
         model = model_of(tree)
         replayer = Replayer(tree, opener(tree, environment))
+        known = Recoveries(self.workspace.path / RECOVERIES, samples[0].trace)
         try:
             for stored in samples:
                 check_same_trace(tree, stored)
@@ -137,12 +141,18 @@ class Records:
                 if self._drop(self._does_not_hold(sample)):
                     yield []
                     continue
-                yield self._of_one_sample(tree, stored, sample, decided, model)
+                yield self._of_one_sample(tree, stored, sample, decided, model, known)
         finally:
             replayer.close()
 
     def _of_one_sample(
-        self, tree: SearchTree, stored: Sample, sample: Sample, decided: Decided | None, model: str
+        self,
+        tree: SearchTree,
+        stored: Sample,
+        sample: Sample,
+        decided: Decided | None,
+        model: str,
+        known: Recoveries,
     ) -> list[Made]:
         """The records of a sample; none where a rule is broken, or an equal sample was exported."""
         turns = turns_of(tree, sample)
@@ -171,7 +181,10 @@ class Records:
         if warnings and not problems:
             self._note(sample, True, problems, warnings)
         self._count(sample, decided, model, problems, warnings)
-        origin = origin_of(self.run.info.id, stored, sample, decided, problems, warnings)
+        written = written_in(tree, turns)
+        self._counts["writers"].update(written.keys())
+        recovery = recovered(tree, sample, known, self.run.info.settings.alpha)
+        origin = origin_of(self.run.info.id, stored, sample, decided, problems, warnings, written, recovery)
         origin.records = len(encoded)
         return [(sample, record, _nth(origin, number)) for number, record in enumerate(encoded, 1)]
 
@@ -229,7 +242,7 @@ class Records:
         self._counts["reviewers"].update(decided.by_reviewer.keys() if decided is not None else ())
 
 
-COUNTED = ("dropped", "problems", "warned", "verdicts", "sources", "environments", "models", "reviewers")
+COUNTED = ("dropped", "problems", "warned", "verdicts", "sources", "environments", "models", "reviewers", "writers")
 """Fields of `Exported` that count samples by something."""
 
 

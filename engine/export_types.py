@@ -57,6 +57,7 @@ class Exported(Struct, kw_only=True):
     environments: dict[str, int] = {}  # → samples
     models: dict[str, int] = {}  # who proposed the steps → samples
     reviewers: dict[str, int] = {}  # → samples they gave a verdict on
+    writers: dict[str, int] = {}  # people who wrote steps in a search → samples with such steps
     parts: dict[str, int] = {}  # part of a split → records
     distinct: int = 0  # samples that differ in more than the revision thought
     longest: int = 0  # tokens of the longest trajectory, where they were counted

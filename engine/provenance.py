@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from engine.decisions import Decided, DecisionVerdict
+from engine.revision import Turn
 from engine.samples import Sample
+from engine.tree import SearchTree
 
 MarkFrom = Literal["verifier", "moved after the fork", "person", "none"]
 ThoughtFrom = Literal["list", "model", "person", "none"]
+
+
+class Recovered(Struct, kw_only=True):
+    """Whether an actor recovered from the wrong step: good continuations of all, without the thought and with it."""
+
+    actor: str
+    model: str
+    without: str  # 1/8
+    thought: str = field(name="with")
 
 
 class Origin(Struct, kw_only=True):
@@ -41,6 +53,8 @@ class Origin(Struct, kw_only=True):
     decision: DecisionVerdict | None
     decisions: dict[str, DecisionVerdict]  # reviewer → latest verdict
     note: str | None
+    written: dict[str, list[int]]  # person → nodes of the record whose steps they wrote in the search
+    recovery: Recovered | None  # the newest continuations from the mark, where there are some
     problems: list[str]
     warnings: list[str] = []
     record: int = 1  # of those that the sample gives, counted from 1
@@ -54,8 +68,24 @@ class MixedOrigin(Struct, kw_only=True):
     mixed_line: int  # counted from 1
 
 
+def written_in(tree: SearchTree, turns: Sequence[Turn]) -> dict[str, list[int]]:
+    """Who wrote steps of a trajectory in the search, and which: person → nodes in their order."""
+    found: dict[str, list[int]] = {}
+    for turn in turns:
+        if turn.role == "assistant" and turn.node is not None and turn.node in tree.human:
+            found.setdefault(tree.human[turn.node], []).append(turn.node)
+    return found
+
+
 def origin_of(
-    run: str, stored: Sample, sample: Sample, decided: Decided | None, problems: list[str], warnings: list[str]
+    run: str,
+    stored: Sample,
+    sample: Sample,
+    decided: Decided | None,
+    problems: list[str],
+    warnings: list[str],
+    written: dict[str, list[int]],
+    recovery: Recovered | None,
 ) -> Origin:
     """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it."""
     mark_from: MarkFrom = "none"
@@ -97,6 +127,8 @@ def origin_of(
         decision=decided.verdict if decided else None,
         decisions=dict(sorted(decided.by_reviewer.items())) if decided else {},
         note=decided.note if decided else None,
+        written=written,
+        recovery=recovery,
         problems=problems,
         warnings=warnings,
     )

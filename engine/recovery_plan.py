@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.pairs import Thresholds
+from engine.provenance import Recovered
 from engine.recoveries import Arm, Recoveries, ended, new_arm
 from engine.recovery_figures import MarkFigures, compared, share_of
 from engine.samples import Sample
@@ -191,6 +192,21 @@ def newest(tree: SearchTree, sample: Sample, known: Recoveries) -> RecoverySetti
     return msgspec.convert(
         {name: shaped[name] for name in ("actor", "model", "max_depth", "seed") if name in shaped}, RecoverySettings
     )
+
+
+def recovered(tree: SearchTree, sample: Sample, known: Recoveries, alpha: float | None = None) -> Recovered | None:
+    """What the newest continuations from a sample's mark came to; None where there are none."""
+    if sample.bad is None or sample.mark is None or not known.arms:
+        return None
+    try:
+        actor = actor_settings(tree, newest(tree, sample, known))
+    except InputError:  # whoever made them is not known here any more
+        return None
+    marks = chosen_marks(marks_of(tree, sample, actor.max_depth), sample, "mark")
+    (figures,) = figures_of(tree, sample.thought, marks, actor, known, alpha)
+    if not (figures.without.of and figures.thought.of):
+        return None
+    return Recovered(actor=actor.actor, model=actor.model, without=str(figures.without), thought=str(figures.thought))
 
 
 def price_of(

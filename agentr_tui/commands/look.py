@@ -13,7 +13,7 @@ from engine.errors import InputError
 from engine.stats import TraceFigures, figures, find_sources, load_any, total
 from engine.trace import read_events
 from engine.tracediff import compare
-from engine.tree import ROOT
+from engine.tree import ROOT, SearchTree
 from envs.base import broken_entry_points, environments, missing
 
 
@@ -84,7 +84,7 @@ def show(
     if way:
         for place, id in enumerate(tree.ancestors(node)[1:], 1):
             step = tree.nodes[id]
-            say(f"{place:>4}  node {id}  {step.action}")
+            say(f"{place:>4}  node {id}  {step.action}{_by_hand(tree, id)}")
             say(f"      {step.observation}")
         return 0
     pending = [(node, 0)]
@@ -93,10 +93,16 @@ def show(
         item = tree.nodes[id]
         q = "  –  " if item.q is None else f"{item.q:5.2f}"
         ended = f"  [{item.terminal}]" if item.terminal else ""
-        say(f"{id:>6} {item.visits:>5} {q}  {'  ' * level}{item.action}{ended}")
+        say(f"{id:>6} {item.visits:>5} {q}  {'  ' * level}{item.action}{ended}{_by_hand(tree, id)}")
         if level < depth:
             pending.extend((child, level + 1) for child in reversed(item.children))
     return 0
+
+
+def _by_hand(tree: SearchTree, id: int) -> str:
+    """What a person did to a node."""
+    written = f"  [written by {tree.human[id]}]" if id in tree.human else ""
+    return written + ("  [pruned]" if tree.nodes[id].pruned else "")
 
 
 def diff(

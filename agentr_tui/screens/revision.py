@@ -272,7 +272,8 @@ class RevisionScreen(RevisionMenus):
         if name == "spliced":
             replay = sample.replay
             lost = replay is not None and replay.verdict == "diverged" and not shown.hidden
-            return spliced_lines(shown.turns, replay.observations if replay is not None and lost else None)
+            got = replay.observations if replay is not None and lost else None
+            return spliced_lines(shown.turns, got, shown.tree.human)
         if name == "replay":
             return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
         if name == "good":

@@ -139,7 +139,7 @@ def _bad_step(
     indent = len(signs) + 4
     return [
         line(*signs, (f" {step:>2} ", "muted"), (node.action, action_role), (f"  {label}" if label else "", "muted"),
-             indent=indent, key=step),
+             (_written(tree, id), "person"), indent=indent, key=step),
         line((" " * indent, "muted"), (node.observation, "muted"), indent=indent),
     ]  # fmt: skip
 
@@ -178,11 +178,13 @@ def why_mark_lines(shown: Shown) -> list[Line]:
     return lines or [line((f"step {sample.mark} was marked", "muted"))]
 
 
-def spliced_lines(turns: Sequence[Turn], got: Mapping[int, str] | None = None) -> list[Line]:
+def spliced_lines(
+    turns: Sequence[Turn], got: Mapping[int, str] | None = None, written: Mapping[int, str] | None = None
+) -> list[Line]:
     """The revision trajectory with its mask: a glyph, a word and a colour for what is trained.
 
     `got` is what the environment says at some steps of a trajectory that does not hold, by place among the executed
-    steps.
+    steps. `written` are the nodes whose steps people wrote in the search, and who.
     """
     signs = glyphs()
     lines: list[Line] = []
@@ -202,6 +204,9 @@ def spliced_lines(turns: Sequence[Turn], got: Mapping[int, str] | None = None) -
             for row, part in enumerate(turn.content.split("\n")):
                 label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
                 lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
+            if written and turn.node is not None and turn.node in written:
+                told = f"{signs.edited} written by {written[turn.node]}"
+                lines.append(line((" " * 16, "muted"), (told, "person"), indent=16))
             if at in stale:
                 told = "quotes an observation that was replaced by the true one"
                 lines.append(line((" " * 16, "muted"), (told, "warn"), indent=16))
@@ -310,13 +315,19 @@ def replay_step_lines(shown: Shown) -> list[Line]:
     return lines
 
 
+def _written(tree: SearchTree, id: int) -> str:
+    """Who wrote a step by hand, to stand behind its action; nothing where the actor made it."""
+    return f"  {glyphs().edited} by {tree.human[id]}" if id in tree.human else ""
+
+
 def trajectory_lines(tree: SearchTree, leaf: int, fork_depth: int) -> list[Line]:
     """One whole trajectory, its shared steps muted."""
     lines = []
     for step, id in enumerate(tree.ancestors(leaf)[1:], 1):
         node = tree.nodes[id]
         shared = step <= fork_depth
-        lines.append(line((f"{step:>3}  ", "muted"), (node.action, "muted" if shared else "text"), indent=5, key=step))
+        action: tuple[str, Role] = (node.action, "muted" if shared else "text")
+        lines.append(line((f"{step:>3}  ", "muted"), action, (_written(tree, id), "person"), indent=5, key=step))
         lines.append(line(("     ", "muted"), (node.observation, "muted"), indent=5))
         if step == fork_depth:
             lines.append(line(("── fork ──", "focus")))

@@ -20,12 +20,19 @@ from engine.errors import InputError
 from engine.export import Exported, export
 from engine.formats import FORMATS, agent_r, agent_r_rewrite, format_named
 from engine.formats.rules import key_like, sample_problems, sample_warnings, texts_of, turn_problems
+from engine.interventions import Intervention
+from engine.job import fork_job
+from engine.recoveries import Recoveries
+from engine.recovery import Recovery
+from engine.recovery_plan import RecoverySettings, chosen_marks, marks_of
 from engine.replay import Replayer, opener
 from engine.revision import Tail, TailStep, Turn
 from engine.samples import ReviseSettings, Sample, replay_sample, turns_of
 from engine.stats import load_any
+from engine.trace import load, read_events
 from engine.workspace import Workspace
 from tests.engine.made import MADE, MAKE, ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
+from tests.engine.searched import search
 
 
 @pytest.fixture
@@ -389,3 +396,36 @@ def test_formats_say_what_they_are() -> None:
         assert format.mask
         assert format.extension.startswith(".")
     assert msgspec.to_builtins(FORMATS["agent-r"].data_types) == ("centric", "good")
+
+
+def test_steps_that_a_person_wrote_and_whether_the_actor_recovered_are_told(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "w", create=True)
+    search(tmp_path / "first.trace.jsonl", iterations=2)
+    end = len(list(read_events(tmp_path / "first.trace.jsonl"))) - 1
+    path = workspace.traces / "t.trace.jsonl"
+    written = Intervention("edited", 0, "Thought: First the sand.\nAction: get 32 red sand")
+    fork_job(tmp_path / "first.trace.jsonl", end, path, requests=[written], changes={"iterations": 7}).run_blocking()
+    revised(workspace, path, verifier="progress")
+    ((node, who),) = load(path).tree.human.items()
+    run = workspace.load_run()
+    sample = next(each for each in run.samples if each.mark is not None)
+    tree, known = load(path).tree, Recoveries(workspace.path / "recoveries", sample.trace)
+    marks = chosen_marks(marks_of(tree, sample, 20), sample, "mark")
+    settings = RecoverySettings(continuations=2, max_depth=20)
+    (figures,) = Recovery(tree, sample, marks, settings, known).run_blocking().figures
+    known.close()
+    done, _ = exported(workspace, all=True)
+    told = [json.loads(line) for line in Path(done.provenance).read_text().splitlines()]
+    by_hand = [each for each in told if each["written"]]
+    assert by_hand
+    assert all(each["written"] == {who: [node]} for each in by_hand)
+    assert done.writers == {who: len(by_hand)}
+    assert f"`{who}` | {len(by_hand)}" in Path(done.card).read_text(encoding="utf-8")
+    (origin,) = [each for each in told if each["sample"] == sample.id]
+    assert origin["recovery"] == {
+        "actor": "scripted",
+        "model": "",
+        "without": str(figures.without),
+        "with": str(figures.thought),
+    }
+    assert sum(each["recovery"] is not None for each in told) >= 1
