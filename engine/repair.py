@@ -154,7 +154,7 @@ def repair_sample(
         steps=[TailStep(step.response, step.action, step.observation) for step in steps],
         score=leaf.reward,
         trace=found.started.trace,
-        path=str(path),
+        path=str(path.resolve()),
         leaf=leaf.id,
     )
     mended = with_tail(tree, sample, tail, replayer)

@@ -143,6 +143,12 @@ def revise_paths(
             f"  {figures.before_fork} marks not after the fork, {figures.no_wrong_step} without a wrong step,"
             f" {figures.refused} refused, {figures.good} good trajectories"
         )
+        if figures.judging is not None:
+            paid = figures.judging
+            tokens = "" if paid.tokens_in is None else f", {paid.tokens_in} + {paid.tokens_out or 0} tokens"
+            cost = "" if paid.cost is None else f", ${paid.cost:.4f}"
+            odd = f", {paid.unsaid} without a judgement" if paid.unsaid else ""
+            say(f"  model: {paid.calls} calls, {paid.cached} known already{tokens}{cost}{odd}")
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))

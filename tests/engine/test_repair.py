@@ -220,7 +220,7 @@ def test_thoughts_that_quote_a_replaced_observation_are_found() -> None:
 @needs_fixtures
 def test_of_the_originals_textcraft_trees_and_many_own_all_pairs_get_there(tmp_path: Path) -> None:
     trees = [load_any(path).tree for path in sorted(SHARED.glob("agent-r/textcraft/*/search_results_*"))]
-    trees += [searched(str(task), rate, 5) for task in range(25) for rate in (0.35, 0.5)]
+    trees += [searched(str(task), rate, 5) for task in range(0, 25, 3) for rate in (0.35, 0.5)]
     pairs = holds = calls = tried = 0
     for tree in trees:
         figures = Revised()
@@ -232,7 +232,7 @@ def test_of_the_originals_textcraft_trees_and_many_own_all_pairs_get_there(tmp_p
         if figures.repairs is not None:
             calls, tried = calls + figures.repairs.calls, tried + figures.repairs.tried
     print(f"{holds} of {pairs} pairs hold; {tried} repairs, {calls} calls")
-    assert pairs > 500
+    assert pairs > 300
     assert holds / pairs >= 0.95
     assert calls <= 200 * tried
 
