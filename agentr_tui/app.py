@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.live import LiveSearch
+from agentr_tui.plain import Plain
 from agentr_tui.preferences import Preferences
 from agentr_tui.remembered import Memory, Place
 from agentr_tui.screens.base import ModeScreen
@@ -92,6 +94,7 @@ class AgentrApp(App[int]):
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
+        self._plain = Plain()
         self._running_in: asyncio.AbstractEventLoop | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -198,6 +201,10 @@ class AgentrApp(App[int]):
     def complain(self, message: str) -> None:
         """One line that says what went wrong."""
         self.notify(f"{glyphs().bad} {message}", severity="error", timeout=8, markup=False)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Those of Textual, and letters that the locale has."""
+        return [*super().get_line_filters(), self._plain] if self._plain.enabled else super().get_line_filters()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette holds besides the actions of `ActionCommands`."""

@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -119,6 +120,9 @@ def _library(*, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -104,6 +104,11 @@ def until(holds: Callable[[], object], what: str, seconds: float = 40) -> None:
         time.sleep(0.1)
 
 
+def holding(word: str) -> Callable[[str], object]:
+    """Whether a word stands on the screen."""
+    return lambda text: word in text
+
+
 def nodes_of(screen: str) -> int:
     """The number of nodes in the tree's title."""
     found = re.search(r"tree\s+(\d+) nodes", screen)
@@ -218,6 +223,35 @@ def test_tree_mark_and_export_by_mouse(terminal: Callable[..., Terminal], tmp_pa
     screen.until(lambda text: "go to" in text, "the menu of screens")
     screen.click("dataset")
     screen.until(lambda text: "5 Dataset" in text, "the dataset")
+
+
+OLD_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""What Python makes of a locale that has ASCII only where it is not allowed to know better."""
+
+
+@needs_tmux
+def test_a_locale_with_ascii_only_shows_every_screen_in_ascii(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    path = searched(opened(tmp_path / "w"))
+    screen = terminal(100, 30, PYTHONPATH=os.getcwd(), **OLD_LOCALE)
+    screen.run("env", "-u", "COLORTERM", "TERM=xterm", *AGENTR, "open", str(path), "--workspace", "w")
+    whole = screen.until(lambda text: nodes_of(text) > 100 and "event" in text, "the tree")
+    for key, word in (("v", "columns"), ("Escape", "status"), ("4", "first wrong step"), ("1", "newest first")):
+        screen.press(key)
+        whole += screen.until(holding(word), word)
+    assert whole.isascii()
+    assert "\\u" not in whole, "no letter is written as an escape, which would take its place and five more"
+    lines = whole.splitlines()
+    assert any(line.startswith("+- tree") and line.endswith("+") for line in lines), "boxes stand where they did"
+    codes = {int(code) for found in re.findall(r"\x1b\[([0-9;]+)m", screen.screen("-e")) for code in found.split(";")}
+    assert codes & {*range(30, 38), *range(90, 98)}, "a terminal of 16 colours gets some"
+    assert not codes & {38, 48}, "and no others"
+    told = subprocess.run(
+        [*AGENTR, "show", str(path)], capture_output=True, check=False, env={**os.environ, **OLD_LOCALE}
+    )
+    assert told.returncode == 0
+    assert told.stdout.isascii()
 
 
 @needs_tmux
