@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench pictures clean
+TRAINERS ?= $(basename $(notdir $(wildcard tests/trainers/requirements/*.txt)))
+TRAINED := .venv-trainers
+
+.PHONY: demo test test-trainers check bench pictures clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -12,6 +15,14 @@ demo: $(VENV)/.installed
 # Every test. ARGS passes options on: make test ARGS="-k replay".
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest $(ARGS)
+
+# What real trainers read of exported files, each in an environment of its own (gigabytes, once): TRAINERS="trl xtuner".
+test-trainers: $(VENV)/.installed-dev $(TRAINERS:%=$(TRAINED)/%/.installed)
+	$(BIN)/python -m tests.trainers.make_data $(TRAINED)/data
+	@failed=; for each in $(TRAINERS); do echo "== $$each"; \
+	  HF_HUB_OFFLINE=1 AGENTR_TRAINER_DATA=$(TRAINED)/data $(TRAINED)/$$each/bin/python -m pytest -q \
+	    -c tests/trainers/pytest.ini --rootdir . tests/trainers/test_$$each.py $(ARGS) || failed="$$failed $$each"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 # What else CI holds: lint, format, types, layers.
 check: $(VENV)/.installed-dev
@@ -43,5 +54,13 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
 
+# A list NAME.alone holds what is installed without what it asks for.
+$(TRAINED)/%/.installed: tests/trainers/requirements/%.txt $(wildcard tests/trainers/requirements/*.alone)
+	$(PYTHON) -m venv --clear $(TRAINED)/$*
+	$(TRAINED)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@test ! -e $(basename $<).alone || $(TRAINED)/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps -r $(basename $<).alone
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAINED) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from engine.agreement import defect_rate
 from engine.context import BYTES_A_TOKEN, estimate
 from engine.decisions import Decided, Decisions
 from engine.errors import InputError
@@ -32,7 +33,7 @@ from engine.export_files import (
 )
 from engine.export_records import Records, encode
 from engine.export_types import DEFAULT_LENGTH, Exported, ExportOptions, Report, Which
-from engine.files import refusal
+from engine.files import place_and_part, refusal
 from engine.formats import DATA_TYPES, DataType, Format, FormatOptions, data_type_of, format_named
 from engine.formats.rules import RULES
 from engine.formats.tokens import Vocabulary, markup_named
@@ -102,6 +103,7 @@ def export(
         provenance=f"{layout.target}.provenance.jsonl",
         report=f"{layout.target}.report.json",
         measured=_measured(options),
+        defects=defect_rate(of_type, current).line,
         warnings=loaded.warnings + decisions.warnings,
     )
     try:
@@ -170,8 +172,7 @@ class Layout(NamedTuple):
 
 def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
     """Where the dataset goes. Raises `InputError`."""
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder: name a file")
+    place_and_part(out)  # it must be a place for a file
     if options.compress is not None and options.compress not in PACKINGS:
         raise InputError(f"--compress {options.compress}: one of {', '.join(PACKINGS)}")
     if options.shards < 1:
@@ -184,8 +185,7 @@ def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
             raise InputError(f"the format {format.name} does not fit into columns: it can't be written as Parquet")
         need_parquet()
     target, ending = place_of(out, packing, format.extension)
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder: name a file")
+    place_and_part(target)
     return Layout(target, packing, ending, parse_split(options.split) if options.split else WHOLE)
 
 

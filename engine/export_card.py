@@ -34,7 +34,7 @@ def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -
         f"- conversations that differ in more than the revision thought: {exported.distinct}",
         *_lengths(exported, options),
         f"- licence: {code(options.licence) if options.licence else 'not stated'}",
-        f"- defect rate: {code(options.defect_rate) if options.defect_rate else 'not measured'}",
+        f"- defect rate: {exported.defects}",
         f"- where each record comes from: {code(_name(exported.provenance))}",
         f"- what was checked, and what is odd: {code(_name(exported.report))}",
     ]

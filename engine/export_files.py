@@ -9,7 +9,7 @@ import re
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib import import_module
 from itertools import islice
@@ -59,23 +59,29 @@ class Spool:
 
     def add(self, record: bytes, origin: bytes, part: int) -> None:
         """Keep a record for a part of the dataset. Raises `WorkFailed` (a full disk)."""
-        try:
+        with self._said():
             self._file.write(record)
             self._file.write(origin)
-        except OSError as error:
-            raise WorkFailed(f"{self._folder}: {error.strerror or error}") from error
         self._starts.append(self._at)
         self._ends.append(self._at + len(record))
         self._at += len(record) + len(origin)
         self.of_part.append(part)
 
     def read(self, index: int) -> tuple[bytes, bytes]:
-        """A record and its origin."""
+        """A record and its origin. Raises `WorkFailed` (a full disk: what was added last is written only now)."""
         start, end = self._starts[index], self._ends[index]
         after = self._starts[index + 1] if index + 1 < len(self._starts) else self._at
-        self._file.seek(start)
-        both = self._file.read(after - start)
+        with self._said():
+            self._file.seek(start)
+            both = self._file.read(after - start)
         return both[: end - start], both[end - start :]
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise WorkFailed(f"{self._folder}: {error.strerror or error}") from error
 
     def __enter__(self) -> Spool:
         return self
@@ -83,7 +89,8 @@ class Spool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # a full disk again, of what nobody needs any more
+            self._file.close()
 
 
 class Outputs:

@@ -30,7 +30,6 @@ class ExportOptions(Struct, kw_only=True, frozen=True):
     strict: bool = False  # refuse the whole export where a rule is broken
     config: bool = True  # write a configuration for the format's trainer
     licence: str = ""  # of the dataset, for the card
-    defect_rate: str = ""  # what a review found of these samples, for the card
 
 
 class Exported(Struct, kw_only=True):
@@ -58,6 +57,7 @@ class Exported(Struct, kw_only=True):
     models: dict[str, int] = {}  # who proposed the steps → samples
     reviewers: dict[str, int] = {}  # → samples they gave a verdict on
     writers: dict[str, int] = {}  # people who wrote steps in a search → samples with such steps
+    defects: str = ""  # the defect rate that reviewing showed, of all samples of the data type in the run
     parts: dict[str, int] = {}  # part of a split → records
     distinct: int = 0  # samples that differ in more than the revision thought
     longest: int = 0  # tokens of the longest trajectory, where they were counted

@@ -19,6 +19,7 @@ from engine.decisions import Decisions
 from engine.duplicates import Duplicates
 from engine.errors import InputError, WorkFailed
 from engine.export import export as export_samples
+from engine.export_files import Packing
 from engine.export_types import Exported, ExportOptions
 from engine.formats import FORMATS
 from engine.repair import FOLDER, repairer
@@ -166,7 +167,7 @@ class ExportFlags(TypedDict, total=False):
     shuffle: Annotated[bool, Parameter(help="In a seeded order; default: where something is mixed in.")]
     seed: Annotated[int, Parameter(help="Of split, mix and order.")]
     shards: Annotated[int, Parameter(help="Files a part.")]
-    compress: Annotated[str, Parameter(help="none, gzip or parquet; default: as the name says.")]
+    compress: Annotated[Packing, Parameter(help="Default: as the name says.")]
     max_length: Annotated[int, Parameter(help="Tokens a record.")]
     tokenizer: Annotated[str, Parameter(help="tokenizer.json to count with; trl-sft writes token ids with it.")]
     chat_template: Annotated[str, Parameter(help="chatml or llama3, in which tokens are counted.")]
@@ -191,10 +192,7 @@ def export(
 ) -> int:
     """Write a dataset of samples that hold in the environment."""
     place = Workspace.open(workspace)
-    try:
-        options = msgspec.convert(dict(flags or {}), ExportOptions)
-    except msgspec.ValidationError as error:
-        raise InputError(f"export option: {error}") from error
+    options = ExportOptions(**(flags or {}))
     done = export_samples(
         place, run, format, out, data_type=data_type, all=all, only_verified=only_verified, options=options
     )

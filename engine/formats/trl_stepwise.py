@@ -44,7 +44,8 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
     if sample.bad is None:
         return []
     path = tree.ancestors(sample.bad)
-    prompt = "\n\n".join(turn.content for turn in header_turns(tree) if _in_prompt(turn))
+    # TRL and axolotl put the first step right behind the prompt; the separator follows each step only
+    prompt = "\n\n".join(turn.content for turn in header_turns(tree) if _in_prompt(turn)) + SEPARATOR
     left = None if options.max_length is None else options.max_length - options.measure(prompt)
     steps: list[str] = []
     labels: list[bool] = []

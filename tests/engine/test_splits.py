@@ -547,7 +547,9 @@ def test_a_good_action_that_repeats_the_flagged_one_is_a_warning(tmp_path: Path)
 def test_the_card_tells_what_the_dataset_is(tmp_path: Path) -> None:
     workspace = tasks_workspace(tmp_path, 6)
     mine = Decisions(workspace.decisions, "ada")
-    mine.decide_all([sample.id for sample in workspace.load_run().samples], "accepted")
+    samples = workspace.load_run().samples
+    mine.decide_all([sample.id for sample in samples], "accepted")
+    mine.decide(next(sample.id for sample in samples if sample.verdict == "diverged"), "rejected", reason="lost")
     done = exported(
         workspace,
         workspace.exports / "data.jsonl",
@@ -556,13 +558,12 @@ def test_the_card_tells_what_the_dataset_is(tmp_path: Path) -> None:
         seed=3,
         max_length=500,
         licence="CC-BY-4.0",
-        defect_rate="2 of 100 (95 %: 0.2 to 7)",
     )
     card = Path(done.card).read_text(encoding="utf-8")
     for fact in (
         f"{done.lines} records of 30 samples (factor {done.factor:.2f})",
         "licence: `CC-BY-4.0`",
-        "defect rate: `2 of 100 (95 %: 0.2 to 7)`",
+        "defect rate: 2.8% (1 of 36 reviewed; 2.8% to 2.8% of 36 with 95% confidence)",
         "`ada` | 30",
         "`unknown: a foreign tree` | 30",
         "split by task: `train=0.5,dev=0.5`, seed 3",

@@ -1,0 +1,97 @@
+"""What the trainers' tests read: every format as the command writes it, and the samples' own conversations and masks.
+
+Run as `python -m tests.trainers.make_data FOLDER` with this project's own environment; the tests beside it run in the
+environments of the trainers, which know nothing of it. In the folder stand
+
+- `tokenizer.json`: a byte-level BPE of the texts, with the special tokens of ChatML;
+- `samples.json`: sample → its conversation as `[role, text, trained]` up to the last response, and both trajectories;
+- a folder a case of `reading.CASES`, with the dataset `data.*` and everything that is written beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from engine.export import ExportOptions, export
+from engine.export_records import load_tree
+from engine.formats import FORMATS
+from engine.revision import Turn, trajectory_turns
+from engine.samples import ReviseSettings, revise, turns_of
+from engine.stats import load_any
+from engine.workspace import Workspace
+from tests.trainers.reading import CASES, SPECIAL
+
+TREES = Path(__file__).parents[2] / "sample_trees"
+MOST = 24  # samples of the large tree
+
+
+def main(folder: Path) -> None:
+    """Write everything."""
+    assert {name for name, _ in CASES.values()} == set(FORMATS)
+    shutil.rmtree(folder, ignore_errors=True)
+    workspace = Workspace.open(folder / "workspace", create=True)
+    settings = ReviseSettings(max_pairs=MOST)
+    traces = [TREES / f"textcraft-{name}.trace.jsonl" for name in ("deep", "many-pairs")]
+    with workspace.new_run(settings, [str(path) for path in traces]) as run:
+        for path in traces:
+            for sample in revise(load_any(path).tree, str(path), settings, run.figures):
+                run.add(sample)
+    told: dict[str, Any] = {}
+    for sample in workspace.load_run().samples:
+        tree = load_tree(workspace, sample)
+        told[sample.id] = {"turns": rows(turns_of(tree, sample)), "good": rows(trajectory_turns(tree, sample.good))}
+        if sample.bad is not None:
+            told[sample.id]["bad"] = rows(trajectory_turns(tree, sample.bad))
+            told[sample.id]["shared"] = len(trajectory_turns(tree, sample.fork))
+    (folder / "samples.json").write_text(json.dumps(told), encoding="utf-8")
+    made_tokenizer(folder / "tokenizer.json", [text for each in told.values() for _, text, _ in each["turns"]])
+    for case, (name, given) in CASES.items():
+        options = dict(given)
+        if "tokenizer" in options:
+            options["tokenizer"] = str(folder / options["tokenizer"])
+        out = folder / case / f"data{FORMATS[name].extension}"
+        done = export(workspace, None, name, out, options=ExportOptions(**options))
+        print(f"{case}: {done.lines} records of {done.samples} samples")
+        assert all(file.lines for file in done.files)
+
+
+def rows(turns: list[Turn]) -> list[tuple[str, str, bool]]:
+    """A conversation up to its last response: role, text, whether it is trained."""
+    last = max(place for place, turn in enumerate(turns) if turn.role == "assistant")
+    return [(turn.role, turn.content, bool(turn.loss)) for turn in turns[: last + 1]]
+
+
+# Qwen 2's way to cut a text before its bytes are merged: transformers takes it for a Qwen model, whatever the file says
+PIECES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def made_tokenizer(path: Path, texts: list[str]) -> None:
+    """A byte-level BPE of these texts, so that tokens cross the borders of words and lines as a model's do."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.normalizer = normalizers.NFC()
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, initial_alphabet=alphabet, special_tokens=SPECIAL, show_progress=False
+    )
+    made.train_from_iterator(texts, trainer)
+    made.save(str(path))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

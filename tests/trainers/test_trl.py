@@ -1,0 +1,104 @@
+"""TRL reads `trl-sft` and `trl-dpo`: its own command line, data preparation and collators, over a tiny model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainers import reading
+from tests.trainers.reading import absent, chatml, folder, records, runs, trained
+from tests.trainers.tiny import tiny_model
+
+trl = pytest.importorskip("trl", minversion="1.16", reason=absent("TRL"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model."""
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def prepared(monkeypatch: pytest.MonkeyPatch, case: str, command: str, model: Path, output: Path, steps: int) -> Any:
+    """The trainer as `trl COMMAND --config data.jsonl.trl.yaml` makes it, after so many steps of training."""
+    from trl.scripts import dpo, sft
+
+    script = {"sft": sft, "dpo": dpo}[command]
+    kind = {"sft": trl.SFTTrainer, "dpo": trl.DPOTrainer}[command]
+    made = []
+    start = kind.__init__
+
+    def remember(self: Any, *args: Any, **options: Any) -> None:
+        start(self, *args, **options)
+        made.append(self)
+
+    monkeypatch.setattr(kind, "__init__", remember)
+    monkeypatch.chdir(folder(case))
+    given = ["--config", "data.jsonl.trl.yaml", "--model_name_or_path", str(model), "--output_dir", str(output)]
+    given += ["--max_steps", str(steps), "--gradient_accumulation_steps", "1", "--use_cpu", "--bf16", "false"]
+    given += ["--report_to", "none", "--save_strategy", "no"]
+    script.main(*script.make_parser().parse_args_and_config(given))
+    return made[0]
+
+
+def batches(trainer: Any) -> list[dict[str, Any]]:
+    """Each prepared row as the collator gives it to the model, in the order of the file."""
+    columns = trainer.train_dataset.column_names
+    return [trainer.data_collator([row]) for row in trainer.train_dataset.select_columns(columns)]
+
+
+@pytest.mark.parametrize("case", ["trl-sft", "trl-sft-tokens"])
+def test_sft_trains_the_tokens_of_the_samples_own_mask(
+    case: str, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trainer = prepared(monkeypatch, case, "sft", model, tmp_path, steps=1)
+    tokenizer = trainer.processing_class
+    rows = batches(trainer)
+    wanted = list(records(case))
+    assert len(rows) == len(wanted)
+    for row, (_, sample) in zip(rows, wanted, strict=True):
+        input_ids, labels = row["input_ids"][0].tolist(), row["labels"][0].tolist()
+        assert tokenizer.decode(input_ids) == chatml(sample["turns"])
+        assert runs(input_ids, labels) == trained(sample["turns"], tokenizer.encode)
+
+
+def test_the_written_template_marks_what_the_actor_says_and_the_token_that_ends_it(model: Path) -> None:
+    """Read by transformers' `return_assistant_tokens_mask`."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.chat_template = (folder("trl-sft") / "data.jsonl.chat_template.jinja").read_text()
+    for record, sample in records("trl-sft"):
+        made = tokenizer.apply_chat_template(
+            record["prompt"] + record["completion"],
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        said = [(role, text, role == "assistant") for role, text, _ in sample["turns"]]
+        labels = [
+            id if on else reading.IGNORED for id, on in zip(made["input_ids"], made["assistant_masks"], strict=True)
+        ]
+        assert runs(made["input_ids"], labels) == trained(said, tokenizer.encode)
+
+
+@pytest.mark.parametrize("case", ["trl-dpo", "trl-dpo-step"])
+def test_dpo_compares_what_follows_the_fork(
+    case: str, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trainer = prepared(monkeypatch, case, "dpo", model, tmp_path, steps=1)
+    encode = trainer.processing_class.encode
+    first_step = case.endswith("step")
+    wanted = list(records(case))
+    assert len(trainer.train_dataset) == len(wanted)
+    for row, (_, sample) in zip(batches(trainer), wanted, strict=True):
+        shared = sample["shared"]
+        prompt = encode(chatml(sample["good"][:shared]) + "<|im_start|>assistant\n")
+        for side, name in enumerate(("good", "bad")):  # the collator stacks both
+            tail = sample[name][shared : shared + 1] if first_step else sample[name][shared:]
+            whole = encode(chatml(sample[name][:shared] + tail))
+            kept = row["attention_mask"][side].bool()
+            assert row["input_ids"][side][kept].tolist() == whole
+            compared = row["completion_mask"][side].bool()
+            assert row["input_ids"][side][compared].tolist() == whole[len(prompt) :]

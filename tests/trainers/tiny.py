@@ -1,0 +1,40 @@
+"""A tiny model with random weights and the made tokenizer, saved as a trainer loads it. Needs transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.trainers import reading
+
+
+def tiny_model(place: Path) -> Path:
+    """A Qwen 2 of one layer with its tokenizer, in that folder."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.save_pretrained(place)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=8192,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(place)
+    return place
+
+
+def tiny_tokenizer() -> Any:
+    """The made tokenizer as transformers has it, with ChatML as its own template."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(reading.folder("tokenizer.json")), eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    tokenizer.chat_template = reading.TEMPLATE
+    return tokenizer
