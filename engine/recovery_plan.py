@@ -73,13 +73,18 @@ class Price(Struct, frozen=True):
             self.free and other.free,
         )
 
-    def __str__(self) -> str:
+    @property
+    def amount(self) -> str:
+        """Calls and what they cost, in a few words."""
         if not self.calls:
             return "nothing is missing: no calls"
-        who = f"{self.continuations} continuations, at most {self.calls} calls of {self.actor}"
-        if self.free:
-            return f"{who}: free, no model is asked"
-        return f"{who}: {'cost unknown' if self.cost is None else f'about ${self.cost:.4f} at most'}"
+        cost = "cost unknown" if self.cost is None else f"about ${self.cost:.4f}"
+        return f"at most {self.calls} calls, {'free: no model is asked' if self.free else cost}"
+
+    def __str__(self) -> str:
+        if not self.calls:
+            return self.amount
+        return f"{self.amount}; {self.continuations} continuations by {self.actor}"
 
 
 def named_server(settings: RecoverySettings) -> dict[str, str]:

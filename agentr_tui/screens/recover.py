@@ -163,7 +163,7 @@ class RecoveryPane(TextPane):
         if shown.veiled:
             self.notify("Blind: mark the first wrong step first (J, K).", severity="warning")
             return
-        another = Choice("x", f"another actor{f' than {_who(known.actor)}' if known else ''}", self._ask_actor)
+        another = Choice("x", "another actor …", self._ask_actor)
         if known is None or known.sample != shown.sample.id:
             told = self._refused or "still reading what is known: once more, please"
             self.notify(told, severity="warning", markup=False)
@@ -172,11 +172,11 @@ class RecoveryPane(TextPane):
             return
         choices = []
         if known.own is not None:
-            told = known.own.over or str(known.at_mark)
+            told = known.own.over or known.at_mark.amount
             choices.append(Choice("m", f"after step {known.own.mark}: {told}", partial(self._go, known.own.mark)))
         first, last = (known.marks[0].mark, known.marks[-1].mark) if known.marks else (0, 0)
         if first < last:
-            told = f"after every step from {first} to {last}: {known.everywhere}"
+            told = f"after each step from {first} to {last}: {known.everywhere.amount}"
             choices.append(Choice("a", told, partial(self._go, None)))
         more = next((count for count in COUNTS if count > self._count), COUNTS[0])
         told = f"{self._count} continuations each, with the thought and without it: take {more}"
@@ -184,7 +184,7 @@ class RecoveryPane(TextPane):
         deeper = known.actor.max_depth + DEEPER
         told = f"each ends {known.actor.max_depth + 1} steps from the start: let it go on to {deeper + 1}"
         choices.append(Choice("d", told, partial(self._deeper, deeper)))
-        ask(self.app, "would it recover?", [*choices, another])
+        ask(self.app, f"would it recover? · {_who(known.actor)}", [*choices, another])
 
     def _take(self, count: int) -> None:
         self._count = count

@@ -31,7 +31,7 @@ def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_co
         monkeypatch.setattr("sys.stdin", io.StringIO())
         assert run(asked) == 2
         told = capsys.readouterr().err
-        assert f"at most {price['calls']} calls of openai (m): cost unknown" in told
+        assert f"at most {price['calls']} calls, cost unknown; 4 continuations by openai (m)" in told
         assert "--yes" in told
         assert server.calls == []
         assert run([*asked, "--yes"]) == 0
