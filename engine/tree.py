@@ -189,6 +189,12 @@ class SearchTree:
                 self._by_state.setdefault(key, []).append(place)
         self._by_state_of = stop
 
+    def index(self) -> None:
+        """Build what looking back needs; else that is done when it is first asked for, and takes a while then."""
+        self.history.of(ROOT)
+        self.choice(ROOT, self.seq)
+        self.learn_states()
+
     # -- looking back ------------------------------------------------------------------------------
 
     def choice(self, parent: int, seq: int) -> Choice | None:

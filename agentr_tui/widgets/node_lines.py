@@ -14,6 +14,9 @@ from engine.events import Sampled
 from engine.tree import NO_PARENT, Node, SearchTree, TreeReader
 from envs.base import title_of
 
+MOST_LINES, FIRST_LINES = 1_000, 100
+"""Of a conversation or a request so many lines are shown, and so many of these from its beginning."""
+
 LABEL = 10
 """Cells of the labels at the left."""
 
@@ -112,7 +115,15 @@ def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
             label = names[message.role] if place == 0 else ""
             gutter = f"{cut} {label:<6}" if turn in unseen else f"{label:<8}"
             lines.append(line((gutter, "warn" if turn in unseen else "muted"), (part, role), indent=8))
-    return lines
+    return shortened(lines)
+
+
+def shortened(lines: list[Line]) -> list[Line]:
+    """The lines; of very many those in the middle are left out, so that a key on a deep node takes no longer."""
+    if len(lines) <= MOST_LINES:
+        return lines
+    said = f"{glyphs().ellipsis} {len(lines) - MOST_LINES:,} lines are not shown here: y copies all"
+    return [*lines[:FIRST_LINES], line((said, "warn")), *lines[FIRST_LINES - MOST_LINES :]]
 
 
 def environment_lines(tree: SearchTree, id: int) -> list[Line]:
@@ -185,4 +196,4 @@ def _answer_lines(answer: Answered) -> list[Line]:
 
 def _json(value: object) -> list[Line]:
     text = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
-    return [line((part, "text"), indent=4) for part in text.splitlines()]
+    return shortened([line((part, "text"), indent=4) for part in text.splitlines()])

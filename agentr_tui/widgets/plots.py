@@ -122,12 +122,16 @@ def draw_returns(pen: Pen, of: Plotted) -> str:
     return ""
 
 
+MOST_BARS = 120
+
+
 def draw_visits(pen: Pen, of: Plotted) -> str:
     """N at each depth."""
     visits = of.figures.visits[1:] if of.figures is not None else []
     if not visits:
         return NOTHING_ENDED if of.figures is not None else COUNTING
-    depths = range(1, len(visits) + 1)
+    step = -(-len(visits) // MOST_BARS)  # of a very deep tree every so many depths
+    depths, visits = range(1, len(visits) + 1, step), visits[::step]
     pen.bars(depths, visits, ["focus"] * len(depths))
     pen.up_to(max(visits))
     pen.across(depths)

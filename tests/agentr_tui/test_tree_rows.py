@@ -306,15 +306,15 @@ def test_a_chain_of_five_thousand_steps_needs_no_recursion(chains: bool) -> None
     assert rows.at(len(rows) - 1) == 5_000
 
 
-def test_a_million_nodes_open_in_little_memory_and_every_row_is_found() -> None:
+def test_a_large_tree_opens_in_little_memory_and_every_row_is_found() -> None:
     rng = random.Random(1)
-    count = 1_000_000
+    count = 100_000
     tree = imported_tree(max(0, place - rng.randrange(1, 400)) for place in range(count - 1))
     rows = TreeRows(tree)
     assert len(rows) == count
     for pick in range(200):
-        id = rows.at(pick * 4_999)
-        assert rows.row_of(id) == pick * 4_999
+        id = rows.at(pick * 499)
+        assert rows.row_of(id) == pick * 499
     del rows
     tracemalloc.start()
     rows = TreeRows(tree, open_depth=3)
