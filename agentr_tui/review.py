@@ -134,7 +134,7 @@ class Review:
         with self._lock:
             trace = self.traces.of(sample)
             known = self._effective(sample, standing)
-            progress = trace.by_progress(sample)
+            progress = trace.known_progress(sample)
         if standing is not None and standing.thought is not None:
             known = replace(known, thought=standing.thought)
         return Shown(
@@ -144,7 +144,7 @@ class Review:
             hidden=self.hidden(sample),
             own_mark=standing is not None and standing.mark is not None,
             decided=standing,
-            progress=progress,
+            progress=progress or (),
             people=[mark for mark in people_marks(self.decisions, sample.id) if self._speaks(mark[0])],
             counts=self.counts(),
         )
@@ -174,11 +174,18 @@ class Review:
             return current
         return fold_one(sample.id, filter(lambda line: self._speaks(line.reviewer), self.decisions.lines_of(sample.id)))
 
+    def judge(self, sample: Sample) -> bool:
+        """Ask the verifier `progress` about a sample; False where nothing new came of it."""
+        with self._lock:
+            trace = self.traces.of(sample)
+            return trace.known_progress(sample) is None and bool(trace.by_progress(sample))
+
     def prefetch(self) -> None:
         """Make ready what comes next, by going on and by deciding, so that it is there at once."""
         for place in {self.place + 1, self._next_undecided()}:
             if place is not None and place < len(self.samples):
                 self.show(self.samples[place])
+                self.judge(self.samples[place])
 
     def close(self) -> None:
         """Close the environments."""

@@ -44,20 +44,25 @@ class ReviewedTrace:
         self.replayer.close()
         self.replayer = self.fresh_replayer()
 
-    def by_progress(self, sample: Sample) -> list[Judgement]:
-        """What the verifier `progress` says of the bad trajectory; nothing where the environment has no plan."""
+    def known_progress(self, sample: Sample) -> list[Judgement] | None:
+        """What the verifier `progress` says of the bad trajectory, as far as that is known: None where it is not."""
         if sample.bad is None:
             return []
-        if sample.verifier == PROGRESS:
-            return sample.judgements
-        if sample.bad not in self._judged:
-            pair = Pair(sample.good, sample.bad, sample.fork, float(sample.return_good) - float(sample.return_bad))
-            try:
-                self._judged[sample.bad] = list(self._progress.judge(pair)) if self._progress is not None else []
-            except (AgentrError, EnvError):
-                self._progress = None  # no plan, or the environment is not here
-                self._judged[sample.bad] = []
-        return self._judged[sample.bad]
+        return sample.judgements if sample.verifier == PROGRESS else self._judged.get(sample.bad)
+
+    def by_progress(self, sample: Sample) -> list[Judgement]:
+        """What the verifier `progress` says; nothing where the environment has no plan. May execute every step."""
+        known = self.known_progress(sample)
+        if known is not None:
+            return known
+        assert sample.bad is not None
+        pair = Pair(sample.good, sample.bad, sample.fork, float(sample.return_good) - float(sample.return_bad))
+        try:
+            found = list(self._progress.judge(pair)) if self._progress is not None else []
+        except (AgentrError, EnvError):
+            self._progress, found = None, []  # no plan, or the environment is not here
+        self._judged[sample.bad] = found
+        return found
 
     def close(self) -> None:
         """Close the environments."""

@@ -191,7 +191,7 @@ class RevisionScreen(RevisionMenus):
         if sample is None:
             self._message(f"No sample fits {review.query!r}.\n\n  /    another query\n  esc  all samples again", "warn")
             return
-        self._in_thread(lambda: review.show(sample), self._show, review.prefetch)
+        self._in_thread(lambda: review.show(sample), self._show, partial(self._after, review))
 
     # -- what is shown -----------------------------------------------------------------------------
 

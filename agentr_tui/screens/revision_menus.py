@@ -115,7 +115,15 @@ class RevisionMenus(ModeScreen):
             self._changing = False
             self.agentr.complain(message)
 
-        self._in_thread(change, changed, review.prefetch, refused, "change")
+        self._in_thread(change, changed, partial(self._after, review), refused, "change")
+
+    def _after(self, review: Review) -> None:
+        """In a thread, after a sample was shown: what takes longer about it, then what comes next."""
+        front = review.current
+        if front is not None and review.judge(front):
+            self.app.call_from_thread(self._show_later)
+        else:
+            review.prefetch()
 
     def _show(self, shown: Shown) -> None:
         """Show a sample."""
@@ -202,14 +210,15 @@ class RevisionMenus(ModeScreen):
             return
         if review is None or shown is None:
             return
-        costs = self._try(lambda: review.costs(shown.sample))
-        if not isinstance(costs, tuple):
-            return
-        choices = [
-            Choice("o", f"replay again: {costs[0]}", self._reobserve),
-            Choice("s", f"search a new tail: {costs[1]}", self._search_again),
-        ]
-        ask(self.app, "repair", choices)
+
+        def offer(costs: tuple[str, str]) -> None:
+            choices = [
+                Choice("o", f"replay again: {costs[0]}", self._reobserve),
+                Choice("s", f"search a new tail: {costs[1]}", self._search_again),
+            ]
+            ask(self.app, "repair", choices)
+
+        self._in_thread(lambda: review.costs(shown.sample), offer, failed=self.agentr.complain, group="costs")
 
     def _reobserve(self) -> None:
         review, shown = self._review, self._shown
