@@ -114,6 +114,11 @@ def faults_in_turn(*kinds: str | None) -> Callable[[Call], str | None]:
     return lambda call: kinds[call.number] if call.number < len(kinds) else None
 
 
+def faults_after(calls: int, kind: str) -> Callable[[Call], str | None]:
+    """The first calls are answered; all others fail."""
+    return lambda call: kind if call.number >= calls else None
+
+
 def plays_textcraft(body: Body, error_rate: float = 0.35) -> str:
     """What the scripted actor says to this conversation: it depends on it and the seed alone."""
     messages = body["messages"]

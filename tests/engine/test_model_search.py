@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.events import Failed, SearchSettings
-from engine.job import new_job
+from engine.events import Failed, Sampled, SearchSettings
+from engine.job import new_job, resume_job
 from engine.trace import load, read_events
 from engine.tracediff import compare
-from tests.llm_server import FAULTS, LLMServer, some_faults
+from tests.llm_server import FAULTS, LLMServer, faults_after, no_faults, some_faults
 
-KILLS = 8  # `python -m tests.benchmarks.bench_kills` makes 30
+KILLS = 30
 
 
 def settings(server: LLMServer, **changes: Any) -> SearchSettings:
@@ -42,6 +45,38 @@ def test_with_a_third_of_all_calls_failing_nothing_is_lost_and_nothing_paid_for_
     assert compare(read_events(plain.path), read_events(job.path)) == [], "faults that mend change nothing"
 
 
+def test_with_a_third_of_all_calls_failing_in_every_way_the_search_ends_and_every_fault_is_in_the_trace(
+    tmp_path: Path,
+) -> None:
+    with LLMServer(faults=some_faults(0.3, FAULTS, seed=3), hang=2.0, unsupported="logprobs") as server:
+        job = new_job("textcraft", "2", settings(server, max_failures=1000, iterations=6, timeout=0.5), tmp_path / "t.trace.jsonl")
+        assert job.run_blocking() in ("iterations", "exhausted")
+        faults = Counter(call.fault for call in server.calls if call.fault is not None)
+        assert len(faults) > 12, "most kinds came"
+        tree = load(job.path).tree
+        assert len(tree.failures) == faults.total()
+        assert tree.calls == server.count(None), "no answer is lost"
+        assert server.asked_twice() == 0
+        assert (tree.tokens_in, tree.tokens_out) == (server.told.tokens_in, server.told.tokens_out)
+
+
+@pytest.mark.parametrize(("budget", "amount"), [("calls", 20), ("tokens", 6000), ("cost", 0.006)])
+def test_a_budget_is_overrun_by_what_was_in_flight_at_most(budget: str, amount: float, tmp_path: Path) -> None:
+    late = faults_after(12, "empty choices")  # paid for, and worth another attempt: but not past the budget
+    with LLMServer(delay=lambda call: random.uniform(0, 0.01), faults=late) as server:
+        chosen = settings(server, iterations=50, price_in=1.0, price_out=1.0, **{f"budget_{budget}": amount})
+        job = new_job("textcraft", "2", chosen, tmp_path / "t.trace.jsonl")
+        assert job.run_blocking() == f"budget: {budget}"
+        tokens = [sum(call.usage.values()) // 2 for call in server.calls if call.usage]  # they tell their total, too
+        used = {"calls": len(server.calls), "tokens": sum(tokens), "cost": sum(tokens) / 1e6}[budget]
+        most = {"calls": 1.0, "tokens": max(tokens), "cost": max(tokens) / 1e6}[budget]
+        assert amount <= used <= amount + chosen.concurrency * most
+        server.faults = no_faults
+        more = {f"budget_{budget}": None, "iterations": 1}
+        assert resume_job(job.path, changes=more).run_blocking() == "iterations"
+        assert load(job.path).tree.cost == pytest.approx((server.told.tokens_in + server.told.tokens_out) / 1e6)
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_server_that_only_ever_fails_ends_the_search_with_the_reason(kind: str, tmp_path: Path) -> None:
     with LLMServer(faults=lambda call: kind, hang=0.6, unsupported="logprobs") as server:
@@ -52,45 +87,52 @@ def test_a_server_that_only_ever_fails_ends_the_search_with_the_reason(kind: str
         assert load(job.path).tree.failures[-1].error
 
 
-def run_killed(server: LLMServer, path: Path, kills: int, seed: int) -> None:
-    """A search in a process of its own that is killed at random moments and resumed until it is done."""
-    rng = random.Random(seed)
-    command = [sys.executable, "-m", "agentr_tui", "search"]
-    first = ["--env", "textcraft", "--task", "2", "--actor", "openai", "--model", "m", "--base-url", server.url,
-             "--iterations", "3", "--max-depth", "6", "--concurrency", "8", "--timeout", "1.0", "--retries", "6",
-             "--out", str(path)]  # fmt: skip
-    done = 0
-    while True:
-        started = path.exists() and path.stat().st_size > 0
-        arguments = ["--resume", str(path)] if started else first
-        process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        if done < kills:
-            size = path.stat().st_size if started else 0
-            end = time.monotonic() + 30
-            while process.poll() is None and time.monotonic() < end:
-                if path.exists() and path.stat().st_size > size:  # it is at work again
-                    break
-                time.sleep(0.005)
-            time.sleep(rng.uniform(0, 0.25))
-            process.kill()
-            process.wait()
-            done += 1
-            continue
-        _, error = process.communicate(timeout=120)
-        assert process.returncode == 0, error.decode()
+IN_FLIGHT = 8
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["engine.openai_actor", "engine.job", "envs.textcraft"])  # most of what a start costs
+
+
+def go_on(url: str, path: Path) -> None:
+    """A search, from where its trace ends."""
+    if path.exists() and path.stat().st_size:
+        resume_job(path).run_blocking()
         return
+    settings = SearchSettings(
+        actor="openai", model="m", base_url=url, iterations=4, max_depth=7, concurrency=IN_FLIGHT, parallel_nodes=2
+    )
+    new_job("textcraft", "2", settings, path).run_blocking()
 
 
-def test_a_search_killed_again_and_again_becomes_the_uninterrupted_tree(tmp_path: Path) -> None:
-    with LLMServer(delay=0.03) as server:
-        whole = new_job("textcraft", "2", settings(server), tmp_path / "whole.trace.jsonl")
-        whole.run_blocking()
+def killed(server: LLMServer, path: Path, after_bytes: int | None) -> bool:
+    """A search in a process of its own, killed when its trace has grown by so many bytes; whether it was killed."""
+    size = path.stat().st_size if path.exists() else 0
+    process = PROCESSES.Process(target=go_on, args=(server.url, path))
+    process.start()
+    while process.is_alive():
+        if after_bytes is not None and path.exists() and path.stat().st_size >= size + after_bytes:
+            process.kill()
+        process.join(0.001)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+def test_a_search_killed_at_30_random_moments_becomes_the_uninterrupted_tree(tmp_path: Path) -> None:
+    rng, kills, path = random.Random(1), 0, tmp_path / "killed.trace.jsonl"
+    with LLMServer(delay=lambda call: rng.uniform(0.0, 0.02)) as server:
+        assert not killed(server, tmp_path / "whole.trace.jsonl", None)
+        whole = load(tmp_path / "whole.trace.jsonl").tree
+        assert len(server.calls) == whole.calls
+        step = (tmp_path / "whole.trace.jsonl").stat().st_size // KILLS
         server.calls.clear()
-        path = tmp_path / "killed.trace.jsonl"
-        run_killed(server, path, KILLS, seed=1)
-        assert compare(read_events(whole.path), read_events(path), limit=3) == []
-        answers = whole.tree.calls
-        assert len(server.calls) - answers <= KILLS * 8, "at most what was in flight is asked again"
+        while killed(server, path, rng.randrange(1, step) if kills < KILLS else None):
+            kills += 1
+        assert kills == KILLS
+        assert compare(read_events(tmp_path / "whole.trace.jsonl"), read_events(path), limit=3) == []
+        written = {(event.parent, event.draw) for event in read_events(path) if isinstance(event, Sampled)}
+        assert len(written) == whole.calls, "each answer is written once"
+        assert whole.calls < len(server.calls) <= whole.calls + KILLS * IN_FLIGHT, (
+            "only what was in flight is asked again"
+        )
 
 
 def test_the_key_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
