@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,8 @@ def test_with_a_third_of_all_calls_failing_in_every_way_the_search_ends_and_ever
     tmp_path: Path,
 ) -> None:
     with LLMServer(faults=some_faults(0.3, FAULTS, seed=3), hang=2.0, unsupported="logprobs") as server:
-        job = new_job("textcraft", "2", settings(server, max_failures=1000, iterations=6, timeout=0.5), tmp_path / "t.trace.jsonl")
+        chosen = settings(server, max_failures=1000, iterations=6, timeout=0.5)
+        job = new_job("textcraft", "2", chosen, tmp_path / "t.trace.jsonl")
         assert job.run_blocking() in ("iterations", "exhausted")
         faults = Counter(call.fault for call in server.calls if call.fault is not None)
         assert len(faults) > 12, "most kinds came"
