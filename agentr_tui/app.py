@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
@@ -38,6 +40,10 @@ from engine.errors import AgentrError
 FLUSHES_A_SECOND = 10
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the engine's thread yields to the screen's: keys stay quick beside a busy search."""
+
+
+HINT_EVERY = 5.0
+"""Seconds between two words about keys that mean nothing."""
 
 
 class AgentrApp(App[int]):
@@ -94,6 +100,7 @@ class AgentrApp(App[int]):
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
+        self._last_hint = 0.0
         self._plain = Plain()
         self._running_in: asyncio.AbstractEventLoop | None = None
 
@@ -212,6 +219,20 @@ class AgentrApp(App[int]):
         yield SystemCommand("Picture", "Save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))
 
     # -- actions -----------------------------------------------------------------------------------
+
+    def on_key(self, event: Key) -> None:
+        """A key that means nothing here gets a word, now and then."""
+        screen = self.screen
+        if not isinstance(screen, ModeScreen) or event.key in screen.active_bindings:
+            return
+        now = time.monotonic()
+        if event.is_printable and now - self._last_hint > HINT_EVERY:
+            self._last_hint = now
+            self.notify(f"{event.character} does nothing here: ? tells the keys", markup=False, timeout=3)
+
+    def action_help_quit(self) -> None:
+        """What ctrl+c does: it quits nothing, since a hand does it by itself."""
+        self.notify("ctrl+q quits; a running search stops cleanly and can be resumed", timeout=3)
 
     def action_mode(self, mode: str) -> None:
         """Go to one of the five screens."""

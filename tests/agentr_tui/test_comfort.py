@@ -136,6 +136,19 @@ async def test_the_palette_holds_every_action_of_a_screen_and_of_the_app(session
         assert can - {bindings()["command"].told, bindings()["search.escape"].told} <= offered
 
 
+async def test_a_key_that_means_nothing_gets_one_word_and_ctrl_c_says_how_to_quit(session: Session) -> None:
+    async with running(session, "library") as (app, pilot):
+        await pilot.press("Z", "Z", "j", "x")
+        await pilot.pause()
+        assert notices(app).splitlines() == ["Z does nothing here: ? tells the keys"]
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert "ctrl+q quits" in notices(app)
+        await pilot.press("slash", "Z", "x")
+        await pilot.pause()
+        assert len(notices(app).splitlines()) == 2, "what is typed is typed"
+
+
 async def test_the_palette_does_what_is_chosen(session: Session) -> None:
     async with running(session, "search") as (app, pilot):
         await pilot.press("ctrl+p")
