@@ -27,7 +27,7 @@ class View(Struct, omit_defaults=True):
     cursor: int = 0  # node
     top: int = 0  # node of the first visible row
     shut: bool = True  # whether `folds` are the folded nodes, all others open; False: the other way round
-    folds: list[int] = []
+    folds: list[int] | None = None  # None: as a tree is folded when it is opened
     tab: int = 0
 
 

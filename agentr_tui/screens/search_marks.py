@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
+from msgspec import structs
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -15,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from agentr_tui.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.node_marks import refuses_of, said_of
+from agentr_tui.remembered import View
 from agentr_tui.safe_text import clip
 from agentr_tui.screens.dialogs import Choice, ask, ask_text
 from agentr_tui.screens.search_find import SearchFind
@@ -146,9 +149,12 @@ class SearchMarks(SearchFind):
                 return
             if mark.trace == trace:
                 self.go_to_node(mark.node)
+            elif mark.path and Path(mark.path).is_file():
+                known = session.views.get(mark.trace, View())
+                session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
+                self.agentr.open_path(Path(mark.path))
             else:
-                place = mark.path or "unknown"
-                self.notify(f"Node {mark.node} of another trace: agentr open {place}", markup=False, timeout=8)
+                self.agentr.complain(f"node {mark.node} of a trace that is not at {mark.path or 'a known place'} now")
 
         self.app.push_screen(MarkList(here, elsewhere), chosen)
 

@@ -177,12 +177,13 @@ class TreeView(TreeCanvas, can_focus=True):
             return ROOT, ROOT, True, []
         return self.cursor_node, self._anchor()[0], *self._rows.folds()
 
-    def restore(self, cursor: int, top: int, shut: bool, folds: Iterable[int]) -> None:
-        """Show the tree as `place` told that it was."""
+    def restore(self, cursor: int, top: int, shut: bool, folds: Iterable[int] | None) -> None:
+        """Show the tree as `place` told that it was; `folds` None leaves them as they are."""
         rows = self._rows
         if rows is None:
             return
-        rows.set_folds(shut, folds)
+        if folds is not None:
+            rows.set_folds(shut, folds)
         cursor, top = (min(max(ROOT, id), rows.nodes - 1) for id in (cursor, top))
         self._settle(top, 0)
         self.cursor_node = cursor

@@ -242,6 +242,21 @@ async def test_a_theme_chosen_in_the_app_holds_until_the_settings_say_another(se
         assert app.theme == "agentr-light"
 
 
+async def test_a_bookmark_in_another_trace_leads_there(session: Session) -> None:
+    other = searched(session.workspace, seed=1)
+    async with running(session, "search") as (app, pilot):
+        search(app).mark(7, "bookmark", "here")
+        first = session.path
+        app.open_path(other)
+        await until(pilot, lambda: session.path == other)
+        await pilot.press("apostrophe")
+        await until(pilot, lambda: len(app.screen_stack) > 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: session.path == first and isinstance(app.screen, SearchScreen))
+        await pilot.pause(0.1)
+        assert search(app).tree_view.cursor_node == 7
+
+
 # -- places are kept -----------------------------------------------------------------------------------------------
 
 
