@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from agentr_tui.review import Shown
 from agentr_tui.review_traces import PROGRESS
+from agentr_tui.safe_text import clip
 from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.alignment import Piece, word_diff
@@ -37,6 +38,9 @@ _WORD_ROLES: dict[str, tuple[str, Role]] = {
     "Bad": ("✖", "bad"),
 }
 
+
+IN_SHORT = 200
+"""Cells of an observation beside the judgements and in the verdict; the tabs have all of it."""
 
 BLIND = "hidden until you decide (b shows it)"
 
@@ -140,7 +144,7 @@ def _bad_step(
     return [
         line(*signs, (f" {step:>2} ", "muted"), (node.action, action_role), (f"  {label}" if label else "", "muted"),
              (_written(tree, id), "person"), indent=indent, key=step),
-        line((" " * indent, "muted"), (node.observation, "muted"), indent=indent),
+        line((" " * indent, "muted"), (clip(node.observation, IN_SHORT), "muted"), indent=indent),
     ]  # fmt: skip
 
 
@@ -260,7 +264,8 @@ def replay_lines(sample: Sample) -> list[Line]:
         lines.append(line((f"tail: leaf {sample.tail.leaf} of {Path(sample.tail.path).name}", "muted"), indent=6))
     if replay.step is not None and replay.verdict in ("diverged", "reobserved"):
         told = f"first at step {replay.step + 1}: "
-        lines.append(line((told, "muted"), (replay.expected, "text"), (" → ", "muted"), (replay.got, "warn"), indent=4))
+        expected, got = clip(replay.expected, IN_SHORT), clip(replay.got, IN_SHORT)
+        lines.append(line((told, "muted"), (expected, "text"), (" → ", "muted"), (got, "warn"), indent=4))
     shape = (
         f"fork after step {sample.fork_depth} · {sample.bad_depth} bad and {sample.good_depth} good steps"
         f" · gap {sample.return_good - sample.return_bad:g}"
@@ -290,11 +295,17 @@ def replay_step_lines(shown: Shown) -> list[Line]:
                 line(("·", "muted"), (number, "muted"), (step.action, shown_role), (told, shown_role), indent=6)
             )
         elif place not in replay.observations:
-            lines.append(line((signs.good, "good"), (number, "muted"), (step.action, "text"), indent=6))
-            lines.append(line(("      ", "muted"), (step.observation, "muted"), indent=6))
+            lost = place == replay.step and replay.verdict == "diverged"
+            sign: tuple[str, Role] = (signs.bad, "bad") if lost else (signs.good, "good")
+            lines.append(
+                line(sign, (number, "muted"), (step.action, "text"), indent=6, key=DIFFERENCE_KEY if lost else None)
+            )
+            lines.append(line(("      ", "muted"), (clip(step.observation, IN_SHORT), "muted"), indent=6))
+            if lost:
+                lines.append(line(("      ", "muted"), (replay.got, "bad"), indent=6))
         else:
             expected, got = word_diff(step.observation, replay.observations[place])
-            first = place == min(replay.observations)
+            first = place == replay.step
             lines.append(
                 line((signs.bad, "bad"), (number, "muted"), (step.action, "text"), indent=6,
                      key=DIFFERENCE_KEY if first else None)
