@@ -415,6 +415,21 @@ def test_a_follower_survives_kill_and_resume(tmp_path: Path, name: str) -> None:
     assert follower.poll() == small_search()[5:]
 
 
+@pytest.mark.parametrize("name", ["x.trace.jsonl", "x.trace.jsonl.zst"])
+@pytest.mark.parametrize("most", [1, 100, 1 << 20])
+def test_a_follower_reads_a_long_trace_part_by_part(tmp_path: Path, name: str, most: int) -> None:
+    write_trace(tmp_path / name, small_search())
+    follower, parts = Follower(tmp_path / name), []
+    while True:
+        parts.append(follower.poll(most))
+        if not follower.behind:
+            break
+    assert [event for part in parts for event in part] == small_search()
+    assert (len(parts) > 1) == (most < 200)
+    assert follower.share == 1
+    assert follower.poll(most) == []
+
+
 def test_a_follower_holds_back_an_incomplete_line(tmp_path: Path) -> None:
     data, path = b"".join(lines(small_search())), tmp_path / "x.trace.jsonl"
     follower = Follower(path)
