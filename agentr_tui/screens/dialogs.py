@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -30,7 +31,19 @@ class Choice:
     action: Callable[[], object]
 
 
-class Menu(ModalScreen[Choice | None]):
+Result = TypeVar("Result")
+
+
+class Popup(ModalScreen[Result | None], Generic[Result]):
+    """A dialog that nothing is written in: a click beside it closes it."""
+
+    def on_click(self, event: Click) -> None:
+        """Beside the dialog: as escape."""
+        if event.widget is self:
+            self.dismiss(None)
+
+
+class Menu(Popup[Choice]):
     """A few choices, each a key; arrows, enter and the mouse work too. Leader keys open one."""
 
     def __init__(self, title: str, choices: Sequence[Choice]) -> None:
@@ -63,11 +76,6 @@ class Menu(ModalScreen[Choice | None]):
             event.stop()
             self.dismiss(None)
 
-    def on_click(self, event: Click) -> None:
-        """Beside the menu: as escape."""
-        if event.widget is self:
-            self.dismiss(None)
-
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter or a click."""
         self.dismiss(self._choices[event.option_index])
@@ -91,11 +99,15 @@ class Prompt(ModalScreen[str | None]):
         with Vertical(classes="dialog prompt"):
             yield Static(escape(self._title), classes="dialog-title", markup=False)
             yield Input(self._value, placeholder=self._placeholder, select_on_focus=False)
-            yield Static("enter takes it · esc leaves", classes="dialog-hint", markup=False)
+            yield Static(
+                "[@click=screen.take]enter takes it[/] · [@click=screen.dismiss(None)]esc leaves[/]",
+                classes="dialog-hint",
+            )
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter."""
-        self.dismiss(event.value)
+    @on(Input.Submitted)
+    def action_take(self) -> None:
+        """Enter, or a click on the word."""
+        self.dismiss(self.query_one(Input).value)
 
 
 def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:

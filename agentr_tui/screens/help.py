@@ -7,10 +7,10 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.events import Click
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
+from agentr_tui.screens.dialogs import Popup
 from agentr_tui.screens.palette import rank
 from agentr_tui.theme import glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
@@ -52,7 +52,7 @@ def signs_on(mode: str) -> list[tuple[str, str]]:
     return []
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Popup[None]):
     """All keys that work on a screen, with what they do."""
 
     BINDINGS = [Binding("escape,q,question_mark", "dismiss(None)", "close", id="help.close", tooltip="Close the help")]
@@ -66,11 +66,6 @@ class HelpScreen(ModalScreen[None]):
         with Vertical(classes="dialog help"):
             yield Static("keys here · esc closes", classes="dialog-title", markup=False)
             yield TextPane()
-
-    def on_click(self, event: Click) -> None:
-        """Beside the help: close it."""
-        if event.widget is self:
-            self.dismiss(None)
 
     def on_mount(self) -> None:
         """List the bindings that are active on the screen below."""

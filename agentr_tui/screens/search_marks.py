@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -19,7 +18,7 @@ from agentr_tui.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.node_marks import refuses_of, said_of
 from agentr_tui.remembered import View
 from agentr_tui.safe_text import clip
-from agentr_tui.screens.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.dialogs import Choice, Popup, ask, ask_text
 from agentr_tui.screens.search_find import SearchFind
 from agentr_tui.theme import glyphs
 from agentr_tui.widgets.marked_tree import Said
@@ -159,7 +158,7 @@ class SearchMarks(SearchFind):
         self.app.push_screen(MarkList(here, elsewhere), chosen)
 
 
-class MarkList(ModalScreen[NodeMark | None]):
+class MarkList(Popup[NodeMark]):
     """Marks, those of the trace at hand first."""
 
     BINDINGS = [

@@ -8,10 +8,10 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from agentr_tui.screens.base import key
+from agentr_tui.screens.dialogs import Popup
 from agentr_tui.theme import format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, RowTable, cell
 from engine.graph import Repeated, repeated_states
@@ -30,7 +30,7 @@ COLUMNS = (
 )
 
 
-class StatesScreen(ModalScreen[None]):
+class StatesScreen(Popup[None]):
     """A table of states; enter goes to the nodes of one in turn."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

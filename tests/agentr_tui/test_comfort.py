@@ -17,10 +17,11 @@ from agentr_tui.clipboard import copied_file, copy, tools
 from agentr_tui.keymap import bindings
 from agentr_tui.preferences import Preferences
 from agentr_tui.remembered import Memory, Place, View
-from agentr_tui.screens.dialogs import Menu
+from agentr_tui.screens.dialogs import Menu, Prompt
 from agentr_tui.screens.palette import actions
 from agentr_tui.screens.search import SearchScreen
 from agentr_tui.session import Session
+from agentr_tui.widgets.top_bar import TopBar
 from engine.events import SearchSettings
 from engine.job import new_job
 from engine.trace import load
@@ -121,6 +122,22 @@ def test_clipboard_tools_are_chosen_by_where_we_are(tmp_path: Path, monkeypatch:
     assert [tool[0] for tool in tools({"DISPLAY": ":0", "TMUX": "x"}, "linux")] == ["xclip", "tmux"]
     assert [tool[0] for tool in tools({"WAYLAND_DISPLAY": "w"}, "linux")] == ["wl-copy"]
     assert [tool[0] for tool in tools({}, "darwin")] == ["pbcopy"]
+
+
+async def test_dialogs_open_and_close_by_mouse(session: Session) -> None:
+    async with running(session, "search") as (app, pilot):
+        await pilot.click(TopBar, offset=(2, 0))
+        await until(pilot, lambda: isinstance(app.screen, Menu))
+        await pilot.click(offset=(1, 1))
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen))
+        search(app).ask_bookmark(3)
+        await until(pilot, lambda: isinstance(app.screen, Prompt))
+        await pilot.press(*"here")
+        await pilot.click(".dialog-hint", offset=(2, 0))
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen))
+        kept = search(app).bookmarks
+        assert kept is not None
+        assert [mark.name for mark in kept.all()] == ["here"]
 
 
 # -- palette and notices ---------------------------------------------------------------------------------------
