@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +44,14 @@ class CompareScreen(Screen[None]):
         key("u", "unified", "unified", "compare.unified", "One under the other, or side by side", show=True),
         key("x", "swap", "swap", "compare.swap", "Swap the sides", show=True),
         key(
+            "b",
+            "best",
+            "best leaves",
+            "compare.best",
+            "Of two searches: their best leaves step by step, and back",
+            show=True,
+        ),
+        key(
             "enter",
             "open",
             "in the tree",
@@ -57,6 +66,7 @@ class CompareScreen(Screen[None]):
         super().__init__()
         self._search = search
         self._sides = (one, other)
+        self._searches: tuple[Side, Side] | None = None  # while their best leaves are shown
         self._unified = False
         self._at = -1  # the difference that is looked at
         self._document: Document | None = None
@@ -153,7 +163,31 @@ class CompareScreen(Screen[None]):
     def action_swap(self) -> None:
         """The first side becomes the second."""
         self._sides = self._sides[1], self._sides[0]
+        if self._searches is not None:
+            self._searches = self._searches[1], self._searches[0]
         self._made_for = (0, False)
+        self._make()
+
+    def action_best(self) -> None:
+        """The best leaf of either search in the place of the searches, and back."""
+        if self._searches is not None:
+            self._sides, self._searches = self._searches, None
+        elif self._sides[0].figures is None:
+            self.notify("These are trajectories: v c t compares searches.", severity="warning")
+            return
+        else:
+            leaves = [best_leaf(side.tree, ROOT) for side in self._sides]
+            bare = [side.name for side, leaf in zip(self._sides, leaves, strict=True) if leaf is None]
+            if bare:
+                self.notify(f"No leaf in {bare[0]}.", severity="warning", markup=False)
+                return
+            self._searches = self._sides
+            one, other = (
+                replace(side, name=f"{side.name} node {leaf}", leaf=leaf or ROOT, figures=None)
+                for side, leaf in zip(self._sides, leaves, strict=True)
+            )
+            self._sides = one, other
+        self._document, self._at, self._made_for = None, -1, (0, False)
         self._make()
 
     def action_open(self) -> None:

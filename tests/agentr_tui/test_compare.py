@@ -192,6 +192,12 @@ async def test_the_keys_lead_through_the_differences_and_back_into_the_tree(
         assert best is not None
 
 
+def shown(app: AgentrApp) -> str:
+    """The text of the comparison, once it is made."""
+    document = compare_screen(app).document
+    return document_text(document) if document is not None else ""
+
+
 def document_text(document: Document) -> str:
     return "\n".join(texts(document))
 
@@ -242,6 +248,14 @@ async def test_another_trace_is_chosen_from_the_library_or_by_its_path(session: 
         document = compare_screen(app).document
         assert document is not None
         assert "seed" in document_text(document)
+        await pilot.press("b")  # step by step, from what the best leaves share
+        await until(pilot, lambda: "fork" in shown(app))
+        leaves = [side.leaf for side in compare_screen(app)._sides]
+        assert [side.tree.nodes[leaf].q for side, leaf in zip(compare_screen(app)._sides, leaves, strict=True)] == [
+            max(leaf.q or 0 for leaf in side.tree.leaves()) for side in compare_screen(app)._sides
+        ]
+        await pilot.press("b")
+        await until(pilot, lambda: "seed" in shown(app))
         await pilot.press("escape", "v", "c", "t", *"nothing like it", "enter")
         await pilot.pause()
         assert isinstance(app.screen, TraceChooser)
