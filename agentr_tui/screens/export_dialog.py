@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
-from engine.formats import DATA_TYPES, FORMATS, DataType, format_named
+from engine.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
 
 Which = Literal["default", "all", "only verified"]
 WHICH: dict[Which, str] = {
@@ -48,6 +48,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
 
     def compose(self) -> ComposeResult:
         """A line for every choice, with its meaning at the right."""
+        broken_entry_points()  # other packages' formats are listed, too
         format = next(iter(FORMATS))
         with Vertical(classes="dialog form"):
             yield Static(f"export {self._what}", classes="dialog-title", markup=False)

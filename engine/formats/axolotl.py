@@ -6,25 +6,12 @@ turn of the assistant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
-from engine.formats.base import Format, FormatOptions, Record, register
-from engine.formats.masks import masked, masked_problems, within
-from engine.revision import Turn
+from engine.formats.base import Format, register
+from engine.formats.masks import masked, masked_problems
 
 KEY = "train"
-
-
-def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
-    """One line."""
-    messages = masked(within(turns, options), KEY)
-    return [{"messages": messages}] if messages else []
-
-
-def validate(record: Record) -> list[str]:
-    """What is wrong with a line."""
-    return masked_problems(record, KEY)
-
 
 register(
     Format(
@@ -34,8 +21,8 @@ register(
         extension=".jsonl",
         data_types=("centric", "good"),
         mask="`train` (true or false) on every message; the configuration names it (`message_field_training: train`)",
-        validate=validate,
-        conversation=conversation,
+        validate=partial(masked_problems, key=KEY),
+        conversation=partial(masked, key=KEY),
         columns=True,
         trainer="axolotl",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -90,12 +92,39 @@ def register(format: Format) -> None:
     FORMATS[format.name] = format
 
 
+GROUP = "agentr_tui.formats"
+"""Entry points of this group name formats of other packages."""
+
+
+@functools.cache
+def broken_entry_points() -> tuple[str, ...]:
+    """Register the formats that installed packages offer; returns a line for each that can't be used.
+
+    An entry point is a `Format`. Names that are taken stay as they are.
+    """
+    broken = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        try:
+            found = point.load()
+            if not isinstance(found, Format):
+                raise TypeError(f"is a {type(found).__name__}, not a Format")
+        except Exception as error:  # another package's code
+            line = " ".join(f"entry point {point.name!r} ({point.value}): {type(error).__name__}: {error}".split())
+            broken.append(line)
+            continue
+        if FORMATS.setdefault(found.name, found) is not found:
+            broken.append(f"entry point {point.name!r} ({point.value}): there is a format {found.name!r} already")
+    return tuple(broken)
+
+
 def format_named(name: str) -> Format:
-    """The format of that name. Raises `InputError` with the names there are."""
-    format = FORMATS.get(name)
-    if format is None:
-        raise InputError(f"unknown format {name!r}: one of {', '.join(sorted(FORMATS))}")
-    return format
+    """The format of that name, other packages' included. Raises `InputError` with the names there are."""
+    if name not in FORMATS:
+        broken = broken_entry_points()
+        if name not in FORMATS:
+            told = f" ({'; '.join(broken)})" if broken else ""
+            raise InputError(f"unknown format {name!r}: one of {', '.join(sorted(FORMATS))}{told}")
+    return FORMATS[name]
 
 
 def data_type_of(sample: Sample) -> DataType:

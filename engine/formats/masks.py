@@ -29,9 +29,10 @@ def plain(turns: Sequence[Turn]) -> list[Record]:
     return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
-def masked(turns: Sequence[Turn], key: str) -> list[Record]:
-    """Messages with a boolean on each, whoever speaks."""
-    return [{"role": turn.role, "content": turn.content, key: trained(turn)} for turn in turns]
+def masked(turns: Sequence[Turn], options: FormatOptions, key: str) -> list[Record]:
+    """A line of messages with a boolean on each, whoever speaks."""
+    messages = [{"role": turn.role, "content": turn.content, key: trained(turn)} for turn in within(turns, options)]
+    return [{"messages": messages}] if messages else []
 
 
 def runs(turns: Sequence[Turn]) -> Iterator[tuple[int, int]]:

@@ -20,7 +20,7 @@ from engine.decisions import Decisions
 from engine.errors import InputError
 from engine.export import ExportOptions, export
 from engine.export_records import encode
-from engine.formats import FORMATS, FormatOptions, Item, trl_stepwise
+from engine.formats import FORMATS, FormatOptions, Item, base, trl_stepwise
 from engine.formats.masks import runs
 from engine.formats.tokens import CHATML, IGNORED, LLAMA3, MARKUPS, Markup, Vocabulary, fitting, length
 from engine.revision import Turn, trajectory_turns
@@ -32,7 +32,7 @@ from engine.verifier import Judgement
 from engine.workspace import Workspace
 from tests.engine.made import made_workspace
 from tests.engine.tasks import tasks_workspace
-from tests.engine.trainer_rules import READERS, Heard, llamafactory_1
+from tests.engine.trainer_rules import READERS, Heard, llamafactory_1, openai_problems
 from tests.fixtures import SHARED, needs_fixtures
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -176,6 +176,19 @@ def check_workspace(workspace: Workspace) -> int:
 
 def test_every_record_of_a_made_run_is_read_back(tmp_path: Path) -> None:
     assert check_workspace(made_workspace(tmp_path)) == 8
+
+
+def test_openai_takes_the_file_by_its_published_rules(tmp_path: Path) -> None:
+    workspace = tasks_workspace(tmp_path, 3)
+    out = workspace.exports / "openai.jsonl"
+    assert export(workspace, None, "openai", out).lines == 15
+    assert openai_problems(out.read_bytes()) == []
+    (first, *rest) = out.read_bytes().splitlines(keepends=True)
+    assert openai_problems(first) == ["1 examples, at least 10 are needed"]
+    assert len(openai_problems(b"".join([*rest, first.replace(b'"weight": 1', b'"weight": 0.5')]))) > 1
+    assert openai_problems(b"".join([*rest, first.replace(b'"weight": 1', b'"weight": 0')])) == [
+        "15: nothing is trained"
+    ]
 
 
 @needs_fixtures
@@ -505,6 +518,37 @@ def test_wrong_tokens_are_found() -> None:
     assert validate({"input_ids": [1, 2], "labels": [-100, -100]}) == ["no trained turn"]
     assert validate({"input_ids": [1, 2], "labels": [-100, 3]}) == ["a label that is not its token"]
     assert validate({"input_ids": [1, 2], "labels": [2]}) == ["other keys than the format's"]
+
+
+# -- formats of other packages -------------------------------------------------------------------------
+
+PACKAGE = """
+from dataclasses import replace
+from engine.formats import FORMATS
+MINE = replace(FORMATS["openai"], name="mine")
+TAKEN = replace(FORMATS["openai"], summary="taken")
+NUMBER = 7
+"""
+
+
+def test_a_format_of_another_package_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = tmp_path / "lib" / "form_package-1.0.dist-info"
+    meta.mkdir(parents=True)
+    (tmp_path / "lib" / "form_package.py").write_text(PACKAGE)
+    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: form-package\nVersion: 1.0\n")
+    points = ("a = form_package:MINE", "b = form_package:TAKEN", "c = form_package:NUMBER", "d = no_such:X")
+    (meta / "entry_points.txt").write_text("\n".join(("[agentr_tui.formats]", *points)))
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    monkeypatch.setattr(base, "FORMATS", dict(FORMATS))
+    base.broken_entry_points.cache_clear()
+    workspace = made_workspace(tmp_path / "w")
+    assert export(workspace, None, "mine", tmp_path / "mine.jsonl").lines == 5
+    assert base.format_named("openai").summary != "taken"
+    with pytest.raises(InputError, match=r"(?s)mine.*a format 'openai' already.*is a int, not a Format.*no_such"):
+        base.format_named("unheard")
+    base.broken_entry_points.cache_clear()
 
 
 # -- documentation and configurations ----------------------------------------------------------------

@@ -6,6 +6,7 @@ run here; `docs/formats.md` names the versions.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,68 @@ def openai(record: Record) -> Heard:
         (message["role"], message["content"], message["role"] == "assistant" and message.get("weight", 1) == 1)
         for message in record["messages"]
     ]
+
+
+OPENAI_MOST_BYTES = 512_000_000
+OPENAI_FEWEST = 10  # examples
+
+OPENAI_LINE = {
+    "type": "object",
+    "required": ["messages"],
+    "additionalProperties": False,
+    "properties": {
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "oneOf": [
+                    {
+                        "type": "object",
+                        "required": ["role", "content"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "role": {"enum": ["system", "user"]},
+                            "content": {"type": "string", "minLength": 1},
+                        },
+                    },
+                    {
+                        "type": "object",
+                        "required": ["role", "content"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "role": {"const": "assistant"},
+                            "content": {"type": "string", "minLength": 1},
+                            "weight": {"enum": [0, 1]},
+                        },
+                    },
+                ]
+            },
+        }
+    },
+}
+"""A line of supervised fine-tuning by OpenAI's published schema, as far as texts go."""
+
+
+def openai_problems(file: bytes) -> list[str]:
+    """What OpenAI's published rules for a fine-tuning file find wrong with one."""
+    import jsonschema
+
+    problems = ["the file is too large"] if len(file) > OPENAI_MOST_BYTES else []
+    lines = file.decode("utf-8").split("\n")[:-1]
+    if len(lines) < OPENAI_FEWEST:
+        problems.append(f"{len(lines)} examples, at least {OPENAI_FEWEST} are needed")
+    for number, line in enumerate(lines, 1):
+        record = json.loads(line)
+        for error in jsonschema.Draft202012Validator(OPENAI_LINE).iter_errors(record):
+            problems.append(f"{number}: {error.message}")
+        roles = [message["role"] for message in record["messages"]]
+        if roles[-1] != "assistant":
+            problems.append(f"{number}: the last message is not the assistant's")
+        if "system" in roles[1:]:
+            problems.append(f"{number}: the system speaks later than first")
+        if not any(heard for _, _, heard in openai(record)):
+            problems.append(f"{number}: nothing is trained")
+    return problems
 
 
 def xtuner(record: Record) -> Heard:

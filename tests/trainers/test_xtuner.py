@@ -11,7 +11,7 @@ from tests.trainers.reading import absent, chatml, folder, records, runs, stand_
 from tests.trainers.tiny import tiny_tokenizer
 
 pytest.importorskip("xtuner", reason=absent("XTuner"))
-stand_in("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
+stand_in("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "skimage", "skimage.io")
 
 
 @pytest.mark.parametrize(("case", "name"), [("xtuner", "data.jsonl"), ("agent-r-rewrite", "data.json")])
