@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from agentr_tui import library_tail
 from agentr_tui.app import AgentrApp
+from agentr_tui.cli import run
 from agentr_tui.library_rows import SORTS, TraceRow, age, arranged, cells, duration
 from agentr_tui.library_scan import Known, look, look_at_running
 from agentr_tui.screens.dialogs import Menu
@@ -195,6 +196,29 @@ def test_a_source_that_is_gone_is_a_row_that_says_so(tmp_path: Path) -> None:
     looked(opened(tmp_path / "w"), [tmp_path / "no-such.trace.jsonl"], known)
     (only,) = known.values()
     assert "no such file" in only.row.error
+
+
+async def test_a_folder_that_is_followed_shows_new_and_growing_traces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    assert run(["open", str(folder), "--workspace", str(tmp_path / "w")]) == 2
+    assert "no traces below" in capsys.readouterr().err
+    assert run(["open", "--follow", str(folder), "--workspace", str(tmp_path / "w")]) == 2
+    assert "needs a terminal" in capsys.readouterr().err, "an empty folder may be followed"
+    whole = list(read_events(searched(opened(tmp_path / "other"))))
+    async with running(Session(opened(tmp_path / "w"), sources=[folder])) as (app, pilot):
+        with TraceWriter(folder / "sub" / "new.trace.jsonl") as writer:
+            for event in whole[:40]:
+                writer.write(event)
+            table = await listed(app, pilot, 1)
+            few = int(table.texts(0)[3])
+            assert table.texts(0)[0].endswith("running")
+            for event in whole[40:]:
+                writer.write(event)
+            await until(pilot, lambda: int(table.texts(0)[3]) > few)
+        await until(pilot, lambda: table.texts(0)[0].endswith("done"))
 
 
 # -- the screen ------------------------------------------------------------------------------------------
