@@ -87,6 +87,7 @@ def recover(
     say_price(total, yes)
     heard = _nothing if json or not sys.stderr.isatty() else _counted
     control, rows = Control(), []
+    together: dict[tuple[str, int, str], MarkFigures] = {}
     with stopping(control) as came:
         for plan in plans:
             work = Recovery(
@@ -95,6 +96,8 @@ def recover(
             )  # fmt: skip
             done = work.run_blocking()
             rows.append(_row(plan, work.settings, done))
+            for each in done.figures:  # samples share wrong steps: each is counted once
+                together[plan.sample.trace, each.node, plan.sample.thought] = each
             if not json:
                 _tell(plan, work.settings, done)
             if came:
@@ -102,7 +105,10 @@ def recover(
     for plan in plans:
         plan.known.close()
     if json:
-        emit_json({"run": info.id, "samples": rows})
+        emit_json({"run": info.id, "samples": rows, "total": _total(together)})
+    elif len(together) > 1:
+        all = _total(together)
+        say(f"in all, after {all['steps']} wrong steps: {all['without']} without the thought, {all['with']} with it")
     return INTERRUPTED if came else 0
 
 
@@ -200,6 +206,16 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
     table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
     for reason, count in done.failed.items():
         say(f"  {count} draws failed: {reason}; the same again makes what is missing")
+
+
+def _total(together: dict[tuple[str, int, str], MarkFigures]) -> dict[str, Any]:
+    """All wrong steps together. No interval: continuations from one step are not independent of each other."""
+    without = {key[:2]: each.without for key, each in together.items()}.values()
+    thought = [each.thought for each in together.values()]
+    tried = {key[:2] for key, each in together.items() if each.without.of or each.thought.of}
+    sums = [(sum(share.good for share in shares), sum(share.of for share in shares)) for shares in (without, thought)]
+    told = [f"{good}/{of}" for good, of in sums]
+    return {"steps": len(tried), "without": told[0], "with": told[1]}
 
 
 def _cells(figures: MarkFigures, marked: bool) -> list[str]:

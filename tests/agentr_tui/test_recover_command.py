@@ -45,6 +45,11 @@ def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_co
         assert json.loads(out)["samples"][0]["marks"] == row["marks"]
     assert run(["recover", sample.id, "--workspace", str(tmp_path)]) == 0
     assert "the scripted actor reads no conversation" in capsys.readouterr().out
+    assert run(["recover", "kind:revision", "--marks", "all", "--workspace", str(tmp_path), "--json"]) == 0
+    every = json.loads(capsys.readouterr().out)
+    nodes = {each["node"] for row in every["samples"] for each in row["marks"] if each["without"]["of"]}
+    assert every["total"]["steps"] == len(nodes)
+    assert every["total"]["without"].endswith(f"/{8 * len(nodes)}")
     for words, said in ((["000000000000"], "no sample 000000000000"), (["decision:accepted"], "no sample with a bad")):
         assert run(["recover", *words, "--workspace", str(tmp_path)]) == 2
         assert said in capsys.readouterr().err
