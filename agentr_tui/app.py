@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import WorkerCancelled, get_current_worker
@@ -23,6 +24,7 @@ from agentr_tui.live import LiveSearch
 from agentr_tui.plain import Plain
 from agentr_tui.preferences import Preferences
 from agentr_tui.remembered import Memory, Place
+from agentr_tui.safe_text import escape
 from agentr_tui.screens.base import ModeScreen
 from agentr_tui.screens.copying import ask_copy
 from agentr_tui.screens.dataset import DatasetScreen
@@ -35,11 +37,15 @@ from agentr_tui.screens.revision import RevisionScreen
 from agentr_tui.screens.search import SearchScreen
 from agentr_tui.session import OpenTree, Session, read_tree
 from agentr_tui.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
+from agentr_tui.widgets.guard import Guard
 from engine.errors import AgentrError
 
 FLUSHES_A_SECOND = 10
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the engine's thread yields to the screen's: keys stay quick beside a busy search."""
+
+LONGEST_NOTICE = 600
+"""Characters of a notice that are shown."""
 
 
 HINT_EVERY = 5.0
@@ -93,6 +99,7 @@ class AgentrApp(App[int]):
         `opening`: a trace to read while the app runs already, and whether to follow it.
         """
         super().__init__(**app_options())
+        self._guard = Guard()
         self.session = session
         self.preferences = preferences or Preferences()
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
@@ -205,13 +212,26 @@ class AgentrApp(App[int]):
         if isinstance(screen, ModeScreen) and screen.is_mounted:  # a new one opens it when it is mounted
             screen.tree_opened()
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A notice. Errors quote models, files and environments: whatever it says is shown, never obeyed."""
+        text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
+        super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
+
     def complain(self, message: str) -> None:
         """One line that says what went wrong."""
         self.notify(f"{glyphs().bad} {message}", severity="error", timeout=8, markup=False)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Those of Textual, and letters that the locale has."""
-        return [*super().get_line_filters(), self._plain] if self._plain.enabled else super().get_line_filters()
+        """Those of Textual; the one that lets no control character out; letters that the locale has."""
+        return [*super().get_line_filters(), *(own for own in (self._guard, self._plain) if own.enabled)]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette holds besides the actions of `ActionCommands`."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 
 from agentr_tui.safe_text import escape
 
@@ -29,10 +30,10 @@ def emit_json(value: Any) -> None:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
     """Columns as wide as their widest cell; `right` names those that are set to the right."""
     cells = [[escape(cell) for cell in row] for row in [list(head), *rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    widths = [max(cell_len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
         parts = [
-            cell.rjust(width) if column in right else cell.ljust(width)
+            " " * (width - cell_len(cell)) + cell if column in right else cell + " " * (width - cell_len(cell))
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(parts).rstrip())

@@ -59,6 +59,11 @@ def escape(text: str, *, multiline: bool = False) -> str:
     return text
 
 
+def without_controls(text: str) -> str:
+    """The text less what `escape` would write out."""
+    return text if text.isprintable() else _UNSAFE.sub("", text)
+
+
 def fit(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
     """A text that is safe already, cut to at most `width` cells; what was cut off ends in `ellipsis`."""
     if width <= 0:

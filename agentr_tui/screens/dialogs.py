@@ -98,7 +98,7 @@ class Prompt(ModalScreen[str | None]):
         """A title and an input."""
         with Vertical(classes="dialog prompt"):
             yield Static(escape(self._title), classes="dialog-title", markup=False)
-            yield Input(self._value, placeholder=self._placeholder, select_on_focus=False)
+            yield Input(escape(self._value), placeholder=self._placeholder, select_on_focus=False)
             yield Static(
                 "[@click=screen.take]enter takes it[/] · [@click=screen.dismiss(None)]esc leaves[/]",
                 classes="dialog-hint",

@@ -32,7 +32,7 @@ class EditStep(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """A title, the text, what the keys do."""
         with Vertical(classes="dialog"):
-            yield Static(self._title, classes="dialog-title", markup=False)
+            yield Static(escape(self._title), classes="dialog-title", markup=False)
             yield TextArea(self._shown, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", compact=True)
             hint = "ctrl+s takes it · esc leaves it · the line `Action: …` is what is executed"
             if self._changed_by_us:

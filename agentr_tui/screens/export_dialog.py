@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
+from agentr_tui.safe_text import escape
 from engine.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
 
 Which = Literal["default", "all", "only verified"]
@@ -100,7 +101,7 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
 
     def _say(self, message: str, warning: bool = False) -> None:
         told = self.query_one("#out-error", Static)
-        told.update(f"{'!' if warning else '✗'} {message}" if message else "")
+        told.update(f"{'!' if warning else '✗'} {escape(message)}" if message else "")
         told.set_class(bool(message), "-wrong")
         told.set_class(warning, "-warning")
 

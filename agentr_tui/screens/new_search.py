@@ -10,12 +10,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Select, Static
 
 from agentr_tui.ready import Ready, make_ready
+from agentr_tui.safe_text import escape
 from agentr_tui.screens.dialogs import trusted
 from agentr_tui.search_form import (
     FIELDS,
@@ -76,13 +78,16 @@ class NewSearch(ModalScreen[Ready | None]):
         with Vertical(classes="dialog form", id="new-search") as dialog:
             dialog.border_title = "new search"
             with Horizontal(classes="field"):
-                places = [(name, name) for name in names]
+                places = [(Content(escape(name)), name) for name in names]
                 yield from self._cell(
                     "environment", Select(places, value=chosen, allow_blank=False, compact=True, id="environment")
                 )
-                yield from self._cell("details", Input(details, compact=True, id="details", select_on_focus=False))
+                yield from self._cell(
+                    "details", Input(escape(details), compact=True, id="details", select_on_focus=False)
+                )
             with Horizontal(classes="field"):
-                yield from self._cell("task", Input(self._request.task, compact=True, id="task", select_on_focus=False))
+                task = Input(escape(self._request.task), compact=True, id="task", select_on_focus=False)
+                yield from self._cell("task", task)
             yield Static("", classes="field-error", id="task-error", markup=False)
             for actor, rows in groupby(ROWS, key=lambda row: row[0].actor):
                 with Vertical(classes=f"fields of-{actor or 'all'}"):
@@ -110,9 +115,9 @@ class NewSearch(ModalScreen[Ready | None]):
     def _box(self, field: Field) -> Widget:
         value = self._request.delay if field.name == "delay" else getattr(self._request.settings, field.name)
         if field.kind == "choice":
-            options = choices_of(field, value)
+            options = [(Content(escape(text)), choice) for text, choice in choices_of(field, value)]
             return Select(options, value=value, allow_blank=False, compact=True, id=field.name)
-        return Input(shown(value), compact=True, id=field.name, select_on_focus=False)
+        return Input(escape(shown(value)), compact=True, id=field.name, select_on_focus=False)
 
     def on_mount(self) -> None:
         """What is most often changed has the focus."""
@@ -161,7 +166,7 @@ class NewSearch(ModalScreen[Ready | None]):
 
     def _say(self, name: str, message: str, warning: bool = False) -> None:
         line = self.query_one(f"#{name}-error", Static)
-        line.update(f"{'!' if warning else '✗'} {message}" if message else "")
+        line.update(f"{'!' if warning else '✗'} {escape(message)}" if message else "")
         line.set_class(bool(message), "-wrong")
         line.set_class(warning, "-warning")
 
@@ -255,7 +260,7 @@ class NewSearch(ModalScreen[Ready | None]):
 
     def _told(self, text: str, role: str = "") -> None:
         line = self.query_one("#probe", Static)
-        line.update(text)
+        line.update(escape(text, multiline=True))
         line.set_class(role == "-good", "-good")
         line.set_class(role == "-bad", "-bad")
 

@@ -283,7 +283,7 @@ class RevisionScreen(RevisionMenus):
             return trajectory_lines(shown.tree, sample.bad, sample.fork_depth)
         record = FORMATS[format_name].render(shown.tree, sample, shown.turns)
         text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
-        return [line((part, "text"), indent=4) for part in text.splitlines()]
+        return [line((part, "text"), indent=4) for part in text.split("\n")]
 
     # -- what a person does ------------------------------------------------------------------------
 

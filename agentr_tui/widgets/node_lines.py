@@ -7,7 +7,7 @@ import json
 import msgspec
 
 from agentr_tui.theme import Role, glyphs, value_role
-from agentr_tui.widgets.text_pane import BLANK, Line, line
+from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.asked import STEP_TURNS, request_of, seen_and_dropped
 from engine.errors import AgentrError
 from engine.events import Sampled
@@ -39,7 +39,7 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     started = tree.started
     if node.parent == NO_PARENT:
         first = started.header[-1].content if started and started.header else ""
-        lines = [line((part, "text")) for part in first.splitlines()]
+        lines = [line((part, "text")) for part in lines_of(first)]
         return [*lines, BLANK, labelled("children", str(len(reader.children(id))))]
     lines = []
     if node.thought:
@@ -111,7 +111,7 @@ def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
         role: Role = "focus" if message.role == "assistant" else "muted" if message.role == "system" else "text"
         if turn in unseen:
             role = "faint"
-        for place, part in enumerate(message.content.splitlines() or [""]):
+        for place, part in enumerate(lines_of(message.content)):
             label = names[message.role] if place == 0 else ""
             gutter = f"{cut} {label:<6}" if turn in unseen else f"{label:<8}"
             lines.append(line((gutter, "warn" if turn in unseen else "muted"), (part, role), indent=8))
@@ -196,4 +196,4 @@ def _answer_lines(answer: Answered) -> list[Line]:
 
 def _json(value: object) -> list[Line]:
     text = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
-    return shortened([line((part, "text"), indent=4) for part in text.splitlines()])
+    return shortened([line((part, "text"), indent=4) for part in text.split("\n")])

@@ -10,7 +10,7 @@ from agentr_tui.review import Shown
 from agentr_tui.review_traces import PROGRESS
 from agentr_tui.safe_text import clip
 from agentr_tui.theme import Role, glyphs
-from agentr_tui.widgets.text_pane import BLANK, Line, line
+from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.alignment import Piece, word_diff
 from engine.revision import Turn, quoting
 from engine.samples import Sample, splice_of, steps_to_replay
@@ -205,7 +205,7 @@ def spliced_lines(
             text: Role = "person" if turn.part == "thought" else "good" if turn.loss else "text"
             key = THOUGHT_KEY if turn.part == "thought" else None
             place += turn.part in ("bad", "good")
-            for row, part in enumerate(turn.content.split("\n")):
+            for row, part in enumerate(lines_of(turn.content)):
                 label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
                 lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
             if written and turn.node is not None and turn.node in written:

@@ -22,6 +22,22 @@ MAX_CHARACTERS = 20_000
 """Of one part of a line; what is longer is cut, and says so."""
 
 
+MAX_LINES = 400
+"""Of one text that has lines of its own; the rest is counted."""
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, as far as they are shown; what is left out is counted in the last one.
+
+    Only \n begins a line: whatever else would in a terminal is shown as a sign.
+    """
+    lines = text[: MAX_CHARACTERS + 1].split("\n", MAX_LINES)
+    if len(text) <= MAX_CHARACTERS and len(lines) <= MAX_LINES:
+        return lines
+    shown = "\n".join(lines[:MAX_LINES])[:MAX_CHARACTERS]
+    return [*shown.split("\n"), f"… ({len(text) - len(shown)} more characters)"]
+
+
 class Line(NamedTuple):
     """One line before wrapping: parts of text with their roles."""
 

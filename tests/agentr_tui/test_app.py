@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from agentr_tui.session import Session
 from agentr_tui.widgets.text_pane import TextPane
 from engine.events import AnyEvent, SearchSettings
 from engine.job import new_job
-from engine.stats import load_any
 from engine.trace import load, read_events
 from engine.tracediff import compare
 from engine.workspace import Workspace
@@ -460,43 +458,6 @@ async def test_every_binding_has_an_id_and_a_tooltip(tmp_path: Path) -> None:
             assert isinstance(binding, Binding)
             assert binding.id, binding
             assert binding.tooltip, binding
-
-
-EVIL = "\x1b]0;owned\x07\x1b[31m[bold red]x[/] \u202eabc\u2066 \u200b\x00\x9b2J [link=http://x]l[/link]"
-
-
-async def test_hostile_text_is_shown_escaped_and_never_obeyed(tmp_path: Path) -> None:
-    session = await finished(tmp_path)
-    assert session.path is not None
-    changed = []
-    for line in session.path.read_text().splitlines():
-        event = json.loads(line)
-        if event["type"] == "expanded":
-            for child in event["children"]:
-                child["action"] += EVIL
-                child["observation"] += EVIL
-                child["response"] = f"Thought: {EVIL}\nAction: {child['action']}"
-        if event["type"] == "started":
-            event["instruction"] += EVIL
-            event["task"] += EVIL
-            event["header"][-1]["content"] += EVIL
-        changed.append(json.dumps(event))
-    path = tmp_path / "w/traces/evil.trace.jsonl"
-    path.write_text("\n".join(changed) + "\n")
-    evil = Session(session.workspace)
-    evil.open(path)
-    assert load_any(path).tree.nodes[1].action.endswith(EVIL)
-    for mode in ("search", "pairs", "revision", "dataset", "library"):
-        app = AgentrApp(evil, mode)
-        async with app.run_test(size=(160, 45)) as pilot:
-            await pilot.pause(0.8)
-            for key in ("j", "j", "right_square_bracket", "right_square_bracket", "right_square_bracket"):
-                await pilot.press(key)
-                text = shown(app)
-                assert not any(ord(letter) < 32 and letter != "\n" for letter in text), mode
-                assert not any(letter in text for letter in "\x7f\x9b\u202e\u2066\u200b"), mode
-            if mode == "search":
-                assert "[bold red]" in text
 
 
 async def test_a_broken_file_is_one_line_on_screen(tmp_path: Path) -> None:
