@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import openai
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
 from engine.errors import InputError
 from engine.events import Message, Usage
@@ -30,6 +30,7 @@ from engine.llm_reply import Reply, read_reply
 from engine.trust import DEFAULT_KEY_ENV, is_loopback
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+PATH = "/chat/completions"
 NO_KEY = "no-key"
 """Sent where no key is set: servers of one's own mostly ask for none, the library for some."""
 
@@ -266,10 +267,10 @@ def wait_before(attempt: int, asked: float | None) -> float:
 
 async def _attempt(client: Client, endpoint: Endpoint, fields: dict[str, Any]) -> Reply:
     """One request. Raises `Refusal`."""
-    create: Any = client.openai.chat.completions.with_raw_response.create
+    options: RequestOptions = {"timeout": endpoint.timeout}
     try:
-        async with asyncio.timeout(endpoint.timeout):
-            response = await create(**fields, timeout=endpoint.timeout)
+        async with asyncio.timeout(endpoint.timeout):  # not `chat.completions.create`: that walks through every turn
+            response = await client.openai.post(PATH, cast_to=httpx2.Response, body=fields, options=options)
     except (openai.APITimeoutError, TimeoutError):
         raise Refusal("timeout", f"no answer within {endpoint.timeout:g} s") from None
     except openai.APIStatusError as error:
@@ -300,9 +301,7 @@ def _body(client: Client, endpoint: Endpoint, ask: Ask) -> dict[str, Any]:
         fields["logprobs"] = True
     for name in client.refused & set(NICETIES):
         fields.pop(name, None)
-    if ask.extra:
-        fields["extra_body"] = ask.extra
-    return fields
+    return fields | ask.extra
 
 
 def _reason(error: BaseException) -> str:

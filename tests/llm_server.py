@@ -7,7 +7,7 @@
 What it answers depends on the request alone (conversation and seed), as a model with a fixed seed does; by default it
 plays TextCraft with a third of its actions wrong. `faults` decides what goes wrong with a call; `calls` logs them all.
 
-`python -m tests.llm_server [DELAY]` serves until it is interrupted.
+`python -m tests.llm_server [DELAY [MOST]]` serves until it is interrupted; with MOST delays are random.
 """
 
 from __future__ import annotations
@@ -387,7 +387,9 @@ def _tokens(text: str) -> Iterator[str]:
 
 def main() -> None:
     """Serve until interrupted."""
-    with LLMServer(delay=float(sys.argv[1]) if len(sys.argv) > 1 else 0.0) as server:
+    least, most = (*map(float, sys.argv[1:]), 0.0, 0.0)[:2]
+    rng = random.Random(0)
+    with LLMServer(delay=lambda call: rng.uniform(least, max(least, most))) as server:
         print(server.url, flush=True)
         try:
             threading.Event().wait()

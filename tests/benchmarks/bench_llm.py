@@ -5,9 +5,12 @@ python -m tests.benchmarks.bench_llm
 
 from __future__ import annotations
 
-import random
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,6 @@ from engine.events import SearchSettings
 from engine.job import new_job
 from engine.trace import read_events
 from engine.tracediff import compare
-from tests.llm_server import LLMServer
 
 DELAY = 0.1
 
@@ -26,22 +28,32 @@ SHAPES: list[dict[str, Any]] = [
 ]
 
 
+@contextmanager
+def serving(*delays: float) -> Iterator[str]:
+    """The URL of a server in a process of its own; each call takes the delay, or something between two."""
+    command = [sys.executable, "-m", "tests.llm_server", *map(str, delays)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
 def main() -> None:
     """Print the figures."""
-    with tempfile.TemporaryDirectory() as folder, LLMServer(delay=DELAY) as server:
-        timed(server, Path(folder) / "warm.trace.jsonl", iterations=1)  # loads the client's library
+    with tempfile.TemporaryDirectory() as folder, serving(DELAY) as even, serving(0.0, DELAY) as uneven:
+        timed(even, Path(folder) / "warm.trace.jsonl", iterations=1)  # loads the client's library
         for number, shape in enumerate(SHAPES):
-            server.delay = DELAY
             one, many = Path(folder) / f"{number}-1.trace.jsonl", Path(folder) / f"{number}-16.trace.jsonl"
-            slow = timed(server, one, concurrency=1, **shape)
-            fast = timed(server, many, concurrency=16, **shape)
+            slow, _ = timed(even, one, concurrency=1, **shape)
+            fast, cpu = timed(even, many, concurrency=16, **shape)
             print(f"{shape}: {slow:.1f} s at --concurrency 1, {fast:.1f} s at 16: {slow / fast:.1f}x (target ≥ 10)")
+            print(f"  CPU of the client at 16: {cpu:.1f} s")
             print(f"  agentr diff: {differences(one, many)} differences", end="")
-            for seed in range(3):
-                rng = random.Random(seed)
-                server.delay = lambda call, rng=rng: rng.uniform(0, DELAY / 2)  # type: ignore[misc]
-                other = Path(folder) / f"{number}-random-{seed}.trace.jsonl"
-                timed(server, other, concurrency=16, **shape)
+            for run in range(3):
+                other = Path(folder) / f"{number}-random-{run}.trace.jsonl"
+                timed(uneven, other, concurrency=16, **shape)
                 print(f", {differences(one, other)}", end="")
             print(" (the last three with random delays)")
     print(f"the search's own share of a call: {search_share() * 1e3:.2f} ms of CPU")
@@ -61,13 +73,12 @@ def search_share() -> float:
         return (time.process_time() - began) / job.tree.calls
 
 
-def timed(server: LLMServer, path: Path, **changes: Any) -> float:
-    """Seconds that a search over the server takes."""
-    settings = SearchSettings(actor="openai", model="scripted", base_url=server.url, **changes)
-    job = new_job("textcraft", "2", settings, path)
-    began = time.perf_counter()
+def timed(url: str, path: Path, **changes: Any) -> tuple[float, float]:
+    """Seconds that a search over the server takes, and of these on the CPU."""
+    job = new_job("textcraft", "2", SearchSettings(actor="openai", model="m", base_url=url, **changes), path)
+    began, cpu = time.perf_counter(), time.process_time()
     job.run_blocking()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - cpu
 
 
 if __name__ == "__main__":
