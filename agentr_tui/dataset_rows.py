@@ -278,6 +278,9 @@ def report_lines(done: Exported) -> list[Line]:
         ),
         line(("  ", "muted"), (done.out, "focus"), indent=2),
     ]
+    if done.parts:
+        parts = ", ".join(f"{name} {count}" for name, count in done.parts.items())
+        lines.append(line((f"  parts: {parts}", "text"), indent=4))
     if done.dropped:
         left = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
         lines.append(line((f"  left out: {left}", "warn"), indent=4))

@@ -28,7 +28,7 @@ from engine.repair import FOLDER as REPAIRS
 from engine.repair import reobserve_cost, repair_cost, repair_sample, search_settings
 from engine.revision import Turn, revision_thoughts
 from engine.sample_query import select
-from engine.samples import Repairs, RepairSettings, ReviseSettings, Sample, replay_sample, revise, turns_of
+from engine.samples import Repairs, RepairSettings, Revised, ReviseSettings, Sample, replay_sample, revise, turns_of
 from engine.stats import load_any
 from engine.tree import SearchTree
 from engine.trust import Own
@@ -365,7 +365,7 @@ def load_review(
     started = source.tree.started
     assert started is not None
     resolved = str(path.resolve())
-    info = _run_over(workspace, path)
+    info = _run_over(workspace, path, settings)
     if info is not None:
         traces = Traces(workspace, info.settings.environment)
         if info.settings.environment is None:
@@ -374,17 +374,32 @@ def load_review(
         review.warnings[:0] = source.warnings
         if _go_to(review, started.trace, pair):
             return review
+        if pair is None:
+            return _nothing(workspace, decisions, info.id)
     settings = replace(settings, max_pairs=MAX_PAIRS, rank="fork")
+    figures = Revised()
+    made = list(revise(source.tree, resolved, settings, figures))
+    if all(sample.bad is None for sample in made):  # a run would hide one that has samples
+        return _nothing(workspace, decisions, "")
     with workspace.new_run(settings, [resolved]) as run:
-        for sample in revise(source.tree, resolved, settings, run.figures):
+        run.figures = figures
+        for sample in made:
             run.add(sample)
     traces = Traces(workspace)
     traces.know(resolved, source.tree)
     review = _review_of(workspace, decisions, workspace.run_info(run.id), traces)
     review.warnings[:0] = source.warnings
     if not _go_to(review, started.trace, pair) and pair is not None:
-        raise InputError("this pair is not among the samples: its leaves differ too little for alpha and beta")
+        raise InputError(
+            "this pair is not among the samples: its leaves differ too little for alpha and beta, or more than"
+            f" {MAX_PAIRS} pairs come before it"
+        )
     return review
+
+
+def _nothing(workspace: Workspace, decisions: Decisions, run: str) -> Review:
+    """The review of a tree that gives no sample."""
+    return Review(workspace, run, [], decisions, Traces(workspace), settings=review_settings(workspace.settings_file))
 
 
 def _review_of(workspace: Workspace, decisions: Decisions, info: RunInfo, traces: Traces) -> Review:
@@ -414,11 +429,14 @@ def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:
     )
 
 
-def _run_over(workspace: Workspace, path: Path) -> RunInfo | None:
-    """The newest finished run that read this file after it last changed."""
+def _run_over(workspace: Workspace, path: Path, settings: ReviseSettings) -> RunInfo | None:
+    """The newest finished run that read this file after it last changed, with the alpha and beta that are asked for."""
     resolved = str(path.resolve())
     changed = os.stat(path).st_mtime
     for info in workspace.runs():
+        asked = ((settings.alpha, info.settings.alpha), (settings.beta, info.settings.beta))
+        if any(mine is not None and mine != its for mine, its in asked):
+            continue
         if info.sealed and any(str(Path(known).resolve()) == resolved for known in info.paths):
             return info if os.stat(info.file).st_mtime >= changed else None
     return None

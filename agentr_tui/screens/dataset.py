@@ -294,6 +294,7 @@ class DatasetScreen(ModeScreen):
                     data_type=request.data_type,
                     all=request.which == "all",
                     only_verified=request.which == "only verified",
+                    options=request.options,
                     progress=progress,
                 )
             except AgentrError as error:

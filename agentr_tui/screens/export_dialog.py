@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+from msgspec.structs import fields
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -14,6 +17,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
 from agentr_tui.safe_text import escape
+from engine.errors import InputError
+from engine.export_types import ExportOptions
 from engine.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
 
 Which = Literal["default", "all", "only verified"]
@@ -32,6 +37,40 @@ class ExportRequest:
     data_type: DataType
     which: Which
     out: Path
+    options: ExportOptions
+
+
+_FIELDS = {field.name: field.type for field in fields(ExportOptions)}
+
+
+def options_of(text: str) -> ExportOptions:
+    """Options as on the command line: `--split train=0.9,dev=0.1 --strict --no-config`. Raises `InputError`."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"options: {error}") from error
+    values: dict[str, str | bool] = {}
+    at = 0
+    while at < len(words):
+        flag, has_value, value = words[at].partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        at += 1
+        if not flag.startswith("--") or name.removeprefix("no_") not in _FIELDS:
+            known = ", ".join(f"--{known.replace('_', '-')}" for known in _FIELDS)
+            raise InputError(f"{flag}: no option of export: {known}")
+        if name not in _FIELDS:
+            values[name.removeprefix("no_")] = False
+        elif has_value:
+            values[name] = value
+        elif at < len(words) and not words[at].startswith("--"):
+            values[name] = words[at]
+            at += 1
+        else:
+            values[name] = True
+    try:
+        return msgspec.convert(values, ExportOptions, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(f"options: {error}") from error
 
 
 class ExportDialog(ModalScreen[ExportRequest | None]):
@@ -60,6 +99,11 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
                 yield Static("file", classes="field-name", markup=False)
                 yield Input(compact=True, id="out", classes="wide", select_on_focus=False)
             yield Static("", classes="field-error", id="out-error", markup=False)
+            with Horizontal(classes="field"):
+                yield Static("more", classes="field-name", markup=False)
+                yield Input(
+                    compact=True, id="more", classes="wide", placeholder="--split train=0.9,dev=0.1 --max-length 4096"
+                )
             yield Static("", classes="dialog-hint", id="told", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Export", compact=True, variant="primary", id="go")
@@ -119,4 +163,9 @@ class ExportDialog(ModalScreen[ExportRequest | None]):
             self._say("is a folder: name a file in it")
         else:
             which: Which = self._value("which")  # type: ignore[assignment]
-            self.dismiss(ExportRequest(format.name, data_type, which, Path(name).expanduser()))
+            try:
+                options = options_of(self.query_one("#more", Input).value)
+            except InputError as error:
+                self._say(str(error))
+                return
+            self.dismiss(ExportRequest(format.name, data_type, which, Path(name).expanduser(), options))

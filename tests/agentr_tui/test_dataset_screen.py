@@ -16,7 +16,7 @@ from agentr_tui.app import AgentrApp
 from agentr_tui.dataset_rows import count_lines, histogram, preview_lines, summarise
 from agentr_tui.dataset_tabs import coverage_lines, plot
 from agentr_tui.screens.dataset import DatasetScreen
-from agentr_tui.screens.export_dialog import ExportDialog
+from agentr_tui.screens.export_dialog import ExportDialog, options_of
 from agentr_tui.screens.revision import RevisionScreen
 from agentr_tui.session import Session
 from agentr_tui.widgets.text_pane import Line
@@ -24,8 +24,10 @@ from engine.agreement import agreement, defect_rate, keep_planted, plant
 from engine.curation import tally
 from engine.decisions import Decisions
 from engine.duplicates import EXACT, NEAR, Duplicates
+from engine.errors import InputError
 from engine.export import export
 from engine.export_records import load_tree
+from engine.export_types import ExportOptions
 from engine.formats import FORMATS
 from engine.sample_shapes import shapes
 from engine.samples import Sample, turns_of
@@ -213,6 +215,39 @@ async def test_export_writes_the_file_and_reports_it(workspace: Workspace) -> No
         assert "not decided" in report
         assert "".join(out.name.split()) in "".join(report.split())
         assert all(json.loads(line)["revise"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", ExportOptions()),
+        ("--split train=0.9,dev=0.1 --max-length 512", ExportOptions(split="train=0.9,dev=0.1", max_length=512)),
+        ("--strict --no-config --seed=3", ExportOptions(strict=True, config=False, seed=3)),
+        ("--licence 'as you like'", ExportOptions(licence="as you like")),
+    ],
+)
+def test_more_options_are_those_of_the_command_line(text: str, wanted: ExportOptions) -> None:
+    assert options_of(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["--color red", "strict", "--max-length many", "--licence 'open", "--shards 0"])
+def test_options_that_cannot_be_read_are_one_line(text: str) -> None:
+    with pytest.raises(InputError) as error:
+        options_of(text)
+    assert "\n" not in str(error.value)
+
+
+async def test_a_split_is_exported_from_the_dialog(workspace: Workspace) -> None:
+    async with running(Session(workspace), "dataset", (120, 60)) as (app, pilot):
+        screen = await counted(app, pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        app.screen.query_one("#more", Input).value = "--split train=0.5,dev=0.5 --shards none"
+        await pilot.press("enter")
+        await until(pilot, lambda: "shards" in str(app.screen.query_one("#out-error", Static).content))
+        app.screen.query_one("#more", Input).value = "--split train=0.5,dev=0.5"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is screen and "parts: train" in pane(app, "export"))
 
 
 async def test_every_format_and_type_can_be_chosen_and_names_the_file(workspace: Workspace, tmp_path: Path) -> None:

@@ -284,3 +284,28 @@ def test_every_reason_has_a_key_of_its_own() -> None:
     assert len(set(keys)) == len(keys) == 25
     assert keys[:5] == list("mtgdb")
     assert "o" not in keys
+
+
+def test_looking_at_a_tree_without_pairs_leaves_the_newest_run_alone(tmp_path: Path) -> None:
+    place = opened(tmp_path)
+    good, bare = searched(place), searched(place, iterations=1, error_rate=0.95, seed=3)
+    run = revised(place, good)
+    review = loaded(place, bare)
+    assert not review.samples
+    assert not review.counts().undecided
+    assert [info.id for info in place.runs()] == [run]
+    revised(place, good, bare)
+    assert not loaded(place, bare).samples
+    assert loaded(place, good).samples
+    assert len(place.runs()) == 2
+
+
+def test_another_alpha_makes_another_run(tmp_path: Path) -> None:
+    place = opened(tmp_path)
+    path = searched(place)
+    revised(place, path)
+    decisions = Decisions(place.decisions, "ann")
+    loaded_twice = [load_review(place, decisions, path, ReviseSettings(alpha=0.25), None) for _ in range(2)]
+    assert loaded_twice[0].run == loaded_twice[1].run
+    assert place.run_info().settings.alpha == 0.25
+    assert loaded(place, path).run == place.run_info().id  # whatever they were
