@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.curation import Tally, moves_mark, tally
 from engine.decisions import Decided
+from engine.errors import InputError
 from engine.export import Exported
 from engine.formats import data_type_of
 from engine.replay import HOLDS
+from engine.sample_query import parse
 from engine.samples import Sample
 from envs.base import title_of
 
@@ -79,8 +82,36 @@ def holds(sample: Sample) -> bool:
     return sample.verdict in HOLDS and not sample.no_wrong_step
 
 
+_TERM = re.compile(r"[-!]?[a-z]+(<=|>=|!=|[:=<>~]).+")
+
+
+def filter_of(wanted: str) -> Callable[[Sample, Mapping[str, Decided]], bool]:
+    """Which samples some words name: terms of a query (`engine.sample_query`), and words as `matches` takes them.
+
+    A term that can't be read yet, since it is being typed, is a word.
+    """
+    tests, words = [], []
+    for word in wanted.split():
+        try:
+            test = parse(word) if _TERM.fullmatch(word) else None
+        except InputError:
+            test = None
+        if test is None:
+            words.append(word.lower())
+        else:
+            tests.append(test)
+
+    def fits(sample: Sample, current: Mapping[str, Decided]) -> bool:
+        decided = current.get(sample.id)
+        return matches(sample, current, words) and all(test(sample, decided) for test in tests)
+
+    return fits
+
+
 def matches(sample: Sample, current: Mapping[str, Decided], words: Sequence[str]) -> bool:
     """Whether every word (in lower case) stands in kind, verdict, decision, task, goal or file name."""
+    if not words:
+        return True
     told = [sample.kind, sample.verdict, decision_of(sample, current), sample.environment, sample.task]
     told += [sample.instruction, Path(sample.path).name]
     if sample.no_wrong_step:
@@ -92,10 +123,10 @@ def matches(sample: Sample, current: Mapping[str, Decided], words: Sequence[str]
 
 
 def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted: str = "") -> RunSummary:
-    """Count the samples that hold every word of `wanted`."""
+    """Count the samples that `wanted` names (`filter_of`)."""
     summary = RunSummary()
-    words = wanted.lower().split()
-    left = [sample for sample in samples if not words or matches(sample, current, words)]
+    fits = filter_of(wanted)
+    left = [sample for sample in samples if fits(sample, current)]
     traces: dict[str, OfTrace] = {}
     for sample in left:
         summary.kinds[sample.kind] += 1

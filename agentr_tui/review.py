@@ -181,7 +181,11 @@ class Review:
             return trace.known_progress(sample) is None and bool(trace.by_progress(sample))
 
     def prefetch(self) -> None:
-        """Make ready what comes next, by going on and by deciding, so that it is there at once."""
+        """Make ready what comes next, by going on and by deciding, so that it is there at once.
+
+        What others decided meanwhile is taken up. Raises `InputError`.
+        """
+        self.decisions.refresh()
         for place in {self.place + 1, self._next_undecided()}:
             if place is not None and place < len(self.samples):
                 self.show(self.samples[place])

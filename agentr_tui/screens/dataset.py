@@ -76,8 +76,8 @@ class DatasetScreen(ModeScreen):
             with Vertical(id="dataset-side"):
                 yield RowTable(COLUMNS, id="of-traces")
                 yield TextPane(id="export")
-        yield Input(placeholder="verified, diverged, accepted, undecided, good, a task …", id="sample-filter",
-                    classes="filter", compact=True)  # fmt: skip
+        told = "verified, undecided, good, a task …, or a query: gap>=0.5 mark<3 tag:later"
+        yield Input(placeholder=told, id="sample-filter", classes="filter", compact=True)
 
     def on_mount(self) -> None:
         """Titles, focus, a look every other second."""

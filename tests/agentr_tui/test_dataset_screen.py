@@ -29,6 +29,7 @@ from engine.export import export
 from engine.export_records import load_tree
 from engine.export_types import ExportOptions
 from engine.formats import FORMATS
+from engine.sample_query import select
 from engine.sample_shapes import shapes
 from engine.samples import Sample, turns_of
 from engine.workspace import Workspace
@@ -151,6 +152,14 @@ def test_accepted_samples_that_do_not_hold_or_were_moved_are_named(workspace: Wo
     lines = plain(preview_lines(summarise(samples, decisions.current()))).splitlines()
     assert any(line.startswith("1 accepted do not hold") for line in lines)
     assert any(line.startswith("1 more have a moved mark") for line in lines)
+
+
+@pytest.mark.parametrize("query", ["verdict:diverged", "gap>=0.5 mark<4", "!verdict:verified textcraft", "fork<"])
+def test_a_filter_takes_terms_of_a_query_and_plain_words(workspace: Workspace, query: str) -> None:
+    samples = workspace.load_run().samples
+    terms = " ".join(word for word in query.split() if word not in ("textcraft", "fork<"))
+    wanted = [] if query == "fork<" else select(samples, {}, terms)
+    assert [sample.id for sample in summarise(samples, {}, query).left] == [sample.id for sample in wanted]
 
 
 def test_a_filter_narrows_the_counts_and_not_the_preview(workspace: Workspace) -> None:
