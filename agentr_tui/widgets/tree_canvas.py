@@ -7,6 +7,7 @@ from collections.abc import Callable
 from textual import events
 from textual.cache import LRUCache
 from textual.content import Content
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
 
@@ -183,12 +184,14 @@ class TreeCanvas(FrugalScroll):
         """Draw those visible rows anew that show something else by now."""
         if self._rows is None or not self.size.width or not self.is_attached:
             return
-        now, ids = self._columns(), self._visible()
-        top = self.scroll_offset.y
+        now, ids, width = self._columns(), self._visible(), self.size.width
+        changed = []
         for line in range(max(len(ids), len(self._drawn))):
             shown = self._told(ids[line], now) if line < len(ids) else None
             if self._drawn.get(line) != shown:
-                self.refresh_line(top + line)
+                changed.append(Region(0, line, width, 1))
+        if changed:
+            self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         """The strip of one line of the viewport."""

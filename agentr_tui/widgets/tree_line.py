@@ -222,7 +222,14 @@ class Painter:
             parts.append((drawn.ljust(columns.bar), row.value_role))
         if columns.word:
             parts.append((pad(fit(row.word, columns.word - 1, ellipsis=glyphs.ellipsis), columns.word), row.word_role))
-        segments = [Segment(part, self.style(role, cursor)) for part, role in parts if part]
+        segments: list[Segment] = []
+        text, last = "", parts[0][1]
+        for part, role in parts:  # neighbours in one style become one segment: guides do
+            if role != last:
+                segments.append(Segment(text, self.style(last, cursor)))
+                text, last = "", role
+            text += part
+        segments.append(Segment(text, self.style(last, cursor)))
         return Strip(segments).adjust_cell_length(columns.width, self.style("text", cursor))
 
     def _actions(self, row: Told, actions: list[str], room: int) -> list[tuple[str, Role]]:

@@ -26,6 +26,7 @@ from textual.widgets.tree import TreeNode
 from agentr_tui.theme import install
 from agentr_tui.widgets.tree_rows import TreeRows
 from agentr_tui.widgets.tree_view import TreeView
+from engine.events import BackedUp
 from tests.agentr_tui.trees import Grower, random_tree
 
 SIZE = (110, 40)
@@ -144,6 +145,43 @@ async def expand_theirs(count: int, repeats: int) -> float:
         return statistics.median(spent)
 
 
+def way(grower: Grower) -> list[int]:
+    """From the root to the deepest node."""
+    return grower.tree.ancestors(max(grower.tree.nodes, key=lambda node: node.depth).id)
+
+
+async def relabel_ours(count: int, repeats: int) -> float:
+    """A return is backed up: N and Q of a whole path are others."""
+    grower = random_tree(count, 1)
+    path = way(grower)
+    async with running(True) as (view, pilot):
+        view.set_tree(grower.tree, open_depth=10**6)
+        view.go_to(path[-1])
+
+        def back_up() -> None:
+            grower.apply(BackedUp(seq=0, leaf=path[-1], value=0.5))
+            view.refresh_statistics()
+
+        return await cpu(back_up, pilot, repeats)
+
+
+async def relabel_theirs(count: int, repeats: int) -> float:
+    """The same with Textual's tree: a label for each node of the path."""
+    grower = random_tree(count, 1)
+    path = way(grower)
+    async with running(False) as (tree, pilot):
+        nodes = filled(tree, grower)
+        tree.move_cursor(nodes[path[-1]])
+
+        def relabel() -> None:
+            grower.apply(BackedUp(seq=0, leaf=path[-1], value=0.5))
+            for id in path:
+                node = grower.tree.nodes[id]
+                nodes[id].set_label(f"{node.action}  {node.visits}  {node.q:.2f}")
+
+        return await cpu(relabel, pilot, repeats)
+
+
 async def memory(own: bool, count: int) -> int:
     """Bytes that showing a tree takes beyond the tree itself, after scrolling through a part of it."""
     grower = random_tree(count, 1)
@@ -197,6 +235,7 @@ async def measure(quick: bool) -> bool:
     theirs = await add_theirs(10_000, 9)
     await ratio("add a row live to 10,000", add_ours(10_000, 45), theirs, 20)
     await ratio("  the same in sight", add_ours(10_000, 45, in_sight=True), theirs, 20)
+    await ratio("relabel a path in 10,000", relabel_ours(10_000, 45), await relabel_theirs(10_000, 9), 5)
     mine, other = await memory(True, 10_000) / 1e6, await memory(False, 10_000) / 1e6
     say("memory at 10,000", mine, other, other / mine, ">= 2x", mine <= other / 2, "MB")
     spent = await line_time()
