@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from engine.export_types import Exported, ExportOptions
@@ -61,8 +62,7 @@ def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -
     lines += _table("Who reviewed them", "reviewer", exported.reviewers)
     lines += _table("Who wrote steps of them by hand", "person", exported.writers)
     lines += _table("Environments", "environment", {title_of(name): n for name, n in exported.environments.items()})
-    sources = dict(list(exported.sources.items())[:MOST_SOURCES])
-    lines += _table("Traces", "trace", sources)
+    lines += _table("Traces", "trace", _sources(exported))
     if len(exported.sources) > MOST_SOURCES:
         lines += ["", f"and {len(exported.sources) - MOST_SOURCES} more: see the provenance file."]
     return "\n".join(lines) + "\n"
@@ -133,6 +133,13 @@ def _files(exported: Exported) -> list[str]:
     """Every file of the dataset with its checksum."""
     rows = [f"| {code(_name(file.path))} | {file.lines} | {file.size} | `{file.checksum}` |" for file in exported.files]
     return ["", "## Files", "", "| file | records | bytes | SHA-256 |", "| --- | ---: | ---: | --- |", *rows]
+
+
+def _sources(exported: Exported) -> dict[str, int]:
+    """Samples by trace. The folders of a machine are nobody else's business, unless two traces have one name."""
+    names = Counter(_name(path) for path in exported.sources)
+    shown = list(exported.sources.items())[:MOST_SOURCES]
+    return {_name(path) if names[_name(path)] == 1 else path: count for path, count in shown}
 
 
 def _threshold(value: float | None, default: float) -> str:

@@ -218,6 +218,8 @@ def _say_exported(done: Exported) -> None:
     say(f"{done.lines} lines, {done.which}{factor}" + (f"; left out: {dropped}" if dropped else ""))
     for reason, count in sorted(done.warned.items()):
         say(f"  {count} with a warning: {reason}")
+    if done.configs:
+        say("  for the trainer: " + ", ".join(done.configs))
     say(str(done.out))
 
 

@@ -90,6 +90,19 @@ def test_search_revise_export_with_json(tmp_path: Path) -> None:
     assert good["lines"] > 0
 
 
+def test_an_export_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> None:
+    agentr("revise", DRY)
+    program = (
+        "import os, signal\n"
+        "from agentr_tui.cli import main\n"
+        "os.fsync = lambda number: os.kill(os.getpid(), signal.SIGTERM)\n"  # a file is written and not yet moved
+        "main(['export', '--out', 'out/o.jsonl'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert os.listdir("out") == []
+
+
 def test_a_tree_without_pairs_is_done_all_the_same() -> None:
     revised = agentr("revise", DRY, "--json")
     assert (revised.code, revised.json["pairs"], revised.json["samples"]) == (0, 0, 0)
