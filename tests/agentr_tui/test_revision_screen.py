@@ -261,7 +261,12 @@ async def test_keys_that_come_faster_than_samples_decide_nothing_unseen(tmp_path
         screen = await reviewing(pilot, app)
         review = screen._review
         assert review is not None
-        for _ in range(6):
+        for _ in range(12):
             screen.action_accept()
-        await until(pilot, lambda: screen._shown is not None and screen._shown.sample.id == review.samples[1].id)
-        assert list(session.decisions.current()) == [review.samples[0].id]
+            await pilot.pause(0.002)
+        await until(pilot, lambda: not screen._changing)
+        decided = list(session.decisions.current())
+        assert decided == [sample.id for sample in review.samples[: len(decided)]]
+        assert all(len(session.decisions.lines_of(id)) == 1 for id in decided)
+        assert screen._shown is not None
+        assert screen._shown.sample.id == review.samples[len(decided)].id
