@@ -37,9 +37,9 @@ class Fault(Protocol):
     def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None, /) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one a draw, and that would double what it costs
 class Request:
-    """One draw that is asked for."""
+    """One draw that is asked for. Not to be changed."""
 
     parent: int  # node
     draw: int  # 0 ≤ draw < samples
@@ -64,7 +64,7 @@ class Answer:
 
 
 class Actor(Protocol):
-    """Proposes actions."""
+    """Proposes actions. One that waits for nothing may say so (`waits = False`): its draws are made one by one."""
 
     async def sample(self, request: Request) -> Answer:
         """Answer one draw. Raises `DrawFailed`, and lets `NotPermitted` of `request.permit` through."""
@@ -79,6 +79,8 @@ def draw_seed(search_seed: int, parent: int, draw: int) -> int:
 
 class RecordedActor:
     """Gives the answers of a recording again."""
+
+    waits = False
 
     def __init__(self, answers: Mapping[int, Answer] | None, by_draw: Mapping[tuple[int, int], Answer], source: str):
         self._answers = answers  # by the order in which they were asked for

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,11 +35,12 @@ class Draws:
         self.outage = False  # the search stands still until whoever steers it says otherwise
         self._tree = tree
         self._actor = actor
+        self._waits = getattr(actor, "waits", True)
         self._at_node = at_node
         self._emit = emit
         self._budgets = budgets
         self._settings = tree.started.settings
-        self._of_node: dict[int, asyncio.Future[list[None]]] = {}  # node in flight → its draws
+        self._of_node: dict[int, asyncio.Future[Any]] = {}  # node in flight → its draws
         self._cut_short: set[int] = set()  # nodes in flight whose draws a budget left out
         self._cancelled = False
         self.limit()
@@ -58,13 +59,16 @@ class Draws:
         made = tree.partial.get(parent, 0)
         answered = tree.pending.get(parent, {})
         first = tree.first_index[parent] - made
-        self._of_node[parent] = asyncio.gather(
-            *(
-                self._draw(parent, draw, first + draw)
-                for draw in range(made, made + tree.draws_of[parent])
-                if draw not in answered
-            )
-        )
+        draws = [draw for draw in range(made, made + tree.draws_of[parent]) if draw not in answered]
+        if self._waits:
+            self._of_node[parent] = asyncio.gather(*(self._draw(parent, draw, first + draw) for draw in draws))
+        else:
+            self._of_node[parent] = asyncio.ensure_future(self._in_turn(parent, draws, first))
+
+    async def _in_turn(self, parent: int, draws: Sequence[int], first: int) -> None:
+        """Draws that wait for nothing: a task for each would cost more than the draws themselves."""
+        for draw in draws:
+            await self._draw(parent, draw, first + draw)
 
     async def made(self, parent: int) -> bool:
         """Wait for the draws of a node; False where they were not all made, so that the node stays in flight."""

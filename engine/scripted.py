@@ -23,6 +23,7 @@ class ScriptedActor:
     def __init__(self, error_rate: float, delay: float = 0.0) -> None:
         self._error_rate = error_rate
         self._delay = delay
+        self.waits = delay > 0
 
     async def sample(self, request: Request) -> Answer:
         """The plan's next action, or a mistake. Raises `DrawFailed` where the environment has no plan."""

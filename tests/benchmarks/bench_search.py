@@ -32,6 +32,8 @@ TASK = "2"
 class Fetches:
     """An actor that costs nothing: fetches another amount with every draw, so that no draw repeats another."""
 
+    waits = False
+
     async def sample(self, request: Request) -> Answer:
         """A `get` that TextCraft grants."""
         return Answer(f"Thought: I still need this.\nAction: get {request.draw + 1} red sand")
@@ -108,6 +110,8 @@ class Walk(gymnasium.Env[str, str]):
 
 class Names:
     """An actor that costs nothing."""
+
+    waits = False
 
     async def sample(self, request: Request) -> Answer:
         """One of four actions."""
