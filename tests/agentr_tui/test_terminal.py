@@ -48,8 +48,8 @@ class Terminal:
     def mouse(self, column: int, row: int, *, button: int = 0, times: int = 1) -> None:
         """Press and let go at a cell, counted from 0; buttons 64 and 65 are the wheel."""
         place = f"{button};{column + 1};{row + 1}"
-        for _ in range(times):
-            self._tmux("send-keys", "-l", f"\x1b[<{place}M" + (f"\x1b[<{place}m" if button < 64 else ""))
+        once = f"\x1b[<{place}M" + (f"\x1b[<{place}m" if button < 64 else "")
+        self._tmux("send-keys", "-l", once * times)  # at once: two clicks far apart are no double click
 
     def click(self, word: str, *, times: int = 1, screen: str | None = None) -> None:
         """Click on the first place where a word stands."""
@@ -213,16 +213,22 @@ def test_tree_mark_and_export_by_mouse(terminal: Callable[..., Terminal], tmp_pa
     screen.click("2 Search")
     screen.until(lambda text: "go to" in text, "the menu of screens")
     screen.click("revision")
-    shown = screen.until(lambda text: "sample 1 of" in text and "first wrong step" in text, "a sample")
-    steps = [line for line in shown.splitlines() if re.match(r"│. +\d+ ", line)]
-    screen.click(steps[-1][1:12], times=2)
+    screen.until(lambda text: "sample 1 of" in text and "first wrong step" in text, "a sample")
+    time.sleep(0.5)  # it scrolls to the mark
+    rows = screen.screen().splitlines()
+    after_fork = next(row for row, line in enumerate(rows) if "fork: here" in line) + 1
+    screen.mouse(12, after_fork, times=2)
     decided = tmp_path / "w" / "decisions"
     until(lambda: [*decided.glob("*")], "the mark was moved")
     assert any(json.loads(line)["mark"] for file in decided.glob("*") for line in file.open())
     screen.click("4 Revision")
     screen.until(lambda text: "go to" in text, "the menu of screens")
     screen.click("dataset")
-    screen.until(lambda text: "5 Dataset" in text, "the dataset")
+    keys = screen.until(lambda text: "5 Dataset" in text and " hold " in text, "the dataset").splitlines()[-1]
+    screen.mouse(keys.index("export"), 43)
+    screen.until(lambda text: "enter in the file" in text, "the dialog")
+    screen.click("Export ")
+    until(lambda: [*(tmp_path / "w" / "exports").glob("*.jsonl")], "the dataset is written")
 
 
 OLD_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
