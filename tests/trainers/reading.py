@@ -21,6 +21,7 @@ TEMPLATE = (
 """ChatML as a model has it: nothing in it is marked for training."""
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+SPECIAL += ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 DATA = "AGENTR_TRAINER_DATA"
 
 PLAIN = (
@@ -38,6 +39,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in PLAIN},
     "sharegpt-weights": ("sharegpt", {"loss_weight": True}),
     "trl-sft-tokens": ("trl-sft", {"tokenizer": "tokenizer.json"}),
+    "trl-sft-llama3": ("trl-sft", {"chat_template": "llama3"}),
     "trl-dpo-step": ("trl-dpo", {"first_step": True}),
     "xtuner-gzip": ("xtuner", {"compress": "gzip"}),
     "axolotl-parquet": ("axolotl", {"compress": "parquet", "split": "train=0.5,dev=0.5", "seed": 5, "shards": 2}),
@@ -94,6 +96,12 @@ def records(case: str, name: str = "data.jsonl") -> Iterator[tuple[dict[str, Any
 def chatml(turns: Iterable[Row]) -> str:
     """A conversation in ChatML."""
     return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text, _ in turns)
+
+
+def llama3(turns: Iterable[Row]) -> str:
+    """A conversation in Llama 3's template."""
+    said = (f"<|start_header_id|>{role}<|end_header_id|>\n\n{text.strip()}<|eot_id|>" for role, text, _ in turns)
+    return "<|begin_of_text|>" + "".join(said)
 
 
 def runs(input_ids: Sequence[int], labels: Sequence[int]) -> list[list[int]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.trainers import reading
-from tests.trainers.reading import absent, chatml, folder, records, runs, trained
+from tests.trainers.reading import absent, chatml, folder, llama3, records, runs, trained
 from tests.trainers.tiny import tiny_model
 
 trl = pytest.importorskip("trl", minversion="1.16", reason=absent("TRL"))
@@ -38,6 +38,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, case: str, command: str, model: Pa
     given = ["--config", "data.jsonl.trl.yaml", "--model_name_or_path", str(model), "--output_dir", str(output)]
     given += ["--max_steps", str(steps), "--gradient_accumulation_steps", "1", "--use_cpu", "--bf16", "false"]
     given += ["--report_to", "none", "--save_strategy", "no"]
+    given += ["--eos_token", "<|eot_id|>"] if case.endswith("llama3") else []
     script.main(*script.make_parser().parse_args_and_config(given))
     return made[0]
 
@@ -48,19 +49,20 @@ def batches(trainer: Any) -> list[dict[str, Any]]:
     return [trainer.data_collator([row]) for row in trainer.train_dataset.select_columns(columns)]
 
 
-@pytest.mark.parametrize("case", ["trl-sft", "trl-sft-tokens"])
+@pytest.mark.parametrize("case", ["trl-sft", "trl-sft-tokens", "trl-sft-llama3"])
 def test_sft_trains_the_tokens_of_the_samples_own_mask(
     case: str, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trainer = prepared(monkeypatch, case, "sft", model, tmp_path, steps=1)
     tokenizer = trainer.processing_class
+    said, end = (llama3, "<|eot_id|>") if case.endswith("llama3") else (chatml, "<|im_end|>\n")
     rows = batches(trainer)
     wanted = list(records(case))
     assert len(rows) == len(wanted)
     for row, (_, sample) in zip(rows, wanted, strict=True):
         input_ids, labels = row["input_ids"][0].tolist(), row["labels"][0].tolist()
-        assert tokenizer.decode(input_ids) == chatml(sample["turns"])
-        assert runs(input_ids, labels) == trained(sample["turns"], tokenizer.encode)
+        assert tokenizer.decode(input_ids) == said(sample["turns"])
+        assert runs(input_ids, labels) == trained(sample["turns"], tokenizer.encode, end)
 
 
 def test_the_written_template_marks_what_the_actor_says_and_the_token_that_ends_it(model: Path) -> None:
