@@ -6,12 +6,15 @@ Each is the app itself, run on a sample tree or a live search, exported as SVG.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from agentr_tui.app import AgentrApp
+from agentr_tui.commands.data import revise_paths
 from agentr_tui.session import Session
+from engine.samples import ReviseSettings
 from engine.workspace import Workspace
 from sample_trees import __file__ as samples_file
 
@@ -20,12 +23,15 @@ SAMPLES = Path(samples_file).parent
 SIZE = (120, 34)
 
 
-async def take(name: str, sample: str, mode: str, keys: list[str]) -> None:
-    """Open a sample tree in a mode, press keys, keep the screen."""
+async def take(name: str, sample: str, mode: str, keys: list[str], verifier: str = "") -> None:
+    """Open a sample tree in a mode, press keys, keep the screen; with a verifier, after it judged the pairs."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder) / "agentr-workspace", create=True)
         for path in SAMPLES.glob("*.trace.jsonl"):
             shutil.copy(path, workspace.traces)
+        if verifier:
+            settings = ReviseSettings(verifier=verifier, rank="tail")
+            revise_paths(workspace, [workspace.traces / sample], settings, quiet=True)
         session = Session(workspace)
         session.open(workspace.traces / sample)
         app = AgentrApp(session, mode)
@@ -51,11 +57,12 @@ async def settled(app: AgentrApp) -> None:
 
 async def main() -> None:
     """All pictures."""
+    os.environ["AGENTR_REVIEWER"] = "you"
     many = "textcraft-many-pairs.trace.jsonl"
     await take("search", many, "search", ["j"] * 9)
-    await take("revision", many, "revision", ["a", "a", "a"])
+    await take("revision", many, "revision", ["a", "a", "K", "a", "left_curly_bracket"], "value")
     await take("pairs", many, "pairs", ["j"])
-    await take("dataset", many, "revision", ["a", "a", "a", "5"])
+    await take("dataset", many, "revision", ["a", "a", "r", "m", "a", "5", "right_square_bracket"])
     await take("library", many, "library", [])
 
 
