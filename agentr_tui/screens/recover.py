@@ -59,9 +59,10 @@ class Known(NamedTuple):
 
     sample: str
     settings: RecoverySettings
-    actor: SearchSettings
+    actor: SearchSettings  # who would go on now
     marks: list[Mark]
     figures: list[MarkFigures]
+    shown: tuple[SearchSettings, list[MarkFigures]]  # the same, or the newest figures where that actor has none yet
     own: Mark | None  # the sample's; None: it has none
     at_mark: Price
     everywhere: Price
@@ -69,11 +70,6 @@ class Known(NamedTuple):
 
 class RecoveryPane(TextPane):
     """What continuations say of the sample in front; hidden where there are none."""
-
-    DEFAULT_CSS = """
-    RecoveryPane { height: auto; max-height: 45%; display: none; }
-    RecoveryPane.-shown { display: block; }
-    """
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -134,18 +130,21 @@ class RecoveryPane(TextPane):
         job, shown, known = self._job, self._shown, self._known
         sample = shown.sample if shown is not None else None
         mine = job is not None and sample is not None and job.sample == sample.id
-        figures: Sequence[MarkFigures] = known.figures if known is not None else []
+        who: SearchSettings | None = None
+        figures: Sequence[MarkFigures] = []
+        if known is not None:
+            who, figures = (known.actor, known.figures) if mine else known.shown
         if mine and job is not None and job.progress is not None:
             new = {each.mark: each for each in job.progress.figures}
             figures = [new.get(each.mark, each) for each in figures]
         tried = any(each.without.of or each.thought.of for each in figures)
         self.set_class(tried or job is not None, "-shown")
-        self.border_title = "would it recover?" + (f" · {_who(known.actor)}" if known is not None else "")
+        self.border_title = "would it recover?" + (f" · {_who(who)}" if who is not None else "")
         head = _running_lines(job, mine)
-        if known is None or sample is None or not (tried or mine):
+        if who is None or sample is None or not (tried or mine):
             self.set_lines(head, keep_scroll=True)
             return
-        mark, actor = sample.mark, known.actor.actor
+        mark, actor = sample.mark, who.actor
         self.set_lines(lambda width: [*head, *recovery_lines(figures, mark, actor, width)], keep_scroll=True)
 
     # -- asking ------------------------------------------------------------------------------------
@@ -283,12 +282,19 @@ def _known(shown: Shown, folder: Path, alpha: float | None, chosen: RecoverySett
     actor = actor_settings(tree, settings)
     marks = marks_of(tree, sample, actor.max_depth)
     own = next((mark for mark in marks if mark.mark == sample.mark), None)
+    figures = figures_of(tree, sample.thought, marks, actor, known, alpha)
+    shown_now = actor, figures
+    if not any(each.without.of or each.thought.of for each in figures):  # what there is stays in sight until then
+        before = actor_settings(tree, newest(tree, sample, known))
+        old_marks = marks_of(tree, sample, before.max_depth)
+        shown_now = before, figures_of(tree, sample.thought, old_marks, before, known, alpha)
     return Known(
         sample.id,
         settings,
         actor,
         marks,
-        figures_of(tree, sample.thought, marks, actor, known, alpha),
+        figures,
+        shown_now,
         own,
         price_of(tree, sample.thought, [own] if own is not None else [], actor, known, count),
         price_of(tree, sample.thought, marks, actor, known, count),

@@ -33,7 +33,7 @@ from tests.engine.test_revision import searched
 from tests.llm_server import LLMServer, plays_textcraft
 
 TREE = searched("2", 0.5)
-DEPTH = 12
+DEPTH = 8
 """Of continuations: far enough that whoever follows the plan gets there."""
 
 
@@ -141,7 +141,7 @@ def test_the_scripted_actor_is_said_not_to_read_thoughts_and_makes_no_difference
 
 def test_seeds_make_the_same_continuations_whatever_the_concurrency(tmp_path: Path, server: LLMServer) -> None:
     one, many, other = (
-        asking(server, continuations=3, **changes) for changes in ({"concurrency": 1}, {"concurrency": 8}, {"seed": 7})
+        asking(server, continuations=2, **changes) for changes in ({"concurrency": 1}, {"concurrency": 8}, {"seed": 7})
     )
     for place, settings in enumerate((one, many, other)):
         recovered(tmp_path / str(place), settings)
