@@ -120,8 +120,13 @@ def faults_after(calls: int, kind: str) -> Callable[[Call], str | None]:
 
 
 def plays_textcraft(body: Body, error_rate: float = 0.35) -> str:
-    """What the scripted actor says to this conversation: it depends on it and the seed alone."""
+    """What the scripted actor says to this conversation: it depends on it and the seed alone.
+
+    To what is no TextCraft task: a word that depends on the seed.
+    """
     messages = body["messages"]
+    if not any(TASK in message["content"] for message in messages):
+        return f"word {random.Random(body.get('seed')).random()}"
     first = max(place for place, message in enumerate(messages) if TASK in message["content"])  # not an example's
     env = TextCraft()
     env.reset(options={"observation": TASK + messages[first]["content"].rsplit(TASK, 1)[1]})

@@ -25,6 +25,8 @@ from agentr_tui.output import emit_json, say
 from agentr_tui.settings_files import SETTINGS_FILE, user_file
 from engine import __version__
 from engine.errors import AgentrError
+from engine.events import SearchSettings
+from engine.probe import Trial
 from envs.base import environments, missing
 
 State = Literal["ok", "missing", "hint", "wrong"]
@@ -47,6 +49,9 @@ def doctor(
     base_url: Annotated[
         str | None, Parameter(help="Ask this OpenAI-compatible server for its models; else no network is used.")
     ] = None,
+    model: Annotated[
+        str | None, Parameter(help="Try this model with three short calls: how fast, seeds, logprobs, usage.")
+    ] = None,
     key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
@@ -56,6 +61,8 @@ def doctor(
     checks.append(_key(key_env))
     if base_url is not None:
         checks.append(_server(base_url, os.environ.get(key_env, "")))
+    if model is not None:
+        checks.append(_model(SearchSettings(actor="openai", model=model, base_url=base_url or "", key_env=key_env)))
     wrong = any(check.state == "wrong" for check in checks)
     if json:
         emit_json({"ok": not wrong, "checks": checks})
@@ -229,6 +236,13 @@ def _key(name: str) -> Check:
     if os.environ.get(name):
         return Check("model key", "ok", f"${name} is set")
     return Check("model key", "missing", f"${name} is not set", "needed by the openai actor and verifier alone")
+
+
+def _model(settings: SearchSettings) -> Check:
+    try:
+        return Check("model", "ok", f"{settings.model} {Trial(settings).run()}")
+    except AgentrError as error:
+        return Check("model", "wrong", f"{settings.model}: {error}")
 
 
 def _server(url: str, key: str) -> Check:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agentr_tui.cli import run
+from tests.llm_server import LLMServer
 
 KEY = "sk-very-secret"
 
@@ -105,3 +106,11 @@ def test_a_model_server_is_asked_only_when_it_is_named(
     assert (closed["state"], closed["remedy"]) == ("wrong", "check the key")
     for url in (f"{server}/odd", f"{server}/nothing", "http://127.0.0.1:9/v1", "no url"):
         assert told(capsys, *place, "--base-url", url, code=1)["model server"]["state"] == "wrong"
+
+
+def test_a_model_that_is_named_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LLMServer() as model:
+        place = ["--workspace", str(tmp_path), "--model", "m", "--base-url"]
+        assert "honours seed, no logprobs" in told(capsys, *place, model.url, code=1)["model"]["said"]
+        model.faults = lambda call: "wrong model"
+        assert "wrong model: 404" in told(capsys, *place, model.url, code=1)["model"]["said"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from engine.events import SearchSettings
 from engine.job import new_job
 from engine.tree import SearchTree
 from tests.agentr_tui.apps import WIDE, notices, opened, pane, running, until
-from tests.llm_server import Body, LLMServer, plays_textcraft, some_faults
+from tests.llm_server import LLMServer, some_faults
 
 KEY = "sk-never-on-a-screen-5521"
 
@@ -30,13 +29,6 @@ KEY = "sk-never-on-a-screen-5521"
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
-def plays(body: Body) -> str:
-    """TextCraft; to anything else a word that depends on the seed."""
-    if len(body["messages"]) == 1:
-        return f"word {random.Random(body['seed']).random()}"
-    return plays_textcraft(body)
 
 
 async def form(app: AgentrApp, pilot: Pilot[Any]) -> NewSearch:
@@ -73,7 +65,7 @@ async def test_a_model_is_tried_in_the_form_then_searched_with_and_the_key_is_on
     faults = some_faults(0.3, ("authentication", "rate limit", "empty choices"))
     drawn: list[str] = []
     session = Session(opened(tmp_path))
-    with LLMServer(answer=plays, key=KEY) as server:
+    with LLMServer(key=KEY) as server:
         async with running(session, size=WIDE) as (app, pilot):
             dialog = await form(app, pilot)
             fill(dialog, task="2", iterations="2", samples="3", model="m", base_url=server.url, key_env="MY_KEY",
@@ -134,7 +126,7 @@ async def test_what_does_not_answer_is_a_line_in_the_form_which_stays_open(tmp_p
 async def test_a_trace_of_somebody_else_is_not_gone_on_with_unasked(tmp_path: Path) -> None:
     workspace = opened(tmp_path)
     path = workspace.traces / "t.trace.jsonl"
-    with LLMServer(answer=plays) as server:
+    with LLMServer() as server:
         settings = SearchSettings(actor="openai", model="m", base_url=server.url, budget_calls=4, max_failures=4)
         ended = new_job("textcraft", "2", settings, path)
         await ended.run()
