@@ -30,8 +30,9 @@ from agentr_tui.library_rows import (
 from agentr_tui.library_scan import Known, look, look_at_running, settings_of
 from agentr_tui.ready import Ready
 from agentr_tui.safe_text import clip
-from agentr_tui.screens.base import ModeScreen, key
+from agentr_tui.screens.base import key
 from agentr_tui.screens.dialogs import Choice, ask
+from agentr_tui.screens.library_find import LibraryFind
 from agentr_tui.screens.new_search import NewSearch
 from agentr_tui.screens.starting import may_start, run_ready, start_search
 from agentr_tui.search_form import DEFAULT_DELAY, SearchRequest, request_of
@@ -49,7 +50,7 @@ IDLE_SHARE = 50
 """After a look that took t seconds the next comes t * IDLE_SHARE later, if that is later than usual."""
 
 
-class LibraryScreen(ModeScreen):
+class LibraryScreen(LibraryFind):
     """All traces, with their figures."""
 
     MODE = "library"
@@ -58,8 +59,8 @@ class LibraryScreen(ModeScreen):
         key("r", "resume", "resume", "library.resume", "Go on with the search under the cursor", show=True),
         key("s", "sort", "sort", "library.sort", "Sort by the next: newest, task, nodes, good, pairs, best", show=True),
         key("D", "delete", "delete", "library.delete", "Delete the trace under the cursor; asks first", show=True),
-        key("slash", "filter", "filter", "library.filter", "Show only traces that hold these words", show=True,
-            key_display="/"),
+        key("slash", "filter", "filter", "library.filter", "Only traces that hold these words, or such nodes: q>0.9",
+            show=True, key_display="/"),
         key("e", "examples", "samples", "library.examples", "Show the sample trees that ship with the package"),
         key("escape", "unfilter", "show all", "library.unfilter", "Show all traces again", show=True),
     ]  # fmt: skip
@@ -95,7 +96,12 @@ class LibraryScreen(ModeScreen):
         yield RowTable(COLUMNS, id="traces")
         yield TextPane(id="library-empty", classes="empty")
         yield TextPane(id="trace-note", classes="note")
-        yield Input(placeholder="words of state, task, goal or file", id="trace-filter", classes="filter", compact=True)
+        yield Input(
+            placeholder="words of state, task, goal or file · or nodes: q>0.9 depth<6, nodes disaster",
+            id="trace-filter",
+            classes="filter",
+            compact=True,
+        )
 
     @property
     def table(self) -> RowTable:
@@ -176,7 +182,8 @@ class LibraryScreen(ModeScreen):
 
     def _show(self) -> None:
         rows = self._rows()
-        self._shown = shown = arranged(rows, self._sort, self._filter)
+        listed = arranged(rows, self._sort, "" if self.asks_for_nodes else self._filter)
+        self._shown = shown = self.holding(listed)
         was_empty, empty = self.has_class("-none"), not rows and self._looked_once
         self.set_class(empty, "-none")
         if was_empty and not empty:  # what is hidden loses the focus
@@ -199,7 +206,11 @@ class LibraryScreen(ModeScreen):
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
         row = self.current
-        parts = facts(row) if row is not None else [("no trace holds these words", "warn")] if self._filter else []
+        parts = facts(row) if row is not None else []
+        if self.asks_for_nodes:
+            parts = [*self.said_of_query(row), *parts]
+        elif row is None and self._filter:
+            parts = [("no trace holds these words", "warn")]
         self.query_one("#trace-note", TextPane).set_lines([line(*parts)] if parts else [])
 
     @property
@@ -343,6 +354,7 @@ class LibraryScreen(ModeScreen):
     @on(Input.Changed, "#trace-filter")
     def _filtered(self, event: Input.Changed) -> None:
         self._filter = " ".join(event.value.split())
+        self.take_query(self._filter)
         self._show()
 
     @on(Input.Submitted, "#trace-filter")

@@ -22,8 +22,11 @@ from agentr_tui.screens.new_search import NewSearch
 from agentr_tui.search_form import FIELDS, parse
 from agentr_tui.session import Session
 from agentr_tui.widgets.row_table import RowTable
+from agentr_tui.widgets.text_pane import TextPane
 from engine.errors import InputError
 from engine.events import SearchSettings, event_encoder
+from engine.find import find_in
+from engine.query import parse as parse_query
 from engine.stats import Source, figures, load_any
 from engine.trace import TraceWriter, compare, read_events
 from engine.workspace import Workspace
@@ -254,6 +257,25 @@ async def test_a_broken_trace_is_a_row_that_says_what_is_wrong_and_everything_el
         await pilot.pause()
         assert app.current_mode == "library"
         assert "broken.trace.jsonl" in notices(app)
+
+
+async def test_a_filter_may_be_a_query_on_nodes(tmp_path: Path) -> None:
+    workspace = opened(tmp_path)
+    good, never = searched(workspace), searched(workspace, "3", iterations=1, error_rate=1.0)
+    assert len(find_in(never, parse_query("good")).nodes) == 0 < len(find_in(good, parse_query("good")).nodes)
+    count = len(find_in(good, parse_query("return>0.9")).nodes)
+    async with running(Session(workspace)) as (app, pilot):
+        table = await listed(app, pilot, 2)
+        note = app.screen.query_one("#trace-note", TextPane)
+        await pilot.press("slash", *"return>")
+        await until(pilot, lambda: "return" in note.plain and "number" in note.plain)
+        await pilot.press(*"0.9")
+        await until(pilot, lambda: f"{count} nodes match" in note.plain)
+        assert (table.row_count, table.cursor_key) == (1, good)
+        app.screen.query_one("#trace-filter", Input).value = "nodes disaster"
+        await until(pilot, lambda: "no trace holds such a node" in note.plain)
+        app.screen.query_one("#trace-filter", Input).value = "s0"  # words
+        await until(pilot, lambda: table.row_count == 2)
 
 
 async def test_texts_of_a_trace_are_shown_not_obeyed(tmp_path: Path) -> None:
