@@ -220,7 +220,9 @@ class Intervenes(SearchMarks):
             self.app,
             f"settings of the running search: {told}",
             [
-                Choice("y", f"change them: {after} to the end (so far: {before})", partial(self._change, changes)),
+                Choice(
+                    "y", f"change them: {after} to the end; with those of now {before}", partial(self._change, changes)
+                ),
                 Choice("escape", "leave them", lambda: None),
             ],
         )

@@ -231,7 +231,10 @@ async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(l
         await until(pilot, lambda: isinstance(app.screen, Menu) and app.screen.query(OptionList))
         assert "c 0.25 → 1.5, samples 4 → 8" in menu(app)
         most = 40 * 4 * 9
-        assert f"at most {2 * most:,} calls, tokens unknown to the end (so far: at most {most:,} calls" in menu(app)
+        assert (
+            f"at most {2 * most:,} calls, tokens unknown to the end; with those of now at most {most:,} calls"
+            in menu(app)
+        )
         await pilot.press("escape")
         await pilot.pause()
         assert tree.settings_at(tree.seq).c == 0.25
