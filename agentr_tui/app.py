@@ -127,10 +127,11 @@ class AgentrApp(App[int]):
             self.run_live(self.session.live)
         self.set_interval(1 / FLUSHES_A_SECOND, self.flush)
         self.switch_mode(self._start_mode)
+        place = self._place
         if self._opening is not None:
             self.open_path(*self._opening)
-        elif self._place is not None and Path(self._place.trace).is_file():
-            self.open_path(Path(self._place.trace), mode=self._place.mode)
+        elif place is not None and place.mode != "library" and Path(place.trace).is_file():
+            self.open_path(Path(place.trace), mode=place.mode)
 
     def _theme_changed(self, theme: Theme) -> None:
         memory, configured = self._memory, self.preferences.theme

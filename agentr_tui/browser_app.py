@@ -11,6 +11,7 @@ from agentr_tui.app import AgentrApp
 from agentr_tui.commands.run import flags_of, make_session, run_detached
 from agentr_tui.ending import ends_cleanly
 from agentr_tui.preferences import read_preferences
+from agentr_tui.remembered import Memory
 from agentr_tui.settings_files import user_file
 from engine.stats import find_sources
 from engine.workspace import Workspace
@@ -36,7 +37,11 @@ def main(arguments: list[str]) -> int:
     workspace, *paths = map(Path, arguments)
     sources = find_sources(paths) if paths else []
     session = make_session(Workspace.open(workspace, create=True), sources)
-    app = BrowserApp(session, "library", read_preferences([user_file(), session.workspace.settings_file]))
+    preferences = read_preferences([user_file(), session.workspace.settings_file])
+    memory = Memory(session.workspace.path)
+    place = memory.place()
+    session.views = place.views
+    app = BrowserApp(session, "library", preferences, memory, None if sources else place)
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:

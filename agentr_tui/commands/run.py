@@ -330,8 +330,7 @@ def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path
     memory = Memory(session.workspace.path)
     place = memory.place()
     session.views = place.views
-    before = place if go_on and place.mode != "library" else None
-    app = AgentrApp(session, mode, preferences, memory, before, opening)
+    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening)
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:
