@@ -50,7 +50,7 @@ from engine.splits import (
     part_of,
     shard_bounds,
 )
-from engine.trainer_configs import Dataset, configurations
+from engine.trainer_configs import Dataset, configurations, unread_packing
 from engine.workspace import Workspace
 
 Progress = Callable[[int, int], None]
@@ -255,6 +255,10 @@ def _told(spool: Spool, order: Sequence[int], name: str, origins: BinaryIO) -> I
 
 def _configure(outputs: Outputs, exported: Exported, format: Format, options: ExportOptions, layout: Layout) -> None:
     """Write the configurations for the format's trainer."""
+    unread = unread_packing(format.trainer, layout.packing)
+    if unread:
+        exported.warnings.append(unread)
+        return
     dataset = Dataset(
         base=layout.target.name,
         parts=[part.name for part in layout.parts],

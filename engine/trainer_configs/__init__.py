@@ -59,6 +59,15 @@ def configurations(trainer: str, dataset: Dataset) -> Iterator[Configuration]:
         yield from _MAKERS[trainer](dataset)
 
 
+def unread_packing(trainer: str, packing: str) -> str | None:
+    """Why a trainer can't read files that are packed so, and the remedy; None where it can."""
+    if (trainer, packing) == ("llamafactory", "gzip"):
+        return (
+            "LLaMA-Factory reads no gzip, so no configuration is written: export without it, or unpack the files first"
+        )
+    return None
+
+
 @cache
 def text_of(name: str) -> str:
     """A text of this folder."""

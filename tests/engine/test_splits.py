@@ -583,6 +583,15 @@ def test_progress_counts_every_sample_up_to_all(many: Workspace, tmp_path: Path)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
+def test_a_configuration_that_its_trainer_could_not_use_is_not_written_and_said(
+    many: Workspace, tmp_path: Path
+) -> None:
+    packed = exported(many, tmp_path / "x.jsonl.gz", "sharegpt")
+    assert packed.configs == []
+    assert any("LLaMA-Factory reads no gzip" in warning for warning in packed.warnings)
+    assert exported(many, tmp_path / "x.parquet", "sharegpt").configs
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
