@@ -91,6 +91,7 @@ class Game:
         self.starts: dict[Situation, Start] = {}  # of the games that were begun here since `forget`
         self._process, self._errors = _start()
         self._last_words = ""
+        self._ending = threading.Lock()
         with _lock:
             _running[self.number] = self
         try:
@@ -210,13 +211,14 @@ class Game:
             _running.pop(self.number, None)
         self._process.kill()  # it holds nothing that has to be saved
         self._process.wait()
-        if not self._errors.closed:
-            self._errors.seek(0)
-            self._last_words = self._errors.read(10_000).decode(errors="replace")
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        with self._ending:  # who waits for a reply ends it, too
+            if not self._errors.closed:
+                self._errors.seek(0)
+                self._last_words = self._errors.read(10_000).decode(errors="replace")
+            for stream in (self._process.stdin, self._process.stdout, self._errors):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
 
 
 _lock = threading.Lock()

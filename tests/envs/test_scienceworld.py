@@ -539,14 +539,26 @@ def test_closing_ends_what_another_thread_waits_for() -> None:
     busy = make("scienceworld")
     assert isinstance(busy, ScienceWorld)
     start(busy, "mendelian-genetics-unknown-plant:134")  # whose gold path takes many seconds
-    caught: list[EnvError] = []
+    caught: list[Exception] = []
 
     def plan() -> None:
         try:
             busy.plan()
-        except EnvError as error:
+        except Exception as error:
             caught.append(error)
 
+    class Slow:
+        """What the simulator said last; both threads want to read and close it."""
+
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "seek" and threading.current_thread() is thread:
+                time.sleep(0.3)
+            return getattr(self._file, name)
+
+    game_of(busy)._errors = Slow(game_of(busy)._errors)  # type: ignore[assignment]
     thread = threading.Thread(target=plan)
     thread.start()
     time.sleep(0.3)
