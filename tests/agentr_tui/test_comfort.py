@@ -21,6 +21,7 @@ from agentr_tui.screens.dialogs import Menu, Prompt
 from agentr_tui.screens.palette import actions
 from agentr_tui.screens.search import SearchScreen
 from agentr_tui.session import Session
+from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.top_bar import TopBar
 from engine.events import SearchSettings
 from engine.job import new_job
@@ -188,9 +189,11 @@ async def test_a_notice_hides_nothing(session: Session, size: tuple[int, int]) -
         notice = app.screen.query_one(Toast).region
         assert notice.height
         assert notice.bottom == app.size.height
-        for widget in app.screen.walk_children(Widget):
-            if widget.display and widget.focusable:
-                assert not widget.region.overlaps(notice), widget
+        racks = app.screen.query(".-textual-system, .-textual-system *").nodes
+        ours = [widget for widget in app.screen.walk_children(Widget) if widget.is_on_screen and widget not in racks]
+        assert app.screen.query_one(KeyBar) in ours
+        for widget in ours:
+            assert not widget.region.overlaps(notice), widget
         row = tree.rows.row_of(cursor) if tree.rows else None
         assert row is not None
         assert 0 <= row - tree.scroll_offset.y < tree.size.height, "the cursor is still in view"
