@@ -21,6 +21,7 @@ def rank(node: DOMNode) -> int:
 class Action(NamedTuple):
     """A binding that is active now."""
 
+    id: str  # of the binding
     name: str  # what it does
     told: str  # its keys and its id
     run: partial[Any]
@@ -40,7 +41,7 @@ def actions(app: App[Any], screen: Screen[Any]) -> Iterator[Action]:
         binding = active.binding
         name = binding.tooltip or binding.description
         told = f"{' '.join(dict.fromkeys(keys[place]))} · {binding.id}"
-        yield Action(name, told, partial(app.run_action, binding.action, active.node))
+        yield Action(place[0], name, told, partial(app.run_action, binding.action, active.node))
 
 
 class ActionCommands(Provider):

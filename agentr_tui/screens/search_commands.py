@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from agentr_tui.screens.dialogs import ask_text
+from agentr_tui.screens.palette import actions
 from engine.errors import AgentrError, InputError
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ COMMANDS: tuple[Command, ...] = (
     Command("c", "NUMBER", "what another exploration constant would choose", _c),
     Command("bookmark", "[NAME]", "put a bookmark on the node under the cursor",
             lambda screen, text: screen.mark(screen.tree_view.cursor_node, "bookmark", text)),
+    Command("good", "", "mark the node under the cursor as good",
+            lambda screen, _: screen.mark(screen.tree_view.cursor_node, "good")),
+    Command("bad", "", "mark the node under the cursor as bad",
+            lambda screen, _: screen.mark(screen.tree_view.cursor_node, "bad")),
+    Command("unmark", "", "take the marks off the node under the cursor",
+            lambda screen, _: screen.unmark(screen.tree_view.cursor_node)),
+    Command("columns", "", "all columns of the tree, or fewer", lambda screen, _: screen.action_columns()),
+    Command("overview", "", "fold the overview away, or show it", lambda screen, _: screen.action_overview()),
+    Command("plots", "", "plots of the search", lambda screen, _: screen.action_plots()),
+    Command("compare", "", "compare trajectories, or this search with another",
+            lambda screen, _: screen.action_compare()),
+    Command("states", "", "states that were reached more than once, and loops",
+            lambda screen, _: screen.action_states()),
     Command("bookmarks", "", "list all marks", lambda screen, _: screen.action_bookmarks()),
     Command("break", "QUERY", "stand still at a new node that matches",
             lambda screen, text: screen.set_breakpoint(text)),
@@ -92,6 +106,13 @@ def run_line(screen: SearchScreen, text: str, commands: Sequence[Command] = COMM
         screen.go_to_id(int(name))
         return
     command = next((command for command in commands if command.name == name.lower()), None)
+    if command is None and not rest:
+        action = next(
+            (each for each in actions(screen.app, screen) if name in (each.id, each.id.partition(".")[2])), None
+        )
+        if action is not None:
+            screen.call_later(action.run)
+            return
     if command is None:
         near = [command.name for command in commands if command.name.startswith(name.lower()[:3])]
         names = ", ".join(near or [command.name for command in commands])

@@ -20,6 +20,7 @@ from agentr_tui.remembered import Memory, Place, View
 from agentr_tui.screens.dialogs import Menu, Prompt
 from agentr_tui.screens.palette import actions
 from agentr_tui.screens.search import SearchScreen
+from agentr_tui.screens.search_commands import do_line
 from agentr_tui.session import Session
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.top_bar import TopBar
@@ -165,6 +166,18 @@ async def test_a_key_that_means_nothing_gets_one_word_and_ctrl_c_says_how_to_qui
         await pilot.press("slash", "Z", "x")
         await pilot.pause()
         assert len(notices(app).splitlines()) == 2, "what is typed is typed"
+
+
+async def test_the_command_line_knows_every_action_by_its_name(session: Session) -> None:
+    async with running(session, "search") as (app, pilot):
+        do_line(search(app), "good")
+        kept = search(app).bookmarks
+        assert kept is not None
+        assert [mark.kind for mark in kept.all()] == ["good"]
+        do_line(search(app), "event_back")
+        await until(pilot, lambda: session.past is not None)
+        do_line(search(app), "mode.pairs")
+        await until(pilot, lambda: app.current_mode == "pairs")
 
 
 async def test_the_palette_does_what_is_chosen(session: Session) -> None:
