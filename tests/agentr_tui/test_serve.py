@@ -48,14 +48,13 @@ class Served:
 @contextmanager
 def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     """`agentr serve` on a free port; ended by ctrl+c."""
-    homes = {f"XDG_{name}_HOME": str(folder / name) for name in ("STATE", "CONFIG", "CACHE")}
     process = subprocess.Popen(
         [sys.executable, "-m", "agentr_tui", "serve", "--port", "0", "--workspace", str(folder / "w"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         cwd=folder,
-        env={**os.environ, **homes, **environment},
+        env={**os.environ, **environment},
     )
     assert process.stdout is not None
     said = ""

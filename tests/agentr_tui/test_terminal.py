@@ -29,7 +29,7 @@ class Terminal:
     def __init__(self, folder: Path, width: int, height: int, **environment: str) -> None:
         self._socket = f"agentr-{uuid.uuid4().hex[:8]}"
         homes = {f"XDG_{name}_HOME": str(folder / name) for name in ("STATE", "CONFIG", "CACHE")}
-        environment = homes | environment  # nothing of whoever runs the tests
+        environment = homes | environment
         variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         self._tmux("new-session", "-d", "-x", str(width), "-y", str(height), "-c", str(folder), *variables, "sh")
 
