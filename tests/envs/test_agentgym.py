@@ -27,6 +27,7 @@ from engine.scripted import ScriptedActor
 from engine.search import Search
 from engine.standing import open_environment
 from engine.tracediff import compare
+from engine.tree import SearchTree
 from envs import base
 from envs.agentgym import MAX_SESSIONS_LOST, AgentGym
 from envs.base import EnvError, InstanceDied, TextEnv, UnknownTask, info_of, make
@@ -670,9 +671,11 @@ def test_a_search_that_is_stopped_does_not_wait_for_a_server_that_takes_its_time
         return state.answer(method, path, body)
 
     server.answer = silent
-    opened = open_environment(f"agentgym:textcraft@{server.url}", TASK)
+    name = f"agentgym:textcraft@{server.url}"
+    opened = open_environment(name, TASK)
     events: list[AnyEvent] = []
-    search = Search.begin(started_event(opened, SearchSettings()), opened, Says(), events.append)
+    settings = SearchSettings(iterations=1, max_depth=1)
+    search = Search.begin(started_event(opened, settings), opened, Says(), events.append)
     reasons: list[str] = []
     thread = threading.Thread(target=lambda: reasons.append(asyncio.run(search.run())))
     thread.start()
@@ -681,9 +684,14 @@ def test_a_search_that_is_stopped_does_not_wait_for_a_server_that_takes_its_time
     thread.join(20)
     assert reasons == ["interrupted"]
     kinds = [type(event).__name__ for event in events]
-    assert kinds == ["Started", "Selected", *["Sampled"] * 4, "Ended"]  # resumed, it steps the four answers
+    assert kinds == ["Started", "Selected", *["Sampled"] * 4, "Ended"]
     assert state.open == {}
     released.set()
+    server.answer = state.answer
+    resumed = Search(SearchTree(events), open_environment(name, TASK), Says(), events.append)
+    assert asyncio.run(resumed.run()) == "iterations"
+    expanded = next(event for event in events if isinstance(event, Expanded))
+    assert [child.action for child in expanded.children] == [f"get {n} oak logs" for n in (1, 2, 3, 4)]
 
 
 # -- sessions are ended ------------------------------------------------------------------------------------

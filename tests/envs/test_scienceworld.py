@@ -554,7 +554,7 @@ def test_closing_ends_what_another_thread_waits_for() -> None:
             self._file = file
 
         def __getattr__(self, name: str) -> Any:
-            if name == "seek" and threading.current_thread() is thread:
+            if name == "seek" and threading.current_thread() is not thread:
                 time.sleep(0.3)
             return getattr(self._file, name)
 
