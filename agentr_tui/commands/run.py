@@ -173,6 +173,8 @@ def flags_of(given: dict[str, Any]) -> list[str]:
 
 def run_detached(out: Path, arguments: list[str]) -> int:
     """Start the search in a process of its own that outlives this one; returns when its trace is there."""
+    if is_being_written(out):
+        raise InputError(f"{out}: another process is writing it: agentr attach {out} shows and steers it")
     log = Path(f"{out}.log")
     before = out.stat().st_size if out.exists() else 0
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import json
 
 import msgspec
 
+from agentr_tui.search_figures import search_figures
 from agentr_tui.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.asked import STEP_TURNS, request_of, seen_and_dropped
@@ -40,7 +41,10 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     if node.parent == NO_PARENT:
         first = started.header[-1].content if started and started.header else ""
         lines = [line((part, "text")) for part in lines_of(first)]
-        return [*lines, BLANK, labelled("children", str(len(reader.children(id))))]
+        lines += [BLANK, labelled("children", str(len(reader.children(id))))]
+        if reader is tree and tree.calls:
+            lines.append(labelled("so far", " · ".join(search_figures(tree)[1:])))
+        return lines
     lines = []
     if node.thought:
         lines.append(labelled("thought", node.thought))

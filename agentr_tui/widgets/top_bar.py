@@ -38,7 +38,7 @@ class TopBar(Widget):
         self.left, self.right = tuple(left), tuple(right)
 
     def render(self) -> RenderResult:
-        """The line. Where it does not fit, the longest part at the left is cut first, then figures go."""
+        """The line. Where it does not fit, the longest part at the left is cut, bars go, then figures."""
         colors = palette(self.app.current_theme)
         number = MODES.index(self.mode) + 1
         badge = f" {number} {self.mode.capitalize()} "
@@ -46,7 +46,10 @@ class TopBar(Widget):
         left = [(escape(part), role) for part, role in self.left]
         figures = list(self.right)
         while figures and _cells(left) - _slack(left) + _cells(figures) + 1 > width:
-            figures.pop(0)
+            less = _without_bars(left)
+            if less == left:
+                figures.pop(0)
+            left = less
         left = _shortened(left, width - _cells(figures) - bool(figures))
         text = Text(end="")
         text.append(badge, Style.parse(colors.focus) + Style(reverse=True))
@@ -79,10 +82,14 @@ def _slack(parts: Sequence[tuple[str, Role]]) -> int:
     return max(0, max((cell_len(part) for part, _ in parts), default=0) - LEAST)
 
 
+def _without_bars(parts: list[tuple[str, Role]]) -> list[tuple[str, Role]]:
+    return [part for part in parts if not set(part[0].strip()) <= BARS]
+
+
 def _shortened(parts: list[tuple[str, Role]], room: int) -> list[tuple[str, Role]]:
     """The parts in at most `room` cells: bars go, then the longest is cut, then what is still too much at the end."""
     if _cells(parts) - _slack(parts) > room:
-        parts = [part for part in parts if not set(part[0].strip()) <= BARS]
+        parts = _without_bars(parts)
     over = _cells(parts) - room
     if over > 0 and parts:
         longest = max(range(len(parts)), key=lambda at: cell_len(parts[at][0]))
