@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from agentr_tui.by_model import ByModel
 from agentr_tui.review_traces import Traces
 from engine.agreement import read_planted
 from engine.control import Control
@@ -77,6 +78,7 @@ class Shown:
     own_mark: bool = False  # whether the mark is a person's
     decided: Decided | None = None
     progress: Sequence[Judgement] = ()  # what the verifier `progress` says; nothing where there is no plan
+    by_model: tuple[str, Sequence[Judgement]] | None = None  # a model that was asked here, and what it said so far
     people: Sequence[tuple[str, int]] = ()  # each reviewer's mark
     counts: Counts = Counts()
 
@@ -111,6 +113,7 @@ class Review:
 
     def __post_init__(self) -> None:
         """The order and blindness are those of the settings."""
+        self.by_model: dict[str, ByModel] = {}  # by sample: a model that judges it, or did
         self._replayed: dict[tuple[str, int | None, str], Sample] = {}
         self._lock = threading.RLock()  # of the traces: a thread that was given up may still be at work
         self._all = list(self.samples)  # in the order of the run
@@ -145,6 +148,7 @@ class Review:
             own_mark=standing is not None and standing.mark is not None,
             decided=standing,
             progress=progress or (),
+            by_model=(model.name, tuple(model.judgements)) if (model := self.by_model.get(sample.id)) else None,
             people=[mark for mark in people_marks(self.decisions, sample.id) if self._speaks(mark[0])],
             counts=self.counts(),
         )

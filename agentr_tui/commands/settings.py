@@ -10,6 +10,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from agentr_tui.cli import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build
+from agentr_tui.commands.judge import judge_of
 from agentr_tui.output import emit_json, table
 from agentr_tui.settings_files import user_file, workspace_file
 from engine.events import SearchSettings
@@ -43,6 +44,13 @@ def own_settings(workspace: Path) -> dict[str, Any]:
     place = ["--workspace", str(workspace)]
     _, bound, _ = build(place).parse_args(["search", *place])
     return dict(bound.arguments.get("options") or {})
+
+
+def own_judge(workspace: Path) -> JudgeSettings:
+    """The verifier `openai` as the environment (`AGENTR_REVISE_…`) and the settings files name it."""
+    place = ["--workspace", str(workspace)]
+    _, bound, _ = build(place).parse_args(["revise", "trace", *place])
+    return judge_of(bound.arguments.get("judge"))
 
 
 def settings_of(app: App, command: str) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ from textual.containers import Horizontal, Vertical
 from agentr_tui.review import Review, Shown, load_review
 from agentr_tui.screens.base import NOTHING_OPEN, key, tab_title
 from agentr_tui.screens.dialogs import ask_text
+from agentr_tui.screens.model_judge import JudgesByModel
 from agentr_tui.screens.recover import RecoveryPane
-from agentr_tui.screens.revision_menus import RevisionMenus
 from agentr_tui.theme import Role, glyphs
 from agentr_tui.widgets.revision_lines import (
     BLIND,
@@ -61,7 +61,7 @@ VERDICT_ROLES: dict[str, Role] = {"accepted": "good", "rejected": "bad", "skippe
 DECIDED_SIGNS = {"accepted": "✓", "rejected": "✗", "skipped": "▸"}
 
 
-class RevisionScreen(RevisionMenus):
+class RevisionScreen(JudgesByModel):
     """One sample after the other."""
 
     MODE = "revision"
@@ -77,6 +77,7 @@ class RevisionScreen(RevisionMenus):
             show=True),
         key("w", "recover", "recover?", "revision.recover",
             "Would it recover? Let the actor go on from the wrong step, with the thought and without it", show=True),
+        key("V", "judge", "judge…", "revision.judge", "Have a model judge the steps, one by one; again: stop it"),
         key("b", "blind", "blind", "revision.blind", "Hide the verifier's mark and the verdict until you decide"),
         key("o", "order", "order…", "revision.order", "Another order of the samples"),
         key("slash", "query", "only …", "revision.query", "Only the samples that a query names",

@@ -55,7 +55,8 @@ class Voice(NamedTuple):
 
 
 def voices(shown: Shown) -> list[Voice]:
-    """Who judged the bad trajectory: the verifier, `progress` where it is another, every person who set a mark.
+    """Who judged the bad trajectory: the verifier, `progress` where it is another, a model that was asked, every person
+    who set a mark.
 
     To who is blind nobody but people says anything.
     """
@@ -66,6 +67,9 @@ def voices(shown: Shown) -> list[Voice]:
         if sample.verifier != PROGRESS and shown.progress:
             mark = first_wrong_step(list(shown.progress))
             found.append(Voice(PROGRESS, mark, "focus", shown.progress))
+        if shown.by_model is not None:
+            name, judgements = shown.by_model
+            found.append(Voice(name, first_wrong_step(list(judgements)), "warn", judgements))
     found += [Voice(name, mark, "person") for name, mark in shown.people]
     return found
 
