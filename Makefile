@@ -55,7 +55,7 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
 	@touch $@ $(VENV)/.installed
 
 # A list NAME.alone holds what is installed without what it asks for.
-$(TRAINED)/%/.installed: tests/trainers/requirements/%.txt $(wildcard tests/trainers/requirements/*.alone)
+$(TRAINED)/%/.installed: tests/trainers/requirements/%.txt
 	$(PYTHON) -m venv --clear $(TRAINED)/$*
 	$(TRAINED)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@test ! -e $(basename $<).alone || $(TRAINED)/$*/bin/python -m pip install --quiet --disable-pip-version-check \
