@@ -20,7 +20,7 @@ test: $(VENV)/.installed-dev
 test-trainers: $(VENV)/.installed-dev $(TRAINERS:%=$(TRAINED)/%/.installed)
 	$(BIN)/python -m tests.trainers.make_data $(TRAINED)/data
 	@failed=; for each in $(TRAINERS); do echo "== $$each"; \
-	  HF_HUB_OFFLINE=1 AGENTR_TRAINER_DATA=$(TRAINED)/data $(TRAINED)/$$each/bin/python -m pytest -q \
+	  HF_HUB_OFFLINE=1 AGENTR_TRAINER_DATA=$(CURDIR)/$(TRAINED)/data $(TRAINED)/$$each/bin/python -m pytest -q \
 	    -c tests/trainers/pytest.ini --rootdir . tests/trainers/test_$$each.py $(ARGS) || failed="$$failed $$each"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
