@@ -122,7 +122,7 @@ def following(folder: Path, count: int, presses: int, report: Report) -> None:
         app.close()
 
 
-def standing_still(folder: Path, what: str, app: PtyApp, report: Report, seconds: float) -> None:
+def standing_still(what: str, app: PtyApp, report: Report, seconds: float) -> None:
     """Processor time of an app that has nothing to do."""
     try:
         app.pump(5)
@@ -141,17 +141,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for count in (10_000,) if quick else (10_000, 100_000):
-            following(folder, count, 40 if quick else 130, report)
+            place = folder / str(count)  # a workspace of its own: nobody was here before
+            place.mkdir()
+            following(place, count, 40 if quick else 130, report)
         seconds = 5 if quick else 20
         finished = folder / "finished.trace.jsonl"
         write_trace(finished, random_tree(5_000, 1).events)
-        standing_still(folder, "a finished trace", PtyApp("open", str(finished), folder=folder), report, seconds)
+        app = PtyApp("open", str(finished), folder=folder)
+        app.until(rb"root \xc2\xb7 the task")
+        standing_still("a finished trace", app, report, seconds)
         app = PtyApp("demo", "--delay", "0.05", folder=folder)
         app.until(rb"root \xc2\xb7 the task")
         app.pump(2)
         app.press(" ")
         app.until(rb"paused")
-        standing_still(folder, "a paused search", app, report, seconds)
+        standing_still("a paused search", app, report, seconds)
     return not report.met
 
 
