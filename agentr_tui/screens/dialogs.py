@@ -39,7 +39,7 @@ class Popup(ModalScreen[Result | None], Generic[Result]):
 
     def on_click(self, event: Click) -> None:
         """Beside the dialog: as escape."""
-        if event.widget is self:
+        if event.widget is self and self.is_current:
             self.dismiss(None)
 
 
@@ -70,15 +70,19 @@ class Menu(Popup[Choice]):
         for choice in self._choices:
             if event.key == choice.key or event.character == choice.key:
                 event.stop()
-                self.dismiss(choice)
+                self._choose(choice)
                 return
         if event.key in ("escape", "q"):
             event.stop()
-            self.dismiss(None)
+            self._choose(None)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter or a click."""
-        self.dismiss(self._choices[event.option_index])
+        self._choose(self._choices[event.option_index])
+
+    def _choose(self, choice: Choice | None) -> None:
+        if self.is_current:  # a second key may have been on its way
+            self.dismiss(choice)
 
 
 def _shown(key: str) -> str:
@@ -107,6 +111,8 @@ class Prompt(ModalScreen[str | None]):
     @on(Input.Submitted)
     def action_take(self) -> None:
         """Enter, or a click on the word."""
+        if not self.is_current:
+            return
         self.dismiss(self.query_one(Input).value)
 
 

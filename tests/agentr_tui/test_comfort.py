@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets._toast import Toast
@@ -17,7 +18,7 @@ from agentr_tui.clipboard import copied_file, copy, tools
 from agentr_tui.keymap import bindings
 from agentr_tui.preferences import Preferences
 from agentr_tui.remembered import Memory, Place, View
-from agentr_tui.screens.dialogs import Menu, Prompt
+from agentr_tui.screens.dialogs import Choice, Menu, Prompt, ask
 from agentr_tui.screens.palette import actions
 from agentr_tui.screens.search import SearchScreen
 from agentr_tui.screens.search_commands import do_line
@@ -124,6 +125,23 @@ def test_clipboard_tools_are_chosen_by_where_we_are(tmp_path: Path, monkeypatch:
     assert [tool[0] for tool in tools({"DISPLAY": ":0", "TMUX": "x"}, "linux")] == ["xclip", "tmux"]
     assert [tool[0] for tool in tools({"WAYLAND_DISPLAY": "w"}, "linux")] == ["wl-copy"]
     assert [tool[0] for tool in tools({}, "darwin")] == ["pbcopy"]
+
+
+async def test_keys_that_come_too_fast_do_a_thing_once(session: Session) -> None:
+    done: list[str] = []
+    async with running(session, "search") as (app, pilot):
+        ask(
+            app,
+            "which?",
+            [Choice("a", "this", lambda: done.append("a")), Choice("b", "that", lambda: done.append("b"))],
+        )
+        await until(pilot, lambda: isinstance(app.screen, Menu))
+        menu = app.screen
+        for key in "abba":  # all before the first is looked at
+            menu.post_message(Key(key, key))
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen))
+        await pilot.pause()
+        assert done == ["a"]
 
 
 async def test_dialogs_open_and_close_by_mouse(session: Session) -> None:

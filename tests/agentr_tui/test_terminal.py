@@ -181,7 +181,7 @@ def test_a_search_that_is_detached_goes_on_and_is_attached_to(
     screen.press("q")
     screen.until(lambda text: "detach" in text, "a question")
     screen.press("d")
-    screen.until(lambda text: "agentr attach" in text, "how to come back")
+    screen.until(lambda text: "shows and steers" in text, "how to come back")
     path = next(tmp_path.glob("agentr-demo-1/traces/*.trace.jsonl"))
     assert is_being_written(path)
     screen.run(*AGENTR, "attach", str(path))
