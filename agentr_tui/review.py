@@ -179,10 +179,13 @@ class Review:
         return fold_one(sample.id, filter(lambda line: self._speaks(line.reviewer), self.decisions.lines_of(sample.id)))
 
     def judge(self, sample: Sample) -> bool:
-        """Ask the verifier `progress` about a sample; False where nothing new came of it."""
+        """Ask the verifier `progress` about a sample; False where nothing new came of it, or it is asked already.
+
+        May take long, and holds nothing up.
+        """
         with self._lock:
             trace = self.traces.of(sample)
-            return trace.known_progress(sample) is None and bool(trace.by_progress(sample))
+        return trace.known_progress(sample) is None and bool(trace.by_progress(sample))
 
     def prefetch(self) -> None:
         """Make ready what comes next, by going on and by deciding, so that it is there at once.

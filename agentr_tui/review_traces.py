@@ -6,6 +6,7 @@ Knows no Textual. Everything here may take a while and is called from worker thr
 from __future__ import annotations
 
 from collections import OrderedDict
+from threading import Lock
 
 from engine.errors import AgentrError
 from engine.export_records import check_same_trace, load_tree
@@ -33,6 +34,8 @@ class ReviewedTrace:
         self._open = opener(tree, environment)
         self.replayer = Replayer(tree, self._open)
         self._progress: ProgressVerifier | None = ProgressVerifier(tree, self._open)
+        self._asking = Lock()  # the verifier stands in one environment
+        self._closed = False
         self._judged: dict[int, list[Judgement]] = {}  # bad leaf → what `progress` says
 
     def fresh_replayer(self) -> Replayer:
@@ -51,10 +54,21 @@ class ReviewedTrace:
         return sample.judgements if sample.verifier == PROGRESS else self._judged.get(sample.bad)
 
     def by_progress(self, sample: Sample) -> list[Judgement]:
-        """What the verifier `progress` says; nothing where the environment has no plan. May execute every step."""
+        """What the verifier `progress` says; nothing where the environment has no plan, or it is busy.
+
+        May execute every step, in an environment of its own.
+        """
         known = self.known_progress(sample)
-        if known is not None:
-            return known
+        if known is not None or not self._asking.acquire(blocking=False):
+            return known or []
+        try:
+            return self._ask(sample)
+        finally:
+            self._asking.release()
+            if self._closed:
+                self._close_progress()
+
+    def _ask(self, sample: Sample) -> list[Judgement]:
         assert sample.bad is not None
         pair = Pair(sample.good, sample.bad, sample.fork, float(sample.return_good) - float(sample.return_bad))
         try:
@@ -65,10 +79,17 @@ class ReviewedTrace:
         return found
 
     def close(self) -> None:
-        """Close the environments."""
+        """Close the environments; one that is in use is closed by who uses it."""
+        self._closed = True
         self.replayer.close()
-        if self._progress is not None:
-            self._progress.close()
+        self._close_progress()
+
+    def _close_progress(self) -> None:
+        if self._progress is not None and self._asking.acquire(blocking=False):
+            try:
+                self._progress.close()
+            finally:
+                self._asking.release()
 
 
 class Traces:

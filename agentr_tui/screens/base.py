@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -136,6 +136,18 @@ class ModeScreen(Screen[None]):
                 self.call_after_refresh(self.set_focus, self._focused_before)
 
     _focused_before: Widget | None = None
+
+    def from_thread(self, call: Callable[..., object], *args: object) -> None:
+        """In a worker thread: do something in the app's own. Nothing, where the app was left meanwhile."""
+        try:
+            app = self.app
+        except RuntimeError:  # the screen is gone
+            return
+        try:
+            app.call_from_thread(call, *args)
+        except RuntimeError:
+            if app.is_running:
+                raise
 
     def on_resize(self, event: Resize) -> None:
         """Say so where there is no room to show anything."""

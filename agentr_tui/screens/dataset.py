@@ -111,20 +111,20 @@ class DatasetScreen(ModeScreen):
             loaded = load(workspace, wanted, by, self._loaded)
             decisions.refresh()
         except (AgentrError, OSError) as error:
-            self.app.call_from_thread(self._failed, str(error))
+            self.from_thread(self._failed, str(error))
             return
         if loaded is None:
-            self.app.call_from_thread(self._take, None, None)
+            self.from_thread(self._take, None, None)
             return
         try:
             counted = count(workspace, loaded, decisions, words, self._counted)
         except AgentrError as error:
-            self.app.call_from_thread(self._failed, str(error))
+            self.from_thread(self._failed, str(error))
             return
         if counted is self._counted:
-            self.app.call_from_thread(self._done)
+            self.from_thread(self._done)
         else:
-            self.app.call_from_thread(self._take, loaded, counted)
+            self.from_thread(self._take, loaded, counted)
 
     def _done(self) -> None:
         self._looking = False
@@ -218,8 +218,8 @@ class DatasetScreen(ModeScreen):
                 found[sample.id] = shape
                 if time.monotonic() - told > TELL_EVERY:
                     told = time.monotonic()
-                    self.app.call_from_thread(self._shaped, run, dict(found))
-            self.app.call_from_thread(self._shaped, run, found)
+                    self.from_thread(self._shaped, run, dict(found))
+            self.from_thread(self._shaped, run, found)
 
         self.run_worker(work, thread=True, group="shapes")
 
@@ -280,7 +280,7 @@ class DatasetScreen(ModeScreen):
             nonlocal told
             if time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
-                self.app.call_from_thread(self._export_told, done, of)
+                self.from_thread(self._export_told, done, of)
 
         workspace = self.agentr.session.workspace
 
@@ -298,9 +298,9 @@ class DatasetScreen(ModeScreen):
                     progress=progress,
                 )
             except AgentrError as error:
-                self.app.call_from_thread(self._refused, str(error))
+                self.from_thread(self._refused, str(error))
             else:
-                self.app.call_from_thread(self._exported, done)
+                self.from_thread(self._exported, done)
 
         self.run_worker(work, thread=True, group="export")
 
@@ -371,15 +371,15 @@ class DatasetScreen(ModeScreen):
     @on(RowTable.Selected, "#of-traces")
     def _trace_chosen(self, event: RowTable.Selected) -> None:
         """Review the samples of that trace."""
-        path = Path(str(event.key))
+        path, complain = Path(str(event.key)), self.agentr.complain
 
         def read() -> None:
             try:
                 opened = read_tree(path)
             except AgentrError as error:
-                self.app.call_from_thread(self.agentr.complain, str(error))
+                self.from_thread(complain, str(error))
             else:
-                self.app.call_from_thread(self._review, opened)
+                self.from_thread(self._review, opened)
 
         self.run_worker(read, thread=True, group="open", exclusive=True)
 

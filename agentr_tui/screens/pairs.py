@@ -156,8 +156,8 @@ class PairsScreen(ModeScreen):
         """In a thread. The tree may grow meanwhile: then it is counted again."""
         began = time.monotonic()
         for figures in pair_figures(tree, wanted.thresholds, wanted.rank):
-            self.app.call_from_thread(self._take, figures, wanted)
-        self.app.call_from_thread(self._counted_all, time.monotonic() - began)
+            self.from_thread(self._take, figures, wanted)
+        self.from_thread(self._counted_all, time.monotonic() - began)
 
     def _take(self, figures: PairFigures, counted: Counted) -> None:
         self._figures, self._counted, self._partner = figures, counted, None
@@ -278,7 +278,7 @@ class PairsScreen(ModeScreen):
 
         def find() -> None:
             found = best_partner(tree, leaf, thresholds)
-            self.app.call_from_thread(self._found, leaf, found)
+            self.from_thread(self._found, leaf, found)
 
         self.run_worker(find, thread=True, group="partner", exclusive=True)
         return None

@@ -80,9 +80,9 @@ class RevisionMenus(ModeScreen):
             try:
                 result = work()
             except AgentrError as error:
-                self.app.call_from_thread(failed or self._failed, str(error))
+                self.from_thread(failed or self._failed, str(error))
                 return
-            self.app.call_from_thread(then, result)
+            self.from_thread(then, result)
             with suppress(AgentrError):  # what it was about says so when it is shown
                 after()
 
@@ -120,10 +120,10 @@ class RevisionMenus(ModeScreen):
     def _after(self, review: Review) -> None:
         """In a thread, after a sample was shown: what takes longer about it, then what comes next."""
         front = review.current
-        if front is not None and review.judge(front):
-            self.app.call_from_thread(self._show_later)
-        else:
-            review.prefetch()
+        while front is not None and review.judge(front):
+            self.from_thread(self._show_later)
+            front = review.current if review.current is not front else None  # another one came to the front meanwhile
+        review.prefetch()
 
     def _show(self, shown: Shown) -> None:
         """Show a sample."""
@@ -244,7 +244,7 @@ class RevisionMenus(ModeScreen):
             except AgentrError as error:
                 told, severity = str(error), "error"
             if self.app.is_running:
-                self.app.call_from_thread(self._repaired, told, severity)
+                self.from_thread(self._repaired, told, severity)
 
         self.run_worker(run, group="repair", thread=True, exit_on_error=False)
 
