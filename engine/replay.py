@@ -1,6 +1,7 @@
 """Replay: does a trajectory hold in the environment? Does a whole tree?
 
-The stored, executed actions are stepped in a fresh environment and compared with what was stored.
+The stored, executed actions are stepped in a fresh environment and compared with what was stored. Splices of one tree
+share most of their steps: what was stepped once from the start is answered from memory the next time.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from msgspec import Struct
 
 from engine.errors import InputError
 from engine.events import Number
+from engine.pool import Reply
 from engine.standing import Opened, Stand, open_environment
 from engine.text import flatten
 from engine.tree import NO_PARENT, ROOT, SearchTree
-from envs.base import EnvError
+from envs.base import EnvError, InstanceDied
 
 Verdict = Literal["verified", "reobserved", "diverged", "unreplayable", "repaired"]
 HOLDS: frozenset[str] = frozenset({"verified", "reobserved", "repaired"})
@@ -65,6 +67,57 @@ def opener(tree: SearchTree, environment: str | None = None) -> Callable[[], Ope
     return lambda: open_environment(name, started.task, hint)
 
 
+MAX_REMEMBERED = 200_000
+"""Steps that a replayer remembers; then it begins anew."""
+
+
+class _Memory:
+    """Replies of an environment to the actions that were stepped from its start, as a tree of numbered states."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, str], tuple[int, Reply]] = {}  # state, action → state, reply; the start is 0
+
+
+class _Walk:
+    """Steps from the root of a tree, for as long as it takes one trajectory."""
+
+    def __init__(self, memory: _Memory, stand: Callable[[], Stand]) -> None:
+        self._memory = memory
+        self._open = stand
+        self._state = 0
+        self._actions: list[str] = []
+        self._stand: Stand | None = None  # which stands behind these actions
+
+    def step(self, action: str) -> Reply:
+        """The environment's answer. Raises `EnvError`, and `InputError` where there is no environment."""
+        known = self._memory.known
+        found = known.get((self._state, action))
+        if found is None:
+            found = known[self._state, action] = (len(known) + 1, self._really(action))
+        else:
+            self._stand = None
+        self._actions.append(action)
+        self._state = found[0]
+        return found[1]
+
+    def _really(self, action: str) -> Reply:
+        try:
+            if self._stand is not None:
+                return self._stand.step(action)
+            return self._all(action)
+        except InstanceDied:
+            return self._all(action)
+
+    def _all(self, action: str) -> Reply:
+        self._stand = None  # nobody knows where it stands, should a step fail
+        stand = self._open()
+        for before in self._actions:
+            stand.step(before)
+        reply = stand.step(action)
+        self._stand = stand
+        return reply
+
+
 class Replayer:
     """Replays trajectories of one tree; the environment is opened once and kept."""
 
@@ -73,6 +126,7 @@ class Replayer:
         self._open = open_environment
         self._stand: Stand | None = None
         self._refused: str | None = None
+        self._memory = _Memory()
 
     def stand(self) -> Stand:
         """The environment at the root of the tree. Raises `InputError`."""
@@ -86,13 +140,20 @@ class Replayer:
         """Replay steps from the root; `tail` is where the good steps begin. Never raises for what happens there."""
         if self._refused is not None:
             return Replay("unreplayable", reason=self._refused)
+        if len(self._memory.known) > MAX_REMEMBERED:
+            self._memory = _Memory()
         try:
-            stand = self.stand()
+            if self._stand is None:
+                self.stand()
         except (InputError, EnvError) as error:
             self._refused = str(error)
             return Replay("unreplayable", reason=self._refused)
-        stand.at = NO_PARENT  # steps below are taken past the stand
-        return run(stand, steps, expected_return, tail)
+        return run(_Walk(self._memory, self._at_the_root), steps, expected_return, tail)
+
+    def _at_the_root(self) -> Stand:
+        stand = self.stand()
+        stand.at = NO_PARENT  # steps are taken past the stand
+        return stand
 
     def close(self) -> None:
         """Close the environment."""
@@ -100,8 +161,8 @@ class Replayer:
             self._stand.close()
 
 
-def run(stand: Stand, steps: Sequence[Step], expected_return: Number, tail: int = 0) -> Replay:
-    """Step the environment, which stands at the start, and compare.
+def run(walk: _Walk, steps: Sequence[Step], expected_return: Number, tail: int = 0) -> Replay:
+    """Step from the start, and compare.
 
     Where the tail reaches the return before its end, the trajectory holds as far as that step.
     """
@@ -110,7 +171,7 @@ def run(stand: Stand, steps: Sequence[Step], expected_return: Number, tail: int 
     first: tuple[int, str, str] | None = None
     for place, step in enumerate(steps):
         try:
-            raw, score, done = stand.step(step.action)
+            raw, score, done = walk.step(step.action)
         except EnvError as error:
             return Replay("unreplayable", place, score, step=place, reason=str(error))
         observation = flatten(raw)

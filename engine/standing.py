@@ -208,7 +208,7 @@ class Stand:
             self._pool.prepare(self._path(parent), actions)
             self.at = NO_PARENT
 
-    def step(self, action: str) -> tuple[str, Number, bool]:
+    def step(self, action: str) -> Reply:
         """One step from wherever it stands: raw observation, score after it, done. Raises `EnvError`."""
         with self.lock:
             if self._pool is not None:

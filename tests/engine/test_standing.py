@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from engine.errors import InputError
 from engine.events import AnyEvent, Imported, ImportedNode, PrefixStep, SearchSettings, Started
 from engine.opening import started_event
+from engine.replay import Replayer, Step
 from engine.scripted import ScriptedActor
 from engine.search import Search
 from engine.standing import POOL_SIZE, Opened, Stand, open_environment
+from engine.text import flatten
 from engine.tracediff import compare
 from engine.tree import NO_PARENT, ROOT, SearchTree
 from envs import base
@@ -472,6 +474,27 @@ def test_what_steps_past_the_stand_is_noticed() -> None:
     stand.at = NO_PARENT  # as a replay does
     stand.step("get 9 red sand")
     assert state_of(stand.go_to(5)) == true_state(tree, 5)
+
+
+@pytest.mark.parametrize("name", ["replayed", "forgetful"])
+def test_what_replayed_trajectories_share_is_stepped_once_and_a_death_on_the_way_is_survived(name: str) -> None:
+    replayer = Replayer(line_of(), lambda: open_environment(name, TASK))
+
+    def written(*actions: str) -> list[Step]:
+        env = TextCraft()
+        env.reset(options={"task": TASK})
+        return [Step(action, flatten(env.step(action)[0])) for action in actions]
+
+    assert replayer.replay(written(*ACTIONS[:4]), 0).verdict == "verified"
+    before = Replayed.steps_of_all
+    assert replayer.replay(written(*ACTIONS[:4]), 0).verdict == "verified"
+    false = Step(ACTIONS[1], "another observation")
+    assert replayer.replay([written(ACTIONS[0])[0], false], 0).verdict == "reobserved"
+    assert Replayed.steps_of_all == before
+    Replayed.dies_at = {before + 3}
+    assert replayer.replay(written(*ACTIONS[:3], "inventory", "get 1 honey bottle"), 0).verdict == "verified"
+    assert Replayed.steps_of_all == before + 3 + 5
+    replayer.close()
 
 
 @pytest.mark.parametrize("name", ["replayed", "forgetful"])
