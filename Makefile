@@ -36,6 +36,10 @@ bench: $(VENV)/.installed-dev
 	@for each in $(filter-out %/bench_million.py,$(wildcard tests/benchmarks/bench_*.py)); do \
 	  $(BIN)/python -m tests.benchmarks.$$(basename $$each .py) || exit 1; done
 
+# What the picture tests compare with, taken anew: look at the difference before it is committed.
+snapshots: $(VENV)/.installed-dev
+	$(BIN)/pytest tests/agentr_tui/test_pictures.py --snapshot-update
+
 # The README's pictures, taken of the real app.
 pictures: $(VENV)/.installed-dev
 	$(BIN)/python docs/make_pictures.py
