@@ -18,6 +18,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.live import LiveSearch
@@ -150,6 +151,9 @@ class AgentrApp(App[int]):
         """Fold new events and tell the screen in front."""
         if not self.is_running:  # leaving: the screens are gone already
             return
+        for rack in self.screen.query(ToastRack):
+            if not rack.children:  # Textual leaves its line where it was
+                rack.display = False
         session = self.session
         was_over = session.live is not None and session.live.over
         try:

@@ -11,16 +11,20 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from planted_fault import planted
+
 from agentr_tui.app import AgentrApp
 from agentr_tui.commands.data import revise_paths
 from agentr_tui.session import Session
 from engine.samples import ReviseSettings
+from engine.trace import write_trace
 from engine.workspace import Workspace
 from sample_trees import __file__ as samples_file
 
 PICTURES = Path(__file__).parent / "pictures"
 SAMPLES = Path(samples_file).parent
 SIZE = (120, 34)
+PLANTED = "planted.trace.jsonl"
 
 
 async def take(name: str, sample: str, mode: str, keys: list[str], verifier: str = "") -> None:
@@ -29,6 +33,8 @@ async def take(name: str, sample: str, mode: str, keys: list[str], verifier: str
         workspace = Workspace.open(Path(folder) / "agentr-workspace", create=True)
         for path in SAMPLES.glob("*.trace.jsonl"):
             shutil.copy(path, workspace.traces)
+        if sample == PLANTED:
+            write_trace(workspace.traces / sample, planted())
         if verifier:
             settings = ReviseSettings(verifier=verifier, rank="tail")
             revise_paths(workspace, [workspace.traces / sample], settings, quiet=True)
@@ -42,7 +48,8 @@ async def take(name: str, sample: str, mode: str, keys: list[str], verifier: str
                 await settled(app)
             svg = app.export_screenshot(title="agentr")
         PICTURES.mkdir(exist_ok=True)
-        lines = [line.rstrip() for line in svg.replace(folder, "").splitlines()]
+        svg = svg.replace(folder, "").replace("<text class=", '<text xml:space="preserve" class=')  # spaces stand
+        lines = [line.rstrip() for line in svg.splitlines()]
         (PICTURES / f"{name}.svg").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -59,7 +66,10 @@ async def main() -> None:
     """All pictures."""
     os.environ["AGENTR_REVIEWER"] = "you"
     many = "textcraft-many-pairs.trace.jsonl"
-    await take("search", many, "search", ["j"] * 9)
+    await take("search", "webshop-synthetic.trace.jsonl", "search", ["j"] * 18)
+    await take("past", many, "search", ["less_than_sign"] * 3 + ["comma"] * 3 + ["j"] * 5)
+    await take("find", many, "search", ["slash", *"good", "enter"])
+    await take("planted", PLANTED, "revision", [])
     await take("revision", many, "revision", ["a", "a", "K", "a", "left_curly_bracket"], "value")
     await take("pairs", many, "pairs", ["j"])
     await take("dataset", many, "revision", ["a", "a", "r", "m", "a", "5", "right_square_bracket"])

@@ -208,6 +208,20 @@ async def test_the_palette_does_what_is_chosen(session: Session) -> None:
         await until(pilot, lambda: app.current_mode == "pairs")
 
 
+async def test_when_a_notice_is_over_the_screen_is_as_it_was(session: Session) -> None:
+    async with running(session, "search") as (app, pilot):
+        before = {widget.id: widget.region for widget in app.screen.walk_children() if widget.id}
+        app.notify("over soon", timeout=0.3)
+        await until(pilot, lambda: bool(app.screen.query(Toast)))
+        await until(pilot, lambda: not app.screen.query(Toast))
+        await until(
+            pilot,
+            lambda: (
+                before == {widget.id: widget.region for widget in app.screen.walk_children() if widget.id in before}
+            ),
+        )
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 async def test_a_notice_hides_nothing(session: Session, size: tuple[int, int]) -> None:
     async with running(session, "search", size) as (app, pilot):
