@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentr_tui.cli import run
 from engine.events import Failed, Sampled, SearchSettings
 from engine.job import new_job, resume_job
 from engine.trace import load, read_events
@@ -135,27 +133,27 @@ def test_a_search_killed_at_30_random_moments_becomes_the_uninterrupted_tree(tmp
         )
 
 
-def test_the_key_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = "sk-test-4f9c2d7a1b8e6f3a5c0d"
+def test_the_key_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    key, place = "sk-test-4f9c2d7a1b8e6f3a5c0d", ["--workspace", str(tmp_path / "w")]
     monkeypatch.setenv("MY_KEY", key)
-    with LLMServer(faults=some_faults(0.4, ("authentication", "rate limit", "server error")), key=key) as server:
-        path = tmp_path / "w" / "traces" / "t.trace.jsonl"
-        job = new_job("textcraft", "2", settings(server, key_env="MY_KEY"), path)
-        job.run_blocking()
-        assert job.tree.calls > 3
-        assert all(call.headers["authorization"] == f"Bearer {key}" for call in server.calls)
-        log = tmp_path / "w" / "log"
-        done = subprocess.run(
-            [sys.executable, "-m", "agentr_tui", "--debug", "search", "--actor", "openai", "--model", "m",
-             "--task", "2", "--base-url", server.url, "--key-env", "MY_KEY", "--iterations", "1",
-             "--workspace", str(tmp_path / "w")],
-            capture_output=True, text=True, env={**os.environ}, check=False, timeout=120,
-        )  # fmt: skip
-        log.write_text(done.stdout + done.stderr)
-    subprocess.run(
-        [sys.executable, "-m", "agentr_tui", "revise", str(path), "--workspace", str(tmp_path / "w")], check=True
-    )
+    faults = some_faults(0.4, ("authentication", "rate limit", "server error"))
+    with LLMServer(faults=faults, key=key) as server:
+        asked = ["--model", "m", "--base-url", server.url, "--key-env", "MY_KEY"]
+        whole = ["--task", "2", "--max-depth", "6", "--actor", "openai", *asked, *place]
+        assert run(["--debug", "search", "--iterations", "4", *whole]) == 0
+        assert run(["--debug", "search", "--iterations", "9", "--max-failures", "1", *whole]) == 1
+        server.faults, server.answer = no_faults, lambda body: "Judgement: Bad"
+        traces = str(tmp_path / "w" / "traces")
+        assert run(["--debug", "revise", traces, "--verifier", "openai", *asked, *place]) == 0
+        server.faults = lambda call: "authentication"
+        assert run(["--debug", "revise", traces, "--verifier", "openai", "--votes", "3", *asked, *place]) == 1
+        assert {call.headers["authorization"] for call in server.calls} == {f"Bearer {key}"}
+    assert run(["export", "--format", "openai", "--all", "--out", str(tmp_path / "out.jsonl"), *place]) == 0
+    assert run(["stats", "--json", traces]) == 0
+    said = capfd.readouterr()
+    assert "Traceback" in said.err
+    assert key not in said.out + said.err
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
-    assert len(files) >= 3
+    assert len(files) > 6
     for file in files:
         assert key.encode() not in file.read_bytes(), file
