@@ -25,6 +25,7 @@ from agentr_tui.screens.search_commands import do_line
 from agentr_tui.session import Session
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.top_bar import TopBar
+from agentr_tui.widgets.tree_view import TreeView
 from engine.events import SearchSettings
 from engine.job import new_job
 from engine.trace import load
@@ -210,16 +211,12 @@ async def test_the_palette_does_what_is_chosen(session: Session) -> None:
 
 async def test_when_a_notice_is_over_the_screen_is_as_it_was(session: Session) -> None:
     async with running(session, "search") as (app, pilot):
-        before = {widget.id: widget.region for widget in app.screen.walk_children() if widget.id}
+        shown = list(app.screen.query(TreeView))
+        before = [widget.region for widget in shown]
         app.notify("over soon", timeout=0.3)
         await until(pilot, lambda: bool(app.screen.query(Toast)))
         await until(pilot, lambda: not app.screen.query(Toast))
-        await until(
-            pilot,
-            lambda: (
-                before == {widget.id: widget.region for widget in app.screen.walk_children() if widget.id in before}
-            ),
-        )
+        await until(pilot, lambda: before == [widget.region for widget in shown])
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
