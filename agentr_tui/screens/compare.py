@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
@@ -21,6 +21,7 @@ from agentr_tui.compare_lines import BESIDE, Document, Side, trace_document, tra
 from agentr_tui.library_scan import listed
 from agentr_tui.safe_text import clip
 from agentr_tui.screens.base import key
+from agentr_tui.screens.dialogs import Dialog
 from agentr_tui.session import Session
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import Line, TextPane
@@ -244,7 +245,7 @@ def best_leaf(tree: SearchTree, but: int) -> int | None:
     return best.id if best is not None else None
 
 
-class TraceChooser(ModalScreen[Path | None]):
+class TraceChooser(Dialog[Path]):
     """Choose a trace of the library, or type a path."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from textual import on
 from textual.app import App, ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
@@ -34,12 +35,20 @@ class Choice:
 Result = TypeVar("Result")
 
 
-class Popup(ModalScreen[Result | None], Generic[Result]):
+class Dialog(ModalScreen[Result | None], Generic[Result]):
+    """A dialog that ends once, also where a second key or click was on its way when it ended."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """End it with a result; where it has ended, nothing."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
+
+class Popup(Dialog[Result], Generic[Result]):
     """A dialog that nothing is written in: a click beside it closes it."""
 
     def on_click(self, event: Click) -> None:
         """Beside the dialog: as escape."""
-        if event.widget is self and self.is_current:
+        if event.widget is self:
             self.dismiss(None)
 
 
@@ -70,26 +79,22 @@ class Menu(Popup[Choice]):
         for choice in self._choices:
             if event.key == choice.key or event.character == choice.key:
                 event.stop()
-                self._choose(choice)
+                self.dismiss(choice)
                 return
         if event.key in ("escape", "q"):
             event.stop()
-            self._choose(None)
+            self.dismiss(None)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter or a click."""
-        self._choose(self._choices[event.option_index])
-
-    def _choose(self, choice: Choice | None) -> None:
-        if self.is_current:  # a second key may have been on its way
-            self.dismiss(choice)
+        self.dismiss(self._choices[event.option_index])
 
 
 def _shown(key: str) -> str:
     return {"escape": "esc"}.get(key, key)
 
 
-class Prompt(ModalScreen[str | None]):
+class Prompt(Dialog[str]):
     """One line of text; escape leaves it."""
 
     BINDINGS = [Binding("escape", "dismiss(None)", "cancel", id="prompt.cancel", tooltip="Leave without a change")]
@@ -111,8 +116,6 @@ class Prompt(ModalScreen[str | None]):
     @on(Input.Submitted)
     def action_take(self) -> None:
         """Enter, or a click on the word."""
-        if not self.is_current:
-            return
         self.dismiss(self.query_one(Input).value)
 
 

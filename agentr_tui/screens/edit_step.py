@@ -5,13 +5,13 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from agentr_tui.safe_text import escape
+from agentr_tui.screens.dialogs import Dialog
 
 
-class EditStep(ModalScreen[str | None]):
+class EditStep(Dialog[str]):
     """A response to edit; it has to hold an action."""
 
     BINDINGS = [

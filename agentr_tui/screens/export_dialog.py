@@ -13,10 +13,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
 from agentr_tui.safe_text import escape
+from agentr_tui.screens.dialogs import Dialog
 from engine.errors import InputError
 from engine.export_types import ExportOptions
 from engine.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
@@ -73,7 +73,7 @@ def options_of(text: str) -> ExportOptions:
         raise InputError(f"options: {error}") from error
 
 
-class ExportDialog(ModalScreen[ExportRequest | None]):
+class ExportDialog(Dialog[ExportRequest]):
     """Format, data type, which samples, file."""
 
     BINDINGS = [

@@ -12,13 +12,12 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import DescendantFocus
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Select, Static
 
 from agentr_tui.ready import Ready, make_ready
 from agentr_tui.safe_text import escape
-from agentr_tui.screens.dialogs import trusted
+from agentr_tui.screens.dialogs import Dialog, trusted
 from agentr_tui.search_form import (
     FIELDS,
     ROWS,
@@ -46,7 +45,7 @@ HINTS = {
 }
 
 
-class NewSearch(ModalScreen[Ready | None]):
+class NewSearch(Dialog[Ready]):
     """The form. It stays open, with a line under the field, until the search is ready or escape leaves it."""
 
     BINDINGS = [
