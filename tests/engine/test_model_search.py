@@ -16,9 +16,15 @@ from engine.events import Failed, Sampled, SearchSettings
 from engine.job import new_job, resume_job
 from engine.trace import load, read_events
 from engine.tracediff import compare
+from tests.engine.go_on import IN_FLIGHT, go_on
 from tests.llm_server import FAULTS, LLMServer, faults_after, no_faults, some_faults
 
 KILLS = 30
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.llm.FIRST_WAIT", 0.01)
 
 
 def settings(server: LLMServer, **changes: Any) -> SearchSettings:
@@ -85,20 +91,8 @@ def test_a_server_that_only_ever_fails_ends_the_search_with_the_reason(kind: str
         assert load(job.path).tree.failures[-1].error
 
 
-IN_FLIGHT = 8
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["engine.openai_actor", "engine.job", "envs.textcraft"])  # most of what a start costs
-
-
-def go_on(url: str, path: Path) -> None:
-    """A search, from where its trace ends."""
-    if path.exists() and path.stat().st_size:
-        resume_job(path).run_blocking()
-        return
-    settings = SearchSettings(
-        actor="openai", model="m", base_url=url, iterations=4, max_depth=7, concurrency=IN_FLIGHT, parallel_nodes=2
-    )
-    new_job("textcraft", "2", settings, path).run_blocking()
+PROCESSES.set_forkserver_preload(["tests.engine.go_on"])  # which imports most of what a start costs
 
 
 def killed(server: LLMServer, path: Path, after_bytes: int | None) -> bool:
@@ -109,7 +103,7 @@ def killed(server: LLMServer, path: Path, after_bytes: int | None) -> bool:
     while process.is_alive():
         if after_bytes is not None and path.exists() and path.stat().st_size >= size + after_bytes:
             process.kill()
-        process.join(0.001)
+        process.join(0.002)
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
 
