@@ -12,7 +12,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from agentr_tui.review import Review, Shown, load_review
+from agentr_tui.review import Review, Shown
+from agentr_tui.review_load import load_review
 from agentr_tui.screens.base import NOTHING_OPEN, key, tab_title
 from agentr_tui.screens.dialogs import ask_text
 from agentr_tui.screens.model_judge import JudgesByModel

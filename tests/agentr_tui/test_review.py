@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agentr_tui.commands.review import review as command
-from agentr_tui.review import Review, load_review, reason_keys
+from agentr_tui.review import Review, reason_keys
+from agentr_tui.review_load import load_review
 from engine.control import Control
 from engine.curation import ORDERS, REJECT_REASONS, ordered
 from engine.decisions import Decisions
