@@ -67,7 +67,6 @@ class AgentrApp(App[int]):
         "revision": RevisionScreen,
         "dataset": DatasetScreen,
     }
-    DEFAULT_MODE = "library"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"mode('{name}')", name.capitalize(), show=False, id=f"mode.{name}",
