@@ -150,7 +150,7 @@ class AgentrApp(App[int]):
         """Fold new events and tell the screen in front."""
         if not self.is_running:  # leaving: the screens are gone already
             return
-        for rack in self.screen.query(ToastRack):
+        for rack in (rack for screen in self.screen_stack for rack in screen.query(ToastRack)):
             if not rack.children:  # Textual leaves its line where it was
                 rack.display = False
         session = self.session

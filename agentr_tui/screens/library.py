@@ -186,6 +186,7 @@ class LibraryScreen(LibraryFind):
         self._shown = shown = self.holding(listed)
         was_empty, empty = self.has_class("-none"), not rows and self._looked_once
         self.set_class(empty, "-none")
+        self.key_bar.refresh()
         if was_empty and not empty:  # what is hidden loses the focus
             self.call_after_refresh(self.table.focus)
         self.table.set_rows([row.path for row in shown], self._cells)

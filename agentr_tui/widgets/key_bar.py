@@ -71,7 +71,7 @@ class KeyBar(Widget):
             binding = active.binding
             name = binding.action.removeprefix("app.")
             here = name in NOTHING_KEYS if nothing else binding.show and name not in self.left_out
-            if here and active.enabled:
+            if here and active.enabled and active.node.display:  # what has the focus may be hidden
                 display = self.app.get_key_display(binding)
                 found.setdefault(
                     name, Shown(binding.key, display, binding.description.lower(), name, active.tooltip or "")
