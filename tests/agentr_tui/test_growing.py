@@ -13,11 +13,13 @@ from agentr_tui.app import AgentrApp
 from agentr_tui.screens.search import SearchScreen
 from agentr_tui.session import KEPT_AFTER, Session
 from agentr_tui.session import read_tree as really_read
+from agentr_tui.widgets.node_lines import FIRST_LINES, MOST_LINES, conversation_lines
 from agentr_tui.widgets.text_pane import TextPane
 from engine.events import AnyEvent
 from engine.trace import TraceWriter, write_trace
+from engine.tree import ROOT
 from tests.agentr_tui.apps import opened, until
-from tests.agentr_tui.trees import random_tree
+from tests.agentr_tui.trees import Grower, random_tree
 from tests.benchmarks.bench_tree_view import BytesDriver
 
 SIZE = (120, 40)
@@ -101,3 +103,14 @@ async def test_a_large_trace_is_read_while_the_app_runs(tmp_path: Path, monkeypa
         go_on.set()
         await until(pilot, lambda: app.session.tree is not None)
         await until(pilot, lambda: "3000 nodes" in str(app.screen.query_one("#tree").border_title))
+
+
+def test_a_very_deep_conversation_is_shown_from_both_ends() -> None:
+    grower, at = Grower(), ROOT
+    for step in range(MOST_LINES):
+        (at,) = grower.expand(at, [f"get {step} oak log"], observation=f"Got {step}.")
+    lines = ["".join(text for text, _ in line.parts) for line in conversation_lines(grower.tree, at)]
+    assert len(lines) == MOST_LINES + 1
+    assert "You are a helpful assistant." in lines[0]
+    assert "y copies all" in lines[FIRST_LINES]
+    assert f"Got {MOST_LINES - 1}." in lines[-1]

@@ -131,11 +131,17 @@ async def test_going_back_says_what_is_gone_and_by_how_much_figures_fell(session
         assert "gone" in said(app)
 
 
-async def test_marks_go_when_the_moment_does(session: Session, tmp_path: Path) -> None:
+async def test_marks_go_when_the_moment_does_and_with_escape(session: Session, tmp_path: Path) -> None:
     async with running(session, "search", (120, 36)) as (app, pilot):
         await pilot.press("less_than_sign", "less_than_sign", "L")
         view = app.screen.query_one("#tree", TreeView)
         assert view._overlay.marks, "back to now is a step too"
+        assert "visited" in said(app)
+        await pilot.press("escape")
+        assert not view._overlay.marks
+        assert "visited" not in said(app)
+        await pilot.press("less_than_sign", "less_than_sign", "L")
+        assert view._overlay.marks
         other = searched(session.workspace, "3", iterations=2, seed=1)
         app.open_path(other)
         await until(pilot, lambda: session.path == other and not view._overlay.marks)
@@ -147,6 +153,10 @@ def test_too_many_changes_are_counted_and_not_marked() -> None:
     step = Step(0, tree.seq, changed_between(tree, 0, tree.seq))
     assert change_marks(tree, step) == {}
     assert told(step).startswith(f"{len(tree) - 1} new")
+    some = changed_between(tree, tree.seq // 2, tree.seq, 50)
+    assert not some.complete
+    assert len(some.visited) <= 50 + 30  # it stops after the trajectory that reached so many
+    assert "+ visited" in told(Step(tree.seq // 2, tree.seq, some))
 
 
 async def test_a_running_search_moves_on_while_the_past_is_looked_at(tmp_path: Path) -> None:
