@@ -22,6 +22,6 @@ def go_on(url: str, path: Path) -> None:
         resume_job(path).run_blocking()
         return
     settings = SearchSettings(
-        actor="openai", model="m", base_url=url, iterations=3, max_depth=7, concurrency=IN_FLIGHT, parallel_nodes=2
+        actor="openai", model="m", base_url=url, iterations=5, max_depth=7, concurrency=IN_FLIGHT, parallel_nodes=2
     )
     new_job("textcraft", "2", settings, path).run_blocking()
