@@ -187,8 +187,8 @@ class LibraryScreen(LibraryFind):
         was_empty, empty = self.has_class("-none"), not rows and self._looked_once
         self.set_class(empty, "-none")
         self.key_bar.refresh()
-        if was_empty and not empty:  # what is hidden loses the focus
-            self.call_after_refresh(self.table.focus)
+        if was_empty != empty:  # what is hidden loses the focus
+            self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
         self.table.set_rows([row.path for row in shown], self._cells)
         title, subtitle = summary(shown, self._sort, self._filter)
         self.table.border_title = title
