@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -143,6 +143,15 @@ class AgentrApp(App[int]):
         live = self.session.live
         if live is not None and not live.over:
             live.control.stop("stopped")
+
+    def call_from_thread(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """As Textual's, for workers; nothing, where the app was left meanwhile."""
+        try:
+            return super().call_from_thread(callback, *args, **kwargs)
+        except RuntimeError:
+            if self.is_running:
+                raise
+            return None
 
     # -- the open tree -----------------------------------------------------------------------------
 

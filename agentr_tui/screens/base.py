@@ -143,11 +143,7 @@ class ModeScreen(Screen[None]):
             app = self.app
         except RuntimeError:  # the screen is gone
             return
-        try:
-            app.call_from_thread(call, *args)
-        except RuntimeError:
-            if app.is_running:
-                raise
+        app.call_from_thread(call, *args)
 
     def on_resize(self, event: Resize) -> None:
         """Say so where there is no room to show anything."""
