@@ -125,6 +125,8 @@ def part_of(trace: Path, name: str, count: int, *more: dict[str, object]) -> Non
 @pytest.fixture(scope="module")
 def workspaces() -> Iterator[dict[str, Workspace]]:
     """One with the sample trees and searches that go on, stand still and failed; an empty one."""
+    alone = FileLock(f"{FOLDER}.lock")  # of runs at the same time on one machine
+    alone.acquire()
     shutil.rmtree(FOLDER, ignore_errors=True)
     full = Workspace.open(FOLDER / "samples", create=True)
     for name in (MANY, PLANT, SHOP, DEEP, NO_GOOD):
@@ -144,6 +146,7 @@ def workspaces() -> Iterator[dict[str, Workspace]]:
     for lock in locks:
         lock.release()
     shutil.rmtree(FOLDER, ignore_errors=True)
+    alone.release()
 
 
 def huge(path: Path) -> None:
