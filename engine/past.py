@@ -77,7 +77,10 @@ class PastTree:
     def expanded(self, id: int) -> bool:
         """Whether the node's draws had been made."""
         node = self.node(id)
-        return bool(self.children(id)) or (node.expanded and not node.children and not node.pruned)
+        if node.children:
+            return node.children[0] < self._count
+        # a dead end, which is exhausted from its expansion on
+        return node.expanded and not node.pruned and self.tree.history.exhausted_at(id, self.seq)
 
     def exhausted(self, id: int) -> bool:
         """Whether nothing below the node could be selected any more."""

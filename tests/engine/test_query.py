@@ -197,6 +197,14 @@ def test_the_past_is_searched_as_it_was(text: str) -> None:
             assert find(query, whole.at(event.seq)) == find(query, then), (event.seq, text)
 
 
+def test_a_dead_end_was_not_expanded_before_it_was() -> None:
+    events = bed().events
+    made = next(event for event in events if isinstance(event, Expanded) and not event.children)
+    before, after = (find(parse("expanded"), bed().tree.at(seq)) for seq in (made.seq - 1, made.seq))
+    assert made.parent not in before
+    assert made.parent in after
+
+
 def test_failures_of_later_are_not_known_in_the_past() -> None:
     tree = bed().tree
     (failure,) = tree.failures
