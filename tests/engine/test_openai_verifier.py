@@ -332,10 +332,9 @@ def test_judging_stops_from_another_thread_while_a_call_is_in_flight(tree: Searc
         thread = threading.Thread(target=work)
         thread.start()
         _until(lambda: bool(server.calls))
-        began = time.monotonic()
         verifier.stop()
-        thread.join(5)
-        assert time.monotonic() - began < 2
+        thread.join(15)
+        assert not thread.is_alive(), "it waited for the call"
         assert isinstance(ended[0], Stopped)
         with pytest.raises(Stopped):
             list(verifier.judge(pair_of(tree, 8)))
