@@ -48,7 +48,7 @@ class Picture(SingleFileSnapshotExtension):
     """A text file a picture."""
 
     _write_mode = WriteMode.TEXT
-    _file_extension = "txt"
+    file_extension = "txt"
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
