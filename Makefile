@@ -33,8 +33,9 @@ check: $(VENV)/.installed-dev
 
 # Ratios against named peers, printed. bench_million.py takes minutes and gigabytes: it is run by itself.
 bench: $(VENV)/.installed-dev
-	@for each in $(filter-out %/bench_million.py,$(wildcard tests/benchmarks/bench_*.py)); do \
-	  $(BIN)/python -m tests.benchmarks.$$(basename $$each .py) || exit 1; done
+	@missed=""; for each in $(filter-out %/bench_million.py,$(wildcard tests/benchmarks/bench_*.py)); do \
+	  $(BIN)/python -m tests.benchmarks.$$(basename $$each .py) || missed="$$missed $$each"; done; \
+	  [ -z "$$missed" ] || { echo "a target is missed in:$$missed"; exit 1; }
 
 # What the picture tests compare with, taken anew: look at the difference before it is committed.
 snapshots: $(VENV)/.installed-dev

@@ -122,7 +122,7 @@ class TreeView(TreeCanvas, can_focus=True):
                 self._show_row(rows.nodes - 1)
         self._freshen()
 
-    def refresh_statistics(self, ids: Iterable[int] = ()) -> None:
+    def refresh_statistics(self) -> None:
         """Figures changed: visible rows that show others are drawn anew. Nothing else is looked at."""
         self._freshen()
 
