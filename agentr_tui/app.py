@@ -343,7 +343,11 @@ class AgentrApp(App[int]):
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Remember where the person was, then end."""
+        self.remember()
+        super().exit(result, return_code, message)
+
+    def remember(self) -> None:
+        """Keep where the person is, for the next time."""
         if self._memory is not None:
             self.session.keep_view()
             self._memory.keep_place(self.current_mode, self.session.path, self.session.views)
-        super().exit(result, return_code, message)

@@ -57,4 +57,6 @@ def _end_anyway(app: AgentrApp) -> None:
     while app.session.running:  # an answer that was paid for is written first
         time.sleep(0.05)
     time.sleep(0.5)
+    if app.is_running:  # it waits for the terminal still, and did not come to this
+        app.remember()
     os._exit(INTERRUPTED)
