@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,16 @@ def test_a_search_that_is_detached_goes_on_and_is_attached_to(
     until(lambda: not is_being_written(path), "the end of the search")
 
 
+def insist(action: Callable[[], object], holds: Callable[[], object], what: str) -> None:
+    """Do it again where nothing came of it: a person whose click met a screen on the move would."""
+    for patience in (8, 8, 40):
+        action()
+        with suppress(AssertionError):
+            until(holds, what, patience)
+            return
+    raise AssertionError(f"never: {what}")
+
+
 @needs_tmux
 def test_tree_mark_and_export_by_mouse(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
     path = searched(opened(tmp_path / "w"))
@@ -215,18 +226,25 @@ def test_tree_mark_and_export_by_mouse(terminal: Callable[..., Terminal], tmp_pa
     screen.click("revision")
     screen.until(lambda text: "sample 1 of" in text and "first wrong step" in text, "a sample")
     time.sleep(0.5)  # it scrolls to the mark
-    rows = screen.screen().splitlines()
-    after_fork = next(row for row, line in enumerate(rows) if "fork: here" in line) + 1
-    screen.mouse(12, after_fork, times=2)
     decided = tmp_path / "w" / "decisions"
-    until(lambda: [*decided.glob("*")], "the mark was moved")
+
+    def click_the_step_after_the_fork() -> None:
+        rows = screen.screen().splitlines()
+        screen.mouse(12, next(row for row, line in enumerate(rows) if "fork: here" in line) + 1, times=2)
+
+    insist(click_the_step_after_the_fork, lambda: [*decided.glob("*")], "the mark was moved")
     assert any(json.loads(line)["mark"] for file in decided.glob("*") for line in file.open())
     screen.click("4 Revision")
     screen.until(lambda text: "go to" in text, "the menu of screens")
     screen.click("dataset")
-    keys = screen.until(lambda text: "5 Dataset" in text and " hold " in text, "the dataset").splitlines()[-1]
-    screen.mouse(keys.index("export"), 43)
-    screen.until(lambda text: "enter in the file" in text, "the dialog")
+    screen.until(
+        lambda text: "5 Dataset" in text and " hold " in text and "export" in text.splitlines()[-1], "the dataset"
+    )
+    insist(
+        lambda: screen.mouse(screen.screen().splitlines()[-1].index("export"), 43),
+        lambda: "enter in the file" in screen.screen(),
+        "the dialog",
+    )
     screen.click("Export ")
     until(lambda: [*(tmp_path / "w" / "exports").glob("*.jsonl")], "the dataset is written")
 
