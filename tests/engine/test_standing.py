@@ -326,27 +326,10 @@ def test_an_instance_that_dies_begins_again_and_one_that_dies_twice_is_reported(
     assert state_of(stand.go_to(10)) == true_state(tree, 10)
 
 
-def test_an_instance_that_cannot_begin_again_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["replayed", "forgetful"], ids=["without snapshots", "with snapshots"])
+def test_an_instance_that_cannot_begin_again_is_replaced(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = line_of()
-    stand = stand_in(tree, "replayed")
-    first = Replayed.made[0]
-    reset = Replayed.reset
-
-    def refuses(self: Replayed, **arguments: Any) -> tuple[str, dict[str, Any]]:
-        if self is first:
-            raise InstanceDied("for good")
-        return reset(self, **arguments)
-
-    monkeypatch.setattr(Replayed, "reset", refuses)
-    Replayed.dies_at = {Replayed.steps_of_all + 3}
-    assert state_of(stand.go_to(10)) == true_state(tree, 10)
-    assert first.closed
-    assert stand.env is not first
-
-
-def test_an_instance_with_snapshots_that_cannot_begin_again_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    tree = line_of()
-    stand = stand_in(tree, "forgetful")
+    stand = stand_in(tree, kind)
     first = Replayed.made[0]
     reset = Replayed.reset
 
