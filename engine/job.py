@@ -18,7 +18,8 @@ from engine.errors import InputError
 from engine.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
 from engine.interventions import Intervention, forked_events, refused
 from engine.opening import started_event
-from engine.remote import control_path, listen, user_name
+from engine.person import reviewer_name
+from engine.remote import control_path, listen
 from engine.scripted import ScriptedActor
 from engine.search import Search
 from engine.settings import settings_from
@@ -164,7 +165,7 @@ def resume_job(
     if changes:
         merged = {**msgspec.to_builtins(started.settings), **changes}
         settings = settings_from(merged)
-        control.change(user_name(), changes)
+        control.change(reviewer_name(), changes)
     check_server(settings, own, path)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
@@ -216,14 +217,14 @@ def fork_job(
     assert started is not None
     if changes:
         settings_from({**msgspec.to_builtins(started.settings), **changes})
-        events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=user_name(), changes=changes))
+        events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=reviewer_name(), changes=changes))
         tree.apply(events[-1])
     check_server(started.settings, [changes or {}, *own], path)
     control = control or Control()
     for asked in requests:
         if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
             raise InputError(f"event {seq}: {why}")
-        control.intervene(user_name(), asked)
+        control.intervene(reviewer_name(), asked)
     opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
     actor = make_actor(started.settings.actor, started.settings, delay)

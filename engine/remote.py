@@ -6,7 +6,6 @@ Works over a shared folder; no sockets. A line a request; the search reads what 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from msgspec import Struct
 from engine.control import Control
 from engine.errors import WorkFailed
 from engine.interventions import CHANGEABLE, Intervention
+from engine.person import reviewer_name
 
 POLL_SECONDS = 0.2
 
@@ -38,11 +38,6 @@ _decoder = msgspec.json.Decoder(Command)
 def control_path(trace: str | os.PathLike[str]) -> Path:
     """The control file of a trace."""
     return Path(f"{os.fspath(trace)}.control")
-
-
-def user_name() -> str:
-    """The person at this machine, or whom `AGENTR_REVIEWER` names."""
-    return os.environ.get("AGENTR_REVIEWER") or getpass.getuser()
 
 
 class RemoteControl:
@@ -76,7 +71,7 @@ class RemoteControl:
         self._send("intervene", asked=asked)
 
     def _send(self, do: Any, changes: dict[str, Any] | None = None, asked: Intervention | None = None) -> None:
-        command = Command(do=do, who=user_name(), time=time.time(), changes=changes or {}, asked=asked)
+        command = Command(do=do, who=reviewer_name(), time=time.time(), changes=changes or {}, asked=asked)
         try:
             with open(self._path, "ab", buffering=0) as file:
                 file.write(msgspec.json.encode(command) + b"\n")

@@ -102,8 +102,6 @@ def recover(
                 _tell(plan, work.settings, done)
             if came:
                 break
-    for plan in plans:
-        plan.known.close()
     if json:
         emit_json({"run": info.id, "samples": rows, "total": _total(together)})
     elif len(together) > 1:
@@ -125,6 +123,8 @@ class Plan(NamedTuple):
 def _plans(place: Workspace, info: RunInfo, words: Sequence[str], settings: RecoverySettings, which: str) -> list[Plan]:
     """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
     decisions = Decisions(place.decisions)
+    for warning in decisions.warnings:
+        warn(warning)
     samples = named(list(read_samples(info)), decisions, words)
     ids = are_ids(words)
     plans: list[Plan] = []
@@ -139,6 +139,8 @@ def _plans(place: Workspace, info: RunInfo, words: Sequence[str], settings: Reco
                 check_same_trace(tree, stored)
                 actor = actor_settings(tree, settings)
                 known = Recoveries(place.path / FOLDER, stored.trace)
+                for warning in known.warnings:
+                    warn(warning)
                 replayer = Replayer(tree, opener(tree, info.settings.environment))
             sample = effective(stored, decisions.current().get(stored.id), tree, replayer)
             if sample.mark is None and which == "mark" and not ids:

@@ -32,8 +32,8 @@ from engine.interventions import (
     refused,
 )
 from engine.job import SearchJob, branch_job, fork_job
+from engine.person import reviewer_name
 from engine.query import parse
-from engine.remote import user_name
 from engine.tree import ROOT, SearchTree
 
 FORKED_ITERATIONS = 4
@@ -140,7 +140,7 @@ class Intervenes(SearchMarks):
         control = self.agentr.session.control
         try:
             if isinstance(control, Control):
-                control.intervene(user_name(), asked)
+                control.intervene(reviewer_name(), asked)
             elif control is not None:
                 control.intervene(asked)
         except AgentrError as error:
@@ -231,7 +231,7 @@ class Intervenes(SearchMarks):
         control = self.agentr.session.control
         try:
             if isinstance(control, Control):
-                control.change(user_name(), changes)
+                control.change(reviewer_name(), changes)
             elif control is not None:
                 control.change(changes)
             else:

@@ -242,13 +242,10 @@ class RecoveryPane(TextPane):
             told = ""
             try:
                 written = Recoveries(folder, shown.sample.trace)
-                try:
-                    work = Recovery(
-                        shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard, own=own
-                    )
-                    job.progress = work.run_blocking()
-                finally:
-                    written.close()
+                work = Recovery(
+                    shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard, own=own
+                )
+                job.progress = work.run_blocking()
             except AgentrError as error:
                 told = str(error)
             if self.app.is_running:

@@ -59,6 +59,9 @@ class SearchMarks(SearchFind):
                 self._bookmarks = Bookmarks(self.agentr.session.workspace.path / FOLDER)
             except AgentrError as error:
                 self.agentr.complain(str(error))
+            else:
+                for warning in self._bookmarks.warnings:
+                    self.agentr.complain(warning)
         return self._bookmarks
 
     def take_marks(self, *, again: bool = False) -> None:

@@ -71,10 +71,7 @@ def marks(settings: RecoverySettings, which: str = "mark", sample: Sample = SAMP
 def recovered(folder: Path, settings: RecoverySettings, which: str = "mark", **more: Any) -> Progress:
     """Make what is missing, with what the folder holds."""
     known = Recoveries(folder, SAMPLE.trace)
-    try:
-        return Recovery(TREE, SAMPLE, marks(settings, which), settings, known, **more).run_blocking()
-    finally:
-        known.close()
+    return Recovery(TREE, SAMPLE, marks(settings, which), settings, known, **more).run_blocking()
 
 
 def kept(folder: Path, settings: RecoverySettings, which: str = "mark") -> list[dict[int, list[ContinuedStep]]]:
@@ -165,7 +162,6 @@ def test_what_was_stopped_goes_on_and_asks_for_no_answer_twice(tmp_path: Path, s
         known = Recoveries(tmp_path / "cut", SAMPLE.trace)
         work = Recovery(TREE, SAMPLE, marks(settings), settings, known, control=control, heard=enough, tell_every=0.0)
         stopped = work.run_blocking()
-        known.close()
         assert stopped.ended < stopped.continuations
     recovered(tmp_path / "cut", settings)
     assert kept(tmp_path / "cut", settings) == kept(tmp_path / "whole", settings)
@@ -250,7 +246,7 @@ def test_a_torn_line_is_left_out_and_a_broken_one_is_named(tmp_path: Path) -> No
     missing = recovered(tmp_path, settings)
     assert (missing.continuations, missing.calls) == (1, 1)
     file.write_bytes(data.replace(b'"type":"step"', b'"type":"stop"', 1))
-    with pytest.raises(InputError, match=rf"{file.name}:2: no line of a recovery"):
+    with pytest.raises(InputError, match=rf"{file.name}:2: not a step of a continuation"):
         Recoveries(tmp_path, SAMPLE.trace)
 
 
