@@ -132,14 +132,8 @@ def _expanded(tree: SearchTree, event: Expanded) -> None:
 
 
 def _backed_up(tree: SearchTree, event: BackedUp) -> None:
-    value, nodes = event.value, tree.nodes
-    id = growth.known(tree, event.leaf).id
-    while id != NO_PARENT:
-        node = nodes[id]
-        node.visits += 1
-        node.value_sum += value
-        id = node.parent
-    tree.history.backups.append((event.seq, event.leaf, value))
+    growth.known(tree, event.leaf)
+    tree.history.backed_up(event.seq, event.leaf, event.value)
 
 
 def _failed(tree: SearchTree, event: Failed) -> None:
@@ -159,12 +153,13 @@ def _intervened(tree: SearchTree, event: Intervened) -> None:
 def _settings_changed(tree: SearchTree, event: SettingsChanged) -> None:
     assert tree.started is not None
     settings, before = tree.started.settings, {}
-    for name, value in event.changes.items():
+    for name in event.changes:
         if not hasattr(settings, name):
             raise ValueError(f"unknown setting {name!r}")
         before[name] = getattr(settings, name)
+    tree.chronicle.settings_changed(event.seq, before)  # first: another thread may ask for the settings of the past
+    for name, value in event.changes.items():
         setattr(settings, name, value)
-    tree.chronicle.settings_changed(event.seq, before)
     tree.chronicle.log.append(event)
 
 

@@ -41,6 +41,12 @@ def born(tree: SearchTree, parent: Node, child: Child, answer: Sampled | None) -
     tree.nodes.append(node)
     parent.children.append(node.id)
     node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior
+    if child.state_key is not None:
+        of_state = tree.by_state.get(child.state_key)
+        if of_state is None:
+            tree.by_state[child.state_key] = [node.id]
+        else:
+            of_state.append(node.id)
     if answer is not None and (answer.usage is not None or answer.latency is not None or answer.dropped):
         tree.usages[node.id] = (answer.usage, answer.latency, answer.dropped)
     return node

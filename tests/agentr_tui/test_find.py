@@ -330,7 +330,7 @@ async def test_states_seen_before_and_refused_steps_are_marked(session: Session)
     tree = tree_of(session)
     async with running(session, "search", TALL) as (app, pilot):
         screen = screen_of(app)
-        await until(pilot, lambda: tree.states_known)
+        await pilot.pause()
         now = screen.marked_tree._columns()
         words = {node.id: screen.marked_tree._told(node.id, now).word for node in tree.nodes}
         repeated = next(n for n in tree.nodes if n.terminal is None and len(tree.same_state(n.id)) > 1
