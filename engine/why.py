@@ -46,7 +46,7 @@ def scored(tree: SearchTree, parent: int, seq: int, *, in_flight: Sequence[int],
     `best-first` does not compare siblings but all open nodes: there the rows' total is the score after the step.
     """
     settings = tree.settings_at(seq)
-    reader: TreeReader = tree if seq >= tree.seq else tree.at(seq)
+    reader = tree.at(seq)  # also of now: the tree may grow meanwhile
     low = tree.started.score_range[0] if tree.started else 0.0
     passing = _passing(tree, in_flight)
     found = scores(
