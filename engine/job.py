@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from engine.actor import Actor, actor_of_answers, actor_of_recording
 from engine.control import Control
-from engine.errors import InputError
+from engine.errors import InputError, WorkFailed
 from engine.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
 from engine.interventions import Intervention, forked_events, refused
 from engine.opening import started_event
@@ -30,6 +30,9 @@ from engine.tree import SearchTree
 from engine.trust import Own, check_server
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
+
+LOOK_SECONDS = 1.0
+"""Between two looks at whether the trace of a running search is still there."""
 
 ACTORS = ("scripted", "openai", "recorded:FILE")
 
@@ -96,18 +99,34 @@ class SearchJob:
         return self.search.tree
 
     async def run(self) -> str:
-        """Run to the end; returns the reason. The trace is closed whatever happens."""
-        listening = asyncio.ensure_future(listen(self.control, self.path))
+        """Run to the end; returns the reason. The trace is closed whatever happens.
+
+        Raises `WorkFailed` where the trace can't be written, or is not at its path any more.
+        """
+        beside = [asyncio.ensure_future(each) for each in (listen(self.control, self.path), self._watch())]
         try:
-            return await self.search.run()
+            reason = await self.search.run()
+            self.writer.check()
+            return reason
         finally:
-            listening.cancel()
+            for each in beside:
+                each.cancel()
             self.writer.close()
             close = getattr(self.search.actor, "close", None)
             if close is not None:
                 await close()
             with suppress(OSError):  # nobody listens any more
                 control_path(self.path).unlink(missing_ok=True)
+
+    async def _watch(self) -> None:
+        """Stop the search once its trace is gone: `run` says so."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self.writer.check()
+            except WorkFailed:
+                self.control.stop("stopped")
+                return
 
     def run_blocking(self) -> str:
         """Run to the end on an event loop of its own."""
