@@ -14,15 +14,12 @@ from textual.messages import ExitApp
 
 from agentr_tui.app import AgentrApp
 from agentr_tui.commands.run import flags_of, make_session, run_detached
-from agentr_tui.ending import INTERRUPTED, ends_cleanly
+from agentr_tui.ending import INTERRUPTED, LOG_VARIABLE, ends_cleanly
 from agentr_tui.preferences import read_preferences
 from agentr_tui.remembered import Memory
 from agentr_tui.settings_files import user_file
 from engine.stats import find_sources
 from engine.workspace import Workspace
-
-LOG_VARIABLE = "AGENTR_SERVE_LOG"
-"""Names the file that takes what this process says on standard error."""
 
 END_SECONDS = 5.0
 """After which the process ends whatever it does, once its server is gone."""

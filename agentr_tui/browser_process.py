@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shlex
+import signal
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,9 +19,9 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from textual_serve.app_service import AppService
 
-from agentr_tui.browser_app import LOG_VARIABLE
+from agentr_tui.ending import INTERRUPTED, LOG_VARIABLE
 
-MAX_WIDTH, MAX_HEIGHT = 1000, 400
+MAX_WIDTH, MAX_HEIGHT = 500, 200
 """Cells of the largest screen: the app lays out and draws each of them."""
 
 GRACE_SECONDS = 5.0
@@ -30,7 +30,7 @@ GRACE_SECONDS = 5.0
 
 def clamped(width: object, height: object) -> tuple[int, int]:
     """A size within bounds. Raises `ValueError` for what is no size."""
-    if not isinstance(width, int | float) or not isinstance(height, int | float):
+    if not isinstance(width, int | float) or not isinstance(height, int | float) or width != width or height != height:
         raise ValueError("a size is two numbers")
     return (int(max(2, min(width, MAX_WIDTH))), int(max(2, min(height, MAX_HEIGHT))))
 
@@ -42,6 +42,7 @@ class BrowserProcess(AppService):
         """`log`: what the process says on standard error; `warn` gets a line that names it when something is there."""
         super().__init__(command, **more)
         self._log = log
+        self._log_size = _size(log)
         self._warn = warn
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
@@ -117,7 +118,7 @@ class BrowserProcess(AppService):
                 await process.wait()
         except TimeoutError:
             self._warn(
-                f"the app of a browser did not end within {GRACE_SECONDS:g} s: killed; its searches can be resumed"
+                f"the app of a browser did not end within {GRACE_SECONDS:g} s: killed; its search can be resumed"
             )
         finally:
             if process.returncode is None:
@@ -129,6 +130,13 @@ class BrowserProcess(AppService):
 
     def _tell(self, code: int | None) -> None:
         """A line where the process failed, with the file that says more."""
-        with suppress(OSError):
-            if code not in (0, 130, -9) or os.stat(self._log).st_size:
-                self._warn(f"the app of a browser ended with {code}: {self._log} says more")
+        more = f": {self._log} says more" if _size(self._log) > self._log_size else ""
+        if more or code not in (0, INTERRUPTED, -signal.SIGKILL):
+            self._warn(f"the app of a browser ended with {code}{more}")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
