@@ -17,7 +17,7 @@ from engine.events import Message, Number, PrefixStep
 from engine.pool import Course, Instance, Pool, Reply
 from engine.text import clean, flatten, parse_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
-from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, info_of, make
+from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, Unavailable, info_of, make
 
 MAX_SNAPSHOTS = 20_000
 """Snapshots that a stand keeps; the one not used for longest goes first."""
@@ -139,11 +139,12 @@ class Stand:
         return self._course.closed
 
     def go_to(self, id: int) -> TextEnv:
-        """Bring the environment into the state of node `id` with as few steps as there are. Raises `EnvError`."""
+        """Bring the environment into the state of node `id` with as few steps as there are. Raises `Unavailable`."""
         with self.lock:
             if id == self.at:
                 return self.env
             if self._pool is not None:
+                self.at = NO_PARENT
                 env = self._pool.go_to(self._path(id))
                 self.at = id
                 return env
@@ -169,11 +170,14 @@ class Stand:
                 return question(self.go_to(id))
 
     def try_action(self, parent: int, action: str) -> tuple[str, Number, bool]:
-        """Stand at `parent` and take one step: observation (flattened), score after it, done. Raises `EnvError`."""
+        """Stand at `parent` and take one step: observation (flattened), score after it, done.
+
+        Raises `Unavailable` where nothing was learned of the action, and `EnvError` where the step itself failed.
+        """
         with self.lock:
             if self._pool is not None:
-                observation, score, done = self._pool.try_action(self._path(parent), action)
                 self.at = NO_PARENT
+                observation, score, done = self._pool.try_action(self._path(parent), action)
                 return clean(flatten(observation)), score, done
             try:
                 if parent != self.at:
@@ -184,6 +188,32 @@ class Stand:
                 self._go(parent)
                 observation, score, done = self._step(action)
             return clean(flatten(observation)), score, done
+
+    def lives(self, id: int) -> bool:
+        """Whether the environment, after a step that failed, still comes to node `id` by a step that it made before: a
+        snapshot alone would not tell. The root is come to by a reset."""
+        with self.lock:
+            self.at = NO_PARENT
+            try:
+                if self._pool is not None:
+                    self._pool.forget()
+                    self.go_to(id)
+                elif id == ROOT:
+                    self._begin()
+                else:
+                    self.try_action(self.tree.nodes[id].parent, self.tree.nodes[id].action)
+            except EnvError:
+                return False
+            finally:
+                self.at = NO_PARENT
+            return True
+
+    def drop(self, first: int) -> None:
+        """The nodes from `first` on, which this stand was told of, were not made after all."""
+        with self.lock:
+            self.at = NO_PARENT
+            for id in [id for id in reversed(self._snapshots) if id >= first]:
+                del self._snapshots[id]
 
     def became(self, id: int) -> None:
         """The state after the last `try_action` is that of the new node `id`: keep it."""
@@ -244,6 +274,14 @@ class Stand:
             self._snapshots.popitem(last=False)
 
     def _go(self, id: int) -> None:
+        try:
+            self._repeat(id)
+        except Unavailable:
+            raise
+        except EnvError as error:  # it made this way before
+            raise Unavailable(str(error)) from error
+
+    def _repeat(self, id: int) -> None:
         nodes = self.tree.nodes
         while True:
             missing: list[int] = []  # nodes to replay, deepest first
