@@ -7,9 +7,12 @@ the draw is owed, and is made again when the search goes on. A node with a draw 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.events import SearchSettings
+
+if TYPE_CHECKING:
+    from engine.tree import SearchTree
 
 ENVIRONMENT_GONE = "environment gone"
 """Kind of a step that was not made, since the environment could not be used."""
@@ -32,6 +35,15 @@ Source = Literal["model", "environment"]
 def is_outage(what: str) -> bool:
     """Whether a failed draw of that kind says nothing about its node."""
     return what not in ABOUT_NODE
+
+
+def owed_words(tree: SearchTree) -> str:
+    """Which draws of a search are owed, in a line; "" where none is."""
+    count = tree.draws_owed
+    if not count:
+        return ""
+    last = max((event for draws in tree.owed.values() for event in draws.values()), key=lambda event: event.seq)
+    return f"{count} draw{' is' if count == 1 else 's are'} owed, the last ({last.what}): {last.error}"
 
 
 class Outages:
