@@ -110,7 +110,9 @@ def refusal_in_answer(error: object, usage: Usage | None = None) -> Refusal:
     """What an error in place of an answer means, which came with status 200: what its code says, as a number or a
     word; else the server failed."""
     code, _, said = _facts(error)
-    status = int(code) if code.isascii() and code.isdigit() and 400 <= int(code) < 600 else _CODES.get(code.lower(), 500)
+    status = (
+        int(code) if code.isascii() and code.isdigit() and 400 <= int(code) < 600 else _CODES.get(code.lower(), 500)
+    )
     if status == 500 and _without_money(429, code, said):
         status = 402
     refusal = refusal_of_status(status, error, {})

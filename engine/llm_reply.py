@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from engine.events import Usage
 from engine.llm_faults import Refusal, refusal_in_answer

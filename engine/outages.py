@@ -68,9 +68,9 @@ class Outages:
         if what in HOPELESS:
             self._stop(f"no further call would be answered ({what}): {error}")
         elif count >= self._settings.max_failures:
-            times = "once" if count == 1 else f"{count} times in a row"
-            whom = "the environment could not be used" if source == "environment" else "the actor could not be asked"
-            self._stop(f"{whom} {times}, the last ({what}): {error}")
+            things = "draw" if source == "model" else "step"
+            told = f"1 {things} failed" if count == 1 else f"{count} {things}s in a row failed, the last"
+            self._stop(f"{told} ({what}): {error}")
 
     def answered(self) -> None:
         """The model answered."""

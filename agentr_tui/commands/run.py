@@ -20,8 +20,8 @@ from agentr_tui.settings_files import user_file
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import SearchSettings
-from engine.outages import owed_words
 from engine.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
+from engine.outages import owed_words
 from engine.settings import check_settings, settings_from
 from engine.stats import Source, figures, find_sources, is_trace
 from engine.trace import is_being_written, read_events

@@ -562,7 +562,7 @@ def test_too_many_failures_pause_a_search_that_has_a_screen() -> None:
     search._sink = stop_when_paused
     assert asyncio.run(search.run()) == "stopped"
     paused = next(event for event in events if isinstance(event, Paused))
-    assert paused.reason == "the actor could not be asked 12 times in a row, the last (server error): no"
+    assert paused.reason == "12 draws in a row failed, the last (server error): no"
 
 
 def test_settings_changed_on_the_way_hold_from_the_next_selection_and_are_in_the_trace(tmp_path: Path) -> None:
