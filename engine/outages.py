@@ -23,7 +23,7 @@ STEP_FAILED = "step failed"
 ABOUT_NODE = frozenset({"too long", "refusal", "empty", "cut off", STEP_FAILED})
 """Kinds of failed draws that are answers about the node."""
 
-HOPELESS = frozenset({"authentication", "quota", "wrong model", "not recorded", "no plan"})
+HOPELESS = frozenset({"authentication", "quota", "wrong model", "no plan"})
 """Kinds of outages that every further draw would meet as well: the search stops at the first."""
 
 OF_ENVIRONMENT = frozenset({ENVIRONMENT_GONE, "environment"})
