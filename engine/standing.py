@@ -189,14 +189,17 @@ class Stand:
                 observation, score, done = self._step(action)
             return clean(flatten(observation)), score, done
 
-    def lives(self, id: int) -> bool:
-        """Whether the environment, after a step that failed, still comes to node `id` by a step that it made before: a
-        snapshot alone would not tell. The root is come to by a reset."""
+    def lives(self, id: int, action: str | None = None) -> bool:
+        """Whether the environment, after a step that failed at node `id`, still makes a step that it made before: the
+        `action` from there, else the step to the node. A snapshot alone would not tell; of the root a reset has to."""
         with self.lock:
             self.at = NO_PARENT
             try:
                 if self._pool is not None:
                     self._pool.forget()
+                if action is not None:
+                    self.try_action(id, action)
+                elif self._pool is not None:
                     self.go_to(id)
                 elif id == ROOT:
                     self._begin()

@@ -54,7 +54,8 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
             child = step_answer(tree, stand, settings, parent, answer, response)
         except EnvError as error:
             step = FailedStep(draw, str(error))
-            if isinstance(error, Unavailable) or not stand.lives(parent):
+            known = event.children[0].action if event.children else None
+            if isinstance(error, Unavailable) or not stand.lives(parent, known):
                 gone = step
                 break
             failed.append(step)
