@@ -96,7 +96,7 @@ def _sampled(tree: SearchTree, event: Sampled) -> None:
 def _expanded(tree: SearchTree, event: Expanded) -> None:
     parent = growth.known(tree, event.parent)
     if not (event.children or event.repeats or event.partial or parent.children) and event.parent in tree.owed:
-        return  # versions before 2 took an outage for a dead end: it stays in flight, and its draws are owed
+        return  # in version 1 an outage was taken for a dead end: it stays in flight, and its draws are owed
     answers = tree.pending.pop(event.parent, {})
     tree.owed.pop(event.parent, None)
     tree.unusable.pop(event.parent, None)
@@ -185,7 +185,7 @@ def _iteration(tree: SearchTree, event: Iteration) -> None:
     if ended is None:
         raise ValueError(f"no walk stands at node {event.leaf}")
     if event.leaf in tree.owed:
-        return  # versions before 2 spent an iteration on an outage: it goes on when the search does
+        return  # in version 1 an outage spent the iteration: it goes on when the search does
     tree.iteration += 1
     tree.walks.remove(ended)
     tree.iteration_seqs.append(event.seq)

@@ -27,7 +27,7 @@ HOPELESS = frozenset({"authentication", "quota", "wrong model", "no plan"})
 """Kinds of outages that every further draw would meet as well: the search stops at the first."""
 
 OF_ENVIRONMENT = frozenset({ENVIRONMENT_GONE, "environment"})
-"""Kinds of outages of the environment. Versions before 2 wrote `environment`, for failed steps too."""
+"""Kinds of outages of the environment. Traces of version 1 have `environment`, for failed steps too."""
 
 Source = Literal["model", "environment"]
 

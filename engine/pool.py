@@ -136,6 +136,11 @@ class Pool:
         """The current instance was moved by somebody else."""
         self.current.path = None
 
+    def forget_replies(self) -> None:
+        """Answer nothing from memory: whether an instance still answers is the question."""
+        for instance in self.instances:
+            instance.reply = None
+
     def prepare(self, path: Path, actions: Iterable[str]) -> None:
         """Let as many instances come to the end of `path` as these actions need, at the same time.
 

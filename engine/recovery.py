@@ -111,7 +111,9 @@ class Recovery:
         """How far it got."""
         marks = [replace(mark, over=self._over.get(mark.mark, mark.over)) for mark in self._marks]
         figures = figures_of(self._tree, self._sample.thought, marks, self.settings, self._known, self._alpha)
-        return Progress(self._calls, self._ended, self._wanted, self._cost, dict(self._failed), dict(self._words), figures)
+        return Progress(
+            self._calls, self._ended, self._wanted, self._cost, dict(self._failed), dict(self._words), figures
+        )
 
     def run_blocking(self) -> Progress:
         """Make what is missing, on an event loop of its own. Raises `InputError`, `WorkFailed`."""

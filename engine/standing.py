@@ -197,6 +197,7 @@ class Stand:
             try:
                 if self._pool is not None:
                     self._pool.forget()
+                    self._pool.forget_replies()
                 if action is not None:
                     self.try_action(id, action)
                 elif self._pool is not None:

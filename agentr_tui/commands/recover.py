@@ -22,6 +22,7 @@ from engine.decisions import Decisions
 from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.export_records import check_same_trace, load_tree
+from engine.outages import is_outage
 from engine.recoveries import FOLDER, Recoveries
 from engine.recovery import Progress, Recovery
 from engine.recovery_figures import EFFECTS, MarkFigures
@@ -36,7 +37,6 @@ from engine.recovery_plan import (
     price_of,
     reads_thoughts,
 )
-from engine.outages import is_outage
 from engine.replay import Replayer, opener
 from engine.samples import Sample
 from engine.tree import SearchTree

@@ -92,7 +92,9 @@ class SearchOptions(TypedDict, total=False):
     error_rate: Annotated[float, Parameter(help="Share of draws in which the scripted actor errs.")]
     concurrency: Annotated[int, Parameter(help="Simultaneous calls; never changes a trace.")]
     parallel_nodes: Annotated[int, Parameter(help="Expansions in flight.")]
-    max_failures: Annotated[int, Parameter(help="Failed draws in a row after which the search stands still.")]
+    max_failures: Annotated[
+        int, Parameter(help="Outages in a row (of the model, of the environment) after which the search stands still.")
+    ]
     model: Annotated[str, Parameter(help="Model of the openai actor.")]
     base_url: Annotated[str, Parameter(help="Of an OpenAI-compatible server.")]
     key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")]

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from agentr_tui.cli import run
-from engine.events import AnyEvent, Expanded, Failed, Iteration, Sampled, SearchSettings, Selected
-from engine.events import Ended, Resumed
-from engine.job import new_job, resume_job
+from engine.events import AnyEvent, Ended, Expanded, Failed, Iteration, Resumed, Sampled, SearchSettings, Selected
+from engine.job import new_job
 from engine.stats import load_any, state_of
 from engine.trace import TraceWriter, load, read_events
 from engine.tracediff import compare
@@ -74,7 +73,6 @@ def test_50_searches_that_every_kind_of_outage_ended_become_the_uninterrupted_on
                 server.unsupported, server.faults = "model", no_faults
             assert searched(server, out, *many, *limit) == 1, kind
             said = capfd.readouterr()
-            last = load(out).tree.failures[-1]
             assert said.out.splitlines()[-1].startswith(f"{out}: failures; ")
             assert " owed" in said.out
             (line,) = said.err.splitlines()
@@ -85,7 +83,6 @@ def test_50_searches_that_every_kind_of_outage_ended_become_the_uninterrupted_on
                 assert line.startswith(f"agentr: {limit[1]} draws in a row failed, the last (")
             else:
                 assert line.startswith("agentr: none of the 3 answers was usable, the last (unsupported): ")
-            assert last.error in line
             assert stats_state(out) == "stopped"
             ended += 1
             written, asked = seeds_of(read_events(out)), len(server.calls)
@@ -170,7 +167,7 @@ def test_an_environment_that_is_gone_ends_the_search_with_1_and_its_words(
             said = capfd.readouterr()
             assert code == 1
             told = f"agentr: 12 steps in a row failed, the last (environment gone): {words}; fix the cause"
-            if way == "fails" and first == 0:  # nothing was ever stepped: that no action works is all that is known
+            if way == "fails" and first < 2:  # nothing is in the tree yet: that no action works is all that is known
                 told = f"agentr: none of the 3 answers was usable, the last (step failed): {words}; fix the cause"
             assert said.err.startswith(told)
             tree = load(out).tree
