@@ -93,7 +93,7 @@ class SearchOptions(TypedDict, total=False):
     concurrency: Annotated[int, Parameter(help="Simultaneous calls; never changes a trace.")]
     parallel_nodes: Annotated[int, Parameter(help="Expansions in flight.")]
     max_failures: Annotated[
-        int, Parameter(help="Outages in a row (of the model, of the environment) after which the search stands still.")
+        int, Parameter(help="Failed draws (or steps) in a row after which the search stands still.")
     ]
     model: Annotated[str, Parameter(help="Model of the openai actor.")]
     base_url: Annotated[str, Parameter(help="Of an OpenAI-compatible server.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +115,15 @@ def test_a_search_whose_environment_server_dies_25_times_becomes_the_uninterrupt
             number, code = number + 1, None
             while code != 0:
                 left = rng.randrange(2, 40) if kills < 25 else None
-                state = Live()
+                state, numbers = Live(), count(1)
 
-                def dies(method: str, path: str, body: Any, state: Live = state, left: Any = left) -> Any:
-                    if left is not None and path == "/step":
-                        counted[0] += 1
-                        if counted[0] >= left:
-                            return 0, None
+                def dies(
+                    method: str, path: str, body: Any, state: Live = state, left: Any = left, n: Any = numbers
+                ) -> Any:
+                    if left is not None and path == "/step" and next(n) >= left:
+                        return 0, None
                     return state.answer(method, path, body)
 
-                counted = [0]
                 up.stop()
                 up = Server(dies, port=up.port)
                 written, asked = seeds_of(read_events(out)) if code is not None else set(), len(server.calls)
@@ -203,7 +203,7 @@ def test_an_action_at_which_a_living_environment_fails_is_an_answer_about_the_no
 def as_version_1_left_it(events: list[AnyEvent], what: str) -> list[AnyEvent]:
     """The events up to a selection, and what followed where every draw, or step, met an outage."""
     cut = [event.seq for event in events if isinstance(event, Selected) and len(event.path) > 1][2]
-    kept = [event for event in events[: cut + 1]]
+    kept = list(events[: cut + 1])
     node, number = kept[-1].path[-1], SearchTree(kept).iteration + 1  # type: ignore[union-attr]
     if what == "environment":
         answers = [event for event in events if isinstance(event, Sampled) and event.parent == node]
