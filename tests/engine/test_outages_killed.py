@@ -99,6 +99,18 @@ def test_50_searches_that_every_kind_of_outage_ended_become_the_uninterrupted_on
     assert ended == TIMES // PARTS
 
 
+def dies_after(steps: int | None) -> Any:
+    """What a server of its own answers, until it has made so many steps."""
+    state, numbers = Live(), count(1)
+
+    def answer(method: str, path: str, body: Any) -> Any:
+        if steps is not None and path == "/step" and next(numbers) >= steps:
+            return 0, None
+        return state.answer(method, path, body)
+
+    return answer
+
+
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4])
 def test_a_search_whose_environment_server_dies_12_times_becomes_the_uninterrupted_one(
     nodes: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -114,20 +126,13 @@ def test_a_search_whose_environment_server_dies_12_times_becomes_the_uninterrupt
         while kills < 12:
             out = tmp_path / f"killed{number}.trace.jsonl"
             server.calls.clear()
-            number, code = number + 1, None
+            number += 1
+            code: int | None = None
             while code != 0:
                 left = rng.randrange(2, 40) if kills < 12 else None
-                state, numbers = Live(), count(1)
-
-                def dies(
-                    method: str, path: str, body: Any, state: Live = state, left: Any = left, n: Any = numbers
-                ) -> Any:
-                    if left is not None and path == "/step" and next(n) >= left:
-                        return 0, None
-                    return state.answer(method, path, body)
 
                 up.stop()
-                up = Server(dies, port=up.port)
+                up = Server(dies_after(left), port=up.port)
                 written, asked = seeds_of(read_events(out)) if code is not None else set(), len(server.calls)
                 capfd.readouterr()
                 if code is None:
