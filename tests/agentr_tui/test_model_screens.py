@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,11 @@ def figures(app: AgentrApp) -> str:
     return " ".join("".join(part for part, _ in app.screen.query_one(TopBar).right).split())
 
 
+def beyond(session: Session, seq: int) -> bool:
+    """Whether more happened since that event."""
+    return session.tree is not None and session.tree.seq > seq
+
+
 def rows(app: AgentrApp) -> Iterator[str]:
     """What is drawn, a row each."""
     return ("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
@@ -88,7 +94,7 @@ async def test_a_model_is_tried_in_the_form_then_searched_with_and_the_key_is_on
                 if tree.state == "paused":
                     seen = tree.seq
                     await pilot.press("space")
-                    await until(pilot, lambda seen=seen: session.tree is not None and session.tree.seq > seen)
+                    await until(pilot, partial(beyond, session, seen))
             await until(pilot, lambda: session.live is None)
             tree = session.tree
             assert tree is not None

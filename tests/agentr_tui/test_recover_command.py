@@ -14,7 +14,7 @@ from engine.workspace import read_samples
 from envs.base import InstanceDied
 from envs.textcraft import TextCraft
 from tests.agentr_tui.apps import opened, revised, searched
-from tests.llm_server import LLMServer, no_faults
+from tests.llm_server import LLMServer, faults_after, no_faults
 
 
 def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_costs_nothing(
@@ -76,7 +76,7 @@ def test_what_could_not_be_asked_is_told_in_its_own_words_and_is_no_result(
             "--base-url", server.url, "--continuations", "1", "--yes",
         ]  # fmt: skip
         for kind, told in faults.items():
-            server.faults = lambda call, kind=kind: kind
+            server.faults = faults_after(0, kind)
             assert run(asked) == 1
             assert told in capsys.readouterr().err
         server.faults = no_faults
