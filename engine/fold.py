@@ -25,6 +25,7 @@ from engine.events import (
     Usage,
 )
 from engine.node import NO_PARENT, ROOT, Node, Walk
+from engine.outages import is_outage
 
 if TYPE_CHECKING:
     from engine.tree import SearchTree
@@ -87,13 +88,18 @@ def _selected(tree: SearchTree, event: Selected) -> None:
 def _sampled(tree: SearchTree, event: Sampled) -> None:
     growth.known(tree, event.parent)
     tree.pending.setdefault(event.parent, {})[event.draw] = event
+    growth.settle(tree, event.parent, event.draw)
     tree.calls += 1
     _spend(tree, event.usage)
 
 
 def _expanded(tree: SearchTree, event: Expanded) -> None:
     parent = growth.known(tree, event.parent)
+    if not (event.children or event.repeats or event.partial or parent.children) and event.parent in tree.owed:
+        return  # in version 1 an outage was taken for a dead end: it stays in flight, and its draws are owed
     answers = tree.pending.pop(event.parent, {})
+    tree.owed.pop(event.parent, None)
+    tree.unusable.pop(event.parent, None)
     was_open = not parent.exhausted
     opened = max(parent.open_children, 0) - (parent.id in tree.partial)
     for child in event.children:
@@ -140,6 +146,12 @@ def _failed(tree: SearchTree, event: Failed) -> None:
     growth.known(tree, event.parent)
     tree.failures.append(event)
     tree.chronicle.log.append(event)
+    if event.parent in tree.in_flight:
+        if is_outage(event.what):
+            tree.owed.setdefault(event.parent, {})[event.draw] = event
+        else:
+            growth.settle(tree, event.parent, event.draw)
+            tree.unusable.setdefault(event.parent, set()).add(event.draw)
     _spend(tree, event.usage)
 
 
@@ -164,10 +176,12 @@ def _settings_changed(tree: SearchTree, event: SettingsChanged) -> None:
 
 
 def _iteration(tree: SearchTree, event: Iteration) -> None:
-    tree.iteration = event.number
     ended = next((walk for walk in tree.walks if walk.position == event.leaf), None)
     if ended is None:
         raise ValueError(f"no walk stands at node {event.leaf}")
+    if event.leaf in tree.owed:
+        return  # in version 1 an outage spent the iteration: it goes on when the search does
+    tree.iteration += 1
     tree.walks.remove(ended)
     tree.iteration_seqs.append(event.seq)
 
@@ -183,7 +197,7 @@ def _resumed(tree: SearchTree, event: Resumed) -> None:
 
 
 def _ended(tree: SearchTree, event: Ended) -> None:
-    tree.state = "done" if event.reason in DONE_REASONS else "stopped"
+    tree.state = "done" if event.reason in DONE_REASONS and not tree.owed else "stopped"
     tree.end_reason = event.reason
     tree.chronicle.log.append(event)
 

@@ -52,6 +52,16 @@ def born(tree: SearchTree, parent: Node, child: Child, answer: Sampled | None) -
     return node
 
 
+def settle(tree: SearchTree, parent: int, draw: int) -> None:
+    """A draw was made: it is owed no more."""
+    if (draws := tree.owed.get(parent)) is not None:
+        draws.pop(draw, None)
+        if not draws:
+            del tree.owed[parent]
+    if (unusable := tree.unusable.get(parent)) is not None:
+        unusable.discard(draw)
+
+
 def births_are(tree: SearchTree, seq: int) -> None:
     """Nodes were made by event `seq`."""
     tree.history.births.append((seq, len(tree.nodes)))

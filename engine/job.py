@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.actor import Actor, actor_of_answers, actor_of_recording
+from engine.actor import Actor, actor_of_recording, actor_of_trace
 from engine.control import Control
 from engine.errors import InputError, WorkFailed
-from engine.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
+from engine.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
 from engine.interventions import Intervention, forked_events, refused
 from engine.opening import started_event
 from engine.person import reviewer_name
@@ -49,7 +49,7 @@ def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor
         path = name.removeprefix("recorded:")
         try:
             if is_trace(path):
-                return actor_of_answers([event for event in read_events(path) if isinstance(event, Sampled)], path)
+                return actor_of_trace(read_events(path), path)
             return actor_of_recording(path)
         except EnvError as error:
             raise InputError(str(error)) from error

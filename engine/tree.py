@@ -51,6 +51,8 @@ class SearchTree:
         self.partial: dict[int, int] = {}  # nodes some of whose draws were made → how many
         self.usages: dict[int, tuple[Usage | None, float | None, int]] = {}  # node → usage, latency, dropped
         self.failures: list[Failed] = []
+        self.owed: dict[int, dict[int, Failed]] = {}  # node in flight → draws that met an outage, and the last one
+        self.unusable: dict[int, set[int]] = {}  # node in flight → draws that were made and came to nothing
         self.interventions: list[Intervened] = []
         self.human: dict[int, str] = {}  # node that a person wrote → who
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
@@ -123,6 +125,11 @@ class SearchTree:
     def pruned(self, id: int) -> bool:
         """Whether a person ruled the node or an ancestor out."""
         return self.nodes[id].pruned
+
+    @property
+    def draws_owed(self) -> int:
+        """How many draws, or their steps, met an outage and were not made since."""
+        return sum(len(draws) for draws in self.owed.values())
 
     @property
     def path(self) -> list[int]:

@@ -152,6 +152,8 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
         found.append(
             Fact("failed", f"{len(failed)} draw{'s' * (len(failed) != 1)} failed, the last: {failed[-1].error}")
         )
+    if reader is tree and (owed := len(tree.owed.get(id, ()))):
+        found.append(Fact("owed", f"{_count(owed, 'draw')} met an outage: made again when the search goes on"))
     dropped = tree.usages.get(id, (None, None, 0))[2]
     if dropped:
         found.append(Fact("cut", f"the actor did not see the first {_count(dropped, 'step')}: no room in its context"))

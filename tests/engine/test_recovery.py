@@ -231,7 +231,7 @@ def test_recorded_continuations_are_executed_again_without_a_call(tmp_path: Path
 def test_a_server_that_is_gone_ends_it_and_what_was_made_stays(tmp_path: Path, server: LLMServer) -> None:
     settings = asking(server, continuations=4, concurrency=1)
     server.faults = lambda call: None if call.number < 10 else "wrong model"
-    with pytest.raises(WorkFailed, match=r"draws in a row failed, the last: .*there is no model m"):
+    with pytest.raises(WorkFailed, match=r"no further call .*\(wrong model\): 404: there is no model m"):
         recovered(tmp_path, replace(settings, continuations=12))
     held = sum(len(steps) for arm in kept(tmp_path, settings) for steps in arm.values())
     assert held == 10
