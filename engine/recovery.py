@@ -35,8 +35,9 @@ from engine.standing import POOL_SIZE, Stand
 from engine.stepping import step_answer
 from engine.text import clean, normalise_response
 from engine.tree import ROOT, SearchTree
-from engine.trust import Own, check_server
+from engine.trust import Own, check_search
 from envs.base import EnvError, Snapshots, TextEnv
+from envs.regular import check_regular
 
 TOLD_EVERY = 0.1  # seconds, at most so often
 
@@ -76,7 +77,9 @@ class Recovery:
         if sample.bad is None or not sample.thought:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
-        check_server(self.settings, [named_server(settings), *own], f"the trace of sample {sample.id}")
+        assert tree.started is not None
+        self._named = [named_server(settings), *own]
+        check_search(self.settings, tree.started, self._named, tree.source or sample.path, environment)
         self.control = control or Control()
         self._tree = tree
         self._sample = sample
@@ -131,7 +134,7 @@ class Recovery:
         return done
 
     async def _continue_all(self) -> None:
-        opened = opener(self._tree, self._environment or self._open_as)()
+        opened = opener(self._tree, self._environment or self._open_as, self._named)()
         self._thread = ThreadPoolExecutor(1, "environment") if opened.blocking else None
         lanes = self.settings.concurrency
         if not isinstance(opened.env, Snapshots):  # more would take turns with the instances, and replay the way
@@ -338,6 +341,10 @@ class RecordedContinuations:
 
 def recorded_actor(path: Path, arm: Arm) -> Actor:
     """The continuations that a file holds from this arm's node with this arm's thought. Raises `InputError`."""
+    try:
+        check_regular(path)
+    except EnvError as error:
+        raise InputError(str(error)) from error
     arms, continuations = read_file(path)
     for key, each in arms.items():
         if (each.trace, each.node, each.thought) == (arm.trace, arm.node, arm.thought):

@@ -17,7 +17,9 @@ from engine.events import Message, Number, PrefixStep
 from engine.pool import Course, Instance, Pool, Reply
 from engine.text import clean, flatten, parse_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
+from engine.trust import Permit, permit
 from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, info_of, make
+from envs.gym_foreign import modules_from
 
 MAX_SNAPSHOTS = 20_000
 """Snapshots that a stand keeps; the one not used for longest goes first."""
@@ -78,10 +80,15 @@ def reset_options(task: str | None, observation: str | None = None) -> dict[str,
     return options
 
 
-def open_environment(name: str, task: str | None, observation: str | None = None) -> Opened:
-    """Make an environment and reset it to a task. Raises `InputError` with the remedy."""
+def open_environment(which: Permit | str, task: str | None, observation: str | None = None) -> Opened:
+    """Make an environment and reset it to a task. A mere name, without a permit, may reach no place.
+
+    Raises `InputError` with the remedy, and `Stranger`.
+    """
+    name, folder = permit(which, None) if isinstance(which, str) else which
     try:
-        env = make(name)
+        with modules_from(folder):
+            env = make(name)
         try:
             first, info = env.reset(options=reset_options(task, observation))
         except BaseException:
