@@ -72,13 +72,13 @@ class Recovery:
         tell_every: float = TOLD_EVERY,
         own: Own = (),
     ) -> None:
-        """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: settings of the
-        user's, whose servers are trusted (`engine.trust`). Raises `InputError`."""
+        """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: what a
+        person named besides `settings` (`engine.trust`). Raises `InputError`."""
         if sample.bad is None or not sample.thought:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
         assert tree.started is not None
-        self._named = [named_server(settings), *own]
+        self._named = [named_server(settings), {"actor": settings.actor}, *own]
         check_search(self.settings, tree.started, self._named, tree.source or sample.path, environment)
         self.control = control or Control()
         self._tree = tree

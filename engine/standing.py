@@ -39,9 +39,12 @@ T = TypeVar("T")
 class Opened:
     """An environment after reset: the header conversation of its task, and where its scores lie."""
 
-    def __init__(self, env: TextEnv, name: str, task: str, observation: str, info: dict[str, Any]) -> None:
+    def __init__(
+        self, env: TextEnv, name: str, task: str, observation: str, info: dict[str, Any], folder: str = ""
+    ) -> None:
         self.env = env
         self.name = name  # as asked for
+        self.folder = folder  # where its module was looked for, too
         self.environment = str(info.get("environment", name))
         self.task = str(info.get("task", task))
         self.first_observation = observation
@@ -96,7 +99,7 @@ def open_environment(which: Permit | str, task: str | None, observation: str | N
             raise
     except EnvError as error:
         raise InputError(str(error)) from error
-    return Opened(env, name, task or "", first, info)
+    return Opened(env, name, task or "", first, info, folder)
 
 
 class Stand:
@@ -112,7 +115,7 @@ class Stand:
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or parse_action(step.response) for step in prefix)
-        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions)
+        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: Pool | None = None
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()

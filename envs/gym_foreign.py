@@ -95,14 +95,14 @@ def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
     return replace(general, score_range=(low + spec.offset, high + spec.offset))
 
 
-_folder: ContextVar[str] = ContextVar("folder", default="")
+_folder: ContextVar[str | None] = ContextVar("folder", default=None)
 _added: set[str] = set()  # folders that were put on the path here
 
 
 @contextmanager
 def modules_from(folder: str) -> Iterator[None]:
     """Within it modules are looked for in this folder, too, after all other places; "" for a name that no person gave:
-    then the working folder is not searched at all."""
+    then the working folder is not searched at all. Who calls `envs.base.make` without it names what they want."""
     token = _folder.set(folder)
     try:
         yield
@@ -116,14 +116,15 @@ def _path() -> Iterator[None]:
     `python -m`, and a search before may have. A folder that `PYTHONPATH` names stays."""
     here, before = str(Path.cwd()), list(sys.path)
     named = {str(Path(place).resolve()) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place}
-    if not _folder.get():
+    hidden = _folder.get() == ""
+    if hidden:
         first = sys.path[:1] == [here] and not sys.flags.safe_path
         kept = before[1:] if first and here not in named else before
         sys.path[:] = [place for place in kept if place not in ("", ".") and place not in _added]
     try:
         yield
     finally:
-        if not _folder.get():
+        if hidden:
             sys.path[:] = before
 
 
@@ -132,6 +133,7 @@ def import_module(spec: Spec) -> None:
     if not spec.module:
         return
     folder = _folder.get()
+    folder = str(Path.cwd()) if folder is None else folder
     try:
         with _path():
             try:

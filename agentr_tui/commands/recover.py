@@ -92,7 +92,7 @@ def recover(
         for plan in plans:
             work = Recovery(
                 plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.settings.environment,
-                control=control, heard=heard, own=[own_settings(place.path), {"actor": actor}],
+                control=control, heard=heard, own=[own_settings(place.path)],
             )  # fmt: skip
             done = work.run_blocking()
             rows.append(_row(plan, work.settings, done))
