@@ -55,12 +55,11 @@ class ForeignSettings(Unasked):
         self.file, self.held = file, list(held)
         told = ", ".join(f"{each.key} = {each.value}" for each in held)
         workspace = shlex.quote(str(file.parent))
-        command, name, value = held[0]
-        variable = "_".join(filter(None, ("AGENTR", command, name))).replace("-", "_").upper()
+        flags = " ".join(f"--{each.name} {shlex.quote(each.value)}" for each in held)
         self.told, self.whence = f"{file} sets {told}", "A workspace may come from anybody."
         super().__init__(
-            f"{self.told}, and a workspace may come from anybody: where that is right, say yes once: agentr trust"
-            f" {workspace}; or name it yourself: --{name} {shlex.quote(value)}, ${variable}, or in {user_file()}"
+            f"{self.told}, and a workspace may come from anybody: where that is right, say yes once: agentr"
+            f" trust {workspace}; or name it yourself: {flags}, or in {user_file()}"
         )
 
     def allow(self) -> None:

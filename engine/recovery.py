@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b
@@ -78,7 +78,7 @@ class Recovery:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
         assert tree.started is not None
-        self._named = [named_server(settings), {"actor": settings.actor}, *own]
+        self._named: list[Mapping[str, Any]] = [named_server(settings), {"actor": settings.actor}, *own]
         check_search(self.settings, tree.started, self._named, tree.source or sample.path, environment)
         self.control = control or Control()
         self._tree = tree
