@@ -83,7 +83,9 @@ class RevisionMenus(ModeScreen):
                 result = work()
             except Unasked as unasked:
                 again = partial(self._in_thread, work, then, after, failed, group)
-                self.from_thread(ask_yes, self.app, unasked, again, partial(failed or self._failed, str(unasked)))
+                # later: coming back from the question must not ask it again
+                no = partial(self.call_after_refresh, failed or self._failed, str(unasked))
+                self.from_thread(ask_yes, self.app, unasked, again, no)
                 return
             except AgentrError as error:
                 self.from_thread(failed or self._failed, str(error))
