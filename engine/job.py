@@ -26,7 +26,18 @@ from engine.standing import Opened, open_environment
 from engine.stats import is_trace, load_any
 from engine.trace import TraceWriter, load, read_events
 from engine.tree import SearchTree
-from engine.trust import Own, Permit, by_person, check_search, permit, remember
+from engine.trust import (
+    Own,
+    Permit,
+    by_person,
+    check,
+    check_search,
+    digest_of,
+    environment_claims,
+    permit,
+    remember,
+    settings_claims,
+)
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
 from envs.regular import check_regular
@@ -135,7 +146,7 @@ def new_job(
     opened = open_environment(which, task)
     actor = make_actor(settings.actor, settings, delay)
     started = started_event(opened, settings)
-    remember(started, which, settings, out)
+    remember(started, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         search = Search.begin(started, opened, actor, _sink(writer, listener), control)
@@ -229,8 +240,9 @@ def fork_job(
         events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=user_name(), changes=changes))
         tree.apply(events[-1])
     own = [changes or {}, *own]
-    check_search(started.settings, started, own, path)
-    which = permit(started.opened or started.environment, started, own, path)
+    name, origin = started.opened or started.environment, digest_of(next(iter(read_events(path))))
+    check([*environment_claims(name), *settings_claims(started.settings)], origin, own, path)
+    which = permit(name, origin, own, path)
     control = control or Control()
     for asked in requests:
         if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
@@ -239,7 +251,7 @@ def fork_job(
     opened = open_environment(which, started.task)
     _check_task(path, started, opened)
     actor = make_actor(started.settings.actor, started.settings, delay)
-    remember(first, which, started.settings, out)
+    remember(first, which, started.settings, out, like=origin)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         write = _sink(writer, listener)
@@ -292,7 +304,7 @@ def branch_job(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )
     actor = make_actor(settings.actor, settings, delay)
-    remember(new, which, settings, out)
+    remember(new, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         search = Search.begin(new, opened, actor, _sink(writer, listener), control)

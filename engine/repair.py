@@ -258,7 +258,7 @@ def _job(
     begun: Started = replace(
         started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace), header=started.header
     )
-    remember(begun, permit(name, started, own, tree.source), settings, path)
+    remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
     writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end
 
     def sink(event: AnyEvent) -> None:

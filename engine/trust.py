@@ -117,11 +117,12 @@ def by_person(name: str) -> Permit:
     return Permit(name, os.getcwd())
 
 
-def digest_of(started: Started | str | None) -> str:
-    """A digest of a trace's first line, less what is remembered by value: environment and settings. "": of no trace."""
-    if not isinstance(started, Started):
-        return started or ""
-    said = [started.trace, started.task, started.header, started.prefix, started.forked_from]
+def digest_of(first: object) -> str:
+    """A digest of a trace's first line, less what is remembered by value: environment and settings. "" of no trace; a
+    digest stays what it is."""
+    if not isinstance(first, Started):
+        return first if isinstance(first, str) else ""
+    said = [first.trace, first.task, first.header, first.prefix, first.forked_from]
     return blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
 
 
@@ -220,9 +221,24 @@ def permit(name: str, started: Started | str | None, own: Own = (), source: obje
     return Permit(name, known.folder if known is not None and Path(known.folder).is_dir() else "")
 
 
-def remember(started: Started, which: Permit, settings: SearchSettings | None = None, source: object = "") -> None:
-    """What a person named holds for this trace from now on: its environment, and what its settings name."""
-    for claim in environment_claims(which.name, started.environment, started.opened):
-        give(digest_of(started), claim.name, claim.value, source=source, folder=which.folder)
+def remember(
+    started: Started,
+    which: Permit,
+    settings: SearchSettings | None = None,
+    source: object = "",
+    *,
+    called: str = "",
+    like: str = "",
+) -> None:
+    """What a person named, or said yes to, holds for this trace from now on: its environment, and what its settings
+    name. `called`: what the environment that was opened calls itself, which a recording has from its file; `like`: the
+    digest of another trace, whose environments hold for this one, too."""
+    digest = digest_of(started)
+    names = [which.name] if which.name.startswith("recorded:") else [which.name, called]
+    for claim in environment_claims(*names):
+        give(digest, claim.name, claim.value, source=source, folder=which.folder)
+    for claim in environment_claims(started.environment, started.opened):
+        if (known := given(like, claim.name, claim.value)) is not None:
+            give(digest, claim.name, claim.value, source=source, folder=known.folder)
     for claim in settings_claims(settings) if settings is not None else ():
-        give(digest_of(started), claim.name, claim.value, source=source)
+        give(digest, claim.name, claim.value, source=source)

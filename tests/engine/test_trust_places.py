@@ -15,8 +15,9 @@ from hypothesis import strategies
 
 from agentr_tui.cli import run
 from engine.consent import consent_folder
+from engine.errors import InputError
 from engine.events import SearchSettings, SettingsChanged
-from engine.job import new_job, resume_job
+from engine.job import fork_job, new_job, resume_job
 from engine.samples import ReviseSettings
 from engine.trace import load
 from engine.trust import Stranger, check_server, digest_of, permit, settings_claims
@@ -152,13 +153,53 @@ def test_a_search_that_was_started_here_goes_on_with_the_module_that_it_began_wi
 
 def test_branches_and_forks_take_over_the_yes(tmp_path: Path) -> None:
     module(tmp_path, "branched_one")
-    trace, branch = tmp_path / "t.trace.jsonl", tmp_path / "b.trace.jsonl"
+    trace, branch, fork = (tmp_path / f"{name}.trace.jsonl" for name in "tbf")
     name = "gym:branched_one:branched_one-v0"
     assert run(["search", "--env", name, "--max-depth", "5", "--out", str(trace)]) == 0
     tree = load(trace).tree
     inner = next(node.id for node in tree.nodes if node.children and node.depth)
     assert run(["search", "--from", f"{trace}:{inner}", "--out", str(branch)]) == 0
     assert run(["replay", str(branch)]) == 0
+    fork_job(trace, tree.seq - 1, fork).writer.close()
+    assert run(["replay", str(fork)]) == 0
+
+
+def test_a_fork_of_a_trace_of_somebody_else_is_asked_for_once(tmp_path: Path) -> None:
+    trace, out = foreign(tmp_path, "recorded:made.json"), tmp_path / "f.trace.jsonl"
+    for _ in range(2):
+        with pytest.raises(Stranger) as error:
+            fork_job(trace, 3, out)
+    error.value.allow()
+    with pytest.raises(InputError, match="No such file"):
+        fork_job(trace, 3, out)
+
+
+def test_a_yes_to_one_name_in_a_first_line_is_none_to_the_other(tmp_path: Path) -> None:
+    marker = module(tmp_path, "second_one")
+    trace = foreign(tmp_path, "gym:second_one:second_one-v0")
+    first, *rest = trace.read_text().splitlines()
+    trace.write_text("\n".join([json.dumps(json.loads(first) | {"opened": "textcraft"}), *rest]) + "\n")
+    assert run(["search", "--resume", str(trace)]) == 0, "it is resumed in TextCraft, which takes no place"
+    assert run(["replay", str(trace)]) == 2
+    assert not marker.exists()
+
+
+def test_what_a_recording_says_its_environment_is_gets_no_yes_from_it(tmp_path: Path) -> None:
+    recording, out = tmp_path / "r.json", tmp_path / "t.trace.jsonl"
+    header = [{"role": "user", "content": "Goal: x."}]
+    name = "gym:json:Z-v0"
+    step = {"observation": "Done.", "score": 1, "done": True}
+    content = {"environment_name": name, "task": "0", "header": header, "environment": {"reset": {"0": ""}}}
+    content["environment"]["step"] = {json.dumps(["go"]): step}  # type: ignore[index]
+    content["responses"], content["actions"] = ["Action: go"] * 4, ["go"] * 4
+    recording.write_text(json.dumps(content))
+    new_job(f"recorded:{recording}", None, SearchSettings(actor=f"recorded:{recording}"), out).run_blocking()
+    started = load(out).tree.started
+    assert started is not None
+    assert started.environment == name
+    assert permit(started.opened, started) == (f"recorded:{recording}", str(tmp_path))
+    with pytest.raises(Stranger):
+        permit(name, started)
 
 
 @pytest.mark.parametrize("name", [
