@@ -14,6 +14,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies
 
 from agentr_tui.cli import run
+from engine.asked import request_of
 from engine.consent import consent_folder
 from engine.errors import InputError
 from engine.events import SearchSettings, SettingsChanged
@@ -284,6 +285,20 @@ def test_files_and_folders_that_a_trace_names_are_asked_for(name: str, tmp_path:
     started = load(trace).tree.started
     assert started is not None
     check_server(started.settings, [{name: "/etc"}], trace, started)
+
+
+def test_looking_at_a_request_reads_no_folder_that_only_the_trace_names(tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts"
+    prompts.mkdir()
+    os.mkfifo(prompts / "stop.txt")  # whoever opened it would wait for ever
+    trace = foreign(tmp_path, "textcraft", actor="openai", model="m", prompts=str(prompts))
+    tree = load(trace).tree
+    with pytest.raises(Stranger, match="prompts"):
+        request_of(tree, 1)
+    (prompts / "stop.txt").unlink()
+    (prompts / "stop.txt").write_text("Observation:")
+    assert run(["trust", str(trace)]) == 0
+    assert request_of(tree, 1)
 
 
 def test_settings_that_were_changed_later_in_a_trace_are_asked_for_too(tmp_path: Path) -> None:
