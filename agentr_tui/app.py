@@ -21,6 +21,7 @@ from textual.theme import Theme
 from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
+from agentr_tui.commands.settings import own_settings
 from agentr_tui.live import LiveSearch
 from agentr_tui.plain import Plain
 from agentr_tui.preferences import Preferences
@@ -29,7 +30,7 @@ from agentr_tui.safe_text import escape
 from agentr_tui.screens.base import ModeScreen
 from agentr_tui.screens.copying import ask_copy
 from agentr_tui.screens.dataset import DatasetScreen
-from agentr_tui.screens.dialogs import Choice, ask
+from agentr_tui.screens.dialogs import Choice, ask, ask_yes
 from agentr_tui.screens.help import HelpScreen
 from agentr_tui.screens.library import LibraryScreen
 from agentr_tui.screens.pairs import PairsScreen
@@ -132,6 +133,12 @@ class AgentrApp(App[int]):
             self.open_path(*self._opening)
         elif place is not None and place.mode != "library" and Path(place.trace).is_file():
             self.open_path(Path(place.trace), mode=place.mode)
+        if self.session.unasked is not None:
+            self.call_after_refresh(ask_yes, self, self.session.unasked, self._settings_hold)
+
+    def _settings_hold(self) -> None:
+        """A person said yes to what the workspace's settings name."""
+        self.session.take_settings(own_settings(self.session.workspace.path))
 
     def _theme_changed(self, theme: Theme) -> None:
         memory, configured = self._memory, self.preferences.theme

@@ -13,7 +13,7 @@ from pathlib import Path
 from textual.messages import ExitApp
 
 from agentr_tui.app import AgentrApp
-from agentr_tui.commands.run import flags_of, make_session, run_detached
+from agentr_tui.commands.run import make_session, run_detached
 from agentr_tui.ending import INTERRUPTED, LOG_VARIABLE, ends_cleanly
 from agentr_tui.preferences import read_preferences
 from agentr_tui.remembered import Memory
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
         result = app.run()
     if app.to_detach is not None:
         where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
-        run_detached(app.to_detach, [*where, *flags_of(session.allowed)])
+        run_detached(app.to_detach, where)
     return app.return_code or result or 0
 
 

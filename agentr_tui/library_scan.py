@@ -12,7 +12,7 @@ import msgspec
 from agentr_tui.library_rows import TraceRow
 from agentr_tui.library_tail import Tail
 from engine.errors import InputError
-from engine.events import SearchSettings, Started
+from engine.events import Started
 from engine.index import Index
 from engine.stats import TraceFigures, cached_figures, find_sources, is_trace
 from engine.trace import read_events
@@ -208,9 +208,3 @@ def first_event(path: Path) -> Started:
     if not isinstance(started, Started):
         raise InputError(f"{path}: does not begin as a trace does")
     return started
-
-
-def settings_of(path: Path) -> tuple[str, str, SearchSettings | None]:
-    """Environment, task and settings of a trace; a tree made elsewhere has no settings. Raises `InputError`."""
-    started = first_event(path)
-    return started.opened or started.environment, started.task, started.settings if is_trace(path.name) else None

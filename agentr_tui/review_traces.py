@@ -14,6 +14,7 @@ from engine.pairs import Pair
 from engine.replay import Replayer, opener
 from engine.samples import Sample
 from engine.tree import SearchTree
+from engine.trust import Stranger
 from engine.verifier import Judgement, ProgressVerifier
 from engine.workspace import Workspace
 from envs.base import EnvError
@@ -73,6 +74,8 @@ class ReviewedTrace:
         pair = Pair(sample.good, sample.bad, sample.fork, float(sample.return_good) - float(sample.return_bad))
         try:
             found = list(self._progress.judge(pair)) if self._progress is not None else []
+        except Stranger:  # what comes to the front asks, where it has to be replayed
+            return []
         except (AgentrError, EnvError):
             self._progress, found = None, []  # no plan, or the environment is not here
         self._judged[sample.bad] = found

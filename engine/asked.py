@@ -13,6 +13,7 @@ from engine.llm_faults import MENDABLE
 from engine.packed import open_unpacked, reading
 from engine.trace import decode_event
 from engine.tree import NO_PARENT, SearchTree
+from engine.trust import check, settings_claims
 
 STEP_TURNS = 2
 
@@ -36,7 +37,7 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
     """The request that a node came of, as the search made it; None where there was none.
 
     A parameter that the server turned out not to know was left out when the call was made. Raises `InputError` where
-    prompts that it took are gone.
+    prompts that it took are gone, or lie where nobody allowed this trace to have them read (`engine.trust`).
     """
     if not was_asked(tree, id):
         return None
@@ -45,6 +46,8 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
     where: dict[str, Any] = {"actor": settings.actor}
     more: dict[str, Any] = {}
     if settings.actor == "openai":
+        files = [claim for claim in settings_claims(settings) if claim.name == "prompts"]
+        check(files, tree.started, (), tree.source or "this trace")
         messages, header = prepared(settings, messages)
         where = {"POST": f"{settings.base_url or 'the default base URL'}/chat/completions", "model": settings.model}
         more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}

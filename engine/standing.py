@@ -17,7 +17,9 @@ from engine.events import Message, Number, PrefixStep
 from engine.pool import Course, Instance, Pool, Reply
 from engine.text import clean, flatten, parse_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
+from engine.trust import Permit, permit
 from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, Unavailable, info_of, make
+from envs.gym_foreign import modules_from
 
 MAX_SNAPSHOTS = 20_000
 """Snapshots that a stand keeps; the one not used for longest goes first."""
@@ -37,9 +39,12 @@ T = TypeVar("T")
 class Opened:
     """An environment after reset: the header conversation of its task, and where its scores lie."""
 
-    def __init__(self, env: TextEnv, name: str, task: str, observation: str, info: dict[str, Any]) -> None:
+    def __init__(
+        self, env: TextEnv, name: str, task: str, observation: str, info: dict[str, Any], folder: str = ""
+    ) -> None:
         self.env = env
         self.name = name  # as asked for
+        self.folder = folder  # where its module was looked for, too
         self.environment = str(info.get("environment", name))
         self.task = str(info.get("task", task))
         self.first_observation = observation
@@ -78,10 +83,15 @@ def reset_options(task: str | None, observation: str | None = None) -> dict[str,
     return options
 
 
-def open_environment(name: str, task: str | None, observation: str | None = None) -> Opened:
-    """Make an environment and reset it to a task. Raises `InputError` with the remedy."""
+def open_environment(which: Permit | str, task: str | None, observation: str | None = None) -> Opened:
+    """Make an environment and reset it to a task. A mere name, without a permit, may reach no place.
+
+    Raises `InputError` with the remedy, and `Stranger`.
+    """
+    name, folder = permit(which, None) if isinstance(which, str) else which
     try:
-        env = make(name)
+        with modules_from(folder):
+            env = make(name)
         try:
             first, info = env.reset(options=reset_options(task, observation))
         except BaseException:
@@ -89,7 +99,7 @@ def open_environment(name: str, task: str | None, observation: str | None = None
             raise
     except EnvError as error:
         raise InputError(str(error)) from error
-    return Opened(env, name, task or "", first, info)
+    return Opened(env, name, task or "", first, info, folder)
 
 
 class Stand:
@@ -105,7 +115,7 @@ class Stand:
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or parse_action(step.response) for step in prefix)
-        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions)
+        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: Pool | None = None
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()

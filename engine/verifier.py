@@ -6,9 +6,9 @@ A verifier judges the steps of the bad trajectory in order, Good, Bad or Uncerta
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +24,7 @@ from engine.replay import Replayer
 from engine.standing import Opened
 from engine.tree import SearchTree
 from envs.base import EnvError, Planner, info_of
+from envs.regular import read_whole
 
 Word = Literal["Good", "Bad", "Uncertain"]
 NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
@@ -258,12 +259,12 @@ class RecordedVerifier:
 def _read_lines(path: str) -> dict[tuple[Key, Key], deque[list[str]]]:
     found: dict[tuple[Key, Key], deque[list[str]]] = {}
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
+        text = read_whole(path).decode()
+    except EnvError as error:
+        raise InputError(str(error)) from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: not recorded revision lines: {error}") from error
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():

@@ -18,6 +18,7 @@ from agentr_tui.dataset_run import NO_RUN, Counted, LoadedRun, count, load, sett
 from agentr_tui.dataset_tabs import coverage_lines, plot_lines, trust_lines
 from agentr_tui.safe_text import clip
 from agentr_tui.screens.base import ModeScreen, key, tab_title
+from agentr_tui.screens.dialogs import ask_yes
 from agentr_tui.screens.export_dialog import ExportDialog, ExportRequest
 from agentr_tui.session import OpenTree, read_tree
 from agentr_tui.widgets.row_table import Cell, RowTable
@@ -26,6 +27,7 @@ from engine.decisions import Decisions
 from engine.errors import AgentrError
 from engine.export import Exported, export
 from engine.sample_shapes import Shape, shapes
+from engine.trust import Unasked
 from engine.workspace import Workspace
 
 LOOK_EVERY = 2.0  # seconds: other reviewers decide, other runs end
@@ -297,6 +299,9 @@ class DatasetScreen(ModeScreen):
                     options=request.options,
                     progress=progress,
                 )
+            except Unasked as unasked:
+                self.from_thread(self._refused, str(unasked))
+                self.from_thread(ask_yes, self.app, unasked, partial(self._export, run, request))
             except AgentrError as error:
                 self.from_thread(self._refused, str(error))
             else:

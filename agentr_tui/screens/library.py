@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ from agentr_tui.library_rows import (
     summary,
     with_live,
 )
-from agentr_tui.library_scan import Known, look, look_at_running, settings_of
+from agentr_tui.library_scan import Known, first_event, look, look_at_running
 from agentr_tui.ready import Ready
 from agentr_tui.safe_text import clip
 from agentr_tui.screens.base import key
@@ -42,7 +43,9 @@ from engine.control import Control
 from engine.errors import AgentrError, InputError
 from engine.events import AnyEvent
 from engine.job import SearchJob, resume_job
+from engine.stats import is_trace
 from engine.trace import is_being_written
+from engine.trust import digest_of
 from engine.workspace import Workspace, read_samples
 
 LOOK_EVERY = 2.0  # seconds
@@ -384,10 +387,11 @@ class LibraryScreen(LibraryFind):
 
 def _request_like(path: Path) -> SearchRequest:
     """A new search set as that of a trace. Raises `InputError`."""
-    environment, task, settings = settings_of(path)
-    if settings is None:
-        return SearchRequest(environment, task)
-    return SearchRequest(environment, task, settings)
+    started = first_event(path)
+    request = SearchRequest(
+        started.opened or started.environment, started.task, about=digest_of(started), source=str(path)
+    )
+    return replace(request, settings=started.settings) if is_trace(path.name) else request
 
 
 def references(workspace: Workspace, path: Path, trace: str) -> int:

@@ -32,6 +32,7 @@ from engine.samples import RepairSettings, ReviseSettings
 from engine.standing import open_environment
 from engine.text import flatten, parse_action
 from engine.trace import load
+from engine.trust import by_person
 from engine.workspace import Workspace
 from tests.fixtures import SHARED
 
@@ -76,7 +77,7 @@ def executed(line: dict[str, Any], path: str, environment: str, task: str) -> fl
     """The return that a line's actions earn; None where an observation is another than the line says."""
     messages = line["revise_log"]
     first = messages[3]["content"]
-    opened = open_environment(environment, task, first)
+    opened = open_environment(by_person(environment), task, first)
     score: float = 0.0
     try:
         for at, message in enumerate(messages[4:], 4):
