@@ -248,12 +248,10 @@ def take_apart(source: str, tokens: Mapping[str, str], special: Sequence[str], n
         if not last_answer.startswith(answer):
             raise NotOfPieces("it writes the last response otherwise than the others")
         thinks.append(f"writes {_shown(last_answer[len(answer) :])} before the last response")
-    if not tail or not next_user.startswith(tail):
-        raise NotOfPieces(
-            "it ends a response with nothing that a model could learn to stop by"
-            if not tail.strip()
-            else "it ends the last response otherwise than the others"
-        )
+    if not tail.strip():
+        raise NotOfPieces("it ends a response with nothing that a model could learn to stop by")
+    if not next_user.startswith(tail):
+        raise NotOfPieces("it ends the last response otherwise than the others")
     user_before = next_user[len(tail) :]
     if not before.endswith(user_before):
         raise NotOfPieces("it writes the first user turn otherwise than the others")
