@@ -76,7 +76,7 @@ class Beside:
 
     def text(self, ending: str) -> str:
         """A file beside the dataset."""
-        return self.out.with_name(f"{self.out.name}.{ending}").read_text(encoding="utf-8")
+        return (self.out.parent / f"{self.out.name}.{ending}").read_text(encoding="utf-8")
 
     @property
     def template(self) -> str:
