@@ -588,7 +588,7 @@ def test_the_documentation_shows_a_complete_line_of_every_format() -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *((name, {}) for name in FORMATS),
+        *((name, {"compress": "parquet"} if name == "verl" else {}) for name in FORMATS),
         ("sharegpt", {"loss_weight": True}),
         ("trl-sft", {"chat_template": "llama3"}),
         ("axolotl", {"compress": "parquet", "split": "train=0.5,dev=0.5", "shards": 2}),
