@@ -16,12 +16,14 @@ from engine.formats.markup import DEEPSEEK_R1, QWEN3
 from engine.job import new_job
 from engine.reasoning import thoughts_of
 from engine.revision import Turn
+from engine.samples import ReviseSettings, revise, turns_of
+from engine.stats import load_any
 from engine.trainer_configs.marked_template import marked_template
 from engine.workspace import Workspace
-from tests.engine.made import revised
 from tests.engine.trainer_tokens import rendered
 from tests.llm_server import LLMServer
 
+TREE = Path(__file__).parents[2] / "sample_trees" / "textcraft-many-pairs.trace.jsonl"
 THOUGHT = "I see it."
 TURNS = [
     Turn("user", "q1", None, "good"),
@@ -73,20 +75,42 @@ def test_a_format_without_a_place_for_it_refuses_the_option(name: str, tmp_path:
         export(workspace, None, name, tmp_path / "x", options=ExportOptions(reasoning=True))
 
 
-def test_the_reasoning_of_a_search_reaches_the_dataset(tmp_path: Path) -> None:
+def test_the_reasoning_of_each_draw_reaches_the_turn_that_came_of_it(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "w", create=True)
     path = workspace.traces / "t.trace.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for line in TREE.read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            if event["type"] == "sampled":
+                event["reasoning"] = f" of {event['parent']}/{event['draw']}\n"
+            file.write(json.dumps(event) + "\n")
+    tree = load_any(path).tree
+    settings = ReviseSettings(max_pairs=12)
+    with workspace.new_run(settings, [str(path)]) as run:
+        for sample in revise(tree, str(path), settings, run.figures):
+            run.add(sample)
+    samples = {sample.id: sample for sample in workspace.load_run().samples}
+    told = 0
+    for data_type in ("centric", "good"):
+        out = tmp_path / f"{data_type}.jsonl"
+        options = ExportOptions(reasoning=True)
+        done = export(workspace, None, "axolotl", out, data_type=data_type, all=True, options=options)
+        origins = Path(done.provenance).read_text(encoding="utf-8").splitlines()
+        assert done.lines > 2
+        for line, origin in zip(out.read_text(encoding="utf-8").splitlines(), origins, strict=True):
+            turns = turns_of(tree, samples[json.loads(origin)["sample"]])
+            for row, turn in zip(json.loads(line)["messages"], turns, strict=False):
+                node = tree.nodes[turn.node] if turn.node is not None and turn.loss else None
+                assert row["reasoning_content"] == (f"of {node.parent}/{node.draw}" if node else "")
+                told += node is not None
+    assert told > 50
+    export(workspace, None, "axolotl", tmp_path / "y.jsonl", all=True)
+    assert "reasoning_content" not in (tmp_path / "y.jsonl").read_text(encoding="utf-8")
+
+
+def test_the_reasoning_that_a_server_sends_is_found_in_the_trace(tmp_path: Path) -> None:
+    path = tmp_path / "t.trace.jsonl"
     with LLMServer(reasoning=THOUGHT) as server:
-        settings = SearchSettings(actor="openai", model="m", base_url=server.url, iterations=6, max_depth=6)
+        settings = SearchSettings(actor="openai", model="m", base_url=server.url, iterations=1, max_depth=3)
         new_job("textcraft", "2", settings, path).run_blocking()
     assert set(thoughts_of(path).values()) == {THOUGHT}
-    revised(workspace, path)
-    options = ExportOptions(reasoning=True)
-    done = export(workspace, None, "axolotl", tmp_path / "x.jsonl", data_type="good", all=True, options=options)
-    assert done.lines > 0
-    for line in (tmp_path / "x.jsonl").read_text(encoding="utf-8").splitlines():
-        rows = json.loads(line)["messages"]
-        assert any(row["train"] for row in rows)
-        assert all(row["reasoning_content"] == (THOUGHT if row["train"] else "") for row in rows)
-    export(workspace, None, "axolotl", tmp_path / "y.jsonl", data_type="good", all=True)
-    assert THOUGHT not in (tmp_path / "y.jsonl").read_text(encoding="utf-8")
