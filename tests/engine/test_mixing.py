@@ -58,13 +58,14 @@ def test_every_form_gives_the_same_conversation(form: str) -> None:
 
 
 def test_of_a_prompt_and_a_completion_the_completion_is_trained() -> None:
-    for value in (
+    talks: list[dict[str, Any]] = [
         {"prompt": ROLES[:4], "completion": ROLES[4:], "id": 3},
         {"prompt": ROLES[:4], "response": ROLES[4:]},
-    ):
+    ]
+    for value in talks:
         assert [turn.loss for turn in conversation_of(value)] == [None, None, False, None, True]
-    for value in ({"prompt": "q", "completion": " a"}, {"prompt": "q", "response": "a", "id": 1}):
-        assert [(turn.role, turn.content, turn.loss) for turn in conversation_of(value)] == [
+    for text in ({"prompt": "q", "completion": " a"}, {"prompt": "q", "response": "a", "id": 1}):
+        assert [(turn.role, turn.content, turn.loss) for turn in conversation_of(text)] == [
             ("user", "q", None),
             ("assistant", "a", True),
         ]
@@ -75,7 +76,7 @@ def test_of_a_prompt_and_a_completion_the_completion_is_trained() -> None:
 @pytest.mark.parametrize("key", ["loss", "train", "training", "trainable", "weight", "loss_weight", "loss_mask"])
 @pytest.mark.parametrize("off", [False, 0, 0.0])
 def test_a_message_that_says_that_it_is_not_trained_is_not(key: str, off: Any) -> None:
-    rows = [dict(row) for row in ROLES]
+    rows: list[dict[str, Any]] = [dict(row) for row in ROLES]
     rows[2][key] = off
     rows[4][key] = 1
     assert [turn.loss for turn in conversation_of({"messages": rows, "id": 1})] == [None, None, False, None, True]
