@@ -17,6 +17,7 @@ from engine.decisions import Decided
 from engine.errors import InputError
 from engine.export_types import Exported, Issue
 from engine.formats import Format, FormatOptions, Item
+from engine.formats.ready import CONTROL, ESCAPED, holds_control
 from engine.formats.rules import (
     CUT,
     TOO_LONG,
@@ -24,10 +25,12 @@ from engine.formats.rules import (
     record_problems,
     sample_problems,
     sample_warnings,
+    texts_of,
     turn_problems,
 )
 from engine.formats.tokens import fitting, length
 from engine.provenance import Origin, origin_of, written_in
+from engine.reasoning import Thoughts, thoughts_of, with_reasoning
 from engine.recoveries import FOLDER as RECOVERIES
 from engine.recoveries import Recoveries
 from engine.recovery_plan import recovered
@@ -131,6 +134,7 @@ class Records:
         environment = self.run.info.settings.environment
         tree = load_tree(self.workspace, samples[0], environment)
         model = model_of(tree)
+        thoughts = thoughts_of(trace_path(self.workspace, samples[0])) if self.options.reasoning else None
         replayer = Replayer(tree, opener(tree, environment))
         known = Recoveries(self.workspace.path / RECOVERIES, samples[0].trace)
         self.exported.warnings += known.warnings
@@ -142,7 +146,7 @@ class Records:
                 if self._drop(self._does_not_hold(sample)):
                     yield []
                     continue
-                yield self._of_one_sample(tree, stored, sample, decided, model, known)
+                yield self._of_one_sample(tree, stored, sample, decided, model, known, thoughts)
         finally:
             replayer.close()
 
@@ -154,14 +158,17 @@ class Records:
         decided: Decided | None,
         model: str,
         known: Recoveries,
+        thoughts: Thoughts | None = None,
     ) -> list[Made]:
         """The records of a sample; none where a rule is broken, or an equal sample was exported."""
         turns = turns_of(tree, sample)
+        if thoughts is not None:
+            turns = with_reasoning(tree, turns, thoughts)
         approved = decided is not None and (decided.verdict == "accepted" or decided.mark is not None)
         item = Item(tree, sample, turns, approved)
         records = self.format.records(item, self.options)
         problems = self._problems(item, records)
-        warnings = sample_warnings(sample, turns) + self._measure(item, records)
+        warnings = sample_warnings(sample, turns) + self._measure(item, records) + self._control(item, records)
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
@@ -214,6 +221,15 @@ class Records:
         if options.max_length is None:
             return []
         return [CUT] if records != self.format.records(item, replace(options, max_length=None)) else []
+
+    def _control(self, item: Item, records: list[dict[str, object]]) -> list[str]:
+        """Whether texts hold control tokens; where they were escaped, whether the sample's own did."""
+        options = self.options
+        texts = texts_of(records) if not options.escape else (turn.content for turn in item.turns)
+        if options.vocabulary is not None:
+            texts = (turn.content for turn in item.turns)
+        held = any(holds_control(text, options.control) for text in texts)
+        return [ESCAPED if options.escape else CONTROL] if held else []
 
     def _note(self, sample: Sample, written: bool, problems: list[str], warnings: list[str]) -> None:
         if len(self.issues) >= MOST_ISSUES:

@@ -57,6 +57,7 @@ class Turn(NamedTuple):
     part: Part
     node: int | None = None  # the node whose step this is
     replaced: str | None = None  # the stored observation, where a true one stands in its place
+    reasoning: str = ""  # what the model thought before it said this, where an export asks for it
 
 
 class Splice(NamedTuple):

@@ -189,6 +189,16 @@ class ExportFlags(TypedDict, total=False):
     max_length: Annotated[int, Parameter(help="Tokens a record.")]
     tokenizer: Annotated[str, Parameter(help="tokenizer.json to count with; trl-sft writes token ids with it.")]
     chat_template: Annotated[str, Parameter(help="chatml or llama3, in which tokens are counted.")]
+    for_model: Annotated[
+        str, Parameter(help="A tokenizer's folder, a model in a local cache, or a family: whose template to follow.")
+    ]
+    no_system: Annotated[
+        bool, Parameter(name="--no-system", negative=(), help="The system's text at the head of the first user turn.")
+    ]
+    control_tokens: Annotated[
+        Literal["report", "escape"], Parameter(help="Control tokens of chat templates in texts; default: report.")
+    ]
+    reasoning: Annotated[bool, Parameter(help="Write what the model thought before a trained turn.")]
     loss_weight: Annotated[bool, Parameter(help="sharegpt: carry the mask as loss weights.")]
     first_step: Annotated[bool, Parameter(help="trl-dpo: only the first step after the fork.")]
     strict: Annotated[bool, Parameter(help="Refuse the whole export where a rule is broken.")]
