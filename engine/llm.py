@@ -112,17 +112,23 @@ class Client:
         self.refused: set[str] = set()  # parameters that the server will not have
         self.no_system = False  # whether the server refuses a system turn
         self.form = 0  # index in `FORMS`: how answers of a form are asked for
-        self._secrets = [secret for secret in (opened.api_key, *secrets) if _is_secret(secret)]
-
-    def scrub(self, text: str) -> str:
-        """The text without the key and the values of headers."""
-        for secret in self._secrets:
-            text = text.replace(secret, "[key]")
-        return text
+        self.scrub = _scrubber([opened.api_key, *secrets])
 
     async def close(self) -> None:
         """Close its connections."""
         await self.openai.close()
+
+
+def _scrubber(secrets: Sequence[str]) -> Callable[[str], str]:
+    """What takes the key and the values of headers out of a text. A function: no representation shows what it holds."""
+    hidden = sorted(filter(_is_secret, secrets), key=len, reverse=True)
+
+    def scrub(text: str) -> str:
+        for secret in hidden:
+            text = text.replace(secret, "[key]")
+        return text
+
+    return scrub
 
 
 class TooLarge(Exception):
