@@ -114,6 +114,13 @@ class Client:
         self.form = 0  # index in `FORMS`: how answers of a form are asked for
         self.scrub = _scrubber([opened.api_key, *secrets])
 
+    def left_out(self) -> list[str]:
+        """What the server refused and is asked without, in a few words each."""
+        found = [name for name in (*DROPPED, *LIMITS) if name in self.refused]
+        if self.no_system:
+            found.append("the system turn (joined to the first user turn)")
+        return found + ([f"{FORM} of type {FORMS[self.form - 1]}"] if self.form else [])
+
     async def close(self) -> None:
         """Close its connections."""
         await self.openai.close()

@@ -32,7 +32,8 @@ _UNSUPPORTED = re.compile(
     r"un-?support|not\s+(?:\w+\s+){0,2}support|n't support|un-?recogni[sz]ed|unknown|unexpected|extra inputs|extraneous"
     r"|not\s+(?:\w+\s+)?(?:permitted|allowed|available|implemented|enabled|accepted|valid|compatible)"
     r"|unavailable|forbidden|deprecated|cannot find field|no such (?:field|parameter|argument)"
-    r"|only (?:the )?(?:default|1(?:\.0)?\b)|only \S+ is (?:allowed|supported)|must be (?:1(?:\.0)?\b|omitted|unset|null|left out)"
+    r"|only (?:the )?(?:default|1(?:\.0)?\b)|only \S+ is (?:allowed|supported)"
+    r"|must be (?:1(?:\.0)?\b|omitted|unset|null|left out)"
     r"|invalid (?:parameter|argument|field|key|temperature|value)|cannot both|can't both|not both"
     r"|remove (?:the|it|this)|cannot be (?:set|used)",
     re.I,

@@ -148,7 +148,7 @@ def revise_paths(
             paid = figures.judging
             tokens = "" if paid.tokens_in is None else f", {paid.tokens_in} + {paid.tokens_out or 0} tokens"
             cost = "" if paid.cost is None else f", ${paid.cost:.4f}"
-            odd = f", {paid.unsaid} without a judgement" if paid.unsaid else ""
+            odd = f", {paid.unread} without a judgement" if paid.unread else ""
             say(f"  model: {paid.calls} calls, {paid.cached} known already{tokens}{cost}{odd}")
         if figures.repairs is not None:
             mended = figures.repairs

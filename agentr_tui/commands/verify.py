@@ -110,7 +110,7 @@ def _say(report: VerifyReport) -> None:
         cost = "unknown" if judging.cost is None else f"${judging.cost:.4f}"
         say()
         say(
-            f"{judging.calls} calls, {judging.cached} known replies, {judging.unsaid} without a judgement,"
+            f"{judging.calls} calls, {judging.cached} known replies, {judging.unread} without a judgement,"
             f" {judging.failed} failed; {_number(judging.tokens_in)} tokens in, {_number(judging.tokens_out)} out,"
             f" cost {cost}"
         )
