@@ -18,6 +18,7 @@ from msgspec import Struct
 from engine.errors import WorkFailed
 from engine.events import Usage
 from engine.judgement_text import Word
+from engine.judging import BudgetSpent
 from engine.llm import Ask, Client, Endpoint, OnFault, complete, open_client
 from engine.llm_reply import Reply
 from engine.verifier import JudgeSettings
@@ -37,14 +38,6 @@ class Vote(Struct, frozen=True):
 
 class Stopped(WorkFailed):
     """A person stopped the judging."""
-
-
-class BudgetSpent(WorkFailed):
-    """A budget of the judge is used up; `budget` names it."""
-
-    def __init__(self, budget: str) -> None:
-        self.budget = budget
-        super().__init__(f"the judge's budget of {budget} is used up; what was judged is kept: a greater one goes on")
 
 
 class JudgePool:
@@ -111,6 +104,16 @@ class JudgePool:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
+
+    @property
+    def attempts(self) -> int:
+        """Calls so far, failed ones too."""
+        return self._attempts
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars so far; None: unknown."""
+        return self._cost if self._judge.price_in is not None and self._judge.price_out is not None else None
 
     def left_out(self) -> list[str]:
         """What the server refused and is asked without."""
