@@ -105,31 +105,21 @@ def confirm(price: JudgePrice, judge: JudgeSettings, yes: bool) -> None:
         raise InputError("nothing was asked")
 
 
-def judge_figures(totals: JudgeTotals | None) -> dict[str, Any] | None:
-    """The figures of a judge as JSON; None where no model judged."""
-    if totals is None:
-        return None
+def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
+    """The figures of a judge as JSON; no calls where no model judged."""
+    totals = totals or JudgeTotals()
     names = ("calls", "tokens_in", "tokens_out", "cost", "unread", "failed", "cached", "retried", "tokens_cached")
     return {name: getattr(totals, name) for name in names}
 
 
 def told(totals: JudgeTotals) -> str:
     """What judging came to, in a line."""
-    tokens = (
-        ", tokens unknown" if totals.tokens_in is None else f", {totals.tokens_in} + {totals.tokens_out or 0} tokens"
-    )
+    tokens = "unknown" if totals.tokens_in is None else f"{totals.tokens_in} + {totals.tokens_out or 0}"
     kept = f" ({totals.tokens_cached} of them cached)" if totals.tokens_cached else ""
-    cost = ", cost unknown" if totals.cost is None else f", ${totals.cost:.4f}"
-    odd = "".join(
-        f", {count} {word}"
-        for count, word in (
-            (totals.unread, "without a judgement"),
-            (totals.failed, "failed"),
-            (totals.retried, "retried"),
-        )
-        if count
-    )
-    return f"{totals.calls} calls, {totals.cached} known already{tokens}{kept}{cost}{odd}"
+    cost = "cost unknown" if totals.cost is None else f"${totals.cost:.4f}"
+    odd = {"without a judgement": totals.unread, "failed": totals.failed, "attempts made again": totals.retried}
+    more = "".join(f", {count} {word}" for word, count in odd.items() if count)
+    return f"{totals.calls} calls, {totals.cached} known already, {tokens} tokens{kept}, {cost}{more}"
 
 
 def complain(totals: JudgeTotals | None) -> int:

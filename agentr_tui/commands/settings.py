@@ -14,6 +14,7 @@ from agentr_tui.commands.judge import judge_of
 from agentr_tui.output import emit_json, table
 from agentr_tui.settings_files import user_file, workspace_file
 from engine.events import SearchSettings
+from engine.settings import with_body
 from engine.verifier import JudgeSettings
 
 CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
@@ -43,7 +44,7 @@ def own_settings(workspace: Path) -> dict[str, Any]:
     """Settings of a search that the environment (`AGENTR_SEARCH_…`) and the workspace's file hold."""
     place = ["--workspace", str(workspace)]
     _, bound, _ = build(place).parse_args(["search", *place])
-    return dict(bound.arguments.get("options") or {})
+    return with_body(dict(bound.arguments.get("options") or {}))
 
 
 def own_judge(workspace: Path) -> JudgeSettings:
