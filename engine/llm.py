@@ -91,11 +91,12 @@ class Ask:
 class CallFailed(Exception):
     """A call came to nothing. The message is one line, without the key."""
 
-    def __init__(self, kind: str, message: str, attempt: int, usage: Usage | None = None) -> None:
+    def __init__(self, kind: str, said: str, attempt: int, usage: Usage | None = None, remedy: str = "") -> None:
         self.kind = kind  # see `engine.llm_faults`
+        self.said = said  # without the remedy, which is an option of a search
         self.attempt = attempt  # the last one; 1 for the first
         self.usage = usage  # of what was paid for all the same
-        super().__init__(message)
+        super().__init__(said + remedy)
 
 
 class OnFault(Protocol):
@@ -284,7 +285,7 @@ async def complete(
                 then = f"tried again in {wait:.1f} s"
             else:
                 remedy = _remedy(refusal, endpoint)
-                raise CallFailed(refusal.kind, message + remedy, attempt, refusal.usage) from None
+                raise CallFailed(refusal.kind, message, attempt, refusal.usage, remedy) from None
             if on_fault is not None:
                 on_fault(refusal.kind, f"{message}; {then}", attempt, refusal.usage)
         await asyncio.sleep(wait)

@@ -249,7 +249,7 @@ class OpenAIVerifier:
             try:
                 reply = await self._pool.call(ask, self._fault)
             except CallFailed as error:
-                return self._failed(error.kind, str(error), error.usage)
+                return self._failed(error.kind, error.said if error.kind == "too long" else str(error), error.usage)
             totals.calls += 1
             self._pool.spend(reply.usage, replied=True)
             self._spend(reply.usage)

@@ -144,7 +144,6 @@ def test_texts_of_the_environment_are_not_taken_for_places_of_the_prompt(tmp_pat
         ("Judgement: Not good", "Uncertain", 1),
         ("It was good.", "Uncertain", 1),
         ("Judgement:", "Uncertain", 1),
-        ("", "Uncertain", 1),
     ],
 )
 def test_the_first_word_after_the_last_judgement_decides_and_none_is_counted(
