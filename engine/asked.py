@@ -53,7 +53,7 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
             messages = joined_system(messages)
             header -= turns - len(messages)
         where = {"POST": f"{settings.base_url or 'the default base URL'}/chat/completions", "model": settings.model}
-        more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+        more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "stream": False}
         if stop := stops(settings):
             more["stop"] = list(stop)
         if wants_logprobs(settings):

@@ -81,7 +81,7 @@ class OpenAIActor:
             raise DrawFailed(error.kind, str(error), error.attempt, error.usage) from None
         prior = action_probability(reply.tokens)
         return Answer(
-            response_of(reply, settings),
+            _response(reply, settings),
             usage=reply.usage,
             prior=1.0 if prior is None else prior,
             reasoning=reply.reasoning,
@@ -123,7 +123,7 @@ def _room(settings: SearchSettings) -> int | None:
     return settings.context - settings.max_tokens
 
 
-def response_of(reply: Reply, settings: SearchSettings) -> str:
+def _response(reply: Reply, settings: SearchSettings) -> str:
     """The response to store. Raises `DrawFailed` where there is none."""
     text = reply.text
     if not text.strip():

@@ -187,10 +187,10 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
 
 def _read(reply: Reply, settings: SearchSettings) -> tuple[str, bool, str]:
     """The action that a search would read in an answer, whether it is labelled, and why no search works with it."""
-    from engine.openai_actor import response_of
+    from engine.openai_actor import _response
 
     try:
-        response = response_of(reply, settings)
+        response = _response(reply, settings)
     except DrawFailed as error:
         return "", False, str(error)
     action = parse_action(response)
