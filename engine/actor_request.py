@@ -12,6 +12,8 @@ from typing import Any
 from engine.context import HEADER_TURNS
 from engine.errors import InputError
 from engine.events import Message, SearchSettings
+from engine.llm_form import FORMS, chosen_fields, form_field, with_extra
+from engine.llm_refused import FORM
 from engine.prompts import has_prompt, prompt, prompt_lines
 from engine.text import parse_action, split_thought
 from envs.base import recognise
@@ -21,6 +23,7 @@ ANSWER_SCHEMA = {
     "type": "object",
     "properties": {"thought": {"type": "string"}, "action": {"type": "string"}},
     "required": ["thought", "action"],
+    "additionalProperties": False,
 }
 
 
@@ -45,12 +48,18 @@ def wants_logprobs(settings: SearchSettings) -> bool:
 
 
 def form_fields(settings: SearchSettings) -> dict[str, Any]:
-    """Fields of the request's body that make a model keep to the form."""
-    if settings.structured == "json":
-        return {"response_format": {"type": "json_object", "schema": ANSWER_SCHEMA}}
+    """Fields of the request's body that make a model keep to the form, besides `response_format`."""
     if settings.structured == "grammar":
         return {"grammar": prompt("thought_action.gbnf", settings.prompts)}
     return {}
+
+
+def with_chosen(settings: SearchSettings, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a request with `response_format` and those that a person chose, as the first call has them."""
+    more = chosen_fields(settings.top_p, settings.reasoning_effort)
+    if settings.structured == "json":
+        more[FORM] = form_field(FORMS[0], ANSWER_SCHEMA)
+    return with_extra({**fields, **more}, settings.extra_body)
 
 
 def to_json(turn: Message) -> Message:

@@ -53,6 +53,7 @@ class Usage(Struct, omit_defaults=True, frozen=True):
     tokens_in: int | None = None
     tokens_out: int | None = None
     cost: float | None = None  # in US dollars
+    cached: int | None = None  # of tokens_in: those that the server had cached
 
 
 class SearchSettings(Struct, omit_defaults=False, kw_only=True):
@@ -79,6 +80,12 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     retries: Annotated[int, Meta(ge=0)] = 4  # after the first try of a call
     price_in: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million prompt tokens; None: unknown
     price_out: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million completion tokens
+    price_cached: Annotated[float, Meta(ge=0)] | None = None  # of cached prompt tokens; None: as the others
+    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None  # None: the server's own
+    reasoning_effort: str = ""  # "": the server's own
+    extra_body: dict[str, Any] = {}  # further fields of every request; null takes one out
+    header: list[str] = []  # NAME=VARIABLE: headers whose values are in environment variables, never here
+    no_system: bool = False  # the system turn is sent at the head of the first user turn
     example: bool = False  # put a worked example of the environment before the task (few-shot)
     context: Annotated[int, Meta(ge=1)] | None = None  # tokens that a conversation may have; None: no limit
     tokenizer: str = ""  # file of the model's own tokenizer; "": an estimate, named one

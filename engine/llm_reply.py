@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.events import Usage
-from engine.llm_faults import Refusal, refusal_in_answer
+from engine.llm_faults import Refusal, refusal_in_body
+from engine.llm_stream import streamed
 from engine.text import clean
 
 MILLION = 1_000_000
@@ -27,59 +29,136 @@ class Reply:
     usage: Usage | None
     attempt: int = 1  # the one that brought it
     tokens: tuple[tuple[str, float], ...] = ()  # text and log-probability of each token, where there are any
+    reasoning_in: str = ""  # the field of the message that the reasoning was in, where it was not in the text
+    hidden: int | None = None  # tokens of reasoning, where the server tells; it need not show them
+    tools: tuple[str, ...] = ()  # functions that the model called
+    stop_word: str = ""  # at which the answer ended, where the server tells
 
 
 def read_reply(
-    data: bytes, price_in: float | None, price_out: float | None, scrub: Callable[[str], str] = str
+    data: bytes,
+    price_in: float | None,
+    price_out: float | None,
+    scrub: Callable[[str], str] = str,
+    price_cached: float | None = None,
 ) -> Reply:
-    """The reply in the body of a chat completion; `scrub` takes the key out of every text.
+    """The reply in the body of a chat completion; `scrub` takes secrets out of every text.
 
-    Prices are in US dollars a million tokens. Raises `Refusal`.
+    Prices are in US dollars a million tokens; cached prompt tokens without a price of their own cost `price_in`.
+    A stream of events, which a server may send although none was asked for, is put together. Raises `Refusal`.
     """
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        raise Refusal("bad json", f"not JSON: {_shown(data)}") from None
+    body = streamed(data)
+    if body is None:
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError):
+            raise Refusal("bad json", f"not JSON: {_shown(data)}") from None
     if not isinstance(body, dict):
         raise Refusal("bad json", f"not a completion: {_shown(data)}")
-    usage = read_usage(body.get("usage"), price_in, price_out)
+    usage = read_usage(body.get("usage"), price_in, price_out, price_cached)
     choices = body.get("choices")
     if not choices:
         if body.get("error"):
-            raise refusal_in_answer(body["error"], usage)
+            raise refusal_in_body(body["error"], usage)
         if isinstance(choices, list):
             raise Refusal("empty choices", "the answer holds no choices", usage=usage)
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
+    if isinstance(choice, dict) and (error := choice.get("error") or body.get("error")):
+        raise refusal_in_body(error, usage)  # what came before it is no whole answer
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise Refusal("bad json", f"not a completion: {_shown(data)}", usage=usage)
     finish = _text(choice.get("finish_reason"))
+    if finish == "error":
+        raise Refusal("server error", "the answer ended in an error", usage=usage)
     if refused := _text(message.get("refusal")):
         raise Refusal("refusal", f"the model refused: {refused}", usage=usage)
     if finish == "content_filter":
         raise Refusal("refusal", "a content filter withheld the answer", usage=usage)
     text, thought = split_reasoning(_text(message.get("content")))
-    reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or thought
+    field = next((name for name in ("reasoning_content", "reasoning") if _text(message.get(name))), "")
+    reasoning = _text(message.get(field)) or thought
+    stopped = choice.get("stop_reason") or choice.get("matched_stop")
     return Reply(
         text=clean(scrub(text)),
         reasoning=clean(scrub(reasoning)) or None,
         finish=finish,
         usage=usage,
         tokens=_tokens(choice.get("logprobs")),
+        reasoning_in=field,
+        hidden=_hidden(body.get("usage")),
+        tools=_tools(message, scrub),
+        stop_word=clean(scrub(stopped)) if isinstance(stopped, str) else "",
     )
 
 
-def read_usage(usage: object, price_in: float | None, price_out: float | None) -> Usage | None:
+def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = ()) -> str:
+    """Why an answer holds no text, as far as can be known: one clause, with the remedy."""
+    if reply.tools:
+        called = ", ".join(dict.fromkeys(reply.tools))
+        return (
+            f"the model called a tool ({called}) in place of writing an answer: use --structured json, or another model"
+            " or chat template"
+        )
+    tokens = reply.usage.tokens_out if reply.usage is not None else None
+    if reply.finish == "length":
+        if reply.hidden or reply.reasoning:
+            shown = "" if reply.reasoning else ", which is not shown"
+            return f"all {reply.hidden or max_tokens} tokens went into its reasoning{shown}: raise --max-tokens"
+        return f"its {tokens or max_tokens} tokens hold no text, they may have gone into reasoning: raise --max-tokens"
+    if reply.reasoning_in:
+        return (
+            f"the text lies in `{reply.reasoning_in}`: the server takes all of it for reasoning; turn its reasoning"
+            " parser or the model's thinking off (--extra-body, --reasoning-effort)"
+        )
+    if reply.reasoning:
+        return "the model thought and ended without an answer"
+    if reply.hidden:
+        return f"{reply.hidden} tokens of reasoning are not shown, and no answer followed them"
+    if reply.stop_word:
+        return f"it began with the stop word {reply.stop_word.strip()!r}"
+    if stop and reply.finish == "stop" and tokens is not None and tokens > 1:
+        words = ", ".join(repr(word.strip()) for word in stop)
+        return f"it has {tokens} tokens and no text, so it probably began with a stop word ({words})"
+    return ""
+
+
+def read_usage(
+    usage: object, price_in: float | None, price_out: float | None, price_cached: float | None = None
+) -> Usage | None:
     """Tokens and cost. What the server does not tell, or has no price, is None: unknown, not zero."""
     if not isinstance(usage, dict):
         return None
     tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     if tokens_in is None and tokens_out is None:
         return None
+    cached = min(_cached(usage), tokens_in or 0)
     cost = None
     if tokens_in is not None and tokens_out is not None and price_in is not None and price_out is not None:
-        cost = (tokens_in * price_in + tokens_out * price_out) / MILLION
-    return Usage(tokens_in, tokens_out, cost)
+        less = price_in if price_cached is None else price_cached
+        cost = ((tokens_in - cached) * price_in + cached * less + tokens_out * price_out) / MILLION
+    return Usage(tokens_in, tokens_out, cost, cached or None)
+
+
+def _cached(usage: dict[str, Any]) -> int:
+    """Prompt tokens that the server had cached, in OpenAI's or DeepSeek's field."""
+    details = usage.get("prompt_tokens_details")
+    told = details.get("cached_tokens") if isinstance(details, dict) else usage.get("prompt_cache_hit_tokens")
+    return _count(told) or 0
+
+
+def _hidden(usage: object) -> int | None:
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    return _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+
+
+def _tools(message: dict[str, Any], scrub: Callable[[str], str]) -> tuple[str, ...]:
+    """Names of the functions that were called."""
+    calls = message.get("tool_calls")
+    called = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    called.append(message.get("function_call"))
+    names = (_text(each.get("name")) or "?" for each in called if isinstance(each, dict))
+    return tuple(clean(scrub(name))[:80] for name in names)
 
 
 def split_reasoning(text: str) -> tuple[str, str]:

@@ -13,12 +13,12 @@ import asyncio
 import json
 
 from engine.actor import Answer, DrawFailed, Request
-from engine.actor_request import ACTION_LABELS, form_fields, prepared, stops, wants_logprobs
+from engine.actor_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops, wants_logprobs
 from engine.context import counter, fit
 from engine.errors import InputError
 from engine.events import Message, SearchSettings
 from engine.llm import Ask, CallFailed, Client, Endpoint, check_endpoint, complete, open_client
-from engine.llm_reply import Reply, action_probability
+from engine.llm_reply import Reply, action_probability, why_empty
 from engine.prompts import check_prompts
 
 
@@ -32,6 +32,12 @@ def endpoint_of(settings: SearchSettings) -> Endpoint:
         settings.retries,
         settings.price_in,
         settings.price_out,
+        settings.price_cached,
+        settings.top_p,
+        settings.reasoning_effort,
+        settings.extra_body,
+        tuple(settings.header),
+        settings.no_system,
     )
 
 
@@ -66,6 +72,7 @@ class OpenAIActor:
             seed=request.seed,
             stop=stops(settings),
             logprobs=wants_logprobs(settings),
+            schema=ANSWER_SCHEMA if settings.structured == "json" else None,
             extra=form_fields(settings),
         )
         try:
@@ -83,7 +90,7 @@ class OpenAIActor:
 
     def _open(self, endpoint: Endpoint) -> Client:
         """The client of this server on this event loop."""
-        wanted = (endpoint.url, endpoint.key_env, asyncio.get_running_loop())
+        wanted = (endpoint.url, endpoint.key_env, endpoint.header, asyncio.get_running_loop())
         if self._client is None or self._opened_for != wanted:
             self._client, self._opened_for = open_client(endpoint), wanted
         return self._client
@@ -120,9 +127,11 @@ def _response(reply: Reply, settings: SearchSettings) -> str:
     """The response to store. Raises `DrawFailed` where there is none."""
     text = reply.text
     if not text.strip():
-        spent = reply.finish == "length" and reply.reasoning is not None
-        why = f": all {settings.max_tokens} tokens went into its reasoning" if spent else ""
-        raise DrawFailed("empty", f"the answer is empty{why}", reply.attempt, reply.usage)
+        why = why_empty(reply, settings.max_tokens, stops(settings))
+        said = f"the answer is empty: {why}" if why else "the answer is empty"
+        raise DrawFailed("empty", said, reply.attempt, reply.usage)
+    if reply.tools and not any(label in text for label in ACTION_LABELS):  # the call is what it did
+        raise DrawFailed("empty", why_empty(reply, settings.max_tokens), reply.attempt, reply.usage)
     if settings.structured == "json":
         text = from_json(text)
     if reply.finish == "length" and not _action_is_whole(text):

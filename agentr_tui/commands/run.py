@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from engine.errors import InputError
 from engine.events import SearchSettings
 from engine.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.outages import owed_words
-from engine.settings import check_settings, settings_from
+from engine.settings import check_settings, settings_from, with_body
 from engine.stats import Source, figures, find_sources, is_trace
 from engine.trace import is_being_written, read_events
 from engine.workspace import Workspace
@@ -102,6 +103,12 @@ class SearchOptions(TypedDict, total=False):
     retries: Annotated[int, Parameter(help="Of a failed call.")]
     price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
     price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
+    price_cached: Annotated[float, Parameter(help="Of prompt tokens that the server had cached; default: --price-in.")]
+    top_p: Annotated[float, Parameter(help="Nucleus sampling; default: the server's own.")]
+    reasoning_effort: Annotated[str, Parameter(help="low, medium, high: as the server knows it.")]
+    extra_body: Annotated[str, Parameter(help="JSON object of further fields of every request; null takes one out.")]
+    header: Annotated[list[str], Parameter(help="NAME=VARIABLE: a header whose value is in that variable.")]
+    no_system: Annotated[bool, Parameter(negative="", help="Send the system turn as part of the first user turn.")]
     example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
     context: Annotated[int, Parameter(help="Tokens that a conversation may have.")]
     tokenizer: Annotated[str, Parameter(help="File of the model's tokenizer; else tokens are estimated.")]
@@ -136,7 +143,7 @@ def search(
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Run one search and write its trace."""
-    given: dict[str, Any] = dict(options or {})
+    given: dict[str, Any] = with_body(dict(options or {}))
     if data is not None:
         env = f"{env}:{data.expanduser().absolute()}"  # the trace names it, and may be opened from elsewhere
     if obs_key is not None:
@@ -172,6 +179,11 @@ def flags_of(given: dict[str, Any]) -> list[str]:
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             flags.append(flag if value else flag.replace("--", "--no-", 1))
+        elif isinstance(value, list):
+            for each in value:
+                flags += [flag, str(each)]
+        elif isinstance(value, dict):
+            flags += [flag, json.dumps(value)]
         else:
             flags += [flag, str(value)]
     return flags

@@ -15,6 +15,7 @@ from agentr_tui.output import emit_json, table
 from agentr_tui.settings_files import SETTINGS_FILE, user_file, workspace_file
 from agentr_tui.settings_trust import ForeignSettings, Held, WorkspaceSettings
 from engine.events import SearchSettings
+from engine.settings import with_body
 from engine.verifier import JudgeSettings
 
 CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
@@ -65,7 +66,7 @@ def own_settings(workspace: Path) -> dict[str, Any]:
     file those that hold unasked."""
     place = ["--workspace", str(workspace)]
     _, bound, _ = build(place, refuse=False).parse_args(["search", *place])
-    return dict(bound.arguments.get("options") or {})
+    return with_body(dict(bound.arguments.get("options") or {}))
 
 
 def own_judge(workspace: Path) -> JudgeSettings:

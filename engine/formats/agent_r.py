@@ -71,7 +71,9 @@ def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> lis
     rows: list[Record] = []
     for judgement in judgements:
         node = tree.nodes[path[judgement.step]]
-        text = judgement.raw or f"Reason: {judgement.reason}\nJudgement: {judgement.word}"
+        text = judgement.raw
+        if "Judgement:" not in text:  # a model's own spelling is none of the original's
+            text = f"Reason: {judgement.reason}\nJudgement: {judgement.word}"
         rows.append(
             {
                 "revision_feedback": text,

@@ -79,7 +79,8 @@ def test_search_revise_export_with_json(tmp_path: Path) -> None:
                   "--out", "t.trace.jsonl")  # fmt: skip
     assert done.code == 0, done.err
     revised = agentr("revise", "t.trace.jsonl", "--json").json
-    assert set(revised) == {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step"}
+    assert set(revised) == {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step", "judge"}
+    assert revised["judge"]["calls"] == 0
     assert revised["samples"] == sum(revised["by_verdict"].values()) > 0
     exported = agentr("export", "--format", "agent-r", "--out", "o.jsonl", "--json").json
     assert set(exported) == {"out", "lines", "dropped"}

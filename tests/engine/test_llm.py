@@ -237,6 +237,7 @@ def test_a_call_is_one_request_for_one_answer_with_its_seed() -> None:
         "messages": [{"role": message.role, "content": message.content} for message in MESSAGES],
         "temperature": 0.5,
         "max_tokens": 33,
+        "stream": False,
         "seed": 12,
         "stop": ["\nObservation:"],
         "grammar": "g",

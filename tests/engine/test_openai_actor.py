@@ -332,7 +332,8 @@ def test_answers_in_json_are_asked_for_and_taken_into_the_form_of_all_others() -
     with LLMServer(answer=says(said)) as server:
         answer = ask(OpenAIActor(settings_for(server, structured="json")), conversation(steps=1))
         body = server.calls[0].body
-    assert body["response_format"] == {"type": "json_object", "schema": ANSWER_SCHEMA}
+    form = {"name": "answer", "strict": True, "schema": ANSWER_SCHEMA}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": form}
     assert "JSON" in body["messages"][1]["content"]
     assert json.loads(body["messages"][4]["content"]) == {"thought": "step 1", "action": "look"}
     assert answer.response == "Thought: I need logs\nAction: get 2 oak logs"
