@@ -20,8 +20,11 @@ from envs.recorded import read_recording
 class DrawFailed(Exception):
     """A draw came to nothing; the search goes on without it. `kind` is one word."""
 
-    def __init__(self, kind: str, message: str, attempt: int = 1, usage: Usage | None = None) -> None:
+    def __init__(
+        self, kind: str, message: str, attempt: int = 1, usage: Usage | None = None, raw: str | None = None
+    ) -> None:
         self.kind = kind
+        self.raw = raw  # the answer that came, where one did
         self.attempt = attempt  # 1 for the first
         self.usage = usage  # of what was paid for all the same
         super().__init__(message)
@@ -61,6 +64,8 @@ class Answer:
     prior: float = 1.0
     reasoning: str | None = None
     dropped: int = 0
+    raw: str | None = None  # the server's own words, where the response is not the same
+    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.response_text.Note`
 
 
 class Actor(Protocol):
@@ -118,7 +123,14 @@ def actor_of_answers(answers: list[Sampled], source: str) -> RecordedActor:
     """An actor over the answers of a trace."""
     by_draw = {
         (event.parent, event.draw): Answer(
-            event.response, event.action, event.usage, event.prior, event.reasoning, event.dropped
+            event.response,
+            event.action,
+            event.usage,
+            event.prior,
+            event.reasoning,
+            event.dropped,
+            event.raw,
+            tuple(event.notes),
         )
         for event in answers
     }

@@ -13,7 +13,7 @@ from engine.context import HEADER_TURNS
 from engine.errors import InputError
 from engine.events import Message, SearchSettings
 from engine.prompts import has_prompt, prompt, prompt_lines
-from engine.text import parse_action, split_thought
+from engine.text import split_thought, stored_action
 from envs.base import recognise
 
 ACTION_LABELS = ("Action 1:", "Action:")
@@ -57,7 +57,7 @@ def to_json(turn: Message) -> Message:
     """A turn of the actor's in the form in which it is to answer; one without an action stays as it is."""
     if turn.role != "assistant" or not any(label in turn.content for label in ACTION_LABELS):
         return turn
-    answer = {"thought": split_thought(turn.content), "action": parse_action(turn.content)}
+    answer = {"thought": split_thought(turn.content), "action": stored_action(turn.content)}
     return Message(turn.role, json.dumps(answer, ensure_ascii=False))
 
 

@@ -126,7 +126,7 @@ class Draws:
                 self._cut_short.add(parent)
                 return
             except DrawFailed as error:
-                self.failed(parent, draw, error.kind, str(error), error.attempt, error.usage)
+                self.failed(parent, draw, error.kind, str(error), error.attempt, error.usage, error.raw)
                 return
             except EnvError as error:
                 self.failed(parent, draw, "environment", str(error))
@@ -140,18 +140,37 @@ class Draws:
             raise NotPermitted
 
     def failed(
-        self, parent: int, draw: int, what: str, error: str, attempt: int = 1, usage: Usage | None = None
+        self,
+        parent: int,
+        draw: int,
+        what: str,
+        error: str,
+        attempt: int = 1,
+        usage: Usage | None = None,
+        raw: str | None = None,
     ) -> None:
         """A draw came to nothing."""
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= self._settings.max_failures:
             self.outage = True
-        self._fail(parent, draw, what, error, attempt, usage)
+        self._fail(parent, draw, what, error, attempt, usage, raw)
 
-    def _fail(self, parent: int, draw: int, what: str, error: str, attempt: int, usage: Usage | None = None, /) -> None:
+    def _fail(
+        self,
+        parent: int,
+        draw: int,
+        what: str,
+        error: str,
+        attempt: int,
+        usage: Usage | None = None,
+        raw: str | None = None,
+        /,
+    ) -> None:
         line = " ".join(clean(error).split())
-        seq = self._tree.seq + 1
-        self._emit(Failed(seq=seq, parent=parent, draw=draw, what=what, error=line, attempt=attempt, usage=usage))
+        seq, raw = self._tree.seq + 1, None if raw is None else clean(raw)
+        self._emit(
+            Failed(seq=seq, parent=parent, draw=draw, what=what, error=line, attempt=attempt, usage=usage, raw=raw)
+        )
 
     def _sampled(self, parent: int, draw: int, answer: Answer, latency: float) -> Sampled:
         return Sampled(
@@ -165,4 +184,6 @@ class Draws:
             reasoning=answer.reasoning,
             action=answer.action,
             dropped=answer.dropped,
+            raw=None if answer.raw is None or answer.raw == answer.response else clean(answer.raw),
+            notes=list(answer.notes),
         )

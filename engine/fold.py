@@ -58,6 +58,7 @@ def _imported(tree: SearchTree, event: Imported) -> None:
         nodes.append(node)
         if id:
             nodes[row.parent].children.append(id)
+            growth.count_action(tree, node)
     tree.nodes[:] = nodes
     for node in reversed(nodes):
         if node.children:
@@ -88,6 +89,7 @@ def _sampled(tree: SearchTree, event: Sampled) -> None:
     growth.known(tree, event.parent)
     tree.pending.setdefault(event.parent, {})[event.draw] = event
     tree.calls += 1
+    tree.answers.answered(event)
     _spend(tree, event.usage)
 
 
@@ -145,6 +147,7 @@ def _backed_up(tree: SearchTree, event: BackedUp) -> None:
 def _failed(tree: SearchTree, event: Failed) -> None:
     growth.known(tree, event.parent)
     tree.failures.append(event)
+    tree.answers.failed(event)
     tree.chronicle.log.append(event)
     _spend(tree, event.usage)
 

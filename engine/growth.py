@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.events import Child, Sampled, Selected
 from engine.node import NO_PARENT, UNEXPANDED, Node
+from engine.step_kind import refused
 
 if TYPE_CHECKING:
     from engine.tree import SearchTree
@@ -40,10 +41,21 @@ def born(tree: SearchTree, parent: Node, child: Child, answer: Sampled | None) -
     )
     tree.nodes.append(node)
     parent.children.append(node.id)
+    count_action(tree, node)
     node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior
     if answer is not None and (answer.usage is not None or answer.latency is not None or answer.dropped):
         tree.usages[node.id] = (answer.usage, answer.latency, answer.dropped)
     return node
+
+
+def count_action(tree: SearchTree, node: Node) -> None:
+    """A step was executed."""
+    assert tree.started is not None
+    tree.answers.actions += 1
+    if refused(tree.started.environment, node.action, node.observation):
+        tree.answers.refused += 1
+        if tree.first_refused is None:
+            tree.first_refused = node.id
 
 
 def births_are(tree: SearchTree, seq: int) -> None:

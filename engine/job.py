@@ -33,14 +33,15 @@ from envs.recorded import Recording, read_recording
 ACTORS = ("scripted", "openai", "recorded:FILE")
 
 
-def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor:
-    """The actor of that name. `delay`: seconds a draw that the scripted one takes. Raises `InputError`."""
+def make_actor(name: str, settings: SearchSettings, delay: float = 0.0, environment: str = "") -> Actor:
+    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
+    model names. Raises `InputError`."""
     if name == "scripted":
         return ScriptedActor(settings.error_rate, delay)
     if name == "openai":
         from engine.openai_actor import OpenAIActor  # its client library takes half a second to import
 
-        return OpenAIActor(settings)
+        return OpenAIActor(settings, environment)
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:
@@ -74,6 +75,17 @@ def recorded_settings(environment: str) -> dict[str, Any]:
     if "search_seed" in recording.raw:
         found["seed"] = int(recording.raw["search_seed"])
     return found
+
+
+def with_parse_of_recording(environment: str, settings: SearchSettings) -> SearchSettings:
+    """The settings with the rule by which recorded answers were read: a recording of the original's is read by its
+    rule, a trace by its own. Raises `InputError`."""
+    given = next((name for name in (settings.actor, environment) if name.startswith("recorded:")), None)
+    if given is None:
+        return settings
+    path = given.removeprefix("recorded:")
+    first = next(iter(read_events(path))) if is_trace(path) else None
+    return replace(settings, parse=first.settings.parse if isinstance(first, Started) else "agent-r")
 
 
 @dataclass
@@ -125,8 +137,9 @@ def new_job(
     control: Control | None = None,
 ) -> SearchJob:
     """A new search, its `started` event written. Raises `InputError` before anything is written."""
+    settings = with_parse_of_recording(environment, settings)
     opened = open_environment(environment, task)
-    actor = make_actor(settings.actor, settings, delay)
+    actor = make_actor(settings.actor, settings, delay, opened.environment)
     started = started_event(opened, settings)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
@@ -168,7 +181,7 @@ def resume_job(
     check_server(settings, own, path)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
-    actor = make_actor(settings.actor, settings, delay)
+    actor = make_actor(settings.actor, settings, delay, opened.environment)
     writer = TraceWriter(path, append_to=loaded.end)
     try:
         if listener is not None:
@@ -226,7 +239,7 @@ def fork_job(
         control.intervene(user_name(), asked)
     opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
-    actor = make_actor(started.settings.actor, started.settings, delay)
+    actor = make_actor(started.settings.actor, started.settings, delay, opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         write = _sink(writer, listener)
@@ -277,7 +290,7 @@ def branch_job(
     new = started_event(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )
-    actor = make_actor(settings.actor, settings, delay)
+    actor = make_actor(settings.actor, settings, delay, opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         search = Search.begin(new, opened, actor, _sink(writer, listener), control)

@@ -89,7 +89,10 @@ class Recovery:
         self._heard = heard
         self._told = 0.0
         self._tell_every = tell_every
-        self._actor = make_actor(self.settings.actor, self.settings) if not self._recording else None
+        assert tree.started is not None
+        named = environment or tree.started.environment
+        recorded = bool(self._recording)
+        self._actor = None if recorded else make_actor(self.settings.actor, self.settings, environment=named)
         price = price_of(tree, sample.thought, marks, self.settings, known, settings.continuations)
         self._wanted = price.continuations
         self._calls = self._ended = self._failures_in_a_row = 0
@@ -256,7 +259,9 @@ class Recovery:
 
     def _step(self, arm: Arm, at: int, number: int, place: int, answer: Answer) -> tuple[ContinuedStep, int]:
         """Step an answer: the step, and the node it leads to. Raises `EnvError`."""
-        response = normalise_response(clean(answer.response))
+        response = clean(answer.response)
+        if self.settings.parse == "agent-r":
+            response = normalise_response(response)
         sampled = Sampled(seq=0, parent=at, draw=number, response=response, action=answer.action)
         child = step_answer(self._own, self._stand, self.settings, at, sampled, response)
         assert child.terminal != "dead_end"

@@ -9,8 +9,9 @@ from typing import NamedTuple, cast
 
 from engine.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason
 from engine.human import WRITTEN
+from engine.response_text import written_response
 from engine.standing import Stand
-from engine.text import clean, normalise_response, parse_action
+from engine.text import clean, normalise_response, parse_action, stored_action
 from engine.tree import SearchTree
 from envs.base import EnvError, StateKeys
 
@@ -37,7 +38,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     _prepare(stand, settings, parent, answers.values())
     for draw in sorted(answers):
         answer = answers[draw]
-        response = normalise_response(answer.response)
+        response = _stored(settings, answer.response)
         if response in seen:
             event.repeats.append(Repeat(draw, seen[response]))
             continue
@@ -55,7 +56,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
 
 def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, text: str) -> Child:
     """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
-    response = normalise_response(clean(text))
+    response = written_response(text, stand.form) if settings.parse == "first" else normalise_response(clean(text))
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
     child = step_answer(tree, stand, settings, parent, answer, response)
     child.response = response
@@ -70,15 +71,20 @@ def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Itera
     with suppress(EnvError):  # it is met again when the answer is stepped
         stand.prepare(
             parent,
-            [_action(stand, settings, parent, answer, normalise_response(answer.response)) for answer in answers],
+            [_action(stand, settings, parent, answer, _stored(settings, answer.response)) for answer in answers],
         )
+
+
+def _stored(settings: SearchSettings, response: str) -> str:
+    """An answer's response as it is stored: by the original's rule its labels lose their number."""
+    return normalise_response(response) if settings.parse == "agent-r" else response
 
 
 def _action(stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str) -> str:
     """What is executed. Raises `EnvError`."""
     if answer.action is not None:
         return answer.action
-    action = parse_action(response)
+    action = parse_action(response) if settings.parse == "agent-r" else stored_action(response)
     # as the original: the nearest valid action
     return stand.executable(parent, action) if settings.algorithm == "agent-r" else action
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from engine.answer_counts import AnswerCounts
 from engine.chronicle import Choice, Chronicle
 from engine.events import (
     AnyEvent,
@@ -49,6 +50,8 @@ class SearchTree:
         self.partial: dict[int, int] = {}  # nodes some of whose draws were made → how many
         self.usages: dict[int, tuple[Usage | None, float | None, int]] = {}  # node → usage, latency, dropped
         self.failures: list[Failed] = []
+        self.answers = AnswerCounts()
+        self.first_refused: int | None = None  # node of the first action that the environment refused
         self.interventions: list[Intervened] = []
         self.human: dict[int, str] = {}  # node that a person wrote → who
         self.forced: set[int] = set()  # nodes in flight because a person asked for it

@@ -17,6 +17,7 @@ from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
 from agentr_tui.commands.settings import own_settings
 from agentr_tui.output import say, warn
 from agentr_tui.settings_files import user_file
+from engine.answer_counts import answer_warning, answer_words, asks_model
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import SearchSettings
@@ -67,6 +68,10 @@ def run_job(job: SearchJob) -> int:
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
         f" {found.calls} calls, {found.failures} failures"
     )
+    if asks_model(job.tree.settings_at(job.tree.seq)) and (words := answer_words(job.tree.answers)):
+        say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
+    if warning := answer_warning(job.tree):
+        warn(warning)
     if came:
         return INTERRUPTED
     if reason == "failures":
@@ -102,6 +107,7 @@ class SearchOptions(TypedDict, total=False):
     example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
     context: Annotated[int, Parameter(help="Tokens that a conversation may have.")]
     tokenizer: Annotated[str, Parameter(help="File of the model's tokenizer; else tokens are estimated.")]
+    parse: Annotated[str, Parameter(help="How answers are read: first (the first action, in any dress) or agent-r.")]
     structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
     prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
     budget_tokens: Annotated[int, Parameter(help="End when so many tokens are used.")]

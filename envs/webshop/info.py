@@ -47,6 +47,7 @@ INFO = EnvironmentInfo(
     requires="webshop",
     needs=("tantivy",),
     recognises=_is_webshop,
+    joined="{action}[{input}]",
     note="synthetic",
     of=_of,
     # No page says that nothing was done: one that was not left looks the same, and so does one after a choice.
