@@ -92,7 +92,8 @@ def answer_warning(tree: SearchTree) -> str | None:
         said.append(f"{counts.refused} of {counts.actions} actions were refused")
     if not said:
         return None
-    return f"{' and '.join(said)}: look at an answer: {_example(tree)}; {_remedy(settings, counts)}"
+    parts = [f"{' and '.join(said)}: look at an answer: {_example(tree)}", _remedy(settings, counts)]
+    return "; ".join(part for part in parts if part)
 
 
 def _kinds(counts: AnswerCounts) -> str:
@@ -106,10 +107,12 @@ def _example(tree: SearchTree) -> str:
     if tree.first_refused is not None and tree.answers.refused >= MANY * tree.answers.actions:
         return f"node {tree.first_refused}"
     useless = next(failure for failure in tree.failures if failure.what in USELESS)
-    return f"draw {useless.draw} of node {useless.parent}: {useless.error}"
+    return f"draw {useless.draw + 1} of node {useless.parent}: {useless.error}"
 
 
 def _remedy(settings: SearchSettings, counts: AnswerCounts) -> str:
+    if counts.empty > counts.not_in_form + counts.refused:
+        return ""  # why they are empty says what to do
     if counts.cut > counts.not_in_form + counts.refused:
         return "raise --max-tokens"
     if not settings.structured:

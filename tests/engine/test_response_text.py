@@ -94,6 +94,12 @@ def test_a_name_and_its_input_are_joined_as_the_environment_writes_them() -> Non
     assert read(said, form_of("textcraft")) == "search red shoes"
 
 
+def test_an_environment_says_whether_its_actions_have_several_lines() -> None:
+    assert form_of("gym:tests.envs.gym_samples:Lock-v0?lines=many").several_lines
+    assert not form_of("gym:tests.envs.gym_samples:Lock-v0").several_lines
+    assert not form_of("nobody-knows-it").several_lines
+
+
 PIECES = ["Thought:", "Action:", "**", "`", "```", "{", "}", '"', "action", ":", "<think>", "</think>", "[", "]"]
 PIECES += [
     "<|im_end|>",
