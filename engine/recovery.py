@@ -259,9 +259,7 @@ class Recovery:
 
     def _step(self, arm: Arm, at: int, number: int, place: int, answer: Answer) -> tuple[ContinuedStep, int]:
         """Step an answer: the step, and the node it leads to. Raises `EnvError`."""
-        response = clean(answer.response)
-        if self.settings.parse == "agent-r":
-            response = normalise_response(response)
+        response = normalise_response(clean(answer.response))
         sampled = Sampled(seq=0, parent=at, draw=number, response=response, action=answer.action)
         child = step_answer(self._own, self._stand, self.settings, at, sampled, response)
         assert child.terminal != "dead_end"

@@ -413,7 +413,7 @@ class _Reader:
             rest = text[label.end() :]
             line, _, after = rest.partition("\n")
             action, whole = self._one_line(line)
-            if not action:
+            if _ONLY_MARKS.match(action):
                 continue
             inner = _Reader(text[: label.start()], self.form)
             thought = inner._thought_before(len(inner.lines))

@@ -38,7 +38,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     _prepare(stand, settings, parent, answers.values())
     for draw in sorted(answers):
         answer = answers[draw]
-        response = _stored(settings, answer.response)
+        response = normalise_response(answer.response)
         if response in seen:
             event.repeats.append(Repeat(draw, seen[response]))
             continue
@@ -71,13 +71,8 @@ def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Itera
     with suppress(EnvError):  # it is met again when the answer is stepped
         stand.prepare(
             parent,
-            [_action(stand, settings, parent, answer, _stored(settings, answer.response)) for answer in answers],
+            [_action(stand, settings, parent, answer, normalise_response(answer.response)) for answer in answers],
         )
-
-
-def _stored(settings: SearchSettings, response: str) -> str:
-    """An answer's response as it is stored: by the original's rule its labels lose their number."""
-    return normalise_response(response) if settings.parse == "agent-r" else response
 
 
 def _action(stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str) -> str:
