@@ -459,9 +459,10 @@ class _Reader:
         for at in range(start, stop):
             if _FENCE.match(self.lines[at]):
                 inside = self._next_filled(at + 1)
-                if inside is not None and inside < stop:
-                    action = called(self.lines[inside]) or undress(self.lines[inside])
-                    return action, inside, inside + 1 < len(self.lines)
+                if inside is None or inside >= stop:
+                    break
+                action = called(self.lines[inside]) or undress(self.lines[inside])
+                return action, inside, inside + 1 < len(self.lines)
         codes = [(match[1], at) for at in range(start, stop) for match in re.finditer(r"`([^`\n]+)`", self.lines[at])]
         if len({code for code, _ in codes}) == 1 and not any(self._may_act(at) for at in range(start, stop)):
             return undress(codes[0][0]), codes[0][1], True

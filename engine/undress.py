@@ -9,6 +9,7 @@ _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u200e\u200f\u202a-\u202e\u2066-\u2069\x00-\x08\x0e-\x1f\x7f]")
 _COLOURS = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_LONG_GAP = re.compile(r"\s{200,}")
 _ESCAPED_LABEL = re.compile(r"\\n\s*[*_#]*(?:Thought|Action|Observation)\b", re.I)
 
 _CONTROL = re.compile(
@@ -66,6 +67,7 @@ def tidy(text: str) -> str:
     if "\x1b" in text:
         text = _COLOURS.sub("", text)
     text = _SPACES.sub(" ", _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)))
+    text = _LONG_GAP.sub(lambda gap: "\n" if "\n" in gap[0] else " ", text)
     if "\n" not in text.strip() and _ESCAPED_LABEL.search(text):  # line ends that were escaped twice
         text = text.replace("\\r\\n", "\n").replace("\\n", "\n")
     return text
