@@ -236,9 +236,14 @@ def demo(
     seed: Annotated[int, Parameter(help="Of ties and draws.")] = 0,
     delay: Annotated[float, Parameter(help="Seconds a draw, on screen.")] = DEMO_DELAY,
     headless: Annotated[bool, Parameter(help="No screen: search, revise, export, print the path.")] = False,
+    local_model: Annotated[bool, Parameter(help="By a small real model on this machine (extra `local`).")] = False,
     workspace: Annotated[Path | None, Parameter(help="Default: a fresh folder agentr-demo-N.")] = None,
 ) -> int:
     """Watch a TextCraft search live; without a terminal: the whole way to a JSONL file."""
+    if local_model:
+        from agentr_tui.commands.demo_model import demo_model
+
+        return demo_model(task, iterations, seed, headless, workspace)
     place = Workspace.open(workspace or fresh_folder(Path("agentr-demo")), create=True)
     settings = check_settings(SearchSettings(iterations=iterations, seed=seed, error_rate=DEMO_ERRORS))
     out = free_name(place.traces, "textcraft", task, seed)
