@@ -7,98 +7,27 @@ import unicodedata
 from typing import Literal, NamedTuple
 
 from engine.structured_answer import OTHER_ACTION_WORDS
+from engine.undress import words_of
 
 Kind = Literal["action", "actions", "thought", "reason", "input", "continuation", "command"]
 """`reason`: a thought, where nothing is called one; `command`: an action, likewise. `continuation`: what others say."""
 
 _ACTION_WORDS = frozenset(("action", *OTHER_ACTION_WORDS))
-_ACTIONS_WORDS = frozenset(["actions", "aktionen", "acciones", "azioni", "ações", "acties"])
-_THOUGHT_WORDS = frozenset(
-    [
-        "thought",
-        "thoughts",
-        "think",
-        "gedanke",
-        "gedanken",
-        "pensamiento",
-        "pensamento",
-        "pensée",
-        "pensee",
-        "pensiero",
-        "gedachte",
-        "tanke",
-        "мысль",
-        "размышление",
-        "思考",
-        "想法",
-        "思路",
-        "考え",
-        "생각",
-        "düşünce",
-        "pemikiran",
-    ]
+_ACTIONS_WORDS = words_of("actions aktionen acciones azioni ações acties")
+_THOUGHT_WORDS = words_of(
+    "thought thoughts think gedanke gedanken pensamiento pensamento pensée pensee pensiero gedachte tanke "
+    "мысль размышление 思考 想法 思路 考え 생각 düşünce pemikiran"
 )
 _REASON_WORDS = frozenset(("reason", "reasoning", "rationale", "thinking", "analysis", "begründung", "理由", "推理"))
 _COMMAND_WORDS = frozenset(("command", "cmd", "move", "step", "act", "answer", "response", "output", "next"))
-_CONTINUATION_WORDS = frozenset(
-    [
-        "observation",
-        "observations",
-        "obs",
-        "user",
-        "human",
-        "system",
-        "assistant",
-        "environment",
-        "env",
-        "beobachtung",
-        "observación",
-        "观察",
-        "観察",
-    ]
+_CONTINUATION_WORDS = words_of(
+    "observation observations obs user human system assistant environment env beobachtung observación 观察 観察"
 )
 _INPUT_WORDS = frozenset(("input", "inputs", "args", "arguments", "parameters", "argument", "parameter"))
-_BESIDE = frozenset(
-    [
-        "next",
-        "my",
-        "the",
-        "chosen",
-        "selected",
-        "proposed",
-        "final",
-        "current",
-        "best",
-        "suggested",
-        "recommended",
-        "new",
-        "immediate",
-        "agent",
-        "step",
-        "to",
-        "take",
-        "taken",
-        "perform",
-        "is",
-        "will",
-        "be",
-        "single",
-        "one",
-        "now",
-        "name",
-        "text",
-        "command",
-        "process",
-        "i",
-        "we",
-        "should",
-        "would",
-        "that",
-        "for",
-        "this",
-        "turn",
-        "your",
-    ]
+_BESIDE = words_of(
+    "next my the chosen selected proposed final current best suggested recommended new immediate agent step "
+    "to take taken perform is will be single one now name text command process i we should would that for "
+    "this turn your"
 )
 _NOT_MISSPELT = frozenset(("auction", "actin"))
 LONGEST = 400  # characters of a line in which a label is looked for

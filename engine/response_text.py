@@ -27,7 +27,16 @@ from engine.structured_answer import (
     structured,
 )
 from engine.text import clean
-from engine.undress import tidy, undress, without_control_tokens, without_formatting
+from engine.undress import tidy, undress, without_control_tokens, without_formatting, words_of
+from engine.unlabelled_answer import (
+    FENCE,
+    ONLY_MARKS,
+    is_preamble,
+    lines_reached,
+    marked_command,
+    may_act,
+    next_filled,
+)
 
 Note = Literal["cut", "trimmed", "without label", "several actions"]
 """What was odd about an answer that was used: the limit of tokens ended it; something else stood after its action;
@@ -116,28 +125,8 @@ _INLINE_END = re.compile(
 _INLINE_INPUT = re.compile(r"\s+[*_`]*Action[ _]Input[*_`]*\s*[:：]\s*", re.I)
 _INLINE_WORLD = re.compile(r"(?:\s|(?<=[.!?]))[*_`]*(?:Observation|Obs|User|Human)[*_`]*(?: \d+)?[*_`]*\s*[:：]")
 _AGAIN = re.compile(r"(?:command|cmd|execute|run)[ \t]*[:：][ \t]*(?=\S)", re.I)
-_FENCE = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*(?P<info>[\w+-]*)[ \t]*$")
 _FENCE_START = re.compile(r"(?:```+|~~~+)(?P<info>[\w+-]*)\s*")
-_ONLY_MARKS = re.compile(r"(?:[^\w\n]|_)*$")
-_LANGUAGES = frozenset(
-    [
-        "text",
-        "plaintext",
-        "plain",
-        "txt",
-        "bash",
-        "sh",
-        "shell",
-        "console",
-        "json",
-        "action",
-        "python",
-        "tool_code",
-        "xml",
-        "yaml",
-        "code",
-    ]
-)
+_LANGUAGES = words_of("text plaintext plain txt bash sh shell console json action python tool_code xml yaml code")
 
 
 # -- reading -------------------------------------------------------------------------------------------
@@ -179,14 +168,13 @@ class _Reader:
 
     def _of_labels(self, kinds: tuple[Kind, ...]) -> Reading | None:
         found: _Found | None = None
-        thought_at: int | None = None
+        begun = False  # the thought, or a label that nothing stands under
         for place, label in enumerate(self.labels):
             if label is None:
                 continue
-            if label.kind == "continuation" and (thought_at is not None or self._has(kinds, place)):
+            if label.kind == "continuation" and begun:
                 break
-            if label.kind in ("thought", "reason") and thought_at is None:
-                thought_at = place
+            begun = begun or label.kind in ("thought", "reason", *kinds)
             if label.kind in kinds and (found := self._content(place, label)) is not None:
                 break
         if found is None:
@@ -196,13 +184,10 @@ class _Reader:
             thought = self._thought_after(found.end)
         return Reading(thought, found.action, self._notes(found, kinds), found.whole)
 
-    def _has(self, kinds: tuple[Kind, ...], before: int) -> bool:
-        return any(label is not None and label.kind in kinds for label in self.labels[:before])
-
     def _notes(self, found: _Found, kinds: tuple[Kind, ...]) -> tuple[Note, ...]:
         notes: list[Note] = []
         after = self.lines[found.end :]
-        if any(not _ONLY_MARKS.match(line) for line in after):
+        if any(not ONLY_MARKS.match(line) for line in after):
             notes.append("trimmed")
         if kinds != ("action",):
             notes.append("without label")
@@ -213,7 +198,7 @@ class _Reader:
                 notes.append("several actions")
                 break
         else:
-            if kinds == ("actions",) and any(not _ONLY_MARKS.match(line) for line in after[:1]):
+            if kinds == ("actions",) and any(not ONLY_MARKS.match(line) for line in after[:1]):
                 notes.append("several actions")
         return tuple(notes)
 
@@ -225,11 +210,11 @@ class _Reader:
             fenced, rest = True, rest[opened.end() :]
             if opened["info"] and opened["info"] not in _LANGUAGES:
                 rest = opened["info"] + " " + rest
-        while _ONLY_MARKS.match(rest):
+        while ONLY_MARKS.match(rest):
             place += 1
             if place >= len(self.lines):
                 return None
-            fence = _FENCE.match(self.lines[place])
+            fence = FENCE.match(self.lines[place])
             if fence is not None and not fenced:
                 fenced = True
                 continue
@@ -243,14 +228,14 @@ class _Reader:
             return self._several(first, place, rest, fenced)
         end = place + 1
         action, whole = self._one_line(rest)
-        following = self._next_filled(end)
+        following = next_filled(self.lines, end)
         if following is not None:
             after = self.labels[following]
             if after is not None and after.kind == "input":
                 given = after.rest
                 end = following + 1
-                if not given or _FENCE.match(given):
-                    inside = self._next_filled(end)
+                if not given or FENCE.match(given):
+                    inside = next_filled(self.lines, end)
                     given = self.lines[inside] if inside is not None and self.labels[inside] is None else ""
                     end = inside + 1 if given and inside is not None else end
                 if given.lstrip().startswith("{"):
@@ -264,13 +249,6 @@ class _Reader:
         """Whether what looks like a label below a label is the action itself: `move: north`."""
         label = self.labels[place]
         return label is not None and label.kind in ("command", "input")
-
-    def _next_filled(self, place: int) -> int | None:
-        while place < len(self.lines):
-            if not _ONLY_MARKS.match(self.lines[place]):
-                return place
-            place += 1
-        return None
 
     def _one_line(self, rest: str) -> tuple[str, bool]:
         """The action of one line, and whether something ended it on that line."""
@@ -299,7 +277,7 @@ class _Reader:
         kept, end, closed = [rest], place + 1, False
         while end < len(self.lines):
             line, label = self.lines[end], self.labels[end]
-            if fenced and _FENCE.match(line):
+            if fenced and FENCE.match(line):
                 closed = True
                 end += 1
                 break
@@ -322,7 +300,7 @@ class _Reader:
         found = structured("\n".join([text, *self.lines[place + 1 :]]), self.joined)
         if found is None or found.start > 1:
             return None
-        end = place + 1 + text_lines(text, self.lines[place + 1 :], found.end)
+        end = place + 1 + lines_reached(text, self.lines[place + 1 :], found.end)
         return _Found(self._from_data(found.action), place, end, True)
 
     # -- the thought -------------------------------------------------------------------------------
@@ -337,7 +315,7 @@ class _Reader:
 
     def _thought_after(self, place: int) -> str:
         """A thought that follows the action at once, and is followed by no other action."""
-        at = self._next_filled(place)
+        at = next_filled(self.lines, place)
         if at is None:
             return ""
         label = self.labels[at]
@@ -358,9 +336,9 @@ class _Reader:
         for line in lines:
             label = label_of(line)
             kept.append(label.rest if label is not None and label.kind == "thought" else line)
-        while kept and _ONLY_MARKS.match(kept[-1]):
+        while kept and ONLY_MARKS.match(kept[-1]):
             kept.pop()
-        while kept and (_ONLY_MARKS.match(kept[0]) or _FENCE.match(kept[0])):
+        while kept and (ONLY_MARKS.match(kept[0]) or FENCE.match(kept[0])):
             kept.pop(0)
         thought = re.sub(r"\s*\[/\w+\]$|\s+\|$", "", "\n".join(line.rstrip() for line in kept).strip())
         for mark in ("***", "**", "__", "`", "</thought>", "</thoughts>"):
@@ -381,10 +359,10 @@ class _Reader:
         thought = found.thought
         if thought is None:
             inner = _Reader(self.text[: found.start], self.form)
-            thought = inner._thought_before(len(before)) if not _is_preamble(self.text[: found.start]) else ""
+            thought = inner._thought_before(len(before)) if not is_preamble(self.text[: found.start]) else ""
         notes: list[Note] = ["without label"]
         if any(
-            not _ONLY_MARKS.match(line) and not line.lstrip().startswith("</")
+            not ONLY_MARKS.match(line) and not line.lstrip().startswith("</")
             for line in self.text[found.end :].split("\n")
         ):
             notes.append("trimmed")
@@ -395,7 +373,7 @@ class _Reader:
     def _from_data(self, action: str) -> str:
         if self.several_lines and "\n" in action.strip():
             return action.strip("\n")
-        line = next((line for line in action.split("\n") if not _ONLY_MARKS.match(line)), "").lstrip(":： ")
+        line = next((line for line in action.split("\n") if not ONLY_MARKS.match(line)), "").lstrip(":： ")
         return self._one_line(line)[0]
 
     # -- without either ----------------------------------------------------------------------------
@@ -413,7 +391,7 @@ class _Reader:
             rest = text[label.end() :]
             line, _, after = rest.partition("\n")
             action, whole = self._one_line(line)
-            if _ONLY_MARKS.match(action):
+            if ONLY_MARKS.match(action):
                 continue
             inner = _Reader(text[: label.start()], self.form)
             thought = inner._thought_before(len(inner.lines))
@@ -435,170 +413,17 @@ class _Reader:
             (at for at in range(start, len(lines)) if (label := self.labels[at]) and label.kind == "continuation"),
             len(lines),
         )
-        marked = self._marked(start, stop)
+        marked = marked_command(lines, start, stop)
         if marked is not None:
             action, place, ended = marked
         else:
-            place = next((at for at in range(stop - 1, start - 1, -1) if self._may_act(at)), -1)
+            place = next((at for at in range(stop - 1, start - 1, -1) if may_act(lines[at])), -1)
             if place < 0:
                 return Reading("", "")
             action, ended = self._one_line(lines[place])[0], place + 1 < len(lines)
         if not action:
             return Reading("", "")
         thought = self._thought_before(place)
-        after = [line for line in lines[place + 1 :] if not _ONLY_MARKS.match(line)]
+        after = [line for line in lines[place + 1 :] if not ONLY_MARKS.match(line)]
         notes: tuple[Note, ...] = ("without label", "trimmed") if after else ("without label",)
         return Reading(thought, action, notes, ended)
-
-    def _may_act(self, place: int) -> bool:
-        line = self.lines[place]
-        return not _ONLY_MARKS.match(line) and not _FENCE.match(line) and not _is_prose(undress_keeping_stop(line))
-
-    def _marked(self, start: int, stop: int) -> tuple[str, int, bool] | None:
-        """The first line of a fence, or the only code within a line of prose: action, line, whether it ends there."""
-        for at in range(start, stop):
-            if _FENCE.match(self.lines[at]):
-                inside = self._next_filled(at + 1)
-                if inside is None or inside >= stop:
-                    break
-                action = called(self.lines[inside]) or undress(self.lines[inside])
-                return action, inside, inside + 1 < len(self.lines)
-        codes = [(match[1], at) for at in range(start, stop) for match in re.finditer(r"`([^`\n]+)`", self.lines[at])]
-        if len({code for code, _ in codes}) == 1 and not any(self._may_act(at) for at in range(start, stop)):
-            return undress(codes[0][0]), codes[0][1], True
-        return None
-
-
-def text_lines(text: str, lines: list[str], end: int) -> int:
-    """How many further lines a piece of so many characters reaches into, of a text and the lines that follow it."""
-    used, count = len(text) + 1, 0
-    while end > used and count < len(lines):
-        used += len(lines[count]) + 1
-        count += 1
-    while count < len(lines) and (_FENCE.match(lines[count]) or not lines[count].strip()):
-        count += 1
-    return count
-
-
-_PROSE_STARTS = frozenset(
-    [
-        "i",
-        "i'm",
-        "i'll",
-        "i've",
-        "i'd",
-        "we",
-        "we'll",
-        "you",
-        "your",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "it",
-        "it's",
-        "there",
-        "there's",
-        "here",
-        "here's",
-        "sorry",
-        "sure",
-        "certainly",
-        "absolutely",
-        "as",
-        "my",
-        "our",
-        "would",
-        "could",
-        "should",
-        "shall",
-        "can't",
-        "cannot",
-        "okay",
-        "ok",
-        "yes",
-        "hello",
-        "hi",
-        "hey",
-        "now",
-        "to",
-        "in",
-        "if",
-        "since",
-        "because",
-        "so",
-        "but",
-        "and",
-        "please",
-        "thank",
-        "thanks",
-        "what",
-        "how",
-        "which",
-        "why",
-        "when",
-        "where",
-        "who",
-        "is",
-        "are",
-        "am",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "unfortunately",
-        "however",
-        "therefore",
-        "alternatively",
-        "also",
-        "let's",
-        "great",
-        "good",
-        "perfect",
-    ]
-)
-
-
-def _is_prose(line: str) -> bool:
-    """Whether a line without a label says something rather than names an action."""
-    words = line.split()
-    if not words:
-        return True
-    if line.rstrip("*_ \"'”)").endswith(("?", "？", "…", ":", "：")):
-        return True
-    first = words[0].strip("*_\"'“(,.!").casefold().replace("’", "'")
-    if len(words) >= 3 and (first in _PROSE_STARTS or (first == "let" and words[1].casefold() in ("me", "us"))):
-        return True
-    if len(words) <= 3 and first in (
-        "sorry",
-        "sure",
-        "hello",
-        "hi",
-        "okay",
-        "ok",
-        "certainly",
-        "thanks",
-        "thank",
-        "done",
-        "finished",
-    ):
-        return True
-    sentences = re.findall(r"[.!?。！？](?:\s|$)", line.rstrip("*_ \"'”)"))
-    return (
-        len(sentences) >= 2
-        or (len(words) >= 8 and line.rstrip().endswith((".", "!", "。", "！")))
-        or line.rstrip().endswith("!")
-    )
-
-
-def undress_keeping_stop(line: str) -> str:
-    """A line without its bullet, to be judged as prose or not."""
-    return re.sub(r"^\s*(?:[-*•>]+\s+|\d+[.)]\s+)", "", line).strip()
-
-
-def _is_preamble(text: str) -> bool:
-    """Whether what stands before data only announces it."""
-    line = text.strip().rstrip("`json\n ").strip()
-    return "\n" not in line and line.endswith((":", "："))

@@ -10,38 +10,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from engine.undress import words_of
+
 ACTION_KEYS = (
     "action", "nextaction", "act", "command", "cmd", "actiontext", "actioncommand", "chosenaction", "selectedaction",
     "finalaction", "actions", "nextstep", "step", "move", "tooluse", "toolcall", "functioncall", "toolcalls",
 )  # fmt: skip
-OTHER_ACTION_WORDS = frozenset(
-    [
-        "aktion",
-        "acción",
-        "accion",
-        "azione",
-        "ação",
-        "acao",
-        "actie",
-        "akcja",
-        "akce",
-        "åtgärd",
-        "handling",
-        "eylem",
-        "aksi",
-        "tindakan",
-        "действие",
-        "动作",
-        "行动",
-        "動作",
-        "行動",
-        "操作",
-        "アクション",
-        "액션",
-        "행동",
-        "कार्य",
-        "الإجراء",
-    ]
+OTHER_ACTION_WORDS = words_of(
+    "aktion acción accion azione ação acao actie akcja akce åtgärd handling eylem aksi tindakan действие 动作 "
+    "行动 動作 行動 操作 アクション 액션 행동 कार्य الإجراء"
 )
 """What an action is called in other languages."""
 THOUGHT_KEYS = (
@@ -52,37 +29,9 @@ _INPUT_KEYS = (
     "arguments", "args", "parameters", "params", "actioninput", "input", "inputs", "toolinput", "kwargs", "value",
     "argument", "parameter", "target", "object", "text", "content",
 )  # fmt: skip
-_GENERIC = frozenset(
-    [
-        "act",
-        "action",
-        "actions",
-        "do",
-        "step",
-        "execute",
-        "perform",
-        "run",
-        "take",
-        "environment",
-        "env",
-        "tool",
-        "function",
-        "functions",
-        "call",
-        "game",
-        "play",
-        "send",
-        "submit",
-        "respond",
-        "interact",
-        "command",
-        "input",
-        "move",
-        "string",
-        "text",
-        "simulator",
-        "agent",
-    ]
+_GENERIC = words_of(
+    "act action actions do step execute perform run take environment env tool function functions call game "
+    "play send submit respond interact command input move string text simulator agent"
 )
 _EMPTY_WORDS = frozenset(("", "none", "null", "n/a", "{}", "[]", '""'))
 _MAX_OBJECTS = 50  # beginnings of objects that are tried in one answer

@@ -62,6 +62,11 @@ LONGEST = 2_000  # characters of a line that is looked at closely
 _QUOTES = "\"'“”"
 
 
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
 def tidy(text: str) -> str:
     """The text with plain line ends and spaces, without what can't be seen."""
     if "\x1b" in text:
