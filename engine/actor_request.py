@@ -15,7 +15,7 @@ from engine.events import Message, SearchSettings
 from engine.llm_form import FORMS, chosen_fields, form_field, with_extra
 from engine.llm_refused import FORM
 from engine.prompts import has_prompt, prompt, prompt_lines
-from engine.text import parse_action, split_thought
+from engine.text import split_thought, stored_action
 from envs.base import recognise
 
 ACTION_LABELS = ("Action 1:", "Action:")
@@ -66,7 +66,7 @@ def to_json(turn: Message) -> Message:
     """A turn of the actor's in the form in which it is to answer; one without an action stays as it is."""
     if turn.role != "assistant" or not any(label in turn.content for label in ACTION_LABELS):
         return turn
-    answer = {"thought": split_thought(turn.content), "action": parse_action(turn.content)}
+    answer = {"thought": split_thought(turn.content), "action": stored_action(turn.content)}
     return Message(turn.role, json.dumps(answer, ensure_ascii=False))
 
 

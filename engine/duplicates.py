@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import InputError
 from engine.revision import Turn
-from engine.text import parse_action
+from engine.text import stored_action
 
 EXACT = "exact duplicate"
 NEAR = "near duplicate"
@@ -57,7 +57,7 @@ class Duplicates:
         key = _digest([environment, task, *before, "", *trained])
         if key in self._exact:
             return EXACT
-        action = "\0".join((environment, task, parse_action(before[-1]) if before else ""))
+        action = "\0".join((environment, task, stored_action(before[-1]) if before else ""))
         text = _digest(trained)
         sketch = self._sketches.get(text)
         if sketch is None:

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-FORMAT_VERSION = 1
-"""Version of the trace format. A reader refuses a newer one."""
+FORMAT_VERSION = 2
+"""Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
 Role = Literal["system", "user", "assistant"]
 Number = int | float
@@ -90,6 +90,7 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     context: Annotated[int, Meta(ge=1)] | None = None  # tokens that a conversation may have; None: no limit
     tokenizer: str = ""  # file of the model's own tokenizer; "": an estimate, named one
     structured: Literal["", "json", "grammar"] = ""  # ask for answers in a form that small models keep
+    parse: Literal["first", "agent-r"] = "first"  # how an answer is read; the original's rule in traces of version 1
     prompts: str = ""  # folder whose files take the place of the shipped prompts
     # budgets; the search ends cleanly when one is used up
     budget_tokens: Annotated[int, Meta(ge=1)] | None = None
@@ -158,13 +159,15 @@ class Sampled(Event, tag="sampled"):
 
     parent: int
     draw: int  # 0 ≤ draw < samples
-    response: str  # raw
+    response: str  # as it is stored: of a model's answer its thought and action, in the form (`engine.response_text`)
     usage: Usage | None = None
     latency: float | None = None  # seconds
     prior: float = 1.0
     reasoning: str | None = None
     action: str | None = None  # to execute, where it is not what the response says
     dropped: int = 0  # steps cut from the front of the conversation to fit the context
+    raw: str | None = None  # the server's own words, where the response is not the same
+    notes: list[str] = []  # what was odd about the answer, see `engine.response_text.Note`
 
 
 class Child(Struct, omit_defaults=True):
@@ -214,6 +217,7 @@ class Failed(Event, tag="failed"):
     error: str  # one line
     attempt: int = 1
     usage: Usage | None = None
+    raw: str | None = None  # the server's own words, where an answer came that was of no use
 
 
 class Intervened(Event, tag="intervened"):

@@ -29,8 +29,8 @@ from engine.formats.rules import (
     turn_problems,
 )
 from engine.formats.tokens import fitting, length
+from engine.kept_reasoning import Thoughts, thoughts_of, with_reasoning
 from engine.provenance import Origin, origin_of, written_in
-from engine.reasoning import Thoughts, thoughts_of, with_reasoning
 from engine.recoveries import FOLDER as RECOVERIES
 from engine.recoveries import Recoveries
 from engine.recovery_plan import recovered

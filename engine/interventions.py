@@ -20,8 +20,9 @@ from engine.errors import InputError
 from engine.events import AnyEvent, Fork, Imported, SearchSettings, Started
 from engine.human import can_expand
 from engine.query import parse
+from engine.response_text import form_of, written_response
 from engine.settings import settings_from
-from engine.text import normalise_response, parse_action
+from engine.text import normalise_response, stored_action
 from engine.tree import ROOT, SearchTree
 
 What = Literal["edited", "forced", "pruned", "restored", "breakpoint", "breakpoint removed", "note", "mark"]
@@ -107,8 +108,12 @@ def _edit_refused(tree: SearchTree, asked: Intervention) -> str | None:
         return f"node {parent.id} is pruned: restore it first"
     if not parent.expanded:
         return f"node {parent.id} was not expanded yet: expand it first"
+    started = tree.started
+    assert started is not None
     response = normalise_response(asked.detail)
-    if not parse_action(response):
+    if started.settings.parse == "first":
+        response = written_response(asked.detail, form_of(started.environment))
+    if not stored_action(response):
         return "there is no action in it: write a line `Action: …`"
     if asked.of is not None and asked.of not in parent.children:
         return f"node {asked.of} is no child of node {parent.id}"

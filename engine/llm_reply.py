@@ -12,11 +12,10 @@ from typing import Any
 from engine.events import Usage
 from engine.llm_faults import Refusal, refusal_in_body
 from engine.llm_stream import streamed
+from engine.reasoning import take_out_thinking
 from engine.text import clean
 
 MILLION = 1_000_000
-_THINK = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.S)
-_THOUGHT_END = "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,7 @@ class Reply:
     hidden: int | None = None  # tokens of reasoning, where the server tells; it need not show them
     tools: tuple[str, ...] = ()  # functions that the model called
     stop_word: str = ""  # at which the answer ended, where the server tells
+    raw: str = ""  # the text as it came, with any thinking in it
 
 
 def read_reply(
@@ -75,9 +75,10 @@ def read_reply(
         raise Refusal("refusal", f"the model refused: {refused}", usage=usage)
     if finish == "content_filter":
         raise Refusal("refusal", "a content filter withheld the answer", usage=usage)
-    text, thought = split_reasoning(_text(message.get("content")))
-    field = next((name for name in ("reasoning_content", "reasoning") if _text(message.get(name))), "")
-    reasoning = _text(message.get(field)) or thought
+    raw = _text(message.get("content"))
+    text, thought = take_out_thinking(raw)
+    reasoning = "\n".join(part for part in (_reasoning(message), thought) if part)
+    field = next((name for name in ("reasoning_content", "reasoning", "thinking") if _text(message.get(name))), "")
     stopped = choice.get("stop_reason") or choice.get("matched_stop")
     return Reply(
         text=clean(scrub(text)),
@@ -89,6 +90,25 @@ def read_reply(
         hidden=_hidden(body.get("usage")),
         tools=_tools(message, scrub),
         stop_word=clean(scrub(stopped)) if isinstance(stopped, str) else "",
+        raw=clean(scrub(raw)),
+    )
+
+
+def _reasoning(message: dict[str, Any]) -> str:
+    """What the model thought, where the server tells it apart: in a field of its own, or in parts of the content."""
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        if said := _text(message.get(name)):
+            return said
+    content, details = message.get("content"), message.get("reasoning_details")
+    parts = [part for part in content if _is_thinking(part)] if isinstance(content, list) else []
+    parts += [part for part in details if isinstance(part, dict)] if isinstance(details, list) else []
+    texts = (_text(part.get("thinking")) or _text(part.get("text")) or _text(part.get("summary")) for part in parts)
+    return "\n".join(text for text in texts if text)
+
+
+def _is_thinking(part: object) -> bool:
+    return isinstance(part, dict) and str(part.get("type", "")).startswith(
+        ("thinking", "reasoning", "redacted_thinking")
     )
 
 
@@ -161,32 +181,16 @@ def _tools(message: dict[str, Any], scrub: Callable[[str], str]) -> tuple[str, .
     return tuple(clean(scrub(name))[:80] for name in names)
 
 
-def split_reasoning(text: str) -> tuple[str, str]:
-    """Answer and reasoning of a text that begins with `<think>…</think>`.
-
-    A template may have given the opening tag itself; where the closing one is missing nothing was answered.
-    """
-    match = _THINK.match(text)
-    if match:
-        return text[match.end() :], match[1].strip()
-    if _THOUGHT_END in text and "<think>" not in text:
-        before, _, after = text.partition(_THOUGHT_END)
-        return after.lstrip(), before.strip()
-    return text, ""
-
-
-def action_probability(tokens: tuple[tuple[str, float], ...]) -> float | None:
-    """How probable the action of an answer was: the geometric mean of the probabilities of its tokens, those from
-    the last action label on. Long actions are not punished for their length. None without log-probabilities.
+def action_probability(tokens: tuple[tuple[str, float], ...], action: str) -> float | None:
+    """How probable the action of an answer was: the geometric mean of the probabilities of its tokens. Long actions
+    are not punished for their length. None without log-probabilities.
     """
     text = "".join(token for token, _ in tokens)
-    start = max(text.rfind(label) + len(label) if label in text else -1 for label in _ACTION_LABELS)
-    if start < 0:
-        start = len(text.rstrip()[: text.rstrip().rfind("\n") + 1])  # no label: the last line is the action
+    start, stop = _place(text, action)
     scores, end = [], 0
     for token, logprob in tokens:
         end += len(token)
-        if end > start and token.strip():
+        if start < end and end - len(token) < stop and token.strip():
             scores.append(logprob)
     if not scores:
         return None
@@ -194,7 +198,19 @@ def action_probability(tokens: tuple[tuple[str, float], ...]) -> float | None:
     return min(mean, 1.0) if math.isfinite(mean) and mean > 0 else None
 
 
-_ACTION_LABELS = ("Action 1:", "Action:", '"action"')
+_LABEL = re.compile(r"action|aktion|<tool_call>", re.I)
+
+
+def _place(text: str, action: str) -> tuple[int, int]:
+    """Where the action stands in what was said: after a label where it can be, else after the last label, else in the
+    last line."""
+    labels = [match.end() for match in _LABEL.finditer(text)]
+    for written in (action, json.dumps(action)[1:-1], json.dumps(action, ensure_ascii=False)[1:-1]):
+        for start in (*labels, 0):
+            place = text.find(written, start) if written else -1
+            if place >= 0:
+                return place, place + len(written)
+    return (labels[-1] if labels else len(text.rstrip()[: text.rstrip().rfind("\n") + 1])), len(text)
 
 
 def _tokens(logprobs: object) -> tuple[tuple[str, float], ...]:
@@ -226,7 +242,7 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        parts = (part.get("text") for part in value if isinstance(part, dict))
+        parts = (part.get("text") for part in value if isinstance(part, dict) and not _is_thinking(part))
         return "".join(part for part in parts if isinstance(part, str))
     return ""
 

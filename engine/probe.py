@@ -19,6 +19,7 @@ from engine.actor import DrawFailed
 from engine.actor_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops
 from engine.errors import WorkFailed
 from engine.events import SearchSettings, Usage
+from engine.response_text import form_of
 from engine.standing import open_environment
 from engine.text import flatten, parse_action
 from envs.base import EnvError, info_of
@@ -155,7 +156,7 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
     finally:
         await client.close()
     replies = [reply for reply, _ in (first, *rest)]
-    action, label, problem = _read(replies[0], settings)
+    action, label, problem = _read(replies[0], settings, opened.environment)
     observation = ""
     if action:
         try:
@@ -185,19 +186,19 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
     )
 
 
-def _read(reply: Reply, settings: SearchSettings) -> tuple[str, bool, str]:
+def _read(reply: Reply, settings: SearchSettings, environment: str) -> tuple[str, bool, str]:
     """The action that a search would read in an answer, whether it is labelled, and why no search works with it."""
-    from engine.openai_actor import _response
+    from engine.openai_actor import read_reply_text
 
     try:
-        response = _response(reply, settings)
+        answer = read_reply_text(reply, settings, form_of(environment))
     except DrawFailed as error:
         return "", False, str(error)
-    action = parse_action(response)
-    label = any(word in response for word in ACTION_LABELS)
+    action = parse_action(answer.response)
+    labelled = "without label" not in answer.notes and any(word in answer.response for word in ACTION_LABELS)
     if not action:
-        return "", label, "no action can be read from its answer"
-    if not label:
+        return "", labelled, "no action can be read from its answer"
+    if not labelled:
         return action, False, "its answer has no line `Action:`: try --structured json, or --example"
     return action, True, ""
 

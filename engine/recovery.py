@@ -94,7 +94,10 @@ class Recovery:
         self._heard = heard
         self._told = 0.0
         self._tell_every = tell_every
-        self._actor = make_actor(self.settings.actor, self.settings) if not self._recording else None
+        assert tree.started is not None
+        named = environment or tree.started.environment
+        recorded = bool(self._recording)
+        self._actor = None if recorded else make_actor(self.settings.actor, self.settings, environment=named)
         price = price_of(tree, sample.thought, marks, self.settings, known, settings.continuations)
         self._wanted = price.continuations
         self._calls = self._ended = 0

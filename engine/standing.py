@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 from engine.errors import InputError
 from engine.events import Message, Number, PrefixStep
 from engine.pool import Course, Instance, Pool, Reply
-from engine.text import clean, flatten, parse_action
+from engine.response_text import form_of
+from engine.text import clean, flatten, stored_action
 from engine.tree import NO_PARENT, ROOT, SearchTree
 from engine.trust import Permit, permit
 from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, Unavailable, info_of, make
@@ -111,10 +112,11 @@ class Stand:
         self.tree = tree
         self.lock = threading.RLock()
         self.at = ROOT  # the node it stands at; NO_PARENT where it stands nowhere
+        self.form = form_of(opened.environment)
         self.has_keys = isinstance(opened.env, StateKeys)  # whether its states can be compared
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
-        actions = tuple(step.action or parse_action(step.response) for step in prefix)
+        actions = tuple(step.action or stored_action(step.response) for step in prefix)
         self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: Pool | None = None

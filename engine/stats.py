@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.answer_counts import AnswerCounts
 from engine.errors import InputError
 from engine.index import Index
 from engine.pairs import Thresholds, count_pairs
@@ -115,6 +116,7 @@ class TraceFigures(Struct, kw_only=True):
     tokens_out: int | None
     cost: float | None  # US dollars
     failures: int  # failed draws
+    answers: AnswerCounts  # how they went
     steps_per_node: float | None  # environment steps for each node that was made
     resets_per_node: float | None
     seconds: float | None  # from the start to the last event
@@ -137,6 +139,7 @@ class Total(Struct, kw_only=True):
     tokens_out: int | None = None
     cost: float | None = None
     failures: int = 0
+    answers: AnswerCounts = msgspec.field(default_factory=AnswerCounts)
     steps_per_node: float | None = None  # over all nodes of the traces that know it
     resets_per_node: float | None = None
     seconds: float | None = None
@@ -171,6 +174,7 @@ def figures(source: Source) -> TraceFigures:
         tokens_out=tree.tokens_out,
         cost=tree.cost,
         failures=len(tree.failures),
+        answers=tree.answers,
         steps_per_node=tree.steps / made if searched and made else None,
         resets_per_node=tree.resets / made if searched and made else None,
         seconds=tree.t if searched else None,
@@ -204,10 +208,18 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         tokens_out=_known_sum(row.tokens_out for row in rows),
         cost=_known_sum(row.cost for row in rows),
         failures=sum(row.failures for row in rows),
+        answers=_all_answers(rows),
         steps_per_node=_mean((row.steps_per_node, row.nodes - 1) for row in rows),
         resets_per_node=_mean((row.resets_per_node, row.nodes - 1) for row in rows),
         seconds=_known_sum(row.seconds for row in rows),
     )
+
+
+def _all_answers(rows: Sequence[TraceFigures]) -> AnswerCounts:
+    counts = AnswerCounts()
+    for row in rows:
+        counts.add(row.answers)
+    return counts
 
 
 N = TypeVar("N", int, float)

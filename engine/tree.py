@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from engine.answer_counts import AnswerCounts
 from engine.chronicle import Choice, Chronicle
 from engine.events import (
     AnyEvent,
@@ -54,6 +55,8 @@ class SearchTree:
         self.failures: list[Failed] = []
         self.owed: dict[int, dict[int, Failed]] = {}  # node in flight → draws that met an outage, and the last one
         self.unusable: dict[int, set[int]] = {}  # node in flight → draws that were made and came to nothing
+        self.answers = AnswerCounts()
+        self.first_refused: int | None = None  # node of the first action that the environment refused
         self.interventions: list[Intervened] = []
         self.human: dict[int, str] = {}  # node that a person wrote → who
         self.forced: set[int] = set()  # nodes in flight because a person asked for it

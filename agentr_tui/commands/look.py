@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from agentr_tui.cli import JsonOption
 from agentr_tui.output import emit_json, say, table, warn
+from engine.answer_counts import answer_words, asks_model
 from engine.errors import InputError
 from engine.stats import TraceFigures, figures, find_sources, load_any, total
 from engine.trace import read_events
@@ -25,11 +26,15 @@ def stats(
 ) -> int:
     """Figures of traces."""
     rows: list[TraceFigures] = []
+    answers: list[str] = []
     for path in find_sources(paths):
         source = load_any(path)
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))
+        started, counts = source.tree.started, source.tree.answers
+        if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
+            answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
     if json:
         emit_json({"traces": rows, "total": summed})
@@ -54,6 +59,8 @@ def stats(
         for row in rows
     ]
     table(head, body, right=range(4, len(head)))
+    for told in answers:
+        say(told)
     if len(rows) > 1:
         say(f"{len(rows)} traces")
     return 0

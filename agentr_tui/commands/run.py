@@ -18,6 +18,7 @@ from agentr_tui.cli import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
 from agentr_tui.commands.settings import foreign_settings, own_settings
 from agentr_tui.output import say, warn
 from agentr_tui.settings_files import user_file
+from engine.answer_counts import answer_warning, answer_words, asks_model
 from engine.control import Control
 from engine.errors import InputError
 from engine.events import SearchSettings
@@ -70,6 +71,10 @@ def run_job(job: SearchJob) -> int:
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
         f" {found.calls} calls, {found.failures} failures{f', {owed} draws owed' if owed else ''}"
     )
+    if asks_model(job.tree.settings_at(job.tree.seq)) and (words := answer_words(job.tree.answers)):
+        say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
+    if warning := answer_warning(job.tree):
+        warn(warning)
     if came:
         return INTERRUPTED
     if why := job.search.outage or owed_words(job.tree):
@@ -112,6 +117,7 @@ class SearchOptions(TypedDict, total=False):
     example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
     context: Annotated[int, Parameter(help="Tokens that a conversation may have.")]
     tokenizer: Annotated[str, Parameter(help="File of the model's tokenizer; else tokens are estimated.")]
+    parse: Annotated[str, Parameter(help="How answers are read: first (the first action, in any dress) or agent-r.")]
     structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
     prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
     budget_tokens: Annotated[int, Parameter(help="End when so many tokens are used.")]
@@ -248,9 +254,14 @@ def demo(
     seed: Annotated[int, Parameter(help="Of ties and draws.")] = 0,
     delay: Annotated[float, Parameter(help="Seconds a draw, on screen.")] = DEMO_DELAY,
     headless: Annotated[bool, Parameter(help="No screen: search, revise, export, print the path.")] = False,
+    local_model: Annotated[bool, Parameter(help="By a small real model on this machine (extra `local`).")] = False,
     workspace: Annotated[Path | None, Parameter(help="Default: a fresh folder agentr-demo-N.")] = None,
 ) -> int:
     """Watch a TextCraft search live; without a terminal: the whole way to a JSONL file."""
+    if local_model:
+        from agentr_tui.commands.demo_model import demo_model
+
+        return demo_model(task, iterations, seed, headless, workspace)
     place = Workspace.open(workspace or fresh_folder(Path("agentr-demo")), create=True)
     settings = check_settings(SearchSettings(iterations=iterations, seed=seed, error_rate=DEMO_ERRORS))
     out = free_name(place.traces, "textcraft", task, seed)

@@ -19,9 +19,10 @@ from agentr_tui.screens.search_marks import SearchMarks
 from agentr_tui.screens.starting import may_start, start_search
 from agentr_tui.search_form import DEFAULT_DELAY
 from agentr_tui.widgets.why_lines import logged
+from engine.answer_counts import answer_warning
 from engine.control import Control
 from engine.errors import AgentrError, InputError
-from engine.events import AnyEvent, Intervened, Paused, Resumed, SearchSettings
+from engine.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
 from engine.interventions import (
     PRESETS,
     Intervention,
@@ -359,6 +360,8 @@ class Intervenes(SearchMarks):
                 self._broke(event)
             elif isinstance(event, Paused) and event.reason != "asked":
                 self.notify(f"{event.reason} · space goes on", severity="error", markup=False, timeout=15)
+            elif isinstance(event, Ended) and (warning := answer_warning(tree)):
+                self.notify(warning, severity="warning", markup=False, timeout=20)
         self._logged = len(log)
 
     def _came(self, event: Intervened, tree: SearchTree) -> None:

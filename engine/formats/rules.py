@@ -13,7 +13,7 @@ from typing import Any
 from engine.replay import HOLDS
 from engine.revision import Turn, quoting
 from engine.samples import Sample, splice_of
-from engine.text import parse_action
+from engine.text import stored_action
 from engine.tree import SearchTree
 
 SHAPE = "other keys than the format's"
@@ -90,7 +90,7 @@ def sample_warnings(sample: Sample, turns: Sequence[Turn]) -> list[str]:
     first = next((turn for turn in turns if turn.part == "good" and turn.role == "assistant"), None)
     if sample.mark is None or flagged is None or first is None:
         return warnings
-    if parse_action(flagged.content) == parse_action(first.content):
+    if stored_action(flagged.content) == stored_action(first.content):
         warnings.append(SAME_ACTION)
     return warnings
 

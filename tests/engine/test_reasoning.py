@@ -14,7 +14,7 @@ from engine.export import ExportOptions, export
 from engine.formats import FORMATS, FormatOptions
 from engine.formats.markup import DEEPSEEK_R1, QWEN3
 from engine.job import new_job
-from engine.reasoning import thoughts_of
+from engine.kept_reasoning import thoughts_of
 from engine.revision import Turn
 from engine.samples import ReviseSettings, revise, turns_of
 from engine.stats import load_any

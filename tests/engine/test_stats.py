@@ -39,6 +39,7 @@ FIELDS = [
     "tokens_out",
     "cost",
     "failures",
+    "answers",
     "steps_per_node",
     "resets_per_node",
     "seconds",
