@@ -135,7 +135,7 @@ def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) ->
     if settings.parse == "agent-r" and settings.structured != "json":
         response, whole = text, _action_is_whole(text)
     else:
-        reading = readread_reply_text(text, form, held_to_form=settings.structured == "json")
+        reading = read_answer(text, form, held_to_form=settings.structured == "json")
         response, notes, whole = reading.response, reading.notes, reading.whole
         if reply.tools and (not reading.action or "without label" in notes):  # the call is what it did
             raise DrawFailed("empty", why_empty(reply, settings.max_tokens), reply.attempt, reply.usage, reply.raw)

@@ -20,7 +20,7 @@ from engine.errors import InputError
 from engine.events import Message, SearchSettings
 from engine.job import new_job, resume_job
 from engine.llm_reply import Reply
-from engine.openai_actor import OpenAIActor, _answer
+from engine.openai_actor import OpenAIActor, read_reply_text
 from engine.prompts import check_prompts, fill, prompt
 from engine.response_text import AnswerForm
 from engine.standing import open_environment
@@ -245,13 +245,13 @@ def test_an_answer_that_was_cut_off_before_its_action_was_whole_is_a_failed_draw
     for parse in ("first", "agent-r"):
         settings = SearchSettings(parse=parse)
         if whole:
-            answer = _answer(reply, settings, AnswerForm())
+            answer = read_reply_text(reply, settings, AnswerForm())
             assert answer.raw == text
             assert answer.notes[0] == "cut"
             assert answer.response == (text if parse == "agent-r" else text.removesuffix("\nGot 4"))
         else:
             with pytest.raises(DrawFailed, match="cut off after 500 tokens") as error:
-                _answer(reply, settings, AnswerForm())
+                read_reply_text(reply, settings, AnswerForm())
             assert (error.value.kind, error.value.attempt, error.value.raw) == ("cut off", 2, text)
 
 
