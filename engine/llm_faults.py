@@ -134,12 +134,13 @@ def refusal_in_body(error: object, usage: Usage | None = None) -> Refusal:
     code, _, said = _facts(error)
     number = error.get("code") or error.get("status") if isinstance(error, dict) else None
     status = int(number) if isinstance(number, int | str) and str(number).isascii() and str(number).isdecimal() else 0
+    told = f"{status}: {said}" if 400 <= status < 600 else said or code or "no words"
     if not 400 <= status < 600:
         status = _CODES.get(code.lower(), 500)
     if status == 500 and _without_money(429, code, said):
         status = 402
     refusal = refusal_of_status(status, error, {})
-    message = f"an error in place of an answer: {said or code or 'no words'}"
+    message = f"an error in place of an answer: {told}"
     return Refusal(refusal.kind, message, usage=usage, parameters=refusal.parameters, system=refusal.system)
 
 

@@ -20,7 +20,7 @@ from engine.events import Message, SearchSettings
 from engine.llm import Ask, CallFailed, Client, Endpoint, check_endpoint, complete, open_client
 from engine.llm_reply import Reply, action_probability, why_empty
 from engine.prompts import check_prompts
-from engine.response_text import AnswerForm, cut_at_stop, form_of
+from engine.response_text import AnswerForm, cut_at_stop, form_of, read_answer
 from engine.text import stored_action
 
 SHOWN = 80

@@ -26,7 +26,7 @@ KEY = "sk-not-to-be-seen-0123456789"
 MESSAGES = (Message("system", "You help."), Message("user", "Where to?"))
 ANSWER = "Thought: north is open.\nAction: go north"
 KIND_OF = {"drip": "timeout", "reset": "connection", "cut": "connection", "not json": "bad json"}
-KIND_OF |= {"error 200": "server error"}
+KIND_OF |= {"error 200": "server error", "no money": "quota", "no money 200": "quota", "forbidden": "authentication"}
 RETRIES = 2
 
 

@@ -78,7 +78,8 @@ def test_it_asks_the_first_turn_of_an_environment_and_reads_the_action_in_its_an
     ("answer", "said"),
     [
         ("", "the answer is empty"),
-        ("I would rather talk about it.", "no line `Action:`"),
+        ("I would rather talk about it.", "the answer names no action"),
+        ("get 1 sand", "no line `Action:`"),
         ("<think>What could it be", "the answer is empty"),
     ],
 )
