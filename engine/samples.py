@@ -22,6 +22,7 @@ from engine.pairs import Pair, Thresholds, count_pairs
 from engine.replay import Replay, Replayer, Step, opener
 from engine.revision import (
     BeforeFork,
+    Cut,
     Splice,
     Tail,
     Turn,
@@ -34,7 +35,7 @@ from engine.thoughts import SEEDED, ThoughtWriter, check_thought, make_writer, t
 from engine.tree import SearchTree
 from engine.verifier import Judgement, JudgeSettings, JudgeTotals, Verifier, first_wrong_step, make_verifier
 
-Kind = Literal["revision", "direct", "good"]
+Kind = Literal["revision", "recovery", "direct", "good"]
 NoWrongStep = Literal["skip", "whole"]
 """What becomes of a pair in which the verifier found nothing wrong: `skip` keeps the sample, but no export takes it
 until a person sets a mark; `whole` takes the whole bad trajectory."""
@@ -103,7 +104,16 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     compat: bool = False
     whole: bool = False  # with no mark, the whole bad trajectory is meant
     thought_by: str = ""  # who wrote the thought, where it is not from the list
-    tail: Tail | None = None  # of another search, in place of the good leaf's steps
+    tail: Tail | None = None  # in place of the good leaf's steps after the fork
+    tail_judgements: list[
+        Judgement
+    ] = []  # of the good steps after the fork, in the state of the splice; 1 is the first
+    cut: list[Cut] = []  # steps that were taken out of context and tail, in order
+    wrong: int | None = None  # the node of the wrong step: the step at `mark` (a recovery's: on the good trajectory)
+    lesson: str = ""  # digest of the task, the state before the wrong step and the wrong action; "": no lesson
+    earlier: int = 0  # mistakes before the wrong step that stay in the context, undisowned
+    plan_left: int | None = None  # steps that the environment's plan has left just after the wrong step
+    unfinished: bool = False  # nobody saw the end of the bad trajectory
 
     @property
     def expected_return(self) -> Number:
