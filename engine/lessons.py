@@ -166,7 +166,9 @@ class Lessons:
 
     def _worth_judging(self, id: int) -> bool:
         """Whether somebody may learn from this step: it has an end below, or a good way leaves right before it."""
-        return self._good[self.tree.nodes[id].parent] != NO_PARENT or self._bad[id] != NO_PARENT
+        if self._good[self.tree.nodes[id].parent] != NO_PARENT:
+            return True
+        return self._bad[id] != NO_PARENT and not self.ground.timed  # a plan takes long to find there
 
     def _promise(self, draft: Draft) -> tuple[int, int, bool, int, int, int]:
         nodes = self.tree.nodes

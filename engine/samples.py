@@ -346,7 +346,7 @@ class _Making:
         return (
             self._sure(sample)
             and tail is not None
-            and (sample.plan_left is None or len(tail.steps) <= sample.plan_left)
+            and (self.ground.timed or sample.plan_left is None or len(tail.steps) <= sample.plan_left)
         )
 
     def _judgements(self, draft: Draft, verifier: StepVerifier) -> list[Judgement]:
