@@ -24,6 +24,9 @@ from envs.base import EnvError
 MOST_DRAFTS = 6
 """Trajectories that are tried for one lesson."""
 
+MOST_GOOD = 3
+"""Good leaves that are tried with one bad trajectory, those that left it last first."""
+
 
 class Draft(NamedTuple):
     """Trajectories that may teach a lesson."""
@@ -186,8 +189,9 @@ class Lessons:
         unfinished = bad == NO_PARENT
         if unfinished and not self.unfinished:
             return
+        found = 0
         below, at = id, nodes[id].parent
-        while at != NO_PARENT:
+        while at != NO_PARENT and found < MOST_GOOD:
             goods = [
                 self._good[child]
                 for child in nodes[at].children
@@ -197,10 +201,9 @@ class Lessons:
             if not unfinished:
                 gap = self.thresholds.beta
                 goods = [leaf for leaf in goods if (nodes[leaf].q or 0) - (nodes[bad].q or 0) > gap]
-            if goods:
-                for good in goods[:2]:
-                    yield Draft("revision", good, id if unfinished else bad, at, id, earlier, unfinished)
-                return
+            for good in goods[: MOST_GOOD - found]:
+                found += 1
+                yield Draft("revision", good, id if unfinished else bad, at, id, earlier, unfinished)
             below, at = at, nodes[at].parent
 
     def without_mistake(self) -> Iterator[Pair]:

@@ -304,7 +304,8 @@ class _Making:
                 if most is not None and reached >= most:
                     figures.drop(reason, len(found) - place)
                     return
-            decided = [draft for draft in lesson.drafts if self._id(draft) in self.decided]
+            ids = {self._id(draft): draft for draft in lesson.drafts}
+            decided = [draft for id, draft in ids.items() if id in self.decided and id not in self.made]
             room = settings.per_lesson - self.taught[lesson.id] if settings.per_lesson else len(lesson.drafts)
             if room <= 0 and not decided:
                 figures.drop(choice.PER_LESSON)
