@@ -230,9 +230,11 @@ class Ground:
         while place < len(moves):
             without = moves[:place] + moves[place + 1 :]
             found = self._walked(start, without, never)
-            if found is None or found[0] < score - TOLERANCE:
-                place += 1
-            elif any(doubt not in ("", NOT_NEEDED) for doubt in self._doubts_of(start, without[: found[1]])):
+            if (
+                found is None
+                or found[0] < score - TOLERANCE
+                or any(doubt not in ("", NOT_NEEDED) for doubt in self._doubts_of(start, without[: found[1]]))
+            ):
                 place += 1
             else:
                 score, moves = found[0], without[: found[1]]

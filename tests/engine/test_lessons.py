@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.curation import effective
+from engine.decisions import Decisions
 from engine.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.replay import Replay, Replayer, Step, opener
 from engine.samples import Revised, ReviseSettings, Sample, revise, splice_of, steps_to_replay, turns_of, with_mark
@@ -256,6 +259,27 @@ def test_moving_the_mark_makes_the_tail_anew_in_the_new_state() -> None:
     assert told(tree, moved)[1:] == (STONE, [CUTTER])
     assert moved.verdict == "verified"
     assert with_mark(tree, moved, 4, replayer).tail == sample.tail
+    replayer.close()
+
+
+def test_cut_steps_are_taken_back_one_by_one_and_wrong_ones_are_masked(tmp_path: Path) -> None:
+    tree = grown(PLANTED)
+    sample = next(each for each in taught(tree)[0] if each.wrong == 2)
+    replayer = Replayer(tree, opener(tree))
+    decisions = Decisions(tmp_path, "ann")
+    decisions.decide(sample.id, uncut=[5])
+    back = effective(sample, decisions.current()[sample.id], tree, replayer)
+    assert told(tree, back)[2] == [INGOT, NO_INGOT, STONE, CUTTER]
+    masks = [turn.loss for turn in turns_of(tree, back) if turn.part == "good" and turn.role == "assistant"]
+    assert masks == [True, False, True, True]
+    assert back.verdict == "verified"
+    assert [cut.node for cut in back.cut] == [4]
+    decisions.undo()
+    assert effective(sample, decisions.current().get(sample.id), tree, replayer) == sample
+    other = next(each for each in taught(tree)[0] if each.wrong == 8)
+    decisions.decide(other.id, uncut=[2])
+    kept = effective(other, decisions.current()[other.id], tree, replayer)
+    assert (told(tree, kept)[0], kept.earlier, kept.verdict) == ([NUGGETS, NO_INGOT, INGOT], 1, "verified")
     replayer.close()
 
 
