@@ -65,8 +65,8 @@ def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
 
 
 def moves_mark(sample: Sample, decided: Decided | None) -> bool:
-    """Whether a person put the mark elsewhere than the run has it, had the sample repaired, or took a cut back: what the
-    run's replay said no longer counts, and the sample must be replayed again."""
+    """Whether a person put the mark elsewhere than the run has it, had the sample repaired, or took a cut back: what
+    the run's replay said no longer counts, and the sample must be replayed again."""
     if decided is None:
         return False
     if any(each.node in decided.uncut for each in sample.cut):

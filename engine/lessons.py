@@ -222,3 +222,26 @@ class Lessons:
                 if gap > self.thresholds.beta:
                     yield Pair(good, leaf.id, at, gap)
                 break
+
+
+def known_lessons(tree: SearchTree, thresholds: Thresholds) -> list[tuple[int, str]]:
+    """Depth and action of each lesson that the tree alone tells of: a step that was refused, or below which no good
+    leaf was found, on or right beside a way to a good leaf. The same action in the same state is one."""
+    assert tree.started is not None
+    environment = tree.started.environment
+    keyed = not counts_time(environment)
+    nodes, count = tree.nodes, len(tree)
+    good, ended = bytearray(count), bytearray(count)
+    for leaf in tree.leaves():
+        for marks in (ended, good) if thresholds.good(leaf) else (ended,):
+            at = leaf.id
+            while at != NO_PARENT and at < count and not marks[at]:
+                marks[at] = 1
+                at = nodes[at].parent
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    for node in nodes[1:count]:
+        wrong = not good[node.id] or refused(environment, node.action, node.observation)
+        if wrong and (good[node.id] or (good[node.parent] and ended[node.id])):
+            key = (nodes[node.parent].state_key if keyed else None) or f"node {node.parent}"
+            found.setdefault((key, node.action), (node.depth, node.action))
+    return list(found.values())

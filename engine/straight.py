@@ -223,6 +223,10 @@ class Ground:
             at = edge.to
         return found
 
+    def _clean(self, start: int, moves: Sequence[Move]) -> bool:
+        """Whether there is nothing against any step of a way, but that it may not be needed."""
+        return all(doubt in ("", NOT_NEEDED) for doubt in self._doubts_of(start, moves))
+
     def _without(self, start: int, way: Way, never: str) -> Way:
         """The way less each step without which it holds, where states can be compared."""
         moves, score = list(way.moves), way.score
@@ -275,7 +279,7 @@ class Ground:
                 if self.states.steps - begun > MOST_STEPS:
                     break
                 try_without([place])
-        if any(doubt not in ("", NOT_NEEDED) for doubt in self._doubts_of(start, kept)):
+        if not self._clean(start, kept):
             return None
         why.update({places[move]: NOT_NEEDED for move in before if move not in kept})
         return Way(kept, score, why)
