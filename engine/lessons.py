@@ -171,7 +171,8 @@ class Lessons:
         """Whether somebody may learn from this step: it has an end below, or a good way leaves right before it."""
         if self._good[self.tree.nodes[id].parent] != NO_PARENT:
             return True
-        return self._bad[id] != NO_PARENT and not self.ground.timed  # a plan takes long to find there
+        # Behind a first mistake only who looks into the state knows; where a state counts time, looking takes long.
+        return self._bad[id] != NO_PARENT and self.ground.judges and not self.ground.timed
 
     def _promise(self, draft: Draft) -> tuple[int, int, bool, int, int, int]:
         nodes = self.tree.nodes

@@ -163,6 +163,7 @@ class _Making:
         self.taught: Counter[str] = Counter() if taught is None else taught
         self.decided = decided
         self.made: set[str] = set()  # ids
+        self.searched: set[str] = set()  # lessons for which a repair was searched
         count = count_pairs(tree, self.thresholds)
         figures.pairs += count
         self.taking = Taking(
@@ -473,6 +474,10 @@ class _Making:
         """The sample with a tail that a search found, where one is made and finds one; as it was else."""
         if self.repair is None or sample.mark is None:
             return sample
+        if self.straight and self.settings.per_lesson and sample.lesson:
+            if sample.lesson in self.searched:
+                return sample
+            self.searched.add(sample.lesson)
         self.figures.repairs = self.figures.repairs or Repairs()
         mended = self.repair(self.tree, replace(sample, tail=None), self.replayer, self.figures.repairs)
         if mended.tail is None or mended.verdict not in HOLDS or not self.straight:

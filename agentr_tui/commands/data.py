@@ -51,7 +51,7 @@ def revise(
     before_fork: Annotated[
         BeforeFork,
         Parameter(
-            help="A wrong step that the good trajectory shares: how it recovered is the sample; or move, refuse, keep the mark."
+            help="Of a wrong step that the good trajectory shares: how that recovered, or what becomes of the mark."
         ),
     ] = "recover",
     env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
