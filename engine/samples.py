@@ -267,7 +267,7 @@ class _Making:
             found = first_wrong_step(behind)
         if found is None:
             figures.no_wrong_step += 1
-            if shared:
+            if shared and settings.per_lesson:
                 figures.drop(choice.NONE_AFTER)
                 return
         elif self.taking.repeats(pair.bad, found):

@@ -185,7 +185,7 @@ def test_without_a_clean_way_on_a_lesson_is_left_out_and_counted() -> None:
 
 def test_pair_by_pair_a_shared_mistake_is_a_recovery_and_judging_goes_on_behind_the_fork() -> None:
     tree = grown(PLANTED)
-    samples, figures = taught(tree, rank="fork", per_lesson=0)
+    samples, figures = taught(tree, rank="fork")
     assert {sample.wrong for sample in samples} == {
         2,
         8,
