@@ -131,10 +131,13 @@ def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> S
 
 
 def _judged(ground: Ground, start: int, moves: Sequence[Move], way: Way | None) -> list[Judgement]:
-    """What the verifier says of the good steps after the fork, each in the state in which its turn comes."""
+    """What the verifier says of the good steps after the fork, each in the state in which its turn comes; where looking
+    takes long, of those that stay."""
     kept = {move.node for move in way.moves} if way is not None else set()
     found, at = [], start
     for step, move in enumerate(moves, 1):
+        if ground.timed and move.node not in kept:
+            continue
         edge = ground.states.step(at, move.action)
         judged = ground.judged(at, move.action, edge)
         if judged is None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from engine import choice
 from engine.choice import Taking, ranked
 from engine.duplicates import Duplicates
+from engine.errors import InputError
 from engine.lessons import Draft, Lesson, Lessons
 from engine.making import (
     ENDED,
@@ -156,6 +157,11 @@ class _Making:
             )
         self.writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, cache)
         self.ground = Ground(tree, self.replayer.states, self.verifier, self.thresholds)
+        if settings.unfinished and not self.ground.judges:
+            raise InputError(
+                f"--unfinished needs a verifier that looks into the environment, as progress does: {settings.verifier}"
+                " knows no step whose end nobody saw"
+            )
         self.repair = None if settings.compat else repair
         if known is None and settings.duplicates and not settings.compat:
             known = Duplicates(settings.duplicates)

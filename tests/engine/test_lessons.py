@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from engine.curation import effective
 from engine.decisions import Decisions
+from engine.errors import InputError
 from engine.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.replay import Replay, Replayer, Step, opener
 from engine.samples import Revised, ReviseSettings, Sample, revise, splice_of, steps_to_replay, turns_of, with_mark
@@ -230,6 +232,15 @@ def test_unfinished_lessons_come_where_they_are_asked_for() -> None:
     (sample,) = taught(tree, unfinished=True)[0]
     assert sample.unfinished
     assert told(tree, sample) == ([NUGGETS, INGOT], STOP, [STONE, CUTTER])
+    with pytest.raises(InputError, match="--unfinished needs a verifier that looks into the environment"):
+        taught(tree, unfinished=True, verifier="value")
+
+
+def test_ids_are_those_of_before_and_a_recoverys_names_its_wrong_step() -> None:
+    tree = grown(PLANTED)
+    for sample in taught(tree)[0]:
+        told_by = [sample.kind, "1e55", sample.good, sample.bad if sample.bad is not None else sample.wrong]
+        assert sample.id == blake2b("\n".join(map(str, told_by)).encode(), digest_size=6).hexdigest()
 
 
 def test_a_thought_that_quotes_what_was_cut_is_left_out_and_its_action_stays() -> None:
