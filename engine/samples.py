@@ -17,6 +17,7 @@ from engine.lessons import Draft, Lesson, Lessons
 from engine.making import (
     ENDED,
     NO_CLEAN_TAIL,
+    NOTHING_LEFT,
     judged_by_text,
     plan_left,
     straight_good,
@@ -458,7 +459,7 @@ class _Making:
             if made.verdict != "diverged":
                 return replace(made, plan_left=plan_left(made, self.ground))
             made = NO_CLEAN_TAIL
-        if mend and made != ENDED:
+        if mend and made not in (ENDED, NOTHING_LEFT):
             mended = self._repaired(sample)
             if mended.verdict in HOLDS:
                 return replace(mended, plan_left=plan_left(mended, self.ground))
