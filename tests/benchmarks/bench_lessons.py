@@ -27,7 +27,7 @@ from engine.stats import find_sources, load_any
 from engine.step_kind import only_looks, refused
 from engine.tree import SearchTree
 from engine.workspace import Workspace
-from envs.base import StateKeys
+from envs.base import StateKeys, TextEnv
 
 SHIPPED = Path(sample_trees.__file__).parent
 
@@ -44,12 +44,12 @@ def look(tree: SearchTree, sample: Sample, count: Counter[str], tails: list[tupl
         stand = replayer.stand()
         stand.at = -1
         env = stand.env
-        comparable = isinstance(env, StateKeys) and ground.keyed
-        at, key, wrong_key = 0, env.state_key() if comparable else "", ""
+        comparable = ground.keyed
+        at, key, wrong_key = 0, key_of(env) if comparable else "", ""
         seen = set()
         for place, step in enumerate(steps):
             observation, _, _ = stand.step(step.action)
-            after = env.state_key() if comparable else ""
+            after = key_of(env) if comparable else ""
             edge = states.step(at, step.action)
             if place == bad - 1:
                 wrong_key = key
@@ -76,6 +76,12 @@ def look(tree: SearchTree, sample: Sample, count: Counter[str], tails: list[tupl
     finally:
         replayer.close()
     return "\n".join([sample.environment, sample.task, *(step.action for step in steps), str(bad)])
+
+
+def key_of(env: TextEnv) -> str:
+    """The key of the state in which an environment stands."""
+    assert isinstance(env, StateKeys)
+    return env.state_key()
 
 
 def short(tree: SearchTree, sample: Sample) -> str:
