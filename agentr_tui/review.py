@@ -147,9 +147,10 @@ class Review:
         known = self._replayed.get((sample.id, mark, repair))
         if known is None:
             trace = self.traces.of(sample)
-            known = effective(sample, standing, trace.tree, trace.replayer)
+            unsaid = replace(standing, thought=None) if standing is not None else None
+            known = effective(sample, unsaid, trace.tree, trace.replayer)
             self._replayed[sample.id, mark, repair] = known
-        return replace(known, thought=sample.thought)
+        return known
 
     def hidden(self, sample: Sample) -> bool:
         """Whether a blind reviewer may not see yet what the verifier and the replay said."""

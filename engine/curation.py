@@ -14,8 +14,10 @@ from msgspec.structs import replace
 
 from engine.decisions import Decided
 from engine.errors import InputError
+from engine.reasons import reasoned
 from engine.replay import Replayer
 from engine.samples import Sample, with_mark, with_tail
+from engine.thoughts import REASON
 from engine.tree import SearchTree
 
 
@@ -86,6 +88,8 @@ def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replaye
             sample = with_tail(tree, replace(sample, mark=mark), decided.repair, replayer)
         else:
             sample = with_mark(tree, sample, mark, replayer)
+        if sample.thought_by == REASON:  # what it says must be true of the step that is marked now
+            sample = reasoned(tree, sample, replayer)
     if decided.thought is not None and sample.bad is not None:
         sample = replace(sample, thought=decided.thought)
     return sample

@@ -31,7 +31,7 @@ from engine.revision import (
     steps_of,
     trajectory_turns,
 )
-from engine.thoughts import SEEDED, ThoughtWriter, check_thought, make_writer, thought_for
+from engine.thoughts import REASON, ThoughtWriter, check_thought, make_writer, thought_for
 from engine.tree import SearchTree
 from engine.verifier import Judgement, JudgeSettings, JudgeTotals, Verifier, first_wrong_step, make_verifier
 
@@ -68,7 +68,7 @@ class ReviseSettings(Struct, kw_only=True):
     judge: JudgeSettings = JudgeSettings()  # of the verifier `openai`
     prompts: str = ""  # folder whose files take the place of the shipped prompts and thoughts
     no_wrong_step: NoWrongStep = "skip"
-    thought: str = SEEDED  # `seeded` by the sample, `model` (from the judgements), or a number of the list from 1 on
+    thought: str = REASON  # names the mistake; `list`: drawn; `model`: from the judgements; or a number of the list
     rank: Rank = "return"  # the order in which pairs are taken
     per_tree: Annotated[int, Meta(ge=1)] | None = None  # samples
     per_fork: Annotated[int, Meta(ge=1)] | None = None  # samples
@@ -103,7 +103,7 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     replay: Replay | None = None
     compat: bool = False
     whole: bool = False  # with no mark, the whole bad trajectory is meant
-    thought_by: str = ""  # who wrote the thought, where it is not from the list
+    thought_by: str = ""  # who wrote the thought: a model, or `reason`: it names the mistake; "": it is of the list
     tail: Tail | None = None  # in place of the good leaf's steps after the fork
     tail_judgements: list[
         Judgement
@@ -255,6 +255,8 @@ def revise(
     samples of other trees of the same run, for duplicates. Raises `InputError` where the verifier can't work on this
     tree, `WorkFailed` where its model can't be reached.
     """
+    from engine.reasons import reasoned
+
     started = tree.started
     assert started is not None
     check_thought(settings.thought, settings.prompts)
@@ -303,6 +305,8 @@ def revise(
             if repair is not None and sample.verdict == "diverged" and not settings.compat:
                 figures.repairs = figures.repairs or Repairs()
                 sample = repair(tree, sample, replayer, figures.repairs)
+            if settings.thought == REASON:
+                sample = reasoned(tree, sample, replayer, settings.seed, settings.prompts)
             if known is not None:
                 reason = known.reason(sample.environment, sample.task, turns_of(tree, sample))
                 if reason is not None:

@@ -53,7 +53,9 @@ def revise(
     no_wrong_step: Annotated[
         NoWrongStep, Parameter(help="A pair without a wrong step: left out of exports, or taken whole.")
     ] = "skip",
-    thought: Annotated[str, Parameter(help="seeded by the sample, model, or a number of the list.")] = "seeded",
+    thought: Annotated[
+        str, Parameter(help="reason: names the mistake; list: drawn; model; or a number of the list.")
+    ] = "reason",
     rank: Annotated[Rank, Parameter(help="Which pairs come first.")] = "return",
     per_tree: Annotated[int | None, Parameter(help="At most so many samples a tree.")] = None,
     per_fork: Annotated[int | None, Parameter(help="At most so many samples a fork.")] = None,

@@ -18,6 +18,7 @@ NAMES = (
     "json.txt",
     "judge.txt",
     "judge_system.txt",
+    "reasons.txt",
     "revision_thoughts.txt",
     "stop.txt",
     "thought.txt",
