@@ -78,8 +78,8 @@ class Shown:
 
 def people_marks(decisions: Decisions, sample: str) -> list[tuple[str, int]]:
     """The mark that each reviewer set last, by name."""
-    marks = {line.reviewer: line.mark for line in in_effect(decisions.lines_of(sample)) if line.mark is not None}
-    return sorted(marks.items())
+    lines = (line for line in in_effect(decisions.lines_of(sample)) if line.repair is None)
+    return sorted({line.reviewer: line.mark for line in lines if line.mark is not None}.items())
 
 
 @dataclass
@@ -265,7 +265,7 @@ class Review:
             replayer.close()
         if mended.tail is None:
             return f"not repaired: {', '.join(figures.failed)} ({figures.calls} calls)"
-        self.decisions.decide(shown.id, mark=shown.mark, repair=mended.tail)
+        self.decisions.decide(shown.id, repair=mended.tail)  # the mark stays whose it is
         return f"repaired: {len(mended.tail.steps)} steps to return {mended.tail.score:g} ({figures.calls} calls)"
 
     # -- what was decided --------------------------------------------------------------------------

@@ -86,7 +86,9 @@ def sentences(text: str) -> Mapping[Kind, tuple[str, ...]]:
             continue
         unknown = [name for name in re.findall(r"\{(\w+)\}", line) if name.lower() not in NAMES]
         if unknown or not section or line.count("[") != line.count("]") or "{action}" not in line:
-            why = f"no name {{{unknown[0]}}} is filled in" if unknown else "a sentence needs a section, {action}, and [ ]"
+            why = (
+                f"no name {{{unknown[0]}}} is filled in" if unknown else "a sentence needs a section, {action}, and [ ]"
+            )
             raise InputError(f"{LIST}:{number}: {why}")
         found.setdefault(section, []).append(line)
     for kind in KINDS:

@@ -15,6 +15,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), phrase)
     for pattern, phrase in (
         (r"open door to (.+)", "open the door to {0}"),
+        (r"(?:go|teleport) to outside", "go outside"),
         (r"(?:go|teleport) to (.+)", "go to {0}"),
         (r"(?:pick up|get|take) (.+)", "pick up {0}"),
         (r"(?:put down|drop) (.+)", "put down {0}"),
@@ -51,7 +52,7 @@ def _need(ahead: Sequence[str]) -> str:
         return act
     if not rooms:
         return phrase(ahead[0])
-    start = f"go to {thing(rooms[-1])}"
+    start = phrase(f"go to {rooms[-1]}")
     return f"{start} and {act} there" if act else start
 
 
@@ -76,4 +77,4 @@ def thing(name: str) -> str:
     found = _IN_INVENTORY.sub("", name).strip() or name
     if found.startswith(("the ", "my ")):
         return found
-    return "outside" if found == "outside" else f"the {found}"
+    return f"the {found}"

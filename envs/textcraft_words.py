@@ -16,10 +16,13 @@ _GET = re.compile(r"get ([0-9]{1,9}) (.+)")
 _PART = re.compile(r"([0-9]{1,9}) (.+)")
 
 _MASS = frozenset(
-    "andesite armor bamboo bark basalt blackstone bone_meal bonemeal bread clay coal cobblestone cream diorite dirt dust"
-    " flint glass glowstone granite gravel gunpowder hide honeycomb ice kelp lazuli leather meal obsidian paper powder"
-    " prismarine quartz redstone sand sandstone scaffolding scrap snow soup steel stew stone string sugar terracotta tnt"
-    " wart wheat wood wool".split()
+    (
+        *("andesite", "armor", "bamboo", "bark", "basalt", "blackstone", "bonemeal", "bread", "clay", "coal"),
+        *("cobblestone", "cream", "diorite", "dirt", "dust", "flint", "glass", "glowstone", "granite", "gravel"),
+        *("gunpowder", "hide", "honeycomb", "ice", "kelp", "lazuli", "leather", "meal", "obsidian", "paper", "powder"),
+        *("prismarine", "quartz", "redstone", "sand", "sandstone", "scaffolding", "scrap", "snow", "soup", "steel"),
+        *("stew", "stone", "string", "sugar", "terracotta", "tnt", "wart", "wheat", "wood", "wool"),
+    )
 )
 """Last words of names that have no plural."""
 
@@ -28,7 +31,7 @@ _PLURALS = {
     "compass": "compasses", "daisy": "daisies", "peony": "peonies", "poppy": "poppies",
 }  # fmt: skip
 _PAIRS = frozenset(("boots", "leggings", "shears"))
-_SINGULAR_S = frozenset(("glass", "compass", "fungus", "prismarine", "cactus"))
+_SINGULAR_S = frozenset(("glass", "compass", "fungus"))
 
 
 def counted(count: int, name: str) -> str:
@@ -167,7 +170,11 @@ def _fault_of_refused_craft(
     """Why a craft was refused: too little is carried, or it is not how the item is made."""
     recipes = [recipe for recipe in listed if recipe.output == output]
     if recipes and not any(_made_by(recipe, uses) for recipe in recipes):
-        return f"the recipe is `{command(recipes[0])}`" if len(recipes) == 1 else f"no recipe for the {output} is like that"
+        return (
+            f"the recipe is `{command(recipes[0])}`"
+            if len(recipes) == 1
+            else f"no recipe for the {output} is like that"
+        )
     for item, amount in uses.items():
         if item in book().members:
             return f"{item} stands for a kind of item, and I have to name one that I carry"

@@ -141,7 +141,9 @@ class WebShop(gymnasium.Env[str, str]):
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
         """Why the action just taken did not serve, and what is needed now."""
-        return words(self.shop, self.goal, self.page, *parse(taken), [parse(action) for action in ahead])
+        verb, argument = parse(taken)
+        steps = [parse(action) for action in ahead]
+        return words(self.shop, self.goal, self.page, verb, argument, steps, self._expert_of(self.goal).choices)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:
         """A thought and a plausible wrong action."""

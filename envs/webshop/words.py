@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from envs.base import Words
+from envs.webshop.catalogue import Product
 from envs.webshop.goals import Goal
-from envs.webshop.pages import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Page, option_names, product_of
+from envs.webshop.pages import BACK, BUY, NEXT, PREVIOUS, SUB_PAGES, Options, Page, option_names, product_of
 from envs.webshop.shop import Shop
 
 
-def words(shop: Shop, goal: Goal, page: Page, verb: str, argument: str, ahead: Sequence[tuple[str, str]]) -> Words:
-    """Words on `page`, after an action and before the actions `ahead`, each as verb and argument."""
-    return Words(_fault(shop, page, verb, argument), _need(shop, page, ahead))
+def words(
+    shop: Shop,
+    goal: Goal,
+    page: Page,
+    verb: str,
+    argument: str,
+    ahead: Sequence[tuple[str, str]],
+    choices: Callable[[Product], Options | None],
+) -> Words:
+    """Words on `page`, after an action and before the actions `ahead`, each as verb and argument. `choices` gives the
+    options with which a product has full score; None where nothing makes it so."""
+    return Words(_fault(shop, goal, page, verb, argument, choices), _need(shop, page, ahead))
 
 
-def _fault(shop: Shop, page: Page, verb: str, argument: str) -> str:
+def _fault(
+    shop: Shop, goal: Goal, page: Page, verb: str, argument: str, choices: Callable[[Product], Options | None]
+) -> str:
     if verb not in ("search", "click"):
         return "only search and click do anything in this shop"
-    if verb == "click" and argument in SUB_PAGES and page.kind == "sub":
-        return f"the {argument} of this product has nothing for me to choose"
-    return ""
+    if verb == "search":
+        wished = goal.instruction.lower()
+        missing = [each for each in goal.attributes if each.lower() in wished and each.lower() not in argument]
+        return f'it leaves out "{missing[0]}"' if missing else ""
+    if page.kind not in ("item", "sub"):
+        return ""
+    if page.kind == "sub":
+        return "there are no reviews" if page.sub == argument == "reviews" else ""
+    product = product_of(shop, page)
+    if argument == product.asin.lower():
+        return "" if choices(product) is not None else _misfit(goal, product)
+    name = option_names(product).get(argument)
+    wanted = [value for option, value in goal.options if option == name and value != argument]
+    return f"I am asked for the {name} {wanted[0]}" if wanted else ""
+
+
+def _misfit(goal: Goal, product: Product) -> str:
+    """What its page shows that a product lacks."""
+    least = re.search(r"[0-9]+(?:[.][0-9]+)?", product.price_tag.replace(",", ""))
+    if product.price > goal.price_upper and least is not None and float(least[0]) > goal.price_upper:
+        return f"it costs {product.price_tag}, which is more than {goal.price_upper:.2f} dollars"
+    offered = option_names(product)
+    lacking = next(((name, value) for name, value in goal.options if name and value not in offered), None)
+    return f"it does not come in the {lacking[0]} {lacking[1]}" if lacking else ""
 
 
 def _need(shop: Shop, page: Page, ahead: Sequence[tuple[str, str]]) -> str:
