@@ -80,9 +80,11 @@ def export(
     type in the run, all that hold. `all` takes every sample of the data type, duplicates and broken rules included.
     `only_verified` narrows either to the replay verdict `verified`. Of one lesson at most `options.per_lesson` samples
     are taken, of samples that are equal but for the thought one, and none that trains a step which is refused, Bad,
-    idle, or the disowned one again. Where that leaves nothing, no file is written, unless `all` is asked for. Raises `InputError` for an unknown run or format,
-    unusable options, a missing trace, or (with `options.strict`) a broken rule; `WorkFailed` where the disk is full.
-    Then every file is as it was before; a refusal leaves the report alone.
+    idle, or the disowned one again. Where that leaves nothing, no file is written, unless `all` is asked for.
+
+    Raises `InputError` for an unknown run or format, unusable options, a missing trace, or (with `options.strict`) a
+    broken rule; `WorkFailed` where the disk is full. Then every file is as it was before; a refusal leaves the report
+    alone.
     """
     chosen = format_named(format)
     if data_type not in DATA_TYPES:

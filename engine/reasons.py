@@ -1,4 +1,4 @@
-"""Revision thoughts that name the mistake: which step failed, what was answered or why it leads nowhere, what is needed.
+"""Revision thoughts that name the mistake: the step, what was answered or why it leads nowhere, and what is needed.
 
 A thought is made of facts alone: the wrong step and what the environment truly answered, whether the environment
 refused it, whether it changed the state, whether its plan got longer, and the environment's own words for the steps
@@ -19,11 +19,13 @@ from msgspec.structs import replace
 from engine.errors import InputError
 from engine.prompts import prompt
 from engine.replay import Replayer
-from engine.samples import Sample, splice_of, steps_to_replay
+from engine.sample import Sample, splice_of, steps_to_replay
+from engine.states import START, States
+from engine.step_kind import only_looks, refused
 from engine.text import clean, flatten
 from engine.thoughts import REASON
-from engine.tree import ROOT, SearchTree
-from envs.base import EnvError, Needs, Planner, StateKeys, TextEnv, Words, info_of
+from engine.tree import SearchTree
+from envs.base import EnvError, Needs, Words
 
 LIST = "reasons.txt"
 
@@ -160,7 +162,7 @@ def mistake_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> Mistake 
     answer = true.get(at, steps[at].observation)
     ended = sample.replay.ended if sample.replay is not None else None
     ahead = [step.action for step in steps[len(bad) : ended]]
-    facts = _stand(tree, bad, steps[at].action, answer, ahead, replayer)
+    facts = _stand(tree, bad, steps[at].action, answer, ahead, replayer.states)
     kind = _kind(tree, sample, bad, answer, facts)
     return Mistake(kind, steps[at].action, quotable(answer, kind == "refused"), facts.words)
 
@@ -168,64 +170,39 @@ def mistake_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> Mistake 
 class _Facts(NamedTuple):
     """What the environment says around a wrong step; None: unknown."""
 
-    keys: Sequence[str] = ()  # of the states before the first bad step and after each
+    states: Sequence[int] = ()  # before the first bad step and after each, where states can be compared
     left: tuple[int | None, int | None] | None = None  # the plan's steps before and after the wrong one
     words: Words = Words()
 
 
 def _stand(
-    tree: SearchTree, bad: Sequence[int], taken: str, answer: str, ahead: Sequence[str], replayer: Replayer
+    tree: SearchTree, bad: Sequence[int], taken: str, answer: str, ahead: Sequence[str], states: States
 ) -> _Facts:
     """Ask the environment just before and just after the wrong step."""
     try:
-        stand = replayer.stand()
-        if [tree.nodes[id].parent for id in bad] == [ROOT, *bad[:-1]]:  # nothing was cut: snapshots save the way
-            before = _left(stand.go_to(tree.nodes[bad[-1]].parent))
-            env = stand.go_to(bad[-1])
-            keys = [tree.nodes[id].state_key or "" for id in (ROOT, *bad)]
-        else:
-            stand.at = -1  # steps are taken past the stand
-            keys = [_key(stand.env)]
-            for id in bad[:-1]:
-                stand.step(tree.nodes[id].action)
-                keys.append(_key(stand.env))
-            before = _left(stand.env)
-            stand.step(taken)
-            env = stand.env
-            keys.append(_key(env))
-        words = env.words(taken, answer, ahead) if isinstance(env, Needs) else Words()
-        words = Words(*(clean(flatten(part)) for part in words))
-        after = _left(env)
+        path = [START]
+        for id in bad:
+            path.append(states.step(path[-1], tree.nodes[id].action).to)
+        keys = path if states.has_keys else []
+        left = (states.steps_left(path[-2]), states.steps_left(path[-1])) if states.plans else None
+        words = states.ask(path[-1], lambda env: env.words(taken, answer, ahead) if isinstance(env, Needs) else Words())
     except (InputError, EnvError):
-        return _Facts([tree.nodes[id].state_key or "" for id in (tree.nodes[bad[0]].parent, *bad)])
-    return _Facts(keys, (before, after) if isinstance(env, Planner) else None, words)
-
-
-def _left(env: TextEnv) -> int | None:
-    return env.plan().steps_left if isinstance(env, Planner) else None
-
-
-def _key(env: TextEnv) -> str:
-    return env.state_key() if isinstance(env, StateKeys) else ""
+        return _Facts()
+    return _Facts(keys, left, Words(*(clean(flatten(part)) for part in words)))
 
 
 def _kind(tree: SearchTree, sample: Sample, bad: Sequence[int], answer: str, facts: _Facts) -> Kind:
     assert tree.started is not None
-    try:
-        info = info_of(tree.started.environment)
-    except EnvError:
-        info = None
-    if info is not None and info.refuses(answer):
+    environment, action = tree.started.environment, tree.nodes[bad[-1]].action
+    if refused(environment, action, answer):
         return "refused"
-    action = tree.nodes[bad[-1]].action
-    looks = getattr(info, "looks", None)
-    if looks is not None and looks(action):
+    if only_looks(environment, action):
         return "looks"
-    keys = facts.keys
-    if len(keys) > 1 and keys[-1]:
-        if keys[-1] == keys[-2]:
+    states = facts.states
+    if len(states) > 1:
+        if states[-1] == states[-2]:
             return "idle"
-        if keys[-1] in keys[:-2]:
+        if states[-1] in states[:-2]:
             return "loop"
     if facts.left is not None:
         before, after = facts.left

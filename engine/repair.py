@@ -8,7 +8,7 @@ the others, and the same repair of the same sample is found there again, without
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,10 @@ ENDED = "the episode is over after the wrong step"
 NOTHING = "no good leaf was found"
 LOST = "the tail does not hold when it is replayed"
 STOPPED = "stopped"
+NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
+
+FREE = frozenset({"scripted", "random"})
+"""Actors that cost nothing."""
 
 
 def repair_cost(tree: SearchTree, settings: RepairSettings) -> str:
@@ -119,8 +123,8 @@ def repair_sample(
     settings of the user's, whose servers are trusted (`engine.trust`). Raises `InputError` where no search is possible
     (an actor that is not there), `WorkFailed` where it can't be written.
     """
-    if sample.bad is None or sample.compat:
-        raise InputError("only revisions that are not made with --compat can be repaired")
+    if sample.kind not in ("revision", "recovery") or sample.compat:
+        raise InputError("only revisions and recoveries that are not made with --compat can be repaired")
     started = tree.started
     assert started is not None
     thresholds = thresholds or Thresholds.for_range(started.score_range, None, None)
@@ -176,11 +180,15 @@ def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | 
     if settings is None:
         return None
     if revise.compat:
-        raise InputError("--repair and --compat exclude each other: the original repairs nothing")
+        if settings.paid:
+            raise InputError("--repair and --compat exclude each other: the original repairs nothing")
+        return None
 
     def repair(tree: SearchTree, sample: Sample, replayer: Replayer, figures: Repairs) -> Sample:
         assert tree.started is not None
         thresholds = Thresholds.for_range(tree.started.score_range, revise.alpha, revise.beta)
+        if not settings.paid and not is_free(tree, settings):
+            return _failed(sample, figures, NOT_ASKED)
         return repair_sample(
             tree,
             sample,
@@ -194,6 +202,21 @@ def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | 
         )
 
     return repair
+
+
+def is_free(tree: SearchTree, settings: RepairSettings) -> bool:
+    """Whether the search would cost nothing and can be made."""
+    try:
+        actor = search_settings(tree, settings).actor
+    except InputError:
+        return False
+    return actor.partition(":")[0] in FREE
+
+
+def repair_price(trees: Iterable[SearchTree], settings: RepairSettings) -> str | None:
+    """What repairing samples of these trees may cost, in a line; None where nothing is paid. Raises `InputError`."""
+    paid = [tree for tree in trees if not is_free(tree, settings)]
+    return f"{repair_cost(paid[0], settings)} for each sample without a clean tail" if paid else None
 
 
 def reobserve(tree: SearchTree, sample: Sample, environment: str | None = None) -> Sample:

@@ -15,11 +15,12 @@ from msgspec import Struct
 from engine.errors import InputError
 from engine.replay import Replayer
 from engine.revision import Turn
-from engine.samples import Sample, splice_of, steps_to_replay
-from engine.text import parse_action
+from engine.sample import Sample, splice_of, steps_to_replay, whole_splice
+from engine.states import START
+from engine.step_kind import info_or_none, only_looks, refused
 from engine.tree import SearchTree
 from engine.verifier import Word
-from envs.base import EnvError, EnvironmentInfo, StateKeys, info_of
+from envs.base import EnvError
 
 REFUSED = "trains a step that the environment refuses"
 BAD = "trains a step that was judged Bad"
@@ -59,61 +60,28 @@ class Trained(Struct, kw_only=True):
 
 
 class StateWalk:
-    """State keys along trajectories of one tree, by the environment; what was walked once is remembered."""
+    """The states along trajectories of one tree, by the environment, as far as it is at hand and answers at once."""
 
     def __init__(self, tree: SearchTree, replayer: Replayer) -> None:
-        self._tree, self._replayer = tree, replayer
-        self._known: dict[tuple[int, str], tuple[int, str]] = {}  # state, action → number and key of the state after
-        self._start = ""
-        self._usable = any(node.state_key for node in tree.nodes) and not self._blocking()
+        self._states = replayer.states
+        name = tree.started.environment if tree.started is not None else ""
+        info = info_or_none(name)
+        self._usable = info is not None and not info.blocking and any(node.state_key for node in tree.nodes)
 
-    def _blocking(self) -> bool:
-        info = environment_info(self._tree)
-        return info is None or info.blocking
-
-    def keys(self, actions: Sequence[str]) -> list[str]:
-        """The key of the start and after each action; nothing where the environment is not at hand, or takes too long
-        to be asked, or can't tell its states apart."""
+    def along(self, actions: Sequence[str]) -> list[int]:
+        """The state at the start and after each action; nothing where states can't be told apart."""
         if not self._usable:
             return []
         try:
-            return self._keys(actions)
+            if not self._states.has_keys:
+                return []
+            found = [START]
+            for action in actions:
+                found.append(self._states.step(found[-1], action).to)
         except (EnvError, InputError):
             self._usable = False
             return []
-
-    def _keys(self, actions: Sequence[str]) -> list[str]:
-        state, found, standing = 0, [self._start], False
-        for place, action in enumerate(actions):
-            after = self._known.get((state, action))
-            if after is None:
-                if not standing:
-                    stand = self._replayer.stand()
-                    if not isinstance(stand.env, StateKeys):
-                        self._usable = False
-                        return []
-                    self._start = found[0] = stand.env.state_key()
-                    stand.at = -1  # steps are taken past the stand
-                    for before in actions[:place]:
-                        stand.step(before)
-                    standing = True
-                stand.step(action)
-                env = stand.env
-                after = (len(self._known) + 1, env.state_key() if isinstance(env, StateKeys) else "")
-                self._known[state, action] = after
-            elif standing:
-                stand.step(action)
-            state = after[0]
-            found.append(after[1])
         return found
-
-
-def environment_info(tree: SearchTree) -> EnvironmentInfo | None:
-    """What is known of the environment of a tree; None where it is not here."""
-    try:
-        return info_of(tree.started.environment) if tree.started is not None else None
-    except EnvError:
-        return None
 
 
 def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: StateWalk) -> Trained:
@@ -126,27 +94,21 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
         if turn.role == "assistant" and turn.part in ("bad", "good") and after.role == "user"
     ]
     actions = [step.action for step in steps_to_replay(tree, sample)][: len(steps)]
-    info = environment_info(tree)
-    keys = walk.keys(actions)
+    name = tree.started.environment if tree.started is not None else ""
+    states = walk.along(actions)
     words = tail_words(tree, sample)
-    bad = len(splice_of(tree, sample).bad) if sample.kind != "good" else 0
+    bad = len(splice_of(tree, sample).bad)
     for place, (turn, action) in enumerate(zip(steps, actions, strict=False)):
         if not turn.loss:
             continue
         answer = answers[place] if place < len(answers) else ""
-        found.refused += info is not None and info.refuses(answer)
+        found.refused += refused(name, action, answer)
         found.bad += place >= bad and words.get(place - bad) == "Bad"
-        same = bool(keys) and keys[place + 1] == keys[place] != ""
-        found.idle += same or _looks(info, action)
+        found.idle += only_looks(name, action) or (bool(states) and states[place + 1] == states[place])
         if bad and sample.mark is not None and place >= bad and action == actions[bad - 1]:
-            there = bool(keys) and keys[place] == keys[bad - 1] != ""
+            there = bool(states) and states[place] == states[bad - 1]
             found.repeated += there or (len(answers) > bad - 1 and answer == answers[bad - 1])
     return found
-
-
-def _looks(info: EnvironmentInfo | None, action: str) -> bool:
-    looks = getattr(info, "looks", None)
-    return looks is not None and bool(looks(parse_action(action)))
 
 
 def tail_words(tree: SearchTree, sample: Sample) -> dict[int, Word]:
@@ -156,11 +118,9 @@ def tail_words(tree: SearchTree, sample: Sample) -> dict[int, Word]:
         return {}
     if sample.tail is None:
         return {step - 1: word for step, word in judged.items()}
-    path = tree.ancestors(sample.good)[1:]
-    after = sample.fork_depth if sample.bad is not None else (sample.mark or 0)
-    steps = {id: place for place, id in enumerate(path[after:], 1)}
+    places = {id: place for place, id in enumerate(whole_splice(tree, sample).good, 1)}
     return {
-        place: judged[steps[step.node]]
+        place: judged[places[step.node]]
         for place, step in enumerate(sample.tail.steps)
-        if step.node is not None and step.node in steps and steps[step.node] in judged
+        if step.node is not None and places.get(step.node) in judged
     }

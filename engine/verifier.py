@@ -10,9 +10,9 @@ import gzip
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -20,10 +20,10 @@ from msgspec.structs import replace
 from engine.errors import InputError
 from engine.events import Message, Usage
 from engine.pairs import Pair, Thresholds
-from engine.replay import Replayer
 from engine.standing import Opened
+from engine.states import States
+from engine.step_kind import refused
 from engine.tree import SearchTree
-from envs.base import EnvError, Planner, info_of
 
 Word = Literal["Good", "Bad", "Uncertain"]
 NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
@@ -97,8 +97,35 @@ class JudgeTotals(Struct):
 class Verifier(Protocol):
     """Judges the bad trajectory of a pair."""
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
-        """Judgements of steps 1, 2, …, up to the first Bad. Raises `InputError`."""
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
+        """Judgements of the steps from `start` on, up to the first Bad. Raises `InputError`."""
+        ...
+
+
+@runtime_checkable
+class StepVerifier(Protocol):
+    """A verifier that judges any step of the tree for itself, at no price."""
+
+    def step_into(self, id: int) -> tuple[Word, str]:
+        """Judgement and reason of the step into a node. Raises `InputError`."""
+        ...
+
+
+@runtime_checkable
+class StateVerifier(Protocol):
+    """A verifier that judges a step in any state that the environment can reach, in the tree or not."""
+
+    def in_state(self, before: int, action: str, observation: str, after: int) -> tuple[Word, str]:
+        """Judgement and reason of a step between two states of `engine.states.States`. Raises `InputError`."""
+        ...
+
+
+@runtime_checkable
+class TextVerifier(Protocol):
+    """A verifier that judges a step by the texts alone."""
+
+    def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
+        """The judgement of a step after these (action, observation). Raises `WorkFailed`."""
         ...
 
 
@@ -134,19 +161,18 @@ def read_judgement_compat(text: str) -> Word:
 class ProgressVerifier:
     """From the environment's plan: Bad where the steps left grow or it refuses, Uncertain where they stay."""
 
-    def __init__(self, tree: SearchTree, open_environment: Callable[[], Opened]) -> None:
+    def __init__(self, tree: SearchTree, open_environment: Callable[[], Opened], states: States | None = None) -> None:
+        """`states`: those of the tree, where somebody has them already; who gives them closes them."""
         self._tree = tree
-        self._replayer = Replayer(tree, open_environment)
+        self._own = states is None
+        self._states = states or States(tree, open_environment)
         self._cache: dict[int, tuple[Word, str]] = {}  # node → judgement of the step into it
         assert tree.started is not None
-        try:
-            self._refuses = info_of(tree.started.environment).refuses
-        except EnvError:
-            self._refuses = lambda observation: False
+        self._environment = tree.started.environment
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """Judge by the expert's steps left before and after each step."""
-        for step, id in enumerate(self._tree.ancestors(pair.bad)[1:], 1):
+        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
             word, reason = self.step_into(id)
             yield Judgement(step, word, reason)
             if word == "Bad":
@@ -155,34 +181,30 @@ class ProgressVerifier:
     def step_into(self, id: int) -> tuple[Word, str]:
         """Judgement and reason of the step into a node. Raises `InputError`."""
         if id not in self._cache:
-            self._cache[id] = self._judge(id)
+            node = self._tree.nodes[id]
+            before, after = self._states.of_node(node.parent), self._states.of_node(id)
+            self._cache[id] = self._judge(before, node.action, node.observation, after)
         return self._cache[id]
 
-    def _steps_left(self, id: int) -> int | None:
-        env = self._replayer.stand().go_to(id)
-        if not isinstance(env, Planner):
-            assert self._tree.started is not None
-            raise InputError(
-                f"the environment {self._tree.started.environment!r} has no plan to measure progress by:"
-                " use --verifier value"
-            )
-        return env.plan().steps_left
+    def in_state(self, before: int, action: str, observation: str, after: int) -> tuple[Word, str]:
+        """Judgement and reason of a step between any two of the states. Raises `InputError`."""
+        return self._judge(before, action, observation, after)
 
-    def _judge(self, id: int) -> tuple[Word, str]:
-        node = self._tree.nodes[id]
-        before, after = self._steps_left(node.parent), self._steps_left(id)
-        shown = f"steps left {'–' if before is None else before} → {'–' if after is None else after}"
-        if self._refuses(node.observation):
+    def _judge(self, before: int, action: str, observation: str, after: int) -> tuple[Word, str]:
+        left, then = self._states.steps_left(before), self._states.steps_left(after)
+        shown = f"steps left {'–' if left is None else left} → {'–' if then is None else then}"
+        if refused(self._environment, action, observation):
             return "Bad", f"{shown}: the environment refused"
-        if before is not None and (after is None or after > before):
+        if left is not None and (then is None or then > left):
             return "Bad", f"{shown}: farther from the goal"
-        if before == after:
+        if left == then:
             return "Uncertain", f"{shown}: no progress"
         return "Good", shown
 
     def close(self) -> None:
         """Close the environment."""
-        self._replayer.close()
+        if self._own:
+            self._states.close()
 
 
 class ValueVerifier:
@@ -198,17 +220,20 @@ class ValueVerifier:
                     self._good_below[id] = 1
                     id = tree.nodes[id].parent
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """Judge by whether a good leaf was ever found below each step."""
         fork = self._tree.nodes[pair.fork].depth
-        for step, id in enumerate(self._tree.ancestors(pair.bad)[1:], 1):
-            if step <= fork:
-                yield Judgement(step, "Good", "shared with the good trajectory")
-            elif self._good_below[id]:
-                yield Judgement(step, "Good", "a good leaf was found below")
-            else:
-                yield Judgement(step, "Bad", "no good leaf was ever found below")
+        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
+            word, reason = ("Good", "shared with the good trajectory") if step <= fork else self.step_into(id)
+            yield Judgement(step, word, reason)
+            if word == "Bad":
                 return
+
+    def step_into(self, id: int) -> tuple[Word, str]:
+        """Judgement and reason of the step into a node."""
+        if id < len(self._good_below) and self._good_below[id]:
+            return "Good", "a good leaf was found below"
+        return "Bad", "no good leaf was ever found below"
 
 
 class HumanVerifier:
@@ -217,10 +242,10 @@ class HumanVerifier:
     def __init__(self, marks: Callable[[Pair], int | None]) -> None:
         self._marks = marks
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """The step that a person marked."""
         mark = self._marks(pair)
-        if mark is not None:
+        if mark is not None and mark >= start:
             yield Judgement(mark, "Bad", "marked by a person")
 
 
@@ -240,8 +265,10 @@ class RecordedVerifier:
         self._read = read_judgement_compat if compat else read_judgement
         self._lines: Mapping[tuple[Key, Key], deque[list[str]]] = _read_lines(path)
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
-        """The recorded judgements. Raises `InputError` where the recording has none for this pair."""
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
+        """The recorded judgements; none behind the first Bad. Raises `InputError` where none are of this pair."""
+        if start > 1:
+            return
         low, high = _key(self._tree.conversation(pair.bad)), _key(self._tree.conversation(pair.good))
         lines = self._lines.get((low, high))
         if not lines:
@@ -291,13 +318,15 @@ def make_verifier(
     judge: JudgeSettings | None = None,
     prompts: str = "",
     cache: Path | None = None,
+    states: States | None = None,
 ) -> Verifier:
     """The verifier of that name for one tree. Raises `InputError` with the names there are.
 
-    `judge`, `prompts` (a folder that replaces prompts) and `cache` (the folder of judgements) concern `openai` only.
+    `judge`, `prompts` (a folder that replaces prompts) and `cache` (the folder of judgements) concern `openai` only;
+    `states` are those of the tree where somebody has them already, for verifiers that look into the environment.
     """
     if name == "progress":
-        return ProgressVerifier(tree, open_environment)
+        return ProgressVerifier(tree, open_environment, states)
     if name == "value":
         return ValueVerifier(tree, thresholds)
     if name == "human":
@@ -313,5 +342,5 @@ def make_verifier(
     if name.startswith("noisy:"):
         from engine.noisy_verifier import NoisyVerifier
 
-        return NoisyVerifier(tree, ProgressVerifier(tree, open_environment), name.removeprefix("noisy:"))
+        return NoisyVerifier(tree, ProgressVerifier(tree, open_environment, states), name.removeprefix("noisy:"))
     raise InputError(f"unknown verifier {name!r}: one of {', '.join(NAMES)}")

@@ -154,6 +154,8 @@ class EnvironmentInfo:
     requires: str = ""  # the extra that installs what it needs
     recognises: Callable[[str], bool] = lambda observation: False  # of a first observation
     refuses: Callable[[str], bool] = lambda observation: False  # whether an observation says that nothing was done
+    looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
+    timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
     needs: tuple[str, ...] = ()  # top-level modules that have to be installed
     programs: tuple[tuple[str, str], ...] = ()  # programs that have to be on the PATH, each with how to get it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
@@ -25,15 +26,16 @@ from engine.export_choice import expected_line, nothing_line
 from engine.export_files import Packing
 from engine.export_types import Exported, ExportOptions
 from engine.formats import FORMATS
-from engine.repair import FOLDER, repairer
+from engine.repair import FOLDER, repair_price, repairer
 from engine.replay import opener, replay_tree
+from engine.revise_settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, Tails
 from engine.revision import BeforeFork
-from engine.samples import NoWrongStep, RepairSettings, Revised, ReviseSettings
 from engine.samples import revise as revise_tree
 from engine.stats import find_sources, is_trace, load_any
 from engine.trace import write_trace
 from engine.treefile import read_tree
 from engine.treefile_write import save_tree
+from engine.verifier import JudgeTotals
 from engine.workspace import Workspace
 from envs.base import EnvError
 
@@ -49,7 +51,9 @@ def revise(
     ] = "progress",
     verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
     compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
-    before_fork: Annotated[BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")] = "move",
+    before_fork: Annotated[
+        BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")
+    ] = "recover",
     env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
     seed: Annotated[int, Parameter(help="Of the choice of thoughts.")] = 0,
@@ -59,17 +63,28 @@ def revise(
     thought: Annotated[
         str, Parameter(help="reason: names the mistake; list: drawn; model; or a number of the list.")
     ] = "reason",
-    rank: Annotated[Rank, Parameter(help="Which pairs come first.")] = "return",
+    rank: Annotated[
+        Rank, Parameter(help="lesson goes over wrong actions; the others over pairs, best first.")
+    ] = "lesson",
+    tail: Annotated[
+        Tails, Parameter(help="straight: only the steps that are needed; repaired: always by a search.")
+    ] = "straight",
+    context: Annotated[Context, Parameter(help="straight: without other mistakes that changed nothing.")] = "straight",
+    per_lesson: Annotated[int, Parameter(help="Samples of one lesson (state and wrong action); 0 for all.")] = 1,
+    unfinished: Annotated[bool, Parameter(help="Also wrong steps whose end nobody saw.")] = False,
     per_tree: Annotated[int | None, Parameter(help="At most so many samples a tree.")] = None,
     per_fork: Annotated[int | None, Parameter(help="At most so many samples a fork.")] = None,
     diverse: Annotated[bool, Parameter(help="Every wrong step once a tree.")] = False,
     duplicates: Annotated[
         float, Parameter(help="Jaccard similarity from which samples are one (MinHash), e.g. 0.9; 0 keeps all.")
     ] = 0.0,
-    repair: Annotated[bool, Parameter(help="Search a new tail for samples that diverge.")] = False,
+    repair: Annotated[
+        bool | None, Parameter(help="Search a tail where there is no clean one. Default: where no model is asked.")
+    ] = None,
     repair_iterations: Annotated[int, Parameter(help="Iterations of such a search.")] = 8,
     repair_calls: Annotated[int, Parameter(help="Calls of such a search at most.")] = 200,
     repair_actor: Annotated[str | None, Parameter(help="Its actor; default: the trace's own.")] = None,
+    yes: Annotated[bool, Parameter(help="Repair by a model without asking.")] = False,
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
     prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
     json: JsonOption = False,
@@ -97,8 +112,14 @@ def revise(
         "per_fork": per_fork,
         "diverse": diverse,
         "duplicates": duplicates,
-        "repair": RepairSettings(iterations=repair_iterations, calls=repair_calls, actor=repair_actor)
-        if repair
+        "tail": tail,
+        "context": context,
+        "per_lesson": per_lesson,
+        "unfinished": unfinished,
+        "repair": RepairSettings(
+            iterations=repair_iterations, calls=repair_calls, actor=repair_actor, paid=bool(repair)
+        )
+        if repair is not False
         else None,
     }
     try:
@@ -106,6 +127,7 @@ def revise(
     except msgspec.ValidationError as error:
         raise InputError(f"option of revise: {error}") from error
     sources = find_sources(paths)
+    _confirm_repairs(sources, settings, yes)
     run, figures = revise_paths(Workspace.open(workspace, create=True), sources, settings, quiet=json)
     if json:
         emit_json(
@@ -116,9 +138,43 @@ def revise(
                 "by_verdict": figures.by_verdict,
                 "before_fork": figures.before_fork,
                 "no_wrong_step": figures.no_wrong_step,
+                "lessons": figures.lessons,
+                "judge": _judge_figures(figures),
+                "tails": {name: figures.tails.get(name, 0) for name in TAILS},
+                "steps": figures.steps,
             }
         )
     return 0
+
+
+TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
+"""What `revise --json` counts of tails."""
+
+
+def _judge_figures(figures: Revised) -> dict[str, int | float | None]:
+    """What a model that judged came to."""
+    paid = figures.judging or JudgeTotals()
+    return {
+        "calls": paid.calls,
+        "tokens_in": paid.tokens_in,
+        "tokens_out": paid.tokens_out,
+        "cost": paid.cost,
+        "unread": paid.unsaid,
+        "failed": paid.failed,
+    }
+
+
+def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool) -> None:
+    """Say what repairs by a model may cost. Raises `InputError` where nobody said yes."""
+    if settings.repair is None or not settings.repair.paid or settings.compat:
+        return
+    trees = (load_any(path, environment=settings.environment).tree for path in sources)
+    price = repair_price(trees, settings.repair)
+    if price is None:
+        return
+    warn(f"repairs: {price}")
+    if not yes:
+        raise InputError("repairs by a model cost money: add --yes, or --no-repair")
 
 
 def revise_paths(
@@ -130,25 +186,44 @@ def revise_paths(
     own = [own_settings(workspace.path), judge] if settings.repair is not None else []
     mend = repairer(workspace.traces / FOLDER, settings, own)
     known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
-    marks = curation.marks_of(Decisions(workspace.decisions).current())
+    current = Decisions(workspace.decisions).current()
+    marks = curation.marks_of(current)
+    taught: Counter[str] = Counter()
     with workspace.new_run(settings, [str(path) for path in sources]) as run:
         for path in sources:
             source = load_any(path, environment=settings.environment)
             for warning in source.warnings:
                 warn(warning)
             made = revise_tree(
-                source.tree, str(path.resolve()), settings, run.figures, marks, cache, repair=mend, known=known
+                source.tree,
+                str(path.resolve()),
+                settings,
+                run.figures,
+                marks,
+                cache,
+                repair=mend,
+                known=known,
+                taught=taught,
+                decided=current.keys(),
             )
             for sample in made:
                 run.add(sample)
     figures = run.figures
     if not quiet:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
-        say(f"run {run.id}: {figures.pairs} pairs, {figures.samples} samples ({verdicts or 'none'})")
         say(
-            f"  {figures.before_fork} marks not after the fork, {figures.no_wrong_step} without a wrong step,"
-            f" {figures.refused} refused, {figures.good} good trajectories"
+            f"run {run.id}: {figures.pairs} pairs, {figures.lessons} lessons, {figures.samples} samples"
+            f" ({verdicts or 'none'})"
         )
+        say(
+            f"  {figures.before_fork} wrong steps that the good trajectory shares,"
+            f" {figures.no_wrong_step} without a wrong step, {figures.refused} refused, {figures.good} good trajectories"
+        )
+        tails = ", ".join(
+            f"{figures.tails[name]} {name.replace('_', ' ')}" for name in TAILS if figures.tails.get(name)
+        )
+        if tails:
+            say(f"  tails: {tails}; {figures.steps} environment steps")
         if figures.judging is not None:
             paid = figures.judging
             tokens = "" if paid.tokens_in is None else f", {paid.tokens_in} + {paid.tokens_out or 0} tokens"
@@ -158,7 +233,7 @@ def revise_paths(
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
-            say(f"  repair: {mended.repaired} of {mended.tried} that diverged, {mended.calls} calls{why}")
+            say(f"  repair: {mended.repaired} of {mended.tried} searches, {mended.calls} calls{why}")
         if figures.dropped:
             say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
     return run.id, figures

@@ -1,0 +1,34 @@
+"""What kind of step an action was, as far as the environment's description tells: refused, or one that only looks."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from envs.base import EnvError, EnvironmentInfo, info_of
+
+
+@lru_cache(maxsize=64)
+def info_or_none(environment: str) -> EnvironmentInfo | None:
+    """The description of an environment; None for one that nobody registered (a tree may come from anywhere)."""
+    try:
+        return info_of(environment)
+    except EnvError:
+        return None
+
+
+def refused(environment: str, action: str, observation: str) -> bool:
+    """Whether the observation says that the environment did nothing."""
+    info = info_or_none(environment)
+    return info is not None and info.refuses(observation)
+
+
+def only_looks(environment: str, action: str) -> bool:
+    """Whether the action only shows something: `inventory`, `look around`. It changes nothing but the time."""
+    info = info_or_none(environment)
+    return info is not None and info.looks(action)
+
+
+def counts_time(environment: str) -> bool:
+    """Whether the environment's state keys count the time that passed, so that no state comes twice."""
+    info = info_or_none(environment)
+    return info is not None and info.timed
