@@ -165,7 +165,8 @@ class Records:
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
-            self._drop(self.format.empty)  # the format has no place for this sample: no rule is broken
+            why = self.format.why_none(item) if self.format.why_none is not None else self.format.empty
+            self._drop(why)  # the format has no place for this sample: no rule is broken
             return []
         if problems:
             self._note(sample, bool(records) and everything, problems, warnings)

@@ -146,9 +146,7 @@ def _fault(
         return _fault_of_get(goal, listed, match[2], refused, ahead)
     found = _uses(action)
     if found is not None and refused:
-        if found[0] not in _serving(goal):
-            return f"the {goal} {_takes(goal)} no {_plural(found[0])}"
-        return _fault_of_refused_craft(listed, carried, found[0], found[2])
+        return _besides(_fault_of_refused_craft(listed, carried, found[0], found[2]), goal, found[0])
     if found is not None:
         return _fault_of_craft(goal, found[0], found[2], ahead)
     known = action.startswith(("inventory", "get ", "craft "))
@@ -158,7 +156,9 @@ def _fault(
 def _fault_of_get(goal: str, listed: Sequence[Recipe], item: str, refused: bool, ahead: Sequence[str]) -> str:
     if refused:
         crafted = any(recipe.output == item for recipe in listed)
-        return f"the {item} {'have' if _is_plural(item) else 'has'} to be crafted" if crafted else ""
+        return _besides(
+            f"the {item} {'have' if _is_plural(item) else 'has'} to be crafted" if crafted else "", goal, item
+        )
     if item not in _serving(goal):
         return f"the {goal} {_takes(goal)} no {_plural(item)}"
     return ""
@@ -194,6 +194,13 @@ def _fault_of_craft(goal: str, output: str, uses: Mapping[str, int], ahead: Sequ
 
 def _takes(goal: str) -> str:
     return "take" if _is_plural(goal) else "takes"
+
+
+def _besides(fault: str, goal: str, item: str) -> str:
+    """Why a step was refused, and that it would not have helped, where the goal needs no such item."""
+    if item in _serving(goal) or not fault:
+        return fault
+    return f"{fault}, and the {goal} {'need' if _is_plural(goal) else 'needs'} no {_plural(item)} anyway"
 
 
 def _made_by(recipe: Recipe, uses: Mapping[str, int]) -> bool:

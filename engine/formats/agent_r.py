@@ -46,21 +46,30 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
 
 def line(tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
     """One line."""
-    if sample.bad is None:
+    if sample.kind == "good":
         return {"task_num": sample.task, "revise_log": messages(turns), "revise": False}
     assert tree.started is not None
     header = tree.started.header
     description = header[TASK_DESCRIPTION] if len(header) > TASK_DESCRIPTION else header[-1] if header else None
-    revised = sample.kind == "revision"
+    revised = sample.kind in ("revision", "recovery")
+    low = low_end(tree, sample)
     return {
         "task_num": sample.task,
         "revise_log": messages(turns),
         "high_log": messages(trajectory_turns(tree, sample.good)),
-        "low_log": messages(trajectory_turns(tree, sample.bad)),
+        "low_log": messages(trajectory_turns(tree, low)),
         "task_description": description.content if description else "",
         "revise": revised,
-        "revise_feedback": feedback(tree, sample.bad, sample.judgements) if revised else "",
+        "revise_feedback": feedback(tree, low, sample.judgements) if revised else "",
     }
+
+
+def low_end(tree: SearchTree, sample: Sample) -> int:
+    """Where the bad trajectory ends: at its leaf; of a recovery, which has none, at the wrong step."""
+    if sample.bad is not None:
+        return sample.bad
+    path = tree.ancestors(sample.good)
+    return path[sample.mark or 0]
 
 
 def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> list[Record]:
@@ -68,6 +77,8 @@ def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> lis
     path = tree.ancestors(bad)
     rows: list[Record] = []
     for judgement in judgements:
+        if judgement.step >= len(path):
+            continue
         node = tree.nodes[path[judgement.step]]
         text = judgement.raw or f"Reason: {judgement.reason}\nJudgement: {judgement.word}"
         rows.append(

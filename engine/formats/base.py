@@ -67,6 +67,7 @@ class Format:
     conversation: Conversation | None = None
     build: Callable[[Item, FormatOptions], list[Record]] | None = None
     empty: str = UNTRAINED  # why a sample gives no record, where its length is not the reason
+    why_none: Callable[[Item], str] | None = None  # the same, where it depends on the sample
     columns: bool = False  # whether every record has the same keys and types, so that Parquet can hold it
     trainer: str = ""  # whose configuration is written beside the dataset (`engine.trainer_configs`)
 
