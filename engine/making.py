@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
@@ -14,7 +14,7 @@ from engine.revision import Cut, Tail, TailStep, thought_turn
 from engine.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
 from engine.states import START
 from engine.step_kind import only_looks, refused
-from engine.straight import BAD, JOINED, NOT_NEEDED, REFUSED, Ground, Move, Way
+from engine.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, Ground, Move, Way
 from engine.verifier import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError
 
@@ -24,22 +24,48 @@ NO_CLEAN_TAIL = "no clean way on from the wrong step"
 
 
 def with_context(sample: Sample, ground: Ground) -> Sample:
-    """The sample without the other mistakes before its wrong step that changed nothing, where that holds."""
+    """The sample without the other mistakes before its wrong step that changed nothing, where that holds: a Bad step
+    that left the state as it was, a loop that holds one."""
     tree = ground.tree
     before = splice_of(tree, replace(sample, cut=[])).bad[:-1]
     words = {judgement.step: judgement.word for judgement in sample.judgements}
-    bad = [id for id in before if words.get(tree.nodes[id].depth) == "Bad"]
-    idle = [id for id in bad if changed_nothing(ground, id)]
-    cut: list[Cut] = []
-    if idle and _still_wrong(sample, ground, idle):
-        gone = set(idle)
-        for id in idle:
+    bad = {id for id in before if words.get(tree.nodes[id].depth) == "Bad"}
+    gone = _in_vain(ground, before, bad) if bad else []
+    if gone and not _still_wrong(sample, ground, gone):
+        gone = []
+    cut = []
+    for place, id in enumerate(before):
+        if id in gone:
             node = tree.nodes[id]
-            kept = sum(other not in gone for other in before[: before.index(id)])
-            reason = REFUSED if refused(ground.environment, node.action, node.observation) else BAD
-            cut.append(Cut("context", id, kept, reason))
+            refusal = refused(ground.environment, node.action, node.observation)
+            reason = REFUSED if refusal else BAD if id in bad else LOOP
+            cut.append(Cut("context", id, sum(other not in gone for other in before[:place]), reason))
     rest = [each for each in sample.cut if each.part != "context"]
-    return replace(sample, cut=cut + rest, earlier=len(bad) - len(cut))
+    return replace(sample, cut=cut + rest, earlier=len(bad - set(gone)))
+
+
+def _in_vain(ground: Ground, before: Sequence[int], bad: Collection[int]) -> list[int]:
+    """Of some steps in a row those without which the state behind them is the same, Bad ones among them."""
+    try:
+        keyed = ground.keyed
+        states = [ground.states.of_node(id) for id in before] if keyed else []
+    except (EnvError, InputError):
+        keyed = False
+    if not keyed:
+        return [id for id in before if id in bad and changed_nothing(ground, id)]
+    gone: list[int] = []
+    kept: list[tuple[int, int]] = []  # state after it, node
+    for id, state in zip(before, states, strict=True):
+        kept.append((state, id))
+        places = [place for place, (after, _) in enumerate(kept[:-1]) if after == state]
+        if state == START:
+            places.insert(0, -1)
+        for place in places:
+            if any(node in bad for _, node in kept[place + 1 :]):
+                gone += [node for _, node in kept[place + 1 :]]
+                del kept[place + 1 :]
+                break
+    return gone
 
 
 def _still_wrong(sample: Sample, ground: Ground, gone: Sequence[int]) -> bool:

@@ -45,7 +45,8 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     `verified`: every observation as stored, and the return. `reobserved`: observations or the return are others, the
     pair's own terms are met: `observations` gives the true text of the steps (0 for the first) where another was
     stored, `score` the true return; where it is reached before the last step, `ended` is the number of steps that
-    are left of the trajectory. `diverged`: the return is lost; `step` is where it first went otherwise. `unreplayable`: `reason` says why.
+    are left of the trajectory. `diverged`: the return is lost; `step` is where it first went otherwise.
+    `unreplayable`: `reason` says why.
     """
 
     verdict: Verdict

@@ -18,8 +18,8 @@ until a person sets a mark; `whole` takes the whole bad trajectory."""
 
 
 Tails = Literal["straight", "as-found", "repaired"]
-"""How the steps after the thought are made: `straight` keeps only what is needed, `as-found` all of the good leaf's steps
-after the fork, `repaired` searches always."""
+"""How the steps after the thought are made: `straight` keeps only what is needed, `as-found` all of the good leaf's
+steps after the fork, `repaired` searches always."""
 
 Context = Literal["straight", "as-found"]
 """Whether other mistakes that changed nothing are taken out of the steps before the wrong one."""

@@ -24,8 +24,8 @@ from engine.tree import SearchTree
 
 BeforeFork = Literal["recover", "move", "refuse", "keep"]
 """What becomes of a wrong step that the good trajectory shares: `recover` makes a sample of how the good trajectory
-went on from it, and judges on behind the fork; `move` marks the first step after the fork, which nobody judged; `refuse`
-leaves the pair out; `keep` keeps the mark."""
+went on from it, and judges on behind the fork; `move` marks the first step after the fork, which nobody judged;
+`refuse` leaves the pair out; `keep` keeps the mark."""
 TailMade = Literal["straight", "joined", "repaired"]
 """`straight`: the good leaf's own steps after the fork, less what is not needed. `joined`: another way of the tree to a
 good leaf that passes through the state just after the wrong step. `repaired`: found by a search of its own."""

@@ -74,6 +74,9 @@ __all__ = [
     "with_tail",
 ]
 
+SAME_GOOD = "the same steps as another good trajectory"
+"""Why a good trajectory gives no sample."""
+
 MOST_PAIRS_TO_NAME = 200_000
 """Pairs of a tree among which those with a decision are looked for."""
 
@@ -197,7 +200,9 @@ class _Making:
         for leaf in self.tree.leaves():
             if self.thresholds.good(leaf):
                 self.figures.good += 1
-                yield self._good(leaf.id)
+                sample = self._good(leaf.id)
+                if not self._said_before(sample):
+                    yield sample
 
     # -- over pairs ----------------------------------------------------------------------------------------
 
@@ -507,6 +512,18 @@ class _Making:
     def _enough(self, sample: Sample) -> bool:
         most = 0 if self.compat else self.settings.per_lesson
         return bool(most) and self.taught[sample.lesson] >= most and sample.id not in self.decided
+
+    def _said_before(self, sample: Sample) -> bool:
+        """Whether another good trajectory of the task has the same straight steps: one is enough."""
+        if not self.straight or not self.settings.per_lesson:
+            return False
+        steps = "\n".join(step.action for step in steps_to_replay(self.tree, sample))
+        key = f"good\n{sample.environment}\n{sample.task}\n{steps}"
+        self.taught[key] += 1
+        if self.taught[key] <= self.settings.per_lesson or sample.id in self.decided:
+            return False
+        self.figures.drop(SAME_GOOD)
+        return True
 
     def _good(self, leaf: int) -> Sample:
         tree = self.tree

@@ -217,7 +217,8 @@ def revise_paths(
         )
         say(
             f"  {figures.before_fork} wrong steps that the good trajectory shares,"
-            f" {figures.no_wrong_step} without a wrong step, {figures.refused} refused, {figures.good} good trajectories"
+            f" {figures.no_wrong_step} without a wrong step, {figures.refused} refused,"
+            f" {figures.good} good trajectories"
         )
         tails = ", ".join(
             f"{figures.tails[name]} {name.replace('_', ' ')}" for name in TAILS if figures.tails.get(name)
