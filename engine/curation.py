@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.cuts import with_steps_back
 from engine.decisions import Decided
 from engine.errors import InputError
 from engine.reasons import reasoned
@@ -66,31 +67,36 @@ def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
 
 
 def moves_mark(sample: Sample, decided: Decided | None) -> bool:
-    """Whether a person put the mark elsewhere than the run has it, or had the sample repaired: what the run's replay
-    said no longer counts, and the sample must be replayed again."""
-    if decided is None or sample.bad is None:
+    """Whether a person put the mark elsewhere than the run has it, had the sample repaired, or took back what was cut:
+    what the run's replay said no longer counts, and the sample must be replayed again."""
+    if decided is None or sample.kind == "good":
         return False
-    if decided.mark is not None and decided.mark != sample.mark:
+    if decided.mark is not None and decided.mark != sample.mark and sample.bad is not None:
         return True
-    return decided.repair is not None and decided.repair.mark == sample.mark and decided.repair != sample.tail
+    if decided.repair is not None and decided.repair.mark == sample.mark and decided.repair != sample.tail:
+        return True
+    return any(each.node in decided.restored for each in sample.cut)
 
 
 def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replayer: Replayer) -> Sample:
-    """The sample with a person's mark, thought and repair; where what is executed changed, with a new replay verdict.
+    """The sample with a person's mark, thought, repair and steps that were taken back; where what is executed changed,
+    with a new replay verdict.
 
     A repair holds with the mark that it was made for. Raises `InputError` where the mark is not on the bad trajectory.
     """
-    if decided is None:
+    if decided is None or sample.kind == "good":
         return sample
     if moves_mark(sample, decided):
-        mark = decided.mark if decided.mark is not None else sample.mark
+        mark = decided.mark if decided.mark is not None and sample.bad is not None else sample.mark
         if decided.repair is not None and decided.repair.mark == mark:
             sample = with_tail(tree, replace(sample, mark=mark), decided.repair, replayer)
-        else:
+        elif mark != sample.mark:
             sample = with_mark(tree, sample, mark, replayer)
+        if decided.restored:
+            sample = with_steps_back(tree, sample, decided.restored, replayer)
         if sample.thought_by == REASON:  # what it says must be true of the step that is marked now
             sample = reasoned(tree, sample, replayer)
-    if decided.thought is not None and sample.bad is not None:
+    if decided.thought is not None:
         sample = replace(sample, thought=decided.thought)
     return sample
 

@@ -46,6 +46,7 @@ class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
     note: str | None = None
     tags: list[str] | None = None  # all of them; an empty list takes them off
     repair: Tail | None = None  # a tail that a search found on this person's behalf; holds with its mark
+    restored: list[int] | None = None  # nodes of steps that were cut and are back; all of them, none takes them out
     batch: str = ""  # id of the first of several lines that were said at once
     undo_of: str | None = None  # id of the line (of the same sample) that this one takes back
 
@@ -65,6 +66,7 @@ class Decided(Struct, kw_only=True):
     note: str | None = None
     tags: list[str] = []
     repair: Tail | None = None
+    restored: list[int] = []
     by_reviewer: dict[str, DecisionVerdict] = {}  # each reviewer's latest verdict
 
 
@@ -121,6 +123,8 @@ def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
             decided.tags = line.tags
         if line.repair is not None:
             decided.repair = line.repair
+        if line.restored is not None:
+            decided.restored = line.restored
     return decided
 
 
@@ -309,10 +313,19 @@ class Decisions:
         note: str | None = None,
         tags: Iterable[str] | None = None,
         repair: Tail | None = None,
+        restored: list[int] | None = None,
     ) -> Decision:
         """Say something about a sample; on disk when this returns. Raises `InputError`, `WorkFailed`."""
         return self.decide_all(
-            [sample], verdict, reason=reason, mark=mark, thought=thought, note=note, tags=tags, repair=repair
+            [sample],
+            verdict,
+            reason=reason,
+            mark=mark,
+            thought=thought,
+            note=note,
+            tags=tags,
+            repair=repair,
+            restored=restored,
         )[0]
 
     def decide_all(
@@ -326,6 +339,7 @@ class Decisions:
         note: str | None = None,
         tags: Iterable[str] | None = None,
         repair: Tail | None = None,
+        restored: list[int] | None = None,
     ) -> list[Decision]:
         """Say the same about several samples; one `undo` takes all of it back. Raises as `decide`."""
         if mark is not None and mark < 1:
@@ -346,6 +360,7 @@ class Decisions:
                     note=None if note is None else _writable(note),
                     tags=kept,
                     repair=repair,
+                    restored=restored,
                     batch=first,
                 ),
             )
