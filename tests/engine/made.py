@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.samples import ReviseSettings, revise
 from engine.stats import load_any
@@ -73,9 +75,22 @@ def honey_trace(path: Path, rows: list[Row] | None = None, trace: str = "5ee5") 
     return path
 
 
+AS_FOUND = ReviseSettings(
+    verifier="value",
+    rank="return",
+    before_fork="move",
+    tail="as-found",
+    context="as-found",
+    per_lesson=0,
+    thought="list",
+    repair=None,
+)
+"""Every pair with its tail as it is found: so the made tree gives each replay verdict."""
+
+
 def revised(workspace: Workspace, *paths: Path, verifier: str = "value", verify: bool = True) -> str:
-    """Run `revise` over traces; returns the run's id."""
-    settings = ReviseSettings(verifier=verifier, verify=verify)
+    """Run `revise` over traces, every pair as it is found; returns the run's id."""
+    settings = replace(AS_FOUND, verifier=verifier, verify=verify)
     with workspace.new_run(settings, [str(path) for path in paths]) as run:
         for path in paths:
             for sample in revise(load_any(path).tree, str(path), settings, run.figures):
