@@ -144,7 +144,7 @@ class Review:
     def _effective(self, sample: Sample, standing: Decided | None) -> Sample:
         mark = standing.mark if standing is not None and standing.mark is not None else sample.mark
         repair = standing.repair.path if standing is not None and standing.repair is not None else ""
-        back = tuple(standing.restored) if standing is not None else ()
+        back = tuple(standing.uncut) if standing is not None else ()
         known = self._replayed.get((sample.id, mark, repair, back))
         if known is None:
             trace = self.traces.of(sample)
@@ -347,15 +347,15 @@ class Review:
     def take_back(self, sample: Sample, node: int) -> bool:
         """Put a step that was cut back in its place, or take it out again; whether it is back now."""
         standing = self.standing(sample)
-        back = list(standing.restored) if standing is not None else []
+        back = list(standing.uncut) if standing is not None else []
         now = [id for id in back if id != node] if node in back else [*back, node]
-        self.decisions.decide(sample.id, restored=now)
+        self.decisions.decide(sample.id, uncut=now)
         return node in now
 
     def cuts(self, shown: Sample) -> list[tuple[Cut, bool]]:
         """What was cut out of the sample, in order, and whether a person took it back."""
         standing = self.standing(shown)
-        back = set(standing.restored) if standing is not None else set()
+        back = set(standing.uncut) if standing is not None else set()
         stored = next((each for each in self._all if each.id == shown.id), shown)
         whole = stored.cut if stored.mark == shown.mark else shown.cut  # another mark: other cuts
         return [(each, each.node in back) for each in whole]

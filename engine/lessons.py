@@ -24,6 +24,9 @@ from envs.base import EnvError
 MOST_DRAFTS = 6
 """Trajectories that are tried for one lesson."""
 
+MOST_GOOD = 3
+"""Good leaves that are tried with one bad trajectory, those that left it last first."""
+
 
 class Draft(NamedTuple):
     """Trajectories that may teach a lesson."""
@@ -166,7 +169,10 @@ class Lessons:
 
     def _worth_judging(self, id: int) -> bool:
         """Whether somebody may learn from this step: it has an end below, or a good way leaves right before it."""
-        return self._good[self.tree.nodes[id].parent] != NO_PARENT or self._bad[id] != NO_PARENT
+        if self._good[self.tree.nodes[id].parent] != NO_PARENT:
+            return True
+        # Behind a first mistake only who looks into the state knows; where a state counts time, looking takes long.
+        return self._bad[id] != NO_PARENT and self.ground.judges and not self.ground.timed
 
     def _promise(self, draft: Draft) -> tuple[int, int, bool, int, int, int]:
         nodes = self.tree.nodes
@@ -184,8 +190,9 @@ class Lessons:
         unfinished = bad == NO_PARENT
         if unfinished and not self.unfinished:
             return
+        found = 0
         below, at = id, nodes[id].parent
-        while at != NO_PARENT:
+        while at != NO_PARENT and found < MOST_GOOD:
             goods = [
                 self._good[child]
                 for child in nodes[at].children
@@ -195,10 +202,9 @@ class Lessons:
             if not unfinished:
                 gap = self.thresholds.beta
                 goods = [leaf for leaf in goods if (nodes[leaf].q or 0) - (nodes[bad].q or 0) > gap]
-            if goods:
-                for good in goods[:2]:
-                    yield Draft("revision", good, id if unfinished else bad, at, id, earlier, unfinished)
-                return
+            for good in goods[: MOST_GOOD - found]:
+                found += 1
+                yield Draft("revision", good, id if unfinished else bad, at, id, earlier, unfinished)
             below, at = at, nodes[at].parent
 
     def without_mistake(self) -> Iterator[Pair]:
@@ -217,3 +223,26 @@ class Lessons:
                 if gap > self.thresholds.beta:
                     yield Pair(good, leaf.id, at, gap)
                 break
+
+
+def known_lessons(tree: SearchTree, thresholds: Thresholds) -> list[tuple[int, str]]:
+    """Depth and action of each lesson that the tree alone tells of: a step that was refused, or below which no good
+    leaf was found, on or right beside a way to a good leaf. The same action in the same state is one."""
+    assert tree.started is not None
+    environment = tree.started.environment
+    keyed = not counts_time(environment)
+    nodes, count = tree.nodes, len(tree)
+    good, ended = bytearray(count), bytearray(count)
+    for leaf in tree.leaves():
+        for marks in (ended, good) if thresholds.good(leaf) else (ended,):
+            at = leaf.id
+            while at != NO_PARENT and at < count and not marks[at]:
+                marks[at] = 1
+                at = nodes[at].parent
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    for node in nodes[1:count]:
+        wrong = not good[node.id] or refused(environment, node.action, node.observation)
+        if wrong and (good[node.id] or (good[node.parent] and ended[node.id])):
+            key = (nodes[node.parent].state_key if keyed else None) or f"node {node.parent}"
+            found.setdefault((key, node.action), (node.depth, node.action))
+    return list(found.values())

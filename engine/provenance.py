@@ -74,7 +74,7 @@ class Origin(Struct, kw_only=True):
     tail_steps: int
     plan_left: int | None  # steps that the environment's plan has left just after the wrong step
     cut: list[Cut]  # steps that were taken out of context and tail
-    restored: list[int]  # nodes of steps that a person took back of these
+    uncut: list[int]  # nodes of steps that a person took back of these
     tail_judgements: list[Judgement]  # of the good steps after the fork, in the state of the splice
     lesson: str
     earlier: int  # mistakes before the wrong step that stay in the context
@@ -162,7 +162,7 @@ def origin_of(
         tail_steps=tail_steps,
         plan_left=sample.plan_left,
         cut=sample.cut,
-        restored=[each.node for each in stored.cut if decided is not None and each.node in decided.restored],
+        uncut=[each.node for each in stored.cut if decided is not None and each.node in decided.uncut],
         tail_judgements=sample.tail_judgements,
         lesson=sample.lesson,
         earlier=sample.earlier,

@@ -37,6 +37,7 @@ from engine.samples import (
 )
 from engine.search import Search
 from engine.settings import settings_from
+from engine.step_kind import info_or_none
 from engine.text import clean, flatten
 from engine.trace import TraceWriter, load
 from engine.tree import Node, SearchTree
@@ -53,6 +54,7 @@ NOTHING = "no good leaf was found"
 LOST = "the tail does not hold when it is replayed"
 STOPPED = "stopped"
 NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
+SLOW = "its environment takes long: --repair searches all the same"
 
 FREE = frozenset({"scripted", "random"})
 """Actors that cost nothing."""
@@ -189,6 +191,8 @@ def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | 
         thresholds = Thresholds.for_range(tree.started.score_range, revise.alpha, revise.beta)
         if not settings.paid and not is_free(tree, settings):
             return _failed(sample, figures, NOT_ASKED)
+        if not settings.paid and takes_long(tree, revise.environment):
+            return _failed(sample, figures, SLOW)
         return repair_sample(
             tree,
             sample,
@@ -211,6 +215,13 @@ def is_free(tree: SearchTree, settings: RepairSettings) -> bool:
     except InputError:
         return False
     return actor.partition(":")[0] in FREE
+
+
+def takes_long(tree: SearchTree, environment: str | None = None) -> bool:
+    """Whether a step of the environment may wait for a process or the network."""
+    assert tree.started is not None
+    info = info_or_none(environment or tree.started.environment)
+    return info is not None and info.blocking
 
 
 def repair_price(trees: Iterable[SearchTree], settings: RepairSettings) -> str | None:

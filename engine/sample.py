@@ -6,6 +6,7 @@ tail, cuts, judgements and replay verdict are properties of one run of `revise`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import Literal
 
@@ -16,7 +17,18 @@ from engine.events import Number
 from engine.quotes import Quotes, bare
 from engine.replay import Replay, Replayer, Step
 from engine.revise_settings import Tails
-from engine.revision import Cut, Splice, Tail, Turn, header_turns, revision_turns, splice, steps_of, tail_turns
+from engine.revision import (
+    Cut,
+    Splice,
+    Tail,
+    TailStep,
+    Turn,
+    header_turns,
+    revision_turns,
+    splice,
+    steps_of,
+    tail_turns,
+)
 from engine.tree import SearchTree
 from engine.verifier import Judgement
 
@@ -179,3 +191,27 @@ def with_tail(tree: SearchTree, sample: Sample, tail: Tail, replayer: Replayer) 
     """The sample with another tail, replayed."""
     mended = replace(sample, tail=tail, cut=[each for each in sample.cut if each.part == "context"], replay=None)
     return replace(mended, replay=replay_sample(tree, mended, replayer))
+
+
+WRONG_REASONS = frozenset({"refused", "idle", "loop", "judged Bad", "disowned"})
+"""Why steps are cut that must not be trained, also where a person takes them back."""
+
+
+def with_uncut(tree: SearchTree, sample: Sample, nodes: Collection[int], replayer: Replayer) -> Sample:
+    """The sample with some of its cut steps back in their places, replayed. In the tail a step that was cut for being
+    wrong is masked."""
+    back = [each for each in sample.cut if each.node in nodes]
+    if not back:
+        return sample
+    tail = sample.tail
+    if tail is not None:
+        steps = list(tail.steps)
+        for each in reversed([each for each in back if each.part == "tail"]):
+            node = tree.nodes[each.node]
+            loss = each.reason not in WRONG_REASONS
+            steps.insert(each.place, TailStep(node.response, node.action, node.observation, each.node, loss))
+        tail = replace(tail, steps=steps)
+    context = sum(each.part == "context" and each.reason != "loop" for each in back)
+    cut = [each for each in sample.cut if each.node not in nodes]
+    changed = replace(sample, tail=tail, cut=cut, earlier=sample.earlier + context, replay=None)
+    return replace(changed, replay=replay_sample(tree, changed, replayer))

@@ -164,6 +164,7 @@ class _Making:
         self.taught: Counter[str] = Counter() if taught is None else taught
         self.decided = decided
         self.made: set[str] = set()  # ids
+        self.searched: set[str] = set()  # lessons for which a repair was searched
         count = count_pairs(tree, self.thresholds)
         figures.pairs += count
         self.taking = Taking(
@@ -305,7 +306,8 @@ class _Making:
                 if most is not None and reached >= most:
                     figures.drop(reason, len(found) - place)
                     return
-            decided = [draft for draft in lesson.drafts if self._id(draft) in self.decided]
+            ids = {self._id(draft): draft for draft in lesson.drafts}
+            decided = [draft for id, draft in ids.items() if id in self.decided and id not in self.made]
             room = settings.per_lesson - self.taught[lesson.id] if settings.per_lesson else len(lesson.drafts)
             if room <= 0 and not decided:
                 figures.drop(choice.PER_LESSON)
@@ -347,7 +349,7 @@ class _Making:
         return (
             self._sure(sample)
             and tail is not None
-            and (sample.plan_left is None or len(tail.steps) <= sample.plan_left)
+            and (self.ground.timed or sample.plan_left is None or len(tail.steps) <= sample.plan_left)
         )
 
     def _judgements(self, draft: Draft, verifier: StepVerifier) -> list[Judgement]:
@@ -473,6 +475,10 @@ class _Making:
         """The sample with a tail that a search found, where one is made and finds one; as it was else."""
         if self.repair is None or sample.mark is None:
             return sample
+        if self.straight and self.settings.per_lesson and sample.lesson:
+            if sample.lesson in self.searched:
+                return sample
+            self.searched.add(sample.lesson)
         self.figures.repairs = self.figures.repairs or Repairs()
         mended = self.repair(self.tree, replace(sample, tail=None), self.replayer, self.figures.repairs)
         if mended.tail is None or mended.verdict not in HOLDS or not self.straight:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from engine.errors import InputError
 from engine.index import Index
+from engine.lessons import known_lessons
 from engine.pairs import Thresholds, count_pairs
 from engine.trace import is_being_written, load, trace_state
 from engine.tree import SearchTree
@@ -23,7 +25,7 @@ TRACE_ENDINGS = (".trace.jsonl", ".trace.jsonl.zst", ".trace.jsonl.gz")
 TREE_START, TREE_ENDINGS = "search_results_", (".json", ".json.gz", ".json.zst")
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
-_KIND = "figures"
+_KIND = "figures-2"
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ class TraceFigures(Struct, kw_only=True):
     steps_per_node: float | None  # environment steps for each node that was made
     resets_per_node: float | None
     seconds: float | None  # from the start to the last event
+    lessons: int = 0  # wrong actions, each in each state once, that the tree alone tells of (`known_lessons`)
+    lessons_by_depth: dict[int, int] = {}
+    wrong_actions: int = 0  # different ones among the lessons
 
 
 class Total(Struct, kw_only=True):
@@ -138,6 +143,8 @@ class Total(Struct, kw_only=True):
     steps_per_node: float | None = None  # over all nodes of the traces that know it
     resets_per_node: float | None = None
     seconds: float | None = None
+    lessons: int = 0
+    lessons_by_depth: dict[int, int] = {}
 
 
 def figures(source: Source) -> TraceFigures:
@@ -149,6 +156,7 @@ def figures(source: Source) -> TraceFigures:
     returns = [leaf.value_sum / leaf.visits for leaf in tree.leaves()]
     good = sum(value > thresholds.alpha for value in returns)
     made = len(tree) - 1
+    lessons = known_lessons(tree, thresholds)
     searched = tree.imported_from is None
     return TraceFigures(
         path=source.path,
@@ -172,6 +180,9 @@ def figures(source: Source) -> TraceFigures:
         steps_per_node=tree.steps / made if searched and made else None,
         resets_per_node=tree.resets / made if searched and made else None,
         seconds=tree.t if searched else None,
+        lessons=len(lessons),
+        lessons_by_depth=dict(sorted(Counter(depth for depth, _ in lessons).items())),
+        wrong_actions=len({action for _, action in lessons}),
     )
 
 
@@ -205,6 +216,8 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         steps_per_node=_mean((row.steps_per_node, row.nodes - 1) for row in rows),
         resets_per_node=_mean((row.resets_per_node, row.nodes - 1) for row in rows),
         seconds=_known_sum(row.seconds for row in rows),
+        lessons=sum(row.lessons for row in rows),
+        lessons_by_depth=dict(sorted(sum((Counter(row.lessons_by_depth) for row in rows), Counter[int]()).items())),
     )
 
 

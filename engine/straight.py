@@ -33,7 +33,7 @@ JOINED = "joined"
 
 Doubt = str  # one of the above, or ""
 
-MOST_STEPS = 3_000
+MOST_STEPS = 300
 """Environment steps that trying a way without its steps may take, where there are no state keys to go by."""
 
 
@@ -130,10 +130,12 @@ class Ground:
         `expected` is the return to reach; where no way reaches it, one whose return is `enough` will do. `never` is
         an action that must not be in it. None where there is no clean way. Raises `EnvError`, `InputError`.
         """
+        if not self.keyed:
+            return self._tried(start, moves, expected, enough, never)
         least = self._least(start)
         best: Way | None = None
         for strict in (True, False):
-            way = self._passed(start, moves, strict, expected, never)
+            way = self._passed(start, moves, strict, never)
             if way is not None and self._better(way, best, expected, enough):
                 best = way
             if best is not None and best.score >= expected - TOLERANCE and len(best.moves) == least:
@@ -164,7 +166,7 @@ class Ground:
             -len(best.moves),
         )
 
-    def _passed(self, start: int, moves: Sequence[Move], strict: bool, expected: Number, never: str) -> Way | None:
+    def _passed(self, start: int, moves: Sequence[Move], strict: bool, never: str) -> Way | None:
         """Go through the steps in order and pass over those that are not clean; `strict`: also those not needed."""
         at = start
         score: Number = 0
@@ -180,7 +182,7 @@ class Ground:
             if doubt and (strict or doubt != NOT_NEEDED):
                 why[place] = doubt
                 continue
-            if self.keyed and edge.to in standing:
+            if edge.to in standing:
                 back = standing.index(edge.to)
                 why.update(dict.fromkeys(kept[back:], LOOP))
                 why[place] = LOOP
@@ -204,9 +206,7 @@ class Ground:
         seen = {start}
         for place, move in enumerate(moves):
             edge = self.states.step(at, move.action)
-            if refused(self.environment, move.action, edge.observation) or move.action == never:
-                return None
-            if edge.to == at or (self.keyed and edge.to in seen):
+            if refused(self.environment, move.action, edge.observation) or move.action == never or edge.to in seen:
                 return None
             seen.add(edge.to)
             at, score = edge.to, edge.score
@@ -214,37 +214,97 @@ class Ground:
                 return max(score, 0), place + 1
         return max(score, 0), len(moves)
 
-    def _clean(self, start: int, moves: Sequence[Move]) -> bool:
-        """Whether no step of a way is in doubt but for being needed."""
-        at = start
+    def _doubts_of(self, start: int, moves: Sequence[Move]) -> list[Doubt]:
+        """What there is against each step of a way."""
+        found, at = [], start
         for move in moves:
             edge = self.states.step(at, move.action)
-            if self.doubt(at, move.action, edge) not in ("", NOT_NEEDED):
-                return False
+            found.append(self.doubt(at, move.action, edge))
             at = edge.to
-        return True
+        return found
+
+    def _clean(self, start: int, moves: Sequence[Move]) -> bool:
+        """Whether there is nothing against any step of a way, but that it may not be needed."""
+        return all(doubt in ("", NOT_NEEDED) for doubt in self._doubts_of(start, moves))
 
     def _without(self, start: int, way: Way, never: str) -> Way:
-        """The way less each step without which it holds."""
-        begun = self.states.steps
+        """The way less each step without which it holds, where states can be compared."""
         moves, score = list(way.moves), way.score
         place = 0
-        while place < len(moves) and self.states.steps - begun <= MOST_STEPS:
+        while place < len(moves):
             without = moves[:place] + moves[place + 1 :]
-            found = self._walked(start, without, never) if self.keyed or self._removable(start, moves, place) else None
-            if found is None or found[0] < score - TOLERANCE or not self._clean(start, without[: found[1]]):
+            found = self._walked(start, without, never)
+            if (
+                found is None
+                or found[0] < score - TOLERANCE
+                or any(doubt not in ("", NOT_NEEDED) for doubt in self._doubts_of(start, without[: found[1]]))
+            ):
                 place += 1
-                continue
-            score, moves = found[0], without[: found[1]]
+            else:
+                score, moves = found[0], without[: found[1]]
         return way._replace(moves=moves, score=score)
 
-    def _removable(self, start: int, moves: Sequence[Move], place: int) -> bool:
-        """Whether a step is doubted at all: without state keys only such a step is tried without."""
+    # -- where states can't be compared --------------------------------------------------------------------
+
+    def _tried(
+        self, start: int, moves: Sequence[Move], expected: Number, enough: Callable[[Number], bool], never: str
+    ) -> Way | None:
+        """A clean way out of these steps, found by trying: without those that are refused or only look, then without
+        those that are judged Bad or Uncertain, together and singly. Judging costs most here, so it comes last."""
+        way = None
+        for looks in (False, True):
+            way = self._unrefused(start, moves, never, looks)
+            if way is not None and (way.score >= expected - TOLERANCE or enough(way.score)):
+                break
+            way = None
+        if way is None:
+            return None
+        kept, score, why = list(way.moves), way.score, dict(way.why)
+        places = {move: place for place, move in enumerate(moves)}
+        begun = self.states.steps
+
+        def try_without(gone: list[int]) -> bool:
+            nonlocal kept, score
+            without = [move for place, move in enumerate(kept) if place not in gone]
+            found = self._walked(start, without, never) if without else None
+            if found is None or found[0] < score - TOLERANCE:
+                return False
+            kept, score = without[: found[1]], found[0]
+            return True
+
+        doubted = [place for place, doubt in enumerate(self._doubts_of(start, kept)) if doubt]
+        before = kept
+        if doubted and not try_without(doubted):
+            for place in reversed(doubted):
+                if self.states.steps - begun > MOST_STEPS:
+                    break
+                try_without([place])
+        if not self._clean(start, kept):
+            return None
+        why.update({places[move]: NOT_NEEDED for move in before if move not in kept})
+        return Way(kept, score, why)
+
+    def _unrefused(self, start: int, moves: Sequence[Move], never: str, looks: bool) -> Way | None:
+        """These steps less those that are refused, that are never to be done, or (without `looks`) that only look."""
         at = start
-        for move in moves[:place]:
-            at = self.states.step(at, move.action).to
-        action = moves[place].action
-        return bool(self.doubt(at, action, self.states.step(at, action)))
+        score: Number = 0
+        kept: list[Move] = []
+        why: dict[int, str] = {}
+        for place, move in enumerate(moves):
+            if move.action == never:
+                why[place] = DISOWNED
+            elif not looks and only_looks(self.environment, move.action):
+                why[place] = NOT_NEEDED
+            else:
+                edge = self.states.step(at, move.action)
+                if refused(self.environment, move.action, edge.observation):
+                    why[place] = REFUSED
+                    continue
+                kept.append(move)
+                at, score = edge.to, edge.score
+                if edge.done:
+                    break
+        return Way(kept, max(score, 0), why) if kept else None
 
     # -- joining -------------------------------------------------------------------------------------------
 

@@ -52,7 +52,10 @@ def revise(
     verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
     compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
     before_fork: Annotated[
-        BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")
+        BeforeFork,
+        Parameter(
+            help="Of a wrong step that the good trajectory shares: how that recovered, or what becomes of the mark."
+        ),
     ] = "recover",
     env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,

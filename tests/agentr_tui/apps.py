@@ -20,6 +20,7 @@ from engine.events import SearchSettings
 from engine.job import new_job
 from engine.samples import ReviseSettings
 from engine.workspace import Workspace
+from tests.engine.made import AS_FOUND
 
 WIDE, NARROW = (110, 32), (80, 24)
 PATIENCE = 20.0  # seconds
@@ -39,7 +40,7 @@ def searched(
 
 def revised(workspace: Workspace, *paths: Path, max_pairs: int | None = None) -> str:
     """A real run of `revise`; its id."""
-    return revise_paths(workspace, list(paths), ReviseSettings(max_pairs=max_pairs), quiet=True)[0]
+    return revise_paths(workspace, list(paths), ReviseSettings(**AS_FOUND, max_pairs=max_pairs), quiet=True)[0]
 
 
 def opened(folder: Path) -> Workspace:

@@ -79,7 +79,11 @@ def test_search_revise_export_with_json(tmp_path: Path) -> None:
                   "--out", "t.trace.jsonl")  # fmt: skip
     assert done.code == 0, done.err
     revised = agentr("revise", "t.trace.jsonl", "--json").json
-    assert set(revised) == {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step"}
+    counted = {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step", "lessons", "steps"}
+    assert set(revised) == counted | {"judge", "tails"}
+    assert set(revised["tails"]) == {"straight", "joined", "repaired", "as_found", "left_out"}
+    assert set(revised["judge"]) == {"calls", "tokens_in", "tokens_out", "cost", "unread", "failed"}
+    assert revised["samples"] == sum(revised["tails"].values()) - revised["tails"]["left_out"]
     assert revised["samples"] == sum(revised["by_verdict"].values()) > 0
     exported = agentr("export", "--format", "agent-r", "--out", "o.jsonl", "--json").json
     assert set(exported) == {"out", "lines", "dropped"}

@@ -20,6 +20,7 @@ from engine.replay import opener
 from engine.samples import ReviseSettings, Sample, steps_to_replay
 from engine.verifier import ProgressVerifier, first_wrong_step
 from tests.agentr_tui.apps import notices, opened, pane, running, searched, until
+from tests.engine.made import AS_FOUND
 
 
 def session_over(folder: Path) -> Session:
@@ -190,7 +191,7 @@ async def test_twenty_samples_are_reviewed_by_keys_alone_undo_included(tmp_path:
 async def test_marks_of_verifier_progress_and_people_stand_side_by_side(tmp_path: Path) -> None:
     session = session_over(tmp_path)
     assert session.path is not None
-    revise_paths(session.workspace, [session.path], ReviseSettings(verifier="value"), quiet=True)
+    revise_paths(session.workspace, [session.path], ReviseSettings(**AS_FOUND, verifier="value"), quiet=True)
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
         assert screen._review is not None

@@ -45,7 +45,7 @@ def look(tree: SearchTree, sample: Sample, count: Counter[str], tails: list[tupl
         at, key, wrong_key = 0, env.state_key() if comparable else "", ""
         seen = set()
         for place, step in enumerate(steps):
-            observation, _, done = stand.step(step.action)
+            observation, _, _ = stand.step(step.action)
             after = env.state_key() if comparable else ""
             edge = states.step(at, step.action)
             if place == bad - 1:

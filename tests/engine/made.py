@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from msgspec.structs import replace
+from typing import Any
 
 from engine.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.samples import ReviseSettings, revise
@@ -41,6 +40,17 @@ VERDICTS = {"diverged": 1, "reobserved": 2, "verified": 3}
 """Of the six revision samples, with the verifier `value`."""
 
 
+AS_FOUND: dict[str, Any] = {
+    "thought": "list",
+    "before_fork": "move",
+    "rank": "return",
+    "tail": "as-found",
+    "context": "as-found",
+    "per_lesson": 0,
+}
+"""Settings of `revise` under which every pair gives a sample, spliced as its trajectories are found."""
+
+
 def honey_trace(path: Path, rows: list[Row] | None = None, trace: str = "5ee5") -> Path:
     """Write the tree as a trace."""
     nodes = [ImportedNode(observation="")]
@@ -75,22 +85,9 @@ def honey_trace(path: Path, rows: list[Row] | None = None, trace: str = "5ee5") 
     return path
 
 
-AS_FOUND = ReviseSettings(
-    verifier="value",
-    rank="return",
-    before_fork="move",
-    tail="as-found",
-    context="as-found",
-    per_lesson=0,
-    thought="list",
-    repair=None,
-)
-"""Every pair with its tail as it is found: so the made tree gives each replay verdict."""
-
-
 def revised(workspace: Workspace, *paths: Path, verifier: str = "value", verify: bool = True) -> str:
-    """Run `revise` over traces, every pair as it is found; returns the run's id."""
-    settings = replace(AS_FOUND, verifier=verifier, verify=verify)
+    """Run `revise` over traces; returns the run's id."""
+    settings = ReviseSettings(verifier=verifier, verify=verify, **AS_FOUND)
     with workspace.new_run(settings, [str(path) for path in paths]) as run:
         for path in paths:
             for sample in revise(load_any(path).tree, str(path), settings, run.figures):
