@@ -146,7 +146,7 @@ def general(path: Path, lines: int) -> Path:
 
 def is_general(record: dict[str, Any]) -> bool:
     """Whether a record is one of those."""
-    return "answer" in json.dumps(record)
+    return "question " in json.dumps(record)
 
 
 @pytest.mark.parametrize("format", [name for name, each in FORMATS.items() if each.conversation is not None])
