@@ -168,11 +168,14 @@ class Lessons:
         return found
 
     def _worth_judging(self, id: int) -> bool:
-        """Whether somebody may learn from this step: it has an end below, or a good way leaves right before it."""
-        if self._good[self.tree.nodes[id].parent] != NO_PARENT:
-            return True
-        # Behind a first mistake only who looks into the state knows; where a state counts time, looking takes long.
-        return self._bad[id] != NO_PARENT and self.ground.judges and not self.ground.timed
+        """Whether somebody may learn from this step: a good way leaves right before it, or it has an end below. Where a
+        state counts time, looking takes long: there only what can give a sample is looked at."""
+        beside = self._good[self.tree.nodes[id].parent] != NO_PARENT
+        ended = self._good[id] != NO_PARENT or self._bad[id] != NO_PARENT
+        if self.ground.timed:
+            return beside and (ended or self.unfinished)
+        # behind a first mistake only who looks into the state knows
+        return beside or (ended and self.ground.judges)
 
     def _promise(self, draft: Draft) -> tuple[int, int, bool, int, int, int]:
         nodes = self.tree.nodes

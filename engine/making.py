@@ -14,11 +14,12 @@ from engine.revision import Cut, Tail, TailStep, thought_turn
 from engine.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
 from engine.states import START
 from engine.step_kind import only_looks, refused
-from engine.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, Ground, Move, Way
+from engine.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Move, Way
 from engine.verifier import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError
 
 ENDED = "the episode is over after the wrong step"
+NOTHING_LEFT = "nothing is left to gain after the wrong step"
 NO_CLEAN_TAIL = "no clean way on from the wrong step"
 """Why a lesson gives no sample."""
 
@@ -89,13 +90,14 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
     moves = ground.moves(parts.good)
     never = tree.nodes[parts.bad[-1]].action if parts.bad else ""
     try:
-        start = START
+        start, expected = START, sample.return_good
         for id in parts.bad:
             edge = states.step(start, tree.nodes[id].action)
             if edge.done:
                 return ENDED
+            if edge.score >= expected - TOLERANCE:
+                return NOTHING_LEFT
             start = edge.to
-        expected = sample.return_good
         way = ground.straight(start, moves, expected, lambda score: enough_for(sample, score), never)
         judged = _judged(ground, start, moves, way)
     except (EnvError, InputError):
@@ -131,10 +133,13 @@ def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> S
 
 
 def _judged(ground: Ground, start: int, moves: Sequence[Move], way: Way | None) -> list[Judgement]:
-    """What the verifier says of the good steps after the fork, each in the state in which its turn comes."""
+    """What the verifier says of the good steps after the fork, each in the state in which its turn comes; where looking
+    takes long, of those that stay."""
     kept = {move.node for move in way.moves} if way is not None else set()
     found, at = [], start
     for step, move in enumerate(moves, 1):
+        if ground.timed and move.node not in kept:
+            continue
         edge = ground.states.step(at, move.action)
         judged = ground.judged(at, move.action, edge)
         if judged is None:
@@ -194,7 +199,8 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[M
                 response = bare(response)
         quotes.show(response)
         quotes.show(move.observation)
-        steps.append(TailStep(response, move.action, move.observation, move.node))
+        looks = only_looks(ground.environment, move.action)  # one that has to stay is masked
+        steps.append(TailStep(response, move.action, move.observation, move.node, loss=not looks))
     return steps
 
 

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 from engine import choice
 from engine.choice import Taking, ranked
 from engine.duplicates import Duplicates
+from engine.errors import InputError
 from engine.lessons import Draft, Lesson, Lessons
 from engine.making import (
     ENDED,
     NO_CLEAN_TAIL,
+    NOTHING_LEFT,
     judged_by_text,
     plan_left,
     straight_good,
@@ -157,6 +159,11 @@ class _Making:
             )
         self.writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, cache)
         self.ground = Ground(tree, self.replayer.states, self.verifier, self.thresholds)
+        if settings.unfinished and not self.ground.judges:
+            raise InputError(
+                f"--unfinished needs a verifier that looks into the environment, as progress does: {settings.verifier}"
+                " knows no step whose end nobody saw"
+            )
         self.repair = None if settings.compat else repair
         if known is None and settings.duplicates and not settings.compat:
             known = Duplicates(settings.duplicates)
@@ -268,7 +275,7 @@ class _Making:
             found = first_wrong_step(behind)
         if found is None:
             figures.no_wrong_step += 1
-            if shared:
+            if shared and settings.per_lesson:
                 figures.drop(choice.NONE_AFTER)
                 return
         elif self.taking.repeats(pair.bad, found):
@@ -453,7 +460,7 @@ class _Making:
             if made.verdict != "diverged":
                 return replace(made, plan_left=plan_left(made, self.ground))
             made = NO_CLEAN_TAIL
-        if mend and made != ENDED:
+        if mend and made not in (ENDED, NOTHING_LEFT):
             mended = self._repaired(sample)
             if mended.verdict in HOLDS:
                 return replace(mended, plan_left=plan_left(mended, self.ground))

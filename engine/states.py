@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar, cast
 from engine.errors import InputError
 from engine.events import Number
 from engine.standing import MAX_SNAPSHOTS, Opened, Stand
+from engine.step_kind import counts_time, only_looks, refused
 from engine.text import clean, flatten
 from engine.tree import ROOT, SearchTree
 from envs.base import EnvError, InstanceDied, Planner, Snapshots, StateKeys, TextEnv
@@ -45,6 +46,11 @@ class States:
         self._keys: list[str | None] = [None]
         self._snapshots: dict[int, Hashable] = {}
         self._left: dict[int, int | None] = {}
+        assert tree.started is not None
+        self._environment = tree.started.environment
+        self._timed = counts_time(self._environment)
+        self._timeless: list[int] = [START]  # state → the first that differs from it by time alone, as far as is known
+        self._after: dict[tuple[int, str], int] = {}  # such a state, action → the one it leads to
         self._edges: dict[tuple[int, str], Edge] = {}
         self._by_key: dict[tuple[str, bool], int] = {}
         self._of_node: dict[int, int] = {ROOT: START}
@@ -113,7 +119,9 @@ class States:
         return isinstance(self._opened().env, Planner)
 
     def steps_left(self, state: int) -> int | None:
-        """Steps of the expert's way from a state; None where no way is known. Raises `EnvError`, `InputError`."""
+        """Steps of the expert's way from a state; None where no way is known. Where states count time, those that
+        differ by refused steps and looks alone are asked about once. Raises `EnvError`, `InputError`."""
+        state = self._timeless[state]
         if state not in self._left:
             if not self.plans:
                 assert self._tree.started is not None
@@ -207,6 +215,7 @@ class States:
             to = len(self._origin)
             self._origin.append((state, action))
             self._keys.append(key)
+            self._timeless.append(self._without_time(state, action, clean(flatten(raw)), to))
             if key is not None:
                 self._by_key[key, done] = to
             self._at = to
@@ -214,6 +223,14 @@ class States:
         else:
             self._at = to
         return Edge(to, clean(flatten(raw)), score, done)
+
+    def _without_time(self, state: int, action: str, observation: str, to: int) -> int:
+        if not self._timed:
+            return to
+        before = self._timeless[state]
+        if only_looks(self._environment, action) or refused(self._environment, action, observation):
+            return before
+        return self._after.setdefault((before, action), to)
 
     def _plan(self, state: int) -> int | None:
         stand = self._come(state)

@@ -199,8 +199,9 @@ class Ground:
             return None
         return Way([moves[place] for place in kept], max(score, 0), why)
 
-    def _walked(self, start: int, moves: Sequence[Move], never: str) -> tuple[Number, int] | None:
-        """The return of these steps and how many of them it takes; None where one of them is refused or comes back."""
+    def _walked(self, start: int, moves: Sequence[Move], never: str, wanted: Number) -> tuple[Number, int] | None:
+        """The return of these steps and how many of them it takes to have what is wanted; None where one of them is
+        refused or comes back."""
         at = start
         score: Number = 0
         seen = {start}
@@ -210,7 +211,7 @@ class Ground:
                 return None
             seen.add(edge.to)
             at, score = edge.to, edge.score
-            if edge.done:
+            if edge.done or score >= wanted - TOLERANCE:
                 return max(score, 0), place + 1
         return max(score, 0), len(moves)
 
@@ -233,12 +234,8 @@ class Ground:
         place = 0
         while place < len(moves):
             without = moves[:place] + moves[place + 1 :]
-            found = self._walked(start, without, never)
-            if (
-                found is None
-                or found[0] < score - TOLERANCE
-                or any(doubt not in ("", NOT_NEEDED) for doubt in self._doubts_of(start, without[: found[1]]))
-            ):
+            found = self._walked(start, without, never, score)
+            if found is None or found[0] < score - TOLERANCE or not self._clean(start, without[: found[1]]):
                 place += 1
             else:
                 score, moves = found[0], without[: found[1]]
@@ -253,7 +250,7 @@ class Ground:
         those that are judged Bad or Uncertain, together and singly. Judging costs most here, so it comes last."""
         way = None
         for looks in (False, True):
-            way = self._unrefused(start, moves, never, looks)
+            way = self._unrefused(start, moves, never, looks, expected)
             if way is not None and (way.score >= expected - TOLERANCE or enough(way.score)):
                 break
             way = None
@@ -266,7 +263,7 @@ class Ground:
         def try_without(gone: list[int]) -> bool:
             nonlocal kept, score
             without = [move for place, move in enumerate(kept) if place not in gone]
-            found = self._walked(start, without, never) if without else None
+            found = self._walked(start, without, never, score) if without else None
             if found is None or found[0] < score - TOLERANCE:
                 return False
             kept, score = without[: found[1]], found[0]
@@ -284,8 +281,9 @@ class Ground:
         why.update({places[move]: NOT_NEEDED for move in before if move not in kept})
         return Way(kept, score, why)
 
-    def _unrefused(self, start: int, moves: Sequence[Move], never: str, looks: bool) -> Way | None:
-        """These steps less those that are refused, that are never to be done, or (without `looks`) that only look."""
+    def _unrefused(self, start: int, moves: Sequence[Move], never: str, looks: bool, expected: Number) -> Way | None:
+        """These steps less those that are refused, that are never to be done, or (without `looks`) that only look; no
+        further than the return."""
         at = start
         score: Number = 0
         kept: list[Move] = []
@@ -302,7 +300,7 @@ class Ground:
                     continue
                 kept.append(move)
                 at, score = edge.to, edge.score
-                if edge.done:
+                if edge.done or score >= expected - TOLERANCE:
                     break
         return Way(kept, max(score, 0), why) if kept else None
 

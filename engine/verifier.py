@@ -224,7 +224,10 @@ class ValueVerifier:
         """Judge by whether a good leaf was ever found below each step."""
         fork = self._tree.nodes[pair.fork].depth
         for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
-            word, reason = ("Good", "shared with the good trajectory") if step <= fork else self.step_into(id)
+            if step <= fork:
+                yield Judgement(step, "Good", "shared with the good trajectory")
+                continue
+            word, reason = self.step_into(id)
             yield Judgement(step, word, reason)
             if word == "Bad":
                 return

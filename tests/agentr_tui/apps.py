@@ -39,8 +39,9 @@ def searched(
 
 
 def revised(workspace: Workspace, *paths: Path, max_pairs: int | None = None) -> str:
-    """A real run of `revise`; its id."""
-    return revise_paths(workspace, list(paths), ReviseSettings(**AS_FOUND, max_pairs=max_pairs), quiet=True)[0]
+    """A real run of `revise`, over pairs as they are found; its id."""
+    settings = ReviseSettings(**AS_FOUND, repair=None, max_pairs=max_pairs)
+    return revise_paths(workspace, list(paths), settings, quiet=True)[0]
 
 
 def opened(folder: Path) -> Workspace:

@@ -155,7 +155,7 @@ def test_stats_tell_what_the_contract_names() -> None:
     names = {
         "path", "trace", "env", "task", "state", "algorithm", "nodes", "leaves", "good", "bad", "best_return",
         "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "cost", "failures", "steps_per_node",
-        "resets_per_node", "seconds",
+        "resets_per_node", "seconds", "lessons", "lessons_by_depth", "wrong_actions",
     }  # fmt: skip
     assert len(told["traces"]) == len(MADE) + 1  # and the local model's
     assert all(set(row) == names for row in told["traces"])

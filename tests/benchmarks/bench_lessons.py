@@ -1,6 +1,6 @@
 """What the lessons of a default run are worth, and what they cost.
 
-    python -m tests.benchmarks.bench_lessons TRACE… [--examples 10]
+    python -m tests.benchmarks.bench_lessons [TRACE…] [--examples 10] [--no-repair] [--as-before]
 
 Makes a run over the traces, then looks at each sample in an environment of its own, opened anew: which trained steps
 are refused, judged Bad, idle, or the disowned step again; how long the tails are beside the environment's plan; how
@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
 
+import sample_trees
 from agentr_tui.commands.data import revise_paths
 from engine.lessons import lesson_id
 from engine.replay import HOLDS, Replayer, opener
@@ -26,7 +27,9 @@ from engine.stats import find_sources, load_any
 from engine.step_kind import only_looks, refused
 from engine.tree import SearchTree
 from engine.workspace import Workspace
-from envs.base import StateKeys
+from envs.base import StateKeys, TextEnv
+
+SHIPPED = Path(sample_trees.__file__).parent
 
 
 def look(tree: SearchTree, sample: Sample, count: Counter[str], tails: list[tuple[int, int]]) -> str:
@@ -41,12 +44,12 @@ def look(tree: SearchTree, sample: Sample, count: Counter[str], tails: list[tupl
         stand = replayer.stand()
         stand.at = -1
         env = stand.env
-        comparable = isinstance(env, StateKeys) and ground.keyed
-        at, key, wrong_key = 0, env.state_key() if comparable else "", ""
+        comparable = ground.keyed
+        at, key, wrong_key = 0, key_of(env) if comparable else "", ""
         seen = set()
         for place, step in enumerate(steps):
             observation, _, _ = stand.step(step.action)
-            after = env.state_key() if comparable else ""
+            after = key_of(env) if comparable else ""
             edge = states.step(at, step.action)
             if place == bad - 1:
                 wrong_key = key
@@ -75,6 +78,12 @@ def look(tree: SearchTree, sample: Sample, count: Counter[str], tails: list[tupl
     return "\n".join([sample.environment, sample.task, *(step.action for step in steps), str(bad)])
 
 
+def key_of(env: TextEnv) -> str:
+    """The key of the state in which an environment stands."""
+    assert isinstance(env, StateKeys)
+    return env.state_key()
+
+
 def short(tree: SearchTree, sample: Sample) -> str:
     """A sample in a line: what came before, the wrong action, the tail."""
     steps, bad = [step.action for step in steps_to_replay(tree, sample)], len(splice_of(tree, sample).bad)
@@ -87,18 +96,19 @@ def short(tree: SearchTree, sample: Sample) -> str:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("paths", nargs="+")
+    parser.add_argument("paths", nargs="*", help="traces; default: the TextCraft and WebShop trees that ship")
     parser.add_argument("--examples", type=int, default=0)
     parser.add_argument("--no-repair", action="store_true")
     parser.add_argument("--as-before", action="store_true", help="the defaults of before: pairs, as found, marks moved")
     given = parser.parse_args()
+    paths = given.paths or sorted(map(str, [*SHIPPED.glob("textcraft-[dm]*"), *SHIPPED.glob("webshop-*")]))
     settings = ReviseSettings(repair=None if given.no_repair else RepairSettings())
     if given.as_before:
         settings = ReviseSettings(before_fork="move", rank="return", tail="as-found", per_lesson=0, repair=None)
     with TemporaryDirectory() as folder:
         workspace = Workspace.open(folder, create=True)
         begun, cpu = time.perf_counter(), time.process_time()
-        _, figures = revise_paths(workspace, find_sources(given.paths), settings)
+        _, figures = revise_paths(workspace, find_sources(paths), settings)
         print(f"revise: {time.perf_counter() - begun:.2f} s, {time.process_time() - cpu:.2f} s of this process's time,")
         print(f"  {figures.steps} environment steps; repairs: {figures.repairs}")
         run = workspace.load_run()

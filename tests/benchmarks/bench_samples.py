@@ -1,4 +1,5 @@
-"""What becomes of pairs: recorded TextCraft trees of the original and 50 own ones, by `--compat`, default, `--repair`.
+"""What becomes of pairs: recorded TextCraft trees of the original and 50 own ones, by `--compat`, as
+they are found, and with `--repair`.
 
     python -m tests.benchmarks.bench_samples [--quick]
 
@@ -33,14 +34,15 @@ from engine.standing import open_environment
 from engine.text import flatten, parse_action
 from engine.trace import load
 from engine.workspace import Workspace
+from tests.engine.made import AS_FOUND
 from tests.fixtures import SHARED
 
 CALLS, SHARE = 200, 0.95
 
 MODES = {
     "compat": ReviseSettings(compat=True),
-    "default": ReviseSettings(rank="fork"),
-    "default --repair": ReviseSettings(rank="fork", repair=RepairSettings(calls=CALLS)),
+    "pairs as found": ReviseSettings(**AS_FOUND | {"rank": "fork"}, repair=None),
+    "pairs as found, --repair": ReviseSettings(**AS_FOUND | {"rank": "fork"}, repair=RepairSettings(calls=CALLS)),
 }
 VERDICTS = ("verified", "reobserved", "repaired", "diverged", "unreplayable")
 

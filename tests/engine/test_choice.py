@@ -64,7 +64,7 @@ def grown(nodes: int, seed: int, returns: list[float], width: int = 4) -> Search
 def made(tree: SearchTree, **changes: object) -> tuple[list[Sample], Revised]:
     """The samples of pairs, and the figures."""
     figures = Revised()
-    chosen = ReviseSettings(**AS_FOUND | {"verifier": "value"} | changes)  # type: ignore[arg-type]
+    chosen = ReviseSettings(**AS_FOUND | {"verifier": "value"} | changes)
     return [sample for sample in revise(tree, "t", chosen, figures) if sample.bad is not None], figures
 
 

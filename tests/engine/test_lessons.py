@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 
 from engine.curation import effective
 from engine.decisions import Decisions
+from engine.errors import InputError
 from engine.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.replay import Replay, Replayer, Step, opener
 from engine.samples import Revised, ReviseSettings, Sample, revise, splice_of, steps_to_replay, turns_of, with_mark
 from engine.standing import open_environment
 from engine.step_kind import only_looks, refused
 from engine.tree import SearchTree
+from envs.base import _REGISTRY, AnyText, EnvironmentInfo, Plan, register
 from tests.engine.test_revision import TREES
 
 NUGGETS, INGOT, STONE = "get 9 iron nugget", "craft 1 iron ingot using 9 iron nugget", "get 3 stone"
@@ -43,7 +47,7 @@ def grown(
         terminal = end[0] if end else "done" if done else None
         response = f"Thought: {(thoughts or {}).get(id, f'Step {id}.')}\nAction: {action}"
         seen = observation.replace("\n", " ")
-        nodes.append(ImportedNode(parent, response, action, seen, int(score), 0, 0.0, terminal))
+        nodes.append(ImportedNode(parent, response, action, seen, score, 0, 0.0, terminal))
     for id in range(1, len(nodes)):
         at = id if nodes[id].terminal is not None else -1
         while at != -1:
@@ -185,7 +189,7 @@ def test_without_a_clean_way_on_a_lesson_is_left_out_and_counted() -> None:
 
 def test_pair_by_pair_a_shared_mistake_is_a_recovery_and_judging_goes_on_behind_the_fork() -> None:
     tree = grown(PLANTED)
-    samples, figures = taught(tree, rank="fork", per_lesson=0)
+    samples, figures = taught(tree, rank="fork")
     assert {sample.wrong for sample in samples} == {
         2,
         8,
@@ -230,6 +234,15 @@ def test_unfinished_lessons_come_where_they_are_asked_for() -> None:
     (sample,) = taught(tree, unfinished=True)[0]
     assert sample.unfinished
     assert told(tree, sample) == ([NUGGETS, INGOT], STOP, [STONE, CUTTER])
+    with pytest.raises(InputError, match="--unfinished needs a verifier that looks into the environment"):
+        taught(tree, unfinished=True, verifier="value")
+
+
+def test_ids_are_those_of_before_and_a_recoverys_names_its_wrong_step() -> None:
+    tree = grown(PLANTED)
+    for sample in taught(tree)[0]:
+        told_by = [sample.kind, "1e55", sample.good, sample.bad if sample.bad is not None else sample.wrong]
+        assert sample.id == blake2b("\n".join(map(str, told_by)).encode(), digest_size=6).hexdigest()
 
 
 def test_a_thought_that_quotes_what_was_cut_is_left_out_and_its_action_stays() -> None:
@@ -308,6 +321,69 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
             left -= 1
         assert done
     assert len({sample.lesson for sample in samples}) == len(samples)
+
+
+# -- where states can't be compared ------------------------------------------------------------------------
+
+
+class Ladder(gymnasium.Env[str, str]):
+    """Four steps up, each worth a quarter at once. Its states have no keys, and it is never over."""
+
+    def __init__(self) -> None:
+        self.action_space = self.observation_space = AnyText()
+        self.height = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Stand on the ground."""
+        self.height = 0
+        return "A ladder.", {"task": "0"}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """`up`, `look`, `rest`; all else is refused."""
+        self.height = min(4, self.height + (action == "up"))
+        answer = {"up": "Up.", "look": "A ladder.", "rest": "You rest."}.get(action, "Could not.")
+        return answer, self.height / 4, False, False, {}
+
+    def plan(self) -> Plan:
+        """Go up."""
+        return Plan("up", 4 - self.height)
+
+
+@pytest.fixture
+def ladder() -> Iterator[None]:
+    """An environment of that name."""
+    register(
+        EnvironmentInfo(
+            name="ladder",
+            summary="",
+            load="tests.engine.test_lessons:ladder_of",
+            rules="",
+            refuses=lambda observation: observation.startswith("Could not"),
+            looks=lambda action: action == "look",
+        )
+    )
+    yield
+    del _REGISTRY["ladder"]
+
+
+def ladder_of(argument: str) -> Ladder:
+    """The environment `ladder`."""
+    return Ladder()
+
+
+def test_without_state_keys_steps_are_tried_without_and_nothing_follows_the_return(ladder: None) -> None:
+    actions = ["up", "fly", "up", "look", "rest", "up", "rest", "fly", "look"]
+    rows: list[Row] = [(at, action) for at, action in enumerate(actions[:-1])]
+    tree = grown([*rows, (8, "look", "depth")], environment="ladder")
+    figures = Revised()
+    samples = list(revise(tree, "t", ReviseSettings(), figures))
+    recovery, good = samples
+    assert (recovery.kind, recovery.wrong, recovery.return_good) == ("recovery", 2, 0.75)
+    assert told(tree, recovery) == (["up"], "fly", ["up", "up"])
+    assert {cut.node for cut in recovery.cut} == {4, 5, 7, 8, 9}
+    assert [step.action for step in steps_to_replay(tree, good)] == ["up", "up", "up"]
+    assert {recovery.verdict, good.verdict} == {"verified"}
+    assert figures.dropped == {"nothing is left to gain after the wrong step": 1}  # the second flight
 
 
 # -- the verdict by the pair's own terms -----------------------------------------------------------------
