@@ -119,8 +119,10 @@ def tail_words(tree: SearchTree, sample: Sample) -> dict[int, Word]:
     if sample.tail is None:
         return {step - 1: word for step, word in judged.items()}
     places = {id: place for place, id in enumerate(whole_splice(tree, sample).good, 1)}
-    return {
-        place: judged[places[step.node]]
-        for place, step in enumerate(sample.tail.steps)
-        if step.node is not None and places.get(step.node) in judged
-    }
+    words: dict[int, Word] = {}
+    for place, step in enumerate(sample.tail.steps):
+        if step.node is None or step.node not in places:
+            break  # from here on another way is gone: what was judged was judged in other states
+        if places[step.node] in judged:
+            words[place] = judged[places[step.node]]
+    return words
