@@ -150,7 +150,7 @@ class DatasetScreen(ModeScreen):
         self._loaded, self._counted = loaded, counted
         if moved:
             self._report = []
-        if loaded is not None and self._wanted is not None:
+        if loaded is not None:
             self._wanted = None if loaded.default else loaded.run or loaded.info.id
         self._show()
         self._done()
