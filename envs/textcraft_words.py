@@ -114,7 +114,10 @@ def _need(goal: str, carried: Mapping[str, int], ahead: Sequence[str]) -> tuple[
         return "", ""
     parts = _listed_words([counted(amount, item) for item, amount in uses.items()])
     if output == goal:
-        return f"craft the {goal} itself from {parts}", "I carry all that it takes"
+        return (
+            f"craft the {goal} {'themselves' if _is_plural(goal) else 'itself'} from {parts}",
+            f"I carry all that {'they take' if _is_plural(goal) else 'it takes'}",
+        )
     user = _user(output, ahead[1:])
     if user is None:
         return f"craft {counted(made, output)} from {parts}", ""

@@ -317,26 +317,30 @@ async def test_an_export_that_cannot_be_written_is_one_line(workspace: Workspace
         assert "is missing" in pane(app, "export")
 
 
-async def test_braces_go_through_the_runs_and_back_to_the_newest(workspace: Workspace) -> None:
+async def test_braces_go_from_all_newest_runs_through_each_run_and_back(workspace: Workspace) -> None:
     first = workspace.run_info().id
     second = revised(workspace, next(workspace.traces.glob("textcraft-2-*")), max_pairs=3)
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
 
-        def shown() -> str:
+        def shown() -> tuple[list[str], str | None]:
             assert screen._loaded is not None
-            return screen._loaded.info.id
+            return screen._loaded.chosen.ids, screen._loaded.run
 
-        assert shown() == second
+        assert shown() == ([second, first], None)  # another trace has its newest run in the first
         await pilot.press("left_curly_bracket")
-        await until(pilot, lambda: shown() == first)
+        await until(pilot, lambda: shown() == ([second], second))
+        await pilot.press("left_curly_bracket")
+        await until(pilot, lambda: shown() == ([first], first))
         await pilot.press("left_curly_bracket")
         await pilot.pause(0.1)
         assert "There is no earlier run" in notices(app)
         await pilot.press("right_curly_bracket")
-        await until(pilot, lambda: shown() == second)
+        await until(pilot, lambda: shown() == ([second], second))
+        await pilot.press("right_curly_bracket")
+        await until(pilot, lambda: shown() == ([second, first], None))
         third = revised(workspace, next(workspace.traces.glob("textcraft-2-*")), max_pairs=2)
-        await until(pilot, lambda: shown() == third)
+        await until(pilot, lambda: shown() == ([third, first], None))
 
 
 async def test_a_run_that_was_killed_can_be_read_and_says_so(workspace: Workspace) -> None:
