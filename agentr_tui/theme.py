@@ -312,6 +312,7 @@ def _derived(theme: Theme) -> Palette:
         warn=warning.hex6,
         focus=primary.hex6,
         person=accent.hex6,
+        cut=f"strike {ground.blend(ink, 0.5).hex6}",
         cursor=f"on {ground.blend(primary, 0.3).hex6}",
         cursor_blurred=f"on {ground.blend(ink, 0.14).hex6}",
     )

@@ -85,7 +85,7 @@ class RevisionScreen(JudgesByModel):
         key("w", "recover", "recover?", "revision.recover",
             "Would it recover? Let the actor go on from the wrong step, with the thought and without it", show=True),
         key("x", "cuts", "cuts", "revision.cuts", "Show what was cut, step by step; again: fold it", show=True),
-        key("X", "take_back", "take back…", "revision.take_back", "Take back a step that was cut, or take it out again"),
+        key("X", "take_back", "take back…", "revision.take_back", "Take back a step that was cut, or out again"),
         key("V", "judge", "judge…", "revision.judge", "Have a model judge the steps, one by one; again: stop it"),
         key("b", "blind", "blind", "revision.blind", "Hide the verifier's mark and the verdict until you decide"),
         key("o", "order", "order…", "revision.order", "Another order of the samples"),
