@@ -28,6 +28,7 @@ from engine.making import (
     with_lesson,
 )
 from engine.pairs import Pair, Thresholds, count_pairs, pairs
+from engine.reasons import reasoned
 from engine.replay import HOLDS, Replayer, opener
 from engine.revise_settings import NoWrongStep, Repairs, RepairSettings, Revised, ReviseSettings
 from engine.sample import (
@@ -43,7 +44,7 @@ from engine.sample import (
     with_tail,
 )
 from engine.straight import Ground
-from engine.thoughts import ThoughtWriter, check_thought, make_writer, thought_for
+from engine.thoughts import REASON, ThoughtWriter, check_thought, make_writer, thought_for
 from engine.tree import SearchTree
 from engine.verifier import (
     Judgement,
@@ -508,6 +509,8 @@ class _Making:
                 figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
                 return None
             sample = judged
+        if self.settings.thought == REASON:
+            sample = reasoned(self.tree, sample, self.replayer, self.settings.seed, self.settings.prompts)
         figures.samples += 1
         figures.by_verdict[sample.verdict] = figures.by_verdict.get(sample.verdict, 0) + 1
         made = sample.tail.made if sample.tail is not None else "as_found"

@@ -8,7 +8,7 @@ the whole way in an environment of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from engine.errors import InputError
 from engine.events import Number
@@ -16,7 +16,9 @@ from engine.standing import MAX_SNAPSHOTS, Opened, Stand
 from engine.step_kind import counts_time, only_looks, refused
 from engine.text import clean, flatten
 from engine.tree import ROOT, SearchTree
-from envs.base import EnvError, InstanceDied, Planner, Snapshots, StateKeys
+from envs.base import EnvError, InstanceDied, Planner, Snapshots, StateKeys, TextEnv
+
+T = TypeVar("T")
 
 START = 0
 """The state at the root of the tree."""
@@ -135,6 +137,15 @@ class States:
                 left = self._plan(state)
             self._left[state] = left
         return self._left[state]
+
+    def ask(self, state: int, question: Callable[[TextEnv], T]) -> T:
+        """What the environment answers in a state. A question must change nothing. Raises `EnvError`, `InputError`."""
+        try:
+            return question(self._come(state).env)
+        except InstanceDied:
+            self._at = None
+            self._snapshots.clear()
+            return question(self._come(state).env)
 
     def close(self) -> None:
         """Close the environment."""
