@@ -39,7 +39,7 @@ bench: $(VENV)/.installed-dev
 
 # What the picture tests compare with, taken anew: look at the difference before it is committed.
 snapshots: $(VENV)/.installed-dev
-	$(BIN)/pytest tests/agentr_tui/test_pictures.py --snapshot-update
+	$(BIN)/pytest tests/agentr_tui/screens/test_pictures.py --snapshot-update
 
 # The README's pictures, taken of the real app.
 pictures: $(VENV)/.installed-dev

@@ -6,7 +6,7 @@ Here they are only described; the module of an environment is loaded when one is
 from __future__ import annotations
 
 from envs.base import EnvironmentInfo, register
-from envs.scienceworld_info import INFO as _SCIENCEWORLD
+from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.webshop.info import INFO as _WEBSHOP
 
 _TEXTCRAFT_RULES = """\
@@ -44,7 +44,7 @@ register(
     EnvironmentInfo(
         name="textcraft",
         summary="craft an item from others; 419 tasks of 3 to 48 steps, embedded, with snapshots and a planner",
-        load="envs.textcraft:make",
+        load="envs.textcraft.env:make",
         rules=_TEXTCRAFT_RULES,
         recognises=_is_textcraft,
         refuses=_textcraft_refuses,
@@ -72,13 +72,13 @@ Action: the action"""
 
 
 def _agentgym_of(argument: str) -> EnvironmentInfo:
-    from envs.agentgym_kinds import info_for
+    from envs.agentgym.servers import info_for
 
     return info_for(argument, _AGENTGYM)
 
 
 def _gym_of(argument: str) -> EnvironmentInfo:
-    from envs.gym_foreign import info_for
+    from envs.any_gymnasium.foreign import info_for
 
     return info_for(argument, _GYM)
 
@@ -86,7 +86,7 @@ def _gym_of(argument: str) -> EnvironmentInfo:
 _AGENTGYM = EnvironmentInfo(
     name="agentgym",
     summary="agentgym:TASK@URL, a running AgentGym server; TASK is textcraft, sciworld or webshop",
-    load="envs.agentgym:make",
+    load="envs.agentgym.env:make",
     rules=_ANY_RULES,
     needs=("httpx2",),
     blocking=True,
@@ -95,7 +95,7 @@ _AGENTGYM = EnvironmentInfo(
 _GYM = EnvironmentInfo(
     name="gym",
     summary="gym:MODULE:ID, any Gymnasium environment with text actions and observations",
-    load="envs.gym_text:make",
+    load="envs.any_gymnasium.env:make",
     rules=_ANY_RULES,
     of=_gym_of,
 )

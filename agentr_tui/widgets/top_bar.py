@@ -12,8 +12,8 @@ from textual.events import Click
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from agentr_tui.safe_text import escape, fit
-from agentr_tui.theme import Role, palette
+from agentr_tui.terminal.safe_text import escape, fit
+from agentr_tui.terminal.theme import Role, palette
 
 MODES = ("library", "search", "pairs", "revision", "dataset")
 """The screens, in the order of their keys 1 to 5."""

@@ -11,15 +11,15 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from agentr_tui.app import AgentrApp
-from agentr_tui.commands.data import revise_paths
-from agentr_tui.session import Session
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.cli.commands.data import revise_paths
+from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane
-from engine.events import SearchSettings
-from engine.job import new_job
-from engine.samples import ReviseSettings
-from engine.workspace import Workspace
+from engine.samples.revise import ReviseSettings
+from engine.search.job import new_job
+from engine.tree.events import SearchSettings
+from engine.workspace.workspace import Workspace
 
 WIDE, NARROW = (110, 32), (80, 24)
 PATIENCE = 20.0  # seconds

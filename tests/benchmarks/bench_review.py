@@ -23,18 +23,19 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from agentr_tui.app import AgentrApp
-from agentr_tui.commands.data import revise_paths
-from agentr_tui.screens.revision import RevisionScreen
-from agentr_tui.session import Session
-from engine.choice import RANKS, Rank, ranked
-from engine.decisions import Decisions
-from engine.events import SearchSettings
-from engine.job import new_job
-from engine.pairs import Thresholds, count_pairs
-from engine.samples import ReviseSettings
-from engine.workspace import Workspace
-from tests.engine.test_choice import grown
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.cli.commands.data import revise_paths
+from agentr_tui.screens.revision.screen import RevisionScreen
+from agentr_tui.state.session import Session
+from engine.pairs.pairs import count_pairs
+from engine.pairs.ranking import RANKS, Rank, ranked
+from engine.review.decisions import Decisions
+from engine.samples.revise import ReviseSettings
+from engine.search.job import new_job
+from engine.tree.events import SearchSettings
+from engine.tree.thresholds import Thresholds
+from engine.workspace.workspace import Workspace
+from tests.engine.pairs.test_choice import grown
 
 PAGE, MOST_PAGE, MOST_BYTES = 50, 0.050, 20_000_000
 MOST_NEXT = 0.100
@@ -123,7 +124,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
-from engine.decisions import Decisions
+from engine.review.decisions import Decisions
 decisions = Decisions(Path(sys.argv[1]), sys.argv[2])
 for number in range(1_000):
     decisions.decide(f"{sys.argv[2]}-{number}", "accepted")

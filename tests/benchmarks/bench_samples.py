@@ -22,17 +22,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agentr_tui.commands.data import revise_paths
-from engine.events import SearchSettings
-from engine.export import export
-from engine.job import new_job
-from engine.replay import HOLDS
-from engine.revision import WAIT_ACTION
-from engine.samples import RepairSettings, ReviseSettings
-from engine.standing import open_environment
-from engine.text import flatten, parse_action
-from engine.trace import load
-from engine.workspace import Workspace
+from agentr_tui.cli.commands.data import revise_paths
+from engine.base.response_text import flatten, parse_action
+from engine.datasets.export import export
+from engine.environment.opened import open_environment
+from engine.environment.replay import HOLDS
+from engine.samples.revise import RepairSettings, ReviseSettings
+from engine.samples.splice import WAIT_ACTION
+from engine.search.job import new_job
+from engine.trace.trace import load
+from engine.tree.events import SearchSettings
+from engine.workspace.workspace import Workspace
 from tests.fixtures import SHARED
 
 CALLS, SHARE = 200, 0.95

@@ -20,21 +20,21 @@ import msgspec
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from engine.actor import Answer, Request
-from engine.events import AnyEvent, Ended, Expanded, SearchSettings, Started
-from engine.opening import started_event
-from engine.scripted import ScriptedActor
-from engine.search import Search
-from engine.standing import open_environment
-from engine.tracediff import compare
-from engine.tree import SearchTree
+from engine.actors.base import Answer, Request
+from engine.actors.scripted import ScriptedActor
+from engine.environment.opened import open_environment
+from engine.search.search import Search
+from engine.search.started import started_event
+from engine.trace.diff import compare
+from engine.tree.events import AnyEvent, Ended, Expanded, SearchSettings, Started
+from engine.tree.tree import SearchTree
 from envs import base
-from envs.agentgym import MAX_SESSIONS_LOST, AgentGym
+from envs.agentgym.env import MAX_SESSIONS_LOST, AgentGym
 from envs.base import EnvError, InstanceDied, TextEnv, UnknownTask, info_of, make
 from envs.recorded import sent_action
-from envs.textcraft import TextCraft
-from tests.agentgym_server import Live, Recorded, Server
+from envs.textcraft.env import TextCraft
 from tests.fixtures import SHARED, needs_fixtures, read_json
+from tests.servers.agentgym_server import Live, Recorded, Server
 
 RECORDED = SHARED / "agentgym"
 QUICK = "?patience=10&timeout=5"
@@ -291,7 +291,7 @@ def test_the_comparison_of_searches_can_fail(embedded: list[AnyEvent]) -> None:
 def serve(port: int) -> tuple[subprocess.Popen[str], int]:
     """The server in a process of its own, which can be killed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.agentgym_server", str(port)],
+        [sys.executable, "-m", "tests.servers.agentgym_server", str(port)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],

@@ -14,14 +14,14 @@ import pytest
 from gymnasium.spaces import Text
 from gymnasium.utils.env_checker import check_env
 
-from engine.events import SearchSettings
-from engine.job import SearchJob, new_job
-from engine.opening import instruction_of
-from engine.samples import ReviseSettings, revise
-from engine.stats import load_any
-from engine.workspace import Workspace
+from engine.environment.opened import instruction_of
+from engine.samples.revise import ReviseSettings, revise
+from engine.search.job import SearchJob, new_job
+from engine.trace.sources import load_any
+from engine.tree.events import SearchSettings
+from engine.workspace.workspace import Workspace
+from envs.any_gymnasium.env import CHECKED_COPIES
 from envs.base import Actions, EnvError, Planner, Snapshots, TextEnv, UnknownTask, info_of, make
-from envs.gym_text import CHECKED_COPIES
 from tests.envs import gym_samples
 
 HERE = "gym:tests.envs.gym_samples:agentr/"

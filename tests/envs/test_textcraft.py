@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs import base
-from envs.textcraft import MAX_ACTION, State, TextCraft, command, instruction, make, tasks
-from envs.textcraft_recipes import (
+from envs.textcraft.env import MAX_ACTION, State, TextCraft, command, instruction, make, tasks
+from envs.textcraft.recipes import (
     MAX_DISTRACTORS,
     book,
     depth,
@@ -181,7 +181,7 @@ def test_small_task_numbers_are_varied_and_doable() -> None:
 
 def test_tasks_are_the_same_in_every_process() -> None:
     code = (
-        "import hashlib; from envs.textcraft import TextCraft, tasks; env = TextCraft();"
+        "import hashlib; from envs.textcraft.env import TextCraft, tasks; env = TextCraft();"
         "texts = [env.reset(options={'task': task})[0] + repr(env.route()) for task in tasks()];"
         "print(len(texts), hashlib.sha256('\\0'.join(texts).encode()).hexdigest())"
     )
@@ -483,7 +483,7 @@ def test_environments_are_loaded_when_they_are_made() -> None:
         "envs.base.make('textcraft').reset(seed=1); print('textcraft' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out == "['envs.base', 'envs.scienceworld_info', 'envs.webshop', 'envs.webshop.info'] False\n"
+    assert out == "['envs.base', 'envs.scienceworld.info', 'envs.webshop', 'envs.webshop.info'] False\n"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"type": "minecraft:crafting_shaped"}', '{"type": 3, "key": '])

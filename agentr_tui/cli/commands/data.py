@@ -1,0 +1,288 @@
+"""Commands that make samples and datasets: revise, export, convert, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypedDict
+
+import msgspec
+from cyclopts import Parameter
+
+from agentr_tui.cli.commands.config import own_settings
+from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of, judgements_folder
+from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from agentr_tui.cli.output import emit_json, say, warn
+from engine.base.errors import InputError, WorkFailed
+from engine.datasets.export import export as export_samples
+from engine.datasets.files import Packing
+from engine.datasets.formats import FORMATS
+from engine.datasets.options import Exported, ExportOptions
+from engine.environment.replay import opener, replay_tree
+from engine.pairs.ranking import Rank
+from engine.recovery.repair import FOLDER, repairer
+from engine.review import curation
+from engine.review.decisions import Decisions
+from engine.samples.duplicates import Duplicates
+from engine.samples.revise import NoWrongStep, RepairSettings, Revised, ReviseSettings
+from engine.samples.revise import revise as revise_tree
+from engine.samples.splice import BeforeFork
+from engine.trace.sources import find_sources, is_trace, load_any
+from engine.trace.trace import write_trace
+from engine.trace.treefile.read import read_tree
+from engine.trace.treefile.write import save_tree
+from engine.workspace.workspace import Workspace
+from envs.base import EnvError
+
+
+def revise(
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders.")],
+    /,
+    *,
+    alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
+    beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
+    verifier: Annotated[
+        str, Parameter(help="progress, value, openai, human, recorded:FILE or noisy:RATE.")
+    ] = "progress",
+    verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
+    compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
+    before_fork: Annotated[BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")] = "move",
+    env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
+    max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
+    seed: Annotated[int, Parameter(help="Of the choice of thoughts.")] = 0,
+    no_wrong_step: Annotated[
+        NoWrongStep, Parameter(help="A pair without a wrong step: left out of exports, or taken whole.")
+    ] = "skip",
+    thought: Annotated[str, Parameter(help="seeded by the sample, model, or a number of the list.")] = "seeded",
+    rank: Annotated[Rank, Parameter(help="Which pairs come first.")] = "return",
+    per_tree: Annotated[int | None, Parameter(help="At most so many samples a tree.")] = None,
+    per_fork: Annotated[int | None, Parameter(help="At most so many samples a fork.")] = None,
+    diverse: Annotated[bool, Parameter(help="Every wrong step once a tree.")] = False,
+    duplicates: Annotated[
+        float, Parameter(help="Jaccard similarity from which samples are one (MinHash), e.g. 0.9; 0 keeps all.")
+    ] = 0.0,
+    repair: Annotated[bool, Parameter(help="Search a new tail for samples that diverge.")] = False,
+    repair_iterations: Annotated[int, Parameter(help="Iterations of such a search.")] = 8,
+    repair_calls: Annotated[int, Parameter(help="Calls of such a search at most.")] = 200,
+    repair_actor: Annotated[str | None, Parameter(help="Its actor; default: the trace's own.")] = None,
+    judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
+    prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Make revision samples of the pairs in traces or tree files."""
+    if max_pairs is not None and max_pairs < 1:
+        raise InputError("--max-pairs must be at least 1")
+    values: dict[str, object] = {
+        "alpha": alpha,
+        "beta": beta,
+        "verifier": verifier,
+        "verify": verify,
+        "compat": compat,
+        "before_fork": before_fork,
+        "environment": env,
+        "max_pairs": max_pairs,
+        "seed": seed,
+        "judge": judge_of(judge),
+        "prompts": prompts,
+        "no_wrong_step": no_wrong_step,
+        "thought": thought,
+        "rank": rank,
+        "per_tree": per_tree,
+        "per_fork": per_fork,
+        "diverse": diverse,
+        "duplicates": duplicates,
+        "repair": RepairSettings(iterations=repair_iterations, calls=repair_calls, actor=repair_actor)
+        if repair
+        else None,
+    }
+    try:
+        settings = msgspec.convert(msgspec.to_builtins(values), ReviseSettings)
+    except msgspec.ValidationError as error:
+        raise InputError(f"option of revise: {error}") from error
+    sources = find_sources(paths)
+    run, figures = revise_paths(Workspace.open(workspace, create=True), sources, settings, quiet=json)
+    if json:
+        emit_json(
+            {
+                "run": run,
+                "pairs": figures.pairs,
+                "samples": figures.samples,
+                "by_verdict": figures.by_verdict,
+                "before_fork": figures.before_fork,
+                "no_wrong_step": figures.no_wrong_step,
+            }
+        )
+    return 0
+
+
+def revise_paths(
+    workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False
+) -> tuple[str, Revised]:
+    """Write a run over these sources; its id and figures."""
+    cache = judgements_folder(workspace)
+    judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
+    own = [own_settings(workspace.path), judge] if settings.repair is not None else []
+    mend = repairer(workspace.traces / FOLDER, settings, own)
+    known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
+    marks = curation.marks_of(Decisions(workspace.decisions).current())
+    with workspace.new_run(settings, [str(path) for path in sources]) as run:
+        for path in sources:
+            source = load_any(path, environment=settings.environment)
+            for warning in source.warnings:
+                warn(warning)
+            made = revise_tree(
+                source.tree, str(path.resolve()), settings, run.figures, marks, cache, repair=mend, known=known
+            )
+            for sample in made:
+                run.add(sample)
+    figures = run.figures
+    if not quiet:
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
+        say(f"run {run.id}: {figures.pairs} pairs, {figures.samples} samples ({verdicts or 'none'})")
+        say(
+            f"  {figures.before_fork} marks not after the fork, {figures.no_wrong_step} without a wrong step,"
+            f" {figures.refused} refused, {figures.good} good trajectories"
+        )
+        if figures.judging is not None:
+            paid = figures.judging
+            tokens = "" if paid.tokens_in is None else f", {paid.tokens_in} + {paid.tokens_out or 0} tokens"
+            cost = "" if paid.cost is None else f", ${paid.cost:.4f}"
+            odd = f", {paid.unsaid} without a judgement" if paid.unsaid else ""
+            say(f"  model: {paid.calls} calls, {paid.cached} known already{tokens}{cost}{odd}")
+        if figures.repairs is not None:
+            mended = figures.repairs
+            why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
+            say(f"  repair: {mended.repaired} of {mended.tried} that diverged, {mended.calls} calls{why}")
+        if figures.dropped:
+            say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
+    return run.id, figures
+
+
+class ExportFlags(TypedDict, total=False):
+    """How a dataset is made: one option for each field of `ExportOptions` that a person gives."""
+
+    split: Annotated[str, Parameter(help="Parts by task, e.g. train=0.9,dev=0.1.")]
+    mix: Annotated[str, Parameter(help="Another dataset's lines as a share of the first part: FILE:0.2.")]
+    shuffle: Annotated[bool, Parameter(help="In a seeded order; default: where something is mixed in.")]
+    seed: Annotated[int, Parameter(help="Of split, mix and order.")]
+    shards: Annotated[int, Parameter(help="Files a part.")]
+    compress: Annotated[Packing, Parameter(help="Default: as the name says.")]
+    max_length: Annotated[int, Parameter(help="Tokens a record.")]
+    tokenizer: Annotated[str, Parameter(help="tokenizer.json to count with; trl-sft writes token ids with it.")]
+    chat_template: Annotated[str, Parameter(help="chatml or llama3, in which tokens are counted.")]
+    loss_weight: Annotated[bool, Parameter(help="sharegpt: carry the mask as loss weights.")]
+    first_step: Annotated[bool, Parameter(help="trl-dpo: only the first step after the fork.")]
+    strict: Annotated[bool, Parameter(help="Refuse the whole export where a rule is broken.")]
+    config: Annotated[bool, Parameter(help="Write a configuration for the format's trainer.")]
+    licence: Annotated[str, Parameter(help="Of the dataset, for its card.")]
+
+
+def export(
+    *,
+    format: Annotated[str, Parameter(help=f"One of {', '.join(FORMATS)}.")] = "agent-r",
+    out: Annotated[Path, Parameter(help="File to write.")],
+    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest.")] = None,
+    data_type: Annotated[Literal["centric", "good"], Parameter(help="Revisions, or good trajectories.")] = "centric",
+    all: Annotated[bool, Parameter(help="Whatever decision and verdict, marks and duplicates included.")] = False,
+    only_verified: Annotated[bool, Parameter(help="Only samples whose every observation was verified.")] = False,
+    flags: Annotated[ExportFlags | None, Parameter(name="*")] = None,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Write a dataset of samples that hold in the environment."""
+    place = Workspace.open(workspace)
+    options = ExportOptions(**(flags or {}))
+    done = export_samples(
+        place, run, format, out, data_type=data_type, all=all, only_verified=only_verified, options=options
+    )
+    for warning in done.warnings:
+        warn(warning)
+    if json:
+        emit_json({"out": done.out, "lines": done.lines, "dropped": done.dropped})
+    else:
+        _say_exported(done)
+    return 0
+
+
+def export_run(workspace: Workspace, format: str, out: Path) -> Exported:
+    """Export the newest run and say so."""
+    done = export_samples(workspace, None, format, out)
+    _say_exported(done)
+    return done
+
+
+def _say_exported(done: Exported) -> None:
+    dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
+    factor = f", {done.factor:.1f} lines a sample" if done.factor != 1 else ""
+    say(f"{done.lines} lines, {done.which}{factor}" + (f"; left out: {dropped}" if dropped else ""))
+    for reason, count in sorted(done.warned.items()):
+        say(f"  {count} with a warning: {reason}")
+    if done.configs:
+        say("  for the trainer: " + ", ".join(done.configs))
+    say(str(done.out))
+
+
+def convert(
+    source: Annotated[Path, Parameter(help="Trace or tree file (gzip read too).")],
+    out: Annotated[Path, Parameter(help="NAME.trace.jsonl; .json for a tree file; .graphml or .dot for a graph.")],
+    /,
+    *,
+    to: Annotated[
+        Literal["tree", "trace", "graphml", "dot", "node-link"] | None, Parameter(help="Where the name does not say.")
+    ] = None,
+    merge: Annotated[bool, Parameter(help="Of a graph: a vertex a state. --no-merge: a vertex a node.")] = True,
+    env: Annotated[str | None, Parameter(name="--env", help="Environment of a tree file; else recognised.")] = None,
+    task: Annotated[str | None, Parameter(help="Task of a tree file; else from its name.")] = None,
+    force: Annotated[bool, Parameter(help="Replace the file that is there.")] = False,
+) -> int:
+    """Turn a trace into an original tree file or a graph, or a tree file into a trace."""
+    from engine.explain.graph import kind_of, save_graph
+
+    graph = kind_of(out.name)
+    kind = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
+    if kind is None:
+        raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists already: choose another name, or --force")
+    loaded = load_any(source, environment=env, task=task)
+    for warning in loaded.warnings:
+        warn(warning)
+    if kind == "tree":
+        save_tree(loaded.tree, out)
+    elif kind != "trace":
+        save_graph(loaded.tree, out, kind, merge=merge)
+    else:
+        if loaded.kind == "trace":
+            raise InputError(f"{source}: is a trace already")
+        write_trace(out, read_tree(source, environment=env, task=task), overwrite=force)
+    say(str(out))
+    return 0
+
+
+def replay(
+    path: Annotated[Path, Parameter(help="Trace or tree file.")],
+    /,
+    *,
+    env: Annotated[str | None, Parameter(name="--env", help="Environment to execute in; default: the tree's.")] = None,
+    json: JsonOption = False,
+) -> int:
+    """Execute every step of a tree again and list what differs."""
+    source = load_any(path, environment=env)
+    tree = source.tree
+    for warning in source.warnings:
+        warn(warning)
+    assert tree.started is not None
+    try:
+        opened = opener(tree, env)()
+        differences = list(replay_tree(tree, opened))
+    except EnvError as error:
+        raise WorkFailed(f"{path}: {error}") from error
+    if json:
+        emit_json({"path": str(path), "env": opened.environment, "nodes": len(tree), "differences": differences})
+        return 0
+    for difference in differences[:50]:
+        expected, got = repr(difference.expected)[:80], repr(difference.got)[:80]
+        say(f"node {difference.node} {difference.field}: expected {expected}, got {got}")
+    say(f"{path}: {len(tree)} nodes in {opened.environment}, {len(differences)} differences")
+    return 0

@@ -1,0 +1,265 @@
+"""The command `doctor`: what is there, what is missing, and how to get it. Changes nothing, never tells a key."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from filelock import FileLock, Timeout
+from msgspec import Struct
+
+from agentr_tui.cli.config import SETTINGS_FILE, user_file
+from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from agentr_tui.cli.output import emit_json, say
+from agentr_tui.terminal.clipboard import tools
+from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
+from engine import __version__
+from engine.actors.probe import Trial
+from engine.base.errors import AgentrError
+from engine.tree.events import SearchSettings
+from envs.base import environments, missing
+
+State = Literal["ok", "missing", "hint", "wrong"]
+"""`missing` is what somebody may not need; `wrong` is what does not work, and makes the exit code 1."""
+
+PATIENCE = 10.0  # seconds, for a program or a server
+
+
+class Check(Struct):
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    said: str
+    remedy: str = ""
+
+
+def doctor(
+    *,
+    base_url: Annotated[
+        str | None, Parameter(help="Ask this OpenAI-compatible server for its models; else no network is used.")
+    ] = None,
+    model: Annotated[
+        str | None, Parameter(help="Try this model with three short calls: how fast, seeds, logprobs, usage.")
+    ] = None,
+    key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """What is missing and how to get it."""
+    checks = [*_python(), *_extras(), *_environments(), *_terminal(), *_workspace(workspace), _settings(workspace)]
+    checks.append(_key(key_env))
+    if base_url is not None:
+        checks.append(_server(base_url, os.environ.get(key_env, "")))
+    if model is not None:
+        checks.append(_model(SearchSettings(actor="openai", model=model, base_url=base_url or "", key_env=key_env)))
+    wrong = any(check.state == "wrong" for check in checks)
+    if json:
+        emit_json({"ok": not wrong, "checks": checks})
+    else:
+        signs = {"ok": glyphs().good, "missing": "-", "hint": "!", "wrong": glyphs().bad}
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            say(f"{signs[check.state]} {check.name:<{width}}  {check.said}")
+            if check.remedy:
+                say(f"  {'':<{width}}  {glyphs().joined.strip()} {check.remedy}")
+    return int(wrong)
+
+
+def _python() -> Iterator[Check]:
+    version = platform.python_version()
+    enough = sys.version_info >= (3, 11)
+    remedy = "" if enough else "install Python 3.11 or newer"
+    yield Check("python", "ok" if enough else "wrong", f"{version} on {platform.system()}", remedy)
+    yield Check("agentr", "ok", __version__)
+
+
+_EXTRA = re.compile(r"^([A-Za-z0-9._-]+).*extra == ['\"]([a-z]+)['\"]")
+
+
+def _extras() -> Iterator[Check]:
+    """The extras of the package, by what its metadata say that they need."""
+    try:
+        needs = metadata.requires("agentr-tui") or []
+    except metadata.PackageNotFoundError:
+        yield Check("extras", "hint", "the package is not installed: nothing is known of them", "pip install .")
+        return
+    wanted: dict[str, list[str]] = {}
+    for need in needs:
+        found = _EXTRA.match(need)
+        if found and found[2] != "dev":
+            wanted.setdefault(found[2], []).append(found[1])
+    for extra, names in wanted.items():
+        lacking = [name for name in names if not _installed(name)]
+        if lacking:
+            yield Check(f"extra {extra}", "missing", ", ".join(lacking), f"pip install 'agentr-tui[{extra}]'")
+        else:
+            yield Check(f"extra {extra}", "ok", ", ".join(names))
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _environments() -> Iterator[Check]:
+    for info in environments():
+        lacks = missing(info)
+        yield Check(
+            f"environment {info.name}", "missing" if lacks else "ok", "not ready" if lacks else "ready", lacks or ""
+        )
+    java = shutil.which("java")
+    if java is not None:
+        said = _first_line([java, "-version"])
+        state: State = "ok" if said else "wrong"
+        yield Check(
+            "java", state, said or f"{java} does not start", "" if said else "install a Java runtime, 11 or newer"
+        )
+
+
+def _first_line(command: list[str]) -> str:
+    """The first line that a program says; empty where it does not run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout + done.stderr).strip().partition("\n")[0] if done.returncode == 0 else ""
+
+
+def _terminal() -> Iterator[Check]:
+    if not sys.stdout.isatty():
+        yield Check("terminal", "hint", "the output is no terminal: the app does not start here, every command does")
+    else:
+        columns, lines = shutil.get_terminal_size()
+        room: State = "ok" if columns >= 80 and lines >= 24 else "hint"
+        yield Check("terminal", room, f"{columns}×{lines}", "" if room == "ok" else "80×24 shows everything")
+    yield _colours()
+    if encoding_is_ascii():
+        yield Check("unicode", "hint", "the locale has ASCII only: signs are ASCII too", "export LANG=C.UTF-8")
+    else:
+        yield Check("unicode", "ok", "yes")
+    yield _clipboard()
+    yield _mouse()
+
+
+def _colours() -> Check:
+    term, more = os.environ.get("TERM", ""), os.environ.get("COLORTERM", "")
+    if "NO_COLOR" in os.environ:
+        return Check("colours", "ok", "none: NO_COLOR is set")
+    if more in ("truecolor", "24bit"):
+        return Check("colours", "ok", "16 million")
+    if "256" in term:
+        return Check("colours", "ok", "256", "export COLORTERM=truecolor, where the terminal can")
+    if term in ("", "dumb"):
+        return Check("colours", "hint", f"TERM is {term or 'not set'}", "export TERM=xterm-256color")
+    return Check("colours", "hint", f"16 (TERM={term})", "export TERM=xterm-256color, where the terminal can")
+
+
+def _clipboard() -> Check:
+    found = [command[0] for command in tools()]
+    if found and found != ["tmux"]:
+        return Check("clipboard", "ok", found[0])
+    if os.environ.get("TMUX"):
+        setting = _first_line(["tmux", "show", "-gv", "set-clipboard"])
+        on = setting in ("on", "external")
+        return Check("clipboard", "ok" if on else "hint", f"tmux, set-clipboard {setting or 'unknown'}",
+                     "" if on else "tmux set -g set-clipboard on")  # fmt: skip
+    told = "the terminal is asked (OSC 52), which may not answer; what is copied is in a file, too"
+    remedy = "install xclip, xsel or wl-clipboard" if os.environ.get("DISPLAY") else ""
+    return Check("clipboard", "hint", told, remedy)
+
+
+def _mouse() -> Check:
+    if os.environ.get("TMUX"):
+        on = _first_line(["tmux", "show", "-gv", "mouse"])
+        return Check("mouse", "ok", f"tmux passes it on (its own mouse mode is {on or 'unknown'})")
+    return Check("mouse", "ok", "where the terminal reports it; hold shift to select text")
+
+
+def _workspace(folder: Path) -> Iterator[Check]:
+    """Whether it can be written, and locked: tried with files that are taken away again."""
+    if not folder.is_dir():
+        there = next((parent for parent in folder.absolute().parents if parent.is_dir()), Path("/"))
+        can = os.access(there, os.W_OK)
+        remedy = "" if can else "name a folder that you may write to with --workspace"
+        yield Check("workspace", "ok" if can else "wrong",
+                    f"{folder}: is made when it is needed" if can else f"{folder}: can't be made", remedy)  # fmt: skip
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as place:
+            yield Check("workspace", "ok", f"{folder}: can be written")
+            yield _locks(Path(place) / "lock")
+    except OSError as error:
+        said = f"{folder}: can't be written ({error.strerror}): it can still be read"
+        yield Check("workspace", "wrong", said, "mend its rights, or name another one with --workspace")
+
+
+def _locks(file: Path) -> Check:
+    try:
+        with FileLock(file).acquire(timeout=0):
+            try:
+                with FileLock(file, is_singleton=False).acquire(timeout=0):
+                    said = "two writers of one trace would not notice each other"
+            except Timeout:
+                return Check("locks", "ok", "work here")
+    except (OSError, NotImplementedError) as error:
+        said = f"do not work on this file system ({error})"
+    return Check("locks", "wrong", said, "put the workspace on a file system with locks (NFS: mount it with them)")
+
+
+def _settings(folder: Path) -> Check:
+    from agentr_tui.app.preferences import read_preferences
+
+    files = [user_file(), folder / SETTINGS_FILE]
+    try:
+        found = read_preferences(files)
+    except AgentrError as error:
+        return Check("settings", "wrong", str(error))
+    there = ", ".join(str(file) for file in files if file.is_file()) or "none: defaults hold"
+    return Check("settings", "ok", f"{there}; theme {found.theme}")
+
+
+def _key(name: str) -> Check:
+    if os.environ.get(name):
+        return Check("model key", "ok", f"${name} is set")
+    return Check("model key", "missing", f"${name} is not set", "needed by the openai actor and verifier alone")
+
+
+def _model(settings: SearchSettings) -> Check:
+    try:
+        return Check("model", "ok", f"{settings.model} {Trial(settings).run()}")
+    except AgentrError as error:
+        return Check("model", "wrong", f"{settings.model}: {error}")
+
+
+def _server(url: str, key: str) -> Check:
+    import httpx2
+
+    try:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        answer = httpx2.get(f"{url.rstrip('/')}/models", headers=headers, timeout=PATIENCE)
+        answer.raise_for_status()
+        models = [str(model["id"]) for model in answer.json()["data"]]
+    except httpx2.HTTPStatusError as error:
+        remedy = (
+            "check the key" if error.response.status_code in (401, 403) else "check --base-url: it mostly ends in /v1"
+        )
+        return Check("model server", "wrong", f"{url}: answers {error.response.status_code}", remedy)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
+        said = str(error).replace(key, "…") if key else str(error)
+        return Check("model server", "wrong", f"{url}: {said or type(error).__name__}", "start it, or check --base-url")
+    shown = ", ".join(models[:5]) + (f" and {len(models) - 5} more" if len(models) > 5 else "")
+    return Check("model server", "ok", f"{url}: {shown or 'no models'}")

@@ -1,0 +1,135 @@
+"""The command `verify`: one verifier's marks against another's, or a person's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of, judgements_folder
+from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from agentr_tui.cli.output import emit_json, say, table, warn
+from engine.base.errors import InputError
+from engine.review.curation import marks_of
+from engine.review.decisions import Decisions
+from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
+from engine.samples.revise import ReviseSettings
+from engine.samples.splice import BeforeFork
+from engine.trace.sources import find_sources, load_any
+from engine.tree.tree import SearchTree
+from engine.workspace.workspace import Workspace
+
+_NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:RATE"
+
+
+def verify(
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders.")],
+    /,
+    *,
+    against: Annotated[str, Parameter(help=f"What is taken for right: {_NAMES}.")],
+    verifier: Annotated[str, Parameter(help=f"What is measured: {_NAMES}.")] = "progress",
+    alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
+    beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
+    before_fork: Annotated[BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")] = "move",
+    env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
+    max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
+    judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
+    prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Measure one verifier's marks against another's or a person's."""
+    if max_pairs is not None and max_pairs < 1:
+        raise InputError("--max-pairs must be at least 1")
+    settings = judge_of(judge)
+    measured, taken = (
+        ReviseSettings(
+            verifier=name,
+            alpha=alpha,
+            beta=beta,
+            before_fork=before_fork,
+            environment=env,
+            max_pairs=max_pairs,
+            judge=settings,
+            prompts=prompts,
+        )
+        for name in (verifier, against)
+    )
+    sources = find_sources(paths)
+    report = measure(
+        _trees(sources, env),
+        measured,
+        taken,
+        marks_of(Decisions(workspace / "decisions").current()),
+        judgements_folder(Workspace(workspace)),
+    )
+    if json:
+        emit_json(report)
+    else:
+        _say(report)
+    return 0
+
+
+def _trees(sources: list[Path], environment: str | None) -> Iterator[SearchTree]:
+    for path in sources:
+        source = load_any(path, environment=environment)
+        for warning in source.warnings:
+            warn(warning)
+        yield source.tree
+
+
+def _say(report: VerifyReport) -> None:
+    refused = f", {report.refused} with a mark not after the fork" if report.refused else ""
+    say(
+        f"{report.verifier} against {report.against}: {report.pairs} pairs ({report.bad_leaves} bad leaves) of"
+        f" {report.traces} trees;"
+        f" left out: {report.left_out} not marked{refused}"
+    )
+    both = report.same + report.early + report.late
+    table(
+        ["", "", ""],
+        [
+            ["precision", _share(report.precision), f"{report.same} of {report.marked} marks of {report.verifier}"],
+            ["recall", _share(report.recall), f"{report.same} of {report.marked_against} marks of {report.against}"],
+            ["exact", _share(report.exact), f"the same mark, or none ({report.neither})"],
+            ["distance", "–" if report.distance is None else f"{report.distance:.2f}", _where(report, both)],
+        ],
+        right=[1],
+    )
+    columns = [word for word in ("Good", "Bad", "Uncertain", NOT_JUDGED) if _any(report, word)]
+    say()
+    table(
+        [f"{report.against} ↓  {report.verifier} →", *columns],
+        [[row, *(str(report.confusion.get(row, {}).get(word, 0)) for word in columns)] for row in columns],
+        right=range(1, len(columns) + 1),
+    )
+    if report.judging is not None:
+        judging = report.judging
+        cost = "unknown" if judging.cost is None else f"${judging.cost:.4f}"
+        say()
+        say(
+            f"{judging.calls} calls, {judging.cached} known replies, {judging.unsaid} without a judgement,"
+            f" {judging.failed} failed; {_number(judging.tokens_in)} tokens in, {_number(judging.tokens_out)} out,"
+            f" cost {cost}"
+        )
+
+
+def _any(report: VerifyReport, word: str) -> bool:
+    return word in report.confusion or any(word in row for row in report.confusion.values())
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _number(count: int | None) -> str:
+    return "unknown" if count is None else str(count)
+
+
+def _where(report: VerifyReport, both: int) -> str:
+    return (
+        f"steps, of {both} marks of both; {report.within_one} at most one apart,"
+        f" {report.early} early, {report.late} late"
+    )

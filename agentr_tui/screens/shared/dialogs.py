@@ -1,0 +1,174 @@
+"""Small dialogs over a screen: choose one of a few, type one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual import on
+from textual.app import App, ComposeResult
+from textual.await_complete import AwaitComplete
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Click, Key
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from agentr_tui.terminal.safe_text import clip, escape
+from agentr_tui.terminal.theme import palette
+from engine.models.trust import Stranger, check_server
+from engine.tree.events import SearchSettings
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the things that may follow."""
+
+    key: str
+    label: str
+    action: Callable[[], object]
+
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result | None], Generic[Result]):
+    """A dialog that ends once, also where a second key or click was on its way when it ended."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """End it with a result; where it has ended, nothing."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
+
+class Popup(Dialog[Result], Generic[Result]):
+    """A dialog that nothing is written in: a click beside it closes it."""
+
+    def on_click(self, event: Click) -> None:
+        """Beside the dialog: as escape."""
+        if event.widget is self:
+            self.dismiss(None)
+
+
+class Menu(Popup[Choice]):
+    """A few choices, each a key; arrows, enter and the mouse work too. Leader keys open one."""
+
+    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = list(choices)
+
+    def compose(self) -> ComposeResult:
+        """A title and the choices."""
+        wide = max((len(_shown(choice.key)) for choice in self._choices), default=1)
+        key = f"bold {palette(self.app.current_theme).focus}"
+        with Vertical(classes="dialog"):
+            yield Static(escape(self._title), classes="dialog-title", markup=False)
+            yield OptionList(
+                *(
+                    Option(Content.assemble((f" {_shown(c.key):<{wide}} ", key), f" {escape(c.label)}"))
+                    for c in self._choices
+                ),
+                compact=True,
+            )
+
+    def on_key(self, event: Key) -> None:
+        """A choice's own key."""
+        for choice in self._choices:
+            if event.key == choice.key or event.character == choice.key:
+                event.stop()
+                self.dismiss(choice)
+                return
+        if event.key in ("escape", "q"):
+            event.stop()
+            self.dismiss(None)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter or a click."""
+        self.dismiss(self._choices[event.option_index])
+
+
+def _shown(key: str) -> str:
+    return {"escape": "esc"}.get(key, key)
+
+
+class Prompt(Dialog[str]):
+    """One line of text; escape leaves it."""
+
+    BINDINGS = [Binding("escape", "dismiss(None)", "cancel", id="prompt.cancel", tooltip="Leave without a change")]
+
+    def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
+        super().__init__()
+        self._title, self._value, self._placeholder = title, value, placeholder
+
+    def compose(self) -> ComposeResult:
+        """A title and an input."""
+        with Vertical(classes="dialog prompt"):
+            yield Static(escape(self._title), classes="dialog-title", markup=False)
+            yield Input(escape(self._value), placeholder=self._placeholder, select_on_focus=False)
+            yield Static(
+                "[@click=screen.take]enter takes it[/] · [@click=screen.dismiss(None)]esc leaves[/]",
+                classes="dialog-hint",
+            )
+
+    @on(Input.Submitted)
+    def action_take(self) -> None:
+        """Enter, or a click on the word."""
+        self.dismiss(self.query_one(Input).value)
+
+
+def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
+    """Open a menu and do what is chosen."""
+
+    def chosen(choice: Choice | None) -> None:
+        if choice is not None:
+            choice.action()
+
+    app.push_screen(Menu(title, choices), chosen)
+
+
+def ask_stranger(app: App[Any], stranger: Stranger, then: Callable[[], object]) -> None:
+    """Ask whether a server that only a trace names may have a key, and do `then` after a yes."""
+    where = clip(stranger.base_url, 60) or "the default server"
+    ask(
+        app,
+        f"This sends the key in ${clip(stranger.key_env, 40)} to {where}. A trace says so, and a trace may come from"
+        " anybody.",
+        [Choice("escape", "leave it", lambda: None), Choice("y", "send it there", then)],
+    )
+
+
+def trusted(
+    app: App[Any],
+    settings: SearchSettings,
+    own: list[Mapping[str, Any]],
+    named: Mapping[str, Any],
+    source: str,
+    then: Callable[[], object],
+) -> bool:
+    """Whether a server that these settings of a trace name may be asked; else asks a person, and does `then` after
+    a yes, which `own` keeps. `named`: what a person said of it already."""
+    try:
+        check_server(settings, [named, *own], source)
+    except Stranger as stranger:
+        allowed = stranger.named
+
+        def trust() -> None:
+            own.append(allowed)
+            then()
+
+        ask_stranger(app, stranger, trust)
+        return False
+    return True
+
+
+def ask_text(app: App[Any], title: str, then: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
+    """Ask for one line of text."""
+
+    def typed(text: str | None) -> None:
+        if text is not None:
+            then(text)
+
+    app.push_screen(Prompt(title, value, placeholder), typed)

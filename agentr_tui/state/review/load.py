@@ -1,0 +1,118 @@
+"""Loading a review: which run it is over, its samples with what was planted among them. Knows no Textual."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from agentr_tui.state.review.queue import Review
+from agentr_tui.state.review.traces import Traces
+from engine.base.errors import InputError
+from engine.pairs.pairs import Pair
+from engine.review.agreement import read_planted
+from engine.review.curation import review_settings
+from engine.review.decisions import Decisions
+from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.trace.sources import load_any
+from engine.workspace.workspace import RunInfo, Workspace, read_samples
+
+MAX_PAIRS = 2_000
+"""Pairs that the app makes samples of by itself; `agentr revise` takes all."""
+
+PLANTED = "planted"
+"""Folder of a workspace that remembers what was planted among its samples."""
+
+
+def load_review(
+    workspace: Workspace, decisions: Decisions, path: Path | None, settings: ReviseSettings, pair: Pair | None
+) -> Review:
+    """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
+
+    In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
+    run. The tree is read from its file: it is not the one on screen, which another thread changes.
+    """
+    decisions.refresh()
+    if path is None:
+        return _review_of(workspace, decisions, workspace.run_info(), Traces(workspace))
+    source = load_any(path)
+    started = source.tree.started
+    assert started is not None
+    resolved = str(path.resolve())
+    info = _run_over(workspace, path, settings)
+    if info is not None:
+        traces = Traces(workspace, info.settings.environment)
+        if info.settings.environment is None:
+            traces.know(resolved, source.tree)
+        review = _review_of(workspace, decisions, info, traces)
+        review.warnings[:0] = source.warnings
+        if _go_to(review, started.trace, pair):
+            return review
+        if pair is None:
+            return _nothing(workspace, decisions, info.id)
+    settings = replace(settings, max_pairs=MAX_PAIRS, rank="fork")
+    figures = Revised()
+    made = list(revise(source.tree, resolved, settings, figures))
+    if all(sample.bad is None for sample in made):  # a run would hide one that has samples
+        return _nothing(workspace, decisions, "")
+    with workspace.new_run(settings, [resolved]) as run:
+        run.figures = figures
+        for sample in made:
+            run.add(sample)
+    traces = Traces(workspace)
+    traces.know(resolved, source.tree)
+    review = _review_of(workspace, decisions, workspace.run_info(run.id), traces)
+    review.warnings[:0] = source.warnings
+    if not _go_to(review, started.trace, pair) and pair is not None:
+        raise InputError(
+            "this pair is not among the samples: its leaves differ too little for alpha and beta, or more than"
+            f" {MAX_PAIRS} pairs come before it"
+        )
+    return review
+
+
+def _nothing(workspace: Workspace, decisions: Decisions, run: str) -> Review:
+    """The review of a tree that gives no sample."""
+    return Review(workspace, run, [], decisions, Traces(workspace), settings=review_settings(workspace.settings_file))
+
+
+def _review_of(workspace: Workspace, decisions: Decisions, info: RunInfo, traces: Traces) -> Review:
+    warnings: list[str] = []
+    samples = [sample for sample in read_samples(info, warnings) if sample.bad is not None]
+    planted = [each for each in read_planted(workspace.path / PLANTED) if each.run == info.id]
+    for each in planted:  # wherever chance puts them
+        samples.insert(random.Random(each.id).randint(0, len(samples)), each.sample)
+    return Review(
+        workspace,
+        info.id,
+        samples,
+        decisions,
+        traces,
+        warnings=warnings,
+        settings=review_settings(workspace.settings_file),
+        planted=frozenset(each.id for each in planted),
+    )
+
+
+def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:
+    """To the sample of a pair, else to the first undecided one of a trace, else to its first; False: it has none."""
+    if pair is not None:
+        return review.find(lambda each: (each.trace, each.good, each.bad) == (trace, pair.good, pair.bad))
+    return review.find(lambda each: each.trace == trace and review.verdict(each) is None) or review.find(
+        lambda each: each.trace == trace
+    )
+
+
+def _run_over(workspace: Workspace, path: Path, settings: ReviseSettings) -> RunInfo | None:
+    """The newest finished run that read this file after it last changed, with the alpha and beta that are asked for."""
+    resolved = str(path.resolve())
+    changed = os.stat(path).st_mtime
+    for info in workspace.runs():
+        asked = ((settings.alpha, info.settings.alpha), (settings.beta, info.settings.beta))
+        if any(mine is not None and mine != its for mine, its in asked):
+            continue
+        if info.sealed and any(str(Path(known).resolve()) == resolved for known in info.paths):
+            return info if os.stat(info.file).st_mtime >= changed else None
+    return None

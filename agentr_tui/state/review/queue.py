@@ -1,0 +1,349 @@
+"""A queue of samples under review: where one stands, what was decided, the mark and thought as they are now.
+
+The queue is a whole run of `revise`, over however many traces, or what a query leaves of it. Knows no Textual.
+`Review.show` and what else reads traces, replays or writes decisions may take a while: they are called
+from worker threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from agentr_tui.state.review.judging_job import ByModel
+from agentr_tui.state.review.traces import Traces
+from engine.models.trust import Own
+from engine.recovery.repair import FOLDER as REPAIRS
+from engine.recovery.repair import reobserve_cost, repair_cost, repair_sample, search_settings
+from engine.review.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered
+from engine.review.decisions import Decided, Decisions, DecisionVerdict, fold_one, in_effect
+from engine.review.sample_query import select
+from engine.samples.revise import Repairs, RepairSettings, Sample, replay_sample, turns_of
+from engine.samples.splice import Turn, revision_thoughts
+from engine.search.control import Control
+from engine.tree.events import AnyEvent, SearchSettings
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement
+from engine.workspace.workspace import Workspace
+
+_REASON_KEYS = dict(zip("mtgdb", REJECT_REASONS, strict=True))
+OTHER_REASON_KEY = "o"
+
+
+def reason_keys(reasons: list[str]) -> list[tuple[str, str]]:
+    """A key for each reason to reject; those beyond the letters have none (arrows reach them)."""
+    of_reason = {reason: key for key, reason in _REASON_KEYS.items()}
+    free = iter(letter for letter in "aceijklnpqrsuvwxyz1234567890" if letter not in _REASON_KEYS)
+    return [(of_reason.get(reason) or next(free, ""), reason) for reason in reasons]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far the queue got."""
+
+    accepted: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    undecided: int = 0
+
+    @property
+    def done(self) -> int:
+        """Samples with a verdict of any kind."""
+        return self.accepted + self.rejected + self.skipped
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A sample as it is now, with the person's mark and thought, its trajectory, and what was said about it."""
+
+    sample: Sample
+    turns: list[Turn]
+    tree: SearchTree
+    hidden: bool = False  # blind: what the verifier and the replay said is not to be seen yet
+    own_mark: bool = False  # whether the mark is a person's
+    decided: Decided | None = None
+    progress: Sequence[Judgement] = ()  # what the verifier `progress` says; nothing where there is no plan
+    by_model: tuple[str, Sequence[Judgement]] | None = None  # a model that was asked here, and what it said so far
+    people: Sequence[tuple[str, int]] = ()  # each reviewer's mark
+    counts: Counts = Counts()
+
+    @property
+    def veiled(self) -> bool:
+        """Whether also the splice would tell what a blind reviewer may not see: where the mark is."""
+        return self.hidden and not self.own_mark and self.sample.kind == "revision"
+
+
+def people_marks(decisions: Decisions, sample: str) -> list[tuple[str, int]]:
+    """The mark that each reviewer set last, by name."""
+    marks = {line.reviewer: line.mark for line in in_effect(decisions.lines_of(sample)) if line.mark is not None}
+    return sorted(marks.items())
+
+
+@dataclass
+class Review:
+    """The samples of one run, and the place in the queue."""
+
+    workspace: Workspace
+    run: str
+    samples: list[Sample]  # the queue: what the query leaves, in the order
+    decisions: Decisions
+    traces: Traces
+    place: int = 0
+    warnings: list[str] = field(default_factory=list)
+    settings: ReviewSettings = field(default_factory=ReviewSettings)
+    blind: bool = False
+    order: Order = "run"
+    query: str = ""
+    planted: frozenset[str] = frozenset()  # ids of faulty copies
+
+    def __post_init__(self) -> None:
+        """The order and blindness are those of the settings."""
+        self.by_model: dict[str, ByModel] = {}  # by sample: a model that judges it, or did
+        self._replayed: dict[tuple[str, int | None, str], Sample] = {}
+        self._lock = threading.RLock()  # of the traces: a thread that was given up may still be at work
+        self._all = list(self.samples)  # in the order of the run
+        self.blind = self.blind or self.settings.blind
+        if self.settings.order != "run":
+            self.set_order(self.settings.order)
+
+    @property
+    def current(self) -> Sample | None:
+        """The sample in front, as the run has it."""
+        return self.samples[self.place] if self.place < len(self.samples) else None
+
+    @property
+    def of_run(self) -> int:
+        """How many samples there are without a query."""
+        return len(self._all)
+
+    def show(self, sample: Sample) -> Shown:
+        """The sample with what people changed; a moved mark is replayed again. Raises `InputError`."""
+        standing = self.standing(sample)
+        with self._lock:
+            trace = self.traces.of(sample)
+            known = self._effective(sample, standing)
+            progress = trace.known_progress(sample)
+        if standing is not None and standing.thought is not None:
+            known = replace(known, thought=standing.thought)
+        return Shown(
+            known,
+            turns_of(trace.tree, known),
+            trace.tree,
+            hidden=self.hidden(sample),
+            own_mark=standing is not None and standing.mark is not None,
+            decided=standing,
+            progress=progress or (),
+            by_model=(model.name, tuple(model.judgements)) if (model := self.by_model.get(sample.id)) else None,
+            people=[mark for mark in people_marks(self.decisions, sample.id) if self._speaks(mark[0])],
+            counts=self.counts(),
+        )
+
+    def _effective(self, sample: Sample, standing: Decided | None) -> Sample:
+        mark = standing.mark if standing is not None and standing.mark is not None else sample.mark
+        repair = standing.repair.path if standing is not None and standing.repair is not None else ""
+        known = self._replayed.get((sample.id, mark, repair))
+        if known is None:
+            trace = self.traces.of(sample)
+            known = effective(sample, standing, trace.tree, trace.replayer)
+            self._replayed[sample.id, mark, repair] = known
+        return replace(known, thought=sample.thought)
+
+    def hidden(self, sample: Sample) -> bool:
+        """Whether a blind reviewer may not see yet what the verifier and the replay said."""
+        return self.blind and self.verdict(sample) is None
+
+    def _speaks(self, reviewer: str) -> bool:
+        """Whether a reviewer is heard: to who is blind only what they said themselves counts."""
+        return not self.blind or reviewer == self.decisions.reviewer
+
+    def standing(self, sample: Sample) -> Decided | None:
+        """What holds about a sample; to who is blind what they said themselves."""
+        current = self.decisions.current().get(sample.id)
+        if not self.blind or current is None:
+            return current
+        return fold_one(sample.id, filter(lambda line: self._speaks(line.reviewer), self.decisions.lines_of(sample.id)))
+
+    def judge(self, sample: Sample) -> bool:
+        """Ask the verifier `progress` about a sample; False where nothing new came of it, or it is asked already.
+
+        May take long, and holds nothing up.
+        """
+        with self._lock:
+            trace = self.traces.of(sample)
+        return trace.known_progress(sample) is None and bool(trace.by_progress(sample))
+
+    def prefetch(self) -> None:
+        """Make ready what comes next, by going on and by deciding, so that it is there at once.
+
+        What others decided meanwhile is taken up. Raises `InputError`.
+        """
+        self.decisions.refresh()
+        for place in {self.place + 1, self._next_undecided()}:
+            if place is not None and place < len(self.samples):
+                self.show(self.samples[place])
+                self.judge(self.samples[place])
+
+    def close(self) -> None:
+        """Close the environments."""
+        with self._lock:
+            self.traces.close()
+
+    # -- the queue ---------------------------------------------------------------------------------
+
+    def set_order(self, order: Order) -> None:
+        """Another order of the queue; the sample in front stays there. Raises `InputError`."""
+        self._set_queue(self.query, order)
+
+    def set_query(self, query: str) -> None:
+        """Only the samples that a query names; the sample in front stays there if it is one. Raises `InputError`."""
+        self._set_queue(query, self.order)
+
+    def _set_queue(self, query: str, order: Order) -> None:
+        current = self.decisions.current()
+        chosen = ordered(select(self._all, current, query), current, order)
+        front = self.current
+        self.samples, self.order, self.query = chosen, order, query
+        ids = (place for place, sample in enumerate(chosen) if front is not None and sample.id == front.id)
+        self.place = next(ids, 0)
+
+    def decide_all(self, verdict: DecisionVerdict, reason: str = "") -> int:
+        """Say the same of every sample of the queue, planted ones aside; one undo takes it back. How many."""
+        ids = [sample.id for sample in self.samples if sample.id not in self.planted]
+        return len(self.decisions.decide_all(ids, verdict, reason=reason))
+
+    # -- repairing ---------------------------------------------------------------------------------
+
+    def reobserve(self, sample: Sample) -> None:
+        """Forget what the replay said of a sample: it is replayed again, in an environment that is opened anew."""
+        with self._lock:
+            for key in [key for key in self._replayed if key[0] == sample.id]:
+                del self._replayed[key]
+            trace = self.traces.of(sample)
+            trace.reopen()
+            stored = next(each for each in self._all if each.id == sample.id)
+            again = replace(stored, replay=replay_sample(trace.tree, stored, trace.replayer))
+            for samples in (self.samples, self._all):
+                samples[:] = [again if each.id == sample.id else each for each in samples]
+
+    def costs(self, sample: Sample) -> tuple[str, str]:
+        """What replaying again and searching again take, a line each. Raises `InputError`."""
+        with self._lock:
+            tree = self.traces.of(sample).tree
+        return reobserve_cost(tree, sample), repair_cost(tree, RepairSettings())
+
+    def repair_search(self, sample: Sample) -> SearchSettings:
+        """How a new tail is searched. Raises `InputError`."""
+        with self._lock:
+            return search_settings(self.traces.of(sample).tree, RepairSettings())
+
+    def search_again(self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None], own: Own = ()) -> str:
+        """Search a new tail from just after the wrong step; one that holds becomes a decision. What came, in a line.
+
+        `own`: settings of the user's, whose servers are trusted. Raises `InputError`, `WorkFailed`.
+        """
+        figures = Repairs()
+        with self._lock:
+            trace = self.traces.of(shown)
+        replayer = trace.fresh_replayer()
+        try:
+            mended = repair_sample(
+                trace.tree,
+                replace(shown, tail=None),
+                replayer,
+                self.workspace.traces / REPAIRS,
+                RepairSettings(),
+                figures,
+                control=control,
+                listener=heard,
+                own=own,
+            )
+        finally:
+            replayer.close()
+        if mended.tail is None:
+            return f"not repaired: {', '.join(figures.failed)} ({figures.calls} calls)"
+        self.decisions.decide(shown.id, mark=shown.mark, repair=mended.tail)
+        return f"repaired: {len(mended.tail.steps)} steps to return {mended.tail.score:g} ({figures.calls} calls)"
+
+    # -- what was decided --------------------------------------------------------------------------
+
+    def verdict(self, sample: Sample) -> DecisionVerdict | None:
+        """What was decided about a sample; to who is blind what they decided themselves."""
+        decided = self.decisions.current().get(sample.id)
+        if decided is None or not self.blind:
+            return decided.verdict if decided is not None else None
+        return decided.by_reviewer.get(self.decisions.reviewer)
+
+    def note(self, sample: Sample) -> str:
+        """A person's comment on a sample."""
+        standing = self.decisions.current().get(sample.id)
+        return (standing.note or "") if standing else ""
+
+    def tags(self, sample: Sample) -> list[str]:
+        """A person's tags on a sample."""
+        standing = self.decisions.current().get(sample.id)
+        return standing.tags if standing else []
+
+    def all_tags(self) -> list[str]:
+        """Every tag that is in use, sorted."""
+        return sorted({tag for standing in self.decisions.current().values() for tag in standing.tags})
+
+    def counts(self) -> Counts:
+        """The verdicts on the queue."""
+        verdicts = [self.verdict(sample) for sample in self.samples]
+        return Counts(*(verdicts.count(verdict) for verdict in ("accepted", "rejected", "skipped", None)))
+
+    def go(self, by: int) -> None:
+        """Forth or back in the queue, staying inside."""
+        self.place = max(0, min(len(self.samples) - 1, self.place + by))
+
+    def go_to_next_undecided(self) -> bool:
+        """To the next sample without a verdict, around the end; False where there is none."""
+        place = self._next_undecided()
+        if place is not None:
+            self.place = place
+        return place is not None
+
+    def _next_undecided(self) -> int | None:
+        count = len(self.samples)
+        for step in range(1, count + 1):
+            place = (self.place + step) % count
+            if self.verdict(self.samples[place]) is None:
+                return place
+        return None
+
+    def find(self, wanted: Callable[[Sample], bool]) -> bool:
+        """To the first sample of that kind; False where the queue has none."""
+        for place, sample in enumerate(self.samples):
+            if wanted(sample):
+                self.place = place
+                return True
+        return False
+
+    def move_mark(self, shown: Sample, by: int) -> bool:
+        """Move the mark; it stays after the fork and on the bad trajectory. False where it can't go there.
+
+        Who is blind starts from either end, not from where the verifier put it.
+        """
+        standing = self.standing(shown)
+        unseen = self.hidden(shown) and (standing is None or standing.mark is None)
+        if unseen:
+            now = shown.bad_depth + 1 if by < 0 else shown.fork_depth
+        else:
+            now = shown.mark if shown.mark is not None else shown.bad_depth + (1 if by < 0 else 0)
+        return self.put_mark(shown, now + by)
+
+    def put_mark(self, shown: Sample, mark: int) -> bool:
+        """Mark a step of the bad trajectory, counted from 1, as `move_mark` does."""
+        if not shown.fork_depth < mark <= shown.bad_depth:
+            return False
+        self.decisions.decide(shown.id, mark=mark)
+        return True
+
+    def next_thought(self, shown: Sample) -> None:
+        """The next of the list takes the place of the thought."""
+        known = revision_thoughts()
+        place = known.index(shown.thought) if shown.thought in known else -1
+        self.decisions.decide(shown.id, thought=known[(place + 1) % len(known)])

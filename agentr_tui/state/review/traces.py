@@ -1,0 +1,124 @@
+"""The traces behind a queue of samples: each is read when a sample of it comes to the front; the last few stay open.
+
+Knows no Textual. Everything here may take a while and is called from worker threads, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+from engine.base.errors import AgentrError
+from engine.environment.replay import Replayer, opener
+from engine.pairs.pairs import Pair
+from engine.samples.revise import Sample
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement
+from engine.verifiers.progress import ProgressVerifier
+from engine.workspace.sample_tree import check_same_trace, load_tree
+from engine.workspace.workspace import Workspace
+from envs.base import EnvError
+
+MOST_OPEN = 16
+MOST_NODES = 200_000
+"""So many traces and nodes stay in memory; the trace that was shown the longest time ago goes first."""
+
+PROGRESS = "progress"
+
+
+class ReviewedTrace:
+    """A trace with the environment that its samples are replayed in, opened when it is first needed."""
+
+    def __init__(self, tree: SearchTree, environment: str | None = None) -> None:
+        self.tree = tree
+        self._environment = environment
+        self._open = opener(tree, environment)
+        self.replayer = Replayer(tree, self._open)
+        self._progress: ProgressVerifier | None = ProgressVerifier(tree, self._open)
+        self._asking = Lock()  # the verifier stands in one environment
+        self._closed = False
+        self._judged: dict[int, list[Judgement]] = {}  # bad leaf → what `progress` says
+
+    def fresh_replayer(self) -> Replayer:
+        """One with an environment of its own."""
+        return Replayer(self.tree, self._open)
+
+    def reopen(self) -> None:
+        """Replay in an environment that is opened anew."""
+        self.replayer.close()
+        self.replayer = self.fresh_replayer()
+
+    def known_progress(self, sample: Sample) -> list[Judgement] | None:
+        """What the verifier `progress` says of the bad trajectory, as far as that is known: None where it is not."""
+        if sample.bad is None:
+            return []
+        return sample.judgements if sample.verifier == PROGRESS else self._judged.get(sample.bad)
+
+    def by_progress(self, sample: Sample) -> list[Judgement]:
+        """What the verifier `progress` says; nothing where the environment has no plan, or it is busy.
+
+        May execute every step, in an environment of its own.
+        """
+        known = self.known_progress(sample)
+        if known is not None or not self._asking.acquire(blocking=False):
+            return known or []
+        try:
+            return self._ask(sample)
+        finally:
+            self._asking.release()
+            if self._closed:
+                self._close_progress()
+
+    def _ask(self, sample: Sample) -> list[Judgement]:
+        assert sample.bad is not None
+        pair = Pair(sample.good, sample.bad, sample.fork, float(sample.return_good) - float(sample.return_bad))
+        try:
+            found = list(self._progress.judge(pair)) if self._progress is not None else []
+        except (AgentrError, EnvError):
+            self._progress, found = None, []  # no plan, or the environment is not here
+        self._judged[sample.bad] = found
+        return found
+
+    def close(self) -> None:
+        """Close the environments; one that is in use is closed by who uses it."""
+        self._closed = True
+        self.replayer.close()
+        self._close_progress()
+
+    def _close_progress(self) -> None:
+        if self._progress is not None and self._asking.acquire(blocking=False):
+            try:
+                self._progress.close()
+            finally:
+                self._asking.release()
+
+
+class Traces:
+    """The traces of one run, by the file that their samples name."""
+
+    def __init__(self, workspace: Workspace, environment: str | None = None) -> None:
+        self._workspace, self._environment = workspace, environment
+        self._open: OrderedDict[str, ReviewedTrace] = OrderedDict()
+
+    def know(self, path: str, tree: SearchTree) -> None:
+        """A tree that was read already."""
+        self._open[path] = ReviewedTrace(tree, self._environment)
+
+    def of(self, sample: Sample) -> ReviewedTrace:
+        """The trace of a sample. Raises `InputError` where its file is missing or holds another one by now."""
+        trace = self._open.get(sample.path)
+        if trace is None:
+            trace = ReviewedTrace(load_tree(self._workspace, sample, self._environment), self._environment)
+            self._open[sample.path] = trace
+        self._open.move_to_end(sample.path)
+        check_same_trace(trace.tree, sample)
+        while len(self._open) > 1 and (
+            len(self._open) > MOST_OPEN or sum(len(each.tree) for each in self._open.values()) > MOST_NODES
+        ):
+            self._open.popitem(last=False)[1].close()
+        return trace
+
+    def close(self) -> None:
+        """Close every environment."""
+        while self._open:
+            self._open.popitem()[1].close()

@@ -1,0 +1,55 @@
+"""The app as `agentr serve` runs it, in a process of its own for every browser: `python -m
+agentr_tui.web.browser_app`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from textual.messages import ExitApp
+
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.app.preferences import read_preferences
+from agentr_tui.app.signals import ends_cleanly
+from agentr_tui.cli.commands.run import flags_of, make_session, run_detached
+from agentr_tui.cli.config import user_file
+from agentr_tui.state.last_place import Memory
+from engine.trace.sources import find_sources
+from engine.workspace.workspace import Workspace
+
+
+class BrowserApp(AgentrApp):
+    """Ends a search that it runs when the browser goes away: its trace can be resumed."""
+
+    def on_ready(self) -> None:
+        """Show what was asked for; what can't be opened is told in the library."""
+        if len(self.session.sources) == 1:
+            self.open_path(self.session.sources[0])
+
+    def on_exit_app(self, _: ExitApp) -> None:
+        """The browser is gone."""
+        live = self.session.live
+        if live is not None and not live.over:
+            live.control.stop("stopped")
+
+
+def main(arguments: list[str]) -> int:
+    """Run it over a workspace and what is to be opened. The driver is textual-serve's, named in the environment."""
+    workspace, *paths = map(Path, arguments)
+    sources = find_sources(paths) if paths else []
+    session = make_session(Workspace.open(workspace, create=True), sources)
+    preferences = read_preferences([user_file(), session.workspace.settings_file])
+    memory = Memory(session.workspace.path)
+    place = memory.place()
+    session.views = place.views
+    app = BrowserApp(session, "library", preferences, memory, None if sources else place)
+    with ends_cleanly(app):
+        result = app.run()
+    if app.to_detach is not None:
+        where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
+        run_detached(app.to_detach, [*where, *flags_of(session.allowed)])
+    return app.return_code or result or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,159 @@
+"""The card of an exported dataset: what it holds, how it was chosen, where it comes from. Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from engine.datasets.formats import Format
+from engine.datasets.options import Exported, ExportOptions
+from engine.samples.revise import ReviseSettings
+from engine.tree.thresholds import ALPHA, BETA
+from engine.workspace.workspace import Run
+from envs.base import title_of
+
+MOST_SOURCES = 50
+
+_RULES = {
+    "accepted": "samples that a reviewer accepted and that hold in the environment",
+    "all that hold": "all samples that hold in the environment; nobody had reviewed any of them",
+    "all": "every sample of the run, whatever reviewers and the replay said, duplicates included",
+}
+
+
+def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -> str:
+    """The card's text. It holds no time of export: the same input gives the same card."""
+    settings = run.info.settings
+    lines = [
+        f"# {code(_name(exported.out))}",
+        "",
+        f"{_counted(exported)}, format {code(exported.format)} ({format.summary}), data type"
+        f" {code(exported.data_type)}.",
+        "",
+        f"- chosen: {_RULES[exported.which]}",
+        f"- loss mask: {format.mask}",
+        f"- conversations that differ in more than the revision thought: {exported.distinct}",
+        *_lengths(exported, options),
+        f"- licence: {code(options.licence) if options.licence else 'not stated'}",
+        f"- defect rate: {exported.defects}",
+        f"- where each record comes from: {code(_name(exported.provenance))}",
+        f"- what was checked, and what is odd: {code(_name(exported.report))}",
+    ]
+    lines += _files(exported)
+    lines += _table("Replay verdicts", "verdict", exported.verdicts)
+    lines += _table("Left out", "reason", exported.dropped)
+    lines += _table("Written although a rule is broken", "rule", exported.problems)
+    lines += _table("Written although odd", "warning", exported.warned)
+    lines += [
+        "",
+        "## How it was made",
+        "",
+        f"- run of `revise`: `{run.info.id}`, started {run.info.time}",
+        f"- alpha: {_threshold(settings.alpha, ALPHA)}; beta: {_threshold(settings.beta, BETA)}"
+        + ("; alpha compared with W, as in the original" if settings.compat else ""),
+        f"- verifier: {_verifier(settings)}",
+        f"- a mark before the fork: {'kept (compat)' if settings.compat else settings.before_fork}",
+        f"- pairs: {_pairs(settings)}",
+        f"- thoughts: {code(settings.thought)}, seed {settings.seed}",
+        f"- diverged samples: {_repair(settings)}",
+        *_options(exported, options),
+    ]
+    lines += _table("Who proposed the steps", "actor", exported.models)
+    lines += _table("Who reviewed them", "reviewer", exported.reviewers)
+    lines += _table("Who wrote steps of them by hand", "person", exported.writers)
+    lines += _table("Environments", "environment", {title_of(name): n for name, n in exported.environments.items()})
+    lines += _table("Traces", "trace", _sources(exported))
+    if len(exported.sources) > MOST_SOURCES:
+        lines += ["", f"and {len(exported.sources) - MOST_SOURCES} more: see the provenance file."]
+    return "\n".join(lines) + "\n"
+
+
+def _verifier(settings: ReviseSettings) -> str:
+    if not settings.verify:
+        return "none (direct revision)"
+    judge = f" with {code(settings.judge.model)}" if settings.judge.model else ""
+    return code(settings.verifier) + judge
+
+
+def _pairs(settings: ReviseSettings) -> str:
+    told = [f"ranked by {settings.rank}"]
+    told += [f"at most {settings.max_pairs} a tree"] if settings.max_pairs else []
+    told += [f"at most {settings.per_tree} samples a tree"] if settings.per_tree else []
+    told += [f"at most {settings.per_fork} samples a fork"] if settings.per_fork else []
+    told += ["each wrong step once a tree"] if settings.diverse else []
+    told += [f"samples of a similarity above {settings.duplicates:g} are one"] if settings.duplicates else []
+    return ", ".join(told)
+
+
+def _repair(settings: ReviseSettings) -> str:
+    repair = settings.repair
+    if repair is None:
+        return "not repaired"
+    return f"searched again, {repair.iterations} iterations and {repair.calls} calls at most"
+
+
+def _name(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _counted(exported: Exported) -> str:
+    """How many records, and of how many samples where that differs."""
+    text = f"{exported.lines} records"
+    if exported.lines - exported.mixed != exported.samples:
+        text += f" of {exported.samples} samples (factor {exported.factor:.2f})"
+    if exported.mixed:
+        text += f", {exported.mixed} of them from another dataset"
+    return text
+
+
+def _lengths(exported: Exported, options: ExportOptions) -> list[str]:
+    if not exported.measured:
+        return []
+    limit = f", at most {options.max_length} were asked for" if options.max_length is not None else ""
+    return [f"- longest trajectory: {exported.longest} tokens{limit}; counted {exported.measured}"]
+
+
+def _options(exported: Exported, options: ExportOptions) -> list[str]:
+    """What was done to the records after they were chosen."""
+    told = []
+    if options.split:
+        told.append(f"- split by task: {code(options.split)}, seed {options.seed}")
+    if options.mix:
+        told.append(f"- mixed in: {code(_name(options.mix))} (share of the lines of the first part)")
+    if options.shuffle or (options.mix and options.shuffle is None):
+        told.append(f"- shuffled, seed {options.seed}")
+    if exported.format == "sharegpt" and options.loss_weight:
+        told.append("- messages with `loss_weight`")
+    if options.first_step:
+        told.append("- only the first step after the fork")
+    return told
+
+
+def _files(exported: Exported) -> list[str]:
+    """Every file of the dataset with its checksum."""
+    rows = [f"| {code(_name(file.path))} | {file.lines} | {file.size} | `{file.checksum}` |" for file in exported.files]
+    return ["", "## Files", "", "| file | records | bytes | SHA-256 |", "| --- | ---: | ---: | --- |", *rows]
+
+
+def _sources(exported: Exported) -> dict[str, int]:
+    """Samples by trace. The folders of a machine are nobody else's business, unless two traces have one name."""
+    names = Counter(_name(path) for path in exported.sources)
+    shown = list(exported.sources.items())[:MOST_SOURCES]
+    return {_name(path) if names[_name(path)] == 1 else path: count for path, count in shown}
+
+
+def _threshold(value: float | None, default: float) -> str:
+    return f"{default:g} of the environment's score range (default)" if value is None else f"{value:g}"
+
+
+def _table(title: str, of: str, counts: Mapping[str, int]) -> list[str]:
+    if not counts:
+        return []
+    rows = [f"| {code(name)} | {count} |" for name, count in counts.items()]
+    return ["", f"## {title}", "", f"| {of} | n |", "| --- | ---: |", *rows]
+
+
+def code(text: str) -> str:
+    """Text as a code span that nothing in it can leave, also inside a table."""
+    safe = "".join(sign if sign.isprintable() else "�" for sign in text).replace("`", "'").replace("|", "¦")
+    return f"`{safe}`"

@@ -1,0 +1,278 @@
+"""Export: from a run of `revise` and what people decided to a dataset that a trainer loads as it is.
+
+Beside the dataset stand `OUT.provenance.jsonl` (where every record comes from), `OUT.report.json` (what was left out
+or is odd), `OUT.card.md` and a configuration for the format's trainer. The same run, decisions, traces and options give
+the same bytes. Records are streamed: of the traces one tree is held at a time, records wait on disk for their order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from engine.base.errors import InputError
+from engine.base.files import place_and_part, refusal
+from engine.datasets.card import card
+from engine.datasets.files import (
+    PACKINGS,
+    Outputs,
+    Packing,
+    Spool,
+    Written,
+    need_parquet,
+    other_shards,
+    packing_of,
+    place_of,
+    write_records,
+)
+from engine.datasets.formats import DATA_TYPES, DataType, Format, FormatOptions, data_type_of, format_named
+from engine.datasets.formats.rules import RULES
+from engine.datasets.formats.tokens import Vocabulary, markup_named
+from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report, Which
+from engine.datasets.records import Records, encode
+from engine.datasets.split import (
+    WHOLE,
+    Part,
+    file_name,
+    lines_to_mix,
+    mixed_records,
+    orders,
+    parse_mix,
+    parse_split,
+    part_of,
+    shard_bounds,
+)
+from engine.datasets.trainer_configs import Dataset, configurations, unread_packing
+from engine.models.context_window import BYTES_A_TOKEN, estimate
+from engine.review.agreement import defect_rate
+from engine.review.decisions import Decided, Decisions
+from engine.samples.revise import Sample
+from engine.workspace.workspace import Workspace
+
+Progress = Callable[[int, int], None]
+"""Called with the samples that are done, and with all there are."""
+
+
+def export(
+    workspace: Workspace,
+    run: str | None,
+    format: str,
+    out: str | os.PathLike[str],
+    *,
+    data_type: DataType = "centric",
+    all: bool = False,
+    only_verified: bool = False,
+    options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
+    progress: Progress | None = None,
+) -> Exported:
+    """Write a dataset from a run (None: the newest that is complete).
+
+    Samples that hold in the environment and were accepted; where nobody gave a verdict on any sample of this data
+    type in the run, all that hold. `all` takes every sample of the data type, duplicates and broken rules included.
+    `only_verified` narrows either to the replay verdict `verified`. Raises `InputError` for an unknown run or format,
+    unusable options, a missing trace, or (with `options.strict`) a broken rule; `WorkFailed` where the disk is full.
+    Then every file is as it was before; a refusal leaves the report alone.
+    """
+    chosen = format_named(format)
+    if data_type not in DATA_TYPES:
+        raise InputError(f"unknown data type {data_type!r}: one of {', '.join(DATA_TYPES)}")
+    if data_type not in chosen.data_types:
+        raise InputError(
+            f"the format {format} holds no {data_type} trajectories: {' or '.join(chosen.data_types)} only"
+        )
+    making = format_options(chosen, options)
+    layout = _layout(Path(out), chosen, options)
+    mix = parse_mix(options.mix) if options.mix else None
+    loaded = workspace.load_run(run)
+    decisions = Decisions(workspace.decisions)
+    current = decisions.current()
+    of_type = [sample for sample in loaded.samples if data_type_of(sample) == data_type]
+    exported = Exported(
+        out=str(layout.target),
+        lines=0,
+        dropped={},
+        which=_which(all, of_type, current),
+        run=loaded.info.id,
+        format=chosen.name,
+        data_type=data_type,
+        card=f"{layout.target}.card.md",
+        provenance=f"{layout.target}.provenance.jsonl",
+        report=f"{layout.target}.report.json",
+        measured=_measured(options),
+        defects=defect_rate(of_type, current).line,
+        warnings=loaded.warnings + decisions.warnings,
+    )
+    try:
+        layout.target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(layout.target.parent, error) from error
+    records = Records(workspace, loaded, current, chosen, making, exported, only_verified)
+    with Spool(layout.target.parent) as spool:
+        for sample, record, origin in records.made(of_type, progress):
+            part = part_of(sample.environment, sample.task, layout.parts, options.seed)
+            spool.add(record, encode(msgspec.to_builtins(origin)), part)
+        records.tell()
+        if options.strict and records.broken:
+            _refuse(exported, options, records)
+        if mix is not None:
+            count = lines_to_mix(mix.share, sum(1 for part in spool.of_part if part == 0))
+            for general, source in mixed_records(mix, count, options.seed, chosen, making, exported.warnings):
+                spool.add(encode(general), encode(msgspec.to_builtins(source)), 0)
+                exported.mixed += 1
+        exported.lines = len(spool)
+        with Outputs() as outputs:
+            _write_dataset(spool, outputs, layout, exported, chosen, options)
+            if options.config:
+                _configure(outputs, exported, chosen, options, layout)
+            outputs.text(Path(exported.report), _report(exported, options, records))
+            outputs.text(Path(exported.card), card(exported, loaded, chosen, options))
+    return exported
+
+
+def format_options(format: Format, options: ExportOptions) -> FormatOptions:
+    """How a format makes its records. Raises `InputError` for options that it does not know, or a missing package."""
+    for name, value, formats in (
+        ("--loss-weight", options.loss_weight, ("sharegpt",)),
+        ("--first-step", options.first_step, ("trl-dpo",)),
+    ):
+        if value and format.name not in formats:
+            raise InputError(f"{name} belongs to the format {' or '.join(formats)}, not to {format.name}")
+    markup = markup_named(options.chat_template)
+    vocabulary = Vocabulary(options.tokenizer, markup) if options.tokenizer else None
+    return FormatOptions(
+        max_length=options.max_length,
+        measure=vocabulary.measure if vocabulary is not None else estimate,
+        markup=markup,
+        vocabulary=vocabulary,
+        loss_weight=options.loss_weight,
+        first_step=options.first_step,
+    )
+
+
+def _measured(options: ExportOptions) -> str:
+    if options.tokenizer:
+        return f"with {Path(options.tokenizer).name}, in the chat template {options.chat_template}"
+    if options.max_length is not None:
+        return f"estimated, a token for every {BYTES_A_TOKEN} bytes, in the chat template {options.chat_template}"
+    return ""
+
+
+class Layout(NamedTuple):
+    """The files that a dataset is written to."""
+
+    target: Path  # what their names are made of; sidecars are named after it
+    packing: Packing
+    ending: str  # of the files' names
+    parts: tuple[Part, ...]
+
+
+def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
+    """Where the dataset goes. Raises `InputError`."""
+    place_and_part(out)  # it must be a place for a file
+    if options.compress is not None and options.compress not in PACKINGS:
+        raise InputError(f"--compress {options.compress}: one of {', '.join(PACKINGS)}")
+    if options.shards < 1:
+        raise InputError(f"--shards {options.shards}: at least 1")
+    if options.max_length is not None and options.max_length < 1:
+        raise InputError(f"--max-length {options.max_length}: at least 1")
+    packing = packing_of(out, options.compress)
+    if packing == "parquet":
+        if not format.columns:
+            raise InputError(f"the format {format.name} does not fit into columns: it can't be written as Parquet")
+        need_parquet()
+    target, ending = place_of(out, packing, format.extension)
+    place_and_part(target)
+    return Layout(target, packing, ending, parse_split(options.split) if options.split else WHOLE)
+
+
+def _which(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided]) -> Which:
+    if all:
+        return "all"
+    decided = (current.get(sample.id) for sample in samples)
+    return "accepted" if any(each is not None and each.verdict for each in decided) else "all that hold"
+
+
+def _refuse(exported: Exported, options: ExportOptions, records: Records) -> None:
+    """Leave the report and raise."""
+    with Outputs() as outputs:
+        outputs.text(Path(exported.report), _report(exported, options, records, refused=True))
+    counted = ", ".join(f"{count} {reason}" for reason, count in sorted(records.broken.items()))
+    raise InputError(
+        f"{exported.out}: refused by --strict ({counted}): nothing was written but {exported.report}, which names them"
+    )
+
+
+def _report(exported: Exported, options: ExportOptions, records: Records, refused: bool = False) -> str:
+    report = Report(
+        exported=exported,
+        options=options,
+        refused=refused,
+        rules=list(RULES),
+        issues=records.issues,
+        more_issues=records.more_issues,
+    )
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+def _write_dataset(
+    spool: Spool, outputs: Outputs, layout: Layout, exported: Exported, format: Format, options: ExportOptions
+) -> None:
+    """Write the files of the dataset, and where each record comes from."""
+    parts, target = layout.parts, layout.target
+    shuffle = bool(options.mix) if options.shuffle is None else options.shuffle
+    per_part = orders(spool.of_part, len(parts), shuffle, options.seed)
+    exported.parts = {part.name: len(order) for part, order in zip(parts, per_part, strict=True) if part.name}
+    empty = [name for name, count in exported.parts.items() if not count and exported.lines]
+    exported.warnings += [f"the part {name} is empty: no task fell into it" for name in empty]
+    with outputs.opened(Path(exported.provenance)) as origins:
+        for part, order in zip(parts, per_part, strict=True):
+            for shard, (begin, end) in enumerate(shard_bounds(len(order), options.shards), 1):
+                path = target.with_name(file_name(target.name, layout.ending, part.name, shard, options.shards))
+                lines = _told(spool, order[begin:end], path.name, origins)
+                with outputs.opened(path, last=True) as stream:
+                    count, checksum, size = write_records(stream, lines, layout.packing, format.array)
+                exported.files.append(
+                    Written(path=str(path), part=part.name, lines=count, size=size, checksum=checksum)
+                )
+    exported.checksum = exported.files[0].checksum if len(exported.files) == 1 else ""
+    strangers = other_shards([Path(file.path) for file in exported.files], target)
+    if strangers:
+        exported.warnings.append(f"shards of another export stand beside it: {', '.join(strangers[:3])}")
+
+
+def _told(spool: Spool, order: Sequence[int], name: str, origins: BinaryIO) -> Iterator[bytes]:
+    """The records of a file; where each comes from is written as it passes."""
+    file = encode(name)
+    for number, index in enumerate(order, 1):
+        record, origin = spool.read(index)
+        origins.write(b'{"line": %d, "file": %s, ' % (number, file) + origin[1:] + b"\n")
+        yield record
+
+
+def _configure(outputs: Outputs, exported: Exported, format: Format, options: ExportOptions, layout: Layout) -> None:
+    """Write the configurations for the format's trainer."""
+    unread = unread_packing(format.trainer, layout.packing)
+    if unread:
+        exported.warnings.append(unread)
+        return
+    dataset = Dataset(
+        base=layout.target.name,
+        parts=[part.name for part in layout.parts],
+        files=[(Path(file.path).name, file.part) for file in exported.files if file.lines],
+        packing=layout.packing,
+        max_length=options.max_length or DEFAULT_LENGTH,
+        markup=markup_named(options.chat_template),
+        tokenized=bool(options.tokenizer) and format.name == "trl-sft",
+        loss_weight=options.loss_weight,
+    )
+    for name, text in configurations(format.trainer, dataset):
+        path = layout.target.parent / name
+        outputs.text(path, text)
+        exported.configs.append(str(path))
+
+
+__all__ = ["ExportOptions", "Exported", "Progress", "export", "format_options"]

@@ -1,0 +1,54 @@
+"""`openai`: lines for OpenAI's supervised fine-tuning, and for what took its format over.
+
+`weight`, 0 or 1, stands on every message of the assistant: 0 is not trained. A message without it would be, so the
+header's `Ok.` has one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.datasets.formats.base import Format, FormatOptions, Record, register
+from engine.datasets.formats.masks import conversation_problems, mask_problems, plain, trained, within
+from engine.datasets.formats.rules import SHAPE
+from engine.samples.splice import Turn
+
+
+def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
+    """One line."""
+    kept = within(turns, options)
+    messages = plain(kept)
+    for message, turn in zip(messages, kept, strict=True):
+        if turn.role == "assistant":
+            message["weight"] = int(trained(turn))
+    return [{"messages": messages}] if messages else []
+
+
+def keys(role: str) -> tuple[str, ...]:
+    """Keys of a message."""
+    return ("role", "content", "weight") if role == "assistant" else ("role", "content")
+
+
+def validate(record: Record) -> list[str]:
+    """What is wrong with a line."""
+    if tuple(record) != ("messages",):
+        return [SHAPE]
+    problems = conversation_problems(record["messages"], keys)
+    if SHAPE in problems:
+        return problems
+    weights = [message["weight"] for message in record["messages"] if message["role"] == "assistant"]
+    return problems + mask_problems(weights, (0, 1))
+
+
+register(
+    Format(
+        name="openai",
+        summary="messages for OpenAI's supervised fine-tuning",
+        array=False,
+        extension=".jsonl",
+        data_types=("centric", "good"),
+        mask="`weight` (0 or 1) on every message of the assistant; one without it would be trained",
+        validate=validate,
+        conversation=conversation,
+    )
+)

@@ -1,0 +1,217 @@
+"""Instances of an environment without snapshots, each knowing the path of actions on which it stands.
+
+To stand somewhere, the instance with the longest prefix of the path wanted goes on; where none stands on one, the
+instance not used for longest is reset. An instance that stands exactly where an action leads answers it from memory:
+siblings that do the same cost nothing. What can't be saved is the way of every other sibling: from one parent, n
+different actions need n instances that came there, of which one came with the search; the rest come by reset and the
+whole path. `prepare` lets them come at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.tree.events import Number
+from envs.base import EnvError, InstanceDied, TextEnv, make
+
+Path = tuple[str, ...]
+
+
+class Reply(NamedTuple):
+    """What came of a step: the raw observation, the score after it, whether the episode is over."""
+
+    observation: str
+    score: Number
+    done: bool
+
+
+@dataclass
+class Instance:
+    """An environment and where it stands: actions since the root; None: nowhere."""
+
+    env: TextEnv
+    path: Path | None = None
+    reply: Reply | None = None  # to the last action of the path
+    used: int = 0  # when it moved last
+
+
+class Course:
+    """How to bring an instance to the root of a tree, and how many steps and resets were made so far. From any thread;
+    an instance is moved by one at a time."""
+
+    def __init__(self, name: str, options: dict[str, str], prefix: Path) -> None:
+        self.name = name  # of the environment, as asked for
+        self.options = options  # of reset
+        self.prefix = prefix  # actions that were executed before the root
+        self.steps = 0
+        self.resets = 0
+        self.closed = False
+        self._counting = threading.Lock()
+
+    def make(self) -> TextEnv:
+        """A new environment. Raises `EnvError`."""
+        env = make(self.name)
+        if self.closed:
+            env.close()
+            raise _over()
+        return env
+
+    def step(self, env: TextEnv, action: str) -> Reply:
+        """One step. Raises `EnvError`."""
+        if self.closed:
+            raise _over()
+        with self._counting:
+            self.steps += 1
+        observation, score, terminated, truncated, _ = env.step(action)
+        return Reply(observation, score, bool(terminated or truncated))  # type: ignore[arg-type]
+
+    def begin(self, instance: Instance) -> None:
+        """Stand at the root, by a reset; an environment that can't begin again is replaced. Raises `EnvError`."""
+        if self.closed:
+            instance.env.close()  # it may be newer than the end
+            raise _over()
+        instance.path, instance.reply = None, None
+        with self._counting:
+            self.resets += 1
+        try:
+            instance.env.reset(options=self.options)
+        except InstanceDied:
+            gone, instance.env = instance.env, self.make()
+            gone.close()
+            instance.env.reset(options=self.options)
+        for action in self.prefix:
+            self.step(instance.env, action)
+        instance.path = ()
+
+    def end(self, instances: Iterable[Instance]) -> None:
+        """Close all of them, whatever one of them says to it; nothing is begun or stepped any more. May be called while
+        another thread waits for one of them."""
+        self.closed = True
+        with contextlib.ExitStack() as closing:
+            for instance in instances:
+                instance.path = None
+                closing.callback(instance.env.close)
+
+
+def _over() -> InstanceDied:
+    return InstanceDied("the search is over: its environment was closed")
+
+
+class Pool:
+    """Up to `size` instances, the first of which is given and stands at the root. Used by one thread at a time."""
+
+    def __init__(self, first: Instance, course: Course, size: int) -> None:
+        self._course = course
+        self._size = size
+        self._clock = 0
+        self.instances = [first]
+        self.current = first
+
+    def go_to(self, path: Path) -> TextEnv:
+        """An instance that stands at the end of `path`. Raises `EnvError`."""
+        self._come(path, grow=False)
+        return self.current.env
+
+    def try_action(self, path: Path, action: str) -> Reply:
+        """What comes of an action at the end of `path`; the current instance stands behind it then. Raises
+        `EnvError`."""
+        wanted = (*path, action)
+        for instance in self.instances:
+            if instance.path == wanted and instance.reply is not None:
+                self._use(instance)
+                return instance.reply
+        self._come(path, grow=True)
+        try:
+            return self._step(self.current, action)
+        except InstanceDied:
+            self._bring(self.current, path)
+            return self._step(self.current, action)
+
+    def forget(self) -> None:
+        """The current instance was moved by somebody else."""
+        self.current.path = None
+
+    def prepare(self, path: Path, actions: Iterable[str]) -> None:
+        """Let as many instances come to the end of `path` as these actions need, at the same time.
+
+        What fails here is tried again, and reported, when the action is.
+        """
+        standing = {instance.path for instance in self.instances}
+        needed = min(self._size, sum((*path, action) not in standing for action in dict.fromkeys(actions)))
+        there = [instance for instance in self.instances if instance.path == path]
+        coming: list[Instance] = []
+        while len(there) + len(coming) < needed:
+            instance = self._pick(path, True, [*there, *coming])
+            if instance is None:
+                break
+            self._use(instance)
+            coming.append(instance)
+        if not coming:
+            return
+        with ThreadPoolExecutor(len(coming), "instance") as threads:
+            for instance in coming:
+                threads.submit(self._try_to_bring, instance, path)
+
+    def _try_to_bring(self, instance: Instance, path: Path) -> None:
+        with contextlib.suppress(EnvError):
+            self._bring(instance, path)
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def _come(self, path: Path, grow: bool) -> None:
+        instance = self._pick(path, grow, [])
+        assert instance is not None
+        self._use(instance)
+        self._bring(instance, path)
+
+    def _use(self, instance: Instance) -> None:
+        self._clock += 1
+        instance.used = self._clock
+        self.current = instance
+
+    def _pick(self, path: Path, grow: bool, but: list[Instance]) -> Instance | None:
+        """The instance that has the shortest way to the end of `path`; None where there is none but those."""
+        free = [instance for instance in self.instances if not any(instance is taken for taken in but)]
+        on_it = [
+            instance for instance in free if instance.path is not None and path[: len(instance.path)] == instance.path
+        ]
+        if on_it:
+            return max(on_it, key=lambda instance: (len(instance.path or ()), instance.used))
+        lost = [instance for instance in free if instance.path is None]
+        if lost:
+            return lost[0]
+        if grow and len(self.instances) < self._size:
+            try:
+                new = Instance(self._course.make())
+            except EnvError:
+                self._size = len(self.instances)  # those that there are have to do
+            else:
+                self.instances.append(new)
+                return new
+        return min(free, key=lambda instance: instance.used, default=None)
+
+    def _bring(self, instance: Instance, path: Path) -> None:
+        """Bring an instance to the end of `path`, once more where it dies on the way."""
+        try:
+            self._walk(instance, path)
+        except InstanceDied:
+            self._walk(instance, path)
+
+    def _walk(self, instance: Instance, path: Path) -> None:
+        if instance.path is None or path[: len(instance.path)] != instance.path:
+            self._course.begin(instance)
+        assert instance.path is not None
+        for action in path[len(instance.path) :]:
+            self._step(instance, action)
+
+    def _step(self, instance: Instance, action: str) -> Reply:
+        path, instance.path = instance.path, None  # nowhere, should the step fail
+        assert path is not None
+        instance.reply = self._course.step(instance.env, action)
+        instance.path = (*path, action)
+        return instance.reply

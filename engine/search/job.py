@@ -1,0 +1,300 @@
+"""A search with everything it needs: environment, actor, trace file. For the command line and the screens alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.actors.base import Actor, actor_of_answers, actor_of_recording
+from engine.actors.scripted import ScriptedActor
+from engine.base.errors import InputError
+from engine.environment.opened import Opened, open_environment
+from engine.models.trust import Own, check_server
+from engine.search.control import Control
+from engine.search.control_file import control_path, listen, user_name
+from engine.search.interventions import Intervention, forked_events, refused
+from engine.search.search import Search
+from engine.search.settings import settings_from
+from engine.search.started import started_event
+from engine.trace.sources import is_trace, load_any
+from engine.trace.trace import TraceWriter, load, read_events
+from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
+from engine.tree.tree import SearchTree
+from envs.base import EnvError
+from envs.recorded import Recording, read_recording
+
+ACTORS = ("scripted", "openai", "recorded:FILE")
+
+
+def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor:
+    """The actor of that name. `delay`: seconds a draw that the scripted one takes. Raises `InputError`."""
+    if name == "scripted":
+        return ScriptedActor(settings.error_rate, delay)
+    if name == "openai":
+        from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
+
+        return OpenAIActor(settings)
+    if name.startswith("recorded:"):
+        path = name.removeprefix("recorded:")
+        try:
+            if is_trace(path):
+                return actor_of_answers([event for event in read_events(path) if isinstance(event, Sampled)], path)
+            return actor_of_recording(path)
+        except EnvError as error:
+            raise InputError(str(error)) from error
+    raise InputError(f"unknown actor {name!r}: one of {', '.join(ACTORS)}")
+
+
+def recording_of(environment: str) -> Recording | None:
+    """The recording that `recorded:FILE` names; None for another environment or a trace. Raises `InputError`."""
+    path = environment.removeprefix("recorded:")
+    if not environment.startswith("recorded:") or is_trace(path):
+        return None
+    try:
+        return read_recording(path)
+    except EnvError as error:
+        raise InputError(str(error)) from error
+
+
+def recorded_settings(environment: str) -> dict[str, Any]:
+    """Settings that a recording brings along: depth, iterations, draws a node, seed."""
+    recording = recording_of(environment)
+    if recording is None:
+        return {}
+    names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
+    given = recording.raw.get("settings") or {}
+    found: dict[str, Any] = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
+    if "search_seed" in recording.raw:
+        found["seed"] = int(recording.raw["search_seed"])
+    return found
+
+
+@dataclass
+class SearchJob:
+    """A search that is ready to run, and its trace file."""
+
+    search: Search
+    writer: TraceWriter
+    path: Path
+
+    @property
+    def control(self) -> Control:
+        """Steers the search from any thread."""
+        return self.search.control
+
+    @property
+    def tree(self) -> SearchTree:
+        """The engine's own tree; another thread folds its own."""
+        return self.search.tree
+
+    async def run(self) -> str:
+        """Run to the end; returns the reason. The trace is closed whatever happens."""
+        listening = asyncio.ensure_future(listen(self.control, self.path))
+        try:
+            return await self.search.run()
+        finally:
+            listening.cancel()
+            self.writer.close()
+            close = getattr(self.search.actor, "close", None)
+            if close is not None:
+                await close()
+            with suppress(OSError):  # nobody listens any more
+                control_path(self.path).unlink(missing_ok=True)
+
+    def run_blocking(self) -> str:
+        """Run to the end on an event loop of its own."""
+        return asyncio.run(self.run())
+
+
+def new_job(
+    environment: str,
+    task: str | None,
+    settings: SearchSettings,
+    out: Path,
+    *,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+) -> SearchJob:
+    """A new search, its `started` event written. Raises `InputError` before anything is written."""
+    opened = open_environment(environment, task)
+    actor = make_actor(settings.actor, settings, delay)
+    started = started_event(opened, settings)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        search = Search.begin(started, opened, actor, _sink(writer, listener), control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out)
+
+
+def resume_job(
+    path: Path,
+    *,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    control: Control | None = None,
+    changes: dict[str, Any] | None = None,
+    own: Own = (),
+) -> SearchJob:
+    """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
+
+    `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
+    (`engine.models.trust`). Raises `InputError` where the trace can't be resumed, `Stranger` where it may not be
+    unasked.
+    """
+    loaded = load(path)
+    tree = loaded.tree
+    started = tree.started
+    assert started is not None
+    if tree.imported_from is not None:
+        raise InputError(f"{path}: a tree made elsewhere can't be resumed: there is no record of its search")
+    settings = started.settings
+    control = control or Control()
+    own = [changes or {}, *own]
+    changes = {name: value for name, value in (changes or {}).items() if value != getattr(settings, name, None)}
+    if changes:
+        merged = {**msgspec.to_builtins(started.settings), **changes}
+        settings = settings_from(merged)
+        control.change(user_name(), changes)
+    check_server(settings, own, path)
+    opened: Opened = open_environment(started.opened or started.environment, started.task)
+    _check_task(path, started, opened)
+    actor = make_actor(settings.actor, settings, delay)
+    writer = TraceWriter(path, append_to=loaded.end)
+    try:
+        if listener is not None:
+            for event in read_events(path):
+                listener(event)
+        search = Search(tree, opened, actor, _sink(writer, listener), control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, path)
+
+
+def _check_task(path: Path, started: Started, opened: Opened) -> None:
+    """Raises `InputError` where an environment does not begin as it did in a trace."""
+    if started.header and opened.first_observation != started.header[-1].content:
+        raise InputError(
+            f"{path}: task {started.task} of {opened.name} begins otherwise than in this trace: another version of the"
+            " environment, or another server; it can't be resumed here"
+        )
+
+
+def fork_job(
+    path: Path,
+    seq: int,
+    out: Path,
+    *,
+    requests: Sequence[Intervention] = (),
+    changes: dict[str, Any] | None = None,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+    own: Own = (),
+) -> SearchJob:
+    """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
+
+    `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
+    first. `own` as in `resume_job`. Raises `InputError` before anything is written.
+    """
+    events = forked_events(read_events(path), seq, path)
+    first = events[0]
+    assert isinstance(first, Started)
+    tree = SearchTree([replace(first, settings=replace(first.settings)), *events[1:]])
+    started = tree.started
+    assert started is not None
+    if changes:
+        settings_from({**msgspec.to_builtins(started.settings), **changes})
+        events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=user_name(), changes=changes))
+        tree.apply(events[-1])
+    check_server(started.settings, [changes or {}, *own], path)
+    control = control or Control()
+    for asked in requests:
+        if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
+            raise InputError(f"event {seq}: {why}")
+        control.intervene(user_name(), asked)
+    opened = open_environment(started.opened or started.environment, started.task)
+    _check_task(path, started, opened)
+    actor = make_actor(started.settings.actor, started.settings, delay)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        write = _sink(writer, listener)
+        for event in events:
+            write(event)
+        search = Search(tree, opened, actor, write, control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out)
+
+
+def branch_job(
+    path: Path,
+    node: int,
+    out: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+    own: Own = (),
+) -> SearchJob:
+    """A new search that begins where a node of another trace stands: the way there is its prefix.
+
+    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere. `own` as in
+    `resume_job`. Raises `InputError` before anything is written.
+    """
+    tree = load_any(path).tree
+    started = tree.started
+    assert started is not None
+    if not 0 <= node < len(tree):
+        raise InputError(f"{path}: has no node {node}: 0 to {len(tree) - 1}")
+    if tree.nodes[node].terminal not in (None, "dead_end"):
+        raise InputError(f"{path}: node {node} is the end of its trajectory: name one above it")
+    foreign = tree.imported_from is not None
+    first = started.header[-1].content if started.header else ""
+    before = {} if foreign else msgspec.to_builtins(started.settings)
+    settings = settings_from({**before, **(changes or {})})
+    check_server(settings, [changes or {}, *own], path)
+    name = started.opened or started.environment
+    opened = open_environment(name, started.task, first if foreign else None)
+    _check_task(path, started, opened)
+    steps = [
+        PrefixStep(step.response, step.action, step.observation) for step in map(tree.node, tree.ancestors(node)[1:])
+    ]
+    new = started_event(
+        opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
+    )
+    actor = make_actor(settings.actor, settings, delay)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        search = Search.begin(new, opened, actor, _sink(writer, listener), control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out)
+
+
+def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
+    if listener is None:
+        return writer.write
+    heard = listener
+
+    def sink(event: AnyEvent) -> None:
+        writer.write(event)
+        heard(event)
+
+    return sink

@@ -1,0 +1,34 @@
+"""The settings of a search, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.base.errors import InputError
+from engine.search.algorithms import ALGORITHMS
+from engine.tree.events import SearchSettings
+
+
+def check_settings(settings: SearchSettings) -> SearchSettings:
+    """The settings, where they are usable. Raises `InputError` naming the one that is not."""
+    return settings_from(msgspec.to_builtins(settings))
+
+
+def settings_from(values: dict[str, Any]) -> SearchSettings:
+    """Settings of plain values. Raises `InputError` naming the one that is unusable."""
+    unknown = sorted(set(values) - set(SearchSettings.__struct_fields__))
+    if unknown:
+        raise InputError(f"unknown setting {unknown[0]!r}")
+    try:
+        settings = msgspec.convert(values, SearchSettings)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$.")
+        raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
+    if settings.algorithm not in ALGORITHMS:
+        raise InputError(f"unknown algorithm {settings.algorithm!r}: one of {', '.join(ALGORITHMS)}")
+    priced = settings.price_in is not None and settings.price_out is not None
+    if settings.actor == "openai" and settings.budget_cost is not None and not priced:
+        raise InputError("a budget of cost needs --price-in and --price-out: without them no cost is known")
+    return settings

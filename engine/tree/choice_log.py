@@ -1,0 +1,125 @@
+"""What a tree keeps of its events beyond the nodes: choices, what was in flight when, settings then, the log.
+
+A part of the fold (`engine.tree.tree`), for looking back. Kept in arrays: a search of a million nodes makes as many
+choices.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from engine.tree.events import (
+    AnyEvent,
+    SearchSettings,
+    Selected,
+)
+
+
+class Choice(NamedTuple):
+    """A child that the search went to."""
+
+    seq: int  # of the `selected` event
+    child: int
+    ties: int  # how many children shared the best score, this one included
+    in_flight: tuple[int, ...]  # nodes whose expansion had not been applied then
+
+
+class Chronicle:
+    """Events of one tree, as far as they are asked for later. Only the tree's fold writes to it."""
+
+    def __init__(self) -> None:
+        self.log: list[AnyEvent] = []  # failures, interventions, changed settings, pauses, ends: oldest first
+        self._choice_seqs = array("q")
+        self._choice_children = array("i")
+        self._choice_ties = array("i")
+        self._flight_seqs = array("q")
+        self._flight_nodes = array("i")  # the node where it took off, ~node where its expansion was applied
+        self._beside: dict[int, tuple[int, ...]] = {}  # seq of a selection → what else was in flight
+        self._before: list[tuple[int, dict[str, Any]]] = []  # seq of a change → the values that it replaced
+        self._of_parent: dict[int, array[int]] = {}  # parent → its choices, by their place; built on first use
+        self._indexed = 0  # choices that _of_parent covers
+
+    # -- the fold ----------------------------------------------------------------------------------
+
+    def selected(self, event: Selected) -> None:
+        """The search walked on: each step of the path but the first is a choice."""
+        seq, path, ties = event.seq, event.path, event.ties
+        if len(ties) == len(path) - 1:
+            for place, shared in enumerate(ties, 1):
+                self._chose(seq, path[place], shared)
+        else:  # one choice among all open nodes (best-first)
+            self._chose(seq, path[-1], ties[-1] if ties else 1)
+        self.took_off(seq, path[-1], event.in_flight)
+
+    def _chose(self, seq: int, child: int, ties: int) -> None:
+        self._choice_seqs.append(seq)
+        self._choice_children.append(child)
+        self._choice_ties.append(ties)
+
+    def took_off(self, seq: int, node: int, beside: Sequence[int]) -> None:
+        """The draws of a node were asked for; `beside` was in flight already."""
+        self._flight_seqs.append(seq)
+        self._flight_nodes.append(node)
+        if beside:
+            self._beside[seq] = tuple(beside)
+
+    def expanded(self, seq: int, node: int) -> None:
+        """The expansion of a node was applied."""
+        self._flight_seqs.append(seq)
+        self._flight_nodes.append(~node)
+
+    def settings_changed(self, seq: int, before: dict[str, Any]) -> None:
+        """Settings had these values until now."""
+        self._before.append((seq, before))
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def choice(self, parent: int, seq: int, parent_of: Callable[[int], int]) -> Choice | None:
+        """The last choice among the children of `parent` up to event `seq`; None where there was none."""
+        for place in range(self._indexed, len(self._choice_children)):
+            chosen_at = parent_of(self._choice_children[place])
+            if chosen_at not in self._of_parent:
+                self._of_parent[chosen_at] = array("i")
+            self._of_parent[chosen_at].append(place)
+        self._indexed = len(self._choice_children)
+        places = self._of_parent.get(parent, ())
+        last = bisect_right(places, seq, key=self._choice_seqs.__getitem__) - 1
+        if last < 0:
+            return None
+        place = places[last]
+        at = self._choice_seqs[place]
+        return Choice(at, self._choice_children[place], self._choice_ties[place], self._beside.get(at, ()))
+
+    def in_flight(self, seq: int) -> list[int]:
+        """Nodes that were in flight right after event `seq`, oldest first."""
+        applied = set()
+        for place in range(bisect_right(self._flight_seqs, seq) - 1, -1, -1):
+            node = self._flight_nodes[place]
+            if node >= 0:
+                then = [*self._beside.get(self._flight_seqs[place], ()), node]
+                return [id for id in then if id not in applied]
+            applied.add(~node)
+        return []
+
+    def stands_at(self, seq: int, iteration_seqs: Sequence[int]) -> int | None:
+        """Where the walk that moved last stood right after event `seq`; None where it was over, or none had begun."""
+        for place in range(bisect_right(self._flight_seqs, seq) - 1, -1, -1):
+            if self._flight_nodes[place] >= 0:
+                at = self._flight_seqs[place]
+                over = bisect_right(iteration_seqs, seq) > bisect_right(iteration_seqs, at)
+                return None if over else self._flight_nodes[place]
+        return None
+
+    def settings(self, now: SearchSettings, seq: int) -> SearchSettings:
+        """The settings that held right after event `seq`; `now` are those that hold now."""
+        values: dict[str, Any] = {}
+        for changed, before in reversed(self._before):
+            if changed <= seq:
+                break
+            values.update(before)
+        return replace(now, **values) if values else now

@@ -1,0 +1,300 @@
+"""A workspace: the folder that holds traces, runs of `revise`, decisions and exports.
+
+    traces/      what happened; `.trace.jsonl` files
+    runs/        what `revise` made of it: one file a run, written once
+    decisions/   what people said; append-only (`engine.review.decisions`)
+    exports/     what a trainer reads; can always be built again from the rest
+    agentr.toml  settings
+    index.sqlite a cache; deleting it loses nothing (`engine.workspace.index`)
+
+Every file of the truth has one writer, ever, and is only appended to: fit for a network file system. A run's file
+holds a header line, a `Sample` a line, and a last line that seals it. A run that was killed has no last line; what
+it holds can still be read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from engine.base.errors import InputError, WorkFailed
+from engine.base.files import refusal, stamp
+from engine.samples.revise import Revised, ReviseSettings, Sample
+
+RUN_VERSION = 1
+FOLDERS = ("traces", "runs", "decisions", "exports")
+TAIL = 1 << 16  # bytes; a sealing line is far shorter
+
+
+class RunHeader(Struct, tag="run", kw_only=True):
+    """First line of a run's file."""
+
+    version: int
+    run: str  # id; sorts by time
+    time: str  # start, ISO 8601, UTC
+    settings: ReviseSettings
+    paths: list[str]  # as they were given to `revise`
+
+
+class RunEnd(Struct, tag="end"):
+    """Last line of a run's file: the run is complete."""
+
+    samples: int
+    figures: Revised
+
+
+class RunInfo(Struct, kw_only=True):
+    """What is known of a run without reading its samples."""
+
+    id: str
+    time: str
+    settings: ReviseSettings
+    paths: list[str]
+    file: str
+    sealed: bool  # False: still going on, or killed
+    samples: int | None = None  # None: not sealed
+    figures: Revised | None = None
+
+
+class Run(Struct, kw_only=True):
+    """A run with its samples, in the order in which they were made."""
+
+    info: RunInfo
+    samples: list[Sample]
+    warnings: list[str] = []
+
+
+_header = msgspec.json.Decoder(RunHeader)
+_end = msgspec.json.Decoder(RunEnd)
+_sample = msgspec.json.Decoder(Sample)
+_END_PREFIX = msgspec.json.encode(RunEnd(0, Revised()))[:12]  # {"type":"end"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace folder. Reading never writes to it."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], create: bool = False) -> Workspace:
+        """The workspace at `path`; with `create` it is made where it is missing.
+
+        Raises `InputError` where there is none, or it can't be made.
+        """
+        folder = Path(path)
+        if create:
+            try:
+                for name in FOLDERS:
+                    (folder / name).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(
+                    f"{folder}: the workspace can't be made ({error.strerror}): name a folder with --workspace"
+                ) from error
+        elif not folder.is_dir():
+            why = "is not a folder" if folder.exists() else "no such workspace"
+            raise InputError(f"{folder}: {why}: name one with --workspace, or make one with `agentr demo`")
+        return cls(folder)
+
+    @property
+    def traces(self) -> Path:
+        """Where traces are."""
+        return self.path / "traces"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where runs of `revise` are."""
+        return self.path / "runs"
+
+    @property
+    def decisions(self) -> Path:
+        """Where decisions are."""
+        return self.path / "decisions"
+
+    @property
+    def exports(self) -> Path:
+        """Where datasets go."""
+        return self.path / "exports"
+
+    @property
+    def settings_file(self) -> Path:
+        """Settings of this workspace; may be missing."""
+        return self.path / "agentr.toml"
+
+    @property
+    def index_file(self) -> Path:
+        """The cache."""
+        return self.path / "index.sqlite"
+
+    def new_run(self, settings: ReviseSettings, paths: list[str]) -> RunWriter:
+        """Start a run of `revise`. Raises `InputError` where the workspace can't be written."""
+        return RunWriter(self.runs_folder, settings, paths)
+
+    def runs(self) -> list[RunInfo]:
+        """All runs, newest first. Raises `InputError` for a file that is not a run's."""
+        try:
+            files = sorted(self.runs_folder.glob("*.jsonl"), reverse=True)
+        except OSError as error:
+            raise refusal(self.runs_folder, error) from error
+        return [info for file in files if (info := read_info(file)) is not None]
+
+    def has_runs(self) -> bool:
+        """Whether there is any run, without reading one."""
+        return next(self.runs_folder.glob("*.jsonl"), None) is not None
+
+    def run_info(self, id: str | None = None) -> RunInfo:
+        """One run; None is the newest that is complete. Raises `InputError` naming those there are."""
+        known = self.runs()
+        if not known:
+            raise InputError(f"{self.path}: no run of `revise` in this workspace: agentr revise PATH… makes one")
+        if id is None:
+            newest = next((info for info in known if info.sealed), None)
+            if newest is None:
+                raise InputError(
+                    f"{self.path}: no run of `revise` was finished in this workspace: run it again, or name one"
+                    f" with --run: {_listed(known)}"
+                )
+            return newest
+        for info in known:
+            if info.id == id:
+                return info
+        raise InputError(f"unknown run {id!r}: one of {_listed(known)}")
+
+    def load_run(self, id: str | None = None) -> Run:
+        """One run with its samples; None is the newest that is complete. Raises `InputError`."""
+        info = self.run_info(id)
+        warnings: list[str] = []
+        samples = list(read_samples(info, warnings))
+        return Run(info=info, samples=samples, warnings=warnings)
+
+
+def _listed(known: list[RunInfo], most: int = 8) -> str:
+    names = ", ".join(info.id for info in known[:most])
+    return names if len(known) <= most else f"{names}, … ({len(known) - most} more)"
+
+
+class RunWriter:
+    """Writes a run of `revise`, a line a sample, and seals it at the end of the `with` block.
+
+    Each line is flushed, so a kill loses at most the one being written. A block that is left by an exception is not
+    sealed; where it made no sample, nothing stays.
+    """
+
+    def __init__(self, folder: Path, settings: ReviseSettings, paths: list[str]) -> None:
+        self.figures = Revised()
+        self.samples = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            started = datetime.now(UTC)
+            self.id = f"{started:%Y%m%d-%H%M%S}-{started:%f}{secrets.token_hex(1)}"
+            self.path = folder / f"{self.id}.jsonl"
+            self._file: BinaryIO = self.path.open("xb")
+        except OSError as error:
+            raise InputError(f"{folder}: runs can't be written here ({error.strerror or error})") from error
+        self._line(RunHeader(version=RUN_VERSION, run=self.id, time=stamp(started), settings=settings, paths=paths))
+
+    def _line(self, row: RunHeader | Sample | RunEnd) -> None:
+        try:
+            self._file.write(msgspec.json.encode(row) + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise WorkFailed(f"{self.path}: {error.strerror or error}: {self.samples} samples are kept") from error
+
+    def add(self, sample: Sample) -> None:
+        """Write a sample. Raises `WorkFailed` (a full disk)."""
+        self._line(sample)
+        self.samples += 1
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._line(RunEnd(self.samples, self.figures))
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+        if error is not None and not self.samples:
+            self.path.unlink(missing_ok=True)
+
+
+def read_info(file: Path) -> RunInfo | None:
+    """Header and end of a run's file; None where not even the header was written.
+
+    Raises `InputError` for a file of another kind.
+    """
+    try:
+        with file.open("rb") as stream:
+            first = stream.readline()
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(len(first), size - TAIL))
+            tail = stream.read()
+    except OSError as error:
+        raise refusal(file, error) from error
+    if not first.endswith(b"\n"):
+        return None
+    header = _decode(_header.decode, first, file, 1)
+    if header.version > RUN_VERSION:
+        raise InputError(f"{file}:1: run format {header.version}; this version reads up to {RUN_VERSION}")
+    lines = tail.splitlines()
+    sealed = tail.endswith(b"\n") and lines[-1].startswith(_END_PREFIX)
+    end = _decode(_end.decode, lines[-1], file, None) if sealed else None
+    return RunInfo(
+        id=header.run,
+        time=header.time,
+        settings=header.settings,
+        paths=header.paths,
+        file=str(file),
+        sealed=sealed,
+        samples=end.samples if end else None,
+        figures=end.figures if end else None,
+    )
+
+
+def read_samples(info: RunInfo, warnings: list[str] | None = None) -> Iterator[Sample]:
+    """The samples of a run, one at a time; `warnings` gets a line about an end that is torn off.
+
+    Raises `InputError` naming file and line.
+    """
+    count = 0
+    try:
+        with open(info.file, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if number == 1:
+                    continue
+                if line.startswith(_END_PREFIX) and line.endswith(b"\n"):
+                    end = _decode(_end.decode, line, info.file, number)
+                    if end.samples != count:
+                        raise InputError(f"{info.file}: holds {count} samples, its last line says {end.samples}")
+                    return
+                if not line.endswith(b"\n"):
+                    break  # torn
+                yield _decode(_sample.decode, line, info.file, number)
+                count += 1
+    except OSError as error:
+        raise refusal(info.file, error) from error
+    if warnings is not None:
+        warnings.append(f"{info.file}: the run was not finished; it holds {count} samples")
+
+
+T = TypeVar("T")
+
+
+def _decode(decode: Callable[[bytes], T], line: bytes, file: str | Path, number: int | None) -> T:
+    place = f"{file}:{number}" if number else str(file)
+    try:
+        return decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{place}: not a line of a run of `revise`: {error}") from error
