@@ -74,7 +74,7 @@ class Splice(NamedTuple):
 @cache
 def revision_thoughts() -> tuple[str, ...]:
     """The revision thoughts that ship with the engine."""
-    text = files("engine").joinpath("prompts/revision_thoughts.txt").read_text(encoding="utf-8")
+    text = files("engine.models.prompts").joinpath("revision_thoughts.txt").read_text(encoding="utf-8")
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 

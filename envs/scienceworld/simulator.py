@@ -276,7 +276,7 @@ def _start() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     java = java_path()
     if java is None:
         raise EnvError(NO_JAVA)
-    classes = Path(__file__).parent / "scienceworld_java"
+    classes = Path(__file__).parent / "java"
     command = [java, *_OPTIONS, "-classpath", os.pathsep.join((JAR_PATH, str(classes))), "agentr.Main", str(CAPACITY)]
     errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long, and has no name to leave behind
     try:

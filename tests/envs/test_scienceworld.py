@@ -720,7 +720,7 @@ def test_the_classes_that_ship_are_what_their_source_says(tmp_path: Path) -> Non
     version = subprocess.run(compiler, capture_output=True, text=True)
     if version.returncode:
         pytest.skip("this Java has no compiler: apt install default-jdk-headless")
-    shipped = Path(scienceworld_game.__file__).parent / "scienceworld_java"
+    shipped = Path(scienceworld_game.__file__).parent / "java"
     shutil.copytree(shipped, tmp_path / "java")
     variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run([str(tmp_path / "java" / "build.sh")], check=True, env=variables, capture_output=True)

@@ -568,7 +568,7 @@ def test_two_runs_of_one_search_are_equal_whatever_the_concurrency(tmp_path: Pat
 
 
 def test_the_schema_is_up_to_date() -> None:
-    path = ROOT / "engine" / "trace.schema.json"
+    path = ROOT / "engine" / "tree" / "trace.schema.json"
     now = json.loads(msgspec.json.encode(json_schema()))
     assert json.loads(path.read_text(encoding="utf-8")) == now, (
         "python -m engine.trace.trace > engine/tree/trace.schema.json"
