@@ -23,7 +23,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES
 
 from agentr_tui.app.keymap import check_clashes, read_keys
-from agentr_tui.cli.config import APP_NAMES, read_settings
+from agentr_tui.state.settings_files import APP_NAMES, read_settings
 from agentr_tui.terminal.theme import DEFAULT_THEME, LOOKS, THEMES, Look, Palette
 from engine.base.errors import InputError
 

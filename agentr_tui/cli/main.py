@@ -19,9 +19,9 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
 from cyclopts.config import Dict, Env
 
-from agentr_tui.cli.config import APP_NAMES, check_names, read_settings, user_file, workspace_file
-from agentr_tui.cli.config import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.cli.output import warn
+from agentr_tui.state.settings_files import APP_NAMES, check_names, read_settings, user_file, workspace_file
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from engine import __version__
 from engine.base.errors import AgentrError, InputError
 from envs.base import EnvError

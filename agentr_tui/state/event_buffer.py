@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from agentr_tui.cli.commands.run import free_name
-from agentr_tui.screens.library.new_search_form import SearchRequest
+from agentr_tui.state.places import SearchRequest, free_name
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job
 from engine.search.settings import check_settings

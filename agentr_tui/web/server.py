@@ -121,7 +121,7 @@ class AppServer(Server):
     """Starts the app in a process of its own for every browser that is let in."""
 
     def __init__(self, arguments: Sequence[str], host: str, port: int) -> None:
-        command = shlex.join([sys.executable, "-m", "agentr_tui.web.browser_app", *arguments])
+        command = shlex.join([sys.executable, "-m", "agentr_tui.cli.browser_app", *arguments])
         super().__init__(command, host=host, port=port, title="agentr")
         self.gate = Gate(port, any_host=not is_loopback(host))
 

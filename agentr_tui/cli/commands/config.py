@@ -10,9 +10,9 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from agentr_tui.cli.commands.judge_options import judge_of
-from agentr_tui.cli.config import user_file, workspace_file
 from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build
 from agentr_tui.cli.output import emit_json, table
+from agentr_tui.state.settings_files import user_file, workspace_file
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 

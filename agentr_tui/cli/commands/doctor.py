@@ -18,9 +18,9 @@ from cyclopts import Parameter
 from filelock import FileLock, Timeout
 from msgspec import Struct
 
-from agentr_tui.cli.config import SETTINGS_FILE, user_file
 from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from agentr_tui.cli.output import emit_json, say
+from agentr_tui.state.settings_files import SETTINGS_FILE, user_file
 from agentr_tui.terminal.clipboard import tools
 from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
 from engine import __version__

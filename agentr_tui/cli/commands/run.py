@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +11,12 @@ from typing import Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
+from agentr_tui.app.detached import flags_of, run_detached
 from agentr_tui.cli.commands.config import own_settings
-from agentr_tui.cli.config import user_file
 from agentr_tui.cli.main import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
 from agentr_tui.cli.output import say, warn
+from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder
+from agentr_tui.state.settings_files import user_file
 from engine.base.errors import InputError
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
@@ -30,7 +30,6 @@ from engine.workspace.workspace import Workspace
 DEMO_TASK = "2"
 DEMO_ITERATIONS = 8
 DEMO_ERRORS = 0.5
-DEMO_DELAY = 0.25
 
 LARGE = 1 << 24
 """Bytes of a trace that is read while the app runs already; smaller ones are there at once."""
@@ -160,44 +159,6 @@ def search(
     return run_job(new_job(env, task, settings, out, delay=delay))
 
 
-def flags_of(given: dict[str, Any]) -> list[str]:
-    """Options as they are written on a command line."""
-    flags = []
-    for name, value in given.items():
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            flags.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
-            flags += [flag, str(value)]
-    return flags
-
-
-def run_detached(out: Path, arguments: list[str]) -> int:
-    """Start the search in a process of its own that outlives this one; returns when its trace is there."""
-    if is_being_written(out):
-        raise InputError(f"{out}: another process is writing it: agentr attach {out} shows and steers it")
-    log = Path(f"{out}.log")
-    before = out.stat().st_size if out.exists() else 0
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agentr_tui", "search", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    while process.poll() is None and (not out.exists() or out.stat().st_size <= before):
-        time.sleep(0.02)
-    code = process.poll()
-    if code not in (None, 0):
-        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        warn((said[-1] if said else f"the search ended with code {code}").removeprefix("agentr: "))
-        return code or 1
-    say(f"{out}: process {process.pid}; agentr attach {out} shows and steers it, its words are in {log.name}")
-    return 0
-
-
 def attach(
     path: Annotated[Path, Parameter(help="Trace that another process writes.")],
     /,
@@ -213,15 +174,6 @@ def attach(
     session = make_session(Workspace.open(workspace, create=True))
     session.open(path, follow=True)
     return run_app(session, "search")
-
-
-def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
-    """A trace name that is not taken yet."""
-    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{environment}-{task}-s{seed}")
-    place, number = folder / f"{stem}.trace.jsonl", 2
-    while place.exists():
-        place, number = folder / f"{stem}-{number}.trace.jsonl", number + 1
-    return place
 
 
 def demo(
@@ -257,14 +209,6 @@ def demo(
     return run_app(session, "search")
 
 
-def fresh_folder(base: Path) -> Path:
-    """`base`-1, `base`-2, …: the first that is not there."""
-    number = 1
-    while (place := base.with_name(f"{base.name}-{number}")).exists():
-        number += 1
-    return place
-
-
 def open_(
     paths: Annotated[list[Path] | None, Parameter(help="Traces, tree files, folders.")] = None,
     /,
@@ -291,13 +235,6 @@ def open_(
         session.open(path, follow)
         return run_app(session, "search")
     return run_app(session, "library")
-
-
-def shipped_folder() -> Path:
-    """Where the sample trees are installed."""
-    import sample_trees
-
-    return Path(sample_trees.__file__).parent
 
 
 def library(workspace: Path) -> int:

@@ -10,7 +10,7 @@ from textual import on
 from textual.message import Message
 from textual.worker import get_current_worker
 
-from agentr_tui.screens.library.rows import TraceRow
+from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.terminal.theme import Role
 from engine.base.errors import InputError

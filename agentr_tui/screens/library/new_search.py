@@ -20,7 +20,6 @@ from agentr_tui.screens.library.new_search_form import (
     ROWS,
     SHOWN_ACTORS,
     Field,
-    SearchRequest,
     choices_of,
     key_words,
     parse,
@@ -29,6 +28,7 @@ from agentr_tui.screens.library.new_search_form import (
 )
 from agentr_tui.screens.shared.dialogs import Dialog, trusted
 from agentr_tui.state.event_buffer import Ready, make_ready
+from agentr_tui.state.places import SearchRequest
 from agentr_tui.terminal.safe_text import escape
 from engine.actors.probe import Trial
 from engine.base.errors import AgentrError, InputError

@@ -8,31 +8,17 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
-from agentr_tui.cli.commands.run import DEMO_DELAY
+from agentr_tui.state.places import DEFAULT_ITERATIONS, SearchRequest
 from engine.base.errors import InputError
 from engine.search.algorithms import ALGORITHMS
 from engine.tree.events import SearchSettings
 
-DEFAULT_ITERATIONS = 8
-DEFAULT_DELAY = DEMO_DELAY
-"""Seconds a draw: the scripted actor answers at once, a person wants to watch."""
-
 SHOWN_ACTORS = ("scripted", "openai")
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """What a person asks for."""
-
-    environment: str = "textcraft"
-    task: str = "0"
-    settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
-    delay: float = DEFAULT_DELAY  # seconds a draw of the scripted actor
 
 
 def request_of(own: Mapping[str, Any]) -> SearchRequest:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from msgspec import structs
 
+from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role, format_count, format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from engine.tree.tree import SearchTree
 from engine.workspace.figures import TraceFigures
-from envs.base import title_of
 
 COLUMNS = (
     Column("state", 9),
@@ -31,40 +31,8 @@ COLUMNS = (
     Column("file", 8, flex=1, drop=6, tail=True),
 )
 
-ENDINGS = (".trace.jsonl.zst", ".trace.jsonl.gz", ".trace.jsonl", ".json.gz", ".json")
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRow:
-    """A trace or tree file as far as it is known."""
-
-    path: Path
-    modified: float = 0.0  # seconds since the epoch
-    figures: TraceFigures | None = None  # None: not read yet, or unreadable
-    goal: str = ""
-    score_range: tuple[float, float] = (0.0, 1.0)
-    error: str = ""  # why it can't be read
-    live: bool = False  # a search that this app runs
-
-    @property
-    def state(self) -> str:
-        """One word: live, running, done, stopped, crashed, broken, reading."""
-        if self.live:
-            return "live"
-        if self.error:
-            return "broken"
-        return self.figures.state if self.figures else "reading"
-
-    @property
-    def name(self) -> str:
-        """The file's name without its ending."""
-        name = self.path.name
-        return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
-
-    @property
-    def task(self) -> str:
-        """Environment and task."""
-        return title_of(self.figures.env, self.figures.task) if self.figures else ""
 
 
 def state_sign(state: str) -> tuple[str, Role]:

@@ -15,26 +15,17 @@ from textual.message import Message
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from agentr_tui.cli.commands.run import shipped_folder
 from agentr_tui.screens.library.filter import LibraryFind
 from agentr_tui.screens.library.new_search import NewSearch
-from agentr_tui.screens.library.new_search_form import DEFAULT_DELAY, SearchRequest, request_of
-from agentr_tui.screens.library.rows import (
-    COLUMNS,
-    EMPTY,
-    SORTS,
-    TraceRow,
-    arranged,
-    cells,
-    facts,
-    summary,
-    with_live,
-)
-from agentr_tui.screens.library.scan import Known, look, look_at_running, settings_of
+from agentr_tui.screens.library.new_search_form import request_of
+from agentr_tui.screens.library.rows import COLUMNS, EMPTY, SORTS, arranged, cells, facts, summary, with_live
+from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.screens.shared.start_search import may_start, run_ready, start_search
 from agentr_tui.state.event_buffer import Ready
+from agentr_tui.state.library_scan import Known, look, look_at_running, settings_of
+from agentr_tui.state.places import DEFAULT_DELAY, SearchRequest, shipped_folder
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from agentr_tui.screens.search.compare_lines import Side, trajectory_document
+from agentr_tui.screens.shared.compare_lines import Side, trajectory_document
 from agentr_tui.terminal.theme import Role, bar, format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import Line

@@ -17,10 +17,10 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from agentr_tui.screens.library.scan import listed
-from agentr_tui.screens.search.compare_lines import BESIDE, Document, Side, trace_document, trajectory_document
+from agentr_tui.screens.shared.compare_lines import BESIDE, Document, Side, trace_document, trajectory_document
 from agentr_tui.screens.shared.dialogs import Dialog
 from agentr_tui.screens.shared.mode_screen import key
+from agentr_tui.state.library_scan import listed
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.key_bar import KeyBar

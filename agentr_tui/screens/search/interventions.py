@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from agentr_tui.cli.commands.run import free_name
-from agentr_tui.screens.library.new_search_form import DEFAULT_DELAY
 from agentr_tui.screens.search.edit_step import EditStep
 from agentr_tui.screens.search.marks import SearchMarks
 from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
 from agentr_tui.screens.shared.start_search import may_start, start_search
+from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
 from engine.query.nodes import parse
 from engine.search.control import Control

@@ -7,6 +7,7 @@ import json
 import msgspec
 
 from agentr_tui.screens.search.figures import search_figures
+from agentr_tui.screens.shared.copying import node_facts
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.actors.request_log import STEP_TURNS, request_of, seen_and_dropped
@@ -148,30 +149,6 @@ def environment_lines(tree: SearchTree, id: int) -> list[Line]:
     for place, step in enumerate(tree.ancestors(id)[1:], 1):
         lines.append(line((f"{place:>4}  ", "muted"), (tree.nodes[step].action, "text"), indent=6, key=step))
     return lines
-
-
-def node_facts(tree: SearchTree, reader: TreeReader, id: int) -> dict[str, object]:
-    """The node's fields as they are kept, its figures as the reader has them."""
-    node = tree.nodes[id]
-    return {
-        "id": node.id,
-        "parent": node.parent,
-        "depth": node.depth,
-        "response": node.response,
-        "action": node.action,
-        "observation": node.observation,
-        "reward": node.reward,
-        "terminal": node.terminal,
-        "prior": node.prior,
-        "visits": reader.visits(id),
-        "value_sum": reader.value_sum(id),
-        "state_key": node.state_key,
-        "draw": node.draw,
-        "written_by": tree.human.get(id),
-        "pruned": reader.pruned(id),
-        "children": list(reader.children(id)),
-        "raw": node.raw,
-    }
 
 
 def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:

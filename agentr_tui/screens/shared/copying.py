@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from agentr_tui.screens.search.node_lines import node_facts
 from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.terminal.clipboard import copy
 from agentr_tui.terminal.safe_text import escape
 from engine.datasets.formats import FORMATS
+from engine.tree.tree import SearchTree, TreeReader
 
 if TYPE_CHECKING:
     from agentr_tui.app.app import AgentrApp
@@ -150,3 +150,27 @@ def as_markdown(messages: Iterable[tuple[str, str]]) -> str:
 def as_json(value: object) -> str:
     """Indented JSON."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def node_facts(tree: SearchTree, reader: TreeReader, id: int) -> dict[str, object]:
+    """The node's fields as they are kept, its figures as the reader has them."""
+    node = tree.nodes[id]
+    return {
+        "id": node.id,
+        "parent": node.parent,
+        "depth": node.depth,
+        "response": node.response,
+        "action": node.action,
+        "observation": node.observation,
+        "reward": node.reward,
+        "terminal": node.terminal,
+        "prior": node.prior,
+        "visits": reader.visits(id),
+        "value_sum": reader.value_sum(id),
+        "state_key": node.state_key,
+        "draw": node.draw,
+        "written_by": tree.human.get(id),
+        "pruned": reader.pruned(id),
+        "children": list(reader.children(id)),
+        "raw": node.raw,
+    }

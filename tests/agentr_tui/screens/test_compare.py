@@ -12,7 +12,8 @@ from rich.cells import cell_len
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.search.compare import CompareScreen, TraceChooser, best_leaf
-from agentr_tui.screens.search.compare_lines import (
+from agentr_tui.screens.search.repeated_states import StatesScreen, summary
+from agentr_tui.screens.shared.compare_lines import (
     BESIDE,
     Document,
     Side,
@@ -20,7 +21,6 @@ from agentr_tui.screens.search.compare_lines import (
     trace_document,
     trajectory_document,
 )
-from agentr_tui.screens.search.repeated_states import StatesScreen, summary
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.widgets.row_table import RowTable

@@ -22,9 +22,9 @@ pytest.importorskip("textual_serve", reason="the extra `serve` is not installed"
 
 from textual.messages import ExitApp  # noqa: E402
 
+from agentr_tui.cli.browser_app import BrowserApp  # noqa: E402
 from agentr_tui.cli.main import run  # noqa: E402
 from agentr_tui.state.session import Session  # noqa: E402
-from agentr_tui.web.browser_app import BrowserApp  # noqa: E402
 from agentr_tui.web.server import is_loopback  # noqa: E402
 from engine.search.job import new_job  # noqa: E402
 from engine.trace.trace import load  # noqa: E402

@@ -1,5 +1,5 @@
 """The app as `agentr serve` runs it, in a process of its own for every browser: `python -m
-agentr_tui.web.browser_app`."""
+agentr_tui.cli.browser_app`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from textual.messages import ExitApp
 
 from agentr_tui.app.app import AgentrApp
+from agentr_tui.app.detached import flags_of, run_detached
 from agentr_tui.app.preferences import read_preferences
 from agentr_tui.app.signals import ends_cleanly
-from agentr_tui.cli.commands.run import flags_of, make_session, run_detached
-from agentr_tui.cli.config import user_file
+from agentr_tui.cli.commands.run import make_session
 from agentr_tui.state.last_place import Memory
+from agentr_tui.state.settings_files import user_file
 from engine.trace.sources import find_sources
 from engine.workspace.workspace import Workspace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from agentr_tui.screens.library.rows import TraceRow
+from agentr_tui.state.trace_row import TraceRow
 from engine.base.errors import InputError
 from engine.trace.sources import Source
 from engine.trace.trace import Follower, is_being_written
