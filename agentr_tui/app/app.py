@@ -30,6 +30,7 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.copying import ask_copy
 from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.screens.shared.help import HelpScreen
+from agentr_tui.screens.shared.host import Host
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.palette import ActionCommands
 from agentr_tui.state.last_place import Memory, Place
@@ -40,6 +41,7 @@ from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
 from engine.base.errors import AgentrError
+from engine.verifiers.base import JudgeSettings
 
 FLUSHES_A_SECOND = 10
 SWITCH_INTERVAL = 0.0005
@@ -53,7 +55,7 @@ HINT_EVERY = 5.0
 """Seconds between two words about keys that mean nothing."""
 
 
-class AgentrApp(App[int]):
+class AgentrApp(Host):
     """Watch a search, pair its leaves, revise, review, export."""
 
     TITLE = "agentr"
@@ -93,10 +95,12 @@ class AgentrApp(App[int]):
         memory: Memory | None = None,
         place: Place | None = None,
         opening: tuple[Path, bool] | None = None,
+        own_judge: Callable[[], JudgeSettings] = JudgeSettings,
     ) -> None:
         """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read.
 
-        `opening`: a trace to read while the app runs already, and whether to follow it.
+        `opening`: a trace to read while the app runs already, and whether to follow it. `own_judge` reads the settings
+        of the verifier `openai` when they are needed.
         """
         super().__init__(**app_options())
         self._guard = Guard()
@@ -104,6 +108,7 @@ class AgentrApp(App[int]):
         self.preferences = preferences or Preferences()
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
         self._memory, self._place, self._opening = memory, place, opening
+        self._own_judge = own_judge
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
@@ -238,6 +243,10 @@ class AgentrApp(App[int]):
         text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
         super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
 
+    def own_judge(self) -> JudgeSettings:
+        """The verifier `openai` as the user's settings name it. Reads files: call it in a worker."""
+        return self._own_judge()
+
     def complain(self, message: str) -> None:
         """One line that says what went wrong."""
         self.notify(f"{glyphs().bad} {message}", severity="error", timeout=8, markup=False)
@@ -310,7 +319,7 @@ class AgentrApp(App[int]):
     def action_copy(self) -> None:
         """What can be copied here."""
         if isinstance(self.screen, ModeScreen):
-            ask_copy(self)
+            ask_copy(self, self.screen.copyable())
 
     def action_leave(self) -> None:
         """Stop a running search cleanly, then quit."""

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agentr_tui.cli.output import say, warn
+from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.trace.trace import is_being_written
 

@@ -9,12 +9,16 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.keys import Keys, _character_to_key
 
+import agentr_tui.app.app
+import agentr_tui.screens
+import agentr_tui.widgets
 from engine.base.errors import InputError
 
 SCREENS = ("library", "search", "pairs", "revision", "dataset")
@@ -50,16 +54,10 @@ def bindings() -> dict[str, Bound]:
 
 
 def _declared() -> Iterator[Binding]:
-    import agentr_tui.app.app
-    import agentr_tui.screens
-    import agentr_tui.widgets
-
-    modules = [agentr_tui.app.app]
+    modules: list[ModuleType] = [agentr_tui.app.app]
     for package in (agentr_tui.screens, agentr_tui.widgets):
-        modules += [
-            importlib.import_module(f"{package.__name__}.{module.name}")
-            for module in pkgutil.iter_modules(package.__path__)
-        ]
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            modules.append(importlib.import_module(found.name))
     for module in modules:
         for value in vars(module).values():
             if inspect.isclass(value) and value.__module__ == module.__name__ and issubclass(value, DOMNode):

@@ -4,14 +4,16 @@ agentr_tui.cli.browser_app`."""
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from textual.messages import ExitApp
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.detached import flags_of, run_detached
-from agentr_tui.app.preferences import read_preferences
+from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.app.signals import ends_cleanly
+from agentr_tui.cli.commands.config import own_judge
 from agentr_tui.cli.commands.run import make_session
 from agentr_tui.state.last_place import Memory
 from agentr_tui.state.settings_files import user_file
@@ -43,7 +45,8 @@ def main(arguments: list[str]) -> int:
     memory = Memory(session.workspace.path)
     place = memory.place()
     session.views = place.views
-    app = BrowserApp(session, "library", preferences, memory, None if sources else place)
+    judge = partial(own_judge, session.workspace.path)
+    app = BrowserApp(session, "library", preferences, memory, None if sources else place, own_judge=judge)
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:

@@ -13,110 +13,15 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
-from cyclopts.config import Dict, Env
+from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
-from agentr_tui.cli.output import warn
-from agentr_tui.state.settings_files import APP_NAMES, check_names, read_settings, user_file, workspace_file
+from agentr_tui.cli.application import COMMANDS, build
+from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
-from engine import __version__
+from agentr_tui.terminal.output import warn
 from engine.base.errors import AgentrError, InputError
 from envs.base import EnvError
-
-INTERRUPTED = 130
-
-WorkspaceOption = Annotated[
-    Path, Parameter(env_var="AGENTR_WORKSPACE", help="Folder of traces, decisions, runs and exports.")
-]
-JsonOption = Annotated[bool, Parameter(name="--json", help="Print one JSON object.")]
-
-_COMMANDS = {
-    "demo": "agentr_tui.cli.commands.run:demo",
-    "open": "agentr_tui.cli.commands.run:open_",
-    "search": "agentr_tui.cli.commands.run:search",
-    "attach": "agentr_tui.cli.commands.run:attach",
-    "revise": "agentr_tui.cli.commands.data:revise",
-    "review": "agentr_tui.cli.commands.review:review",
-    "recover": "agentr_tui.cli.commands.recover:recover",
-    "verify": "agentr_tui.cli.commands.verify:verify",
-    "export": "agentr_tui.cli.commands.data:export",
-    "convert": "agentr_tui.cli.commands.data:convert",
-    "replay": "agentr_tui.cli.commands.data:replay",
-    "stats": "agentr_tui.cli.commands.look:stats",
-    "show": "agentr_tui.cli.commands.look:show",
-    "grep": "agentr_tui.cli.commands.grep:grep",
-    "diff": "agentr_tui.cli.commands.look:diff",
-    "serve": "agentr_tui.cli.commands.serve:serve",
-    "envs": "agentr_tui.cli.commands.look:envs",
-    "config": "agentr_tui.cli.commands.config:config",
-    "doctor": "agentr_tui.cli.commands.doctor:doctor",
-}
-_HELP = {
-    "demo": "Watch a TextCraft search live; without a terminal: the whole way to a JSONL file.",
-    "open": "Open traces, original tree files or folders in the app.",
-    "search": "Run one search and write its trace.",
-    "attach": "Show and steer a search that runs elsewhere.",
-    "revise": "Make revision samples of the pairs in traces or tree files.",
-    "review": "List, accept, reject samples without a screen; figures of the review.",
-    "recover": "Let the actor go on from wrong steps, with the revision thought and without it.",
-    "verify": "Measure one verifier's marks against another's or a person's.",
-    "export": "Write a dataset of samples that hold in the environment.",
-    "convert": "Turn a trace into an original tree file or a graph, or a tree file into a trace.",
-    "replay": "Execute every step of a tree again and list what differs.",
-    "stats": "Figures of traces.",
-    "show": "A node, or the way to it, as text.",
-    "grep": "Nodes that match a query, over many traces.",
-    "diff": "Compare two traces, less what depends on the machine.",
-    "serve": "The same app in a browser: prints a link with a token that works once.",
-    "envs": "Environments there are, and what is missing.",
-    "config": "Every setting, its value and where it comes from.",
-    "doctor": "What is missing and how to get it.",
-}
-
-
-def layers(arguments: Sequence[str]) -> list[Dict]:
-    """The settings files that hold for a call, the strongest first. Raises `InputError` naming file and place."""
-    found = []
-    for file in (workspace_file(arguments), user_file()):
-        settings = read_settings(file)
-        check_names(settings, tuple(_COMMANDS), file)
-        found.append(Dict({name: value for name, value in settings.items() if name not in APP_NAMES}, source=str(file)))
-    return found
-
-
-def build(arguments: Sequence[str]) -> App:
-    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults."""
-    app = App(
-        name="agentr",
-        help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
-        version=__version__,
-        config=() if _goes_on(arguments) else (Env("AGENTR_"), *layers(arguments)),
-        help_format="plaintext",
-        print_error=False,
-        exit_on_error=False,
-        result_action="return_value",
-    )
-    app.default(_library)
-    for name, target in _COMMANDS.items():
-        app.command(target, name=name, help=_HELP[name])
-    return app
-
-
-def _goes_on(arguments: Sequence[str]) -> bool:
-    """Whether a search has its settings from a trace: then only what stands on the command line changes them."""
-    names = [argument.partition("=")[0] for argument in arguments]
-    command = next((name for name in names if name in _COMMANDS), "")
-    return command == "search" and not {"--resume", "--from"}.isdisjoint(names)
-
-
-def _library(*, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:
-    """Open the library of a workspace."""
-    from agentr_tui.cli.commands.run import library
-
-    return library(workspace)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -162,10 +67,10 @@ def _failed(code: int, line: str, error: BaseException, debug: bool) -> int:
 
 
 def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
-    command = next((argument for argument in arguments if argument in _COMMANDS), "")
+    command = next((argument for argument in arguments if argument in COMMANDS), "")
     if isinstance(error, UnusedCliTokensError) and not command and error.unused_tokens:
         name = error.unused_tokens[0]
-        return f"unknown command {name!r}{_meant(name, _COMMANDS)} (agentr --help lists them)"
+        return f"unknown command {name!r}{_meant(name, COMMANDS)} (agentr --help lists them)"
     if isinstance(error, UnknownOptionError) and error.token.source not in ("cli", "env"):
         table = " ".join(error.command_chain or ())
         name = (error.token.keyword or error.token.value).strip("[]")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.state.library_tail import Tail
+from agentr_tui.state.trace_row import TraceRow
 from engine.base.errors import InputError
 from engine.trace.sources import find_sources, is_trace
 from engine.trace.trace import read_events

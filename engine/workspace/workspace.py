@@ -126,6 +126,11 @@ class Workspace:
         return self.path / "exports"
 
     @property
+    def judgements(self) -> Path:
+        """Replies of models that judged, so that nothing is asked twice. A cache."""
+        return self.path / "cache" / "judgements"
+
+    @property
     def settings_file(self) -> Path:
         """Settings of this workspace; may be missing."""
         return self.path / "agentr.toml"

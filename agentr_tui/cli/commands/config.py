@@ -9,10 +9,12 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from agentr_tui.cli.application import build
 from agentr_tui.cli.commands.judge_options import judge_of
-from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build
-from agentr_tui.cli.output import emit_json, table
+from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.options import JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import user_file, workspace_file
+from agentr_tui.terminal.output import emit_json, table
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 
@@ -89,7 +91,7 @@ def settings_of(app: App, command: str) -> list[dict[str, Any]]:
 def app_settings(files: Sequence[Path]) -> list[dict[str, Any]]:
     """Theme, keys and own themes of the app. Raises `InputError` for what the files have wrong."""
     from agentr_tui.app.keymap import bindings
-    from agentr_tui.app.preferences import read_preferences
+    from agentr_tui.app.preferences_file import read_preferences
 
     found = read_preferences(files)
     rows: list[dict[str, Any]] = [{"name": "theme", "value": found.theme, "source": found.theme_from}]

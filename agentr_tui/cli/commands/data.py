@@ -10,9 +10,10 @@ import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.commands.config import own_settings
-from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of, judgements_folder
-from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from agentr_tui.cli.output import emit_json, say, warn
+from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of
+from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
 from engine.datasets.export import export as export_samples
 from engine.datasets.files import Packing
@@ -120,7 +121,7 @@ def revise_paths(
     workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False
 ) -> tuple[str, Revised]:
     """Write a run over these sources; its id and figures."""
-    cache = judgements_folder(workspace)
+    cache = workspace.judgements
     judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
     own = [own_settings(workspace.path), judge] if settings.repair is not None else []
     mend = repairer(workspace.traces / FOLDER, settings, own)

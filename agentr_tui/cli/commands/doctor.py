@@ -18,11 +18,12 @@ from cyclopts import Parameter
 from filelock import FileLock, Timeout
 from msgspec import Struct
 
-from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from agentr_tui.cli.output import emit_json, say
+from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.options import JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import SETTINGS_FILE, user_file
 from agentr_tui.terminal.clipboard import tools
 from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
+from agentr_tui.terminal.output import emit_json, say
 from engine import __version__
 from engine.actors.probe import Trial
 from engine.base.errors import AgentrError
@@ -221,7 +222,7 @@ def _locks(file: Path) -> Check:
 
 
 def _settings(folder: Path) -> Check:
-    from agentr_tui.app.preferences import read_preferences
+    from agentr_tui.app.preferences_file import read_preferences
 
     files = [user_file(), folder / SETTINGS_FILE]
     try:

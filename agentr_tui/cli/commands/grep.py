@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.main import JsonOption
-from agentr_tui.cli.output import emit_json, say, warn
+from agentr_tui.cli.options import JsonOption
+from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
 from engine.query.find import find_in

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, TypedDict
 
 import msgspec
@@ -10,7 +9,6 @@ from cyclopts import Parameter
 
 from engine.base.errors import InputError
 from engine.verifiers.base import JudgeSettings
-from engine.workspace.workspace import Workspace
 
 
 class JudgeFlags(TypedDict, total=False):
@@ -34,8 +32,3 @@ def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
         return msgspec.convert(dict(flags or {}), JudgeSettings)
     except msgspec.ValidationError as error:
         raise InputError(f"option of the judge: {error}") from error
-
-
-def judgements_folder(workspace: Workspace) -> Path:
-    """Where judgements are kept, so that nothing is asked twice."""
-    return workspace.path / "cache" / "judgements"

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.main import JsonOption
-from agentr_tui.cli.output import emit_json, say, table, warn
+from agentr_tui.cli.options import JsonOption
+from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
 from engine.trace.sources import find_sources, load_any

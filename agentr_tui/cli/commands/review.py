@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from agentr_tui.cli.output import emit_json, say, table, warn
+from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener
 from engine.review.agreement import agreement, defect_rate, hit_rates, keep_planted, plant, read_planted

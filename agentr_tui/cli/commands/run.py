@@ -6,17 +6,19 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
 from agentr_tui.app.detached import flags_of, run_detached
-from agentr_tui.cli.commands.config import own_settings
-from agentr_tui.cli.main import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
-from agentr_tui.cli.output import say, warn
+from agentr_tui.cli.commands.config import own_judge, own_settings
+from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.options import INTERRUPTED, WorkspaceOption
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder
 from agentr_tui.state.settings_files import user_file
+from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
@@ -262,7 +264,7 @@ def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path
     `opening`: see `AgentrApp`.
     """
     from agentr_tui.app.app import AgentrApp
-    from agentr_tui.app.preferences import read_preferences
+    from agentr_tui.app.preferences_file import read_preferences
     from agentr_tui.app.signals import ends_cleanly
     from agentr_tui.state.last_place import Memory
 
@@ -270,7 +272,8 @@ def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path
     memory = Memory(session.workspace.path)
     place = memory.place()
     session.views = place.views
-    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening)
+    judge = partial(own_judge, session.workspace.path)
+    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, judge)
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:

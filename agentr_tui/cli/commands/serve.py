@@ -9,8 +9,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.main import DEFAULT_WORKSPACE, INTERRUPTED, WorkspaceOption
-from agentr_tui.cli.output import say, warn
+from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.options import INTERRUPTED, WorkspaceOption
+from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.trace.sources import find_sources
 from engine.workspace.workspace import Workspace

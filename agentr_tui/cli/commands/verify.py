@@ -8,9 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of, judgements_folder
-from agentr_tui.cli.main import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from agentr_tui.cli.output import emit_json, say, table, warn
+from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of
+from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.review.curation import marks_of
 from engine.review.decisions import Decisions
@@ -63,7 +64,7 @@ def verify(
         measured,
         taken,
         marks_of(Decisions(workspace / "decisions").current()),
-        judgements_folder(Workspace(workspace)),
+        Workspace(workspace).judgements,
     )
     if json:
         emit_json(report)

@@ -10,8 +10,8 @@ from textual import on
 from textual.message import Message
 from textual.worker import get_current_worker
 
-from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.screens.shared.mode_screen import ModeScreen
+from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role
 from engine.base.errors import InputError
 from engine.query.find import find_in

@@ -32,9 +32,6 @@ COLUMNS = (
 )
 
 
-
-
-
 def state_sign(state: str) -> tuple[str, Role]:
     """Glyph and role of a state."""
     signs = glyphs()

@@ -19,13 +19,14 @@ from agentr_tui.screens.library.filter import LibraryFind
 from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.new_search_form import request_of
 from agentr_tui.screens.library.rows import COLUMNS, EMPTY, SORTS, arranged, cells, facts, summary, with_live
-from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.screens.shared.copying import Copyable, as_json
 from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.screens.shared.start_search import may_start, run_ready, start_search
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.library_scan import Known, look, look_at_running, settings_of
 from agentr_tui.state.places import DEFAULT_DELAY, SearchRequest, shipped_folder
+from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
@@ -71,6 +72,20 @@ class LibraryScreen(LibraryFind):
             self.there = there
             self.took = took
             self.whole = whole
+
+    def copyable(self) -> list[Copyable]:
+        """The trace under the cursor."""
+        row = self.current
+        if row is None:
+            return []
+        path, figures = str(row.path.absolute()), row.figures
+        things = [Copyable("p", path, lambda: path)]
+        if figures is not None:
+            things += [
+                Copyable("i", f"trace id {figures.trace}", lambda: figures.trace),
+                Copyable("j", "its figures as JSON", lambda: as_json(figures), "json"),
+            ]
+        return things
 
     def __init__(self) -> None:
         super().__init__()

@@ -26,6 +26,7 @@ from agentr_tui.screens.pairs.rows import (
     suggestion_cells,
     why_no_pairs,
 )
+from agentr_tui.screens.shared.copying import Copyable, of_node
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, key
 from agentr_tui.terminal.theme import Role
@@ -86,6 +87,11 @@ class PairsScreen(ModeScreen):
         key("plus", "enlarge", "enlarge", "pairs.enlarge", "Enlarge the pane that has the focus"),
         key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane"),
     ]  # fmt: skip
+
+    def copyable(self) -> list[Copyable]:
+        """The leaf under the cursor."""
+        leaf = self.leaves.cursor_key
+        return of_node(self.agentr.session, leaf) if isinstance(leaf, int) else []
 
     def __init__(self) -> None:
         super().__init__()

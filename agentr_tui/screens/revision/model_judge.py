@@ -7,8 +7,6 @@ from functools import partial
 from msgspec.structs import replace
 from textual.timer import Timer
 
-from agentr_tui.cli.commands.config import own_judge
-from agentr_tui.cli.commands.judge_options import judgements_folder
 from agentr_tui.screens.revision.menus import RevisionMenus
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
 from agentr_tui.state.review.judging_job import ByModel
@@ -48,7 +46,7 @@ class JudgesByModel(RevisionMenus):
                 f"{own.model} {own.base_url}".strip(),
             )
 
-        self._in_thread(lambda: own_judge(review.workspace.path), asked, failed=self.agentr.complain, group="judge")
+        self._in_thread(self.agentr.own_judge, asked, failed=self.agentr.complain, group="judge")
 
     def _judge(self, shown: Shown, own: JudgeSettings, text: str) -> None:
         review, sample = self._review, shown.sample
@@ -60,7 +58,7 @@ class JudgesByModel(RevisionMenus):
         self._seen = -1
         self._looking = self.set_interval(LOOK_EVERY, self._look_at_judge)
         pair = Pair(sample.good, sample.bad, shown.tree.ancestors(sample.bad)[sample.fork_depth], 0.0)
-        cache = judgements_folder(review.workspace)
+        cache = review.workspace.judgements
 
         def run() -> None:
             error = ""

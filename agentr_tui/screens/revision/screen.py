@@ -29,6 +29,7 @@ from agentr_tui.screens.revision.sample_lines import (
     trajectory_lines,
     why_mark_lines,
 )
+from agentr_tui.screens.shared.copying import Copyable, of_sample
 from agentr_tui.screens.shared.dialogs import ask_text
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, key, tab_title
 from agentr_tui.state.review.load import load_review
@@ -98,6 +99,11 @@ class RevisionScreen(JudgesByModel):
         key("plus", "enlarge", "enlarge", "revision.enlarge", "Enlarge the pane that has the focus"),
         key("underscore,escape", "restore", "restore", "revision.restore", "Restore the enlarged pane"),
     ]  # fmt: skip
+
+    def copyable(self) -> list[Copyable]:
+        """The sample in front."""
+        front = self.in_front()
+        return [] if front is None else of_sample(*front)
 
     def __init__(self) -> None:
         super().__init__()

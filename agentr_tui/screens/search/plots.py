@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
+from agentr_tui.screens.shared.host import Host
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.plots import PLOTS, PlotPane, Plotted
@@ -25,7 +26,6 @@ from engine.trace.trace import Follower
 from envs.base import title_of
 
 if TYPE_CHECKING:
-    from agentr_tui.app.app import AgentrApp
     from agentr_tui.screens.search.views import SearchViews
 
 REFRESH = 0.5
@@ -69,7 +69,7 @@ class PlotsScreen(Screen[None]):
         self._plotted: Plotted | None = None
 
     @property
-    def agentr(self) -> AgentrApp:
+    def agentr(self) -> Host:
         """The app, by its own type."""
         return self._search.agentr
 

@@ -16,6 +16,7 @@ from agentr_tui.screens.search.figures import search_figures
 from agentr_tui.screens.search.interventions import Intervenes
 from agentr_tui.screens.search.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
 from agentr_tui.screens.search.why_lines import log_lines, why_lines
+from agentr_tui.screens.shared.copying import Copyable, of_node
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, key, reading_lines, tab_title
 from agentr_tui.state.last_place import View
 from agentr_tui.terminal.theme import Role, glyphs
@@ -78,6 +79,10 @@ class SearchScreen(Intervenes):
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
         key("escape", "escape", "restore", "search.escape", "Restore the panes; then end finding; then unmark"),
     ]  # fmt: skip
+
+    def copyable(self) -> list[Copyable]:
+        """The node under the cursor."""
+        return of_node(self.agentr.session, self.tree_view.cursor_node)
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
+from textual.app import App
 
 from agentr_tui.screens.shared.dialogs import Choice, ask
+from agentr_tui.state.review.queue import Shown
+from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copy
 from agentr_tui.terminal.safe_text import escape
 from engine.datasets.formats import FORMATS
 from engine.tree.tree import SearchTree, TreeReader
-
-if TYPE_CHECKING:
-    from agentr_tui.app.app import AgentrApp
-    from agentr_tui.screens.revision.screen import RevisionScreen
 
 
 class Copyable(NamedTuple):
@@ -28,16 +27,15 @@ class Copyable(NamedTuple):
     suffix: str = "txt"  # of the file
 
 
-def ask_copy(app: AgentrApp) -> None:
+def ask_copy(app: App[int], things: Sequence[Copyable]) -> None:
     """The menu of what can be copied here."""
-    things = copyable(app)
     if not things:
         app.notify("There is nothing to copy here.", severity="warning")
         return
     ask(app, "copy", [Choice(each.key, each.label, partial(_copy, app, each)) for each in things])
 
 
-def _copy(app: AgentrApp, thing: Copyable) -> None:
+def _copy(app: App[int], thing: Copyable) -> None:
     def work() -> None:
         text = thing.text()
         if thing.suffix != "json":  # JSON has its own escapes; a pasted text must not steer a terminal
@@ -48,71 +46,33 @@ def _copy(app: AgentrApp, thing: Copyable) -> None:
     app.run_worker(work, thread=True, group="copy", exit_on_error=False)
 
 
-def copyable(app: AgentrApp) -> list[Copyable]:
-    """What can be copied on the screen in front."""
-    from agentr_tui.screens.library.screen import LibraryScreen
-    from agentr_tui.screens.pairs.screen import PairsScreen
-    from agentr_tui.screens.revision.screen import RevisionScreen
-    from agentr_tui.screens.search.screen import SearchScreen
-
-    screen = app.screen
-    if isinstance(screen, SearchScreen):
-        return of_node(app, screen.tree_view.cursor_node)
-    if isinstance(screen, PairsScreen):
-        leaf = screen.leaves.cursor_key
-        return of_node(app, leaf) if isinstance(leaf, int) else []
-    if isinstance(screen, RevisionScreen):
-        return of_sample(screen)
-    if isinstance(screen, LibraryScreen):
-        row = screen.current
-        if row is None:
-            return []
-        path, figures = str(row.path.absolute()), row.figures
-        things = [Copyable("p", path, lambda: path)]
-        if figures is not None:
-            things += [
-                Copyable("i", f"trace id {figures.trace}", lambda: figures.trace),
-                Copyable("j", "its figures as JSON", lambda: as_json(figures), "json"),
-            ]
-        return things
-    return []
-
-
-def of_node(app: AgentrApp, id: int) -> list[Copyable]:
+def of_node(session: Session, id: int) -> list[Copyable]:
     """A node of the open tree."""
-    tree, reader, path = app.session.tree, app.session.reader, app.session.path
+    tree, reader, path = session.tree, session.reader, session.path
     if tree is None or reader is None or not 0 <= id < len(reader):
         return []
     node, place = tree.nodes[id], f"{path}:{id}"
     return [
         Copyable("i", f"id: {id}", lambda: str(id)),
         Copyable("p", "path: file and node, as --from takes it", lambda: place),
-        Copyable("w", "way: the actions from the root", lambda: "\n".join(_way(app, id))),
+        Copyable("w", "way: the actions from the root", lambda: "\n".join(_way(tree, id))),
         Copyable("a", "action", lambda: node.action),
         Copyable("o", "observation", lambda: node.observation),
-        Copyable("c", "conversation as Markdown", lambda: as_markdown(_messages(app, id)), "md"),
+        Copyable("c", "conversation as Markdown", lambda: as_markdown(_messages(tree, id)), "md"),
         Copyable("j", "node as JSON", lambda: as_json(node_facts(tree, reader, id)), "json"),
     ]
 
 
-def _way(app: AgentrApp, id: int) -> list[str]:
-    tree = app.session.tree
-    assert tree is not None
+def _way(tree: SearchTree, id: int) -> list[str]:
     return [tree.nodes[step].action for step in tree.ancestors(id)[1:]]
 
 
-def _messages(app: AgentrApp, id: int) -> list[tuple[str, str]]:
-    tree = app.session.tree
-    assert tree is not None
+def _messages(tree: SearchTree, id: int) -> list[tuple[str, str]]:
     return [(message.role, message.content) for message in tree.conversation(id)]
 
 
-def of_sample(screen: RevisionScreen) -> list[Copyable]:
+def of_sample(shown: Shown, format_name: str) -> list[Copyable]:
     """The sample that is reviewed. What a blind reviewer may not see is not copied either."""
-    front = screen.in_front()
-    if front is None:
-        return []
-    shown, format_name = front
     sample = shown.sample
     things = [Copyable("i", f"sample id {sample.id}", lambda: sample.id)]
     if sample.path:

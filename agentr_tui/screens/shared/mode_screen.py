@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,13 +13,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from agentr_tui.screens.shared.copying import Copyable
+from agentr_tui.screens.shared.host import Host
 from agentr_tui.terminal.safe_text import ELLIPSIS
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from agentr_tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from agentr_tui.app.app import AgentrApp
 
 MIN_WIDTH, MIN_HEIGHT = 40, 12
 
@@ -104,12 +103,14 @@ class ModeScreen(Screen[None]):
         yield from ()
 
     @property
-    def agentr(self) -> AgentrApp:
+    def agentr(self) -> Host:
         """The app, by its own type."""
-        from agentr_tui.app.app import AgentrApp
-
-        assert isinstance(self.app, AgentrApp)
+        assert isinstance(self.app, Host)
         return self.app
+
+    def copyable(self) -> list[Copyable]:
+        """What `y` can copy here."""
+        return []
 
     @property
     def top_bar(self) -> TopBar:

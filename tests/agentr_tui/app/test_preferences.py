@@ -9,7 +9,8 @@ from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.keymap import bindings, key_named
-from agentr_tui.app.preferences import Preferences, read_preferences
+from agentr_tui.app.preferences import Preferences
+from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.cli.main import run
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import palette

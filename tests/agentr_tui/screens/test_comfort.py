@@ -19,6 +19,7 @@ from agentr_tui.app.preferences import Preferences
 from agentr_tui.screens.search.command_line import do_line
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Choice, Menu, Prompt, ask
+from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.palette import actions
 from agentr_tui.state.last_place import Memory, Place, View
 from agentr_tui.state.session import Session
@@ -99,9 +100,8 @@ def at(app: AgentrApp, mode: str) -> bool:
 
 
 def ready(app: AgentrApp) -> bool:
-    from agentr_tui.screens.shared.copying import copyable
 
-    return len(copyable(app)) > 1
+    return isinstance(app.screen, ModeScreen) and len(app.screen.copyable()) > 1
 
 
 def test_a_clipboard_tool_comes_before_the_terminal_and_a_file_always(tmp_path: Path) -> None:

@@ -371,5 +371,5 @@ def test_grep_finds_nodes_of_many_traces(tmp_path: Path, capsys: pytest.CaptureF
     assert "broken.trace.jsonl" in capsys.readouterr().err
     with pytest.raises(InputError, match="broken"):
         grep("good", [broken])
-    if "grep" in __import__("agentr_tui.cli.main", fromlist=["_COMMANDS"])._COMMANDS:
+    if "grep" in __import__("agentr_tui.cli.application", fromlist=["COMMANDS"]).COMMANDS:
         assert run(["grep", "good", str(tmp_path / "a")]) == 0

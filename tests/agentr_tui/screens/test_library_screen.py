@@ -13,15 +13,15 @@ from textual.widgets import Input, Static
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.main import run
-from agentr_tui.screens.library import tail as library_tail
 from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.new_search_form import FIELDS, parse
 from agentr_tui.screens.library.rows import SORTS, age, arranged, cells, duration
-from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.screens.library.screen import LibraryScreen, references
 from agentr_tui.screens.shared.dialogs import Menu
+from agentr_tui.state import library_tail
 from agentr_tui.state.library_scan import Known, look, look_at_running
 from agentr_tui.state.session import Session
+from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane
 from engine.base.errors import InputError

@@ -25,9 +25,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.cli.output import table
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.control_filter import Guard
+from agentr_tui.terminal.output import table
 from agentr_tui.widgets.text_pane import MAX_CHARACTERS, MAX_LINES, TextPane, lines_of
 from tests.agentr_tui.apps import opened, running, until
 from tests.agentr_tui.hostile import HOSTILE, MEGABYTE, hostile_trace

@@ -172,7 +172,7 @@ def test_another_address_with_the_flag_warns(tmp_path: Path) -> None:
         assert served.process.wait(15) == 130
     process = subprocess.run(
         [sys.executable, "-c",
-         "import sys; from agentr_tui import serving; serving.run = lambda *a: None\n"
+         "import sys; from agentr_tui.web import server; server.run = lambda *a: None\n"
          "from agentr_tui.cli.main import main; main(sys.argv[1:])",
          "serve", "--host", "0.0.0.0", "--port", "0", "--allow-remote", "--workspace", str(tmp_path / "w")],
         capture_output=True, text=True, check=False,
