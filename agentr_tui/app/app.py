@@ -59,7 +59,7 @@ class AgentrApp(Host):
     """Watch a search, pair its leaves, revise, review, export."""
 
     TITLE = "agentr"
-    CSS_PATH = "agentr.tcss"
+    CSS_PATH = Path(__file__).with_name("agentr.tcss")  # a subclass in another folder has it, too
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = App.COMMANDS | {ActionCommands}
     MODES: ClassVar = {
