@@ -33,7 +33,7 @@ from engine.search.job import new_job
 from engine.trace.trace import load
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
-from tests.fixtures import SHARED
+from tests.fixtures import RECORDINGS
 
 CALLS, SHARE = 200, 0.95
 
@@ -135,7 +135,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sets = {f"{count} own trees": own_trees(folder, count)}
-        recorded = sorted(SHARED.glob("agent-r/textcraft/*/search_results_*"))
+        recorded = sorted(RECORDINGS.glob("agent-r/textcraft/*/search_results_*"))
         if recorded:
             sets[f"{len(recorded)} recorded trees"] = recorded
         else:

@@ -30,9 +30,9 @@ from envs.textcraft.recipes import (
     load,
     tree,
 )
-from tests.fixtures import SHARED, needs_fixtures, read_json
+from tests.fixtures import RECORDINGS, SHARED, needs_fixtures, read_json
 
-RECORDED = sorted(SHARED.glob("agent-r/textcraft/*/replay.json.gz"))
+RECORDED = sorted(RECORDINGS.glob("agent-r/textcraft/*/replay.json.gz"))
 SERVER = SHARED / "agentgym" / "textcraft.json"
 
 
@@ -63,7 +63,6 @@ def recorded_observations() -> Iterator[str]:
 # -- as the original's server -------------------------------------------------------------------------
 
 
-@needs_fixtures
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parent.name)
 def test_every_recorded_search_step_is_answered_as_recorded(path: Path) -> None:
     environment = read_json(path)["environment"]

@@ -33,7 +33,7 @@ from engine.workspace.workspace import Workspace
 from tests.engine.made import made_workspace
 from tests.engine.tasks import tasks_workspace
 from tests.engine.trainer_rules import READERS, Heard, llamafactory_1, openai_problems
-from tests.fixtures import SHARED, needs_fixtures
+from tests.fixtures import recorded, recording
 
 DOCS = Path(__file__).parents[3] / "docs" / "formats.md"
 CONVERSATIONS = [name for name, format in FORMATS.items() if name in READERS]
@@ -191,10 +191,9 @@ def test_openai_takes_the_file_by_its_published_rules(tmp_path: Path) -> None:
     ]
 
 
-@needs_fixtures
-@pytest.mark.parametrize("name", ["textcraft/113", "sciworld/3539"])
+@pytest.mark.parametrize("name", recorded("textcraft/113", "sciworld/3539"))
 def test_every_record_of_a_recorded_tree_is_read_back(name: str, tmp_path: Path) -> None:
-    folder = SHARED / "agent-r" / name
+    folder = recording(name)
     path = str(folder / f"search_results_{folder.name}.json.gz")
     workspace = Workspace.open(tmp_path, create=True)
     settings = ReviseSettings(verifier="value", max_pairs=25)

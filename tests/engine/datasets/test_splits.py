@@ -619,3 +619,14 @@ def test_memory_does_not_grow_with_what_is_mixed_in(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(chosen) == 100
     assert peak < mix.stat().st_size / 20
+
+
+def test_a_task_keeps_its_part_in_every_process_and_each_environment_has_its_own() -> None:
+    """Golden values: a digest, never Python's `hash`, which differs from process to process."""
+    parts = parse_split("train=0.8,dev=0.1,test=0.1")
+    found = {
+        environment: "".join(str(part_of(environment, str(task), parts, 0)) for task in range(12, 32))
+        for environment in ("textcraft", "scienceworld")
+    }
+    assert found == GOLDEN_PARTS
+    assert [part_of("textcraft", str(task), parts, 1) for task in range(12, 32)] != list(map(int, GOLDEN_PARTS["textcraft"]))

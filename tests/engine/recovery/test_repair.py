@@ -34,7 +34,7 @@ from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
 from tests.engine.made import honey_trace, made_workspace
 from tests.engine.samples.test_revision import searched
-from tests.fixtures import SHARED, needs_fixtures
+from tests.fixtures import RECORDINGS
 
 TREE = searched("2", 0.5)
 
@@ -217,9 +217,8 @@ def test_thoughts_that_quote_a_replaced_observation_are_found() -> None:
     assert quoting([turn._replace(replaced=None) for turn in turns]) == []
 
 
-@needs_fixtures
 def test_of_the_originals_textcraft_trees_and_many_own_all_pairs_get_there(tmp_path: Path) -> None:
-    trees = [load_any(path).tree for path in sorted(SHARED.glob("agent-r/textcraft/*/search_results_*"))]
+    trees = [load_any(path).tree for path in sorted(RECORDINGS.glob("agent-r/textcraft/*/search_results_*"))]
     trees += [searched(str(task), rate, 5) for task in range(0, 25, 3) for rate in (0.35, 0.5)]
     pairs = holds = calls = tried = 0
     for tree in trees:

@@ -15,7 +15,7 @@ from engine.datasets.formats import DataType
 from engine.samples.revise import Revised, ReviseSettings, revise
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace
-from tests.fixtures import SHARED, needs_fixtures
+from tests.fixtures import recorded, recording
 
 TREES = {
     "textcraft/31": (0.5, 0.2),
@@ -26,14 +26,12 @@ TREES = {
 }
 DIRECT = [name for name in TREES if not name.startswith("webshop")]  # the original was not recorded there
 
-pytestmark = needs_fixtures
-
 
 def exported_lines(
     workspace: Workspace, name: str, data_type: DataType, verifier: str | None = None
 ) -> list[dict[str, Any]]:
     """What `revise --compat` and `export --format agent-r --all` make of a recorded tree."""
-    folder = SHARED / "agent-r" / name
+    folder = recording(name)
     path = str(folder / f"search_results_{folder.name}.json.gz")
     alpha, beta = TREES[name]
     settings = ReviseSettings(
@@ -51,7 +49,7 @@ def exported_lines(
 
 def golden_lines(name: str, kind: str) -> list[dict[str, Any]]:
     """The original's lines."""
-    return [json.loads(line) for line in gzip.open(SHARED / "agent-r" / name / f"{kind}.jsonl.gz", "rt")]
+    return [json.loads(line) for line in gzip.open(recording(name) / f"{kind}.jsonl.gz", "rt")]
 
 
 def multiset(lines: list[dict[str, Any]], without: tuple[str, ...] = ()) -> Counter[str]:
@@ -65,22 +63,22 @@ def multiset(lines: list[dict[str, Any]], without: tuple[str, ...] = ()) -> Coun
     return shown
 
 
-@pytest.mark.parametrize("name", DIRECT)
+@pytest.mark.parametrize("name", recorded(*DIRECT))
 def test_direct_revision_gives_the_lines_of_the_original(name: str, tmp_path: Path) -> None:
     ours = exported_lines(Workspace.open(tmp_path / "w", create=True), name, "centric")
     assert multiset(ours) == multiset(golden_lines(name, "centric_rev0"))
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", recorded(*TREES))
 def test_verified_revision_gives_the_lines_of_the_original(name: str, tmp_path: Path) -> None:
-    recorded = f"recorded:{SHARED / 'agent-r' / name / 'centric_rev1.jsonl.gz'}"
+    recorded = f"recorded:{recording(name) / 'centric_rev1.jsonl.gz'}"
     ours = exported_lines(Workspace.open(tmp_path / "w", create=True), name, "centric", recorded)
     golden = golden_lines(name, "centric_rev1")
     assert multiset(ours, ("revise_feedback",)) == multiset(golden, ("revise_feedback",))
     assert multiset(ours) == multiset(golden)  # what the recorded verifier said, too
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", recorded(*TREES))
 def test_good_trajectories_are_the_lines_of_the_original(name: str, tmp_path: Path) -> None:
     ours = exported_lines(Workspace.open(tmp_path / "w", create=True), name, "good")
     assert multiset(ours) == multiset(golden_lines(name, "good_rev0"))
@@ -93,7 +91,7 @@ def test_a_tree_without_good_leaves_gives_an_empty_dataset(tmp_path: Path) -> No
 
 
 def test_every_pair_of_the_goldens_is_counted(tmp_path: Path) -> None:
-    path = SHARED / "agent-r" / "textcraft/113" / "search_results_113.json.gz"
+    path = recording("textcraft/113") / "search_results_113.json.gz"
     figures = Revised()
     settings = ReviseSettings(alpha=0.5, beta=0.2, compat=True, verify=False)
     samples = list(revise(load_any(path).tree, str(path), settings, figures))

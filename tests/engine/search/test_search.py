@@ -29,9 +29,9 @@ from engine.trace.trace import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Ended, Expanded, Paused, Sampled, SearchSettings, Selected, Usage
 from engine.tree.tree import SearchTree
 from tests.benchmarks.bench_search import Walk
-from tests.fixtures import SHARED, needs_fixtures
+from tests.fixtures import recorded, recording
 
-RECORDINGS = sorted(SHARED.glob("agent-r/*/*/replay.json.gz")) if SHARED.is_dir() else []
+SEARCHES = ("textcraft/31", "textcraft/113", "textcraft/198", "sciworld/3539", "webshop/6")
 
 
 def differences(golden: dict[str, Any], tree: SearchTree) -> list[str]:
@@ -61,10 +61,10 @@ def differences(golden: dict[str, Any], tree: SearchTree) -> list[str]:
     return found
 
 
-@needs_fixtures
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("of", recorded(*SEARCHES))
 @pytest.mark.parametrize("concurrency", [1, 16])
-def test_a_recorded_search_grows_the_original_tree(path: Path, concurrency: int, tmp_path: Path) -> None:
+def test_a_recorded_search_grows_the_original_tree(of: str, concurrency: int, tmp_path: Path) -> None:
+    path = recording(of) / "replay.json.gz"
     name = f"recorded:{path}"
     settings = SearchSettings(actor=name, concurrency=concurrency, **recorded_settings(name))
     job = new_job(name, None, settings, tmp_path / "t.trace.jsonl")
@@ -74,10 +74,9 @@ def test_a_recorded_search_grows_the_original_tree(path: Path, concurrency: int,
     assert job.tree.failures == []
 
 
-@needs_fixtures
 def test_a_wrong_seed_grows_another_tree(tmp_path: Path) -> None:
     """The comparison above can fail."""
-    path = next(path for path in RECORDINGS if path.parent.name == "31")
+    path = recording("textcraft/31") / "replay.json.gz"
     name = f"recorded:{path}"
     settings = SearchSettings(actor=name, **{**recorded_settings(name), "seed": 1})
     job = new_job(name, None, settings, tmp_path / "t.trace.jsonl")
@@ -348,9 +347,8 @@ def test_an_unusable_setting_is_named(changes: dict[str, Any], named: str) -> No
         check_settings(SearchSettings(**changes))
 
 
-@needs_fixtures
 def test_a_recording_that_ends_early_fails_draws_instead_of_crashing(tmp_path: Path) -> None:
-    path = next(path for path in RECORDINGS if path.parent.name == "31")
+    path = recording("textcraft/31") / "replay.json.gz"
     raw = json.loads(gzip.decompress(path.read_bytes()))
     raw["responses"] = raw["responses"][:20]
     short = tmp_path / "short.json"

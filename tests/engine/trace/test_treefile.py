@@ -27,15 +27,16 @@ from engine.trace.treefile.read import read_tree, save_tree, write_tree
 from engine.tree.events import Imported, ImportedNode, Message, PrefixStep, SearchSettings, Started, event_encoder
 from engine.tree.tree import SearchTree
 from tests.benchmarks.bench_treefile import synthetic_tree
-from tests.fixtures import SHARED, needs_fixtures, read_json
+from tests.fixtures import ABSENT, read_json, recorded, recording
 
 TREES = ["textcraft/31", "textcraft/113", "textcraft/198", "sciworld/3539", "webshop/6"]
 Json = dict[str, Any]
+needs_all = pytest.mark.skipif(not all(recording(name).is_dir() for name in TREES), reason=ABSENT)
 
 
 def fixture(name: str) -> Path:
     """A recorded tree file."""
-    return SHARED / "agent-r" / name / f"search_results_{name.split('/')[1]}.json.gz"
+    return recording(name) / f"search_results_{name.split('/')[1]}.json.gz"
 
 
 def save(path: Path, tree: object, **how: Any) -> Path:
@@ -118,8 +119,7 @@ def small_tree() -> Json:
 # -- the recorded files ------------------------------------------------------------------------------
 
 
-@needs_fixtures
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", recorded(*TREES))
 def test_recorded_trees_come_out_as_they_went_in(name: str, tmp_path: Path) -> None:
     source = gzip.decompress(fixture(name).read_bytes()).decode()
     assert through_a_trace(fixture(name), tmp_path) == json.loads(source)
@@ -127,16 +127,14 @@ def test_recorded_trees_come_out_as_they_went_in(name: str, tmp_path: Path) -> N
     assert not any(node.raw for node in nodes_of(fixture(name)))  # everything follows from the compact form
 
 
-@needs_fixtures
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", recorded(*TREES))
 def test_a_trace_is_an_eighth_of_the_tree_file_or_less(name: str, tmp_path: Path) -> None:
     write_trace(tmp_path / "x.trace.jsonl", read_tree(fixture(name)))
     size = len(gzip.decompress(fixture(name).read_bytes()))
     assert (tmp_path / "x.trace.jsonl").stat().st_size <= size / 8
 
 
-@needs_fixtures
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", recorded(*TREES))
 def test_layout_packing_and_order_of_keys_do_not_matter(name: str, tmp_path: Path) -> None:
     expected = read_tree(fixture(name))
     tree, path = read_json(fixture(name)), tmp_path / fixture(name).name.removesuffix(".gz")
@@ -148,8 +146,7 @@ def test_layout_packing_and_order_of_keys_do_not_matter(name: str, tmp_path: Pat
     assert read_tree(path) == expected
 
 
-@needs_fixtures
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", recorded(*TREES))
 def test_a_searched_tree_is_written_as_the_original_writes_it(name: str, tmp_path: Path) -> None:
     recording = f"recorded:{fixture(name).parent / 'replay.json.gz'}"
     chosen = SearchSettings(actor=recording, **recorded_settings(recording))
@@ -158,7 +155,7 @@ def test_a_searched_tree_is_written_as_the_original_writes_it(name: str, tmp_pat
     assert json.loads(written(load(path).tree)) == read_json(fixture(name))
 
 
-@needs_fixtures
+@needs_all
 def test_environment_task_and_goal_are_recognised() -> None:
     seen = {name: started_of(fixture(name)) for name in TREES}
     assert {name: (one.environment, one.task) for name, one in seen.items()} == {
@@ -179,8 +176,7 @@ def test_environment_task_and_goal_are_recognised() -> None:
     assert all([turn.role for turn in one.header] == ["system", "user", "assistant", "user"] for one in seen.values())
 
 
-@needs_fixtures
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", recorded(*TREES))
 def test_leaves_are_told_why_they_ended(name: str) -> None:
     replay = read_json(fixture(name).parent / "replay.json.gz")
     deepest = replay["settings"]["max_depth"] + 1

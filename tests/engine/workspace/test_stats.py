@@ -19,7 +19,7 @@ from engine.workspace.figures import TraceFigures, cached_figures, figures, tota
 from engine.workspace.index import Index
 from engine.workspace.workspace import Workspace
 from tests.engine.made import honey_trace
-from tests.fixtures import SHARED, needs_fixtures
+from tests.fixtures import ABSENT, recording
 
 FIELDS = [
     "path",
@@ -107,10 +107,11 @@ def test_figures_of_a_search_come_from_its_events(tmp_path: Path) -> None:
     assert shown.cost is None
 
 
-@needs_fixtures
 @pytest.mark.parametrize(("name", "pairs"), [("textcraft/31", 168), ("textcraft/198", 0), ("webshop/6", 11)])
 def test_figures_of_a_tree_of_the_original(name: str, pairs: int) -> None:
-    path = SHARED / "agent-r" / name / f"search_results_{name.split('/')[1]}.json.gz"
+    if not recording(name).is_dir():
+        pytest.skip(ABSENT)
+    path = recording(name) / f"search_results_{name.split('/')[1]}.json.gz"
     shown = figures(load_any(path))
     assert (shown.pairs, shown.state, shown.task) == (pairs, "done", name.split("/")[1])
 
