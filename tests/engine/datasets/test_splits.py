@@ -621,6 +621,13 @@ def test_memory_does_not_grow_with_what_is_mixed_in(tmp_path: Path) -> None:
     assert peak < mix.stat().st_size / 20
 
 
+GOLDEN_PARTS = {
+    "textcraft": "10001000002200000000",
+    "scienceworld": "00220000100020000202",
+}
+"""The part (0 train, 1 dev, 2 test) of the tasks 12 to 31."""
+
+
 def test_a_task_keeps_its_part_in_every_process_and_each_environment_has_its_own() -> None:
     """Golden values: a digest, never Python's `hash`, which differs from process to process."""
     parts = parse_split("train=0.8,dev=0.1,test=0.1")
@@ -629,4 +636,6 @@ def test_a_task_keeps_its_part_in_every_process_and_each_environment_has_its_own
         for environment in ("textcraft", "scienceworld")
     }
     assert found == GOLDEN_PARTS
-    assert [part_of("textcraft", str(task), parts, 1) for task in range(12, 32)] != list(map(int, GOLDEN_PARTS["textcraft"]))
+    assert [part_of("textcraft", str(task), parts, 1) for task in range(12, 32)] != list(
+        map(int, GOLDEN_PARTS["textcraft"])
+    )
