@@ -5,9 +5,47 @@ Here they are only described; the module of an environment is loaded when one is
 
 from __future__ import annotations
 
-from envs.base import EnvironmentInfo, register
+from envs.base import (
+    Actions,
+    EnvError,
+    EnvironmentInfo,
+    InstanceDied,
+    MapsActions,
+    Mistakes,
+    Plan,
+    Planner,
+    Snapshots,
+    StateKeys,
+    TextEnv,
+    UnknownTask,
+    environments,
+    info_of,
+    make,
+    recognise,
+    register,
+)
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.webshop.info import INFO as _WEBSHOP
+
+__all__ = [
+    "Actions",
+    "EnvError",
+    "EnvironmentInfo",
+    "InstanceDied",
+    "MapsActions",
+    "Mistakes",
+    "Plan",
+    "Planner",
+    "Snapshots",
+    "StateKeys",
+    "TextEnv",
+    "UnknownTask",
+    "environments",
+    "info_of",
+    "make",
+    "recognise",
+    "register",
+]
 
 _TEXTCRAFT_RULES = """\
 You craft items by text. First you are given crafting commands and a goal, the item that you have to craft. Some of \

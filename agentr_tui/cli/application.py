@@ -18,7 +18,7 @@ from agentr_tui.state.settings_files import (
     user_file,
     workspace_file,
 )
-from engine import __version__
+from engine.base.version import __version__
 
 COMMANDS = {
     "demo": "agentr_tui.cli.commands.run:demo",

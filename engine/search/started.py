@@ -6,7 +6,7 @@ import platform
 import uuid
 from collections.abc import Iterable
 
-from engine import __version__
+from engine.base.version import __version__
 from engine.environment.opened import Opened, instruction_of
 from engine.tree.events import FORMAT_VERSION, Fork, PrefixStep, SearchSettings, Started
 

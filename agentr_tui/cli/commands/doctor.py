@@ -24,9 +24,9 @@ from agentr_tui.state.settings_files import SETTINGS_FILE, user_file
 from agentr_tui.terminal.clipboard import tools
 from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
 from agentr_tui.terminal.output import emit_json, say
-from engine import __version__
 from engine.actors.probe import Trial
 from engine.base.errors import AgentrError
+from engine.base.version import __version__
 from engine.tree.events import SearchSettings
 from envs.base import environments, missing
 
