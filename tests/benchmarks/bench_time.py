@@ -109,7 +109,7 @@ async def screen(tree: SearchTree, rng: random.Random, jumps: int, everything: b
             assert isinstance(search, SearchScreen)
             if everything:
                 search.query_one("#tree", TreeView).unfold_all()
-            search._look_at(tree.seq // 2)  # first use
+            search.time.look_at(tree.seq // 2)  # first use
             await pilot.pause()
             await pilot.pause(0.5)
             folds, repaints = [], []
@@ -144,7 +144,7 @@ def jump(search: SearchScreen, seq: int) -> float:
     reader = session.reader
     assert reader is not None
     search.query_one("#tree", TreeView).set_moment(reader)
-    search.stepped(before, seq)
+    search.time.stepped(before, seq)
     return (time.process_time() - start) * 1000
 
 

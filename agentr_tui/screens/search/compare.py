@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
+from agentr_tui.screens.search.desk import Desk
 from agentr_tui.screens.shared.compare_lines import BESIDE, Document, Side, trace_document, trajectory_document
 from agentr_tui.screens.shared.dialogs import Dialog
 from agentr_tui.screens.shared.mode_screen import key
@@ -30,9 +31,6 @@ from engine.base.errors import InputError
 from engine.trace.sources import Source, load_any
 from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import figures
-
-if TYPE_CHECKING:
-    from agentr_tui.screens.search.views import SearchViews
 
 
 class CompareScreen(Screen[None]):
@@ -64,9 +62,9 @@ class CompareScreen(Screen[None]):
         ),
     ]
 
-    def __init__(self, search: SearchViews, one: Side, other: Side) -> None:
+    def __init__(self, desk: Desk, one: Side, other: Side) -> None:
         super().__init__()
-        self._search = search
+        self._desk = desk
         self._sides = (one, other)
         self._searches: tuple[Side, Side] | None = None  # while their best leaves are shown
         self._unified = False
@@ -194,7 +192,7 @@ class CompareScreen(Screen[None]):
 
     def action_open(self) -> None:
         """Go to the node in the tree that is open."""
-        document, session = self._document, self._search.agentr.session
+        document, session = self._document, self._desk.session
         if document is None or self._at < 0:
             self.notify("n goes to a difference first.", severity="warning")
             return
@@ -204,7 +202,7 @@ class CompareScreen(Screen[None]):
             self.notify("That step is not in the tree that is open.", severity="warning")
             return
         self.dismiss(None)
-        self._search.go_to_node(node)
+        self._desk.go_to_node(node)
 
 
 def one_tree(sides: tuple[Side, Side]) -> bool:
@@ -322,11 +320,11 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def choose_trace(app: App[Any], session: Session, then: Callable[[Path], object]) -> None:
+def choose_trace(desk: Desk, then: Callable[[Path], object]) -> None:
     """Ask for another trace."""
 
     def chosen(path: Path | None) -> None:
         if path is not None:
             then(path)
 
-    app.push_screen(TraceChooser(session), chosen)
+    desk.open(TraceChooser(desk.session), chosen)

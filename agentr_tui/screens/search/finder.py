@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from textual import on
-
-from agentr_tui.screens.search.views import SearchViews
+from agentr_tui.screens.search.desk import Desk
 from agentr_tui.widgets.find_bar import FindBar
-from agentr_tui.widgets.tree.marked_view import MarkedTree
 from engine.query.find import gap_of, greatest, in_display_order, return_of, slices
 from engine.query.nodes import Query, QueryError, parse, tree_of
 from engine.tree.tree import SearchTree, TreeReader
@@ -25,11 +22,12 @@ TOLD_EVERY = 0.15
 """Seconds between two counts of matches while they stream in."""
 
 
-class SearchFind(SearchViews):
+class Finder:
     """What is looked for in the tree that is shown, and where it was found."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, desk: Desk, bar: Callable[[], FindBar], retitle: Callable[[], None]) -> None:
+        """`bar` is the line to write in; `retitle` is called when the number of matches is another."""
+        self._desk, self._bar, self._retitle = desk, bar, retitle
         self._query: Query | None = None
         self._matches: list[int] = []  # in order of creation
         self._complete = True  # whether the whole tree was gone through
@@ -37,41 +35,27 @@ class SearchFind(SearchViews):
         self._found_in: tuple[SearchTree, int] | None = None  # tree and moment of the matches
         self._dim = False  # rows that do not match are dimmed; else hidden
 
-    @property
-    def marked_tree(self) -> MarkedTree:
-        """The tree widget."""
-        return self.query_one("#tree", MarkedTree)
-
-    @property
-    def find_bar(self) -> FindBar:
-        """The line to write in."""
-        return self.query_one(FindBar)
-
-    def on_mount(self) -> None:
-        """Take up what a growing tree brings."""
-        self.set_interval(AGAIN_AFTER, self._find_in_grown)
-
     # -- what is looked for --------------------------------------------------------------------------
 
-    def action_find(self) -> None:
+    def open(self) -> None:
         """Write what to find."""
-        self.find_bar.open()
+        self._bar().open()
         self._say_found()
 
     def find(self, text: str) -> None:
         """Look for a query; the line shows it."""
-        self.find_bar.open(text)
+        self._bar().open(text)
 
-    @on(FindBar.Typed)
-    def _typed(self, event: FindBar.Typed) -> None:
-        if not event.text.strip():
+    def typed(self, text: str) -> None:
+        """The line holds another text."""
+        if not text.strip():
             self._forget()
             self._say_found()
             return
         try:
-            query = parse(event.text)
+            query = parse(text)
         except QueryError as error:
-            self.find_bar.say(str(error), wrong=True)
+            self._bar().say(str(error), wrong=True)
             return
         if self._query is None or query.term != self._query.term:
             self._query = query
@@ -81,17 +65,17 @@ class SearchFind(SearchViews):
 
     def find_again(self) -> None:
         """Go through the tree that is shown, at the moment that is shown."""
-        reader = self.agentr.session.reader
+        reader = self._desk.session.reader
         if self._query is None or reader is None or not len(reader):
             return
         self._complete = False
-        self.run_worker(self._go_through(self._query, reader), group="find", exclusive=True)
+        self._desk.run(self._go_through(self._query, reader), "find")
 
     async def _go_through(self, query: Query, reader: TreeReader) -> None:
         """Collect matches in between what else the screen does; then show them, then learn their order."""
         matches: list[int] = []
         told, first = time.monotonic(), self._found_in is None
-        for part in slices(query, reader, alpha=self.agentr.session.thresholds.alpha):
+        for part in slices(query, reader, alpha=self._desk.session.thresholds.alpha):
             matches += part
             if first and time.monotonic() - told > TOLD_EVERY:
                 self._matches, self._order, told = matches, None, time.monotonic()
@@ -109,15 +93,30 @@ class SearchFind(SearchViews):
                 self._order = order
             await asyncio.sleep(0)
 
-    def _find_in_grown(self) -> None:
+    def look_again(self) -> None:
         """The tree grew since it was gone through, or another is shown: go through it again."""
-        reader = self.agentr.session.reader
-        if self._query is None or not self._complete or reader is None or not self.is_current:
+        reader = self._desk.session.reader
+        if self._query is None or not self._complete or reader is None or not self._desk.in_front:
             return
         if self._found_in != (tree_of(reader), reader.seq):
             self.find_again()
 
     # -- what was found ------------------------------------------------------------------------------
+
+    @property
+    def query(self) -> str:
+        """What is looked for; empty where nothing is."""
+        return self._query.text if self._query is not None else ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole tree was gone through."""
+        return self._complete
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the order of the matches on screen is known."""
+        return self._order is not None
 
     @property
     def matches(self) -> list[int]:
@@ -132,7 +131,7 @@ class SearchFind(SearchViews):
         return f"{len(self._matches)}{more} match"
 
     def _show_found(self) -> None:
-        tree = self.marked_tree
+        tree = self._desk.tree_view
         if self._query is None:
             tree.set_visible(None)
             tree.set_lit(None)
@@ -144,18 +143,16 @@ class SearchFind(SearchViews):
             tree.set_visible(self._matches)
 
     def _say_found(self) -> None:
-        self.show_title()
-        if not self.find_bar.is_open:
+        self._retitle()
+        if not self._bar().is_open:
             return
         if self._query is None:
-            self.find_bar.say(
-                'figures q>0.5 depth<6 · flags good disaster human … · texts action~craft obs~"not found"'
-            )
+            self._bar().say(EXAMPLES)
             return
-        of = len(self.agentr.session.reader or ())
+        of = len(self._desk.session.reader or ())
         how = "hides" if self._dim else "dims"
         more = "" if self._complete else " so far"
-        self.find_bar.say(f"{len(self._matches)} of {of} match{more} · n N next, before · ctrl+t {how} the others")
+        self._bar().say(f"{len(self._matches)} of {of} match{more} · n N next, before · ctrl+t {how} the others")
 
     def _forget(self) -> None:
         """Nothing is looked for any more."""
@@ -163,7 +160,7 @@ class SearchFind(SearchViews):
             return
         self._query, self._matches, self._order, self._found_in = None, [], None, None
         self._complete = True
-        self.workers.cancel_group(self, "find")
+        self._desk.cancel("find")
         self._show_found()
 
     def found_nothing_yet(self) -> None:
@@ -171,20 +168,18 @@ class SearchFind(SearchViews):
         self._matches, self._order, self._found_in = [], None, None
         self.find_again()
 
-    @on(FindBar.Closed)
-    def close_find(self) -> None:
+    def close(self) -> None:
         """Show all rows again."""
-        self.find_bar.close()
+        self._bar().close()
         self._forget()
-        self.show_title()
-        self.marked_tree.focus()
+        self._retitle()
+        self._desk.tree_view.focus()
 
-    @on(FindBar.Left)
-    def _leave_find(self) -> None:
-        self.marked_tree.focus()
+    def leave(self) -> None:
+        """Back to the tree; what was found stays."""
+        self._desk.tree_view.focus()
 
-    @on(FindBar.ModeAsked)
-    def action_find_mode(self) -> None:
+    def change_mode(self) -> None:
         """Dim the rows that do not match, or hide them."""
         self._dim = not self._dim
         self._show_found()
@@ -193,42 +188,38 @@ class SearchFind(SearchViews):
     def show_only(self, dim: bool) -> None:
         """Dim the rows that do not match, or hide them."""
         if self._query is None:
-            self.action_find()
+            self.open()
         if dim != self._dim:
-            self.action_find_mode()
+            self.change_mode()
 
     # -- going there ---------------------------------------------------------------------------------
 
-    @on(FindBar.Entered)
-    def _to_first(self) -> None:
-        self.marked_tree.focus()
-        if self._matches and self.marked_tree.cursor_node not in self._matches:
-            self.action_find_next(1)
+    def to_first(self) -> None:
+        """Back to the tree, on a match."""
+        self._desk.tree_view.focus()
+        if self._matches and self._desk.tree_view.cursor_node not in self._matches:
+            self.next(1)
 
-    @on(FindBar.Stepped)
-    def _stepped_match(self, event: FindBar.Stepped) -> None:
-        self.action_find_next(event.by)
-
-    def action_find_next(self, by: int) -> None:
+    def next(self, by: int) -> None:
         """To the next match below the cursor, or the one before; from the end to the beginning."""
         if self._query is None:
-            self.notify("Nothing is looked for: / writes what to find.")
+            self._desk.say("Nothing is looked for: / writes what to find.")
             return
         if not self._matches:
-            self.notify(f"No node matches {self._query.text}.", severity="warning", markup=False)
+            self._desk.say(f"No node matches {self._query.text}.", severity="warning")
             return
-        ordered, at = self._matches, self.marked_tree.cursor_node
+        ordered, at = self._matches, self._desk.tree_view.cursor_node
         key: list[int] | None = None
         if self._order is not None and at < len(self._order[0]):
             key, ordered = self._order
         place = neighbour(ordered, at, by, key)
         if by > 0 and place == 0 and len(ordered) > 1:
-            self.notify("from the top again", timeout=2)
-        self.marked_tree.go_to(ordered[place])
+            self._desk.say("from the top again", seconds=2)
+        self._desk.tree_view.go_to(ordered[place])
 
     def seek(self, steps: Iterator[list[int] | None], nothing: str) -> None:
         """Go to the node that these steps find; of several to the one after the cursor."""
-        self.run_worker(self._seek(steps, nothing), group="seek", exclusive=True)
+        self._desk.run(self._seek(steps, nothing), "seek")
 
     async def _seek(self, steps: Iterator[list[int] | None], nothing: str) -> None:
         found: list[int] | None = None
@@ -236,27 +227,27 @@ class SearchFind(SearchViews):
             if found is not None:
                 break
             await asyncio.sleep(0)
-        reader = self.agentr.session.reader
+        reader = self._desk.session.reader
         if not found or reader is None or found[-1] >= len(reader):
-            self.notify(nothing, severity="warning", markup=False)
+            self._desk.say(nothing, severity="warning")
             return
-        self.marked_tree.go_to(found[neighbour(found, self.marked_tree.cursor_node, 1)])
+        self._desk.tree_view.go_to(found[neighbour(found, self._desk.tree_view.cursor_node, 1)])
         if len(found) > 1:
-            self.notify(f"one of {len(found)}: the same again goes to the next", timeout=2)
+            self._desk.say(f"one of {len(found)}: the same again goes to the next", seconds=2)
 
     def go_best(self, sign: int = 1) -> None:
         """To the leaf of the greatest return, or of the least (-1)."""
-        if (reader := self.agentr.session.reader) is not None:
+        if (reader := self._desk.session.reader) is not None:
             self.seek(greatest(reader, return_of(reader, sign)), "No leaf has a return yet.")
 
     def go_widest_gap(self) -> None:
         """To the node whose children's Q lie furthest apart."""
-        if (reader := self.agentr.session.reader) is not None:
+        if (reader := self._desk.session.reader) is not None:
             self.seek(greatest(reader, gap_of(reader)), "No node has two children that were visited yet.")
 
     def go_next(self, text: str) -> None:
         """To the next node that matches a query, in the order of creation. Raises `QueryError`."""
-        if (reader := self.agentr.session.reader) is not None:
+        if (reader := self._desk.session.reader) is not None:
             query = parse(text)
             self.seek(_all_at_the_end(slices(query, reader)), f"No node matches {query.text}.")
 

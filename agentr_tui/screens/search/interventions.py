@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from agentr_tui.screens.search.desk import Desk
 from agentr_tui.screens.search.edit_step import EditStep
-from agentr_tui.screens.search.marks import SearchMarks
 from agentr_tui.screens.search.why_lines import logged
-from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
-from agentr_tui.screens.shared.start_search import may_start, start_search
+from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
 from engine.query.nodes import parse
@@ -52,11 +51,11 @@ class Written(NamedTuple):
     expand: bool  # ask for its expansion once it is there
 
 
-class Intervenes(SearchMarks):
+class Interventions:
     """The keys that change a search."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._awaited: Written | None = None
         self._logged = 0  # entries of the tree's log that were looked at
         self._logged_of: SearchTree | None = None
@@ -64,11 +63,11 @@ class Intervenes(SearchMarks):
     @property
     def _continues(self) -> bool:
         """Whether the search that is shown can be asked to go on otherwise; else a new trace starts."""
-        session = self.agentr.session
+        session = self._desk.session
         return session.past is None and session.control is not None
 
     def _where(self) -> str:
-        session = self.agentr.session
+        session = self._desk.session
         if self._continues:
             return "goes on in this search"
         if session.past is not None:
@@ -77,17 +76,17 @@ class Intervenes(SearchMarks):
 
     # -- the menu ------------------------------------------------------------------------------------
 
-    def action_intervene(self) -> None:
+    def menu(self) -> None:
         """What may be done at the node under the cursor, and what each costs."""
-        tree = self.agentr.session.tree
+        tree = self._desk.session.tree
         if tree is None or tree.started is None:
             return
         if tree.imported_from is not None:
             self._ask_branch_only(tree)
             return
-        id = self.marked_tree.cursor_node
+        id = self._desk.tree_view.cursor_node
         node = tree.nodes[id]
-        pruned = self.agentr.session.reader is not None and self.agentr.session.reader.pruned(id)
+        pruned = self._desk.session.reader is not None and self._desk.session.reader.pruned(id)
         forced = Intervention("forced", id)
         prune = Intervention("restored" if pruned else "pruned", id)
         choices = [
@@ -95,39 +94,39 @@ class Intervenes(SearchMarks):
             Choice("d", f"{'take it up again' if pruned else 'prune what is below it'}{self._but(prune)}",
                    partial(self.ask_for, prune)),
             Choice("w", "write a step below it …", partial(self.edit, id, None)),
-            Choice("b", "breakpoint …", self.action_breakpoints),
+            Choice("b", "breakpoint …", self.breakpoints),
             Choice("s", "settings …", self.ask_settings),
             Choice("n", "note …", partial(self._ask_note, id)),
             Choice("f", "new search from here: its way as a prefix …", partial(self.ask_branch, id)),
         ]  # fmt: skip
         if id != ROOT:
             choices.insert(0, Choice("e", "edit it and branch …", partial(self.edit, node.parent, id)))
-        ask(self.app, f"node {id} · {self._where()}", choices)
+        self._desk.choose(f"node {id} · {self._where()}", choices)
 
     def _ask_branch_only(self, tree: SearchTree) -> None:
-        id = self.marked_tree.cursor_node
+        id = self._desk.tree_view.cursor_node
         choice = Choice("f", "new search from here: its way as a prefix …", partial(self.ask_branch, id))
-        ask(self.app, f"node {id} of a tree that was made elsewhere", [choice])
+        self._desk.choose(f"node {id} of a tree that was made elsewhere", [choice])
 
     def _but(self, asked: Intervention) -> str:
         """Why that can't be done, for the menu; nothing where it can, or where the past will say."""
-        tree = self.agentr.session.tree
-        why = refused(tree, asked) if tree is not None and self.agentr.session.past is None else None
+        tree = self._desk.session.tree
+        why = refused(tree, asked) if tree is not None and self._desk.session.past is None else None
         return f" (no: {why})" if why else ""
 
     # -- asking --------------------------------------------------------------------------------------
 
     def ask_for(self, asked: Intervention, *, expand: bool = False) -> None:
         """Do it here and now, or in a new trace. `expand`: also the step that is written."""
-        session = self.agentr.session
+        session = self._desk.session
         tree = session.tree
         if tree is None:
             return
         if session.past is None and (why := refused(tree, asked)):
-            self.notify(f"That can't be done: {why}.", severity="warning", markup=False)
+            self._desk.say(f"That can't be done: {why}.", severity="warning")
         elif self._continues:
             self._awaited = Written(asked.node, expand) if asked.what == "edited" else self._awaited
-            self._send(asked)
+            self.send(asked)
         else:
             wanted = [asked]
             if expand:
@@ -135,38 +134,38 @@ class Intervenes(SearchMarks):
                 wanted.append(Intervention("forced", count))
             self.ask_fork(wanted)
 
-    def _send(self, asked: Intervention) -> None:
-        control = self.agentr.session.control
+    def send(self, asked: Intervention) -> None:
+        """Ask the search that runs, which may refuse it."""
+        control = self._desk.session.control
         try:
             if isinstance(control, Control):
                 control.intervene(user_name(), asked)
             elif control is not None:
                 control.intervene(asked)
         except AgentrError as error:
-            self.agentr.complain(str(error))
+            self._desk.complain(str(error))
 
     def edit(self, parent: int, of: int | None) -> None:
         """Write a step below `parent`, from that of the child `of`, or from scratch."""
-        tree = self.agentr.session.tree
+        tree = self._desk.session.tree
         if tree is None:
             return
         response = tree.nodes[of].response if of is not None else START
         what = f"node {of}, edited" if of is not None else "a step"
-        self.app.push_screen(
+        self._desk.open(
             EditStep(f"{what} below node {parent} · {self._where()}", response), partial(self._edited, parent, of)
         )
 
     def _edited(self, parent: int, of: int | None, response: str | None) -> None:
-        tree = self.agentr.session.tree
+        tree = self._desk.session.tree
         if response is None or tree is None or tree.started is None:
             return
         asked = Intervention("edited", parent, response, of)
-        if self.agentr.session.past is None and (why := refused(tree, asked)):
-            self.notify(f"That can't be done: {why}.", severity="warning", markup=False)
+        if self._desk.session.past is None and (why := refused(tree, asked)):
+            self._desk.say(f"That can't be done: {why}.", severity="warning")
             return
         calls = price(tree, Intervention("forced", len(tree)))
-        ask(
-            self.app,
+        self._desk.choose(
             f"the step that was written · {self._where()}",
             [
                 Choice("s", "step it in the environment: no calls", partial(self.ask_for, asked)),
@@ -180,22 +179,22 @@ class Intervenes(SearchMarks):
             if text.strip():
                 self.ask_for(Intervention("note", id, text.strip()))
 
-        ask_text(self.app, f"note on node {id} · {self._where()}", noted)
+        self._desk.ask_text(f"note on node {id} · {self._where()}", noted)
 
     # -- settings and breakpoints ----------------------------------------------------------------------
 
     def ask_settings(self) -> None:
         """Other settings from here on."""
-        tree, session = self.agentr.session.tree, self.agentr.session
+        tree, session = self._desk.session.tree, self._desk.session
         if tree is None or tree.started is None:
             return
         now = tree.settings_at(tree.seq if session.past is None else session.past)
         shown = f"c={now.c:g} iterations={now.iterations} samples={now.samples} max_depth={now.max_depth}"
-        ask_text(self.app, f"settings · {self._where()}", self.change_settings, value=shown)
+        self._desk.ask_text(f"settings · {self._where()}", self.change_settings, value=shown)
 
     def change_settings(self, text: str) -> None:
         """Take up settings as they are written: `c=1.0 iterations=12`. What is as it was is left out."""
-        session, tree = self.agentr.session, self.agentr.session.tree
+        session, tree = self._desk.session, self._desk.session.tree
         if tree is None or tree.started is None:
             return
         now = tree.settings_at(tree.seq if session.past is None else session.past)
@@ -203,20 +202,19 @@ class Intervenes(SearchMarks):
             written = parse_changes(text, now)
             changes = {name: value for name, value in written.items() if value != getattr(now, name)}
             if not changes:
-                self.notify("These settings hold already.")
+                self._desk.say("These settings hold already.")
             elif not self._continues:
                 self.ask_fork([], changes)
             else:
                 self._ask_change(tree, now, changes)
         except AgentrError as error:
-            self.agentr.complain(str(error))
+            self._desk.complain(str(error))
 
     def _ask_change(self, tree: SearchTree, now: SearchSettings, changes: dict[str, Any]) -> None:
         """Change the running search, after a look at what it may still cost then."""
         told = ", ".join(f"{name} {_value(getattr(now, name))} → {_value(value)}" for name, value in changes.items())
         before, after = price_of_rest(tree, now), price_of_rest(tree, replace(now, **changes))
-        ask(
-            self.app,
+        self._desk.choose(
             f"settings of the running search: {told}",
             [
                 Choice(
@@ -227,20 +225,20 @@ class Intervenes(SearchMarks):
         )
 
     def _change(self, changes: dict[str, Any]) -> None:
-        control = self.agentr.session.control
+        control = self._desk.session.control
         try:
             if isinstance(control, Control):
                 control.change(user_name(), changes)
             elif control is not None:
                 control.change(changes)
             else:
-                self.notify("The search is over: nothing was changed.", severity="warning")
+                self._desk.say("The search is over: nothing was changed.", severity="warning")
         except AgentrError as error:
-            self.agentr.complain(str(error))
+            self._desk.complain(str(error))
 
-    def action_breakpoints(self) -> None:
+    def breakpoints(self) -> None:
         """Where the search is to stand still, and where it does not any more."""
-        tree = self.agentr.session.tree
+        tree = self._desk.session.tree
         if tree is None:
             return
         choices = []
@@ -251,7 +249,7 @@ class Intervenes(SearchMarks):
         for key, query in zip("abcdefgh", tree.breakpoints, strict=False):
             removed = Intervention("breakpoint removed", ROOT, query)
             choices.append(Choice(key, f"remove: {query[:40]}", partial(self.ask_for, removed)))
-        ask(self.app, f"stand still at · {self._where()}", choices)
+        self._desk.choose(f"stand still at · {self._where()}", choices)
 
     def _preset(self, query: str, words: str) -> None:
         if "…" in words:
@@ -261,14 +259,14 @@ class Intervenes(SearchMarks):
 
     def _ask_breakpoint(self, query: str) -> None:
         title = "stand still at a new node that is"
-        ask_text(self.app, title, self.set_breakpoint, value=query, placeholder="good depth<6")
+        self._desk.ask_text(title, self.set_breakpoint, value=query, placeholder="good depth<6")
 
     def set_breakpoint(self, text: str) -> None:
         """Stand still where a new node matches a query."""
         try:
             query = parse(text).text
         except InputError as error:
-            self.agentr.complain(str(error))
+            self._desk.complain(str(error))
             return
         self.ask_for(Intervention("breakpoint", ROOT, query))
 
@@ -276,8 +274,8 @@ class Intervenes(SearchMarks):
 
     def ask_fork(self, wanted: Sequence[Intervention], changes: dict[str, Any] | None = None) -> None:
         """Start a new trace from the moment that is shown, after a look at what it will cost."""
-        session, tree = self.agentr.session, self.agentr.session.tree
-        if tree is None or tree.started is None or session.path is None or not may_start(self):
+        session, tree = self._desk.session, self._desk.session.tree
+        if tree is None or tree.started is None or session.path is None or not self._desk.may_start():
             return
         seq = tree.seq if session.past is None else session.past
         settings = tree.settings_at(seq)
@@ -304,12 +302,11 @@ class Intervenes(SearchMarks):
                 own=session.own,
             )
 
-        ask(
-            self.app,
+        self._desk.choose(
             f"a new trace from event {seq} of {tree.seq}",
             [
                 Choice(
-                    "y", f"start it: up to {iterations - done} iterations, {costs}", partial(start_search, self, make)
+                    "y", f"start it: up to {iterations - done} iterations, {costs}", partial(self._desk.start, make)
                 ),
                 Choice("escape", "leave it", lambda: None),
             ],
@@ -317,8 +314,8 @@ class Intervenes(SearchMarks):
 
     def ask_branch(self, id: int) -> None:
         """Start a new search whose prefix is the way to a node, after a look at what it will cost."""
-        session, tree = self.agentr.session, self.agentr.session.tree
-        if tree is None or tree.started is None or session.path is None or not may_start(self):
+        session, tree = self._desk.session, self._desk.session.tree
+        if tree is None or tree.started is None or session.path is None or not self._desk.may_start():
             return
         path, started = session.path, tree.started
         iterations = started.settings.iterations
@@ -330,11 +327,10 @@ class Intervenes(SearchMarks):
             own = session.own
             return branch_job(path, id, out, listener=listener, delay=DEFAULT_DELAY, control=control, own=own)
 
-        ask(
-            self.app,
+        self._desk.choose(
             f"a new search from node {id}, the {tree.nodes[id].depth} steps to it as its prefix",
             [
-                Choice("y", f"start it: up to {iterations} iterations, {costs}", partial(start_search, self, make)),
+                Choice("y", f"start it: up to {iterations} iterations, {costs}", partial(self._desk.start, make)),
                 Choice("escape", "leave it", lambda: None),
             ],
         )
@@ -343,7 +339,7 @@ class Intervenes(SearchMarks):
 
     def take_log(self) -> None:
         """Say what a person's request came to, and where a breakpoint held the search up."""
-        session = self.agentr.session
+        session = self._desk.session
         tree = session.tree
         if tree is None:
             return
@@ -357,27 +353,27 @@ class Intervenes(SearchMarks):
             elif isinstance(event, Paused) and event.reason.startswith("breakpoint: node "):
                 self._broke(event)
             elif isinstance(event, Paused) and event.reason != "asked":
-                self.notify(f"{event.reason} · space goes on", severity="error", markup=False, timeout=15)
+                self._desk.say(f"{event.reason} · space goes on", severity="error", seconds=15)
         self._logged = len(log)
 
     def _came(self, event: Intervened, tree: SearchTree) -> None:
         if event.what == "refused":
-            self.agentr.complain(event.detail)
+            self._desk.complain(event.detail)
         elif event.what == "edited" and event.child is not None:
             written = tree.nodes_at(event.seq) - 1
             awaited, self._awaited = self._awaited, None
             if awaited is not None and awaited.parent == event.node:
-                self.go_to_node(written)
+                self._desk.go_to_node(written)
                 if awaited.expand and refused(tree, Intervention("forced", written)) is None:
-                    self._send(Intervention("forced", written))
+                    self.send(Intervention("forced", written))
         elif event.what not in ("note", "mark"):
-            self.notify(logged(event)[0], markup=False, timeout=3)
+            self._desk.say(logged(event)[0], seconds=3)
 
     def _broke(self, event: Paused) -> None:
-        self.notify(f"{event.reason} · space goes on", severity="warning", markup=False, timeout=8)
+        self._desk.say(f"{event.reason} · space goes on", severity="warning", seconds=8)
         number = event.reason.removeprefix("breakpoint: node ").split(" ", 1)[0]
-        if self.agentr.session.past is None and number.isdecimal():
-            self.go_to_node(int(number))
+        if self._desk.session.past is None and number.isdecimal():
+            self._desk.go_to_node(int(number))
 
 
 def _last_start(log: Sequence[AnyEvent]) -> int:

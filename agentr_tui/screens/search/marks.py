@@ -14,9 +14,9 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from agentr_tui.screens.search.finder import SearchFind
+from agentr_tui.screens.search.desk import Desk
 from agentr_tui.screens.search.node_marks import refuses_of, said_of
-from agentr_tui.screens.shared.dialogs import Choice, Popup, ask, ask_text
+from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
 from agentr_tui.terminal.safe_text import clip
@@ -32,23 +32,20 @@ LEARNT_AT_ONCE = 5_000
 """Nodes whose states are compared between two frames."""
 
 
-class SearchMarks(SearchFind):
+class NodeMarks:
     """What is said of nodes, and the keys that say it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._bookmarks: Bookmarks | None = None
         self._marks: dict[int, list[NodeMark]] = {}  # of the trace that is shown
         self._marks_of: SearchTree | None = None
         self._refuses: Callable[[str], bool] = lambda observation: False
         self._signs = glyphs()
 
-    def on_mount(self) -> None:
-        """Say of the visible nodes what is known of them."""
-        self.marked_tree.describe = self._describe
-
-    def _describe(self, id: int) -> Said | None:
-        reader = self.agentr.session.reader
+    def describe(self, id: int) -> Said | None:
+        """What is known of a node, for its row."""
+        reader = self._desk.session.reader
         return None if reader is None else said_of(reader, id, self._marks, self._refuses, self._signs)
 
     @property
@@ -56,18 +53,22 @@ class SearchMarks(SearchFind):
         """The marks of the workspace; None, and a word why, where they can't be read."""
         if self._bookmarks is None:
             try:
-                self._bookmarks = Bookmarks(self.agentr.session.workspace.path / FOLDER)
+                self._bookmarks = Bookmarks(self._desk.session.workspace.path / FOLDER)
             except AgentrError as error:
-                self.agentr.complain(str(error))
+                self._desk.complain(str(error))
         return self._bookmarks
 
-    def take_marks(self, *, again: bool = False) -> None:
+    def of(self, node: int) -> list[NodeMark]:
+        """The marks of a node of the tree that is shown."""
+        return self._marks.get(node, [])
+
+    def take(self, *, again: bool = False) -> None:
         """The marks of the tree that is shown; `again` also where it is the same as before."""
-        tree = self.agentr.session.tree
+        tree = self._desk.session.tree
         if tree is not None and not tree.states_known:
             tree.learn_states(LEARNT_AT_ONCE)
             if not tree.states_known:
-                self.call_after_refresh(self.take_marks)
+                self._desk.later(self.take)
         if tree is None or tree.started is None or (tree is self._marks_of and not again):
             return
         self._marks_of, self._marks = tree, {}
@@ -75,87 +76,86 @@ class SearchMarks(SearchFind):
         if self.bookmarks is not None:
             for mark in self.bookmarks.of_trace(tree.started.trace):
                 self._marks.setdefault(mark.node, []).append(mark)
-        self.marked_tree.marks_changed()
+        self._desk.tree_view.marks_changed()
 
     # -- marking -------------------------------------------------------------------------------------
 
-    def action_mark(self) -> None:
+    def menu(self) -> None:
         """Say something of the node under the cursor."""
-        tree, id = self.agentr.session.tree, self.marked_tree.cursor_node
+        tree, id = self._desk.session.tree, self._desk.tree_view.cursor_node
         if tree is None or not len(tree):
             return
-        ask(
-            self.app,
+        self._desk.choose(
             f"mark node {id}",
             [
                 Choice("g", "good", lambda: self.mark(id, "good")),
                 Choice("b", "bad", lambda: self.mark(id, "bad")),
-                Choice("m", "bookmark with a name …", lambda: self.ask_bookmark(id)),
+                Choice("m", "bookmark with a name …", lambda: self.ask_name(id)),
                 Choice("x", "take its marks away", lambda: self.unmark(id)),
-                Choice("l", "list all marks", self.action_bookmarks),
+                Choice("l", "list all marks", self.list_all),
             ],
         )
 
-    def ask_bookmark(self, id: int) -> None:
+    def ask_name(self, id: int) -> None:
         """Ask for a name and put a bookmark on a node."""
-        known = next((mark.name for mark in self._marks.get(id, []) if mark.kind == "bookmark"), "")
-        ask_text(self.app, f"bookmark of node {id}", partial(self.mark, id, "bookmark"), value=known)
+        known = next((mark.name for mark in self.of(id) if mark.kind == "bookmark"), "")
+        self._desk.ask_text(f"bookmark of node {id}", partial(self.mark, id, "bookmark"), value=known)
 
     def mark(self, id: int, kind: Kind, name: str = "") -> None:
         """Put a mark on a node of this trace."""
-        session = self.agentr.session
+        session = self._desk.session
         if session.tree is None or session.tree.started is None or self.bookmarks is None:
             return
         try:
             self.bookmarks.set(session.tree.started.trace, id, kind, name, str(session.path or ""))
         except AgentrError as error:
-            self.agentr.complain(str(error))
-        self.take_marks(again=True)
+            self._desk.complain(str(error))
+        self.take(again=True)
 
     def unmark(self, id: int) -> None:
         """Take all marks off a node."""
-        session = self.agentr.session
+        session = self._desk.session
         if session.tree is None or session.tree.started is None or self.bookmarks is None:
             return
         try:
             count = self.bookmarks.remove(session.tree.started.trace, id)
         except AgentrError as error:
-            self.agentr.complain(str(error))
+            self._desk.complain(str(error))
         else:
-            self.notify(f"{count} mark{'s' * (count != 1)} taken off node {id}", timeout=2)
-        self.take_marks(again=True)
+            self._desk.say(f"{count} mark{'s' * (count != 1)} taken off node {id}", seconds=2)
+        self.take(again=True)
 
-    def action_bookmarks(self) -> None:
+    def list_all(self) -> None:
         """All marks of the workspace; enter goes to one."""
-        session = self.agentr.session
+        session = self._desk.session
         if self.bookmarks is None:
             return
         try:
             self.bookmarks.refresh()
         except AgentrError as error:
-            self.agentr.complain(str(error))
-        self.take_marks(again=True)
+            self._desk.complain(str(error))
+        self.take(again=True)
         trace = session.tree.started.trace if session.tree is not None and session.tree.started is not None else ""
         marks = self.bookmarks.all()
         here = sorted((mark for mark in marks if mark.trace == trace), key=lambda mark: mark.node)
         elsewhere = [mark for mark in marks if mark.trace != trace]
         if not marks:
-            self.notify("No node is marked yet: m marks the one under the cursor.")
+            self._desk.say("No node is marked yet: m marks the one under the cursor.")
             return
 
         def chosen(mark: NodeMark | None) -> None:
             if mark is None:
                 return
             if mark.trace == trace:
-                self.go_to_node(mark.node)
+                self._desk.go_to_node(mark.node)
             elif mark.path and Path(mark.path).is_file():
                 known = session.views.get(mark.trace, View())
                 session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
-                self.agentr.open_path(Path(mark.path))
+                self._desk.open_path(Path(mark.path))
             else:
-                self.agentr.complain(f"node {mark.node} of a trace that is not at {mark.path or 'a known place'} now")
+                self._desk.complain(f"node {mark.node} of a trace that is not at {mark.path or 'a known place'} now")
 
-        self.app.push_screen(MarkList(here, elsewhere), chosen)
+        self._desk.open(MarkList(here, elsewhere), chosen)
 
 
 class MarkList(Popup[NodeMark]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
+from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.widgets.key_bar import KeyBar
@@ -24,9 +25,6 @@ from engine.explain.series import Snapshot, Spending, figures, returns, snapshot
 from engine.explain.timeline import Timeline
 from engine.trace.trace import Follower
 from envs.base import title_of
-
-if TYPE_CHECKING:
-    from agentr_tui.screens.search.views import SearchViews
 
 REFRESH = 0.5
 """Seconds between two looks at a search that goes on."""
@@ -57,9 +55,9 @@ class PlotsScreen(Screen[None]):
         key("L", "live", "live", "plots.live", "Back to how the search is now"),
     ]
 
-    def __init__(self, search: SearchViews) -> None:
+    def __init__(self, time: TimeTravel) -> None:
         super().__init__()
-        self._search = search
+        self._time = time
         self._alone = False
         self._first = 0  # the first plot that is shown
         self._timeline: Timeline | None = None
@@ -71,7 +69,8 @@ class PlotsScreen(Screen[None]):
     @property
     def agentr(self) -> Host:
         """The app, by its own type."""
-        return self._search.agentr
+        assert isinstance(self.app, Host)
+        return self.app
 
     def compose(self) -> ComposeResult:
         """The plots above the timeline."""
@@ -133,7 +132,7 @@ class PlotsScreen(Screen[None]):
         )
         self._put()
         self._count(snapshot(tree, reader, session.score_range))
-        self._search.show_time(self.query_one(TimelineView))
+        self._time.show(self.query_one(TimelineView))
         started = tree.started
         self.query_one(TopBar).show(
             [(f"{title_of(started.environment, started.task)} ", "strong"), (f" {started.instruction} ", "text"),
@@ -186,7 +185,7 @@ class PlotsScreen(Screen[None]):
 
     @on(TimelineView.MomentChosen)
     def _moment_chosen(self, event: TimelineView.MomentChosen) -> None:
-        self._search._look_at(event.seq)
+        self._time.look_at(event.seq)
         self.show_plots()
 
     @on(PlotPane.Chosen)
@@ -196,18 +195,18 @@ class PlotsScreen(Screen[None]):
 
     def action_event(self, by: int) -> None:
         """An event back or forth."""
-        self._search.action_event(by)
+        self._time.event(by)
         self.show_plots()
 
     def action_iteration(self, by: int) -> None:
         """An iteration back or forth."""
-        self._search.action_iteration(by)
+        self._time.iteration(by)
         self.show_plots()
 
     def action_live(self) -> None:
         """Back to now."""
         if self.agentr.session.past is not None:
-            self._search.action_live()
+            self._time.live()
             self.show_plots()
 
     def action_next(self, by: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -16,9 +17,6 @@ from agentr_tui.terminal.theme import format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, RowTable, cell
 from engine.explain.graph import Repeated, repeated_states
 from engine.tree.tree import ROOT, TreeReader
-
-if TYPE_CHECKING:
-    from agentr_tui.screens.search.views import SearchViews
 
 COLUMNS = (
     Column("nodes", 6, right=True),
@@ -41,9 +39,11 @@ class StatesScreen(Popup[None]):
     StatesScreen .dialog { width: 96; height: 80%; }
     """
 
-    def __init__(self, search: SearchViews, reader: TreeReader, score_range: tuple[float, float]) -> None:
+    def __init__(
+        self, walk_through: Callable[[Sequence[int]], None], reader: TreeReader, score_range: tuple[float, float]
+    ) -> None:
         super().__init__()
-        self._search, self._reader, self._range = search, reader, score_range
+        self._walk_through, self._reader, self._range = walk_through, reader, score_range
         self.states: list[Repeated] | None = None  # None: being looked for
 
     def compose(self) -> ComposeResult:
@@ -89,7 +89,7 @@ class StatesScreen(Popup[None]):
     def _chosen(self, event: RowTable.Selected) -> None:
         state = next(state for state in self.states or [] if state.key == event.key)
         self.dismiss(None)
-        self._search.walk_through(state.ids)
+        self._walk_through(state.ids)
 
 
 def summary(reader: TreeReader, states: list[Repeated]) -> str:

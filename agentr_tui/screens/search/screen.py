@@ -1,55 +1,72 @@
-"""Search: the tree as it grows, the node under the cursor, why the search went where it went."""
+"""Search: the tree as it grows, the node under the cursor, why the search went where it went.
+
+The screen lays its widgets out and passes keys on; what they do is in its parts (`finder`, `marks`, `time_travel`,
+`interventions`, `views`, `node_pane`, `steering`), plain objects that see the screen as a `Desk`.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
 
-from agentr_tui.screens.search.command_line import SearchCommands, ask_line, do_line
-from agentr_tui.screens.search.figures import search_figures
-from agentr_tui.screens.search.interventions import Intervenes
-from agentr_tui.screens.search.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
-from agentr_tui.screens.search.why_lines import log_lines, why_lines
+from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
+from agentr_tui.screens.search.figures import top_line, tree_title
+from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
+from agentr_tui.screens.search.interventions import Interventions
+from agentr_tui.screens.search.marks import NodeMarks
+from agentr_tui.screens.search.node_pane import NodePane
+from agentr_tui.screens.search.steering import Steering
+from agentr_tui.screens.search.time_travel import TimeTravel
+from agentr_tui.screens.search.views import Views
 from agentr_tui.screens.shared.copying import Copyable, of_node
-from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, key, reading_lines, tab_title
+from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, key, reading_lines
+from agentr_tui.screens.shared.palette import actions
+from agentr_tui.screens.shared.start_search import Make, may_start, start_search
 from agentr_tui.state.last_place import View
-from agentr_tui.terminal.theme import Role, glyphs
+from agentr_tui.state.session import Session
 from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.overview import Overview
-from agentr_tui.widgets.text_pane import Lines, TextPane
+from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree.marked_view import MarkedTree
 from agentr_tui.widgets.tree.view import TreeView
-from engine.actors.request_log import answer_of, was_asked
 from engine.base.errors import AgentrError
-from engine.pairs.pairs import best_partner, count_pairs
-from engine.search.control import Control
-from engine.search.control_file import RemoteControl
-from engine.search.interventions import Intervention, What
-from engine.tree.tree import ROOT, SearchTree
-from envs.base import title_of
+from engine.tree.tree import SearchTree
 
-TABS = ("why", "conversation", "environment", "raw", "log")
-OTHER_CS = (0.0, 0.25, 1.0, 2.0)
-"""Exploration constants that `c` compares the search's own with."""
-COUNTED_LEAVES = 1_000
-"""Up to so many leaves pairs are counted on every flush; the Pairs screen counts beyond."""
 STEERING = frozenset({"pause", "step", "stop"})
 """Actions that need a search that goes on."""
-STATE_ROLES: dict[str, Role] = {"running": "good", "paused": "warn", "stopped": "warn", "done": "muted"}
+
+VIEWS_EVERY = 0.3
+"""Seconds between two drawings of what shows the whole search, while it grows."""
+
+TALL, TALLER = 30, 44
+"""Rows of the terminal from which the timeline has three lines and the overview is shown, and from which more."""
+
+T = TypeVar("T")
 
 
-class SearchScreen(Intervenes):
+class SearchScreen(ModeScreen):
     """The tree and one of its nodes."""
 
     MODE = "search"
     COMMANDS = {SearchCommands}
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall"), (TALLER, "-taller")]
+    DEFAULT_CSS = """
+    SearchScreen.-tall TimelineView { height: 5; border: round $agentr-faint; }
+    SearchScreen.-taller TimelineView { height: 6; border: round $agentr-faint; }
+    SearchScreen.-taller Overview { height: 8; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         key("space", "pause", "pause", "search.pause", "Pause the search, or go on", show=True),
         key("s", "step", "step", "search.step", "One expansion, then stand still", show=True),
@@ -80,16 +97,18 @@ class SearchScreen(Intervenes):
         key("escape", "escape", "restore", "search.escape", "Restore the panes; then end finding; then unmark"),
     ]  # fmt: skip
 
-    def copyable(self) -> list[Copyable]:
-        """The node under the cursor."""
-        return of_node(self.agentr.session, self.tree_view.cursor_node)
-
     def __init__(self) -> None:
         super().__init__()
-        self._tab = 0
-        self._c: float | None = None  # an exploration constant to compare with
+        self.time = TimeTravel(self, self._moved)
+        self.finder = Finder(self, lambda: self.query_one(FindBar), self.show_title)
+        self.marks = NodeMarks(self)
+        self.interventions = Interventions(self)
+        self.views = Views(self, self.time, lambda: self.query_one(Overview))
+        self.node = NodePane(self, lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)))
+        self.steering = Steering(self)
+        self.parts = Parts(self, self.time, self.finder, self.marks, self.interventions, self.views, self.node)
         self._viewed: SearchTree | None = None  # the tree that this screen shows
-        self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
+        self._views_due = False  # the tree grew since what shows the whole search was drawn
 
     def compose_body(self) -> ComposeResult:
         """Tree at the left, node and tabs at the right, time below."""
@@ -103,55 +122,56 @@ class SearchScreen(Intervenes):
                 yield TextPane(id="tabs")
         yield TimelineView(id="time")
 
-    @property
-    def tree_view(self) -> TreeView:
-        """The tree widget."""
-        return self.query_one("#tree", TreeView)
-
     def on_mount(self) -> None:
         """The tree has the focus."""
         self.query_one("#node").border_title = "node"
-        self.agentr.session.view_now = self._view_now
+        self.session.view_now = self._view_now
+        self.tree_view.describe = self.marks.describe
         self.tree_view.focus()
         self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
+        self.set_interval(AGAIN_AFTER, self.finder.look_again)
         self.tree_opened()
+
+    def copyable(self) -> list[Copyable]:
+        """The node under the cursor."""
+        return of_node(self.session, self.tree_view.cursor_node)
 
     # -- what is shown -----------------------------------------------------------------------------
 
     def tree_opened(self) -> None:
         """Another tree: start at its root."""
-        session = self.agentr.session
+        session = self.session
         if session.reader is None or session.tree is None or not len(session.tree):
             self.refresh_view()
             return
         self.tree_view.set_tree(session.reader, session.score_range)
         self._take_view()
         self.tree_view.follow = session.running
-        self.take_marks()
-        self.found_nothing_yet()
+        self.marks.take()
+        self.finder.found_nothing_yet()
         self.refresh_view()
 
     def _view_now(self) -> View | None:
         """How the open tree is looked at; None where this screen has not shown it yet."""
         rows = self.tree_view.rows if self.is_mounted else None
-        if rows is None or self._viewed is not self.agentr.session.tree:
+        if rows is None or self._viewed is not self.session.tree:
             return None
         cursor, top, shut, folds = self.tree_view.place()
-        return View(cursor, top, shut, folds, self._tab)
+        return View(cursor, top, shut, folds, self.node.tab)
 
     def _take_view(self) -> None:
         """Look at the tree as it was looked at last."""
-        session = self.agentr.session
+        session = self.session
         self._viewed = session.tree
         view = session.views.get(session.tree.started.trace) if session.tree and session.tree.started else None
         if view is not None and not session.running:
-            self._tab = view.tab % len(TABS)
+            self.node.tab = view.tab
             self.tree_view.restore(view.cursor, view.top, view.shut, view.folds)
             self.call_after_refresh(self.tree_view.restore, view.cursor, view.top, view.shut, view.folds)
 
     def tree_grew(self, first_new: int) -> None:
         """Show what the last events changed; in the past nothing moves but the clock."""
-        session = self.agentr.session
+        session = self.session
         if session.tree is None:
             return
         if first_new == 0:
@@ -159,16 +179,33 @@ class SearchScreen(Intervenes):
         elif session.past is None:
             self.tree_view.grow(range(first_new, len(session.tree)))
         self._refresh_near()
-        self.show_views_soon()
+        if not self._views_due:
+            self._views_due = True
+            self.set_timer(VIEWS_EVERY, self._show_due_views)
+
+    def on_screen_resume(self) -> None:
+        """In front again: take up what grew meanwhile."""
+        session, rows = self.session, self.tree_view.rows
+        if session.tree is None or not len(session.tree) or session.past is not None:
+            return
+        if rows is None or rows.reader is not session.tree:
+            self.tree_opened()
+        elif rows.nodes < len(session.tree):
+            self.tree_view.grow()
 
     def refresh_view(self) -> None:
         """Everything around the tree."""
         self._refresh_near()
         self.show_views()
 
+    def _moved(self) -> None:
+        """Another moment is looked at."""
+        self.refresh_view()
+        self.finder.find_again()
+
     def _refresh_near(self) -> None:
         """What is told of the search and of the node under the cursor."""
-        session = self.agentr.session
+        session = self.session
         tree = session.tree
         if tree is None or not len(tree):
             reading = session.reading
@@ -180,213 +217,240 @@ class SearchScreen(Intervenes):
             self.tree_view.set_path(tree.path_at(session.past))
         else:
             self.tree_view.set_path(tree.path if tree.state in ("running", "paused") else [])
-        self.take_marks()
-        good, bad = session.chosen
-        self.tree_view.set_pair(good, bad)
-        self._show_top()
-        self._show_node()
-        self.take_log()
-
-    def _show_top(self) -> None:
-        session = self.agentr.session
-        tree = session.tree
-        assert tree is not None
-        started = tree.started
-        assert started is not None
-        left: list[tuple[str, Role]] = [
-            (f"{title_of(started.environment, started.task)} ", "strong"),
-            (f" {started.instruction} ", "text"),
-        ]
-        past = session.past
-        if past is None:
-            state = tree.state if tree.state != "running" or session.control is not None else "not finished"
-            ended = f" ({tree.end_reason})" if tree.end_reason and tree.state in ("done", "stopped") else ""
-            left.append((f" {glyphs().live} {state}{ended} ", STATE_ROLES.get(tree.state, "warn")))
-            done = tree.iteration
-        else:
-            left.append((f" {glyphs().here} past: event {past} ", "warn"))
-            done = bisect_right(tree.iteration_seqs, past)
-        if tree.imported_from is None:
-            of = started.settings.iterations
-            filled = round(8 * min(1.0, done / of))
-            over = past is None and tree.state in ("done", "stopped")
-            left.append((f" iteration {done if over else min(done + 1, of)}/{of} ", "text"))
-            full, empty = ("#", ".") if glyphs().guide.isascii() else ("█", "░")
-            left.append((full * filled + empty * (8 - filled), "focus"))
-        figures = search_figures(tree) if past is None else [f"{len(session.reader or tree)} nodes"]
-        self.top_bar.show(left, [(f"  {part}", "muted") for part in figures])
+        self.marks.take()
+        self.tree_view.set_pair(*session.chosen)
+        self.top_bar.show(*top_line(session))
         self.key_bar.left_out = STEERING if session.control is None else frozenset()
+        self.node.show()
+        self.interventions.take_log()
+
+    def show_views(self) -> None:
+        """Timeline, overview and figures of the session as it is now."""
+        self._views_due = False
+        self.time.show(self.query_one(TimelineView))
+        self.show_overview()
+        self.show_title()
+
+    def _show_due_views(self) -> None:
+        if self._views_due:
+            self.show_views()
+
+    def show_overview(self) -> None:
+        """The overview, where it is not folded away."""
+        self.views.show_overview(self.size.width >= 100 and self.size.height >= TALL)
+
+    def on_resize(self, event: Resize) -> None:
+        """The overview comes and goes with the room there is."""
+        self.show_overview()
 
     def show_title(self) -> None:
         """How many nodes there are, and how many match what is looked for."""
-        session = self.agentr.session
-        tree = session.tree
-        if tree is None or not len(tree):
-            return
-        told = [f"{len(tree)} nodes" if session.past is None else f"{len(session.reader or tree)} nodes of {len(tree)}"]
-        found = self.found_words()
-        told += [found] if found else []
-        if session.past is None:
-            good, bad = session.leaf_counts()
-            told += [f"{good} good", f"{bad} bad"]
-            if good + bad <= COUNTED_LEAVES:
-                told.append(f"{count_pairs(tree, session.thresholds)} pairs")
-        self.tree_view.retitle("tree  " + " · ".join(told))
+        if self.session.tree is not None and len(self.session.tree):
+            self.tree_view.retitle(tree_title(self.session, self.finder.found_words()))
 
-    def _show_node(self) -> None:
-        session = self.agentr.session
-        tree, reader = session.tree, session.reader
-        id = self.tree_view.cursor_node
-        if tree is None or reader is None or id is None or id >= len(tree):
-            return
-        pane, tabs = self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)
-        pane.retitle(f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task")
-        pane.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
-        tabs.retitle(tab_title(TABS, self._tab, tabs.outer_size.width or 200))
-        tabs.set_lines(self._tab_lines(id), keep_scroll=True)
+    # -- as a desk of its parts --------------------------------------------------------------------
 
-    def _tab_lines(self, id: int) -> Lines:
-        session = self.agentr.session
-        tree, reader = session.tree, session.reader
-        assert tree is not None
-        assert reader is not None
-        name = TABS[self._tab]
-        if name == "why":
-            return lambda width: why_lines(reader, id, width, self._c)
-        if name == "conversation":
-            return conversation_lines(tree, id)
-        if name == "environment":
-            return environment_lines(tree, id)
-        if name == "log":
-            return log_lines(reader)
-        return raw_lines(tree, reader, id, self._answer_to(tree, id))
+    @property
+    def session(self) -> Session:
+        """The open tree, the moment that is looked at, the search that runs."""
+        return self.agentr.session
 
-    def _answer_to(self, tree: SearchTree, id: int) -> Answered:
-        """The answer that a node came of, as it arrived: a thread reads it from the trace."""
-        if self._answer is not None and self._answer[0] == (tree, id):
-            return self._answer[1]
-        path, node = self.agentr.session.path, tree.nodes[id]
-        if path is None or not was_asked(tree, id):
-            return "not known"
-        self._answer = ((tree, id), "reading …")
+    @property
+    def tree_view(self) -> MarkedTree:
+        """The tree widget."""
+        return self.query_one("#tree", MarkedTree)
 
-        def read() -> None:
+    @property
+    def in_front(self) -> bool:
+        """Whether a person sees the screen now."""
+        return self.is_current
+
+    def say(self, message: str, *, severity: SeverityLevel = "information", seconds: float | None = None) -> None:
+        """Show a notice."""
+        self.notify(message, severity=severity, timeout=seconds, markup=False)
+
+    def complain(self, message: str) -> None:
+        """Show one line that says what went wrong."""
+        self.agentr.complain(message)
+
+    def choose(self, title: str, choices: Sequence[Choice]) -> None:
+        """Open a menu."""
+        ask(self.app, title, choices)
+
+    def ask_text(self, title: str, done: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
+        """Ask for a line."""
+        ask_text(self.app, title, done, value=value, placeholder=placeholder)
+
+    def open(self, screen: Screen[Any], done: Callable[[Any], None] | None = None) -> None:
+        """Put another screen on top; `done` gets its result."""
+        self.app.push_screen(screen, done)
+
+    def open_path(self, path: Path) -> None:
+        """Read a trace, and show it here."""
+        self.agentr.open_path(path)
+
+    def action_named(self, name: str) -> Callable[[], object] | None:
+        """The action that a binding's id (or its last part) names; None where there is none now."""
+        found = (each for each in actions(self.app, self) if name in (each.id, each.id.partition(".")[2]))
+        action = next(found, None)
+        return None if action is None else partial(self.call_later, action.run)
+
+    def run(self, work: Coroutine[Any, Any, None], group: str) -> None:
+        """Run a coroutine on the UI thread, in place of the one of the same group."""
+        self.run_worker(work, group=group, exclusive=True)
+
+    def cancel(self, group: str) -> None:
+        """Stop what `run` started."""
+        self.workers.cancel_group(self, group)
+
+    def in_thread(self, work: Callable[[], T], done: Callable[[T], object], group: str) -> None:
+        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` becomes a complaint."""
+
+        def both() -> None:
             try:
-                found: Answered = answer_of(path, node.parent, node.draw) or "not in the trace yet"
+                result = work()
             except AgentrError as error:
-                found = str(error)
-            self.app.call_from_thread(self._answered, tree, id, found)
+                self.from_thread(self.complain, str(error))
+            else:
+                self.from_thread(self._if_mounted, done, result)
 
-        self.run_worker(read, thread=True, group="answer", exclusive=True)
-        return "reading …"
+        self.run_worker(both, thread=True, group=group, exclusive=True, exit_on_error=False)
 
-    def _answered(self, tree: SearchTree, id: int, found: Answered) -> None:
-        self._answer = ((tree, id), found)
-        if self.agentr.session.tree is tree and self.tree_view.cursor_node == id and self.is_mounted:
-            self._show_node()
+    def _if_mounted(self, done: Callable[[T], object], result: T) -> None:
+        if self.is_mounted:
+            done(result)
 
-    # -- what a person does ------------------------------------------------------------------------
+    def later(self, call: Callable[[], object]) -> None:
+        """Call after the next frame."""
+        self.call_after_refresh(call)
+
+    def go_to_node(self, node: int) -> None:
+        """Put the cursor on a node, where it is there at the moment that is looked at."""
+        reader = self.session.reader
+        if reader is None or node >= len(reader):
+            self.notify(f"Node {node} is not there at this moment.", severity="warning")
+            return
+        self.tree_view.go_to(node)
+        self.tree_view.focus()
+
+    def may_start(self) -> bool:
+        """Whether no other search runs here; says so where one does."""
+        return may_start(self)
+
+    def start(self, make: Make) -> None:
+        """Start a search and show it."""
+        start_search(self, make)
+
+    # -- keys and messages, passed on --------------------------------------------------------------
 
     def _cursor_moved(self) -> None:
-        self._show_node()
+        self.node.show()
         self.show_overview()
 
     @on(TreeView.NodeSelected)
     def _node_opened(self) -> None:
         if self.has_class("-narrow"):
-            self._show_detail()
+            self.add_class("-detail")  # the node in place of the tree
             self.query_one("#tabs").focus()
 
-    def _show_detail(self) -> None:
-        """In a narrow window: the node in place of the tree."""
-        self.set_class(True, "-detail")
+    @on(TimelineView.MomentChosen)
+    def _moment_chosen(self, event: TimelineView.MomentChosen) -> None:
+        self.time.look_at(event.seq)
 
-    def _steer(self, ask: Callable[[Control | RemoteControl], None]) -> None:
-        """Ask the search that is shown for something, here or in another process."""
-        control = self.agentr.session.control
-        if control is None:
-            self.notify("No search is running here: r in the library resumes one.", severity="warning")
-            return
-        try:
-            ask(control)
-        except AgentrError as error:
-            self.agentr.complain(str(error))
+    @on(Overview.NodeChosen)
+    def _node_chosen(self, event: Overview.NodeChosen) -> None:
+        self.go_to_node(event.node)
+
+    @on(FindBar.Typed)
+    def _query_typed(self, event: FindBar.Typed) -> None:
+        self.finder.typed(event.text)
+
+    @on(FindBar.Closed)
+    def _find_closed(self) -> None:
+        self.finder.close()
+
+    @on(FindBar.Left)
+    def _find_left(self) -> None:
+        self.finder.leave()
+
+    @on(FindBar.ModeAsked)
+    def action_find_mode(self) -> None:
+        """Dim the rows that do not match, or hide them."""
+        self.finder.change_mode()
+
+    @on(FindBar.Entered)
+    def _find_entered(self) -> None:
+        self.finder.to_first()
+
+    @on(FindBar.Stepped)
+    def _find_stepped(self, event: FindBar.Stepped) -> None:
+        self.finder.next(event.by)
+
+    def action_find(self) -> None:
+        """Write what to find."""
+        self.finder.open()
+
+    def action_find_next(self, by: int) -> None:
+        """To the next match, or the one before."""
+        self.finder.next(by)
 
     def action_pause(self) -> None:
         """Pause, or go on."""
-        tree = self.agentr.session.tree
-        paused = tree is not None and tree.state == "paused"
-        self._steer(lambda control: control.resume() if paused else control.pause())
+        self.steering.pause()
 
     def action_step(self) -> None:
         """One more expansion."""
-        self._steer(lambda control: control.step())
+        self.steering.step()
 
     def action_stop(self) -> None:
         """End the search; `r` in the library resumes it."""
-        self._steer(lambda control: control.stop())
+        self.steering.stop()
 
     def action_pair(self) -> None:
         """Pair the leaf under the cursor with its best partner and go to Revision."""
-        session = self.agentr.session
-        id = self.tree_view.cursor_node
-        if session.tree is None or id is None:
-            return
-        pair = best_partner(session.tree, id, session.thresholds)
-        if pair is None:
-            self.notify("No partner: this is no finished leaf, or none differs enough from it.", severity="warning")
-            return
-        session.chosen = (pair.good, pair.bad)
-        self.app.switch_mode("revision")
-
-    def _look_at(self, seq: int) -> None:
-        """Show the tree as it was after an event; after the last: as it is now."""
-        session = self.agentr.session
-        if session.tree is None:
-            return
-        before = session.tree.seq if session.past is None else session.past
-        session.past = None if seq >= session.tree.seq else max(0, seq)
-        reader = session.reader
-        assert reader is not None
-        self.tree_view.set_moment(reader)
-        self.stepped(before, reader.seq)
-        self.refresh_view()
-        self.find_again()
+        if self.steering.pair():
+            self.app.switch_mode("revision")
 
     def action_event(self, by: int) -> None:
         """An event back or forth."""
-        session = self.agentr.session
-        if session.tree is not None:
-            self._look_at((session.tree.seq if session.past is None else session.past) + by)
+        self.time.event(by)
 
     def action_iteration(self, by: int) -> None:
         """To the end of the iteration before, or of the next."""
-        session = self.agentr.session
-        if session.tree is None:
-            return
-        now = session.tree.seq if session.past is None else session.past
-        ends = session.tree.iteration_seqs
-        if by < 0:
-            place = bisect_left(ends, now) - 1
-            self._look_at(ends[place] if place >= 0 else 0)
-        else:
-            place = bisect_right(ends, now)
-            self._look_at(ends[place] if place < len(ends) else session.tree.seq)
+        self.time.iteration(by)
 
     def action_live(self) -> None:
         """Back to now; where that is already so, follow the newest node or stop following."""
-        session = self.agentr.session
-        if session.past is None:
-            self.tree_view.follow = not self.tree_view.follow
-            self.notify("following the newest node" if self.tree_view.follow else "not following")
-        elif session.tree is not None:
-            self._look_at(session.tree.seq)
+        self.time.live()
 
     def action_tab(self, by: int) -> None:
         """The next tab, or the one before."""
-        self._tab = (self._tab + by) % len(TABS)
-        self._show_node()
-        self._show_detail()
+        self.node.next_tab(by)
+        self.add_class("-detail")
+
+    def action_other_c(self) -> None:
+        """Compare with the next other exploration constant; after the last with none."""
+        self.node.other_c()
+
+    def action_intervene(self) -> None:
+        """What may be done at the node under the cursor."""
+        self.interventions.menu()
+
+    def action_mark(self) -> None:
+        """Say something of the node under the cursor."""
+        self.marks.menu()
+
+    def action_bookmarks(self) -> None:
+        """All marks of the workspace."""
+        self.marks.list_all()
+
+    def action_view(self) -> None:
+        """What else can be looked at."""
+        self.views.menu()
+
+    def action_go_to(self) -> None:
+        """Ask for a node, a time or a command."""
+        ask_line(self.parts)
 
     def action_enlarge(self) -> None:
         """Give the focused pane the whole screen."""
@@ -396,49 +460,15 @@ class SearchScreen(Intervenes):
     def action_restore(self) -> None:
         """Back to all panes."""
         self.minimize()
-        self.set_class(False, "-detail")
+        self.remove_class("-detail")
         self.tree_view.focus()
 
     def action_escape(self) -> None:
         """Back to all panes; where they are there, find nothing any more; then take away what was marked."""
         enlarged = self.maximized is not None or self.has_class("-detail")
-        if not enlarged and (self.find_bar.is_open or self.matches):
-            self.close_find()
+        if not enlarged and (self.query_one(FindBar).is_open or self.finder.matches):
+            self.finder.close()
             return
-        if not enlarged and self.clear_marks():
+        if not enlarged and self.time.clear():
             self.show_views()
         self.action_restore()
-
-    # -- the command line ----------------------------------------------------------------------------
-
-    def action_go_to(self) -> None:
-        """Ask for a node, a time or a command."""
-        ask_line(self)
-
-    def _go_to(self, text: str) -> None:
-        do_line(self, text)
-
-    def look_at(self, seq: int) -> None:
-        """Show the tree as it was after an event."""
-        self._look_at(seq)
-
-    def go_to_id(self, id: int) -> None:
-        """Put the cursor on a node by its number."""
-        self.go_to_node(id)
-
-    def at_cursor(self, what: What, detail: str = "") -> None:
-        """Do something to the node under the cursor."""
-        self.ask_for(Intervention(what, self.tree_view.cursor_node, detail))
-
-    def action_other_c(self) -> None:
-        """Compare with the next other exploration constant; after the last with none."""
-        tree = self.agentr.session.tree
-        own = tree.settings_at(tree.seq).c if tree is not None and tree.started is not None else None
-        others = [None, *(c for c in OTHER_CS if c != own)]
-        self.compare_c(others[(others.index(self._c) + 1) % len(others)] if self._c in others else None)
-
-    def compare_c(self, c: float | None) -> None:
-        """Show in the tab `why` what another exploration constant would choose; None for none."""
-        self._c = c
-        self._tab = TABS.index("why")
-        self._show_node()

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.revision.screen import RevisionScreen
+from agentr_tui.screens.search.command_line import do_line
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.help import HelpScreen
 from agentr_tui.state.session import Session
@@ -251,7 +252,7 @@ async def test_a_node_or_a_time_can_be_gone_to_and_nonsense_is_refused(tmp_path:
         await pilot.pause(0.1)
         assert session.past == 30
         for nonsense in ("x", "99999", "t", ""):
-            search_screen(app)._go_to(nonsense)
+            do_line(search_screen(app).parts, nonsense)
         await pilot.pause(0.1)
         assert session.past == 30
         assert app.is_running

@@ -74,7 +74,7 @@ async def test_y_copies_id_path_action_conversation_and_json_and_names_the_file(
     async with running(session, "search") as (app, pilot):
         assert session.tree is not None
         session.tree.nodes[3].action = "get\x1b[31m 1 \u202eplank"
-        search(app).go_to_id(3)
+        search(app).go_to_node(3)
         assert await copied(app, pilot, "i") == "3"
         assert await copied(app, pilot, "p") == f"{session.path}:3"
         assert await copied(app, pilot, "a") == "get␛[31m 1 ⟨U+202E⟩plank", "what is pasted steers no terminal"
@@ -151,12 +151,12 @@ async def test_dialogs_open_and_close_by_mouse(session: Session) -> None:
         await until(pilot, lambda: isinstance(app.screen, Menu))
         await pilot.click(offset=(1, 1))
         await until(pilot, lambda: isinstance(app.screen, SearchScreen))
-        search(app).ask_bookmark(3)
+        search(app).marks.ask_name(3)
         await until(pilot, lambda: isinstance(app.screen, Prompt))
         await pilot.press(*"here")
         await pilot.click(".dialog-hint", offset=(2, 0))
         await until(pilot, lambda: isinstance(app.screen, SearchScreen))
-        kept = search(app).bookmarks
+        kept = search(app).marks.bookmarks
         assert kept is not None
         assert [mark.name for mark in kept.all()] == ["here"]
 
@@ -189,13 +189,13 @@ async def test_a_key_that_means_nothing_gets_one_word_and_ctrl_c_says_how_to_qui
 
 async def test_the_command_line_knows_every_action_by_its_name(session: Session) -> None:
     async with running(session, "search") as (app, pilot):
-        do_line(search(app), "good")
-        kept = search(app).bookmarks
+        do_line(search(app).parts, "good")
+        kept = search(app).marks.bookmarks
         assert kept is not None
         assert [mark.kind for mark in kept.all()] == ["good"]
-        do_line(search(app), "event_back")
+        do_line(search(app).parts, "event_back")
         await until(pilot, lambda: session.past is not None)
-        do_line(search(app), "mode.pairs")
+        do_line(search(app).parts, "mode.pairs")
         await until(pilot, lambda: app.current_mode == "pairs")
 
 
@@ -251,7 +251,7 @@ async def test_the_session_comes_back_with_screen_trace_cursor_folds_and_tab(ses
         await until(pilot, lambda: app.current_mode == "search" and app.screen.is_mounted)
         tree = search(app).tree_view
         tree.fold_to_depth(2)
-        search(app).go_to_id(2)
+        search(app).go_to_node(2)
         tree.toggle(2)
         await pilot.press("right_square_bracket")
         before = tree.place()
@@ -265,7 +265,7 @@ async def test_the_session_comes_back_with_screen_trace_cursor_folds_and_tab(ses
         await pilot.pause(0.2)
         assert search(app).tree_view.place() == before
         assert "conversation" in str(app.screen.query_one("#tabs").border_title)
-        assert search(app)._tab == 1
+        assert search(app).node.tab == 1
         await pilot.press("2", "g", "1")
         other = searched(again.workspace, seed=1)
         app.open_path(other)
@@ -307,7 +307,7 @@ async def test_a_theme_chosen_in_the_app_holds_until_the_settings_say_another(se
 async def test_a_bookmark_in_another_trace_leads_there(session: Session) -> None:
     other = searched(session.workspace, seed=1)
     async with running(session, "search") as (app, pilot):
-        search(app).mark(7, "bookmark", "here")
+        search(app).marks.mark(7, "bookmark", "here")
         first = session.path
         app.open_path(other)
         await until(pilot, lambda: session.path == other)

@@ -11,11 +11,11 @@ from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.main import run
-from agentr_tui.screens.search.command_line import COMMANDS
+from agentr_tui.screens.search.command_line import COMMANDS, do_line
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.state.bookmarks import Bookmarks
 from agentr_tui.state.session import Session
-from agentr_tui.widgets.find_bar import FindInput
+from agentr_tui.widgets.find_bar import FindBar, FindInput
 from agentr_tui.widgets.text_pane import TextPane
 from engine.base.errors import InputError
 from engine.query.find import at_once, find, gap_of, greatest, ranks
@@ -57,9 +57,9 @@ async def looked_for(pilot: Pilot[Any], app: AgentrApp, text: str) -> list[int]:
     screen = screen_of(app)
     await pilot.press("slash")
     app.screen.query_one(FindInput).value = text
-    await until(pilot, lambda: screen._query is not None and screen._query.text == text.strip() and screen._complete)
-    await until(pilot, lambda: screen._order is not None)
-    return screen.matches
+    await until(pilot, lambda: screen.finder.query == text.strip() and screen.finder.complete)
+    await until(pilot, lambda: screen.finder.in_order)
+    return screen.finder.matches
 
 
 def rows(screen: SearchScreen) -> list[int]:
@@ -76,19 +76,19 @@ async def test_a_filter_shows_matches_and_the_way_to_them_counts_them_and_stays(
         everything = len(rows(screen))
         await pilot.press("slash")
         await write(pilot, "disaster or return>=1")
-        await until(pilot, lambda: screen._order is not None)
+        await until(pilot, lambda: screen.finder.in_order)
         expected = find(parse("disaster or return>=1"), tree)
         assert expected
-        assert screen.matches == expected
+        assert screen.finder.matches == expected
         wanted = {id for match in expected for id in tree.ancestors(match)}
         assert set(rows(screen)) == wanted
         assert f"{len(expected)} match" in str(screen.tree_view.border_title)
         await pilot.press("enter")
-        assert screen.find_bar.is_open, "it dismissed itself"
+        assert screen.query_one(FindBar).is_open, "it dismissed itself"
         assert screen.tree_view.has_focus
         assert screen.tree_view.cursor_node in expected
         await pilot.press("escape")
-        assert not screen.find_bar.is_open
+        assert not screen.query_one(FindBar).is_open
         assert len(rows(screen)) == everything
         assert "match" not in str(screen.tree_view.border_title)
 
@@ -124,11 +124,11 @@ async def test_dimming_keeps_all_rows_and_lets_the_others_stand_back(session: Se
         await pilot.press("ctrl+t")
         await pilot.pause()
         assert rows(screen) == everything
-        now = screen.marked_tree._columns()
-        roles = {id: screen.marked_tree._told(id, now).text_role for id in everything}
+        now = screen.tree_view._columns()
+        roles = {id: screen.tree_view._told(id, now).text_role for id in everything}
         assert {id for id, role in roles.items() if role != "faint"} == set(found)
         await pilot.press("escape")
-        assert all(screen.marked_tree._told(id, now).text_role != "faint" for id in everything)
+        assert all(screen.tree_view._told(id, now).text_role != "faint" for id in everything)
 
 
 async def test_what_is_wrong_with_a_query_is_told_while_it_is_written(session: Session) -> None:
@@ -139,8 +139,8 @@ async def test_what_is_wrong_with_a_query_is_told_while_it_is_written(session: S
         note = app.screen.query_one("#find-note")
         await until(pilot, lambda: "did you mean disaster?" in str(note.render()))
         assert note.has_class("-wrong")
-        assert screen.find_bar.is_open
-        assert screen.matches == []
+        assert screen.query_one(FindBar).is_open
+        assert screen.finder.matches == []
         await pilot.press(*["backspace"] * 7)
         await write(pilot, "[red]x")
         await until(pilot, lambda: "means nothing here" in str(note.render()))
@@ -154,10 +154,10 @@ async def test_the_past_is_filtered_as_it_was(session: Session) -> None:
         await pilot.press("enter", *["less_than_sign"] * 3)
         assert session.past is not None
         then = find(parse("visits>=1 depth>2"), tree.at(session.past))
-        await until(pilot, lambda: screen._complete and screen.matches == then)
+        await until(pilot, lambda: screen.finder.complete and screen.finder.matches == then)
         assert then != now
         await pilot.press("L")
-        await until(pilot, lambda: screen._complete and screen.matches == now)
+        await until(pilot, lambda: screen.finder.complete and screen.finder.matches == now)
 
 
 async def test_the_command_line_goes_to_what_stands_out(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_every_command_is_checked_before_it_is_done(session: Session) -> N
             ("9999999", "is not there"),
             ("find [bold]", ""),
         ):
-            screen._go_to(line)
+            do_line(screen.parts, line)
             await pilot.pause()
             assert said in notices(app), line
         assert app.is_running
@@ -212,9 +212,9 @@ async def test_fold_to_depth_and_unfold(session: Session) -> None:
     tree = tree_of(session)
     async with running(session, "search", TALL) as (app, pilot):
         screen = screen_of(app)
-        screen._go_to("fold 2")
+        do_line(screen.parts, "fold 2")
         assert set(rows(screen)) == {node.id for node in tree.nodes if node.depth <= 2}
-        screen._go_to("unfold")
+        do_line(screen.parts, "unfold")
         assert len(rows(screen)) == len(tree)
         await pilot.pause()
 
@@ -239,7 +239,7 @@ async def test_c_shows_what_another_constant_would_choose(session: Session) -> N
         assert "with c 0:" in tabs.plain
         await pilot.press("c")
         assert "with c 1:" in tabs.plain  # 0.25 is its own
-        screen_of(app)._go_to("c 7.5")
+        do_line(screen_of(app).parts, "c 7.5")
         assert "with c 7.5:" in tabs.plain
 
 
@@ -280,10 +280,10 @@ async def test_marks_last_and_are_listed(session: Session) -> None:
         await pilot.press("m", "g")
         await pilot.press("m", "b")
         await pilot.pause()
-        now = screen.marked_tree._columns()
-        assert screen.marked_tree._told(5, now).word == "odd one"
-        assert screen.marked_tree._told(5, now).gutter == "★"
-        assert screen.marked_tree._told(7, now).word == "bad"
+        now = screen.tree_view._columns()
+        assert screen.tree_view._told(5, now).word == "odd one"
+        assert screen.tree_view._told(5, now).gutter == "★"
+        assert screen.tree_view._told(7, now).word == "bad"
         await pilot.press("g", "apostrophe")
         await pilot.pause()
         await pilot.press("enter")
@@ -294,12 +294,12 @@ async def test_marks_last_and_are_listed(session: Session) -> None:
     again.open(path)
     async with running(again, "search", TALL) as (app, pilot):
         screen = screen_of(app)
-        await until(pilot, lambda: 5 in screen._marks)
-        assert screen.marked_tree._told(5, screen.marked_tree._columns()).word == "odd one"
+        await until(pilot, lambda: screen.marks.of(5))
+        assert screen.tree_view._told(5, screen.tree_view._columns()).word == "odd one"
         screen.tree_view.go_to(5)
         await pilot.press("m", "x")
         await pilot.pause()
-        assert 5 not in screen._marks
+        assert not screen.marks.of(5)
     assert tree.started is not None
     left = Bookmarks(session.workspace.path / "bookmarks").of_trace(tree.started.trace)
     assert [(mark.node, mark.kind) for mark in left] == [(7, "bad")]
@@ -328,8 +328,8 @@ async def test_states_seen_before_and_refused_steps_are_marked(session: Session)
     async with running(session, "search", TALL) as (app, pilot):
         screen = screen_of(app)
         await until(pilot, lambda: tree.states_known)
-        now = screen.marked_tree._columns()
-        words = {node.id: screen.marked_tree._told(node.id, now).word for node in tree.nodes}
+        now = screen.tree_view._columns()
+        words = {node.id: screen.tree_view._told(node.id, now).word for node in tree.nodes}
         repeated = next(n for n in tree.nodes if n.terminal is None and len(tree.same_state(n.id)) > 1
                         and words[n.id] != "refused" and words[n.id] != "exhausted")  # fmt: skip
         assert words[repeated.id] == f"seen {len(tree.same_state(repeated.id))}×"
@@ -337,8 +337,8 @@ async def test_states_seen_before_and_refused_steps_are_marked(session: Session)
         assert refused
         assert all("ould not" in tree.nodes[id].observation for id in refused)
         first = tree.same_state(repeated.id)[0]
-        screen.look_at(tree.born_at(first))
-        assert "seen" not in screen.marked_tree._told(first, screen.marked_tree._columns()).word
+        screen.time.look_at(tree.born_at(first))
+        assert "seen" not in screen.tree_view._told(first, screen.tree_view._columns()).word
 
 
 # -- many traces -------------------------------------------------------------------------------------------

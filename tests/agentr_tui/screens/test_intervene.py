@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, TextArea
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.main import run
+from agentr_tui.screens.search.command_line import do_line
 from agentr_tui.screens.search.edit_step import EditStep
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Menu
@@ -158,8 +159,8 @@ async def test_a_step_is_edited_and_expanded_in_the_running_search(live: Session
         assert screen_of(app).tree_view.cursor_node == written
         node = tree.nodes[written]
         assert (node.parent, node.action, node.draw) == (ROOT, "inventory", -1)
-        now = screen.marked_tree._columns()
-        assert screen.marked_tree._told(written, now).gutter == "✎"
+        now = screen.tree_view._columns()
+        assert screen.tree_view._told(written, now).gutter == "✎"
         assert "written" in app.screen.query_one("#node", TextPane).plain
         await pilot.press("left_square_bracket")
         log = " ".join(app.screen.query_one("#tabs", TextPane).plain.split())
@@ -183,18 +184,18 @@ async def test_expanding_pruning_and_restoring_by_keys(live: Session) -> None:
         await chosen(pilot, app, "i", "d")
         await until(pilot, lambda: tree.pruned(node))
         screen = screen_of(app)
-        assert screen.marked_tree._told(node, screen.marked_tree._columns()).word == "pruned"
+        assert screen.tree_view._told(node, screen.tree_view._columns()).word == "pruned"
         why = " ".join(app.screen.query_one("#tabs", TextPane).plain.split())
         assert "never selected any more" in why
         said = await chosen(pilot, app, "i", "d")
         assert "take it up again" in said
         await until(pilot, lambda: not tree.pruned(node))
-        screen._go_to("prune")
+        do_line(screen.parts, "prune")
         await until(pilot, lambda: tree.pruned(node))
-        screen._go_to("prune")
+        do_line(screen.parts, "prune")
         await until(pilot, lambda: "is pruned already" in notices(app))
         count = len(tree.interventions)
-        screen._go_to("expand")
+        do_line(screen.parts, "expand")
         await until(pilot, lambda: "That can't be done" in notices(app))
         assert len(tree.interventions) == count
 
@@ -203,7 +204,7 @@ async def test_a_breakpoint_holds_the_search_up_and_shows_the_node(live: Session
     async with watching(live) as (app, pilot):
         tree = tree_of(live)
         await until(pilot, lambda: tree.state == "paused")
-        screen_of(app)._go_to("break depth>=3")
+        do_line(screen_of(app).parts, "break depth>=3")
         await until(pilot, lambda: tree.breakpoints == ["depth>=3"])
         await pilot.press("space")
         await until(pilot, lambda: tree.state == "paused" and tree.seq > 10)
@@ -238,13 +239,13 @@ async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(l
         await pilot.press("escape")
         await pilot.pause()
         assert tree.settings_at(tree.seq).c == 0.25
-        screen_of(app).change_settings("c=1.5")
+        screen_of(app).interventions.change_settings("c=1.5")
         assert "c 0.25 → 1.5" in await chosen(pilot, app, "y")
         await until(pilot, lambda: tree.settings_at(tree.seq).c == 1.5)
         changed = [event for event in tree.chronicle.log if hasattr(event, "changes")]
         assert [event.changes for event in changed] == [{"c": 1.5}]
         for wrong, said in (("c=x", "is no number"), ("seed=2", "can't be changed"), ("c=1.5", "hold already")):
-            screen_of(app).change_settings(wrong)
+            screen_of(app).interventions.change_settings(wrong)
             await pilot.pause()
             assert said in notices(app)
         assert tree.settings_at(0).c == 0.25
@@ -294,9 +295,9 @@ async def test_a_search_of_another_process_is_edited_and_says_what_it_refuses(el
     session.open(elsewhere, follow=True)
     async with watching(session) as (app, pilot):
         tree = tree_of(session)
-        screen_of(app).ask_for(Intervention("edited", ROOT, "Thought: mine.\nAction: inventory"))
+        screen_of(app).interventions.ask_for(Intervention("edited", ROOT, "Thought: mine.\nAction: inventory"))
         await until(pilot, lambda: bool(tree.human))
-        screen_of(app)._send(Intervention("pruned", ROOT))  # past the check of the app's own
+        screen_of(app).interventions.send(Intervention("pruned", ROOT))  # past the check of the app's own
         await until(pilot, lambda: "the root can't be pruned" in notices(app))
 
 
@@ -308,7 +309,7 @@ async def test_an_edit_in_the_past_starts_a_new_trace_from_there(finished: Sessi
     assert old_path is not None
     before = old_path.read_bytes()
     async with watching(finished) as (app, pilot):
-        screen_of(app).look_at(old.iteration_seqs[0])
+        screen_of(app).time.look_at(old.iteration_seqs[0])
         seq = finished.past
         assert seq is not None
         child = old.nodes[ROOT].children[0]
@@ -361,8 +362,8 @@ async def test_a_search_that_is_over_goes_on_in_a_new_trace_and_escape_starts_no
 async def test_what_was_not_possible_then_is_refused_with_the_moment(finished: Session) -> None:
     old = tree_of(finished)
     async with watching(finished) as (app, pilot):
-        screen_of(app).look_at(old.iteration_seqs[0])
-        screen_of(app).ask_for(Intervention("forced", ROOT))
+        screen_of(app).time.look_at(old.iteration_seqs[0])
+        screen_of(app).interventions.ask_for(Intervention("forced", ROOT))
         await until(pilot, lambda: isinstance(app.screen, Menu) and app.screen.query(OptionList))
         await pilot.press("y")
         await until(pilot, lambda: f"event {finished.past}: node 0 was expanded already" in notices(app))

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.search.screen import SearchScreen
-from agentr_tui.screens.search.views import MARKED, Step, change_marks, told
+from agentr_tui.screens.search.time_travel import MARKED, Step, change_marks, told
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import DEFAULT_THEME, MONO_THEME, glyphs
 from agentr_tui.widgets.timeline import LABEL, TimelineView, axis_parts, bar_parts, mark_parts
