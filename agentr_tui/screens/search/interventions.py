@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from agentr_tui.screens.search.desk import Desk
-from agentr_tui.screens.search.edit_step import EditStep
+from agentr_tui.screens.search.overlays.edit_step import EditStep
 from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name

@@ -6,18 +6,13 @@ The screen lays its widgets out and passes keys on; what they do is in its parts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.notifications import SeverityLevel
-from textual.screen import Screen
 
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
 from agentr_tui.screens.search.figures import top_line, tree_title
@@ -25,14 +20,12 @@ from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
+from agentr_tui.screens.search.screen_desk import ScreenDesk
 from agentr_tui.screens.search.steering import Steering
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
 from agentr_tui.screens.shared.copying import Copyable, of_node
-from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, key, reading_lines
-from agentr_tui.screens.shared.palette import actions
-from agentr_tui.screens.shared.start_search import Make, may_start, start_search
 from agentr_tui.state.last_place import View
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.find_bar import FindBar
@@ -41,7 +34,6 @@ from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree.marked_view import MarkedTree
 from agentr_tui.widgets.tree.view import TreeView
-from engine.base.errors import AgentrError
 from engine.tree.tree import SearchTree
 
 STEERING = frozenset({"pause", "step", "stop"})
@@ -52,8 +44,6 @@ VIEWS_EVERY = 0.3
 
 TALL, TALLER = 30, 44
 """Rows of the terminal from which the timeline has three lines and the overview is shown, and from which more."""
-
-T = TypeVar("T")
 
 
 class SearchScreen(ModeScreen):
@@ -99,14 +89,15 @@ class SearchScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.time = TimeTravel(self, self._moved)
-        self.finder = Finder(self, lambda: self.query_one(FindBar), self.show_title)
-        self.marks = NodeMarks(self)
-        self.interventions = Interventions(self)
-        self.views = Views(self, self.time, lambda: self.query_one(Overview))
-        self.node = NodePane(self, lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)))
-        self.steering = Steering(self)
-        self.parts = Parts(self, self.time, self.finder, self.marks, self.interventions, self.views, self.node)
+        desk = self.desk = ScreenDesk(self)
+        self.time = TimeTravel(desk, self._moved)
+        self.finder = Finder(desk, lambda: self.query_one(FindBar), self.show_title)
+        self.marks = NodeMarks(desk)
+        self.interventions = Interventions(desk)
+        self.views = Views(desk, self.time, lambda: self.query_one(Overview))
+        self.node = NodePane(desk, lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)))
+        self.steering = Steering(desk)
+        self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node)
         self._viewed: SearchTree | None = None  # the tree that this screen shows
         self._views_due = False  # the tree grew since what shows the whole search was drawn
 
@@ -248,8 +239,6 @@ class SearchScreen(ModeScreen):
         if self.session.tree is not None and len(self.session.tree):
             self.tree_view.retitle(tree_title(self.session, self.finder.found_words()))
 
-    # -- as a desk of its parts --------------------------------------------------------------------
-
     @property
     def session(self) -> Session:
         """The open tree, the moment that is looked at, the search that runs."""
@@ -259,87 +248,6 @@ class SearchScreen(ModeScreen):
     def tree_view(self) -> MarkedTree:
         """The tree widget."""
         return self.query_one("#tree", MarkedTree)
-
-    @property
-    def in_front(self) -> bool:
-        """Whether a person sees the screen now."""
-        return self.is_current
-
-    def say(self, message: str, *, severity: SeverityLevel = "information", seconds: float | None = None) -> None:
-        """Show a notice."""
-        self.notify(message, severity=severity, timeout=seconds, markup=False)
-
-    def complain(self, message: str) -> None:
-        """Show one line that says what went wrong."""
-        self.agentr.complain(message)
-
-    def choose(self, title: str, choices: Sequence[Choice]) -> None:
-        """Open a menu."""
-        ask(self.app, title, choices)
-
-    def ask_text(self, title: str, done: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
-        """Ask for a line."""
-        ask_text(self.app, title, done, value=value, placeholder=placeholder)
-
-    def open(self, screen: Screen[Any], done: Callable[[Any], None] | None = None) -> None:
-        """Put another screen on top; `done` gets its result."""
-        self.app.push_screen(screen, done)
-
-    def open_path(self, path: Path) -> None:
-        """Read a trace, and show it here."""
-        self.agentr.open_path(path)
-
-    def action_named(self, name: str) -> Callable[[], object] | None:
-        """The action that a binding's id (or its last part) names; None where there is none now."""
-        found = (each for each in actions(self.app, self) if name in (each.id, each.id.partition(".")[2]))
-        action = next(found, None)
-        return None if action is None else partial(self.call_later, action.run)
-
-    def run(self, work: Coroutine[Any, Any, None], group: str) -> None:
-        """Run a coroutine on the UI thread, in place of the one of the same group."""
-        self.run_worker(work, group=group, exclusive=True)
-
-    def cancel(self, group: str) -> None:
-        """Stop what `run` started."""
-        self.workers.cancel_group(self, group)
-
-    def in_thread(self, work: Callable[[], T], done: Callable[[T], object], group: str) -> None:
-        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` becomes a complaint."""
-
-        def both() -> None:
-            try:
-                result = work()
-            except AgentrError as error:
-                self.from_thread(self.complain, str(error))
-            else:
-                self.from_thread(self._if_mounted, done, result)
-
-        self.run_worker(both, thread=True, group=group, exclusive=True, exit_on_error=False)
-
-    def _if_mounted(self, done: Callable[[T], object], result: T) -> None:
-        if self.is_mounted:
-            done(result)
-
-    def later(self, call: Callable[[], object]) -> None:
-        """Call after the next frame."""
-        self.call_after_refresh(call)
-
-    def go_to_node(self, node: int) -> None:
-        """Put the cursor on a node, where it is there at the moment that is looked at."""
-        reader = self.session.reader
-        if reader is None or node >= len(reader):
-            self.notify(f"Node {node} is not there at this moment.", severity="warning")
-            return
-        self.tree_view.go_to(node)
-        self.tree_view.focus()
-
-    def may_start(self) -> bool:
-        """Whether no other search runs here; says so where one does."""
-        return may_start(self)
-
-    def start(self, make: Make) -> None:
-        """Start a search and show it."""
-        start_search(self, make)
 
     # -- keys and messages, passed on --------------------------------------------------------------
 
@@ -359,7 +267,7 @@ class SearchScreen(ModeScreen):
 
     @on(Overview.NodeChosen)
     def _node_chosen(self, event: Overview.NodeChosen) -> None:
-        self.go_to_node(event.node)
+        self.desk.go_to_node(event.node)
 
     @on(FindBar.Typed)
     def _query_typed(self, event: FindBar.Typed) -> None:

@@ -6,10 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agentr_tui.screens.search.compare import CompareScreen, best_leaf, choose_trace, trace_sides, trajectory_sides
 from agentr_tui.screens.search.desk import Desk
-from agentr_tui.screens.search.plots import PlotsScreen
-from agentr_tui.screens.search.repeated_states import StatesScreen
+from agentr_tui.screens.search.overlays.compare import (
+    CompareScreen,
+    best_leaf,
+    choose_trace,
+    trace_sides,
+    trajectory_sides,
+)
+from agentr_tui.screens.search.overlays.plots import PlotsScreen
+from agentr_tui.screens.search.overlays.repeated_states import StatesScreen
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.shared.compare_lines import Side
 from agentr_tui.screens.shared.dialogs import Choice

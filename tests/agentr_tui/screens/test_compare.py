@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.screens.search.compare import CompareScreen, TraceChooser, best_leaf
-from agentr_tui.screens.search.repeated_states import StatesScreen, summary
+from agentr_tui.screens.search.overlays.compare import CompareScreen, TraceChooser, best_leaf
+from agentr_tui.screens.search.overlays.repeated_states import StatesScreen, summary
 from agentr_tui.screens.shared.compare_lines import (
     BESIDE,
     Document,

@@ -18,7 +18,7 @@ from textual.widgets import Input, OptionList, TextArea
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.main import run
 from agentr_tui.screens.search.command_line import do_line
-from agentr_tui.screens.search.edit_step import EditStep
+from agentr_tui.screens.search.overlays.edit_step import EditStep
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Menu
 from agentr_tui.state.session import Session

@@ -9,7 +9,7 @@ import pytest
 from rich.text import Text
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.screens.search.plots import PlotsScreen
+from agentr_tui.screens.search.overlays.plots import PlotsScreen
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import MONO_THEME, Palette, palette
 from agentr_tui.widgets.plots import PLOTS, Pen, PlotPane, Plotted, short
