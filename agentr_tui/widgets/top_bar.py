@@ -40,8 +40,8 @@ class TopBar(Widget):
     def render(self) -> RenderResult:
         """The line. Where it does not fit, the longest part at the left is cut, bars go, then figures."""
         colors = palette(self.app.current_theme)
-        number = MODES.index(self.mode) + 1
-        badge = f" {number} {self.mode.capitalize()} "
+        number = f"{MODES.index(self.mode) + 1} " if self.mode in MODES else ""
+        badge = f" {number}{self.mode.capitalize()} "
         width = self.size.width - len(badge) - 2
         left = [(escape(part), role) for part, role in self.left]
         figures = list(self.right)

@@ -15,7 +15,7 @@ at once (`parallel_nodes`); each stands at the node that it expands or has just 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -24,7 +24,6 @@ from engine.tree.events import SearchSettings
 from engine.tree.node import Walk
 from engine.tree.tree import SearchTree
 
-ALGORITHMS = ("agent-r", "uct", "puct", "best-first")
 ALL = 0
 """As a number of draws: all that were not made yet."""
 
@@ -48,8 +47,13 @@ def walk_on(
     tree: SearchTree, settings: SearchSettings, rng: random.Random, walk: Walk, in_flight: Mapping[int, int]
 ) -> Selection | Outcome:
     """Where a walk goes on. Draws from `rng` only where it returns a selection."""
-    if settings.algorithm == "best-first":
-        return _best_first(tree, rng, walk)
+    return ALGORITHMS[settings.algorithm](tree, settings, rng, walk, in_flight)
+
+
+def _select_down(
+    tree: SearchTree, settings: SearchSettings, rng: random.Random, walk: Walk, in_flight: Mapping[int, int]
+) -> Selection | Outcome:
+    """`agent-r`, `uct` and `puct`: from where the walk stands down by scores to a node to expand."""
     state = rng.getstate() if in_flight else None
     found = _descend(tree, settings, rng, walk, in_flight)
     if found is Outcome.BLOCKED and state is not None:
@@ -81,7 +85,9 @@ def _ended(tree: SearchTree, id: int) -> bool:
     return all(tree.nodes[child].exhausted for child in tree.nodes[id].children)
 
 
-def _best_first(tree: SearchTree, rng: random.Random, walk: Walk) -> Selection | Outcome:
+def _best_first(
+    tree: SearchTree, settings: SearchSettings, rng: random.Random, walk: Walk, in_flight: Mapping[int, int]
+) -> Selection | Outcome:
     if walk.rolling:  # it made its expansion
         return Outcome.OVER
     best: list[int] = []
@@ -97,3 +103,14 @@ def _best_first(tree: SearchTree, rng: random.Random, walk: Walk) -> Selection |
     if not best:
         return Outcome.BLOCKED if tree.in_flight else Outcome.OVER
     return Selection(tree.ancestors(rng.choice(best)), [len(best)])
+
+
+WalkOn = Callable[[SearchTree, SearchSettings, random.Random, Walk, Mapping[int, int]], Selection | Outcome]
+
+ALGORITHMS: dict[str, WalkOn] = {
+    "agent-r": _select_down,
+    "uct": _select_down,
+    "puct": _select_down,
+    "best-first": _best_first,
+}
+"""Every algorithm by its name, and how it walks on; another one is added by an entry (docs/architecture.md)."""

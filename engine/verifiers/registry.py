@@ -20,6 +20,14 @@ from engine.verifiers.value import ValueVerifier
 
 NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
 
+OTHERS: dict[str, Callable[[SearchTree], Verifier]] = {}
+"""Verifiers that a program added (`register`), by name."""
+
+
+def register(name: str, make: Callable[[SearchTree], Verifier]) -> None:
+    """Give a verifier a name for `--verifier`; `make` gets the tree whose trajectories it judges."""
+    OTHERS[name] = make
+
 
 def make_verifier(
     name: str,
@@ -54,4 +62,6 @@ def make_verifier(
         from engine.verifiers.noisy import NoisyVerifier
 
         return NoisyVerifier(tree, ProgressVerifier(tree, open_environment), name.removeprefix("noisy:"))
-    raise InputError(f"unknown verifier {name!r}: one of {', '.join(NAMES)}")
+    if name in OTHERS:
+        return OTHERS[name](tree)
+    raise InputError(f"unknown verifier {name!r}: one of {', '.join((*NAMES, *OTHERS))}")
