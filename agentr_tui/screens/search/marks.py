@@ -28,9 +28,6 @@ from engine.tree.tree import SearchTree
 FOLDER = "bookmarks"
 """Of the workspace."""
 
-LEARNT_AT_ONCE = 5_000
-"""Nodes whose states are compared between two frames."""
-
 
 class SearchMarks(SearchFind):
     """What is said of nodes, and the keys that say it."""
@@ -59,15 +56,14 @@ class SearchMarks(SearchFind):
                 self._bookmarks = Bookmarks(self.agentr.session.workspace.path / FOLDER)
             except AgentrError as error:
                 self.agentr.complain(str(error))
+            else:
+                for warning in self._bookmarks.warnings:
+                    self.agentr.complain(warning)
         return self._bookmarks
 
     def take_marks(self, *, again: bool = False) -> None:
         """The marks of the tree that is shown; `again` also where it is the same as before."""
         tree = self.agentr.session.tree
-        if tree is not None and not tree.states_known:
-            tree.learn_states(LEARNT_AT_ONCE)
-            if not tree.states_known:
-                self.call_after_refresh(self.take_marks)
         if tree is None or tree.started is None or (tree is self._marks_of and not again):
             return
         self._marks_of, self._marks = tree, {}
