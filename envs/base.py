@@ -35,7 +35,11 @@ class UnknownTask(EnvError):
     """There is no such task."""
 
 
-class InstanceDied(EnvError):
+class Unavailable(EnvError):
+    """The environment can't be used now: nothing was learned about the action."""
+
+
+class InstanceDied(Unavailable):
     """This instance can't go on, since its process or server is gone; a new one may."""
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from agentr_tui.app.app import AgentrApp
 
 INTERRUPTED = 130
+LOG_VARIABLE = "AGENTR_SERVE_LOG"
+"""Names the file that takes what the app of a browser says on standard error."""
+
 PATIENCE = 5.0
 """Seconds after which a process without a terminal ends, whatever still waits for the terminal."""
 

@@ -61,8 +61,6 @@ def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] 
     try:
         with loading():
             tree = _folded(follower, told)
-            if len(tree):
-                tree.index()
     except ValueError as error:  # what the fold refuses; the loader names the line
         load_any(path)
         raise InputError(f"{path}: {error}") from error

@@ -6,7 +6,9 @@ that works once; whoever comes with it gets a cookie, and nothing at all is answ
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import os
 import re
 import secrets
@@ -18,11 +20,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from textual_serve.server import Server
+from textual_serve.server import Server, to_int
 
+from agentr_tui.terminal.output import warn
+from agentr_tui.web.browser_process import BrowserProcess
 from engine.base.errors import InputError
 
 SHUTDOWN_SECONDS = 3.0
+LOG_FILE = "serve.log"
+"""Of a workspace: what went wrong in apps and in the server. Made when something did."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -120,10 +126,18 @@ async def harden(request: web.Request, response: web.StreamResponse) -> None:
 class AppServer(Server):
     """Starts the app in a process of its own for every browser that is let in."""
 
-    def __init__(self, arguments: Sequence[str], host: str, port: int) -> None:
+    def __init__(self, arguments: Sequence[str], host: str, port: int, log: Path) -> None:
+        """`log`: the file that takes what goes wrong."""
         command = shlex.join([sys.executable, "-m", "agentr_tui.cli.browser_app", *arguments])
         super().__init__(command, host=host, port=port, title="agentr")
         self.gate = Gate(port, any_host=not is_loopback(host))
+        self._log = log
+        self._apps: set[BrowserProcess] = set()
+
+    @property
+    def log(self) -> Path:
+        """What went wrong."""
+        return self._log
 
     @property
     def link(self) -> str:
@@ -144,6 +158,36 @@ class AppServer(Server):
     async def on_startup(self, app: web.Application) -> None:
         """Say nothing: the command does."""
 
+    async def on_shutdown(self, app: web.Application) -> None:
+        """End the apps of all browsers."""
+        await asyncio.gather(*(each.stop() for each in self._apps))
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """Run an app for a browser until either is gone."""
+        socket = web.WebSocketResponse(heartbeat=15)
+        await socket.prepare(request)
+        app = BrowserProcess(
+            self.command,
+            log=self._log,
+            warn=warn,
+            write_bytes=socket.send_bytes,
+            write_str=socket.send_str,
+            close=socket.close,
+            download_manager=self.download_manager,
+        )
+        self._apps.add(app)
+        try:
+            await app.start(to_int(request.query.get("width", "80"), 80), to_int(request.query.get("height", "24"), 24))
+            await app.take(socket)
+        except OSError as error:
+            warn(f"no app can be started for a browser: {error.strerror or error}")
+        finally:
+            try:
+                await app.stop()
+            finally:
+                self._apps.discard(app)
+        return socket
+
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
         """The page, whose addresses are those that the browser used: it may come through a forwarded port."""
         self.public_url = f"{request.scheme}://{request.host}"
@@ -153,8 +197,26 @@ class AppServer(Server):
         return page
 
 
+class _Line(logging.Handler):
+    """Says in one line that something stands in the log."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(logging.ERROR)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        warn(f"{record.getMessage()}: {self._log} says more")
+
+
 def run(server: AppServer, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; the apps are then asked to end."""
+    logs = logging.FileHandler(server.log, delay=True, encoding="utf-8")
+    for name in ("aiohttp", "textual-serve", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logs)
+        logger.addHandler(_Line(server.log))
+        logger.propagate = False
     os.environ["PYTHONUTF8"] = "1"  # a browser shows every glyph, whatever the terminal here does
     web.run_app(server._make_app(), sock=listening, print=None, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
 

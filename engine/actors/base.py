@@ -6,13 +6,14 @@ order in which requests arrive, so concurrency can't change a search.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
 
 from engine.base.errors import InputError
-from engine.tree.events import Message, Sampled, Usage
+from engine.tree.events import AnyEvent, Failed, Message, Sampled, Usage
+from engine.tree.failure_kinds import is_outage
 from envs.base import TextEnv
 from envs.recorded import read_recording
 
@@ -82,13 +83,19 @@ class RecordedActor:
 
     waits = False
 
-    def __init__(self, answers: Mapping[int, Answer] | None, by_draw: Mapping[tuple[int, int], Answer], source: str):
+    def __init__(
+        self,
+        answers: Mapping[int, Answer] | None,
+        by_draw: Mapping[tuple[int, int], Answer | DrawFailed],
+        source: str,
+    ):
         self._answers = answers  # by the order in which they were asked for
         self._by_draw = by_draw  # by (parent, draw)
         self._source = source
 
     async def sample(self, request: Request) -> Answer:
         """The recorded answer. Raises `DrawFailed` where the recording ends."""
+        answer: Answer | DrawFailed | None
         if self._answers is not None:
             answer = self._answers.get(request.index)
         else:
@@ -97,6 +104,8 @@ class RecordedActor:
             raise DrawFailed(
                 "not recorded", f"{self._source} holds no answer to draw {request.draw} of {request.parent}"
             )
+        if isinstance(answer, DrawFailed):
+            raise answer
         return answer
 
 
@@ -114,12 +123,15 @@ def actor_of_recording(path: str) -> RecordedActor:
     return RecordedActor(answers, {}, path)
 
 
-def actor_of_answers(answers: list[Sampled], source: str) -> RecordedActor:
-    """An actor over the answers of a trace."""
-    by_draw = {
-        (event.parent, event.draw): Answer(
-            event.response, event.action, event.usage, event.prior, event.reasoning, event.dropped
-        )
-        for event in answers
-    }
+def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
+    """An actor over the answers of a trace, those that came to nothing included."""
+    by_draw: dict[tuple[int, int], Answer | DrawFailed] = {}
+    for event in events:
+        if isinstance(event, Sampled):
+            by_draw[event.parent, event.draw] = Answer(
+                event.response, event.action, event.usage, event.prior, event.reasoning, event.dropped
+            )
+        elif isinstance(event, Failed) and not is_outage(event.what):  # of a draw that was answered: its step failed
+            failed = DrawFailed(event.what, event.error, event.attempt, event.usage)
+            by_draw.setdefault((event.parent, event.draw), failed)
     return RecordedActor(None, by_draw, source)

@@ -85,14 +85,11 @@ def calls_in_flight(tree: SearchTree) -> int:
         return 0
     settings = tree.started.settings
     waiting = 0
-    for parent, selected in tree.in_flight.items():
-        given_up = set()
-        for failure in reversed(tree.failures):
-            if failure.seq < selected.seq:
-                break
-            final = failure.what not in MENDABLE or failure.attempt > settings.retries
-            if failure.parent == parent and final:
-                given_up.add(failure.draw)
+    for parent in tree.in_flight:
+        given_up = set(tree.unusable.get(parent, ()))
+        for draw, failure in tree.owed.get(parent, {}).items():
+            if failure.what not in MENDABLE or failure.attempt > settings.retries:
+                given_up.add(draw)
         answered = tree.pending.get(parent, {})
         waiting += tree.draws_of[parent] - len(answered.keys() | given_up)
     return max(0, min(waiting, settings.concurrency))

@@ -5,16 +5,30 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from engine.base.errors import InputError, WorkFailed
 
+CLOCK_SKEW = timedelta(minutes=1)
+"""Clocks of two machines may differ by so much without a word."""
+
 
 def stamp(time: datetime) -> str:
     """A time as ISO 8601 in UTC with microseconds: sorts as text."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def in_future(time: str) -> bool:
+    """Whether a time as `stamp` gives it lies ahead of this machine's clock by more than clocks usually differ."""
+    if time <= (limit := stamp(datetime.now(UTC) + CLOCK_SKEW)):
+        return False
+    try:
+        told = datetime.fromisoformat(time)
+    except ValueError:  # no time at all
+        return False
+    return stamp(told if told.tzinfo else told.replace(tzinfo=UTC)) > limit
 
 
 def refusal(path: str | os.PathLike[str], error: OSError) -> InputError:

@@ -131,6 +131,7 @@ class Records:
         model = model_of(tree)
         replayer = Replayer(tree, opener(tree, environment))
         known = Recoveries(self.workspace.path / RECOVERIES, samples[0].trace)
+        self.exported.warnings += known.warnings
         try:
             for stored in samples:
                 check_same_trace(tree, stored)

@@ -17,7 +17,7 @@ from engine.environment.instances import Course, Instance, Pool, Reply
 from engine.environment.opened import Opened, reset_options
 from engine.tree.events import Number, PrefixStep
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
-from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv
+from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, Unavailable
 
 MAX_SNAPSHOTS = 20_000
 """Snapshots that a stand keeps; the one not used for longest goes first."""
@@ -79,11 +79,12 @@ class Stand:
         return self._course.closed
 
     def go_to(self, id: int) -> TextEnv:
-        """Bring the environment into the state of node `id` with as few steps as there are. Raises `EnvError`."""
+        """Bring the environment into the state of node `id` with as few steps as there are. Raises `Unavailable`."""
         with self.lock:
             if id == self.at:
                 return self.env
             if self._pool is not None:
+                self.at = NO_PARENT
                 env = self._pool.go_to(self._path(id))
                 self.at = id
                 return env
@@ -109,11 +110,14 @@ class Stand:
                 return question(self.go_to(id))
 
     def try_action(self, parent: int, action: str) -> tuple[str, Number, bool]:
-        """Stand at `parent` and take one step: observation (flattened), score after it, done. Raises `EnvError`."""
+        """Stand at `parent` and take one step: observation (flattened), score after it, done.
+
+        Raises `Unavailable` where nothing was learned of the action, and `EnvError` where the step itself failed.
+        """
         with self.lock:
             if self._pool is not None:
-                observation, score, done = self._pool.try_action(self._path(parent), action)
                 self.at = NO_PARENT
+                observation, score, done = self._pool.try_action(self._path(parent), action)
                 return clean(flatten(observation)), score, done
             try:
                 if parent != self.at:
@@ -124,6 +128,36 @@ class Stand:
                 self._go(parent)
                 observation, score, done = self._step(action)
             return clean(flatten(observation)), score, done
+
+    def lives(self, id: int, action: str | None = None) -> bool:
+        """Whether the environment, after a step that failed at node `id`, still makes a step that it made before: the
+        `action` from there, else the step to the node. A snapshot alone would not tell; of the root a reset has to."""
+        with self.lock:
+            self.at = NO_PARENT
+            try:
+                if self._pool is not None:
+                    self._pool.forget()
+                    self._pool.forget_replies()
+                if action is not None:
+                    self.try_action(id, action)
+                elif self._pool is not None:
+                    self.go_to(id)
+                elif id == ROOT:
+                    self._begin()
+                else:
+                    self.try_action(self.tree.nodes[id].parent, self.tree.nodes[id].action)
+            except EnvError:
+                return False
+            finally:
+                self.at = NO_PARENT
+            return True
+
+    def drop(self, first: int) -> None:
+        """The nodes from `first` on, which this stand was told of, were not made after all."""
+        with self.lock:
+            self.at = NO_PARENT
+            for id in [id for id in reversed(self._snapshots) if id >= first]:
+                del self._snapshots[id]
 
     def became(self, id: int) -> None:
         """The state after the last `try_action` is that of the new node `id`: keep it."""
@@ -184,6 +218,14 @@ class Stand:
             self._snapshots.popitem(last=False)
 
     def _go(self, id: int) -> None:
+        try:
+            self._repeat(id)
+        except Unavailable:
+            raise
+        except EnvError as error:  # it made this way before
+            raise Unavailable(str(error)) from error
+
+    def _repeat(self, id: int) -> None:
         nodes = self.tree.nodes
         while True:
             missing: list[int] = []  # nodes to replay, deepest first

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.tree.events import Number
-from envs.base import EnvError, InstanceDied, TextEnv, make
+from envs.base import EnvError, InstanceDied, TextEnv, Unavailable, make
 
 Path = tuple[str, ...]
 
@@ -136,6 +136,11 @@ class Pool:
         """The current instance was moved by somebody else."""
         self.current.path = None
 
+    def forget_replies(self) -> None:
+        """Answer nothing from memory: whether an instance still answers is the question."""
+        for instance in self.instances:
+            instance.reply = None
+
     def prepare(self, path: Path, actions: Iterable[str]) -> None:
         """Let as many instances come to the end of `path` as these actions need, at the same time.
 
@@ -203,11 +208,16 @@ class Pool:
             self._walk(instance, path)
 
     def _walk(self, instance: Instance, path: Path) -> None:
-        if instance.path is None or path[: len(instance.path)] != instance.path:
-            self._course.begin(instance)
-        assert instance.path is not None
-        for action in path[len(instance.path) :]:
-            self._step(instance, action)
+        try:
+            if instance.path is None or path[: len(instance.path)] != instance.path:
+                self._course.begin(instance)
+            assert instance.path is not None
+            for action in path[len(instance.path) :]:
+                self._step(instance, action)
+        except Unavailable:
+            raise
+        except EnvError as error:  # it made this way before
+            raise Unavailable(str(error)) from error
 
     def _step(self, instance: Instance, action: str) -> Reply:
         path, instance.path = instance.path, None  # nowhere, should the step fail

@@ -46,7 +46,7 @@ def scored(tree: SearchTree, parent: int, seq: int, *, in_flight: Sequence[int],
     `best-first` does not compare siblings but all open nodes: there the rows' total is the score after the step.
     """
     settings = tree.settings_at(seq)
-    reader: TreeReader = tree if seq >= tree.seq else tree.at(seq)
+    reader = tree.at(seq)  # also of now: the tree may grow meanwhile
     low = tree.started.score_range[0] if tree.started else 0.0
     passing = _passing(tree, in_flight)
     found = scores(
@@ -152,6 +152,8 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
         found.append(
             Fact("failed", f"{len(failed)} draw{'s' * (len(failed) != 1)} failed, the last: {failed[-1].error}")
         )
+    if reader is tree and (owed := len(tree.owed.get(id, ()))):
+        found.append(Fact("owed", f"{_count(owed, 'draw')} met an outage: made again when the search goes on"))
     dropped = tree.usages.get(id, (None, None, 0))[2]
     if dropped:
         found.append(Fact("cut", f"the actor did not see the first {_count(dropped, 'step')}: no room in its context"))

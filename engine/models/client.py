@@ -226,6 +226,7 @@ async def complete(
             message = _in_a_line(client.scrub(str(refusal)))
             if refusal.parameter in fields and refusal.parameter in (*NICETIES, "max_tokens"):
                 client.refused.add(refusal.parameter)
+                refusal.kind = "unsupported"  # whatever the status: without it the call may do
                 wait, then = 0.0, "asked again without it"
             elif refusal.kind in MENDABLE and attempt <= endpoint.retries and not asks_too_much(refusal.wait):
                 wait = wait_before(attempt, refusal.wait)

@@ -13,12 +13,12 @@ from engine.tree.events import Usage
 
 KINDS: dict[str, str] = {
     "rate limit": "429: asked too often",
-    "server error": "5xx, 408, 409 or an error in place of an answer",
+    "server error": "5xx, 408, 409, 425 or an error in place of an answer",
     "timeout": "no whole answer within the time limit",
     "connection": "refused, cut or never made",
     "bad json": "what came is no JSON, or of another shape",
     "empty choices": "an answer without an answer in it",
-    "quota": "429 that says that the money is used up",
+    "quota": "402, or 429 that says that the money is used up",
     "empty": "an answer of no text",
     "refusal": "the model or its filter refused",
     "wrong model": "there is no such model or address",
@@ -85,22 +85,73 @@ def refusal_of_status(status: int, body: object, headers: Mapping[str, str]) -> 
     code, parameter, said = _facts(body)
     message = f"{status}: {said}" if said else f"status {status}"
     wait = retry_after(headers)
+    if status == 402 or (status < 500 and _without_money(status, code, said)):
+        return Refusal("quota", message, wait=wait)
     if status == 429:
-        kind = "quota" if code in ("insufficient_quota", "billing_hard_limit_reached") else "rate limit"
-        return Refusal(kind, message, wait=wait)
+        return Refusal("rate limit", message, wait=wait)
     if status >= 500 or status in (408, 409, 425):
         return Refusal("server error", message, wait=wait)
     if status in (401, 403, 407):
-        return Refusal("authentication", message)
+        if status == 403 and _WITHHELD.search(said):
+            return Refusal("refusal", message)
+        return Refusal("authentication", message, parameter=_refused_parameter(parameter, code, said))
     if status == 413 or code in ("context_length_exceeded", "exceed_context_size_error") or _CONTEXT.search(said):
         return Refusal("too long", message)
     if code in ("content_filter", "content_policy_violation"):
         return Refusal("refusal", message)
     if status == 404 or code in ("model_not_found", "invalid_model"):
-        return Refusal("wrong model", message)
+        return Refusal("wrong model", message, parameter=_refused_parameter(parameter, code, said))
     if refused := _refused_parameter(parameter, code, said):
         return Refusal("unsupported", message, parameter=refused)
     return Refusal("bad request", message)
+
+
+def refusal_in_answer(error: object, usage: Usage | None = None) -> Refusal:
+    """What an error in place of an answer means, which came with status 200: what its code says, as a number or a
+    word; else the server failed."""
+    code, _, said = _facts(error)
+    status = (
+        int(code) if code.isascii() and code.isdigit() and 400 <= int(code) < 600 else _CODES.get(code.lower(), 500)
+    )
+    if status == 500 and _without_money(429, code, said):
+        status = 402
+    refusal = refusal_of_status(status, error, {})
+    message = f"an error in place of an answer: {said or code or 'no words'}"
+    return Refusal(refusal.kind, message, usage=usage, parameter=refusal.parameter)
+
+
+_CODES = {
+    "insufficient_quota": 402,
+    "insufficient_credits": 402,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "unauthorized": 401,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "forbidden": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+}
+"""Statuses that codes of errors stand for."""
+
+_NO_MONEY = re.compile(
+    r"insufficient.{0,12}(quota|balance|credit|fund)|credit balance is too low|payment required|out of credits"
+    r"|(billing|spending).{0,12}limit|exceeded your current quota",
+    re.I,
+)
+_SOON = re.compile(r"retry (in|after)|try again|per[ -](minute|second|hour|day)|\b[rt]p[md]\b", re.I)
+_WITHHELD = re.compile(r"\bflagged\b|moderation|content.{0,3}(filter|policy)", re.I)
+
+
+def _without_money(status: int, code: str, said: str) -> bool:
+    """Whether the words of an error say that the money is used up; a limit that passes by waiting is none of these."""
+    if code in ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"):
+        return True
+    return _NO_MONEY.search(said) is not None and not (status == 429 and _SOON.search(said))
 
 
 def _facts(body: object) -> tuple[str, str, str]:

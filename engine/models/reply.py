@@ -7,10 +7,9 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from engine.base.response_text import clean
-from engine.models.faults import Refusal
+from engine.models.faults import Refusal, refusal_in_answer
 from engine.tree.events import Usage
 
 MILLION = 1_000_000
@@ -47,7 +46,7 @@ def read_reply(
     choices = body.get("choices")
     if not choices:
         if body.get("error"):
-            raise Refusal("server error", f"an error in place of an answer: {_said(body['error'])}", usage=usage)
+            raise refusal_in_answer(body["error"], usage)
         if isinstance(choices, list):
             raise Refusal("empty choices", "the answer holds no choices", usage=usage)
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -151,10 +150,6 @@ def _text(value: object) -> str:
         parts = (part.get("text") for part in value if isinstance(part, dict))
         return "".join(part for part in parts if isinstance(part, str))
     return ""
-
-
-def _said(error: Any) -> str:
-    return str(error.get("message") or error if isinstance(error, dict) else error)
 
 
 def _shown(data: bytes) -> str:

@@ -1,23 +1,19 @@
 """What a model said when it was asked to judge, kept by content: a second run asks nothing.
 
-A folder of append-only files, a reply a line, one file a process: safe on a network file system, and nothing is lost
-when it is deleted but the money that the replies cost.
+An append-only log (`engine.base.append_log`), a reply a line: nothing is lost when it is deleted but the money that the
+replies cost.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-import threading
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
 
+from engine.base.append_log import AppendLog, LogKind
 from engine.base.errors import InputError, WorkFailed
 
 
@@ -28,7 +24,7 @@ class Kept(Struct):
     text: str  # the reply, without its reasoning
 
 
-_decoder = msgspec.json.Decoder(Kept)
+_KIND = LogKind(msgspec.json.Decoder(Kept).decode, "judgement", "judgements", strict=False)
 
 
 def key_of(*asked: object) -> str:
@@ -40,26 +36,19 @@ class JudgementCache:
     """Replies by key. With no folder they are kept in memory only. May be used from several threads."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Reads what is there; lines that were torn by a kill are skipped. Raises `InputError`."""
-        self._folder = folder
+        """Reads what is there; lines that can't be read are left out (see `warnings`). Raises `InputError`."""
+        self._log = None if folder is None else AppendLog(folder, _KIND)
         self._texts: dict[str, str] = {}
-        self._lock = threading.Lock()
-        self._file: BinaryIO | None = None
-        self._process = os.getpid()
-        if folder is not None:
-            self._read(folder)
+        if self._log is not None:
+            found = self._log.refresh()
+            if found.error is not None:
+                raise found.error
+            self._texts = {line.row.key: line.row.text for line in found.lines}
 
-    def _read(self, folder: Path) -> None:
-        try:
-            for file in sorted(folder.glob("*.jsonl")):
-                for line in file.read_bytes().splitlines():
-                    try:
-                        kept = _decoder.decode(line)
-                    except (msgspec.MsgspecError, UnicodeDecodeError):
-                        continue
-                    self._texts[kept.key] = kept.text
-        except OSError as error:
-            raise InputError(f"{folder}: judgements can't be read ({error.strerror or error})") from error
+    @property
+    def warnings(self) -> list[str]:
+        """A line for each file of which something could not be read."""
+        return [] if self._log is None else self._log.warnings
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -70,25 +59,12 @@ class JudgementCache:
 
     def put(self, key: str, text: str) -> None:
         """Keep a reply; in the file when this returns. Raises `WorkFailed` where it can't be written."""
-        with self._lock:
-            self._texts[key] = text
-            if self._folder is None:
-                return
+        self._texts[key] = text
+        if self._log is not None:
             try:
-                file = self._own_file(self._folder)
-                file.write(msgspec.json.encode(Kept(key, text)) + b"\n")
-                file.flush()
-            except OSError as error:
-                raise WorkFailed(f"{self._folder}: judgements can't be kept ({error.strerror or error})") from error
-
-    def _own_file(self, folder: Path) -> BinaryIO:
-        """The file of this process; another one after a fork."""
-        if self._file is None or self._process != os.getpid():
-            folder.mkdir(parents=True, exist_ok=True)
-            host = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in socket.gethostname())
-            self._process = os.getpid()
-            self._file = (folder / f"{host}-{self._process}-{secrets.token_hex(3)}.jsonl").open("xb")
-        return self._file
+                self._log.append([Kept(key, text)])
+            except InputError as error:
+                raise WorkFailed(str(error)) from error
 
 
 @cache

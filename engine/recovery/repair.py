@@ -34,6 +34,7 @@ from engine.samples.revise import (
 from engine.samples.splice import Tail, TailStep
 from engine.search.control import Control
 from engine.search.job import SearchJob, make_actor
+from engine.search.outages import owed_words
 from engine.search.search import Search
 from engine.search.settings import settings_from
 from engine.search.started import started_event
@@ -137,12 +138,11 @@ def repair_sample(
     found, calls = _known(path), 0
     if found is None:
         job = _job(tree, sample, prefix, wanted, path, environment, control, listener)
-        reason = job.run_blocking()
+        job.run_blocking()
         found, calls = job.tree, job.tree.calls
         figures.calls += calls
-        if reason == "failures":
-            last = found.failures[-1].error if found.failures else "its draws failed"
-            raise WorkFailed(f"repairing sample {sample.id}: {last}")
+        if why := job.search.outage or owed_words(found):
+            raise WorkFailed(f"repairing sample {sample.id}: {why}")
     leaf = best_leaf(found, thresholds, sample.return_bad)
     if leaf is None:
         stopped = control is not None and control.stop_reason is not None
@@ -230,7 +230,7 @@ def _known(path: Path) -> SearchTree | None:
         tree = load(path).tree
     except TraceError:
         return None
-    return tree if tree.end_reason not in (None, STOPPED, "failures") else None
+    return tree if tree.end_reason not in (None, STOPPED, "failures") and not tree.owed else None
 
 
 def _job(

@@ -33,10 +33,12 @@ from engine.samples.revise import Sample
 from engine.samples.splice import WAIT_ANSWER, thought_turn
 from engine.search.control import Control
 from engine.search.job import make_actor
+from engine.search.outages import Outages
 from engine.search.stepping import step_answer
 from engine.tree.events import Child, Expanded, Message, Sampled, Usage
+from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.tree import ROOT, SearchTree
-from envs.base import EnvError, Snapshots, TextEnv
+from envs.base import EnvError, Snapshots, TextEnv, Unavailable
 
 TOLD_EVERY = 0.1  # seconds, at most so often
 
@@ -50,7 +52,8 @@ class Progress(Struct, frozen=True):
     ended: int  # continuations that came to their end this time
     continuations: int  # that were to be made
     cost: float | None
-    failed: dict[str, int]  # why → draws that came to nothing
+    failed: dict[str, int]  # kind → draws that came to nothing
+    words: dict[str, str]  # kind → what the last of them was told
     figures: list[MarkFigures]
 
 
@@ -92,9 +95,11 @@ class Recovery:
         self._actor = make_actor(self.settings.actor, self.settings) if not self._recording else None
         price = price_of(tree, sample.thought, marks, self.settings, known, settings.continuations)
         self._wanted = price.continuations
-        self._calls = self._ended = self._failures_in_a_row = 0
+        self._calls = self._ended = 0
+        self._outages = Outages(self.settings)
         self._cost: float | None = None
         self._failed: dict[str, int] = {}
+        self._words: dict[str, str] = {}
         self._broken: AgentrError | None = None
         self._over: dict[int, str] = {}  # marks that the environment will not go on from
         self._thread: ThreadPoolExecutor | None = None
@@ -107,7 +112,9 @@ class Recovery:
         """How far it got."""
         marks = [replace(mark, over=self._over.get(mark.mark, mark.over)) for mark in self._marks]
         figures = figures_of(self._tree, self._sample.thought, marks, self.settings, self._known, self._alpha)
-        return Progress(self._calls, self._ended, self._wanted, self._cost, dict(self._failed), figures)
+        return Progress(
+            self._calls, self._ended, self._wanted, self._cost, dict(self._failed), dict(self._words), figures
+        )
 
     def run_blocking(self) -> Progress:
         """Make what is missing, on an event loop of its own. Raises `InputError`, `WorkFailed`."""
@@ -116,7 +123,8 @@ class Recovery:
     async def run(self) -> Progress:
         """Make what is missing; returns what there is in the end. Raises `InputError`, `WorkFailed`.
 
-        Where the actor fails `max_failures` times in a row it ends; the same again goes on from what was made.
+        Where the actor or the environment fails `max_failures` times in a row, or can't be asked at all, it ends; the
+        same again goes on from what was made.
         """
         try:
             if self._wanted and self.control.stop_reason is None:
@@ -219,14 +227,25 @@ class Recovery:
             try:
                 await self._continue(arm, mark, node, number)
             except (DrawFailed, EnvError) as error:
-                kind = error.kind if isinstance(error, DrawFailed) else "environment"
-                self._failed[kind] = self._failed.get(kind, 0) + 1
-                self._spend(getattr(error, "usage", None))
-                self._failures_in_a_row += 1
-                if self._failures_in_a_row >= self.settings.max_failures:
-                    self._break(WorkFailed(f"{self._failures_in_a_row} draws in a row failed, the last: {error}"))
+                self._count_failure(error, await self._kind_of(error, node))
             except AgentrError as error:  # the disk is full, the settings can't work: the others would not either
                 self._break(error)
+
+    async def _kind_of(self, error: DrawFailed | EnvError, node: int) -> str:
+        if isinstance(error, DrawFailed):
+            return error.kind
+        if isinstance(error, Unavailable) or not await self._with_environment(lambda: self._stand.lives(node)):
+            return ENVIRONMENT_GONE
+        return STEP_FAILED
+
+    def _count_failure(self, error: DrawFailed | EnvError, kind: str) -> None:
+        words = " ".join(clean(str(error)).split())
+        self._failed[kind] = self._failed.get(kind, 0) + 1
+        self._words[kind] = words
+        self._spend(getattr(error, "usage", None))
+        self._outages.failed(kind, words)
+        if self._outages.reason:
+            self._break(WorkFailed(f"sample {self._sample.id}: {self._outages.reason}"))
 
     def _break(self, error: AgentrError) -> None:
         self._broken = self._broken or error
@@ -242,9 +261,10 @@ class Recovery:
         while not ended(steps):
             answer = await actor.sample(self._request(arm, node, at, number, len(steps), list(shown)))
             self._calls += 1
-            self._failures_in_a_row = 0
+            self._outages.answered()
             self._spend(answer.usage)
             step, at = await self._with_environment(partial(self._step, arm, at, number, len(steps) + 1, answer))
+            self._outages.stepped(at, 1, True)
             self._known.add(arm, step)
             steps.append(step)
             shown += _messages(step)

@@ -1,29 +1,27 @@
 """Continuations that were made at marks of bad trajectories, as append-only lines of a workspace.
 
-`recoveries/TRACE-HOST-PID-RANDOM.jsonl`, one file a process and trace. A line of type `arm` says what is continued (the
-node after the wrong step, with or without a revision thought, by which actor); a line of type `step` is one step of
-one continuation, written as it is made, so that a kill loses no answer that arrived. An arm's key is a digest of
-all that shapes its continuations and of no sample: samples that are built again, or that share a wrong step, find
-them there.
+`recoveries/TRACE-HOST-PID-RANDOM.jsonl`, one file a process and trace (`engine.base.append_log`). A line of type `arm`
+says what is continued (the node after the wrong step, with or without a revision thought, by which actor); a line of
+type `step` is one step of one continuation, written as it is made, so that a kill loses no answer that arrived. An
+arm's key is a digest of all that shapes its continuations and of no sample: samples that are built again, or that
+share a wrong step, find them there.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import blake2b
+from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
 
-from engine.base.errors import InputError, WorkFailed
-from engine.base.files import refusal, stamp
+from engine.base.append_log import AppendLog, LogKind, read_log
+from engine.base.files import stamp
 from engine.tree.events import Number, SearchSettings, Usage
 
 FOLDER = "recoveries"
@@ -73,6 +71,16 @@ Continuation = list[ContinuedStep]
 _line = msgspec.json.Decoder(Arm | ContinuedStep)
 
 
+def _decode(line: bytes) -> Arm | ContinuedStep:
+    row: Arm | ContinuedStep = _line.decode(line)
+    if isinstance(row, Arm) and row.version > VERSION:
+        raise msgspec.ValidationError(f"format {row.version}; this version reads up to {VERSION}")
+    return row
+
+
+_KIND: LogKind[Arm | ContinuedStep] = LogKind(_decode, "step of a continuation", "continuations")
+
+
 def ended(continuation: Continuation) -> bool:
     """Whether a continuation came to its end."""
     return bool(continuation) and continuation[-1].end != ""
@@ -99,27 +107,39 @@ def new_arm(trace: str, node: int, mark: int, thought: str, settings: SearchSett
 
 
 class Recoveries:
-    """The continuations of one trace that a workspace holds, and the pen of one process. Not for two threads."""
+    """The continuations of one trace that a workspace holds, and the writer of one process. Not for two threads."""
 
     def __init__(self, folder: Path, trace: str) -> None:
         """Read what there is. Raises `InputError` for a line that can't be read, naming file and line."""
-        self._folder = folder
         self._trace = trace
-        self._file: BinaryIO | None = None
-        self.path: Path | None = None  # of the file that this process writes
+        self._log = AppendLog(folder, _KIND, prefix=f"{_name(trace)}-")
         self.arms: dict[str, Arm] = {}
         self._continuations: dict[str, dict[int, Continuation]] = {}
         self._written: set[tuple[str, int]] = set()  # continuations that this process's file holds
-        for path in _files(folder, trace):
-            self._take_up(path)
+        self._written_to: Path | None = None
+        found = self._log.refresh()
+        if found.error is not None:
+            raise found.error
+        for _, lines in groupby(found.lines, key=lambda line: line.path):
+            self._take_up(line.row for line in lines)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that this process writes; None before its first line."""
+        return self._log.path
+
+    @property
+    def warnings(self) -> list[str]:
+        """A line for each file with an unfinished last line: it was left out (it may still be being written)."""
+        return self._log.warnings
 
     def of(self, key: str) -> dict[int, Continuation]:
         """The continuations of an arm by number, also those that did not come to their end. Not to be changed."""
         return self._continuations.get(key, {})
 
-    def _take_up(self, path: Path) -> None:
-        """Read a file. Of a continuation that two processes made, the one that got further counts."""
-        arms, continuations = read_file(path)
+    def _take_up(self, rows: Iterable[Arm | ContinuedStep]) -> None:
+        """Take up a file. Of a continuation that two processes made, the one that got further counts."""
+        arms, continuations = _by_arm(rows)
         for key, arm in arms.items():
             if arm.trace != self._trace:
                 continue
@@ -135,35 +155,16 @@ class Recoveries:
     def add(self, arm: Arm, step: ContinuedStep) -> None:
         """Write a step; it is in the file when this returns. Raises `InputError`, `WorkFailed`."""
         steps = self._continuations.setdefault(arm.key, {}).setdefault(step.number, [])
+        if self._log.path != self._written_to:  # a new file
+            self._written, self._written_to = set(), self._log.path
         rows: list[Arm | ContinuedStep] = [step]
         if (arm.key, step.number) not in self._written:  # each file holds its continuations whole
             rows = [arm, *steps, step]
-        self._write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        self._log.append(rows)
+        self._written_to = self._log.path
         self._written.add((arm.key, step.number))
         self.arms.setdefault(arm.key, arm)
         steps.append(step)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            if self._file is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                host = re.sub(r"[^A-Za-z0-9_.]+", "_", socket.gethostname())[:40]
-                name = f"{_name(self._trace)}-{host}-{os.getpid()}-{secrets.token_hex(3)}.jsonl"
-                self.path = self._folder / name
-                self._file = self.path.open("xb", buffering=0)
-        except OSError as error:
-            raise InputError(f"{self._folder}: continuations can't be kept here ({error.strerror or error})") from error
-        try:
-            if self._file.write(data) != len(data):
-                raise OSError("the disk is full")
-        except OSError as error:
-            raise WorkFailed(f"{self.path}: {error.strerror or error}: the last step was not kept") from error
-
-    def close(self) -> None:
-        """Close the file of this process."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
 
 def _name(trace: str) -> str:
@@ -171,36 +172,16 @@ def _name(trace: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", trace)[:40] or "trace"
 
 
-def _files(folder: Path, trace: str) -> list[Path]:
-    try:
-        return sorted(folder.glob(f"{_name(trace)}-*.jsonl"))
-    except OSError as error:
-        raise refusal(folder, error) from error
-
-
-def _read(path: Path) -> Iterator[Arm | ContinuedStep]:
-    """The lines of a file, less one that is not whole (it may still be being written). Raises `InputError`."""
-    try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    row = _line.decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                    raise InputError(f"{path}:{number}: no line of a recovery ({error}): mend or remove it") from error
-                if isinstance(row, Arm) and row.version > VERSION:
-                    raise InputError(f"{path}:{number}: format {row.version}; this version reads up to {VERSION}")
-                yield row
-    except OSError as error:
-        raise refusal(path, error) from error
-
-
 def read_file(path: Path) -> tuple[dict[str, Arm], dict[str, dict[int, Continuation]]]:
     """Arms, and their continuations by number, of one file. Raises `InputError`."""
+    return _by_arm(read_log(path, _KIND))
+
+
+def _by_arm(rows: Iterable[Arm | ContinuedStep]) -> tuple[dict[str, Arm], dict[str, dict[int, Continuation]]]:
+    """Arms, and their continuations by number, of the lines of one file."""
     arms: dict[str, Arm] = {}
     continuations: dict[str, dict[int, Continuation]] = {}
-    for line in _read(path):
+    for line in rows:
         if isinstance(line, Arm):
             arms[line.key] = line
             continue

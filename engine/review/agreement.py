@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.base.errors import InputError, WorkFailed
-from engine.base.files import refusal
+from engine.base.append_log import AppendLog, LogKind
+from engine.base.errors import InputError
 from engine.review.decisions import Decided, Decision, in_effect
 from engine.samples.revise import Sample, splice_of
 from engine.samples.splice import Tail, TailStep
@@ -216,41 +216,30 @@ _FAULTS: dict[FaultKind, Callable[[SearchTree, Sample, random.Random], Sample | 
 }
 
 
+_KIND = LogKind(msgspec.json.Decoder(Planted).decode, "planted fault", "planted faults", strict=False)
+
+
 def keep_planted(folder: Path, planted: Iterable[Planted]) -> None:
-    """Remember what was planted, a line each, so that the hit rate can be told. Raises `WorkFailed`."""
-    by_run: dict[str, list[Planted]] = {}
-    for each in planted:
-        by_run.setdefault(each.run, []).append(each)
-    known = {each.id for each in read_planted(folder)} if by_run else set()
-    for run, mine in by_run.items():
-        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in mine if each.id not in known)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f"{run}.jsonl").open("ab") as stream:
-                stream.write(lines)
-        except OSError as error:
-            raise WorkFailed(f"{folder}: planted faults can't be kept ({error.strerror or error})") from error
+    """Remember what was planted, a line each, so that the hit rate can be told. Raises `InputError`, `WorkFailed`."""
+    planted = list(planted)
+    known = {each.id for each in read_planted(folder)} if planted else set()
+    fresh = {each.id: each for each in planted if each.id not in known}
+    if fresh:
+        AppendLog(folder, _KIND, (next(iter(fresh.values())).run,)).append(fresh.values())
 
 
-_planted = msgspec.json.Decoder(Planted)
+def read_planted(folder: Path, warnings: list[str] | None = None) -> list[Planted]:
+    """All that was planted; `warnings` gets a line about each file of which something can't be read.
 
-
-def read_planted(folder: Path) -> list[Planted]:
-    """All that was planted. Raises `InputError` naming file and line; a torn last line is left out."""
-    found = []
-    for file in sorted(folder.glob("*.jsonl")):
-        try:
-            lines = file.read_bytes().splitlines(keepends=True)
-        except OSError as error:
-            raise refusal(file, error) from error
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                found.append(_planted.decode(line))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise InputError(f"{file}:{number}: not a planted fault ({error}): remove the line") from error
-    return found
+    Raises `InputError` where the folder or a file can't be opened.
+    """
+    log = AppendLog(folder, _KIND)
+    found = log.refresh()
+    if found.error is not None:
+        raise found.error
+    if warnings is not None:
+        warnings += log.warnings
+    return list({line.row.id: line.row for line in found.lines}.values())
 
 
 class HitRate(Struct, kw_only=True):

@@ -1,35 +1,33 @@
 """Decisions: what people said about samples, as append-only lines.
 
-Each reviewer's process writes a file of its own (`REVIEWER-HOST-PID-RANDOM.jsonl`), a decision a line, and nobody
-ever rewrites one: two people, or one person twice, never collide, also on a network file system. What holds now is a
-fold over the lines of all files by time: of the verdicts on a sample the latest wins, likewise of marks, thoughts,
-notes, tags and repairs. Undoing appends a line that names the one it takes back; redoing takes back the undoing.
+Each reviewer's process writes a file of its own (`REVIEWER-HOST-PID-RANDOM.jsonl`, see `engine.base.append_log`), a
+decision a line: two people, or one person twice, never collide. What holds now is a fold over the lines of all files in
+their order: of the verdicts on a sample the latest wins, likewise of marks, thoughts, notes, tags and repairs. Undoing
+appends a line that names the one it takes back; redoing takes back the undoing.
+
+A line comes after every line that its writer knew of, whatever the clocks of the machines say
+(`engine.base.line_order`); lines that were written without knowledge of each other are ordered by time.
 """
 
 from __future__ import annotations
 
-import errno
-import getpass
-import os
-import re
 import secrets
-import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from engine.base.errors import InputError, WorkFailed
-from engine.base.files import refusal, stamp
+from engine.base.append_log import AppendLog, LogKind
+from engine.base.errors import InputError
+from engine.base.files import in_future
+from engine.base.line_order import FIRST, Count, Order, next_orders, order_of
+from engine.base.person import reviewer_name
 from engine.samples.splice import Tail
 
 DecisionVerdict = Literal["accepted", "rejected", "skipped"]
-REVIEWER_VARIABLE = "AGENTR_REVIEWER"
 
 
 class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
@@ -39,6 +37,8 @@ class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
     sample: str
     reviewer: str
     time: str  # ISO 8601, UTC, microseconds
+    after: str = ""  # with `count` its place in the order of lines, where its own time would not tell it
+    count: Count = 0
     verdict: DecisionVerdict | None = None
     reason: str = ""  # of the verdict
     mark: int | None = None  # first wrong step, counted from 1
@@ -68,8 +68,7 @@ class Decided(Struct, kw_only=True):
     by_reviewer: dict[str, DecisionVerdict] = {}  # each reviewer's latest verdict
 
 
-_decision = msgspec.json.Decoder(Decision)
-_encoder = msgspec.json.Encoder()
+_KIND = LogKind(msgspec.json.Decoder(Decision).decode, "decision", "decisions", sync=True)
 
 
 def fold(decisions: Iterable[Decision]) -> dict[str, Decided]:
@@ -82,10 +81,10 @@ def fold(decisions: Iterable[Decision]) -> dict[str, Decided]:
 
 
 def in_effect(lines: Iterable[Decision]) -> list[Decision]:
-    """The lines of one sample that nothing took back, by time; undoings themselves left out."""
+    """The lines of one sample that nothing took back, in their order; undoings themselves left out."""
     taken_back: set[str] = set()
     left: list[Decision] = []
-    for line in sorted(lines, key=_by_time, reverse=True):  # an undoing is always later than what it undoes
+    for line in sorted(lines, key=_in_order, reverse=True):  # an undoing is always later than what it undoes
         if line.id in taken_back:
             continue
         if line.undo_of is not None:
@@ -96,8 +95,8 @@ def in_effect(lines: Iterable[Decision]) -> list[Decision]:
     return left
 
 
-def _by_time(line: Decision) -> tuple[str, str]:
-    return line.time, line.id
+def _in_order(line: Decision) -> tuple[Order, str]:
+    return order_of(line), line.id
 
 
 def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
@@ -124,18 +123,6 @@ def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
     return decided
 
 
-def reviewer_name() -> str:
-    """Who reviews: the variable AGENTR_REVIEWER, else the user's name. One line, at most 80 characters."""
-    name = os.environ.get(REVIEWER_VARIABLE, "")
-    if not name.strip():
-        try:
-            name = getpass.getuser()
-        except (KeyError, OSError, ImportError):  # a user id without a name, as in some containers
-            name = f"user-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
-    printable = "".join(sign if sign.isprintable() else " " for sign in name)
-    return " ".join(printable.split())[:80] or "unknown"
-
-
 Batch = list[Decision]
 
 
@@ -145,7 +132,7 @@ def remembered(lines: Iterable[Decision]) -> tuple[list[Batch], list[tuple[Batch
     Only takes back what was taken back in order, as `Decisions` does.
     """
     batches: dict[str, Batch] = {}
-    for line in sorted(lines, key=_by_time):
+    for line in sorted(lines, key=_in_order):
         batches.setdefault(line.batch or line.id, []).append(line)
     done: list[Batch] = []
     undone: list[tuple[Batch, Batch]] = []
@@ -168,38 +155,22 @@ def remembered(lines: Iterable[Decision]) -> tuple[list[Batch], list[tuple[Batch
     return done, undone
 
 
-def _for_file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.]+", "_", text).strip("_.")[:40] or "unknown"
-
-
 def _writable(text: str) -> str:
     """Text without half surrogate pairs, which a terminal may hand over and UTF-8 can't hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-class _File:
-    """How far one file was read."""
-
-    __slots__ = ("identity", "lines", "offset", "torn")
-
-    def __init__(self, identity: int) -> None:
-        self.identity = identity  # inode
-        self.offset = 0  # bytes, up to the last whole line
-        self.lines = 0
-        self.torn = False  # something stands after the last whole line
-
-
 class Decisions:
-    """All decisions of a workspace, and the pen of one reviewer's process. Safe to use from several threads."""
+    """All decisions of a workspace, and the writer of one reviewer's process. May be used from several threads."""
 
     def __init__(self, folder: Path, reviewer: str | None = None) -> None:
         """Read what there is. Raises `InputError` for a line that can't be read, naming file and line."""
         self.folder = folder
         self.reviewer = reviewer or reviewer_name()
-        self._own: Path | None = None  # made at the first decision
-        self._last = datetime.min.replace(tzinfo=UTC)
-        self._files: dict[Path, _File] = {}
+        self._log = AppendLog(folder, _KIND, (self.reviewer,))
         self._lines: dict[str, dict[str, Decision]] = {}  # sample → id → line
+        self._last = FIRST  # the order of the last of all lines
+        self._in_future: dict[Path, list[str]] = {}  # file → times of its lines that lay in the future when read
         self._current: dict[str, Decided] = {}
         self._done: list[list[Decision]] = []  # what can be undone, a batch each
         self._undone: list[tuple[list[Decision], list[Decision]]] = []  # a batch, and the lines that took it back
@@ -210,10 +181,17 @@ class Decisions:
 
     @property
     def warnings(self) -> list[str]:
-        """A line for each file with an unfinished last line: left out for now (it may still be being written)."""
+        """A line for each file with an unfinished last line, and for each with decisions from the future."""
         with self._lock:
-            torn = sorted(path for path, file in self._files.items() if file.torn)
-        return [f"{path}: the last line is not whole and was left out" for path in torn]
+            told = self._log.warnings
+            for path, times in sorted(self._in_future.items()):
+                still = [time for time in times if in_future(time)]
+                if still:
+                    told.append(
+                        f"{path}: {len(still)} decisions are from the future (up to {max(still)}): a clock was wrong,"
+                        " there or here; later decisions take effect all the same"
+                    )
+            return told
 
     def current(self) -> Mapping[str, Decided]:
         """What holds, by sample, as of the last `refresh`. Not to be changed."""
@@ -225,66 +203,38 @@ class Decisions:
             return fold(line for lines in self._lines.values() for line in lines.values() if line.reviewer == reviewer)
 
     def lines_of(self, sample: str) -> list[Decision]:
-        """Every line about a sample, by time, undoings included."""
+        """Every line about a sample, in their order, undoings included."""
         with self._lock:
-            return sorted(self._lines.get(sample, {}).values(), key=_by_time)
+            return sorted(self._lines.get(sample, {}).values(), key=_in_order)
 
     def refresh(self) -> set[str]:
-        """Read what other processes appended since; returns the samples it is about. Raises `InputError`."""
-        with self._lock:
-            touched: set[str] = set()
-            try:
-                with os.scandir(self.folder) as entries:
-                    paths = [Path(entry.path) for entry in entries if entry.name.endswith(".jsonl")]
-            except FileNotFoundError:
-                paths = []
-            except OSError as error:
-                raise refusal(self.folder, error) from error
-            stats: dict[Path, os.stat_result] = {}
-            for path in paths:
-                with suppress(FileNotFoundError):  # removed since
-                    stats[path] = path.stat()
-            if any(
-                path not in stats or stats[path].st_ino != file.identity or stats[path].st_size < file.offset
-                for path, file in self._files.items()
-            ):  # somebody removed or replaced a file: what was read of it no longer counts
-                touched.update(self._lines)
-                self._files, self._lines = {}, {}
-            for path, stat in sorted(stats.items()):
-                file = self._files.get(path)
-                if file is None:
-                    file = self._files[path] = _File(stat.st_ino)
-                if stat.st_size > file.offset:
-                    touched.update(self._read(path, file))
-                else:
-                    file.torn = False
-            self._fold(touched)
-            return touched
+        """Read what other processes appended since; returns the samples it is about.
 
-    def _read(self, path: Path, file: _File) -> set[str]:
-        try:
-            with path.open("rb") as stream:
-                stream.seek(file.offset)
-                data = stream.read()
-        except OSError as error:
-            raise refusal(path, error) from error
-        whole = data[: data.rfind(b"\n") + 1]
-        touched = set()
-        for number, line in enumerate(whole.splitlines(keepends=True), file.lines + 1):
-            if line.strip():
-                try:
-                    decision = _decision.decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                    raise InputError(f"{path}:{number}: not a decision ({error}): mend or remove the line") from error
+        Raises `InputError` for a line that can't be read, naming file and line; what could be read counts then.
+        """
+        touched, error = self._look()
+        if error is not None:
+            raise error
+        return touched
+
+    def _look(self) -> tuple[set[str], Exception | None]:
+        with self._lock:
+            fresh = self._log.refresh()
+            touched: set[str] = set()
+            if fresh.anew:
+                touched.update(self._lines)
+                self._lines, self._in_future = {}, {}
+            for path, _, decision in fresh.lines:
+                if in_future(decision.time):
+                    self._in_future.setdefault(path, []).append(decision.time)
                 self._take(decision)
                 touched.add(decision.sample)
-            file.offset += len(line)
-            file.lines = number
-        file.torn = len(data) > len(whole)
-        return touched
+            self._fold(touched)
+            return touched, fresh.error
 
     def _take(self, decision: Decision) -> None:
         self._lines.setdefault(decision.sample, {})[decision.id] = decision
+        self._last = max(self._last, order_of(decision))
 
     def _fold(self, samples: Iterable[str]) -> None:
         changed = dict(self._current)
@@ -334,11 +284,13 @@ class Decisions:
         with self._lock:
             batch = self._append(
                 samples,
-                lambda id, sample, time, first: Decision(
+                lambda id, sample, order, first: Decision(
                     id=id,
                     sample=sample,
                     reviewer=self.reviewer,
-                    time=time,
+                    time=order.time,
+                    after=order.after,
+                    count=order.number,
                     verdict=verdict,
                     reason=_writable(reason),
                     mark=mark,
@@ -359,9 +311,6 @@ class Decisions:
         with self._lock:
             mine = [line for lines in self._lines.values() for line in lines.values() if line.reviewer == self.reviewer]
             self._done, self._undone = remembered(mine)
-            if mine:  # a clock that was set back must not put new lines before old ones
-                last = datetime.fromisoformat(max(line.time for line in mine))
-                self._last = max(self._last, last if last.tzinfo else last.replace(tzinfo=UTC))
 
     def undo(self) -> list[Decision]:
         """Take back the last decision of this process; returns what was taken back (none: nothing left)."""
@@ -387,54 +336,33 @@ class Decisions:
         targets = iter(lines)
         return self._append(
             [line.sample for line in lines],
-            lambda id, sample, time, first: Decision(
-                id=id, sample=sample, reviewer=self.reviewer, time=time, undo_of=next(targets).id, batch=first
+            lambda id, sample, order, first: Decision(
+                id=id,
+                sample=sample,
+                reviewer=self.reviewer,
+                time=order.time,
+                after=order.after,
+                count=order.number,
+                undo_of=next(targets).id,
+                batch=first,
             ),
         )
 
-    def _append(self, samples: Iterable[str], make: Callable[[str, str, str, str], Decision]) -> list[Decision]:
-        """Write lines, then believe them. `make` gets id, sample, time and, of several, the first one's id."""
+    def _append(self, samples: Iterable[str], make: Callable[[str, str, Order, str], Decision]) -> list[Decision]:
+        """Append lines to the file, then fold them. `make` gets id, sample, order and, of several, the first one's id.
+
+        Reads what others wrote first, so that these lines come after theirs.
+        """
         all = list(samples)
+        if not all:
+            return []
+        self._look()  # a line of somebody else's that can't be read keeps nobody from deciding: `refresh` tells of it
         ids = [secrets.token_hex(6) for _ in all]
         first = ids[0] if len(ids) > 1 else ""
-        lines = [make(id, sample, self._time(), first) for id, sample in zip(ids, all, strict=True)]
-        if not lines:
-            return []
-        data = b"".join(_encoder.encode(line) + b"\n" for line in lines)
-        self._write(data)
+        orders = next_orders(self._last, len(all), self.folder)
+        lines = [make(id, sample, order, first) for id, sample, order in zip(ids, all, orders, strict=True)]
+        self._log.append(lines)
         for line in lines:
             self._take(line)
         self._fold({line.sample for line in lines})
         return lines
-
-    def _time(self) -> str:
-        """Strictly rising within this process, also where the clock is set back."""
-        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
-        return stamp(self._last)
-
-    def _write(self, data: bytes) -> None:
-        path = self._own
-        try:
-            if path is None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                names = (_for_file_name(self.reviewer), _for_file_name(socket.gethostname()), str(os.getpid()))
-                path = self.folder / f"{'-'.join(names)}-{secrets.token_hex(3)}.jsonl"
-                path.open("xb").close()
-                self._own = path
-        except OSError as error:
-            raise InputError(f"{self.folder}: decisions can't be written here ({error.strerror or error})") from error
-        before = path.stat().st_size if path.exists() else 0
-        try:
-            with path.open("ab", buffering=0) as stream:
-                if stream.write(data) != len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(stream.fileno())
-        except OSError as error:
-            _cut(path, before)
-            raise WorkFailed(f"{path}: {error.strerror or error}: the decision was not kept") from error
-
-
-def _cut(path: Path, size: int) -> None:
-    """Take half a line off a file of our own, so that the next one starts on a line of its own."""
-    with suppress(OSError), path.open("r+b") as stream:
-        stream.truncate(size)

@@ -6,7 +6,6 @@ Works over a shared folder; no sockets. A line a request; the search reads what 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import WorkFailed
+from engine.base.person import reviewer_name
 from engine.search.control import Control
 from engine.search.interventions import CHANGEABLE, Intervention
 
@@ -38,11 +38,6 @@ _decoder = msgspec.json.Decoder(Command)
 def control_path(trace: str | os.PathLike[str]) -> Path:
     """The control file of a trace."""
     return Path(f"{os.fspath(trace)}.control")
-
-
-def user_name() -> str:
-    """The person at this machine, or whom `AGENTR_REVIEWER` names."""
-    return os.environ.get("AGENTR_REVIEWER") or getpass.getuser()
 
 
 class RemoteControl:
@@ -76,7 +71,7 @@ class RemoteControl:
         self._send("intervene", asked=asked)
 
     def _send(self, do: Any, changes: dict[str, Any] | None = None, asked: Intervention | None = None) -> None:
-        command = Command(do=do, who=user_name(), time=time.time(), changes=changes or {}, asked=asked)
+        command = Command(do=do, who=reviewer_name(), time=time.time(), changes=changes or {}, asked=asked)
         try:
             with open(self._path, "ab", buffering=0) as file:
                 file.write(msgspec.json.encode(command) + b"\n")

@@ -12,23 +12,27 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.actors.base import Actor, actor_of_answers, actor_of_recording
+from engine.actors.base import Actor, actor_of_recording, actor_of_trace
 from engine.actors.scripted import ScriptedActor
-from engine.base.errors import InputError
+from engine.base.errors import InputError, WorkFailed
+from engine.base.person import reviewer_name
 from engine.environment.opened import Opened, open_environment
 from engine.models.trust import Own, check_server
 from engine.search.control import Control
-from engine.search.control_file import control_path, listen, user_name
+from engine.search.control_file import control_path, listen
 from engine.search.interventions import Intervention, forked_events, refused
 from engine.search.search import Search
 from engine.search.settings import settings_from
 from engine.search.started import started_event
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace import TraceWriter, load, read_events
-from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, SettingsChanged, Started
+from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
+
+LOOK_SECONDS = 1.0
+"""Between two looks at whether the trace of a running search is still there."""
 
 ACTORS = ("scripted", "openai", "recorded:FILE")
 
@@ -45,7 +49,7 @@ def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor
         path = name.removeprefix("recorded:")
         try:
             if is_trace(path):
-                return actor_of_answers([event for event in read_events(path) if isinstance(event, Sampled)], path)
+                return actor_of_trace(read_events(path), path)
             return actor_of_recording(path)
         except EnvError as error:
             raise InputError(str(error)) from error
@@ -95,18 +99,34 @@ class SearchJob:
         return self.search.tree
 
     async def run(self) -> str:
-        """Run to the end; returns the reason. The trace is closed whatever happens."""
-        listening = asyncio.ensure_future(listen(self.control, self.path))
+        """Run to the end; returns the reason. The trace is closed whatever happens.
+
+        Raises `WorkFailed` where the trace can't be written, or is not at its path any more.
+        """
+        beside = [asyncio.ensure_future(each) for each in (listen(self.control, self.path), self._watch())]
         try:
-            return await self.search.run()
+            reason = await self.search.run()
+            self.writer.check()
+            return reason
         finally:
-            listening.cancel()
+            for each in beside:
+                each.cancel()
             self.writer.close()
             close = getattr(self.search.actor, "close", None)
             if close is not None:
                 await close()
             with suppress(OSError):  # nobody listens any more
                 control_path(self.path).unlink(missing_ok=True)
+
+    async def _watch(self) -> None:
+        """Stop the search once its trace is gone: `run` says so."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self.writer.check()
+            except WorkFailed:
+                self.control.stop("stopped")
+                return
 
     def run_blocking(self) -> str:
         """Run to the end on an event loop of its own."""
@@ -165,7 +185,7 @@ def resume_job(
     if changes:
         merged = {**msgspec.to_builtins(started.settings), **changes}
         settings = settings_from(merged)
-        control.change(user_name(), changes)
+        control.change(reviewer_name(), changes)
     check_server(settings, own, path)
     opened: Opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
@@ -217,14 +237,14 @@ def fork_job(
     assert started is not None
     if changes:
         settings_from({**msgspec.to_builtins(started.settings), **changes})
-        events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=user_name(), changes=changes))
+        events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=reviewer_name(), changes=changes))
         tree.apply(events[-1])
     check_server(started.settings, [changes or {}, *own], path)
     control = control or Control()
     for asked in requests:
         if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
             raise InputError(f"event {seq}: {why}")
-        control.intervene(user_name(), asked)
+        control.intervene(reviewer_name(), asked)
     opened = open_environment(started.opened or started.environment, started.task)
     _check_task(path, started, opened)
     actor = make_actor(started.settings.actor, started.settings, delay)

@@ -31,6 +31,7 @@ from engine.search.started import code_versions
 from engine.search.steering import Steering
 from engine.search.stepping import step_answers
 from engine.tree.events import AnyEvent, BackedUp, Ended, Iteration, Number, Resumed, Selected, Started
+from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.node import Walk
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import TextEnv
@@ -63,7 +64,7 @@ class Search:
         self._stand = Stand(tree, opened, tree.started.prefix)
         self._at_work = AtWork(self._stand, opened.blocking)
         self._budgets = Budgets(tree, opened.score_range, self._clock)
-        self._draws = Draws(tree, actor, self._at_node, self._emit, self._budgets)
+        self._draws = Draws(tree, actor, self._at_node, self._lives, self._emit, self._budgets)
         self._steering = Steering(tree, self.control, self._stand, self._at_work.do, self._emit, self._back_up_leaves)
 
     @classmethod
@@ -88,6 +89,9 @@ class Search:
     def _at_node(self, id: int, ask: Callable[[TextEnv], Any]) -> Awaitable[Any]:
         return self._at_work.do(partial(self._stand.ask, id, ask))
 
+    def _lives(self, id: int) -> Awaitable[bool]:
+        return self._at_work.do(partial(self._stand.lives, id))
+
     def _stop(self) -> None:
         self._draws.cancel()
         self._at_work.stop()
@@ -108,6 +112,8 @@ class Search:
         self._back_up_leaves(self._unfinished())
         try:
             reason = await self._search()
+            if reason == "failures":
+                await self._draws.land()
         except Stopped:  # answers that the environment had no time for are in the trace
             reason = self.control.stop_reason or "stopped"
         finally:
@@ -125,6 +131,7 @@ class Search:
             await self._steering.intervene()
             if self.control.must_wait:
                 await self._steering.wait()
+                self._draws.outages.forgive()
                 continue
             self._select()
             if not tree.in_flight:
@@ -138,12 +145,16 @@ class Search:
         """Why the search may not go on, although there may be nodes to expand."""
         if self.control.stop_reason is not None:
             return self.control.stop_reason
-        if self._draws.outage:
+        if self.outage:
             if not self.control.waits_on_failures:
                 return "failures"
-            failed = self._draws.forgive()
-            self.control.pause(f"{failed} draws in a row failed, the last: {self.tree.failures[-1].error}")
+            self.control.pause(self.outage)
         return self._budgets.spent()
+
+    @property
+    def outage(self) -> str:
+        """What the search could not go on for; "" where it can."""
+        return self._draws.outages.reason
 
     def _take_settings(self) -> None:
         if self._steering.take_settings():
@@ -195,13 +206,20 @@ class Search:
     # -- expanding and backing up ------------------------------------------------------------------
 
     async def _expand(self, parent: int) -> bool:
-        """Wait for the draws of a node, step them, back up terminal children; False where the search must end."""
+        """Wait for the draws of a node, step them, back up terminal children; False where some are not made yet."""
         if not await self._draws.made(parent):
             return False
         tree = self.tree
-        event, failed = await self._at_work.do(partial(step_answers, tree, self._stand, self.settings, parent))
+        event, failed, gone = await self._at_work.do(partial(step_answers, tree, self._stand, self.settings, parent))
+        self._draws.outages.stepped(parent, len(event.children), gone is None)
+        if gone is not None:
+            self._draws.failed(parent, gone.draw, ENVIRONMENT_GONE, gone.error)
+            return False
         for draw, error in failed:
-            self._draws.failed(parent, draw, "environment", error)
+            self._draws.failed(parent, draw, STEP_FAILED, error)
+        if parent == ROOT and not event.children:
+            self._draws.nothing_usable()
+            return False
         event.seq = self._next
         first = len(tree.nodes)
         self._emit(event)

@@ -12,14 +12,22 @@ from engine.environment.at_node import Stand
 from engine.tree.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import SearchTree
-from envs.base import EnvError, StateKeys
+from envs.base import EnvError, StateKeys, Unavailable
+
+
+class FailedStep(NamedTuple):
+    """A draw that the environment did not step, and why."""
+
+    draw: int
+    error: str
 
 
 class Stepped(NamedTuple):
     """What became of the answers of a node."""
 
     event: Expanded  # its `seq` is still to be set
-    failed: list[tuple[int, str]]  # draws that the environment could not step, and why
+    failed: list[FailedStep]  # actions at which the environment failed, and lived on
+    gone: FailedStep | None  # where the environment could not be used any more: all of it is owed, and is done again
 
 
 def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int) -> Stepped:
@@ -31,7 +39,8 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     answers = tree.pending.get(parent, {})
     steps, resets = stand.steps, stand.resets
     event = Expanded(seq=0, parent=parent, partial=_stays_partial(tree, settings, parent))
-    failed: list[tuple[int, str]] = []
+    failed: list[FailedStep] = []
+    gone: FailedStep | None = None
     seen = {tree.nodes[child].response: tree.nodes[child].draw for child in tree.nodes[parent].children}
     next_id = len(tree.nodes)
     _prepare(stand, settings, parent, answers.values())
@@ -44,13 +53,20 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
         try:
             child = step_answer(tree, stand, settings, parent, answer, response)
         except EnvError as error:
-            failed.append((draw, str(error)))
+            step = FailedStep(draw, str(error))
+            known = event.children[0].action if event.children else None
+            if isinstance(error, Unavailable) or not stand.lives(parent, known):
+                gone = step
+                break
+            failed.append(step)
             continue
         seen[response] = draw
         stand.became(next_id + len(event.children))
         event.children.append(child)
+    if gone is not None:
+        stand.drop(next_id)
     event.steps, event.resets = stand.steps - steps, stand.resets - resets
-    return Stepped(event, failed)
+    return Stepped(event, failed, gone)
 
 
 def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, text: str) -> Child:

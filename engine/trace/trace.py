@@ -203,13 +203,13 @@ class TraceWriter:
         if append_to is None:
             if not overwrite and self.path.exists() and self.path.stat().st_size:
                 raise InputError(f"{self.path}: exists already: choose another name, or resume it")
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
         else:
             with reading(self.path), open_unpacked(self.path) as file:
                 self._check_tail(file, append_to)
             if packed:
                 _repack(self.path, append_to)
-            self._fd = os.open(self.path, os.O_WRONLY | _BINARY)
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | _BINARY)
             if not packed:
                 os.ftruncate(self._fd, append_to)
         if packed:
@@ -252,6 +252,29 @@ class TraceWriter:
             self.close()
             raise unusable(self.path, error) from error
         self._size += len(data)
+
+    def check(self) -> None:
+        """Raises `WorkFailed` where what was written is no longer at the trace's path.
+
+        Somebody removed or replaced the file or a folder above it, or cut the file: writing goes on without an error.
+        """
+        if self._fd is None:
+            return
+        ours = os.fstat(self._fd)
+        try:
+            there = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            why = "is gone: somebody moved or removed it while it was written"
+        except OSError:  # a network file system that does not answer now
+            return
+        else:
+            if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+                why = "was replaced by another file while it was written"
+            elif there.st_size < self._size:
+                why = "became shorter while it was written"
+            else:
+                return
+        raise WorkFailed(f"{self.path}: {why}: this search is not kept; put the file back or search again")
 
     def close(self) -> None:
         """Finish the file and give the lock back. Harmless when repeated."""

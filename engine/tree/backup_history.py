@@ -1,7 +1,10 @@
 """When nodes were made, visited and exhausted: what a tree keeps for views of its past.
 
 A part of the fold (`engine.tree.tree`), like `engine.tree.choice_log`. N and W at a moment come from each node's own
-history of back-ups, which is built on first use and extended later.
+history of back-ups.
+
+Threads that look back at a tree that grows need no lock: the fold only appends, and readers change nothing. What a
+reader asks of a moment until `SearchTree.seq` stands there already.
 """
 
 from __future__ import annotations
@@ -25,10 +28,26 @@ class History:
         self._nodes = nodes
         self._exhausted: dict[int, int] = {}  # inner node → seq
         self._toggled: dict[int, list[int]] = {}  # nodes that were open again: seqs, exhausted first
-        self._of: dict[int, tuple[array[int], array[float]]] = {}  # node → seqs, W after each
-        self._indexed = 0  # back-ups that _of covers
+        self._of: dict[int, tuple[array[int], array[float]]] = {}  # node → seqs of its back-ups, W after each
 
     # -- the fold ----------------------------------------------------------------------------------
+
+    def backed_up(self, seq: int, leaf: int, value: Number) -> None:
+        """A return is backed up from a leaf: it counts in N and W of the leaf and its ancestors."""
+        nodes, of = self._nodes, self._of
+        id = leaf
+        while id != NO_PARENT:
+            node = nodes[id]
+            node.visits += 1
+            node.value_sum = total = node.value_sum + value
+            if id in of:
+                seqs, sums = of[id]
+                seqs.append(seq)
+                sums.append(total)
+            else:
+                of[id] = (array("q", (seq,)), array("d", (total,)))
+            id = node.parent
+        self.backups.append((seq, leaf, value))
 
     def exhausted_since(self, id: int, seq: int) -> None:
         """The inner node is exhausted from event `seq` on."""
@@ -72,15 +91,4 @@ class History:
 
     def of(self, id: int) -> tuple[Sequence[int], Sequence[float]]:
         """The node's back-ups: their seqs (rising), and W after each."""
-        for place in range(self._indexed, len(self.backups)):
-            seq, leaf, value = self.backups[place]
-            at = leaf
-            while at != NO_PARENT:
-                entry = self._of.get(at)
-                if entry is None:
-                    entry = self._of[at] = (array("q"), array("d"))
-                entry[0].append(seq)
-                entry[1].append(entry[1][-1] + value if entry[1] else value)
-                at = self._nodes[at].parent
-        self._indexed = len(self.backups)
         return self._of.get(id) or ([], [])

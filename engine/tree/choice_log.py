@@ -1,23 +1,20 @@
 """What a tree keeps of its events beyond the nodes: choices, what was in flight when, settings then, the log.
 
 A part of the fold (`engine.tree.tree`), for looking back. Kept in arrays: a search of a million nodes makes as many
-choices.
+choices. Like `engine.tree.backup_history` it may be read from any thread while the tree grows: the fold only appends.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from engine.tree.events import (
-    AnyEvent,
-    SearchSettings,
-    Selected,
-)
+from engine.tree.events import AnyEvent, SearchSettings, Selected
+from engine.tree.node import Node
 
 
 class Choice(NamedTuple):
@@ -32,7 +29,9 @@ class Choice(NamedTuple):
 class Chronicle:
     """Events of one tree, as far as they are asked for later. Only the tree's fold writes to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: list[Node]) -> None:
+        """`nodes` are the tree's own, and grow with it."""
+        self._nodes = nodes
         self.log: list[AnyEvent] = []  # failures, interventions, changed settings, pauses, ends: oldest first
         self._choice_seqs = array("q")
         self._choice_children = array("i")
@@ -41,8 +40,7 @@ class Chronicle:
         self._flight_nodes = array("i")  # the node where it took off, ~node where its expansion was applied
         self._beside: dict[int, tuple[int, ...]] = {}  # seq of a selection → what else was in flight
         self._before: list[tuple[int, dict[str, Any]]] = []  # seq of a change → the values that it replaced
-        self._of_parent: dict[int, array[int]] = {}  # parent → its choices, by their place; built on first use
-        self._indexed = 0  # choices that _of_parent covers
+        self._of_parent: dict[int, array[int]] = {}  # parent → its choices, by their place
 
     # -- the fold ----------------------------------------------------------------------------------
 
@@ -57,9 +55,16 @@ class Chronicle:
         self.took_off(seq, path[-1], event.in_flight)
 
     def _chose(self, seq: int, child: int, ties: int) -> None:
+        place = len(self._choice_seqs)
         self._choice_seqs.append(seq)
         self._choice_children.append(child)
         self._choice_ties.append(ties)
+        parent = self._nodes[child].parent
+        places = self._of_parent.get(parent)
+        if places is None:
+            self._of_parent[parent] = array("i", (place,))
+        else:
+            places.append(place)
 
     def took_off(self, seq: int, node: int, beside: Sequence[int]) -> None:
         """The draws of a node were asked for; `beside` was in flight already."""
@@ -79,14 +84,8 @@ class Chronicle:
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def choice(self, parent: int, seq: int, parent_of: Callable[[int], int]) -> Choice | None:
+    def choice(self, parent: int, seq: int) -> Choice | None:
         """The last choice among the children of `parent` up to event `seq`; None where there was none."""
-        for place in range(self._indexed, len(self._choice_children)):
-            chosen_at = parent_of(self._choice_children[place])
-            if chosen_at not in self._of_parent:
-                self._of_parent[chosen_at] = array("i")
-            self._of_parent[chosen_at].append(place)
-        self._indexed = len(self._choice_children)
         places = self._of_parent.get(parent, ())
         last = bisect_right(places, seq, key=self._choice_seqs.__getitem__) - 1
         if last < 0:
@@ -117,6 +116,7 @@ class Chronicle:
 
     def settings(self, now: SearchSettings, seq: int) -> SearchSettings:
         """The settings that held right after event `seq`; `now` are those that hold now."""
+        now = replace(now)  # before it is looked for changes: the fold notes a change first, then makes it
         values: dict[str, Any] = {}
         for changed, before in reversed(self._before):
             if changed <= seq:

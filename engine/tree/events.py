@@ -70,7 +70,7 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.35  # of the scripted actor
     concurrency: Annotated[int, Meta(ge=1)] = 4  # simultaneous calls; never changes a trace
     parallel_nodes: Annotated[int, Meta(ge=1)] = 1  # expansions in flight (K)
-    max_failures: Annotated[int, Meta(ge=1)] = 12  # draws in a row that may fail before the search stands still
+    max_failures: Annotated[int, Meta(ge=1)] = 12  # outages in a row of one source before the search stands still
     # of actors and verifiers behind an OpenAI-compatible server
     model: str = ""
     base_url: str = ""  # "" stands for the client library's own default

@@ -25,6 +25,7 @@ from engine.tree.events import (
     Started,
     Usage,
 )
+from engine.tree.failure_kinds import is_outage
 from engine.tree.node import NO_PARENT, ROOT, Node, Walk
 
 if TYPE_CHECKING:
@@ -88,13 +89,18 @@ def _selected(tree: SearchTree, event: Selected) -> None:
 def _sampled(tree: SearchTree, event: Sampled) -> None:
     growth.known(tree, event.parent)
     tree.pending.setdefault(event.parent, {})[event.draw] = event
+    growth.settle(tree, event.parent, event.draw)
     tree.calls += 1
     _spend(tree, event.usage)
 
 
 def _expanded(tree: SearchTree, event: Expanded) -> None:
     parent = growth.known(tree, event.parent)
+    if not (event.children or event.repeats or event.partial or parent.children) and event.parent in tree.owed:
+        return  # in version 1 an outage was taken for a dead end: it stays in flight, and its draws are owed
     answers = tree.pending.pop(event.parent, {})
+    tree.owed.pop(event.parent, None)
+    tree.unusable.pop(event.parent, None)
     was_open = not parent.exhausted
     opened = max(parent.open_children, 0) - (parent.id in tree.partial)
     for child in event.children:
@@ -133,20 +139,20 @@ def _expanded(tree: SearchTree, event: Expanded) -> None:
 
 
 def _backed_up(tree: SearchTree, event: BackedUp) -> None:
-    value, nodes = event.value, tree.nodes
-    id = growth.known(tree, event.leaf).id
-    while id != NO_PARENT:
-        node = nodes[id]
-        node.visits += 1
-        node.value_sum += value
-        id = node.parent
-    tree.history.backups.append((event.seq, event.leaf, value))
+    growth.known(tree, event.leaf)
+    tree.history.backed_up(event.seq, event.leaf, event.value)
 
 
 def _failed(tree: SearchTree, event: Failed) -> None:
     growth.known(tree, event.parent)
     tree.failures.append(event)
     tree.chronicle.log.append(event)
+    if event.parent in tree.in_flight:
+        if is_outage(event.what):
+            tree.owed.setdefault(event.parent, {})[event.draw] = event
+        else:
+            growth.settle(tree, event.parent, event.draw)
+            tree.unusable.setdefault(event.parent, set()).add(event.draw)
     _spend(tree, event.usage)
 
 
@@ -160,20 +166,23 @@ def _intervened(tree: SearchTree, event: Intervened) -> None:
 def _settings_changed(tree: SearchTree, event: SettingsChanged) -> None:
     assert tree.started is not None
     settings, before = tree.started.settings, {}
-    for name, value in event.changes.items():
+    for name in event.changes:
         if not hasattr(settings, name):
             raise ValueError(f"unknown setting {name!r}")
         before[name] = getattr(settings, name)
+    tree.chronicle.settings_changed(event.seq, before)  # first: another thread may ask for the settings of the past
+    for name, value in event.changes.items():
         setattr(settings, name, value)
-    tree.chronicle.settings_changed(event.seq, before)
     tree.chronicle.log.append(event)
 
 
 def _iteration(tree: SearchTree, event: Iteration) -> None:
-    tree.iteration = event.number
     ended = next((walk for walk in tree.walks if walk.position == event.leaf), None)
     if ended is None:
         raise ValueError(f"no walk stands at node {event.leaf}")
+    if event.leaf in tree.owed:
+        return  # in version 1 an outage spent the iteration: it goes on when the search does
+    tree.iteration += 1
     tree.walks.remove(ended)
     tree.iteration_seqs.append(event.seq)
 
@@ -189,7 +198,7 @@ def _resumed(tree: SearchTree, event: Resumed) -> None:
 
 
 def _ended(tree: SearchTree, event: Ended) -> None:
-    tree.state = "done" if event.reason in DONE_REASONS else "stopped"
+    tree.state = "done" if event.reason in DONE_REASONS and not tree.owed else "stopped"
     tree.end_reason = event.reason
     tree.chronicle.log.append(event)
 

@@ -41,9 +41,25 @@ def born(tree: SearchTree, parent: Node, child: Child, answer: Sampled | None) -
     tree.nodes.append(node)
     parent.children.append(node.id)
     node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior
+    if child.state_key is not None:
+        of_state = tree.by_state.get(child.state_key)
+        if of_state is None:
+            tree.by_state[child.state_key] = [node.id]
+        else:
+            of_state.append(node.id)
     if answer is not None and (answer.usage is not None or answer.latency is not None or answer.dropped):
         tree.usages[node.id] = (answer.usage, answer.latency, answer.dropped)
     return node
+
+
+def settle(tree: SearchTree, parent: int, draw: int) -> None:
+    """A draw was made: it is owed no more."""
+    if (draws := tree.owed.get(parent)) is not None:
+        draws.pop(draw, None)
+        if not draws:
+            del tree.owed[parent]
+    if (unusable := tree.unusable.get(parent)) is not None:
+        unusable.discard(draw)
 
 
 def births_are(tree: SearchTree, seq: int) -> None:

@@ -1,6 +1,8 @@
 """The search tree: a fold over events, and what can be asked of it.
 
-`SearchTree.apply` is the only way a tree changes. Live view, loading, following and resuming are the same code.
+`SearchTree.apply` is the only way a tree changes. Live view, loading, following and resuming are the same code. One
+thread folds; others may look back meanwhile (`at`, `choice`, …): nothing that they read of the past is changed or built
+then.
 Ids are dense in order of creation, so the structure at a moment is `id < n`; `SearchTree.at` gives a view of the past.
 """
 
@@ -49,13 +51,15 @@ class SearchTree:
         self.partial: dict[int, int] = {}  # nodes some of whose draws were made → how many
         self.usages: dict[int, tuple[Usage | None, float | None, int]] = {}  # node → usage, latency, dropped
         self.failures: list[Failed] = []
+        self.owed: dict[int, dict[int, Failed]] = {}  # node in flight → draws that met an outage, and the last one
+        self.unusable: dict[int, set[int]] = {}  # node in flight → draws that were made and came to nothing
         self.interventions: list[Intervened] = []
         self.human: dict[int, str] = {}  # node that a person wrote → who
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
         self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
         self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
         self.history = History(self.nodes)
-        self.chronicle = Chronicle()
+        self.chronicle = Chronicle(self.nodes)
         self.calls = 0
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
@@ -65,8 +69,7 @@ class SearchTree:
         self.imported_from: str | None = None
         self.ties: list[int] = []  # at every choice so far: how many shared the best score
         self.iteration_seqs: list[int] = []
-        self._by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
-        self._by_state_of = 0  # nodes that _by_state covers
+        self.by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
         for event in events:
             self.apply(event)
 
@@ -124,6 +127,11 @@ class SearchTree:
         return self.nodes[id].pruned
 
     @property
+    def draws_owed(self) -> int:
+        """How many draws, or their steps, met an outage and were not made since."""
+        return sum(len(draws) for draws in self.owed.values())
+
+    @property
     def path(self) -> list[int]:
         """Where the walk that moved last stands: ids from the root; empty where none is under way."""
         newest = next(reversed(self.in_flight), None)
@@ -170,36 +178,14 @@ class SearchTree:
 
     def same_state(self, id: int) -> Sequence[int]:
         """All nodes in the node's state, oldest first; empty where the environment does not tell states."""
-        self.learn_states()
         key = self.nodes[id].state_key
-        return self._by_state[key] if key is not None else ()
-
-    @property
-    def states_known(self) -> bool:
-        """Whether `same_state` answers at once; else it looks at all nodes first."""
-        return self._by_state_of == len(self.nodes)
-
-    def learn_states(self, most: int | None = None) -> None:
-        """Look at the states of nodes that are new since the last time, of `most` of them."""
-        known = self._by_state_of
-        stop = len(self.nodes) if most is None else min(len(self.nodes), known + most)
-        for place in range(known, stop):
-            key = self.nodes[place].state_key
-            if key is not None:
-                self._by_state.setdefault(key, []).append(place)
-        self._by_state_of = stop
-
-    def index(self) -> None:
-        """Build what looking back needs; else that is done when it is first asked for, and takes a while then."""
-        self.history.of(ROOT)
-        self.choice(ROOT, self.seq)
-        self.learn_states()
+        return self.by_state[key] if key is not None else ()
 
     # -- looking back ------------------------------------------------------------------------------
 
     def choice(self, parent: int, seq: int) -> Choice | None:
         """The last choice that the search made among the children of `parent`, up to event `seq`."""
-        return self.chronicle.choice(parent, seq, lambda child: self.nodes[child].parent)
+        return self.chronicle.choice(parent, seq)
 
     def in_flight_at(self, seq: int) -> list[int]:
         """Nodes whose expansion had been asked for and was not applied right after event `seq`, oldest first."""

@@ -17,8 +17,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeVar
@@ -187,6 +188,16 @@ def _listed(known: list[RunInfo], most: int = 8) -> str:
     return names if len(known) <= most else f"{names}, … ({len(known) - most} more)"
 
 
+def _after_all(folder: Path, now: datetime) -> datetime:
+    """The time in the id of a new run: now, or later where a run was made under a clock that runs ahead."""
+    for file in sorted(folder.glob("*.jsonl"), reverse=True):
+        with suppress(ValueError, OverflowError):
+            date, clock, micros = file.stem[:-2].split("-")
+            known = datetime.fromisoformat(f"{date}T{clock}.{micros}").replace(tzinfo=UTC)
+            return max(now, known + timedelta(microseconds=1))
+    return now
+
+
 class RunWriter:
     """Writes a run of `revise`, a line a sample, and seals it at the end of the `with` block.
 
@@ -200,7 +211,7 @@ class RunWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             started = datetime.now(UTC)
-            self.id = f"{started:%Y%m%d-%H%M%S}-{started:%f}{secrets.token_hex(1)}"
+            self.id = f"{_after_all(folder, started):%Y%m%d-%H%M%S-%f}{secrets.token_hex(1)}"
             self.path = folder / f"{self.id}.jsonl"
             self._file: BinaryIO = self.path.open("xb")
         except OSError as error:

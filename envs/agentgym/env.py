@@ -21,7 +21,7 @@ from gymnasium.spaces import Text
 
 from envs.agentgym.connection import Connection, Failed, Gone, Lost, Trouble
 from envs.agentgym.servers import KINDS, Address, First, Reply, brief, parse_address
-from envs.base import AnyText, EnvError, InstanceDied, UnknownTask
+from envs.base import AnyText, EnvError, InstanceDied, Unavailable, UnknownTask
 from envs.recorded import sent_action
 
 MAX_SESSIONS_LOST = 2
@@ -185,18 +185,18 @@ class AgentGym(gymnasium.Env[str, str]):
         return self._session
 
     def _repeat(self, session: _Session) -> None:
-        """Do again what was done since reset. Raises `EnvError` where it is answered otherwise."""
+        """Do again what was done since reset. Raises `Unavailable` where it is answered otherwise."""
         if self._task is not None:
             first = self._ask_reset(session, self._task)
             if first != self._first:
-                raise EnvError(
+                raise Unavailable(
                     f"{self.address.name} came back with another task {self._task}: {brief(first.observation)!r}"
                 )
             for place, (action, before) in enumerate(self._walk, 1):
                 reply = self._ask_step(session, action)
                 self._repeated += 1
                 if reply != before:
-                    raise EnvError(
+                    raise Unavailable(
                         f"{self.address.name} came back and answers step {place} ({brief(action, 40)!r}) otherwise: "
                         f"{brief(reply.observation)!r} instead of {brief(before.observation)!r}"
                     )

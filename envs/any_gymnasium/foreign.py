@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import gymnasium
 from gymnasium.spaces import Dict, Space, Text
 
-from envs.base import EnvError, EnvironmentInfo
+from envs.base import EnvError, EnvironmentInfo, InstanceDied
 
 Foreign = gymnasium.Env[Any, Any]
 
@@ -167,6 +167,8 @@ def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
         return _text(observation, spec.key), dict(info)
     except EnvError:
         raise
+    except _LOST as error:
+        raise InstanceDied(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
     except Exception as error:
         raise EnvError(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
 
@@ -181,6 +183,8 @@ def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, di
         return Reply(_text(observation, spec.key), score, bool(terminated), bool(truncated)), dict(info)
     except EnvError:
         raise
+    except _LOST as error:
+        raise InstanceDied(_line(f"{spec.name}: step failed", error)) from error
     except Exception as error:
         raise EnvError(_line(f"{spec.name}: step failed", error)) from error
 
@@ -191,6 +195,10 @@ def close(env: Foreign, spec: Spec) -> None:
         env.close()
     except Exception as error:
         raise EnvError(_line(f"{spec.name}: close failed", error)) from error
+
+
+_LOST = (ConnectionError, TimeoutError, EOFError)
+"""What an environment raises whose process or server is gone, whatever the action was."""
 
 
 def _line(what: str, error: BaseException) -> str:

@@ -71,7 +71,6 @@ def grown(events: int) -> Grower:
 
 def data(tree: SearchTree, rng: random.Random, jumps: int) -> None:
     """The parts without a screen."""
-    say("history of all nodes, built on first use", [timed(lambda: tree.history.of(0))], None)
     timeline: list[Timeline] = []
     say("timeline, built on first use", [timed(lambda: timeline.append(Timeline(tree, 0.5)))], FOLD)
     say("timeline: take up nothing new", [timed(timeline[0].extend) for _ in range(50)], 1)

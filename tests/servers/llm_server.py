@@ -51,6 +51,9 @@ FAULTS = (
     "too long",  # 400, context_length_exceeded
     "authentication",  # 401, and the key comes back in its message
     "quota",  # 429 that no waiting mends
+    "no money",  # 402
+    "no money 200",  # 402 in an error object, status 200
+    "forbidden",  # 403
     "unsupported",  # 400 about the parameter that `unsupported` names
 )
 MENDABLE = ("rate limit", "server error", "timeout", "reset", "cut", "bad json", "empty choices", "error 200")
@@ -288,6 +291,12 @@ class LLMServer:
                 self._error(to, call, 429, "slow down", "rate_limit_exceeded", extra=extra)
             case "quota":
                 self._error(to, call, 429, "you exceeded your current quota", "insufficient_quota")
+            case "no money":
+                self._error(to, call, 402, "Insufficient credits")
+            case "no money 200":
+                self._send(to, call, 200, b'{"error": {"code": 402, "message": "Insufficient credits"}}')
+            case "forbidden":
+                self._error(to, call, 403, "you may not use this model")
             case "server error":
                 self._error(to, call, 500, "it broke")
             case "wrong model":

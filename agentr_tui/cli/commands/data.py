@@ -20,6 +20,7 @@ from engine.datasets.files import Packing
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
 from engine.environment.replay import opener, replay_tree
+from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
 from engine.recovery.repair import FOLDER, repairer
 from engine.review import curation
@@ -126,7 +127,10 @@ def revise_paths(
     own = [own_settings(workspace.path), judge] if settings.repair is not None else []
     mend = repairer(workspace.traces / FOLDER, settings, own)
     known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
-    marks = curation.marks_of(Decisions(workspace.decisions).current())
+    decisions = Decisions(workspace.decisions)
+    for warning in decisions.warnings:
+        warn(warning)
+    marks = curation.marks_of(decisions.current())
     with workspace.new_run(settings, [str(path) for path in sources]) as run:
         for path in sources:
             source = load_any(path, environment=settings.environment)
@@ -138,6 +142,9 @@ def revise_paths(
             for sample in made:
                 run.add(sample)
     figures = run.figures
+    if figures.judging is not None:
+        for warning in shared_cache(cache.absolute()).warnings:
+            warn(warning)
     if not quiet:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
         say(f"run {run.id}: {figures.pairs} pairs, {figures.samples} samples ({verdicts or 'none'})")

@@ -38,6 +38,7 @@ from engine.review.decisions import Decisions
 from engine.samples.revise import Sample
 from engine.search.control import Control
 from engine.tree.events import SearchSettings
+from engine.tree.failure_kinds import is_outage
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import RunInfo, Workspace, read_samples
@@ -87,7 +88,9 @@ def recover(
         return 0
     say_price(total, yes)
     heard = _nothing if json or not sys.stderr.isatty() else _counted
-    control, rows = Control(), []
+    control = Control()
+    rows: list[dict[str, Any]] = []
+    owed: list[str] = []  # what could not be asked, and must not pass for a result
     together: dict[tuple[str, int, str], MarkFigures] = {}
     with stopping(control) as came:
         for plan in plans:
@@ -97,20 +100,21 @@ def recover(
             )  # fmt: skip
             done = work.run_blocking()
             rows.append(_row(plan, work.settings, done))
+            owed += _owed(plan.sample, done)
             for each in done.figures:  # samples share wrong steps: each is counted once
                 together[plan.sample.trace, each.node, plan.sample.thought] = each
             if not json:
                 _tell(plan, work.settings, done)
             if came:
                 break
-    for plan in plans:
-        plan.known.close()
+    for line in owed:
+        warn(line)
     if json:
         emit_json({"run": info.id, "samples": rows, "total": _total(together)})
     elif len(together) > 1:
         all = _total(together)
         say(f"in all, after {all['steps']} wrong steps: {all['without']} without the thought, {all['with']} with it")
-    return INTERRUPTED if came else 0
+    return INTERRUPTED if came else 1 if owed else 0
 
 
 class Plan(NamedTuple):
@@ -126,6 +130,8 @@ class Plan(NamedTuple):
 def _plans(place: Workspace, info: RunInfo, words: Sequence[str], settings: RecoverySettings, which: str) -> list[Plan]:
     """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
     decisions = Decisions(place.decisions)
+    for warning in decisions.warnings:
+        warn(warning)
     samples = named(list(read_samples(info)), decisions, words)
     ids = are_ids(words)
     plans: list[Plan] = []
@@ -140,6 +146,8 @@ def _plans(place: Workspace, info: RunInfo, words: Sequence[str], settings: Reco
                 check_same_trace(tree, stored)
                 actor = actor_settings(tree, settings)
                 known = Recoveries(place.path / FOLDER, stored.trace)
+                for warning in known.warnings:
+                    warn(warning)
                 replayer = Replayer(tree, opener(tree, info.settings.environment))
             sample = effective(stored, decisions.current().get(stored.id), tree, replayer)
             if sample.mark is None and which == "mark" and not ids:
@@ -205,8 +213,21 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
         say(f"  {DEAF_TOLD.format(settings.actor)}")
     rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]
     table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
-    for reason, count in done.failed.items():
-        say(f"  {count} draws failed: {reason}; the same again makes what is missing")
+    for kind, count in done.failed.items():
+        say(f"  {count} draws failed ({kind}): {done.words[kind]}; the same again makes what is missing")
+
+
+def _owed(sample: Sample, done: Progress) -> list[str]:
+    """The draws of a sample that met an outage, and a sample of which nothing came: a line each."""
+    lines = [
+        f"sample {sample.id}: {count} draws are owed, the last ({kind}): {done.words[kind]}; fix the cause, then the"
+        " same command goes on"
+        for kind, count in done.failed.items()
+        if is_outage(kind)
+    ]
+    if done.failed and not lines and not any(each.without.of or each.thought.of for each in done.figures):
+        lines.append(f"sample {sample.id}: no draw was usable, the last: {list(done.words.values())[-1]}")
+    return lines
 
 
 def _total(together: dict[tuple[str, int, str], MarkFigures]) -> dict[str, Any]:

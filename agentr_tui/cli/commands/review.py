@@ -15,7 +15,7 @@ from agentr_tui.cli.options import JsonOption, WorkspaceOption
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener
-from engine.review.agreement import agreement, defect_rate, hit_rates, keep_planted, plant, read_planted
+from engine.review.agreement import Planted, agreement, defect_rate, hit_rates, keep_planted, plant, read_planted
 from engine.review.curation import REJECT_REASONS, UNDECIDED, Order, decision_of, effective, ordered, tally
 from engine.review.decisions import Decided, Decisions, DecisionVerdict
 from engine.review.sample_query import select
@@ -81,7 +81,7 @@ def review(
         raise InputError("review note needs a --note")
     if action == "tag" and tags is None:
         raise InputError("review tag needs a --tag; --tag '' takes all off")
-    known_plants = [each.sample for each in read_planted(place.path / FOLDER) if each.run == info.id]
+    known_plants = [each.sample for each in _planted(place, info)]
     chosen = named([*samples, *known_plants] if are_ids(words) else samples, decisions, words)
     lines = decisions.decide_all(
         [sample.id for sample in chosen],
@@ -163,13 +163,21 @@ def _cell(value: object) -> str:
     return " ".join(value) or "–" if isinstance(value, list) else str(value)
 
 
+def _planted(place: Workspace, info: RunInfo) -> list[Planted]:
+    """What was planted among the samples of a run; lines that can't be read are told."""
+    warnings: list[str] = []
+    found = [each for each in read_planted(place.path / FOLDER, warnings) if each.run == info.id]
+    for warning in warnings:
+        warn(warning)
+    return found
+
+
 def _queue(place: Workspace, info: RunInfo, samples: Sequence[Sample], seed: int) -> list[Sample]:
     """Samples to look at: those with a bad leaf, and what was planted among them."""
     queue = [sample for sample in samples if sample.bad is not None]
     rng = random.Random(f"{seed}/queue")
-    for each in read_planted(place.path / FOLDER):
-        if each.run == info.id:
-            queue.insert(rng.randint(0, len(queue)), each.sample)
+    for each in _planted(place, info):
+        queue.insert(rng.randint(0, len(queue)), each.sample)
     return queue
 
 
@@ -241,7 +249,7 @@ def _stats(place: Workspace, info: RunInfo, samples: Sequence[Sample], decisions
     centric = [sample for sample in samples if sample.bad is not None]
     count = tally(centric, current)
     rate, agreed = defect_rate(centric, current), agreement(centric, current)
-    hits = hit_rates((each for each in read_planted(place.path / FOLDER) if each.run == info.id), decisions.lines_of)
+    hits = hit_rates(_planted(place, info), decisions.lines_of)
     reasons = Counter(
         decided.reason
         for sample in centric

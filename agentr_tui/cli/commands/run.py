@@ -22,6 +22,7 @@ from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
+from engine.search.outages import owed_words
 from engine.search.settings import check_settings, settings_from
 from engine.trace.sources import Source, find_sources, is_trace
 from engine.trace.trace import is_being_written, read_events
@@ -65,15 +66,15 @@ def run_job(job: SearchJob) -> int:
     with stopping(job.control) as came:
         reason = job.run_blocking()
     found = figures(Source(job.tree, str(job.path), "trace"))
+    owed = job.tree.draws_owed
     say(
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
-        f" {found.calls} calls, {found.failures} failures"
+        f" {found.calls} calls, {found.failures} failures{f', {owed} draws owed' if owed else ''}"
     )
     if came:
         return INTERRUPTED
-    if reason == "failures":
-        last = job.tree.failures[-1].error if job.tree.failures else "unknown"
-        warn(f"too many failures in a row, the last: {last}; mend it, then agentr search --resume {job.path}")
+    if why := job.search.outage or owed_words(job.tree):
+        warn(f"{why}; fix the cause, then: agentr search --resume {job.path}")
         return 1
     return 0
 
@@ -93,7 +94,9 @@ class SearchOptions(TypedDict, total=False):
     error_rate: Annotated[float, Parameter(help="Share of draws in which the scripted actor errs.")]
     concurrency: Annotated[int, Parameter(help="Simultaneous calls; never changes a trace.")]
     parallel_nodes: Annotated[int, Parameter(help="Expansions in flight.")]
-    max_failures: Annotated[int, Parameter(help="Failed draws in a row after which the search stands still.")]
+    max_failures: Annotated[
+        int, Parameter(help="Failed draws (or steps) in a row after which the search stands still.")
+    ]
     model: Annotated[str, Parameter(help="Model of the openai actor.")]
     base_url: Annotated[str, Parameter(help="Of an OpenAI-compatible server.")]
     key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")]

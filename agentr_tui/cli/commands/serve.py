@@ -46,8 +46,9 @@ def serve(
             f"warning: {host} is reached from other machines, unencrypted; who has the link runs searches here, with"
             " your keys and files"
         )
+    log = workspace.absolute() / serving.LOG_FILE
     listening = serving.bind(host, port)
-    server = serving.AppServer(serving.arguments(paths or [], workspace), host, listening.getsockname()[1])
+    server = serving.AppServer(serving.arguments(paths or [], workspace), host, listening.getsockname()[1], log)
     say(f"{server.link}")
     say("the link works once, in one browser; ctrl+c ends it")
     sys.stdout.flush()

@@ -59,11 +59,14 @@ def verify(
         for name in (verifier, against)
     )
     sources = find_sources(paths)
+    decisions = Decisions(workspace / "decisions")
+    for warning in decisions.warnings:
+        warn(warning)
     report = measure(
         _trees(sources, env),
         measured,
         taken,
-        marks_of(Decisions(workspace / "decisions").current()),
+        marks_of(decisions.current()),
         Workspace(workspace).judgements,
     )
     if json:

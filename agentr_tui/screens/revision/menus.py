@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from textual.app import SuspendNotSupported
 from textual.timer import Timer
 
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, trusted
@@ -191,6 +192,8 @@ class RevisionMenus(ModeScreen):
                     subprocess.run([*shlex.split(editor), file.name], check=True)
                 with open(file.name, encoding="utf-8") as edited:  # an editor may put a new file in its place
                     self._set_thought(edited.read())
+            except SuspendNotSupported:
+                self.agentr.complain(f"{editor}: an editor needs a terminal, and here is none: w writes it here")
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
                 self.agentr.complain(f"{editor}: {error}; the thought stays as it was")
 

@@ -242,13 +242,10 @@ class RecoveryPane(TextPane):
             told = ""
             try:
                 written = Recoveries(folder, shown.sample.trace)
-                try:
-                    work = Recovery(
-                        shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard, own=own
-                    )
-                    job.progress = work.run_blocking()
-                finally:
-                    written.close()
+                work = Recovery(
+                    shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard, own=own
+                )
+                job.progress = work.run_blocking()
             except AgentrError as error:
                 told = str(error)
             if self.app.is_running:
@@ -332,5 +329,6 @@ def _made_told(job: Job, progress: Progress) -> str:
     found = recovery_told(progress.figures[0]) if job.mark is not None else curve_told(progress.figures)
     told = f"{found} ({progress.calls} calls)"
     if progress.failed:
-        told += f"; {', '.join(f'{count} draws failed: {why}' for why, count in progress.failed.items())}"
+        failed = [f"{count} draws failed ({kind}): {progress.words[kind]}" for kind, count in progress.failed.items()]
+        told += f"; {'; '.join(failed)}"
     return told

@@ -18,9 +18,9 @@ from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
+from engine.base.person import reviewer_name
 from engine.query.nodes import parse
 from engine.search.control import Control
-from engine.search.control_file import user_name
 from engine.search.interventions import (
     PRESETS,
     Intervention,
@@ -139,7 +139,7 @@ class Interventions:
         control = self._desk.session.control
         try:
             if isinstance(control, Control):
-                control.intervene(user_name(), asked)
+                control.intervene(reviewer_name(), asked)
             elif control is not None:
                 control.intervene(asked)
         except AgentrError as error:
@@ -228,7 +228,7 @@ class Interventions:
         control = self._desk.session.control
         try:
             if isinstance(control, Control):
-                control.change(user_name(), changes)
+                control.change(reviewer_name(), changes)
             elif control is not None:
                 control.change(changes)
             else:

@@ -28,9 +28,6 @@ from engine.tree.tree import SearchTree
 FOLDER = "bookmarks"
 """Of the workspace."""
 
-LEARNT_AT_ONCE = 5_000
-"""Nodes whose states are compared between two frames."""
-
 
 class NodeMarks:
     """What is said of nodes, and the keys that say it."""
@@ -56,6 +53,9 @@ class NodeMarks:
                 self._bookmarks = Bookmarks(self._desk.session.workspace.path / FOLDER)
             except AgentrError as error:
                 self._desk.complain(str(error))
+            else:
+                for warning in self._bookmarks.warnings:
+                    self._desk.complain(warning)
         return self._bookmarks
 
     def of(self, node: int) -> list[NodeMark]:
@@ -65,10 +65,6 @@ class NodeMarks:
     def take(self, *, again: bool = False) -> None:
         """The marks of the tree that is shown; `again` also where it is the same as before."""
         tree = self._desk.session.tree
-        if tree is not None and not tree.states_known:
-            tree.learn_states(LEARNT_AT_ONCE)
-            if not tree.states_known:
-                self._desk.later(self.take)
         if tree is None or tree.started is None or (tree is self._marks_of and not again):
             return
         self._marks_of, self._marks = tree, {}

@@ -62,7 +62,7 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
         repeats = tree.repeats.get(id, 0)
         same = f" · {repeats} more said the same" if repeats else ""
         lines.append(labelled("draw", f"{node.draw + 1} of {draws}{same}{_usage(tree, id)}", "muted"))
-    same_state = [other for other in tree.same_state(id) if other < len(reader)] if tree.states_known else []
+    same_state = [other for other in tree.same_state(id) if other < len(reader)]
     if len(same_state) > 1:
         others = [str(other) for other in same_state if other != id]
         shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")

@@ -50,7 +50,7 @@ def said_of(
         return None
     if node.terminal is None and refuses(node.observation):
         return Said(Mark("refused", "muted"), weak=True)
-    if node.state_key is not None and tree.states_known:
+    if node.state_key is not None:
         times = bisect_left(tree.same_state(id), len(reader))
         if times > 1:
             return Said(Mark(f"seen {times}×" if times < 1000 else "seen", "muted", glyphs.repeat), weak=True)

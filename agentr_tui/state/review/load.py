@@ -79,9 +79,9 @@ def _nothing(workspace: Workspace, decisions: Decisions, run: str) -> Review:
 
 
 def _review_of(workspace: Workspace, decisions: Decisions, info: RunInfo, traces: Traces) -> Review:
-    warnings: list[str] = []
+    warnings: list[str] = decisions.warnings
     samples = [sample for sample in read_samples(info, warnings) if sample.bad is not None]
-    planted = [each for each in read_planted(workspace.path / PLANTED) if each.run == info.id]
+    planted = [each for each in read_planted(workspace.path / PLANTED, warnings) if each.run == info.id]
     for each in planted:  # wherever chance puts them
         samples.insert(random.Random(each.id).randint(0, len(samples)), each.sample)
     return Review(

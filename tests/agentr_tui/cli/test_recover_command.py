@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentr_tui.cli.main import run
 from engine.workspace.workspace import read_samples
+from envs.base import InstanceDied
+from envs.textcraft.env import TextCraft
 from tests.agentr_tui.apps import opened, revised, searched
-from tests.servers.llm_server import LLMServer
+from tests.servers.llm_server import LLMServer, faults_after, no_faults
 
 
 def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_costs_nothing(
@@ -53,3 +56,41 @@ def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_co
     for words, said in ((["000000000000"], "no sample 000000000000"), (["decision:accepted"], "no sample with a bad")):
         assert run(["recover", *words, "--workspace", str(tmp_path)]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_what_could_not_be_asked_is_told_in_its_own_words_and_is_no_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = opened(tmp_path)
+    revised(workspace, searched(workspace), max_pairs=3)
+    sample = next(each for each in read_samples(workspace.run_info()) if each.mark is not None)
+    monkeypatch.setattr("engine.models.client.FIRST_WAIT", 0.001)
+    faults: dict[str, str] = {
+        "bad request": f"sample {sample.id}: 2 draws are owed, the last (bad request): 400: this conversation",
+        "authentication": f"sample {sample.id}: no further call would be answered (authentication): 401: incorrect",
+        "refusal": f"sample {sample.id}: no draw was usable, the last: the model refused: I would rather not.",
+    }
+    with LLMServer() as server:
+        asked = [
+            "recover", sample.id, "--workspace", str(tmp_path), "--actor", "openai", "--model", "m",
+            "--base-url", server.url, "--continuations", "1", "--yes",
+        ]  # fmt: skip
+        for kind, told in faults.items():
+            server.faults = faults_after(0, kind)
+            assert run(asked) == 1
+            assert told in capsys.readouterr().err
+        server.faults = no_faults
+        steps: list[str] = []
+        true = TextCraft.step
+
+        def dies(self: TextCraft, action: str) -> Any:
+            steps.append(action)
+            if len(steps) > sample.mark + 2:  # type: ignore[operator]
+                raise InstanceDied("the simulator is gone")
+            return true(self, action)
+
+        monkeypatch.setattr(TextCraft, "step", dies)
+        assert run(asked) == 1
+        assert "the simulator is gone" in capsys.readouterr().err
+        monkeypatch.setattr(TextCraft, "step", true)
+        assert run(asked) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -401,3 +402,15 @@ async def test_control_characters_of_an_answer_are_written_out_in_the_editor(liv
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, SearchScreen)
+
+
+async def test_a_user_id_without_a_name_may_intervene(live: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AGENTR_REVIEWER", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    async with watching(live) as (app, pilot):
+        tree = await paused(pilot, live, app)
+        screen_of(app).tree_view.go_to(left_to_expand(tree))
+        await chosen(pilot, app, "i", "x")
+        await until(pilot, lambda: tree.interventions)
+        assert tree.interventions[-1].who == "user-54321"

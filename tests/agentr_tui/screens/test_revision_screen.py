@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
@@ -271,3 +272,17 @@ async def test_keys_that_come_faster_than_samples_decide_nothing_unseen(tmp_path
         assert all(len(session.decisions.lines_of(id)) == 1 for id in decided)
         assert screen._shown is not None
         assert screen._shown.sample.id == review.samples[len(decided)].id
+
+
+async def test_an_editor_without_a_terminal_is_a_word_and_the_app_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", "true")
+    monkeypatch.delenv("VISUAL", raising=False)
+    session = session_over(tmp_path)
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        screen._edit_thought()  # as in a browser, there is no terminal here
+        await until(pilot, lambda: "an editor needs a terminal" in notices(app))
+        assert app.is_running
+        assert screen._shown is not None

@@ -25,6 +25,7 @@ from textual.messages import ExitApp  # noqa: E402
 from agentr_tui.cli.browser_app import BrowserApp  # noqa: E402
 from agentr_tui.cli.main import run  # noqa: E402
 from agentr_tui.state.session import Session  # noqa: E402
+from agentr_tui.web.browser_process import MAX_HEIGHT, MAX_WIDTH, clamped  # noqa: E402
 from agentr_tui.web.server import is_loopback  # noqa: E402
 from engine.search.job import new_job  # noqa: E402
 from engine.trace.trace import load  # noqa: E402
@@ -250,6 +251,119 @@ async def test_a_search_that_runs_in_a_browser_is_stopped_cleanly_when_the_brows
         await until(lambda: not session.running)
     tree = load(path).tree
     assert (tree.state, tree.end_reason) == ("stopped", "stopped")
+
+
+# -- what a browser may send, and how its app ends --------------------------------------------------------------
+
+
+def app_of(served: Served) -> int:
+    """The process of the app that the server started."""
+    children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+    assert len(children) == 1, children
+    return int(children[0])
+
+
+def is_there(process: int) -> bool:
+    """Whether it has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_sizes_are_kept_within_bounds(trace: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, str(trace)) as served:
+        async with browser() as person:
+            await status(person, served.link)
+            huge = "ws?width=100000000&height=100000000"
+            async with person.ws_connect(served.base + huge, max_msg_size=0) as socket:
+                await screen_text(socket, "event 204 of 204")
+                await socket.send_json(["resize", {"width": 10**8, "height": 10**8}])
+                await socket.send_json(["resize", {"width": -5, "height": 0}])
+                await socket.send_json(["resize", {"width": 120, "height": 36}])
+                await socket.send_json(["stdin", "?"])
+                await screen_text(socket, "keys here")
+
+
+def test_a_size_is_two_numbers_within_bounds() -> None:
+    assert clamped(120, 36) == (120, 36)
+    assert clamped(10**8, 1e300) == (MAX_WIDTH, MAX_HEIGHT)
+    assert clamped(-1, 0) == (2, 2)
+    for garbage in ("120", None, [3], float("nan")):
+        with pytest.raises(ValueError, match="a size is two numbers"):
+            clamped(garbage, 36)
+
+
+GARBAGE = [
+    "", "nonsense", "{}", "[]", "3", "[3]", '["resize"]', '["resize", {"width": "x", "height": 1}]', '["stdin", 3]',
+    '["resize", {"width": NaN, "height": NaN}]', '["stdin"]', '["explode", {}]', "[" * 100_000, "9" * 10_000,
+    '["resize", [1, 2]]',
+]  # fmt: skip
+
+
+async def test_garbage_is_one_line_and_the_app_goes_on(trace: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, str(trace)) as served:
+        async with browser() as person:
+            await status(person, served.link)
+            async with person.ws_connect(served.base + "ws?width=120&height=36") as socket:
+                await screen_text(socket, "event 204 of 204")
+                for garbage in GARBAGE:
+                    await socket.send_str(garbage)
+                await socket.send_bytes(b"\xff")
+                await socket.send_json(["stdin", "?"])
+                await screen_text(socket, "keys here")
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.stdout is not None
+        said = [line for line in served.process.stdout.read().splitlines() if "ctrl+c ends it" not in line]
+    assert len(said) == 1, said
+    assert "a browser sent what is no message" in said[0]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_the_app_ends_with_its_browser_by_force_if_need_be(hangs: bool, trace: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, str(trace)) as served:
+        async with browser() as person:
+            await status(person, served.link)
+            async with person.ws_connect(served.base + "ws?width=120&height=36") as socket:
+                await screen_text(socket, "event 204 of 204")
+                app = app_of(served)
+                if hangs:
+                    os.kill(app, signal.SIGSTOP)
+            await until(lambda: not is_there(app))
+
+
+@pytest.mark.parametrize(("number", "hangs"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGKILL, False)])
+async def test_the_app_ends_with_the_server(number: signal.Signals, hangs: bool, trace: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, str(trace)) as served:
+        async with browser() as person:
+            await status(person, served.link)
+            async with person.ws_connect(served.base + "ws?width=120&height=36") as socket:
+                await screen_text(socket, "event 204 of 204")
+                app = app_of(served)
+                if hangs:
+                    os.kill(app, signal.SIGSTOP)
+                served.process.send_signal(number)
+                await until(lambda: served.process.poll() is not None)
+                await until(lambda: not is_there(app))
+
+
+async def test_an_app_that_fails_is_a_line_that_names_the_log(trace: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, str(trace), PYTHONFAULTHANDLER="1") as served:
+        async with browser() as person:
+            await status(person, served.link)
+            async with person.ws_connect(served.base + "ws?width=120&height=36") as socket:
+                await screen_text(socket, "event 204 of 204")
+                os.kill(app_of(served), signal.SIGABRT)
+                async with asyncio.timeout(PATIENCE):
+                    while not socket.closed:
+                        await socket.receive()
+        log = tmp_path / "w" / "serve.log"
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.stdout is not None
+        said = served.process.stdout.read()
+    assert f"agentr: the app of a browser ended with -6: {log} says more\n" in said
+    assert "Traceback" not in said
+    assert "Aborted" in log.read_text()
 
 
 # -- a real browser --------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from engine.models import prompts
 from engine.models.context_window import ESTIMATE, HEADER_TURNS, TURN_TOKENS, counter, fit
 from engine.models.prompts import check_prompts, fill, prompt
 from engine.models.reply import Reply
-from engine.search.job import new_job
+from engine.search.job import new_job, resume_job
 from engine.trace.diff import compare
 from engine.trace.trace import read_events
 from engine.tree.events import Message, SearchSettings
@@ -170,7 +170,11 @@ def test_the_key_is_not_in_the_trace_whatever_the_server_says(tmp_path: Path) ->
 
     with LLMServer(key=KEY, answer=tells, faults=some) as server:
         server.reasoning = KEY
-        tree = search(server, out, iterations=1, max_failures=1000, retries=1)
+        tree = search(server, out, iterations=1, retries=1)
+        while tree.state != "done":
+            job = resume_job(out)
+            job.run_blocking()
+            tree = job.tree
     assert len(tree) > 4
     assert len(tree.failures) > 2
     assert "[key]" in out.read_text()
@@ -199,7 +203,7 @@ def test_an_answer_without_an_action_is_a_child_that_the_environment_answers(tmp
     assert all(node.observation.startswith("Could not execute I do not know") for node in tree.nodes[1:])
 
 
-@pytest.mark.parametrize("fault", ["empty", "refusal", "too large", "too long", "wrong model"])
+@pytest.mark.parametrize("fault", ["empty", "refusal", "too long"])
 def test_a_draw_without_an_answer_says_why_and_the_search_goes_on(fault: str, tmp_path: Path) -> None:
     def first_of_each(call: Call) -> str | None:
         return fault if call.seed is not None and call.seed % 3 == 0 else None

@@ -413,7 +413,6 @@ def test_steps_that_a_person_wrote_and_whether_the_actor_recovered_are_told(tmp_
     marks = chosen_marks(marks_of(tree, sample, 20), sample, "mark")
     settings = RecoverySettings(continuations=2, max_depth=20)
     (figures,) = Recovery(tree, sample, marks, settings, known).run_blocking().figures
-    known.close()
     done, _ = exported(workspace, all=True)
     told = [json.loads(line) for line in Path(done.provenance).read_text().splitlines()]
     by_hand = [each for each in told if each["written"]]

@@ -29,7 +29,7 @@ class Four:
         turns = len(request.conversation())
         await asyncio.sleep(0)
         if (request.parent + request.draw) % 11 == 7:
-            raise DrawFailed("timeout", "no answer in time")
+            raise DrawFailed("refusal", "no answer in time")
         word = ("get 1 sand", "get 2 red sand", "inventory", "inventory")[request.draw % 4]
         prior = 0.1 + 0.2 * (request.draw % 3)
         return Answer(f"Thought 1: so.\nAction 1: {word}", prior=prior, dropped=max(0, (turns - 8) // 2))

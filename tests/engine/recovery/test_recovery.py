@@ -71,10 +71,7 @@ def marks(settings: RecoverySettings, which: str = "mark", sample: Sample = SAMP
 def recovered(folder: Path, settings: RecoverySettings, which: str = "mark", **more: Any) -> Progress:
     """Make what is missing, with what the folder holds."""
     known = Recoveries(folder, SAMPLE.trace)
-    try:
-        return Recovery(TREE, SAMPLE, marks(settings, which), settings, known, **more).run_blocking()
-    finally:
-        known.close()
+    return Recovery(TREE, SAMPLE, marks(settings, which), settings, known, **more).run_blocking()
 
 
 def kept(folder: Path, settings: RecoverySettings, which: str = "mark") -> list[dict[int, list[ContinuedStep]]]:
@@ -165,7 +162,6 @@ def test_what_was_stopped_goes_on_and_asks_for_no_answer_twice(tmp_path: Path, s
         known = Recoveries(tmp_path / "cut", SAMPLE.trace)
         work = Recovery(TREE, SAMPLE, marks(settings), settings, known, control=control, heard=enough, tell_every=0.0)
         stopped = work.run_blocking()
-        known.close()
         assert stopped.ended < stopped.continuations
     recovered(tmp_path / "cut", settings)
     assert kept(tmp_path / "cut", settings) == kept(tmp_path / "whole", settings)
@@ -235,7 +231,7 @@ def test_recorded_continuations_are_executed_again_without_a_call(tmp_path: Path
 def test_a_server_that_is_gone_ends_it_and_what_was_made_stays(tmp_path: Path, server: LLMServer) -> None:
     settings = asking(server, continuations=4, concurrency=1)
     server.faults = lambda call: None if call.number < 10 else "wrong model"
-    with pytest.raises(WorkFailed, match=r"draws in a row failed, the last: .*there is no model m"):
+    with pytest.raises(WorkFailed, match=r"no further call .*\(wrong model\): 404: there is no model m"):
         recovered(tmp_path, replace(settings, continuations=12))
     held = sum(len(steps) for arm in kept(tmp_path, settings) for steps in arm.values())
     assert held == 10
@@ -250,7 +246,7 @@ def test_a_torn_line_is_left_out_and_a_broken_one_is_named(tmp_path: Path) -> No
     missing = recovered(tmp_path, settings)
     assert (missing.continuations, missing.calls) == (1, 1)
     file.write_bytes(data.replace(b'"type":"step"', b'"type":"stop"', 1))
-    with pytest.raises(InputError, match=rf"{file.name}:2: no line of a recovery"):
+    with pytest.raises(InputError, match=rf"{file.name}:2: not a step of a continuation"):
         Recoveries(tmp_path, SAMPLE.trace)
 
 

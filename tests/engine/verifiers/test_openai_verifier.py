@@ -272,10 +272,12 @@ def test_two_processes_keep_replies_in_one_folder_at_a_time(tmp_path: Path) -> N
     assert len(JudgementCache(tmp_path)) == 600
 
 
-def test_a_cache_that_can_not_be_written_says_so(tree: SearchTree, tmp_path: Path) -> None:
+def test_a_cache_that_can_not_be_written_says_so_before_a_model_is_asked(tree: SearchTree, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with LLMServer(answer=judges) as server, pytest.raises(WorkFailed, match="can't be kept"):
-        judged(server, tree, cache=tmp_path / "file" / "judgements")
+    with LLMServer(answer=judges) as server:
+        with pytest.raises(InputError, match="judgements: Not a directory"):
+            judged(server, tree, cache=tmp_path / "file" / "judgements")
+        assert not server.calls
 
 
 # -- faults and cost -------------------------------------------------------------------------------
