@@ -56,6 +56,7 @@ register(
         summary="recorded:FILE answers as another environment did when it was recorded",
         load="envs.recorded:make",
         rules="Answer every observation in this form:\nThought: why this is the next step\nAction: the action",
+        takes_place=lambda argument: True,
     )
 )
 register(_WEBSHOP)
@@ -91,6 +92,7 @@ _AGENTGYM = EnvironmentInfo(
     needs=("httpx2",),
     blocking=True,
     of=_agentgym_of,
+    takes_place=lambda argument: True,
 )
 _GYM = EnvironmentInfo(
     name="gym",
@@ -98,6 +100,7 @@ _GYM = EnvironmentInfo(
     load="envs.any_gymnasium.env:make",
     rules=_ANY_RULES,
     of=_gym_of,
+    takes_place=lambda argument: True,
 )
 register(_AGENTGYM)
 register(_GYM)

@@ -22,13 +22,14 @@ from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.app.preferences import Preferences
+from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.screens.dataset.screen import DatasetScreen
 from agentr_tui.screens.library.screen import LibraryScreen
 from agentr_tui.screens.pairs.screen import PairsScreen
 from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.copying import ask_copy
-from agentr_tui.screens.shared.dialogs import Choice, ask
+from agentr_tui.screens.shared.dialogs import Choice, ask, ask_yes
 from agentr_tui.screens.shared.help import HelpScreen
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.palette import ActionCommands
@@ -132,6 +133,12 @@ class AgentrApp(App[int]):
             self.open_path(*self._opening)
         elif place is not None and place.mode != "library" and Path(place.trace).is_file():
             self.open_path(Path(place.trace), mode=place.mode)
+        if self.session.unasked is not None:
+            self.call_after_refresh(ask_yes, self, self.session.unasked, self._settings_hold)
+
+    def _settings_hold(self) -> None:
+        """A person said yes to what the workspace's settings name."""
+        self.session.take_settings(own_settings(self.session.workspace.path))
 
     def _theme_changed(self, theme: Theme) -> None:
         memory, configured = self._memory, self.preferences.theme

@@ -22,8 +22,11 @@ from cyclopts.config import Dict, Env
 from agentr_tui.cli.config import APP_NAMES, check_names, read_settings, user_file, workspace_file
 from agentr_tui.cli.config import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.cli.output import warn
+from agentr_tui.state.settings_trust import WorkspaceSettings
+from agentr_tui.terminal.safe_text import escape
 from engine import __version__
 from engine.base.errors import AgentrError, InputError
+from engine.environment.trust import Unasked
 from envs.base import EnvError
 
 INTERRUPTED = 130
@@ -52,8 +55,10 @@ _COMMANDS = {
     "serve": "agentr_tui.cli.commands.serve:serve",
     "envs": "agentr_tui.cli.commands.look:envs",
     "config": "agentr_tui.cli.commands.config:config",
+    "trust": "agentr_tui.cli.commands.trust:trust",
     "doctor": "agentr_tui.cli.commands.doctor:doctor",
 }
+ALL_COMMANDS = tuple(_COMMANDS)
 _HELP = {
     "demo": "Watch a TextCraft search live; without a terminal: the whole way to a JSONL file.",
     "open": "Open traces, original tree files or folders in the app.",
@@ -73,27 +78,32 @@ _HELP = {
     "serve": "The same app in a browser: prints a link with a token that works once.",
     "envs": "Environments there are, and what is missing.",
     "config": "Every setting, its value and where it comes from.",
+    "trust": "Say yes, once, to what a trace or a workspace names.",
     "doctor": "What is missing and how to get it.",
 }
 
 
-def layers(arguments: Sequence[str]) -> list[Dict]:
+def layers(arguments: Sequence[str], refuse: bool = True) -> tuple[WorkspaceSettings, Dict]:
     """The settings files that hold for a call, the strongest first. Raises `InputError` naming file and place."""
-    found = []
+    read = []
     for file in (workspace_file(arguments), user_file()):
         settings = read_settings(file)
         check_names(settings, tuple(_COMMANDS), file)
-        found.append(Dict({name: value for name, value in settings.items() if name not in APP_NAMES}, source=str(file)))
-    return found
+        read.append((file, {name: value for name, value in settings.items() if name not in APP_NAMES}))
+    (shared, of_workspace), (mine, of_user) = read
+    return WorkspaceSettings(shared, of_workspace, refuse), Dict(of_user, source=str(mine))
 
 
-def build(arguments: Sequence[str]) -> App:
-    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults."""
+def build(arguments: Sequence[str], refuse: bool = True) -> App:
+    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults.
+
+    `refuse`: whether a call fails for a setting of the workspace that has to be asked for; else it is left out.
+    """
     app = App(
         name="agentr",
         help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
         version=__version__,
-        config=() if _goes_on(arguments) else (Env("AGENTR_"), *layers(arguments)),
+        config=() if _goes_on(arguments) else (Env("AGENTR_"), *layers(arguments, refuse)),
         help_format="plaintext",
         print_error=False,
         exit_on_error=False,
@@ -133,12 +143,37 @@ def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. Every error becomes one line here."""
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    while True:
+        try:
+            return _run(arguments, debug)
+        except Unasked as unasked:
+            if not _agreed(unasked):
+                return _failed(2, str(unasked), unasked, debug)
+            unasked.allow()
+
+
+def _agreed(unasked: Unasked) -> bool:
+    """Whether a person at this terminal says yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"{escape(unasked.question)}\nIs that right? It is remembered on this machine. [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    try:
+        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    except KeyboardInterrupt:
+        return False
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    """The same, less the question to a person. Raises `Unasked`."""
     try:
         result = build(arguments)(arguments)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
         return _failed(2, _usage_line(error, arguments), error, debug)
+    except Unasked:
+        raise
     except (InputError, EnvError) as error:
         return _failed(2, str(error), error, debug)
     except AgentrError as error:

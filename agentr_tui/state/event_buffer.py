@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from agentr_tui.cli.commands.run import free_name
 from agentr_tui.screens.library.new_search_form import SearchRequest
+from engine.environment.trust import Permit
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job
 from engine.search.settings import check_settings
@@ -38,8 +39,8 @@ class Ready:
         return self.job
 
 
-def make_ready(workspace: Workspace, request: SearchRequest) -> Ready:
-    """A new search in the workspace. Raises `InputError`."""
+def make_ready(workspace: Workspace, request: SearchRequest, which: Permit) -> Ready:
+    """A new search in the workspace, in the environment that it may open. Raises `InputError`."""
     settings = check_settings(request.settings)
 
     def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
@@ -47,7 +48,7 @@ def make_ready(workspace: Workspace, request: SearchRequest) -> Ready:
         out = free_name(workspace.traces, name, request.task or "0", settings.seed)
         control = Control(waits_on_failures=True)
         return new_job(
-            request.environment,
+            which,
             request.task or None,
             settings,
             out,

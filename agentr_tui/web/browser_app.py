@@ -16,7 +16,7 @@ from textual.messages import ExitApp
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.preferences import read_preferences
 from agentr_tui.app.signals import INTERRUPTED, LOG_VARIABLE, ends_cleanly
-from agentr_tui.cli.commands.run import flags_of, make_session, run_detached
+from agentr_tui.cli.commands.run import make_session, run_detached
 from agentr_tui.cli.config import user_file
 from agentr_tui.state.last_place import Memory
 from engine.trace.sources import find_sources
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
         result = app.run()
     if app.to_detach is not None:
         where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
-        run_detached(app.to_detach, [*where, *flags_of(session.allowed)])
+        run_detached(app.to_detach, where)
     return app.return_code or result or 0
 
 

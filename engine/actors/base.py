@@ -12,8 +12,8 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from engine.base.errors import InputError
-from engine.search.outages import is_outage
 from engine.tree.events import AnyEvent, Failed, Message, Sampled, Usage
+from engine.tree.failure_kinds import is_outage
 from envs.base import TextEnv
 from envs.recorded import read_recording
 

@@ -16,8 +16,9 @@ from typing import Any
 from engine.actors.base import Actor, Answer, DrawFailed, NotPermitted, Request, draw_seed
 from engine.base.response_text import clean
 from engine.search.budgets import Budgets
-from engine.search.outages import ENVIRONMENT_GONE, STEP_FAILED, Outages
+from engine.search.outages import Outages
 from engine.tree.events import AnyEvent, Failed, Sampled, Usage
+from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, TextEnv, Unavailable
 

@@ -26,12 +26,12 @@ from engine.search.algorithms import Outcome, walk_on
 from engine.search.budgets import Budgets
 from engine.search.control import Control
 from engine.search.draws import Draws
-from engine.search.outages import ENVIRONMENT_GONE, STEP_FAILED
 from engine.search.scores import NOTHING, passing
 from engine.search.started import code_versions
 from engine.search.steering import Steering
 from engine.search.stepping import step_answers
 from engine.tree.events import AnyEvent, BackedUp, Ended, Iteration, Number, Resumed, Selected, Started
+from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.node import Walk
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import TextEnv

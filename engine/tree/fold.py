@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.search.outages import is_outage
 from engine.tree import fold_expansions as growth
 from engine.tree import fold_interventions as human
 from engine.tree.events import (
@@ -26,6 +25,7 @@ from engine.tree.events import (
     Started,
     Usage,
 )
+from engine.tree.failure_kinds import is_outage
 from engine.tree.node import NO_PARENT, ROOT, Node, Walk
 
 if TYPE_CHECKING:

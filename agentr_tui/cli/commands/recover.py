@@ -36,8 +36,8 @@ from engine.review.curation import effective
 from engine.review.decisions import Decisions
 from engine.samples.revise import Sample
 from engine.search.control import Control
-from engine.search.outages import is_outage
 from engine.tree.events import SearchSettings
+from engine.tree.failure_kinds import is_outage
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import RunInfo, Workspace, read_samples

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -33,6 +33,8 @@ class SearchRequest:
     task: str = "0"
     settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
     delay: float = DEFAULT_DELAY  # seconds a draw of the scripted actor
+    about: str = ""  # the trace that it is like (`engine.environment.trust.digest_of`); "": none
+    source: str = ""  # its file
 
 
 def request_of(own: Mapping[str, Any]) -> SearchRequest:
@@ -157,7 +159,8 @@ def request_from(before: SearchRequest, environment: str, task: str, values: Map
     """
     named = dict(values)
     delay = named.pop("delay", before.delay)
-    return SearchRequest(environment, task, msgspec.structs.replace(before.settings, **named), delay)
+    settings = msgspec.structs.replace(before.settings, **named)
+    return replace(before, environment=environment, task=task, settings=settings, delay=delay)
 
 
 def key_words(name: str) -> tuple[str, bool]:
