@@ -94,6 +94,7 @@ register(
         summary="recorded:FILE answers as another environment did when it was recorded",
         load="envs.recorded:make",
         rules="Answer every observation in this form:\nThought: why this is the next step\nAction: the action",
+        takes_place=lambda argument: True,
     )
 )
 register(_WEBSHOP)
@@ -129,6 +130,7 @@ _AGENTGYM = EnvironmentInfo(
     needs=("httpx2",),
     blocking=True,
     of=_agentgym_of,
+    takes_place=lambda argument: True,
 )
 _GYM = EnvironmentInfo(
     name="gym",
@@ -136,6 +138,7 @@ _GYM = EnvironmentInfo(
     load="envs.any_gymnasium.env:make",
     rules=_ANY_RULES,
     of=_gym_of,
+    takes_place=lambda argument: True,
 )
 register(_AGENTGYM)
 register(_GYM)

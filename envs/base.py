@@ -14,7 +14,9 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import random
+import re
 import shutil
 import string
 from collections.abc import Callable, Hashable, Sequence
@@ -124,6 +126,15 @@ class AnyText(Text):
         return isinstance(x, str) and len(x) <= self.max_length
 
 
+_NO_PLACE = re.compile(r"[\w ,=&+-]*")
+
+
+def is_place(argument: str) -> bool:
+    """Whether what follows an environment's name may be a file, a folder, a host or a module: it is more than a word or
+    a few, or there is a file of that name."""
+    return bool(argument) and (_NO_PLACE.fullmatch(argument) is None or os.path.lexists(argument))
+
+
 @dataclass(frozen=True)
 class EnvironmentInfo:
     """What is known of an environment before it is made."""
@@ -141,6 +152,7 @@ class EnvironmentInfo:
     programs: tuple[tuple[str, str], ...] = ()  # programs that have to be on the PATH, each with how to get it
     of: Callable[[str], EnvironmentInfo] | None = None  # where rules or scores depend on what follows the ":"
     note: str = ""  # what whoever sees results has to know, in a word
+    takes_place: Callable[[str], bool] = is_place  # whether what follows the ":" reaches a file, a host or a module
 
 
 _REGISTRY: dict[str, EnvironmentInfo] = {}
@@ -194,6 +206,18 @@ def info_of(name: str) -> EnvironmentInfo:
         known = ", ".join(info.name for info in environments())
         raise EnvError(f"unknown environment {name!r}: one of {known}")
     return info.of(argument) if info.of is not None else info
+
+
+def names_place(name: str) -> bool:
+    """Whether making this environment reaches what its name says: a file, a folder, a host, another package's module.
+
+    A file that somebody else wrote may not name such an environment unasked (`engine.environment.trust`).
+    """
+    head, _, argument = name.partition(":")
+    if head not in _REGISTRY:
+        broken_entry_points()
+    info = _REGISTRY.get(head)
+    return info is not None and info.takes_place(argument)
 
 
 def title_of(environment: str, task: str = "") -> str:

@@ -7,7 +7,6 @@ since reset → reply). An action that was never recorded raises `NotRecorded`.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import zlib
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from envs.base import EnvError
+from envs.regular import read_whole
 
 _NOT_SENT = re.compile(r"[^A-Za-z0-9, ]+")
 _SPACES = re.compile(r" +")
@@ -58,11 +58,7 @@ def sent_action(environment: str, action: str) -> str:
 def read_recording(path: str) -> Recording:
     """Read a recording. Raises `EnvError` naming the file and what is wrong with it."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        raw = json.loads(data)
+        raw = json.loads(read_whole(path))
     except OSError as error:
         raise EnvError(f"{path}: {error.strerror or error}") from error
     except (ValueError, EOFError, zlib.error, RecursionError) as error:

@@ -28,13 +28,14 @@ from agentr_tui.screens.pairs.screen import PairsScreen
 from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.copying import ask_copy
-from agentr_tui.screens.shared.dialogs import Choice, ask
+from agentr_tui.screens.shared.dialogs import Choice, ask, ask_yes
 from agentr_tui.screens.shared.help import HelpScreen
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.palette import ActionCommands
 from agentr_tui.state.last_place import Memory, Place
 from agentr_tui.state.live_search import LiveSearch
+from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.session import OpenTree, Session, read_tree
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Guard
@@ -95,12 +96,12 @@ class AgentrApp(Host):
         memory: Memory | None = None,
         place: Place | None = None,
         opening: tuple[Path, bool] | None = None,
-        own_judge: Callable[[], JudgeSettings] = JudgeSettings,
+        own: OwnSettings = OwnSettings(),  # noqa: B008 - frozen
     ) -> None:
         """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read.
 
-        `opening`: a trace to read while the app runs already, and whether to follow it. `own_judge` reads the settings
-        of the verifier `openai` when they are needed.
+        `opening`: a trace to read while the app runs already, and whether to follow it. `own` reads the
+        user's settings when they are needed.
         """
         super().__init__(**app_options())
         self._guard = Guard()
@@ -108,7 +109,7 @@ class AgentrApp(Host):
         self.preferences = preferences or Preferences()
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
         self._memory, self._place, self._opening = memory, place, opening
-        self._own_judge = own_judge
+        self._own = own
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
@@ -137,6 +138,12 @@ class AgentrApp(Host):
             self.open_path(*self._opening)
         elif place is not None and place.mode != "library" and Path(place.trace).is_file():
             self.open_path(Path(place.trace), mode=place.mode)
+        if self.session.unasked is not None:
+            self.call_after_refresh(ask_yes, self, self.session.unasked, self._settings_hold)
+
+    def _settings_hold(self) -> None:
+        """A person said yes to what the workspace's settings name."""
+        self.session.take_settings(self._own.search())
 
     def _theme_changed(self, theme: Theme) -> None:
         memory, configured = self._memory, self.preferences.theme
@@ -245,7 +252,7 @@ class AgentrApp(Host):
 
     def own_judge(self) -> JudgeSettings:
         """The verifier `openai` as the user's settings name it. Reads files: call it in a worker."""
-        return self._own_judge()
+        return self._own.judge()
 
     def complain(self, message: str) -> None:
         """One line that says what went wrong."""

@@ -34,7 +34,7 @@ def run_detached(out: Path, arguments: list[str]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "agentr_tui", "search", *arguments],
+            [sys.executable, "-P", "-m", "agentr_tui", "search", *arguments],  # -P: no module of the working folder
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

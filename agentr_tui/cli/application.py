@@ -18,6 +18,7 @@ from agentr_tui.state.settings_files import (
     user_file,
     workspace_file,
 )
+from agentr_tui.state.settings_trust import WorkspaceSettings
 from engine.base.version import __version__
 
 COMMANDS = {
@@ -39,8 +40,10 @@ COMMANDS = {
     "serve": "agentr_tui.cli.commands.serve:serve",
     "envs": "agentr_tui.cli.commands.look:envs",
     "config": "agentr_tui.cli.commands.config:config",
+    "trust": "agentr_tui.cli.commands.trust:trust",
     "doctor": "agentr_tui.cli.commands.doctor:doctor",
 }
+ALL_COMMANDS = tuple(COMMANDS)
 
 
 HELP = {
@@ -62,27 +65,32 @@ HELP = {
     "serve": "The same app in a browser: prints a link with a token that works once.",
     "envs": "Environments there are, and what is missing.",
     "config": "Every setting, its value and where it comes from.",
+    "trust": "Say yes, once, to what a trace or a workspace names.",
     "doctor": "What is missing and how to get it.",
 }
 
 
-def layers(arguments: Sequence[str]) -> list[Dict]:
+def layers(arguments: Sequence[str], refuse: bool = True) -> tuple[WorkspaceSettings, Dict]:
     """The settings files that hold for a call, the strongest first. Raises `InputError` naming file and place."""
-    found = []
+    read = []
     for file in (workspace_file(arguments), user_file()):
         settings = read_settings(file)
-        check_names(settings, tuple(COMMANDS), file)
-        found.append(Dict({name: value for name, value in settings.items() if name not in APP_NAMES}, source=str(file)))
-    return found
+        check_names(settings, ALL_COMMANDS, file)
+        read.append((file, {name: value for name, value in settings.items() if name not in APP_NAMES}))
+    (shared, of_workspace), (mine, of_user) = read
+    return WorkspaceSettings(shared, of_workspace, refuse), Dict(of_user, source=str(mine))
 
 
-def build(arguments: Sequence[str]) -> App:
-    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults."""
+def build(arguments: Sequence[str], refuse: bool = True) -> App:
+    """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults.
+
+    `refuse`: whether a call fails for a setting of the workspace that has to be asked for; else it is left out.
+    """
     app = App(
         name="agentr",
         help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
         version=__version__,
-        config=() if _goes_on(arguments) else (Env("AGENTR_"), *layers(arguments)),
+        config=() if _goes_on(arguments) else (Env("AGENTR_"), *layers(arguments, refuse)),
         help_format="plaintext",
         print_error=False,
         exit_on_error=False,

@@ -9,16 +9,15 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from textual.messages import ExitApp
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.app.detached import flags_of, run_detached
+from agentr_tui.app.detached import run_detached
 from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.app.signals import INTERRUPTED, LOG_VARIABLE, ends_cleanly
-from agentr_tui.cli.commands.config import own_judge
+from agentr_tui.cli.commands.config import own_readers
 from agentr_tui.cli.commands.run import make_session
 from agentr_tui.state.last_place import Memory
 from agentr_tui.state.settings_files import user_file
@@ -75,14 +74,14 @@ def main(arguments: list[str]) -> int:
     memory = Memory(session.workspace.path)
     place = memory.place()
     session.views = place.views
-    judge = partial(own_judge, session.workspace.path)
-    app = BrowserApp(session, "library", preferences, memory, None if sources else place, own_judge=judge)
+    own = own_readers(session.workspace.path)
+    app = BrowserApp(session, "library", preferences, memory, None if sources else place, own=own)
     threading.Thread(target=_end_with_server, args=(app,), daemon=True).start()
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:
         where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
-        run_detached(app.to_detach, [*where, *flags_of(session.allowed)])
+        run_detached(app.to_detach, where)
     return app.return_code or result or 0
 
 

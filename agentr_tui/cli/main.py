@@ -20,7 +20,9 @@ from agentr_tui.cli.application import COMMANDS, build
 from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import warn
+from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import AgentrError, InputError
+from engine.environment.trust import Unasked
 from envs.base import EnvError
 
 
@@ -38,12 +40,37 @@ def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. Every error becomes one line here."""
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    while True:
+        try:
+            return _run(arguments, debug)
+        except Unasked as unasked:
+            if not _agreed(unasked):
+                return _failed(2, str(unasked), unasked, debug)
+            unasked.allow()
+
+
+def _agreed(unasked: Unasked) -> bool:
+    """Whether a person at this terminal says yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"{escape(unasked.question)}\nIs that right? It is remembered on this machine. [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    try:
+        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    except KeyboardInterrupt:
+        return False
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    """The same, less the question to a person. Raises `Unasked`."""
     try:
         result = build(arguments)(arguments)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
         return _failed(2, _usage_line(error, arguments), error, debug)
+    except Unasked:
+        raise
     except (InputError, EnvError) as error:
         return _failed(2, str(error), error, debug)
     except AgentrError as error:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from agentr_tui.state.places import SearchRequest, free_name
+from engine.environment.trust import Permit
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job
 from engine.search.settings import check_settings
@@ -37,8 +38,8 @@ class Ready:
         return self.job
 
 
-def make_ready(workspace: Workspace, request: SearchRequest) -> Ready:
-    """A new search in the workspace. Raises `InputError`."""
+def make_ready(workspace: Workspace, request: SearchRequest, which: Permit) -> Ready:
+    """A new search in the workspace, in the environment that it may open. Raises `InputError`."""
     settings = check_settings(request.settings)
 
     def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
@@ -46,7 +47,7 @@ def make_ready(workspace: Workspace, request: SearchRequest) -> Ready:
         out = free_name(workspace.traces, name, request.task or "0", settings.seed)
         control = Control(waits_on_failures=True)
         return new_job(
-            request.environment,
+            which,
             request.task or None,
             settings,
             out,

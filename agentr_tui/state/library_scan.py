@@ -15,7 +15,7 @@ from engine.base.errors import InputError
 from engine.trace.sources import find_sources, is_trace
 from engine.trace.trace import read_events
 from engine.trace.treefile.read import read_tree
-from engine.tree.events import SearchSettings, Started
+from engine.tree.events import Started
 from engine.workspace.figures import TraceFigures, cached_figures
 from engine.workspace.index import Index
 from engine.workspace.workspace import Workspace
@@ -209,9 +209,3 @@ def first_event(path: Path) -> Started:
     if not isinstance(started, Started):
         raise InputError(f"{path}: does not begin as a trace does")
     return started
-
-
-def settings_of(path: Path) -> tuple[str, str, SearchSettings | None]:
-    """Environment, task and settings of a trace; a tree made elsewhere has no settings. Raises `InputError`."""
-    started = first_event(path)
-    return started.opened or started.environment, started.task, started.settings if is_trace(path.name) else None

@@ -46,6 +46,8 @@ class SearchRequest:
     task: str = "0"
     settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
     delay: float = DEFAULT_DELAY  # seconds a draw of the scripted actor
+    about: str = ""  # the trace that it is like (`engine.environment.trust.digest_of`); "": none
+    source: str = ""  # its file
 
 
 DEFAULT_ITERATIONS = 8

@@ -14,6 +14,7 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
+from engine.environment.trust import Unasked
 from engine.pairs.pairs import Pair
 from engine.review.decisions import Decisions
 from engine.search.control import Control
@@ -61,6 +62,7 @@ def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] 
     try:
         with loading():
             tree = _folded(follower, told)
+            tree.source = str(path)
     except ValueError as error:  # what the fold refuses; the loader names the line
         load_any(path)
         raise InputError(f"{path}: {error}") from error
@@ -103,9 +105,8 @@ class Session:
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
     configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file
-    own: list[Mapping[str, Any]] = field(
-        default_factory=list
-    )  # settings whose servers are trusted (`engine.models.trust`)
+    unasked: Unasked | None = None  # settings of the workspace's file that hold after a yes
+    own: list[Mapping[str, Any]] = field(default_factory=list)  # what a person named (`engine.environment.trust`)
 
     reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read
 
@@ -114,15 +115,6 @@ class Session:
         self.own.append(self.configured)
         self.decisions = Decisions(self.workspace.decisions)
         self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
-
-    @property
-    def allowed(self) -> dict[str, Any]:
-        """The server of the search that is shown, and the variable with its key, where a person allowed them here."""
-        started = self.tree.started if self.tree else None
-        if started is None:
-            return {}
-        now = {name: getattr(started.settings, name) for name in ("base_url", "key_env")}
-        return now if now in self.own[1:] else {}
 
     @property
     def thresholds(self) -> Thresholds:
@@ -176,6 +168,11 @@ class Session:
         self._show(SearchTree(), live.path, [])
         self.live = live
         return live
+
+    def take_settings(self, configured: Mapping[str, Any]) -> None:
+        """Other settings of the user's."""
+        self.unasked, self.configured = None, configured
+        self.own.append(configured)
 
     def keep_view(self) -> None:
         """Remember how the open tree is looked at."""

@@ -128,7 +128,7 @@ class AppServer(Server):
 
     def __init__(self, arguments: Sequence[str], host: str, port: int, log: Path) -> None:
         """`log`: the file that takes what goes wrong."""
-        command = shlex.join([sys.executable, "-m", "agentr_tui.cli.browser_app", *arguments])
+        command = shlex.join([sys.executable, "-P", "-m", "agentr_tui.cli.browser_app", *arguments])
         super().__init__(command, host=host, port=port, title="agentr")
         self.gate = Gate(port, any_host=not is_loopback(host))
         self._log = log

@@ -8,6 +8,7 @@ from typing import Any
 from engine.actors.base import draw_seed
 from engine.actors.openai_request import form_fields, prepared, stops, wants_logprobs
 from engine.base.compression import open_unpacked, reading
+from engine.environment.trust import check, settings_claims
 from engine.models.faults import MENDABLE
 from engine.trace.trace import decode_event
 from engine.tree.events import Message, Sampled
@@ -36,7 +37,8 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
     """The request that a node came of, as the search made it; None where there was none.
 
     A parameter that the server turned out not to know was left out when the call was made. Raises `InputError` where
-    prompts that it took are gone.
+    prompts that it took are gone, or lie where nobody allowed this trace to have them read
+    (`engine.environment.trust`).
     """
     if not was_asked(tree, id):
         return None
@@ -45,6 +47,8 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
     where: dict[str, Any] = {"actor": settings.actor}
     more: dict[str, Any] = {}
     if settings.actor == "openai":
+        files = [claim for claim in settings_claims(settings) if claim.name == "prompts"]
+        check(files, tree.started, (), tree.source or "this trace")
         messages, header = prepared(settings, messages)
         where = {"POST": f"{settings.base_url or 'the default base URL'}/chat/completions", "model": settings.model}
         more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}

@@ -45,7 +45,7 @@ class Stand:
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or parse_action(step.response) for step in prefix)
-        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions)
+        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: Pool | None = None
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.tree.events import Number
+from envs.any_gymnasium.foreign import modules_from
 from envs.base import EnvError, InstanceDied, TextEnv, Unavailable, make
 
 Path = tuple[str, ...]
@@ -44,8 +45,9 @@ class Course:
     """How to bring an instance to the root of a tree, and how many steps and resets were made so far. From any thread;
     an instance is moved by one at a time."""
 
-    def __init__(self, name: str, options: dict[str, str], prefix: Path) -> None:
+    def __init__(self, name: str, options: dict[str, str], prefix: Path, folder: str = "") -> None:
         self.name = name  # of the environment, as asked for
+        self.folder = folder  # where its module is looked for, too
         self.options = options  # of reset
         self.prefix = prefix  # actions that were executed before the root
         self.steps = 0
@@ -55,7 +57,8 @@ class Course:
 
     def make(self) -> TextEnv:
         """A new environment. Raises `EnvError`."""
-        env = make(self.name)
+        with modules_from(self.folder):
+            env = make(self.name)
         if self.closed:
             env.close()
             raise _over()

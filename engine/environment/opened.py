@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from engine.base.errors import InputError
+from engine.environment.trust import Permit, permit
 from engine.tree.events import Message
+from envs.any_gymnasium.foreign import modules_from
 from envs.base import EnvError, TextEnv, info_of, make
 
 SYSTEM_TURN = "You are a helpful assistant."
@@ -17,9 +19,12 @@ ACKNOWLEDGEMENT = "Ok."
 class Opened:
     """An environment after reset: the header conversation of its task, and where its scores lie."""
 
-    def __init__(self, env: TextEnv, name: str, task: str, observation: str, info: dict[str, Any]) -> None:
+    def __init__(
+        self, env: TextEnv, name: str, task: str, observation: str, info: dict[str, Any], folder: str = ""
+    ) -> None:
         self.env = env
         self.name = name  # as asked for
+        self.folder = folder  # where its module was looked for, too
         self.environment = str(info.get("environment", name))
         self.task = str(info.get("task", task))
         self.first_observation = observation
@@ -58,10 +63,15 @@ def reset_options(task: str | None, observation: str | None = None) -> dict[str,
     return options
 
 
-def open_environment(name: str, task: str | None, observation: str | None = None) -> Opened:
-    """Make an environment and reset it to a task. Raises `InputError` with the remedy."""
+def open_environment(which: Permit | str, task: str | None, observation: str | None = None) -> Opened:
+    """Make an environment and reset it to a task. A mere name, without a permit, may reach no place.
+
+    Raises `InputError` with the remedy, and `Stranger`.
+    """
+    name, folder = permit(which, None) if isinstance(which, str) else which
     try:
-        env = make(name)
+        with modules_from(folder):
+            env = make(name)
         try:
             first, info = env.reset(options=reset_options(task, observation))
         except BaseException:
@@ -69,7 +79,7 @@ def open_environment(name: str, task: str | None, observation: str | None = None
             raise
     except EnvError as error:
         raise InputError(str(error)) from error
-    return Opened(env, name, task or "", first, info)
+    return Opened(env, name, task or "", first, info, folder)
 
 
 def instruction_of(first_observation: str) -> str:

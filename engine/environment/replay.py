@@ -16,6 +16,7 @@ from engine.base.response_text import flatten
 from engine.environment.at_node import Stand
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, open_environment
+from engine.environment.trust import Own, Stranger, permit, remember
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied
@@ -54,18 +55,28 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     ended: int | None = None  # steps after which the episode was over, where that is before the last one
 
 
-def opener(tree: SearchTree, environment: str | None = None) -> Callable[[], Opened]:
+def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> Callable[[], Opened]:
     """How to open the environment of a tree. A foreign tree's task is rebuilt from its first observation.
 
-    The callable raises `InputError`.
+    `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
+    raises `InputError`, and `Stranger` where a person has to be asked first.
     """
     started = tree.started
     if started is None:
         raise ValueError("the tree has no `started` event")
-    name = environment or started.environment
+    name, own = environment or started.environment, list(own)
     first = started.header[-1].content if started.header else None
     hint = first if tree.imported_from is not None else None
-    return lambda: open_environment(name, started.task, hint)
+
+    def open_tree() -> Opened:
+        source = tree.source or "this trace"
+        allowed = permit(name, started, own, source)
+        opened = open_environment(allowed, started.task, hint)
+        if environment is not None and any(each.get("env") == name for each in own):
+            remember(started, allowed, source=source)  # a person named it for this tree
+        return opened
+
+    return open_tree
 
 
 MAX_REMEMBERED = 200_000
@@ -138,7 +149,8 @@ class Replayer:
         return self._stand
 
     def replay(self, steps: Sequence[Step], expected_return: Number, tail: int = 0) -> Replay:
-        """Replay steps from the root; `tail` is where the good steps begin. Never raises for what happens there."""
+        """Replay steps from the root; `tail` is where the good steps begin. Never raises for what happens there; raises
+        `Stranger` where the environment may not be opened unasked."""
         if self._refused is not None:
             return Replay("unreplayable", reason=self._refused)
         if len(self._memory.known) > MAX_REMEMBERED:
@@ -146,6 +158,8 @@ class Replayer:
         try:
             if self._stand is None:
                 self.stand()
+        except Stranger:  # a person has to be asked, which is no property of the sample
+            raise
         except (InputError, EnvError) as error:
             self._refused = str(error)
             return Replay("unreplayable", reason=self._refused)

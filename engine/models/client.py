@@ -24,9 +24,9 @@ import openai
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
 from engine.base.errors import InputError
+from engine.environment.trust import DEFAULT_KEY_ENV, is_loopback
 from engine.models.faults import MENDABLE, Refusal, asks_too_much, refusal_of_status
 from engine.models.reply import Reply, read_reply
-from engine.models.trust import DEFAULT_KEY_ENV, is_loopback
 from engine.tree.events import Message, Usage
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"

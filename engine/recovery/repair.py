@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from engine.base.errors import InputError, TraceError, WorkFailed
 from engine.base.response_text import clean, flatten
 from engine.environment.replay import Replayer, opener
-from engine.models.trust import Own, check_server
+from engine.environment.trust import Own, check_search, permit, remember
 from engine.samples.revise import (
     Repairer,
     Repairs,
@@ -117,13 +117,16 @@ def repair_sample(
     """The sample with a tail that a new search found and a replay confirms; as it was, where there is none.
 
     `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events. `own`:
-    settings of the user's, whose servers are trusted (`engine.models.trust`). Raises `InputError` where no search is
-    possible (an actor that is not there), `WorkFailed` where it can't be written.
+    settings of the user's, whose servers are trusted (`engine.environment.trust`). Raises `InputError` where no search
+    is possible (an actor that is not there), `WorkFailed` where it can't be written.
     """
     if sample.bad is None or sample.compat:
         raise InputError("only revisions that are not made with --compat can be repaired")
     started = tree.started
     assert started is not None
+    own = list(own)
+    wanted = search_settings(tree, settings)
+    check_search(wanted, started, own, tree.source or sample.path, environment)
     thresholds = thresholds or Thresholds.for_range(started.score_range, None, None)
     figures.tried += 1
     try:
@@ -132,12 +135,10 @@ def repair_sample(
         return _failed(sample, figures, str(error))
     if prefix is None:
         return _failed(sample, figures, ENDED)
-    wanted = search_settings(tree, settings)
-    check_server(wanted, own, f"the trace of sample {sample.id}")
     path = folder / f"repair-{sample.id}-{_digest(sample, prefix, wanted)}.trace.jsonl"
     found, calls = _known(path), 0
     if found is None:
-        job = _job(tree, sample, prefix, wanted, path, environment, control, listener)
+        job = _job(tree, sample, prefix, wanted, path, environment, control, listener, own)
         job.run_blocking()
         found, calls = job.tree, job.tree.calls
         figures.calls += calls
@@ -190,7 +191,7 @@ def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | 
             figures,
             thresholds=thresholds,
             environment=revise.environment,
-            own=own,
+            own=[{"env": revise.environment}, *own],
         )
 
     return repair
@@ -242,12 +243,14 @@ def _job(
     environment: str | None,
     control: Control | None,
     listener: Callable[[AnyEvent], None] | None,
+    own: Own,
 ) -> SearchJob:
     """The search from just after the wrong step. Raises `InputError`, `WorkFailed`."""
     started = tree.started
     assert started is not None
     actor = make_actor(settings.actor, settings)
-    opened = opener(tree, environment or started.opened or None)()
+    name = environment or started.opened or started.environment
+    opened = opener(tree, name, own)()
     path.parent.mkdir(parents=True, exist_ok=True)
     marked = splice_of(tree, sample).bad[-1]
     origin = Fork(started.trace, tree.born_at(marked) if tree.imported_from is None else 0)
@@ -255,6 +258,7 @@ def _job(
     begun: Started = replace(
         started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace), header=started.header
     )
+    remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
     writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end
 
     def sink(event: AnyEvent) -> None:

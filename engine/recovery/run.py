@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b
@@ -25,7 +25,7 @@ from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.response_text import clean, normalise_response
 from engine.environment.at_node import POOL_SIZE, Stand
 from engine.environment.replay import opener
-from engine.models.trust import Own, check_server
+from engine.environment.trust import Own, check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
@@ -39,6 +39,7 @@ from engine.tree.events import Child, Expanded, Message, Sampled, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, Unavailable
+from envs.regular import check_regular
 
 TOLD_EVERY = 0.1  # seconds, at most so often
 
@@ -74,12 +75,14 @@ class Recovery:
         tell_every: float = TOLD_EVERY,
         own: Own = (),
     ) -> None:
-        """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: settings of the
-        user's, whose servers are trusted (`engine.models.trust`). Raises `InputError`."""
+        """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: what a
+        person named besides `settings` (`engine.environment.trust`). Raises `InputError`."""
         if sample.bad is None or not sample.thought:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
-        check_server(self.settings, [named_server(settings), *own], f"the trace of sample {sample.id}")
+        assert tree.started is not None
+        self._named: list[Mapping[str, Any]] = [named_server(settings), {"actor": settings.actor}, *own]
+        check_search(self.settings, tree.started, self._named, tree.source or sample.path, environment)
         self.control = control or Control()
         self._tree = tree
         self._sample = sample
@@ -139,7 +142,7 @@ class Recovery:
         return done
 
     async def _continue_all(self) -> None:
-        opened = opener(self._tree, self._environment or self._open_as)()
+        opened = opener(self._tree, self._environment or self._open_as, self._named)()
         self._thread = ThreadPoolExecutor(1, "environment") if opened.blocking else None
         lanes = self.settings.concurrency
         if not isinstance(opened.env, Snapshots):  # more would take turns with the instances, and replay the way
@@ -358,6 +361,10 @@ class RecordedContinuations:
 
 def recorded_actor(path: Path, arm: Arm) -> Actor:
     """The continuations that a file holds from this arm's node with this arm's thought. Raises `InputError`."""
+    try:
+        check_regular(path)
+    except EnvError as error:
+        raise InputError(str(error)) from error
     arms, continuations = read_file(path)
     for key, each in arms.items():
         if (each.trace, each.node, each.thought) == (arm.trace, arm.node, arm.thought):

@@ -86,7 +86,7 @@ def _measure_tree(
     started = tree.started
     assert started is not None
     thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
-    environment = opener(tree, settings.environment)
+    environment = opener(tree, settings.environment, [{"env": settings.environment}])
     human = lambda pair: marks(sample_id("revision", started.trace, pair.good, pair.bad))  # noqa: E731
     judges: list[Verifier] = []
     try:

@@ -244,14 +244,15 @@ def revise(
 
     `marks` gives the marks that people set, by sample id (verifier `human`); `cache` is the folder of judgements
     (verifier `openai`, thoughts by a model). `repair` mends what diverged (`engine.recovery.repair.repairer`); `known`
-    are the samples of other trees of the same run, for duplicates. Raises `InputError` where the verifier can't work on
-    this tree, `WorkFailed` where its model can't be reached.
+    are the samples of other trees of the same run, for duplicates. What `settings` name is a person's. Raises
+    `InputError` where the verifier can't work on this tree, `Stranger` where its environment may not be opened unasked
+    (`engine.environment.trust`), `WorkFailed` where its model can't be reached.
     """
     started = tree.started
     assert started is not None
     check_thought(settings.thought, settings.prompts)
     thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
-    open_environment = opener(tree, settings.environment)
+    open_environment = opener(tree, settings.environment, [{"env": settings.environment}])
     replayer = Replayer(tree, open_environment)
     kind: Kind = "revision" if settings.verify else "direct"
     verifier = None

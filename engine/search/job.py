@@ -17,7 +17,18 @@ from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
 from engine.environment.opened import Opened, open_environment
-from engine.models.trust import Own, check_server
+from engine.environment.trust import (
+    Own,
+    Permit,
+    by_person,
+    check,
+    check_search,
+    digest_of,
+    environment_claims,
+    permit,
+    remember,
+    settings_claims,
+)
 from engine.search.control import Control
 from engine.search.control_file import control_path, listen
 from engine.search.interventions import Intervention, forked_events, refused
@@ -30,6 +41,7 @@ from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, Setti
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
+from envs.regular import check_regular
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
@@ -49,6 +61,7 @@ def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor
         path = name.removeprefix("recorded:")
         try:
             if is_trace(path):
+                check_regular(path)
                 return actor_of_trace(read_events(path), path)
             return actor_of_recording(path)
         except EnvError as error:
@@ -134,7 +147,7 @@ class SearchJob:
 
 
 def new_job(
-    environment: str,
+    environment: str | Permit,
     task: str | None,
     settings: SearchSettings,
     out: Path,
@@ -144,10 +157,16 @@ def new_job(
     overwrite: bool = False,
     control: Control | None = None,
 ) -> SearchJob:
-    """A new search, its `started` event written. Raises `InputError` before anything is written."""
-    opened = open_environment(environment, task)
+    """A new search, its `started` event written. Raises `InputError` before anything is written.
+
+    A mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
+    on (`engine.environment.trust`).
+    """
+    which = by_person(environment) if isinstance(environment, str) else environment
+    opened = open_environment(which, task)
     actor = make_actor(settings.actor, settings, delay)
     started = started_event(opened, settings)
+    remember(started, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         search = Search.begin(started, opened, actor, _sink(writer, listener), control)
@@ -169,7 +188,7 @@ def resume_job(
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.models.trust`). Raises `InputError` where the trace can't be resumed, `Stranger` where it may not be
+    (`engine.environment.trust`). Raises `InputError` where the trace can't be resumed, `Stranger` where it may not be
     unasked.
     """
     loaded = load(path)
@@ -186,10 +205,12 @@ def resume_job(
         merged = {**msgspec.to_builtins(started.settings), **changes}
         settings = settings_from(merged)
         control.change(reviewer_name(), changes)
-    check_server(settings, own, path)
-    opened: Opened = open_environment(started.opened or started.environment, started.task)
+    check_search(settings, started, own, path)
+    which = permit(started.opened or started.environment, started, own, path)
+    opened: Opened = open_environment(which, started.task)
     _check_task(path, started, opened)
     actor = make_actor(settings.actor, settings, delay)
+    remember(started, which, settings, path)
     writer = TraceWriter(path, append_to=loaded.end)
     try:
         if listener is not None:
@@ -239,15 +260,19 @@ def fork_job(
         settings_from({**msgspec.to_builtins(started.settings), **changes})
         events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=reviewer_name(), changes=changes))
         tree.apply(events[-1])
-    check_server(started.settings, [changes or {}, *own], path)
+    own = [changes or {}, *own]
+    name, origin = started.opened or started.environment, digest_of(next(iter(read_events(path))))
+    check([*environment_claims(name), *settings_claims(started.settings)], origin, own, path)
+    which = permit(name, origin, own, path)
     control = control or Control()
     for asked in requests:
         if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
             raise InputError(f"event {seq}: {why}")
         control.intervene(reviewer_name(), asked)
-    opened = open_environment(started.opened or started.environment, started.task)
+    opened = open_environment(which, started.task)
     _check_task(path, started, opened)
     actor = make_actor(started.settings.actor, started.settings, delay)
+    remember(first, which, started.settings, out, like=origin)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         write = _sink(writer, listener)
@@ -288,9 +313,10 @@ def branch_job(
     first = started.header[-1].content if started.header else ""
     before = {} if foreign else msgspec.to_builtins(started.settings)
     settings = settings_from({**before, **(changes or {})})
-    check_server(settings, [changes or {}, *own], path)
-    name = started.opened or started.environment
-    opened = open_environment(name, started.task, first if foreign else None)
+    own = [changes or {}, *own]
+    check_search(settings, started, own, path)
+    which = permit(started.opened or started.environment, started, own, path)
+    opened = open_environment(which, started.task, first if foreign else None)
     _check_task(path, started, opened)
     steps = [
         PrefixStep(step.response, step.action, step.observation) for step in map(tree.node, tree.ancestors(node)[1:])
@@ -299,6 +325,7 @@ def branch_job(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )
     actor = make_actor(settings.actor, settings, delay)
+    remember(new, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
         search = Search.begin(new, opened, actor, _sink(writer, listener), control)

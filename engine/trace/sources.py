@@ -73,7 +73,9 @@ def load_any(path: str | os.PathLike[str], environment: str | None = None, task:
     `environment` and `task` are those of a tree file, which does not hold them. Raises `TraceError`.
     """
     if _looks_like_tree(Path(path)):
-        return Source(SearchTree(read_tree(path, environment=environment, task=task)), str(path), "tree")
+        tree = SearchTree(read_tree(path, environment=environment, task=task))
+        tree.source = str(path)
+        return Source(tree, str(path), "tree")
     loaded = load(path)
     return Source(loaded.tree, str(path), "trace", loaded.torn, loaded.warnings)
 

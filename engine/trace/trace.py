@@ -151,6 +151,7 @@ def _torn_warning(lines: _Lines) -> list[str]:
 def load(path: str | os.PathLike[str]) -> Loaded:
     """Read a trace into a tree. Raises `TraceError` naming the line that is broken or does not fit."""
     tree, lines = SearchTree(), _Lines(path)
+    tree.source = os.fspath(path)
     for number, event in lines:
         try:
             tree.apply(event)

@@ -36,6 +36,7 @@ class SearchTree:
 
     def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
         self.started: Started | None = None
+        self.source = ""  # the file that it was read from, for people
         self.nodes: list[Node] = []
         self.seq = -1  # of the last applied event
         self.t = 0.0  # seconds, of the last applied event

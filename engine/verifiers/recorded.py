@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 
@@ -12,6 +12,8 @@ from engine.pairs.pairs import Pair
 from engine.tree.events import Message
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, read_judgement, read_judgement_compat
+from envs.base import EnvError
+from envs.regular import read_whole
 
 Key = tuple[tuple[str, str], ...]
 
@@ -47,12 +49,12 @@ class RecordedVerifier:
 def _read_lines(path: str) -> dict[tuple[Key, Key], deque[list[str]]]:
     found: dict[tuple[Key, Key], deque[list[str]]] = {}
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
+        text = read_whole(path).decode()
+    except EnvError as error:
+        raise InputError(str(error)) from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: not recorded revision lines: {error}") from error
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():

@@ -8,10 +8,12 @@ from __future__ import annotations
 import copy
 import importlib
 import math
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,20 +95,59 @@ def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
     return replace(general, score_range=(low + spec.offset, high + spec.offset))
 
 
+_folder: ContextVar[str | None] = ContextVar("folder", default=None)
+_added: set[str] = set()  # folders that were put on the path here
+
+
+@contextmanager
+def modules_from(folder: str) -> Iterator[None]:
+    """Within it modules are looked for in this folder, too, after all other places; "" for a name that no person gave:
+    then the working folder is not searched at all. Who calls `envs.base.make` without it names what they want."""
+    token = _folder.set(folder)
+    try:
+        yield
+    finally:
+        _folder.reset(token)
+
+
+@contextmanager
+def _path() -> Iterator[None]:
+    """The path of modules without the working folder, where nobody allowed it: Python itself puts it there for
+    `python -m`, and a search before may have. A folder that `PYTHONPATH` names stays."""
+    here, before = str(Path.cwd()), list(sys.path)
+    named = {str(Path(place).resolve()) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place}
+    hidden = _folder.get() == ""
+    if hidden:
+        first = sys.path[:1] == [here] and not sys.flags.safe_path
+        kept = before[1:] if first and here not in named else before
+        sys.path[:] = [place for place in kept if place not in ("", ".") and place not in _added]
+    try:
+        yield
+    finally:
+        if hidden:
+            sys.path[:] = before
+
+
 def import_module(spec: Spec) -> None:
-    """Import what registers the environment; the working folder is searched last. Raises `EnvError`."""
+    """Import what registers the environment; the folder of `modules_from` is searched last. Raises `EnvError`."""
     if not spec.module:
         return
+    folder = _folder.get()
+    folder = str(Path.cwd()) if folder is None else folder
     try:
-        try:
-            importlib.import_module(spec.module)
-        except ModuleNotFoundError as error:
-            here = str(Path.cwd())
-            if error.name != spec.module.partition(".")[0] or here in sys.path:
-                raise
-            sys.path.append(here)  # the command is a script, whose own folder is searched instead of this one
-            importlib.invalidate_caches()
-            importlib.import_module(spec.module)
+        with _path():
+            try:
+                importlib.import_module(spec.module)
+            except ModuleNotFoundError as error:
+                if error.name != spec.module.partition(".")[0] or not folder or folder in sys.path:
+                    raise
+                sys.path.append(folder)  # the command is a script, whose own folder is searched instead of this one
+                _added.add(folder)
+                importlib.invalidate_caches()
+                importlib.import_module(spec.module)
+    except ModuleNotFoundError as error:
+        where = "" if folder else "; the working folder is searched only for a name that --env gives"
+        raise EnvError(_line(f"gym: can't import {spec.module!r}", error) + where) from error
     except (Exception, SystemExit) as error:
         raise EnvError(_line(f"gym: can't import {spec.module!r}", error)) from error
 
@@ -114,7 +155,7 @@ def import_module(spec: Spec) -> None:
 def new(spec: Spec) -> Foreign:
     """A new instance. Raises `EnvError`."""
     try:
-        with _quiet():
+        with _quiet(), _path():  # "MODULE:ID" is a name of Gymnasium's own, which imports, too
             env: Foreign = gymnasium.make(spec.id, disable_env_checker=True)
     except Exception as error:
         raise EnvError(_line(f"gym: can't make {spec.id!r}", error)) from error

@@ -49,6 +49,7 @@ INFO = EnvironmentInfo(
     recognises=_is_webshop,
     note="synthetic",
     of=_of,
+    takes_place=bool,
     # No page says that nothing was done: one that was not left looks the same, and so does one after a choice.
 )
 """The registry's entry."""

@@ -27,6 +27,7 @@ from engine.base.response_text import flatten, parse_action
 from engine.datasets.export import export
 from engine.environment.opened import open_environment
 from engine.environment.replay import HOLDS
+from engine.environment.trust import by_person
 from engine.samples.revise import RepairSettings, ReviseSettings
 from engine.samples.splice import WAIT_ACTION
 from engine.search.job import new_job
@@ -76,7 +77,7 @@ def executed(line: dict[str, Any], path: str, environment: str, task: str) -> fl
     """The return that a line's actions earn; None where an observation is another than the line says."""
     messages = line["revise_log"]
     first = messages[3]["content"]
-    opened = open_environment(environment, task, first)
+    opened = open_environment(by_person(environment), task, first)
     score: float = 0.0
     try:
         for at, message in enumerate(messages[4:], 4):

@@ -23,6 +23,7 @@ from gymnasium.utils.env_checker import check_env
 from engine.actors.base import Answer, Request
 from engine.actors.scripted import ScriptedActor
 from engine.environment.opened import open_environment
+from engine.environment.trust import by_person
 from engine.search.search import Search
 from engine.search.started import started_event
 from engine.trace.diff import compare
@@ -221,7 +222,7 @@ class PlansAside:
 def grown(name: str, before: Callable[[int], None] | None = None) -> list[AnyEvent]:
     """The events of a search."""
     settings = SearchSettings(iterations=4, max_depth=8, seed=5, error_rate=0.4)
-    opened = open_environment(name, TASK)
+    opened = open_environment(by_person(name), TASK)
     actor = PlansAside(0.4)
     if before is not None:
         actor.before = before
@@ -672,7 +673,7 @@ def test_a_search_that_is_stopped_does_not_wait_for_a_server_that_takes_its_time
 
     server.answer = silent
     name = f"agentgym:textcraft@{server.url}"
-    opened = open_environment(name, TASK)
+    opened = open_environment(by_person(name), TASK)
     events: list[AnyEvent] = []
     settings = SearchSettings(iterations=1, max_depth=1)
     search = Search.begin(started_event(opened, settings), opened, Says(), events.append)
@@ -688,7 +689,7 @@ def test_a_search_that_is_stopped_does_not_wait_for_a_server_that_takes_its_time
     assert state.open == {}
     released.set()
     server.answer = state.answer
-    resumed = Search(SearchTree(events), open_environment(name, TASK), Says(), events.append)
+    resumed = Search(SearchTree(events), open_environment(by_person(name), TASK), Says(), events.append)
     assert asyncio.run(resumed.run()) == "iterations"
     expanded = next(event for event in events if isinstance(event, Expanded))
     assert [child.action for child in expanded.children] == [f"get {n} oak logs" for n in (1, 2, 3, 4)]

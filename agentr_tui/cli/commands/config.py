@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from agentr_tui.cli.application import build
+from agentr_tui.cli.application import ALL_COMMANDS, build
 from agentr_tui.cli.commands.judge_options import judge_of
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
 from agentr_tui.cli.options import JsonOption, WorkspaceOption
-from agentr_tui.state.settings_files import user_file, workspace_file
+from agentr_tui.state.own_settings import OwnSettings
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file, workspace_file
+from agentr_tui.state.settings_trust import ForeignSettings, Held, WorkspaceSettings
 from agentr_tui.terminal.output import emit_json, table
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
@@ -29,7 +31,10 @@ def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAUL
     """Every setting, its value and where it comes from."""
     arguments = ["--workspace", str(workspace)]
     files = [workspace_file(arguments), user_file()]
-    rows = [row for name in CONFIGURABLE for row in settings_of(build(arguments), name)]
+    app = build(arguments, refuse=False)
+    rows = [row for name in CONFIGURABLE for row in settings_of(app, name)]
+    ignored = f"{files[0]}, ignored until: agentr trust {workspace}"
+    rows += [{"name": held.key, "value": held.value, "source": ignored} for held in held_of(app)]
     rows += app_settings(files[::-1])
     if json:
         emit_json({"file": str(files[0]), "user_file": str(files[1]), "settings": rows})
@@ -41,18 +46,41 @@ def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAUL
     return 0
 
 
+def held_of(app: App) -> list[Held]:
+    """The settings of the workspace's file that were not taken, of the commands that were looked at."""
+    return [held for layer in app.config or () if isinstance(layer, WorkspaceSettings) for held in layer.held]
+
+
+def foreign_settings(workspace: Path, commands: Sequence[str] = ALL_COMMANDS) -> ForeignSettings | None:
+    """What of the workspace's file a person has to say yes to, for these commands; None where nothing is."""
+    file = workspace / SETTINGS_FILE
+    if not file.exists():
+        return None
+    app = build(["--workspace", str(workspace)], refuse=False)
+    for name in commands:
+        settings_of(app, name)
+    held = held_of(app)
+    return ForeignSettings(file, held) if held else None
+
+
 def own_settings(workspace: Path) -> dict[str, Any]:
-    """Settings of a search that the environment (`AGENTR_SEARCH_…`) and the workspace's file hold."""
+    """Settings of a search that the environment (`AGENTR_SEARCH_…`) and the settings files hold; of the workspace's
+    file those that hold unasked."""
     place = ["--workspace", str(workspace)]
-    _, bound, _ = build(place).parse_args(["search", *place])
+    _, bound, _ = build(place, refuse=False).parse_args(["search", *place])
     return dict(bound.arguments.get("options") or {})
 
 
 def own_judge(workspace: Path) -> JudgeSettings:
     """The verifier `openai` as the environment (`AGENTR_REVISE_…`) and the settings files name it."""
     place = ["--workspace", str(workspace)]
-    _, bound, _ = build(place).parse_args(["revise", "trace", *place])
+    _, bound, _ = build(place, refuse=False).parse_args(["revise", "trace", *place])
     return judge_of(bound.arguments.get("judge"))
+
+
+def own_readers(workspace: Path) -> OwnSettings:
+    """Readers of the user's own settings, for the app."""
+    return OwnSettings(partial(own_settings, workspace), partial(own_judge, workspace))
 
 
 def settings_of(app: App, command: str) -> list[dict[str, Any]]:

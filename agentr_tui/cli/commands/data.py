@@ -20,6 +20,7 @@ from engine.datasets.files import Packing
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
 from engine.environment.replay import opener, replay_tree
+from engine.environment.trust import permit
 from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
 from engine.recovery.repair import FOLDER, repairer
@@ -30,9 +31,10 @@ from engine.samples.revise import NoWrongStep, RepairSettings, Revised, ReviseSe
 from engine.samples.revise import revise as revise_tree
 from engine.samples.splice import BeforeFork
 from engine.trace.sources import find_sources, is_trace, load_any
-from engine.trace.trace import write_trace
+from engine.trace.trace import read_events, write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
+from engine.tree.events import Started
 from engine.workspace.workspace import Workspace
 from envs.base import EnvError
 
@@ -118,15 +120,24 @@ def revise(
     return 0
 
 
+def check_environments(sources: Sequence[Path], environment: str | None) -> None:
+    """Raises `Stranger` where the environment of a trace may not be opened unasked: before anything is written."""
+    for path in sources:
+        if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
+            permit(environment or first.environment, first, [{"env": environment}], path)
+
+
 def revise_paths(
     workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False
 ) -> tuple[str, Revised]:
     """Write a run over these sources; its id and figures."""
     cache = workspace.judgements
     judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
-    own = [own_settings(workspace.path), judge] if settings.repair is not None else []
+    actor = {"actor": settings.repair.actor} if settings.repair is not None else {}
+    own = [own_settings(workspace.path), judge, actor] if settings.repair is not None else []
     mend = repairer(workspace.traces / FOLDER, settings, own)
     known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
+    check_environments(sources, settings.environment)
     decisions = Decisions(workspace.decisions)
     for warning in decisions.warnings:
         warn(warning)
@@ -282,7 +293,7 @@ def replay(
         warn(warning)
     assert tree.started is not None
     try:
-        opened = opener(tree, env)()
+        opened = opener(tree, env, [{"env": env}])()
         differences = list(replay_tree(tree, opened))
     except EnvError as error:
         raise WorkFailed(f"{path}: {error}") from error

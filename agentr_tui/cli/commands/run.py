@@ -6,18 +6,16 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
 from agentr_tui.app.detached import flags_of, run_detached
-from agentr_tui.cli.commands.config import own_judge, own_settings
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.commands.config import foreign_settings, own_readers, own_settings
 from agentr_tui.cli.options import INTERRUPTED, WorkspaceOption
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder
-from agentr_tui.state.settings_files import user_file
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, user_file
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.search.control import Control
@@ -118,7 +116,10 @@ class SearchOptions(TypedDict, total=False):
 
 def search(
     *,
-    env: Annotated[str, Parameter(name="--env", help="Environment, as `agentr envs` lists them.")] = "textcraft",
+    env: Annotated[
+        str,
+        Parameter(name="--env", help="As `agentr envs` lists them; with --resume or --from: yes to the trace's."),
+    ] = "textcraft",
     task: Annotated[str | None, Parameter(help="Task id; default: the environment's first.")] = None,
     options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
     data: Annotated[Path | None, Parameter(help="Folder of the environment's data: webshop --data DIR.")] = None,
@@ -144,15 +145,15 @@ def search(
         env = f"{env}{'&' if '?' in env else '?'}obs={obs_key}"
     if resume is not None:
         if detach:
-            where = ["--resume", str(resume.resolve()), "--workspace", str(workspace)]
+            where = ["--resume", str(resume.resolve()), "--env", env, "--workspace", str(workspace)]
             return run_detached(resume, [*where, *flags_of(given)])
-        return run_job(resume_job(resume, delay=delay, changes=given, own=[own_settings(workspace)]))
+        return run_job(resume_job(resume, delay=delay, changes=given, own=[own_settings(workspace), {"env": env}]))
     if from_ is not None:
         source, _, number = from_.rpartition(":")
         if not source or not number.isdecimal():
             raise InputError(f"--from {from_}: write TRACE:NODE, a file and the number of a node")
         place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
-        own = [own_settings(workspace)]
+        own = [own_settings(workspace), {"env": env}]
         return run_job(branch_job(Path(source), int(number), place, changes=given, delay=delay, own=own))
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
@@ -258,7 +259,8 @@ def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any
     """The state of the app over a workspace."""
     from agentr_tui.state.session import Session
 
-    return Session(workspace, sources=sources or [], configured=own_settings(workspace.path))
+    unasked = foreign_settings(workspace.path, ("search", "revise"))
+    return Session(workspace, sources=sources or [], configured=own_settings(workspace.path), unasked=unasked)
 
 
 def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path, bool] | None = None) -> int:
@@ -275,13 +277,13 @@ def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path
     memory = Memory(session.workspace.path)
     place = memory.place()
     session.views = place.views
-    judge = partial(own_judge, session.workspace.path)
-    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, judge)
+    own = own_readers(session.workspace.path)
+    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own)
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:
         where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
-        return run_detached(app.to_detach, [*where, "--delay", str(DEMO_DELAY), *flags_of(session.allowed)])
+        return run_detached(app.to_detach, [*where, "--delay", str(DEMO_DELAY)])
     session.flush()  # how the search ended
     if session.path is not None and session.tree is not None and session.tree.state == "stopped":
         say(f"stopped; go on with: agentr search --resume {session.path}")

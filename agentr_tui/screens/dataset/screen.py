@@ -24,6 +24,7 @@ from agentr_tui.screens.dataset.rows import (
 )
 from agentr_tui.screens.dataset.run import NO_RUN, Counted, LoadedRun, count, load, settings_told
 from agentr_tui.screens.dataset.tabs import coverage_lines, plot_lines, trust_lines
+from agentr_tui.screens.shared.dialogs import ask_yes
 from agentr_tui.screens.shared.mode_screen import ModeScreen, key, tab_title
 from agentr_tui.state.session import OpenTree, read_tree
 from agentr_tui.terminal.safe_text import clip
@@ -32,6 +33,7 @@ from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.base.errors import AgentrError
 from engine.datasets.export import Exported, export
 from engine.datasets.sizes import Shape, shapes
+from engine.environment.trust import Unasked
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
 
@@ -304,6 +306,9 @@ class DatasetScreen(ModeScreen):
                     options=request.options,
                     progress=progress,
                 )
+            except Unasked as unasked:
+                self.from_thread(self._refused, str(unasked))
+                self.from_thread(ask_yes, self.app, unasked, partial(self._export, run, request))
             except AgentrError as error:
                 self.from_thread(self._refused, str(error))
             else:

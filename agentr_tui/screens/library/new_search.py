@@ -32,6 +32,7 @@ from agentr_tui.state.places import SearchRequest
 from agentr_tui.terminal.safe_text import escape
 from engine.actors.probe import Trial
 from engine.base.errors import AgentrError, InputError
+from engine.environment.trust import check, environment_claims, permit, settings_claims
 from engine.workspace.workspace import Workspace
 from envs.base import environments
 
@@ -58,7 +59,7 @@ class NewSearch(Dialog[Ready]):
     def __init__(
         self, workspace: Workspace, request: SearchRequest, own: list[Mapping[str, Any]] | None = None
     ) -> None:
-        """`own`: settings of the user's, whose servers are trusted; what a person trusts here is added."""
+        """`own`: what a person named (`engine.environment.trust`); the server of a search that is started is added."""
         super().__init__()
         self._workspace = workspace
         self._request = request
@@ -217,16 +218,22 @@ class NewSearch(Dialog[Ready]):
         environment = f"{self.query_one('#environment', Select).value}{':' if details else ''}{details}"
         return request_from(self._request, environment, self.query_one("#task", Input).value.strip(), values)
 
-    def _trusted(self, request: SearchRequest, then: Callable[[], object]) -> bool:
-        """Whether the server may be asked without asking a person; else asks, and does `then` after a yes.
-
-        What stands in the form as it came from a trace was typed by nobody.
-        """
+    def _named(self, request: SearchRequest) -> list[Mapping[str, Any]]:
+        """What a person named: their settings, and what they typed. What stands in the form as it came from a trace was
+        typed by nobody."""
         before, now = self._request.settings, request.settings
         typed = {
-            name: getattr(now, name) for name in ("base_url", "key_env") if getattr(now, name) != getattr(before, name)
+            name: getattr(now, name) for name in now.__struct_fields__ if getattr(now, name) != getattr(before, name)
         }
-        return trusted(self.app, now, self._own, typed, "this search, set as that of a trace,", then)
+        if request.environment != self._request.environment:
+            typed["env"] = request.environment
+        return [typed, *self._own]
+
+    def _trusted(self, request: SearchRequest, then: Callable[[], object]) -> bool:
+        """Whether what it names may be used without asking a person; else asks, and does `then` after a yes."""
+        claims = [*environment_claims(request.environment), *settings_claims(request.settings)]
+        source = request.source or "this search"
+        return trusted(self.app, lambda: check(claims, request.about, self._named(request), source), then)
 
     # -- trying the model --------------------------------------------------------------------------
 
@@ -272,13 +279,14 @@ class NewSearch(Dialog[Ready]):
         if request is None or not self._trusted(request, self._start):
             return
         settings = request.settings
+        which = permit(request.environment, request.about, self._named(request))
         self._own.append({"base_url": settings.base_url, "key_env": settings.key_env})  # it is the person's by now
         self._preparing = True
         self.query_one("#progress", Static).update("opening the environment …")
 
         def prepare() -> None:
             try:
-                ready = make_ready(self._workspace, request)
+                ready = make_ready(self._workspace, request, which)
             except AgentrError as error:
                 self.app.call_from_thread(self._refused, str(error))
             else:

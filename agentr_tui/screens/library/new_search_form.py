@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -143,7 +143,8 @@ def request_from(before: SearchRequest, environment: str, task: str, values: Map
     """
     named = dict(values)
     delay = named.pop("delay", before.delay)
-    return SearchRequest(environment, task, msgspec.structs.replace(before.settings, **named), delay)
+    settings = msgspec.structs.replace(before.settings, **named)
+    return replace(before, environment=environment, task=task, settings=settings, delay=delay)
 
 
 def key_words(name: str) -> tuple[str, bool]:

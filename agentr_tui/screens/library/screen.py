@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,15 +25,17 @@ from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.screens.shared.start_search import may_start, run_ready, start_search
 from agentr_tui.state.event_buffer import Ready
-from agentr_tui.state.library_scan import Known, look, look_at_running, settings_of
+from agentr_tui.state.library_scan import Known, first_event, look, look_at_running
 from agentr_tui.state.places import DEFAULT_DELAY, SearchRequest, shipped_folder
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.base.errors import AgentrError, InputError
+from engine.environment.trust import digest_of
 from engine.search.control import Control
 from engine.search.job import SearchJob, resume_job
+from engine.trace.sources import is_trace
 from engine.trace.trace import is_being_written
 from engine.tree.events import AnyEvent
 from engine.workspace.workspace import Workspace, read_samples
@@ -390,10 +393,11 @@ class LibraryScreen(LibraryFind):
 
 def _request_like(path: Path) -> SearchRequest:
     """A new search set as that of a trace. Raises `InputError`."""
-    environment, task, settings = settings_of(path)
-    if settings is None:
-        return SearchRequest(environment, task)
-    return SearchRequest(environment, task, settings)
+    started = first_event(path)
+    request = SearchRequest(
+        started.opened or started.environment, started.task, about=digest_of(started), source=str(path)
+    )
+    return replace(request, settings=started.settings) if is_trace(path.name) else request
 
 
 def references(workspace: Workspace, path: Path, trace: str) -> int:

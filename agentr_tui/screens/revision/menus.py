@@ -13,11 +13,12 @@ from functools import partial
 from textual.app import SuspendNotSupported
 from textual.timer import Timer
 
-from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, trusted
+from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, ask_yes, trusted
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.queue import OTHER_REASON_KEY, Review, Shown, reason_keys
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.base.errors import AgentrError
+from engine.environment.trust import Unasked, check_search
 from engine.recovery.repair import is_call
 from engine.review.curation import ORDERS, Order
 from engine.review.decisions import DecisionVerdict
@@ -74,12 +75,19 @@ class RevisionMenus(ModeScreen):
     ) -> None:
         """Do work that may take a while beside the screen, and something more after it; errors become one line.
 
-        Work of a group takes the place of what was asked for before and did not begin.
+        Where a person has to be asked first, it is done again after a yes. Work of a group takes the place of what was
+        asked for before and did not begin.
         """
 
         def run() -> None:
             try:
                 result = work()
+            except Unasked as unasked:
+                again = partial(self._in_thread, work, then, after, failed, group)
+                # later: coming back from the question must not ask it again
+                no = partial(self.call_after_refresh, failed or self._failed, str(unasked))
+                self.from_thread(ask_yes, self.app, unasked, again, no)
+                return
             except AgentrError as error:
                 self.from_thread(failed or self._failed, str(error))
                 return
@@ -100,8 +108,12 @@ class RevisionMenus(ModeScreen):
             return
         self._changing = True
 
+        written: list[object] = []
+
         def change() -> tuple[object, Shown | None]:
-            result = work()
+            if not written:  # once, also where a person has to be asked before it is shown
+                written.append(work())
+            result = written[0]
             return result, None if review.current is None else review.show(review.current)
 
         def changed(found: tuple[object, Shown | None]) -> None:
@@ -232,10 +244,13 @@ class RevisionMenus(ModeScreen):
         review, shown = self._review, self._shown
         if review is None or shown is None or self._repair is not None:
             return
-        settings, own = self._try(lambda: review.repair_search(shown.sample)), self.agentr.session.own
-        if not isinstance(settings, SearchSettings) or not trusted(
-            self.app, settings, own, {}, "the trace of this sample", self._search_again
-        ):
+        settings = self._try(lambda: review.repair_search(shown.sample))
+        own = list(self.agentr.session.own)
+        tree = shown.tree
+        if not isinstance(settings, SearchSettings) or tree.started is None:
+            return
+        check = partial(check_search, settings, tree.started, own, tree.source or shown.sample.path)
+        if not trusted(self.app, check, self._search_again):
             return
         repair = self._repair = Repair(shown.sample.id)
         self._ticking = self.set_interval(0.1, self._count_along)
@@ -244,6 +259,9 @@ class RevisionMenus(ModeScreen):
         def run() -> None:
             try:
                 told, severity = review.search_again(shown.sample, repair.control, repair.heard, own), "information"
+            except Unasked as unasked:
+                self.from_thread(self._unasked, unasked)
+                return
             except AgentrError as error:
                 told, severity = str(error), "error"
             if self.app.is_running:
@@ -258,11 +276,19 @@ class RevisionMenus(ModeScreen):
             told = f"{self._repair.calls} calls so far for sample {self._repair.sample} · R stops it"
             pane.set_lines([line(("● ", "focus"), (told, "text"), indent=2)])
 
-    def _repaired(self, told: str, severity: str) -> None:
-        """The search is over."""
+    def _unasked(self, unasked: Unasked) -> None:
+        """The search has to be asked for first."""
+        self._end_repair()
+        ask_yes(self.app, unasked, self._search_again, self._show_later)
+
+    def _end_repair(self) -> None:
         self._repair = None
         if self._ticking is not None:
             self._ticking.stop()
+
+    def _repaired(self, told: str, severity: str) -> None:
+        """The search is over."""
+        self._end_repair()
         self.notify(told, severity="error" if severity == "error" else "information", markup=False)
         self._show_later()
 

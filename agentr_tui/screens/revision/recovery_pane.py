@@ -21,6 +21,7 @@ from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.queue import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.errors import AgentrError
+from engine.environment.trust import check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import (
     Mark,
@@ -79,6 +80,7 @@ class RecoveryPane(TextPane):
         self._known: Known | None = None
         self._refused = ""  # why nothing can be asked
         self._chosen: RecoverySettings | None = None  # who is to go on, where a person said so
+        self._typed = RecoverySettings()  # as far as a person typed it
         self._count = 8
         self._job: Job | None = None
         self._ticking: Timer | None = None
@@ -205,7 +207,7 @@ class RecoveryPane(TextPane):
         if not words:
             return
         actor, model, url = (*words, "", "")[:3]
-        self._chosen = RecoverySettings(actor=actor, model=model or None, base_url=url or None)
+        self._typed = self._chosen = RecoverySettings(actor=actor, model=model or None, base_url=url or None)
         self._look(self.ask)
 
     # -- making them -------------------------------------------------------------------------------
@@ -226,8 +228,12 @@ class RecoveryPane(TextPane):
         settings = replace(known.settings, continuations=self._count, alpha=self._alpha)
         screen = self.screen
         assert isinstance(screen, ModeScreen)
-        own, named = screen.agentr.session.own, named_server(settings)
-        if not trusted(self.app, known.actor, own, named, "the trace of this sample", partial(self._go, mark)):
+        own = [*screen.agentr.session.own, named_server(self._typed), {"actor": self._typed.actor}]
+        tree = shown.tree
+        assert tree.started is not None
+        source = tree.source or shown.sample.path
+        check = partial(check_search, known.actor, tree.started, own, source)
+        if not trusted(self.app, check, partial(self._go, mark)):
             return
         job = self._job = Job(shown.sample.id, mark)
         self._ticking = self.set_interval(0.1, self._draw)

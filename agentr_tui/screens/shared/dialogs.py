@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,8 +19,10 @@ from textual.widgets.option_list import Option
 
 from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import palette
-from engine.models.trust import Stranger, check_server
-from engine.tree.events import SearchSettings
+from engine.environment.trust import Unasked
+
+LONGEST_QUESTION = 400
+"""Cells of what a file names that a dialog shows."""
 
 
 @dataclass(frozen=True)
@@ -129,37 +131,31 @@ def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
     app.push_screen(Menu(title, choices), chosen)
 
 
-def ask_stranger(app: App[Any], stranger: Stranger, then: Callable[[], object]) -> None:
-    """Ask whether a server that only a trace names may have a key, and do `then` after a yes."""
-    where = clip(stranger.base_url, 60) or "the default server"
-    ask(
-        app,
-        f"This sends the key in ${clip(stranger.key_env, 40)} to {where}. A trace says so, and a trace may come from"
-        " anybody.",
-        [Choice("escape", "leave it", lambda: None), Choice("y", "send it there", then)],
-    )
+def ask_yes(
+    app: App[Any], unasked: Unasked, then: Callable[[], object], no: Callable[[], object] = lambda: None
+) -> None:
+    """Ask for the yes that something needs; remember it on this machine, and do `then`; else do `no`."""
+
+    def yes() -> None:
+        unasked.allow()
+        then()
+
+    leave = Choice("escape", "leave it", no)
+
+    def chosen(choice: Choice | None) -> None:
+        (choice or leave).action()
+
+    told = f"{clip(unasked.told, LONGEST_QUESTION)}. {unasked.whence}"
+    app.push_screen(Menu(told, [leave, Choice("y", "that is right: go on, and remember it", yes)]), chosen)
 
 
-def trusted(
-    app: App[Any],
-    settings: SearchSettings,
-    own: list[Mapping[str, Any]],
-    named: Mapping[str, Any],
-    source: str,
-    then: Callable[[], object],
-) -> bool:
-    """Whether a server that these settings of a trace name may be asked; else asks a person, and does `then` after
-    a yes, which `own` keeps. `named`: what a person said of it already."""
+def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], object]) -> bool:
+    """Whether what a trace names may be used: where `check` raises `Unasked`, asks a person, and does `then` after a
+    yes."""
     try:
-        check_server(settings, [named, *own], source)
-    except Stranger as stranger:
-        allowed = stranger.named
-
-        def trust() -> None:
-            own.append(allowed)
-            then()
-
-        ask_stranger(app, stranger, trust)
+        check()
+    except Unasked as unasked:
+        ask_yes(app, unasked, then)
         return False
     return True
 

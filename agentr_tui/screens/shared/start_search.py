@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from agentr_tui.screens.shared.dialogs import ask_stranger
+from agentr_tui.screens.shared.dialogs import ask_yes
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.event_buffer import Ready
 from engine.base.errors import AgentrError
-from engine.models.trust import Stranger
+from engine.environment.trust import Unasked
 from engine.search.job import SearchJob
 from engine.tree.events import AnyEvent
 
 Make = Callable[[Callable[[AnyEvent], None]], SearchJob]
-"""Makes a search whose events go to the listener. It may raise `InputError`, and `Stranger`, before anything runs."""
+"""Makes a search whose events go to the listener. It may raise `InputError`, and `Unasked`, before anything runs."""
 
 
 def may_start(screen: ModeScreen) -> bool:
@@ -30,19 +31,12 @@ def start_search(screen: ModeScreen, make: Make) -> None:
     def prepare() -> None:
         try:
             ready = Ready(make)
-        except Stranger as stranger:
-            screen.app.call_from_thread(asked, stranger)
+        except Unasked as unasked:
+            screen.app.call_from_thread(ask_yes, screen.app, unasked, partial(start_search, screen, make))
         except AgentrError as error:
             screen.app.call_from_thread(screen.agentr.complain, str(error))
         else:
             screen.app.call_from_thread(run_ready, screen, ready)
-
-    def asked(stranger: Stranger) -> None:
-        def trust() -> None:
-            screen.agentr.session.own.append(stranger.named)
-            start_search(screen, make)
-
-        ask_stranger(screen.app, stranger, trust)
 
     screen.run_worker(prepare, thread=True, group="prepare", exclusive=True)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.models.trust import Stranger, check_server
+from engine.environment.trust import Stranger, check_server
 from engine.search.interventions import Intervention
 from engine.search.job import branch_job, fork_job, new_job, resume_job
 from engine.trace.trace import load
@@ -38,7 +38,9 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
         (FAR, "UNSET_KEY", [], False),
         ("", "OPENAI_API_KEY", [], False),
         ("", "SECRET_TOKEN", [], True),
-        ("http://127.0.0.1:8000/v1", "SECRET_TOKEN", [], False),
+        ("http://127.0.0.1:8000/v1", "SECRET_TOKEN", [], True),  # a port of another user of this machine, say
+        ("http://127.0.0.1:8000/v1", "SECRET_TOKEN", [{"key_env": "SECRET_TOKEN"}], False),
+        ("http://127.0.0.1:8000/v1", "OPENAI_API_KEY", [], False),
         ("http://localhost/v1", "OPENAI_API_KEY", [], False),
         ("http://[::1]:80/v1", "OPENAI_API_KEY", [], False),
         ("http://127.0.0.1.collector.invalid/v1", "OPENAI_API_KEY", [], True),
