@@ -14,6 +14,7 @@ from agentr_tui.cli.config import SETTINGS_FILE, user_file, workspace_file
 from agentr_tui.cli.main import ALL_COMMANDS, DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, build
 from agentr_tui.cli.output import emit_json, table
 from agentr_tui.state.settings_trust import ForeignSettings, Held, WorkspaceSettings
+from engine.search.settings import with_body
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 
@@ -65,7 +66,7 @@ def own_settings(workspace: Path) -> dict[str, Any]:
     file those that hold unasked."""
     place = ["--workspace", str(workspace)]
     _, bound, _ = build(place, refuse=False).parse_args(["search", *place])
-    return dict(bound.arguments.get("options") or {})
+    return with_body(dict(bound.arguments.get("options") or {}))
 
 
 def own_judge(workspace: Path) -> JudgeSettings:

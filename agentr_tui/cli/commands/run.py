@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -21,9 +22,10 @@ from engine.base.errors import InputError
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.search.outages import owed_words
-from engine.search.settings import check_settings, settings_from
+from engine.search.settings import check_settings, settings_from, with_body
 from engine.trace.sources import Source, find_sources, is_trace
 from engine.trace.trace import is_being_written, read_events
+from engine.tree.answer_counts import answer_warning, answer_words, asks_model
 from engine.tree.events import SearchSettings
 from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace
@@ -70,6 +72,10 @@ def run_job(job: SearchJob) -> int:
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
         f" {found.calls} calls, {found.failures} failures{f', {owed} draws owed' if owed else ''}"
     )
+    if asks_model(job.tree.settings_at(job.tree.seq)) and (words := answer_words(job.tree.answers)):
+        say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
+    if warning := answer_warning(job.tree):
+        warn(warning)
     if came:
         return INTERRUPTED
     if why := job.search.outage or owed_words(job.tree):
@@ -103,9 +109,16 @@ class SearchOptions(TypedDict, total=False):
     retries: Annotated[int, Parameter(help="Of a failed call.")]
     price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
     price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
+    price_cached: Annotated[float, Parameter(help="Of prompt tokens that the server had cached; default: --price-in.")]
+    top_p: Annotated[float, Parameter(help="Nucleus sampling; default: the server's own.")]
+    reasoning_effort: Annotated[str, Parameter(help="low, medium, high: as the server knows it.")]
+    extra_body: Annotated[str, Parameter(help="JSON object of further fields of every request; null takes one out.")]
+    header: Annotated[list[str], Parameter(help="NAME=VARIABLE: a header whose value is in that variable.")]
+    no_system: Annotated[bool, Parameter(negative="", help="Send the system turn as part of the first user turn.")]
     example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
     context: Annotated[int, Parameter(help="Tokens that a conversation may have.")]
     tokenizer: Annotated[str, Parameter(help="File of the model's tokenizer; else tokens are estimated.")]
+    parse: Annotated[str, Parameter(help="How answers are read: first (the first action, in any dress) or agent-r.")]
     structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
     prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
     budget_tokens: Annotated[int, Parameter(help="End when so many tokens are used.")]
@@ -137,7 +150,7 @@ def search(
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Run one search and write its trace."""
-    given: dict[str, Any] = dict(options or {})
+    given: dict[str, Any] = with_body(dict(options or {}))
     if data is not None:
         env = f"{env}:{data.expanduser().absolute()}"  # the trace names it, and may be opened from elsewhere
     if obs_key is not None:
@@ -173,6 +186,11 @@ def flags_of(given: dict[str, Any]) -> list[str]:
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             flags.append(flag if value else flag.replace("--", "--no-", 1))
+        elif isinstance(value, list):
+            for each in value:
+                flags += [flag, str(each)]
+        elif isinstance(value, dict):
+            flags += [flag, json.dumps(value)]
         else:
             flags += [flag, str(value)]
     return flags
@@ -237,9 +255,14 @@ def demo(
     seed: Annotated[int, Parameter(help="Of ties and draws.")] = 0,
     delay: Annotated[float, Parameter(help="Seconds a draw, on screen.")] = DEMO_DELAY,
     headless: Annotated[bool, Parameter(help="No screen: search, revise, export, print the path.")] = False,
+    local_model: Annotated[bool, Parameter(help="By a small real model on this machine (extra `local`).")] = False,
     workspace: Annotated[Path | None, Parameter(help="Default: a fresh folder agentr-demo-N.")] = None,
 ) -> int:
     """Watch a TextCraft search live; without a terminal: the whole way to a JSONL file."""
+    if local_model:
+        from agentr_tui.cli.commands.demo_model import demo_model
+
+        return demo_model(task, iterations, seed, headless, workspace)
     place = Workspace.open(workspace or fresh_folder(Path("agentr-demo")), create=True)
     settings = check_settings(SearchSettings(iterations=iterations, seed=seed, error_rate=DEMO_ERRORS))
     out = free_name(place.traces, "textcraft", task, seed)

@@ -33,7 +33,8 @@ from engine.search.interventions import (
     refused,
 )
 from engine.search.job import SearchJob, branch_job, fork_job
-from engine.tree.events import AnyEvent, Intervened, Paused, Resumed, SearchSettings
+from engine.tree.answer_counts import answer_warning
+from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
 from engine.tree.tree import ROOT, SearchTree
 
 FORKED_ITERATIONS = 4
@@ -359,6 +360,8 @@ class Intervenes(SearchMarks):
                 self._broke(event)
             elif isinstance(event, Paused) and event.reason != "asked":
                 self.notify(f"{event.reason} · space goes on", severity="error", markup=False, timeout=15)
+            elif isinstance(event, Ended) and (warning := answer_warning(tree)):
+                self.notify(warning, severity="warning", markup=False, timeout=20)
         self._logged = len(log)
 
     def _came(self, event: Intervened, tree: SearchTree) -> None:

@@ -11,6 +11,7 @@ from engine.datasets.formats import (
     trl_dpo,
     trl_sft,
     trl_stepwise,
+    verl,
     xtuner,
 )
 from engine.datasets.formats.base import (
@@ -47,5 +48,6 @@ __all__ = [
     "trl_dpo",
     "trl_sft",
     "trl_stepwise",
+    "verl",
     "xtuner",
 ]

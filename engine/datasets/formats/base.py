@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from engine.base.errors import InputError
+from engine.datasets.formats.markup import CHATML, Markup
+from engine.datasets.formats.ready import ready
 from engine.datasets.formats.rules import UNTRAINED
-from engine.datasets.formats.tokens import CHATML, Markup, Measure, Vocabulary
+from engine.datasets.formats.tokens import Measure, Vocabulary
 from engine.models.context_window import estimate
 from engine.samples.revise import Sample
 from engine.samples.splice import Turn
@@ -42,6 +44,15 @@ class FormatOptions:
     vocabulary: Vocabulary | None = None  # `trl-sft`: write token ids in place of messages
     loss_weight: bool = False  # `sharegpt`: messages with `loss_weight` in place of one record a trained turn
     first_step: bool = False  # `trl-dpo`: only the first step after the fork, in place of both whole tails
+    no_system: bool = False  # the system's text at the head of the first user turn, as where a template has no place
+    trim: bool = False  # drop white space around texts, as the model's own template does
+    escape: bool = False  # break control tokens in texts
+    reasoning: bool = False  # write what the model thought, where turns have it
+
+    @property
+    def control(self) -> str:
+        """A regular expression: control tokens that a text must not hold."""
+        return self.markup.control
 
 
 DEFAULT_OPTIONS = FormatOptions()
@@ -68,14 +79,20 @@ class Format:
     build: Callable[[Item, FormatOptions], list[Record]] | None = None
     empty: str = UNTRAINED  # why a sample gives no record, where its length is not the reason
     columns: bool = False  # whether every record has the same keys and types, so that Parquet can hold it
+    with_tools: Callable[[Record], Record | None] | None = None  # the record of a conversation with tool turns
+    thinks: bool = False  # whether a turn has a place for its reasoning
     trainer: str = ""  # whose configuration is written beside the dataset (`engine.datasets.trainer_configs`)
 
     def records(self, item: Item, options: FormatOptions = DEFAULT_OPTIONS) -> list[Record]:
         """The records of a sample; empty where none can be made within the options."""
         if self.build is not None:
             return self.build(item, options)
+        return self.of_turns(item.turns, options)
+
+    def of_turns(self, turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
+        """The records of a conversation with its mask; only for a format of conversations."""
         assert self.conversation is not None
-        return self.conversation(item.turns, options)
+        return self.conversation(ready(turns, options), options)
 
     def render(self, tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
         """The last record of a sample, to look at: the only one in most formats. Empty where there is none."""

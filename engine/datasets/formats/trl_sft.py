@@ -30,7 +30,7 @@ def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
             return []
         input_ids, labels = options.vocabulary.tokenize(kept)
         return [{"input_ids": input_ids, "labels": labels}]
-    messages = plain(kept)
+    messages = plain(kept, options.reasoning)
     return [{"prompt": messages[:first], "completion": messages[first:last]} for first, last in runs(kept)]
 
 
@@ -78,6 +78,7 @@ register(
         validate=validate,
         conversation=conversation,
         columns=True,
+        thinks=True,
         trainer="trl-sft",
     )
 )
