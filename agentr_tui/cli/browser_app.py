@@ -18,7 +18,7 @@ from agentr_tui.app.detached import run_detached
 from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.app.signals import INTERRUPTED, LOG_VARIABLE, ends_cleanly
 from agentr_tui.cli.commands.config import own_readers
-from agentr_tui.cli.commands.run import make_session
+from agentr_tui.cli.running import make_session
 from agentr_tui.state.last_place import Memory
 from agentr_tui.state.settings_files import user_file
 from engine.trace.sources import find_sources

@@ -23,8 +23,8 @@ from engine.environment.consent import give, given
 from engine.environment.trust import Unasked
 
 WORDS = frozenset({
-    "algorithm", "chat_template", "format", "licence", "marks", "model", "run", "split", "structured", "task",
-    "thought",
+    "algorithm", "chat_template", "extra_body", "format", "licence", "marks", "model", "parse", "reasoning_effort",
+    "run", "split", "structured", "task", "thought",
 })  # fmt: skip
 """Settings that are words, and name no place."""
 

@@ -21,8 +21,11 @@ from envs.recorded import read_recording
 class DrawFailed(Exception):
     """A draw came to nothing; the search goes on without it. `kind` is one word."""
 
-    def __init__(self, kind: str, message: str, attempt: int = 1, usage: Usage | None = None) -> None:
+    def __init__(
+        self, kind: str, message: str, attempt: int = 1, usage: Usage | None = None, raw: str | None = None
+    ) -> None:
         self.kind = kind
+        self.raw = raw  # the answer that came, where one did
         self.attempt = attempt  # 1 for the first
         self.usage = usage  # of what was paid for all the same
         super().__init__(message)
@@ -62,6 +65,8 @@ class Answer:
     prior: float = 1.0
     reasoning: str | None = None
     dropped: int = 0
+    raw: str | None = None  # the server's own words, where the response is not the same
+    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.reader.Note`
 
 
 class Actor(Protocol):
@@ -129,9 +134,16 @@ def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
     for event in events:
         if isinstance(event, Sampled):
             by_draw[event.parent, event.draw] = Answer(
-                event.response, event.action, event.usage, event.prior, event.reasoning, event.dropped
+                event.response,
+                event.action,
+                event.usage,
+                event.prior,
+                event.reasoning,
+                event.dropped,
+                event.raw,
+                tuple(event.notes),
             )
         elif isinstance(event, Failed) and not is_outage(event.what):  # of a draw that was answered: its step failed
-            failed = DrawFailed(event.what, event.error, event.attempt, event.usage)
+            failed = DrawFailed(event.what, event.error, event.attempt, event.usage, event.raw)
             by_draw.setdefault((event.parent, event.draw), failed)
     return RecordedActor(None, by_draw, source)

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.base.errors import InputError
-from engine.base.response_text import parse_action, split_thought
+from engine.base.text import split_thought, stored_action
 from engine.models.context_window import HEADER_TURNS
 from engine.models.prompts import has_prompt, prompt, prompt_lines
+from engine.models.refused_parameters import FORM
+from engine.models.structured_form import FORMS, chosen_fields, form_field, with_extra
 from engine.tree.events import Message, SearchSettings
 from envs.base import recognise
 
@@ -21,6 +23,7 @@ ANSWER_SCHEMA = {
     "type": "object",
     "properties": {"thought": {"type": "string"}, "action": {"type": "string"}},
     "required": ["thought", "action"],
+    "additionalProperties": False,
 }
 
 
@@ -45,19 +48,25 @@ def wants_logprobs(settings: SearchSettings) -> bool:
 
 
 def form_fields(settings: SearchSettings) -> dict[str, Any]:
-    """Fields of the request's body that make a model keep to the form."""
-    if settings.structured == "json":
-        return {"response_format": {"type": "json_object", "schema": ANSWER_SCHEMA}}
+    """Fields of the request's body that make a model keep to the form, besides `response_format`."""
     if settings.structured == "grammar":
         return {"grammar": prompt("thought_action.gbnf", settings.prompts)}
     return {}
+
+
+def with_chosen(settings: SearchSettings, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a request with `response_format` and those that a person chose, as the first call has them."""
+    more = chosen_fields(settings.top_p, settings.reasoning_effort)
+    if settings.structured == "json":
+        more[FORM] = form_field(FORMS[0], ANSWER_SCHEMA)
+    return with_extra({**fields, **more}, settings.extra_body)
 
 
 def to_json(turn: Message) -> Message:
     """A turn of the actor's in the form in which it is to answer; one without an action stays as it is."""
     if turn.role != "assistant" or not any(label in turn.content for label in ACTION_LABELS):
         return turn
-    answer = {"thought": split_thought(turn.content), "action": parse_action(turn.content)}
+    answer = {"thought": split_thought(turn.content), "action": stored_action(turn.content)}
     return Message(turn.role, json.dumps(answer, ensure_ascii=False))
 
 

@@ -6,10 +6,11 @@ from os import PathLike
 from typing import Any
 
 from engine.actors.base import draw_seed
-from engine.actors.openai_request import form_fields, prepared, stops, wants_logprobs
+from engine.actors.openai_request import form_fields, prepared, stops, wants_logprobs, with_chosen
 from engine.base.compression import open_unpacked, reading
 from engine.environment.trust import check, settings_claims
 from engine.models.faults import MENDABLE
+from engine.models.structured_form import joined_system
 from engine.trace.trace import decode_event
 from engine.tree.events import Message, Sampled
 from engine.tree.fold_interventions import WRITTEN
@@ -36,9 +37,9 @@ def was_asked(tree: SearchTree, id: int) -> bool:
 def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
     """The request that a node came of, as the search made it; None where there was none.
 
-    A parameter that the server turned out not to know was left out when the call was made. Raises `InputError` where
-    prompts that it took are gone, or lie where nobody allowed this trace to have them read
-    (`engine.environment.trust`).
+    A parameter that the server turned out not to have was left out when the call was made, a form that it did not
+    have was asked for in another way. Raises `InputError` where prompts that it took are gone, or lie where nobody
+    allowed this trace to have them read (`engine.environment.trust`).
     """
     if not was_asked(tree, id):
         return None
@@ -50,13 +51,17 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
         files = [claim for claim in settings_claims(settings) if claim.name == "prompts"]
         check(files, tree.started, (), tree.source or "this trace")
         messages, header = prepared(settings, messages)
+        if settings.no_system:
+            turns = len(messages)
+            messages = joined_system(messages)
+            header -= turns - len(messages)
         where = {"POST": f"{settings.base_url or 'the default base URL'}/chat/completions", "model": settings.model}
-        more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+        more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "stream": False}
         if stop := stops(settings):
             more["stop"] = list(stop)
         if wants_logprobs(settings):
             more["logprobs"] = True
-        more |= form_fields(settings)
+        more = with_chosen(settings, more | form_fields(settings))
     sent = messages[:header] + messages[header + STEP_TURNS * dropped :]
     return {
         **where,

@@ -17,6 +17,7 @@ import msgspec
 from engine.base.errors import InputError
 from engine.base.files import place_and_part, refusal
 from engine.datasets.card import card
+from engine.datasets.chat_templates import ModelTemplate, model_template
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -29,9 +30,11 @@ from engine.datasets.files import (
     place_of,
     write_records,
 )
-from engine.datasets.formats import DATA_TYPES, DataType, Format, FormatOptions, data_type_of, format_named
+from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, Format, FormatOptions, data_type_of, format_named
+from engine.datasets.formats.markup import markup_named
 from engine.datasets.formats.rules import RULES
-from engine.datasets.formats.tokens import Vocabulary, markup_named
+from engine.datasets.formats.tokens import Vocabulary
+from engine.datasets.mixing import mixed_records, parse_mix
 from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report, Which
 from engine.datasets.records import Records, encode
 from engine.datasets.split import (
@@ -39,14 +42,12 @@ from engine.datasets.split import (
     Part,
     file_name,
     lines_to_mix,
-    mixed_records,
     orders,
-    parse_mix,
     parse_split,
     part_of,
     shard_bounds,
 )
-from engine.datasets.trainer_configs import Dataset, configurations, unread_packing
+from engine.datasets.trainer_configs import Dataset, configurations, own_template, unfit, unread_packing
 from engine.models.context_window import BYTES_A_TOKEN, estimate
 from engine.review.agreement import defect_rate
 from engine.review.decisions import Decided, Decisions
@@ -84,7 +85,10 @@ def export(
         raise InputError(
             f"the format {format} holds no {data_type} trajectories: {' or '.join(chosen.data_types)} only"
         )
-    making = format_options(chosen, options)
+    model = model_template(options.for_model) if options.for_model else None
+    making = format_options(chosen, options, model)
+    if options.config and (reason := unfit(chosen.trainer, making.markup, options.loss_weight)):
+        raise InputError(f"{reason}: --no-config writes the records without a configuration")
     layout = _layout(Path(out), chosen, options)
     mix = parse_mix(options.mix) if options.mix else None
     loaded = workspace.load_run(run)
@@ -102,7 +106,7 @@ def export(
         card=f"{layout.target}.card.md",
         provenance=f"{layout.target}.provenance.jsonl",
         report=f"{layout.target}.report.json",
-        measured=_measured(options),
+        measured=_measured(options, making),
         defects=defect_rate(of_type, current).line,
         warnings=loaded.warnings + decisions.warnings,
     )
@@ -127,38 +131,56 @@ def export(
         with Outputs() as outputs:
             _write_dataset(spool, outputs, layout, exported, chosen, options)
             if options.config:
-                _configure(outputs, exported, chosen, options, layout)
+                _configure(outputs, exported, chosen, options, layout, making)
             outputs.text(Path(exported.report), _report(exported, options, records))
             outputs.text(Path(exported.card), card(exported, loaded, chosen, options))
     return exported
 
 
-def format_options(format: Format, options: ExportOptions) -> FormatOptions:
-    """How a format makes its records. Raises `InputError` for options that it does not know, or a missing package."""
+def format_options(format: Format, options: ExportOptions, model: ModelTemplate | None = None) -> FormatOptions:
+    """How a format makes its records, for a model whose template is known or not.
+
+    Raises `InputError` for options that the format does not know, or a missing package.
+    """
     for name, value, formats in (
         ("--loss-weight", options.loss_weight, ("sharegpt",)),
         ("--first-step", options.first_step, ("trl-dpo",)),
+        ("--reasoning", options.reasoning, tuple(each.name for each in FORMATS.values() if each.thinks)),
     ):
         if value and format.name not in formats:
             raise InputError(f"{name} belongs to the format {' or '.join(formats)}, not to {format.name}")
-    markup = markup_named(options.chat_template)
+    if model is not None and options.chat_template != "chatml":
+        raise InputError("--for-model decides the chat template: leave --chat-template out")
+    if options.control_tokens not in ("report", "escape"):
+        raise InputError(f"--control-tokens {options.control_tokens}: one of report, escape")
+    markup = model.markup if model is not None else markup_named(options.chat_template)
     vocabulary = Vocabulary(options.tokenizer, markup) if options.tokenizer else None
+    counting = vocabulary
+    if model is not None and model.tokenizer is not None and options.max_length is not None and counting is None:
+        counting = Vocabulary(model.tokenizer, markup)
     return FormatOptions(
         max_length=options.max_length,
-        measure=vocabulary.measure if vocabulary is not None else estimate,
+        measure=counting.measure if counting is not None else estimate,
         markup=markup,
         vocabulary=vocabulary,
         loss_weight=options.loss_weight,
         first_step=options.first_step,
+        no_system=options.no_system,
+        trim=model is not None and markup.trim,
+        escape=options.control_tokens == "escape",
+        reasoning=options.reasoning,
     )
 
 
-def _measured(options: ExportOptions) -> str:
+def _measured(options: ExportOptions, making: FormatOptions) -> str:
+    name = making.markup.name
     if options.tokenizer:
-        return f"with {Path(options.tokenizer).name}, in the chat template {options.chat_template}"
-    if options.max_length is not None:
-        return f"estimated, a token for every {BYTES_A_TOKEN} bytes, in the chat template {options.chat_template}"
-    return ""
+        return f"with {Path(options.tokenizer).name}, in the chat template {name}"
+    if options.max_length is None:
+        return ""
+    if making.measure is not estimate:
+        return f"with the tokenizer of {name}, in its chat template"
+    return f"estimated, a token for every {BYTES_A_TOKEN} bytes, in the chat template {name}"
 
 
 class Layout(NamedTuple):
@@ -253,21 +275,31 @@ def _told(spool: Spool, order: Sequence[int], name: str, origins: BinaryIO) -> I
         yield record
 
 
-def _configure(outputs: Outputs, exported: Exported, format: Format, options: ExportOptions, layout: Layout) -> None:
+def _configure(
+    outputs: Outputs,
+    exported: Exported,
+    format: Format,
+    options: ExportOptions,
+    layout: Layout,
+    making: FormatOptions,
+) -> None:
     """Write the configurations for the format's trainer."""
     unread = unread_packing(format.trainer, layout.packing)
     if unread:
         exported.warnings.append(unread)
         return
+    if options.for_model and (told := own_template(format.trainer, making.markup)):
+        exported.warnings.append(told)
     dataset = Dataset(
         base=layout.target.name,
         parts=[part.name for part in layout.parts],
         files=[(Path(file.path).name, file.part) for file in exported.files if file.lines],
         packing=layout.packing,
         max_length=options.max_length or DEFAULT_LENGTH,
-        markup=markup_named(options.chat_template),
+        markup=making.markup,
         tokenized=bool(options.tokenizer) and format.name == "trl-sft",
         loss_weight=options.loss_weight,
+        thinks=options.reasoning,
     )
     for name, text in configurations(format.trainer, dataset):
         path = layout.target.parent / name

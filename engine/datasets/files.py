@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import place_and_part, refusal
-from engine.base.response_text import clean
+from engine.base.text import clean
 
 Packing = Literal["none", "gzip", "parquet"]
 PACKINGS: tuple[Packing, ...] = ("none", "gzip", "parquet")

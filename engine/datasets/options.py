@@ -25,6 +25,10 @@ class ExportOptions(Struct, kw_only=True, frozen=True):
     max_length: Annotated[int, Meta(ge=1)] | None = None  # tokens a record
     tokenizer: str = ""  # a tokenizer.json: tokens are counted with it, and `trl-sft` writes token ids
     chat_template: str = "chatml"  # in which tokens are counted
+    for_model: str = ""  # a tokenizer's folder, a model in a local cache, or a family: whose template records follow
+    no_system: bool = False  # the system's text at the head of the first user turn
+    control_tokens: Literal["report", "escape"] = "report"  # of chat templates, in texts
+    reasoning: bool = False  # write what the model thought before a trained turn
     loss_weight: bool = False  # `sharegpt`
     first_step: bool = False  # `trl-dpo`
     strict: bool = False  # refuse the whole export where a rule is broken

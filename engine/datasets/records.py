@@ -12,6 +12,7 @@ from itertools import groupby
 from msgspec import structs
 
 from engine.datasets.formats import Format, FormatOptions, Item
+from engine.datasets.formats.ready import CONTROL, ESCAPED, holds_control
 from engine.datasets.formats.rules import (
     CUT,
     TOO_LONG,
@@ -19,11 +20,13 @@ from engine.datasets.formats.rules import (
     record_problems,
     sample_problems,
     sample_warnings,
+    texts_of,
     turn_problems,
 )
 from engine.datasets.formats.tokens import fitting, length
 from engine.datasets.options import Exported, Issue
 from engine.datasets.provenance import Origin, origin_of, written_in
+from engine.datasets.reasoning import Thoughts, thoughts_of, with_reasoning
 from engine.environment.replay import HOLDS, Replayer, opener
 from engine.recovery.plan import recovered
 from engine.recovery.store import FOLDER as RECOVERIES
@@ -129,6 +132,7 @@ class Records:
         environment = self.run.info.settings.environment
         tree = load_tree(self.workspace, samples[0], environment)
         model = model_of(tree)
+        thoughts = thoughts_of(trace_path(self.workspace, samples[0])) if self.options.reasoning else None
         replayer = Replayer(tree, opener(tree, environment))
         known = Recoveries(self.workspace.path / RECOVERIES, samples[0].trace)
         self.exported.warnings += known.warnings
@@ -140,7 +144,7 @@ class Records:
                 if self._drop(self._does_not_hold(sample)):
                     yield []
                     continue
-                yield self._of_one_sample(tree, stored, sample, decided, model, known)
+                yield self._of_one_sample(tree, stored, sample, decided, model, known, thoughts)
         finally:
             replayer.close()
 
@@ -152,14 +156,17 @@ class Records:
         decided: Decided | None,
         model: str,
         known: Recoveries,
+        thoughts: Thoughts | None = None,
     ) -> list[Made]:
         """The records of a sample; none where a rule is broken, or an equal sample was exported."""
         turns = turns_of(tree, sample)
+        if thoughts is not None:
+            turns = with_reasoning(tree, turns, thoughts)
         approved = decided is not None and (decided.verdict == "accepted" or decided.mark is not None)
         item = Item(tree, sample, turns, approved)
         records = self.format.records(item, self.options)
         problems = self._problems(item, records)
-        warnings = sample_warnings(sample, turns) + self._measure(item, records)
+        warnings = sample_warnings(sample, turns) + self._measure(item, records) + self._control(item, records)
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
@@ -212,6 +219,15 @@ class Records:
         if options.max_length is None:
             return []
         return [CUT] if records != self.format.records(item, replace(options, max_length=None)) else []
+
+    def _control(self, item: Item, records: list[dict[str, object]]) -> list[str]:
+        """Whether texts hold control tokens; where they were escaped, whether the sample's own did."""
+        options = self.options
+        texts = texts_of(records) if not options.escape else (turn.content for turn in item.turns)
+        if options.vocabulary is not None:
+            texts = (turn.content for turn in item.turns)
+        held = any(holds_control(text, options.control) for text in texts)
+        return [ESCAPED if options.escape else CONTROL] if held else []
 
     def _note(self, sample: Sample, written: bool, problems: list[str], warnings: list[str]) -> None:
         if len(self.issues) >= MOST_ISSUES:

@@ -1,28 +1,18 @@
-"""Around the records of a dataset: which part a task belongs to, what is mixed in, in what order, in which file.
+"""Around the records of a dataset: which part a task belongs to, in what order, in which file.
 
 Everything here follows from the seed and the records: the same input gives the same dataset.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import re
 from array import array
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from engine.base.errors import InputError
-from engine.base.files import refusal
-from engine.datasets.formats.base import Format, FormatOptions, Record
-from engine.datasets.formats.rules import SHAPE, TOO_LONG, record_problems, turn_problems
-from engine.datasets.provenance import MixedOrigin
-from engine.samples.splice import Turn
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 TOLERANCE = 1e-9
@@ -33,13 +23,6 @@ class Part(NamedTuple):
 
     name: str  # "" for a dataset that is not split
     share: float  # of the tasks
-
-
-class Mix(NamedTuple):
-    """Lines of another dataset among those of this one."""
-
-    path: Path
-    share: float  # of the lines of the first part
 
 
 WHOLE = (Part("", 1.0),)
@@ -53,7 +36,7 @@ def parse_split(text: str) -> tuple[Part, ...]:
         name = name.strip()
         if not sign or not _NAME.fullmatch(name):
             raise InputError(f"--split {text!r}: write NAME=SHARE,NAME=SHARE, such as train=0.9,dev=0.1")
-        parts.append(Part(name, _share(f"--split {text!r}", share)))
+        parts.append(Part(name, share_of(f"--split {text!r}", share)))
     if len({part.name for part in parts}) < len(parts):
         raise InputError(f"--split {text!r}: names a part twice")
     if abs(sum(part.share for part in parts) - 1) > TOLERANCE:
@@ -61,20 +44,7 @@ def parse_split(text: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def parse_mix(text: str) -> Mix:
-    """Another dataset from `FILE:SHARE`. Raises `InputError`."""
-    name, sign, share = text.rpartition(":")
-    if not sign or not name:
-        raise InputError(f"--mix {text!r}: write FILE:SHARE, such as general.jsonl:0.2")
-    mix = Mix(Path(name), _share(f"--mix {text!r}", share))
-    if mix.share >= 1:
-        raise InputError(f"--mix {text!r}: a share below 1 leaves room for the samples")
-    if not mix.path.is_file():
-        raise InputError(f"{mix.path}: no such file (--mix)")
-    return mix
-
-
-def _share(option: str, text: str) -> float:
+def share_of(option: str, text: str) -> float:
     try:
         share = float(text)
     except ValueError:
@@ -98,42 +68,6 @@ def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> in
 def lines_to_mix(share: float, own: int) -> int:
     """How many lines make up that share of all lines, beside `own` others."""
     return round(own * share / (1 - share))
-
-
-def choose_lines(path: Path, count: int, seed: int) -> list[int]:
-    """Numbers (from 1, rising) of `count` lines of a file, each equally likely; all where there are fewer.
-
-    The file is read once and not kept (reservoir sampling). Empty lines do not count. Raises `InputError`.
-    """
-    rng = random.Random(f"mix/{seed}")
-    chosen: list[int] = []
-    seen = 0
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            continue
-        seen += 1
-        if len(chosen) < count:
-            chosen.append(number)
-        elif (place := rng.randrange(seen)) < count:
-            chosen[place] = number
-    return sorted(chosen)
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, gzip'd or not, counted from 1. Raises `InputError`."""
-    try:
-        with _opened(path) as stream:
-            yield from enumerate(stream, 1)
-    except OSError as error:  # gzip's own errors among them
-        raise refusal(path, error) from error
-    except EOFError as error:
-        raise InputError(f"{path}: the file is cut short") from error
-
-
-def _opened(path: Path) -> BinaryIO:
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else path.open("rb")  # type: ignore[return-value]
 
 
 def orders(of_part: Sequence[int], parts: int, shuffle: bool, seed: int) -> list[array[int]]:
@@ -160,77 +94,3 @@ def file_name(base: str, extension: str, part: str, shard: int, shards: int) -> 
     if shards > 1:
         name += f"-{shard:05d}-of-{shards:05d}"
     return name + ending
-
-
-def mixed_records(
-    mix: Mix, count: int, seed: int, format: Format, options: FormatOptions, warnings: list[str]
-) -> Iterator[tuple[Record, MixedOrigin]]:
-    """At most `count` records from lines of another dataset, chosen by the seed.
-
-    A line is a record of the format, or a conversation `{"messages": [{role, content}, …]}`, of which every turn of
-    the assistant is trained. Lines that break a rule are left out, and counted in a warning. Raises `InputError` for a
-    line of another form.
-    """
-    made = 0
-    left_out: Counter[str] = Counter()
-    chosen = iter(choose_lines(mix.path, count, seed))
-    wanted = next(chosen, None)
-    for number, line in numbered_lines(mix.path):
-        if number != wanted:
-            continue
-        wanted = next(chosen, None)
-        records, problem = _read_mixed(f"{mix.path}:{number}", line, format, options)
-        if problem is not None:
-            left_out[problem] += 1
-        for record in records:
-            if made < count:
-                made += 1
-                yield record, MixedOrigin(mixed_from=mix.path.name, mixed_line=number)
-    warnings += [f"{mix.path}: {n} lines left out: {problem}" for problem, n in sorted(left_out.items())]
-    if made < count:
-        warnings.append(f"{mix.path}: gave {made} records, where {count} make up a share of {mix.share:g}")
-
-
-def _read_mixed(place: str, line: bytes, format: Format, options: FormatOptions) -> tuple[list[Record], str | None]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: not JSON ({error}): --mix takes JSON Lines") from error
-    turns = _plain_turns(record)
-    if turns is not None and format.conversation is not None:
-        problems = turn_problems(turns)
-        records = [] if problems else format.conversation(turns, options)
-        return records, problems[0] if problems else None if records else TOO_LONG
-    problems = format.validate(record) if isinstance(record, dict) else [SHAPE]
-    if SHAPE in problems or tuple(record) != _keys(format, options, record):
-        raise InputError(
-            f"{place}: neither a record of the format {format.name} nor a conversation"
-            ' {"messages": [{"role": …, "content": …}, …]}'
-        )
-    problems += record_problems(record)
-    return ([], problems[0]) if problems else ([record], None)
-
-
-def _plain_turns(record: object) -> list[Turn] | None:
-    """A conversation without a mask as turns; None where it is something else."""
-    messages = record.get("messages") if isinstance(record, dict) and tuple(record) == ("messages",) else None
-    if not isinstance(messages, list) or not messages:
-        return None
-    turns = []
-    for message in messages:
-        if not isinstance(message, dict) or set(message) != {"role", "content"}:
-            return None
-        role, content = message["role"], message["content"]
-        if role not in ("system", "user", "assistant") or not isinstance(content, str):
-            return None
-        turns.append(Turn(role, content, True if role == "assistant" else None, "good"))
-    return turns
-
-
-def _keys(format: Format, options: FormatOptions, record: Record) -> tuple[str, ...]:
-    """The keys that this format's records have with these options."""
-    if format.conversation is None:
-        return tuple(record)
-    shortest = [Turn("user", "?", None, "good"), Turn("assistant", "!", True, "good")]
-    made = format.conversation(shortest, replace(options, max_length=None))
-    return tuple(made[0])

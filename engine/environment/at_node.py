@@ -12,7 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar, cast
 
-from engine.base.response_text import clean, flatten, parse_action
+from engine.answers.reader import form_of
+from engine.base.text import clean, flatten, stored_action
 from engine.environment.instances import Course, Instance, Pool, Reply
 from engine.environment.opened import Opened, reset_options
 from engine.tree.events import Number, PrefixStep
@@ -41,10 +42,11 @@ class Stand:
         self.tree = tree
         self.lock = threading.RLock()
         self.at = ROOT  # the node it stands at; NO_PARENT where it stands nowhere
+        self.form = form_of(opened.environment)
         self.has_keys = isinstance(opened.env, StateKeys)  # whether its states can be compared
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
-        actions = tuple(step.action or parse_action(step.response) for step in prefix)
+        actions = tuple(step.action or stored_action(step.response) for step in prefix)
         self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: Pool | None = None

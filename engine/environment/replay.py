@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.base.response_text import flatten
+from engine.base.text import flatten
 from engine.environment.at_node import Stand
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, open_environment

@@ -12,7 +12,8 @@ to what
   that search names.
 
 Else `Stranger` is raised, before anything is imported, read or sent. A server is asked with a key unasked where it is
-on loopback or the default one and the variable is `OPENAI_API_KEY`.
+on loopback or the default one and the variable is `OPENAI_API_KEY`. The
+variables of `--header` count like that of the key.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ DEFAULT_KEY_ENV = SearchSettings().key_env
 Own = Iterable[Mapping[str, Any]]
 """Settings that a person named: what stands in them is trusted, by name and value. The environment's name is `env`."""
 
-PLAIN = frozenset({"algorithm", "model", "structured"})
+PLAIN = frozenset({"algorithm", "extra_body", "model", "parse", "reasoning_effort", "structured"})
 """Settings that are words and name no place."""
 
 
@@ -47,7 +48,7 @@ class Claim(NamedTuple):
 
     name: str  # of the setting; `env` of an environment, `server` of base_url and key_env together
     value: str
-    settings: dict[str, str]  # the same as settings
+    settings: dict[str, Any]  # the same as settings
 
     @property
     def told(self) -> str:
@@ -56,14 +57,19 @@ class Claim(NamedTuple):
             return f"open the environment {self.value}, which may run code, read files or ask servers"
         if self.name == "server":
             where = self.settings["base_url"] or "the default server"
-            return f"send the key in ${self.settings['key_env']} to {where}"
+            sent = [self.settings["key_env"], *(each.partition("=")[2] for each in self.settings["header"])]
+            return f"send the key in {' and '.join(f'${name}' for name in sent)} to {where}"
         return f"use {self.value} as its {self.name}"
 
     @property
     def flags(self) -> str:
         """The options by which a person names it."""
-        named = {name: value for name, value in self.settings.items() if value}
-        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in named.items())
+        named = [
+            (name, each)
+            for name, value in self.settings.items()
+            for each in (value if isinstance(value, list) else [value])
+        ]
+        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in named if value)
 
 
 class Unasked(InputError):
@@ -96,7 +102,7 @@ class Stranger(Unasked):
         super().__init__(f"{self.told}, and a trace may come from anybody: where that is right, {remedy}")
 
     @property
-    def named(self) -> dict[str, str]:
+    def named(self) -> dict[str, Any]:
         """What a person trusts who says yes, as `Own` has it."""
         return {name: value for claim in self.claims for name, value in claim.settings.items()}
 
@@ -127,6 +133,11 @@ def digest_of(first: object) -> str:
     return blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
 
 
+def variables_of(settings: SearchSettings) -> list[str]:
+    """The variables of the environment whose values a search sends."""
+    return [settings.key_env, *(each.partition("=")[2] for each in settings.header)]
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL leads no further than this machine."""
     try:
@@ -153,8 +164,9 @@ def settings_claims(settings: SearchSettings) -> list[Claim]:
         return [Claim("actor", settings.actor, {"actor": settings.actor})]
     if settings.actor != "openai":
         return []
-    server = {"base_url": settings.base_url, "key_env": settings.key_env}
-    claims = [] if _is_harmless(settings) else [Claim("server", f"{settings.base_url} {settings.key_env}", server)]
+    server = {"base_url": settings.base_url, "key_env": settings.key_env, "header": list(settings.header)}
+    value = " ".join([settings.base_url, settings.key_env, *settings.header])
+    claims = [] if _is_harmless(settings) else [Claim("server", value, server)]
     for name in SearchSettings.__struct_fields__:
         value = getattr(settings, name)
         if name in PLAIN or name in server or name == "actor" or not value or isinstance(value, int | float):
@@ -166,9 +178,10 @@ def settings_claims(settings: SearchSettings) -> list[Claim]:
 
 def _is_harmless(settings: SearchSettings) -> bool:
     """Whether asking this server tells nobody a key of the user's."""
-    if not os.environ.get(settings.key_env):
+    sent = {name for name in variables_of(settings) if os.environ.get(name)}
+    if not sent:
         return True
-    return settings.key_env == DEFAULT_KEY_ENV and (not settings.base_url or is_loopback(settings.base_url))
+    return sent == {DEFAULT_KEY_ENV} and (not settings.base_url or is_loopback(settings.base_url))
 
 
 # -- whether it may be ---------------------------------------------------------------------------------------
@@ -182,7 +195,9 @@ def _is_own(claim: Claim, own: Sequence[Mapping[str, Any]]) -> bool:
     else:
         servers = {"", *(each["base_url"] for each in own if "base_url" in each)}
     keys = {DEFAULT_KEY_ENV, *(each["key_env"] for each in own if "key_env" in each)}
-    return claim.settings["base_url"] in servers and claim.settings["key_env"] in keys
+    keys |= {header.partition("=")[2] for each in own for header in each.get("header") or ()}
+    sent = {claim.settings["key_env"], *(each.partition("=")[2] for each in claim.settings["header"])}
+    return claim.settings["base_url"] in servers and keys.issuperset(sent)
 
 
 def check(claims: Iterable[Claim], started: Started | str | None, own: Own, source: object) -> None:

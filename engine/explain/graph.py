@@ -16,7 +16,7 @@ import networkx as nx
 
 from engine.base.errors import InputError
 from engine.base.files import write_beside
-from engine.base.response_text import clean
+from engine.base.text import clean
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree, TreeReader
 
 GraphKind = Literal["graphml", "dot", "node-link"]

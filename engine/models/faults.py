@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
+from engine.models.refused_parameters import is_too_long, refused_parameters, refuses_system, words_of
 from engine.tree.events import Usage
 
 KINDS: dict[str, str] = {
@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "authentication": "401 or 403: the key is wrong or missing",
     "too long": "the conversation exceeds the model's context",
     "too large": "the answer does not end",
+    "cut off": "the limit of tokens ended the answer before it was whole",
 }
 """Every kind of failed call."""
 
@@ -38,21 +39,25 @@ HOPELESS = frozenset({"quota", "wrong model", "authentication", "bad request", "
 
 LONGEST_ASKED = 300.0  # seconds; a server that asks for more has sent us away
 
-_CONTEXT = re.compile(r"context.{0,3}(length|size|window)|maximum context|prompt is too long|too many tokens", re.I)
-_PARAMETER = re.compile(r"['\"`](logprobs|seed|stop|max_tokens)['\"`]|\b(logprobs)\b")
-_UNSUPPORTED = re.compile(r"unsupported|not support|unrecognized|unknown|extra inputs|not permitted|not allowed", re.I)
-
 
 class Refusal(Exception):
     """An attempt that failed, in the server's own words: neither scrubbed nor cut yet."""
 
     def __init__(
-        self, kind: str, message: str, *, usage: Usage | None = None, wait: float | None = None, parameter: str = ""
+        self,
+        kind: str,
+        message: str,
+        *,
+        usage: Usage | None = None,
+        wait: float | None = None,
+        parameters: tuple[str, ...] = (),
+        system: bool = False,
     ) -> None:
         self.kind = kind
         self.usage = usage  # of what was paid for all the same
         self.wait = wait  # seconds that the server asks to wait
-        self.parameter = parameter  # that the server does not take
+        self.parameters = parameters  # that the words refuse; the call is made without the first that was sent
+        self.system = system  # whether the words refuse a system turn
         super().__init__(message)
 
 
@@ -80,44 +85,63 @@ def asks_too_much(wait: float | None) -> bool:
     return wait is not None and wait > LONGEST_ASKED
 
 
-def refusal_of_status(status: int, body: object, headers: Mapping[str, str]) -> Refusal:
-    """What an answer with a status of 4xx or 5xx means. `body`: the error object in it, else what came."""
-    code, parameter, said = _facts(body)
+def refusal_of_status(status: int, body: object, headers: Mapping[str, str], usage: Usage | None = None) -> Refusal:
+    """What an answer with a status of 4xx or 5xx means. `body`: the error object in it, else what came.
+
+    A parameter or a system turn that the words refuse is told with any status: servers answer 400, 403, 422 or 500.
+    """
+    code, param, said = _facts(body)
     message = f"{status}: {said}" if said else f"status {status}"
-    wait = retry_after(headers)
+    kind = _kind_of_status(status, code, said)
+    if kind in ("rate limit", "quota", "server error"):
+        wait = retry_after(headers)
+        system = kind == "server error" and refuses_system(said)
+        refused = refused_parameters(param, code, said) if system or status in (500, 501) else ()
+        return Refusal(kind, message, usage=usage, wait=wait, parameters=refused, system=system)
+    if kind == "too long":
+        return Refusal(kind, message, usage=usage)
+    refused = refused_parameters(param, code, said)
+    if kind == "bad request" and refused:
+        kind = "unsupported"
+    return Refusal(kind, message, usage=usage, parameters=refused, system=refuses_system(said))
+
+
+def _kind_of_status(status: int, code: str, said: str) -> str:
     if status == 402 or (status < 500 and _without_money(status, code, said)):
-        return Refusal("quota", message, wait=wait)
+        return "quota"
     if status == 429:
-        return Refusal("rate limit", message, wait=wait)
+        return "rate limit"
+    if status == 413 or (status in (400, 403, 422, 500) and is_too_long(code, said)):
+        return "too long"
     if status >= 500 or status in (408, 409, 425):
-        return Refusal("server error", message, wait=wait)
+        return "server error"
     if status in (401, 403, 407):
-        if status == 403 and _WITHHELD.search(said):
-            return Refusal("refusal", message)
-        return Refusal("authentication", message, parameter=_refused_parameter(parameter, code, said))
-    if status == 413 or code in ("context_length_exceeded", "exceed_context_size_error") or _CONTEXT.search(said):
-        return Refusal("too long", message)
+        return "refusal" if status == 403 and _WITHHELD.search(said) else "authentication"
+    if is_too_long(code, said):
+        return "too long"
     if code in ("content_filter", "content_policy_violation"):
-        return Refusal("refusal", message)
+        return "refusal"
     if status == 404 or code in ("model_not_found", "invalid_model"):
-        return Refusal("wrong model", message, parameter=_refused_parameter(parameter, code, said))
-    if refused := _refused_parameter(parameter, code, said):
-        return Refusal("unsupported", message, parameter=refused)
-    return Refusal("bad request", message)
+        return "wrong model"
+    return "bad request"
 
 
-def refusal_in_answer(error: object, usage: Usage | None = None) -> Refusal:
-    """What an error in place of an answer means, which came with status 200: what its code says, as a number or a
-    word; else the server failed."""
+def refusal_in_body(error: object, usage: Usage | None = None) -> Refusal:
+    """What an error object means that came with status 200, in place of an answer or in one of its choices.
+
+    Its code decides, as a number or a word; without one the server failed.
+    """
     code, _, said = _facts(error)
-    status = (
-        int(code) if code.isascii() and code.isdigit() and 400 <= int(code) < 600 else _CODES.get(code.lower(), 500)
-    )
+    number = error.get("code") or error.get("status") if isinstance(error, dict) else None
+    status = int(number) if isinstance(number, int | str) and str(number).isascii() and str(number).isdecimal() else 0
+    told = f"{status}: {said}" if 400 <= status < 600 else said or code or "no words"
+    if not 400 <= status < 600:
+        status = _CODES.get(code.lower(), 500)
     if status == 500 and _without_money(429, code, said):
         status = 402
     refusal = refusal_of_status(status, error, {})
-    message = f"an error in place of an answer: {said or code or 'no words'}"
-    return Refusal(refusal.kind, message, usage=usage, parameter=refusal.parameter)
+    message = f"an error in place of an answer: {told}"
+    return Refusal(refusal.kind, message, usage=usage, parameters=refusal.parameters, system=refusal.system)
 
 
 _CODES = {
@@ -156,15 +180,11 @@ def _without_money(status: int, code: str, said: str) -> bool:
 
 def _facts(body: object) -> tuple[str, str, str]:
     """Code, parameter and message of an error body of any shape."""
+    if isinstance(body, list) and body:  # Gemini wraps its error object in a list
+        body = body[0]
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
     if not isinstance(body, dict):
-        return "", "", str(body or "")
-    said: Any = body.get("message") or body.get("detail") or body.get("error") or body
+        return "", "", words_of(body)
     code = body.get("code") or body.get("type") or ""
-    return str(code), str(body.get("param") or ""), str(said)
-
-
-def _refused_parameter(parameter: str, code: str, said: str) -> str:
-    if not (code in ("unsupported_parameter", "unsupported_value") or _UNSUPPORTED.search(said)):
-        return ""
-    match = _PARAMETER.search(said)
-    return parameter or (match[1] or match[2] if match else "")
+    return str(code), str(body.get("param") or ""), words_of(body)

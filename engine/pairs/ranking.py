@@ -338,6 +338,20 @@ class Taking:
         self._of_fork: Counter[int] = Counter()
         self._steps: set[tuple[str, str]] = set()
 
+    def surely(self, place: int, before: Sequence[Pair], pair: Pair) -> bool | None:
+        """Whether a pair will surely be looked at (True) or passed over (False), whatever comes of those `before` it
+        that still are to be; None where that depends on them, or there are enough. `place` is its own among all."""
+        if self.max_pairs is not None and place >= self.max_pairs:
+            return None
+        if self.per_tree is not None and self._samples + len(before) >= self.per_tree:
+            return None
+        if self.per_fork is not None:
+            if self._of_fork[pair.fork] >= self.per_fork:
+                return False
+            if self._of_fork[pair.fork] + sum(each.fork == pair.fork for each in before) >= self.per_fork:
+                return None
+        return True
+
     def of(self, all: Iterator[Pair]) -> Iterator[Pair]:
         """The pairs that are looked at; once there are enough, the rest are only counted."""
         for place, pair in enumerate(all):

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.response_text import clean, flatten
+from engine.base.text import clean, flatten
 from engine.environment.replay import Replayer, opener
 from engine.environment.trust import Own, check_search, permit, remember
 from engine.samples.revise import (
@@ -248,7 +248,7 @@ def _job(
     """The search from just after the wrong step. Raises `InputError`, `WorkFailed`."""
     started = tree.started
     assert started is not None
-    actor = make_actor(settings.actor, settings)
+    actor = make_actor(settings.actor, settings, environment=environment or started.environment)
     name = environment or started.opened or started.environment
     opened = opener(tree, name, own)()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from engine.actors.base import Actor, Answer, DrawFailed, Request
 from engine.base.errors import AgentrError, InputError, WorkFailed
-from engine.base.response_text import clean, normalise_response
+from engine.base.text import clean, normalise_response
 from engine.environment.at_node import POOL_SIZE, Stand
 from engine.environment.replay import opener
 from engine.environment.trust import Own, check_search
@@ -95,7 +95,10 @@ class Recovery:
         self._heard = heard
         self._told = 0.0
         self._tell_every = tell_every
-        self._actor = make_actor(self.settings.actor, self.settings) if not self._recording else None
+        assert tree.started is not None
+        named = environment or tree.started.environment
+        recorded = bool(self._recording)
+        self._actor = None if recorded else make_actor(self.settings.actor, self.settings, environment=named)
         price = price_of(tree, sample.thought, marks, self.settings, known, settings.continuations)
         self._wanted = price.continuations
         self._calls = self._ended = 0

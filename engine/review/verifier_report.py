@@ -6,20 +6,25 @@ measured against says nothing (nobody marked it) is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from engine.environment.replay import opener
-from engine.pairs.pairs import pairs
+from engine.pairs.pairs import Pair, pairs
 from engine.samples.revise import ReviseSettings, sample_id
 from engine.samples.splice import BeforeFork
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, Verifier, first_wrong_step
+from engine.verifiers.judging import Begins, busy, fed, is_model
 from engine.verifiers.registry import make_verifier
+
+if TYPE_CHECKING:  # the client library takes half a second to import
+    from engine.verifiers.judge_pool import JudgePool
 
 NOT_JUDGED = "not judged"
 """In the confusion: the step comes after one's first Bad, where it says nothing any more."""
@@ -60,64 +65,55 @@ def measure(
     against: ReviseSettings,
     marks: Marks = lambda sample: None,
     cache: Path | None = None,
+    pool: JudgePool | None = None,
+    counted: Callable[[VerifyReport], None] = lambda report: None,
 ) -> VerifyReport:
-    """The report over the pairs of these trees.
+    """The report over the pairs of these trees. `counted` hears of it after each pair; `pool` holds a judge's calls.
 
     Of the settings `verifier`, `judge` and `prompts` are each one's own; what else shapes the pairs is taken from
     those of `verifier`. `marks` gives a person's marks by sample id, `cache` is the folder of judgements. Raises
     `InputError` where a verifier can't work, `WorkFailed` where a model can't be reached.
     """
     report = VerifyReport(verifier=verifier.verifier, against=against.verifier, before_fork=verifier.before_fork)
-    for tree in trees:
-        report.traces += 1
-        _measure_tree(report, tree, verifier, against, marks, cache)
+    work = _work(report, trees, verifier, against, marks, cache, pool)
+    asked = next((each.judge for each in (verifier, against) if is_model(each.verifier)), None)
+    if pool is not None and asked is not None:
+        work = fed(work, busy(pool, asked))
+    leaves: set[tuple[int, int]] = set()
+    tree = None
+    try:
+        for pair in work:
+            if pair.tree is not tree:
+                if tree is not None:
+                    tree.close(report)
+                tree = pair.tree
+            reference = list(tree.against.judge(pair.pair)) if pair.reference is None else pair.reference
+            # nobody marked it: the other need not be asked, which may cost
+            judged = list(tree.verifier.judge(pair.pair)) if reference else []
+            if not judged:
+                report.left_out += 1
+            elif _count(report, tree.tree.nodes[pair.pair.fork].depth, judged, reference):
+                leaves.add((tree.number, pair.pair.bad))
+            counted(report)
+    finally:
+        if tree is not None:
+            tree.close(report)
+    report.bad_leaves = len(leaves)
     _shares(report)
     return report
 
 
-def _measure_tree(
-    report: VerifyReport,
-    tree: SearchTree,
-    settings: ReviseSettings,
-    against: ReviseSettings,
-    marks: Marks,
-    cache: Path | None,
-) -> None:
-    started = tree.started
-    assert started is not None
-    thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
-    environment = opener(tree, settings.environment, [{"env": settings.environment}])
-    human = lambda pair: marks(sample_id("revision", started.trace, pair.good, pair.bad))  # noqa: E731
-    judges: list[Verifier] = []
-    try:
-        for each in (settings, against):
-            judges.append(
-                make_verifier(
-                    each.verifier,
-                    tree,
-                    thresholds,
-                    environment,
-                    human,
-                    judge=each.judge,
-                    prompts=each.prompts,
-                    cache=cache,
-                )
-            )
-        leaves: set[int] = set()
-        for pair in islice(pairs(tree, thresholds), settings.max_pairs):
-            reference = list(judges[1].judge(pair))
-            if not reference:  # nobody marked it: the other need not be asked, which may cost
-                report.left_out += 1
-                continue
-            judged = list(judges[0].judge(pair))
-            if not judged:
-                report.left_out += 1
-                continue
-            if _count(report, tree.nodes[pair.fork].depth, judged, reference):
-                leaves.add(pair.bad)
-        report.bad_leaves += len(leaves)
-    finally:
-        for verifier in judges:
+class _Judged(NamedTuple):
+    """A tree and who judges it."""
+
+    number: int
+    tree: SearchTree
+    verifier: Verifier
+    against: Verifier
+
+    def close(self, report: VerifyReport) -> None:
+        """Count what models came to."""
+        for verifier in (self.verifier, self.against):
             totals = getattr(verifier, "totals", None)
             if isinstance(totals, JudgeTotals):
                 report.judging = report.judging or JudgeTotals()
@@ -125,6 +121,69 @@ def _measure_tree(
             close = getattr(verifier, "close", None)
             if close is not None:
                 close()
+
+
+class _Pair(NamedTuple):
+    """A pair to be judged; `reference` is None where it is a model that is asked for it."""
+
+    tree: _Judged
+    pair: Pair
+    reference: list[Judgement] | None
+
+
+def _work(
+    report: VerifyReport,
+    trees: Iterable[SearchTree],
+    settings: ReviseSettings,
+    against: ReviseSettings,
+    marks: Marks,
+    cache: Path | None,
+    pool: JudgePool | None,
+) -> Iterator[_Pair]:
+    """All pairs of all trees; models have begun with those that they will be asked about."""
+    for number, tree in enumerate(trees):
+        report.traces += 1
+        judged = _judged(number, tree, settings, against, marks, cache, pool)
+        thresholds = _thresholds(tree, settings)
+        for pair in islice(pairs(tree, thresholds), settings.max_pairs):
+            reference = None if isinstance(judged.against, Begins) else list(judged.against.judge(pair))
+            if pool is not None and reference != []:
+                for verifier in (judged.against, judged.verifier):
+                    if isinstance(verifier, Begins):
+                        verifier.begin([pair])
+            yield _Pair(judged, pair, reference)
+
+
+def _thresholds(tree: SearchTree, settings: ReviseSettings) -> Thresholds:
+    assert tree.started is not None
+    return Thresholds.for_range(tree.started.score_range, settings.alpha, settings.beta, settings.compat)
+
+
+def _judged(
+    number: int,
+    tree: SearchTree,
+    settings: ReviseSettings,
+    against: ReviseSettings,
+    marks: Marks,
+    cache: Path | None,
+    pool: JudgePool | None,
+) -> _Judged:
+    started = tree.started
+    assert started is not None
+    trace = started.trace
+    human = lambda pair: marks(sample_id("revision", trace, pair.good, pair.bad))  # noqa: E731
+    thresholds, environment = (
+        _thresholds(tree, settings),
+        opener(tree, settings.environment, [{"env": settings.environment}]),
+    )
+    judges = [
+        make_verifier(
+            each.verifier, tree, thresholds, environment, human,
+            judge=each.judge, prompts=each.prompts, cache=cache, pool=pool,
+        )
+        for each in (settings, against)
+    ]  # fmt: skip
+    return _Judged(number, tree, *judges)
 
 
 def _count(report: VerifyReport, fork: int, judged: list[Judgement], reference: list[Judgement]) -> bool:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from engine.base.errors import InputError
-from engine.base.response_text import parse_action
+from engine.base.text import stored_action
 from engine.samples.splice import Turn
 
 EXACT = "exact duplicate"
@@ -57,7 +57,7 @@ class Duplicates:
         key = _digest([environment, task, *before, "", *trained])
         if key in self._exact:
             return EXACT
-        action = "\0".join((environment, task, parse_action(before[-1]) if before else ""))
+        action = "\0".join((environment, task, stored_action(before[-1]) if before else ""))
         text = _digest(trained)
         sketch = self._sketches.get(text)
         if sketch is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -34,7 +34,11 @@ from engine.tree.events import Number
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeSettings, JudgeTotals, Verifier, first_wrong_step
+from engine.verifiers.judging import Begins, first_pairs, looking_ahead
 from engine.verifiers.registry import make_verifier
+
+if TYPE_CHECKING:  # the client library takes half a second to import
+    from engine.verifiers.judge_pool import JudgePool
 
 Kind = Literal["revision", "direct", "good"]
 NoWrongStep = Literal["skip", "whole"]
@@ -239,13 +243,15 @@ def revise(
     *,
     repair: Repairer | None = None,
     known: Duplicates | None = None,
+    verifier: Verifier | None = None,
 ) -> Iterator[Sample]:
     """The samples of one tree; `figures` counts along.
 
     `marks` gives the marks that people set, by sample id (verifier `human`); `cache` is the folder of judgements
     (verifier `openai`, thoughts by a model). `repair` mends what diverged (`engine.recovery.repair.repairer`); `known`
-    are the samples of other trees of the same run, for duplicates. What `settings` name is a person's. Raises
-    `InputError` where the verifier can't work on this tree, `Stranger` where its environment may not be opened unasked
+    are the samples of other trees of the same run, for duplicates. `verifier` takes the place of the one that the
+    settings name (it may have begun already); it is closed. What `settings` name is a person's. Raises `InputError`
+    where the verifier can't work on this tree, `Stranger` where its environment may not be opened unasked
     (`engine.environment.trust`), `WorkFailed` where its model can't be reached.
     """
     started = tree.started
@@ -255,8 +261,7 @@ def revise(
     open_environment = opener(tree, settings.environment, [{"env": settings.environment}])
     replayer = Replayer(tree, open_environment)
     kind: Kind = "revision" if settings.verify else "direct"
-    verifier = None
-    if settings.verify:
+    if settings.verify and verifier is None:
         human = lambda pair: marks(sample_id("revision", started.trace, pair.good, pair.bad))  # noqa: E731
         verifier = make_verifier(
             settings.verifier,
@@ -273,17 +278,10 @@ def revise(
         known = Duplicates(settings.duplicates)
     count = count_pairs(tree, thresholds)
     figures.pairs += count
-    taking = Taking(
-        tree,
-        count,
-        figures.drop,
-        max_pairs=settings.max_pairs,
-        per_tree=settings.per_tree,
-        per_fork=settings.per_fork,
-        diverse=settings.diverse and not settings.compat,
-    )
+    taking = taking_of(tree, settings, count, figures.drop)
+    all = looking_ahead(ranked(tree, thresholds, rank_of(settings)), verifier, taking)
     try:
-        for pair in taking.of(ranked(tree, thresholds, "return" if settings.compat else settings.rank)):
+        for pair in taking.of(all):
             sample = pair_sample(tree, path, settings, kind, pair, verifier, writer)
             figures.before_fork += sample.before_fork
             if sample.before_fork and settings.before_fork == "refuse" and not settings.compat:
@@ -319,6 +317,39 @@ def revise(
             close = getattr(paid, "close", None)
             if close is not None:
                 close()
+
+
+def rank_of(settings: ReviseSettings) -> Rank:
+    """The order in which pairs are taken."""
+    return "return" if settings.compat else settings.rank
+
+
+def taking_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> Taking:
+    """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
+    return Taking(
+        tree,
+        count,
+        drop,
+        max_pairs=settings.max_pairs,
+        per_tree=settings.per_tree,
+        per_fork=settings.per_fork,
+        diverse=settings.diverse and not settings.compat,
+    )
+
+
+def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | None, pool: JudgePool) -> Verifier:
+    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge."""
+    started = tree.started
+    assert started is not None
+    thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+    verifier = make_verifier(
+        settings.verifier, tree, thresholds, opener(tree, settings.environment),
+        judge=settings.judge, prompts=settings.prompts, cache=cache, pool=pool,
+    )  # fmt: skip
+    if isinstance(verifier, Begins):
+        taking = taking_of(tree, settings, 0, lambda reason, count: None)
+        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), taking))
+    return verifier
 
 
 def _add_judging(figures: Revised, verifier: object) -> None:

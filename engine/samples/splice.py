@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.base.response_text import split_thought
+from engine.base.text import split_thought
 from engine.environment.replay import Step
 from engine.tree.events import Number
 from engine.tree.tree import SearchTree
@@ -57,6 +57,7 @@ class Turn(NamedTuple):
     part: Part
     node: int | None = None  # the node whose step this is
     replaced: str | None = None  # the stored observation, where a true one stands in its place
+    reasoning: str = ""  # what the model thought before it said this, where an export asks for it
 
 
 class Splice(NamedTuple):

@@ -102,7 +102,9 @@ class ModelWriter:
         from engine.models.reply_cache import key_of
 
         question = self._question(bad, mark, judgements)
-        key = key_of("thought", self._judge.model, question, self._judge.heat, self._judge.max_tokens)
+        key = key_of(
+            "thought", self._judge.model, self._endpoint.url, question, self._judge.heat, self._judge.max_tokens
+        )
         text = self._cache.get(key)
         if text is not None:
             self.totals.cached += 1
@@ -151,7 +153,7 @@ class ModelWriter:
         self.totals.calls += 1
         if reply.usage is not None:
             self.totals.spend(reply.usage)
-        return reply.text
+        return reply.text if reply.text.strip() and reply.finish != "length" else None  # else it is not kept
 
     def close(self) -> None:
         """Close the connections."""

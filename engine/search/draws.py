@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from engine.actors.base import Actor, Answer, DrawFailed, NotPermitted, Request, draw_seed
-from engine.base.response_text import clean
+from engine.base.text import clean
 from engine.search.budgets import Budgets
 from engine.search.outages import Outages
 from engine.tree.events import AnyEvent, Failed, Sampled, Usage
@@ -150,7 +150,7 @@ class Draws:
                 self._cut_short.add(parent)
                 return
             except DrawFailed as error:
-                self.failed(parent, draw, error.kind, str(error), error.attempt, error.usage)
+                self.failed(parent, draw, error.kind, str(error), error.attempt, error.usage, error.raw)
                 return
             except Unavailable as error:
                 self.failed(parent, draw, ENVIRONMENT_GONE, str(error))
@@ -168,16 +168,35 @@ class Draws:
             raise NotPermitted
 
     def failed(
-        self, parent: int, draw: int, what: str, error: str, attempt: int = 1, usage: Usage | None = None
+        self,
+        parent: int,
+        draw: int,
+        what: str,
+        error: str,
+        attempt: int = 1,
+        usage: Usage | None = None,
+        raw: str | None = None,
     ) -> None:
         """A draw, or its step, failed for good."""
-        self._fail(parent, draw, what, error, attempt, usage)
+        self._fail(parent, draw, what, error, attempt, usage, raw)
         self.outages.failed(what, self._tree.failures[-1].error)
 
-    def _fail(self, parent: int, draw: int, what: str, error: str, attempt: int, usage: Usage | None = None, /) -> None:
+    def _fail(
+        self,
+        parent: int,
+        draw: int,
+        what: str,
+        error: str,
+        attempt: int,
+        usage: Usage | None = None,
+        raw: str | None = None,
+        /,
+    ) -> None:
         line = " ".join(clean(error).split())
-        seq = self._tree.seq + 1
-        self._emit(Failed(seq=seq, parent=parent, draw=draw, what=what, error=line, attempt=attempt, usage=usage))
+        seq, raw = self._tree.seq + 1, None if raw is None else clean(raw)
+        self._emit(
+            Failed(seq=seq, parent=parent, draw=draw, what=what, error=line, attempt=attempt, usage=usage, raw=raw)
+        )
 
     def _sampled(self, parent: int, draw: int, answer: Answer, latency: float) -> Sampled:
         return Sampled(
@@ -191,4 +210,6 @@ class Draws:
             reasoning=answer.reasoning,
             action=answer.action,
             dropped=answer.dropped,
+            raw=None if answer.raw is None or answer.raw == answer.response else clean(answer.raw),
+            notes=list(answer.notes),
         )

@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.answers.reader import form_of, written_response
 from engine.base.errors import InputError
-from engine.base.response_text import normalise_response, parse_action
+from engine.base.text import normalise_response, stored_action
 from engine.query.nodes import parse
 from engine.search.settings import settings_from
 from engine.tree.events import AnyEvent, Fork, Imported, SearchSettings, Started
@@ -107,8 +108,12 @@ def _edit_refused(tree: SearchTree, asked: Intervention) -> str | None:
         return f"node {parent.id} is pruned: restore it first"
     if not parent.expanded:
         return f"node {parent.id} was not expanded yet: expand it first"
+    started = tree.started
+    assert started is not None
     response = normalise_response(asked.detail)
-    if not parse_action(response):
+    if started.settings.parse == "first":
+        response = written_response(asked.detail, form_of(started.environment))
+    if not stored_action(response):
         return "there is no action in it: write a line `Action: …`"
     if asked.of is not None and asked.of not in parent.children:
         return f"node {asked.of} is no child of node {parent.id}"

@@ -49,14 +49,15 @@ LOOK_SECONDS = 1.0
 ACTORS = ("scripted", "openai", "recorded:FILE")
 
 
-def make_actor(name: str, settings: SearchSettings, delay: float = 0.0) -> Actor:
-    """The actor of that name. `delay`: seconds a draw that the scripted one takes. Raises `InputError`."""
+def make_actor(name: str, settings: SearchSettings, delay: float = 0.0, environment: str = "") -> Actor:
+    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
+    model names. Raises `InputError`."""
     if name == "scripted":
         return ScriptedActor(settings.error_rate, delay)
     if name == "openai":
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
-        return OpenAIActor(settings)
+        return OpenAIActor(settings, environment)
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:
@@ -91,6 +92,17 @@ def recorded_settings(environment: str) -> dict[str, Any]:
     if "search_seed" in recording.raw:
         found["seed"] = int(recording.raw["search_seed"])
     return found
+
+
+def with_parse_of_recording(environment: str, settings: SearchSettings) -> SearchSettings:
+    """The settings with the rule by which recorded answers were read: a recording of the original's is read by its
+    rule, a trace by its own. Raises `InputError`."""
+    given = next((name for name in (settings.actor, environment) if name.startswith("recorded:")), None)
+    if given is None:
+        return settings
+    path = given.removeprefix("recorded:")
+    first = next(iter(read_events(path))) if is_trace(path) else None
+    return replace(settings, parse=first.settings.parse if isinstance(first, Started) else "agent-r")
 
 
 @dataclass
@@ -162,9 +174,10 @@ def new_job(
     A mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
     on (`engine.environment.trust`).
     """
+    settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
     opened = open_environment(which, task)
-    actor = make_actor(settings.actor, settings, delay)
+    actor = make_actor(settings.actor, settings, delay, opened.environment)
     started = started_event(opened, settings)
     remember(started, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
@@ -209,7 +222,7 @@ def resume_job(
     which = permit(started.opened or started.environment, started, own, path)
     opened: Opened = open_environment(which, started.task)
     _check_task(path, started, opened)
-    actor = make_actor(settings.actor, settings, delay)
+    actor = make_actor(settings.actor, settings, delay, opened.environment)
     remember(started, which, settings, path)
     writer = TraceWriter(path, append_to=loaded.end)
     try:
@@ -271,7 +284,7 @@ def fork_job(
         control.intervene(reviewer_name(), asked)
     opened = open_environment(which, started.task)
     _check_task(path, started, opened)
-    actor = make_actor(started.settings.actor, started.settings, delay)
+    actor = make_actor(started.settings.actor, started.settings, delay, opened.environment)
     remember(first, which, started.settings, out, like=origin)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
@@ -324,7 +337,7 @@ def branch_job(
     new = started_event(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )
-    actor = make_actor(settings.actor, settings, delay)
+    actor = make_actor(settings.actor, settings, delay, opened.environment)
     remember(new, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:

@@ -21,6 +21,7 @@ def settings_from(values: dict[str, Any]) -> SearchSettings:
     unknown = sorted(set(values) - set(SearchSettings.__struct_fields__))
     if unknown:
         raise InputError(f"unknown setting {unknown[0]!r}")
+    values = with_body(values)
     try:
         settings = msgspec.convert(values, SearchSettings)
     except msgspec.ValidationError as error:
@@ -32,3 +33,17 @@ def settings_from(values: dict[str, Any]) -> SearchSettings:
     if settings.actor == "openai" and settings.budget_cost is not None and not priced:
         raise InputError("a budget of cost needs --price-in and --price-out: without them no cost is known")
     return settings
+
+
+def with_body(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with `extra_body` decoded, where it is a text, as on a command line. Raises `InputError`."""
+    text = values.get("extra_body")
+    if not isinstance(text, str):
+        return values
+    try:
+        body = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError as error:
+        raise InputError(f"--extra-body: not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InputError("--extra-body: takes a JSON object, e.g. '{\"enable_thinking\": false}'")
+    return {**values, "extra_body": body}

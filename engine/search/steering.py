@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from engine.base.errors import InputError
-from engine.base.response_text import clean
+from engine.base.text import clean
 from engine.environment.at_node import Stand
 from engine.query.nodes import Predicate, parse
 from engine.search.control import Control

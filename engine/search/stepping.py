@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple, cast
 
-from engine.base.response_text import clean, normalise_response, parse_action
+from engine.answers.reader import written_response
+from engine.base.text import clean, normalise_response, parse_action, stored_action
 from engine.environment.at_node import Stand
 from engine.tree.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason
 from engine.tree.fold_interventions import WRITTEN
@@ -71,7 +72,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
 
 def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, text: str) -> Child:
     """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
-    response = normalise_response(clean(text))
+    response = written_response(text, stand.form) if settings.parse == "first" else normalise_response(clean(text))
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
     child = step_answer(tree, stand, settings, parent, answer, response)
     child.response = response
@@ -94,7 +95,7 @@ def _action(stand: Stand, settings: SearchSettings, parent: int, answer: Sampled
     """What is executed. Raises `EnvError`."""
     if answer.action is not None:
         return answer.action
-    action = parse_action(response)
+    action = parse_action(response) if settings.parse == "agent-r" else stored_action(response)
     # as the original: the nearest valid action
     return stand.executable(parent, action) if settings.algorithm == "agent-r" else action
 

@@ -2,7 +2,7 @@
 
 Outside the comparison: sequence numbers, `t`, latency, usage, the order of `sampled`, retries (`failed`), `paused`,
 `resumed` and an `ended` that a `resumed` follows, versions of format and code, the trace's id and origin,
-`concurrency`, where and how patiently a model is asked, counts of environment steps and resets, totals.
+`concurrency`, where and how patiently a model is asked, how answers are read, counts of steps and resets, totals.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHOWN = 60
 
 _OUTSIDE: dict[type, frozenset[str]] = {
     Started: frozenset({"version", "trace", "opened", "code", "forked_from"}),
-    SearchSettings: frozenset({"concurrency", "base_url", "key_env", "timeout", "retries"}),
+    SearchSettings: frozenset({"concurrency", "base_url", "key_env", "timeout", "retries", "parse"}),
     Expanded: frozenset({"steps", "resets"}),
     Ended: frozenset({"totals"}),
 }

@@ -44,6 +44,8 @@ __all__ = [
 
 TraceState = Literal["running", "paused", "done", "stopped", "crashed"]
 
+PARSE_SINCE = 2  # version of the format whose settings say how answers are read
+
 _LOCK_PATIENCE = 0.25  # seconds; someone may be asking at this moment whether the trace is being written
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -119,8 +121,11 @@ def decode_event(line: bytes, path: str | os.PathLike[str], number: int) -> AnyE
         raise _Torn(path, number, f"{what}: {reason}") from None
     if number == 1 and not isinstance(event, Started):
         raise TraceError(path, number, "not a trace: the first event is not `started`")
-    if isinstance(event, Started) and event.version > FORMAT_VERSION:
-        _refuse_newer(line, path)
+    if isinstance(event, Started):
+        if event.version > FORMAT_VERSION:
+            _refuse_newer(line, path)
+        if event.version < PARSE_SINCE:  # there was no other way to read an answer
+            event.settings.parse = "agent-r"
     return event
 
 

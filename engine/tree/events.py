@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-FORMAT_VERSION = 1
-"""Version of the trace format. A reader refuses a newer one."""
+FORMAT_VERSION = 2
+"""Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
 Role = Literal["system", "user", "assistant"]
 Number = int | float
@@ -53,6 +53,7 @@ class Usage(Struct, omit_defaults=True, frozen=True):
     tokens_in: int | None = None
     tokens_out: int | None = None
     cost: float | None = None  # in US dollars
+    cached: int | None = None  # of tokens_in: those that the server had cached
 
 
 class SearchSettings(Struct, omit_defaults=False, kw_only=True):
@@ -79,10 +80,17 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     retries: Annotated[int, Meta(ge=0)] = 4  # after the first try of a call
     price_in: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million prompt tokens; None: unknown
     price_out: Annotated[float, Meta(ge=0)] | None = None  # US dollars a million completion tokens
+    price_cached: Annotated[float, Meta(ge=0)] | None = None  # of cached prompt tokens; None: as the others
+    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None  # None: the server's own
+    reasoning_effort: str = ""  # "": the server's own
+    extra_body: dict[str, Any] = {}  # further fields of every request; null takes one out
+    header: list[str] = []  # NAME=VARIABLE: headers whose values are in environment variables, never here
+    no_system: bool = False  # the system turn is sent at the head of the first user turn
     example: bool = False  # put a worked example of the environment before the task (few-shot)
     context: Annotated[int, Meta(ge=1)] | None = None  # tokens that a conversation may have; None: no limit
     tokenizer: str = ""  # file of the model's own tokenizer; "": an estimate, named one
     structured: Literal["", "json", "grammar"] = ""  # ask for answers in a form that small models keep
+    parse: Literal["first", "agent-r"] = "first"  # how an answer is read; the original's rule in traces of version 1
     prompts: str = ""  # folder whose files take the place of the shipped prompts
     # budgets; the search ends cleanly when one is used up
     budget_tokens: Annotated[int, Meta(ge=1)] | None = None
@@ -151,13 +159,15 @@ class Sampled(Event, tag="sampled"):
 
     parent: int
     draw: int  # 0 ≤ draw < samples
-    response: str  # raw
+    response: str  # as it is stored: of a model's answer its thought and action, in the form (`engine.answers.reader`)
     usage: Usage | None = None
     latency: float | None = None  # seconds
     prior: float = 1.0
     reasoning: str | None = None
     action: str | None = None  # to execute, where it is not what the response says
     dropped: int = 0  # steps cut from the front of the conversation to fit the context
+    raw: str | None = None  # the server's own words, where the response is not the same
+    notes: list[str] = []  # what was odd about the answer, see `engine.answers.reader.Note`
 
 
 class Child(Struct, omit_defaults=True):
@@ -207,6 +217,7 @@ class Failed(Event, tag="failed"):
     error: str  # one line
     attempt: int = 1
     usage: Usage | None = None
+    raw: str | None = None  # the server's own words, where an answer came that was of no use
 
 
 class Intervened(Event, tag="intervened"):

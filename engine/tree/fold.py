@@ -60,6 +60,7 @@ def _imported(tree: SearchTree, event: Imported) -> None:
         nodes.append(node)
         if id:
             nodes[row.parent].children.append(id)
+            growth.count_action(tree, node)
     tree.nodes[:] = nodes
     for node in reversed(nodes):
         if node.children:
@@ -91,6 +92,7 @@ def _sampled(tree: SearchTree, event: Sampled) -> None:
     tree.pending.setdefault(event.parent, {})[event.draw] = event
     growth.settle(tree, event.parent, event.draw)
     tree.calls += 1
+    tree.answers.answered(event)
     _spend(tree, event.usage)
 
 
@@ -146,6 +148,7 @@ def _backed_up(tree: SearchTree, event: BackedUp) -> None:
 def _failed(tree: SearchTree, event: Failed) -> None:
     growth.known(tree, event.parent)
     tree.failures.append(event)
+    tree.answers.failed(event)
     tree.chronicle.log.append(event)
     if event.parent in tree.in_flight:
         if is_outage(event.what):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.base.step_kind import refused
 from engine.tree.events import Child, Sampled, Selected
 from engine.tree.node import NO_PARENT, UNEXPANDED, Node
 
@@ -40,6 +41,7 @@ def born(tree: SearchTree, parent: Node, child: Child, answer: Sampled | None) -
     )
     tree.nodes.append(node)
     parent.children.append(node.id)
+    count_action(tree, node)
     node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior
     if child.state_key is not None:
         of_state = tree.by_state.get(child.state_key)
@@ -60,6 +62,16 @@ def settle(tree: SearchTree, parent: int, draw: int) -> None:
             del tree.owed[parent]
     if (unusable := tree.unusable.get(parent)) is not None:
         unusable.discard(draw)
+
+
+def count_action(tree: SearchTree, node: Node) -> None:
+    """A step was executed."""
+    assert tree.started is not None
+    tree.answers.actions += 1
+    if refused(tree.started.environment, node.action, node.observation):
+        tree.answers.refused += 1
+        if tree.first_refused is None:
+            tree.first_refused = node.id
 
 
 def births_are(tree: SearchTree, seq: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.base.response_text import split_thought
+from engine.base.text import split_thought
 from engine.tree.events import Number, TerminalReason
 
 ROOT = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from engine.tree.answer_counts import AnswerCounts
 from engine.tree.backup_history import History
 from engine.tree.choice_log import Choice, Chronicle
 from engine.tree.events import (
@@ -54,6 +55,8 @@ class SearchTree:
         self.failures: list[Failed] = []
         self.owed: dict[int, dict[int, Failed]] = {}  # node in flight → draws that met an outage, and the last one
         self.unusable: dict[int, set[int]] = {}  # node in flight → draws that were made and came to nothing
+        self.answers = AnswerCounts()
+        self.first_refused: int | None = None  # node of the first action that the environment refused
         self.interventions: list[Intervened] = []
         self.human: dict[int, str] = {}  # node that a person wrote → who
         self.forced: set[int] = set()  # nodes in flight because a person asked for it

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError
 from engine.environment.opened import Opened
 from engine.environment.replay import Replayer
 from engine.pairs.pairs import Pair
 from engine.tree.tree import SearchTree
-from engine.verifiers.base import Judgement, Word
+from engine.verifiers.base import Judgement
+from engine.verifiers.judgement_text import Word as Word
 from envs.base import EnvError, Planner, info_of
+
+if TYPE_CHECKING:
+    pass
 
 
 class ProgressVerifier:

@@ -6,14 +6,21 @@ import json
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError
 from engine.pairs.pairs import Pair
 from engine.tree.events import Message
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, read_judgement, read_judgement_compat
+from engine.verifiers.judgement_text import Word as Word
+from engine.verifiers.judgement_text import read_said
 from envs.base import EnvError
 from envs.regular import read_whole
+
+if TYPE_CHECKING:
+    pass
+
 
 Key = tuple[tuple[str, str], ...]
 
@@ -41,7 +48,7 @@ class RecordedVerifier:
         lines.rotate(-1)  # pairs with equal texts take their lines in turn
         for step, text in enumerate(texts, 1):
             word = self._read(text)
-            yield Judgement(step, word, text.rsplit("Judgement:", 1)[0].strip(), text)
+            yield Judgement(step, word, read_said(text).reason, text)
             if word == "Bad":
                 return
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,9 +15,14 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings, Verifier
 from engine.verifiers.human import HumanVerifier
+from engine.verifiers.judgement_text import Word as Word
 from engine.verifiers.progress import ProgressVerifier
 from engine.verifiers.recorded import RecordedVerifier
 from engine.verifiers.value import ValueVerifier
+
+if TYPE_CHECKING:
+    from engine.verifiers.judge_pool import JudgePool
+
 
 NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
 
@@ -39,10 +45,12 @@ def make_verifier(
     judge: JudgeSettings | None = None,
     prompts: str = "",
     cache: Path | None = None,
+    pool: JudgePool | None = None,
 ) -> Verifier:
     """The verifier of that name for one tree. Raises `InputError` with the names there are.
 
-    `judge`, `prompts` (a folder that replaces prompts) and `cache` (the folder of judgements) concern `openai` only.
+    `judge`, `prompts` (a folder that replaces prompts), `cache` (the folder of judgements) and `pool` (the calls that
+    several trees share) concern `openai` only.
     """
     if name == "progress":
         return ProgressVerifier(tree, open_environment)
@@ -57,7 +65,7 @@ def make_verifier(
 
         judge = judge or JudgeSettings()
         model = name.removeprefix("openai").removeprefix(":") or judge.model
-        return OpenAIVerifier(tree, replace(judge, model=model), prompts, cache)
+        return OpenAIVerifier(tree, replace(judge, model=model), prompts, cache, pool)
     if name.startswith("noisy:"):
         from engine.verifiers.noisy import NoisyVerifier
 

@@ -13,6 +13,7 @@ from engine.base.errors import InputError
 from engine.pairs.pairs import count_pairs
 from engine.trace.sources import Source, load_any
 from engine.trace.trace import is_being_written, trace_state
+from engine.tree.answer_counts import AnswerCounts
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.workspace.index import Index
@@ -44,6 +45,7 @@ class TraceFigures(Struct, kw_only=True):
     tokens_out: int | None
     cost: float | None  # US dollars
     failures: int  # failed draws
+    answers: AnswerCounts  # how they went
     steps_per_node: float | None  # environment steps for each node that was made
     resets_per_node: float | None
     seconds: float | None  # from the start to the last event
@@ -66,6 +68,7 @@ class Total(Struct, kw_only=True):
     tokens_out: int | None = None
     cost: float | None = None
     failures: int = 0
+    answers: AnswerCounts = msgspec.field(default_factory=AnswerCounts)
     steps_per_node: float | None = None  # over all nodes of the traces that know it
     resets_per_node: float | None = None
     seconds: float | None = None
@@ -100,6 +103,7 @@ def figures(source: Source) -> TraceFigures:
         tokens_out=tree.tokens_out,
         cost=tree.cost,
         failures=len(tree.failures),
+        answers=tree.answers,
         steps_per_node=tree.steps / made if searched and made else None,
         resets_per_node=tree.resets / made if searched and made else None,
         seconds=tree.t if searched else None,
@@ -133,10 +137,18 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         tokens_out=_known_sum(row.tokens_out for row in rows),
         cost=_known_sum(row.cost for row in rows),
         failures=sum(row.failures for row in rows),
+        answers=_all_answers(rows),
         steps_per_node=_mean((row.steps_per_node, row.nodes - 1) for row in rows),
         resets_per_node=_mean((row.resets_per_node, row.nodes - 1) for row in rows),
         seconds=_known_sum(row.seconds for row in rows),
     )
+
+
+def _all_answers(rows: Sequence[TraceFigures]) -> AnswerCounts:
+    counts = AnswerCounts()
+    for row in rows:
+        counts.add(row.answers)
+    return counts
 
 
 N = TypeVar("N", int, float)

@@ -1,6 +1,6 @@
 """Gymnasium environments of other packages, called so that everything they may do wrong becomes one line.
 
-What stands after `gym:` is `MODULE:ID?obs=KEY&range=LOW,HIGH`.
+What stands after `gym:` is `MODULE:ID?obs=KEY&range=LOW,HIGH&lines=many`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Spec(NamedTuple):
     id: str
     key: str | None  # of the text in an observation that is a dictionary
     range: tuple[float, float] | None  # least and greatest sum of rewards
+    several_lines: bool = False  # whether an action may have several lines
 
     @property
     def name(self) -> str:
@@ -58,22 +59,24 @@ class Reply:
 
 
 def parse_spec(argument: str) -> Spec:
-    """Read `MODULE:ID?obs=KEY&range=LOW,HIGH`. Raises `EnvError`."""
+    """Read `MODULE:ID?obs=KEY&range=LOW,HIGH&lines=many`. Raises `EnvError`."""
     place, _, query = argument.partition("?")
     module, colon, id = place.partition(":")
     if not colon or not id:
         raise EnvError(
             f"gym names no environment in {argument!r}: write gym:MODULE:ID, or gym::ID for a registered one"
         )
-    key, scores = None, None
+    key, scores, several_lines = None, None, False
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "obs" and value:
             key = value
         elif name == "range":
             scores = _range_of(value)
+        elif name == "lines" and value == "many":
+            several_lines = True
         else:
-            raise EnvError(f"gym: {f'{name}={value}'!r}: only obs=KEY and range=LOW,HIGH may follow")
-    return Spec(argument, module, id, key, scores)
+            raise EnvError(f"gym: {f'{name}={value}'!r}: only obs=KEY, range=LOW,HIGH and lines=many may follow")
+    return Spec(argument, module, id, key, scores, several_lines)
 
 
 def _range_of(text: str) -> tuple[float, float]:
@@ -89,6 +92,7 @@ def _range_of(text: str) -> tuple[float, float]:
 def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
     """What is known of the environment that `argument` names. Raises `EnvError`."""
     spec = parse_spec(argument)
+    general = replace(general, several_lines=spec.several_lines)
     if spec.range is None:
         return general
     low, high = spec.range

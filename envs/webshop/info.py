@@ -47,6 +47,7 @@ INFO = EnvironmentInfo(
     requires="webshop",
     needs=("tantivy",),
     recognises=_is_webshop,
+    joined="{action}[{input}]",
     note="synthetic",
     of=_of,
     takes_place=bool,

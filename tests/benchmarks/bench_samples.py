@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentr_tui.cli.commands.data import revise_paths
-from engine.base.response_text import flatten, parse_action
+from engine.base.text import flatten, parse_action
 from engine.datasets.export import export
 from engine.environment.opened import open_environment
 from engine.environment.replay import HOLDS

@@ -238,7 +238,7 @@ def test_a_plan_and_valid_actions_of_the_environment_are_offered() -> None:
         (f"{HERE}Parts-v0", "?obs=KEY, one of more, text"),
         (f"{HERE}Parts-v0?obs=count", "no text 'count': choose one with ?obs=KEY, one of more, text"),
         (f"{HERE}Lock-v0?obs=text", "needs an observation that is a dictionary, not Text"),
-        (f"{HERE}Lock-v0?what=text", "only obs=KEY and range=LOW,HIGH may follow"),
+        (f"{HERE}Lock-v0?what=text", "only obs=KEY, range=LOW,HIGH and lines=many may follow"),
         (f"{HERE}Lock-v0?range=1", "write range=LOW,HIGH"),
         (f"{HERE}Lock-v0?range=1,0", "write range=LOW,HIGH"),
         (f"{HERE}Lock-v0?range=0,inf", "write range=LOW,HIGH"),

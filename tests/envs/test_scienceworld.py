@@ -24,7 +24,7 @@ from gymnasium.utils.env_checker import check_env
 
 from engine.actors.base import Answer, Request
 from engine.actors.scripted import ScriptedActor
-from engine.base.response_text import parse_action
+from engine.base.text import parse_action
 from engine.environment.at_node import Stand
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import replay_tree

@@ -28,7 +28,7 @@ from typing import Any
 
 from engine.actors.base import Request
 from engine.actors.scripted import ScriptedActor
-from engine.base.response_text import parse_action
+from engine.base.text import parse_action
 from envs.base import TextEnv
 from envs.textcraft.env import TextCraft
 

@@ -4,6 +4,7 @@ Run as `python -m tests.trainers.make_data FOLDER` with this project's own envir
 environments of the trainers, which know nothing of it. In the folder stand
 
 - `tokenizer.json`: a byte-level BPE of the texts, with the special tokens of ChatML;
+- `models`: each family's tokenizer folder, with its own template;
 - `samples.json`: sample → its conversation as `[role, text, trained]` up to the last response, and both trajectories;
 - a folder a case of `reading.CASES`, with the dataset `data.*` and everything that is written beside it.
 """
@@ -23,6 +24,8 @@ from engine.samples.splice import Turn, trajectory_turns
 from engine.trace.sources import load_any
 from engine.workspace.sample_tree import load_tree
 from engine.workspace.workspace import Workspace
+from tests.engine.hostile_texts import hostile_workspace
+from tests.engine.real_templates import tokenizer_folder
 from tests.trainers.reading import CASES, SPECIAL
 
 TREES = Path(__file__).parents[2] / "sample_trees"
@@ -47,14 +50,21 @@ def main(folder: Path) -> None:
         if sample.bad is not None:
             told[sample.id]["bad"] = rows(trajectory_turns(tree, sample.bad))
             told[sample.id]["shared"] = len(trajectory_turns(tree, sample.fork))
+    hostile = hostile_workspace(folder / "hostile")
+    for sample in hostile.load_run().samples:
+        told[sample.id] = {"turns": rows(turns_of(load_tree(hostile, sample), sample))}
     (folder / "samples.json").write_text(json.dumps(told), encoding="utf-8")
     made_tokenizer(folder / "tokenizer.json", [text for each in told.values() for _, text, _ in each["turns"]])
     for case, (name, given) in CASES.items():
         options = dict(given)
         if "tokenizer" in options:
             options["tokenizer"] = str(folder / options["tokenizer"])
+        family = options.get("for_model")
+        if family:
+            options["for_model"] = str(tokenizer_folder(folder / "models" / family, family))
         out = folder / case / f"data{FORMATS[name].extension}"
-        done = export(workspace, None, name, out, options=ExportOptions(**options))
+        place = hostile if family else workspace
+        done = export(place, None, name, out, all=bool(family), options=ExportOptions(**options))
         print(f"{case}: {done.lines} records of {done.samples} samples")
         assert all(file.lines for file in done.files)
 

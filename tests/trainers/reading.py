@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.engine.real_templates import REAL
+
 IGNORED = -100
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
@@ -21,8 +23,18 @@ TEMPLATE = (
 """ChatML as a model has it: nothing in it is marked for training."""
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-SPECIAL += ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+SPECIAL += sorted({token for family in REAL.values() for token in family.special} - {*SPECIAL})
 DATA = "AGENTR_TRAINER_DATA"
+
+ENDS = {
+    "qwen2.5": ("", "<|im_end|>", "\n"),
+    "qwen3": ("", "<|im_end|>", "\n"),
+    "llama3.1": ("", "<|eot_id|>", ""),
+    "mistral": (" ", "</s>", ""),
+    "gemma": ("", "<end_of_turn>", "\n"),
+    "deepseek-r1": ("", "<｜end▁of▁sentence｜>", ""),
+}
+"""Family → what a response begins with, the token that ends it, and what follows that."""
 
 PLAIN = (
     "agent-r",
@@ -34,7 +46,10 @@ PLAIN = (
     "trl-stepwise",
     "sharegpt",
     "axolotl",
+    "verl",
 )
+OF_FAMILIES = ("trl-sft", "axolotl", "xtuner", "sharegpt", "verl")
+"""Formats that are written for each family's own template, of samples with hostile texts."""
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in PLAIN},
     "sharegpt-weights": ("sharegpt", {"loss_weight": True}),
@@ -44,8 +59,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "xtuner-gzip": ("xtuner", {"compress": "gzip"}),
     "axolotl-parquet": ("axolotl", {"compress": "parquet", "split": "train=0.5,dev=0.5", "seed": 5, "shards": 2}),
     "sharegpt-split": ("sharegpt", {"split": "train=0.5,dev=0.5", "seed": 5}),
+    **{
+        f"{name}@{family}": (name, {"for_model": family, **({"compress": "parquet"} if name == "verl" else {})})
+        for name in OF_FAMILIES
+        for family in ENDS
+        if (name, family) != ("xtuner", "mistral")  # refused: XTuner has no place for the space
+    },
 }
-"""Name of a case → format and options of the export."""
+"""Name of a case → format and options of the export; `for_model` is one of `real_templates`."""
 
 Row = tuple[str, str, bool]
 Encode = Callable[[str], Sequence[int]]
@@ -122,3 +143,10 @@ def runs(input_ids: Sequence[int], labels: Sequence[int]) -> list[list[int]]:
 def trained(turns: Iterable[Row], encode: Encode, end: str = "<|im_end|>\n") -> list[list[int]]:
     """The tokens that the sample's own mask trains, each turn by itself: its text and what ends it."""
     return [list(encode(text + end)) for _, text, on in turns if on]
+
+
+def trained_of(family: str, turns: Iterable[Row], encode: Encode, line_end: bool = True) -> list[list[int]]:
+    """The same under a family's template; `line_end`: with what follows the token that ends a turn."""
+    lead, end, after = ENDS[family]
+    end += after if line_end else ""
+    return [list(encode(f"{lead}{text.strip()}{end}")) for _, text, on in turns if on]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainers.reading import absent, chatml, folder, records, runs, stand_in, trained
+from tests.trainers.reading import ENDS, absent, chatml, folder, records, runs, stand_in, trained, trained_of
 from tests.trainers.tiny import tiny_model
 
 pytest.importorskip("llamafactory", reason=absent("LLaMA-Factory"))
@@ -21,6 +21,28 @@ stand_in("torchaudio")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model."""
     return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.parametrize("family", list(ENDS))
+def test_the_mask_and_every_end_of_a_turn_are_trained_under_a_models_own_template(
+    family: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import get_train_args
+    from llamafactory.model import load_tokenizer
+
+    case = f"sharegpt@{family}"
+    monkeypatch.chdir(folder(case))
+    given = settings(case, tiny_model(tmp_path / "model", family), tmp_path)
+    model_args, data_args, training_args, _, _ = get_train_args(given)
+    module = load_tokenizer(model_args)
+    template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
+    rows = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
+    wanted = list(records(case))
+    assert len(rows) == len(wanted)
+    for row, (record, _) in zip(rows, wanted, strict=True):
+        last = ("assistant", record["conversations"][-1]["value"], True)
+        assert runs(row["input_ids"], row["labels"]) == trained_of(family, [last], module["tokenizer"].encode)
 
 
 def settings(case: str, model: Path, output: Path) -> dict[str, Any]:

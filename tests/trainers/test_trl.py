@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.engine.real_templates import source
 from tests.trainers import reading
 from tests.trainers.reading import absent, chatml, folder, llama3, records, runs, trained
 from tests.trainers.tiny import tiny_model
@@ -38,7 +40,6 @@ def prepared(monkeypatch: pytest.MonkeyPatch, case: str, command: str, model: Pa
     given = ["--config", "data.jsonl.trl.yaml", "--model_name_or_path", str(model), "--output_dir", str(output)]
     given += ["--max_steps", str(steps), "--gradient_accumulation_steps", "1", "--use_cpu", "--bf16", "false"]
     given += ["--report_to", "none", "--save_strategy", "no"]
-    given += ["--eos_token", "<|eot_id|>"] if case.endswith("llama3") else []
     script.main(*script.make_parser().parse_args_and_config(given))
     return made[0]
 
@@ -63,6 +64,39 @@ def test_sft_trains_the_tokens_of_the_samples_own_mask(
         input_ids, labels = row["input_ids"][0].tolist(), row["labels"][0].tolist()
         assert tokenizer.decode(input_ids) == said(sample["turns"])
         assert runs(input_ids, labels) == trained(sample["turns"], tokenizer.encode, end)
+
+
+@pytest.mark.parametrize("family", list(reading.ENDS))
+def test_sft_trains_the_mask_and_every_end_of_a_turn_under_a_models_own_template(
+    family: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    case = f"trl-sft@{family}"
+    trainer = prepared(monkeypatch, case, "sft", tiny_model(tmp_path / "model", family), tmp_path, steps=1)
+    tokenizer = trainer.processing_class
+    assert tokenizer.eos_token == reading.ENDS[family][1]
+    rows = batches(trainer)
+    wanted = list(records(case))
+    assert len(rows) == len(wanted)
+    for row, (record, sample) in zip(rows, wanted, strict=True):
+        input_ids, labels = row["input_ids"][0].tolist(), row["labels"][0].tolist()
+        assert runs(input_ids, labels) == reading.trained_of(family, sample["turns"], tokenizer.encode)
+        if family not in ("qwen3", "deepseek-r1"):  # those add thinking, or drop text before </think>
+            said = record["prompt"] + record["completion"]
+            text = tokenizer.apply_chat_template(said, chat_template=source(family), tokenize=False)
+            assert tokenizer.decode(input_ids) == text
+
+
+def test_a_tokenizer_without_the_token_that_ends_a_turn_is_refused_by_trl(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    text = (other / "tokenizer.json").read_text(encoding="utf-8")
+    (other / "tokenizer.json").write_text(text.replace("<|im_end|>", "<|other|>"), encoding="utf-8")
+    config = other / "tokenizer_config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace("<|im_end|>", "<|other|>"), encoding="utf-8")
+    with pytest.raises(ValueError, match="eos_token"):
+        prepared(monkeypatch, "trl-sft", "sft", other, tmp_path, steps=1)
 
 
 def test_the_written_template_marks_what_the_actor_says_and_the_token_that_ends_it(model: Path) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.engine.real_templates import REAL, Family, source
 from tests.trainers import reading
 
 
-def tiny_model(place: Path) -> Path:
-    """A Qwen 2 of one layer with its tokenizer, in that folder."""
+def tiny_model(place: Path, family: str = "") -> Path:
+    """A Qwen 2 of one layer with its tokenizer, in that folder; `family`: with that family's template and tokens."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny_tokenizer(family)
     tokenizer.save_pretrained(place)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -29,12 +30,12 @@ def tiny_model(place: Path) -> Path:
     return place
 
 
-def tiny_tokenizer() -> Any:
-    """The made tokenizer as transformers has it, with ChatML as its own template."""
+def tiny_tokenizer(family: str = "") -> Any:
+    """The made tokenizer as transformers has it, with ChatML or a family's template as its own."""
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(reading.folder("tokenizer.json")), eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
-    tokenizer.chat_template = reading.TEMPLATE
+    own = REAL[family] if family else Family(None, "<|im_end|>", ())
+    tokens = {"eos_token": own.eos, "pad_token": "<|endoftext|>", **({"bos_token": own.bos} if own.bos else {})}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(reading.folder("tokenizer.json")), **tokens)
+    tokenizer.chat_template = source(family) if family else reading.TEMPLATE
     return tokenizer

@@ -17,6 +17,7 @@ from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file, workspace_file
 from agentr_tui.state.settings_trust import ForeignSettings, Held, WorkspaceSettings
 from agentr_tui.terminal.output import emit_json, table
+from engine.search.settings import with_body
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 
@@ -68,7 +69,7 @@ def own_settings(workspace: Path) -> dict[str, Any]:
     file those that hold unasked."""
     place = ["--workspace", str(workspace)]
     _, bound, _ = build(place, refuse=False).parse_args(["search", *place])
-    return dict(bound.arguments.get("options") or {})
+    return with_body(dict(bound.arguments.get("options") or {}))
 
 
 def own_judge(workspace: Path) -> JudgeSettings:

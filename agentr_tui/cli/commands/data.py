@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.commands.config import own_settings
-from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.commands.judge_options import (
+    JudgeFlags,
+    YesOption,
+    complain,
+    confirm,
+    judge_figures,
+    judge_of,
+    price_of_all,
+    progress,
+    told,
+)
 from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
 from engine.datasets.export import export as export_samples
@@ -27,16 +37,21 @@ from engine.recovery.repair import FOLDER, repairer
 from engine.review import curation
 from engine.review.decisions import Decisions
 from engine.samples.duplicates import Duplicates
-from engine.samples.revise import NoWrongStep, RepairSettings, Revised, ReviseSettings
+from engine.samples.revise import NoWrongStep, RepairSettings, Revised, ReviseSettings, begun_verifier
 from engine.samples.revise import revise as revise_tree
 from engine.samples.splice import BeforeFork
-from engine.trace.sources import find_sources, is_trace, load_any
+from engine.trace.sources import Source, find_sources, is_trace, load_any
 from engine.trace.trace import read_events, write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
 from engine.tree.events import Started
+from engine.verifiers.base import BudgetSpent, Verifier
+from engine.verifiers.judging import busy, fed, is_model, judge_named, open_pool
 from engine.workspace.workspace import Workspace
 from envs.base import EnvError
+
+if TYPE_CHECKING:  # the client library takes half a second to import
+    from engine.verifiers.judge_pool import JudgePool
 
 
 def revise(
@@ -71,6 +86,7 @@ def revise(
     repair_actor: Annotated[str | None, Parameter(help="Its actor; default: the trace's own.")] = None,
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
     prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
+    yes: YesOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
@@ -105,7 +121,13 @@ def revise(
     except msgspec.ValidationError as error:
         raise InputError(f"option of revise: {error}") from error
     sources = find_sources(paths)
-    run, figures = revise_paths(Workspace.open(workspace, create=True), sources, settings, quiet=json)
+    place = Workspace.open(workspace, create=True)
+    pairs = 0
+    if settings.verify and is_model(settings.verifier):
+        price = price_of_all(sources, settings, place.judgements)
+        confirm(price, judge_named(settings.judge, settings.verifier), yes)
+        pairs = price.pairs
+    run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs)
     if json:
         emit_json(
             {
@@ -115,9 +137,10 @@ def revise(
                 "by_verdict": figures.by_verdict,
                 "before_fork": figures.before_fork,
                 "no_wrong_step": figures.no_wrong_step,
+                "judge": judge_figures(figures.judging),
             }
         )
-    return 0
+    return complain(figures.judging)
 
 
 def check_environments(sources: Sequence[Path], environment: str | None) -> None:
@@ -128,9 +151,9 @@ def check_environments(sources: Sequence[Path], environment: str | None) -> None
 
 
 def revise_paths(
-    workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False
+    workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False, pairs: int = 0
 ) -> tuple[str, Revised]:
-    """Write a run over these sources; its id and figures."""
+    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar."""
     cache = workspace.judgements
     judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
     actor = {"actor": settings.repair.actor} if settings.repair is not None else {}
@@ -142,16 +165,26 @@ def revise_paths(
     for warning in decisions.warnings:
         warn(warning)
     marks = curation.marks_of(decisions.current())
-    with workspace.new_run(settings, [str(path) for path in sources]) as run:
-        for path in sources:
-            source = load_any(path, environment=settings.environment)
-            for warning in source.warnings:
-                warn(warning)
-            made = revise_tree(
-                source.tree, str(path.resolve()), settings, run.figures, marks, cache, repair=mend, known=known
-            )
-            for sample in made:
-                run.add(sample)
+    pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
+    try:
+        with workspace.new_run(settings, [str(path) for path in sources]) as run, progress(pairs, pool) as done:
+            for path, source, verifier in _opened(sources, settings, cache, pool):
+                for warning in source.warnings:
+                    warn(warning)
+                made = revise_tree(
+                    source.tree, str(path.resolve()), settings, run.figures, marks, cache,
+                    repair=mend, known=known, verifier=verifier,
+                )  # fmt: skip
+                try:
+                    for sample in made:
+                        run.add(sample)
+                        done(run.figures.samples + sum(run.figures.dropped.values()))
+                except BudgetSpent as spent:
+                    warn(f"{spent}; this run holds the samples made so far")
+                    break
+    finally:
+        if pool is not None:
+            pool.close()
     figures = run.figures
     if figures.judging is not None:
         for warning in shared_cache(cache.absolute()).warnings:
@@ -164,11 +197,7 @@ def revise_paths(
             f" {figures.refused} refused, {figures.good} good trajectories"
         )
         if figures.judging is not None:
-            paid = figures.judging
-            tokens = "" if paid.tokens_in is None else f", {paid.tokens_in} + {paid.tokens_out or 0} tokens"
-            cost = "" if paid.cost is None else f", ${paid.cost:.4f}"
-            odd = f", {paid.unsaid} without a judgement" if paid.unsaid else ""
-            say(f"  model: {paid.calls} calls, {paid.cached} known already{tokens}{cost}{odd}")
+            say(f"  model: {told(figures.judging)}")
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
@@ -176,6 +205,19 @@ def revise_paths(
         if figures.dropped:
             say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
     return run.id, figures
+
+
+def _opened(
+    sources: Sequence[Path], settings: ReviseSettings, cache: Path, pool: JudgePool | None
+) -> Iterator[tuple[Path, Source, Verifier | None]]:
+    """The sources in their order; where a model judges, the next ones are read and begun with meanwhile."""
+
+    def read() -> Iterator[tuple[Path, Source, Verifier | None]]:
+        for path in sources:
+            source = load_any(path, environment=settings.environment)
+            yield path, source, begun_verifier(source.tree, settings, cache, pool) if pool is not None else None
+
+    return read() if pool is None else fed(read(), busy(pool, settings.judge))
 
 
 class ExportFlags(TypedDict, total=False):
@@ -190,6 +232,16 @@ class ExportFlags(TypedDict, total=False):
     max_length: Annotated[int, Parameter(help="Tokens a record.")]
     tokenizer: Annotated[str, Parameter(help="tokenizer.json to count with; trl-sft writes token ids with it.")]
     chat_template: Annotated[str, Parameter(help="chatml or llama3, in which tokens are counted.")]
+    for_model: Annotated[
+        str, Parameter(help="A tokenizer's folder, a model in a local cache, or a family: whose template to follow.")
+    ]
+    no_system: Annotated[
+        bool, Parameter(name="--no-system", negative=(), help="The system's text at the head of the first user turn.")
+    ]
+    control_tokens: Annotated[
+        Literal["report", "escape"], Parameter(help="Control tokens of chat templates in texts; default: report.")
+    ]
+    reasoning: Annotated[bool, Parameter(help="Write what the model thought before a trained turn.")]
     loss_weight: Annotated[bool, Parameter(help="sharegpt: carry the mask as loss weights.")]
     first_step: Annotated[bool, Parameter(help="trl-dpo: only the first step after the fork.")]
     strict: Annotated[bool, Parameter(help="Refuse the whole export where a rule is broken.")]

@@ -12,26 +12,28 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 from cyclopts import Parameter
 from filelock import FileLock, Timeout
 from msgspec import Struct
 
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
 from agentr_tui.cli.options import JsonOption, WorkspaceOption
-from agentr_tui.state.settings_files import SETTINGS_FILE, user_file
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file
 from agentr_tui.terminal.clipboard import tools
 from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
 from agentr_tui.terminal.output import emit_json, say
-from engine.actors.probe import Trial
+from engine.actors.probe import ENVIRONMENT, Trial
 from engine.base.errors import AgentrError
 from engine.base.version import __version__
+from engine.search.settings import settings_from
 from engine.tree.events import SearchSettings
 from envs.base import environments, missing
 
 State = Literal["ok", "missing", "hint", "wrong"]
 """`missing` is what somebody may not need; `wrong` is what does not work, and makes the exit code 1."""
+
+QUOTED = 160  # characters of an answer that are shown
 
 PATIENCE = 10.0  # seconds, for a program or a server
 
@@ -45,15 +47,35 @@ class Check(Struct):
     remedy: str = ""
 
 
+class ModelFlags(TypedDict, total=False):
+    """How the model is asked, as in a search."""
+
+    max_tokens: Annotated[int, Parameter(help="Of an answer.")]
+    timeout: Annotated[float, Parameter(help="Seconds a call.")]
+    price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
+    price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
+    top_p: Annotated[float, Parameter(help="Nucleus sampling; default: the server's own.")]
+    reasoning_effort: Annotated[str, Parameter(help="low, medium, high: as the server knows it.")]
+    extra_body: Annotated[str, Parameter(help="JSON object of further fields of every request; null takes one out.")]
+    header: Annotated[list[str], Parameter(help="NAME=VARIABLE: a header whose value is in that variable.")]
+    no_system: Annotated[bool, Parameter(negative="", help="Send the system turn as part of the first user turn.")]
+    example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
+    structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
+    prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
+
+
 def doctor(
     *,
     base_url: Annotated[
         str | None, Parameter(help="Ask this OpenAI-compatible server for its models; else no network is used.")
     ] = None,
     model: Annotated[
-        str | None, Parameter(help="Try this model with three short calls: how fast, seeds, logprobs, usage.")
+        str | None, Parameter(help="Ask this model the first turn of an environment, with five short calls.")
     ] = None,
     key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
+    env: Annotated[str, Parameter(name="--env", help="Environment whose first turn the model is asked.")] = ENVIRONMENT,
+    task: Annotated[str | None, Parameter(help="Its task; default: the first.")] = None,
+    flags: Annotated[ModelFlags | None, Parameter(name="*")] = None,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
@@ -63,7 +85,8 @@ def doctor(
     if base_url is not None:
         checks.append(_server(base_url, os.environ.get(key_env, "")))
     if model is not None:
-        checks.append(_model(SearchSettings(actor="openai", model=model, base_url=base_url or "", key_env=key_env)))
+        named = {"actor": "openai", "model": model, "base_url": base_url or "", "key_env": key_env}
+        checks += _model(settings_from({**named, **(flags or {})}), env, task)
     wrong = any(check.state == "wrong" for check in checks)
     if json:
         emit_json({"ok": not wrong, "checks": checks})
@@ -239,11 +262,46 @@ def _key(name: str) -> Check:
     return Check("model key", "missing", f"${name} is not set", "needed by the openai actor and verifier alone")
 
 
-def _model(settings: SearchSettings) -> Check:
+def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Check]:
+    """What the model made of the first turn of an environment, and what its server does."""
     try:
-        return Check("model", "ok", f"{settings.model} {Trial(settings).run()}")
+        found = Trial(settings, env, task).run()
     except AgentrError as error:
-        return Check("model", "wrong", f"{settings.model}: {error}")
+        yield Check("model", "wrong", f"{settings.model}: {error}")
+        return
+    if found is None:
+        return
+    yield Check("model", "ok" if found.works else "wrong", f"{settings.model} {found}")
+    yield Check("model answer", "ok" if found.answer.strip() else "wrong",
+                f"to the first turn of {found.where}: {_quoted(found.answer) or 'nothing'}")  # fmt: skip
+    label = "" if found.label else ", though no label says so"
+    said = f"{found.action!r}{label}" if found.action else "none can be read"
+    taken = f"; {'refused' if found.refused else 'taken'}: {_quoted(found.observation)}" if found.action else ""
+    state: State = "wrong" if not found.works else "hint" if found.refused else "ok"
+    remedy = "" if found.works else "--structured json, --example, --max-tokens, or another model"
+    yield Check("model action", state, said + taken, remedy)
+    stop: State = "ok" if found.stop == "honoured" else "hint"
+    yield Check("model stop", stop, found.stop, "" if stop == "ok" else "answers are cut here instead")
+    joined = "taken" if found.system else "refused: it is joined to the first user turn"
+    yield Check("model system", "ok" if found.system else "hint", joined, "" if found.system else "--no-system")
+    yield Check("model seed", "ok" if found.seed == "honoured" else "hint", found.seed)
+    yield Check("model logprobs", "ok" if found.logprobs else "hint", "yes" if found.logprobs else "none: no puct")
+    yield Check(
+        "model tools", "ok", {"called": "calls tools", "not called": "calls none", "refused": "refused"}[found.tools]
+    )
+    speed = "tokens unknown" if found.speed is None else f"{found.speed:.0f} tokens a second"
+    yield Check("model speed", "ok", f"{found.seconds:.1f} s an answer, {speed}, one call at a time")
+    if found.left_out:
+        yield Check("model fields", "hint", f"asked without what the server refuses: {', '.join(found.left_out)}")
+
+
+_TOOL_WORDS = {"called": "calls them", "not called": "calls none", "refused": "the server takes none"}
+
+
+def _quoted(text: str) -> str:
+    """A text in a line."""
+    line = " ⏎ ".join(part.strip() for part in text.strip().splitlines() if part.strip())
+    return line if len(line) <= QUOTED else f"{line[:QUOTED]}…"
 
 
 def _server(url: str, key: str) -> Check:

@@ -13,6 +13,7 @@ from engine.base.errors import InputError
 from engine.trace.diff import compare
 from engine.trace.sources import find_sources, load_any
 from engine.trace.trace import read_events
+from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import TraceFigures, figures, total
 from envs.base import broken_entry_points, environments, missing
@@ -26,11 +27,15 @@ def stats(
 ) -> int:
     """Figures of traces."""
     rows: list[TraceFigures] = []
+    answers: list[str] = []
     for path in find_sources(paths):
         source = load_any(path)
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))
+        started, counts = source.tree.started, source.tree.answers
+        if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
+            answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
     if json:
         emit_json({"traces": rows, "total": summed})
@@ -55,6 +60,8 @@ def stats(
         for row in rows
     ]
     table(head, body, right=range(4, len(head)))
+    for told in answers:
+        say(told)
     if len(rows) > 1:
         say(f"{len(rows)} traces")
     return 0

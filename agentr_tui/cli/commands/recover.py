@@ -13,9 +13,9 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.review import are_ids, named
-from agentr_tui.cli.commands.run import stopping
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
 from agentr_tui.cli.options import INTERRUPTED, JsonOption, WorkspaceOption
+from agentr_tui.cli.running import stopping
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener

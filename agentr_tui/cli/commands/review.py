@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
 from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
 from agentr_tui.app.detached import flags_of, run_detached
-from agentr_tui.cli.commands.config import foreign_settings, own_readers, own_settings
-from agentr_tui.cli.options import INTERRUPTED, WorkspaceOption
+from agentr_tui.cli.commands.config import own_settings
+from agentr_tui.cli.options import WorkspaceOption
+from agentr_tui.cli.running import has_terminal, make_session, need_terminal, run_app, run_job
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder
-from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, user_file
-from agentr_tui.terminal.output import say, warn
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from engine.base.errors import InputError
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
-from engine.search.outages import owed_words
-from engine.search.settings import check_settings, settings_from
-from engine.trace.sources import Source, find_sources, is_trace
+from engine.search.settings import check_settings, settings_from, with_body
+from engine.trace.sources import find_sources, is_trace
 from engine.trace.trace import is_being_written, read_events
 from engine.tree.events import SearchSettings
-from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace
 
 DEMO_TASK = "2"
@@ -35,46 +29,6 @@ DEMO_ERRORS = 0.5
 LARGE = 1 << 24
 """Bytes of a trace that is read while the app runs already; smaller ones are there at once."""
 """Seconds a draw: the scripted actor answers at once, a person wants to watch."""
-
-
-def has_terminal() -> bool:
-    """Whether a person can see a screen and type."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-@contextmanager
-def stopping(control: Control) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop what runs cleanly; the list tells which of them came."""
-    came: list[int] = []
-
-    def stop(number: int, frame: object) -> None:
-        came.append(number)
-        control.stop("interrupted")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def run_job(job: SearchJob) -> int:
-    """Run a search without a screen and say how it ended; returns the exit code."""
-    with stopping(job.control) as came:
-        reason = job.run_blocking()
-    found = figures(Source(job.tree, str(job.path), "trace"))
-    owed = job.tree.draws_owed
-    say(
-        f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
-        f" {found.calls} calls, {found.failures} failures{f', {owed} draws owed' if owed else ''}"
-    )
-    if came:
-        return INTERRUPTED
-    if why := job.search.outage or owed_words(job.tree):
-        warn(f"{why}; fix the cause, then: agentr search --resume {job.path}")
-        return 1
-    return 0
 
 
 class SearchOptions(TypedDict, total=False):
@@ -102,9 +56,16 @@ class SearchOptions(TypedDict, total=False):
     retries: Annotated[int, Parameter(help="Of a failed call.")]
     price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
     price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
+    price_cached: Annotated[float, Parameter(help="Of prompt tokens that the server had cached; default: --price-in.")]
+    top_p: Annotated[float, Parameter(help="Nucleus sampling; default: the server's own.")]
+    reasoning_effort: Annotated[str, Parameter(help="low, medium, high: as the server knows it.")]
+    extra_body: Annotated[str, Parameter(help="JSON object of further fields of every request; null takes one out.")]
+    header: Annotated[list[str], Parameter(help="NAME=VARIABLE: a header whose value is in that variable.")]
+    no_system: Annotated[bool, Parameter(negative="", help="Send the system turn as part of the first user turn.")]
     example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
     context: Annotated[int, Parameter(help="Tokens that a conversation may have.")]
     tokenizer: Annotated[str, Parameter(help="File of the model's tokenizer; else tokens are estimated.")]
+    parse: Annotated[str, Parameter(help="How answers are read: first (the first action, in any dress) or agent-r.")]
     structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
     prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
     budget_tokens: Annotated[int, Parameter(help="End when so many tokens are used.")]
@@ -136,7 +97,7 @@ def search(
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Run one search and write its trace."""
-    given: dict[str, Any] = dict(options or {})
+    given: dict[str, Any] = with_body(dict(options or {}))
     if data is not None:
         env = f"{env}:{data.expanduser().absolute()}"  # the trace names it, and may be opened from elsewhere
     if obs_key is not None:
@@ -189,9 +150,14 @@ def demo(
     seed: Annotated[int, Parameter(help="Of ties and draws.")] = 0,
     delay: Annotated[float, Parameter(help="Seconds a draw, on screen.")] = DEMO_DELAY,
     headless: Annotated[bool, Parameter(help="No screen: search, revise, export, print the path.")] = False,
+    local_model: Annotated[bool, Parameter(help="By a small real model on this machine (extra `local`).")] = False,
     workspace: Annotated[Path | None, Parameter(help="Default: a fresh folder agentr-demo-N.")] = None,
 ) -> int:
     """Watch a TextCraft search live; without a terminal: the whole way to a JSONL file."""
+    if local_model:
+        from agentr_tui.cli.commands.demo_model import demo_model
+
+        return demo_model(task, iterations, seed, headless, workspace)
     place = Workspace.open(workspace or fresh_folder(Path("agentr-demo")), create=True)
     settings = check_settings(SearchSettings(iterations=iterations, seed=seed, error_rate=DEMO_ERRORS))
     out = free_name(place.traces, "textcraft", task, seed)
@@ -247,44 +213,3 @@ def library(workspace: Path) -> int:
     """Open the library of a workspace."""
     need_terminal("a command: agentr --help lists them")
     return run_app(make_session(Workspace.open(workspace, create=True)), "library", go_on=True)
-
-
-def need_terminal(instead: str) -> None:
-    """Raises `InputError` where there is no terminal for the app."""
-    if not has_terminal():
-        raise InputError(f"the app needs a terminal; without one use {instead}")
-
-
-def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any:
-    """The state of the app over a workspace."""
-    from agentr_tui.state.session import Session
-
-    unasked = foreign_settings(workspace.path, ("search", "revise"))
-    return Session(workspace, sources=sources or [], configured=own_settings(workspace.path), unasked=unasked)
-
-
-def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path, bool] | None = None) -> int:
-    """Run the app; returns its exit code. `go_on`: where the person was when it ran last.
-
-    `opening`: see `AgentrApp`.
-    """
-    from agentr_tui.app.app import AgentrApp
-    from agentr_tui.app.preferences_file import read_preferences
-    from agentr_tui.app.signals import ends_cleanly
-    from agentr_tui.state.last_place import Memory
-
-    preferences = read_preferences([user_file(), session.workspace.settings_file])
-    memory = Memory(session.workspace.path)
-    place = memory.place()
-    session.views = place.views
-    own = own_readers(session.workspace.path)
-    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own)
-    with ends_cleanly(app):
-        result = app.run()
-    if app.to_detach is not None:
-        where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
-        return run_detached(app.to_detach, [*where, "--delay", str(DEMO_DELAY)])
-    session.flush()  # how the search ended
-    if session.path is not None and session.tree is not None and session.tree.state == "stopped":
-        say(f"stopped; go on with: agentr search --resume {session.path}")
-    return app.return_code or result or 0

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
 from agentr_tui.cli.options import INTERRUPTED, WorkspaceOption
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.trace.sources import find_sources

@@ -6,11 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
-from agentr_tui.cli.commands.judge_options import JudgeFlags, judge_of
-from agentr_tui.cli.main import DEFAULT_WORKSPACE
+from agentr_tui.cli.commands.judge_options import (
+    JudgeFlags,
+    YesOption,
+    complain,
+    confirm,
+    judge_figures,
+    judge_of,
+    price_of_all,
+    progress,
+    told,
+)
 from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.review.curation import marks_of
@@ -20,6 +31,8 @@ from engine.samples.revise import ReviseSettings
 from engine.samples.splice import BeforeFork
 from engine.trace.sources import find_sources, load_any
 from engine.tree.tree import SearchTree
+from engine.verifiers.judge_price import JudgePrice
+from engine.verifiers.judging import is_model, open_pool
 from engine.workspace.workspace import Workspace
 
 _NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:RATE"
@@ -38,6 +51,7 @@ def verify(
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
     prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
+    yes: YesOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
@@ -59,21 +73,30 @@ def verify(
         for name in (verifier, against)
     )
     sources = find_sources(paths)
+    cache = Workspace(workspace).judgements
+    price = JudgePrice()
+    for each in {each.verifier: each for each in (measured, taken) if is_model(each.verifier)}.values():
+        price.include(price_of_all(sources, each, cache))
+    confirm(price, settings, yes)
     decisions = Decisions(workspace / "decisions")
     for warning in decisions.warnings:
         warn(warning)
-    report = measure(
-        _trees(sources, env),
-        measured,
-        taken,
-        marks_of(decisions.current()),
-        Workspace(workspace).judgements,
-    )
+    marks = marks_of(decisions.current())
+    pool = open_pool(settings, verifier, against)
+    try:
+        with progress(price.pairs, pool) as done:
+            report = measure(
+                _trees(sources, env), measured, taken, marks, cache, pool,
+                lambda report: done(report.pairs + report.left_out + report.refused),
+            )  # fmt: skip
+    finally:
+        if pool is not None:
+            pool.close()
     if json:
-        emit_json(report)
+        emit_json({**msgspec.to_builtins(report), "judge": judge_figures(report.judging)})
     else:
         _say(report)
-    return 0
+    return complain(report.judging)
 
 
 def _trees(sources: list[Path], environment: str | None) -> Iterator[SearchTree]:
@@ -110,14 +133,8 @@ def _say(report: VerifyReport) -> None:
         right=range(1, len(columns) + 1),
     )
     if report.judging is not None:
-        judging = report.judging
-        cost = "unknown" if judging.cost is None else f"${judging.cost:.4f}"
         say()
-        say(
-            f"{judging.calls} calls, {judging.cached} known replies, {judging.unsaid} without a judgement,"
-            f" {judging.failed} failed; {_number(judging.tokens_in)} tokens in, {_number(judging.tokens_out)} out,"
-            f" cost {cost}"
-        )
+        say(told(report.judging))
 
 
 def _any(report: VerifyReport, word: str) -> bool:
@@ -126,10 +143,6 @@ def _any(report: VerifyReport, word: str) -> bool:
 
 def _share(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
-
-
-def _number(count: int | None) -> str:
-    return "unknown" if count is None else str(count)
 
 
 def _where(report: VerifyReport, both: int) -> str:

@@ -255,7 +255,8 @@ class NewSearch(Dialog[Ready]):
                 self.app.call_from_thread(self._tried, f"✗ {error}", "-bad")
             else:
                 if found is not None:
-                    self.app.call_from_thread(self._tried, f"✓ {where} {found}", "-good")
+                    sign, role = ("✓", "-good") if found.works else ("✗", "-bad")
+                    self.app.call_from_thread(self._tried, f"{sign} {where} {found}", role)
 
         self.run_worker(run, thread=True, group="test", exclusive=True)
 

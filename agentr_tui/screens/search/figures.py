@@ -28,9 +28,17 @@ def search_figures(tree: SearchTree) -> list[str]:
         f"{tree.calls} calls",
         f"${_money(tree.cost)}" if tree.cost is not None else "cost unknown" if asks_model else "",
         f"{len(tree.failures)} failed" if tree.failures else "",
+        _answers(tree) if asks_model else "",
         f"{flying} in flight" if flying else "",
     ]
     return [part for part in parts if part]
+
+
+def _answers(tree: SearchTree) -> str:
+    """Answers that were of no use, and actions that were refused."""
+    counts = tree.answers
+    parts = [(counts.useless, "useless"), (counts.refused, "refused")]
+    return ", ".join(f"{count} {what}" for count, what in parts if count)
 
 
 def _tokens(tokens_in: int | None, tokens_out: int | None, asks_model: bool) -> str:

@@ -31,7 +31,8 @@ from engine.search.interventions import (
     refused,
 )
 from engine.search.job import SearchJob, branch_job, fork_job
-from engine.tree.events import AnyEvent, Intervened, Paused, Resumed, SearchSettings
+from engine.tree.answer_counts import answer_warning
+from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
 from engine.tree.tree import ROOT, SearchTree
 
 FORKED_ITERATIONS = 4
@@ -354,6 +355,8 @@ class Interventions:
                 self._broke(event)
             elif isinstance(event, Paused) and event.reason != "asked":
                 self._desk.say(f"{event.reason} · space goes on", severity="error", seconds=15)
+            elif isinstance(event, Ended) and (warning := answer_warning(tree)):
+                self._desk.say(warning, severity="warning", seconds=20)
         self._logged = len(log)
 
     def _came(self, event: Intervened, tree: SearchTree) -> None:

@@ -10,6 +10,7 @@ from agentr_tui.terminal.theme import Glyphs, Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.explain.why import Scored, Why, facts, why
 from engine.query.nodes import tree_of
+from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.events import AnyEvent, Ended, Failed, Intervened, Paused, Resumed, SettingsChanged
 from engine.tree.tree import ROOT, SearchTree, TreeReader
 
@@ -169,12 +170,19 @@ def log_lines(reader: TreeReader) -> list[Line]:
     """Failures, pauses, changed settings and interventions up to that moment, the newest first."""
     tree = tree_of(reader)
     events = [event for event in tree.chronicle.log if event.seq <= reader.seq]
+    words = answer_words(tree.answers) if _says_answers(tree) and reader.seq >= tree.seq else []
+    counted = [line((f"{tree.answers.answers} answers: {', '.join(words)}", "warn"), indent=18)] if words else []
     if not events:
-        return [line(("nothing happened beside the search itself", "muted"))]
-    lines = [_log_line(event) for event in reversed(events[-MOST_LOGGED:])]
+        return counted or [line(("nothing happened beside the search itself", "muted"))]
+    lines = counted + [_log_line(event) for event in reversed(events[-MOST_LOGGED:])]
     if len(events) > MOST_LOGGED:
         lines.append(line((f"{len(events) - MOST_LOGGED} older", "muted")))
     return lines
+
+
+def _says_answers(tree: SearchTree) -> bool:
+    """Whether how answers went is worth a line: a scripted actor's are made up."""
+    return tree.started is not None and tree.imported_from is None and asks_model(tree.started.settings)
 
 
 def _log_line(event: AnyEvent) -> Line:

@@ -11,21 +11,21 @@ from engine.datasets.formats import (
     trl_dpo,
     trl_sft,
     trl_stepwise,
+    verl,
     xtuner,
 )
 from engine.datasets.formats.base import (
     DATA_TYPES,
-    DEFAULT_OPTIONS,
     FORMATS,
     DataType,
     Format,
-    FormatOptions,
     Item,
     broken_entry_points,
     data_type_of,
     format_named,
     register,
 )
+from engine.datasets.formats.options import DEFAULT_OPTIONS, FormatOptions
 
 __all__ = [
     "DATA_TYPES",
@@ -47,5 +47,6 @@ __all__ = [
     "trl_dpo",
     "trl_sft",
     "trl_stepwise",
+    "verl",
     "xtuner",
 ]

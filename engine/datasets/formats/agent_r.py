@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.datasets.formats.base import Format, FormatOptions, Item, Record, register
+from engine.datasets.formats.base import Format, Item, Record, register
+from engine.datasets.formats.options import FormatOptions
+from engine.datasets.formats.ready import escaped_record, ready
 from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
 from engine.datasets.formats.tokens import fitting, length
 from engine.samples.revise import Sample
@@ -36,31 +38,32 @@ def messages(turns: Sequence[Turn]) -> list[Record]:
 
 def build(item: Item, options: FormatOptions) -> list[Record]:
     """One line; a length limit cuts the trained trajectory only. None where nothing trained is left of it."""
-    turns = item.turns
+    turns: Sequence[Turn] = ready(item.turns, options)
     if options.max_length is not None and length(turns, options.measure, options.markup) > options.max_length:
         turns = fitting(turns, options.max_length, options.measure, options.markup)
         if not any(turn.loss for turn in turns):
             return []
-    return [line(item.tree, item.sample, turns)]
+    return [line(item.tree, item.sample, turns, options)]
 
 
-def line(tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
-    """One line."""
+def line(tree: SearchTree, sample: Sample, turns: Sequence[Turn], options: FormatOptions) -> Record:
+    """One line; `turns` are ready."""
     if sample.bad is None:
         return {"task_num": sample.task, "revise_log": messages(turns), "revise": False}
     assert tree.started is not None
     header = tree.started.header
     description = header[TASK_DESCRIPTION] if len(header) > TASK_DESCRIPTION else header[-1] if header else None
     revised = sample.kind == "revision"
-    return {
+    record = {
         "task_num": sample.task,
         "revise_log": messages(turns),
-        "high_log": messages(trajectory_turns(tree, sample.good)),
-        "low_log": messages(trajectory_turns(tree, sample.bad)),
+        "high_log": messages(ready(trajectory_turns(tree, sample.good), options)),
+        "low_log": messages(ready(trajectory_turns(tree, sample.bad), options)),
         "task_description": description.content if description else "",
         "revise": revised,
         "revise_feedback": feedback(tree, sample.bad, sample.judgements) if revised else "",
     }
+    return escaped_record(record, options.control) if options.escape else record
 
 
 def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> list[Record]:
@@ -69,7 +72,9 @@ def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> lis
     rows: list[Record] = []
     for judgement in judgements:
         node = tree.nodes[path[judgement.step]]
-        text = judgement.raw or f"Reason: {judgement.reason}\nJudgement: {judgement.word}"
+        text = judgement.raw
+        if "Judgement:" not in text:  # a model's own spelling is none of the original's
+            text = f"Reason: {judgement.reason}\nJudgement: {judgement.word}"
         rows.append(
             {
                 "revision_feedback": text,

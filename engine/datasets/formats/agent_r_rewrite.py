@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.datasets.formats.base import Format, FormatOptions, Record, register
+from engine.datasets.formats.base import Format, Record, register
 from engine.datasets.formats.masks import trained, within
+from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import EMPTY, NO_MASK, SHAPE, UNTRAINED
 from engine.samples.splice import Turn
 

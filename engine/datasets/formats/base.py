@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from engine.base.errors import InputError
+from engine.datasets.formats.options import DEFAULT_OPTIONS, FormatOptions
+from engine.datasets.formats.ready import ready
 from engine.datasets.formats.rules import UNTRAINED
-from engine.datasets.formats.tokens import CHATML, Markup, Measure, Vocabulary
-from engine.models.context_window import estimate
 from engine.samples.revise import Sample
 from engine.samples.splice import Turn
 from engine.tree.tree import SearchTree
@@ -31,20 +31,6 @@ class Item(NamedTuple):
     turns: Sequence[Turn]
     approved: bool = False  # whether a person accepted the sample or set its mark
 
-
-@dataclass(frozen=True, slots=True)
-class FormatOptions:
-    """How records are made, where a format leaves a choice."""
-
-    max_length: int | None = None  # tokens a record may have; what does not fit is cut off by whole turns
-    measure: Measure = estimate  # tokens of a text
-    markup: Markup = CHATML  # the chat template that tokens are counted with
-    vocabulary: Vocabulary | None = None  # `trl-sft`: write token ids in place of messages
-    loss_weight: bool = False  # `sharegpt`: messages with `loss_weight` in place of one record a trained turn
-    first_step: bool = False  # `trl-dpo`: only the first step after the fork, in place of both whole tails
-
-
-DEFAULT_OPTIONS = FormatOptions()
 
 Conversation = Callable[[Sequence[Turn], FormatOptions], list[Record]]
 """Records of a conversation with its mask; none where nothing trained is left of it."""
@@ -68,14 +54,20 @@ class Format:
     build: Callable[[Item, FormatOptions], list[Record]] | None = None
     empty: str = UNTRAINED  # why a sample gives no record, where its length is not the reason
     columns: bool = False  # whether every record has the same keys and types, so that Parquet can hold it
+    with_tools: Callable[[Record], Record | None] | None = None  # the record of a conversation with tool turns
+    thinks: bool = False  # whether a turn has a place for its reasoning
     trainer: str = ""  # whose configuration is written beside the dataset (`engine.datasets.trainer_configs`)
 
     def records(self, item: Item, options: FormatOptions = DEFAULT_OPTIONS) -> list[Record]:
         """The records of a sample; empty where none can be made within the options."""
         if self.build is not None:
             return self.build(item, options)
+        return self.of_turns(item.turns, options)
+
+    def of_turns(self, turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
+        """The records of a conversation with its mask; only for a format of conversations."""
         assert self.conversation is not None
-        return self.conversation(item.turns, options)
+        return self.conversation(ready(turns, options), options)
 
     def render(self, tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
         """The last record of a sample, to look at: the only one in most formats. Empty where there is none."""

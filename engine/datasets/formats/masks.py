@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from engine.datasets.formats.base import FormatOptions, Record
+from engine.datasets.formats.base import Record
+from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
 from engine.datasets.formats.tokens import fitting
 from engine.samples.splice import Turn
 
 LAST = "does not end with a response"
+THOUGHT = "reasoning_content"
+"""Key of a message's reasoning, as chat templates and trainers name it."""
 
 
 def within(turns: Sequence[Turn], options: FormatOptions) -> list[Turn]:
@@ -24,14 +27,22 @@ def trained(turn: Turn) -> bool:
     return turn.role == "assistant" and bool(turn.loss)
 
 
-def plain(turns: Sequence[Turn]) -> list[Record]:
-    """Messages without a mask."""
-    return [{"role": turn.role, "content": turn.content} for turn in turns]
+def plain(turns: Sequence[Turn], thinks: bool = False) -> list[Record]:
+    """Messages without a mask; with `thinks`, each has its reasoning, which may be empty."""
+    return [{"role": turn.role, "content": turn.content, **thought(turn, thinks)} for turn in turns]
 
 
-def masked(turns: Sequence[Turn], options: FormatOptions, key: str) -> list[Record]:
-    """A line of messages with a boolean on each, whoever speaks."""
-    messages = [{"role": turn.role, "content": turn.content, key: trained(turn)} for turn in within(turns, options)]
+def thought(turn: Turn, thinks: bool) -> Record:
+    """A message's reasoning under its key: that of a trained turn, else empty; all messages have the same keys."""
+    return {THOUGHT: turn.reasoning if trained(turn) else ""} if thinks else {}
+
+
+def masked(turns: Sequence[Turn], options: FormatOptions, key: str, kind: type = bool) -> list[Record]:
+    """A line of messages with a mask on each, whoever speaks: a boolean, or 0 and 1."""
+    kept = within(turns, options)
+    messages = plain(kept, options.reasoning)
+    for message, turn in zip(messages, kept, strict=True):
+        message[key] = kind(trained(turn))
     return [{"messages": messages}] if messages else []
 
 
@@ -62,7 +73,11 @@ def conversation_problems(
     if not isinstance(messages, list) or not messages:
         return [SHAPE]
     for message in messages:
-        if not isinstance(message, dict) or message.get(role) not in names or tuple(message) != keys(message[role]):
+        if not isinstance(message, dict) or message.get(role) not in names:
+            return [SHAPE]
+        if tuple(key for key in message if key != THOUGHT) != keys(message[role]):
+            return [SHAPE]
+        if not isinstance(message.get(THOUGHT, ""), str):
             return [SHAPE]
     problems = []
     said = {names[1]: "user", names[2]: "assistant"}
@@ -88,14 +103,15 @@ def mask_problems(masks: Sequence[Any], on: Sequence[Any]) -> list[str]:
     return problems
 
 
-def masked_problems(record: Record, key: str) -> list[str]:
-    """What is wrong with a line of messages that each have a boolean."""
+def masked_problems(record: Record, key: str, on: Sequence[Any] = (False, True)) -> list[str]:
+    """What is wrong with a line of messages that each have a mask: one of the two values `on` (off, on)."""
     if tuple(record) != ("messages",):
         return [SHAPE]
     problems = conversation_problems(record["messages"], lambda role: ("role", "content", key))
     if SHAPE in problems:
         return problems
     masks = [message[key] for message in record["messages"] if message["role"] == "assistant"]
-    if any(message[key] is not False for message in record["messages"] if message["role"] != "assistant"):
+    others = [message[key] for message in record["messages"] if message["role"] != "assistant"]
+    if any(type(mask) is not type(on[0]) or mask != on[0] for mask in others):
         problems.append(WRONG_MASK)
-    return problems + mask_problems(masks, (False, True))
+    return problems + mask_problems(masks, on)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.datasets.formats.base import Format, FormatOptions, Record, register
+from engine.datasets.formats.base import Format, Record, register
 from engine.datasets.formats.masks import conversation_problems, mask_problems, plain, trained, within
+from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import SHAPE
 from engine.samples.splice import Turn
 
@@ -40,6 +41,37 @@ def validate(record: Record) -> list[str]:
     return problems + mask_problems(weights, (0, 1))
 
 
+TOOL_KEYS = {
+    "system": ("role", "content", "name"),
+    "user": ("role", "content", "name"),
+    "assistant": ("role", "content", "name", "tool_calls", "function_call", "weight"),
+    "tool": ("role", "content", "tool_call_id"),
+    "function": ("role", "content", "name"),
+}
+"""Keys of messages in a conversation with tools."""
+
+
+def with_tools(value: Record) -> Record | None:
+    """The record of a conversation with tool turns in OpenAI's own form; None where it is in another."""
+    rows = value.get("messages")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("role") in TOOL_KEYS for row in rows):
+        return None
+    messages = []
+    for row in rows:
+        message = {key: row[key] for key in TOOL_KEYS[row["role"]] if row.get(key) is not None}
+        said = message.get("content", "")
+        if not isinstance(said, str) or not (said.strip() or message.get("tool_calls") or message.get("function_call")):
+            return None
+        if row["role"] == "assistant":
+            message["weight"] = 0 if message.get("weight") == 0 else 1
+        messages.append(message)
+    spoken = [message["role"] for message in messages]
+    if spoken[-1:] != ["assistant"] or "system" in spoken[1:] or not any(each.get("weight") for each in messages):
+        return None
+    told = {key: value[key] for key in ("tools", "functions", "parallel_tool_calls") if value.get(key) is not None}
+    return {"messages": messages, **told}
+
+
 register(
     Format(
         name="openai",
@@ -50,5 +82,6 @@ register(
         mask="`weight` (0 or 1) on every message of the assistant; one without it would be trained",
         validate=validate,
         conversation=conversation,
+        with_tools=with_tools,
     )
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from engine.base.response_text import parse_action
+from engine.base.text import stored_action
 from engine.environment.replay import HOLDS
 from engine.samples.revise import Sample, splice_of
 from engine.samples.splice import Turn, quoting
@@ -90,7 +90,7 @@ def sample_warnings(sample: Sample, turns: Sequence[Turn]) -> list[str]:
     first = next((turn for turn in turns if turn.part == "good" and turn.role == "assistant"), None)
     if sample.mark is None or flagged is None or first is None:
         return warnings
-    if parse_action(flagged.content) == parse_action(first.content):
+    if stored_action(flagged.content) == stored_action(first.content):
         warnings.append(SAME_ACTION)
     return warnings
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.datasets.formats.base import Format, FormatOptions, Record, register
+from engine.datasets.formats.base import Format, Record, register
+from engine.datasets.formats.markup import THINK
 from engine.datasets.formats.masks import conversation_problems, mask_problems, trained, within
+from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import SHAPE, WRONG_MASK
 from engine.samples.splice import Turn
 
@@ -27,14 +29,25 @@ def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
     if options.loss_weight:
         return [{"messages": [weighed(turn) for turn in kept]}] if kept else []
     rows = [{"from": NAMES[turn.role], "value": turn.content} for turn in kept]
-    return [{"conversations": rows[: place + 1]} for place, turn in enumerate(kept) if trained(turn)]
+    return [
+        {"conversations": [*rows[:place], {"from": NAMES[turn.role], "value": _spoken(turn)}]}
+        for place, turn in enumerate(kept)
+        if trained(turn)
+    ]
+
+
+def _spoken(turn: Turn) -> str:
+    """A turn's text, a trained one's with its reasoning at the head: no message has a place of its own for it."""
+    if not (turn.reasoning and trained(turn)):
+        return turn.content
+    return f"{THINK[0]}{turn.reasoning}{THINK[1]}{turn.content}"
 
 
 def weighed(turn: Turn) -> Record:
     """A message of version 1."""
     return {
         "role": turn.role,
-        "content": [{"type": "text", "value": turn.content}],
+        "content": [{"type": "text", "value": _spoken(turn)}],
         "loss_weight": 1.0 if trained(turn) else 0.0,
     }
 
@@ -81,6 +94,7 @@ register(
         validate=validate,
         conversation=conversation,
         columns=True,
+        thinks=True,
         trainer="llamafactory",
     )
 )

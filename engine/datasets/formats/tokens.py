@@ -1,19 +1,19 @@
 """Tokens: how long a conversation is for a trainer, and which of its tokens are trained.
 
-A conversation is measured, cut and tokenized in the text that a chat template makes of it. The two templates here are
-made of a piece before and a piece after each message, which begin and end with special tokens; so the tokens of a
-conversation are those of its messages, one after the other.
+A conversation is measured, cut and tokenized in the text that a chat template makes of it. Templates are made of a
+piece before and a piece after each message, which begin and end with special tokens; so the tokens of a conversation
+are those of its messages, one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError
+from engine.datasets.formats.markup import Markup
 from engine.samples.splice import Turn
 
 if TYPE_CHECKING:
@@ -27,59 +27,6 @@ IGNORED = -100
 
 EXTRA = "tokenizer"
 """The extra of this package that installs `tokenizers`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Markup:
-    """A chat template: what stands before and after the text of a message."""
-
-    name: str
-    start: str  # of a conversation
-    before: str  # `{role}` stands for the role
-    after: str  # ends a turn; trained with it
-    end: str  # the special token in `after`, which a model emits to end its turn
-    trim: bool  # whether white space around a message's text is dropped
-    model: str  # a model that has this template, for configurations
-
-    def head(self, turn: Turn) -> str:
-        """What stands before a message's text."""
-        return self.before.format(role=turn.role)
-
-    def body(self, turn: Turn) -> str:
-        """A message's text and the end of the turn: what is trained of a trained turn."""
-        return (turn.content.strip() if self.trim else turn.content) + self.after
-
-    def render(self, turn: Turn) -> str:
-        """A message in the template."""
-        return self.head(turn) + self.body(turn)
-
-
-CHATML = Markup(
-    name="chatml",
-    start="",
-    before="<|im_start|>{role}\n",
-    after="<|im_end|>\n",
-    end="<|im_end|>",
-    trim=False,
-    model="Qwen/Qwen2.5-7B-Instruct",
-)
-LLAMA3 = Markup(
-    name="llama3",
-    start="<|begin_of_text|>",
-    before="<|start_header_id|>{role}<|end_header_id|>\n\n",
-    after="<|eot_id|>",
-    end="<|eot_id|>",
-    trim=True,
-    model="meta-llama/Meta-Llama-3-8B-Instruct",
-)
-MARKUPS = {markup.name: markup for markup in (CHATML, LLAMA3)}
-
-
-def markup_named(name: str) -> Markup:
-    """The chat template of that name. Raises `InputError` with the names there are."""
-    if name not in MARKUPS:
-        raise InputError(f"unknown chat template {name!r}: one of {', '.join(MARKUPS)}")
-    return MARKUPS[name]
 
 
 class Vocabulary:
@@ -100,7 +47,7 @@ class Vocabulary:
         if self._tokenizer.token_to_id(markup.end) is None:
             raise InputError(
                 f"{path}: has no token {markup.end}, so the chat template {markup.name} is not its own:"
-                f" choose another with --chat-template ({', '.join(MARKUPS)})"
+                f" choose another with --for-model or --chat-template"
             )
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -115,7 +62,7 @@ class Vocabulary:
 
         Trained are the text of a trained turn and the token that ends it, as transformers' `generation` marks have it.
         """
-        text, spans = self.markup.start, []
+        text, spans = self.markup.begin(turns), []
         for turn in turns:
             text += self.markup.head(turn)
             begin = len(text)
@@ -145,8 +92,8 @@ def _token_at(token_of: Callable[[int], int | None], start: int, stop: int, step
 
 def length(turns: Sequence[Turn], measure: Measure, markup: Markup) -> int:
     """Tokens of a conversation in a chat template."""
-    start = measure(markup.start) if markup.start else 0
-    return start + sum(measure(markup.render(turn)) for turn in turns)
+    begin = markup.begin(turns)
+    return (measure(begin) if begin else 0) + sum(measure(markup.render(turn)) for turn in turns)
 
 
 def fitting(turns: Sequence[Turn], most: int | None, measure: Measure, markup: Markup) -> list[Turn]:
@@ -155,7 +102,8 @@ def fitting(turns: Sequence[Turn], most: int | None, measure: Measure, markup: M
     Without `most`, what follows the last response is left out: nothing answers it. Trainers cut what is too long in
     the middle of a turn; here whole turns go.
     """
-    kept, used = 0, measure(markup.start) if markup.start and most is not None else 0
+    begin = markup.begin(turns)
+    kept, used = 0, measure(begin) if begin and most is not None else 0
     for place, turn in enumerate(turns, 1):
         if most is not None:
             used += measure(markup.render(turn))

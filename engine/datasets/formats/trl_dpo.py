@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.datasets.formats.base import Format, FormatOptions, Item, Record, register
+from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.masks import plain
+from engine.datasets.formats.options import FormatOptions
+from engine.datasets.formats.ready import ready
 from engine.datasets.formats.rules import SHAPE
-from engine.datasets.formats.tokens import fitting, length
+from engine.datasets.formats.tokens import fitting
 from engine.datasets.formats.trl_sft import prompted_problems
 from engine.samples.splice import Turn, trajectory_turns
 
@@ -27,23 +29,19 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
     sample, tree = item.sample, item.tree
     if sample.bad is None:
         return []
-    good, bad = trajectory_turns(tree, sample.good), trajectory_turns(tree, sample.bad)
+    good, bad = (ready(trajectory_turns(tree, leaf), options) for leaf in (sample.good, sample.bad))
     # a step is two messages; the header and the steps before the root come first in both
-    shared = len(trajectory_turns(tree, sample.fork))
-    prompt = good[:shared]
+    shared = len(ready(trajectory_turns(tree, sample.fork), options))
     chosen, rejected = tail(good, shared, options), tail(bad, shared, options)
     if not chosen or not rejected:
         return []
-    return [{"prompt": plain(prompt), "chosen": plain(chosen), "rejected": plain(rejected)}]
+    return [{"prompt": plain(good[:shared]), "chosen": plain(chosen), "rejected": plain(rejected)}]
 
 
 def tail(turns: Sequence[Turn], shared: int, options: FormatOptions) -> list[Turn]:
     """What follows the shared turns, within the length."""
-    after = turns[shared : shared + 1] if options.first_step else turns[shared:]
-    if options.max_length is None:
-        return fitting(after, None, options.measure, options.markup)
-    left = options.max_length - length(turns[:shared], options.measure, options.markup)
-    return fitting(after, left, options.measure, options.markup)
+    wanted = turns[: shared + 1] if options.first_step else turns
+    return fitting(wanted, options.max_length, options.measure, options.markup)[shared:]
 
 
 def validate(record: Record) -> list[str]:

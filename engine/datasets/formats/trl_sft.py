@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.datasets.formats.base import Format, FormatOptions, Record, register
+from engine.datasets.formats.base import Format, Record, register
 from engine.datasets.formats.masks import conversation_problems, plain, runs, within
+from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import ROLES, SHAPE, UNTRAINED
 from engine.datasets.formats.tokens import IGNORED
 from engine.samples.splice import Turn
@@ -30,7 +31,7 @@ def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
             return []
         input_ids, labels = options.vocabulary.tokenize(kept)
         return [{"input_ids": input_ids, "labels": labels}]
-    messages = plain(kept)
+    messages = plain(kept, options.reasoning)
     return [{"prompt": messages[:first], "completion": messages[first:last]} for first, last in runs(kept)]
 
 
@@ -78,6 +79,7 @@ register(
         validate=validate,
         conversation=conversation,
         columns=True,
+        thinks=True,
         trainer="trl-sft",
     )
 )

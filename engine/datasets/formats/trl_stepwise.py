@@ -11,7 +11,9 @@ only moved after the fork by rule is nobody's judgement: such a sample gives no 
 
 from __future__ import annotations
 
-from engine.datasets.formats.base import Format, FormatOptions, Item, Record, register
+from engine.datasets.formats.base import Format, Item, Record, register
+from engine.datasets.formats.options import FormatOptions
+from engine.datasets.formats.ready import escaped
 from engine.datasets.formats.rules import EMPTY, SHAPE
 from engine.samples.splice import Turn, header_turns
 from engine.tree.tree import Node
@@ -46,12 +48,13 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
     path = tree.ancestors(sample.bad)
     # TRL and axolotl put the first step right behind the prompt; the separator follows each step only
     prompt = "\n\n".join(turn.content for turn in header_turns(tree) if _in_prompt(turn)) + SEPARATOR
+    prompt = text_of(prompt, options)
     left = None if options.max_length is None else options.max_length - options.measure(prompt)
     steps: list[str] = []
     labels: list[bool] = []
     waiting: list[str] = []
     for step, label in labels_of(item):
-        text = step_text(tree.nodes[path[step]])
+        text = text_of(step_text(tree.nodes[path[step]]), options)
         if left is not None:
             left -= options.measure(text + SEPARATOR)
             if left < 0:
@@ -66,6 +69,11 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
 
 def _in_prompt(turn: Turn) -> bool:
     return turn.part == "prefix" or turn.role != "assistant"  # the header's `Ok.` says nothing
+
+
+def text_of(text: str, options: FormatOptions) -> str:
+    """A text without control tokens, where they are to be escaped."""
+    return escaped(text, options.control) if options.escape else text
 
 
 def step_text(node: Node) -> str:

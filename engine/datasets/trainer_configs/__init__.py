@@ -13,11 +13,11 @@ from functools import cache
 from importlib.resources import files as package_files
 from string import Template
 
-from engine.datasets.formats.tokens import Markup
+from engine.datasets.formats.markup import CHATML, Markup, alike
+from engine.datasets.formats.masks import THOUGHT
+from engine.datasets.trainer_configs.marked_template import marked_template
 
 PRM_MODEL = "Qwen/Qwen2.5-0.5B"
-XTUNER_TEMPLATES = {"chatml": "qwen_chat", "llama3": "llama3_chat"}
-LLAMAFACTORY_TEMPLATES = {"chatml": "qwen", "llama3": "llama3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Dataset:
     markup: Markup  # chat template
     tokenized: bool = False
     loss_weight: bool = False
+    thinks: bool = False  # whether messages have their reasoning
 
     @property
     def loader(self) -> str:
@@ -65,6 +66,37 @@ def unread_packing(trainer: str, packing: str) -> str | None:
         return (
             "LLaMA-Factory reads no gzip, so no configuration is written: export without it, or unpack the files first"
         )
+    if trainer == "verl" and packing != "parquet":
+        return "verl reads Parquet, so no configuration is written: give the file a name that ends in .parquet"
+    return None
+
+
+def unfit(trainer: str, markup: Markup, loss_weight: bool = False) -> str | None:
+    """Why a configuration for a trainer can't be right for models with these pieces; None where it can."""
+    name = markup.title or markup.name
+    if trainer.startswith("xtuner"):
+        if markup.lead:
+            return f"XTuner's templates have no place for {markup.lead!r}, with which a response of {name} begins"
+        if not markup.own_start:
+            return (
+                f"XTuner puts the tokenizer's first token before a text, where the template of {name} begins with"
+                f" {markup.start!r}"
+            )
+    if trainer == "llamafactory":
+        if loss_weight and markup.pieces != CHATML.pieces:
+            return f"version 1 of LLaMA-Factory knows ChatML alone, which the template of {name} is not"
+        if not markup.llamafactory:
+            return f"LLaMA-Factory knows templates by name, and none of those that are known here is that of {name}"
+    return None
+
+
+def own_template(trainer: str, markup: Markup) -> str | None:
+    """What a trainer that reads the model's own template trains besides what the records say; None where nothing."""
+    if trainer == "trl-dpo" and markup.thinks:
+        return (
+            f"TRL's DPO trainer reads the model's own template, which {markup.thinks}: put the template that is written"
+            " beside the dataset into the model's folder as chat_template.jinja first"
+        )
     return None
 
 
@@ -79,6 +111,8 @@ def _fill(name: str, dataset: Dataset, config: str, **more: str) -> Configuratio
     facts = {
         "config": config,
         "model": json.dumps(dataset.markup.model),
+        "end": json.dumps(dataset.markup.end, ensure_ascii=False),
+        "right_for": _right_for(dataset.markup),
         "loader": json.dumps(dataset.loader),
         "files": json.dumps(dataset.train),
         "max_length": str(dataset.max_length),
@@ -89,12 +123,47 @@ def _fill(name: str, dataset: Dataset, config: str, **more: str) -> Configuratio
     return config, "\n".join(line.rstrip() for line in lines if line.strip() or "yaml" not in name) + "\n"
 
 
+def _right_for(markup: Markup) -> str:
+    """For which models a configuration is right, in a comment's words."""
+    if markup.model == markup.name:  # a template that was read from a file
+        return f"Right for models whose turns end with {markup.end}, as those of {markup.name} do."
+    named = [each.title for each in alike(markup) if each is not CHATML]
+    return f"Right for {', '.join(named)} (turns end with {markup.end})."
+
+
+def _template(dataset: Dataset) -> Configuration:
+    """The chat template that is written beside a dataset."""
+    return f"{dataset.base}.chat_template.jinja", marked_template(dataset.markup)
+
+
 def _xtuner(map_fn: str) -> Callable[[Dataset], Iterator[Configuration]]:
     def make(dataset: Dataset) -> Iterator[Configuration]:
-        template = XTUNER_TEMPLATES[dataset.markup.name]
+        template = json.dumps(_xtuner_template(dataset.markup), ensure_ascii=False, indent=4)
+        template = template.replace(": true", ": True")
         yield _fill("xtuner.py.txt", dataset, f"{dataset.base}.xtuner.py", template=template, map_fn=map_fn)
 
     return make
+
+
+def _xtuner_template(markup: Markup) -> dict[str, object]:
+    """The pieces as XTuner has them. It trains a suffix as it trains the response, and the separator never."""
+    place = markup.after.index(markup.end) + len(markup.end)
+    found: dict[str, object] = {
+        "INSTRUCTION": _braced(markup.user[0]) + "{input}" + _braced(markup.user[1] + markup.opening),
+        "SUFFIX": markup.after[:place],
+        "SUFFIX_AS_EOS": True,
+        "SEP": markup.after[place:],
+        "STOP_WORDS": [markup.end],
+    }
+    if markup.system is not None:
+        before, after = markup.system
+        found = {"SYSTEM": _braced(before) + "{system}" + _braced(after), **found}
+    return found
+
+
+def _braced(text: str) -> str:
+    """A text as `str.format` takes it."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _trl_sft(dataset: Dataset) -> Iterator[Configuration]:
@@ -102,13 +171,26 @@ def _trl_sft(dataset: Dataset) -> Iterator[Configuration]:
     if dataset.tokenized:
         yield _fill("trl_tokens.yaml", dataset, config)
         return
-    template = f"{dataset.base}.chat_template.jinja"
-    yield _fill("trl_sft.yaml", dataset, config, chat_template=json.dumps(template))
-    yield template, text_of(f"{dataset.markup.name}.jinja")
+    name, text = _template(dataset)
+    yield _fill("trl_sft.yaml", dataset, config, chat_template=json.dumps(name))
+    yield name, text
 
 
 def _trl_dpo(dataset: Dataset) -> Iterator[Configuration]:
     yield _fill("trl_dpo.yaml", dataset, f"{dataset.base}.trl.yaml")
+    if own_template("trl-dpo", dataset.markup):
+        yield _template(dataset)
+
+
+def _verl(dataset: Dataset) -> Iterator[Configuration]:
+    name, text = _template(dataset)
+    files = "[" + ",".join(dataset.train) + "]"
+    held_out = "[" + ",".join(dataset.held_out) + "]" if dataset.held_out else "null"
+    config = f"{dataset.base}.verl.py"
+    yield _fill(
+        "verl.py.txt", dataset, config, chat_template=json.dumps(name), train=files, held_out=held_out, this=config
+    )
+    yield name, text
 
 
 def _trl_prm(dataset: Dataset) -> Iterator[Configuration]:
@@ -132,7 +214,7 @@ def _llamafactory(dataset: Dataset) -> Iterator[Configuration]:
         "llamafactory.yaml",
         dataset,
         config,
-        template=LLAMAFACTORY_TEMPLATES[dataset.markup.name],
+        template=dataset.markup.llamafactory,
         folder=json.dumps(folder),
         names=",".join(train),
         evaluation=f"eval_dataset: {','.join(held_out)}\neval_strategy: epoch" if held_out else "",
@@ -140,22 +222,26 @@ def _llamafactory(dataset: Dataset) -> Iterator[Configuration]:
 
 
 def _axolotl(dataset: Dataset) -> Iterator[Configuration]:
-    listed = [
-        Template(text_of("axolotl_dataset.yaml")).substitute(file=json.dumps(file), loader=json.dumps(dataset.loader))
-        for file in dataset.train
-    ]
-    held_out = [
-        Template(text_of("axolotl_dataset.yaml")).substitute(file=json.dumps(file), loader=json.dumps(dataset.loader))
-        + "    split: train\n"
-        for file in dataset.held_out
-    ]
+    thinking = f"      {THOUGHT}: {THOUGHT}\n" if dataset.thinks else ""
+    loader = json.dumps(dataset.loader)
+
+    def entry(file: str) -> str:
+        return Template(text_of("axolotl_dataset.yaml")).substitute(
+            file=json.dumps(file), loader=loader, thinking=thinking
+        )
+
+    listed = [entry(file) for file in dataset.train]
+    held_out = [entry(file) + "    split: train\n" for file in dataset.held_out]
+    name, text = _template(dataset)
     yield _fill(
         "axolotl.yaml",
         dataset,
         f"{dataset.base}.axolotl.yaml",
         datasets="".join(listed).rstrip(),
         evaluation="test_datasets:\n" + "".join(held_out).rstrip() if held_out else "",
+        chat_template=json.dumps(name),
     )
+    yield name, text
 
 
 _MAKERS: dict[str, Callable[[Dataset], Iterator[Configuration]]] = {
@@ -166,4 +252,5 @@ _MAKERS: dict[str, Callable[[Dataset], Iterator[Configuration]]] = {
     "trl-prm": _trl_prm,
     "llamafactory": _llamafactory,
     "axolotl": _axolotl,
+    "verl": _verl,
 }

@@ -17,6 +17,7 @@ from engine.base.errors import InputError
 NAMES = (
     "json.txt",
     "judge.txt",
+    "judge_json.txt",
     "judge_system.txt",
     "revision_thoughts.txt",
     "stop.txt",

@@ -20,7 +20,7 @@ import msgspec
 
 from engine.base.compression import open_unpacked, reading
 from engine.base.errors import TraceError
-from engine.base.response_text import parse_action
+from engine.base.text import parse_action
 from engine.environment.opened import instruction_of, score_range_of
 from engine.trace.treefile.scan import GROWING, Broken, Grown, NodeScanner, ScannedNode
 from engine.trace.treefile.write import (

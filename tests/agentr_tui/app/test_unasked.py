@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.commands.config import foreign_settings, own_judge, own_settings
-from agentr_tui.cli.commands.run import make_session
 from agentr_tui.cli.main import run
+from agentr_tui.cli.running import make_session
 from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.screens.shared.dialogs import Menu
 from agentr_tui.state.session import Session

@@ -79,7 +79,8 @@ def test_search_revise_export_with_json(tmp_path: Path) -> None:
                   "--out", "t.trace.jsonl")  # fmt: skip
     assert done.code == 0, done.err
     revised = agentr("revise", "t.trace.jsonl", "--json").json
-    assert set(revised) == {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step"}
+    assert set(revised) == {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step", "judge"}
+    assert revised["judge"]["calls"] == 0
     assert revised["samples"] == sum(revised["by_verdict"].values()) > 0
     exported = agentr("export", "--format", "agent-r", "--out", "o.jsonl", "--json").json
     assert set(exported) == {"out", "lines", "dropped"}
@@ -137,16 +138,16 @@ def test_the_sample_trees_are_those_that_their_script_makes(words: list[str], tm
 def test_the_shipped_tree_of_a_real_model_holds_in_the_environment_and_names_its_cost() -> None:
     shipped = SAMPLES / "textcraft-local-model.trace.jsonl"
     told = agentr("replay", shipped, "--json").json
-    assert (told["nodes"], told["differences"]) == (58, [])
+    assert (told["nodes"], told["differences"]) == (50, [])
     row = agentr("stats", shipped, "--json").json["traces"][0]
-    assert (row["calls"], row["tokens_in"], row["cost"]) == (64, 77696, None)  # no price was given: unknown, not 0
+    assert (row["calls"], row["tokens_in"], row["cost"]) == (51, 75308, None)  # no price was given: unknown, not 0
 
 
 def test_stats_tell_what_the_contract_names() -> None:
     told = agentr("stats", SAMPLES, "--json").json
     names = {
         "path", "trace", "env", "task", "state", "algorithm", "nodes", "leaves", "good", "bad", "best_return",
-        "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "cost", "failures", "steps_per_node",
+        "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "cost", "failures", "answers", "steps_per_node",
         "resets_per_node", "seconds",
     }  # fmt: skip
     assert len(told["traces"]) == len(MADE) + 1  # and the local model's

@@ -111,6 +111,15 @@ def test_a_model_server_is_asked_only_when_it_is_named(
 def test_a_model_that_is_named_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with LLMServer() as model:
         place = ["--workspace", str(tmp_path), "--model", "m", "--base-url"]
-        assert "honours seed, no logprobs" in told(capsys, *place, model.url, code=1)["model"]["said"]
+        checks = told(capsys, *place, model.url, code=1)  # it lists no models
+        assert "honours seed, no logprobs" in checks["model"]["said"]
+        assert [checks[f"model{name}"]["state"] for name in ("", " answer", " seed", " system")] == ["ok"] * 4
+        assert checks["model action"]["said"].startswith("'")
+        assert checks["model stop"] == {
+            "name": "model stop", "state": "hint", "said": "ignored", "remedy": "answers are cut here instead",
+        }  # fmt: skip
+        model.answer = lambda body: ""
+        checks = told(capsys, *place, model.url, code=1)
+        assert {checks[name]["state"] for name in ("model", "model answer", "model action")} == {"wrong"}
         model.faults = lambda call: "wrong model"
         assert "wrong model: 404" in told(capsys, *place, model.url, code=1)["model"]["said"]

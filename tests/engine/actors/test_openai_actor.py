@@ -7,17 +7,17 @@ import json
 import random
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.actors.base import Answer, DrawFailed, Request, draw_seed
-from engine.actors.openai import OpenAIActor, _response, from_json
+from engine.actors.openai import OpenAIActor, read_reply_text
 from engine.actors.openai_request import ANSWER_SCHEMA, read_example, to_json, with_example
+from engine.answers.reader import AnswerForm
 from engine.base.errors import InputError
-from engine.base.response_text import parse_action
+from engine.base.text import parse_action
 from engine.environment.opened import open_environment
 from engine.models import client as llm
 from engine.models import prompts
@@ -195,12 +195,26 @@ def test_settings_that_change_hold_for_the_next_draw() -> None:
 # -- answers that are no good ----------------------------------------------------------------------
 
 
-def test_an_answer_without_an_action_is_a_child_that_the_environment_answers(tmp_path: Path) -> None:
-    with LLMServer(answer=lambda body: f"Well.\nI do not know {body['seed']}") as server:
+def test_an_answer_without_a_label_is_a_child_that_the_environment_answers(tmp_path: Path) -> None:
+    with LLMServer(answer=lambda body: f"Well.\ngo to {body['seed']}") as server:
         tree = search(server, tmp_path / "t.trace.jsonl", iterations=1, max_depth=2)
     assert tree.failures == []
     assert len(tree) > 4
-    assert all(node.observation.startswith("Could not execute I do not know") for node in tree.nodes[1:])
+    assert all(node.observation.startswith("Could not execute go to") for node in tree.nodes[1:])
+    assert tree.answers.without_label == tree.answers.answers == tree.calls
+
+
+def test_an_answer_without_an_action_is_a_failed_draw_that_keeps_what_was_said(tmp_path: Path) -> None:
+    def some_ask_back(body: Body) -> str:
+        return "Shall I go on?" if body["seed"] % 3 == 0 else plays_textcraft(body)
+
+    with LLMServer(answer=some_ask_back) as server:
+        tree = search(server, tmp_path / "t.trace.jsonl")
+    assert {failure.what for failure in tree.failures} == {"not in the form"}
+    assert {failure.raw for failure in tree.failures} == {"Shall I go on?"}
+    assert tree.answers.not_in_form == tree.answers.useless == len(tree.failures) > 1
+    assert tree.answers.answers == tree.calls + len(tree.failures)
+    assert len(tree) > 10
 
 
 @pytest.mark.parametrize("fault", ["empty", "refusal", "too long"])
@@ -228,14 +242,18 @@ def test_a_draw_without_an_answer_says_why_and_the_search_goes_on(fault: str, tm
     ],
 )
 def test_an_answer_that_was_cut_off_before_its_action_was_whole_is_a_failed_draw(text: str, whole: bool) -> None:
-    reply = Reply(text, None, "length", None, attempt=2)
-    if whole:
-        assert _response(reply, SearchSettings()) == text
-    else:
-        with pytest.raises(DrawFailed, match="cut off after 500 tokens") as error:
-            _response(reply, SearchSettings())
-        assert (error.value.kind, error.value.attempt) == ("cut off", 2)
-    assert _response(replace(reply, finish="stop"), SearchSettings()) == text
+    reply = Reply(text, None, "length", None, attempt=2, raw=text)
+    for parse in ("first", "agent-r"):
+        settings = SearchSettings(parse=parse)
+        if whole:
+            answer = read_reply_text(reply, settings, AnswerForm())
+            assert answer.raw == text
+            assert answer.notes[0] == "cut"
+            assert answer.response == (text if parse == "agent-r" else text.removesuffix("\nGot 4"))
+        else:
+            with pytest.raises(DrawFailed, match="cut off after 500 tokens") as error:
+                read_reply_text(reply, settings, AnswerForm())
+            assert (error.value.kind, error.value.attempt, error.value.raw) == ("cut off", 2, text)
 
 
 def test_an_answer_that_is_all_reasoning_says_so() -> None:
@@ -333,13 +351,15 @@ def test_answers_in_json_are_asked_for_and_taken_into_the_form_of_all_others() -
     with LLMServer(answer=says(said)) as server:
         answer = ask(OpenAIActor(settings_for(server, structured="json")), conversation(steps=1))
         body = server.calls[0].body
-    assert body["response_format"] == {"type": "json_object", "schema": ANSWER_SCHEMA}
+    form = {"name": "answer", "strict": True, "schema": ANSWER_SCHEMA}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": form}
     assert "JSON" in body["messages"][1]["content"]
     assert json.loads(body["messages"][4]["content"]) == {"thought": "step 1", "action": "look"}
     assert answer.response == "Thought: I need logs\nAction: get 2 oak logs"
-    for odd in ("nothing of the kind", '{"thought": 1}', "[1]", '{"action"', "{" * 10_000):
-        assert from_json(odd) == odd
-    assert from_json('```json\n{"thought": null, "action": 5}\n```') == "Thought: null\nAction: 5"
+    for odd in ('{"thought": 1}', "[1]", '{"action"', "{" * 10_000, '{"thought": "so", "action": ""}'):
+        with LLMServer(answer=says(odd)) as server, pytest.raises(DrawFailed) as error:
+            ask(OpenAIActor(settings_for(server, structured="json")), conversation())
+        assert (error.value.kind, error.value.raw) == ("not in the form", odd)
     assert to_json(Message("assistant", "Ok.")) == Message("assistant", "Ok.")
 
 

@@ -14,7 +14,7 @@ import pytest
 from engine.actors.probe import Probe, Trial
 from engine.base.errors import WorkFailed
 from engine.tree.events import SearchSettings
-from tests.servers.llm_server import Body, LLMServer
+from tests.servers.llm_server import Body, LLMServer, plays_textcraft
 
 
 def tried(server: LLMServer, **changes: Any) -> Probe:
@@ -49,13 +49,55 @@ def test_it_tells_what_becomes_of_a_seed(answer: Callable[[Body], str], unsuppor
 def test_it_tells_whether_log_probabilities_and_usage_come() -> None:
     with LLMServer(answer=by_seed, logprob=-0.5) as server:
         all_of_it = tried(server, price_in=1.0, price_out=1.0)
-        assert len(server.calls) == 3
+        assert len(server.calls) == 5
     with LLMServer(answer=by_seed, usage=False, unsupported="logprobs", delay=0.2) as server:
         nothing = tried(server)
     assert (all_of_it.logprobs, nothing.logprobs) == (True, False)
-    assert "tells usage (8 → 2 tokens, $1e-05)" in str(all_of_it)
+    assert all_of_it.usage is not None
+    assert all_of_it.usage.tokens_in is not None
+    assert f"tells usage ({all_of_it.usage.tokens_in} → 2 tokens, $0.000" in str(all_of_it)
     assert nothing.seconds >= 0.2, "what the server waited"
-    assert str(replace(nothing, seconds=0.2)) == "answers in 0.2 s, honours seed, no logprobs, tells no usage"
+    told = str(replace(nothing, seconds=0.2))
+    assert told.startswith("answers in 0.2 s, honours seed, no logprobs, tells no usage; but")
+
+
+def test_it_asks_the_first_turn_of_an_environment_and_reads_the_action_in_its_answer() -> None:
+    with LLMServer() as server:
+        found = tried(server)
+        asked = server.calls[0].body
+    assert asked["messages"][-1]["content"].startswith("Crafting commands:")
+    assert [turn["role"] for turn in asked["messages"]] == ["system", "user", "assistant", "user"]
+    assert asked["stop"] == ["\nObservation:"]
+    assert (found.works, found.label, found.problem) == (True, True, "")
+    assert found.answer.endswith(f"Action: {found.action}")
+    assert found.observation
+    assert found.where == "textcraft 0"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("", "the answer is empty"),
+        ("I would rather talk about it.", "the answer names no action"),
+        ("get 1 sand", "no line `Action:`"),
+        ("<think>What could it be", "the answer is empty"),
+    ],
+)
+def test_a_server_with_which_no_search_works_is_none_that_works(answer: str, said: str) -> None:
+    with LLMServer(answer=lambda body: answer) as server:
+        found = tried(server)
+    assert not found.works
+    assert said in found.problem
+    assert said in str(found)
+
+
+def test_it_tells_whether_a_stop_word_is_kept_to() -> None:
+    def stops(body: Body) -> str:
+        text = plays_textcraft(body)
+        return min((text.partition(word)[0] for word in body.get("stop", ())), key=len, default=text)
+
+    with LLMServer(answer=stops) as keeps, LLMServer() as ignores, LLMServer(unsupported="stop") as refuses:
+        assert [tried(server).stop for server in (keeps, ignores, refuses)] == ["honoured", "ignored", "refused"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.actors.scripted import ScriptedActor
-from engine.base.response_text import parse_action
+from engine.base.text import parse_action
 from envs.base import TextEnv
 from envs.textcraft.env import TextCraft, tasks
 from tests.benchmarks.bench_search import Walk

@@ -19,10 +19,12 @@ from msgspec.structs import replace
 from engine.base.errors import InputError
 from engine.datasets.export import ExportOptions, export
 from engine.datasets.formats import FORMATS, FormatOptions, Item, base, trl_stepwise
-from engine.datasets.formats.masks import runs
-from engine.datasets.formats.tokens import CHATML, IGNORED, LLAMA3, MARKUPS, Markup, Vocabulary, fitting, length
+from engine.datasets.formats.markup import CHATML, FAMILIES, LLAMA3, Markup
+from engine.datasets.formats.masks import plain, runs
+from engine.datasets.formats.ready import ready
+from engine.datasets.formats.tokens import IGNORED, Vocabulary, fitting, length
 from engine.datasets.records import encode
-from engine.datasets.trainer_configs import text_of
+from engine.datasets.trainer_configs.marked_template import marked_template
 from engine.review.decisions import Decisions
 from engine.samples.revise import ReviseSettings, Sample, revise, turns_of
 from engine.samples.splice import Turn, trajectory_turns
@@ -295,13 +297,18 @@ def made_tokenizer(path: Path, markup: Markup) -> Path:
     made = tokenizers.Tokenizer(models.BPE(vocab=alphabet, merges=[]))
     made.pre_tokenizer = pre.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
-    found = re.findall(r"<\|[a-z_]+\|>", markup.start + markup.before + markup.after)
-    made.add_special_tokens(sorted({*found}))
+    made.add_special_tokens(control_tokens(markup))
     made.save(str(path))
     return path
 
 
-def marked_template(name: str) -> Callable[[Sequence[Turn], bool], tuple[str, list[tuple[int, int]]]]:
+def control_tokens(markup: Markup) -> list[str]:
+    """The control tokens in a template's pieces."""
+    around = [markup.start, markup.unspoken, *markup.user, *(markup.system or ()), markup.opening, markup.after]
+    return sorted({*re.findall(markup.control, " ".join(around))})
+
+
+def rendered_template(markup: Markup) -> Callable[[Sequence[Turn], bool], tuple[str, list[tuple[int, int]]]]:
     """The template that is written beside a dataset, rendered as transformers does: text, and where its marks are."""
     jinja2 = pytest.importorskip("jinja2", reason="the package jinja2 is not there")
     extensions = pytest.importorskip("jinja2.ext")
@@ -321,10 +328,10 @@ def marked_template(name: str) -> Callable[[Sequence[Turn], bool], tuple[str, li
             return f"\0{caller()}\1"
 
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation])
-    template = environment.from_string(text_of(f"{name}.jinja"))
+    template = environment.from_string(marked_template(markup))
 
     def render(turns: Sequence[Turn], generate: bool = False) -> tuple[str, list[tuple[int, int]]]:
-        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+        messages = plain(turns, thinks=True)
         spans.clear()
         text = ""
         for piece in re.split("([\0\1])", template.render(messages=messages, add_generation_prompt=generate)):
@@ -353,29 +360,31 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize("markup", MARKUPS.values(), ids=list(MARKUPS))
+@pytest.mark.parametrize("markup", FAMILIES.values(), ids=list(FAMILIES))
 def test_the_template_beside_a_dataset_is_the_one_that_tokens_are_counted_in(markup: Markup) -> None:
-    render = marked_template(markup.name)
-    text, spans = render(SAID, False)
-    assert text == markup.start + "".join(markup.render(turn) for turn in SAID)
+    render = rendered_template(markup)
+    said = ready(SAID, FormatOptions(markup=markup))
+    text, spans = render(said, False)
+    assert render(SAID, False) == (text, spans)  # a system turn is joined to the first user's there, too
+    assert text == markup.text(said)
     assert [text[begin:end] for begin, end in spans] == [
-        markup.body(turn) for turn in SAID if turn.role == "assistant"
+        markup.body(turn) for turn in said if turn.role == "assistant"
     ]  # the end of the turn is marked with it, so that the model learns to stop
-    prompt, _ = render(SAID[:4], True)
+    prompt, _ = render(said[: len(said) - 6], True)
     assert text.startswith(prompt)  # a completion begins where the prompt ends
-    assert prompt.endswith(markup.before.format(role="assistant"))
+    assert prompt.endswith(markup.opening)
 
 
-@pytest.mark.parametrize("markup", MARKUPS.values(), ids=list(MARKUPS))
+@pytest.mark.parametrize("markup", FAMILIES.values(), ids=list(FAMILIES))
 def test_trained_tokens_are_those_that_trl_would_train(markup: Markup, tmp_path: Path) -> None:
     """TRL's rule, token by token: behind the tokenized prompt, and within a mark of the template."""
     path = made_tokenizer(tmp_path / "tokenizer.json", markup)
     vocabulary = Vocabulary(path, markup)
     tokenizer = pytest.importorskip("tokenizers").Tokenizer.from_file(str(path))
-    options = FormatOptions()
-    (record,) = FORMATS["trl-sft"].conversation(SAID, options)  # type: ignore[misc]
+    said = ready(SAID, FormatOptions(markup=markup))
+    (record,) = FORMATS["trl-sft"].of_turns(SAID, FormatOptions(markup=markup))
     turns = [Turn(row["role"], row["content"], None, "good") for row in record["prompt"] + record["completion"]]
-    render = marked_template(markup.name)
+    render = rendered_template(markup)
     text, spans = render(turns, False)
     encoding = tokenizer.encode(text, add_special_tokens=False)
     prompt = tokenizer.encode(render(turns[: len(record["prompt"])], True)[0], add_special_tokens=False).ids
@@ -385,12 +394,12 @@ def test_trained_tokens_are_those_that_trl_would_train(markup: Markup, tmp_path:
         for place in range(encoding.char_to_token(begin), encoding.char_to_token(end - 1) + 1):
             marked[place] = True
     wanted = [id if marked[place] and place >= len(prompt) else IGNORED for place, id in enumerate(encoding.ids)]
-    input_ids, labels = vocabulary.tokenize(SAID[:-1])
+    input_ids, labels = vocabulary.tokenize(said[:-1])
     assert input_ids == encoding.ids
     assert labels == wanted
     trained = tokenizer.decode([label for label in labels if label != IGNORED], skip_special_tokens=False)
-    assert trained == "".join(markup.body(turn) for turn in SAID if turn.loss)
-    assert length(SAID[:-1], vocabulary.measure, markup) == len(input_ids)  # messages are counted one by one
+    assert trained == "".join(markup.body(turn) for turn in said if turn.loss)
+    assert length(said[:-1], vocabulary.measure, markup) == len(input_ids)  # messages are counted one by one
 
 
 def test_a_tokenized_export_holds_ids_and_labels(tmp_path: Path) -> None:
@@ -417,10 +426,10 @@ def test_what_is_no_tokenizer_of_the_template_is_refused_in_one_line(tmp_path: P
     llama = str(made_tokenizer(tmp_path / "llama.json", LLAMA3))
     (tmp_path / "broken.json").write_text("{}")
     for options, words in (
-        ({"tokenizer": llama}, r"has no token <\|im_end\|>.*--chat-template"),
+        ({"tokenizer": llama}, r"has no token <\|im_end\|>.*--for-model or --chat-template"),
         ({"tokenizer": str(tmp_path / "broken.json")}, "not a tokenizer.json"),
         ({"tokenizer": str(tmp_path / "absent.json")}, "no such file"),
-        ({"chat_template": "alpaca"}, "unknown chat template 'alpaca': one of chatml, llama3"),
+        ({"chat_template": "alpaca"}, "unknown chat template 'alpaca': one of chatml, llama3; others: --for-model"),
     ):
         with pytest.raises(InputError, match=words):
             written(workspace, "trl-sft", **options)
@@ -578,7 +587,7 @@ def test_the_documentation_shows_a_complete_line_of_every_format() -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *((name, {}) for name in FORMATS),
+        *((name, {"compress": "parquet"} if name == "verl" else {}) for name in FORMATS),
         ("sharegpt", {"loss_weight": True}),
         ("trl-sft", {"chat_template": "llama3"}),
         ("axolotl", {"compress": "parquet", "split": "train=0.5,dev=0.5", "shards": 2}),
@@ -602,7 +611,7 @@ def test_configurations_can_be_read_and_name_files_that_are_there(
         assert str(tmp_path) not in text  # it works wherever the folder is moved
         if config.endswith(".py"):
             assigned = ast.dump(ast.parse(text))
-            assert all(repr(file) in assigned for file in names)
+            assert all(file in assigned for file in names)
         elif config.endswith((".yaml", ".json")):
             read = yaml.safe_load(text)
             assert isinstance(read, dict)

@@ -21,12 +21,11 @@ from engine.base.errors import InputError, WorkFailed
 from engine.datasets.export import Exported, ExportOptions, export
 from engine.datasets.files import Outputs, other_shards
 from engine.datasets.formats import FORMATS
+from engine.datasets.mixing import choose_lines, parse_mix
 from engine.datasets.split import (
-    choose_lines,
     file_name,
     lines_to_mix,
     orders,
-    parse_mix,
     parse_split,
     part_of,
     shard_bounds,
@@ -207,19 +206,19 @@ def test_too_few_lines_and_lines_that_break_a_rule_are_said(many: Workspace, tmp
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", r"general.jsonl:1: not JSON"),
-        ('{"text": "x"}', r"general.jsonl:1: neither a record of the format xtuner nor a conversation"),
-        ('{"messages": [{"role": "user", "content": "x", "weight": 1}]}', "neither a record of the format xtuner"),
-        ("[1]", "neither a record of the format xtuner"),
+        ("{", "not JSON"),
+        ('{"text": "x"}', "a form that is not known"),
+        ('{"messages": [{"role": "user", "content": "x", "weight": 1}]}', "no trained turn"),
+        ("[1]", "a form that is not known"),
         ("\xff", "not JSON"),
     ],
 )
-def test_lines_of_another_form_are_refused_with_their_place(
+def test_a_file_of_which_no_line_fits_is_refused_with_place_and_reason(
     many: Workspace, tmp_path: Path, line: str, words: str
 ) -> None:
     mix = tmp_path / "general.jsonl"
     mix.write_text(line + "\n", encoding="latin-1")
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=rf"general.jsonl:1: none of 1 lines fits the format xtuner; {words}"):
         exported(many, tmp_path / "out.jsonl", mix=f"{mix}:0.2")
     assert os.listdir(tmp_path) == ["general.jsonl"]
 
@@ -247,13 +246,13 @@ def test_lines_are_chosen_alike_over_the_whole_file(tmp_path: Path) -> None:
     mix = general(tmp_path / "g.jsonl", 200)
     counts: Counter[int] = Counter()
     for seed in range(300):
-        chosen = choose_lines(mix, 20, seed)
+        chosen = choose_lines(mix, 20, seed).chosen
         assert chosen == sorted(set(chosen))
         assert len(chosen) == 20
         counts.update(chosen)
     assert set(counts) == set(range(1, 201))
     assert max(counts.values()) < 60  # 30 on average
-    assert choose_lines(mix, 500, 1) == list(range(1, 201))
+    assert choose_lines(mix, 500, 1).chosen == list(range(1, 201))
 
 
 # -- order and files ---------------------------------------------------------------------------------
@@ -614,7 +613,7 @@ def test_memory_does_not_grow_with_what_is_mixed_in(tmp_path: Path) -> None:
     mix = general(tmp_path / "big.jsonl", 60_000)
     choose_lines(mix, 5, 0)
     tracemalloc.start()
-    chosen = choose_lines(mix, 100, 1)
+    chosen = choose_lines(mix, 100, 1).chosen
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(chosen) == 100

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError
-from engine.base.response_text import flatten
+from engine.base.text import flatten
 from engine.environment.at_node import POOL_SIZE, Stand
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import Replayer, Step

@@ -26,7 +26,7 @@ KEY = "sk-not-to-be-seen-0123456789"
 MESSAGES = (Message("system", "You help."), Message("user", "Where to?"))
 ANSWER = "Thought: north is open.\nAction: go north"
 KIND_OF = {"drip": "timeout", "reset": "connection", "cut": "connection", "not json": "bad json"}
-KIND_OF |= {"error 200": "server error"}
+KIND_OF |= {"error 200": "server error", "no money": "quota", "no money 200": "quota", "forbidden": "authentication"}
 RETRIES = 2
 
 
@@ -237,6 +237,7 @@ def test_a_call_is_one_request_for_one_answer_with_its_seed() -> None:
         "messages": [{"role": message.role, "content": message.content} for message in MESSAGES],
         "temperature": 0.5,
         "max_tokens": 33,
+        "stream": False,
         "seed": 12,
         "stop": ["\nObservation:"],
         "grammar": "g",
@@ -409,6 +410,25 @@ def completion(message: dict[str, Any], **more: Any) -> bytes:
         ({"content": "<think>\nwhy\n</think>\n\nAction: a"}, "Action: a", "why"),
         ({"content": "why</think>\nAction: a"}, "Action: a", "why"),
         ({"content": "<think>why, and no end"}, "", "why, and no end"),
+        ({"content": "Sure.\n<think>why</think>\nAction: a"}, "Sure.\nAction: a", "why"),
+        ({"content": "[THINK]why[/THINK]Action: a"}, "Action: a", "why"),
+        ({"content": "Action: a", "thinking": "why"}, "Action: a", "why"),
+        (
+            {"content": "Action: a", "reasoning_details": [{"type": "reasoning.text", "text": "why"}]},
+            "Action: a",
+            "why",
+        ),
+        (
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "why"}]},
+                    {"type": "text", "text": "a"},
+                ]
+            },
+            "a",
+            "why",
+        ),
+        ({"content": "<think>second</think>Action: a", "reasoning": "first"}, "Action: a", "first\nsecond"),
         ({"content": [{"type": "text", "text": "Action: "}, {"type": "text", "text": "a"}]}, "Action: a", None),
         ({"content": "Action: \ud800"}, "Action: \ufffd", None),
         ({"content": None}, "", None),
@@ -458,10 +478,10 @@ def test_a_usage_that_is_none_is_unknown(usage: Any) -> None:
 
 def test_the_prior_is_the_mean_probability_of_the_tokens_of_the_action() -> None:
     tokens = (("Thought: why", -5.0), ("\nAction:", -3.0), (" go", -0.1), (" north", -0.3), ("\n", -4.0))
-    assert action_probability(tokens) == pytest.approx(2.718281828**-0.2)
+    assert action_probability(tokens, "go north") == pytest.approx(2.718281828**-0.2)
     no_label = (("I think.\n", -5.0), ("go", -0.1), (" north", -0.3))
-    assert action_probability(no_label) == pytest.approx(2.718281828**-0.2)
-    assert action_probability(()) is None
+    assert action_probability(no_label, "go north") == pytest.approx(2.718281828**-0.2)
+    assert action_probability((), "go") is None
 
 
 @pytest.mark.parametrize("score", [float("nan"), 0.5, "low", None, True])

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.base.errors import InputError, WorkFailed
-from engine.base.response_text import flatten
+from engine.base.text import flatten
 from engine.environment.opened import open_environment
 from engine.recovery.figures import Share, chance, compared, newcombe, share_of
 from engine.recovery.plan import (

@@ -33,6 +33,7 @@ from engine.trace.trace import (
     write_trace,
 )
 from engine.tree.events import (
+    FORMAT_VERSION,
     AnyEvent,
     BackedUp,
     Child,
@@ -66,7 +67,15 @@ def small_search(trace: str = "a1", seed: int = 0, concurrency: int = 4) -> list
     header = [Message("system", "S"), Message("user", "U"), Message("assistant", "Ok."), Message("user", "Goal: x.")]
     settings = SearchSettings(samples=2, iterations=1, seed=seed, concurrency=concurrency)
     events: list[AnyEvent] = [
-        Started(seq=0, version=1, trace=trace, environment="textcraft", task="1", header=header, settings=settings),
+        Started(
+            seq=0,
+            version=FORMAT_VERSION,
+            trace=trace,
+            environment="textcraft",
+            task="1",
+            header=header,
+            settings=settings,
+        ),
         Selected(seq=0, path=[0]),
         Sampled(seq=0, parent=0, draw=1, response="Action: b", latency=0.25, usage=Usage(7, 2, None)),
         Failed(seq=0, parent=0, draw=0, what="timeout", error="late"),
@@ -339,11 +348,11 @@ BROKEN: dict[str, tuple[bytes, int | None, str]] = {
     "does not fit": (replaced(7, b'{"type":"backed_up","leaf":9,"value":1,"seq":6}\n'), 7, "node 9"),
     "out of order": (replaced(4, b'{"type":"paused","seq":8}\n'), 4, "event 8 follows event 2"),
     "nested too deep": (replaced(4, b'{"type":"paused","seq":3,"x":' + DEEP + b"}\n"), 4, "nested too deep"),
-    "newer": (replaced(1, b'{"type":"started","version":7,"seq":0}\n'), 1, r"newer version \(7\).*up to 1.*upgrade"),
+    "newer": (replaced(1, b'{"type":"started","version":7,"seq":0}\n'), 1, r"newer version \(7\).*up to 2.*upgrade"),
     "newer, same fields": (
-        replaced(1, lines(small_search())[0].replace(b'"version":1', b'"version":2')),
+        replaced(1, lines(small_search())[0].replace(b'"version":2', b'"version":3')),
         1,
-        r"newer version \(2\)",
+        r"newer version \(3\)",
     ),
     "no `started`": (b"".join(lines(small_search())[1:]), 1, "not a trace"),
     "other JSON": (b'{"visits": 3, "children": []}\n', 1, "not a trace"),

@@ -139,25 +139,24 @@ def test_texts_of_the_environment_are_not_taken_for_places_of_the_prompt(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("reply", "word", "unsaid"),
+    ("reply", "word", "unread"),
     [
         ("Judgement: Good", "Good", 0),
         ("Judgement: Bad\nno, wait.\nJudgement: [uncertain]", "Uncertain", 0),
         ("Judgement: Not good", "Uncertain", 1),
         ("It was good.", "Uncertain", 1),
         ("Judgement:", "Uncertain", 1),
-        ("", "Uncertain", 1),
     ],
 )
 def test_the_first_word_after_the_last_judgement_decides_and_none_is_counted(
-    reply: str, word: str, unsaid: int, tmp_path: Path
+    reply: str, word: str, unread: int, tmp_path: Path
 ) -> None:
     rows = [(0, "t", "lose", "lost", 0, "depth"), (0, "t", "win", "won", 1, "done")]
     small = load_any(honey_trace(tmp_path / "s.trace.jsonl", rows)).tree  # type: ignore[arg-type]
     with LLMServer(answer=lambda body: reply) as server:
         found, totals = judged(server, small, bad=1)
     assert [each.word for each in found] == [word]
-    assert totals.unsaid == unsaid
+    assert totals.unread == unread
 
 
 # -- votes -----------------------------------------------------------------------------------------

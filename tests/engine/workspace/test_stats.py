@@ -40,6 +40,7 @@ FIELDS = [
     "tokens_out",
     "cost",
     "failures",
+    "answers",
     "steps_per_node",
     "resets_per_node",
     "seconds",

@@ -1,0 +1,22 @@
+"""What kind of step an action was, as far as the environment's description tells: refused, or not."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from envs.base import EnvError, EnvironmentInfo, info_of
+
+
+@lru_cache(maxsize=64)
+def info_or_none(environment: str) -> EnvironmentInfo | None:
+    """The description of an environment; None for one that nobody registered (a tree may come from anywhere)."""
+    try:
+        return info_of(environment)
+    except EnvError:
+        return None
+
+
+def refused(environment: str, action: str, observation: str) -> bool:
+    """Whether the observation says that the environment did nothing."""
+    info = info_or_none(environment)
+    return info is not None and info.refuses(observation)
