@@ -78,6 +78,10 @@ def _textcraft_refuses(observation: str) -> bool:
     return observation.startswith(("Could not ", "Wrong item format"))
 
 
+def _textcraft_looks(action: str) -> bool:
+    return action.strip().startswith("inventory")
+
+
 register(
     EnvironmentInfo(
         name="textcraft",
@@ -86,6 +90,7 @@ register(
         rules=_TEXTCRAFT_RULES,
         recognises=_is_textcraft,
         refuses=_textcraft_refuses,
+        looks=_textcraft_looks,
     )
 )
 register(

@@ -149,6 +149,8 @@ class EnvironmentInfo:
     refuses: Callable[[str], bool] = lambda observation: False  # whether an observation says that nothing was done
     several_lines: bool = False  # whether an action may have several lines (code, a letter)
     joined: str = "{action} {input}"  # a name and its input, which some models write apart, as one action
+    looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
+    timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
     needs: tuple[str, ...] = ()  # top-level modules that have to be installed
     programs: tuple[tuple[str, str], ...] = ()  # programs that have to be on the PATH, each with how to get it

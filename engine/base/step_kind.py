@@ -1,4 +1,4 @@
-"""What kind of step an action was, as far as the environment's description tells: refused, or not."""
+"""What kind of step an action was, as far as the environment's description tells: refused, or one that only looks."""
 
 from __future__ import annotations
 
@@ -20,3 +20,15 @@ def refused(environment: str, action: str, observation: str) -> bool:
     """Whether the observation says that the environment did nothing."""
     info = info_or_none(environment)
     return info is not None and info.refuses(observation)
+
+
+def only_looks(environment: str, action: str) -> bool:
+    """Whether the action only shows something: `inventory`, `look around`. It changes nothing but the time."""
+    info = info_or_none(environment)
+    return info is not None and info.looks(action)
+
+
+def counts_time(environment: str) -> bool:
+    """Whether the environment's state keys count the time that passed, so that no state comes twice."""
+    info = info_or_none(environment)
+    return info is not None and info.timed

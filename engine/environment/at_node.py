@@ -191,6 +191,32 @@ class Stand:
                 self._pool.forget()
             return self._step(action)
 
+    def restore(self, snapshot: Hashable) -> None:
+        """Take up a snapshot of this environment that is kept elsewhere. Raises `ValueError` where it can't be."""
+        with self.lock:
+            self.at = NO_PARENT
+            cast(Snapshots, self._only.env).restore(snapshot)
+
+    def go_along(self, path: Sequence[str]) -> TextEnv:
+        """Stand where some actions from the root lead, in or out of the tree. Raises `EnvError`."""
+        with self.lock:
+            self.at = NO_PARENT
+            if self._pool is not None:
+                return self._pool.go_to(tuple(path))
+            self.go_to(ROOT)
+            for action in path:
+                self._step(action)
+            return self._only.env
+
+    def try_path(self, path: Sequence[str], action: str) -> Reply:
+        """Stand where some actions from the root lead and take one step: the raw reply. Raises `EnvError`."""
+        with self.lock:
+            self.at = NO_PARENT
+            if self._pool is not None:
+                return self._pool.try_action(tuple(path), action)
+            self.go_along(path)
+            return self._step(action)
+
     def close(self) -> None:
         """Close the environment, with all its instances. Where another thread uses it and does not come to an end soon,
         what it waits for ends with `InstanceDied`."""

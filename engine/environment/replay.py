@@ -12,10 +12,11 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.base.text import flatten
+from engine.base.text import clean, flatten
 from engine.environment.at_node import Stand
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, open_environment
+from engine.environment.states import States
 from engine.environment.trust import Own, Stranger, permit, remember
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
@@ -26,6 +27,11 @@ HOLDS: frozenset[str] = frozenset({"verified", "reobserved", "repaired"})
 """Verdicts after which a sample holds in the environment."""
 
 TOLERANCE = 1e-9  # of returns, which environments compute in floating point
+
+Enough = Callable[[Number], bool]
+"""Whether a return that is below the expected one will do all the same: the pair's own terms."""
+
+NOTHING_ELSE: Enough = lambda score: False  # noqa: E731
 
 
 class Step(Struct, frozen=True):
@@ -38,10 +44,11 @@ class Step(Struct, frozen=True):
 class Replay(Struct, omit_defaults=True, frozen=True):
     """What came of a replay.
 
-    `verified`: every observation as stored, and the return. `reobserved`: the return holds, `observations` gives
-    the true text of the steps (0 for the first) where another was stored; where the return is reached before the
-    last step, `ended` is the number of steps that are left of the trajectory. `diverged`: the return is lost; `step`
-    is where it first went otherwise. `unreplayable`: `reason` says why.
+    `verified`: every observation as stored, and the return. `reobserved`: observations or the return are others, the
+    pair's own terms are met: `observations` gives the true text of the steps (0 for the first) where another was
+    stored, `score` the true return; where it is reached before the last step, `ended` is the number of steps that
+    are left of the trajectory. `diverged`: the return is lost; `step` is where it first went otherwise.
+    `unreplayable`: `reason` says why.
     """
 
     verdict: Verdict
@@ -137,6 +144,7 @@ class Replayer:
         self._tree = tree
         self._open = open_environment
         self._stand: Stand | None = None
+        self._states: States | None = None
         self._refused: str | None = None
         self._memory = _Memory()
 
@@ -148,9 +156,24 @@ class Replayer:
         self._stand.go_to(ROOT)
         return self._stand
 
-    def replay(self, steps: Sequence[Step], expected_return: Number, tail: int = 0) -> Replay:
-        """Replay steps from the root; `tail` is where the good steps begin. Never raises for what happens there; raises
-        `Stranger` where the environment may not be opened unasked."""
+    @property
+    def states(self) -> States:
+        """The states of the tree's task, to look ahead in; of an environment of their own."""
+        if self._states is None:
+            self._states = States(self._tree, self._open)
+        return self._states
+
+    @property
+    def steps(self) -> int:
+        """Environment steps so far, those of looking ahead included."""
+        mine = self._stand.steps if self._stand is not None else 0
+        return mine + (self._states.steps if self._states is not None else 0)
+
+    def replay(
+        self, steps: Sequence[Step], expected_return: Number, tail: int = 0, enough: Enough = NOTHING_ELSE
+    ) -> Replay:
+        """Replay steps from the root; `tail` is where the good steps begin, `enough` says which other returns will do.
+        Never raises for what happens there; raises `Stranger` where the environment may not be opened unasked."""
         if self._refused is not None:
             return Replay("unreplayable", reason=self._refused)
         if len(self._memory.known) > MAX_REMEMBERED:
@@ -163,7 +186,7 @@ class Replayer:
         except (InputError, EnvError) as error:
             self._refused = str(error)
             return Replay("unreplayable", reason=self._refused)
-        return run(_Walk(self._memory, self._at_the_root), steps, expected_return, tail)
+        return run(_Walk(self._memory, self._at_the_root), steps, expected_return, tail, enough)
 
     def _at_the_root(self) -> Stand:
         stand = self.stand()
@@ -172,15 +195,23 @@ class Replayer:
 
     def close(self) -> None:
         """Close the environment."""
-        if self._stand is not None:
-            self._stand.close()
+        for held in (self._stand, self._states):
+            if held is not None:
+                held.close()
 
 
-def run(walk: _Walk, steps: Sequence[Step], expected_return: Number, tail: int = 0) -> Replay:
+def run(
+    walk: _Walk, steps: Sequence[Step], expected_return: Number, tail: int = 0, enough: Enough = NOTHING_ELSE
+) -> Replay:
     """Step from the start, and compare.
 
-    Where the tail reaches the return before its end, the trajectory holds as far as that step.
+    A return holds that is not below the expected one, or is `enough`. Where the tail reaches one before its end, the
+    trajectory holds as far as that step; an episode that ends among the bad steps never holds.
     """
+
+    def holds(score: Number) -> bool:
+        return score >= expected_return - TOLERANCE or enough(score)
+
     observations: dict[int, str] = {}
     score: Number = 0
     first: tuple[int, str, str] | None = None
@@ -189,22 +220,26 @@ def run(walk: _Walk, steps: Sequence[Step], expected_return: Number, tail: int =
             raw, score, done = walk.step(step.action)
         except EnvError as error:
             return Replay("unreplayable", place, score, step=place, reason=str(error))
-        observation = flatten(raw)
+        observation = clean(flatten(raw))
         if observation != step.observation:
             observations[place] = observation
             first = first or (place, step.observation, observation)
-        if (done or score < 0) and place < len(steps) - 1:
-            if place >= tail and abs(score - expected_return) <= TOLERANCE:
-                assert first is not None  # the tail's own steps did not end the episode here
-                return Replay("reobserved", place + 1, score, *first, observations=observations, ended=place + 1)
+        if (done or score < 0) and (place < len(steps) - 1 or place < tail):
+            if place >= tail and score >= 0 and holds(score):
+                at = first or (place, f"{len(steps) - 1 - place} steps more", "the episode is over")
+                return Replay("reobserved", place + 1, score, *at, observations=observations, ended=place + 1)
             got = f"the episode ended with {len(steps) - 1 - place} steps to go (return {max(score, 0):g})"
             at = first or (place, step.observation, got)
             return Replay("diverged", place + 1, max(score, 0), *at, reason=got, observations=observations)
     score = max(score, 0)
-    if abs(score - expected_return) > TOLERANCE:
+    if not holds(score):
         at = first or (len(steps) - 1, f"return {expected_return:g}", f"return {score:g}")
         reason = f"return {score:g} instead of {expected_return:g}"
         return Replay("diverged", len(steps), score, *at, reason=reason, observations=observations)
+    if abs(score - expected_return) > TOLERANCE:
+        at = first or (len(steps) - 1, f"return {expected_return:g}", f"return {score:g}")
+        reason = f"return {score:g} instead of {expected_return:g}"
+        return Replay("reobserved", len(steps), score, *at, reason=reason, observations=observations)
     if observations:
         assert first is not None
         return Replay("reobserved", len(steps), score, *first, observations=observations)

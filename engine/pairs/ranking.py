@@ -19,20 +19,26 @@ from engine.pairs.pairs import Pair, pairs
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, Node, SearchTree
 
-Rank = Literal["return", "fork", "gap", "tail", "mark"]
-"""`return`: best good leaf first, its worst counterpart last. `fork`: latest fork first. `gap`: largest difference of
+Rank = Literal["lesson", "return", "fork", "gap", "tail", "mark"]
+"""`lesson`: over wrong actions, not pairs (`engine.samples.lessons`); where pairs are listed, as `fork`.
+`return`: best good leaf first, its worst counterpart last. `fork`: latest fork first. `gap`: largest difference of
 return first. `tail`: fewest steps from the fork to the good leaf first. `mark`: another wrong step each time, as long
 as there are any."""
 
-RANKS: tuple[Rank, ...] = ("return", "fork", "gap", "tail", "mark")
+RANKS: tuple[Rank, ...] = ("lesson", "return", "fork", "gap", "tail", "mark")
+
+MOST_OF_PAIR = 2
+"""Samples that one pair may become: how its good trajectory recovered, and the revision."""
 
 SMALL_CLASS = 10_000  # pairs of equal gap that are sorted as a list
 
 PER_TREE = "more than asked for a tree"
 PER_FORK = "more than asked for a fork"
+PER_LESSON = "more than asked for a lesson"
 MAX_PAIRS = "beyond the most pairs"
 SAME_STEP = "the same wrong step"
 REFUSED = "mark before the fork"
+NONE_AFTER = "no wrong step after the fork"
 """Why pairs are dropped."""
 
 
@@ -295,7 +301,7 @@ def ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Ite
     if thresholds.compat and tree.value_sum(ROOT) <= 0:
         return
     layout = _Layout(tree, thresholds)
-    if rank == "fork":
+    if rank in ("fork", "lesson"):
         yield from _by_fork(layout, layout.goods, layout.leaves)
     elif rank == "gap":
         yield from _by_gap(layout)
@@ -334,7 +340,7 @@ class Taking:
         """`pairs`: how many there are; `drop` is told why how many are dropped. The other limits are on samples."""
         self.tree, self.pairs, self.drop = tree, pairs, drop
         self.max_pairs, self.per_tree, self.per_fork, self.diverse = max_pairs, per_tree, per_fork, diverse
-        self._samples = 0
+        self.samples = 0  # so far
         self._of_fork: Counter[int] = Counter()
         self._steps: set[tuple[str, str]] = set()
 
@@ -343,12 +349,13 @@ class Taking:
         that still are to be; None where that depends on them, or there are enough. `place` is its own among all."""
         if self.max_pairs is not None and place >= self.max_pairs:
             return None
-        if self.per_tree is not None and self._samples + len(before) >= self.per_tree:
+        if self.per_tree is not None and self.samples + MOST_OF_PAIR * len(before) >= self.per_tree:
             return None
         if self.per_fork is not None:
             if self._of_fork[pair.fork] >= self.per_fork:
                 return False
-            if self._of_fork[pair.fork] + sum(each.fork == pair.fork for each in before) >= self.per_fork:
+            may_come = MOST_OF_PAIR * sum(each.fork == pair.fork for each in before)
+            if self._of_fork[pair.fork] + may_come >= self.per_fork:
                 return None
         return True
 
@@ -357,15 +364,19 @@ class Taking:
         for place, pair in enumerate(all):
             for most, reached, reason in (
                 (self.max_pairs, place, MAX_PAIRS),
-                (self.per_tree, self._samples, PER_TREE),
+                (self.per_tree, self.samples, PER_TREE),
             ):
                 if most is not None and reached >= most:
                     self.drop(reason, self.pairs - place)
                     return
-            if self.per_fork is not None and self._of_fork[pair.fork] >= self.per_fork:
+            if not self.wants(pair.fork):
                 self.drop(PER_FORK, 1)
                 continue
             yield pair
+
+    def wants(self, fork: int) -> bool:
+        """Whether another sample that forks there may be taken."""
+        return self.per_fork is None or self._of_fork[fork] < self.per_fork
 
     def repeats(self, bad: int, mark: int | None) -> bool:
         """Whether this wrong step was taken already, where each is wanted once."""
@@ -376,7 +387,7 @@ class Taking:
 
     def took(self, fork: int, bad: int, mark: int | None) -> None:
         """A pair became a sample."""
-        self._samples += 1
+        self.samples += 1
         self._of_fork[fork] += 1
         if self.diverse:
             self._steps.add(wrong_step(self.tree, bad, mark))

@@ -8,7 +8,7 @@ the others, and the same repair of the same sample is found there again, without
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.step_kind import info_or_none
 from engine.base.text import clean, flatten
 from engine.environment.replay import Replayer, opener
 from engine.environment.trust import Own, check_search, permit, remember
@@ -53,6 +54,11 @@ ENDED = "the episode is over after the wrong step"
 NOTHING = "no good leaf was found"
 LOST = "the tail does not hold when it is replayed"
 STOPPED = "stopped"
+NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
+SLOW = "its environment takes long: --repair searches all the same"
+
+FREE = frozenset({"scripted", "random"})
+"""Actors that cost nothing."""
 
 
 def repair_cost(tree: SearchTree, settings: RepairSettings) -> str:
@@ -120,8 +126,8 @@ def repair_sample(
     settings of the user's, whose servers are trusted (`engine.environment.trust`). Raises `InputError` where no search
     is possible (an actor that is not there), `WorkFailed` where it can't be written.
     """
-    if sample.bad is None or sample.compat:
-        raise InputError("only revisions that are not made with --compat can be repaired")
+    if sample.kind not in ("revision", "recovery") or sample.compat:
+        raise InputError("only revisions and recoveries that are not made with --compat can be repaired")
     started = tree.started
     assert started is not None
     own = list(own)
@@ -177,11 +183,17 @@ def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | 
     if settings is None:
         return None
     if revise.compat:
-        raise InputError("--repair and --compat exclude each other: the original repairs nothing")
+        if settings.paid:
+            raise InputError("--repair and --compat exclude each other: the original repairs nothing")
+        return None
 
     def repair(tree: SearchTree, sample: Sample, replayer: Replayer, figures: Repairs) -> Sample:
         assert tree.started is not None
         thresholds = Thresholds.for_range(tree.started.score_range, revise.alpha, revise.beta)
+        if not settings.paid and not is_free(tree, settings):
+            return _failed(sample, figures, NOT_ASKED)
+        if not settings.paid and takes_long(tree, revise.environment):
+            return _failed(sample, figures, SLOW)
         return repair_sample(
             tree,
             sample,
@@ -195,6 +207,28 @@ def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | 
         )
 
     return repair
+
+
+def is_free(tree: SearchTree, settings: RepairSettings) -> bool:
+    """Whether the search would cost nothing and can be made."""
+    try:
+        actor = search_settings(tree, settings).actor
+    except InputError:
+        return False
+    return actor.partition(":")[0] in FREE
+
+
+def takes_long(tree: SearchTree, environment: str | None = None) -> bool:
+    """Whether a step of the environment may wait for a process or the network."""
+    assert tree.started is not None
+    info = info_or_none(environment or tree.started.environment)
+    return info is not None and info.blocking
+
+
+def repair_price(trees: Iterable[SearchTree], settings: RepairSettings) -> str | None:
+    """What repairing samples of these trees may cost, in a line; None where nothing is paid. Raises `InputError`."""
+    paid = [tree for tree in trees if not is_free(tree, settings)]
+    return f"{repair_cost(paid[0], settings)} for each sample without a clean tail" if paid else None
 
 
 def reobserve(tree: SearchTree, sample: Sample, environment: str | None = None) -> Sample:

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from engine.base.errors import InputError
 from engine.environment.replay import Replayer
 from engine.review.decisions import Decided
-from engine.samples.revise import Sample, with_mark, with_tail
+from engine.samples.revise import with_mark
+from engine.samples.sample import Sample, with_tail, with_uncut
 from engine.tree.tree import SearchTree
 
 
@@ -64,29 +65,35 @@ def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
 
 
 def moves_mark(sample: Sample, decided: Decided | None) -> bool:
-    """Whether a person put the mark elsewhere than the run has it, or had the sample repaired: what the run's replay
-    said no longer counts, and the sample must be replayed again."""
-    if decided is None or sample.bad is None:
+    """Whether a person put the mark elsewhere than the run has it, had the sample repaired, or took a cut back: what
+    the run's replay said no longer counts, and the sample must be replayed again."""
+    if decided is None:
         return False
-    if decided.mark is not None and decided.mark != sample.mark:
+    if any(each.node in decided.uncut for each in sample.cut):
         return True
-    return decided.repair is not None and decided.repair.mark == sample.mark and decided.repair != sample.tail
+    if sample.bad is not None and decided.mark is not None and decided.mark != sample.mark:
+        return True
+    repair = decided.repair
+    return sample.kind != "good" and repair is not None and repair.mark == sample.mark and repair != sample.tail
 
 
 def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replayer: Replayer) -> Sample:
-    """The sample with a person's mark, thought and repair; where what is executed changed, with a new replay verdict.
+    """The sample with a person's mark, thought and repair, and with the cut steps that they took back; where what is
+    executed changed, with a new replay verdict.
 
-    A repair holds with the mark that it was made for. Raises `InputError` where the mark is not on the bad trajectory.
+    A repair holds with the mark that it was made for. A recovery's mark does not move. Raises `InputError` where the
+    mark is not on the bad trajectory.
     """
     if decided is None:
         return sample
     if moves_mark(sample, decided):
-        mark = decided.mark if decided.mark is not None else sample.mark
-        if decided.repair is not None and decided.repair.mark == mark:
-            sample = with_tail(tree, replace(sample, mark=mark), decided.repair, replayer)
-        else:
-            sample = with_mark(tree, sample, mark, replayer)
-    if decided.thought is not None and sample.bad is not None:
+        moved = decided.mark if decided.mark is not None and sample.bad is not None else sample.mark
+        if decided.repair is not None and decided.repair.mark == moved:
+            sample = with_tail(tree, replace(sample, mark=moved), decided.repair, replayer)
+        elif moved != sample.mark:
+            sample = with_mark(tree, sample, moved, replayer)
+        sample = with_uncut(tree, sample, decided.uncut, replayer)
+    if decided.thought is not None and sample.kind != "good":
         sample = replace(sample, thought=decided.thought)
     return sample
 

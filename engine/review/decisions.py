@@ -46,6 +46,7 @@ class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
     note: str | None = None
     tags: list[str] | None = None  # all of them; an empty list takes them off
     repair: Tail | None = None  # a tail that a search found on this person's behalf; holds with its mark
+    uncut: list[int] | None = None  # nodes of steps that were cut and are taken back; all of them
     batch: str = ""  # id of the first of several lines that were said at once
     undo_of: str | None = None  # id of the line (of the same sample) that this one takes back
 
@@ -65,6 +66,7 @@ class Decided(Struct, kw_only=True):
     note: str | None = None
     tags: list[str] = []
     repair: Tail | None = None
+    uncut: list[int] = []  # nodes of steps that were cut and are taken back
     by_reviewer: dict[str, DecisionVerdict] = {}  # each reviewer's latest verdict
 
 
@@ -120,6 +122,8 @@ def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
             decided.tags = line.tags
         if line.repair is not None:
             decided.repair = line.repair
+        if line.uncut is not None:
+            decided.uncut = line.uncut
     return decided
 
 
@@ -259,10 +263,19 @@ class Decisions:
         note: str | None = None,
         tags: Iterable[str] | None = None,
         repair: Tail | None = None,
+        uncut: Iterable[int] | None = None,
     ) -> Decision:
         """Say something about a sample; on disk when this returns. Raises `InputError`, `WorkFailed`."""
         return self.decide_all(
-            [sample], verdict, reason=reason, mark=mark, thought=thought, note=note, tags=tags, repair=repair
+            [sample],
+            verdict,
+            reason=reason,
+            mark=mark,
+            thought=thought,
+            note=note,
+            tags=tags,
+            repair=repair,
+            uncut=uncut,
         )[0]
 
     def decide_all(
@@ -276,11 +289,13 @@ class Decisions:
         note: str | None = None,
         tags: Iterable[str] | None = None,
         repair: Tail | None = None,
+        uncut: Iterable[int] | None = None,
     ) -> list[Decision]:
         """Say the same about several samples; one `undo` takes all of it back. Raises as `decide`."""
         if mark is not None and mark < 1:
             raise InputError(f"step {mark} can't be the first wrong step: steps are counted from 1")
         kept = None if tags is None else list(dict.fromkeys(_writable(tag).strip() for tag in tags if tag.strip()))
+        back = None if uncut is None else sorted(set(uncut))
         with self._lock:
             batch = self._append(
                 samples,
@@ -298,6 +313,7 @@ class Decisions:
                     note=None if note is None else _writable(note),
                     tags=kept,
                     repair=repair,
+                    uncut=back,
                     batch=first,
                 ),
             )

@@ -22,30 +22,49 @@ from engine.environment.replay import Step
 from engine.tree.events import Number
 from engine.tree.tree import SearchTree
 
-BeforeFork = Literal["move", "refuse", "keep"]
+BeforeFork = Literal["recover", "move", "refuse", "keep"]
+"""What becomes of a wrong step that the good trajectory shares: `recover` makes a sample of how the good trajectory
+went on from it, and judges on behind the fork; `move` marks the first step after the fork, which nobody judged;
+`refuse` leaves the pair out; `keep` keeps the mark."""
+TailMade = Literal["straight", "joined", "repaired"]
+"""`straight`: the good leaf's own steps after the fork, less what is not needed. `joined`: another way of the tree to a
+good leaf that passes through the state just after the wrong step. `repaired`: found by a search of its own."""
+CutPart = Literal["context", "tail"]
 Part = Literal["header", "prefix", "bad", "thought", "good"]
 
 WAIT_ACTION = "wait"
 WAIT_ANSWER = "ok."
 
 
-class TailStep(Struct, frozen=True):
-    """A step of a tail that another search found."""
+class TailStep(Struct, omit_defaults=True, frozen=True):
+    """A step of a tail."""
 
     response: str
     action: str  # as executed
     observation: str
+    node: int | None = None  # the node of the sample's own tree whose step this is; None: a step of another search
+    loss: bool = True  # False: the step is wrong but has to stay; it is masked, never trained
 
 
 class Tail(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """Good steps that a search found from just after the wrong step; they take the place of the good leaf's."""
+    """Good steps from just after the wrong step; they take the place of the good leaf's steps after the fork."""
 
     mark: int | None  # the mark after which they hold
     steps: list[TailStep]
     score: Number  # the return at their end
-    trace: str  # id of that search's trace
-    path: str  # its file
-    leaf: int  # in that trace
+    trace: str = ""  # id of the trace of a repair search; "": the sample's own tree
+    path: str = ""  # its file
+    leaf: int = 0  # the leaf that it ends at, in that trace
+    made: TailMade = "repaired"
+
+
+class Cut(Struct, omit_defaults=True, frozen=True):
+    """A step that was taken out of a sample's trajectory, and why."""
+
+    part: CutPart
+    node: int  # of the sample's own tree
+    place: int  # how many kept steps of the part stand before it
+    reason: str  # refused, idle, loop, judged Bad, not needed, joined
 
 
 class Turn(NamedTuple):
@@ -126,24 +145,31 @@ def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: boo
 def revision_turns(
     tree: SearchTree,
     parts: Splice,
-    thought: str,
+    thought: str | None,
     observations: Mapping[int, str] | None = None,
     tail: Sequence[TailStep] = (),
 ) -> list[Turn]:
-    """The revision trajectory as turns.
+    """The revision trajectory as turns; without a thought, one that needs none.
 
     `observations` are the true ones of a replay, by place among the executed steps; they take the place of the
-    stored ones. `tail` are steps of another search; they come last, in place of good steps.
+    stored ones. The steps of `tail` come last, in place of good steps.
     """
     true = observations or {}
     turns = header_turns(tree) + _step_turns(tree, parts.bad, "bad", False, true, 0)
-    turns.append(Turn("assistant", thought_turn(thought), True, "thought"))
-    turns.append(Turn("user", WAIT_ANSWER, None, "thought"))
+    if thought is not None:
+        turns.append(Turn("assistant", thought_turn(thought), True, "thought"))
+        turns.append(Turn("user", WAIT_ANSWER, None, "thought"))
     turns += _step_turns(tree, parts.good, "good", True, true, len(parts.bad))
-    for place, step in enumerate(tail, len(parts.steps)):
-        turns.append(Turn("assistant", step.response, True, "good"))
+    return turns + tail_turns(tail, true, len(parts.steps))
+
+
+def tail_turns(tail: Sequence[TailStep], true: Mapping[int, str], first: int) -> list[Turn]:
+    """The steps of a tail as turns; `first` is the place of the first among the executed steps."""
+    turns = []
+    for place, step in enumerate(tail, first):
+        turns.append(Turn("assistant", step.response, step.loss, "good", step.node))
         stored = step.observation if place in true else None
-        turns.append(Turn("user", true.get(place, step.observation), None, "good", None, stored))
+        turns.append(Turn("user", true.get(place, step.observation), None, "good", step.node, stored))
     return turns
 
 

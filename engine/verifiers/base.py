@@ -6,8 +6,8 @@ A verifier judges the steps of the bad trajectory in order, Good, Bad or Uncerta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Meta, Struct
 
@@ -123,8 +123,36 @@ class JudgeTotals(Struct):
 class Verifier(Protocol):
     """Judges the bad trajectory of a pair."""
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
-        """Judgements of steps 1, 2, …, up to the first Bad. Raises `InputError`."""
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
+        """Judgements of the steps from `start` on, up to the first Bad. Raises `InputError`."""
+        ...
+
+
+@runtime_checkable
+class StepVerifier(Protocol):
+    """A verifier that judges any step of the tree for itself, at no price."""
+
+    def step_into(self, id: int) -> tuple[Word, str]:
+        """Judgement and reason of the step into a node. Raises `InputError`."""
+        ...
+
+
+@runtime_checkable
+class StateVerifier(Protocol):
+    """A verifier that judges a step in any state that the environment can reach, in the tree or not."""
+
+    def in_state(self, before: int, action: str, observation: str, after: int) -> tuple[Word, str]:
+        """Judgement and reason of a step between two states of `engine.environment.states.States`. Raises
+        `InputError`."""
+        ...
+
+
+@runtime_checkable
+class TextVerifier(Protocol):
+    """A verifier that judges a step by the texts alone."""
+
+    def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
+        """The judgement of a step after these (action, observation). Raises `WorkFailed`."""
         ...
 
 

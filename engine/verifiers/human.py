@@ -19,8 +19,8 @@ class HumanVerifier:
     def __init__(self, marks: Callable[[Pair], int | None]) -> None:
         self._marks = marks
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """The step that a person marked."""
         mark = self._marks(pair)
-        if mark is not None:
+        if mark is not None and mark >= start:
             yield Judgement(mark, "Bad", "marked by a person")

@@ -33,9 +33,9 @@ class NoisyVerifier:
         self._place = f"{tree.started.environment}/{tree.started.task}"
         self._true = true
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """Judge each step on its own, up to the first Bad."""
-        for step, id in enumerate(self._tree.ancestors(pair.bad)[1:], 1):
+        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
             word, reason = self.step_into(id)
             yield Judgement(step, word, reason)
             if word == "Bad":
@@ -43,8 +43,15 @@ class NoisyVerifier:
 
     def step_into(self, id: int) -> tuple[Word, str]:
         """Judgement and reason of the step into a node. Raises `InputError`."""
-        word, reason = self._true.step_into(id)
-        rng = random.Random(f"{self._place}/{id}/{self._tree.nodes[id].action}")
+        return self._noise(*self._true.step_into(id), f"{self._place}/{id}/{self._tree.nodes[id].action}")
+
+    def in_state(self, before: int, action: str, observation: str, after: int) -> tuple[Word, str]:
+        """Judgement and reason of a step between any two states. Raises `InputError`."""
+        word, reason = self._true.in_state(before, action, observation, after)
+        return self._noise(word, reason, f"{self._place}/state {before}/{action}")
+
+    def _noise(self, word: Word, reason: str, seed: str) -> tuple[Word, str]:
+        rng = random.Random(seed)
         if rng.random() >= self._rate:
             return word, reason
         return rng.choice([other for other in WORDS if other != word]), f"noise; {reason}"

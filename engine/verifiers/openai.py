@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -117,13 +117,13 @@ class OpenAIVerifier:
         self._begun: set[int] = set()  # bad leaves
         self.totals = JudgeTotals()
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """Judge steps 1, 2, …, each as it is asked for, up to the first Bad.
 
         A step about which nothing usable came (a refusal, a conversation that is too long) is Uncertain, and counted.
         Raises `WorkFailed` where the server can't be used; what was judged until then is kept.
         """
-        for step, id in enumerate(self._tree.ancestors(pair.bad)[1:], 1):
+        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
             judgement = self._judgement(step, self._pool.run(self._tell(id)))
             yield judgement
             if judgement.word == "Bad":
@@ -162,19 +162,27 @@ class OpenAIVerifier:
             reason = f"{agree} of {len(votes)} votes. {reason}"
         return Judgement(step, word, reason, told.text)
 
+    def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
+        """The judgement of a step after these (action, observation). Raises as `judge` does."""
+        return self._judgement(step, self._pool.run(self._decide(self._text(log, action, observation))))
+
     def _question(self, id: int) -> str:
         """What the model is asked about the step into a node."""
+        nodes = self._tree.nodes
+        log = [(nodes[at].action, nodes[at].observation) for at in self._tree.ancestors(id)[1:-1]]
+        return self._text(log, nodes[id].action, nodes[id].observation)
+
+    def _text(self, log: Sequence[tuple[str, str]], action: str, observation: str) -> str:
+        """What the model is asked about a step after others."""
         tree = self._tree
         assert tree.started is not None
         header = tree.started.header
-        before = [(step.action or step.response, step.observation) for step in tree.started.prefix]
-        before += [(tree.nodes[at].action, tree.nodes[at].observation) for at in tree.ancestors(id)[1:-1]]
-        node = tree.nodes[id]
+        before = [(step.action or step.response, step.observation) for step in tree.started.prefix] + list(log)
         values = {
             "task": header[-1].content if header else tree.started.instruction,
             "log": "\n".join(f"Action: {action}\nObservation: {seen}" for action, seen in before) or NOTHING_YET,
-            "action": node.action,
-            "observation": node.observation,
+            "action": action,
+            "observation": observation,
         }
         return fill(self._template, values, "judge.txt") + self._form
 

@@ -38,8 +38,10 @@ class RecordedVerifier:
         self._read = read_judgement_compat if compat else read_judgement
         self._lines: Mapping[tuple[Key, Key], deque[list[str]]] = _read_lines(path)
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
-        """The recorded judgements. Raises `InputError` where the recording has none for this pair."""
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
+        """The recorded judgements; none behind the first Bad. Raises `InputError` where none are of this pair."""
+        if start > 1:
+            return
         low, high = _key(self._tree.conversation(pair.bad)), _key(self._tree.conversation(pair.good))
         lines = self._lines.get((low, high))
         if not lines:

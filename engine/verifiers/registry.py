@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from engine.base.errors import InputError
 from engine.environment.opened import Opened
+from engine.environment.states import States
 from engine.pairs.pairs import Pair
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
@@ -46,14 +47,16 @@ def make_verifier(
     prompts: str = "",
     cache: Path | None = None,
     pool: JudgePool | None = None,
+    states: States | None = None,
 ) -> Verifier:
     """The verifier of that name for one tree. Raises `InputError` with the names there are.
 
     `judge`, `prompts` (a folder that replaces prompts), `cache` (the folder of judgements) and `pool` (the calls that
-    several trees share) concern `openai` only.
+    several trees share) concern `openai` only; `states` are those of the tree where somebody has them already, for
+    verifiers that look into the environment.
     """
     if name == "progress":
-        return ProgressVerifier(tree, open_environment)
+        return ProgressVerifier(tree, open_environment, states)
     if name == "value":
         return ValueVerifier(tree, thresholds)
     if name == "human":
@@ -69,7 +72,7 @@ def make_verifier(
     if name.startswith("noisy:"):
         from engine.verifiers.noisy import NoisyVerifier
 
-        return NoisyVerifier(tree, ProgressVerifier(tree, open_environment), name.removeprefix("noisy:"))
+        return NoisyVerifier(tree, ProgressVerifier(tree, open_environment, states), name.removeprefix("noisy:"))
     if name in OTHERS:
         return OTHERS[name](tree)
     raise InputError(f"unknown verifier {name!r}: one of {', '.join((*NAMES, *OTHERS))}")

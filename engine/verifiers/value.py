@@ -28,14 +28,20 @@ class ValueVerifier:
                     self._good_below[id] = 1
                     id = tree.nodes[id].parent
 
-    def judge(self, pair: Pair) -> Iterator[Judgement]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """Judge by whether a good leaf was ever found below each step."""
         fork = self._tree.nodes[pair.fork].depth
-        for step, id in enumerate(self._tree.ancestors(pair.bad)[1:], 1):
+        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
             if step <= fork:
                 yield Judgement(step, "Good", "shared with the good trajectory")
-            elif self._good_below[id]:
-                yield Judgement(step, "Good", "a good leaf was found below")
-            else:
-                yield Judgement(step, "Bad", "no good leaf was ever found below")
+                continue
+            word, reason = self.step_into(id)
+            yield Judgement(step, word, reason)
+            if word == "Bad":
                 return
+
+    def step_into(self, id: int) -> tuple[Word, str]:
+        """Judgement and reason of the step into a node."""
+        if id < len(self._good_below) and self._good_below[id]:
+            return "Good", "a good leaf was found below"
+        return "Bad", "no good leaf was ever found below"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeVar
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from engine.base.errors import InputError
 from engine.pairs.pairs import count_pairs
+from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
 from engine.trace.trace import is_being_written, trace_state
 from engine.tree.answer_counts import AnswerCounts
@@ -21,7 +23,7 @@ from engine.workspace.workspace import Workspace
 
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
-_KIND = "figures"
+_KIND = "figures-2"
 
 
 class TraceFigures(Struct, kw_only=True):
@@ -49,6 +51,9 @@ class TraceFigures(Struct, kw_only=True):
     steps_per_node: float | None  # environment steps for each node that was made
     resets_per_node: float | None
     seconds: float | None  # from the start to the last event
+    lessons: int = 0  # wrong actions, each in each state once, that the tree alone tells of (`known_lessons`)
+    lessons_by_depth: dict[int, int] = {}
+    wrong_actions: int = 0  # different ones among the lessons
 
 
 class Total(Struct, kw_only=True):
@@ -72,6 +77,8 @@ class Total(Struct, kw_only=True):
     steps_per_node: float | None = None  # over all nodes of the traces that know it
     resets_per_node: float | None = None
     seconds: float | None = None
+    lessons: int = 0
+    lessons_by_depth: dict[int, int] = {}
 
 
 def figures(source: Source) -> TraceFigures:
@@ -83,6 +90,7 @@ def figures(source: Source) -> TraceFigures:
     returns = [leaf.value_sum / leaf.visits for leaf in tree.leaves()]
     good = sum(value > thresholds.alpha for value in returns)
     made = len(tree) - 1
+    lessons = known_lessons(tree, thresholds)
     searched = tree.imported_from is None
     return TraceFigures(
         path=source.path,
@@ -107,6 +115,9 @@ def figures(source: Source) -> TraceFigures:
         steps_per_node=tree.steps / made if searched and made else None,
         resets_per_node=tree.resets / made if searched and made else None,
         seconds=tree.t if searched else None,
+        lessons=len(lessons),
+        lessons_by_depth=dict(sorted(Counter(depth for depth, _ in lessons).items())),
+        wrong_actions=len({action for _, action in lessons}),
     )
 
 
@@ -141,6 +152,8 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         steps_per_node=_mean((row.steps_per_node, row.nodes - 1) for row in rows),
         resets_per_node=_mean((row.resets_per_node, row.nodes - 1) for row in rows),
         seconds=_known_sum(row.seconds for row in rows),
+        lessons=sum(row.lessons for row in rows),
+        lessons_by_depth=dict(sorted(sum((Counter(row.lessons_by_depth) for row in rows), Counter[int]()).items())),
     )
 
 

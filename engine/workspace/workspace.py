@@ -31,7 +31,7 @@ from engine.base.errors import InputError, WorkFailed
 from engine.base.files import refusal, stamp
 from engine.samples.revise import Revised, ReviseSettings, Sample
 
-RUN_VERSION = 1
+RUN_VERSION = 2  # 1: samples without lessons, every tail as found
 FOLDERS = ("traces", "runs", "decisions", "exports")
 TAIL = 1 << 16  # bytes; a sealing line is far shorter
 
@@ -264,6 +264,8 @@ def read_info(file: Path) -> RunInfo | None:
     header = _decode(_header.decode, first, file, 1)
     if header.version > RUN_VERSION:
         raise InputError(f"{file}:1: run format {header.version}; this version reads up to {RUN_VERSION}")
+    if header.version < 2:  # what it does not say was so
+        header.settings.tail, header.settings.context, header.settings.per_lesson = "as-found", "as-found", 0
     lines = tail.splitlines()
     sealed = tail.endswith(b"\n") and lines[-1].startswith(_END_PREFIX)
     end = _decode(_end.decode, lines[-1], file, None) if sealed else None

@@ -233,4 +233,11 @@ def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
         twin = info_of(kind.twin)
     except EnvError:
         return replace(general, score_range=kind.score_range)
-    return replace(general, score_range=kind.score_range, rules=twin.rules, refuses=twin.refuses, joined=twin.joined)
+    return replace(
+        general,
+        score_range=kind.score_range,
+        rules=twin.rules,
+        refuses=twin.refuses,
+        looks=twin.looks,
+        joined=twin.joined,
+    )

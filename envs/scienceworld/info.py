@@ -39,6 +39,14 @@ def _refuses(observation: str) -> bool:
     return observation.startswith(("No known action matches that input.", "Unknown action."))
 
 
+_LOOKS = ("look around", "look at ", "look in ", "examine ", "inventory", "task")
+
+
+def _looks(action: str) -> bool:
+    """What is read may be needed, so `read` is none of them; `wait` lets time pass."""
+    return action.strip().lower().startswith(_LOOKS)
+
+
 INFO = EnvironmentInfo(
     name="scienceworld",
     summary="science experiments in ScienceWorld's own simulator; 7,207 variations of 30 tasks, TASK:VARIATION or a"
@@ -49,6 +57,8 @@ INFO = EnvironmentInfo(
     requires="scienceworld",
     recognises=_is_scienceworld,
     refuses=_refuses,
+    looks=_looks,
+    timed=True,
     blocking=True,
     needs=("scienceworld",),
     programs=(("java", "install a Java runtime, e.g. apt install default-jre-headless"),),

@@ -20,6 +20,7 @@ from engine.samples.revise import ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
+from tests.engine.made import AS_FOUND
 
 WIDE, NARROW = (110, 32), (80, 24)
 PATIENCE = 20.0  # seconds
@@ -38,8 +39,9 @@ def searched(
 
 
 def revised(workspace: Workspace, *paths: Path, max_pairs: int | None = None) -> str:
-    """A real run of `revise`; its id."""
-    return revise_paths(workspace, list(paths), ReviseSettings(max_pairs=max_pairs), quiet=True)[0]
+    """A real run of `revise`, over pairs as they are found; its id."""
+    settings = ReviseSettings(**AS_FOUND, repair=None, max_pairs=max_pairs)
+    return revise_paths(workspace, list(paths), settings, quiet=True)[0]
 
 
 def opened(folder: Path) -> Workspace:

@@ -1,4 +1,5 @@
-"""What becomes of pairs: recorded TextCraft trees of the original and 50 own ones, by `--compat`, default, `--repair`.
+"""What becomes of pairs: recorded TextCraft trees of the original and 50 own ones, by `--compat`, as
+they are found, and with `--repair`.
 
     python -m tests.benchmarks.bench_samples [--quick]
 
@@ -34,14 +35,15 @@ from engine.search.job import new_job
 from engine.trace.trace import load
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
+from tests.engine.made import AS_FOUND
 from tests.fixtures import RECORDINGS
 
 CALLS, SHARE = 200, 0.95
 
 MODES = {
     "compat": ReviseSettings(compat=True),
-    "default": ReviseSettings(rank="fork"),
-    "default --repair": ReviseSettings(rank="fork", repair=RepairSettings(calls=CALLS)),
+    "pairs as found": ReviseSettings(**AS_FOUND | {"rank": "fork"}, repair=None),
+    "pairs as found, --repair": ReviseSettings(**AS_FOUND | {"rank": "fork"}, repair=RepairSettings(calls=CALLS)),
 }
 VERDICTS = ("verified", "reobserved", "repaired", "diverged", "unreplayable")
 

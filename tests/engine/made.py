@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from engine.samples.revise import ReviseSettings, revise
 from engine.trace.sources import load_any
@@ -37,6 +38,16 @@ TWIN: list[Row] = [(0, "I fetch them.", GET, GOT, None, None), (12, "Now the blo
 
 VERDICTS = {"diverged": 1, "reobserved": 2, "verified": 3}
 """Of the six revision samples, with the verifier `value`."""
+
+
+AS_FOUND: dict[str, Any] = {
+    "before_fork": "move",
+    "rank": "return",
+    "tail": "as-found",
+    "context": "as-found",
+    "per_lesson": 0,
+}
+"""Settings of `revise` under which every pair gives a sample, spliced as its trajectories are found."""
 
 
 def honey_trace(path: Path, rows: list[Row] | None = None, trace: str = "5ee5") -> Path:
@@ -75,7 +86,7 @@ def honey_trace(path: Path, rows: list[Row] | None = None, trace: str = "5ee5") 
 
 def revised(workspace: Workspace, *paths: Path, verifier: str = "value", verify: bool = True) -> str:
     """Run `revise` over traces; returns the run's id."""
-    settings = ReviseSettings(verifier=verifier, verify=verify)
+    settings = ReviseSettings(verifier=verifier, verify=verify, **AS_FOUND)
     with workspace.new_run(settings, [str(path) for path in paths]) as run:
         for path in paths:
             for sample in revise(load_any(path).tree, str(path), settings, run.figures):

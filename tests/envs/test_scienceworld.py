@@ -38,6 +38,7 @@ from engine.tree.tree import SearchTree
 from envs import base
 from envs.base import EnvError, InstanceDied, Plan, UnknownTask, info_of, make, recognise
 from envs.scienceworld.nearest_action import candidates, nearest
+from tests.engine.made import AS_FOUND
 from tests.fixtures import SHARED, needs_fixtures, read_json
 
 RECORDED = SHARED / "agent-r" / "sciworld" / "3539" / "replay.json.gz"
@@ -457,7 +458,7 @@ def test_a_search_finds_good_and_bad_leaves_and_its_samples_hold(tmp_path: Path)
     assert tree.steps / (len(tree) - 1) == 1
     assert tree.resets == 0
     figures = Revised()
-    samples = list(revise(tree, "t", ReviseSettings(max_pairs=12), figures))
+    samples = list(revise(tree, "t", ReviseSettings(**AS_FOUND, max_pairs=12), figures))
     assert samples
     assert figures.by_verdict.get("verified", 0) > 0
     assert list(replay_tree(tree, open_environment("scienceworld", PLANT))) == []

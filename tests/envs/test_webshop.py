@@ -21,6 +21,7 @@ from envs.webshop.env import MAX_QUERY, SEARCH_HINT, WebShop, make, parse
 from envs.webshop.goals import split_limit
 from envs.webshop.pages import PER_PAGE
 from envs.webshop.shop import Search, Shop, open_shop
+from tests.engine.made import AS_FOUND
 from tests.fixtures import SHARED, needs_fixtures, read_json
 
 CATALOGUE = SHARED / "webshop"
@@ -517,7 +518,7 @@ def test_a_search_with_the_scripted_actor_gives_good_bad_and_intermediate_leaves
     assert {0, 1.0} <= returns
     assert any(0 < score < 1 for score in returns)
     figures = Revised()
-    samples = list(revise(job.tree, str(out), ReviseSettings(max_pairs=60), figures))
+    samples = list(revise(job.tree, str(out), ReviseSettings(**AS_FOUND, max_pairs=60), figures))
     assert figures.pairs > 20
     assert figures.by_verdict["verified"] > 5
     assert "unreplayable" not in figures.by_verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
@@ -33,12 +34,13 @@ from engine.environment.replay import opener, replay_tree
 from engine.environment.trust import permit
 from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
-from engine.recovery.repair import FOLDER, repairer
+from engine.recovery.repair import FOLDER, repair_price, repairer
 from engine.review import curation
 from engine.review.decisions import Decisions
 from engine.samples.duplicates import Duplicates
-from engine.samples.revise import NoWrongStep, RepairSettings, Revised, ReviseSettings, begun_verifier
+from engine.samples.revise import begun_verifier
 from engine.samples.revise import revise as revise_tree
+from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, Tails
 from engine.samples.splice import BeforeFork
 from engine.trace.sources import Source, find_sources, is_trace, load_any
 from engine.trace.trace import read_events, write_trace
@@ -65,7 +67,12 @@ def revise(
     ] = "progress",
     verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
     compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
-    before_fork: Annotated[BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")] = "move",
+    before_fork: Annotated[
+        BeforeFork,
+        Parameter(
+            help="Of a wrong step that the good trajectory shares: how that recovered, or what becomes of the mark."
+        ),
+    ] = "recover",
     env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
     seed: Annotated[int, Parameter(help="Of the choice of thoughts.")] = 0,
@@ -73,14 +80,24 @@ def revise(
         NoWrongStep, Parameter(help="A pair without a wrong step: left out of exports, or taken whole.")
     ] = "skip",
     thought: Annotated[str, Parameter(help="seeded by the sample, model, or a number of the list.")] = "seeded",
-    rank: Annotated[Rank, Parameter(help="Which pairs come first.")] = "return",
+    rank: Annotated[
+        Rank, Parameter(help="lesson goes over wrong actions; the others over pairs, best first.")
+    ] = "lesson",
+    tail: Annotated[
+        Tails, Parameter(help="straight: only the steps that are needed; repaired: always by a search.")
+    ] = "straight",
+    context: Annotated[Context, Parameter(help="straight: without other mistakes that changed nothing.")] = "straight",
+    per_lesson: Annotated[int, Parameter(help="Samples of one lesson (state and wrong action); 0 for all.")] = 1,
+    unfinished: Annotated[bool, Parameter(help="Also wrong steps whose end nobody saw.")] = False,
     per_tree: Annotated[int | None, Parameter(help="At most so many samples a tree.")] = None,
     per_fork: Annotated[int | None, Parameter(help="At most so many samples a fork.")] = None,
     diverse: Annotated[bool, Parameter(help="Every wrong step once a tree.")] = False,
     duplicates: Annotated[
         float, Parameter(help="Jaccard similarity from which samples are one (MinHash), e.g. 0.9; 0 keeps all.")
     ] = 0.0,
-    repair: Annotated[bool, Parameter(help="Search a new tail for samples that diverge.")] = False,
+    repair: Annotated[
+        bool | None, Parameter(help="Search a tail where there is no clean one. Default: where no model is asked.")
+    ] = None,
     repair_iterations: Annotated[int, Parameter(help="Iterations of such a search.")] = 8,
     repair_calls: Annotated[int, Parameter(help="Calls of such a search at most.")] = 200,
     repair_actor: Annotated[str | None, Parameter(help="Its actor; default: the trace's own.")] = None,
@@ -112,8 +129,14 @@ def revise(
         "per_fork": per_fork,
         "diverse": diverse,
         "duplicates": duplicates,
-        "repair": RepairSettings(iterations=repair_iterations, calls=repair_calls, actor=repair_actor)
-        if repair
+        "tail": tail,
+        "context": context,
+        "per_lesson": per_lesson,
+        "unfinished": unfinished,
+        "repair": RepairSettings(
+            iterations=repair_iterations, calls=repair_calls, actor=repair_actor, paid=bool(repair)
+        )
+        if repair is not False
         else None,
     }
     try:
@@ -127,6 +150,7 @@ def revise(
         price = price_of_all(sources, settings, place.judgements)
         confirm(price, judge_named(settings.judge, settings.verifier), yes)
         pairs = price.pairs
+    _confirm_repairs(sources, settings, yes)
     run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs)
     if json:
         emit_json(
@@ -137,7 +161,10 @@ def revise(
                 "by_verdict": figures.by_verdict,
                 "before_fork": figures.before_fork,
                 "no_wrong_step": figures.no_wrong_step,
+                "lessons": figures.lessons,
                 "judge": judge_figures(figures.judging),
+                "tails": {name: figures.tails.get(name, 0) for name in TAILS},
+                "steps": figures.steps,
             }
         )
     return complain(figures.judging)
@@ -148,6 +175,23 @@ def check_environments(sources: Sequence[Path], environment: str | None) -> None
     for path in sources:
         if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
             permit(environment or first.environment, first, [{"env": environment}], path)
+
+
+TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
+"""What `revise --json` counts of tails."""
+
+
+def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool) -> None:
+    """Say what repairs by a model may cost. Raises `InputError` where nobody said yes."""
+    if settings.repair is None or not settings.repair.paid or settings.compat:
+        return
+    trees = (load_any(path, environment=settings.environment).tree for path in sources)
+    price = repair_price(trees, settings.repair)
+    if price is None:
+        return
+    warn(f"repairs: {price}")
+    if not yes:
+        raise InputError("repairs by a model cost money: add --yes, or --no-repair")
 
 
 def revise_paths(
@@ -164,7 +208,9 @@ def revise_paths(
     decisions = Decisions(workspace.decisions)
     for warning in decisions.warnings:
         warn(warning)
-    marks = curation.marks_of(decisions.current())
+    current = decisions.current()
+    marks = curation.marks_of(current)
+    taught: Counter[str] = Counter()
     pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
     try:
         with workspace.new_run(settings, [str(path) for path in sources]) as run, progress(pairs, pool) as done:
@@ -173,7 +219,7 @@ def revise_paths(
                     warn(warning)
                 made = revise_tree(
                     source.tree, str(path.resolve()), settings, run.figures, marks, cache,
-                    repair=mend, known=known, verifier=verifier,
+                    repair=mend, known=known, verifier=verifier, taught=taught, decided=current.keys(),
                 )  # fmt: skip
                 try:
                     for sample in made:
@@ -191,17 +237,26 @@ def revise_paths(
             warn(warning)
     if not quiet:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
-        say(f"run {run.id}: {figures.pairs} pairs, {figures.samples} samples ({verdicts or 'none'})")
         say(
-            f"  {figures.before_fork} marks not after the fork, {figures.no_wrong_step} without a wrong step,"
-            f" {figures.refused} refused, {figures.good} good trajectories"
+            f"run {run.id}: {figures.pairs} pairs, {figures.lessons} lessons, {figures.samples} samples"
+            f" ({verdicts or 'none'})"
         )
+        say(
+            f"  {figures.before_fork} wrong steps that the good trajectory shares,"
+            f" {figures.no_wrong_step} without a wrong step, {figures.refused} refused,"
+            f" {figures.good} good trajectories"
+        )
+        tails = ", ".join(
+            f"{figures.tails[name]} {name.replace('_', ' ')}" for name in TAILS if figures.tails.get(name)
+        )
+        if tails:
+            say(f"  tails: {tails}; {figures.steps} environment steps")
         if figures.judging is not None:
             say(f"  model: {told(figures.judging)}")
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
-            say(f"  repair: {mended.repaired} of {mended.tried} that diverged, {mended.calls} calls{why}")
+            say(f"  repair: {mended.repaired} of {mended.tried} searches, {mended.calls} calls{why}")
         if figures.dropped:
             say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
     return run.id, figures

@@ -40,7 +40,22 @@ def stats(
     if json:
         emit_json({"traces": rows, "total": summed})
         return 0
-    head = ["trace", "env", "task", "state", "nodes", "leaves", "good", "bad", "best", "depth", "pairs", "calls", "s"]
+    head = [
+        "trace",
+        "env",
+        "task",
+        "state",
+        "nodes",
+        "leaves",
+        "good",
+        "bad",
+        "best",
+        "depth",
+        "pairs",
+        "lessons",
+        "calls",
+        "s",
+    ]
     body = [
         [
             Path(row.path).name,
@@ -54,6 +69,7 @@ def stats(
             "–" if row.best_return is None else f"{row.best_return:g}",
             str(row.max_depth),
             str(row.pairs),
+            str(row.lessons),
             str(row.calls),
             "–" if row.seconds is None else f"{row.seconds:.1f}",
         ]
@@ -62,7 +78,10 @@ def stats(
     table(head, body, right=range(4, len(head)))
     for told in answers:
         say(told)
-    if len(rows) > 1:
+    if summed.lessons:
+        depths = ", ".join(f"{count} at depth {depth}" for depth, count in summed.lessons_by_depth.items())
+        say(f"{len(rows)} traces, {summed.lessons} lessons: {depths}")
+    elif len(rows) > 1:
         say(f"{len(rows)} traces")
     return 0
 

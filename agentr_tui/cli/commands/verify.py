@@ -46,7 +46,9 @@ def verify(
     verifier: Annotated[str, Parameter(help=f"What is measured: {_NAMES}.")] = "progress",
     alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
     beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
-    before_fork: Annotated[BeforeFork, Parameter(help="What becomes of a mark that is not after the fork.")] = "move",
+    before_fork: Annotated[
+        BeforeFork, Parameter(help="recover, keep: marks where they were set; move: behind the fork; refuse.")
+    ] = "recover",
     env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,

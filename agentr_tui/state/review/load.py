@@ -52,7 +52,9 @@ def load_review(
             return review
         if pair is None:
             return _nothing(workspace, decisions, info.id)
-    settings = replace(settings, max_pairs=MAX_PAIRS, rank="fork")
+    settings = replace(settings, max_pairs=MAX_PAIRS)
+    if pair is not None:  # the sample of this very pair is wanted, whatever else teaches the same
+        settings = replace(settings, rank="fork", per_lesson=0)
     figures = Revised()
     made = list(revise(source.tree, resolved, settings, figures))
     if all(sample.bad is None for sample in made):  # a run would hide one that has samples
@@ -67,8 +69,8 @@ def load_review(
     review.warnings[:0] = source.warnings
     if not _go_to(review, started.trace, pair) and pair is not None:
         raise InputError(
-            "this pair is not among the samples: its leaves differ too little for alpha and beta, or more than"
-            f" {MAX_PAIRS} pairs come before it"
+            "this pair is not among the samples: its leaves differ too little for alpha and beta, no clean way leads on"
+            f" from its wrong step, or more than {MAX_PAIRS} pairs come before it"
         )
     return review
 

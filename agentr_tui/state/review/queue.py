@@ -102,7 +102,7 @@ class Review:
     def __post_init__(self) -> None:
         """The order and blindness are those of the settings."""
         self.by_model: dict[str, ByModel] = {}  # by sample: a model that judges it, or did
-        self._replayed: dict[tuple[str, int | None, str], Sample] = {}
+        self._replayed: dict[tuple[str, int | None, str, tuple[int, ...]], Sample] = {}
         self._lock = threading.RLock()  # of the traces: a thread that was given up may still be at work
         self._all = list(self.samples)  # in the order of the run
         self.blind = self.blind or self.settings.blind
@@ -144,11 +144,12 @@ class Review:
     def _effective(self, sample: Sample, standing: Decided | None) -> Sample:
         mark = standing.mark if standing is not None and standing.mark is not None else sample.mark
         repair = standing.repair.path if standing is not None and standing.repair is not None else ""
-        known = self._replayed.get((sample.id, mark, repair))
+        uncut = tuple(standing.uncut) if standing is not None else ()
+        known = self._replayed.get((sample.id, mark, repair, uncut))
         if known is None:
             trace = self.traces.of(sample)
             known = effective(sample, standing, trace.tree, trace.replayer)
-            self._replayed[sample.id, mark, repair] = known
+            self._replayed[sample.id, mark, repair, uncut] = known
         return replace(known, thought=sample.thought)
 
     def hidden(self, sample: Sample) -> bool:

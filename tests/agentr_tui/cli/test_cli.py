@@ -79,8 +79,12 @@ def test_search_revise_export_with_json(tmp_path: Path) -> None:
                   "--out", "t.trace.jsonl")  # fmt: skip
     assert done.code == 0, done.err
     revised = agentr("revise", "t.trace.jsonl", "--json").json
-    assert set(revised) == {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step", "judge"}
+    counted = {"run", "pairs", "samples", "by_verdict", "before_fork", "no_wrong_step", "lessons", "steps"}
+    assert set(revised) == counted | {"judge", "tails"}
+    assert set(revised["tails"]) == {"straight", "joined", "repaired", "as_found", "left_out"}
+    assert {"calls", "tokens_in", "tokens_out", "cost", "unread", "failed"} <= set(revised["judge"])
     assert revised["judge"]["calls"] == 0
+    assert revised["samples"] == sum(revised["tails"].values()) - revised["tails"]["left_out"]
     assert revised["samples"] == sum(revised["by_verdict"].values()) > 0
     exported = agentr("export", "--format", "agent-r", "--out", "o.jsonl", "--json").json
     assert set(exported) == {"out", "lines", "dropped"}
@@ -148,7 +152,7 @@ def test_stats_tell_what_the_contract_names() -> None:
     names = {
         "path", "trace", "env", "task", "state", "algorithm", "nodes", "leaves", "good", "bad", "best_return",
         "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "cost", "failures", "answers", "steps_per_node",
-        "resets_per_node", "seconds",
+        "resets_per_node", "seconds", "lessons", "lessons_by_depth", "wrong_actions",
     }  # fmt: skip
     assert len(told["traces"]) == len(MADE) + 1  # and the local model's
     assert all(set(row) == names for row in told["traces"])

@@ -21,13 +21,15 @@ from engine.samples.revise import ReviseSettings, Sample, steps_to_replay
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import first_wrong_step
 from engine.verifiers.progress import ProgressVerifier
-from tests.agentr_tui.apps import notices, opened, pane, running, searched, until
+from tests.agentr_tui.apps import notices, opened, pane, revised, running, searched, until
+from tests.engine.made import AS_FOUND
 
 
 def session_over(folder: Path) -> Session:
-    """A session with a finished search open."""
+    """A session with a finished search open, and a run over its pairs as they are found."""
     workspace = opened(folder)
     path = searched(workspace)
+    revised(workspace, path)
     session = Session(workspace)
     session.open(path)
     return session
@@ -77,6 +79,7 @@ async def test_a_search_for_a_tail_counts_along_and_can_be_stopped(tmp_path: Pat
     workspace = opened(tmp_path)
     path = searched(workspace)
     text = path.read_text(encoding="utf-8")
+    revised(workspace, path)
     session = Session(workspace)
     session.open(path)
     async with running(session, "revision", (120, 40)) as (app, pilot):
@@ -192,7 +195,9 @@ async def test_twenty_samples_are_reviewed_by_keys_alone_undo_included(tmp_path:
 async def test_marks_of_verifier_progress_and_people_stand_side_by_side(tmp_path: Path) -> None:
     session = session_over(tmp_path)
     assert session.path is not None
-    revise_paths(session.workspace, [session.path], ReviseSettings(verifier="value"), quiet=True)
+    revise_paths(
+        session.workspace, [session.path], ReviseSettings(**AS_FOUND, repair=None, verifier="value"), quiet=True
+    )
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
         assert screen._review is not None

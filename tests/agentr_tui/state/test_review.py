@@ -18,7 +18,7 @@ from engine.samples.revise import ReviseSettings
 from engine.search.control import Control
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import opened, revised, searched
-from tests.engine.made import made_workspace
+from tests.engine.made import AS_FOUND, made_workspace
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def answer(capsys: pytest.CaptureFixture[str], place: Workspace, *words: str, **
 
 def loaded(place: Workspace, path: Path) -> Review:
     """The review of a tree."""
-    return load_review(place, Decisions(place.decisions, "ann"), path, ReviseSettings(), None)
+    return load_review(place, Decisions(place.decisions, "ann"), path, ReviseSettings(**AS_FOUND), None)
 
 
 # -- the command ---------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_blind_reviewers_hear_nobody_but_themselves(tmp_path: Path) -> None:
     ann.blind = True
     assert ann.move_mark(ann.show(sample).sample, 1)
     ann.decisions.decide(sample.id, "accepted", note="fine")
-    bob = load_review(place, Decisions(place.decisions, "bob"), path, ReviseSettings(), None)
+    bob = load_review(place, Decisions(place.decisions, "bob"), path, ReviseSettings(**AS_FOUND), None)
     assert bob.show(sample).people == [("ann", sample.fork_depth + 1)]
     bob.blind = True
     shown = bob.show(sample)
@@ -306,7 +306,7 @@ def test_another_alpha_makes_another_run(tmp_path: Path) -> None:
     path = searched(place)
     revised(place, path)
     decisions = Decisions(place.decisions, "ann")
-    loaded_twice = [load_review(place, decisions, path, ReviseSettings(alpha=0.25), None) for _ in range(2)]
+    loaded_twice = [load_review(place, decisions, path, ReviseSettings(**AS_FOUND, alpha=0.25), None) for _ in range(2)]
     assert loaded_twice[0].run == loaded_twice[1].run
     assert place.run_info().settings.alpha == 0.25
     assert loaded(place, path).run == place.run_info().id  # whatever they were

@@ -31,7 +31,7 @@ from engine.search.job import fork_job
 from engine.trace.sources import load_any
 from engine.trace.trace import load, read_events
 from engine.workspace.workspace import Workspace
-from tests.engine.made import MADE, MAKE, ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
+from tests.engine.made import AS_FOUND, MADE, MAKE, ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
 from tests.engine.searched import search
 
 
@@ -188,7 +188,7 @@ def test_a_repaired_tail_is_exported_and_its_search_is_told(workspace: Workspace
     replayer = Replayer(tree, opener(tree))
     mended.replay = replay_sample(tree, mended, replayer)
     replayer.close()
-    with workspace.new_run(ReviseSettings(verifier="value"), [lost.path]) as run:
+    with workspace.new_run(ReviseSettings(**AS_FOUND, verifier="value"), [lost.path]) as run:
         run.add(mended)
     expected = [turn.content for turn in turns_of(tree, mended)]
     assert steps[-1].response in expected
@@ -207,7 +207,7 @@ def test_a_repaired_tail_is_exported_and_its_search_is_told(workspace: Workspace
 
 
 def test_a_thought_of_a_model_is_told(workspace: Workspace) -> None:
-    with workspace.new_run(ReviseSettings(verifier="value"), []) as run:
+    with workspace.new_run(ReviseSettings(**AS_FOUND, verifier="value"), []) as run:
         run.add(replace(pair(workspace, 2, 6), thought="Hm.", thought_by="a-model"))
     origin = json.loads(Path(exported(workspace)[0].provenance).read_text())
     assert (origin["thought_from"], origin["thought_by"]) == ("model", "a-model")

@@ -32,7 +32,7 @@ from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 from engine.workspace.workspace import Workspace
-from tests.engine.made import made_workspace
+from tests.engine.made import AS_FOUND, made_workspace
 from tests.engine.tasks import tasks_workspace
 from tests.engine.trainer_rules import READERS, Heard, llamafactory_1, openai_problems
 from tests.fixtures import recorded, recording
@@ -198,7 +198,7 @@ def test_every_record_of_a_recorded_tree_is_read_back(name: str, tmp_path: Path)
     folder = recording(name)
     path = str(folder / f"search_results_{folder.name}.json.gz")
     workspace = Workspace.open(tmp_path, create=True)
-    settings = ReviseSettings(verifier="value", max_pairs=25)
+    settings = ReviseSettings(**AS_FOUND, verifier="value", max_pairs=25)
     with workspace.new_run(settings, [path]) as run:
         for sample in revise(load_any(path).tree, path, settings, run.figures):
             run.add(sample)

@@ -30,8 +30,8 @@ from engine.trace.sources import load_any
 from engine.tree.events import Imported, ImportedNode, SearchSettings, Started
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
+from tests.engine.made import AS_FOUND, TWIN, honey_trace
 from tests.engine.made import ROWS as HONEY_ROWS
-from tests.engine.made import TWIN, honey_trace
 from tests.engine.samples.test_revision import searched
 
 LIMITS = Thresholds()
@@ -65,7 +65,7 @@ def grown(nodes: int, seed: int, returns: list[float], width: int = 4) -> Search
 def made(tree: SearchTree, **changes: object) -> tuple[list[Sample], Revised]:
     """The samples of pairs, and the figures."""
     figures = Revised()
-    chosen = ReviseSettings(verifier="value", **changes)  # type: ignore[arg-type]
+    chosen = ReviseSettings(**AS_FOUND | {"verifier": "value"} | changes)
     return [sample for sample in revise(tree, "t", chosen, figures) if sample.bad is not None], figures
 
 
@@ -122,7 +122,7 @@ def test_the_first_pages_of_a_million_pairs_come_in_little_memory(rank: str) -> 
 
 
 def test_an_unknown_ranking_names_those_there_are() -> None:
-    with pytest.raises(InputError, match="unknown rank 'best': one of return, fork, gap, tail, mark"):
+    with pytest.raises(InputError, match="unknown rank 'best': one of lesson, return, fork, gap, tail, mark"):
         next(ranked(grown(5, 1, [0, 1]), LIMITS, "best"))  # type: ignore[arg-type]
 
 
@@ -151,7 +151,7 @@ def test_every_dropped_pair_is_counted_with_its_reason() -> None:
 def test_a_refused_mark_is_a_reason_too(tmp_path: Path) -> None:
     tree = searched("2", 0.5)
     figures = Revised()
-    list(revise(tree, "t", ReviseSettings(before_fork="refuse"), figures))
+    list(revise(tree, "t", ReviseSettings(**AS_FOUND | {"before_fork": "refuse"}), figures))
     assert figures.dropped == ({REFUSED: figures.refused} if figures.refused else {})
     assert figures.refused > 0
 

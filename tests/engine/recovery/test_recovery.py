@@ -29,6 +29,7 @@ from engine.samples.revise import Revised, ReviseSettings, Sample, revise
 from engine.samples.splice import thought_turn
 from engine.search.control import Control
 from engine.tree.tree import SearchTree
+from tests.engine.made import AS_FOUND
 from tests.engine.samples.test_revision import searched
 from tests.servers.llm_server import LLMServer, plays_textcraft
 
@@ -39,7 +40,7 @@ DEPTH = 8
 
 def a_sample(tree: SearchTree = TREE) -> Sample:
     """The sample of the tree whose mark is the earliest."""
-    made = revise(tree, "t", ReviseSettings(), Revised())
+    made = revise(tree, "t", ReviseSettings(**AS_FOUND), Revised())
     return min((each for each in made if each.bad is not None and each.mark), key=lambda each: (each.mark, each.id))
 
 

@@ -32,7 +32,7 @@ from engine.trace.trace import load
 from engine.tree.events import AnyEvent
 from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
-from tests.engine.made import honey_trace, made_workspace
+from tests.engine.made import AS_FOUND, honey_trace, made_workspace
 from tests.engine.samples.test_revision import searched
 from tests.fixtures import RECORDINGS
 
@@ -42,14 +42,14 @@ TREE = searched("2", 0.5)
 def repaired(tree: SearchTree, folder: Path, **changes: object) -> tuple[list[Sample], Revised]:
     """The samples of pairs of a run with `--repair`, and the figures."""
     figures = Revised()
-    settings = ReviseSettings(repair=RepairSettings(**changes))  # type: ignore[arg-type]
+    settings = ReviseSettings(**AS_FOUND, repair=RepairSettings(**changes))  # type: ignore[arg-type]
     made = revise(tree, "t", settings, figures, repair=repairer(folder, settings))
     return [sample for sample in made if sample.bad is not None], figures
 
 
 def diverged(tree: SearchTree) -> Sample:
     """The first sample of a tree that diverges."""
-    samples = revise(tree, "t", ReviseSettings(), Revised())
+    samples = revise(tree, "t", ReviseSettings(**AS_FOUND), Revised())
     return next(sample for sample in samples if sample.verdict == "diverged")
 
 
@@ -59,7 +59,7 @@ def replayer(tree: SearchTree) -> Replayer:
 
 
 def test_what_diverged_is_repaired_and_keeps_its_id(tmp_path: Path) -> None:
-    before = {sample.id: sample for sample in revise(TREE, "t", ReviseSettings(), Revised())}
+    before = {sample.id: sample for sample in revise(TREE, "t", ReviseSettings(**AS_FOUND), Revised())}
     samples, figures = repaired(TREE, tmp_path)
     mended = [sample for sample in samples if sample.verdict == "repaired"]
     assert mended
@@ -148,7 +148,9 @@ def test_a_repair_can_be_stopped_and_is_searched_anew_later(tmp_path: Path) -> N
 
 def test_nothing_can_be_searched_after_the_end_of_an_episode(tmp_path: Path) -> None:
     tree = load_any(honey_trace(tmp_path / "h.trace.jsonl")).tree
-    sample = next(each for each in revise(tree, "t", ReviseSettings(verifier="value"), Revised()) if each.bad)
+    sample = next(
+        each for each in revise(tree, "t", ReviseSettings(**AS_FOUND, verifier="value"), Revised()) if each.bad
+    )
     over = msgspec.structs.replace(sample, good=11, bad=2, fork=0, fork_depth=0, bad_depth=2, mark=2)
     assert prefix_of(tree, over, replayer(tree)) is None
     left = repair_sample(tree, over, replayer(tree), tmp_path, RepairSettings(), figures := Repairs())
@@ -190,8 +192,8 @@ def test_a_repair_that_a_person_asked_for_is_a_decision_that_can_be_undone_and_i
 
 def test_compat_repairs_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exclude each other"):
-        repairer(tmp_path, ReviseSettings(compat=True, repair=RepairSettings()))
-    assert repairer(tmp_path, ReviseSettings()) is None
+        repairer(tmp_path, ReviseSettings(compat=True, repair=RepairSettings(paid=True)))
+    assert repairer(tmp_path, ReviseSettings(repair=None)) is None
 
 
 async def test_a_repair_runs_in_a_thread_beside_an_event_loop(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ async def test_a_repair_runs_in_a_thread_beside_an_event_loop(tmp_path: Path) ->
 
 
 def test_reobserving_says_what_the_first_replay_said() -> None:
-    samples = list(revise(TREE, "t", ReviseSettings(max_pairs=40), Revised()))
+    samples = list(revise(TREE, "t", ReviseSettings(**AS_FOUND, max_pairs=40), Revised()))
     assert [reobserve(TREE, sample).replay for sample in samples] == [sample.replay for sample in samples]
 
 
@@ -223,7 +225,7 @@ def test_of_the_originals_textcraft_trees_and_many_own_all_pairs_get_there(tmp_p
     pairs = holds = calls = tried = 0
     for tree in trees:
         figures = Revised()
-        settings = ReviseSettings(repair=RepairSettings(), rank="fork", per_tree=40)
+        settings = ReviseSettings(**AS_FOUND | {"rank": "fork"}, repair=RepairSettings(), per_tree=40)
         for sample in revise(tree, "t", settings, figures, repair=repairer(tmp_path, settings)):
             if sample.bad is not None:
                 holds += sample.verdict in HOLDS

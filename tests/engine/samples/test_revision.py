@@ -26,6 +26,7 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, SearchTree
 from engine.verifiers.base import Judgement, read_judgement, read_judgement_compat
 from engine.verifiers.registry import make_verifier
+from tests.engine.made import AS_FOUND
 
 
 def searched(task: str, error_rate: float, iterations: int = 8, seed: int = 0) -> SearchTree:
@@ -44,7 +45,7 @@ TREES = [searched("2", 0.5), searched("0", 0.35), searched("4", 0.3)]
 def made(tree: SearchTree, **changes: Any) -> tuple[list[Sample], Revised]:
     """The samples of a tree that are no good trajectories, and the figures."""
     figures = Revised()
-    samples = [s for s in revise(tree, "t", ReviseSettings(**changes), figures) if s.bad is not None]
+    samples = [s for s in revise(tree, "t", ReviseSettings(**AS_FOUND | changes), figures) if s.bad is not None]
     return samples, figures
 
 
@@ -191,7 +192,7 @@ def test_an_unknown_verifier_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_by_default_the_mark_is_after_the_fork_and_only_thought_and_good_tail_are_trained(tree: SearchTree) -> None:
+def test_a_moved_mark_is_after_the_fork_and_only_thought_and_good_tail_are_trained(tree: SearchTree) -> None:
     samples, figures = made(tree)
     assert len(samples) == figures.samples == figures.pairs == count_pairs(tree, Thresholds())
     assert figures.before_fork == sum(sample.before_fork for sample in samples)

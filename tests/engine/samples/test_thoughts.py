@@ -16,7 +16,7 @@ from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings
 from engine.workspace.workspace import Workspace
-from tests.engine.made import honey_trace
+from tests.engine.made import AS_FOUND, honey_trace
 from tests.servers.llm_server import LLMServer
 
 
@@ -28,7 +28,7 @@ def tree(tmp_path: Path) -> SearchTree:
 
 def made(tree: SearchTree, figures: Revised | None = None, **changes: Any) -> list[Sample]:
     """The samples of pairs."""
-    settings = ReviseSettings(**{"verifier": "value", **changes})
+    settings = ReviseSettings(**AS_FOUND | {"verifier": "value", **changes})
     cache = changes.get("prompts") or None
     found = revise(tree, "t", settings, figures or Revised(), cache=Path(cache) if cache else None)
     return [sample for sample in found if sample.bad is not None]
@@ -88,7 +88,7 @@ def nothing_wrong(folder: Path, **changes: Any) -> tuple[Workspace, list[Sample]
     """A run in which the verifier `human` has no mark: nothing is wrong anywhere."""
     workspace = Workspace.open(folder, create=True)
     trace = honey_trace(workspace.traces / "honey.trace.jsonl")
-    settings = ReviseSettings(verifier="human", **changes)
+    settings = ReviseSettings(**AS_FOUND | {"verifier": "human", **changes})
     with workspace.new_run(settings, [str(trace)]) as run:
         for sample in revise(load_any(trace).tree, str(trace), settings, run.figures):
             if sample.bad is not None:

@@ -160,7 +160,7 @@ class Looked:
     def begin(self, pairs: list[Pair]) -> None:
         self.begun += pairs
 
-    def judge(self, pair: Pair) -> Iterator[Any]:
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Any]:
         return iter(())
 
 

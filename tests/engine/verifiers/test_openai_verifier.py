@@ -29,6 +29,7 @@ from engine.verifiers.base import Judgement, JudgeSettings, JudgeTotals
 from engine.verifiers.openai import NOTHING_YET, OpenAIVerifier, Stopped, majority
 from engine.verifiers.registry import make_verifier
 from tests.engine.made import honey_trace, made_workspace
+from tests.engine.samples.test_lessons import CUTTER, INGOT, LOOK, NO_CUTTER, NO_INGOT, NUGGETS, PLANTED, STONE, grown
 from tests.servers.llm_server import Body, Call, LLMServer, faults_in_turn, no_faults, some_faults
 
 KEY = "sk-not-to-be-seen-0123456789"
@@ -440,3 +441,35 @@ def test_a_reply_has_no_reasoning_in_what_is_kept(tree: SearchTree, tmp_path: Pa
     with LLMServer(answer=judges, reasoning="a long thought") as server:
         judged(server, tree, cache=tmp_path)
     assert not [file for file in tmp_path.iterdir() if b"a long thought" in file.read_bytes()]
+
+
+def test_the_tails_of_kept_samples_are_judged_by_the_texts_of_the_splice(tmp_path: Path) -> None:
+    """Behind one wrong step the model calls a needed step Bad: that lesson has no clean tail. The others are told."""
+    tree = grown(PLANTED)
+
+    def answer(body: Body) -> str:
+        action, _ = step_in_question(body)
+        log = body["messages"][-1]["content"].split("The step in question:", 1)[0]
+        if action == STONE and f"Action: {NO_CUTTER}" in log:
+            return "There is enough.\nJudgement: Bad"
+        return judges(body)
+
+    with LLMServer(answer=answer) as server:
+        figures = Revised()
+        settings = ReviseSettings(verifier="openai", judge=settings_for(server), context="as-found")
+        samples = [each for each in revise(tree, "t", settings, figures) if each.kind != "good"]
+        asked = [call.body["messages"][-1]["content"] for call in server.calls]
+    assert {each.wrong for each in samples} == {2, 10}
+    assert figures.dropped["no clean way on from the wrong step"] == 1
+    assert figures.tails == {"straight": 2, "left_out": 1}
+    recovery = next(each for each in samples if each.wrong == 2)
+    assert [(each.step, each.word) for each in recovery.tail_judgements] == [(1, "Good"), (4, "Good"), (5, "Good")]
+    ends = [text for text in asked if step_of(text) == CUTTER and f"Action: {NO_CUTTER}" not in text]
+    (about_the_end,) = [text for text in ends if text.count(f"Action: {NO_INGOT}") == 1]
+    log = [f"Action: {action}" in about_the_end for action in (NUGGETS, INGOT, STONE, LOOK)]
+    assert log == [True, True, True, False]  # the splice itself, cut steps left out
+
+
+def step_of(question: str) -> str:
+    """The action that a question is about."""
+    return question.split("The step in question:", 1)[1].strip().splitlines()[0].removeprefix("Action: ")

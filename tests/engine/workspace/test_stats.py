@@ -44,6 +44,9 @@ FIELDS = [
     "steps_per_node",
     "resets_per_node",
     "seconds",
+    "lessons",
+    "lessons_by_depth",
+    "wrong_actions",
 ]
 
 
