@@ -19,6 +19,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
 from engine.base.person import reviewer_name
+from engine.explain.answer_warning import answer_warning
 from engine.query.nodes import parse
 from engine.search.control import Control
 from engine.search.interventions import (
@@ -31,7 +32,6 @@ from engine.search.interventions import (
     refused,
 )
 from engine.search.job import SearchJob, branch_job, fork_job
-from engine.tree.answer_counts import answer_warning
 from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
 from engine.tree.tree import ROOT, SearchTree
 
