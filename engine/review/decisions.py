@@ -112,7 +112,7 @@ def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
             decided.verdict, decided.reason = line.verdict, line.reason
             decided.reviewer, decided.time = line.reviewer, line.time
             decided.by_reviewer[line.reviewer] = line.verdict
-        if line.mark is not None:
+        if line.mark is not None and line.repair is None:  # a repair says after which mark it holds, and sets none
             decided.mark, decided.marked_by = line.mark, line.reviewer
         if line.thought is not None:
             decided.thought, decided.thought_by = line.thought, line.reviewer

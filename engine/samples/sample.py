@@ -61,7 +61,7 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     replay: Replay | None = None
     compat: bool = False
     whole: bool = False  # with no mark, the whole bad trajectory is meant
-    thought_by: str = ""  # who wrote the thought, where it is not from the list
+    thought_by: str = ""  # who wrote the thought: a model, or `reason`: it names the mistake; "": it is of the list
     tail: Tail | None = None  # in place of the good leaf's steps after the fork
     tail_judgements: list[
         Judgement

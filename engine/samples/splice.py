@@ -173,6 +173,11 @@ def tail_turns(tail: Sequence[TailStep], true: Mapping[int, str], first: int) ->
     return turns
 
 
+def step_turns(tree: SearchTree, ids: Sequence[int]) -> list[Turn]:
+    """Steps of the tree as turns, as they are stored."""
+    return _step_turns(tree, ids, "good", True, {}, 0)
+
+
 def thought_turn(thought: str) -> str:
     """The text of a revision turn."""
     return f"Thought: {thought}\nAction: {WAIT_ACTION}"
