@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.environment.opened import Opened
 from engine.environment.replay import HOLDS, Replay, Replayer, Step
 from engine.samples.revise import Sample, replay_sample
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, PrefixStep, SearchSettings, Started
 from engine.tree.tree import SearchTree
-from tests.engine.scripted_env import Reply, actions, in_a_row, opened
+from tests.engine.scripted_env import Reply, ScriptedEnv, actions, in_a_row, opened
 
 
 def tree_of(nodes: Sequence[ImportedNode] = (), prefix: Sequence[PrefixStep] = ()) -> SearchTree:
@@ -152,17 +154,36 @@ def test_a_sample_whose_episode_ends_at_its_wrong_step_does_not_hold() -> None:
     assert replay_sample(tree, sample, Replayer(tree, lambda: opened(sound))).verdict == "verified"
 
 
-def test_a_replay_begins_behind_the_prefix() -> None:
-    tree = tree_of(prefix=[PrefixStep("Action: first", "first", "first done")])
-    env = {"first": Reply("first done"), "0": Reply("Done.", 1.0, True)}
-    went: list[str] = []
-    start = opened(env)
-    step = start.env.step
+def test_what_a_replay_remembers_is_of_that_state() -> None:
+    """An action that was stepped elsewhere is not answered as it was there."""
+    replayer = Replayer(tree_of(), lambda: Opened(Counts(), "textcraft", "0", "go", {}))
+    once, twice = Step("go", "gone 1"), Step("go", "gone 2")
+    for _ in range(2):
+        assert replayer.replay([once, twice], 0.2).verdict == "verified"
+        assert replayer.replay([once], 0.1).verdict == "verified"
+        assert replayer.replay([once, once], 0.2).verdict == "reobserved"
 
-    def noted(action: str) -> object:
-        went.append(action)
-        return step(action)
 
-    start.env.step = noted  # type: ignore[method-assign,assignment]
-    assert Replayer(tree, lambda: start).replay([Step("0", "Done.")], 1.0).verdict == "verified"
-    assert went == ["first", "0"]
+class Counts(ScriptedEnv):
+    """Says how many steps were made since the reset."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.made: list[str] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        self.made = []
+        return "go", {}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        self.made.append(action)
+        return f"gone {len(self.made)}", len(self.made) / 10, False, False, {}
+
+
+def test_every_replay_begins_behind_the_prefix() -> None:
+    env = Counts()
+    tree = tree_of(prefix=[PrefixStep("Action: wake", "wake", "gone 1"), PrefixStep("Action: rise", "rise", "gone 2")])
+    replayer = Replayer(tree, lambda: Opened(env, "textcraft", "0", "go", {}))
+    for action in ("walk", "run", "swim"):
+        assert replayer.replay([Step(action, "gone 3")], 0.3).verdict == "verified"
+        assert env.made == ["wake", "rise", action]
