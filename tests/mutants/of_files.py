@@ -81,11 +81,11 @@ FILES: list[Mutant] = [
         f"{_LLM}::test_the_key_is_sent_and_is_nowhere_else",
     ),
     mutant(
-        "trust-key",
-        "a trace may name neither a server nor a key variable that the user did not",
+        "trust-loopback",
+        "a server is on this machine where its address is, not where its name looks like it",
         "engine/models/trust.py",
-        "settings.base_url not in servers or ",
-        "settings.base_url not in servers and ",
+        'return host == "localhost" or ipaddress.ip_address(host).is_loopback',
+        'return host == "localhost" or host.startswith("127.")',
         f"{_TRUST}::test_only_servers_of_ones_own_are_asked_with_keys_of_ones_own",
     ),
     mutant(

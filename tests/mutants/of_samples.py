@@ -274,8 +274,8 @@ SAMPLES: list[Mutant] = [
         "only-verified",
         "an export of verified samples only holds no other",
         "engine/datasets/records.py",
-        'if self.only_verified and sample.verdict != "verified":',
-        'if self.only_verified and sample.verdict == "diverged":',
+        'only_verified and sample.verdict != "verified":',
+        'only_verified and sample.verdict == "diverged":',
         f"{_EXPORT}::test_only_verified_narrows_either",
     ),
     mutant(

@@ -23,8 +23,7 @@ SEARCH: list[Mutant] = [
         _SCORES,
         "child.value_sum / visits + c * math.sqrt(log_parent / visits) if visits else math.inf",
         "child.value_sum / visits + c * math.sqrt(log_parent) / visits if visits else math.inf",
-        f"{_FORMULAS}::test_selection_goes_to_the_argmax_of_the_published_formula",
-        f"{_FORMULAS}::test_the_fast_path_selects_what_the_records_call_greatest",
+        f"{_FORMULAS}::test_selection_changes_sides_where_the_formula_does",
     ),
     mutant(
         "uct-parent",
@@ -124,14 +123,6 @@ SEARCH: list[Mutant] = [
         f"{_SEARCHES}::test_a_trace_that_was_torn_anywhere_resumes_into_the_uninterrupted_trace",
     ),
     mutant(
-        "dead-end-return",
-        "a node without a usable draw is no return of 0",
-        _SEARCH,
-        ' and node.visits == 0 and node.terminal != "dead_end":',
-        " and node.visits == 0:",
-        f"{_SEARCHES}::test_a_node_without_any_usable_draw_is_a_dead_end_and_not_a_return",
-    ),
-    mutant(
         "forgotten-siblings",
         "a draw that repeats an earlier draw of its node makes no child, also iterations later",
         _STEPPING,
@@ -221,6 +212,14 @@ SEARCH: list[Mutant] = [
         f"{_TREE}::test_an_event_that_does_not_fit_is_refused",
     ),
     mutant(
+        "dead-end-return",
+        "a node without a usable draw is no leaf with a return of 0",
+        "engine/tree/tree.py",
+        "if node.is_leaf and node.visits)",
+        "if node.is_leaf)",
+        f"{_SEARCHES}::test_a_node_without_any_usable_draw_is_a_dead_end_and_not_a_return",
+    ),
+    mutant(
         "past-visits",
         "N of the past is that after the event, not before it",
         _PAST,
@@ -234,7 +233,7 @@ SEARCH: list[Mutant] = [
         _PAST,
         "children if not children or children[-1] < self._count else",
         "children if not children or children[0] < self._count else",
-        f"{_TREE}::test_the_past_is_what_a_fold_of_the_events_so_far_gives",
+        f"{_INTERVENTIONS}::test_the_past_of_a_search_with_interventions_is_what_a_fold_of_the_events_so_far_gives",
     ),
     mutant(
         "past-exhausted",
