@@ -18,7 +18,7 @@ _PREFIX, _REVISION, _CHOICE = (
 )
 _SPLITS, _FORMATS = "engine/datasets/test_splits.py", "engine/datasets/test_formats.py"
 _EXPORT, _CURATION = "engine/datasets/test_export.py", "engine/review/test_curation.py"
-_AGREE, _MODEL = "engine/review/test_agreement.py", "engine/verifiers/test_openai_verifier.py"
+_AGREE = "engine/review/test_agreement.py"
 
 SAMPLES: list[Mutant] = [
     # -- replay
@@ -184,7 +184,7 @@ SAMPLES: list[Mutant] = [
         "engine/verifiers/openai.py",
         " > votes / 2",
         " >= votes / 2",
-        f"{_MODEL}::test_a_word_that_is_only_the_most_frequent_is_no_majority",
+        "engine/verifiers/test_votes.py::test_more_than_half_of_all_votes_decide",
     ),
     mutant(
         "progress-idle",
@@ -210,7 +210,7 @@ SAMPLES: list[Mutant] = [
         _DECISIONS,
         "if line.verdict is not None:",
         "if line.verdict is not None and decided.verdict is None:",
-        f"{_CURATION}::test_what_holds_does_not_depend_on_how_lines_are_spread_over_files",
+        f"{_CURATION}::test_the_latest_verdict_mark_thought_and_note_win_each_for_itself",
     ),
     mutant(
         "decision-undone",

@@ -81,7 +81,7 @@ class Copy:
 
     def test(self, ids: Sequence[str]) -> tuple[int, str]:
         """Run tests in the copy."""
-        return self.run("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *ids)
+        return self.run("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.same_examples", *ids)
 
     def imports_itself(self) -> bool:
         """Whether tests in the copy load the copied program, not the one that is installed."""

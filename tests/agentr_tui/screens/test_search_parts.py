@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -218,9 +219,10 @@ def test_dimming_lights_the_matches_and_hides_nothing(desk: FakeDesk) -> None:
     finding.finder.change_mode()
     assert (desk.tree.visible, desk.tree.lit) == (None, set(matches))
     finding.finder.show_only(True)
-    assert desk.tree.lit == set(matches)
+    assert (desk.tree.visible, desk.tree.lit) == (None, set(matches))
     finding.finder.show_only(False)
-    assert (desk.tree.visible, desk.tree.lit) == (matches, None)
+    assert desk.tree.visible == matches
+    assert desk.tree.lit is None
 
 
 def test_a_query_that_is_wrong_is_told_and_what_was_found_stays(desk: FakeDesk) -> None:
@@ -237,7 +239,8 @@ def test_a_query_that_is_wrong_is_told_and_what_was_found_stays(desk: FakeDesk) 
 
 def test_an_empty_query_and_closing_show_everything_again(desk: FakeDesk) -> None:
     finding = Finding(desk, yellow_bed().tree)
-    for forget in (lambda: finding.finder.typed("  "), finding.finder.close):
+    forgetting: list[Callable[[], None]] = [lambda: finding.finder.typed("  "), finding.finder.close]
+    for forget in forgetting:
         finding.finder.typed("good")
         assert desk.tree.visible
         forget()
