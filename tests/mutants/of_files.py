@@ -113,12 +113,12 @@ FILES: list[Mutant] = [
         f"{_LLM}::test_waits_grow_and_differ",
     ),
     mutant(
-        "asks-too-much",
-        "a server that asks to wait for an hour is not waited for",
+        "retry-milliseconds",
+        "a server that asks to wait in milliseconds is not waited for a thousand times as long",
         "engine/models/faults.py",
-        "return wait is not None and wait > LONGEST_ASKED",
-        "return wait is not None and wait > 12 * LONGEST_ASKED",
-        f"{_LLM}::test_a_server_that_asks_to_wait_for_an_hour_is_not_waited_for",
+        'float(headers["retry-after-ms"]) / 1000',
+        'float(headers["retry-after-ms"])',
+        f"{_LLM}::test_retry_after_may_be_a_date_or_milliseconds_or_nonsense",
     ),
     # -- environments
     mutant(

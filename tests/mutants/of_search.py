@@ -123,6 +123,14 @@ SEARCH: list[Mutant] = [
         f"{_SEARCHES}::test_a_trace_that_was_torn_anywhere_resumes_into_the_uninterrupted_trace",
     ),
     mutant(
+        "dead-end-backed-up",
+        "a search that goes on backs up no dead end",
+        _SEARCH,
+        ' and node.visits == 0 and node.terminal != "dead_end":',
+        " and node.visits == 0:",
+        "engine/search/test_dead_ends.py::test_a_resumed_search_backs_up_no_dead_end",
+    ),
+    mutant(
         "forgotten-siblings",
         "a draw that repeats an earlier draw of its node makes no child, also iterations later",
         _STEPPING,
@@ -212,7 +220,7 @@ SEARCH: list[Mutant] = [
         f"{_TREE}::test_an_event_that_does_not_fit_is_refused",
     ),
     mutant(
-        "dead-end-return",
+        "dead-end-leaf",
         "a node without a usable draw is no leaf with a return of 0",
         "engine/tree/tree.py",
         "if node.is_leaf and node.visits)",
