@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 
 import pytest
 
@@ -25,11 +26,16 @@ def test_the_line_that_a_mutant_breaks_is_there_once_and_what_it_becomes_is_pyth
     ast.parse(broken)
 
 
+@cache
+def functions_of(file: str) -> set[str]:
+    """The names of all functions of a file."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_the_tests_that_must_notice_a_mutant_are_there(mutant: Mutant) -> None:
     assert mutant.tests
     for test in mutant.test_ids:
         file, _, function = test.partition("::")
-        names = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
-                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}  # fmt: skip
-        assert function.partition("[")[0] in names, f"name one test of {file}"
+        assert function.partition("[")[0] in functions_of(file), f"name one test of {file}"
