@@ -81,7 +81,7 @@ SCREENS: list[Mutant] = [
         "agentr_tui/state/bookmarks.py",
         'other: dict[Kind, Kind] = {"good": "bad", "bad": "good"}',
         "other: dict[Kind, Kind] = {}",
-        f"{_ASKING}::test_a_mark_is_written_and_shown_and_good_and_bad_take_each_others_place",
+        "agentr_tui/screens/test_search_parts_node.py::test_a_mark_is_written_and_shown_and_good_and_bad_take_each_others_place",
     ),
     # -- widgets and the terminal
     mutant(

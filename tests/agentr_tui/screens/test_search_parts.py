@@ -1,23 +1,23 @@
-"""The parts of the Search screen that look: time, finder, node; over a desk, without an app."""
+"""The parts of the Search screen that look around: time and finder; over a desk, without an app."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentr_tui.screens.search.finder import Finder, neighbour
-from agentr_tui.screens.search.node_pane import TABS, NodePane
-from agentr_tui.screens.search.time_travel import TimeTravel, told
+from agentr_tui.screens.search.time_travel import TimeTravel
+from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree.overlay import Mark
 from engine.tree.events import Iteration, Selected
 from engine.tree.tree import ROOT, SearchTree
-from tests.agentr_tui.desk import FakeBar, FakeDesk, FakePane
+from tests.agentr_tui.desk import FakeBar, FakeDesk
 from tests.agentr_tui.trees import Grower, yellow_bed
-from tests.engine.searched import search
 
 
 @pytest.fixture
@@ -110,16 +110,35 @@ def test_a_step_forth_marks_what_is_new_and_how_often_the_others_were_visited(de
     assert desk.tree.words == {3: "new", 4: "new", 0: "N +2", 1: "N +2"}
 
 
-def test_what_changed_is_told_in_words(desk: FakeDesk) -> None:
-    tree = two_iterations().tree
+class Strip:
+    """The timeline: what it is told."""
+
+    def __init__(self) -> None:
+        self.past: int | None = None
+        self.changed = ""
+        self.live = False
+
+    def show(self, tree: SearchTree, alpha: float, past: int | None, **told: Any) -> None:
+        self.past, self.changed, self.live = past, told["changed"], told["live"]
+
+    def clear(self) -> None:
+        self.past, self.changed, self.live = None, "no tree", False
+
+
+def test_the_timeline_is_told_the_moment_and_what_changed_in_words(desk: FakeDesk) -> None:
+    tree, strip = two_iterations().tree, Strip()
     time = Time(desk, tree)
-    assert told(None) == ""
-    time.travel.look_at(tree.iteration_seqs[0])
-    assert told(time.travel._step) == "2 gone, 2 visited"
-    time.travel.look_at(tree.seq)
-    assert told(time.travel._step) == "2 new, 2 visited"
-    time.travel.look_at(tree.seq)
-    assert told(time.travel._step) == "", "nothing changes where nobody moves"
+    first = tree.iteration_seqs[0]
+    said = []
+    for seq in (None, first, tree.seq, tree.seq):
+        if seq is not None:
+            time.travel.look_at(seq)
+        time.travel.show(cast(TimelineView, strip))
+        said.append((strip.past, strip.changed))
+    assert said == [(None, ""), (first, "2 gone, 2 visited"), (None, "2 new, 2 visited"), (None, "")]
+    desk.session.tree = None
+    time.travel.show(cast(TimelineView, strip))
+    assert strip.changed == "no tree"
 
 
 def test_live_comes_back_to_now_and_follows_only_from_there(desk: FakeDesk) -> None:
@@ -348,91 +367,3 @@ def test_the_neighbour_is_the_next_on_either_side_around_the_end(ordered: list[i
     rows = ordered[::-1]
     assert rows[neighbour(rows, at, 1, ranks)] == (earlier or ordered)[-1]
     assert rows[neighbour(rows, at, -1, ranks)] == (later or ordered)[0]
-
-
-# -- the node ------------------------------------------------------------------------------------------
-
-
-class Node:
-    """The panes of the node under the cursor."""
-
-    def __init__(self, desk: FakeDesk) -> None:
-        self.node, self.tabs = FakePane(), FakePane()
-        self.pane = NodePane(desk, lambda: (self.node.as_pane, self.tabs.as_pane))
-
-
-def test_the_node_under_the_cursor_is_titled_and_told(desk: FakeDesk) -> None:
-    tree = yellow_bed().tree
-    desk.show(tree)
-    shown = Node(desk)
-    shown.pane.show()
-    assert shown.node.title == "root · the task"
-    assert "Goal: craft yellow bed." in shown.node.text
-    desk.tree.cursor_node = 6
-    shown.pane.show()
-    assert shown.node.title == f"node 6 · depth {tree.nodes[6].depth}"
-    assert f"action    {tree.nodes[6].action}" in shown.node.text
-
-
-def test_tabs_go_round_and_each_shows_what_it_is_named_after(desk: FakeDesk) -> None:
-    tree = yellow_bed().tree
-    desk.show(tree)
-    desk.tree.cursor_node = 6
-    shown = Node(desk)
-    texts = {}
-    for _ in TABS:
-        shown.pane.show()
-        texts[TABS[shown.pane.tab]] = shown.tabs.text
-        assert f"[reverse] {TABS[shown.pane.tab]} [/]" in shown.tabs.title
-        shown.pane.next_tab(1)
-    assert shown.pane.tab == 0
-    shown.pane.next_tab(-1)
-    assert TABS[shown.pane.tab] == "log"
-    assert "Rules of the environment." in texts["conversation"]
-    assert "actions from the root" in texts["environment"]
-    assert '"depth": 2' in texts["raw"]
-    assert len(set(texts.values())) == len(TABS)
-
-
-def test_other_constants_are_compared_in_turn_without_the_searchs_own(desk: FakeDesk) -> None:
-    desk.show(yellow_bed().tree)  # searched with c = 0.25
-    shown = Node(desk)
-    shown.pane.tab = 3
-    compared = []
-    for _ in range(4):
-        shown.pane.other_c()
-        compared.append(shown.pane._c)
-    assert compared == [0.0, 1.0, 2.0, None]
-    assert TABS[shown.pane.tab] == "why"
-
-
-def test_the_answer_as_it_arrived_is_read_from_the_trace(desk: FakeDesk, tmp_path: Path) -> None:
-    path = tmp_path / "t.trace.jsonl"
-    tree = SearchTree(search(path))
-    desk.show(tree, path)
-    desk.tree.cursor_node = 1
-    shown = Node(desk)
-    shown.pane.tab = TABS.index("raw")
-    shown.pane.show()
-    assert "reading …" in shown.tabs.text
-    desk.work()
-    assert "reading …" not in shown.tabs.text
-    assert '"type": "sampled"' in shown.tabs.text
-    path.unlink()
-    desk.tree.cursor_node = 2
-    shown.pane.show()
-    desk.work()
-    assert f"{path}: No such file" in shown.tabs.text
-
-
-def test_an_answer_that_comes_when_the_cursor_is_elsewhere_is_not_shown_there(desk: FakeDesk, tmp_path: Path) -> None:
-    path = tmp_path / "t.trace.jsonl"
-    desk.show(SearchTree(search(path)), path)
-    shown = Node(desk)
-    shown.pane.tab = TABS.index("raw")
-    desk.tree.cursor_node = 1
-    shown.pane.show()
-    desk.tree.cursor_node = 2
-    desk.work()
-    assert shown.node.title.startswith("node 1 ")
-    assert "reading …" in shown.tabs.text
