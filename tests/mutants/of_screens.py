@@ -139,6 +139,6 @@ SCREENS: list[Mutant] = [
         "engine/explain/timeline.py",
         "stop = bisect_right(backups, later, key=_seq)",
         "stop = bisect_right(backups, later - 1, key=_seq)",
-        "engine/explain/test_timeline.py::test_what_changed_between_two_moments_is_what_two_views_differ_in",
+        "engine/explain/test_timeline.py::test_what_one_event_changed_is_what_two_views_differ_in",
     ),
 ]
