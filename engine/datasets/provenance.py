@@ -12,7 +12,8 @@ from msgspec import Struct
 from engine.recovery.store import Recovered
 from engine.review.decisions import Decided, DecisionVerdict
 from engine.samples.revise import Sample
-from engine.samples.splice import Cut, TailMade, Turn
+from engine.samples.splice import Turn
+from engine.samples.tail import Cut, TailMade
 from engine.samples.thoughts import REASON
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement

@@ -16,18 +16,8 @@ from msgspec.structs import replace
 from engine.environment.replay import Replay, Replayer, Step
 from engine.samples.quotes import Quotes, bare
 from engine.samples.settings import Tails
-from engine.samples.splice import (
-    Cut,
-    Splice,
-    Tail,
-    TailStep,
-    Turn,
-    header_turns,
-    revision_turns,
-    splice,
-    steps_of,
-    tail_turns,
-)
+from engine.samples.splice import Splice, Turn, header_turns, revision_turns, splice, steps_of, tail_turns
+from engine.samples.tail import Cut, Tail, TailStep
 from engine.tree.events import Number
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement

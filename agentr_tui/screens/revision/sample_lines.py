@@ -14,7 +14,8 @@ from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.explain.alignment import Piece, word_diff
 from engine.samples.sample import Sample, splice_of, steps_to_replay, whole_splice
-from engine.samples.splice import Cut, CutPart, Turn, quoting
+from engine.samples.splice import Turn, quoting
+from engine.samples.tail import Cut, CutPart
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, Word, first_wrong_step
 

@@ -22,7 +22,8 @@ from engine.review.curation import REJECT_REASONS, Order, ReviewSettings, effect
 from engine.review.decisions import Decided, Decisions, DecisionVerdict, fold_one, in_effect
 from engine.review.sample_query import select
 from engine.samples.revise import Repairs, RepairSettings, Sample, replay_sample, turns_of
-from engine.samples.splice import Cut, Turn, revision_thoughts
+from engine.samples.splice import Turn, revision_thoughts
+from engine.samples.tail import Cut
 from engine.search.control import Control
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import SearchTree

@@ -25,7 +25,8 @@ from engine.recovery.run import Recovery
 from engine.recovery.store import Recoveries
 from engine.review.decisions import Decisions
 from engine.samples.revise import ReviseSettings, Sample, replay_sample, revise, turns_of
-from engine.samples.splice import Tail, TailStep, Turn
+from engine.samples.splice import Turn
+from engine.samples.tail import Tail, TailStep
 from engine.search.interventions import Intervention
 from engine.search.job import fork_job
 from engine.trace.sources import load_any
