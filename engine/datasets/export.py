@@ -18,7 +18,6 @@ from msgspec import structs
 from engine.base.errors import InputError
 from engine.base.files import place_and_part, refusal
 from engine.datasets.card import card
-from engine.datasets.chat_templates import ModelTemplate, model_template
 from engine.datasets.choice import which_of
 from engine.datasets.files import (
     PACKINGS,
@@ -33,9 +32,7 @@ from engine.datasets.files import (
     write_records,
 )
 from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, Format, FormatOptions, data_type_of, format_named
-from engine.datasets.formats.markup import markup_named
 from engine.datasets.formats.rules import RULES
-from engine.datasets.formats.tokens import Vocabulary
 from engine.datasets.mixing import mixed_records, parse_mix
 from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report
 from engine.datasets.records import Records, encode
@@ -49,6 +46,9 @@ from engine.datasets.split import (
     part_of,
     shard_bounds,
 )
+from engine.datasets.templates.markup import markup_named
+from engine.datasets.templates.of_model import ModelTemplate, model_template
+from engine.datasets.templates.tokens import Vocabulary
 from engine.datasets.trainer_configs import Dataset, configurations, own_template, unfit, unread_packing
 from engine.datasets.trainer_configs.commands import command_in, other_commands
 from engine.models.context_window import BYTES_A_TOKEN, estimate

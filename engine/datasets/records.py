@@ -28,10 +28,10 @@ from engine.datasets.formats.rules import (
     texts_of,
     turn_problems,
 )
-from engine.datasets.formats.tokens import fitting, length
 from engine.datasets.options import Exported, Issue
 from engine.datasets.provenance import Origin, origin_of, shown_path, written_in
 from engine.datasets.reasoning import Thoughts, thoughts_of, with_reasoning
+from engine.datasets.templates.tokens import fitting, length
 from engine.environment.replay import Replayer, opener
 from engine.recovery.plan import recovered
 from engine.recovery.store import FOLDER as RECOVERIES

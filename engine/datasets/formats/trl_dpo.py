@@ -20,8 +20,8 @@ from engine.datasets.formats.masks import plain
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import ready
 from engine.datasets.formats.rules import SHAPE
-from engine.datasets.formats.tokens import fitting
 from engine.datasets.formats.trl_sft import prompted_problems
+from engine.datasets.templates.tokens import fitting
 from engine.samples.sample import Sample, whole_splice
 from engine.samples.splice import Turn, step_turns, trajectory_turns
 from engine.tree.tree import SearchTree
