@@ -351,9 +351,9 @@ class Interventions:
         for event in log[self._logged :]:
             if isinstance(event, Intervened):
                 self._came(event, tree)
-            elif isinstance(event, Paused) and event.reason.startswith("breakpoint: node "):
+            elif isinstance(event, Paused) and event.kind == "breakpoint":
                 self._broke(event)
-            elif isinstance(event, Paused) and event.reason != "asked":
+            elif isinstance(event, Paused) and event.kind == "failures":
                 self._desk.say(f"{event.reason} · space goes on", severity="error", seconds=15)
             elif isinstance(event, Ended) and (warning := answer_warning(tree)):
                 self._desk.say(warning, severity="warning", seconds=20)
@@ -374,9 +374,8 @@ class Interventions:
 
     def _broke(self, event: Paused) -> None:
         self._desk.say(f"{event.reason} · space goes on", severity="warning", seconds=8)
-        number = event.reason.removeprefix("breakpoint: node ").split(" ", 1)[0]
-        if self._desk.session.past is None and number.isdecimal():
-            self._desk.go_to_node(int(number))
+        if self._desk.session.past is None and event.node is not None:
+            self._desk.go_to_node(event.node)
 
 
 def _last_start(log: Sequence[AnyEvent]) -> int:

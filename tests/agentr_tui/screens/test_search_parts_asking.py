@@ -308,15 +308,25 @@ def test_only_what_happens_from_now_on_is_told(desk: FakeDesk) -> None:
 def test_a_breakpoint_shows_its_node_unless_the_past_is_looked_at(desk: FakeDesk) -> None:
     grower, asking = yellow_bed(), Interventions(desk)
     happens(desk, grower, asking)
-    happens(desk, grower, asking, Paused(seq=0, reason="breakpoint: node 7 is good"))
+    happens(
+        desk,
+        grower,
+        asking,
+        Paused(seq=0, reason="breakpoint: node 7 is good", kind="breakpoint", node=7, query="good"),
+    )
     assert desk.tree.cursor_node == 7
     assert desk.said == ["breakpoint: node 7 is good · space goes on"]
     desk.session.past = 3
-    happens(desk, grower, asking, Paused(seq=0, reason="breakpoint: node 9 is good"))
+    happens(
+        desk,
+        grower,
+        asking,
+        Paused(seq=0, reason="breakpoint: node 9 is good", kind="breakpoint", node=9, query="good"),
+    )
     assert desk.tree.cursor_node == 7
     happens(desk, grower, asking, Paused(seq=0))
     assert len(desk.said) == 2, "who asked for a pause knows"
-    happens(desk, grower, asking, Paused(seq=0, reason="12 draws in a row failed"))
+    happens(desk, grower, asking, Paused(seq=0, reason="12 draws in a row failed", kind="failures"))
     assert desk.said[-1] == "12 draws in a row failed · space goes on"
 
 
