@@ -82,4 +82,4 @@ $(TRAINED)/%/.installed: tests/trainers/requirements/%.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(TRAINED) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-newer $(TRAINED) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

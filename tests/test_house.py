@@ -64,3 +64,15 @@ def test_no_class_is_longer_than_a_reader_takes_in_its_bases_counted() -> None:
         return lines.get(name, 0) + sum(whole(base) for base in bases.get(name, ()) if base != name)
 
     assert {name: whole(name) for name in lines if whole(name) > MOST_LINES} == {}
+
+
+def test_private_parts_of_other_packages_are_listed_with_the_reason() -> None:
+    used = set()
+    for path in modules().values():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] not in PACKAGES:
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                used |= {name for name in names if "._" in name and "__future__" not in name}
+    assert used == {"textual.keys._character_to_key", "textual.widgets._toast.ToastRack"}
+    listed = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in listed for name in used)
