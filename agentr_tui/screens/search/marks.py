@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.node_marks import refuses_of, said_of
 from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
@@ -32,7 +32,7 @@ FOLDER = "bookmarks"
 class NodeMarks:
     """What is said of nodes, and the keys that say it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TreeDesk) -> None:
         self._desk = desk
         self._bookmarks: Bookmarks | None = None
         self._marks: dict[int, list[NodeMark]] = {}  # of the trace that is shown

@@ -1,7 +1,7 @@
 """Search: the tree as it grows, the node under the cursor, why the search went where it went.
 
 The screen lays its widgets out and passes keys on; what they do is in its parts (`finder`, `marks`, `time_travel`,
-`interventions`, `views`, `node_pane`, `steering`), plain objects that see the screen as a `Desk`.
+`interventions`, `views`, `node_pane`, `steering`), plain objects that see the screen as a `TreeDesk`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
-from agentr_tui.screens.search.screen_desk import ScreenDesk
+from agentr_tui.screens.search.screen_desk import SearchDesk
 from agentr_tui.screens.search.steering import Steering
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
@@ -89,7 +89,7 @@ class SearchScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        desk = self.desk = ScreenDesk(self)
+        desk = self.desk = SearchDesk(self)
         self.time = TimeTravel(desk, self._moved)
         self.finder = Finder(desk, lambda: self.query_one(FindBar), self.show_title)
         self.marks = NodeMarks(desk)
