@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agentr_tui.screens.shared.desk import Desk
-from agentr_tui.widgets.tree.marked_view import MarkedTree
+from agentr_tui.widgets.tree.view import TreeView
 
 
 class TreeDesk(Desk, Protocol):
     """The Search screen as its parts see it."""
 
     @property
-    def tree_view(self) -> MarkedTree:
+    def tree_view(self) -> TreeView:
         """The tree widget."""
         ...
 

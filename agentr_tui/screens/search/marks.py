@@ -21,7 +21,7 @@ from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import glyphs
-from agentr_tui.widgets.tree.marked_view import Said
+from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
 from engine.tree.tree import SearchTree
 
@@ -72,7 +72,7 @@ class NodeMarks:
         if self.bookmarks is not None:
             for mark in self.bookmarks.of_trace(tree.started.trace):
                 self._marks.setdefault(mark.node, []).append(mark)
-        self._desk.tree_view.marks_changed()
+        self._desk.tree_view.refresh_statistics()
 
     # -- marking -------------------------------------------------------------------------------------
 

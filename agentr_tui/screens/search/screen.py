@@ -32,7 +32,6 @@ from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.overview import Overview
 from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.timeline import TimelineView
-from agentr_tui.widgets.tree.marked_view import MarkedTree
 from agentr_tui.widgets.tree.view import TreeView
 from engine.tree.tree import SearchTree
 
@@ -105,7 +104,7 @@ class SearchScreen(ModeScreen):
         """Tree at the left, node and tabs at the right, time below."""
         with Horizontal(id="search-body"):
             with Vertical(id="tree-side"):
-                yield MarkedTree(id="tree")
+                yield TreeView(id="tree")
                 yield FindBar()
                 yield Overview(id="overview")
             with Vertical(id="node-side"):
@@ -117,7 +116,7 @@ class SearchScreen(ModeScreen):
         """The tree has the focus."""
         self.query_one("#node").border_title = "node"
         self.session.view_now = self._view_now
-        self.tree_view.describe = self.marks.describe
+        self.tree_view.drawing.describe = self.marks.describe
         self.tree_view.focus()
         self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
         self.set_interval(AGAIN_AFTER, self.finder.look_again)
@@ -245,9 +244,9 @@ class SearchScreen(ModeScreen):
         return self.agentr.session
 
     @property
-    def tree_view(self) -> MarkedTree:
+    def tree_view(self) -> TreeView:
         """The tree widget."""
-        return self.query_one("#tree", MarkedTree)
+        return self.query_one("#tree", TreeView)
 
     # -- keys and messages, passed on --------------------------------------------------------------
 

@@ -7,16 +7,16 @@ from functools import partial
 
 from agentr_tui.screens.shared.palette import actions
 from agentr_tui.screens.shared.screen_desk import ScreenDesk
-from agentr_tui.widgets.tree.marked_view import MarkedTree
+from agentr_tui.widgets.tree.view import TreeView
 
 
 class SearchDesk(ScreenDesk):
     """A `TreeDesk` (`agentr_tui.screens.search.desk`) over a screen with a tree."""
 
     @property
-    def tree_view(self) -> MarkedTree:
+    def tree_view(self) -> TreeView:
         """The tree widget."""
-        return self._screen.query_one("#tree", MarkedTree)
+        return self._screen.query_one("#tree", TreeView)
 
     def action_named(self, name: str) -> Callable[[], object] | None:
         """The action that a binding's id (or its last part) names; None where there is none now."""
