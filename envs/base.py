@@ -111,6 +111,28 @@ class MapsActions(Protocol):
         ...
 
 
+class Words(NamedTuple):
+    """What an environment says for an actor that turns around after a wrong step. Each part may be empty.
+
+    `fault` and `why` are clauses with a small first letter and no full stop; nothing is claimed that the steps so far
+    and the rules do not show.
+    """
+
+    fault: str = ""  # why the step that was just taken did not serve: "the red bed has to be crafted"
+    need: str = ""  # what the steps ahead begin with, as it follows "I have to": "fetch 4 honey bottles"
+    why: str = ""  # what shows that: "I carry 1 stick and the ladder takes 7"
+
+
+@runtime_checkable
+class Needs(Protocol):
+    """An environment that can tell what is needed now."""
+
+    def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
+        """Words about the action that was just taken and what was answered, and about the actions that are taken next,
+        from the current state. Changes nothing."""
+        ...
+
+
 class AnyText(Text):
     """The space of all texts: what a server or another package says. Its samples are short and ASCII."""
 

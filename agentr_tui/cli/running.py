@@ -16,11 +16,12 @@ from agentr_tui.state.places import DEMO_DELAY
 from agentr_tui.state.settings_files import user_file
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.explain.answer_warning import answer_warning
 from engine.search.control import Control
 from engine.search.job import SearchJob
 from engine.search.outages import owed_words
 from engine.trace.sources import Source
-from engine.tree.answer_counts import answer_warning, answer_words, asks_model
+from engine.tree.answer_counts import answer_words, asks_model
 from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace
 

@@ -34,6 +34,7 @@ Role = Literal[
     "warn",  # warnings
     "focus",  # focus and the current search path
     "person",  # what a person or a revision thought did
+    "cut",  # what was taken out: dimmed and struck through
 ]
 
 VALUE_ROLES: tuple[Role, ...] = ("bad", "poor", "middle", "fair", "good")
@@ -61,6 +62,7 @@ class Palette:
     warn: str
     focus: str
     person: str
+    cut: str
     cursor: str  # laid over the row under the cursor of the focused widget
     cursor_blurred: str  # the same where the widget has no focus
 
@@ -83,6 +85,7 @@ _DARK = Palette(
     warn="#ffd166",
     focus="#58c4ff",
     person="#c77dff",
+    cut="strike #6b7580",
     cursor="on #1f4468",
     cursor_blurred="on #2a323c",
 )
@@ -99,6 +102,7 @@ _LIGHT = Palette(
     warn="#8a5d00",
     focus="#0969da",
     person="#8250df",
+    cut="strike #6e7781",
     cursor="on #9ccaff",
     cursor_blurred="on #c8d0d9",
 )
@@ -115,6 +119,7 @@ _OKABE_ITO = Palette(
     warn="#e69f00",
     focus="#9fb8ff",
     person="#cc79a7",
+    cut="strike #6b7580",
     cursor="on #1f4468",
     cursor_blurred="on #2a323c",
 )
@@ -132,6 +137,7 @@ _MONO = Palette(
     warn="bold",
     focus="bold",
     person="italic",
+    cut="dim strike",
     cursor="reverse",
     cursor_blurred="underline",
 )
@@ -306,6 +312,7 @@ def _derived(theme: Theme) -> Palette:
         warn=warning.hex6,
         focus=primary.hex6,
         person=accent.hex6,
+        cut=f"strike {ground.blend(ink, 0.5).hex6}",
         cursor=f"on {ground.blend(primary, 0.3).hex6}",
         cursor_blurred=f"on {ground.blend(ink, 0.14).hex6}",
     )

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.datasets.formats import Format
 from engine.datasets.options import Exported, ExportOptions
+from engine.samples.duplicates import THRESHOLD
 from engine.samples.revise import ReviseSettings
 from engine.tree.thresholds import ALPHA, BETA
-from engine.workspace.workspace import Run
+from engine.workspace.workspace import RunInfo, Selection
 from envs.base import title_of
 
 MOST_SOURCES = 50
+MOST_RUNS = 10
 
 _RULES = {
     "accepted": "samples that a reviewer accepted and that hold in the environment",
     "all that hold": "all samples that hold in the environment; nobody had reviewed any of them",
-    "all": "every sample of the run, whatever reviewers and the replay said, duplicates included",
+    "all": "every sample, whatever reviewers and the replay said, duplicates and marks without a judgement included",
 }
 
 
-def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -> str:
+def card(exported: Exported, chosen: Selection, format: Format, options: ExportOptions) -> str:
     """The card's text. It holds no time of export: the same input gives the same card."""
-    settings = run.info.settings
     lines = [
         f"# {code(_name(exported.out))}",
         "",
@@ -39,25 +40,16 @@ def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -
         f"- where each record comes from: {code(_name(exported.provenance))}",
         f"- what was checked, and what is odd: {code(_name(exported.report))}",
     ]
+    lines += [f"- {told}" for told in trained_told(exported)]
+    lines += [f"- train on it, in this folder: {code(command)}" for command in exported.commands]
     lines += _files(exported)
     lines += _table("Replay verdicts", "verdict", exported.verdicts)
     lines += _table("Left out", "reason", exported.dropped)
     lines += _table("Written although a rule is broken", "rule", exported.problems)
     lines += _table("Written although odd", "warning", exported.warned)
-    lines += [
-        "",
-        "## How it was made",
-        "",
-        f"- run of `revise`: `{run.info.id}`, started {run.info.time}",
-        f"- alpha: {_threshold(settings.alpha, ALPHA)}; beta: {_threshold(settings.beta, BETA)}"
-        + ("; alpha compared with W, as in the original" if settings.compat else ""),
-        f"- verifier: {_verifier(settings)}",
-        f"- a mark before the fork: {'kept (compat)' if settings.compat else settings.before_fork}",
-        f"- pairs: {_pairs(settings)}",
-        f"- thoughts: {code(settings.thought)}, seed {settings.seed}",
-        f"- diverged samples: {_repair(settings)}",
-        *_options(exported, options),
-    ]
+    lines += ["", "## How it was made", "", *_options(exported, options)]
+    for settings, infos in _by_settings(chosen.runs):
+        lines += _made(settings, infos)
     lines += _table("Who proposed the steps", "actor", exported.models)
     lines += _table("Who reviewed them", "reviewer", exported.reviewers)
     lines += _table("Who wrote steps of them by hand", "person", exported.writers)
@@ -66,6 +58,59 @@ def card(exported: Exported, run: Run, format: Format, options: ExportOptions) -
     if len(exported.sources) > MOST_SOURCES:
         lines += ["", f"and {len(exported.sources) - MOST_SOURCES} more: see the provenance file."]
     return "\n".join(lines) + "\n"
+
+
+def trained_told(exported: Exported) -> list[str]:
+    """What is trained and what is taught, a line each; for the card, the command and the screen."""
+    lessons = exported.lessons
+    told = [exported.trained.line]
+    if exported.data_type == "good":
+        return told
+    told.append(
+        f"{lessons.distinct} distinct lessons, {lessons.wrong_actions} distinct wrong actions;"
+        f" {lessons.named} of {exported.samples} thoughts name the mistake"
+    )
+    near = "near ones not counted" if lessons.near is None else f"{lessons.near} alike (Jaccard {THRESHOLD:g})"
+    told.append(f"duplicates but for the thought: {lessons.exact} exact, {near}")
+    if lessons.depths:
+        told.append(f"wrong steps by depth: {_shares(lessons.depths, exported.samples)}")
+    if any(lessons.earlier):
+        told.append(f"earlier mistakes in the context: {_shares(lessons.earlier, exported.samples)}")
+    if lessons.ratio is not None:
+        told.append(f"tails: {lessons.ratio:.2f} times the plan ({lessons.tails} steps where {lessons.plans} would do)")
+    return told
+
+
+def _shares(counts: Mapping[int, int], of: int) -> str:
+    return ", ".join(f"{value}: {count / of:.0%}" for value, count in counts.items())
+
+
+def _by_settings(runs: Sequence[RunInfo]) -> list[tuple[ReviseSettings, list[RunInfo]]]:
+    """Runs that were made alike together."""
+    found: list[tuple[ReviseSettings, list[RunInfo]]] = []
+    for info in runs:
+        same = next((infos for settings, infos in found if settings == info.settings), None)
+        if same is None:
+            found.append((info.settings, [info]))
+        else:
+            same.append(info)
+    return found
+
+
+def _made(settings: ReviseSettings, infos: Sequence[RunInfo]) -> list[str]:
+    """How some runs made their samples."""
+    runs = "; ".join(f"`{info.id}`, started {info.time}" for info in infos[:MOST_RUNS])
+    more = f"; and {len(infos) - MOST_RUNS} more" if len(infos) > MOST_RUNS else ""
+    return [
+        f"- {'run' if len(infos) == 1 else 'runs'} of `revise`: {runs}{more}",
+        f"- alpha: {_threshold(settings.alpha, ALPHA)}; beta: {_threshold(settings.beta, BETA)}"
+        + ("; alpha compared with W, as in the original" if settings.compat else ""),
+        f"- verifier: {_verifier(settings)}",
+        f"- a mark before the fork: {'kept (compat)' if settings.compat else settings.before_fork}",
+        f"- pairs: {_pairs(settings)}",
+        f"- thoughts: {code(settings.thought)}, seed {settings.seed}",
+        f"- diverged samples: {_repair(settings)}",
+    ]
 
 
 def _verifier(settings: ReviseSettings) -> str:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from engine.base.errors import InputError
 from engine.base.files import place_and_part, refusal
 from engine.datasets.card import card
-from engine.datasets.chat_templates import ModelTemplate, model_template
+from engine.datasets.choice import which_of
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -31,11 +32,9 @@ from engine.datasets.files import (
     write_records,
 )
 from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, Format, FormatOptions, data_type_of, format_named
-from engine.datasets.formats.markup import markup_named
 from engine.datasets.formats.rules import RULES
-from engine.datasets.formats.tokens import Vocabulary
 from engine.datasets.mixing import mixed_records, parse_mix
-from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report, Which
+from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report
 from engine.datasets.records import Records, encode
 from engine.datasets.split import (
     WHOLE,
@@ -47,12 +46,18 @@ from engine.datasets.split import (
     part_of,
     shard_bounds,
 )
+from engine.datasets.templates.markup import markup_named
+from engine.datasets.templates.of_model import ModelTemplate, model_template
+from engine.datasets.templates.tokens import Vocabulary
 from engine.datasets.trainer_configs import Dataset, configurations, own_template, unfit, unread_packing
+from engine.datasets.trainer_configs.commands import command_in, other_commands
 from engine.models.context_window import BYTES_A_TOKEN, estimate
-from engine.review.agreement import defect_rate
+from engine.review.agreement import defect_rate, read_planted
 from engine.review.decisions import Decided, Decisions
-from engine.samples.revise import Sample
-from engine.workspace.workspace import Workspace
+from engine.workspace.workspace import Selection, Workspace
+
+PLANTED = "planted"
+"""Folder of a workspace that remembers what was planted among its samples."""
 
 Progress = Callable[[int, int], None]
 """Called with the samples that are done, and with all there are."""
@@ -70,13 +75,17 @@ def export(
     options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a dataset from a run (None: the newest that is complete).
+    """Write a dataset from a run; None: from the newest complete run of each trace of the workspace.
 
     Samples that hold in the environment and were accepted; where nobody gave a verdict on any sample of this data
     type in the run, all that hold. `all` takes every sample of the data type, duplicates and broken rules included.
-    `only_verified` narrows either to the replay verdict `verified`. Raises `InputError` for an unknown run or format,
-    unusable options, a missing trace, or (with `options.strict`) a broken rule; `WorkFailed` where the disk is full.
-    Then every file is as it was before; a refusal leaves the report alone.
+    `only_verified` narrows either to the replay verdict `verified`. Of one lesson at most `options.per_lesson` samples
+    are taken, of samples that are equal but for the thought one, and none that trains a step which is refused, Bad,
+    idle, or the disowned one again. Where that leaves nothing, no file is written, unless `all` is asked for.
+
+    Raises `InputError` for an unknown run or format, unusable options, a missing trace, or (with `options.strict`) a
+    broken rule; `WorkFailed` where the disk is full. Then every file is as it was before; a refusal leaves the report
+    alone.
     """
     chosen = format_named(format)
     if data_type not in DATA_TYPES:
@@ -91,7 +100,7 @@ def export(
         raise InputError(f"{reason}: --no-config writes the records without a configuration")
     layout = _layout(Path(out), chosen, options)
     mix = parse_mix(options.mix) if options.mix else None
-    loaded = workspace.load_run(run)
+    loaded = workspace.select(run)
     decisions = Decisions(workspace.decisions)
     current = decisions.current()
     of_type = [sample for sample in loaded.samples if data_type_of(sample) == data_type]
@@ -99,8 +108,9 @@ def export(
         out=str(layout.target),
         lines=0,
         dropped={},
-        which=_which(all, of_type, current),
-        run=loaded.info.id,
+        which=which_of(all, of_type, current),
+        run=loaded.runs[0].id,
+        runs=[info.id for info in loaded.runs],
         format=chosen.name,
         data_type=data_type,
         card=f"{layout.target}.card.md",
@@ -108,13 +118,13 @@ def export(
         report=f"{layout.target}.report.json",
         measured=_measured(options, making),
         defects=defect_rate(of_type, current).line,
-        warnings=loaded.warnings + decisions.warnings,
+        warnings=loaded.warnings + decisions.warnings + older_only(workspace, loaded, current, run),
     )
     try:
         layout.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise refusal(layout.target.parent, error) from error
-    records = Records(workspace, loaded, current, chosen, making, exported, only_verified)
+    records = Records(workspace, loaded, current, chosen, making, exported, only_verified, options.per_lesson)
     with Spool(layout.target.parent) as spool:
         for sample, record, origin in records.made(of_type, progress):
             part = part_of(sample.environment, sample.task, layout.parts, options.seed)
@@ -122,6 +132,10 @@ def export(
         records.tell()
         if options.strict and records.broken:
             _refuse(exported, options, records)
+        if not len(spool) and not all:
+            exported.left = str(layout.target) if layout.target.exists() else ""
+            exported.card = exported.provenance = exported.report = ""
+            return exported
         if mix is not None:
             count = lines_to_mix(mix.share, sum(1 for part in spool.of_part if part == 0))
             for general, source in mixed_records(mix, count, options.seed, chosen, making, exported.warnings):
@@ -132,6 +146,7 @@ def export(
             _write_dataset(spool, outputs, layout, exported, chosen, options)
             if options.config:
                 _configure(outputs, exported, chosen, options, layout, making)
+            exported.commands = exported.commands or other_commands(chosen.name, Path(exported.files[0].path).name)
             outputs.text(Path(exported.report), _report(exported, options, records))
             outputs.text(Path(exported.card), card(exported, loaded, chosen, options))
     return exported
@@ -211,13 +226,6 @@ def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
     return Layout(target, packing, ending, parse_split(options.split) if options.split else WHOLE)
 
 
-def _which(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided]) -> Which:
-    if all:
-        return "all"
-    decided = (current.get(sample.id) for sample in samples)
-    return "accepted" if any(each is not None and each.verdict for each in decided) else "all that hold"
-
-
 def _refuse(exported: Exported, options: ExportOptions, records: Records) -> None:
     """Leave the report and raise."""
     with Outputs() as outputs:
@@ -228,16 +236,45 @@ def _refuse(exported: Exported, options: ExportOptions, records: Records) -> Non
     )
 
 
+def older_only(workspace: Workspace, chosen: Selection, current: Mapping[str, Decided], run: str | None) -> list[str]:
+    """A line where samples were accepted that are in no newest run: they would be missing without a word."""
+    if run is not None:
+        return []
+    known = {sample.id for sample in chosen.samples}
+    known |= {planted.id for planted in read_planted(workspace.path / PLANTED)}
+    lost = sum(decided.verdict == "accepted" and sample not in known for sample, decided in current.items())
+    if not lost:
+        return []
+    return [f"{lost} accepted samples are not in the newest run of their trace: --run names an older one"]
+
+
 def _report(exported: Exported, options: ExportOptions, records: Records, refused: bool = False) -> str:
     report = Report(
-        exported=exported,
-        options=options,
+        exported=_without_folders(exported),
+        options=structs.replace(options, mix=_name_of(options.mix), tokenizer=_name_of(options.tokenizer)),
         refused=refused,
         rules=list(RULES),
         issues=records.issues,
         more_issues=records.more_issues,
     )
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+def _without_folders(exported: Exported) -> Exported:
+    """The same with names of files alone: they all stand in one folder, and what that is called says nothing."""
+    return structs.replace(
+        exported,
+        out=_name_of(exported.out),
+        card=_name_of(exported.card),
+        provenance=_name_of(exported.provenance),
+        report=_name_of(exported.report),
+        files=[structs.replace(file, path=_name_of(file.path)) for file in exported.files],
+        configs=[_name_of(path) for path in exported.configs],
+    )
+
+
+def _name_of(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _write_dataset(
@@ -305,6 +342,7 @@ def _configure(
         path = layout.target.parent / name
         outputs.text(path, text)
         exported.configs.append(str(path))
+        exported.commands += command_in(text)
 
 
 __all__ = ["ExportOptions", "Exported", "Progress", "export", "format_options"]

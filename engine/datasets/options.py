@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from engine.datasets.files import Packing, Written
 from engine.datasets.formats import DataType
+from engine.samples.trained import Trained
 
 Which = Literal["accepted", "all that hold", "all"]
 DEFAULT_LENGTH = 4096  # tokens; in trainers' configurations where no length was asked for
@@ -31,9 +32,29 @@ class ExportOptions(Struct, kw_only=True, frozen=True):
     reasoning: bool = False  # write what the model thought before a trained turn
     loss_weight: bool = False  # `sharegpt`
     first_step: bool = False  # `trl-dpo`
+    per_lesson: Annotated[int, Meta(ge=0)] = 1  # samples of one lesson over all runs; 0: all
     strict: bool = False  # refuse the whole export where a rule is broken
     config: bool = True  # write a configuration for the format's trainer
     licence: str = ""  # of the dataset, for the card
+
+
+class Lessons(Struct, kw_only=True):
+    """What the written samples teach, and how they differ."""
+
+    distinct: int = 0  # lessons: a wrong action in a state of a task
+    wrong_actions: int = 0  # that differ, over all tasks
+    depths: dict[int, int] = {}  # the wrong step's place → samples
+    earlier: dict[int, int] = {}  # earlier mistakes in the context → samples
+    tails: int = 0  # steps of all tails whose plan is known
+    plans: int = 0  # steps that the plan had left at these marks
+    exact: int = 0  # samples that repeat another in all but the thought
+    near: int | None = 0  # samples that are alike (`engine.samples.duplicates`); None: not counted
+    named: int = 0  # samples whose thought names the mistake
+
+    @property
+    def ratio(self) -> float | None:
+        """Tail length beside the plan's: 1 is as short as can be. None where no plan is known."""
+        return self.tails / self.plans if self.plans else None
 
 
 class Exported(Struct, kw_only=True):
@@ -43,7 +64,7 @@ class Exported(Struct, kw_only=True):
     lines: int  # records
     dropped: dict[str, int]  # reason → samples left out
     which: Which  # the rule by which samples were chosen
-    run: str
+    run: str  # the newest, where samples are of several
     format: str
     data_type: DataType
     card: str  # path of the dataset card
@@ -66,6 +87,11 @@ class Exported(Struct, kw_only=True):
     distinct: int = 0  # samples that differ in more than the revision thought
     longest: int = 0  # tokens of the longest trajectory, where they were counted
     measured: str = ""  # how tokens were counted
+    runs: list[str] = []  # runs of `revise` that samples are of, the newest first
+    trained: Trained = field(default_factory=Trained)
+    lessons: Lessons = field(default_factory=Lessons)
+    commands: list[str] = []  # that train on it, in its folder; or, in words, what reads it
+    left: str = ""  # an older file of that name, which stays since nothing was written
     checksum: str = ""  # SHA-256 of the dataset, where it is one file
     warnings: list[str] = []
 

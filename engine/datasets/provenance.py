@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -11,10 +13,29 @@ from engine.recovery.store import Recovered
 from engine.review.decisions import Decided, DecisionVerdict
 from engine.samples.revise import Sample
 from engine.samples.splice import Turn
+from engine.samples.tail import Cut, TailMade
+from engine.samples.thoughts import REASON
 from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement
 
 MarkFrom = Literal["verifier", "moved after the fork", "person", "none"]
-ThoughtFrom = Literal["list", "model", "person", "none"]
+ThoughtFrom = Literal["list", "reason", "model", "person", "none"]
+"""`reason`: made of what is known of the wrong step (`engine.samples.reasons`)."""
+
+
+def shown_path(path: str, workspace: Path, beside: Path) -> str:
+    """A path as a dataset may show it: from the workspace on, or from the folder of the file; else the name alone.
+
+    The folders of a machine are nobody else's business.
+    """
+    if not path:
+        return ""
+    whole = Path(path).absolute()
+    for folder in (workspace, beside):
+        for base in (folder.absolute(), folder.resolve()):
+            with suppress(ValueError):
+                return whole.relative_to(base).as_posix()
+    return whole.name
 
 
 class Origin(Struct, kw_only=True):
@@ -39,9 +60,18 @@ class Origin(Struct, kw_only=True):
     replay: str  # verdict
     return_good: float
     return_bad: float | None
+    tail_made: TailMade | None  # how the tail came about, where it is not the good leaf's own steps
     tail_trace: str | None  # id of the search whose steps stand in place of the good leaf's (a repaired sample)
     tail_path: str | None
     tail_leaf: int | None
+    tail_steps: int
+    plan_left: int | None  # steps that the environment's plan has left just after the wrong step
+    cut: list[Cut]  # steps that were taken out of context and tail
+    uncut: list[int]  # nodes of steps that a person took back of these
+    tail_judgements: list[Judgement]  # of the good steps after the fork, in the state of the splice
+    lesson: str
+    earlier: int  # mistakes before the wrong step that stay in the context
+    unfinished: bool  # nobody saw the end of the bad trajectory
     decision: DecisionVerdict | None
     decisions: dict[str, DecisionVerdict]  # reviewer → latest verdict
     note: str | None
@@ -78,19 +108,24 @@ def origin_of(
     warnings: list[str],
     written: dict[str, list[int]],
     recovery: Recovered | None,
+    shown: Callable[[str], str],
+    tail_steps: int,
 ) -> Origin:
-    """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it."""
+    """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it. `shown` makes a
+    path one that tells nothing of this machine (`shown_path`)."""
     mark_from: MarkFrom = "none"
     marked_by = ""
     if sample.mark is not None:
         moved = stored.found is not None and stored.mark != stored.found
         mark_from, marked_by = "moved after the fork" if moved else "verifier", stored.verifier
-        if decided is not None and decided.mark is not None:
+        if decided is not None and decided.mark is not None and decided.mark != stored.mark:
             mark_from, marked_by = "person", decided.marked_by
     thought_from: ThoughtFrom = "none"
     thought_by = ""
-    if sample.bad is not None:
-        thought_from, thought_by = ("model", stored.thought_by) if stored.thought_by else ("list", "")
+    if sample.kind != "good":
+        thought_from, thought_by = ("model", sample.thought_by) if sample.thought_by else ("list", "")
+        if sample.thought_by == REASON:
+            thought_from, thought_by = "reason", ""
         if decided is not None and decided.thought is not None:
             thought_from, thought_by = "person", decided.thought_by
     return Origin(
@@ -98,7 +133,7 @@ def origin_of(
         kind=sample.kind,
         run=run,
         trace=sample.trace,
-        path=sample.path,
+        path=shown(sample.path),
         environment=sample.environment,
         task=sample.task,
         good=sample.good,
@@ -113,9 +148,18 @@ def origin_of(
         replay=sample.verdict,
         return_good=sample.return_good,
         return_bad=None if sample.bad is None else sample.return_bad,
-        tail_trace=sample.tail.trace if sample.tail else None,
-        tail_path=sample.tail.path if sample.tail else None,
-        tail_leaf=sample.tail.leaf if sample.tail else None,
+        tail_made=sample.tail.made if sample.tail else None,
+        tail_trace=sample.tail.trace or None if sample.tail else None,
+        tail_path=shown(sample.tail.path) or None if sample.tail else None,
+        tail_leaf=sample.tail.leaf if sample.tail and sample.tail.path else None,
+        tail_steps=tail_steps,
+        plan_left=sample.plan_left,
+        cut=sample.cut,
+        uncut=[each.node for each in stored.cut if decided is not None and each.node in decided.uncut],
+        tail_judgements=sample.tail_judgements,
+        lesson=sample.lesson,
+        earlier=sample.earlier,
+        unfinished=sample.unfinished,
         decision=decided.verdict if decided else None,
         decisions=dict(sorted(decided.by_reviewer.items())) if decided else {},
         note=decided.note if decided else None,

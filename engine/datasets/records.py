@@ -6,11 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from itertools import groupby
+from pathlib import Path
 
 from msgspec import structs
 
+from engine.base.errors import InputError
+from engine.base.text import stored_action
+from engine.datasets.choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.formats import Format, FormatOptions, Item
 from engine.datasets.formats.ready import CONTROL, ESCAPED, holds_control
 from engine.datasets.formats.rules import (
@@ -23,25 +28,27 @@ from engine.datasets.formats.rules import (
     texts_of,
     turn_problems,
 )
-from engine.datasets.formats.tokens import fitting, length
 from engine.datasets.options import Exported, Issue
-from engine.datasets.provenance import Origin, origin_of, written_in
+from engine.datasets.provenance import Origin, origin_of, shown_path, written_in
 from engine.datasets.reasoning import Thoughts, thoughts_of, with_reasoning
-from engine.environment.replay import HOLDS, Replayer, opener
+from engine.datasets.templates.tokens import fitting, length
+from engine.environment.replay import Replayer, opener
 from engine.recovery.plan import recovered
 from engine.recovery.store import FOLDER as RECOVERIES
 from engine.recovery.store import Recoveries
 from engine.review.curation import effective
 from engine.review.decisions import Decided
+from engine.samples.duplicates import NEAR, THRESHOLD, Duplicates
 from engine.samples.revise import Sample, turns_of
 from engine.samples.splice import Turn
+from engine.samples.thoughts import REASON
+from engine.samples.trained import StateWalk, Trained, trained_of
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree, trace_path
-from engine.workspace.workspace import Run, Workspace
+from engine.workspace.workspace import Selection, Workspace
 
-NO_WRONG_STEP = "no wrong step found"
 DUPLICATE = "duplicate"
-UNDECIDED = "not decided"
+MOST_COMPARED = 20_000  # samples among which near duplicates are looked for
 MOST_ISSUES = 10_000  # that a report names; the rest are counted
 
 Made = tuple[Sample, bytes, Origin]
@@ -53,30 +60,41 @@ class Records:
     def __init__(
         self,
         workspace: Workspace,
-        run: Run,
+        chosen: Selection,
         current: Mapping[str, Decided],
         format: Format,
         options: FormatOptions,
         exported: Exported,
         only_verified: bool,
+        per_lesson: int = 1,
     ) -> None:
         self.workspace = workspace
-        self.run = run
+        self.chosen = chosen
         self.current = current
         self.format = format
         self.options = options
         self.exported = exported
         self.only_verified = only_verified
+        self.per_lesson = per_lesson
         self.issues: list[Issue] = []
         self.more_issues = 0
         self.broken: Counter[str] = Counter()  # samples by the rule they break
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
         self._seen: set[bytes] = set()  # digests of samples' records
         self._distinct: set[bytes] = set()  # digests of conversations, the thought aside
+        self._lessons: set[str] = set()
+        self._wrong: set[str] = set()  # wrong actions
+        self._near = near_duplicates()
 
     def made(self, samples: Sequence[Sample], progress: Callable[[int, int], None] | None = None) -> Iterator[Made]:
         """Each record with its sample and where it comes from, tree by tree. Raises `InputError`."""
-        wanted = [sample for sample in samples if not self._drop(self._left_out(sample))]
+        which, verified, current = self.exported.which, self.only_verified, self.current
+        wanted = [
+            sample for sample in samples if not self._drop(left_out(sample, current.get(sample.id), which, verified))
+        ]
+        if self.exported.which != "all" and self.per_lesson:
+            kept = kept_of_lessons(wanted, self.current, self.per_lesson)
+            wanted = [sample for sample in wanted if sample.id in kept or not self._drop(SAME_LESSON)]
         order: dict[str, int] = {}  # path → place of its first sample: each tree is read once
         for sample in wanted:
             order.setdefault(sample.path, len(order))
@@ -99,52 +117,35 @@ class Records:
             ordered = count if name == "sources" else dict(sorted(count.items()))  # sources stay in their order
             setattr(exported, name, dict(ordered))
         exported.distinct = len(self._distinct)
+        told = exported.lessons
+        told.distinct, told.wrong_actions = len(self._lessons), len(self._wrong)
+        told.depths, told.earlier = dict(sorted(told.depths.items())), dict(sorted(told.earlier.items()))
+        told.exact = exported.samples - exported.distinct
 
     def _drop(self, reason: str | None) -> bool:
         if reason is not None:
             self._counts["dropped"][reason] += 1
         return reason is not None
 
-    def _left_out(self, sample: Sample) -> str | None:
-        """Why a sample is left out, as far as that can be told without its tree."""
-        decided = self.current.get(sample.id)
-        if self.exported.which == "accepted":
-            verdict = decided.verdict if decided else None
-            if verdict != "accepted":
-                return verdict or UNDECIDED
-        if decided is None or decided.mark is None or sample.bad is None:
-            return self._does_not_hold(sample)
-        return None  # a person's mark is replayed first
-
-    def _does_not_hold(self, sample: Sample) -> str | None:
-        """Why a sample is left out for what the verifier or the replay said."""
-        if self.exported.which != "all":
-            if sample.no_wrong_step:
-                return NO_WRONG_STEP
-            if sample.verdict not in HOLDS:
-                return sample.verdict
-        if self.only_verified and sample.verdict != "verified":
-            return sample.verdict
-        return None
-
     def _of_one_tree(self, samples: Sequence[Sample]) -> Iterator[list[Made]]:
         """The records of each sample of a tree; an empty list for one that is left out."""
-        environment = self.run.info.settings.environment
+        environment = self.chosen.environment_of(samples[0])
         tree = load_tree(self.workspace, samples[0], environment)
         model = model_of(tree)
         thoughts = thoughts_of(trace_path(self.workspace, samples[0])) if self.options.reasoning else None
         replayer = Replayer(tree, opener(tree, environment))
         known = Recoveries(self.workspace.path / RECOVERIES, samples[0].trace)
         self.exported.warnings += known.warnings
+        walk = StateWalk(tree, replayer)
         try:
             for stored in samples:
                 check_same_trace(tree, stored)
                 decided = self.current.get(stored.id)
                 sample = effective(stored, decided, tree, replayer)
-                if self._drop(self._does_not_hold(sample)):
+                if self._drop(does_not_hold(sample, self.exported.which, self.only_verified)):
                     yield []
                     continue
-                yield self._of_one_sample(tree, stored, sample, decided, model, known, thoughts)
+                yield self._of_one_sample(tree, stored, sample, decided, model, known, walk, thoughts)
         finally:
             replayer.close()
 
@@ -156,6 +157,7 @@ class Records:
         decided: Decided | None,
         model: str,
         known: Recoveries,
+        walk: StateWalk,
         thoughts: Thoughts | None = None,
     ) -> list[Made]:
         """The records of a sample; none where a rule is broken, or an equal sample was exported."""
@@ -165,12 +167,14 @@ class Records:
         approved = decided is not None and (decided.verdict == "accepted" or decided.mark is not None)
         item = Item(tree, sample, turns, approved)
         records = self.format.records(item, self.options)
-        problems = self._problems(item, records)
+        trained = trained_of(tree, sample, turns, walk)
+        problems = self._problems(item, records) + trained.faults
         warnings = sample_warnings(sample, turns) + self._measure(item, records) + self._control(item, records)
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
-            self._drop(self.format.empty)  # the format has no place for this sample: no rule is broken
+            why = self.format.why_none(item) if self.format.why_none is not None else self.format.empty
+            self._drop(why)  # the format has no place for this sample: no rule is broken
             return []
         if problems:
             self._note(sample, bool(records) and everything, problems, warnings)
@@ -179,20 +183,46 @@ class Records:
                 return []
         encoded = [encode(record) for record in records]
         digest = blake2b(b"\n".join(encoded), digest_size=16).digest()
-        if not everything and digest in self._seen:
+        said = _digest_but_thought(turns)
+        if not everything and (digest in self._seen or said in self._distinct):
             self._drop(DUPLICATE)
             return []
         self._seen.add(digest)
-        self._distinct.add(_digest_but_thought(turns))
+        self._distinct.add(said)
         if warnings and not problems:
             self._note(sample, True, problems, warnings)
         self._count(sample, decided, model, problems, warnings)
+        tail = sum(turn.part == "good" and turn.role == "assistant" for turn in turns)
+        self._count_lesson(sample, turns, trained, tail)
         written = written_in(tree, turns)
         self._counts["writers"].update(written.keys())
-        recovery = recovered(tree, sample, known, self.run.info.settings.alpha)
-        origin = origin_of(self.run.info.id, stored, sample, decided, problems, warnings, written, recovery)
+        info = self.chosen.run_of(stored)
+        recovery = recovered(tree, sample, known, info.settings.alpha)
+        shown = partial(shown_path, workspace=self.workspace.path, beside=Path(self.exported.out).parent)
+        origin = origin_of(info.id, stored, sample, decided, problems, warnings, written, recovery, shown, tail)
         origin.records = len(encoded)
         return [(sample, record, _nth(origin, number)) for number, record in enumerate(encoded, 1)]
+
+    def _count_lesson(self, sample: Sample, turns: Sequence[Turn], trained: Trained, tail: int) -> None:
+        """What a written sample teaches."""
+        told = self.exported.lessons
+        self.exported.trained.add(trained)
+        if sample.kind == "good":
+            return
+        wrong = next((turn for turn in reversed(turns) if turn.part == "bad" and turn.role == "assistant"), None)
+        action = stored_action(wrong.content) if wrong is not None else ""
+        self._wrong.add(action)
+        self._lessons.add(sample.lesson or f"{sample.environment}\0{sample.task}\0{sample.id}")
+        if sample.mark is not None:
+            told.depths[sample.mark] = told.depths.get(sample.mark, 0) + 1
+        told.earlier[sample.earlier] = told.earlier.get(sample.earlier, 0) + 1
+        if sample.plan_left:
+            told.tails, told.plans = told.tails + tail, told.plans + sample.plan_left
+        told.named += sample.thought_by == REASON
+        if self._near is None or self.exported.samples > MOST_COMPARED:
+            told.near = None
+        elif told.near is not None:
+            told.near += self._near.reason(sample.environment, sample.task, turns) == NEAR
 
     def _problems(self, item: Item, records: list[dict[str, object]]) -> list[str]:
         """The rules that a sample breaks, each once."""
@@ -236,7 +266,7 @@ class Records:
         self.issues.append(
             Issue(
                 sample=sample.id,
-                path=sample.path,
+                path=shown_path(sample.path, self.workspace.path, Path(self.exported.out).parent),
                 task=sample.task,
                 written=written,
                 problems=problems,
@@ -251,10 +281,19 @@ class Records:
         self._counts["problems"].update(problems)
         self._counts["warned"].update(warnings)
         self._counts["verdicts"][sample.verdict] += 1
-        self._counts["sources"][sample.path] += 1
+        shown = shown_path(sample.path, self.workspace.path, Path(self.exported.out).parent)
+        self._counts["sources"][shown] += 1
         self._counts["environments"][sample.environment] += 1
         self._counts["models"][model] += 1
         self._counts["reviewers"].update(decided.by_reviewer.keys() if decided is not None else ())
+
+
+def near_duplicates() -> Duplicates | None:
+    """What finds samples that are alike; None without the package that it takes."""
+    try:
+        return Duplicates(THRESHOLD)
+    except InputError:
+        return None
 
 
 COUNTED = ("dropped", "problems", "warned", "verdicts", "sources", "environments", "models", "reviewers", "writers")

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.datasets.formats.markup import JOINT
+from engine.datasets.templates.markup import JOINT
 from engine.samples.splice import Turn
 
 ROLES = {

@@ -5,15 +5,17 @@ Each trace is read once; what comes is told as it comes, since a run of ten thou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from engine.base.errors import InputError
+from engine.environment.replay import Replayer, opener
 from engine.models.context_window import estimate
 from engine.samples.duplicates import THRESHOLD, Duplicates
-from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import Sample, turns_of
 from engine.samples.splice import Turn
+from engine.samples.trained import StateWalk, Trained, trained_of
 from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import Workspace
 
@@ -24,6 +26,7 @@ class Shape(NamedTuple):
     turns: int  # messages, the header's included
     tokens: int
     trained: int  # tokens of turns with loss
+    faults: Trained = Trained()  # trained turns, and of these the steps that must not be
     duplicate: str = ""  # why it repeats an earlier sample (`engine.samples.duplicates`); "" where it does not
 
 
@@ -34,7 +37,10 @@ def shape_of(turns: Sequence[Turn]) -> Shape:
 
 
 def shapes(
-    workspace: Workspace, samples: Sequence[Sample], environment: str | None = None, threshold: float = THRESHOLD
+    workspace: Workspace,
+    samples: Sequence[Sample],
+    environment_of: Callable[[Sample], str | None] = lambda sample: None,
+    threshold: float = THRESHOLD,
 ) -> Iterator[tuple[Sample, Shape | None]]:
     """Every revision sample with its shape, those of one trace together; None where its trace is not there any more.
 
@@ -47,20 +53,27 @@ def shapes(
     for _, group in groupby(sorted(_revisions(samples), key=_path), _path):
         try:
             mine = list(group)
+            environment = environment_of(mine[0])
             tree = load_tree(workspace, mine[0], environment)
             for sample in mine:
                 check_same_trace(tree, sample)
         except InputError:
             yield from ((sample, None) for sample in mine)
             continue
-        for sample in mine:
-            turns = turns_of(tree, sample)
-            reason = known.reason(sample.environment, sample.task, turns) if known is not None else None
-            yield sample, shape_of(turns)._replace(duplicate=reason or "")
+        replayer = Replayer(tree, opener(tree, environment))
+        walk = StateWalk(tree, replayer)
+        try:
+            for sample in mine:
+                turns = turns_of(tree, sample)
+                reason = known.reason(sample.environment, sample.task, turns) if known is not None else None
+                faults = trained_of(tree, sample, turns, walk)
+                yield sample, shape_of(turns)._replace(duplicate=reason or "", faults=faults)
+        finally:
+            replayer.close()
 
 
 def _revisions(samples: Sequence[Sample]) -> Iterator[Sample]:
-    return (sample for sample in samples if sample.bad is not None)
+    return (sample for sample in samples if sample.kind != "good")
 
 
 def _path(sample: Sample) -> str:

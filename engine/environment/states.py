@@ -8,7 +8,7 @@ looking ahead, which asks for many steps again and again; what is found is then 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from engine.base.errors import InputError
 from engine.base.step_kind import counts_time, only_looks, refused
@@ -17,7 +17,9 @@ from engine.environment.at_node import MAX_SNAPSHOTS, Stand
 from engine.environment.opened import Opened
 from engine.tree.events import Number
 from engine.tree.tree import ROOT, SearchTree
-from envs.base import EnvError, InstanceDied, Planner, Snapshots, StateKeys
+from envs.base import EnvError, InstanceDied, Planner, Snapshots, StateKeys, TextEnv
+
+T = TypeVar("T")
 
 START = 0
 """The state at the root of the tree."""
@@ -136,6 +138,15 @@ class States:
                 left = self._plan(state)
             self._left[state] = left
         return self._left[state]
+
+    def ask(self, state: int, question: Callable[[TextEnv], T]) -> T:
+        """What the environment answers in a state. A question must change nothing. Raises `EnvError`, `InputError`."""
+        try:
+            return question(self._come(state).env)
+        except InstanceDied:
+            self._at = None
+            self._snapshots.clear()
+            return question(self._come(state).env)
 
     def close(self) -> None:
         """Close the environment."""

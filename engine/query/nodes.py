@@ -22,7 +22,7 @@ from engine.query.grammar import TEXTS as TEXTS
 from engine.query.grammar import All, AnyOf, Figure, Flag, Not, Term, Text, read
 from engine.query.grammar import QueryError as QueryError
 from engine.tree.events import Number
-from engine.tree.past_view import PastTree
+from engine.tree.state import PastTree
 from engine.tree.thresholds import ALPHA
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 
@@ -86,10 +86,9 @@ def parse(text: str) -> Query:
 
 def tree_of(reader: TreeReader) -> SearchTree:
     """The whole tree behind a view of its past; itself where it is one."""
-    if isinstance(reader, PastTree):
-        return reader.tree
-    assert isinstance(reader, SearchTree)
-    return reader
+    tree = reader.tree if isinstance(reader, PastTree) else reader
+    assert isinstance(tree, SearchTree)
+    return tree
 
 
 class View:

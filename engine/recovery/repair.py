@@ -32,7 +32,7 @@ from engine.samples.revise import (
     steps_to_replay,
     with_tail,
 )
-from engine.samples.splice import Tail, TailStep
+from engine.samples.tail import Tail, TailStep
 from engine.search.control import Control
 from engine.search.job import SearchJob, make_actor
 from engine.search.outages import owed_words

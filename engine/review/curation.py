@@ -15,8 +15,10 @@ from msgspec.structs import replace
 from engine.base.errors import InputError
 from engine.environment.replay import Replayer
 from engine.review.decisions import Decided
+from engine.samples.reasons import reasoned
 from engine.samples.revise import with_mark
 from engine.samples.sample import Sample, with_tail, with_uncut
+from engine.samples.thoughts import REASON
 from engine.tree.tree import SearchTree
 
 
@@ -93,6 +95,8 @@ def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replaye
         elif moved != sample.mark:
             sample = with_mark(tree, sample, moved, replayer)
         sample = with_uncut(tree, sample, decided.uncut, replayer)
+        if sample.thought_by == REASON:  # what it says must be true of the step that is marked now
+            sample = reasoned(tree, sample, replayer)
     if decided.thought is not None and sample.kind != "good":
         sample = replace(sample, thought=decided.thought)
     return sample

@@ -25,7 +25,7 @@ from engine.base.errors import InputError
 from engine.base.files import in_future
 from engine.base.line_order import FIRST, Count, Order, next_orders, order_of
 from engine.base.person import reviewer_name
-from engine.samples.splice import Tail
+from engine.samples.tail import Tail
 
 DecisionVerdict = Literal["accepted", "rejected", "skipped"]
 
@@ -112,7 +112,7 @@ def fold_one(sample: str, lines: Iterable[Decision]) -> Decided | None:
             decided.verdict, decided.reason = line.verdict, line.reason
             decided.reviewer, decided.time = line.reviewer, line.time
             decided.by_reviewer[line.reviewer] = line.verdict
-        if line.mark is not None:
+        if line.mark is not None and line.repair is None:  # a repair says after which mark it holds, and sets none
             decided.mark, decided.marked_by = line.mark, line.reviewer
         if line.thought is not None:
             decided.thought, decided.thought_by = line.thought, line.reviewer

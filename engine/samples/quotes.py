@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from engine.base.text import parse_action, split_thought
+from engine.base.text import split_thought, stored_action
 from engine.tree.tree import SearchTree
 
 LONGEST, SHORTEST = 4, 2
@@ -54,7 +54,7 @@ class Quotes:
         said = _runs(split_thought(response))
         if not said:
             return False
-        own = _runs(parse_action(response))
+        own = _runs(stored_action(response))
         for id in hidden:
             node = self._tree.nodes[id]
             for text in (node.observation, node.action):
@@ -66,4 +66,4 @@ class Quotes:
 
 def bare(response: str) -> str:
     """The response without its thought; the action stays as the actor wrote it."""
-    return f"Action: {parse_action(response)}"
+    return f"Action: {stored_action(response)}"

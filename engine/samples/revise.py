@@ -16,6 +16,7 @@ from engine.pairs.pairs import Pair, count_pairs, pairs
 from engine.pairs.ranking import Rank, Taking, ranked
 from engine.samples.duplicates import Duplicates
 from engine.samples.lessons import Draft, Lesson, Lessons
+from engine.samples.reasons import reasoned
 from engine.samples.sample import (
     Kind,
     Sample,
@@ -42,7 +43,7 @@ from engine.samples.tails import (
     with_context,
     with_lesson,
 )
-from engine.samples.thoughts import ThoughtWriter, check_thought, make_writer, thought_for
+from engine.samples.thoughts import REASON, ThoughtWriter, check_thought, make_writer, thought_for
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
@@ -503,6 +504,8 @@ class _Making:
                 figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
                 return None
             sample = judged
+        if self.settings.thought == REASON:
+            sample = reasoned(self.tree, sample, self.replayer, self.settings.seed, self.settings.prompts)
         figures.samples += 1
         figures.by_verdict[sample.verdict] = figures.by_verdict.get(sample.verdict, 0) + 1
         made = sample.tail.made if sample.tail is not None else "as_found"

@@ -16,18 +16,8 @@ from msgspec.structs import replace
 from engine.environment.replay import Replay, Replayer, Step
 from engine.samples.quotes import Quotes, bare
 from engine.samples.settings import Tails
-from engine.samples.splice import (
-    Cut,
-    Splice,
-    Tail,
-    TailStep,
-    Turn,
-    header_turns,
-    revision_turns,
-    splice,
-    steps_of,
-    tail_turns,
-)
+from engine.samples.splice import Splice, Turn, header_turns, revision_turns, splice, steps_of, tail_turns
+from engine.samples.tail import Cut, Tail, TailStep
 from engine.tree.events import Number
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
@@ -61,7 +51,7 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     replay: Replay | None = None
     compat: bool = False
     whole: bool = False  # with no mark, the whole bad trajectory is meant
-    thought_by: str = ""  # who wrote the thought, where it is not from the list
+    thought_by: str = ""  # who wrote the thought: a model, or `reason`: it names the mistake; "": it is of the list
     tail: Tail | None = None  # in place of the good leaf's steps after the fork
     tail_judgements: list[
         Judgement

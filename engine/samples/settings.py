@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from engine.pairs.ranking import Rank
 from engine.samples.splice import BeforeFork
-from engine.samples.thoughts import SEEDED
+from engine.samples.thoughts import REASON
 from engine.verifiers.base import JudgeSettings, JudgeTotals
 
 Kind = Literal["revision", "recovery", "direct", "good"]
@@ -53,7 +53,7 @@ class ReviseSettings(Struct, kw_only=True):
     judge: JudgeSettings = JudgeSettings()  # of the verifier `openai`
     prompts: str = ""  # folder whose files take the place of the shipped prompts and thoughts
     no_wrong_step: NoWrongStep = "skip"
-    thought: str = SEEDED  # `seeded` by the sample, `model` (from the judgements), or a number of the list from 1 on
+    thought: str = REASON  # names the mistake; `list`: drawn; `model`: from the judgements; or a number of the list
     rank: Rank = "lesson"  # the order in which pairs are taken
     tail: Tails = "straight"
     context: Context = "straight"

@@ -14,57 +14,20 @@ from importlib.resources import files
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
-from msgspec import Struct
-
 from engine.base.errors import InputError
 from engine.base.text import split_thought
 from engine.environment.replay import Step
-from engine.tree.events import Number
+from engine.samples.tail import TailStep
 from engine.tree.tree import SearchTree
 
 BeforeFork = Literal["recover", "move", "refuse", "keep"]
 """What becomes of a wrong step that the good trajectory shares: `recover` makes a sample of how the good trajectory
 went on from it, and judges on behind the fork; `move` marks the first step after the fork, which nobody judged;
 `refuse` leaves the pair out; `keep` keeps the mark."""
-TailMade = Literal["straight", "joined", "repaired"]
-"""`straight`: the good leaf's own steps after the fork, less what is not needed. `joined`: another way of the tree to a
-good leaf that passes through the state just after the wrong step. `repaired`: found by a search of its own."""
-CutPart = Literal["context", "tail"]
 Part = Literal["header", "prefix", "bad", "thought", "good"]
 
 WAIT_ACTION = "wait"
 WAIT_ANSWER = "ok."
-
-
-class TailStep(Struct, omit_defaults=True, frozen=True):
-    """A step of a tail."""
-
-    response: str
-    action: str  # as executed
-    observation: str
-    node: int | None = None  # the node of the sample's own tree whose step this is; None: a step of another search
-    loss: bool = True  # False: the step is wrong but has to stay; it is masked, never trained
-
-
-class Tail(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """Good steps from just after the wrong step; they take the place of the good leaf's steps after the fork."""
-
-    mark: int | None  # the mark after which they hold
-    steps: list[TailStep]
-    score: Number  # the return at their end
-    trace: str = ""  # id of the trace of a repair search; "": the sample's own tree
-    path: str = ""  # its file
-    leaf: int = 0  # the leaf that it ends at, in that trace
-    made: TailMade = "repaired"
-
-
-class Cut(Struct, omit_defaults=True, frozen=True):
-    """A step that was taken out of a sample's trajectory, and why."""
-
-    part: CutPart
-    node: int  # of the sample's own tree
-    place: int  # how many kept steps of the part stand before it
-    reason: str  # refused, idle, loop, judged Bad, not needed, joined
 
 
 class Turn(NamedTuple):
@@ -171,6 +134,11 @@ def tail_turns(tail: Sequence[TailStep], true: Mapping[int, str], first: int) ->
         stored = step.observation if place in true else None
         turns.append(Turn("user", true.get(place, step.observation), None, "good", step.node, stored))
     return turns
+
+
+def step_turns(tree: SearchTree, ids: Sequence[int]) -> list[Turn]:
+    """Steps of the tree as turns, as they are stored."""
+    return _step_turns(tree, ids, "good", True, {}, 0)
 
 
 def thought_turn(thought: str) -> str:

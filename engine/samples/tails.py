@@ -13,8 +13,9 @@ from engine.environment.states import START
 from engine.samples.lessons import changed_nothing, lesson_id
 from engine.samples.quotes import Quotes, bare
 from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
-from engine.samples.splice import Cut, Tail, TailStep, thought_turn
+from engine.samples.splice import thought_turn
 from engine.samples.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Move, Way
+from engine.samples.tail import Cut, Tail, TailStep
 from engine.verifiers.base import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError
 

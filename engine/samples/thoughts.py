@@ -1,5 +1,5 @@
-"""The revision thought of a sample: drawn from the list, one of the list, or written by a model from what the verifier
-said.
+"""The revision thought of a sample: one that names the mistake (`engine.samples.reasons`), drawn from a list, one of
+the list, or written by a model from what the verifier said.
 
 A written thought is asked of the model that judges (`engine.verifiers.base.JudgeSettings`); replies are kept by
 content, so a second run pays nothing.
@@ -18,7 +18,9 @@ from engine.samples.splice import choose_thought
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeSettings, JudgeTotals
 
-SEEDED = "seeded"
+REASON = "reason"
+DRAWN = "list"
+SEEDED = "seeded"  # as runs made before call it
 MODEL = "model"
 LIST = "revision_thoughts.txt"
 MAX_THOUGHT = 600  # characters of a written thought; a longer one is no thought
@@ -38,18 +40,18 @@ class ThoughtWriter(Protocol):
 
 
 def check_thought(thought: str, prompts: str = "") -> None:
-    """Raises `InputError` where `thought` is not `seeded`, `model` or a number of the list."""
-    if thought in (SEEDED, MODEL):
+    """Raises `InputError` where `thought` is not `reason`, `list`, `model` or a number of the list."""
+    if thought in (REASON, DRAWN, SEEDED, MODEL):
         return
     count = len(prompt_lines(LIST, prompts))
     if not (thought.isascii() and thought.isdecimal() and 1 <= int(thought) <= count):
-        raise InputError(f"--thought {thought!r}: seeded, model, or a number of the list (1 to {count})")
+        raise InputError(f"--thought {thought!r}: reason, list, model, or a number of the list (1 to {count})")
 
 
 def thought_for(sample: str, thought: str, seed: int, prompts: str = "") -> str:
-    """The thought of a sample without a model: the numbered one, else one drawn by sample and seed."""
+    """The thought of a sample of the list: the numbered one, else one drawn by sample and seed."""
     lines = prompt_lines(LIST, prompts)
-    if thought in (SEEDED, MODEL):
+    if thought in (REASON, DRAWN, SEEDED, MODEL):
         return choose_thought(sample, seed, lines)
     return lines[int(thought) - 1]
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.search.interventions import Intervention
+from engine.tree.events import PauseKind
+
+
+class Pause(NamedTuple):
+    """Why a search stands still."""
+
+    words: str = "asked"
+    kind: PauseKind = "asked"
+    node: int | None = None  # that met a breakpoint
+    query: str = ""  # of the breakpoint
+
+
+ASKED = Pause()
 
 
 class Control:
@@ -14,7 +27,7 @@ class Control:
 
     def __init__(self, paused: bool = False, waits_on_failures: bool = False) -> None:
         self.paused = paused
-        self.why_paused = ""  # where it was not a person who asked
+        self.why_paused = ASKED
         self.waits_on_failures = waits_on_failures  # stand still after too many failures instead of ending
         self.stop_reason: str | None = None
         self.changes: list[tuple[str, dict[str, Any]]] = []  # who, settings that are to hold from now on
@@ -26,14 +39,14 @@ class Control:
 
     # -- asked by a person -------------------------------------------------------------------------
 
-    def pause(self, why: str = "") -> None:
+    def pause(self, why: Pause = ASKED) -> None:
         """Stand still before the next selection."""
         self.paused, self.why_paused, self._steps = True, why, 0
         self._poke()
 
     def resume(self) -> None:
         """Go on."""
-        self.paused, self.why_paused, self._steps = False, "", 0
+        self.paused, self.why_paused, self._steps = False, ASKED, 0
         self._poke()
 
     def step(self) -> None:

@@ -24,7 +24,7 @@ from engine.environment.opened import Opened
 from engine.environment.thread import AtWork, Stopped
 from engine.search.algorithms import Outcome, walk_on
 from engine.search.budgets import Budgets
-from engine.search.control import Control
+from engine.search.control import Control, Pause
 from engine.search.draws import Draws
 from engine.search.scores import NOTHING, passing
 from engine.search.started import code_versions
@@ -148,7 +148,7 @@ class Search:
         if self.outage:
             if not self.control.waits_on_failures:
                 return "failures"
-            self.control.pause(self.outage)
+            self.control.pause(Pause(self.outage, "failures"))
         return self._budgets.spent()
 
     @property

@@ -15,7 +15,7 @@ from engine.base.errors import InputError
 from engine.base.text import clean
 from engine.environment.at_node import Stand
 from engine.query.nodes import Predicate, parse
-from engine.search.control import Control
+from engine.search.control import Control, Pause
 from engine.search.interventions import Intervention, refused
 from engine.search.settings import settings_from
 from engine.search.stepping import step_written
@@ -131,13 +131,14 @@ class Steering:
             for id in looked_at:
                 if (query, id) not in self._broke_at and test(self._tree.nodes[id]):
                     self._broke_at.add((query, id))
-                    self._control.pause(f"breakpoint: node {id} is {query}")
+                    self._control.pause(Pause(f"breakpoint: node {id} is {query}", "breakpoint", id, query))
                     break
 
     async def wait(self) -> None:
         """Stand still until somebody lets the search go on, doing meanwhile what is asked for."""
         control = self._control
-        self._emit(Paused(seq=self._next, reason=control.why_paused or "asked"))
+        why = control.why_paused
+        self._emit(Paused(seq=self._next, reason=why.words, kind=why.kind, node=why.node, query=why.query))
         while control.must_wait:
             await control.changed()
             self.take_settings()

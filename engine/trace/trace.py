@@ -21,7 +21,6 @@ from filelock import FileLock, Timeout
 
 from engine.base.compression import GZIP, ZSTD, open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.trace.diff import Difference, compare
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
@@ -29,11 +28,9 @@ if sys.platform != "win32":
     import fcntl
 
 __all__ = [
-    "Difference",
     "Follower",
     "Loaded",
     "TraceWriter",
-    "compare",
     "is_being_written",
     "json_schema",
     "load",

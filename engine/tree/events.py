@@ -21,6 +21,10 @@ FORMAT_VERSION = 2
 Role = Literal["system", "user", "assistant"]
 Number = int | float
 TerminalReason = Literal["done", "disaster", "depth", "dead_end"]
+PauseKind = Literal["asked", "breakpoint", "failures"]
+InterventionKind = Literal[
+    "edited", "forced", "pruned", "restored", "breakpoint", "breakpoint removed", "note", "mark", "refused"
+]
 """Why a node has no future: the environment said done; its score fell below 0; depth > max_depth; its draws
 were made and none was usable."""
 
@@ -230,7 +234,7 @@ class Intervened(Event, tag="intervened"):
     """
 
     who: str
-    what: str
+    what: InterventionKind
     node: int
     detail: str = ""
     of: int | None = None  # of `edited`
@@ -252,9 +256,12 @@ class Iteration(Event, tag="iteration"):
 
 
 class Paused(Event, tag="paused"):
-    """The search stands still."""
+    """The search stands still: a person asked for it, a breakpoint was met, or too much failed."""
 
-    reason: str = "asked"
+    reason: str = "asked"  # in words, for people
+    kind: PauseKind = "asked"  # in version 1 always that
+    node: int | None = None  # that met the breakpoint
+    query: str = ""  # of the breakpoint
 
 
 class Resumed(Event, tag="resumed"):
@@ -266,7 +273,7 @@ class Resumed(Event, tag="resumed"):
 class Ended(Event, tag="ended"):
     """The search is over: `iterations` and `exhausted` mean done, anything else stopped."""
 
-    reason: str
+    reason: str  # iterations, exhausted, failures, stopped, interrupted, "budget: …"
     totals: dict[str, Number | None] = {}
 
 

@@ -29,22 +29,22 @@ from engine.tree.failure_kinds import is_outage
 from engine.tree.node import NO_PARENT, ROOT, Node, Walk
 
 if TYPE_CHECKING:
-    from engine.tree.tree import SearchTree
+    from engine.tree.state import TreeState
 
 
-def fold(tree: SearchTree, event: AnyEvent) -> None:
+def fold(tree: TreeState, event: AnyEvent) -> None:
     """Fold an event that is in its turn. Raises `ValueError` where it does not fit the tree."""
     _FOLDS[type(event)](tree, event)
 
 
-def _started(tree: SearchTree, event: Started) -> None:
+def _started(tree: TreeState, event: Started) -> None:
     tree.started = event
     tree.state = "running"
     tree.nodes.append(Node(ROOT, NO_PARENT, 0, "ROOT", "ROOT", ""))
     growth.births_are(tree, event.seq)
 
 
-def _imported(tree: SearchTree, event: Imported) -> None:
+def _imported(tree: TreeState, event: Imported) -> None:
     if len(tree.nodes) != 1 or not event.nodes or event.nodes[0].parent != NO_PARENT:
         raise ValueError("`imported` must hold a root and follow `started`")
     tree.imported_from = event.source
@@ -71,7 +71,7 @@ def _imported(tree: SearchTree, event: Imported) -> None:
     tree.state, tree.end_reason = "done", "imported"
 
 
-def _selected(tree: SearchTree, event: Selected) -> None:
+def _selected(tree: TreeState, event: Selected) -> None:
     for id in event.path:
         growth.known(tree, id)
     tree.ties.extend(event.ties)
@@ -87,7 +87,7 @@ def _selected(tree: SearchTree, event: Selected) -> None:
     tree.chronicle.selected(event)
 
 
-def _sampled(tree: SearchTree, event: Sampled) -> None:
+def _sampled(tree: TreeState, event: Sampled) -> None:
     growth.known(tree, event.parent)
     tree.pending.setdefault(event.parent, {})[event.draw] = event
     growth.settle(tree, event.parent, event.draw)
@@ -96,7 +96,7 @@ def _sampled(tree: SearchTree, event: Sampled) -> None:
     _spend(tree, event.usage)
 
 
-def _expanded(tree: SearchTree, event: Expanded) -> None:
+def _expanded(tree: TreeState, event: Expanded) -> None:
     parent = growth.known(tree, event.parent)
     if not (event.children or event.repeats or event.partial or parent.children) and event.parent in tree.owed:
         return  # in version 1 an outage was taken for a dead end: it stays in flight, and its draws are owed
@@ -140,12 +140,12 @@ def _expanded(tree: SearchTree, event: Expanded) -> None:
     growth.births_are(tree, event.seq)
 
 
-def _backed_up(tree: SearchTree, event: BackedUp) -> None:
+def _backed_up(tree: TreeState, event: BackedUp) -> None:
     growth.known(tree, event.leaf)
     tree.history.backed_up(event.seq, event.leaf, event.value)
 
 
-def _failed(tree: SearchTree, event: Failed) -> None:
+def _failed(tree: TreeState, event: Failed) -> None:
     growth.known(tree, event.parent)
     tree.failures.append(event)
     tree.answers.failed(event)
@@ -159,14 +159,14 @@ def _failed(tree: SearchTree, event: Failed) -> None:
     _spend(tree, event.usage)
 
 
-def _intervened(tree: SearchTree, event: Intervened) -> None:
+def _intervened(tree: TreeState, event: Intervened) -> None:
     growth.known(tree, event.node)
     human.apply(tree, event)
     tree.interventions.append(event)
     tree.chronicle.log.append(event)
 
 
-def _settings_changed(tree: SearchTree, event: SettingsChanged) -> None:
+def _settings_changed(tree: TreeState, event: SettingsChanged) -> None:
     assert tree.started is not None
     settings, before = tree.started.settings, {}
     for name in event.changes:
@@ -179,7 +179,7 @@ def _settings_changed(tree: SearchTree, event: SettingsChanged) -> None:
     tree.chronicle.log.append(event)
 
 
-def _iteration(tree: SearchTree, event: Iteration) -> None:
+def _iteration(tree: TreeState, event: Iteration) -> None:
     ended = next((walk for walk in tree.walks if walk.position == event.leaf), None)
     if ended is None:
         raise ValueError(f"no walk stands at node {event.leaf}")
@@ -190,23 +190,23 @@ def _iteration(tree: SearchTree, event: Iteration) -> None:
     tree.iteration_seqs.append(event.seq)
 
 
-def _paused(tree: SearchTree, event: Paused) -> None:
+def _paused(tree: TreeState, event: Paused) -> None:
     tree.state = "paused"
     tree.chronicle.log.append(event)
 
 
-def _resumed(tree: SearchTree, event: Resumed) -> None:
+def _resumed(tree: TreeState, event: Resumed) -> None:
     tree.state, tree.end_reason = "running", None
     tree.chronicle.log.append(event)
 
 
-def _ended(tree: SearchTree, event: Ended) -> None:
+def _ended(tree: TreeState, event: Ended) -> None:
     tree.state = "done" if event.reason in DONE_REASONS and not tree.owed else "stopped"
     tree.end_reason = event.reason
     tree.chronicle.log.append(event)
 
 
-def _spend(tree: SearchTree, usage: Usage | None) -> None:
+def _spend(tree: TreeState, usage: Usage | None) -> None:
     if usage is None:
         return
     if usage.tokens_in is not None:
@@ -217,7 +217,7 @@ def _spend(tree: SearchTree, usage: Usage | None) -> None:
         tree.cost = (tree.cost or 0.0) + usage.cost
 
 
-_FOLDS: dict[type, Callable[[SearchTree, Any], None]] = {
+_FOLDS: dict[type, Callable[[TreeState, Any], None]] = {
     Started: _started,
     Imported: _imported,
     Selected: _selected,

@@ -12,17 +12,17 @@ from engine.tree.events import Child, Sampled, Selected
 from engine.tree.node import NO_PARENT, UNEXPANDED, Node
 
 if TYPE_CHECKING:
-    from engine.tree.tree import SearchTree
+    from engine.tree.state import TreeState
 
 
-def known(tree: SearchTree, id: int) -> Node:
+def known(tree: TreeState, id: int) -> Node:
     """The node. Raises `ValueError` where there is none."""
     if not 0 <= id < len(tree.nodes):
         raise ValueError(f"node {id} does not exist yet")
     return tree.nodes[id]
 
 
-def born(tree: SearchTree, parent: Node, child: Child, answer: Sampled | None) -> Node:
+def born(tree: TreeState, parent: Node, child: Child, answer: Sampled | None) -> Node:
     """A new node, made of a draw's answer; the parent's count of open children is the caller's."""
     response = child.response
     if response is None:
@@ -54,7 +54,7 @@ def born(tree: SearchTree, parent: Node, child: Child, answer: Sampled | None) -
     return node
 
 
-def settle(tree: SearchTree, parent: int, draw: int) -> None:
+def settle(tree: TreeState, parent: int, draw: int) -> None:
     """A draw was made: it is owed no more."""
     if (draws := tree.owed.get(parent)) is not None:
         draws.pop(draw, None)
@@ -64,7 +64,7 @@ def settle(tree: SearchTree, parent: int, draw: int) -> None:
         unusable.discard(draw)
 
 
-def count_action(tree: SearchTree, node: Node) -> None:
+def count_action(tree: TreeState, node: Node) -> None:
     """A step was executed."""
     assert tree.started is not None
     tree.answers.actions += 1
@@ -74,12 +74,12 @@ def count_action(tree: SearchTree, node: Node) -> None:
             tree.first_refused = node.id
 
 
-def births_are(tree: SearchTree, seq: int) -> None:
+def births_are(tree: TreeState, seq: int) -> None:
     """Nodes were made by event `seq`."""
     tree.history.births.append((seq, len(tree.nodes)))
 
 
-def take_off(tree: SearchTree, id: int, event: Selected) -> None:
+def take_off(tree: TreeState, id: int, event: Selected) -> None:
     """The draws of a node are asked for."""
     assert tree.started is not None
     tree.in_flight[id] = event
@@ -88,7 +88,7 @@ def take_off(tree: SearchTree, id: int, event: Selected) -> None:
     tree.asked += tree.draws_of[id]
 
 
-def exhaust(tree: SearchTree, node: Node, seq: int) -> None:
+def exhaust(tree: TreeState, node: Node, seq: int) -> None:
     """`node` has just become exhausted: so may its ancestors."""
     while True:
         tree.history.exhausted_since(node.id, seq)
@@ -100,7 +100,7 @@ def exhaust(tree: SearchTree, node: Node, seq: int) -> None:
             return
 
 
-def reopen(tree: SearchTree, id: int, seq: int) -> None:
+def reopen(tree: TreeState, id: int, seq: int) -> None:
     """One more child of node `id` is open: so is the node, and may its ancestors be again."""
     while id != NO_PARENT:
         node = tree.nodes[id]
@@ -112,7 +112,7 @@ def reopen(tree: SearchTree, id: int, seq: int) -> None:
         id = node.parent
 
 
-def count_open(tree: SearchTree, node: Node) -> None:
+def count_open(tree: TreeState, node: Node) -> None:
     """Count anew which children are open."""
     partial = node.id in tree.partial
     opened = sum(not tree.nodes[child].exhausted for child in node.children) + partial

@@ -18,20 +18,20 @@ from engine.tree.events import Expanded, Intervened, Selected
 
 if TYPE_CHECKING:
     from engine.tree.node import Node
-    from engine.tree.tree import SearchTree
+    from engine.tree.state import TreeState
 
 WRITTEN = -1
 """As the draw of a child: no draw, a person wrote it."""
 
 
-def apply(tree: SearchTree, event: Intervened) -> None:
+def apply(tree: TreeState, event: Intervened) -> None:
     """Fold an intervention. Raises `ValueError` where it does not fit the tree."""
     fold = _FOLDS.get(event.what)
     if fold is not None:
         fold(tree, event, tree.nodes[event.node])
 
 
-def _edited(tree: SearchTree, event: Intervened, parent: Node) -> None:
+def _edited(tree: TreeState, event: Intervened, parent: Node) -> None:
     if event.child is None or event.child.response is None:
         raise ValueError("an edited step without its child")
     if not parent.expanded or parent.pruned:
@@ -45,7 +45,7 @@ def _edited(tree: SearchTree, event: Intervened, parent: Node) -> None:
     growth.births_are(tree, event.seq)
 
 
-def _forced(tree: SearchTree, event: Intervened, node: Node) -> None:
+def _forced(tree: TreeState, event: Intervened, node: Node) -> None:
     if not can_expand(tree, node):
         raise ValueError(f"node {node.id} can't be expanded")
     tree.forced.add(node.id)
@@ -54,13 +54,13 @@ def _forced(tree: SearchTree, event: Intervened, node: Node) -> None:
     growth.take_off(tree, node.id, selected)
 
 
-def can_expand(tree: SearchTree, node: Node) -> bool:
+def can_expand(tree: TreeState, node: Node) -> bool:
     """Whether draws of the node are still to be made."""
     made = node.expanded and node.id not in tree.partial
     return node.terminal is None and not made and not node.pruned and node.id not in tree.in_flight
 
 
-def _pruned(tree: SearchTree, event: Intervened, node: Node) -> None:
+def _pruned(tree: TreeState, event: Intervened, node: Node) -> None:
     if node.exhausted or node.parent < 0:
         raise ValueError(f"node {node.id} can't be pruned")
     for id in below(tree, node.id):
@@ -75,7 +75,7 @@ def _pruned(tree: SearchTree, event: Intervened, node: Node) -> None:
     tree.history.prunings.append((event.seq, node.id, True))
 
 
-def born_pruned(tree: SearchTree, parent: Node, event: Expanded) -> None:
+def born_pruned(tree: TreeState, parent: Node, event: Expanded) -> None:
     """Children of a node that was pruned while it was in flight: they are pruned too."""
     parent.open_children = 0
     for id in parent.children[len(parent.children) - len(event.children) :]:
@@ -86,7 +86,7 @@ def born_pruned(tree: SearchTree, parent: Node, event: Expanded) -> None:
             tree.history.exhausted_since(id, event.seq)
 
 
-def _restored(tree: SearchTree, event: Intervened, node: Node) -> None:
+def _restored(tree: TreeState, event: Intervened, node: Node) -> None:
     if not node.pruned or tree.nodes[node.parent].pruned:
         raise ValueError(f"node {node.id} was not pruned")
     inside = below(tree, node.id)
@@ -103,17 +103,17 @@ def _restored(tree: SearchTree, event: Intervened, node: Node) -> None:
     tree.history.prunings.extend((event.seq, id, False) for id in sorted(taken_back))
 
 
-def _breakpoint(tree: SearchTree, event: Intervened, node: Node) -> None:
+def _breakpoint(tree: TreeState, event: Intervened, node: Node) -> None:
     if event.detail not in tree.breakpoints:
         tree.breakpoints.append(event.detail)
 
 
-def _breakpoint_removed(tree: SearchTree, event: Intervened, node: Node) -> None:
+def _breakpoint_removed(tree: TreeState, event: Intervened, node: Node) -> None:
     if event.detail in tree.breakpoints:
         tree.breakpoints.remove(event.detail)
 
 
-_FOLDS: dict[str, Callable[[SearchTree, Intervened, Node], None]] = {
+_FOLDS: dict[str, Callable[[TreeState, Intervened, Node], None]] = {
     "edited": _edited,
     "forced": _forced,
     "pruned": _pruned,
@@ -123,7 +123,7 @@ _FOLDS: dict[str, Callable[[SearchTree, Intervened, Node], None]] = {
 }
 
 
-def below(tree: SearchTree, id: int) -> list[int]:
+def below(tree: TreeState, id: int) -> list[int]:
     """The node and everything below it, parents before children."""
     found, place = [id], 0
     while place < len(found):

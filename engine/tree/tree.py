@@ -8,76 +8,24 @@ Ids are dense in order of creation, so the structure at a moment is `id < n`; `S
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
-from engine.tree.answer_counts import AnswerCounts
-from engine.tree.backup_history import History
-from engine.tree.choice_log import Choice, Chronicle
-from engine.tree.events import (
-    AnyEvent,
-    Failed,
-    Intervened,
-    Message,
-    Number,
-    Sampled,
-    SearchSettings,
-    Selected,
-    Started,
-    Usage,
-)
+from engine.tree.events import AnyEvent, Started
 from engine.tree.fold import fold
-from engine.tree.node import NO_PARENT, ROOT, Node, Walk
-from engine.tree.past_view import PastTree, TreeReader
+from engine.tree.node import NO_PARENT, ROOT, Node
+from engine.tree.reader import TreeReader
+from engine.tree.state import TreeState
 
 __all__ = ["NO_PARENT", "ROOT", "Node", "SearchTree", "TreeReader"]
 
 
-class SearchTree:
+class SearchTree(TreeState):
     """The tree that the events so far make."""
 
     def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
-        self.started: Started | None = None
-        self.source = ""  # the file that it was read from, for people
-        self.nodes: list[Node] = []
-        self.seq = -1  # of the last applied event
-        self.t = 0.0  # seconds, of the last applied event
-        self.iteration = 0  # completed iterations
-        self.state = "new"  # new, running, paused, done, stopped
-        self.end_reason: str | None = None
-        self.pending: dict[int, dict[int, Sampled]] = {}  # answers of nodes that are not expanded yet
-        self.in_flight: dict[int, Selected] = {}  # selected and not expanded yet, oldest first
-        self.first_index: dict[int, int] = {}  # node in flight → draws that were asked for before its own
-        self.draws_of: dict[int, int] = {}  # node in flight → draws that are made for it
-        self.asked = 0  # draws that were asked for, in the order of selection
-        self.walks: list[Walk] = []  # iterations under way, oldest first
-        self.partial: dict[int, int] = {}  # nodes some of whose draws were made → how many
-        self.usages: dict[int, tuple[Usage | None, float | None, int]] = {}  # node → usage, latency, dropped
-        self.failures: list[Failed] = []
-        self.owed: dict[int, dict[int, Failed]] = {}  # node in flight → draws that met an outage, and the last one
-        self.unusable: dict[int, set[int]] = {}  # node in flight → draws that were made and came to nothing
-        self.answers = AnswerCounts()
-        self.first_refused: int | None = None  # node of the first action that the environment refused
-        self.interventions: list[Intervened] = []
-        self.human: dict[int, str] = {}  # node that a person wrote → who
-        self.forced: set[int] = set()  # nodes in flight because a person asked for it
-        self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
-        self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
-        self.history = History(self.nodes)
-        self.chronicle = Chronicle(self.nodes)
-        self.calls = 0
-        self.tokens_in: int | None = None
-        self.tokens_out: int | None = None
-        self.cost: float | None = None
-        self.steps = 0  # environment steps
-        self.resets = 0
-        self.imported_from: str | None = None
-        self.ties: list[int] = []  # at every choice so far: how many shared the best score
-        self.iteration_seqs: list[int] = []
-        self.by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
+        super().__init__()
         for event in events:
             self.apply(event)
-
-    # -- the fold ----------------------------------------------------------------------------------
 
     def apply(self, event: AnyEvent) -> None:
         """Apply the next event.
@@ -91,116 +39,3 @@ class SearchTree:
         fold(self, event)
         self.seq = event.seq
         self.t = max(self.t, event.t)
-
-    # -- reading -----------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    def node(self, id: int) -> Node:
-        """The node with that id. Its statistics are of now; ask the reader for those of the view."""
-        return self.nodes[id]
-
-    def visits(self, id: int) -> int:
-        """N."""
-        return self.nodes[id].visits
-
-    def value_sum(self, id: int) -> Number:
-        """W."""
-        return self.nodes[id].value_sum
-
-    def q(self, id: int) -> float | None:
-        """Q = W / N, None where N = 0."""
-        return self.nodes[id].q
-
-    def children(self, id: int) -> Sequence[int]:
-        """Children in order of creation."""
-        return self.nodes[id].children
-
-    def expanded(self, id: int) -> bool:
-        """Whether the node's draws were made."""
-        node = self.nodes[id]
-        return node.expanded and not (node.pruned and not node.children)
-
-    def exhausted(self, id: int) -> bool:
-        """Whether nothing below the node can be selected any more."""
-        return self.nodes[id].exhausted
-
-    def pruned(self, id: int) -> bool:
-        """Whether a person ruled the node or an ancestor out."""
-        return self.nodes[id].pruned
-
-    @property
-    def draws_owed(self) -> int:
-        """How many draws, or their steps, met an outage and were not made since."""
-        return sum(len(draws) for draws in self.owed.values())
-
-    @property
-    def path(self) -> list[int]:
-        """Where the walk that moved last stands: ids from the root; empty where none is under way."""
-        newest = next(reversed(self.in_flight), None)
-        walk = next((walk for walk in self.walks if walk.position == newest), None)
-        return walk.path if walk is not None else self.walks[-1].path if self.walks else []
-
-    def ancestors(self, id: int) -> list[int]:
-        """Ids from the root to the node, both included."""
-        path = []
-        while id != NO_PARENT:
-            path.append(id)
-            id = self.nodes[id].parent
-        path.reverse()
-        return path
-
-    def leaves(self) -> Iterator[Node]:
-        """Terminal nodes without children, in order of creation. Dead ends have no return and are left out."""
-        return (node for node in self.nodes if node.is_leaf and node.visits)
-
-    def conversation(self, id: int) -> list[Message]:
-        """The whole conversation at a node: header, prefix, then two messages a step."""
-        assert self.started is not None
-        messages = list(self.started.header)
-        for step in self.started.prefix:
-            messages.append(Message("assistant", step.response))
-            messages.append(Message("user", step.observation))
-        for step_id in self.ancestors(id)[1:]:
-            node = self.nodes[step_id]
-            messages.append(Message("assistant", node.response))
-            messages.append(Message("user", node.observation))
-        return messages
-
-    def at(self, seq: int) -> PastTree:
-        """The tree as it was right after event `seq`: a read-only view, valid as long as this tree."""
-        return PastTree(self, min(seq, self.seq))
-
-    def nodes_at(self, seq: int) -> int:
-        """How many nodes there were right after event `seq`."""
-        return self.history.nodes_at(seq)
-
-    def born_at(self, id: int) -> int:
-        """The event that made the node."""
-        return self.history.born_at(id)
-
-    def same_state(self, id: int) -> Sequence[int]:
-        """All nodes in the node's state, oldest first; empty where the environment does not tell states."""
-        key = self.nodes[id].state_key
-        return self.by_state[key] if key is not None else ()
-
-    # -- looking back ------------------------------------------------------------------------------
-
-    def choice(self, parent: int, seq: int) -> Choice | None:
-        """The last choice that the search made among the children of `parent`, up to event `seq`."""
-        return self.chronicle.choice(parent, seq)
-
-    def in_flight_at(self, seq: int) -> list[int]:
-        """Nodes whose expansion had been asked for and was not applied right after event `seq`, oldest first."""
-        return self.chronicle.in_flight(seq)
-
-    def path_at(self, seq: int) -> list[int]:
-        """Where the walk that moved last stood right after event `seq`; empty where none was under way."""
-        node = self.chronicle.stands_at(seq, self.iteration_seqs)
-        return [] if node is None else self.ancestors(node)
-
-    def settings_at(self, seq: int) -> SearchSettings:
-        """The settings that held right after event `seq`."""
-        assert self.started is not None
-        return self.chronicle.settings(self.started.settings, seq)

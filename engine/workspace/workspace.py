@@ -74,6 +74,39 @@ class Run(Struct, kw_only=True):
     warnings: list[str] = []
 
 
+class Selection(Struct, kw_only=True):
+    """Samples to review or export: of one run, or of the newest run of each trace."""
+
+    runs: list[RunInfo]  # that samples are of, the newest first
+    samples: list[Sample]  # those of the oldest run first, so that what is added comes last
+    of_trace: dict[str, RunInfo]  # id of a trace → the run that its samples are of
+    paths: list[str] = []  # that these runs were given, each once
+    warnings: list[str] = []
+
+    def run_of(self, sample: Sample) -> RunInfo:
+        """The run that a sample is of."""
+        return self.of_trace[sample.trace]
+
+    def environment_of(self, sample: Sample) -> str | None:
+        """The environment that its run replays in; None: the trace's own."""
+        return self.of_trace[sample.trace].settings.environment
+
+    @property
+    def ids(self) -> list[str]:
+        """The runs that samples are of, the newest first."""
+        return [info.id for info in self.runs]
+
+    @property
+    def name(self) -> str:
+        """The runs that samples are of, with blanks between."""
+        return " ".join(self.ids)
+
+    @property
+    def told(self) -> str:
+        """The same in a few words."""
+        return f"run {self.runs[0].id}" if len(self.runs) == 1 else f"{len(self.runs)} runs"
+
+
 _header = msgspec.json.Decoder(RunHeader)
 _end = msgspec.json.Decoder(RunEnd)
 _sample = msgspec.json.Decoder(Sample)
@@ -181,6 +214,47 @@ class Workspace:
         warnings: list[str] = []
         samples = list(read_samples(info, warnings))
         return Run(info=info, samples=samples, warnings=warnings)
+
+    def select(self, id: str | None = None) -> Selection:
+        """The samples of one run; None: those of the newest complete run of each trace. Raises `InputError`."""
+        if id is not None:
+            run = self.load_run(id)
+            return Selection(
+                runs=[run.info],
+                samples=run.samples,
+                of_trace={sample.trace: run.info for sample in run.samples},
+                paths=list(run.info.paths),
+                warnings=run.warnings,
+            )
+        newest = self.run_info()
+        known = [info for info in self.runs() if info.sealed]
+        taken: set[str] = set()  # paths that a newer run was given
+        found = Selection(runs=[], samples=[], of_trace={})
+        parts: list[list[Sample]] = []
+        for info in known:
+            given = {self._place(path) for path in info.paths}
+            if given <= taken:
+                continue
+            mine = [
+                sample
+                for sample in read_samples(info, found.warnings)
+                if sample.trace not in found.of_trace and self._place(sample.path) not in taken
+            ]
+            taken |= given | {self._place(sample.path) for sample in mine}
+            found.of_trace.update({sample.trace: info for sample in mine})
+            if mine or info.id == newest.id:
+                found.runs.append(info)
+                found.paths += [path for path in info.paths if path not in found.paths]
+                parts.append(mine)
+        found.samples = [sample for part in reversed(parts) for sample in part]
+        return found
+
+    def _place(self, path: str) -> str:
+        """A path by which a file is known, wherever this process stands."""
+        for place in (Path(path), self.path / path, self.traces / Path(path).name):
+            if place.exists():
+                return str(place.resolve())
+        return path
 
 
 def _listed(known: list[RunInfo], most: int = 8) -> str:

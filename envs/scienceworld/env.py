@@ -18,17 +18,18 @@ import re
 import string
 import threading
 import weakref
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
 from gymnasium.spaces import Text
 
-from envs.base import AnyText, EnvError, InstanceDied, Plan, TextEnv, UnknownTask
-from envs.scienceworld.expert import FIRST_ACTION, Expert
+from envs.base import AnyText, EnvError, InstanceDied, Plan, TextEnv, UnknownTask, Words
+from envs.scienceworld.expert import FIRST_ACTION, REFUSALS, Expert
 from envs.scienceworld.mistakes import mistake
 from envs.scienceworld.nearest_action import nearest
 from envs.scienceworld.simulator import TASK_NAMES, Game, Reply, Situation, Start, give_back, lease
+from envs.scienceworld.words import words
 
 MAX_ACTION = 1000
 """Characters of an action that count."""
@@ -203,6 +204,10 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
         """The valid action that the original's search would execute in the place of `action`."""
         with self._lock:
             return nearest(one_line(action), self._expert().sight().allowed)
+
+    def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
+        """What is needed now: where to go, and what to do there."""
+        return words(one_line(taken), answer.startswith(REFUSALS), ahead)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:
         """A thought and a plausible wrong action."""

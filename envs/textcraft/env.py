@@ -14,14 +14,14 @@ import functools
 import random
 import re
 import string
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import gymnasium
 from gymnasium.spaces import Text
 
-from envs.base import EnvError, Plan, UnknownTask
+from envs.base import EnvError, Plan, UnknownTask, Words
 from envs.textcraft.mistakes import mistake
 from envs.textcraft.plan import steps
 from envs.textcraft.recipes import (
@@ -36,6 +36,7 @@ from envs.textcraft.recipes import (
     listed_in,
     listing,
 )
+from envs.textcraft.words import words
 
 __all__ = ["Recipe", "State", "TextCraft", "command", "instruction", "make", "tasks"]
 
@@ -200,6 +201,10 @@ class TextCraft(gymnasium.Env[str, str]):
         """All actions of a shortest way from here to the goal, in order. One `get` fetches all that it needs of an
         item."""
         return steps(self.goal, self._inventory)
+
+    def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
+        """Why the action just taken did not serve, and what is needed now."""
+        return words(self.goal, self.listed, self._inventory, taken, answer, ahead)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:
         """A thought and a plausible wrong action."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 import gymnasium
 from gymnasium.spaces import Text
 
-from envs.base import Plan, UnknownTask
+from envs.base import Plan, UnknownTask, Words
 from envs.webshop import mistakes
 from envs.webshop.goals import Goal
 from envs.webshop.pages import BUY, START, Page, click, clickables, product_of, render, results
 from envs.webshop.plan import Expert
 from envs.webshop.reward import score
 from envs.webshop.shop import Shop, open_shop
+from envs.webshop.words import words
 
 MAX_QUERY = 1000
 """Characters of a search that count."""
@@ -137,6 +138,12 @@ class WebShop(gymnasium.Env[str, str]):
     def plan(self) -> Plan:
         """The next action on a shortest way to a purchase of full score, and its length. `Plan(None, 0)` after one."""
         return self._expert_of(self.goal).plan(self.page)
+
+    def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
+        """Why the action just taken did not serve, and what is needed now."""
+        verb, argument = parse(taken)
+        steps = [parse(action) for action in ahead]
+        return words(self.shop, self.goal, self.page, verb, argument, steps, self._expert_of(self.goal).choices)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:
         """A thought and a plausible wrong action."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from engine.samples.revise import ReviseSettings, revise
 from engine.trace.sources import load_any
 from engine.trace.trace import TraceWriter
@@ -16,6 +18,8 @@ FIRST = (
     "Goal: craft honey block."
 )
 GET, MAKE = "get 4 honey bottle", "craft 1 honey block using 4 honey bottle"
+CHECK = "[inventory]"
+"""Looks, and is executed, without being known as an action that only looks: an export leaves the others out."""
 GOT, MADE = "Got 4 honey bottle", "Crafted 1 minecraft:honey_block"
 
 # parent, thought, action, observation, return of a leaf, why it ended
@@ -30,7 +34,7 @@ ROWS: list[Row] = [
     (0, "One is enough.", "get 1 honey bottle", "Got 1 honey bottle", None, None),  # 7
     (7, "The goal itself.", "get 1 honey block", "Could not find honey block", 0, "depth"),  # 8: bad
     (0, "Four bottles.", GET, GOT, None, None),  # 9
-    (9, "I check.", "inventory", "Inventory: [honey bottle] (4) ", None, None),  # 10
+    (9, "I check.", CHECK, "Inventory: [honey bottle] (4) ", None, None),  # 10
     (10, "Now the block.", MAKE, MADE, 1, "done"),  # 11: good
 ]
 TWIN: list[Row] = [(0, "I fetch them.", GET, GOT, None, None), (12, "Now the block.", MAKE, MADE, 1, "done")]
@@ -41,6 +45,7 @@ VERDICTS = {"diverged": 1, "reobserved": 2, "verified": 3}
 
 
 AS_FOUND: dict[str, Any] = {
+    "thought": "list",
     "before_fork": "move",
     "rank": "return",
     "tail": "as-found",
@@ -90,7 +95,7 @@ def revised(workspace: Workspace, *paths: Path, verifier: str = "value", verify:
     with workspace.new_run(settings, [str(path) for path in paths]) as run:
         for path in paths:
             for sample in revise(load_any(path).tree, str(path), settings, run.figures):
-                run.add(sample)
+                run.add(structs.replace(sample, lesson=""))  # as runs had it before there were lessons
     return run.id
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ from agentr_tui.cli.options import JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
+from engine.datasets.card import trained_told
+from engine.datasets.choice import expected_line, nothing_line
 from engine.datasets.export import export as export_samples
 from engine.datasets.files import Packing
 from engine.datasets.formats import FORMATS
@@ -79,7 +82,9 @@ def revise(
     no_wrong_step: Annotated[
         NoWrongStep, Parameter(help="A pair without a wrong step: left out of exports, or taken whole.")
     ] = "skip",
-    thought: Annotated[str, Parameter(help="seeded by the sample, model, or a number of the list.")] = "seeded",
+    thought: Annotated[
+        str, Parameter(help="reason: names the mistake; list: drawn; model; or a number of the list.")
+    ] = "reason",
     rank: Annotated[
         Rank, Parameter(help="lesson goes over wrong actions; the others over pairs, best first.")
     ] = "lesson",
@@ -299,6 +304,7 @@ class ExportFlags(TypedDict, total=False):
     reasoning: Annotated[bool, Parameter(help="Write what the model thought before a trained turn.")]
     loss_weight: Annotated[bool, Parameter(help="sharegpt: carry the mask as loss weights.")]
     first_step: Annotated[bool, Parameter(help="trl-dpo: only the first step after the fork.")]
+    per_lesson: Annotated[int, Parameter(help="Samples of one lesson over all runs; 0 for all.")]
     strict: Annotated[bool, Parameter(help="Refuse the whole export where a rule is broken.")]
     config: Annotated[bool, Parameter(help="Write a configuration for the format's trainer.")]
     licence: Annotated[str, Parameter(help="Of the dataset, for its card.")]
@@ -308,7 +314,7 @@ def export(
     *,
     format: Annotated[str, Parameter(help=f"One of {', '.join(FORMATS)}.")] = "agent-r",
     out: Annotated[Path, Parameter(help="File to write.")],
-    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest.")] = None,
+    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest of each trace.")] = None,
     data_type: Annotated[Literal["centric", "good"], Parameter(help="Revisions, or good trajectories.")] = "centric",
     all: Annotated[bool, Parameter(help="Whatever decision and verdict, marks and duplicates included.")] = False,
     only_verified: Annotated[bool, Parameter(help="Only samples whose every observation was verified.")] = False,
@@ -319,6 +325,11 @@ def export(
     """Write a dataset of samples that hold in the environment."""
     place = Workspace.open(workspace)
     options = ExportOptions(**(flags or {}))
+    if options.per_lesson < 0:
+        raise InputError("--per-lesson must be at least 1, or 0 for all")
+    if not json:
+        chosen = place.select(run)
+        warn(expected_line(chosen, Decisions(place.decisions).current(), data_type, all, only_verified, options))
     done = export_samples(
         place, run, format, out, data_type=data_type, all=all, only_verified=only_verified, options=options
     )
@@ -326,26 +337,38 @@ def export(
         warn(warning)
     if json:
         emit_json({"out": done.out, "lines": done.lines, "dropped": done.dropped})
-    else:
+    elif done.files:
         _say_exported(done)
+    if not done.files:
+        raise WorkFailed(nothing_line(done))
     return 0
 
 
 def export_run(workspace: Workspace, format: str, out: Path) -> Exported:
-    """Export the newest run and say so."""
+    """Export all that there is and say so."""
     done = export_samples(workspace, None, format, out)
-    _say_exported(done)
+    if done.files:
+        _say_exported(done)
+    else:
+        warn(nothing_line(done))
     return done
 
 
 def _say_exported(done: Exported) -> None:
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
     factor = f", {done.factor:.1f} lines a sample" if done.factor != 1 else ""
-    say(f"{done.lines} lines, {done.which}{factor}" + (f"; left out: {dropped}" if dropped else ""))
+    runs = f", of {len(done.runs)} runs" if len(done.runs) > 1 else ""
+    say(f"{done.lines} lines, {done.which}{factor}{runs}" + (f"; left out: {dropped}" if dropped else ""))
+    for words in trained_told(done):
+        say(f"  {words}")
     for reason, count in sorted(done.warned.items()):
         say(f"  {count} with a warning: {reason}")
     if done.configs:
         say("  for the trainer: " + ", ".join(done.configs))
+    folder = Path(done.files[0].path).parent
+    there = f"cd {shlex.quote(str(folder))} && " if done.configs and folder != Path() else ""
+    for command in done.commands:
+        say(f"  {'train' if done.format != 'agent-r' else 'note'}: {there}{command}")
     say(str(done.out))
 
 

@@ -41,7 +41,7 @@ from engine.tree.events import SearchSettings
 from engine.tree.failure_kinds import is_outage
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree
-from engine.workspace.workspace import RunInfo, Workspace, read_samples
+from engine.workspace.workspace import Selection, Workspace
 
 
 def recover(
@@ -50,7 +50,7 @@ def recover(
     *,
     marks: Annotated[str, Parameter(help="mark: the sample's own; all after the fork; or a step's number.")] = "mark",
     continuations: Annotated[int, Parameter(help="With the thought and without it, each, a mark.")] = 8,
-    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest.")] = None,
+    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest of each trace.")] = None,
     actor: Annotated[str | None, Parameter(help="Who goes on; default: who searched.")] = None,
     model: Annotated[str | None, Parameter(help="Of the actor openai.")] = None,
     base_url: Annotated[str | None, Parameter(help="Of its server.")] = None,
@@ -68,11 +68,11 @@ def recover(
 ) -> int:
     """Let the actor go on from the marks of samples, with the revision thought and without it, and compare."""
     place = Workspace.open(workspace)
-    info = place.run_info(run)
+    info = place.select(run)
     values = {
         "continuations": continuations, "actor": actor, "model": model, "base_url": base_url, "key_env": key_env,
         "price_in": price_in, "price_out": price_out, "concurrency": concurrency, "max_depth": max_depth,
-        "alpha": info.settings.alpha if alpha is None else alpha, "seed": seed,
+        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed,
     }  # fmt: skip
     try:
         settings = msgspec.convert(values, RecoverySettings)
@@ -82,7 +82,7 @@ def recover(
     total = sum((plan.price for plan in plans[1:]), plans[0].price)
     if price:
         if json:
-            emit_json({"run": info.id, "price": total})
+            emit_json({"run": info.name, "price": total})
         else:
             say(str(total))
         return 0
@@ -95,7 +95,7 @@ def recover(
     with stopping(control) as came:
         for plan in plans:
             work = Recovery(
-                plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.settings.environment,
+                plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.environment_of(plan.sample),
                 control=control, heard=heard, own=[own_settings(place.path)],
             )  # fmt: skip
             done = work.run_blocking()
@@ -110,7 +110,7 @@ def recover(
     for line in owed:
         warn(line)
     if json:
-        emit_json({"run": info.id, "samples": rows, "total": _total(together)})
+        emit_json({"run": info.name, "samples": rows, "total": _total(together)})
     elif len(together) > 1:
         all = _total(together)
         say(f"in all, after {all['steps']} wrong steps: {all['without']} without the thought, {all['with']} with it")
@@ -127,12 +127,14 @@ class Plan(NamedTuple):
     known: Recoveries
 
 
-def _plans(place: Workspace, info: RunInfo, words: Sequence[str], settings: RecoverySettings, which: str) -> list[Plan]:
+def _plans(
+    place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
+) -> list[Plan]:
     """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
     decisions = Decisions(place.decisions)
     for warning in decisions.warnings:
         warn(warning)
-    samples = named(list(read_samples(info)), decisions, words)
+    samples = named(info.samples, decisions, words)
     ids = are_ids(words)
     plans: list[Plan] = []
     counted: set[tuple[str, int]] = set()  # samples share wrong steps
@@ -142,13 +144,13 @@ def _plans(place: Workspace, info: RunInfo, words: Sequence[str], settings: Reco
             if stored.bad is None and not ids:  # a query may name good trajectories, too
                 continue
             if tree is None:
-                tree = load_tree(place, stored, info.settings.environment)
+                tree = load_tree(place, stored, info.environment_of(stored))
                 check_same_trace(tree, stored)
                 actor = actor_settings(tree, settings)
                 known = Recoveries(place.path / FOLDER, stored.trace)
                 for warning in known.warnings:
                     warn(warning)
-                replayer = Replayer(tree, opener(tree, info.settings.environment))
+                replayer = Replayer(tree, opener(tree, info.environment_of(stored)))
             sample = effective(stored, decisions.current().get(stored.id), tree, replayer)
             if sample.mark is None and which == "mark" and not ids:
                 warn(f"sample {sample.id} has no mark: left out")

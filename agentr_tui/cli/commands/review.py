@@ -22,7 +22,7 @@ from engine.review.sample_query import select
 from engine.samples.revise import Sample, turns_of
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree
-from engine.workspace.workspace import RunInfo, Workspace, read_samples
+from engine.workspace.workspace import Selection, Workspace
 
 Action = Literal[
     "list", "next", "accept", "reject", "skip", "note", "tag", "undo", "redo", "stats", "agreement", "plant"
@@ -36,7 +36,7 @@ def review(
     action: Annotated[Action, Parameter(help="What to do; the default lists.")] = "list",
     /,
     *words: Annotated[str, Parameter(help="Ids of samples, or a query like: verdict:diverged mark<3 text~plank")],
-    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest.")] = None,
+    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest of each trace.")] = None,
     reason: Annotated[str, Parameter(help="Of a rejection: one of the list, or your own.")] = "",
     note: Annotated[str | None, Parameter(help="A comment.")] = None,
     tags: Annotated[list[str] | None, Parameter(name="--tag", help="In place of the tags; repeatable.")] = None,
@@ -57,10 +57,9 @@ def review(
         warn(warning)
     if action in ("undo", "redo"):
         return _take_back(decisions, action, json)
-    info = place.run_info(run)
-    warnings: list[str] = []
-    samples = list(read_samples(info, warnings))
-    for warning in warnings:
+    info = place.select(run)
+    samples = info.samples
+    for warning in info.warnings:
         warn(warning)
     query = " ".join(words)
     if action in ("stats", "agreement"):
@@ -92,7 +91,7 @@ def review(
     )
     did = VERDICTS.get(action, "noted" if action == "note" else "tagged")
     if json:
-        emit_json({"run": info.id, "done": did, "samples": [line.sample for line in lines]})
+        emit_json({"run": info.name, "done": did, "samples": [line.sample for line in lines]})
     else:
         say(
             f"{len(lines)} samples {did}; agentr review undo takes it back" if lines else "no sample fits: nothing done"
@@ -144,16 +143,16 @@ def _row(sample: Sample, current: Mapping[str, Decided], blind: bool) -> dict[st
     }
 
 
-def _list(info: RunInfo, samples: list[Sample], count: int, decisions: Decisions, blind: bool, json: bool) -> int:
+def _list(info: Selection, samples: list[Sample], count: int, decisions: Decisions, blind: bool, json: bool) -> int:
     current = _heard(decisions, blind)
     rows = [_row(sample, current, blind) for sample in samples]
     if json:
-        emit_json({"run": info.id, "count": count, "samples": rows})
+        emit_json({"run": info.name, "count": count, "samples": rows})
         return 0
     names = ("id", "kind", "task", "good", "bad", "fork", "mark", "verdict", "decision", "reason", "tags")
     table(names, [[_cell(row[name]) for name in names] for row in rows], right=range(3, 7))
     more = f", {count - len(rows)} more" if count > len(rows) else ""
-    say(f"run {info.id}: {len(rows)} samples{more}")
+    say(f"{info.told}: {len(rows)} samples{more}")
     return 0
 
 
@@ -163,16 +162,16 @@ def _cell(value: object) -> str:
     return " ".join(value) or "–" if isinstance(value, list) else str(value)
 
 
-def _planted(place: Workspace, info: RunInfo) -> list[Planted]:
+def _planted(place: Workspace, info: Selection) -> list[Planted]:
     """What was planted among the samples of a run; lines that can't be read are told."""
     warnings: list[str] = []
-    found = [each for each in read_planted(place.path / FOLDER, warnings) if each.run == info.id]
+    found = [each for each in read_planted(place.path / FOLDER, warnings) if each.run in info.ids]
     for warning in warnings:
         warn(warning)
     return found
 
 
-def _queue(place: Workspace, info: RunInfo, samples: Sequence[Sample], seed: int) -> list[Sample]:
+def _queue(place: Workspace, info: Selection, samples: Sequence[Sample], seed: int) -> list[Sample]:
     """Samples to look at: those with a bad leaf, and what was planted among them."""
     queue = [sample for sample in samples if sample.bad is not None]
     rng = random.Random(f"{seed}/queue")
@@ -183,7 +182,7 @@ def _queue(place: Workspace, info: RunInfo, samples: Sequence[Sample], seed: int
 
 def _next(
     place: Workspace,
-    info: RunInfo,
+    info: Selection,
     samples: Sequence[Sample],
     words: Sequence[str],
     decisions: Decisions,
@@ -197,13 +196,14 @@ def _next(
     sample = next((each for each in queue if decision_of(each.id, current) == UNDECIDED), None)
     if sample is None:
         if json:
-            emit_json({"run": info.id, "sample": None})
+            emit_json({"run": info.name, "sample": None})
         else:
             say("every sample is decided")
         return 0
-    tree = load_tree(place, sample, info.settings.environment)
+    environment = info.environment_of(sample)
+    tree = load_tree(place, sample, environment)
     check_same_trace(tree, sample)
-    replayer = Replayer(tree, opener(tree, info.settings.environment))
+    replayer = Replayer(tree, opener(tree, environment))
     try:
         shown = effective(sample, current.get(sample.id), tree, replayer)
     finally:
@@ -213,7 +213,7 @@ def _next(
         messages = [
             {"role": turn.role, "content": turn.content, "loss": turn.loss, "part": turn.part} for turn in turns
         ]
-        emit_json({"run": info.id, "sample": _row(shown, current, blind), "turns": [] if blind else messages})
+        emit_json({"run": info.name, "sample": _row(shown, current, blind), "turns": [] if blind else messages})
         return 0
     row = _row(shown, current, blind)
     say("  ".join(f"{name} {_cell(row[name])}" for name in ("id", "kind", "task", "fork", "mark", "verdict")))
@@ -244,7 +244,7 @@ def _take_back(decisions: Decisions, action: str, json: bool) -> int:
     return 0
 
 
-def _stats(place: Workspace, info: RunInfo, samples: Sequence[Sample], decisions: Decisions, json: bool) -> int:
+def _stats(place: Workspace, info: Selection, samples: Sequence[Sample], decisions: Decisions, json: bool) -> int:
     current = decisions.current()
     centric = [sample for sample in samples if sample.bad is not None]
     count = tally(centric, current)
@@ -256,10 +256,10 @@ def _stats(place: Workspace, info: RunInfo, samples: Sequence[Sample], decisions
         if (decided := current.get(sample.id)) is not None and decided.verdict == "rejected" and decided.reason
     )
     if json:
-        told = {"run": info.id, "samples": len(centric), "tally": count, "reasons": dict(reasons.most_common())}
+        told = {"run": info.name, "samples": len(centric), "tally": count, "reasons": dict(reasons.most_common())}
         emit_json({**told, "defect_rate": rate, "agreement": agreed, "planted": hits})
         return 0
-    say(f"run {info.id}: {len(centric)} samples, {count.decided} decided")
+    say(f"{info.told}: {len(centric)} samples, {count.decided} decided")
     say(f"  {count.accepted} accepted, {count.rejected} rejected, {count.skipped} skipped, {count.disputed} disputed")
     for reason, number in reasons.most_common():
         say(f"    {number} {reason}")
@@ -273,20 +273,20 @@ def _stats(place: Workspace, info: RunInfo, samples: Sequence[Sample], decisions
     return 0
 
 
-def _plant(place: Workspace, info: RunInfo, samples: Sequence[Sample], share: float, seed: int, json: bool) -> int:
+def _plant(place: Workspace, info: Selection, samples: Sequence[Sample], share: float, seed: int, json: bool) -> int:
     made = []
     by_path: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.bad is not None:
             by_path.setdefault(sample.path, []).append(sample)
     for group in by_path.values():
-        tree: SearchTree = load_tree(place, group[0], info.settings.environment)
+        tree: SearchTree = load_tree(place, group[0], info.environment_of(group[0]))
         check_same_trace(tree, group[0])
-        made += plant(tree, group, info.id, share, seed)
+        made += plant(tree, group, info.run_of(group[0]).id, share, seed)
     keep_planted(place.path / FOLDER, made)
     kinds = Counter(each.fault for each in made)
     if json:
-        emit_json({"run": info.id, "planted": len(made), "faults": dict(kinds)})
+        emit_json({"run": info.name, "planted": len(made), "faults": dict(kinds)})
     else:
-        say(f"{len(made)} faulty copies stand in the queue of run {info.id}; no export takes them")
+        say(f"{len(made)} faulty copies stand in the queue of {info.told}; no export takes them")
     return 0

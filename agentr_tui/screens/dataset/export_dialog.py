@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,8 +82,12 @@ class ExportDialog(Dialog[ExportRequest]):
         Binding("ctrl+s", "export", "export", id="export.go", tooltip="Export", priority=True),
     ]
 
-    def __init__(self, folder: Path, stem: str, what: str) -> None:
+    def __init__(
+        self, folder: Path, stem: str, what: str, many: Callable[[DataType, Which, int], str] | None = None
+    ) -> None:
+        """`many` tells how many samples a choice takes, with so many of one lesson at most."""
         super().__init__()
+        self._many = many
         self._folder, self._stem, self._what = folder, stem, what
         self._typed = ""  # a file name that the person wrote
 
@@ -133,7 +138,21 @@ class ExportDialog(Dialog[ExportRequest]):
             box.value = str(self._folder / f"{self._stem}-{self._value('data-type')}{format.extension}")
             box.cursor_position = len(box.value)
         told = f"{format.name}: {format.summary}\nmask: {format.mask}\n{which}: {WHICH[which]}"
+        if self._many is not None:
+            data_type: DataType = self._value("data-type")  # type: ignore[assignment]
+            told = f"writes {self._many(data_type, which, self._per_lesson())}\n{told}"
         self.query_one("#told", Static).update(told)
+
+    def _per_lesson(self) -> int:
+        """As the options say, as far as they can be read yet."""
+        try:
+            return options_of(self.query_one("#more", Input).value).per_lesson
+        except InputError:
+            return ExportOptions().per_lesson
+
+    @on(Input.Changed, "#more")
+    def _more_changed(self) -> None:
+        self._tell()
 
     @on(Input.Changed, "#out")
     def _named(self, event: Input.Changed) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +12,18 @@ from agentr_tui.terminal.theme import Role, bar, glyphs
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import InputError
+from engine.datasets.card import trained_told
+from engine.datasets.choice import Expected, expected, nothing_line, tail_length
 from engine.datasets.export import Exported
 from engine.datasets.formats import data_type_of
+from engine.datasets.sizes import Shape
 from engine.environment.replay import HOLDS
-from engine.review.curation import Tally, moves_mark, tally
+from engine.review.curation import Tally, tally
 from engine.review.decisions import Decided
 from engine.review.sample_query import parse
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
+from engine.samples.thoughts import REASON
+from engine.samples.trained import Trained
 from envs.base import title_of
 
 COLUMNS = (
@@ -62,13 +67,28 @@ class RunSummary:
     decided: Tally = field(default_factory=Tally)  # of samples that can be reviewed: not of good trajectories
     marks: Counter[int] = field(default_factory=Counter)  # first wrong step → samples
     traces: list[OfTrace] = field(default_factory=list)
+    lessons: int = 0  # distinct ones of what the filter leaves
+    wrong_actions: int = 0
+    named: int = 0  # thoughts that name the mistake
+    tails: int = 0  # steps of all tails whose plan is known
+    plans: int = 0  # steps that the plan had left there
+    earlier: Counter[int] = field(default_factory=Counter)  # earlier mistakes in the context → samples
+    made: Counter[str] = field(default_factory=Counter)  # how tails came about
     # A default export, which knows no filter:
     centric: int = 0
     holds: int = 0
     accepted: int = 0
-    accepted_holds: int = 0
-    moved: int = 0  # accepted ones whose mark a person moved: replayed first
-    any_verdict: bool = False
+    expected: Expected = field(default_factory=lambda: Expected(which="all that hold", samples=0, lines=0))
+
+    @property
+    def decided_or_open(self) -> int:
+        """Samples that can be reviewed."""
+        return self.decided.decided + self.decided.undecided
+
+    @property
+    def any_verdict(self) -> bool:
+        """Whether anybody decided about a revision sample."""
+        return self.expected.which == "accepted"
 
 
 def decision_of(sample: Sample, current: Mapping[str, Decided]) -> str:
@@ -129,6 +149,7 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
     fits = filter_of(wanted)
     left = [sample for sample in samples if fits(sample, current)]
     traces: dict[str, OfTrace] = {}
+    lessons: set[str] = set()
     for sample in left:
         summary.kinds[sample.kind] += 1
         summary.verdicts[sample.verdict] += 1
@@ -136,6 +157,8 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
         summary.before_fork += sample.before_fork
         if sample.mark is not None:
             summary.marks[sample.mark] += 1
+        if sample.kind != "good":
+            _lesson(summary, lessons, sample)
         trace = traces.get(sample.path)
         if trace is None:
             task = title_of(sample.environment, sample.task)
@@ -145,26 +168,30 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
         trace.holds += holds(sample)
         trace.accepted += decision == "accepted"
         trace.undecided += decision == "undecided" and sample.kind != "good"
-    summary.left, summary.current = left, current
+    summary.left, summary.current, summary.lessons = left, current, len(lessons)
     summary.samples, summary.traces = len(left), list(traces.values())
     summary.decided = tally((sample for sample in left if sample.kind != "good"), current)
     _preview(summary, samples, current)
     return summary
 
 
-def _preview(summary: RunSummary, samples: Iterable[Sample], current: Mapping[str, Decided]) -> None:
-    for sample in samples:
-        if data_type_of(sample) != "centric":
-            continue
-        decision = decision_of(sample, current)
-        moved = moves_mark(sample, current.get(sample.id))
-        summary.centric += 1
-        summary.holds += holds(sample)
-        summary.any_verdict = summary.any_verdict or decision != "undecided"
-        if decision == "accepted":
-            summary.accepted += 1
-            summary.moved += moved
-            summary.accepted_holds += holds(sample) and not moved
+def _preview(summary: RunSummary, samples: Sequence[Sample], current: Mapping[str, Decided]) -> None:
+    centric = [sample for sample in samples if data_type_of(sample) == "centric"]
+    summary.centric = len(centric)
+    summary.holds = sum(holds(sample) for sample in centric)
+    summary.accepted = sum(decision_of(sample, current) == "accepted" for sample in centric)
+    summary.expected = expected(centric, current)
+
+
+def _lesson(summary: RunSummary, lessons: set[str], sample: Sample) -> None:
+    """Count what a sample teaches."""
+    lessons.add(sample.lesson or sample.id)
+    summary.named += sample.thought_by == REASON
+    summary.earlier[sample.earlier] += 1
+    summary.made[sample.tail.made if sample.tail is not None else "as found"] += 1
+    if sample.plan_left:
+        summary.tails += tail_length(sample)
+        summary.plans += sample.plan_left
 
 
 # -- lines -----------------------------------------------------------------------------------------------
@@ -260,35 +287,74 @@ def trace_cells(trace: OfTrace) -> list[Cell]:
 
 
 def preview_lines(summary: RunSummary) -> list[Line]:
-    """What a default export of this run would write."""
+    """What a default export would write."""
     if not summary.centric:
-        return [line(("This run has no revision samples: no leaf was good enough, or none bad enough.", "warn"))]
+        return [line(("There are no revision samples: no leaf was good enough, or none bad enough.", "warn"))]
     told: list[tuple[str, Role]] = [
         (f"{summary.holds} of {summary.centric}", "strong"),
         (" samples hold in the environment", "text"),
     ]
+    found = summary.expected
+    lines = f"{found.lines} lines" if found.lines != 1 else "1 line"
     if not summary.any_verdict:
         told += [
             (", and nobody decided anything yet: a default export writes ", "text"),
-            (f"all {summary.holds} that hold", "good"),
-        ]
-        return [line(*told, (", duplicates aside.", "text"))]
-    sure = summary.accepted_holds
-    lines = [
-        line(
-            *told,
-            (f", {summary.accepted} were accepted: a default export writes ", "text"),
-            (f"{sure} lines" if sure != 1 else "1 line", "good" if sure else "warn"),
+            (lines if found.lines != summary.holds else f"all {summary.holds} that hold", "good"),
             (", duplicates aside.", "text"),
-        )
-    ]
-    if summary.moved:
-        lines.append(
-            line((f"{summary.moved} more have a moved mark: they are replayed first, and kept if they hold.", "person"))
-        )
-    lost = summary.accepted - sure - summary.moved
-    if lost:
-        lines.append(line((f"{lost} accepted do not hold: left out, unless you export all.", "warn")))
+        ]
+    else:
+        told += [
+            (f", {summary.accepted} were accepted: a default export writes ", "text"),
+            (lines, "good" if found.lines else "warn"),
+            (", duplicates aside.", "text"),
+        ]
+    shown = [line(*told)]
+    if found.moved:
+        told_moved = f"{found.moved} of them were changed by hand: they are replayed first, and kept if they hold."
+        shown.append(line((told_moved, "person")))
+    if found.dropped:
+        left = ", ".join(f"{count} {reason}" for reason, count in found.dropped.items())
+        shown.append(line(("left out: ", "muted"), (left, "warn")))
+    return shown
+
+
+def trained_lines(summary: RunSummary, shapes: Mapping[str, Shape | None]) -> list[Line]:
+    """What is trained, and what must not be; as far as the traces were read."""
+    signs = glyphs()
+    mine = [sample for sample in summary.left if sample.kind != "good" and holds(sample)]
+    if not mine:
+        return []
+    all = Trained()
+    read = 0
+    for sample in mine:
+        shape = shapes.get(sample.id)
+        if shape is not None:
+            read += 1
+            all.add(shape.faults)
+
+    def row(name: str, value: str, ok: bool | None = None) -> Line:
+        sign: tuple[str, Role] = ("", "text") if ok is None else (f"  {signs.good}", "good") if ok else ("  !", "bad")
+        return line((f"{name:<26}", "muted"), (value, "strong"), sign, indent=26)
+
+    lines = [BLANK, line(("what is trained", "focus"), ("  by the samples that hold", "muted"))]
+    if read < len(mine):
+        lines.append(line((f"reading traces {signs.ellipsis} {read} of {len(mine)}", "muted")))
+    else:
+        figures = (all.refused, all.bad, all.idle)
+        lines += [
+            row("trained turns", f"{all.turns:,}"),
+            row("refused · Bad · idle", " · ".join(map(str, figures)), not any(figures)),
+            row("repeats the disowned step", str(all.repeated), not all.repeated),
+        ]
+    lines.append(row("lessons", f"{summary.lessons}"))
+    if summary.plans:
+        ratio = summary.tails / summary.plans
+        lines.append(row("tail beside the plan", f"{ratio:.2f}×", ratio <= 1.3))
+    lines.append(row("thought names the mistake", f"{summary.named} of {summary.decided_or_open}"))
+    made = " · ".join(f"{count} {how}" for how, count in sorted(summary.made.items()))
+    lines.append(row("tails", made))
+    earlier = " · ".join(f"{count} with {many or 'none'}" for many, count in sorted(summary.earlier.items()))
+    lines.append(row("earlier mistakes", earlier, set(summary.earlier) <= {0}))
     return lines
 
 
@@ -302,6 +368,8 @@ def progress_line(done: int, of: int) -> Line:
 def report_lines(done: Exported) -> list[Line]:
     """What an export did."""
     signs = glyphs()
+    if not done.files:
+        return [line((f"{signs.bad} {nothing_line(done)}", "warn"), indent=2)]
     lines = [
         line(
             (f"{signs.good} {done.lines} lines ", "good" if done.lines else "warn"),
@@ -319,8 +387,8 @@ def report_lines(done: Exported) -> list[Line]:
     if done.problems:
         broken = ", ".join(f"{count} {reason}" for reason, count in sorted(done.problems.items()))
         lines.append(line((f"  written although: {broken}", "bad"), indent=4))
-    if done.lines and done.distinct < done.lines:
-        lines.append(line((f"  {done.distinct} differ in more than the revision thought", "muted"), indent=4))
+    lines += [line((f"  {told}", "text"), indent=4) for told in trained_told(done)]
     lines += [line((f"  ! {warning}", "warn"), indent=4) for warning in done.warnings]
+    lines += [line(("  train: ", "muted"), (command, "person"), indent=4) for command in done.commands]
     lines.append(line((f"  beside it: {Path(done.card).name}, {Path(done.provenance).name}", "muted"), indent=4))
     return lines

@@ -1,4 +1,4 @@
-"""Dataset: what a run of `revise` made, what people decided about it, and the export."""
+"""Dataset: what runs of `revise` made, what people decided about it, and the export."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from agentr_tui.screens.dataset.export_dialog import ExportDialog, ExportRequest
+from agentr_tui.screens.dataset.export_dialog import Which as ExportWhich
 from agentr_tui.screens.dataset.rows import (
     COLUMNS,
     count_lines,
@@ -21,6 +22,7 @@ from agentr_tui.screens.dataset.rows import (
     progress_line,
     report_lines,
     trace_cells,
+    trained_lines,
 )
 from agentr_tui.screens.dataset.run import NO_RUN, Counted, LoadedRun, count, load, settings_told
 from agentr_tui.screens.dataset.tabs import coverage_lines, plot_lines, trust_lines
@@ -31,7 +33,9 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.base.errors import AgentrError
+from engine.datasets.choice import expected, nothing_line
 from engine.datasets.export import Exported, export
+from engine.datasets.formats import DataType
 from engine.datasets.sizes import Shape, shapes
 from engine.environment.trust import Unasked
 from engine.review.decisions import Decisions
@@ -41,8 +45,6 @@ LOOK_EVERY = 2.0  # seconds: other reviewers decide, other runs end
 TELL_EVERY = 0.2  # seconds, while an export or a look into the traces goes on
 
 TABS = ("samples", "plots", "coverage", "review")
-OF_TEXTS = ("plots", "coverage")
-"""Tabs for which the traces are read."""
 
 
 class DatasetScreen(ModeScreen):
@@ -146,12 +148,12 @@ class DatasetScreen(ModeScreen):
         self._done()
 
     def _take(self, loaded: LoadedRun | None, counted: Counted | None) -> None:
-        moved = self._loaded is not None and loaded is not None and loaded.info.id != self._loaded.info.id
+        moved = self._loaded is not None and loaded is not None and loaded.chosen.name != self._loaded.chosen.name
         self._loaded, self._counted = loaded, counted
         if moved:
             self._report = []
-        if loaded is not None and self._wanted is not None:
-            self._wanted = loaded.info.id if loaded.place else None
+        if loaded is not None:
+            self._wanted = None if loaded.default else loaded.run or loaded.info.id
         self._show()
         self._done()
 
@@ -168,7 +170,7 @@ class DatasetScreen(ModeScreen):
         when = loaded.info.time[:16].replace("T", " ")
         self.top_bar.show(
             [
-                (f"run {loaded.info.id[:15]}  ", "strong"),
+                (f"{loaded.title}  ", "strong"),
                 (f"{when}  " if not loaded.info.sealed else "", "muted"),
                 (f"{loaded.of - loaded.place} of {loaded.of}  ", "muted"),
                 ("" if loaded.info.sealed else "not finished  ", "warn"),
@@ -192,30 +194,32 @@ class DatasetScreen(ModeScreen):
         pane.border_title = tab_title([f"samples {many}", *TABS[1:]], self._tab)
         pane.border_subtitle = _plain(f"filter: {self._filter}") if self._filter else _plain(settings_told(loaded.info))
         name = TABS[self._tab]
-        wanted = [sample for sample in loaded.samples if sample.bad is not None]
-        if name in OF_TEXTS:
-            self._shape()
+        wanted = [sample for sample in loaded.samples if sample.kind != "good"]
+        self._shape()
         if name == "plots":
             pane.set_lines(lambda width: plot_lines(summary.left, self._shapes, width, wanted), keep_scroll=True)
         elif name == "coverage":
             pane.set_lines(
-                lambda width: coverage_lines(summary.left, loaded.info.paths, self._shapes, width, wanted),
+                lambda width: coverage_lines(summary.left, loaded.chosen.paths, self._shapes, width, wanted),
                 keep_scroll=True,
             )
         elif name == "review":
             pane.set_lines(lambda width: trust_lines(counted.trust, width), keep_scroll=True)
         else:
-            pane.set_lines(lambda width: count_lines(summary, width), keep_scroll=True)
+            shapes = self._shapes
+            pane.set_lines(
+                lambda width: [*count_lines(summary, width), *trained_lines(summary, shapes)], keep_scroll=True
+            )
 
     def _shape(self) -> None:
         """Read the traces of the run, for what their texts say of its samples; once a run."""
         loaded = self._loaded
-        if loaded is None or self._shaping == loaded.info.id:
+        if loaded is None or self._shaping == loaded.chosen.name:
             return
-        run = self._shaping = loaded.info.id
+        run = self._shaping = loaded.chosen.name
         self._shapes = {}
         workspace, samples, environment = (
-            self.agentr.session.workspace, loaded.samples, loaded.info.settings.environment
+            self.agentr.session.workspace, loaded.samples, loaded.chosen.environment_of
         )  # fmt: skip
 
         def work() -> None:
@@ -235,8 +239,7 @@ class DatasetScreen(ModeScreen):
     def _shaped(self, run: str, found: dict[str, Shape | None]) -> None:
         if self._shaping == run:
             self._shapes = found
-            if TABS[self._tab] in OF_TEXTS:
-                self._show_tab()
+            self._show_tab()
 
     def action_tab(self, by: int) -> None:
         """Another tab."""
@@ -276,9 +279,15 @@ class DatasetScreen(ModeScreen):
         else:
             folder = self.agentr.session.workspace.exports
             stem = loaded.info.id[:15]
-            self.app.push_screen(ExportDialog(folder, stem, f"run {stem}"), partial(self._export, loaded.info.id))
+            samples, current = loaded.samples, self._counted.summary.current
 
-    def _export(self, run: str, request: ExportRequest | None) -> None:
+            def many(data_type: DataType, which: ExportWhich, per_lesson: int) -> str:
+                found = expected(samples, current, data_type, which == "all", which == "only verified", per_lesson)
+                return f"up to {found.lines} of {found.samples} samples ({found.which})"
+
+            self.app.push_screen(ExportDialog(folder, stem, loaded.title, many), partial(self._export, loaded.run))
+
+    def _export(self, run: str | None, request: ExportRequest | None) -> None:
         if request is None:
             return
         self._exporting = True
@@ -330,7 +339,10 @@ class DatasetScreen(ModeScreen):
         self._exporting = False
         self._report = report_lines(done)
         self._show_export()
-        self.notify(f"{done.lines} lines: {done.out}", markup=False)
+        if done.files:
+            self.notify(f"{done.lines} lines: {done.out}", markup=False)
+        else:
+            self.agentr.complain(nothing_line(done))
 
     # -- filter, runs, panes, traces -----------------------------------------------------------------------
 
@@ -370,7 +382,7 @@ class DatasetScreen(ModeScreen):
         if not 0 <= loaded.place + by < loaded.of:
             self.notify("There is no earlier run." if by > 0 else "This is the newest run.")
             return
-        self._wanted, self._by = loaded.info.id, by
+        self._wanted, self._by = loaded.run, by
         self._look()
 
     def action_next_pane(self) -> None:

@@ -15,6 +15,7 @@ from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Role, bar, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import InputError
+from engine.datasets.choice import tail_length
 from engine.datasets.sizes import Shape
 from engine.review.agreement import Agreement, DefectRate, HitRate, agreement, defect_rate, hit_rates, read_planted
 from engine.review.decisions import Decisions
@@ -87,6 +88,7 @@ Measure = Callable[[Sample], float]
 MEASURES: tuple[tuple[str, Measure], ...] = (
     ("fork depth", lambda sample: sample.fork_depth),
     ("revision length", lambda sample: sample.mark if sample.mark is not None else sample.bad_depth),
+    ("tail length", tail_length),
     ("gap of returns", lambda sample: float(sample.return_good) - float(sample.return_bad)),
     ("return of the good leaf", lambda sample: float(sample.expected_return)),
 )
@@ -97,7 +99,7 @@ def plot_lines(
     samples: Sequence[Sample], shapes: Mapping[str, Shape | None], width: int, wanted: Sequence[Sample] = ()
 ) -> list[Line]:
     """Plots of the revision samples that are shown; of `shapes` as far as they are known."""
-    mine = [sample for sample in samples if sample.bad is not None]
+    mine = [sample for sample in samples if sample.kind != "good"]
     if not mine:
         return [line(("no revision samples", "muted"))]
     half = width // 2 - 2 if width >= 2 * _LEAST_PLOT else width
@@ -149,7 +151,7 @@ def coverage_lines(
     """How much the samples differ: which tasks and trees give how many, the fullest first, which trees gave
     none; duplicates.
     """
-    mine = [sample for sample in samples if sample.bad is not None]
+    mine = [sample for sample in samples if sample.kind != "good"]
     of_task = Counter(title_of(sample.environment, sample.task) for sample in mine)
     held = Counter(title_of(sample.environment, sample.task) for sample in mine if holds(sample))
     of_trace = Counter(sample.path for sample in mine)
@@ -200,9 +202,9 @@ class Trust:
     warning: str = ""
 
 
-def trust(workspace: Workspace, run: str, samples: Sequence[Sample], decisions: Decisions) -> Trust:
+def trust(workspace: Workspace, runs: Sequence[str], samples: Sequence[Sample], decisions: Decisions) -> Trust:
     """Figures over the revision samples that are shown. Raises `InputError` for a broken file of planted faults."""
-    mine = [sample for sample in samples if sample.bad is not None]
+    mine = [sample for sample in samples if sample.kind != "good"]
     current = decisions.current()
     found = Trust(defect_rate(mine, current))
     for verdict in dict.fromkeys(sample.verdict for sample in mine):
@@ -211,7 +213,7 @@ def trust(workspace: Workspace, run: str, samples: Sequence[Sample], decisions: 
         found.agreed = agreement(mine, current)
     except InputError as error:
         found.warning = str(error)
-    planted = [each for each in read_planted(workspace.path / "planted") if each.run == run]
+    planted = [each for each in read_planted(workspace.path / "planted") if each.run in runs]
     found.planted, found.hits = len(planted), hit_rates(planted, decisions.lines_of)
     for sample in mine:
         decided = current.get(sample.id)

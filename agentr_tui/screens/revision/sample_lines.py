@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.explain.alignment import Piece, word_diff
-from engine.samples.revise import Sample, splice_of, steps_to_replay
+from engine.samples.sample import Sample, splice_of, steps_to_replay, whole_splice
 from engine.samples.splice import Turn, quoting
+from engine.samples.tail import Cut, CutPart
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, Word, first_wrong_step
 
@@ -43,6 +45,50 @@ IN_SHORT = 200
 """Cells of an observation beside the judgements and in the verdict; the tabs have all of it."""
 
 BLIND = "hidden until you decide (b shows it)"
+
+
+class Cuts(NamedTuple):
+    """What was cut out of a sample, as it is shown."""
+
+    all: Sequence[tuple[Cut, bool]] = ()  # each with whether a person took it back
+    open: bool = False  # step by step; else folded into a line
+
+    def out(self, part: CutPart) -> list[Cut]:
+        """What is out of a part now."""
+        return [cut for cut, back in self.all if cut.part == part and not back]
+
+    @property
+    def back(self) -> dict[int, str]:
+        """Nodes of the steps that were taken back, each with why it had been cut."""
+        return {cut.node: cut.reason for cut, back in self.all if back}
+
+
+NO_CUTS = Cuts()
+CUT_KEY = -1000
+"""Keys of the lines of cut steps are this less the node."""
+
+
+def _folded_line(tree: SearchTree, cuts: Sequence[Cut], indent: int = 0) -> Line:
+    """Steps that were cut, in one line."""
+    actions = " · ".join(clip(tree.nodes[cut.node].action, 24) for cut in cuts[:4])
+    more = f" · {len(cuts) - 4} more" if len(cuts) > 4 else ""
+    reasons = ", ".join(dict.fromkeys(cut.reason for cut in cuts))
+    return line((" " * indent, "muted"), (f"{glyphs().dash} cut: {actions}{more}", "muted"),
+                (f"  ({reasons}; x shows)", "muted"), indent=indent + 2)  # fmt: skip
+
+
+def _cut_lines(tree: SearchTree, cut: Cut, indent: int, judged: Judgement | None = None) -> list[Line]:
+    """A step that was cut: struck through, with the reason."""
+    node = tree.nodes[cut.node]
+    key = CUT_KEY - cut.node
+    told: list[tuple[str, Role]] = [(f"  cut: {cut.reason}", "muted")]
+    if judged is not None:
+        told.append((f"  {_WORD_ROLES[judged.word][0]} {judged.word}", "muted"))
+    label = f"{glyphs().dash} "
+    return [
+        line((label.ljust(indent), "muted"), (node.action, "cut"), *told, indent=indent, key=key),
+        line((" " * indent, "muted"), (clip(node.observation, IN_SHORT), "cut"), indent=indent, key=key),
+    ]
 
 
 class Voice(NamedTuple):
@@ -80,7 +126,8 @@ def voice_parts(shown: Shown) -> list[tuple[str, Role]]:
     for voice in voices(shown):
         parts.append((" · " if parts else "", "muted"))
         parts.append((f"{voice.name} {voice.mark or 'none'}", voice.role))
-        if voice.mark is not None and voice.mark <= shown.sample.fork_depth:
+        before = shown.sample.bad is not None and voice.mark is not None and voice.mark <= shown.sample.fork_depth
+        if before:
             parts.append((" (before the fork)", "muted"))
     return parts
 
@@ -93,27 +140,46 @@ def columns_told(shown: Shown) -> str:
     return " | ".join(names) if len(names) > 1 else ""
 
 
-def bad_lines(shown: Shown) -> list[Line]:
+def bad_path(tree: SearchTree, sample: Sample) -> list[int]:
+    """The nodes of the bad trajectory; of a recovery, which has none, those up to its wrong step."""
+    if sample.bad is not None:
+        return tree.ancestors(sample.bad)[1:]
+    return tree.ancestors(sample.good)[1 : 1 + (sample.mark or 0)]
+
+
+def bad_lines(shown: Shown, cuts: Cuts = NO_CUTS) -> list[Line]:
     """The bad trajectory step by step: a column of judgements for each who judged, fork, mark; what follows the mark
-    is not part of the sample.
+    is not part of the sample, nor is what was cut out of it.
 
     To who is blind: nothing of what the verifier said; the mark only where it is the person's own.
     """
     tree, sample = shown.tree, shown.sample
-    assert sample.bad is not None
     mark = sample.mark if not shown.hidden or shown.own_mark else None
     said = voices(shown)
     judged = [{each.step: each for each in voice.judgements} for voice in said if voice.judgements]
     marked = {voice.mark for voice in said if voice.role == "person"} if shown.people else None
     lines: list[Line] = []
-    if sample.fork_depth == 0:
+    if sample.kind == "recovery":
+        lines.append(line(("── the good trajectory itself, up to the step that it recovered from ──", "muted")))
+    elif sample.fork_depth == 0:
         lines.append(line(("── fork at the root: no step is shared ──", "focus")))
     else:
         lines.append(line(("── shared with the good trajectory ──", "muted")))
-    for step, id in enumerate(tree.ancestors(sample.bad)[1:], 1):
-        words = [each[step].word if step in each else None for each in judged]
-        lines += _bad_step(tree, sample, step, id, mark, words, marked)
-        if step == sample.fork_depth:
+    gone = {cut.node: cut for cut in cuts.out("context")} if not shown.hidden else {}
+    folded: list[Cut] = []
+    path = bad_path(tree, sample)
+    for step, id in enumerate(path, 1):
+        if id in gone and not cuts.open:
+            folded.append(gone[id])
+            if step == len(path) or path[step] not in gone:
+                lines.append(_folded_line(tree, folded))
+                folded = []
+        elif id in gone:
+            lines += _cut_lines(tree, gone[id], 4)
+        else:
+            words = [each[step].word if step in each else None for each in judged]
+            lines += _bad_step(tree, sample, step, id, mark, words, marked)
+        if step == sample.fork_depth and sample.kind != "recovery":
             lines.append(line(("── fork: here the good trajectory leaves ──", "focus")))
         if step == mark:
             lines.append(
@@ -186,21 +252,50 @@ def why_mark_lines(shown: Shown) -> list[Line]:
     return lines or [line((f"step {sample.mark} was marked", "muted"))]
 
 
+def tail_judged(tree: SearchTree, sample: Sample) -> dict[int, Judgement]:
+    """What the verifier said of the good steps after the fork in the state of the splice, by node."""
+    good = whole_splice(tree, sample).good
+    return {good[each.step - 1]: each for each in sample.tail_judgements if 0 < each.step <= len(good)}
+
+
+def _cuts_at(tree: SearchTree, cuts: Cuts, part: CutPart, place: int, judged: Mapping[int, Judgement]) -> list[Line]:
+    """What was cut at a place of a part: behind so many kept steps."""
+    here = [cut for cut in cuts.out(part) if cut.place == place]
+    if not here:
+        return []
+    if not cuts.open:
+        return [_folded_line(tree, here)]
+    return [row for cut in here for row in _cut_lines(tree, cut, 16, judged.get(cut.node))]
+
+
 def spliced_lines(
-    turns: Sequence[Turn], got: Mapping[int, str] | None = None, written: Mapping[int, str] | None = None
+    turns: Sequence[Turn],
+    got: Mapping[int, str] | None = None,
+    written: Mapping[int, str] | None = None,
+    tree: SearchTree | None = None,
+    cuts: Cuts = NO_CUTS,
+    judged: Mapping[int, Judgement] | None = None,
 ) -> list[Line]:
     """The revision trajectory with its mask: a glyph, a word and a colour for what is trained.
 
     `got` is what the environment says at some steps of a trajectory that does not hold, by place among the executed
-    steps. `written` are the nodes whose steps people wrote in the search, and who.
+    steps. `written` are the nodes whose steps people wrote in the search, and who. With the `tree`, what was cut stands
+    in its places; `judged` is what the verifier said of steps of the tail, by node.
     """
     signs = glyphs()
     lines: list[Line] = []
     stale = set(quoting(turns))
     place = -1
+    judged, back = judged or {}, cuts.back
+    kept: Counter[str] = Counter()  # steps of each part so far that were never cut
+    ends = {"bad": "context", "good": "tail"}
+    last = {part: max((at for at, turn in enumerate(turns) if turn.part == part), default=-1) for part in ends}
     for at, turn in enumerate(turns):
         if turn.part == "header":
             continue
+        if turn.role == "assistant" and turn.part in ends and tree is not None and turn.node not in back:
+            lines += _cuts_at(tree, cuts, _part(turn.part), kept[turn.part], judged)
+            kept[turn.part] += 1
         if turn.role == "assistant":
             if turn.part == "thought" or (lines and turn.part == "good" and _last_part(lines) == "thought"):
                 lines.append(BLANK)
@@ -212,6 +307,15 @@ def spliced_lines(
             for row, part in enumerate(lines_of(turn.content)):
                 label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
                 lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
+            said = judged.get(turn.node) if turn.node is not None and turn.part == "good" else None
+            if said is not None:
+                mark, shade = _WORD_ROLES[said.word]
+                lines[-1] = lines[-1]._replace(parts=(*lines[-1].parts, (f"  {mark} {said.word}", shade)))
+                if said.word != "Good" and said.reason:
+                    lines.append(line((" " * 16, "muted"), (said.reason, "muted"), indent=16))
+            if turn.node is not None and turn.node in back:
+                told = f"{signs.edited} taken back; it was cut: {back[turn.node]}"
+                lines.append(line((" " * 16, "muted"), (told, "person"), indent=16, key=CUT_KEY - turn.node))
             if written and turn.node is not None and turn.node in written:
                 told = f"{signs.edited} written by {written[turn.node]}"
                 lines.append(line((" " * 16, "muted"), (told, "person"), indent=16))
@@ -229,7 +333,13 @@ def spliced_lines(
                 lines.append(
                     line((" " * 16, "muted"), (f"{signs.bad} the environment says: {got[place]}", "bad"), indent=16)
                 )
+        if turn.role != "assistant" and tree is not None and at == last.get(turn.part):
+            lines += _cuts_at(tree, cuts, _part(turn.part), kept[turn.part], judged)
     return lines
+
+
+def _part(part: str) -> CutPart:
+    return "context" if part == "bad" else "tail"
 
 
 def _last_part(lines: list[Line]) -> str:
@@ -242,6 +352,34 @@ def token_line(turns: Sequence[Turn]) -> str:
     total = sum(len(turn.content) for turn in turns)
     trained = sum(len(turn.content) for turn in turns if turn.loss)
     return f"trained ≈{trained // CHARACTERS_A_TOKEN} of ≈{total // CHARACTERS_A_TOKEN} tokens"
+
+
+def made_lines(sample: Sample, cuts: Cuts) -> list[Line]:
+    """What was cut, joined and repaired, in short; how clean the lesson is."""
+    signs = glyphs()
+    lines = []
+    tail = sample.tail
+    if tail is not None:
+        counts = Counter(cut.reason for cut in cuts.out("tail"))
+        told = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+        told = f": {sum(counts.values())} steps cut ({told})" if told else ": nothing had to be cut"
+        plan = f" · tail {len(tail.steps)} steps, plan {sample.plan_left}" if sample.plan_left is not None else ""
+        how = {"straight": "tail straightened", "joined": "tail joined another way of the tree",
+               "repaired": "tail searched anew"}[tail.made]  # fmt: skip
+        hint = "  x folds, X takes back" if cuts.open else "  x shows" if counts else ""
+        lines.append(line((f"{signs.edited} {how}{told}", "warn"), (plan, "text"), (hint, "muted"), indent=4))
+        masked = sum(not step.loss for step in tail.steps)
+        if masked:
+            lines.append(line((f"{masked} steps of the tail are masked: wrong, but they stay", "warn"), indent=4))
+    context = cuts.out("context")
+    if context:
+        reasons = ", ".join(dict.fromkeys(cut.reason for cut in context))
+        lines.append(line((f"{signs.edited} {len(context)} steps of the context cut ({reasons})", "warn"), indent=4))
+    if sample.earlier:
+        lines.append(line((f"{sample.earlier} earlier mistakes in the context, undisowned", "warn"), indent=4))
+    if sample.unfinished:
+        lines.append(line(("nobody saw the end of the bad trajectory", "warn"), indent=4))
+    return lines
 
 
 def replay_lines(sample: Sample) -> list[Line]:
@@ -273,6 +411,8 @@ def replay_lines(sample: Sample) -> list[Line]:
     shape = (
         f"fork after step {sample.fork_depth} · {sample.bad_depth} bad and {sample.good_depth} good steps"
         f" · gap {sample.return_good - sample.return_bad:g}"
+        if sample.bad is not None
+        else f"the good trajectory recovered from step {sample.mark} of {sample.good_depth}"
     )
     lines.append(line((shape, "muted")))
     return lines

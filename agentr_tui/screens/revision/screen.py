@@ -16,21 +16,27 @@ from agentr_tui.screens.revision.model_judge import JudgesByModel
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
 from agentr_tui.screens.revision.sample_lines import (
     BLIND,
+    CUT_KEY,
     DIFFERENCE_KEY,
     MARK_KEY,
+    NO_CUTS,
     THOUGHT_KEY,
     VERDICTS,
+    Cuts,
     bad_lines,
+    bad_path,
     columns_told,
+    made_lines,
     replay_lines,
     replay_step_lines,
     spliced_lines,
+    tail_judged,
     token_line,
     trajectory_lines,
     why_mark_lines,
 )
 from agentr_tui.screens.shared.copying import Copyable, of_sample
-from agentr_tui.screens.shared.dialogs import ask_text
+from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, key, tab_title
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.review.queue import Review, Shown
@@ -79,6 +85,8 @@ class RevisionScreen(JudgesByModel):
             show=True),
         key("w", "recover", "recover?", "revision.recover",
             "Would it recover? Let the actor go on from the wrong step, with the thought and without it", show=True),
+        key("x", "cuts", "cuts", "revision.cuts", "Show what was cut, step by step; again: fold it", show=True),
+        key("X", "take_back", "take back…", "revision.take_back", "Take back a step that was cut, or out again"),
         key("V", "judge", "judge…", "revision.judge", "Have a model judge the steps, one by one; again: stop it"),
         key("b", "blind", "blind", "revision.blind", "Hide the verifier's mark and the verdict until you decide"),
         key("o", "order", "order…", "revision.order", "Another order of the samples"),
@@ -109,6 +117,7 @@ class RevisionScreen(JudgesByModel):
         super().__init__()
         self._tab = 0
         self._format = 0
+        self._cuts_open = False
         self._of: tuple[object, ...] | None = None  # path, pair and thresholds that the review was made for
 
     def compose_body(self) -> ComposeResult:
@@ -213,8 +222,11 @@ class RevisionScreen(JudgesByModel):
         self._show_top(review, shown)
         bad = self.query_one("#bad", TextPane)
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
+        if sample.bad is None:
+            bad.border_title = f"recovery · leaf {sample.good} · return {sample.return_good:g}"
         bad.border_subtitle = columns_told(shown)
-        bad.set_lines(bad_lines(shown), keep_scroll=True)
+        cuts = self._cuts(review, shown)
+        bad.set_lines(bad_lines(shown, cuts), keep_scroll=True)
         at = sample.fork_depth + 1 if shown.veiled else MARK_KEY
         self.call_after_refresh(bad.scroll_to_key, at)  # rows have a place only then
         why = self.query_one("#why", TextPane)
@@ -224,9 +236,12 @@ class RevisionScreen(JudgesByModel):
         if not self.repairing:
             replay = self.query_one("#replay", TextPane)
             replay.border_title = "replay"
-            replay.set_lines(hidden if shown.hidden else replay_lines(sample))
+            replay.set_lines(hidden if shown.hidden else [*replay_lines(sample), *made_lines(sample, cuts)])
         self.query_one(RecoveryPane).show(shown, review.workspace.path / RECOVERIES, self.agentr.session.alpha)
         self._show_tab()
+
+    def _cuts(self, review: Review, shown: Shown) -> Cuts:
+        return Cuts(review.cuts(shown.sample), self._cuts_open)
 
     def _show_top(self, review: Review, shown: Shown) -> None:
         sample, counts = shown.sample, shown.counts
@@ -242,8 +257,8 @@ class RevisionScreen(JudgesByModel):
             left.append((f"{text}  ", role))
         left += [
             (f"leaf {sample.good} {signs.good} {sample.return_good:g}  ", "good"),
-            ("vs  ", "muted"),
-            (f"leaf {sample.bad} {signs.bad} {sample.return_bad:g}  ", "bad"),
+            ("vs  " if sample.bad is not None else "a recovery  ", "muted"),
+            (f"leaf {sample.bad} {signs.bad} {sample.return_bad:g}  " if sample.bad is not None else "", "bad"),
             (sample.instruction, "muted"),
         ]
         right: list[tuple[str, Role]] = []
@@ -281,14 +296,16 @@ class RevisionScreen(JudgesByModel):
             replay = sample.replay
             lost = replay is not None and replay.verdict == "diverged" and not shown.hidden
             got = replay.observations if replay is not None and lost else None
-            return spliced_lines(shown.turns, got, shown.tree.human)
+            assert self._review is not None
+            cuts = self._cuts(self._review, shown) if not shown.hidden else NO_CUTS
+            judged = tail_judged(shown.tree, sample) if not shown.hidden else {}
+            return spliced_lines(shown.turns, got, shown.tree.human, shown.tree, cuts, judged)
         if name == "replay":
             return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
         if name == "good":
             return trajectory_lines(shown.tree, sample.good, sample.fork_depth)
         if name == "bad":
-            assert sample.bad is not None
-            return trajectory_lines(shown.tree, sample.bad, sample.fork_depth)
+            return trajectory_lines(shown.tree, bad_path(shown.tree, sample)[-1], sample.fork_depth)
         record = FORMATS[format_name].render(shown.tree, sample, shown.turns)
         text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
         return [line((part, "text"), indent=4) for part in text.split("\n")]
@@ -334,8 +351,55 @@ class RevisionScreen(JudgesByModel):
 
     @on(TextPane.LineChosen, "#bad")
     def _step_chosen(self, event: TextPane.LineChosen) -> None:
-        if event.key > 0:
+        if event.key <= CUT_KEY:
+            self._take_back_cut(CUT_KEY - event.key)
+        elif event.key > 0:
             self._move_mark(lambda review, shown: review.put_mark(shown.sample, event.key))
+
+    @on(TextPane.LineChosen, "#spliced")
+    def _cut_chosen(self, event: TextPane.LineChosen) -> None:
+        if event.key <= CUT_KEY:
+            self._take_back_cut(CUT_KEY - event.key)
+
+    def action_cuts(self) -> None:
+        """Show what was cut step by step, or fold it again."""
+        self._cuts_open = not self._cuts_open
+        review, shown = self._review, self._shown
+        if review is None or shown is None:
+            return
+        if not review.cuts(shown.sample):
+            self.notify("Nothing was cut out of this sample.")
+        self._show(shown)
+
+    def action_take_back(self) -> None:
+        """The menu of cut steps: each may be taken back, and taken out again."""
+        review, shown = self._review, self._shown
+        if review is None or shown is None or shown.hidden:
+            return
+        cuts = review.cuts(shown.sample)
+        if not cuts:
+            self.notify("Nothing was cut out of this sample.")
+            return
+        keys = "abcdefghijklmnopqrstuvwxyz"
+        choices = [
+            Choice(
+                keys[at] if at < len(keys) else "",
+                f"{'take out again' if back else 'take back'}: {shown.tree.nodes[cut.node].action}  ({cut.reason})",
+                partial(self._take_back_cut, cut.node),
+            )
+            for at, (cut, back) in enumerate(cuts)
+        ]
+        ask(self.app, "steps that were cut", choices)
+
+    def _take_back_cut(self, node: int) -> None:
+        review, shown = self._review, self._shown
+        if review is None or shown is None:
+            return
+
+        def told(back: object) -> None:
+            self.notify("Taken back; replayed." if back else "Taken out again.")
+
+        self._change(lambda: review.take_back(shown.sample, node), told)
 
     def action_mark(self, by: int) -> None:
         """Move the mark along the bad trajectory."""
@@ -345,8 +409,11 @@ class RevisionScreen(JudgesByModel):
         review, shown = self._review, self._shown
         if review is None or shown is None:
             return
-        if shown.sample.kind == "direct":
-            self.notify("A direct revision has no mark.", severity="warning")
+        if shown.sample.bad is None or shown.sample.kind == "direct":
+            what = (
+                "A direct revision has no mark." if shown.sample.kind == "direct" else "A recovery is told by its mark."
+            )
+            self.notify(what, severity="warning")
             return
 
         def moved(done: object) -> None:

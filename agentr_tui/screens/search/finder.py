@@ -213,7 +213,9 @@ class Finder:
         if self._order is not None and at < len(self._order[0]):
             key, ordered = self._order
         place = neighbour(ordered, at, by, key)
-        if by > 0 and place == 0 and len(ordered) > 1:
+        first = ordered[0]
+        wrapped = (first <= at) if key is None else (key[first] <= key[at])
+        if by > 0 and place == 0 and wrapped and len(ordered) > 1:
             self._desk.say("from the top again", seconds=2)
         self._desk.tree_view.go_to(ordered[place])
 

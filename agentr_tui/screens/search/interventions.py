@@ -19,6 +19,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
 from engine.base.person import reviewer_name
+from engine.explain.answer_warning import answer_warning
 from engine.query.nodes import parse
 from engine.search.control import Control
 from engine.search.interventions import (
@@ -31,7 +32,6 @@ from engine.search.interventions import (
     refused,
 )
 from engine.search.job import SearchJob, branch_job, fork_job
-from engine.tree.answer_counts import answer_warning
 from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
 from engine.tree.tree import ROOT, SearchTree
 
@@ -351,9 +351,9 @@ class Interventions:
         for event in log[self._logged :]:
             if isinstance(event, Intervened):
                 self._came(event, tree)
-            elif isinstance(event, Paused) and event.reason.startswith("breakpoint: node "):
+            elif isinstance(event, Paused) and event.kind == "breakpoint":
                 self._broke(event)
-            elif isinstance(event, Paused) and event.reason != "asked":
+            elif isinstance(event, Paused) and event.kind == "failures":
                 self._desk.say(f"{event.reason} · space goes on", severity="error", seconds=15)
             elif isinstance(event, Ended) and (warning := answer_warning(tree)):
                 self._desk.say(warning, severity="warning", seconds=20)
@@ -374,9 +374,8 @@ class Interventions:
 
     def _broke(self, event: Paused) -> None:
         self._desk.say(f"{event.reason} · space goes on", severity="warning", seconds=8)
-        number = event.reason.removeprefix("breakpoint: node ").split(" ", 1)[0]
-        if self._desk.session.past is None and number.isdecimal():
-            self._desk.go_to_node(int(number))
+        if self._desk.session.past is None and event.node is not None:
+            self._desk.go_to_node(event.node)
 
 
 def _last_start(log: Sequence[AnyEvent]) -> int:

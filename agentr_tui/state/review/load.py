@@ -17,7 +17,7 @@ from engine.review.curation import review_settings
 from engine.review.decisions import Decisions
 from engine.samples.revise import Revised, ReviseSettings, revise
 from engine.trace.sources import load_any
-from engine.workspace.workspace import RunInfo, Workspace, read_samples
+from engine.workspace.workspace import RunInfo, Selection, Workspace
 
 MAX_PAIRS = 2_000
 """Pairs that the app makes samples of by itself; `agentr revise` takes all."""
@@ -32,21 +32,23 @@ def load_review(
     """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
 
     In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
-    run. The tree is read from its file: it is not the one on screen, which another thread changes.
+    run of each trace. The tree is read from its file: it is not the one on screen, which another thread changes.
     """
     decisions.refresh()
     if path is None:
-        return _review_of(workspace, decisions, workspace.run_info(), Traces(workspace))
+        chosen = workspace.select()
+        return _review_of(workspace, decisions, chosen, Traces(workspace, chosen.environment_of))
     source = load_any(path)
     started = source.tree.started
     assert started is not None
     resolved = str(path.resolve())
     info = _run_over(workspace, path, settings)
     if info is not None:
-        traces = Traces(workspace, info.settings.environment)
+        environment = info.settings.environment
+        traces = Traces(workspace, lambda sample: environment)
         if info.settings.environment is None:
             traces.know(resolved, source.tree)
-        review = _review_of(workspace, decisions, info, traces)
+        review = _review_of(workspace, decisions, workspace.select(info.id), traces)
         review.warnings[:0] = source.warnings
         if _go_to(review, started.trace, pair):
             return review
@@ -57,7 +59,7 @@ def load_review(
         settings = replace(settings, rank="fork", per_lesson=0)
     figures = Revised()
     made = list(revise(source.tree, resolved, settings, figures))
-    if all(sample.bad is None for sample in made):  # a run would hide one that has samples
+    if all(sample.kind == "good" for sample in made):  # a run would hide one that has samples
         return _nothing(workspace, decisions, "")
     with workspace.new_run(settings, [resolved]) as run:
         run.figures = figures
@@ -65,7 +67,7 @@ def load_review(
             run.add(sample)
     traces = Traces(workspace)
     traces.know(resolved, source.tree)
-    review = _review_of(workspace, decisions, workspace.run_info(run.id), traces)
+    review = _review_of(workspace, decisions, workspace.select(run.id), traces)
     review.warnings[:0] = source.warnings
     if not _go_to(review, started.trace, pair) and pair is not None:
         raise InputError(
@@ -80,19 +82,19 @@ def _nothing(workspace: Workspace, decisions: Decisions, run: str) -> Review:
     return Review(workspace, run, [], decisions, Traces(workspace), settings=review_settings(workspace.settings_file))
 
 
-def _review_of(workspace: Workspace, decisions: Decisions, info: RunInfo, traces: Traces) -> Review:
+def _review_of(workspace: Workspace, decisions: Decisions, chosen: Selection, traces: Traces) -> Review:
     warnings: list[str] = decisions.warnings
-    samples = [sample for sample in read_samples(info, warnings) if sample.bad is not None]
-    planted = [each for each in read_planted(workspace.path / PLANTED, warnings) if each.run == info.id]
+    samples = [sample for sample in chosen.samples if sample.kind != "good"]
+    planted = [each for each in read_planted(workspace.path / PLANTED, warnings) if each.run in chosen.ids]
     for each in planted:  # wherever chance puts them
         samples.insert(random.Random(each.id).randint(0, len(samples)), each.sample)
     return Review(
         workspace,
-        info.id,
+        chosen.name,
         samples,
         decisions,
         traces,
-        warnings=warnings,
+        warnings=list(chosen.warnings),
         settings=review_settings(workspace.settings_file),
         planted=frozenset(each.id for each in planted),
     )

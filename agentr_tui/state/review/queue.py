@@ -23,6 +23,7 @@ from engine.review.decisions import Decided, Decisions, DecisionVerdict, fold_on
 from engine.review.sample_query import select
 from engine.samples.revise import Repairs, RepairSettings, Sample, replay_sample, turns_of
 from engine.samples.splice import Turn, revision_thoughts
+from engine.samples.tail import Cut
 from engine.search.control import Control
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import SearchTree
@@ -78,13 +79,13 @@ class Shown:
 
 def people_marks(decisions: Decisions, sample: str) -> list[tuple[str, int]]:
     """The mark that each reviewer set last, by name."""
-    marks = {line.reviewer: line.mark for line in in_effect(decisions.lines_of(sample)) if line.mark is not None}
-    return sorted(marks.items())
+    lines = (line for line in in_effect(decisions.lines_of(sample)) if line.repair is None)
+    return sorted({line.reviewer: line.mark for line in lines if line.mark is not None}.items())
 
 
 @dataclass
 class Review:
-    """The samples of one run, and the place in the queue."""
+    """The samples of one run or of several, and the place in the queue."""
 
     workspace: Workspace
     run: str
@@ -102,7 +103,7 @@ class Review:
     def __post_init__(self) -> None:
         """The order and blindness are those of the settings."""
         self.by_model: dict[str, ByModel] = {}  # by sample: a model that judges it, or did
-        self._replayed: dict[tuple[str, int | None, str, tuple[int, ...]], Sample] = {}
+        self._replayed: dict[tuple[object, ...], Sample] = {}
         self._lock = threading.RLock()  # of the traces: a thread that was given up may still be at work
         self._all = list(self.samples)  # in the order of the run
         self.blind = self.blind or self.settings.blind
@@ -144,13 +145,14 @@ class Review:
     def _effective(self, sample: Sample, standing: Decided | None) -> Sample:
         mark = standing.mark if standing is not None and standing.mark is not None else sample.mark
         repair = standing.repair.path if standing is not None and standing.repair is not None else ""
-        uncut = tuple(standing.uncut) if standing is not None else ()
-        known = self._replayed.get((sample.id, mark, repair, uncut))
+        back = tuple(standing.uncut) if standing is not None else ()
+        known = self._replayed.get((sample.id, mark, repair, back))
         if known is None:
             trace = self.traces.of(sample)
-            known = effective(sample, standing, trace.tree, trace.replayer)
-            self._replayed[sample.id, mark, repair, uncut] = known
-        return replace(known, thought=sample.thought)
+            unsaid = replace(standing, thought=None) if standing is not None else None
+            known = effective(sample, unsaid, trace.tree, trace.replayer)
+            self._replayed[sample.id, mark, repair, back] = known
+        return known
 
     def hidden(self, sample: Sample) -> bool:
         """Whether a blind reviewer may not see yet what the verifier and the replay said."""
@@ -265,7 +267,7 @@ class Review:
             replayer.close()
         if mended.tail is None:
             return f"not repaired: {', '.join(figures.failed)} ({figures.calls} calls)"
-        self.decisions.decide(shown.id, mark=shown.mark, repair=mended.tail)
+        self.decisions.decide(shown.id, repair=mended.tail)  # the mark stays whose it is
         return f"repaired: {len(mended.tail.steps)} steps to return {mended.tail.score:g} ({figures.calls} calls)"
 
     # -- what was decided --------------------------------------------------------------------------
@@ -342,6 +344,22 @@ class Review:
             return False
         self.decisions.decide(shown.id, mark=mark)
         return True
+
+    def take_back(self, sample: Sample, node: int) -> bool:
+        """Put a step that was cut back in its place, or take it out again; whether it is back now."""
+        standing = self.standing(sample)
+        back = list(standing.uncut) if standing is not None else []
+        now = [id for id in back if id != node] if node in back else [*back, node]
+        self.decisions.decide(sample.id, uncut=now)
+        return node in now
+
+    def cuts(self, shown: Sample) -> list[tuple[Cut, bool]]:
+        """What was cut out of the sample, in order, and whether a person took it back."""
+        standing = self.standing(shown)
+        back = set(standing.uncut) if standing is not None else set()
+        stored = next((each for each in self._all if each.id == shown.id), shown)
+        whole = stored.cut if stored.mark == shown.mark else shown.cut  # another mark: other cuts
+        return [(each, each.node in back) for each in whole]
 
     def next_thought(self, shown: Sample) -> None:
         """The next of the list takes the place of the thought."""

@@ -6,6 +6,7 @@ Knows no Textual. Everything here may take a while and is called from worker thr
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
 
 from engine.base.errors import AgentrError
@@ -51,9 +52,9 @@ class ReviewedTrace:
 
     def known_progress(self, sample: Sample) -> list[Judgement] | None:
         """What the verifier `progress` says of the bad trajectory, as far as that is known: None where it is not."""
-        if sample.bad is None:
-            return []
-        return sample.judgements if sample.verifier == PROGRESS else self._judged.get(sample.bad)
+        if sample.verifier == PROGRESS:
+            return sample.judgements
+        return [] if sample.bad is None else self._judged.get(sample.bad)
 
     def by_progress(self, sample: Sample) -> list[Judgement]:
         """What the verifier `progress` says; nothing where the environment has no plan, or it is busy.
@@ -97,21 +98,23 @@ class ReviewedTrace:
 
 
 class Traces:
-    """The traces of one run, by the file that their samples name."""
+    """The traces behind some samples, by the file that these name."""
 
-    def __init__(self, workspace: Workspace, environment: str | None = None) -> None:
+    def __init__(self, workspace: Workspace, environment: Callable[[Sample], str | None] = lambda sample: None) -> None:
+        """`environment`: in which a sample is replayed; None is the trace's own."""
         self._workspace, self._environment = workspace, environment
         self._open: OrderedDict[str, ReviewedTrace] = OrderedDict()
 
     def know(self, path: str, tree: SearchTree) -> None:
         """A tree that was read already."""
-        self._open[path] = ReviewedTrace(tree, self._environment)
+        self._open[path] = ReviewedTrace(tree)
 
     def of(self, sample: Sample) -> ReviewedTrace:
         """The trace of a sample. Raises `InputError` where its file is missing or holds another one by now."""
         trace = self._open.get(sample.path)
         if trace is None:
-            trace = ReviewedTrace(load_tree(self._workspace, sample, self._environment), self._environment)
+            environment = self._environment(sample)
+            trace = ReviewedTrace(load_tree(self._workspace, sample, environment), environment)
             self._open[sample.path] = trace
         self._open.move_to_end(sample.path)
         check_same_trace(trace.tree, sample)

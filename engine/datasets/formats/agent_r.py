@@ -13,7 +13,7 @@ from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import escaped_record, ready
 from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
-from engine.datasets.formats.tokens import fitting, length
+from engine.datasets.templates.tokens import fitting, length
 from engine.samples.revise import Sample
 from engine.samples.splice import Turn, trajectory_turns
 from engine.tree.tree import SearchTree
@@ -48,22 +48,31 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
 
 def line(tree: SearchTree, sample: Sample, turns: Sequence[Turn], options: FormatOptions) -> Record:
     """One line; `turns` are ready."""
-    if sample.bad is None:
+    if sample.kind == "good":
         return {"task_num": sample.task, "revise_log": messages(turns), "revise": False}
     assert tree.started is not None
     header = tree.started.header
     description = header[TASK_DESCRIPTION] if len(header) > TASK_DESCRIPTION else header[-1] if header else None
-    revised = sample.kind == "revision"
+    revised = sample.kind in ("revision", "recovery")
+    low = low_end(tree, sample)
     record = {
         "task_num": sample.task,
         "revise_log": messages(turns),
         "high_log": messages(ready(trajectory_turns(tree, sample.good), options)),
-        "low_log": messages(ready(trajectory_turns(tree, sample.bad), options)),
+        "low_log": messages(ready(trajectory_turns(tree, low), options)),
         "task_description": description.content if description else "",
         "revise": revised,
-        "revise_feedback": feedback(tree, sample.bad, sample.judgements) if revised else "",
+        "revise_feedback": feedback(tree, low, sample.judgements) if revised else "",
     }
     return escaped_record(record, options.control) if options.escape else record
+
+
+def low_end(tree: SearchTree, sample: Sample) -> int:
+    """Where the bad trajectory ends: at its leaf; of a recovery, which has none, at the wrong step."""
+    if sample.bad is not None:
+        return sample.bad
+    path = tree.ancestors(sample.good)
+    return path[sample.mark or 0]
 
 
 def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> list[Record]:
@@ -71,6 +80,8 @@ def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> lis
     path = tree.ancestors(bad)
     rows: list[Record] = []
     for judgement in judgements:
+        if judgement.step >= len(path):
+            continue
         node = tree.nodes[path[judgement.step]]
         text = judgement.raw
         if "Judgement:" not in text:  # a model's own spelling is none of the original's

@@ -53,6 +53,7 @@ class Format:
     conversation: Conversation | None = None
     build: Callable[[Item, FormatOptions], list[Record]] | None = None
     empty: str = UNTRAINED  # why a sample gives no record, where its length is not the reason
+    why_none: Callable[[Item], str] | None = None  # the same, where it depends on the sample
     columns: bool = False  # whether every record has the same keys and types, so that Parquet can hold it
     with_tools: Callable[[Record], Record | None] | None = None  # the record of a conversation with tool turns
     thinks: bool = False  # whether a turn has a place for its reasoning

@@ -8,7 +8,7 @@ from typing import Any
 from engine.datasets.formats.base import Record
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
-from engine.datasets.formats.tokens import fitting
+from engine.datasets.templates.tokens import fitting
 from engine.samples.splice import Turn
 
 LAST = "does not end with a response"

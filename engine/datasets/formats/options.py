@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.datasets.formats.markup import CHATML, Markup
-from engine.datasets.formats.tokens import Measure, Vocabulary
+from engine.datasets.templates.markup import CHATML, Markup
+from engine.datasets.templates.tokens import Measure, Vocabulary
 from engine.models.context_window import estimate
 
 

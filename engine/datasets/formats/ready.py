@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from engine.datasets.formats.markup import JOINT
+from engine.datasets.templates.markup import JOINT
 from engine.samples.splice import Turn
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from engine.base.text import stored_action
 from engine.environment.replay import HOLDS
 from engine.samples.revise import Sample, splice_of
 from engine.samples.splice import Turn, quoting
+from engine.samples.trained import FAULTS
 from engine.tree.tree import SearchTree
 
 SHAPE = "other keys than the format's"
@@ -105,7 +106,7 @@ def sample_problems(tree: SearchTree, sample: Sample) -> list[str]:
     problems = []
     if sample.replay is None:
         problems.append(NOT_REPLAYED)
-    if sample.mark is not None and sample.mark <= sample.fork_depth and not sample.compat:
+    if sample.kind == "revision" and sample.mark is not None and sample.mark <= sample.fork_depth and not sample.compat:
         problems.append(BEFORE_FORK)
     # What a replay saw is worth more than what the tree says of its nodes: foreign files do not tell an episode's end
     # from the search's depth limit.
@@ -128,5 +129,6 @@ RULES = (
     BEFORE_FORK,
     NOT_REPLAYED,
     KEY,
+    *FAULTS,
 )
 """What is checked before a record is written; formats add rules of their own."""

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.datasets.formats.base import Format, Record, register
-from engine.datasets.formats.markup import THINK
 from engine.datasets.formats.masks import conversation_problems, mask_problems, trained, within
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import SHAPE, WRONG_MASK
+from engine.datasets.templates.markup import THINK
 from engine.samples.splice import Turn
 
 NAMES = {"system": "system", "user": "human", "assistant": "gpt"}

@@ -19,7 +19,7 @@ from engine.datasets.formats.base import Format, Record, register
 from engine.datasets.formats.masks import conversation_problems, plain, runs, within
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import ROLES, SHAPE, UNTRAINED
-from engine.datasets.formats.tokens import IGNORED
+from engine.datasets.templates.tokens import IGNORED
 from engine.samples.splice import Turn
 
 

@@ -11,6 +11,7 @@ only moved after the fork by rule is nobody's judgement: such a sample gives no 
 
 from __future__ import annotations
 
+from engine.datasets.formats.agent_r import low_end
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import escaped
@@ -32,20 +33,25 @@ def labels_of(item: Item) -> list[tuple[int, bool | None]]:
         return []
     last = wrong if wrong is not None else max(words, default=0)
     labels: list[tuple[int, bool | None]] = []
+    overruled = wrong is not None and wrong != sample.found  # a Bad before the mark: a person set it elsewhere
     for step in range(1, last + 1):
+        word = words.get(step)
         if step == wrong:
             labels.append((step, False))
-        else:  # a Bad before the mark was overruled by the person who set it
-            labels.append((step, True if words.get(step) == "Good" else None))
+        elif word == "Bad":
+            labels.append((step, None if overruled else False))
+        else:
+            labels.append((step, True if word == "Good" else None))
     return labels
 
 
 def build(item: Item, options: FormatOptions) -> list[Record]:
     """One record; none where no step has a label, or the first that has does not fit."""
     tree, sample = item.tree, item.sample
-    if sample.bad is None:
+    if sample.kind == "good":
         return []
-    path = tree.ancestors(sample.bad)
+    path = tree.ancestors(low_end(tree, sample))
+    cut = {each.node for each in sample.cut if each.part == "context"}  # these are not part of the trajectory
     # TRL and axolotl put the first step right behind the prompt; the separator follows each step only
     prompt = "\n\n".join(turn.content for turn in header_turns(tree) if _in_prompt(turn)) + SEPARATOR
     prompt = text_of(prompt, options)
@@ -54,6 +60,8 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
     labels: list[bool] = []
     waiting: list[str] = []
     for step, label in labels_of(item):
+        if path[step] in cut:
+            continue
         text = text_of(step_text(tree.nodes[path[step]]), options)
         if left is not None:
             left -= options.measure(text + SEPARATOR)

@@ -13,8 +13,8 @@ from functools import cache
 from importlib.resources import files as package_files
 from string import Template
 
-from engine.datasets.formats.markup import CHATML, Markup, alike
 from engine.datasets.formats.masks import THOUGHT
+from engine.datasets.templates.markup import CHATML, Markup, alike
 from engine.datasets.trainer_configs.marked_template import marked_template
 
 PRM_MODEL = "Qwen/Qwen2.5-0.5B"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from engine.datasets.formats.markup import JOINT, THINK, Markup
 from engine.datasets.formats.masks import THOUGHT
+from engine.datasets.templates.markup import JOINT, THINK, Markup
 
 
 def marked_template(markup: Markup) -> str:

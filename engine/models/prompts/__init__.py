@@ -19,6 +19,7 @@ NAMES = (
     "judge.txt",
     "judge_json.txt",
     "judge_system.txt",
+    "reasons.txt",
     "revision_thoughts.txt",
     "stop.txt",
     "thought.txt",

@@ -101,7 +101,7 @@ def test_an_export_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> N
         "import os, signal\n"
         "from agentr_tui.cli.main import main\n"
         "os.fsync = lambda number: os.kill(os.getpid(), signal.SIGTERM)\n"  # a file is written and not yet moved
-        "main(['export', '--out', 'out/o.jsonl'])\n"
+        "main(['export', '--out', 'out/o.jsonl', '--all', '--json'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
@@ -112,7 +112,11 @@ def test_a_tree_without_pairs_is_done_all_the_same() -> None:
     revised = agentr("revise", DRY, "--json")
     assert (revised.code, revised.json["pairs"], revised.json["samples"]) == (0, 0, 0)
     exported = agentr("export", "--out", "o.jsonl", "--json")
-    assert (exported.code, exported.json["lines"]) == (0, 0)
+    assert (exported.code, exported.json["lines"]) == (1, 0)
+    assert "no file was written" in exported.err
+    assert not Path("o.jsonl").exists()
+    everything = agentr("export", "--out", "o.jsonl", "--json", "--all")
+    assert (everything.code, everything.json["lines"], Path("o.jsonl").read_bytes()) == (0, 0, b"")
     assert Path("o.jsonl").read_bytes() == b""
 
 

@@ -31,6 +31,7 @@ from engine.review.decisions import Decisions
 from engine.review.sample_query import select
 from engine.samples.duplicates import EXACT, NEAR, Duplicates
 from engine.samples.revise import Sample, turns_of
+from engine.samples.trained import FAULTS
 from engine.workspace.sample_tree import load_tree
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import NARROW, WIDE, notices, opened, pane, revised, running, searched, table_lines, until
@@ -134,8 +135,9 @@ def test_the_preview_says_what_a_default_export_writes(workspace: Workspace, tmp
     current = Decisions(workspace.decisions).current()
     summary = summarise(workspace.load_run().samples, current)
     done = export(workspace, None, "agent-r", tmp_path / "out.jsonl")
-    promised = summary.accepted_holds if accepted else summary.holds
-    assert promised == done.lines + done.dropped.get("duplicate", 0)
+    promised = summary.expected.lines
+    rules = [*FAULTS, "duplicate"]  # what only the traces tell
+    assert promised == done.lines + sum(done.dropped.get(rule, 0) for rule in rules)
     text = plain(preview_lines(summary))
     assert f"{summary.holds} of {summary.centric} samples hold" in text
     assert (f"{promised} lines" if promised != 1 else "1 line") in text or f"all {promised} that hold" in text
@@ -150,8 +152,8 @@ def test_accepted_samples_that_do_not_hold_or_were_moved_are_named(workspace: Wo
     decisions = Decisions(workspace.decisions, "bob")
     decisions.decide(moved.id, "accepted", mark=moved.bad_depth)
     lines = plain(preview_lines(summarise(samples, decisions.current()))).splitlines()
-    assert any(line.startswith("1 accepted do not hold") for line in lines)
-    assert any(line.startswith("1 more have a moved mark") for line in lines)
+    assert any(line.startswith("left out: 1 diverged") for line in lines)
+    assert any(line.startswith("1 of them were changed by hand") for line in lines)
 
 
 @pytest.mark.parametrize("query", ["verdict:diverged", "gap>=0.5 mark<4", "!verdict:verified textcraft", "fork<"])
@@ -315,26 +317,30 @@ async def test_an_export_that_cannot_be_written_is_one_line(workspace: Workspace
         assert "is missing" in pane(app, "export")
 
 
-async def test_braces_go_through_the_runs_and_back_to_the_newest(workspace: Workspace) -> None:
+async def test_braces_go_from_all_newest_runs_through_each_run_and_back(workspace: Workspace) -> None:
     first = workspace.run_info().id
     second = revised(workspace, next(workspace.traces.glob("textcraft-2-*")), max_pairs=3)
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
 
-        def shown() -> str:
+        def shown() -> tuple[list[str], str | None]:
             assert screen._loaded is not None
-            return screen._loaded.info.id
+            return screen._loaded.chosen.ids, screen._loaded.run
 
-        assert shown() == second
+        assert shown() == ([second, first], None)  # another trace has its newest run in the first
         await pilot.press("left_curly_bracket")
-        await until(pilot, lambda: shown() == first)
+        await until(pilot, lambda: shown() == ([second], second))
+        await pilot.press("left_curly_bracket")
+        await until(pilot, lambda: shown() == ([first], first))
         await pilot.press("left_curly_bracket")
         await pilot.pause(0.1)
         assert "There is no earlier run" in notices(app)
         await pilot.press("right_curly_bracket")
-        await until(pilot, lambda: shown() == second)
+        await until(pilot, lambda: shown() == ([second], second))
+        await pilot.press("right_curly_bracket")
+        await until(pilot, lambda: shown() == ([second, first], None))
         third = revised(workspace, next(workspace.traces.glob("textcraft-2-*")), max_pairs=2)
-        await until(pilot, lambda: shown() == third)
+        await until(pilot, lambda: shown() == ([third, first], None))
 
 
 async def test_a_run_that_was_killed_can_be_read_and_says_so(workspace: Workspace) -> None:

@@ -18,10 +18,10 @@ from engine.answers.reader import ONE_LINE, AnswerForm, cut_at_stop, form_of, re
 from engine.answers.thinking import take_out_thinking
 from engine.base.text import split_thought, stored_action
 from engine.environment.replay import opener, replay_tree
+from engine.explain.answer_warning import answer_warning
 from engine.search.job import branch_job, fork_job, new_job, resume_job
 from engine.trace.diff import compare
 from engine.trace.trace import load, read_events
-from engine.tree.answer_counts import answer_warning
 from engine.tree.events import Sampled, SearchSettings, Started
 from engine.tree.tree import SearchTree
 from tests.engine.answer_table import ROWS, A, T

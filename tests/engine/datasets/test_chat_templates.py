@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import InputError
-from engine.datasets.chat_templates import model_template
 from engine.datasets.export import Exported, ExportOptions, export
 from engine.datasets.formats import FORMATS, FormatOptions
-from engine.datasets.formats.markup import ANY_CONTROL, FAMILIES, family_of
 from engine.datasets.formats.ready import escaped, join_system, ready
+from engine.datasets.templates.markup import ANY_CONTROL, FAMILIES, family_of
+from engine.datasets.templates.of_model import model_template
 from engine.samples.revise import turns_of
 from engine.samples.splice import Turn
 from engine.trace.sources import load_any

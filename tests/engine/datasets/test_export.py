@@ -24,8 +24,9 @@ from engine.recovery.plan import RecoverySettings, chosen_marks, marks_of
 from engine.recovery.run import Recovery
 from engine.recovery.store import Recoveries
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings, Sample, replay_sample, turns_of
-from engine.samples.splice import Tail, TailStep, Turn
+from engine.samples.revise import ReviseSettings, Sample, replay_sample, revise, turns_of
+from engine.samples.splice import Turn
+from engine.samples.tail import Tail, TailStep
 from engine.search.interventions import Intervention
 from engine.search.job import fork_job
 from engine.trace.sources import load_any
@@ -33,6 +34,7 @@ from engine.trace.trace import load, read_events
 from engine.workspace.workspace import Workspace
 from tests.engine.made import AS_FOUND, MADE, MAKE, ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
 from tests.engine.searched import search
+from tests.engine.tasks import task_trace
 
 
 @pytest.fixture
@@ -46,6 +48,9 @@ def exported(workspace: Workspace, format: str = "agent-r", **options: Any) -> t
     chosen = FORMATS[format]
     out = workspace.exports / f"out{chosen.extension}"
     done = export(workspace, None, format, out, **options)
+    if not done.files:
+        assert done.lines == 0
+        return done, []
     text = out.read_text(encoding="utf-8")
     records = json.loads(text) if chosen.array else [json.loads(line) for line in text.splitlines()]
     assert len(records) == done.lines
@@ -106,12 +111,30 @@ def test_only_verified_narrows_either(workspace: Workspace) -> None:
     assert (done.lines, done.verdicts) == (3, {"verified": 3})
 
 
-def test_a_run_is_chosen_by_id_else_the_newest(workspace: Workspace) -> None:
+def test_the_newest_run_of_each_trace_is_exported_and_a_run_by_its_id(workspace: Workspace) -> None:
     first = workspace.run_info().id
-    revised(workspace, honey_trace(workspace.traces / "other.trace.jsonl", ROWS[:6], "07e4"))
+    other = task_trace(workspace.traces / "other.trace.jsonl", 7)
+    second = revised(workspace, other)
     out = workspace.exports / "x.jsonl"
-    assert export(workspace, None, "agent-r", out).lines == 1
-    assert export(workspace, first, "agent-r", out).lines == 5
+    both = export(workspace, None, "agent-r", out)
+    assert (both.lines, both.runs) == (10, [second, first])
+    assert {row["run"] for row in map(json.loads, Path(both.provenance).read_text().splitlines())} == {first, second}
+    assert (export(workspace, first, "agent-r", out).lines, export(workspace, second, "agent-r", out).lines) == (5, 5)
+    third = revised(workspace, other, verifier="human")  # nobody marked anything: the newest run of that trace has none
+    newest = export(workspace, None, "agent-r", out)
+    assert (newest.lines, newest.runs, newest.dropped["no wrong step found"]) == (5, [third, first], 6)
+
+
+def test_an_accepted_sample_that_only_an_older_run_holds_is_named(workspace: Workspace) -> None:
+    mine = [sample.id for sample in workspace.load_run().samples if sample.bad is not None]
+    Decisions(workspace.decisions, "ada").decide_all(mine, "accepted")
+    settings = ReviseSettings(**AS_FOUND, verifier="value", max_pairs=1)
+    trace = workspace.traces / "honey.trace.jsonl"
+    with workspace.new_run(settings, [str(trace)]) as run:
+        for sample in revise(load_any(trace).tree, str(trace), settings, run.figures):
+            run.add(sample)
+    done, _ = exported(workspace)
+    assert done.warnings == ["5 accepted samples are not in the newest run of their trace: --run names an older one"]
 
 
 def test_duplicates_are_exported_once_and_counted(tmp_path: Path) -> None:
@@ -120,7 +143,10 @@ def test_duplicates_are_exported_once_and_counted(tmp_path: Path) -> None:
     assert (done.lines, done.dropped) == (2, {"duplicate": 1})
     assert exported(workspace, data_type="good", all=True)[0].lines == 3
     centric, _ = exported(workspace)
-    assert centric.lines > centric.distinct  # equal but for the drawn thought
+    everything, _ = exported(workspace, all=True)
+    assert everything.lines > everything.distinct  # equal but for the drawn thought
+    assert (centric.lines, centric.dropped) == (6, {"diverged": 1, "duplicate": 2})
+    assert (centric.lessons.exact, everything.lessons.exact) == (0, everything.lines - everything.distinct)
 
 
 def test_a_sample_without_a_wrong_step_is_left_out_until_a_person_sets_one(tmp_path: Path) -> None:
@@ -209,7 +235,8 @@ def test_a_repaired_tail_is_exported_and_its_search_is_told(workspace: Workspace
 def test_a_thought_of_a_model_is_told(workspace: Workspace) -> None:
     with workspace.new_run(ReviseSettings(**AS_FOUND, verifier="value"), []) as run:
         run.add(replace(pair(workspace, 2, 6), thought="Hm.", thought_by="a-model"))
-    origin = json.loads(Path(exported(workspace)[0].provenance).read_text())
+    done = export(workspace, workspace.run_info().id, "agent-r", workspace.exports / "o.jsonl")
+    origin = json.loads(Path(done.provenance).read_text())
     assert (origin["thought_from"], origin["thought_by"]) == ("model", "a-model")
 
 
@@ -227,10 +254,21 @@ def test_a_thought_that_quotes_a_replaced_observation_is_a_warning(workspace: Wo
 # -- files -------------------------------------------------------------------------------------------
 
 
-def test_an_empty_export_is_an_empty_file(workspace: Workspace) -> None:
+def test_an_export_without_a_line_writes_nothing_and_names_the_older_file(workspace: Workspace) -> None:
     Decisions(workspace.decisions, "ada").decide(pair(workspace, 2, 6).id, "rejected")
-    assert exported(workspace)[0].lines == 0
-    assert exported(workspace, "agent-r-rewrite")[1] == []
+    done, _ = exported(workspace)
+    assert (done.lines, done.files, done.left, list(workspace.exports.iterdir())) == (0, [], "", [])
+    out = workspace.exports / "out.jsonl"
+    out.write_text("older")
+    assert (exported(workspace)[0].left, out.read_text()) == (str(out), "older")
+    assert [path.name for path in workspace.exports.iterdir()] == ["out.jsonl"]
+
+
+def test_all_of_nothing_is_an_empty_file(tmp_path: Path) -> None:
+    workspace = made_workspace(tmp_path, ROWS[:2])  # no bad leaf
+    assert exported(workspace, all=True)[1] == []
+    assert (workspace.exports / "out.jsonl").read_bytes() == b""
+    assert exported(workspace, "agent-r-rewrite", all=True)[1] == []
 
 
 def test_card_provenance_and_report_stand_beside_the_dataset_and_nothing_else(workspace: Workspace) -> None:
@@ -298,7 +336,9 @@ def test_the_same_decisions_give_the_same_bytes(verdicts: dict[int, Any], everyt
                 export(workspace, None, format.name, workspace.exports / f"{name}-{format.name}", all=everything)
         for known in FORMATS:
             one, two = (workspace.exports / f"{name}-{known}" for name in ("one", "two"))
-            assert one.read_bytes() == two.read_bytes()
+            assert one.exists() == two.exists()
+            if one.exists():
+                assert one.read_bytes() == two.read_bytes()
 
 
 # -- the mask and the rules --------------------------------------------------------------------------

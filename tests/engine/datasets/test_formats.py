@@ -19,11 +19,11 @@ from msgspec.structs import replace
 from engine.base.errors import InputError
 from engine.datasets.export import ExportOptions, export
 from engine.datasets.formats import FORMATS, FormatOptions, Item, base, trl_stepwise
-from engine.datasets.formats.markup import CHATML, FAMILIES, LLAMA3, Markup
 from engine.datasets.formats.masks import plain, runs
 from engine.datasets.formats.ready import ready
-from engine.datasets.formats.tokens import IGNORED, Vocabulary, fitting, length
 from engine.datasets.records import encode
+from engine.datasets.templates.markup import CHATML, FAMILIES, LLAMA3, Markup
+from engine.datasets.templates.tokens import IGNORED, Vocabulary, fitting, length
 from engine.datasets.trainer_configs.marked_template import marked_template
 from engine.review.decisions import Decisions
 from engine.samples.revise import ReviseSettings, Sample, revise, turns_of

@@ -11,8 +11,8 @@ import pytest
 from engine.base.errors import InputError
 from engine.datasets.export import ExportOptions, export
 from engine.datasets.formats import FORMATS, FormatOptions
-from engine.datasets.formats.markup import DEEPSEEK_R1, QWEN3
 from engine.datasets.reasoning import thoughts_of
+from engine.datasets.templates.markup import DEEPSEEK_R1, QWEN3
 from engine.datasets.trainer_configs.marked_template import marked_template
 from engine.samples.revise import ReviseSettings, revise, turns_of
 from engine.samples.splice import Turn

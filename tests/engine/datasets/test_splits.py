@@ -145,7 +145,7 @@ def general(path: Path, lines: int) -> Path:
 
 def is_general(record: dict[str, Any]) -> bool:
     """Whether a record is one of those."""
-    return "answer" in json.dumps(record)
+    return "question " in json.dumps(record)
 
 
 @pytest.mark.parametrize("format", [name for name, each in FORMATS.items() if each.conversation is not None])
@@ -525,22 +525,20 @@ def test_strict_refuses_what_would_be_dropped_and_leaves_a_report(tmp_path: Path
     assert report_of(fine)["refused"] is False
 
 
-def test_a_good_action_that_repeats_the_flagged_one_is_a_warning(tmp_path: Path) -> None:
-    workspace = made_workspace(tmp_path)
-    sample = next(each for each in workspace.load_run().samples if (each.good, each.bad) == (11, 6))
-    Decisions(workspace.decisions, "ada").decide(sample.id, "accepted", mark=2)
-    done = exported(workspace, workspace.exports / "out.jsonl")
-    assert done.warned == {}
+def test_a_sample_that_trains_its_disowned_step_again_is_left_out_with_the_reason(tmp_path: Path) -> None:
     rows = list(ROWS)
     rows[5] = (5, "One will do.", "get 4 honey bottle", "Got 4 honey bottle", 0, "depth")  # as the good one does
     odd = made_workspace(tmp_path / "odd", rows)
     sample = next(each for each in odd.load_run().samples if (each.good, each.bad) == (2, 6))
     Decisions(odd.decisions, "ada").decide(sample.id, "accepted", mark=2)
-    done = exported(odd, odd.exports / "out.jsonl", strict=True)  # a warning is no refusal
-    assert done.warned == {"the first good action is the flagged one again": 1}
-    assert report_of(done)["issues"][0]["written"] is True
-    assert origins(done)[0]["warnings"] == ["the first good action is the flagged one again"]
-    assert "the first good action is the flagged one again` | 1" in Path(done.card).read_text()
+    out = odd.exports / "out.jsonl"
+    done = exported(odd, out)
+    assert (done.lines, done.files, done.dropped["trains the disowned step again"]) == (0, [], 1)
+    with pytest.raises(InputError, match="1 trains the disowned step again"):
+        exported(odd, out, strict=True)
+    everything = export(odd, None, "agent-r", out, all=True)
+    assert everything.problems["trains the disowned step again"] == 1
+    assert everything.trained.repeated == 1
 
 
 def test_the_card_tells_what_the_dataset_is(tmp_path: Path) -> None:

@@ -155,6 +155,14 @@ def test_changes_of_random_trees_are_what_two_views_differ_in() -> None:
         assert changed_between(tree, one, other).visited == visited
 
 
+def test_what_one_event_changed_is_what_two_views_differ_in() -> None:
+    tree = random_tree(120, 6).tree
+    for seq in range(1, tree.seq + 1):
+        before, after = tree.at(seq - 1), tree.at(seq)
+        visited = {id for id in range(len(before)) if before.visits(id) != after.visits(id)}
+        assert changed_between(tree, seq - 1, seq).visited == visited
+
+
 # -- series of the plots -----------------------------------------------------------------------------------
 
 

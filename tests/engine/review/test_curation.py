@@ -168,7 +168,7 @@ def test_a_broken_line_in_a_run_names_file_and_line(tmp_path: Path) -> None:
     file.write_bytes(b"".join([*lines[:3], *lines[4:]]))
     with pytest.raises(InputError, match="holds 7 samples, its last line says 8"):
         workspace.load_run()
-    file.write_bytes(lines[0].replace(b'"version":1', b'"version":9'))
+    file.write_bytes(lines[0].replace(b'"version":2', b'"version":9'))
     with pytest.raises(InputError, match="run format 9"):
         workspace.runs()
 

@@ -41,7 +41,7 @@ def test_a_number_takes_that_thought_of_the_list_for_all(tree: SearchTree) -> No
 
 @pytest.mark.parametrize("thought", ["0", "99", "-1", "mine", "", "²"])
 def test_a_thought_that_is_not_there_is_one_line(tree: SearchTree, thought: str) -> None:
-    with pytest.raises(InputError, match="seeded, model, or a number of the list"):
+    with pytest.raises(InputError, match="reason, list, model, or a number of the list"):
         made(tree, thought=thought)
 
 

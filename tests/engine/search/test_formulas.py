@@ -93,6 +93,17 @@ def test_the_fast_path_selects_what_the_records_call_greatest(
     assert list(best_children(tree, ROOT, c)) == [child for child, score in rows if score.total == greatest]
 
 
+@pytest.mark.parametrize("c", [0.25, 1.0, 1.4])
+@pytest.mark.parametrize(("many", "few"), [(16, 1), (9, 2), (5, 4), (2, 1), (40, 3)])
+def test_selection_changes_sides_where_the_formula_does(many: int, few: int, c: float) -> None:
+    """A child with many visits and Q beside one with few and Q = 0: the gap of Q that outweighs exploration."""
+    log_parent = math.log(many + few)
+    gap = c * (math.sqrt(log_parent / few) - math.sqrt(log_parent / many))
+    for side, chosen in ((0.001, 1), (-0.001, 2)):
+        tree = tree_of(many + few, [(many, (gap + side) * many, None), (few, 0.0, None)])
+        assert best_children(tree, ROOT, c) == [chosen]
+
+
 @given(
     statistics=st.lists(st.tuples(st.integers(1, 50), st.integers(-100, 100)), min_size=2, max_size=6),
     c=st.sampled_from((0.1, 1.0)),

@@ -15,7 +15,8 @@ from engine.actors.base import Answer, Request
 from engine.environment.opened import Opened
 from engine.search.search import Search
 from engine.search.started import started_event
-from engine.tree.events import AnyEvent, SearchSettings
+from engine.tree.events import AnyEvent, SearchSettings, Selected
+from engine.tree.tree import SearchTree
 
 Path = tuple[str, ...]
 
@@ -154,3 +155,21 @@ def test_the_search_grows_the_tree_of_the_oracle_node_for_node(seed: int) -> Non
         ours.append((way, node.visits, round(node.value_sum, 9), node.reward, node.exhausted))
         pending.extend(reversed(node.children))
     assert ours == rows(oracle(Dice(seed), settings))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_best_first_expands_the_greatest_score(seed: int) -> None:
+    """Among all nodes that are open at that moment."""
+    env, events = Dice(seed), list[AnyEvent]()
+    settings = SearchSettings(algorithm="best-first", iterations=12, max_depth=6, seed=seed)
+    opened = Opened(env, "textcraft", "0", "go", {})
+    search = Search.begin(started_event(opened, settings), opened, Says(seed), events.append)
+    asyncio.run(search.run())
+    tree, checked = SearchTree(), 0
+    for event in events:
+        if isinstance(event, Selected):
+            scores = {node.id: node.reward for node in tree.nodes if node.terminal is None and not node.expanded}
+            assert scores[event.path[-1]] == max(scores.values())
+            checked += len(set(scores.values())) > 1
+        tree.apply(event)
+    assert checked or len(tree) < 12

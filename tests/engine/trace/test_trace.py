@@ -21,10 +21,10 @@ import zstandard
 
 from engine.base.errors import AgentrError, InputError, TraceError, WorkFailed
 from engine.search.job import new_job
+from engine.trace.diff import compare
 from engine.trace.trace import (
     Follower,
     TraceWriter,
-    compare,
     is_being_written,
     json_schema,
     load,

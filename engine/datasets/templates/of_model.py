@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import InputError
-from engine.datasets.formats.markup import ANY_CONTROL, CHATML, FAMILIES, Markup, family_of
-from engine.datasets.formats.tokens import EXTRA
+from engine.datasets.templates.markup import ANY_CONTROL, CHATML, FAMILIES, Markup, family_of
+from engine.datasets.templates.tokens import EXTRA
 from engine.samples.splice import Turn
 
 QWEN_CLASSES = ("QWenTokenizer", "Qwen2Tokenizer", "Qwen2TokenizerFast")

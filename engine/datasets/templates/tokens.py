@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError
-from engine.datasets.formats.markup import Markup
+from engine.datasets.templates.markup import Markup
 from engine.samples.splice import Turn
 
 if TYPE_CHECKING:
