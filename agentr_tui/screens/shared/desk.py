@@ -17,6 +17,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.screens.shared.start_search import Make
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
+from engine.environment.trust import Unasked
 
 T = TypeVar("T")
 
@@ -57,6 +58,10 @@ class Desk(Protocol):
         """Put another screen on top; `done` gets its result."""
         ...
 
+    def ask_yes(self, unasked: Unasked, then: Callable[[], object], no: Callable[[], object]) -> None:
+        """Ask for the yes that something needs, and do `then`; else do `no`."""
+        ...
+
     def open_path(self, path: Path) -> None:
         """Read a trace, and show it on the Search screen."""
         ...
@@ -69,8 +74,15 @@ class Desk(Protocol):
         """Stop what runs in a group."""
         ...
 
-    def in_thread(self, work: Callable[[], T], done: Callable[[T], object], group: str) -> None:
-        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` becomes a complaint."""
+    def in_thread(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        group: str,
+        *,
+        failed: Callable[[str], object] | None = None,
+    ) -> None:
+        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` is `failed`, or a complaint."""
         ...
 
     def beside(self, work: Callable[[Stopped], object], group: str) -> None:

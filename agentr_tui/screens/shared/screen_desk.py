@@ -12,12 +12,13 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from agentr_tui.screens.shared.desk import Stopped
-from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, ask_yes
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.start_search import Make, may_start, run_ready, start_search
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
 from engine.base.errors import AgentrError
+from engine.environment.trust import Unasked
 
 T = TypeVar("T")
 
@@ -58,6 +59,10 @@ class ScreenDesk:
         """Put another screen on top; `done` gets its result."""
         self._screen.app.push_screen(screen, done)
 
+    def ask_yes(self, unasked: Unasked, then: Callable[[], object], no: Callable[[], object]) -> None:
+        """Ask for the yes that something needs, and do `then`; else do `no`."""
+        ask_yes(self._screen.app, unasked, then, no)
+
     def open_path(self, path: Path) -> None:
         """Read a trace, and show it on the Search screen."""
         self._screen.agentr.open_path(path)
@@ -70,14 +75,21 @@ class ScreenDesk:
         """Stop what runs in a group."""
         self._screen.workers.cancel_group(self._screen, group)
 
-    def in_thread(self, work: Callable[[], T], done: Callable[[T], object], group: str) -> None:
-        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` becomes a complaint."""
+    def in_thread(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        group: str,
+        *,
+        failed: Callable[[str], object] | None = None,
+    ) -> None:
+        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` is `failed`, or a complaint."""
 
         def both() -> None:
             try:
                 result = work()
             except AgentrError as error:
-                self._screen.from_thread(self.complain, str(error))
+                self._screen.from_thread(failed or self.complain, str(error))
             else:
                 self._screen.from_thread(self._if_mounted, done, result)
 

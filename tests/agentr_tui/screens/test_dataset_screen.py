@@ -434,9 +434,9 @@ async def test_enter_on_a_trace_reviews_its_samples(workspace: Workspace) -> Non
         screen = await counted(app, pilot)
         await pilot.press("tab", "j", "enter")
         path = screen._counted.summary.traces[1].path  # type: ignore[union-attr]
-        await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None)
+        await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None)
         assert isinstance(app.screen, RevisionScreen)
-        assert app.screen._shown is not None
-        assert app.screen._shown.sample.path == path
-        assert app.screen._review is not None
-        assert app.screen._review.run == workspace.run_info().id
+        assert app.screen.front.shown is not None
+        assert app.screen.front.shown.sample.path == path
+        assert app.screen.front.review is not None
+        assert app.screen.front.review.run == workspace.run_info().id
