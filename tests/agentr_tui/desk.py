@@ -27,6 +27,7 @@ from engine.tree.tree import SearchTree, TreeReader
 from engine.workspace.workspace import Workspace
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
 class FakeTree:
@@ -147,7 +148,8 @@ class FakeDesk:
         self.threads.append(both)
 
     def beside(self, work: Callable[[Stopped], object], group: str) -> None:
-        self.threads.append(lambda: work(lambda: group in self.cancelled))
+        before = self.cancelled.count(group)
+        self.threads.append(lambda: work(lambda: self.cancelled.count(group) > before))
 
     def post(self, message: Message) -> None:
         self.posted.append(message)
@@ -185,6 +187,12 @@ class FakeDesk:
         threads, self.threads = self.threads, []
         for thread in threads:
             thread()
+
+    def told(self, kind: type[M]) -> list[M]:
+        """The messages of a kind that were posted; they are taken away."""
+        found = [message for message in self.posted if isinstance(message, kind)]
+        self.posted = [message for message in self.posted if not isinstance(message, kind)]
+        return found
 
     @property
     def labels(self) -> dict[str, str]:
