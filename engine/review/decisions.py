@@ -233,7 +233,8 @@ class Decisions:
                     self._in_future.setdefault(path, []).append(decision.time)
                 self._take(decision)
                 touched.add(decision.sample)
-            self._fold(touched)
+            if touched:  # who holds what `current` gave sees that nothing changed
+                self._fold(touched)
             return touched, fresh.error
 
     def _take(self, decision: Decision) -> None:

@@ -222,7 +222,7 @@ class _Making:
                 done = self._finished(sample)
                 if done is None:
                     continue
-                if done.lesson and self.settings.per_lesson and not self._sure(done):
+                if done.lesson and self.settings.per_lesson and not _sure(done):
                     best = spare.get(done.lesson)
                     if best is None or _quality(done) < _quality(best):
                         spare[done.lesson] = done
@@ -235,10 +235,6 @@ class _Making:
             kept = self._kept(sample, sample.fork) if not self._enough(sample) else None
             if kept is not None:
                 yield kept
-
-    def _sure(self, sample: Sample) -> bool:
-        """Whether no other sample of the same lesson can be much better."""
-        return sample.verdict == "verified" and not sample.earlier
 
     def _of_pair(self, pair: Pair) -> Iterator[Sample]:
         """The samples of one pair, not finished: how its good trajectory recovered, and the revision."""
@@ -329,7 +325,7 @@ class _Making:
             id = self._id(draft)
             if id in self.made or not self.taking.wants(draft.fork):
                 continue
-            sample = self._drafted(draft, self._judgements(draft, verifier))
+            sample = self._drafted(draft, _judged_up_to(self.tree, draft.wrong, verifier))
             first = first or sample
             done = self._finished(sample, mend=False)
             if done is None:
@@ -351,15 +347,10 @@ class _Making:
     def _perfect(self, sample: Sample) -> bool:
         tail = sample.tail
         return (
-            self._sure(sample)
+            _sure(sample)
             and tail is not None
             and (self.ground.timed or sample.plan_left is None or len(tail.steps) <= sample.plan_left)
         )
-
-    def _judgements(self, draft: Draft, verifier: StepVerifier) -> list[Judgement]:
-        """What the verifier says of the steps up to the wrong one, that one included."""
-        path = self.tree.ancestors(draft.wrong)[1:]
-        return [Judgement(step, *verifier.step_into(id)) for step, id in enumerate(path, 1)]
 
     def _without_mistake(self, lessons: Lessons) -> Iterator[Sample]:
         """A sample without a mark for each bad leaf on whose way the verifier found nothing wrong: a person may."""
@@ -370,9 +361,7 @@ class _Making:
             draft = Draft("revision", pair.good, pair.bad, pair.fork, 0)
             if self._id(draft) in self.made:
                 continue
-            path = self.tree.ancestors(pair.bad)[1:]
-            judgements = [Judgement(step, *lessons.verifier.step_into(id)) for step, id in enumerate(path, 1)]
-            done = self._finished(self._drafted(draft, judgements))
+            done = self._finished(self._drafted(draft, _judged_up_to(self.tree, pair.bad, lessons.verifier)))
             kept = self._kept(done, pair.fork) if done is not None else None
             if kept is not None:
                 yield kept
@@ -558,6 +547,16 @@ class _Making:
             sample = straight_good(sample, self.ground)
         sample.replay = replay_sample(tree, sample, self.replayer)
         return sample
+
+
+def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[Judgement]:
+    """What the verifier says of the steps up to a node, the one into it included."""
+    return [Judgement(step, *verifier.step_into(id)) for step, id in enumerate(tree.ancestors(node)[1:], 1)]
+
+
+def _sure(sample: Sample) -> bool:
+    """Whether no other sample of the same lesson can be much better."""
+    return sample.verdict == "verified" and not sample.earlier
 
 
 def _quality(sample: Sample) -> tuple[int, int, int]:

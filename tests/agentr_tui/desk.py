@@ -1,4 +1,4 @@
-"""A desk without a screen (`agentr_tui.screens.search.desk.Desk`): what the Search screen's parts ask for is kept."""
+"""A desk without a screen (`agentr_tui.screens.shared.desk.Desk`): what the parts of a screen ask for is kept."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from agentr_tui.screens.shared.desk import Stopped
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.screens.shared.start_search import Make
+from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.text_pane import Line, Lines, TextPane
-from agentr_tui.widgets.tree.marked_view import MarkedTree
 from agentr_tui.widgets.tree.overlay import Mark
+from agentr_tui.widgets.tree.view import TreeView
 from engine.base.errors import AgentrError
+from engine.environment.trust import Unasked
 from engine.tree.tree import SearchTree, TreeReader
 from engine.workspace.workspace import Workspace
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
 class FakeTree:
@@ -56,7 +61,7 @@ class FakeTree:
     def set_lit(self, ids: set[int] | None) -> None:
         self.lit = ids
 
-    def marks_changed(self) -> None:
+    def refresh_statistics(self) -> None:
         self.marks_asked_again += 1
 
     @property
@@ -81,15 +86,17 @@ class FakeDesk:
         self.started: list[Make] = []
         self.cancelled: list[str] = []
         self.waiting: list[Callable[[], object]] = []
-        self.threads: list[Callable[[], None]] = []
+        self.threads: list[Callable[[], object]] = []
+        self.posted: list[Message] = []
+        self.ready: list[Ready] = []
 
     @property
     def session(self) -> Session:
         return self._session
 
     @property
-    def tree_view(self) -> MarkedTree:
-        return cast(MarkedTree, self.tree)
+    def tree_view(self) -> TreeView:
+        return cast(TreeView, self.tree)
 
     @property
     def in_front(self) -> bool:
@@ -122,16 +129,36 @@ class FakeDesk:
     def cancel(self, group: str) -> None:
         self.cancelled.append(group)
 
-    def in_thread(self, work: Callable[[], T], done: Callable[[T], object], group: str) -> None:
+    def in_thread(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        group: str,
+        *,
+        failed: Callable[[str], object] | None = None,
+    ) -> None:
         def both() -> None:
             try:
                 result = work()
             except AgentrError as error:
-                self.complain(str(error))
+                (failed or self.complain)(str(error))
             else:
                 done(result)
 
         self.threads.append(both)
+
+    def beside(self, work: Callable[[Stopped], object], group: str) -> None:
+        before = self.cancelled.count(group)
+        self.threads.append(lambda: work(lambda: self.cancelled.count(group) > before))
+
+    def post(self, message: Message) -> None:
+        self.posted.append(message)
+
+    def ask_yes(self, unasked: Unasked, then: Callable[[], object], no: Callable[[], object]) -> None:
+        self.choose(str(unasked), [Choice("y", "yes", then), Choice("escape", "no", no)])
+
+    def run_ready(self, ready: Ready) -> None:
+        self.ready.append(ready)
 
     def later(self, call: Callable[[], object]) -> None:
         self.waiting.append(call)
@@ -160,6 +187,12 @@ class FakeDesk:
         threads, self.threads = self.threads, []
         for thread in threads:
             thread()
+
+    def told(self, kind: type[M]) -> list[M]:
+        """The messages of a kind that were posted; they are taken away."""
+        found = [message for message in self.posted if isinstance(message, kind)]
+        self.posted = [message for message in self.posted if not isinstance(message, kind)]
+        return found
 
     @property
     def labels(self) -> dict[str, str]:

@@ -89,18 +89,18 @@ async def review(workspace: Workspace, path: Path, missed: list[str]) -> None:
     app = AgentrApp(session, "revision")
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await _reviewing(app, pilot)
-        assert screen._review is not None
-        print(f"next of {len(screen._review.samples):,} samples, key to screen")
+        assert screen.front.review is not None
+        print(f"next of {len(screen.front.review.samples):,} samples, key to screen")
         for order in ("run", "stratified"):
-            screen._review.set_order(order)
-            screen._show_later()
+            screen.front.review.set_order(order)
+            screen.front.show_later()
             await pilot.pause(1)
             taken = []
             for _ in range(KEYS):
-                front = screen._review.current
+                front = screen.front.review.current
                 began = time.perf_counter()
                 screen.action_accept()
-                while screen._shown is None or screen._shown.sample.id == getattr(front, "id", ""):
+                while screen.front.shown is None or screen.front.shown.sample.id == getattr(front, "id", ""):
                     await pilot.pause(0.001)
                 taken.append(time.perf_counter() - began)
                 await pilot.pause(0.15)  # a reader takes longer; the one after it is made ready meanwhile
@@ -113,7 +113,7 @@ async def review(workspace: Workspace, path: Path, missed: list[str]) -> None:
 
 
 async def _reviewing(app: AgentrApp, pilot: Pilot[Any]) -> RevisionScreen:
-    while not (isinstance(app.screen, RevisionScreen) and app.screen._shown is not None):
+    while not (isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None):
         await pilot.pause(0.01)
     return app.screen
 

@@ -209,7 +209,7 @@ async def line_time() -> float:
         await pilot.pause()
         start = time.process_time()
         for _ in range(50):
-            view._strips.clear()
+            view.drawing.strips.clear()
             for y in range(view.size.height):
                 view.render_line(y)
         return (time.process_time() - start) / 50 / int(view.size.height) * 1000

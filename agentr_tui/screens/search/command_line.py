@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.finder import Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
@@ -22,7 +22,7 @@ from engine.search.interventions import Intervention, What
 class Parts(NamedTuple):
     """What a command may act on."""
 
-    desk: Desk
+    desk: TreeDesk
     time: TimeTravel
     finder: Finder
     marks: NodeMarks

@@ -7,7 +7,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.widgets.find_bar import FindBar
 from engine.query.find import gap_of, greatest, in_display_order, return_of, slices
 from engine.query.nodes import Query, QueryError, parse, tree_of
@@ -25,7 +25,7 @@ TOLD_EVERY = 0.15
 class Finder:
     """What is looked for in the tree that is shown, and where it was found."""
 
-    def __init__(self, desk: Desk, bar: Callable[[], FindBar], retitle: Callable[[], None]) -> None:
+    def __init__(self, desk: TreeDesk, bar: Callable[[], FindBar], retitle: Callable[[], None]) -> None:
         """`bar` is the line to write in; `retitle` is called when the number of matches is another."""
         self._desk, self._bar, self._retitle = desk, bar, retitle
         self._query: Query | None = None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.overlays.edit_step import EditStep
 from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice
@@ -55,7 +55,7 @@ class Written(NamedTuple):
 class Interventions:
     """The keys that change a search."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TreeDesk) -> None:
         self._desk = desk
         self._awaited: Written | None = None
         self._logged = 0  # entries of the tree's log that were looked at

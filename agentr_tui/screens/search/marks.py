@@ -14,14 +14,14 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.node_marks import refuses_of, said_of
 from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import glyphs
-from agentr_tui.widgets.tree.marked_view import Said
+from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
 from engine.tree.tree import SearchTree
 
@@ -32,7 +32,7 @@ FOLDER = "bookmarks"
 class NodeMarks:
     """What is said of nodes, and the keys that say it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TreeDesk) -> None:
         self._desk = desk
         self._bookmarks: Bookmarks | None = None
         self._marks: dict[int, list[NodeMark]] = {}  # of the trace that is shown
@@ -72,7 +72,7 @@ class NodeMarks:
         if self.bookmarks is not None:
             for mark in self.bookmarks.of_trace(tree.started.trace):
                 self._marks.setdefault(mark.node, []).append(mark)
-        self._desk.tree_view.marks_changed()
+        self._desk.tree_view.refresh_statistics()
 
     # -- marking -------------------------------------------------------------------------------------
 

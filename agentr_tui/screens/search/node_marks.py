@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agentr_tui.state.bookmarks import NodeMark
 from agentr_tui.terminal.theme import Glyphs
-from agentr_tui.widgets.tree.marked_view import Said
-from agentr_tui.widgets.tree.overlay import Mark
+from agentr_tui.widgets.tree.overlay import Mark, Said
 from engine.query.nodes import tree_of
 from engine.tree.tree import NO_PARENT, TreeReader
 from envs.base import EnvError, info_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
 from agentr_tui.screens.search.why_lines import log_lines, why_lines
 from agentr_tui.screens.shared.mode_screen import tab_title
@@ -21,7 +21,7 @@ OTHER_CS = (0.0, 0.25, 1.0, 2.0)
 class NodePane:
     """What is known of one node."""
 
-    def __init__(self, desk: Desk, panes: Callable[[], tuple[TextPane, TextPane]]) -> None:
+    def __init__(self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane]]) -> None:
         """`panes`: the pane of the node, and that of the tabs."""
         self._desk, self._panes = desk, panes
         self._tab = 0

@@ -1,7 +1,7 @@
 """Search: the tree as it grows, the node under the cursor, why the search went where it went.
 
 The screen lays its widgets out and passes keys on; what they do is in its parts (`finder`, `marks`, `time_travel`,
-`interventions`, `views`, `node_pane`, `steering`), plain objects that see the screen as a `Desk`.
+`interventions`, `views`, `node_pane`, `steering`), plain objects that see the screen as a `TreeDesk`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
-from agentr_tui.screens.search.screen_desk import ScreenDesk
+from agentr_tui.screens.search.screen_desk import SearchDesk
 from agentr_tui.screens.search.steering import Steering
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
@@ -32,7 +32,6 @@ from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.overview import Overview
 from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.timeline import TimelineView
-from agentr_tui.widgets.tree.marked_view import MarkedTree
 from agentr_tui.widgets.tree.view import TreeView
 from engine.tree.tree import SearchTree
 
@@ -89,7 +88,7 @@ class SearchScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        desk = self.desk = ScreenDesk(self)
+        desk = self.desk = SearchDesk(self)
         self.time = TimeTravel(desk, self._moved)
         self.finder = Finder(desk, lambda: self.query_one(FindBar), self.show_title)
         self.marks = NodeMarks(desk)
@@ -105,7 +104,7 @@ class SearchScreen(ModeScreen):
         """Tree at the left, node and tabs at the right, time below."""
         with Horizontal(id="search-body"):
             with Vertical(id="tree-side"):
-                yield MarkedTree(id="tree")
+                yield TreeView(id="tree")
                 yield FindBar()
                 yield Overview(id="overview")
             with Vertical(id="node-side"):
@@ -117,7 +116,7 @@ class SearchScreen(ModeScreen):
         """The tree has the focus."""
         self.query_one("#node").border_title = "node"
         self.session.view_now = self._view_now
-        self.tree_view.describe = self.marks.describe
+        self.tree_view.drawing.describe = self.marks.describe
         self.tree_view.focus()
         self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
         self.set_interval(AGAIN_AFTER, self.finder.look_again)
@@ -245,9 +244,9 @@ class SearchScreen(ModeScreen):
         return self.agentr.session
 
     @property
-    def tree_view(self) -> MarkedTree:
+    def tree_view(self) -> TreeView:
         """The tree widget."""
-        return self.query_one("#tree", MarkedTree)
+        return self.query_one("#tree", TreeView)
 
     # -- keys and messages, passed on --------------------------------------------------------------
 

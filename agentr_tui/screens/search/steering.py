@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from engine.base.errors import AgentrError
 from engine.pairs.pairs import best_partner
 from engine.search.control import Control
@@ -14,7 +14,7 @@ from engine.search.control_file import RemoteControl
 class Steering:
     """Asks the search that is shown for something, here or in another process."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TreeDesk) -> None:
         self._desk = desk
 
     def _ask(self, request: Callable[[Control | RemoteControl], None]) -> None:

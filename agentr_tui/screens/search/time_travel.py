@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.terminal.gc_pauses import keep
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.timeline import TimelineView
@@ -29,7 +29,7 @@ class Step(NamedTuple):
 class TimeTravel:
     """The moment that is looked at, and what is said of nodes because of it."""
 
-    def __init__(self, desk: Desk, moved: Callable[[], None]) -> None:
+    def __init__(self, desk: TreeDesk, moved: Callable[[], None]) -> None:
         """`moved` is called when another moment is shown."""
         self._desk, self._moved = desk, moved
         self._step: Step | None = None  # the last step through time

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.overlays.compare import (
     CompareScreen,
     best_leaf,
@@ -28,7 +28,7 @@ from engine.tree.tree import ROOT
 class Views:
     """The menu `v`: columns, overview, comparison, states, plots."""
 
-    def __init__(self, desk: Desk, time: TimeTravel, overview: Callable[[], Overview]) -> None:
+    def __init__(self, desk: TreeDesk, time: TimeTravel, overview: Callable[[], Overview]) -> None:
         self._desk, self._time, self._overview = desk, time, overview
         self.overview_wanted: bool | None = None  # None: where there is room
 

@@ -18,6 +18,13 @@ class Mark(NamedTuple):
     glyph: str = ""  # one cell, left of the guides
 
 
+class Said(NamedTuple):
+    """What is said of a node. `weak`: only where the row has nothing else in its last column."""
+
+    mark: Mark
+    weak: bool = False
+
+
 class Side(NamedTuple):
     """Which trajectory of the pair a row belongs to."""
 

@@ -90,7 +90,7 @@ class RowCounts:
                     below[parent] += below[id] + (not joined)
         self._below = below
 
-    def _kids(self, id: int) -> Sequence[int]:
+    def children(self, id: int) -> Sequence[int]:
         """Children that may be rows."""
         children = self.reader.children(id)
         known, shown = len(self._below), self._shown
@@ -118,7 +118,7 @@ class RowCounts:
             if parent == NO_PARENT or folded[parent]:
                 return
             if sums and parent in sums:
-                fenwick.add(sums[parent], bisect_left(self._kids(parent), id), delta)
+                fenwick.add(sums[parent], bisect_left(self.children(parent), id), delta)
             id = parent
 
     # -- folding -------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class RowCounts:
         if self._folded[id]:
             self.generation += 1
             self._folded[id] = 0
-            kids = self._kids(id)
+            kids = self.children(id)
             self._change(id, sum(self._below[kid] for kid in kids) + len(kids) * self._own(id, kids))
 
     def toggle(self, id: int) -> None:
@@ -147,14 +147,14 @@ class RowCounts:
         """Show everything below a node."""
         found, place = [id], 0
         while place < len(found):
-            found.extend(self._kids(found[place]))
+            found.extend(self.children(found[place]))
             place += 1
         for at in found:
             self._folded[at] = 0
             self._sums.pop(at, None)
         before = self._below[id]
         for at in reversed(found):
-            if kids := self._kids(at):
+            if kids := self.children(at):
                 self._below[at] = sum(self._below[kid] for kid in kids) + len(kids) * self._own(at, kids)
         delta, self._below[id] = self._below[id] - before, before
         self.generation += 1
@@ -189,12 +189,6 @@ class RowCounts:
         for id in ids:
             if 0 <= id < len(self._folded):
                 self._folded[id] = shut
-        self._rebuild()
-
-    def fold_all(self) -> None:
-        """Show the root and its children."""
-        self._folded = bytearray(b"\1") * len(self._folded)
-        self._folded[ROOT] = 0
         self._rebuild()
 
     def reveal(self, id: int) -> None:
@@ -274,7 +268,7 @@ class RowCounts:
             if (sums := self._sums.get(parent)) is not None:
                 for _ in range(fresh):
                     fenwick.append(sums, 1)
-            kids = len(self._kids(parent))
+            kids = len(self.children(parent))
             self._change(parent, self._rows(parent, kids) - self._rows(parent, kids - fresh))
 
     def _rows(self, parent: int, kids: int) -> int:
@@ -298,6 +292,6 @@ class RowCounts:
         for parent, sizes in gone.items():
             self._sums.pop(parent, None)
             if not self._folded[parent]:
-                kids = len(self._kids(parent))
+                kids = len(self.children(parent))
                 lost = self._rows(parent, kids + len(sizes)) - self._rows(parent, kids) + sum(sizes)
                 self._change(parent, -lost)

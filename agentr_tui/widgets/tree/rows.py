@@ -1,4 +1,4 @@
-"""Which nodes of a tree are rows, and in which order; moving among them. Knows no screen.
+"""Which nodes of a tree are rows, and in which order. Knows no screen.
 
 Row k is found by walking down from the root past the counts of `RowCounts`, the row of a node by walking up.
 """
@@ -23,8 +23,7 @@ class TreeRows(RowCounts):
 
     def __init__(self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False) -> None:
         super().__init__(reader, open_depth=open_depth, chains=chains)
-        self._levels: dict[int, int] = {}  # of rows, where chains are joined; known at one generation
-        self._levels_of = -1
+        self._levels = _ChainLevels(self)
 
     # -- rows and nodes ------------------------------------------------------------------------------
 
@@ -43,7 +42,7 @@ class TreeRows(RowCounts):
         id, below = ROOT, self._below
         while row:
             row -= 1  # now counted among the rows below `id`
-            kids = self._kids(id)
+            kids = self.children(id)
             own = self._own(id, kids)
             if len(kids) > WIDE:
                 place, row = fenwick.find(self._wide(id, kids), row)
@@ -66,7 +65,7 @@ class TreeRows(RowCounts):
         row, below, up = 0, self._below, self._up
         while id != ROOT:
             parent = up[id]
-            kids = self._kids(parent)
+            kids = self.children(parent)
             row += self._own(parent, kids)
             if len(kids) > WIDE:
                 row += fenwick.prefix(self._wide(parent, kids), bisect_left(kids, id))
@@ -90,7 +89,7 @@ class TreeRows(RowCounts):
     def row_node(self, id: int) -> int:
         """The node that the row of `id` stands for: the last of its chain, else `id` itself."""
         while self._chains and id != ROOT and not self._folded[id]:
-            kids = self._kids(id)
+            kids = self.children(id)
             if len(kids) != 1:
                 break
             id = kids[0]
@@ -99,7 +98,7 @@ class TreeRows(RowCounts):
     def row_head(self, id: int) -> int:
         """The first node of the row of `id`: the head of its chain, else `id` itself."""
         if self._chains:
-            while id != ROOT and self._joins(parent := self._up[id], len(self._kids(parent))):
+            while id != ROOT and self._joins(parent := self._up[id], len(self.children(parent))):
                 id = parent
         return id
 
@@ -113,20 +112,7 @@ class TreeRows(RowCounts):
 
     def level(self, id: int) -> int:
         """How many rows stand above the row of `id` in the hierarchy: its depth, chains counted once."""
-        if not self._chains:
-            return self.reader.node(id).depth
-        if self._levels_of != self.generation:
-            self._levels, self._levels_of = {ROOT: 0}, self.generation
-        levels, way = self._levels, []
-        id = self.row_head(id)
-        while id not in levels:
-            way.append(id)
-            id = self.row_head(self._up[id])
-        level = levels[id]
-        for head in reversed(way):
-            level += 1
-            levels[head] = level
-        return level
+        return self._levels.of(id) if self._chains else self.reader.node(id).depth
 
     def is_visible(self, id: int) -> bool:
         """Whether the node has a row, or shares one."""
@@ -156,48 +142,46 @@ class TreeRows(RowCounts):
 
     def has_children(self, id: int) -> bool:
         """Whether there is something to fold."""
-        return bool(self._kids(id))
+        return bool(self.children(id))
 
     def is_open(self, id: int) -> bool:
         """Whether the node isn't folded (it may have no children)."""
         return not self._folded[id]
 
-    # -- moving --------------------------------------------------------------------------------------
-
     def following(self, id: int) -> int | None:
         """The node of the next row."""
-        if not self._folded[id] and (kids := self._kids(id)):
+        if not self._folded[id] and (kids := self.children(id)):
             return self.row_node(kids[0])
         while id != ROOT:
             parent = self._up[id]
-            kids = self._kids(parent)
+            kids = self.children(parent)
             place = bisect_left(kids, id) + 1
             if place < len(kids):
                 return self.row_node(kids[place])
             id = parent
         return None
 
-    def preceding(self, id: int) -> int | None:
-        """The node of the row before."""
-        id = self.row_head(id)
-        if id == ROOT:
-            return None
-        parent = self._up[id]
-        kids = self._kids(parent)
-        place = bisect_left(kids, id) - 1
-        return parent if place < 0 else self.last(kids[place])
 
-    def last(self, id: int = ROOT) -> int:
-        """The node of the last row at or below a node."""
-        while not self._folded[id] and (kids := self._kids(id)):
-            id = kids[-1]
-        return id
+class _ChainLevels:
+    """The levels of rows where chains are joined; they are known until the rows change."""
 
-    def sibling(self, id: int, step: int) -> int | None:
-        """The node `step` rows further among its siblings; None where there is none."""
-        id = self.row_head(id)
-        if id == ROOT:
-            return None
-        kids = self._kids(self._up[id])
-        place = bisect_left(kids, id) + step
-        return self.row_node(kids[place]) if 0 <= place < len(kids) else None
+    def __init__(self, rows: TreeRows) -> None:
+        self._rows = rows
+        self._known: dict[int, int] = {}
+        self._generation = -1
+
+    def of(self, id: int) -> int:
+        """The level of the row of a node."""
+        rows = self._rows
+        if self._generation != rows.generation:
+            self._known, self._generation = {ROOT: 0}, rows.generation
+        known, way = self._known, []
+        id = rows.row_head(id)
+        while id not in known:
+            way.append(id)
+            id = rows.row_head(rows.parent(id))
+        level = known[id]
+        for head in reversed(way):
+            level += 1
+            known[head] = level
+        return level

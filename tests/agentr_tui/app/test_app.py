@@ -267,7 +267,9 @@ def revision(app: AgentrApp) -> RevisionScreen:
 
 
 async def reviewing(pilot: Pilot[Any], app: AgentrApp) -> RevisionScreen:
-    await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None, "a sample")
+    await until(
+        pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None, "a sample"
+    )
     return revision(app)
 
 
@@ -281,9 +283,9 @@ async def test_p_on_a_leaf_goes_to_the_sample_of_its_best_pair(tmp_path: Path) -
         search_screen(app).tree_view.go_to(leaf.id)
         await pilot.press("p")
         screen = await reviewing(pilot, app)
-        assert screen._shown is not None
-        assert screen._shown.sample.bad == leaf.id
-        assert screen._shown.sample.verdict in ("verified", "reobserved", "diverged")
+        assert screen.front.shown is not None
+        assert screen.front.shown.sample.bad == leaf.id
+        assert screen.front.shown.sample.verdict in ("verified", "reobserved", "diverged")
         text = screen.query_one("#spliced", TextPane).plain
         assert "trained" in text
         assert "masked" in text
@@ -304,7 +306,7 @@ async def test_decisions_are_written_at_once_and_can_be_undone(tmp_path: Path) -
     app = AgentrApp(session, "revision")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await reviewing(pilot, app)
-        review = screen._review
+        review = screen.front.review
         assert review is not None
         first, second = review.samples[0].id, review.samples[1].id
 
@@ -334,24 +336,30 @@ async def test_the_mark_moves_after_the_fork_only_and_the_sample_is_replayed(tmp
     app = AgentrApp(session, "revision")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await reviewing(pilot, app)
-        assert screen._review is not None
-        assert screen._shown is not None
-        sample = next(s for s in screen._review.samples if s.bad_depth - s.fork_depth >= 3)
-        screen._review.place = screen._review.samples.index(sample)
-        screen._show_later()
-        await until(pilot, lambda: screen._shown is not None and screen._shown.sample.id == sample.id, "that sample")
+        assert screen.front.review is not None
+        assert screen.front.shown is not None
+        sample = next(s for s in screen.front.review.samples if s.bad_depth - s.fork_depth >= 3)
+        screen.front.review.place = screen.front.review.samples.index(sample)
+        screen.front.show_later()
+        await until(
+            pilot, lambda: screen.front.shown is not None and screen.front.shown.sample.id == sample.id, "that sample"
+        )
         for _ in range(12):
             await pilot.press("K")
             await pilot.pause(0.05)
         await until(
-            pilot, lambda: screen._shown is not None and screen._shown.sample.mark == sample.fork_depth + 1, "up"
+            pilot,
+            lambda: screen.front.shown is not None and screen.front.shown.sample.mark == sample.fork_depth + 1,
+            "up",
         )
         for _ in range(14):
             await pilot.press("J")
             await pilot.pause(0.05)
-        await until(pilot, lambda: screen._shown is not None and screen._shown.sample.mark == sample.bad_depth, "down")
-        assert screen._shown.sample.replay is not None
-        assert screen._shown.sample.replay.steps > 0
+        await until(
+            pilot, lambda: screen.front.shown is not None and screen.front.shown.sample.mark == sample.bad_depth, "down"
+        )
+        assert screen.front.shown.sample.replay is not None
+        assert screen.front.shown.sample.replay.steps > 0
         await pilot.press("a")
         await pilot.pause(0.3)
     assert Session(session.workspace).decisions.current()[sample.id].mark == sample.bad_depth
@@ -362,12 +370,14 @@ async def test_thoughts_are_changed_and_comments_kept(tmp_path: Path) -> None:
     app = AgentrApp(session, "revision")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await reviewing(pilot, app)
-        assert screen._shown is not None
-        id, before = screen._shown.sample.id, screen._shown.sample.thought
+        assert screen.front.shown is not None
+        id, before = screen.front.shown.sample.id, screen.front.shown.sample.thought
         await pilot.press("t")
         await pilot.pause(0.1)
         await pilot.press("n")
-        await until(pilot, lambda: screen._shown is not None and screen._shown.sample.thought != before, "another")
+        await until(
+            pilot, lambda: screen.front.shown is not None and screen.front.shown.sample.thought != before, "another"
+        )
         await pilot.press("c")
         await pilot.pause(0.1)
         await pilot.press(*"ok", "enter")

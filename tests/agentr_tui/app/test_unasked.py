@@ -256,7 +256,7 @@ async def test_a_moved_mark_is_written_once_though_replaying_it_has_to_be_asked_
     session = Session(workspace)
     session.open(path)
     async with running(session, "revision", (120, 40)) as (app, pilot):
-        await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None)
+        await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None)
         await pilot.press("J")  # a mark elsewhere has to be replayed
         await asked(pilot, app)
         assert "gym:exported:exported-v0" in " ".join(dialog(app).split())

@@ -322,7 +322,7 @@ async def test_repeated_states_are_listed_and_enter_walks_through_their_nodes(se
             await pilot.pause()
             visited.append(view.cursor_node)
         assert visited == repeats[0].ids[:3]
-        assert view._overlay.marks[visited[0]].word == f"seen {len(repeats[0].ids)}×"
+        assert view.drawing.overlay.marks[visited[0]].word == f"seen {len(repeats[0].ids)}×"
 
 
 def test_an_environment_without_states_is_said_to_tell_none() -> None:

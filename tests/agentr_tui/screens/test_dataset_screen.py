@@ -100,7 +100,7 @@ def rewrite(workspace: Workspace, text: str) -> Path:
 
 async def counted(app: AgentrApp, pilot: Pilot[int]) -> DatasetScreen:
     screen = dataset(app)
-    await until(pilot, lambda: screen._counted is not None)
+    await until(pilot, lambda: screen.runs.counted is not None)
     await pilot.pause()
     return screen
 
@@ -200,7 +200,7 @@ async def test_it_shows_the_newest_run_and_what_was_decided_elsewhere(
     samples = pairs_of(workspace)
     async with running(Session(workspace), "dataset", size) as (app, pilot):
         screen = await counted(app, pilot)
-        assert f"verified {screen._counted.summary.verdicts['verified']}" in pane(app, "counts")  # type: ignore[union-attr]
+        assert f"verified {screen.runs.counted.summary.verdicts['verified']}" in pane(app, "counts")  # type: ignore[union-attr]
         assert "nobody decided anything yet" in pane(app, "export")
         text = "\n".join(table_lines(screen.query_one("#of-traces")))  # type: ignore[arg-type]
         assert "textcraft 2" in text
@@ -218,7 +218,7 @@ async def test_export_writes_the_file_and_reports_it(workspace: Workspace) -> No
         out = Path(app.screen.query_one("#out", Input).value)
         assert out.parent == workspace.exports
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen is screen and not screen._exporting and screen._report)
+        await until(pilot, lambda: app.screen is screen and not screen.exporter.exporting and screen.exporter.report)
         await pilot.pause()
         lines = lines_of(out)
         report = pane(app, "export")
@@ -287,7 +287,7 @@ async def test_every_format_and_type_can_be_chosen_and_names_the_file(workspace:
                 app.screen.query_one("#data-type", Select).value, kind = "centric", "revision"
                 await pilot.pause()
             await pilot.press("enter")
-            await until(pilot, lambda out=out: out.exists() and not screen._exporting)  # type: ignore[misc]
+            await until(pilot, lambda out=out: out.exists() and not screen.exporter.exporting)  # type: ignore[misc]
             origins = [json.loads(line) for line in lines_of(Path(f"{out}.provenance.jsonl"))]
             assert {origin["kind"] for origin in origins} == {kind}
             assert {origin["replay"] for origin in origins} == {"verified"}
@@ -313,7 +313,7 @@ async def test_an_export_that_cannot_be_written_is_one_line(workspace: Workspace
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen is screen and not screen._exporting)
+        await until(pilot, lambda: app.screen is screen and not screen.exporter.exporting)
         assert "is missing" in pane(app, "export")
 
 
@@ -324,8 +324,8 @@ async def test_braces_go_from_all_newest_runs_through_each_run_and_back(workspac
         screen = await counted(app, pilot)
 
         def shown() -> tuple[list[str], str | None]:
-            assert screen._loaded is not None
-            return screen._loaded.chosen.ids, screen._loaded.run
+            assert screen.runs.loaded is not None
+            return screen.runs.loaded.chosen.ids, screen.runs.loaded.run
 
         assert shown() == ([second, first], None)  # another trace has its newest run in the first
         await pilot.press("left_curly_bracket")
@@ -348,8 +348,8 @@ async def test_a_run_that_was_killed_can_be_read_and_says_so(workspace: Workspac
     rewrite(workspace, "\n".join(whole[:20]) + "\n" + whole[20][:30])
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
-        assert screen._counted is not None
-        assert screen._counted.summary.samples == 19
+        assert screen.runs.counted is not None
+        assert screen.runs.counted.summary.samples == 19
         assert "not finished" in pane(app, "export")
     file = rewrite(workspace, "\n".join([whole[0], "nonsense", *whole[1:]]) + "\n")
     async with running(Session(workspace), "dataset") as (app, pilot):
@@ -359,13 +359,13 @@ async def test_a_run_that_was_killed_can_be_read_and_says_so(workspace: Workspac
 async def test_the_filter_stays_until_escape(workspace: Workspace) -> None:
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
-        assert screen._loaded is not None
-        diverged = sum(sample.verdict == "diverged" for sample in screen._loaded.samples)
+        assert screen.runs.loaded is not None
+        diverged = sum(sample.verdict == "diverged" for sample in screen.runs.loaded.samples)
         await pilot.press("f", *"diverged", "enter")
-        title = f"samples {diverged} of {len(screen._loaded.samples)} "
+        title = f"samples {diverged} of {len(screen.runs.loaded.samples)} "
         await until(pilot, lambda: title in str(screen.query_one("#counts").border_title))
         await pilot.press("escape")
-        title = f"samples {len(screen._loaded.samples)} "
+        title = f"samples {len(screen.runs.loaded.samples)} "
         await until(pilot, lambda: title in str(screen.query_one("#counts").border_title))
 
 
@@ -433,10 +433,10 @@ async def test_enter_on_a_trace_reviews_its_samples(workspace: Workspace) -> Non
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
         await pilot.press("tab", "j", "enter")
-        path = screen._counted.summary.traces[1].path  # type: ignore[union-attr]
-        await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None)
+        path = screen.runs.counted.summary.traces[1].path  # type: ignore[union-attr]
+        await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None)
         assert isinstance(app.screen, RevisionScreen)
-        assert app.screen._shown is not None
-        assert app.screen._shown.sample.path == path
-        assert app.screen._review is not None
-        assert app.screen._review.run == workspace.run_info().id
+        assert app.screen.front.shown is not None
+        assert app.screen.front.shown.sample.path == path
+        assert app.screen.front.review is not None
+        assert app.screen.front.review.run == workspace.run_info().id

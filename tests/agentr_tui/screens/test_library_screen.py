@@ -13,10 +13,11 @@ from textual.widgets import Input, Static
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.main import run
+from agentr_tui.screens.library.deletion import references
 from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.new_search_form import FIELDS, parse
 from agentr_tui.screens.library.rows import SORTS, age, arranged, cells, duration
-from agentr_tui.screens.library.screen import LibraryScreen, references
+from agentr_tui.screens.library.screen import LibraryScreen
 from agentr_tui.screens.shared.dialogs import Menu
 from agentr_tui.state import library_tail
 from agentr_tui.state.library_scan import Known, look, look_at_running
@@ -47,7 +48,7 @@ async def listed(app: AgentrApp, pilot: Pilot[Any], count: int) -> RowTable:
     screen = library(app)
 
     def there() -> bool:
-        return len(screen._shown) == count and all(row.state != "reading" for row in screen._shown)
+        return len(screen.shown) == count and all(row.state != "reading" for row in screen.shown)
 
     await until(pilot, there)
     await pilot.pause()
@@ -320,9 +321,9 @@ async def test_an_empty_library_says_what_to_do_and_shows_the_sample_trees_on_de
         assert library(app).has_class("-none")
         assert "agentr open --shipped" in text
         await pilot.press("e")
-        await until(pilot, lambda: len(library(app)._shown) >= 3)
+        await until(pilot, lambda: len(library(app).shown) >= 3)
         await until(pilot, lambda: not library(app).has_class("-none"))
-        table = await listed(app, pilot, len(library(app)._shown))
+        table = await listed(app, pilot, len(library(app).shown))
         assert "textcraft" in "\n".join(table_lines(table))
         await until(pilot, lambda: table.has_focus)
         await pilot.press("j", "D")
@@ -357,7 +358,7 @@ async def test_s_goes_through_the_orders(tmp_path: Path) -> None:
         table = await listed(app, pilot, 2)
         seen = {}
         for _ in SORTS:
-            seen[library(app)._sort] = [str(row.path) for row in library(app)._shown]
+            seen[library(app).sort] = [str(row.path) for row in library(app).shown]
             await pilot.press("s")
         assert seen["newest"] == [str(small), str(large)]
         assert seen["nodes"] == [str(large), str(small)]

@@ -30,7 +30,7 @@ async def asked(app: AgentrApp, pilot: Pilot[Any], server: LLMServer) -> Revisio
     """The screen, on which a model was asked to judge."""
     screen = app.screen
     assert isinstance(screen, RevisionScreen)
-    await until(pilot, lambda: screen._shown is not None)
+    await until(pilot, lambda: screen.front.shown is not None)
     await pilot.press("V")
     await until(pilot, lambda: isinstance(app.screen, Prompt))
     app.screen.query_one(Input).value = f"judge {server.url}"
@@ -49,14 +49,14 @@ async def test_a_model_judges_step_by_step_beside_the_screen_and_stops_when_told
     with LLMServer(answer=says_good, faults=hangs_later, hang=60) as server:
         async with running(Session(workspace), "revision") as (app, pilot):
             screen = await asked(app, pilot, server)
-            await until(pilot, lambda: screen._shown is not None and screen._shown.by_model is not None
-                        and len(screen._shown.by_model[1]) == answered)  # fmt: skip
+            await until(pilot, lambda: screen.front.shown is not None and screen.front.shown.by_model is not None
+                        and len(screen.front.shown.by_model[1]) == answered)  # fmt: skip
             assert "openai:judge" in str(screen.query_one("#bad").border_subtitle)
-            place = screen._shown.sample.id if screen._shown is not None else ""
+            place = screen.front.shown.sample.id if screen.front.shown is not None else ""
             await pilot.press("right_curly_bracket")  # the screen is free meanwhile
-            await until(pilot, lambda: screen._shown is not None and screen._shown.sample.id != place)
+            await until(pilot, lambda: screen.front.shown is not None and screen.front.shown.sample.id != place)
             await pilot.press("left_curly_bracket")
-            await until(pilot, lambda: screen._shown is not None and screen._shown.sample.id == place)
+            await until(pilot, lambda: screen.front.shown is not None and screen.front.shown.sample.id == place)
             await until(pilot, lambda: len(server.calls) == answered + 1)
             await pilot.press("V")
             await until(pilot, lambda: isinstance(app.screen, Menu))
@@ -66,8 +66,8 @@ async def test_a_model_judges_step_by_step_beside_the_screen_and_stops_when_told
             server.faults = lambda call: None
             screen = await asked(app, pilot, server)
             await until(pilot, lambda: "found nothing wrong" in notices(app))
-            shown = screen._shown
+            shown = screen.front.shown
             assert shown is not None
             assert len(server.calls) - calls == shown.sample.bad_depth - answered, "what was judged is not asked again"
-            await until(pilot, lambda: screen._shown is not None and screen._shown.by_model is not None
-                        and len(screen._shown.by_model[1]) == shown.sample.bad_depth)  # fmt: skip
+            await until(pilot, lambda: screen.front.shown is not None and screen.front.shown.by_model is not None
+                        and len(screen.front.shown.by_model[1]) == shown.sample.bad_depth)  # fmt: skip

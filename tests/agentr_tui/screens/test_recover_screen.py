@@ -33,7 +33,7 @@ def session_over(folder: Path) -> Session:
 
 
 async def reviewing(pilot: Pilot[Any], app: AgentrApp) -> RevisionScreen:
-    await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None)
+    await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None)
     screen = app.screen
     assert isinstance(screen, RevisionScreen)
     await until(pilot, lambda: screen.query_one(RecoveryPane)._known is not None)

@@ -37,22 +37,22 @@ def session_over(folder: Path) -> Session:
 
 async def reviewing(pilot: Pilot[Any], app: AgentrApp) -> RevisionScreen:
     """The screen with a sample on it."""
-    await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen._shown is not None)
+    await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None)
     assert isinstance(app.screen, RevisionScreen)
     return app.screen
 
 
 async def at(pilot: Pilot[Any], screen: RevisionScreen, sample: Sample) -> None:
     """Go to a sample."""
-    assert screen._review is not None
-    screen._review.place = screen._review.samples.index(sample)
-    screen._show_later()
-    await until(pilot, lambda: screen._shown is not None and screen._shown.sample.id == sample.id)
+    assert screen.front.review is not None
+    screen.front.review.place = screen.front.review.samples.index(sample)
+    screen.front.show_later()
+    await until(pilot, lambda: screen.front.shown is not None and screen.front.shown.sample.id == sample.id)
 
 
 def diverged(screen: RevisionScreen) -> Sample:
-    assert screen._review is not None
-    return next(sample for sample in screen._review.samples if sample.verdict == "diverged")
+    assert screen.front.review is not None
+    return next(sample for sample in screen.front.review.samples if sample.verdict == "diverged")
 
 
 async def test_what_diverged_is_searched_again_with_its_cost_first(tmp_path: Path) -> None:
@@ -85,18 +85,18 @@ async def test_a_search_for_a_tail_counts_along_and_can_be_stopped(tmp_path: Pat
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
         await at(pilot, screen, diverged(screen))
-        assert screen._shown is not None
-        assert screen._shown.tree.started is not None
+        assert screen.front.shown is not None
+        assert screen.front.shown.tree.started is not None
         slow = SearchSettings(actor="scripted", error_rate=1.0, iterations=4, max_depth=40, samples=8)
-        screen._shown.tree.started.settings = slow  # it never gets there
+        screen.front.shown.tree.started.settings = slow  # it never gets there
         await pilot.press("R")
         await pilot.pause(0.05)
         await pilot.press("s")
-        await until(pilot, lambda: not screen.repairing or "R stops it" in pane(app, "replay"))
+        await until(pilot, lambda: not screen.repair.repairing or "R stops it" in pane(app, "replay"))
         await pilot.press("R")
         await pilot.pause(0.05)
         await pilot.press("S", "escape")
-        await until(pilot, lambda: not screen.repairing)
+        await until(pilot, lambda: not screen.repair.repairing)
         await until(pilot, lambda: "not repaired" in notices(app))
         await until(pilot, lambda: "diverged" in pane(app, "replay"))
     assert path.read_text(encoding="utf-8") == text  # the trace itself is never touched
@@ -105,23 +105,23 @@ async def test_a_search_for_a_tail_counts_along_and_can_be_stopped(tmp_path: Pat
 async def test_reobserving_replays_again(tmp_path: Path) -> None:
     async with running(session_over(tmp_path), "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        assert screen._review is not None
+        assert screen.front.review is not None
         before = pane(app, "replay")
-        replayed = len(screen._review._replayed)
+        replayed = len(screen.front.review._replayed)
         await pilot.press("R")
         await pilot.pause(0.05)
         await pilot.press("o")
         await pilot.pause(0.3)
         assert pane(app, "replay") == before
-        assert len(screen._review._replayed) <= replayed
+        assert len(screen.front.review._replayed) <= replayed
 
 
 async def test_blind_hides_what_the_verifier_said_and_accepting_needs_an_own_mark(tmp_path: Path) -> None:
     session = session_over(tmp_path)
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        assert screen._shown is not None
-        sample = screen._shown.sample
+        assert screen.front.shown is not None
+        sample = screen.front.shown.sample
         assert "first wrong step" in pane(app, "bad")
         await pilot.press("b")
         await until(pilot, lambda: BLIND in pane(app, "why"))
@@ -147,9 +147,9 @@ async def test_tags_orders_and_reasons_of_the_settings_are_at_hand(tmp_path: Pat
     session.workspace.settings_file.write_text('[review]\nreasons = ["too long"]\n', encoding="utf-8")
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        assert screen._shown is not None
-        assert screen._review is not None
-        id = screen._shown.sample.id
+        assert screen.front.shown is not None
+        assert screen.front.review is not None
+        id = screen.front.shown.sample.id
         await pilot.press("T")
         await pilot.pause(0.1)
         await pilot.press(*"odd", "space", *"later", "enter")
@@ -158,8 +158,8 @@ async def test_tags_orders_and_reasons_of_the_settings_are_at_hand(tmp_path: Pat
         await pilot.press("o")
         await pilot.pause(0.1)
         await pilot.press("v")
-        await until(pilot, lambda: screen._review is not None and screen._review.order == "unsure")
-        assert screen._shown.sample.id == id
+        await until(pilot, lambda: screen.front.review is not None and screen.front.review.order == "unsure")
+        assert screen.front.shown.sample.id == id
         await pilot.press("r")
         await pilot.pause(0.1)
         await pilot.press("a")  # the first free letter is the settings' own reason
@@ -171,15 +171,15 @@ async def test_twenty_samples_are_reviewed_by_keys_alone_undo_included(tmp_path:
     session = session_over(tmp_path)
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        assert screen._review is not None
-        queue = [sample.id for sample in screen._review.samples[:20]]
+        assert screen.front.review is not None
+        queue = [sample.id for sample in screen.front.review.samples[:20]]
         slowest = 0.0
         for place, id in enumerate(queue):
-            await until(pilot, lambda id=id: screen._shown is not None and screen._shown.sample.id == id)  # type: ignore[misc]
+            await until(pilot, lambda id=id: screen.front.shown is not None and screen.front.shown.sample.id == id)  # type: ignore[misc]
             began = time.perf_counter()
             await pilot.press(*(("r", "m") if place % 5 == 4 else ("s",) if place % 7 == 3 else ("a",)))
-            follows = screen._review.samples[place + 1].id
-            await until(pilot, lambda id=follows: screen._shown is not None and screen._shown.sample.id == id)  # type: ignore[misc]
+            follows = screen.front.review.samples[place + 1].id
+            await until(pilot, lambda id=follows: screen.front.shown is not None and screen.front.shown.sample.id == id)  # type: ignore[misc]
             slowest = max(slowest, time.perf_counter() - began)
         await pilot.press("u")
         await until(pilot, lambda: session.decisions.current().get(queue[-1]) is None)
@@ -200,11 +200,11 @@ async def test_marks_of_verifier_progress_and_people_stand_side_by_side(tmp_path
     )
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        assert screen._review is not None
-        sample = next(s for s in screen._review.samples if s.bad_depth - s.fork_depth > 2)
+        assert screen.front.review is not None
+        sample = next(s for s in screen.front.review.samples if s.bad_depth - s.fork_depth > 2)
         await at(pilot, screen, sample)
         assert sample.bad is not None
-        tree = screen._shown.tree  # type: ignore[union-attr]
+        tree = screen.front.shown.tree  # type: ignore[union-attr]
         pair = Pair(sample.good, sample.bad, sample.fork, 1.0)
         by_plan = first_wrong_step(list(ProgressVerifier(tree, opener(tree)).judge(pair)))
         assert f"value {sample.found} · progress {by_plan}" in pane(app, "bad")
@@ -223,7 +223,7 @@ async def test_the_replay_is_told_step_by_step_with_what_was_expected_and_what_c
         await pilot.press("]")
         await until(pilot, lambda: "expected" in pane(app, "spliced"))
         told = pane(app, "spliced")
-        replay, tree = sample.replay, screen._shown.tree  # type: ignore[union-attr]
+        replay, tree = sample.replay, screen.front.shown.tree  # type: ignore[union-attr]
         assert replay is not None
         assert replay.observations
         steps = steps_to_replay(tree, sample)
@@ -237,7 +237,7 @@ async def test_a_query_narrows_the_queue_and_all_of_it_is_decided_and_undone_at_
     session = session_over(tmp_path)
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        review = screen._review
+        review = screen.front.review
         assert review is not None
         wanted = {sample.id for sample in review.samples if sample.verdict == "diverged"}
         await pilot.press("slash")
@@ -266,17 +266,17 @@ async def test_keys_that_come_faster_than_samples_decide_nothing_unseen(tmp_path
     session = session_over(tmp_path)
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        review = screen._review
+        review = screen.front.review
         assert review is not None
         for _ in range(12):
             screen.action_accept()
             await pilot.pause(0.002)
-        await until(pilot, lambda: not screen._changing)
+        await until(pilot, lambda: not screen.front.changing)
         decided = list(session.decisions.current())
         assert decided == [sample.id for sample in review.samples[: len(decided)]]
         assert all(len(session.decisions.lines_of(id)) == 1 for id in decided)
-        assert screen._shown is not None
-        assert screen._shown.sample.id == review.samples[len(decided)].id
+        assert screen.front.shown is not None
+        assert screen.front.shown.sample.id == review.samples[len(decided)].id
 
 
 async def test_an_editor_without_a_terminal_is_a_word_and_the_app_goes_on(
@@ -287,7 +287,7 @@ async def test_an_editor_without_a_terminal_is_a_word_and_the_app_goes_on(
     session = session_over(tmp_path)
     async with running(session, "revision", (120, 40)) as (app, pilot):
         screen = await reviewing(pilot, app)
-        screen._edit_thought()  # as in a browser, there is no terminal here
+        screen.thoughts.edit()  # as in a browser, there is no terminal here
         await until(pilot, lambda: "an editor needs a terminal" in notices(app))
         assert app.is_running
-        assert screen._shown is not None
+        assert screen.front.shown is not None

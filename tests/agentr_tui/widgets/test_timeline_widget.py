@@ -115,7 +115,7 @@ async def test_a_step_through_time_marks_what_is_new_and_what_was_visited(sessio
         before, after = tree.iteration_seqs[-2], tree.iteration_seqs[-1]
         assert session.past == after
         changes = changed_between(tree, before, after)
-        marks = app.screen.query_one("#tree", TreeView)._overlay.marks
+        marks = app.screen.query_one("#tree", TreeView).drawing.overlay.marks
         assert set(marks) == {*changes.new, *changes.visited}
         assert marks[changes.new[0]].word == "new"
         assert marks[0].word == f"N +{tree.at(after).visits(0) - tree.at(before).visits(0)}"
@@ -125,7 +125,7 @@ async def test_a_step_through_time_marks_what_is_new_and_what_was_visited(sessio
 async def test_going_back_says_what_is_gone_and_by_how_much_figures_fell(session: Session) -> None:
     async with running(session, "search", (120, 36)) as (app, pilot):
         await pilot.press("less_than_sign", "less_than_sign")
-        marks = app.screen.query_one("#tree", TreeView)._overlay.marks
+        marks = app.screen.query_one("#tree", TreeView).drawing.overlay.marks
         assert marks
         assert all(mark.word.startswith("N -") for mark in marks.values())
         assert "gone" in said(app)
@@ -135,16 +135,16 @@ async def test_marks_go_when_the_moment_does_and_with_escape(session: Session, t
     async with running(session, "search", (120, 36)) as (app, pilot):
         await pilot.press("less_than_sign", "less_than_sign", "L")
         view = app.screen.query_one("#tree", TreeView)
-        assert view._overlay.marks, "back to now is a step too"
+        assert view.drawing.overlay.marks, "back to now is a step too"
         assert "visited" in said(app)
         await pilot.press("escape")
-        assert not view._overlay.marks
+        assert not view.drawing.overlay.marks
         assert "visited" not in said(app)
         await pilot.press("less_than_sign", "less_than_sign", "L")
-        assert view._overlay.marks
+        assert view.drawing.overlay.marks
         other = searched(session.workspace, "3", iterations=2, seed=1)
         app.open_path(other)
-        await until(pilot, lambda: session.path == other and not view._overlay.marks)
+        await until(pilot, lambda: session.path == other and not view.drawing.overlay.marks)
         assert "visited" not in said(app)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentr_tui.widgets.tree import moves
 from agentr_tui.widgets.tree.row_counts import WIDE
 from agentr_tui.widgets.tree.rows import TreeRows
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree, TreeReader
@@ -83,7 +84,7 @@ def perform(rows: TreeRows, plain: Plain, operation: Operation) -> None:
         rows.unfold_all()
         plain.folded = set()
     elif name == "none":
-        rows.fold_all()
+        rows.fold_to_depth(1)
         plain.folded = set(range(1, count))
     elif name == "at":
         rows.at(pick % len(rows))  # builds the sums of wide nodes
@@ -101,10 +102,10 @@ def check(rows: TreeRows, plain: Plain) -> None:
     assert rows.window(len(rows) // 2, 3) == expected[len(rows) // 2 :][:3]
     for before, after in pairwise(expected):
         assert rows.following(before) == after
-        assert rows.preceding(after) == before
-    assert rows.preceding(expected[0]) is None or expected[0] != ROOT
+        assert moves.up(rows, after) == before
+    assert moves.up(rows, expected[0]) is None or expected[0] != ROOT
     assert rows.following(expected[-1]) is None
-    assert rows.last() == expected[-1]
+    assert moves.last(rows, ROOT) == expected[-1]
     shared = {id for row in expected for id in rows.chain(row)}
     for id in range(len(plain.reader)):
         assert rows.is_visible(id) == (id in shared)
@@ -264,10 +265,10 @@ def test_siblings_and_parents_are_found_through_chains() -> None:
     assert rows.parent(6) == 5
     assert rows.parent(5) == ROOT
     assert rows.parent(ROOT) == NO_PARENT
-    assert rows.sibling(3, 1) == 8
-    assert rows.sibling(8, -1) == 5
-    assert rows.sibling(8, 1) is None
-    assert rows.sibling(ROOT, 1) is None
+    assert moves.sibling(rows, 3, 1) == 8
+    assert moves.sibling(rows, 8, -1) == 5
+    assert moves.sibling(rows, 8, 1) is None
+    assert moves.sibling(rows, ROOT, 1) is None
 
 
 def test_a_hidden_node_is_stood_for_by_its_nearest_visible_ancestor() -> None:
@@ -296,7 +297,7 @@ def test_a_chain_of_five_thousand_steps_needs_no_recursion(chains: bool) -> None
     tree = chain(5_000)
     rows = TreeRows(tree, chains=chains)
     assert len(rows) == (2 if chains else 5_001)
-    assert rows.last() == 5_000
+    assert moves.last(rows, ROOT) == 5_000
     rows.fold(2_500)
     assert len(rows) == (2 if chains else 2_501)
     rows.reveal(5_000)

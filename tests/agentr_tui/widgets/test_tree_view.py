@@ -167,7 +167,7 @@ async def test_figures_stand_in_columns_above_their_names(columns: int) -> None:
 
 async def test_glyphs_fall_back_to_ascii() -> None:
     async with stage(yellow_bed().tree) as on:
-        on.view._glyphs = glyphs(True)
+        on.view.drawing.glyphs = glyphs(True)
         on.view.notify_style_update()
         on.view.set_path([0, 1, 5, 11])
         assert all(line.isascii() for line in on.lines())
@@ -345,14 +345,15 @@ async def test_growth_out_of_sight_draws_no_line_of_another_text() -> None:
     grower = random_tree(600, 4)
     async with stage(grower.tree) as on:
         drawn: list[int] = []
-        render = on.view._painter.strip if on.view._painter is not None else None
-        assert render is not None
+        painter = on.view.drawing.painter
+        assert painter is not None
+        render = painter.strip
 
         def counted(row: Any, actions: list[str], now: Any) -> Any:
             drawn.append(row.chain[-1])
             return render(row, actions, now)
 
-        on.view._painter.strip = counted  # type: ignore[union-attr, method-assign]
+        painter.strip = counted  # type: ignore[method-assign, assignment]
         last = next(id for id in reversed(range(len(grower.tree))) if not grower.tree.expanded(id) and
                     grower.tree.node(id).terminal is None)  # fmt: skip
         on.view.grow(grower.expand(last, ["below", "the", "view"]))
@@ -361,7 +362,7 @@ async def test_growth_out_of_sight_draws_no_line_of_another_text() -> None:
         leaf = grower.expand(len(grower.tree) - 1, [("end", "done", 1.0)])
         on.view.grow(leaf)
         await on.pilot.pause()
-        shown = set(on.view._visible())
+        shown = set(on.view.window.nodes())
         assert set(drawn) <= shown & set(grower.tree.ancestors(leaf[0]))  # only rows whose figures changed
         assert ROOT in drawn
 
@@ -414,7 +415,7 @@ async def test_following_shows_the_newest_node_until_the_reader_moves() -> None:
         for _ in range(3):
             newest = grow()
             await on.pilot.pause()
-            assert newest in view._visible()
+            assert newest in view.window.nodes()
         assert view.cursor_node == ROOT
         await on.press("j")
         assert not view.follow
@@ -480,7 +481,7 @@ async def test_go_to_unfolds_what_hides_the_node() -> None:
         assert max(tree.node(id).depth for id in rows.window(0, len(rows))) == 3
         on.view.go_to(deep)
         await on.pilot.pause()
-        assert deep in on.view._visible()
+        assert deep in on.view.window.nodes()
         with pytest.raises(IndexError):
             on.view.go_to(len(tree))
 
@@ -559,7 +560,7 @@ async def test_a_row_five_thousand_levels_deep_is_readable() -> None:
         await on.pilot.pause()
         shown = on.lines()
         assert all("step" in line or "…" in line for line in shown)
-        for id, line in zip(on.view._visible(), shown, strict=True):
+        for id, line in zip(on.view.window.nodes(), shown, strict=True):
             number = line[line.index("⋯") + 1 :].split()[0]
             assert line.index("▾") == 1 + len(f"⋯{number} ") + id - int(number)  # guides for what isn't counted
         assert all(line.index("▾") <= on.view.size.width * 0.5 for line in shown)
@@ -628,4 +629,4 @@ async def test_a_wide_node_of_a_hundred_thousand_children_is_walked_quickly() ->
         assert await on.press("G") == 100_000
         on.view.go_to(50_000)
         await on.pilot.pause()
-        assert 50_000 in on.view._visible()
+        assert 50_000 in on.view.window.nodes()

@@ -17,7 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from agentr_tui.screens.search.desk import Desk
+from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.shared.compare_lines import BESIDE, Document, Side, trace_document, trajectory_document
 from agentr_tui.screens.shared.dialogs import Dialog
 from agentr_tui.screens.shared.mode_screen import key
@@ -62,7 +62,7 @@ class CompareScreen(Screen[None]):
         ),
     ]
 
-    def __init__(self, desk: Desk, one: Side, other: Side) -> None:
+    def __init__(self, desk: TreeDesk, one: Side, other: Side) -> None:
         super().__init__()
         self._desk = desk
         self._sides = (one, other)
@@ -320,7 +320,7 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def choose_trace(desk: Desk, then: Callable[[Path], object]) -> None:
+def choose_trace(desk: TreeDesk, then: Callable[[Path], object]) -> None:
     """Ask for another trace."""
 
     def chosen(path: Path | None) -> None:
