@@ -15,7 +15,7 @@ from engine.base.errors import InputError
 from engine.base.text import clean, flatten
 from engine.environment.at_node import Stand
 from engine.environment.instances import Reply
-from engine.environment.opened import Opened, open_environment
+from engine.environment.opened import Opened, instruction_of, open_environment, recalls
 from engine.environment.states import States
 from engine.environment.trust import Own, Stranger, permit, remember
 from engine.tree.events import Number
@@ -63,7 +63,8 @@ class Replay(Struct, omit_defaults=True, frozen=True):
 
 
 def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> Callable[[], Opened]:
-    """How to open the environment of a tree. A foreign tree's task is rebuilt from its first observation.
+    """How to open the environment of a tree. The task is found, or rebuilt, by its first observation where the tree is a
+    foreign one, or was made in another environment; a task with another goal is never taken for it.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
     raises `InputError`, and `Stranger` where a person has to be asked first.
@@ -73,17 +74,31 @@ def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> C
         raise ValueError("the tree has no `started` event")
     name, own = environment or started.environment, list(own)
     first = started.header[-1].content if started.header else None
-    hint = first if tree.imported_from is not None else None
+    elsewhere = environment is not None and environment not in (started.environment, started.opened)
+    hint = first if tree.imported_from is not None or elsewhere or recalls(name) else None
 
     def open_tree() -> Opened:
         source = tree.source or "this trace"
         allowed = permit(name, started, own, source)
         opened = open_environment(allowed, started.task, hint)
+        if elsewhere and first is not None:
+            _check_goal(opened, first, source)
         if environment is not None and any(each.get("env") == name for each in own):
             remember(started, allowed, source=source)  # a person named it for this tree
         return opened
 
     return open_tree
+
+
+def _check_goal(opened: Opened, first: str, source: object) -> None:
+    """Raises `InputError` where an environment that was opened in the place of another one started another task."""
+    was, now = instruction_of(first), instruction_of(opened.first_observation)
+    if was.split() != now.split():
+        opened.env.close()
+        raise InputError(
+            f"{source}: task {opened.task} of {opened.name} is another one: it starts with {now[:80]!r}, not with"
+            f" {was[:80]!r}"
+        )
 
 
 MAX_REMEMBERED = 200_000

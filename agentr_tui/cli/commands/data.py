@@ -401,6 +401,8 @@ def replay(
     assert tree.started is not None
     try:
         opened = opener(tree, env, [{"env": env}])()
+        if opened.changed:
+            warn(opened.changed)
         differences = list(replay_tree(tree, opened))
     except EnvError as error:
         raise WorkFailed(f"{path}: {error}") from error
