@@ -134,7 +134,7 @@ class Connection:
         try:
             with self._client.stream(
                 method,
-                (self.url if base is None else base) + path,
+                place,
                 content=content,
                 headers=headers,
                 timeout=limits,

@@ -22,8 +22,8 @@ import gymnasium
 import msgspec
 from gymnasium.spaces import Text
 
-from envs.agentgym.connection import Connection, Failed, Gone, Lost, Trouble
 from envs.agentgym.catalogue import catalogue
+from envs.agentgym.connection import Connection, Failed, Gone, Lost, Trouble
 from envs.agentgym.kind import First, Id, Misread, Reply
 from envs.agentgym.servers import Address, brief, parse_address
 from envs.agentgym.twin import twin_of

@@ -235,17 +235,9 @@ def test_a_server_of_another_kind_is_named_where_its_greeting_tells() -> None:
 
 # -- of one's own ------------------------------------------------------------------------------------------
 
-MINE = """
-summary = "count to a number"
-greeting = "counter"
-rules = "Say the next number.\\nAction: a number"
-range = [0, 10]
-create = { path = "/game", id = "game.name" }
-reset = { path = "/begin", task = "upto", text = ["game.goal", "game.state"] }
-step = { path = "/say", action = "text", text = "state", score = "points", sum = true, done = "over" }
-close = { path = "/bye", key = "who" }
-id_key = "name"
-"""
+DOCS = (Path(__file__).parents[2] / "docs/environments.md").read_text()
+MINE = DOCS.partition("**A kind of your own**")[2].partition("```toml\n")[2].partition("```")[0]
+"""The documented one."""
 
 
 @pytest.fixture
@@ -258,6 +250,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_file_of_ten_lines_makes_a_kind(own: Path) -> None:
+    assert len(MINE.splitlines()) == 10
     (own / "counter.toml").write_text(MINE)
     at_now: dict[str, Any] = {"said": 0, "bye": []}
 
@@ -288,7 +281,7 @@ def test_a_file_of_ten_lines_makes_a_kind(own: Path) -> None:
     assert env.reset(options={"task": "2"})[0] == "Count to 2\n0"
     assert [env.step(said)[:3] for said in ("1", "7", "2")] == [("1", 1, False), ("1", 1, False), ("2", 2, True)]
     env.close()
-    assert at_now["bye"] == [{"who": "anna"}]
+    assert at_now["bye"] == [{"name": "anna"}]
     assert info_of(f"agentgym:counter@{server.url}").score_range == (0.0, 10.0)
     server.stop()
 
@@ -303,7 +296,7 @@ def test_a_file_of_ten_lines_makes_a_kind(own: Path) -> None:
         (MINE.replace("sum = true", 'sum = "yes"'), "Expected `bool`, got `str` - at `$.step.sum`"),
         (MINE.replace("[0, 10]", "[10, 0]"), "the least score comes first"),
         (MINE.replace('rules = "Say', 'note = "Say'), "rules are missing"),
-        (MINE + 'clean = [["(", ""]]', "is no pattern"),
+        (MINE.replace("^", "("), "is no pattern"),
         (MINE.replace('"/say"', '"say"'), "it begins with /"),
         ("\udcff", "counter.toml"),
     ],
