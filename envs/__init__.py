@@ -121,6 +121,18 @@ def _agentgym_of(argument: str) -> EnvironmentInfo:
     return info_for(argument, _AGENTGYM)
 
 
+def _agentgym_kinds() -> list[EnvironmentInfo]:
+    from envs.agentgym.servers import kinds_of
+
+    return kinds_of(_AGENTGYM)
+
+
+def _agentgym_broken() -> tuple[str, ...]:
+    from envs.agentgym.servers import broken_kinds
+
+    return broken_kinds()
+
+
 def _gym_of(argument: str) -> EnvironmentInfo:
     from envs.any_gymnasium.foreign import info_for
 
@@ -129,12 +141,15 @@ def _gym_of(argument: str) -> EnvironmentInfo:
 
 _AGENTGYM = EnvironmentInfo(
     name="agentgym",
-    summary="agentgym:TASK@URL, a running AgentGym server; TASK is textcraft, sciworld or webshop",
+    summary="agentgym:KIND@URL, a running AgentGym server of one of these kinds, or of one of yours",
     load="envs.agentgym.env:make",
     rules=_ANY_RULES,
     needs=("httpx2",),
     blocking=True,
+    recalls=True,
     of=_agentgym_of,
+    kinds=_agentgym_kinds,
+    broken_kinds=_agentgym_broken,
     takes_place=lambda argument: True,
 )
 _GYM = EnvironmentInfo(

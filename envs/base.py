@@ -174,9 +174,13 @@ class EnvironmentInfo:
     looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
     timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
+    instances: int = 4  # how many of them one search may hold at a time
+    recalls: bool = False  # whether `reset` takes the first observation of a trace, and sees that the task is the same
     needs: tuple[str, ...] = ()  # top-level modules that have to be installed
     programs: tuple[tuple[str, str], ...] = ()  # programs that have to be on the PATH, each with how to get it
     of: Callable[[str], EnvironmentInfo] | None = None  # where rules or scores depend on what follows the ":"
+    kinds: Callable[[], list[EnvironmentInfo]] | None = None  # what may follow the ":", where these are known
+    broken_kinds: Callable[[], Sequence[str]] | None = None  # and a line for each that can't be used
     note: str = ""  # what whoever sees results has to know, in a word
     takes_place: Callable[[str], bool] = is_place  # whether what follows the ":" reaches a file, a host or a module
 

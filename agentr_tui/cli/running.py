@@ -50,6 +50,8 @@ def stopping(control: Control) -> Iterator[list[int]]:
 
 def run_job(job: SearchJob) -> int:
     """Run a search without a screen and say how it ended; returns the exit code."""
+    if job.warning:
+        warn(job.warning)
     with stopping(job.control) as came:
         reason = job.run_blocking()
     found = figures(Source(job.tree, str(job.path), "trace"))

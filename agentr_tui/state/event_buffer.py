@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from agentr_tui.state.places import SearchRequest, free_name
+from agentr_tui.state.places import SearchRequest, free_name, short_name
 from engine.environment.trust import Permit
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job
@@ -43,7 +43,7 @@ def make_ready(workspace: Workspace, request: SearchRequest, which: Permit) -> R
     settings = check_settings(request.settings)
 
     def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
-        name = request.environment.partition(":")[0]
+        name = short_name(request.environment)
         out = free_name(workspace.traces, name, request.task or "0", settings.seed)
         control = Control(waits_on_failures=True)
         return new_job(

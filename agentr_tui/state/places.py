@@ -10,6 +10,13 @@ from engine.tree.events import SearchSettings
 DEMO_DELAY = 0.25
 
 
+def short_name(environment: str) -> str:
+    """An environment's name as that of a file holds it: without what is behind it, but with the kind of a server."""
+    head, _, more = environment.partition(":")
+    kind, at, _ = more.partition("@")
+    return f"{head}-{kind}" if at and kind else head
+
+
 def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
     """A trace name that is not taken yet."""
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{environment}-{task}-s{seed}")

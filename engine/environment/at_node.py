@@ -57,7 +57,7 @@ class Stand:
         if self._saves:
             self._keep(ROOT)
         else:
-            self._pool = Pool(self._only, self._course, size)
+            self._pool = Pool(self._only, self._course, min(size, opened.instances))
         self.prepares = opened.blocking and not self._saves  # whether it saves time to `prepare`
 
     @property
@@ -175,14 +175,16 @@ class Stand:
             return action
         return self.ask(parent, lambda env: cast(MapsActions, env).executable(action))
 
-    def prepare(self, parent: int, actions: Sequence[str]) -> None:
-        """These actions are to be tried at `parent`. Saves time, and changes nothing: where there are no snapshots,
-        the instances that it takes come there at the same time."""
-        if self._pool is None or len(actions) < 2:
-            return
+    def prepare(self, parent: int, actions: Sequence[str]) -> set[str]:
+        """These actions are to be tried at `parent`, in this order. Saves time, and changes nothing: where there are no
+        snapshots, as many instances as there may be come there and take the first of them, at the same time. Returns
+        the actions that were taken care of."""
+        if self._pool is None or len(set(actions)) < 2:
+            return set(actions)
         with self.lock:
-            self._pool.prepare(self._path(parent), actions)
+            done = self._pool.prepare(self._path(parent), actions)
             self.at = NO_PARENT
+            return done
 
     def step(self, action: str) -> Reply:
         """One step from wherever it stands: raw observation, score after it, done. Raises `EnvError`."""

@@ -4,7 +4,7 @@ To stand somewhere, the instance with the longest prefix of the path wanted goes
 instance not used for longest is reset. An instance that stands exactly where an action leads answers it from memory:
 siblings that do the same cost nothing. What can't be saved is the way of every other sibling: from one parent, n
 different actions need n instances that came there, of which one came with the search; the rest come by reset and the
-whole path. `prepare` lets them come at the same time.
+whole path. `prepare` lets them come, and take their actions, at the same time.
 """
 
 from __future__ import annotations
@@ -144,30 +144,38 @@ class Pool:
         for instance in self.instances:
             instance.reply = None
 
-    def prepare(self, path: Path, actions: Iterable[str]) -> None:
-        """Let as many instances come to the end of `path` as these actions need, at the same time.
+    def prepare(self, path: Path, actions: Iterable[str]) -> set[str]:
+        """Let as many instances as there may be come to the end of `path` and take one of these actions each, the first
+        ones first, at the same time: `try_action` then answers them from memory. Returns which these are.
 
         What fails here is tried again, and reported, when the action is.
         """
-        standing = {instance.path for instance in self.instances}
-        needed = min(self._size, sum((*path, action) not in standing for action in dict.fromkeys(actions)))
-        there = [instance for instance in self.instances if instance.path == path]
-        coming: list[Instance] = []
-        while len(there) + len(coming) < needed:
-            instance = self._pick(path, True, [*there, *coming])
+        standing = {instance.path: instance for instance in self.instances if instance.reply is not None}
+        work: list[tuple[Instance, str]] = []
+        kept: list[Instance] = []  # they stand behind one of the actions already
+        ready: set[str] = set()
+        for action in dict.fromkeys(actions):
+            if (there := standing.get((*path, action))) is not None:
+                kept.append(there)
+                ready.add(action)
+                continue
+            instance = self._pick(path, True, [*kept, *(taken for taken, _ in work)])
             if instance is None:
                 break
             self._use(instance)
-            coming.append(instance)
-        if not coming:
-            return
-        with ThreadPoolExecutor(len(coming), "instance") as threads:
-            for instance in coming:
-                threads.submit(self._try_to_bring, instance, path)
+            work.append((instance, action))
+            ready.add(action)
+        if len(work) == 1:  # it is no quicker here
+            return ready
+        with ThreadPoolExecutor(max(1, len(work)), "instance") as threads:
+            for instance, action in work:
+                threads.submit(self._try_to_step, instance, path, action)
+        return ready
 
-    def _try_to_bring(self, instance: Instance, path: Path) -> None:
+    def _try_to_step(self, instance: Instance, path: Path, action: str) -> None:
         with contextlib.suppress(EnvError):
             self._bring(instance, path)
+            self._step(instance, action)
 
     # ------------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,10 @@ class Opened:
         self.first_observation = observation
         self.header = _header(name, observation, info)
         self.score_range = score_range_of(self.environment)
-        self.blocking = info_of(name).blocking
+        known = info_of(name)
+        self.blocking = known.blocking
+        self.instances = known.instances  # that one search may hold
+        self.changed = str(info.get("changed", ""))  # what is other than it was, and does not matter
 
 
 def score_range_of(environment: str) -> tuple[float, float]:
@@ -61,6 +64,14 @@ def reset_options(task: str | None, observation: str | None = None) -> dict[str,
     if observation is not None:
         options["observation"] = observation
     return options
+
+
+def recalls(environment: str) -> bool:
+    """Whether an environment is told the first observation of a trace, to see that its task is the same."""
+    try:
+        return info_of(environment).recalls
+    except EnvError:
+        return False
 
 
 def open_environment(which: Permit | str, task: str | None, observation: str | None = None) -> Opened:

@@ -15,12 +15,12 @@ from engine.base.errors import InputError
 from engine.base.text import clean, flatten
 from engine.environment.at_node import Stand
 from engine.environment.instances import Reply
-from engine.environment.opened import Opened, open_environment
+from engine.environment.opened import Opened, instruction_of, open_environment, recalls
 from engine.environment.states import States
 from engine.environment.trust import Own, Stranger, permit, remember
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
-from envs.base import EnvError, InstanceDied
+from envs.base import EnvError, InstanceDied, UnknownTask
 
 Verdict = Literal["verified", "reobserved", "diverged", "unreplayable", "repaired"]
 HOLDS: frozenset[str] = frozenset({"verified", "reobserved", "repaired"})
@@ -62,28 +62,52 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     ended: int | None = None  # steps after which the episode was over, where that is before the last one
 
 
+class AnotherTask(InputError):
+    """An environment was opened for a tree, and has another task than the tree."""
+
+
 def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> Callable[[], Opened]:
-    """How to open the environment of a tree. A foreign tree's task is rebuilt from its first observation.
+    """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, the task
+    is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
-    raises `InputError`, and `Stranger` where a person has to be asked first.
+    raises `InputError`, `AnotherTask`, and `Stranger` where a person has to be asked first.
     """
     started = tree.started
     if started is None:
         raise ValueError("the tree has no `started` event")
     name, own = environment or started.environment, list(own)
     first = started.header[-1].content if started.header else None
-    hint = first if tree.imported_from is not None else None
+    elsewhere = environment is not None and environment not in (started.environment, started.opened)
+    hint = first if tree.imported_from is not None or elsewhere or recalls(name) else None
 
     def open_tree() -> Opened:
         source = tree.source or "this trace"
         allowed = permit(name, started, own, source)
-        opened = open_environment(allowed, started.task, hint)
+        try:
+            opened = open_environment(allowed, started.task, hint)
+        except InputError as error:
+            if isinstance(error.__cause__, UnknownTask) and (elsewhere or recalls(name)):
+                raise AnotherTask(f"{source}: {error}") from error
+            raise
+        if elsewhere and first is not None:
+            _check_goal(opened, first, source)
         if environment is not None and any(each.get("env") == name for each in own):
             remember(started, allowed, source=source)  # a person named it for this tree
         return opened
 
     return open_tree
+
+
+def _check_goal(opened: Opened, first: str, source: object) -> None:
+    """Raises `AnotherTask` where an environment that was opened in the place of another one started another task."""
+    was, now = instruction_of(first), instruction_of(opened.first_observation)
+    if was.split() != now.split():
+        opened.env.close()
+        raise AnotherTask(
+            f"{source}: task {opened.task} of {opened.name} is another one: it starts with {now[:80]!r}, not with"
+            f" {was[:80]!r}"
+        )
 
 
 MAX_REMEMBERED = 200_000
@@ -173,7 +197,8 @@ class Replayer:
         self, steps: Sequence[Step], expected_return: Number, tail: int = 0, enough: Enough = NOTHING_ELSE
     ) -> Replay:
         """Replay steps from the root; `tail` is where the good steps begin, `enough` says which other returns will do.
-        Never raises for what happens there; raises `Stranger` where the environment may not be opened unasked."""
+        Never raises for what happens there; raises `Stranger` where the environment may not be opened unasked, and
+        `AnotherTask`."""
         if self._refused is not None:
             return Replay("unreplayable", reason=self._refused)
         if len(self._memory.known) > MAX_REMEMBERED:
@@ -181,7 +206,7 @@ class Replayer:
         try:
             if self._stand is None:
                 self.stand()
-        except Stranger:  # a person has to be asked, which is no property of the sample
+        except (Stranger, AnotherTask):  # what a person has to decide or mend is no property of the sample
             raise
         except (InputError, EnvError) as error:
             self._refused = str(error)

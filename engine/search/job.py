@@ -16,7 +16,7 @@ from engine.actors.base import Actor, actor_of_recording, actor_of_trace
 from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
-from engine.environment.opened import Opened, open_environment
+from engine.environment.opened import Opened, open_environment, recalls
 from engine.environment.trust import (
     Own,
     Permit,
@@ -112,6 +112,7 @@ class SearchJob:
     search: Search
     writer: TraceWriter
     path: Path
+    warning: str = ""  # what a person should know of its environment
 
     @property
     def control(self) -> Control:
@@ -186,7 +187,7 @@ def new_job(
     except BaseException:
         writer.close()
         raise
-    return SearchJob(search, writer, out)
+    return SearchJob(search, writer, out, opened.changed)
 
 
 def resume_job(
@@ -220,7 +221,7 @@ def resume_job(
         control.change(reviewer_name(), changes)
     check_search(settings, started, own, path)
     which = permit(started.opened or started.environment, started, own, path)
-    opened: Opened = open_environment(which, started.task)
+    opened: Opened = open_environment(which, started.task, _recalled(which.name, started))
     _check_task(path, started, opened)
     actor = make_actor(settings.actor, settings, delay, opened.environment)
     remember(started, which, settings, path)
@@ -233,7 +234,12 @@ def resume_job(
     except BaseException:
         writer.close()
         raise
-    return SearchJob(search, writer, path)
+    return SearchJob(search, writer, path, opened.changed)
+
+
+def _recalled(environment: str, started: Started) -> str | None:
+    """The first observation of a trace, for an environment that sees by it whether its task is the same."""
+    return started.header[-1].content if started.header and recalls(environment) else None
 
 
 def _check_task(path: Path, started: Started, opened: Opened) -> None:
@@ -282,7 +288,7 @@ def fork_job(
         if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
             raise InputError(f"event {seq}: {why}")
         control.intervene(reviewer_name(), asked)
-    opened = open_environment(which, started.task)
+    opened = open_environment(which, started.task, _recalled(which.name, started))
     _check_task(path, started, opened)
     actor = make_actor(started.settings.actor, started.settings, delay, opened.environment)
     remember(first, which, started.settings, out, like=origin)
@@ -295,7 +301,7 @@ def fork_job(
     except BaseException:
         writer.close()
         raise
-    return SearchJob(search, writer, out)
+    return SearchJob(search, writer, out, opened.changed)
 
 
 def branch_job(
@@ -329,7 +335,8 @@ def branch_job(
     own = [changes or {}, *own]
     check_search(settings, started, own, path)
     which = permit(started.opened or started.environment, started, own, path)
-    opened = open_environment(which, started.task, first if foreign else None)
+    hint = first if foreign else _recalled(which.name, started)
+    opened = open_environment(which, started.task, hint)
     _check_task(path, started, opened)
     steps = [
         PrefixStep(step.response, step.action, step.observation) for step in map(tree.node, tree.ancestors(node)[1:])
@@ -345,7 +352,7 @@ def branch_job(
     except BaseException:
         writer.close()
         raise
-    return SearchJob(search, writer, out)
+    return SearchJob(search, writer, out, opened.changed)
 
 
 def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:

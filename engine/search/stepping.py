@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, cast
 
@@ -44,13 +44,15 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     gone: FailedStep | None = None
     seen = {tree.nodes[child].response: tree.nodes[child].draw for child in tree.nodes[parent].children}
     next_id = len(tree.nodes)
-    _prepare(stand, settings, parent, answers.values())
+    ready: set[int] = set()  # draws whose actions were taken care of
     for draw in sorted(answers):
         answer = answers[draw]
         response = normalise_response(answer.response)
         if response in seen:
             event.repeats.append(Repeat(draw, seen[response]))
             continue
+        if stand.prepares and draw not in ready:
+            ready |= _prepare(stand, settings, parent, [answers[each] for each in sorted(answers) if each >= draw])
         try:
             child = step_answer(tree, stand, settings, parent, answer, response)
         except EnvError as error:
@@ -80,15 +82,17 @@ def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     return child
 
 
-def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Iterable[Sampled]) -> None:
-    """Let the instances that these answers need come to the parent at the same time, where that saves time."""
-    if not stand.prepares:
-        return
+def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Sequence[Sampled]) -> set[int]:
+    """Let instances step the first of these answers at the same time, as many as there may be; returns their draws."""
+    draws = {answers[0].draw}
     with suppress(EnvError):  # it is met again when the answer is stepped
-        stand.prepare(
-            parent,
-            [_action(stand, settings, parent, answer, normalise_response(answer.response)) for answer in answers],
-        )
+        actions = {
+            answer.draw: _action(stand, settings, parent, answer, normalise_response(answer.response))
+            for answer in answers
+        }
+        done = stand.prepare(parent, list(actions.values()))
+        draws |= {draw for draw, action in actions.items() if action in done}
+    return draws
 
 
 def _action(stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str) -> str:

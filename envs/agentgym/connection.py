@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from envs.agentgym.kind import Id
 from envs.agentgym.servers import brief
 from envs.base import EnvError
 
@@ -58,7 +59,7 @@ class Outage:
     """What all connections of this process know of one server."""
 
     epoch: int = 0  # grows when the server is found to have lost its sessions: an id of before may be another's now
-    held: set[int] = field(default_factory=set)  # ids of this epoch's sessions that were not ended
+    held: set[Id] = field(default_factory=set)  # ids of this epoch's sessions that were not ended
     known: bool = False  # whether it ever answered
     since: float | None = None  # when it was first found gone (monotonic, seconds); None while it answers
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,10 +76,13 @@ def outage_of(url: str) -> Outage:
 
 
 class Connection:
-    """A connection to the server at `url`. `limit`: seconds a request may take, its whole reply included."""
+    """A connection to the server at `base`. `limit`: seconds a request may take, its whole reply included; `close`: the
+    path by which a session is ended, and the key of its id there; `prefix`: of all paths of this kind of server."""
 
-    def __init__(self, url: str, limit: float) -> None:
-        self.url = url
+    def __init__(self, base: str, limit: float, close: tuple[str, str] | None = None, prefix: str = "") -> None:
+        self.base = base
+        self.url = url = base + prefix
+        self._close = close
         self.limit = limit
         self.outage = outage_of(url)
         host = urlsplit(url).hostname or ""
@@ -97,12 +101,17 @@ class Connection:
         self._extensions = {"trace": self._watch}
         self._process = os.getpid()
         self.closed = threading.Event()
-        self._sessions: list[tuple[int, int]] = []  # epoch and id, of those to be ended
+        self._sessions: list[tuple[int, Id]] = []  # epoch and id, of those held
 
     @property
     def broken(self) -> bool:
         """Whether the connection that was promised to stay open is gone: the server may be another process now."""
         return self._stream is not None and bool(self._stream.get_extra_info("is_readable"))
+
+    def greeting(self) -> bytes:
+        """What the server says of itself. Raises as `ask`."""
+        with self._lock:
+            return self._ask("GET", "/", None, self.limit, self.base)
 
     def ask(self, method: str, path: str, body: object = None, limit: float | None = None) -> bytes:
         """Send a request, with a JSON body unless `body` is None; returns the body of a good reply.
@@ -114,16 +123,22 @@ class Connection:
                 raise Gone(f"{self.url} was closed")
             return self._ask(method, path, body, limit or self.limit)
 
-    def _ask(self, method: str, path: str, body: object, limit: float) -> bytes:
+    def _ask(self, method: str, path: str, body: object, limit: float, base: str | None = None) -> bytes:
         until = time.monotonic() + limit
         # ASCII escapes carry what UTF-8 can't, such as half a surrogate pair.
         content = None if body is None else json.dumps(body).encode()
         headers = {} if content is None else {"content-type": "application/json"}
         limits = httpx2.Timeout(limit, connect=min(CONNECT_LIMIT, limit))
+        place = (self.url if base is None else base) + path
         self._stream = None
         try:
             with self._client.stream(
-                method, self.url + path, content=content, headers=headers, timeout=limits, extensions=self._extensions
+                method,
+                place,
+                content=content,
+                headers=headers,
+                timeout=limits,
+                extensions=self._extensions,
             ) as reply:
                 data = self._read(reply, until)
                 stays = reply.http_version == "HTTP/1.1" and reply.headers.get("connection", "").lower() != "close"
@@ -177,7 +192,7 @@ class Connection:
                 self.outage.epoch += 1
                 self.outage.held.clear()
 
-    def made(self, session: int, to_be_ended: bool) -> int:
+    def made(self, session: Id) -> int:
         """A session was made; returns its epoch, a new one where the server gives a number that it had given before."""
         outage = self.outage
         with outage.lock:
@@ -185,8 +200,7 @@ class Connection:
                 outage.epoch += 1
                 outage.held.clear()
             outage.held.add(session)
-            if to_be_ended:
-                self._sessions.append((outage.epoch, session))
+            self._sessions.append((outage.epoch, session))
             return outage.epoch
 
     def end_sessions(self, but: int = 0) -> None:
@@ -198,8 +212,11 @@ class Connection:
                 if epoch != self.outage.epoch:
                     continue  # an id of a server that started again may be somebody else's by now
                 self.outage.held.discard(session)
+            if self._close is None:
+                continue
+            path, key = self._close
             try:
-                self._ask("POST", "/close", {"id": session}, CLOSE_LIMIT)
+                self._ask("POST", path, {key: session}, CLOSE_LIMIT)
             except Gone:
                 break
             except (Failed, EnvError):

@@ -1,18 +1,14 @@
-"""What tells AgentGym's environment servers apart, and the address of one. Nothing here asks a server.
-
-TextCraft's and ScienceWorld's report what went wrong as `{"error": …}` with HTTP 200, WebShop's as HTTP 500.
-"""
+"""The address of one of AgentGym's servers, and what is known of it before it is asked."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
-
+from envs.agentgym.catalogue import catalogue, own_folder
+from envs.agentgym.kind import Kind
 from envs.base import EnvError, EnvironmentInfo, info_of
 
 TIMEOUT = 60.0
@@ -20,155 +16,6 @@ TIMEOUT = 60.0
 
 PATIENCE = 60.0
 """Seconds for which a server that answered before is waited for, in one outage and in all sessions together."""
-
-Number = int | float
-
-
-class _Created(msgspec.Struct):
-    id: int
-
-
-class _Described(msgspec.Struct):
-    task_description: str
-    observation: str
-
-
-class _Observed(msgspec.Struct):
-    observation: str
-
-
-class _TextCraftStep(msgspec.Struct):
-    observation: str
-    reward: Number
-    done: bool
-
-
-class _SciWorldStep(msgspec.Struct):
-    observation: str
-    score: Number  # so far; `reward` is only the change
-    done: bool
-
-
-class _WebShopStep(msgspec.Struct):
-    state: str
-    reward: Number
-    done: bool
-
-
-class Reply(NamedTuple):
-    """What the server answered to a step: the score is the one after it."""
-
-    observation: str
-    score: Number
-    done: bool
-
-
-class First(NamedTuple):
-    """What the server answered to a reset."""
-
-    observation: str  # as the actor is told
-    raw: str  # as the server repeats it
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What tells one of AgentGym's servers from the others."""
-
-    name: str
-    twin: str  # the embedded environment with the same rules and replies
-    greeting: str  # of GET /
-    score_range: tuple[float, float]
-    id_key: str  # of a session, in requests
-    task_key: str
-    create_body: object  # None: no body
-    closes: bool  # whether sessions can be ended
-    created: Callable[[bytes], int]
-    first: Callable[[bytes], First]
-    reply: Callable[[bytes], Reply]
-
-
-def _textcraft_first(data: bytes) -> First:
-    text = msgspec.json.decode(data, type=_Observed).observation
-    return First(text, text)
-
-
-def _sciworld_first(data: bytes) -> First:
-    start = msgspec.json.decode(data, type=_Described)
-    return First(f"{start.task_description}\n{start.observation}", start.observation)
-
-
-def _webshop_first(data: bytes) -> First:
-    text = msgspec.json.decode(data, type=tuple[str, None])[0]
-    return First(text, text)
-
-
-def _textcraft_reply(data: bytes) -> Reply:
-    step = msgspec.json.decode(data, type=_TextCraftStep)
-    return Reply(step.observation, step.reward, step.done)
-
-
-def _sciworld_reply(data: bytes) -> Reply:
-    step = msgspec.json.decode(data, type=_SciWorldStep)
-    return Reply(step.observation, step.score, step.done)
-
-
-def _webshop_reply(data: bytes) -> Reply:
-    step = msgspec.json.decode(data, type=_WebShopStep)
-    return Reply(step.state, step.reward, step.done)
-
-
-def _created(data: bytes) -> int:
-    return msgspec.json.decode(data, type=_Created).id
-
-
-def _bare_id(data: bytes) -> int:
-    return msgspec.json.decode(data, type=int)
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            name="textcraft",
-            twin="textcraft",
-            greeting="This is environment TextCraft.",
-            score_range=(0.0, 1.0),
-            id_key="id",
-            task_key="data_idx",
-            create_body={},
-            closes=True,
-            created=_created,
-            first=_textcraft_first,
-            reply=_textcraft_reply,
-        ),
-        Kind(
-            name="sciworld",
-            twin="scienceworld",
-            greeting="This is environment ScienceWorld.",
-            score_range=(0.0, 100.0),
-            id_key="id",
-            task_key="data_idx",
-            create_body=None,
-            closes=True,
-            created=_created,
-            first=_sciworld_first,
-            reply=_sciworld_reply,
-        ),
-        Kind(
-            name="webshop",
-            twin="webshop",
-            greeting="ok",
-            score_range=(0.0, 1.0),
-            id_key="env_idx",
-            task_key="session_id",
-            create_body=None,
-            closes=False,
-            created=_bare_id,
-            first=_webshop_first,
-            reply=_webshop_reply,
-        ),
-    )
-}
 
 
 def brief(text: object, limit: int = 120) -> str:
@@ -181,9 +28,14 @@ class Address(NamedTuple):
     """What stands after `agentgym:`."""
 
     kind: Kind
-    url: str  # without a slash at the end
+    url: str  # as it was given, without a slash at the end
     timeout: float
     patience: float
+
+    @property
+    def base(self) -> str:
+        """Where the server's paths begin: an address may be given with the kind's prefix or without."""
+        return self.url.removesuffix(self.kind.prefix)
 
     @property
     def name(self) -> str:
@@ -191,12 +43,24 @@ class Address(NamedTuple):
         return f"agentgym:{self.kind.name}@{self.url}"
 
 
+def kind_of(name: str) -> Kind:
+    """The kind of that name. Raises `EnvError` that says which there are, and how to add one."""
+    kinds, broken = catalogue()
+    if name in kinds:
+        return kinds[name]
+    if name in broken:
+        raise EnvError(f"agentgym:{name} can't be used: {broken[name]}")
+    known = ", ".join(sorted(kinds))
+    raise EnvError(
+        f"agentgym has no {brief(name)!r}: one of {known}, written agentgym:textcraft@URL; a file NAME.toml in "
+        f"{own_folder()} adds one (docs/environments.md)"
+    )
+
+
 def parse_address(argument: str) -> Address:
     """Read `KIND@URL?timeout=SECONDS&patience=SECONDS`. Raises `EnvError`."""
     name, _, place = argument.partition("@")
-    kind = KINDS.get(name)
-    if kind is None:
-        raise EnvError(f"agentgym has no {brief(name)!r}: one of {', '.join(KINDS)}, written agentgym:textcraft@URL")
+    kind = kind_of(name)
     try:
         parts = urlsplit(place)
         port = parts.port
@@ -228,16 +92,46 @@ def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
 
     Raises `EnvError`.
     """
-    kind = parse_address(argument).kind
+    return info_of_kind(parse_address(argument).kind, general)
+
+
+def info_of_kind(kind: Kind, general: EnvironmentInfo) -> EnvironmentInfo:
+    """What is known of a kind of server: what the kind says, and what its twin knows."""
+    low, high = kind.range
+    info = replace(
+        general,
+        score_range=(float(low), float(high)),
+        rules=kind.rules.strip() or general.rules,
+        joined=kind.joined,
+        several_lines=kind.several_lines,
+        instances=kind.instances,
+    )
     try:
         twin = info_of(kind.twin)
     except EnvError:
-        return replace(general, score_range=kind.score_range)
+        return info
     return replace(
-        general,
-        score_range=kind.score_range,
-        rules=twin.rules,
+        info,
+        rules=kind.rules.strip() or twin.rules,
         refuses=twin.refuses,
         looks=twin.looks,
         joined=twin.joined,
     )
+
+
+def kinds_of(general: EnvironmentInfo) -> list[EnvironmentInfo]:
+    """A description of each kind there is, by name."""
+    return [
+        replace(
+            info_of_kind(kind, general),
+            name=f"{general.name}:{name}",
+            summary=f"{kind.summary}; {kind.note}" if kind.note else kind.summary,
+            of=None,
+        )
+        for name, kind in sorted(catalogue().kinds.items())
+    ]
+
+
+def broken_kinds() -> tuple[str, ...]:
+    """A line for each kind that can't be used."""
+    return tuple(catalogue().broken.values())

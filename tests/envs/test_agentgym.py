@@ -738,7 +738,8 @@ def test_closing_where_the_server_is_gone_takes_no_time_and_says_nothing(live: t
     ("name", "words"),
     [
         ("agentgym", "agentgym has no ''"),
-        ("agentgym:alfworld@http://127.0.0.1:1", "agentgym has no 'alfworld': one of textcraft, sciworld, webshop"),
+        ("agentgym:alfwrold@http://127.0.0.1:1", "agentgym has no 'alfwrold': one of academia, alfworld, babyai"),
+        ("agentgym:alfwrold@http://127.0.0.1:1", "adds one (docs/environments.md)"),
         ("agentgym:textcraft", "write agentgym:textcraft@http://127.0.0.1:36001"),
         ("agentgym:textcraft@", "write agentgym:textcraft@http"),
         ("agentgym:textcraft@127.0.0.1:36001", "write agentgym:textcraft@http"),

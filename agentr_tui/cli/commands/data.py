@@ -76,7 +76,9 @@ def revise(
             help="Of a wrong step that the good trajectory shares: how that recovered, or what becomes of the mark."
         ),
     ] = "recover",
-    env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
+    env: Annotated[
+        str | None, Parameter(name="--env", help="Environment to replay in; default: the tree's, or recognised.")
+    ] = None,
     max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
     seed: Annotated[int, Parameter(help="Of the choice of thoughts.")] = 0,
     no_wrong_step: Annotated[
@@ -424,6 +426,8 @@ def replay(
     assert tree.started is not None
     try:
         opened = opener(tree, env, [{"env": env}])()
+        if opened.changed:
+            warn(opened.changed)
         differences = list(replay_tree(tree, opened))
     except EnvError as error:
         raise WorkFailed(f"{path}: {error}") from error

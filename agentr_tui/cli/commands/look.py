@@ -16,7 +16,7 @@ from engine.trace.trace import read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import TraceFigures, figures, total
-from envs.base import broken_entry_points, environments, missing
+from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
 
 
 def stats(
@@ -152,6 +152,9 @@ def diff(
 
 def envs(*, json: JsonOption = False) -> int:
     """Environments there are, and what is missing."""
+    found: list[EnvironmentInfo] = []
+    for info in environments():
+        found += [info, *(info.kinds() if info.kinds is not None else ())]
     rows = [
         {
             "name": info.name,
@@ -160,8 +163,11 @@ def envs(*, json: JsonOption = False) -> int:
             "ready": missing(info) is None,
             "missing": missing(info) or "",
         }
-        for info in environments()
+        for info in found
     ]
+    for info in environments():
+        for broken in info.broken_kinds() if info.broken_kinds is not None else ():
+            warn(broken)
     for broken in broken_entry_points():
         warn(broken)
     if json:
@@ -171,7 +177,7 @@ def envs(*, json: JsonOption = False) -> int:
         ["name", "scores", "", "summary"],
         [
             [info.name, "{:g} to {:g}".format(*info.score_range), missing(info) or "ready", info.summary]
-            for info in environments()
+            for info in found
         ],
     )
     return 0

@@ -11,7 +11,7 @@ from agentr_tui.app.detached import flags_of, run_detached
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.options import WorkspaceOption
 from agentr_tui.cli.running import has_terminal, make_session, need_terminal, run_app, run_job
-from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder
+from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from engine.base.errors import InputError
 from engine.search.control import Control
@@ -119,7 +119,7 @@ def search(
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
         traces = Workspace.open(workspace, create=True).traces
-        out = free_name(traces, env.partition(":")[0], task or "0", settings.seed)
+        out = free_name(traces, short_name(env), task or "0", settings.seed)
     if detach:
         which = ["--env", env, *(["--task", task] if task is not None else []), "--delay", str(delay)]
         return run_detached(out, [*which, *flags_of(given), "--out", str(out.resolve())])

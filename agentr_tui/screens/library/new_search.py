@@ -41,7 +41,7 @@ TEST = "Test (ctrl+t): 3 short calls"
 BY_NAME = {field.name: field for field in FIELDS}
 HINTS = {
     "environment": "what the actor acts in",
-    "details": "what follows its name: MODULE:ID of gym, a folder of webshop, TASK@URL of agentgym",
+    "details": "what follows its name: MODULE:ID of gym, a folder of webshop, KIND@URL of agentgym",
     "task": "its id in the environment",
 }
 
