@@ -121,6 +121,17 @@ class Remarks(Protocol):
         ...
 
 
+def offers(env: TextEnv, protocol: Any) -> bool:
+    """`isinstance` for these protocols costs more than a step of TextCraft; the answer depends on the class alone."""
+    kind: Any = type(env)
+    return _is_subclass(kind, protocol)
+
+
+@functools.cache
+def _is_subclass(kind: Any, protocol: Any) -> bool:
+    return issubclass(kind, protocol)
+
+
 class AnyText(Text):
     """The space of all texts: what a server or another package says. Its samples are short and ASCII."""
 

@@ -15,7 +15,7 @@ from engine.base.errors import InputError
 from engine.base.text import clean, flatten
 from engine.environment.at_node import Stand
 from engine.environment.instances import Reply
-from engine.environment.opened import Opened, open_environment
+from engine.environment.opened import Opened, name_to_open, open_environment
 from engine.environment.states import States
 from engine.environment.trust import Own, Stranger, permit, remember
 from engine.tree.events import Number
@@ -71,7 +71,7 @@ def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> C
     started = tree.started
     if started is None:
         raise ValueError("the tree has no `started` event")
-    name, own = environment or started.environment, list(own)
+    name, own = environment or name_to_open(started), list(own)
     first = started.header[-1].content if started.header else None
     hint = first if tree.imported_from is not None else None
 

@@ -110,7 +110,8 @@ class GymText(gymnasium.Env[str, str]):
         return self._remarks
 
     def _remark(self, line: str) -> None:
-        if line not in self._remarks:
+        what = line.partition(": ")[0]
+        if not any(known.startswith(what) for known in self._remarks):
             self._remarks.append(line)
 
     def _begin(self, seed: int) -> None:
@@ -133,7 +134,7 @@ class GymText(gymnasium.Env[str, str]):
             raise
         except EnvError as error:
             self._seed = None  # nobody knows where it stands
-            self._remark(f"{error}: the draw is lost; with ?errors=observe that is an observation")
+            self._remark(f"a step that raises is a failed draw, and with ?errors=observe an observation: {error}")
             raise
         if info is not None:
             self._info = info

@@ -30,6 +30,7 @@ from engine.datasets.export import export as export_samples
 from engine.datasets.files import Packing
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
+from engine.environment.opened import name_to_open
 from engine.environment.replay import opener, replay_tree
 from engine.environment.trust import permit
 from engine.models.reply_cache import shared_cache
@@ -174,7 +175,7 @@ def check_environments(sources: Sequence[Path], environment: str | None) -> None
     """Raises `Stranger` where the environment of a trace may not be opened unasked: before anything is written."""
     for path in sources:
         if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
-            permit(environment or first.environment, first, [{"env": environment}], path)
+            permit(environment or name_to_open(first), first, [{"env": environment}], path)
 
 
 TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
