@@ -49,6 +49,7 @@ from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
 from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
+from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.verifiers.judging import busy, fed, is_model, judge_named, open_pool
 from engine.workspace.workspace import Workspace
 from envs.base import EnvError
@@ -64,8 +65,12 @@ def revise(
     alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
     beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
     verifier: Annotated[
-        str, Parameter(help="progress, value, openai, human, recorded:FILE or noisy:RATE.")
-    ] = "progress",
+        str | None,
+        Parameter(
+            help="progress, value, openai, human, recorded:FILE or noisy:RATE. Default: progress, or value where an"
+            " environment has no plan."
+        ),
+    ] = None,
     verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
     compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
     before_fork: Annotated[
@@ -111,6 +116,9 @@ def revise(
     """Make revision samples of the pairs in traces or tree files."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
+    sources = find_sources(paths)
+    if verifier is None:
+        verifier = _verifier_that_can(sources, env) if verify else DEFAULT
     values: dict[str, object] = {
         "alpha": alpha,
         "beta": beta,
@@ -144,7 +152,6 @@ def revise(
         settings = msgspec.convert(msgspec.to_builtins(values), ReviseSettings)
     except msgspec.ValidationError as error:
         raise InputError(f"option of revise: {error}") from error
-    sources = find_sources(paths)
     place = Workspace.open(workspace, create=True)
     pairs = 0
     if settings.verify and is_model(settings.verifier):
@@ -169,6 +176,16 @@ def revise(
             }
         )
     return complain(figures.judging)
+
+
+def _verifier_that_can(sources: Sequence[Path], environment: str | None) -> str:
+    """The verifier for these sources where nobody named one; says so where it is not the usual one."""
+    firsts = ((path, next(iter(read_events(path)), None)) for path in sources if is_trace(path.name))
+    traces = ((path, first) for path, first in firsts if isinstance(first, Started))
+    verifier, lacking = verifier_for(traces, environment, [{"env": environment}])
+    if lacking:
+        warn(f"{lacking} has no plan to measure progress by: the tree judges its steps (--verifier {verifier})")
+    return verifier
 
 
 def check_environments(sources: Sequence[Path], environment: str | None) -> None:

@@ -32,8 +32,8 @@ from engine.search.interventions import (
 )
 from engine.search.job import SearchJob, branch_job, fork_job
 from engine.tree.answer_counts import answer_warning
-from engine.tree.score_warnings import score_warnings
 from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
+from engine.tree.score_warnings import score_warnings
 from engine.tree.tree import ROOT, SearchTree
 
 FORKED_ITERATIONS = 4
