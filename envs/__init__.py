@@ -134,7 +134,7 @@ def _agentgym_broken() -> tuple[str, ...]:
 
 
 def _gym_of(argument: str) -> EnvironmentInfo:
-    from envs.any_gymnasium.foreign import info_for
+    from envs.any_gymnasium.spec import info_for
 
     return info_for(argument, _GYM)
 
@@ -154,7 +154,7 @@ _AGENTGYM = EnvironmentInfo(
 )
 _GYM = EnvironmentInfo(
     name="gym",
-    summary="gym:MODULE:ID, any Gymnasium environment with text actions and observations",
+    summary="gym:MODULE:ID, any Gymnasium environment whose actions are texts or have names",
     load="envs.any_gymnasium.env:make",
     rules=_ANY_RULES,
     of=_gym_of,

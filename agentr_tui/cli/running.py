@@ -22,6 +22,7 @@ from engine.search.job import SearchJob
 from engine.search.outages import owed_words
 from engine.trace.sources import Source
 from engine.tree.answer_counts import answer_words, asks_model
+from engine.tree.score_warnings import score_warnings
 from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace
 
@@ -52,6 +53,7 @@ def run_job(job: SearchJob) -> int:
     """Run a search without a screen and say how it ended; returns the exit code."""
     if job.warning:
         warn(job.warning)
+    job.search.on_remark = lambda line: warn(f"{job.tree.started.environment if job.tree.started else ''}: {line}")
     with stopping(job.control) as came:
         reason = job.run_blocking()
     found = figures(Source(job.tree, str(job.path), "trace"))
@@ -64,6 +66,10 @@ def run_job(job: SearchJob) -> int:
         say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
     if warning := answer_warning(job.tree):
         warn(warning)
+    for warning in score_warnings(job.tree):
+        warn(warning)
+    if (differences := job.search.differences) > 1:
+        warn(f"{differences} repeated steps were answered otherwise than before: this tree can't be relied on")
     if came:
         return INTERRUPTED
     if why := job.search.outage or owed_words(job.tree):

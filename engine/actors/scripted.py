@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from functools import cache
-from typing import Any, cast
+from typing import cast
 
 from engine.actors.base import Answer, DrawFailed, Request
-from envs.base import Actions, Mistakes, Planner, TextEnv
+from envs.base import Actions, Mistakes, Planner, TextEnv, offers
 
 _THOUGHTS = ("The next step is clear.", "I still need this for the goal.", "This brings me closer.")
 
@@ -34,7 +33,7 @@ class ScriptedActor:
         return Answer(f"Thought: {thought}\nAction: {action}")
 
     def _propose(self, env: TextEnv, rng: random.Random) -> tuple[str, str]:
-        if not _offers(env, Planner):
+        if not offers(env, Planner):
             raise DrawFailed("no plan", "the scripted actor needs an environment that has a plan: use another --actor")
         if rng.random() < self._error_rate:
             return _mistake(env, rng)
@@ -44,20 +43,9 @@ class ScriptedActor:
         return _THOUGHTS[rng.random() > 0.7], action
 
 
-def _offers(env: TextEnv, protocol: Any) -> bool:
-    """`isinstance` for these protocols costs more than a step of TextCraft; the answer depends on the class alone."""
-    kind: Any = type(env)
-    return _is_subclass(kind, protocol)
-
-
-@cache
-def _is_subclass(kind: Any, protocol: Any) -> bool:
-    return issubclass(kind, protocol)
-
-
 def _mistake(env: TextEnv, rng: random.Random) -> tuple[str, str]:
-    if _offers(env, Mistakes):
+    if offers(env, Mistakes):
         return cast(Mistakes, env).mistake(rng)
-    if _offers(env, Actions) and (actions := list(cast(Actions, env).valid_actions())):
+    if offers(env, Actions) and (actions := list(cast(Actions, env).valid_actions())):
         return "I try something else.", rng.choice(actions)
     return "I am not sure what to do.", "wait"

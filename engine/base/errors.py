@@ -27,3 +27,8 @@ class TraceError(InputError):
 
 class WorkFailed(AgentrError):
     """The work itself failed although the input was usable (exit code 1)."""
+
+
+def foreign_line(what: str, error: BaseException) -> str:
+    """An exception of another package's code, in a line."""
+    return " ".join(f"{what}: {type(error).__name__}: {error}".split())

@@ -16,9 +16,10 @@ from engine.answers.reader import form_of
 from engine.base.text import clean, flatten, stored_action
 from engine.environment.instances import Course, Instance, Pool, Reply
 from engine.environment.opened import Opened, reset_options
+from engine.environment.repeats import Repeats
 from engine.tree.events import Number, PrefixStep
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
-from envs.base import EnvError, InstanceDied, MapsActions, Snapshots, StateKeys, TextEnv, Unavailable
+from envs.base import EnvError, InstanceDied, MapsActions, Remarks, Snapshots, StateKeys, TextEnv, Unavailable
 
 MAX_SNAPSHOTS = 20_000
 """Snapshots that a stand keeps; the one not used for longest goes first."""
@@ -47,12 +48,21 @@ class Stand:
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or stored_action(step.response) for step in prefix)
-        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
+        self._repeats = Repeats(tree)
+        self._course = Course(
+            opened.name,
+            reset_options(opened.task, opened.first_observation),
+            actions,
+            self._repeats,
+            opened.folder,
+            opened.offset,
+        )
+        self._tells = isinstance(opened.env, Remarks)
+        self._told: set[str] = set()  # remarks that were taken
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: Pool | None = None
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
-        for action in actions:
-            self._step(action)
+        self._repeats.begun([opened.first_observation, *(self._step(action).observation for action in actions)])
         self.at = ROOT
         if self._saves:
             self._keep(ROOT)
@@ -74,6 +84,23 @@ class Stand:
     def resets(self) -> int:
         """Resets so far, but for the first."""
         return self._course.resets
+
+    def take_remarks(self) -> list[str]:
+        """What the environment, or that it does not repeat itself, gave rise to since this was asked last."""
+        if not self._tells and len(self._repeats.remarks) == len(self._told):
+            return []
+        found = list(self._repeats.remarks)
+        if self._tells:
+            instances = self._pool.instances if self._pool is not None else [self._only]
+            found += [line for instance in instances for line in cast(Remarks, instance.env).remarks]
+        new = [line for line in dict.fromkeys(found) if line not in self._told]
+        self._told.update(new)
+        return new
+
+    @property
+    def differences(self) -> int:
+        """Repeated steps that were answered otherwise than before."""
+        return self._repeats.differences
 
     @property
     def closed(self) -> bool:
@@ -204,6 +231,7 @@ class Stand:
         with self.lock:
             self.at = NO_PARENT
             if self._pool is not None:
+                self._pool.way = ()
                 return self._pool.go_to(tuple(path))
             self.go_to(ROOT)
             for action in path:
@@ -215,6 +243,7 @@ class Stand:
         with self.lock:
             self.at = NO_PARENT
             if self._pool is not None:
+                self._pool.way = ()
                 return self._pool.try_action(tuple(path), action)
             self.go_along(path)
             return self._step(action)
@@ -266,7 +295,7 @@ class Stand:
             if at == self.at or self._restore(at):
                 break
         for child in reversed(missing):
-            self._step(nodes[child].action)
+            self._repeats.check(child, *self._step(nodes[child].action))
         self.at = id
         if missing:
             self._keep(id)  # its children start from here, each
@@ -301,4 +330,6 @@ class Stand:
 
     def _path(self, id: int) -> tuple[str, ...]:
         nodes = self.tree.nodes
-        return tuple(nodes[node].action for node in self.tree.ancestors(id)[1:])
+        assert self._pool is not None
+        self._pool.way = way = self.tree.ancestors(id)[1:]
+        return tuple(nodes[node].action for node in way)

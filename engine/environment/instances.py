@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine.base.errors import foreign_line
+from engine.environment.repeats import Repeats
 from engine.tree.events import Number
 from envs.any_gymnasium.foreign import modules_from
 from envs.base import EnvError, InstanceDied, TextEnv, Unavailable, make
@@ -45,8 +47,12 @@ class Course:
     """How to bring an instance to the root of a tree, and how many steps and resets were made so far. From any thread;
     an instance is moved by one at a time."""
 
-    def __init__(self, name: str, options: dict[str, str], prefix: Path, folder: str = "") -> None:
+    def __init__(
+        self, name: str, options: dict[str, str], prefix: Path, repeats: Repeats, folder: str = "", offset: float = 0
+    ) -> None:
         self.name = name  # of the environment, as asked for
+        self.repeats = repeats
+        self.offset = offset  # added to every score
         self.folder = folder  # where its module is looked for, too
         self.options = options  # of reset
         self.prefix = prefix  # actions that were executed before the root
@@ -70,7 +76,14 @@ class Course:
             raise _over()
         with self._counting:
             self.steps += 1
-        observation, score, terminated, truncated, _ = env.step(action)
+        try:
+            observation, score, terminated, truncated, _ = env.step(action)
+        except EnvError:
+            raise
+        except Exception as error:  # another package's code
+            raise EnvError(foreign_line(f"{self.name}: step failed", error)) from error
+        if self.offset:
+            score += self.offset  # type: ignore[operator]
         return Reply(observation, score, bool(terminated or truncated))  # type: ignore[arg-type]
 
     def begin(self, instance: Instance) -> None:
@@ -82,14 +95,21 @@ class Course:
         with self._counting:
             self.resets += 1
         try:
-            instance.env.reset(options=self.options)
+            first = self._reset(instance.env)
         except InstanceDied:
             gone, instance.env = instance.env, self.make()
             gone.close()
-            instance.env.reset(options=self.options)
-        for action in self.prefix:
-            self.step(instance.env, action)
+            first = self._reset(instance.env)
+        self.repeats.begun([first, *(self.step(instance.env, action).observation for action in self.prefix)])
         instance.path = ()
+
+    def _reset(self, env: TextEnv) -> str:
+        try:
+            return env.reset(options=self.options)[0]
+        except EnvError:
+            raise
+        except Exception as error:
+            raise EnvError(foreign_line(f"{self.name}: reset failed", error)) from error
 
     def end(self, instances: Iterable[Instance]) -> None:
         """Close all of them, whatever one of them says to it; nothing is begun or stepped any more. May be called while
@@ -112,6 +132,7 @@ class Pool:
         self._course = course
         self._size = size
         self._clock = 0
+        self.way: Sequence[int] = ()  # the nodes to which the actions of the next path lead, where they are in the tree
         self.instances = [first]
         self.current = first
 
@@ -223,8 +244,10 @@ class Pool:
             if instance.path is None or path[: len(instance.path)] != instance.path:
                 self._course.begin(instance)
             assert instance.path is not None
-            for action in path[len(instance.path) :]:
-                self._step(instance, action)
+            for place in range(len(instance.path), len(path)):
+                reply = self._step(instance, path[place])
+                if self.way:
+                    self._course.repeats.check(self.way[place], *reply)
         except Unavailable:
             raise
         except EnvError as error:  # it made this way before

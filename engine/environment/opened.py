@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, foreign_line
 from engine.environment.trust import Permit, permit
-from engine.tree.events import Message
+from engine.tree.events import Message, Started
 from envs.any_gymnasium.foreign import modules_from
 from envs.base import EnvError, TextEnv, info_of, make
 
@@ -34,6 +34,7 @@ class Opened:
         self.blocking = known.blocking
         self.instances = known.instances  # that one search may hold
         self.changed = str(info.get("changed", ""))  # what is other than it was, and does not matter
+        self.offset = known.offset  # added to every score
 
 
 def score_range_of(environment: str) -> tuple[float, float]:
@@ -48,12 +49,33 @@ def _header(name: str, observation: str, info: dict[str, Any]) -> list[Message]:
     """The four messages before the first step (system, rules, `Ok.`, first observation)."""
     if "header" in info:
         return [Message(message["role"], message["content"]) for message in info["header"]]
+    rules = info_of(name).rules
+    if "more_rules" in info:
+        rules = f"{rules}\n\n{info['more_rules']}"
     return [
         Message("system", SYSTEM_TURN),
-        Message("user", info_of(name).rules),
+        Message("user", rules),
         Message("assistant", ACKNOWLEDGEMENT),
         Message("user", observation),
     ]
+
+
+def name_to_open(started: Started) -> str:
+    """The name by which the environment of a trace is opened to execute what it holds.
+
+    What was asked for (`castle:blue`) where the environment calls itself by the bare name; not `recorded:FILE`, which
+    knows recorded actions alone.
+    """
+    if started.opened.startswith(f"{started.environment}:"):
+        return started.opened
+    return started.environment
+
+
+def name_to_go_on(started: Started) -> str:
+    """The name by which a search goes on: also a recording's. What the environment made of `range=auto` stays."""
+    if started.opened.partition(":")[0] == started.environment.partition(":")[0]:
+        return name_to_open(started)
+    return started.opened or started.environment
 
 
 def reset_options(task: str | None, observation: str | None = None) -> dict[str, str]:
@@ -90,6 +112,8 @@ def open_environment(which: Permit | str, task: str | None, observation: str | N
             raise
     except EnvError as error:
         raise InputError(str(error)) from error
+    except Exception as error:  # another package's code
+        raise InputError(foreign_line(f"{name}: can't be started", error)) from error
     return Opened(env, name, task or "", first, info, folder)
 
 

@@ -15,7 +15,7 @@ from engine.base.errors import InputError
 from engine.base.text import clean, flatten
 from engine.environment.at_node import Stand
 from engine.environment.instances import Reply
-from engine.environment.opened import Opened, instruction_of, open_environment, recalls
+from engine.environment.opened import Opened, instruction_of, name_to_open, open_environment, recalls
 from engine.environment.states import States
 from engine.environment.trust import Own, Stranger, permit, remember
 from engine.tree.events import Number
@@ -67,7 +67,7 @@ class AnotherTask(InputError):
 
 
 def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> Callable[[], Opened]:
-    """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, the task
+    """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, its task
     is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
@@ -76,7 +76,7 @@ def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> C
     started = tree.started
     if started is None:
         raise ValueError("the tree has no `started` event")
-    name, own = environment or started.environment, list(own)
+    name, own = environment or name_to_open(started), list(own)
     first = started.header[-1].content if started.header else None
     elsewhere = environment is not None and environment not in (started.environment, started.opened)
     hint = first if tree.imported_from is not None or elsewhere or recalls(name) else None

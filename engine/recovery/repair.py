@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from engine.base.errors import InputError, TraceError, WorkFailed
 from engine.base.step_kind import info_or_none
 from engine.base.text import clean, flatten
+from engine.environment.opened import name_to_go_on
 from engine.environment.replay import Replayer, opener
 from engine.environment.trust import Own, check_search, permit, remember
 from engine.samples.revise import (
@@ -283,7 +284,7 @@ def _job(
     started = tree.started
     assert started is not None
     actor = make_actor(settings.actor, settings, environment=environment or started.environment)
-    name = environment or started.opened or started.environment
+    name = environment or name_to_go_on(started)
     opened = opener(tree, name, own)()
     path.parent.mkdir(parents=True, exist_ok=True)
     marked = splice_of(tree, sample).bad[-1]

@@ -24,6 +24,7 @@ from engine.actors.base import Actor, Answer, DrawFailed, Request
 from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
 from engine.environment.at_node import POOL_SIZE, Stand
+from engine.environment.opened import name_to_go_on
 from engine.environment.replay import opener
 from engine.environment.trust import Own, check_search
 from engine.recovery.figures import MarkFigures
@@ -186,9 +187,9 @@ class Recovery:
                 self._thread.shutdown(wait=False)
 
     @property
-    def _open_as(self) -> str | None:
+    def _open_as(self) -> str:
         assert self._tree.started is not None
-        return self._tree.started.opened or None
+        return name_to_go_on(self._tree.started)
 
     async def _with_environment(self, work: Callable[[], T]) -> T:
         """Do something with the environment: at once, or in its thread where it may block."""

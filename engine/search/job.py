@@ -13,10 +13,11 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.actors.base import Actor, actor_of_recording, actor_of_trace
+from engine.actors.random_actor import RandomActor
 from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
-from engine.environment.opened import Opened, open_environment, recalls
+from engine.environment.opened import Opened, name_to_go_on, open_environment, recalls
 from engine.environment.trust import (
     Own,
     Permit,
@@ -29,6 +30,7 @@ from engine.environment.trust import (
     remember,
     settings_claims,
 )
+from engine.search.actor_choice import check_actor, with_actor
 from engine.search.control import Control
 from engine.search.control_file import control_path, listen
 from engine.search.interventions import Intervention, forked_events, refused
@@ -46,14 +48,24 @@ from envs.regular import check_regular
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
 
-ACTORS = ("scripted", "openai", "recorded:FILE")
+ACTORS = ("scripted", "random", "openai", "recorded:FILE")
 
 
-def make_actor(name: str, settings: SearchSettings, delay: float = 0.0, environment: str = "") -> Actor:
+def make_actor(
+    name: str, settings: SearchSettings, delay: float = 0.0, environment: str = "", opened: Opened | None = None
+) -> Actor:
     """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
-    model names. Raises `InputError`."""
+    model names; `opened`: in which it has to work, which is closed where it can't. Raises `InputError`."""
+    if opened is not None:
+        try:
+            check_actor(opened, name)
+        except InputError:
+            opened.env.close()
+            raise
     if name == "scripted":
         return ScriptedActor(settings.error_rate, delay)
+    if name == "random":
+        return RandomActor()
     if name == "openai":
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
@@ -169,16 +181,24 @@ def new_job(
     delay: float = 0.0,
     overwrite: bool = False,
     control: Control | None = None,
+    choose_actor: bool = False,
 ) -> SearchJob:
     """A new search, its `started` event written. Raises `InputError` before anything is written.
 
-    A mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
+    `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
+    mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
     on (`engine.environment.trust`).
     """
     settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
     opened = open_environment(which, task)
-    actor = make_actor(settings.actor, settings, delay, opened.environment)
+    if choose_actor:
+        try:
+            settings = with_actor(opened, settings)
+        except InputError:
+            opened.env.close()
+            raise
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
     started = started_event(opened, settings)
     remember(started, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
@@ -219,11 +239,11 @@ def resume_job(
         merged = {**msgspec.to_builtins(started.settings), **changes}
         settings = settings_from(merged)
         control.change(reviewer_name(), changes)
-    check_search(settings, started, own, path)
-    which = permit(started.opened or started.environment, started, own, path)
+    check_search(settings, started, own, path, name_to_go_on(started))
+    which = permit(name_to_go_on(started), started, own, path)
     opened: Opened = open_environment(which, started.task, _recalled(which.name, started))
     _check_task(path, started, opened)
-    actor = make_actor(settings.actor, settings, delay, opened.environment)
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
     remember(started, which, settings, path)
     writer = TraceWriter(path, append_to=loaded.end)
     try:
@@ -280,7 +300,7 @@ def fork_job(
         events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=reviewer_name(), changes=changes))
         tree.apply(events[-1])
     own = [changes or {}, *own]
-    name, origin = started.opened or started.environment, digest_of(next(iter(read_events(path))))
+    name, origin = name_to_go_on(started), digest_of(next(iter(read_events(path))))
     check([*environment_claims(name), *settings_claims(started.settings)], origin, own, path)
     which = permit(name, origin, own, path)
     control = control or Control()
@@ -290,7 +310,7 @@ def fork_job(
         control.intervene(reviewer_name(), asked)
     opened = open_environment(which, started.task, _recalled(which.name, started))
     _check_task(path, started, opened)
-    actor = make_actor(started.settings.actor, started.settings, delay, opened.environment)
+    actor = make_actor(started.settings.actor, started.settings, delay, opened.environment, opened)
     remember(first, which, started.settings, out, like=origin)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
@@ -333,8 +353,8 @@ def branch_job(
     before = {} if foreign else msgspec.to_builtins(started.settings)
     settings = settings_from({**before, **(changes or {})})
     own = [changes or {}, *own]
-    check_search(settings, started, own, path)
-    which = permit(started.opened or started.environment, started, own, path)
+    check_search(settings, started, own, path, name_to_go_on(started))
+    which = permit(name_to_go_on(started), started, own, path)
     hint = first if foreign else _recalled(which.name, started)
     opened = open_environment(which, started.task, hint)
     _check_task(path, started, opened)
@@ -344,7 +364,7 @@ def branch_job(
     new = started_event(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )
-    actor = make_actor(settings.actor, settings, delay, opened.environment)
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
     remember(new, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:

@@ -56,6 +56,8 @@ class Search:
         self.settings = tree.started.settings
         self.control = control or Control()
         self.actor = actor
+        self.remarks: list[str] = []  # what is odd about the environment, as it was found out
+        self.on_remark: Callable[[str], None] = lambda line: None  # is told each of them at once
         self._sink = sink
         self._clock = time.monotonic() - tree.t
         self._rng = random.Random(self.settings.seed)
@@ -110,6 +112,7 @@ class Search:
             self._emit(Resumed(seq=self._next, code=code_versions()))
         self._take_settings()
         self._back_up_leaves(self._unfinished())
+        self._take_remarks()
         try:
             reason = await self._search()
             if reason == "failures":
@@ -211,6 +214,7 @@ class Search:
             return False
         tree = self.tree
         event, failed, gone = await self._at_work.do(partial(step_answers, tree, self._stand, self.settings, parent))
+        self._take_remarks()
         self._draws.outages.stepped(parent, len(event.children), gone is None)
         if gone is not None:
             self._draws.failed(parent, gone.draw, ENVIRONMENT_GONE, gone.error)
@@ -226,6 +230,18 @@ class Search:
         self._back_up_leaves(range(first, len(tree.nodes)))
         self._steering.look_for_breakpoints((parent, *range(first, len(tree.nodes))))
         return True
+
+    def _take_remarks(self) -> None:
+        for line in self._stand.take_remarks():
+            what = line.partition(": ")[0]  # told once, with the first example
+            if not any(known.partition(": ")[0] == what for known in self.remarks):
+                self.remarks.append(line)
+                self.on_remark(line)
+
+    @property
+    def differences(self) -> int:
+        """Repeated steps that the environment answered otherwise than before."""
+        return self._stand.differences
 
     def _back_up_leaves(self, ids: Iterable[int]) -> None:
         for id in ids:

@@ -16,7 +16,7 @@ STEP_FAILED = "step failed"
 """Kind of a step at which the environment failed, and lives on."""
 
 
-ABOUT_NODE = frozenset({"too long", "refusal", "empty", "cut off", "not in the form", STEP_FAILED})
+ABOUT_NODE = frozenset({"too long", "refusal", "empty", "cut off", "not in the form", "no valid action", STEP_FAILED})
 """Kinds of failed draws that are answers about the node."""
 
 

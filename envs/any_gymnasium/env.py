@@ -1,12 +1,12 @@
-"""Any Gymnasium environment with text actions and observations: `gym:MODULE:ID`, or `gym::ID` for a registered one.
+"""Any Gymnasium environment whose actions are texts or have names: `gym:MODULE:ID`, or `gym::ID` for a registered one.
 
-MODULE is imported, which registers ID. What may follow: `?obs=KEY`, the text in an observation that is a dictionary,
-and `?range=LOW,HIGH`, least and greatest sum of rewards (0 to 1 otherwise). The task id is the seed of reset. The score
-after a step is the sum of the rewards so far, less LOW where that is below 0; a score below 0 is a disaster.
+MODULE is imported, which registers ID. What may follow says how it is read (`envs.any_gymnasium.spec`). The task id is
+the seed of reset. The score after a step is the sum of the rewards so far, less LOW of its range where that is below 0;
+a score below 0 is a disaster.
 
 Where copies of the environment prove equal to it, they serve as snapshots; else whoever wants to stand somewhere has to
 reset and repeat. An environment may help further: by the methods `plan` and `valid_actions` of `envs.base`, or as
-TextWorld does, by `policy_commands` and `admissible_commands` in the info of reset and step.
+TextWorld does, by `policy_commands` and `admissible_commands` (or another usual name) in the info of reset and step.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from envs.any_gymnasium import foreign
-from envs.any_gymnasium.foreign import Foreign, Reply, Spec, parse_spec
-from envs.base import Actions, AnyText, EnvError, Plan, Planner, TextEnv, UnknownTask
+from envs.any_gymnasium.foreign import Foreign, Reply, check_actions
+from envs.any_gymnasium.observations import check_observations
+from envs.any_gymnasium.probe import not_repeatable, probe
+from envs.any_gymnasium.spec import Spec, parse_spec
+from envs.any_gymnasium.valid_actions import attribute, valid_actions
+from envs.base import AnyText, EnvError, InstanceDied, Plan, TextEnv, UnknownTask
 
 MAX_COPIES = 2_000
 """Copies that one instance keeps; an older state is reached by reset and repeating."""
@@ -30,41 +34,37 @@ MAX_COPIES = 2_000
 CHECKED_COPIES = 5
 """How many of the first steps from a copy are made a second time in an environment that was reset, and compared."""
 
-PROBE_STEPS = 6
-_PROBE_SEED = 0
-_PROBES = ("look", "inventory", "go north", "go east", "open door", "help")
-
 _numbers = itertools.count()  # of snapshots, in the whole process: an instance may get those of another
 
 
 class Snapshot(NamedTuple):
-    """A state: how to come there, and the number of the copy that stands there."""
+    """A state: how to come there, what was said on the way, and the number of the copy that stands there."""
 
     seed: int
     actions: tuple[str, ...]
     number: int
+    replies: tuple[Reply, ...] = ()
 
 
 def make(argument: str) -> TextEnv:
     """The environment of `gym:ARGUMENT`. It is reset and stepped a few times, to see what it can do.
 
-    Raises `EnvError` where it can't be made or reset, or its spaces hold no text.
+    Raises `EnvError` where it can't be made or reset, its actions have no names, or its observations are no text.
     """
     spec = parse_spec(argument)
     foreign.import_module(spec)
     env = foreign.new(spec)
-    foreign.check_space("action", getattr(env, "action_space", None), None)
-    foreign.check_space("observation", getattr(env, "observation_space", None), spec.key)
-    _, info = foreign.reset(env, spec, _PROBE_SEED)
-    probes = info.get("admissible_commands") or _PROBES
+    check_actions(getattr(env, "action_space", None))
+    check_observations(getattr(env, "observation_space", None), spec)
+    found = probe(env, spec)
     kinds: list[type] = []
-    if foreign.copies_are_equal(env, spec, [str(action) for action in list(probes)[:PROBE_STEPS]]):
+    if found.copies:
         kinds.append(_Copies)
-    if isinstance(env.unwrapped, Planner) or "policy_commands" in info:
+    if found.plans:
         kinds.append(_Plans)
-    if isinstance(env.unwrapped, Actions) or "admissible_commands" in info:
+    if found.lists:
         kinds.append(_Lists)
-    made: TextEnv = _class_of(*kinds)(env, spec)
+    made: TextEnv = _class_of(*kinds)(env, found.spec, found.remarks)
     return made
 
 
@@ -79,13 +79,15 @@ class GymText(gymnasium.Env[str, str]):
 
     metadata: dict[str, Any] = {"render_modes": []}
 
-    def __init__(self, env: Foreign, spec: Spec) -> None:
+    def __init__(self, env: Foreign, spec: Spec, remarks: Sequence[str] = ()) -> None:
         self.spec_of_gym = spec
         self.action_space = AnyText()
         self.observation_space = AnyText()
         self._env = env
         self._seed: int | None = None
+        self._remarks = list(remarks)
         self._actions: list[str] = []  # since reset
+        self._replies: list[Reply] = []  # to them
         self._score = 0.0  # the sum of the rewards since reset
         self._info: dict[str, Any] = {}
 
@@ -97,12 +99,25 @@ class GymText(gymnasium.Env[str, str]):
         super().reset(seed=seed)
         task = (options or {}).get("task")
         self._begin(_seed_of(task if task is not None else seed or 0))
-        return self._first, {"environment": self.spec_of_gym.name, "task": str(self._seed)}
+        info = {"environment": self.spec_of_gym.name, "task": str(self._seed)}
+        if self.spec_of_gym.start is not None:
+            info["more_rules"] = f"The actions are: {', '.join(self.spec_of_gym.actions)}"
+        return self._first, info
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is odd about the environment, a line each."""
+        return self._remarks
+
+    def _remark(self, line: str) -> None:
+        what = line.partition(": ")[0]
+        if not any(known.startswith(what) for known in self._remarks):
+            self._remarks.append(line)
 
     def _begin(self, seed: int) -> None:
         self._seed = None  # nothing was started, should it fail
         self._first, self._info = foreign.reset(self._env, self.spec_of_gym, seed)
-        self._seed, self._actions, self._score = seed, [], 0.0
+        self._seed, self._actions, self._replies, self._score = seed, [], [], 0.0
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Execute one action. Raises `EnvError` where the environment fails."""
@@ -113,11 +128,18 @@ class GymText(gymnasium.Env[str, str]):
 
     def _take(self, action: str) -> Reply:
         try:
-            reply, self._info = foreign.step(self._env, self.spec_of_gym, action, self._score)
-        except EnvError:
-            self._seed = None  # nobody knows where it stands
+            reply, info = foreign.step(self._env, self.spec_of_gym, action, self._score)
+        except InstanceDied:
+            self._seed = None
             raise
+        except EnvError as error:
+            self._seed = None  # nobody knows where it stands
+            self._remark(f"a step that raises is a failed draw, and with ?errors=observe an observation: {error}")
+            raise
+        if info is not None:
+            self._info = info
         self._actions.append(action)
+        self._replies.append(reply)
         self._score = reply.score
         return reply
 
@@ -136,10 +158,10 @@ class _Plans:
 
     def plan(self) -> Plan:
         """The expert's next action and the steps left, as the environment tells them. Raises `EnvError`."""
-        own = self._env.unwrapped
-        if isinstance(own, Planner):
+        plan = attribute(self._env, "plan")
+        if callable(plan):
             try:
-                action, left = own.plan()
+                action, left = plan()
             except Exception as error:
                 raise EnvError(f"the environment's plan failed: {type(error).__name__}: {error}") from error
             return Plan(action, left)
@@ -152,18 +174,16 @@ class _Plans:
 class _Lists:
     """What an environment that knows its valid actions adds."""
 
+    spec_of_gym: Spec
     _env: Foreign
     _info: dict[str, Any]
 
     def valid_actions(self) -> Sequence[str]:
         """Valid actions of the current state, as the environment lists them. Raises `EnvError`."""
-        own = self._env.unwrapped
-        if isinstance(own, Actions):
-            try:
-                return [str(action) for action in own.valid_actions()]
-            except Exception as error:
-                raise EnvError(f"the environment's valid actions failed: {type(error).__name__}: {error}") from error
-        return [str(action) for action in self._info.get("admissible_commands") or []]
+        try:
+            return valid_actions(self._env, self.spec_of_gym, self._info)
+        except Exception as error:
+            raise EnvError(f"the environment's valid actions failed: {type(error).__name__}: {error}") from error
 
 
 class _Copies(GymText):
@@ -174,8 +194,8 @@ class _Copies(GymText):
     differ, no copy is used any more.
     """
 
-    def __init__(self, env: Foreign, spec: Spec) -> None:
-        super().__init__(env, spec)
+    def __init__(self, env: Foreign, spec: Spec, remarks: Sequence[str] = ()) -> None:
+        super().__init__(env, spec, remarks)
         self._original = env
         self._kept: OrderedDict[int, tuple[Foreign, float, dict[str, Any]]] = OrderedDict()
         self._copying = True
@@ -194,7 +214,7 @@ class _Copies(GymText):
                 self._copying = False
             if len(self._kept) > MAX_COPIES:
                 self._kept.popitem(last=False)
-        return Snapshot(self._seed, tuple(self._actions), number)
+        return Snapshot(self._seed, tuple(self._actions), number, tuple(self._replies))
 
     def restore(self, snapshot: Hashable) -> None:
         """Stand again where `snapshot` was taken, by a copy or else by repeating the actions.
@@ -205,31 +225,35 @@ class _Copies(GymText):
             raise ValueError(f"no snapshot of {self.spec_of_gym.name}: {type(snapshot).__name__}")
         kept = self._kept.get(snapshot.number)
         if kept is None:
-            self._stand(snapshot.seed, snapshot.actions)
+            self._stand(snapshot.seed, snapshot.actions, snapshot.replies)
             return
         self._env, self._score, self._info = copy.deepcopy(kept)
         self._seed, self._actions = snapshot.seed, list(snapshot.actions)
+        self._replies = list(snapshot.replies)
         self._from_copy = True
 
-    def _stand(self, seed: int, actions: Sequence[str]) -> None:
+    def _stand(self, seed: int, actions: Sequence[str], before: Sequence[Reply]) -> None:
+        """Go there by actions, and compare what is said with what was said."""
         self._from_copy = False
         self._begin(seed)
-        for action in actions:
-            super()._take(action)
+        for step, (action, said) in enumerate(zip(actions, before, strict=True), 1):
+            reply = super()._take(action)
+            if reply != said:
+                self._remark(not_repeatable(step, reply, said))
 
     def _take(self, action: str) -> Reply:
         if not (self._from_copy and self._to_check and self._seed is not None):
             return super()._take(action)
         self._from_copy = False
         self._to_check -= 1
-        seed, before = self._seed, tuple(self._actions)
+        seed, before, replies = self._seed, tuple(self._actions), tuple(self._replies)
         try:
             reply = super()._take(action)
         except EnvError:
             reply = None
         copied = self._env, self._score, self._info
         self._env = foreign.new(self.spec_of_gym)
-        self._stand(seed, before)
+        self._stand(seed, before, replies)
         true = super()._take(action)
         if reply == true:
             foreign.close(self._env, self.spec_of_gym)

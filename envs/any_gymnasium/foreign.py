@@ -1,7 +1,4 @@
-"""Gymnasium environments of other packages, called so that everything they may do wrong becomes one line.
-
-What stands after `gym:` is `MODULE:ID?obs=KEY&range=LOW,HIGH&lines=many`.
-"""
+"""Gymnasium environments of other packages, called so that everything they may do wrong becomes one line."""
 
 from __future__ import annotations
 
@@ -9,43 +6,27 @@ import copy
 import importlib
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from typing import Any
 
 import gymnasium
-from gymnasium.spaces import Dict, Space, Text
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.spaces import Discrete, Space
 
-from envs.base import EnvError, EnvironmentInfo, InstanceDied
+from envs.any_gymnasium.adapter import Adapter, adapted
+from envs.any_gymnasium.observations import draws, holds_text, kind, text_of
+from envs.any_gymnasium.spec import Spec
+from envs.any_gymnasium.valid_actions import number_of
+from envs.base import EnvError, InstanceDied
 
 Foreign = gymnasium.Env[Any, Any]
-
-
-class Spec(NamedTuple):
-    """What stands after `gym:`."""
-
-    text: str  # the whole of it
-    module: str
-    id: str
-    key: str | None  # of the text in an observation that is a dictionary
-    range: tuple[float, float] | None  # least and greatest sum of rewards
-    several_lines: bool = False  # whether an action may have several lines
-
-    @property
-    def name(self) -> str:
-        """The environment's name in traces."""
-        return f"gym:{self.text}"
-
-    @property
-    def offset(self) -> float:
-        """What is added to the sum of the rewards, so that penalties are no disasters where LOW is below 0."""
-        return max(0.0, -self.range[0]) if self.range is not None else 0.0
 
 
 @dataclass(frozen=True)
@@ -56,47 +37,6 @@ class Reply:
     score: float  # the sum of the rewards so far
     terminated: bool
     truncated: bool
-
-
-def parse_spec(argument: str) -> Spec:
-    """Read `MODULE:ID?obs=KEY&range=LOW,HIGH&lines=many`. Raises `EnvError`."""
-    place, _, query = argument.partition("?")
-    module, colon, id = place.partition(":")
-    if not colon or not id:
-        raise EnvError(
-            f"gym names no environment in {argument!r}: write gym:MODULE:ID, or gym::ID for a registered one"
-        )
-    key, scores, several_lines = None, None, False
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        if name == "obs" and value:
-            key = value
-        elif name == "range":
-            scores = _range_of(value)
-        elif name == "lines" and value == "many":
-            several_lines = True
-        else:
-            raise EnvError(f"gym: {f'{name}={value}'!r}: only obs=KEY, range=LOW,HIGH and lines=many may follow")
-    return Spec(argument, module, id, key, scores, several_lines)
-
-
-def _range_of(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise EnvError(f"gym: range={text!r}: write range=LOW,HIGH, the least and the greatest sum of rewards")
-    return low, high
-
-
-def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
-    """What is known of the environment that `argument` names. Raises `EnvError`."""
-    spec = parse_spec(argument)
-    general = replace(general, several_lines=spec.several_lines)
-    if spec.range is None:
-        return general
-    low, high = spec.range
-    return replace(general, score_range=(low + spec.offset, high + spec.offset))
 
 
 _folder: ContextVar[str | None] = ContextVar("folder", default=None)
@@ -160,9 +100,30 @@ def new(spec: Spec) -> Foreign:
     """A new instance. Raises `EnvError`."""
     try:
         with _quiet(), _path():  # "MODULE:ID" is a name of Gymnasium's own, which imports, too
-            env: Foreign = gymnasium.make(spec.id, disable_env_checker=True)
+            made = gymnasium.make(spec.id, disable_env_checker=True, **_drawing(spec))
+            env, _ = adapted(made, spec.batch)
     except Exception as error:
         raise EnvError(_line(f"gym: can't make {spec.id!r}", error)) from error
+    return env
+
+
+def _drawing(spec: Spec) -> dict[str, Any]:
+    """How an environment is told to draw text, where it has a mode for it."""
+    if not draws(spec):
+        return {}
+    creator: Any = gymnasium.spec(spec.id).entry_point
+    if isinstance(creator, str):
+        creator = load_env_creator(creator)
+    metadata = getattr(creator, "metadata", None)
+    modes = metadata.get("render_modes", ()) if isinstance(metadata, dict) else ()
+    return next(({"render_mode": mode} for mode in ("ansi", "text", "ascii") if mode in modes), {})
+
+
+def adapter_of(env: Foreign) -> Adapter:
+    """The adapter that `new` put into an environment."""
+    while not isinstance(env, Adapter):
+        assert isinstance(env, gymnasium.Wrapper)
+        env = env.env
     return env
 
 
@@ -174,34 +135,10 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def check_space(what: str, space: Space[Any] | None, key: str | None) -> None:
-    """Raises `EnvError` where a space holds no text; of a dictionary, the part at `key` has to."""
-    if isinstance(space, Dict):
-        texts = [name for name, part in space.spaces.items() if _holds_text(part)]
-        if key in texts:
-            return
-        if what == "observation":
-            remedy = f"one of {', '.join(texts)}" if texts else "but none of them is text"
-            chosen = f"no text {key!r}" if key is not None else "several parts"
-            raise EnvError(f"gym: the observation space has {chosen}: choose one with ?obs=KEY, {remedy}")
-    elif key is not None:
-        raise EnvError(f"gym: ?obs={key} needs an observation that is a dictionary, not {_kind(space)}")
-    elif _holds_text(space):
-        return
-    raise EnvError(f"gym: the {what} space is {_kind(space)}, not text")
-
-
-def _kind(space: object) -> str:
-    return type(space).__name__ if space is not None else "missing"
-
-
-def _holds_text(space: Space[Any] | None) -> bool:
-    if space is None or isinstance(space, Text):
-        return space is not None
-    try:
-        return isinstance(space.sample(), str | bytes)  # a space of the package's own
-    except Exception:
-        return False
+def check_actions(space: Space[Any] | None) -> None:
+    """Raises `EnvError` where actions are neither text nor numbers that can have names."""
+    if not isinstance(space, Discrete) and not holds_text(space):
+        raise EnvError(f"gym: the action space is {kind(space)}, not text")
 
 
 def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
@@ -209,7 +146,7 @@ def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
     try:
         with _quiet():
             observation, info = env.reset(seed=seed)
-        return _text(observation, spec.key), dict(info)
+            return text_of(env, spec, observation), dict(info)
     except EnvError:
         raise
     except _LOST as error:
@@ -218,20 +155,40 @@ def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
         raise EnvError(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
 
 
-def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, dict[str, Any]]:
-    """One step, after which the score is `score` and the reward: what came of it, and the info. Raises `EnvError`."""
+def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, dict[str, Any] | None]:
+    """One step, after which the score is `score` and the reward: what came of it, and the info, None where the
+    environment gave none. Raises `EnvError`."""
+    given: Any = action
+    if spec.start is not None:
+        given = number_of(spec, action)
+        if given is None:
+            said = f"There is no action {action[:80]!r}. Actions: {', '.join(spec.actions)}."
+            return Reply(said, score, False, False), None
     try:
-        observation, reward, terminated, truncated, info = env.step(action)
-        score += float(reward)
-        if not math.isfinite(score):
-            raise ValueError(f"a reward of {reward!r}")
-        return Reply(_text(observation, spec.key), score, bool(terminated), bool(truncated)), dict(info)
+        observation, reward, terminated, truncated, info = env.step(given)
     except EnvError:
         raise
     except _LOST as error:
         raise InstanceDied(_line(f"{spec.name}: step failed", error)) from error
     except Exception as error:
+        if spec.observe:
+            return Reply(_told(error), score, False, False), None
         raise EnvError(_line(f"{spec.name}: step failed", error)) from error
+    try:
+        score += float(reward)
+        if not math.isfinite(score):
+            raise ValueError(f"a reward of {reward!r}")
+        return Reply(text_of(env, spec, observation), score, bool(terminated), bool(truncated)), dict(info)
+    except Exception as error:
+        raise EnvError(_line(f"{spec.name}: step failed", error)) from error
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def _told(error: Exception) -> str:
+    """An exception as an observation: the same in every process."""
+    return f"Error: {_ADDRESS.sub('', str(error)).strip() or type(error).__name__}"
 
 
 def close(env: Foreign, spec: Spec) -> None:
@@ -250,33 +207,27 @@ def _line(what: str, error: BaseException) -> str:
     return " ".join(f"{what}: {type(error).__name__}: {error}".split())
 
 
-def _text(observation: Any, key: str | None) -> str:
-    """The text of an observation: as a Python string that UTF-8 can write."""
-    if key is not None:
-        observation = observation[key]
-    if not isinstance(observation, str | bytes) and hasattr(observation, "item"):
-        observation = observation.item()  # an array of one text
-    if isinstance(observation, bytes):
-        return observation.decode(errors="replace")
-    if not isinstance(observation, str):
-        raise TypeError(f"an observation is of type {type(observation).__name__}, not text")
-    return observation.encode(errors="replace").decode()
-
-
-def copies_are_equal(env: Foreign, spec: Spec, actions: Sequence[str]) -> bool:
-    """Whether a copy of the environment, which was just reset, does what the environment does. Both are used up."""
+def copy_of(env: Foreign) -> Foreign | None:
+    """A copy; None where it holds what can't be copied."""
     try:
-        twin = copy.deepcopy(env)
-        return _transcript(env, spec, actions) == _transcript(twin, spec, actions)
-    except Exception:  # most often it holds what can't be copied
-        return False
+        return copy.deepcopy(env)
+    except Exception:
+        return None
 
 
-def _transcript(env: Foreign, spec: Spec, actions: Sequence[str]) -> list[Reply]:
+def transcript(env: Foreign, spec: Spec, actions: Sequence[str]) -> tuple[list[Reply], dict[str, Any]]:
+    """What an environment that was just reset says to some actions, up to one that fails or the end, and all that its
+    infos held. It is used up."""
     replies: list[Reply] = []
+    infos: dict[str, Any] = {}
     for action in actions:
-        reply, _ = step(env, spec, action, replies[-1].score if replies else 0.0)
+        try:
+            reply, info = step(env, spec, action, replies[-1].score if replies else 0.0)
+        except EnvError as error:
+            replies.append(Reply(_ADDRESS.sub("", str(error)), 0.0, False, False))
+            break
         replies.append(reply)
+        infos.update(info or {})
         if reply.terminated or reply.truncated:
             break
-    return replies
+    return replies, infos

@@ -33,6 +33,7 @@ from engine.datasets.export import export as export_samples
 from engine.datasets.files import Packing
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
+from engine.environment.opened import name_to_open
 from engine.environment.replay import opener, replay_tree
 from engine.environment.trust import permit
 from engine.models.reply_cache import shared_cache
@@ -51,6 +52,7 @@ from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
 from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
+from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.verifiers.judging import busy, fed, is_model, judge_named, open_pool
 from engine.workspace.workspace import Workspace
 from envs.base import EnvError
@@ -66,8 +68,12 @@ def revise(
     alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
     beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
     verifier: Annotated[
-        str, Parameter(help="progress, value, openai, human, recorded:FILE or noisy:RATE.")
-    ] = "progress",
+        str | None,
+        Parameter(
+            help="progress, value, openai, human, recorded:FILE or noisy:RATE. Default: progress, or value where an"
+            " environment has no plan."
+        ),
+    ] = None,
     verify: Annotated[bool, Parameter(help="--no-verify: direct revision, the whole bad trajectory.")] = True,
     compat: Annotated[bool, Parameter(help="Line for line as the original, its faults included.")] = False,
     before_fork: Annotated[
@@ -117,6 +123,9 @@ def revise(
     """Make revision samples of the pairs in traces or tree files."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
+    sources = find_sources(paths)
+    if verifier is None:
+        verifier = _verifier_that_can(sources, env) if verify else DEFAULT
     values: dict[str, object] = {
         "alpha": alpha,
         "beta": beta,
@@ -150,7 +159,6 @@ def revise(
         settings = msgspec.convert(msgspec.to_builtins(values), ReviseSettings)
     except msgspec.ValidationError as error:
         raise InputError(f"option of revise: {error}") from error
-    sources = find_sources(paths)
     place = Workspace.open(workspace, create=True)
     pairs = 0
     if settings.verify and is_model(settings.verifier):
@@ -177,11 +185,21 @@ def revise(
     return complain(figures.judging)
 
 
+def _verifier_that_can(sources: Sequence[Path], environment: str | None) -> str:
+    """The verifier for these sources where nobody named one; says so where it is not the usual one."""
+    firsts = ((path, next(iter(read_events(path)), None)) for path in sources if is_trace(path.name))
+    traces = ((path, first) for path, first in firsts if isinstance(first, Started))
+    verifier, lacking = verifier_for(traces, environment, [{"env": environment}])
+    if lacking:
+        warn(f"{lacking} has no plan to measure progress by: the tree judges its steps (--verifier {verifier})")
+    return verifier
+
+
 def check_environments(sources: Sequence[Path], environment: str | None) -> None:
     """Raises `Stranger` where the environment of a trace may not be opened unasked: before anything is written."""
     for path in sources:
         if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
-            permit(environment or first.environment, first, [{"env": environment}], path)
+            permit(environment or name_to_open(first), first, [{"env": environment}], path)
 
 
 TAILS = ("straight", "joined", "repaired", "as_found", "left_out")

@@ -34,7 +34,12 @@ LARGE = 1 << 24
 class SearchOptions(TypedDict, total=False):
     """The settings of a search as options: one for each field of `SearchSettings`."""
 
-    actor: Annotated[str, Parameter(help="scripted, openai, or recorded:FILE.")]
+    actor: Annotated[
+        str,
+        Parameter(
+            help="scripted (follows a plan), random (any valid action), openai, or recorded:FILE; default: as can be."
+        ),
+    ]
     algorithm: Annotated[str, Parameter(help="agent-r repeats the original node for node; uct, puct, best-first.")]
     iterations: Annotated[int, Parameter(help="Walks from the root.")]
     max_depth: Annotated[int, Parameter(help="Nodes deeper than this are terminal.")]
@@ -123,7 +128,7 @@ def search(
     if detach:
         which = ["--env", env, *(["--task", task] if task is not None else []), "--delay", str(delay)]
         return run_detached(out, [*which, *flags_of(given), "--out", str(out.resolve())])
-    return run_job(new_job(env, task, settings, out, delay=delay))
+    return run_job(new_job(env, task, settings, out, delay=delay, choose_actor="actor" not in given))
 
 
 def attach(

@@ -18,7 +18,7 @@ from engine.base.errors import InputError
 from engine.search.algorithms import ALGORITHMS
 from engine.tree.events import SearchSettings
 
-SHOWN_ACTORS = ("scripted", "openai")
+SHOWN_ACTORS = ("scripted", "random", "openai")
 
 
 def request_of(own: Mapping[str, Any]) -> SearchRequest:
@@ -45,7 +45,8 @@ ROWS: tuple[tuple[Field, ...], ...] = (
     (
         Field("algorithm", "algorithm", "agent-r repeats the original node for node", "choice",
               choices=tuple((name, name) for name in ALGORITHMS)),
-        Field("actor", "actor", "scripted: embedded, no model; openai: any OpenAI-compatible server", "choice"),
+        Field("actor", "actor", "scripted: by a plan; random: any valid action; openai: any OpenAI-compatible server",
+              "choice"),
     ),
     (
         Field("iterations", "iterations", "walks from the root", "whole", least=1),

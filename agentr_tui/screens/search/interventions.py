@@ -33,6 +33,7 @@ from engine.search.interventions import (
 )
 from engine.search.job import SearchJob, branch_job, fork_job
 from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
+from engine.tree.score_warnings import score_warnings
 from engine.tree.tree import ROOT, SearchTree
 
 FORKED_ITERATIONS = 4
@@ -355,8 +356,9 @@ class Interventions:
                 self._broke(event)
             elif isinstance(event, Paused) and event.kind == "failures":
                 self._desk.say(f"{event.reason} · space goes on", severity="error", seconds=15)
-            elif isinstance(event, Ended) and (warning := answer_warning(tree)):
-                self._desk.say(warning, severity="warning", seconds=20)
+            elif isinstance(event, Ended):
+                for warning in filter(None, (answer_warning(tree), *score_warnings(tree))):
+                    self._desk.say(warning, severity="warning", seconds=20)
         self._logged = len(log)
 
     def _came(self, event: Intervened, tree: SearchTree) -> None:

@@ -17,6 +17,7 @@ from engine.review.curation import review_settings
 from engine.review.decisions import Decisions
 from engine.samples.revise import Revised, ReviseSettings, revise
 from engine.trace.sources import load_any
+from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.workspace.workspace import RunInfo, Selection, Workspace
 
 MAX_PAIRS = 2_000
@@ -55,6 +56,8 @@ def load_review(
         if pair is None:
             return _nothing(workspace, decisions, info.id)
     settings = replace(settings, max_pairs=MAX_PAIRS)
+    if settings.verifier == DEFAULT and source.tree.imported_from is None:
+        settings = replace(settings, verifier=verifier_for([(path, started)], settings.environment, ())[0])
     if pair is not None:  # the sample of this very pair is wanted, whatever else teaches the same
         settings = replace(settings, rank="fork", per_lesson=0)
     figures = Revised()
