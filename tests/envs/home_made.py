@@ -134,7 +134,7 @@ class Numbers(Key):
     """Discrete actions with names of their own; a mask in the info; observations of several parts."""
 
     action_space = Discrete(3, start=1)
-    observation_space = Dict({"mission": WORDS, "held": Discrete(2), "place": Box(0, 9, (2,), int)})
+    observation_space = Dict({"mission": WORDS, "held": Discrete(2), "place": Box(0, 9, (2,), cast(Any, int))})
     action_names = ACTS
 
     def step(self, action: Any) -> Any:
