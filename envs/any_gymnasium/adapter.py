@@ -81,7 +81,7 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _is_batch(self, observation: Any) -> bool:
         space = getattr(self.env, "observation_space", None)
-        if not isinstance(observation, list | tuple) or isinstance(space, Tuple):
+        if not isinstance(observation, list | tuple) or (isinstance(space, Tuple) and len(space.spaces) > 1):
             return False
         if not observation or not all(isinstance(each, str | bytes) for each in observation):
             return False

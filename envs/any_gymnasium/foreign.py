@@ -21,7 +21,7 @@ from gymnasium.envs.registration import load_env_creator
 from gymnasium.spaces import Discrete, Space
 
 from envs.any_gymnasium.adapter import Adapter, adapted
-from envs.any_gymnasium.observations import draws, holds_text, kind, text_of
+from envs.any_gymnasium.observations import draws, holds_text, is_batch_of_one, kind, text_of
 from envs.any_gymnasium.spec import Spec
 from envs.any_gymnasium.valid_actions import number_of
 from envs.base import EnvError, InstanceDied
@@ -136,8 +136,8 @@ def _quiet() -> Iterator[None]:
 
 
 def check_actions(space: Space[Any] | None) -> None:
-    """Raises `EnvError` where actions are neither text nor numbers that can have names."""
-    if not isinstance(space, Discrete) and not holds_text(space):
+    """Raises `EnvError` where actions are neither text, a batch of one text, nor numbers that can have names."""
+    if not isinstance(space, Discrete) and not holds_text(space) and not is_batch_of_one(space):
         raise EnvError(f"gym: the action space is {kind(space)}, not text")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
-from gymnasium.spaces import Dict, Space, Text, Tuple
+from gymnasium.spaces import Dict, Sequence, Space, Text, Tuple
 
 from envs.any_gymnasium.spec import Spec
 from envs.base import EnvError
@@ -36,6 +36,8 @@ def draws(spec: Spec) -> bool:
 def check_observations(space: Space[Any] | None, spec: Spec) -> None:
     """Raises `EnvError` where the observations are no text, or have no such part."""
     if not spec.obs:
+        if is_batch_of_one(space):
+            return
         if isinstance(space, Dict | Tuple):
             names = _names(space)
             texts = [name for name in names if holds_text(_part(space, name))]
@@ -87,6 +89,13 @@ def holds_text(space: Space[Any] | None) -> bool:
         return isinstance(space.sample(), str | bytes)
     except Exception:
         return False
+
+
+def is_batch_of_one(space: Space[Any] | None) -> bool:
+    """Whether a space holds batches of one text."""
+    if isinstance(space, Sequence):
+        return holds_text(space.feature_space)
+    return isinstance(space, Tuple) and len(space.spaces) == 1 and holds_text(space.spaces[0])
 
 
 def text_of(env: gymnasium.Env[Any, Any], spec: Spec, observation: Any) -> str:
