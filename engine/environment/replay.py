@@ -67,8 +67,8 @@ class AnotherTask(InputError):
 
 
 def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> Callable[[], Opened]:
-    """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, its task
-    is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
+    """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, the
+    task is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
     raises `InputError`, `AnotherTask`, and `Stranger` where a person has to be asked first.

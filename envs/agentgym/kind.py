@@ -58,7 +58,6 @@ class Reset(Struct, forbid_unknown_fields=True, frozen=True):
     text: list[str] | str = "observation"  # the paths of the first observation's parts, one a line
     look: str = ""  # where the first observation is asked for afterwards, where the reply does not hold it
     same: str = ""  # a pattern: what has to be the same when the task is started again; "": the whole text
-    begins: str = ""  # what the first observation has to begin with, where the greeting does not tell the kind
 
 
 class Step(Struct, forbid_unknown_fields=True, frozen=True):
@@ -141,8 +140,6 @@ class Kind(Struct, forbid_unknown_fields=True, frozen=True):
         parts = [looked] if self.reset.look else [at(reply, path) for path in _listed(self.reset.text)]
         texts = [_text(part, self.reset.look or self.reset.text) for part in parts]
         whole = "\n".join(texts)
-        if self.reset.begins and not whole.startswith(self.reset.begins):
-            raise Misread(f"the task does not begin with {self.reset.begins!r}")
         return First(whole, texts[-1], self.same_of(whole), self._actions(reply, whole))
 
     def reply(self, reply: object) -> Reply:

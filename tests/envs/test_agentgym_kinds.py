@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import random
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import SearchTree
 from envs import base
-from envs.agentgym.catalogue import catalogue, own_folder
+from envs.agentgym.catalogue import _catalogue, catalogue, own_folder
 from envs.agentgym.kind import Misread, at, read_kind
 from envs.base import Actions, EnvError, Unavailable, UnknownTask, environments, info_of, make
 from tests.servers.agentgym_kinds import SERVED, BabyAI, Served
@@ -324,6 +326,39 @@ def test_a_file_of_one_s_own_comes_before_the_built_in_one_and_is_read_again_whe
     assert info_of("agentgym:babyai@http://127.0.0.1:1").score_range == (0.0, 1.0)
 
 
+class Point:
+    """An entry point of an installed package."""
+
+    name, value = "counter", "package:KIND"
+
+    def __init__(self, said: Any) -> None:
+        self._said = said
+
+    def load(self) -> Any:
+        """What it names."""
+        if isinstance(self._said, Exception):
+            raise self._said
+        return self._said
+
+
+def test_a_package_brings_kinds_and_a_broken_one_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = tomllib.loads(MINE)
+    (tmp_path / "counter.toml").write_text(MINE)
+    for given_, fits in (
+        (said, True),
+        (tmp_path / "counter.toml", True),
+        (3, False),
+        (ImportError("no package"), False),
+    ):
+        with monkeypatch.context() as patch:
+            points = [Point(given_)]
+            patch.setattr(importlib.metadata, "entry_points", lambda group, points=points: points)
+            _catalogue.cache_clear()
+            assert ("counter" in catalogue().kinds) == fits
+            assert fits or "entry point 'counter' (package:KIND)" in catalogue().broken["counter"]
+    _catalogue.cache_clear()
+
+
 def test_a_file_in_a_workspace_or_the_working_folder_is_no_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,10 +382,16 @@ json_values = st.recursive(
 def test_whatever_a_server_says_is_read_or_misread(reply: Any, path: str) -> None:
     said = {"summary": "x", "rules": "x", "reset": {"task": "t", "text": path}, "step": {"text": path}}
     kind = read_kind("any", said)
+    readers: list[Callable[[], object]] = [
+        lambda: at(reply, path),
+        lambda: kind.first(reply),
+        lambda: kind.reply(reply),
+        lambda: kind.session(reply),
+    ]
     misread: list[str] = []
-    for read in (lambda: at(reply, path), kind.first, kind.reply, kind.session):
+    for read in readers:
         try:
-            read() if read.__name__ == "<lambda>" else read(reply)
+            read()
         except Misread as error:
             misread.append(str(error))
     assert not any("\n" in words for words in misread)

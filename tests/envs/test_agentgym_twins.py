@@ -19,6 +19,7 @@ from engine.search.search import Search
 from engine.search.started import started_event
 from engine.trace.trace import TraceWriter
 from engine.tree.events import AnyEvent, Expanded, SearchSettings
+from envs.agentgym.catalogue import own_folder
 from envs.base import EnvError, InstanceDied, MapsActions, Unavailable, info_of, make, missing
 from tests.agentr_tui.cli.test_cli import agentr
 from tests.envs.test_agentgym import PlansAside
@@ -112,6 +113,20 @@ def test_a_server_that_lists_other_commands_is_resumed_with_a_word_on_it(tmp_pat
     assert done.out.endswith("0 differences\n")
     assert "otherwise than before, with the same goal (start it with PYTHONHASHSEED=0)" in done.err
     server.stop()
+
+
+def test_agentr_envs_lists_every_kind_and_names_the_file_that_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    own_folder().mkdir(parents=True)
+    (own_folder() / "mine.toml").write_text("summary = 3")
+    done = agentr("envs", "--json")
+    assert done.code == 0
+    names = [row["name"] for row in done.json["environments"]]
+    assert sum(name.startswith("agentgym:") for name in names) == 15
+    assert "mine.toml: Expected `str`, got `int` - at `$.summary`" in done.err
+    assert "agentgym:babyai" in agentr("envs").out
 
 
 @pytest.mark.parametrize(
