@@ -231,7 +231,12 @@ class FakePane:
 
     def __init__(self) -> None:
         self.title, self.lines = "", list[Line]()
+        self.border_title = self.border_subtitle = ""
+        self.scrolled_to: int | None = None
         self.outer_size = SimpleNamespace(width=120)
+
+    def scroll_to_key(self, key: int) -> None:
+        self.scrolled_to = key
 
     def retitle(self, title: str) -> None:
         self.title = title
