@@ -154,7 +154,7 @@ def _extras() -> Iterator[Check]:
     try:
         needs = metadata.requires("agentr-tui") or []
     except metadata.PackageNotFoundError:
-        yield Check("extras", "hint", "the package is not installed: nothing is known of them", "pip install .")
+        yield Check("extras", "hint", "the package is not installed, so its extras are unknown", "pip install .")
         return
     wanted: dict[str, list[str]] = {}
     for need in needs:
@@ -203,14 +203,14 @@ def _first_line(command: list[str]) -> str:
 
 def _terminal() -> Iterator[Check]:
     if not sys.stdout.isatty():
-        yield Check("terminal", "hint", "the output is no terminal: the app does not start here, every command does")
+        yield Check("terminal", "hint", "the output is not a terminal: only the app needs one")
     else:
         columns, lines = shutil.get_terminal_size()
         room: State = "ok" if columns >= 80 and lines >= 24 else "hint"
         yield Check("terminal", room, f"{columns}×{lines}", "" if room == "ok" else "80×24 shows everything")
     yield _colours()
     if encoding_is_ascii():
-        yield Check("unicode", "hint", "the locale has ASCII only: signs are ASCII too", "export LANG=C.UTF-8")
+        yield Check("unicode", "hint", "the locale has ASCII only, so glyphs are ASCII too", "export LANG=C.UTF-8")
     else:
         yield Check("unicode", "ok", "yes")
     yield _clipboard()
@@ -266,7 +266,7 @@ def _workspace(folder: Path) -> Iterator[Check]:
             yield _locks(Path(place) / "lock")
     except OSError as error:
         said = f"{folder}: can't be written ({error.strerror}): it can still be read"
-        yield Check("workspace", "wrong", said, "mend its rights, or name another one with --workspace")
+        yield Check("workspace", "wrong", said, "fix its permissions, or name another folder with --workspace")
 
 
 def _locks(file: Path) -> Check:
@@ -297,7 +297,7 @@ def _settings(folder: Path) -> Check:
 def _key(name: str) -> Check:
     if os.environ.get(name):
         return Check("model key", "ok", f"${name} is set")
-    return Check("model key", "missing", f"${name} is not set", "needed by the openai actor and verifier alone")
+    return Check("model key", "missing", f"${name} is not set", "only the openai actor and verifier need it")
 
 
 def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Check]:
@@ -330,7 +330,11 @@ def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Che
     speed = "tokens unknown" if found.speed is None else f"{found.speed:.0f} tokens a second"
     yield Check("model speed", "ok", f"{found.seconds:.1f} s an answer, {speed}, one call at a time")
     if found.left_out:
-        yield Check("model fields", "hint", f"asked without what the server refuses: {', '.join(found.left_out)}")
+        yield Check(
+            "model fields",
+            "hint",
+            f"left out, since the server refuses them: {', '.join(found.left_out)}",
+        )
 
 
 _TOOL_WORDS = {"called": "calls them", "not called": "calls none", "refused": "the server takes none"}

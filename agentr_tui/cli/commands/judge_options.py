@@ -137,9 +137,9 @@ def confirm(price: JudgePrice, judge: JudgeSettings, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError("calls of a model may cost money, and nobody is here to be asked: --yes makes them")
-    if input("go on? [y/N] ").strip().casefold() not in ("y", "yes"):
-        raise InputError("nothing was asked")
+        raise InputError("this calls a paid model, and there is no terminal to confirm it on: pass --yes to go ahead")
+    if input("continue? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise InputError("cancelled; no model was called")
 
 
 def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def told(totals: JudgeTotals) -> str:
 def complain(totals: JudgeTotals | None) -> int:
     """Warn of what was left out of requests, and where many votes came to nothing; returns the exit code."""
     if totals is not None and totals.left_out:
-        warn(f"the judge's server refuses, and was asked without: {', '.join(totals.left_out)}")
+        warn(f"the judge's server refuses these parameters, so they were left out: {', '.join(totals.left_out)}")
     if said := complaint(totals):
         warn(said)
     return int(has_failed(totals))

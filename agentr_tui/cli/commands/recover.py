@@ -199,7 +199,7 @@ def _plans(
         if tree is not None:
             replayer.close()
     if not plans:
-        raise InputError("no sample with a bad trajectory fits: agentr review list names them")
+        raise InputError("no sample with a bad trajectory matches: agentr review list shows them")
     return plans
 
 
@@ -209,9 +209,9 @@ def say_price(price: Price, yes: bool) -> None:
     if price.free or not price.calls or yes:
         return
     if not sys.stdin.isatty():
-        raise InputError("calls of a model may cost money: --yes makes them, --price only says how many")
-    if input("go on? [y/N] ").strip().casefold() not in ("y", "yes"):
-        raise InputError("nothing was asked")
+        raise InputError("this calls a paid model: pass --yes to go ahead, or --price for an estimate")
+    if input("continue? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise InputError("cancelled; no model was called")
 
 
 def _nothing(progress: Progress) -> None:
@@ -254,7 +254,7 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
     rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]
     table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
     for kind, count in done.failed.items():
-        say(f"  {count} draws failed ({kind}): {done.words[kind]}; the same again makes what is missing")
+        say(f"  {count} draws failed ({kind}): {done.words[kind]}; run the same command again to make the missing ones")
 
 
 def _owed(sample: Sample, done: Progress) -> list[str]:

@@ -114,7 +114,9 @@ def review(
         emit_json({"run": info.name, "done": did, "samples": [line.sample for line in lines]})
     else:
         say(
-            f"{len(lines)} samples {did}; agentr review undo takes it back" if lines else "no sample fits: nothing done"
+            f"{len(lines)} samples {did}; agentr review undo takes it back"
+            if lines
+            else "no sample matches: nothing was changed"
         )
     return 0
 
@@ -308,5 +310,5 @@ def _plant(place: Workspace, info: Selection, samples: Sequence[Sample], share: 
     if json:
         emit_json({"run": info.name, "planted": len(made), "faults": dict(kinds)})
     else:
-        say(f"{len(made)} faulty copies stand in the queue of {info.told}; no export takes them")
+        say(f"{len(made)} faulty copies were added to the queue of {info.told}; no export includes them")
     return 0

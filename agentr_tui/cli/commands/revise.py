@@ -261,7 +261,7 @@ def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: boo
         return
     warn(f"repairs: {price}")
     if not yes:
-        raise InputError("repairs by a model cost money: add --yes, or --no-repair")
+        raise InputError("repair searches call a paid model: pass --yes to go ahead, or --no-repair")
 
 
 def revise_paths(

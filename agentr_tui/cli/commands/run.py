@@ -123,7 +123,9 @@ def attach(
     if not path.exists():
         raise InputError(f"{path}: no such trace")
     if not is_being_written(path):
-        raise InputError(f"{path}: nobody writes it: agentr search --resume {path} goes on, agentr open shows it")
+        raise InputError(
+            f"{path}: no process is writing it: agentr search --resume {path} continues it, agentr open shows it"
+        )
     need_terminal("agentr stats")
     session = make_session(Workspace.open(workspace, create=True))
     session.open(path, follow=True)

@@ -33,7 +33,7 @@ def trust(
             each.allow()
             say(each.told)
         if not asked:
-            say(f"{path}: names nothing that has to be asked for")
+            say(f"{path}: names nothing that needs permission")
     return 0
 
 

@@ -273,7 +273,7 @@ class DatasetScreen(ModeScreen):
         """Ask what and where to, then write."""
         loaded = self._loaded
         if loaded is None or self._counted is None:
-            self.notify("There is no run to export: 4 makes one of the open tree.", severity="warning")
+            self.notify("There is no run to export: press 4 to make one from the open tree.", severity="warning")
         elif self._exporting:
             self.notify("An export is being written.", severity="warning")
         else:

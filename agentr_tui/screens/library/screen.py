@@ -220,7 +220,7 @@ class LibraryScreen(LibraryFind):
         if self.asks_for_nodes:
             parts = [*self.said_of_query(row), *parts]
         elif row is None and self._filter:
-            parts = [("no trace holds these words", "warn")]
+            parts = [("no trace contains these words", "warn")]
         self.query_one("#trace-note", TextPane).set_lines([line(*parts)] if parts else [])
 
     @property
@@ -282,9 +282,9 @@ class LibraryScreen(LibraryFind):
         if row.error or row.figures is None:
             self.agentr.complain(f"{row.path}: {row.error or 'is still being read'}")
         elif row.state == "done":
-            self.notify(f"{row.name} is done: o starts a search like it.", severity="warning", markup=False)
+            self.notify(f"{row.name} is done: press o to start a search like it.", severity="warning", markup=False)
         elif row.state == "running":
-            self.notify(f"{row.name} is running elsewhere: enter watches it.", severity="warning", markup=False)
+            self.notify(f"{row.name} runs elsewhere: press enter to watch it.", severity="warning", markup=False)
         else:
             self._resume(row.path)
 
@@ -303,9 +303,7 @@ class LibraryScreen(LibraryFind):
         if row is None:
             return
         if not row.path.resolve().is_relative_to(workspace.traces.resolve()):
-            self.notify(
-                f"{row.name} does not lie in the workspace: it stays where it is.", severity="warning", markup=False
-            )
+            self.notify(f"{row.name} is outside the workspace: it is not moved.", severity="warning", markup=False)
         elif row.live or is_being_written(row.path):
             self.notify(f"{row.name} is being written: stop that search first.", severity="warning", markup=False)
         else:

@@ -170,7 +170,7 @@ class RevisionMenus(ModeScreen):
         if self._shown is None:
             return
         if not text:
-            self.notify("An empty thought teaches nothing: the old one stays.", severity="warning")
+            self.notify("A thought must not be empty: the old one is kept.", severity="warning")
             return
         sample = self._shown.sample.id
         self._change(lambda: self.agentr.session.decisions.decide(sample, thought=text))
@@ -342,7 +342,7 @@ class RevisionMenus(ModeScreen):
         if review is None or not review.samples:
             return
         if review.blind:
-            self.notify("Blind: decide one by one, or b first.", severity="warning")
+            self.notify("Blind mode: decide one by one, or press b to leave it first.", severity="warning")
             return
         count = sum(sample.id not in review.planted for sample in review.samples)
         which = f"of the query {review.query}" if review.query else "of the whole queue (/ narrows it)"
@@ -359,7 +359,7 @@ class RevisionMenus(ModeScreen):
         if review is not None:
             self._change(
                 lambda: review.decide_all(verdict, reason),
-                lambda count: self.notify(f"{count} samples {verdict}: u takes it back."),
+                lambda count: self.notify(f"{count} samples {verdict}: press u to undo."),
             )
 
     def action_tags(self) -> None:

@@ -317,7 +317,9 @@ class RevisionScreen(JudgesByModel):
         if review is None or shown is None:
             return
         if verdict == "accepted" and shown.veiled:
-            self.notify("Blind: mark the first wrong step first (J, K); or reject, skip, or b.", severity="warning")
+            self.notify(
+                "Blind mode: mark the first wrong step first (J, K), or reject, skip, or press b.", severity="warning"
+            )
             return
 
         def decide() -> bool:
@@ -327,12 +329,12 @@ class RevisionScreen(JudgesByModel):
         def decided(more: object) -> None:
             if verdict == "accepted" and shown.sample.verdict not in HOLDS:
                 self.notify(
-                    f"accepted, but it does not hold in the environment ({shown.sample.verdict}): a default export"
+                    f"accepted, but it does not replay in the environment ({shown.sample.verdict}): a default export"
                     " leaves it out",
                     severity="warning",
                 )
             if not more:
-                self.notify("Every sample is decided: 5 goes to the dataset.")
+                self.notify("Every sample is decided: press 5 for the dataset.")
 
         self._change(decide, decided)
 
@@ -368,7 +370,7 @@ class RevisionScreen(JudgesByModel):
         if review is None or shown is None:
             return
         if not review.cuts(shown.sample):
-            self.notify("Nothing was cut out of this sample.")
+            self.notify("No steps were left out of this sample.")
         self._show(shown)
 
     def action_take_back(self) -> None:
@@ -378,7 +380,7 @@ class RevisionScreen(JudgesByModel):
             return
         cuts = review.cuts(shown.sample)
         if not cuts:
-            self.notify("Nothing was cut out of this sample.")
+            self.notify("No steps were left out of this sample.")
             return
         keys = "abcdefghijklmnopqrstuvwxyz"
         choices = [
