@@ -277,7 +277,7 @@ class AgentrApp(Host):
         now = time.monotonic()
         if event.is_printable and now - self._last_hint > HINT_EVERY:
             self._last_hint = now
-            self.notify(f"{event.character} does nothing here: ? tells the keys", markup=False, timeout=3)
+            self.notify(f"{event.character} is not bound here; press ? for the keys", markup=False, timeout=3)
 
     def action_help_quit(self) -> None:
         """What ctrl+c does: it quits nothing, since a hand does it by itself."""

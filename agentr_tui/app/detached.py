@@ -53,5 +53,5 @@ def run_detached(out: Path, arguments: list[str]) -> int:
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         warn((said[-1] if said else f"the search ended with code {code}").removeprefix("agentr: "))
         return code or 1
-    say(f"{out}: process {process.pid}; agentr attach {out} shows and steers it, its words are in {log.name}")
+    say(f"{out}: process {process.pid}; agentr attach {out} shows and steers it; its output is in {log.name}")
     return 0

@@ -117,7 +117,7 @@ def read_keys(table: Any, place: str) -> dict[str, tuple[str, ...]]:
         for key in given:
             named = key_named(key)
             if named is None:
-                raise InputError(f"{place}: [keys] {id}: {key!r} is no key: write x, X, ?, f5, ctrl+x, pagedown, …")
+                raise InputError(f"{place}: [keys] {id}: {key!r} is not a key: write x, X, ?, f5, ctrl+x, pagedown, …")
             keys.append(named)
         found[id] = tuple(keys)
     return found

@@ -78,7 +78,7 @@ def _look(name: str, table: dict[str, Any], known: Mapping[str, Look], place: st
         try:
             color = Color.parse(value).hex6
         except (ColorParseError, TypeError, AttributeError):
-            raise InputError(f"{place} {role}: {value!r} is no colour: write '#00d7af'") from None
+            raise InputError(f"{place} {role}: {value!r} is not a colour: write '#00d7af'") from None
         if role in _GROUNDS:
             grounds[role] = color
         else:

@@ -1,4 +1,4 @@
-"""How the app ends when it is told to from outside: a signal, a terminal that was closed. No work is lost."""
+"""Handles signals and a closed terminal: stops the search cleanly and saves the session."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 LOG_VARIABLE = "AGENTR_SERVE_LOG"
-"""Names the file that takes what the app of a browser says on standard error."""
+"""Environment variable with the log file for standard error of an app in a browser."""
 
 PATIENCE = 5.0
-"""Seconds after which a process without a terminal ends, whatever still waits for the terminal."""
+"""Seconds after which a process whose terminal was closed exits, even if a write to it still blocks."""
 
 
 @contextmanager
 def ends_cleanly(app: AgentrApp) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP stop the search cleanly, keep the place and end the app with 130."""
+    """On SIGINT, SIGTERM or SIGHUP: stops the search cleanly, saves the last place and exits with code 130."""
 
     def told(number: int, frame: FrameType | None) -> None:
         if number != getattr(signal, "SIGHUP", None):
             app.leave_soon(INTERRUPTED)
             return
-        # What is written to a terminal that is gone fails, and the screen would wait for it for ever.
+        # Writes to a closed terminal fail, and the screen would block on them for ever.
         null = os.open(os.devnull, os.O_WRONLY)
         for fd in (1, 2):
             os.dup2(null, fd)
@@ -53,13 +53,13 @@ def ends_cleanly(app: AgentrApp) -> Iterator[None]:
 
 
 def _end_anyway(app: AgentrApp) -> None:
-    """End the process once the search is over and what can be kept is kept."""
+    """Exits the process after the search has stopped and the session is saved."""
     end = time.monotonic() + PATIENCE
     while (app.session.running or app.is_running) and time.monotonic() < end:
         time.sleep(0.05)
-    while app.session.running:  # an answer that was paid for is written first
+    while app.session.running:  # write a paid answer first
         time.sleep(0.05)
     time.sleep(0.5)
-    if app.is_running:  # it waits for the terminal still, and did not come to this
+    if app.is_running:  # it still blocks on the terminal, so it has not saved yet
         app.remember()
     os._exit(INTERRUPTED)

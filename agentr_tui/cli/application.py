@@ -26,13 +26,13 @@ COMMANDS = {
     "open": "agentr_tui.cli.commands.run:open_",
     "search": "agentr_tui.cli.commands.run:search",
     "attach": "agentr_tui.cli.commands.run:attach",
-    "revise": "agentr_tui.cli.commands.data:revise",
+    "revise": "agentr_tui.cli.commands.revise:revise",
     "review": "agentr_tui.cli.commands.review:review",
     "recover": "agentr_tui.cli.commands.recover:recover",
     "verify": "agentr_tui.cli.commands.verify:verify",
-    "export": "agentr_tui.cli.commands.data:export",
-    "convert": "agentr_tui.cli.commands.data:convert",
-    "replay": "agentr_tui.cli.commands.data:replay",
+    "export": "agentr_tui.cli.commands.export:export",
+    "convert": "agentr_tui.cli.commands.convert:convert",
+    "replay": "agentr_tui.cli.commands.convert:replay",
     "stats": "agentr_tui.cli.commands.look:stats",
     "show": "agentr_tui.cli.commands.look:show",
     "grep": "agentr_tui.cli.commands.grep:grep",
@@ -45,29 +45,79 @@ COMMANDS = {
 }
 ALL_COMMANDS = tuple(COMMANDS)
 
+CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
+"""Commands whose options may stand in the settings file, each in a table of its own name."""
 
 HELP = {
-    "demo": "Watch a TextCraft search live; without a terminal: the whole way to a JSONL file.",
+    "demo": "Watch a TextCraft search live. Without a terminal, it goes all the way to a JSONL file.",
     "open": "Open traces, original tree files or folders in the app.",
     "search": "Run one search and write its trace.",
-    "attach": "Show and steer a search that runs elsewhere.",
-    "revise": "Make revision samples of the pairs in traces or tree files.",
-    "review": "List, accept, reject samples without a screen; figures of the review.",
-    "recover": "Let the actor go on from wrong steps, with the revision thought and without it.",
-    "verify": "Measure one verifier's marks against another's or a person's.",
-    "export": "Write a dataset of samples that hold in the environment.",
-    "convert": "Turn a trace into an original tree file or a graph, or a tree file into a trace.",
-    "replay": "Execute every step of a tree again and list what differs.",
-    "stats": "Figures of traces.",
-    "show": "A node, or the way to it, as text.",
-    "grep": "Nodes that match a query, over many traces.",
-    "diff": "Compare two traces, less what depends on the machine.",
-    "serve": "The same app in a browser: prints a link with a token that works once.",
-    "envs": "Environments there are, and what is missing.",
-    "config": "Every setting, its value and where it comes from.",
-    "trust": "Say yes, once, to what a trace or a workspace names.",
-    "doctor": "What is missing and how to get it.",
+    "attach": "Show and steer a search that another process runs.",
+    "revise": "Make revision samples from the pairs in traces or tree files.",
+    "review": "List, accept and reject samples without a screen, and print figures of the review.",
+    "recover": "Let the actor continue from wrong steps, with and without the revision thought.",
+    "verify": "Compare one verifier's marks with another's, or with a person's.",
+    "export": "Write a dataset of the samples that replay in the environment.",
+    "convert": "Convert a trace to a tree file or a graph, or a tree file to a trace.",
+    "replay": "Execute every step of a tree again and list the differences.",
+    "stats": "Print figures of traces: nodes, leaves, pairs, lessons, calls.",
+    "show": "Print a node with its children, or the path to it, as text.",
+    "grep": "List the nodes of many traces that match a query.",
+    "diff": "Compare two traces, without what depends on the machine.",
+    "serve": "Show the app in a browser. Prints a link with a token that works once.",
+    "envs": "List the environments and what each needs.",
+    "config": "List every setting, its value and where it comes from.",
+    "trust": "Permit, once, what a trace or a workspace names.",
+    "doctor": "Check this installation and say how to get what is missing.",
 }
+
+EXAMPLES = {
+    "": ("agentr demo", "agentr open run.trace.jsonl", "agentr search --help"),
+    "demo": ("agentr demo", "agentr demo --headless --task 5"),
+    "open": ("agentr open --shipped", "agentr open traces/ --follow"),
+    "search": (
+        "agentr search --task 2 --iterations 8",
+        "agentr search --actor openai --model MODEL --base-url http://localhost:8000/v1",
+        "agentr search --resume run.trace.jsonl",
+    ),
+    "attach": ("agentr attach run.trace.jsonl",),
+    "revise": ("agentr revise run.trace.jsonl", "agentr revise traces/ --verifier openai --model MODEL"),
+    "review": (
+        "agentr review list verdict:verified",
+        "agentr review reject 'mark<2' --reason 'the mark is too early'",
+        "agentr review stats",
+    ),
+    "recover": ("agentr recover verdict:verified --price", "agentr recover 'gap>=0.8' --continuations 4"),
+    "verify": ("agentr verify run.trace.jsonl --against human",),
+    "export": (
+        "agentr export --format agent-r --out data.jsonl",
+        "agentr export --format trl-sft --out data/sft.jsonl --split train=0.9,dev=0.1",
+    ),
+    "convert": ("agentr convert run.trace.jsonl run.json", "agentr convert run.trace.jsonl run.dot --no-merge"),
+    "replay": ("agentr replay run.trace.jsonl",),
+    "stats": ("agentr stats traces/", "agentr stats run.trace.jsonl --json"),
+    "show": ("agentr show run.trace.jsonl --depth 4", "agentr show run.trace.jsonl 17 --path"),
+    "grep": ("agentr grep 'disaster depth<6' traces/",),
+    "diff": ("agentr diff a.trace.jsonl b.trace.jsonl",),
+    "serve": ("agentr serve", "agentr serve traces/ --port 0"),
+    "envs": ("agentr envs",),
+    "config": ("agentr config", "agentr config --json"),
+    "trust": ("agentr trust foreign.trace.jsonl",),
+    "doctor": ("agentr doctor", "agentr doctor --base-url http://localhost:8000/v1 --model MODEL"),
+}
+
+
+def epilogue(command: str) -> str:
+    """Returns what stands below the options of a command in `--help`: examples, and other places for settings."""
+    lines = ["Examples:", *(f"  {example}" for example in EXAMPLES[command])]
+    if command in CONFIGURABLE:
+        variable = f"AGENTR_{command.upper()}_"
+        lines += [
+            "",
+            f"An option can also be set by an environment variable ({variable} and its name in capitals) or in a"
+            " settings file. `agentr config` lists every setting.",
+        ]
+    return "\n".join(lines)
 
 
 def layers(arguments: Sequence[str], refuse: bool = True) -> tuple[WorkspaceSettings, Dict]:
@@ -88,9 +138,13 @@ def build(arguments: Sequence[str], refuse: bool = True) -> App:
     """
     app = App(
         name="agentr",
-        help="Watch, rewind and audit Monte Carlo tree searches over agent trajectories; export revision datasets.",
+        help=(
+            "Watch, rewind and audit Monte Carlo tree searches over agent trajectories, and export revision datasets."
+            " Without a command, it opens the library of the workspace."
+        ),
+        help_epilogue=epilogue(""),
         version=__version__,
-        config=() if _goes_on(arguments) else (Env("AGENTR_"), *layers(arguments, refuse)),
+        config=() if _goes_on(arguments) else (Env("AGENTR_", show=False), *layers(arguments, refuse)),
         help_format="plaintext",
         print_error=False,
         exit_on_error=False,
@@ -98,7 +152,7 @@ def build(arguments: Sequence[str], refuse: bool = True) -> App:
     )
     app.default(_library)
     for name, target in COMMANDS.items():
-        app.command(target, name=name, help=HELP[name])
+        app.command(target, name=name, help=HELP[name], help_epilogue=epilogue(name))
     return app
 
 

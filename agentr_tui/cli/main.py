@@ -53,7 +53,7 @@ def _agreed(unasked: Unasked) -> bool:
     """Whether a person at this terminal says yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    question = f"{escape(unasked.question)}\nIs that right? It is remembered on this machine. [y/N] "
+    question = f"{escape(unasked.question)}\nPermit this? The answer is remembered on this machine. [y/N] "
     print(question, end="", file=sys.stderr, flush=True)
     try:
         return sys.stdin.readline().strip().casefold() in ("y", "yes")

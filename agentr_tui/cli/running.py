@@ -115,5 +115,5 @@ def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path
         return run_detached(app.to_detach, [*where, "--delay", str(DEMO_DELAY)])
     session.flush()  # how the search ended
     if session.path is not None and session.tree is not None and session.tree.state == "stopped":
-        say(f"stopped; go on with: agentr search --resume {session.path}")
+        say(f"stopped; to continue: agentr search --resume {session.path}")
     return app.return_code or result or 0

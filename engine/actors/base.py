@@ -120,7 +120,7 @@ def actor_of_recording(path: str) -> RecordedActor:
     responses = recording.raw.get("responses")
     actions = recording.raw.get("actions")
     if not isinstance(responses, list):
-        raise InputError(f"{path}: holds no recorded responses")
+        raise InputError(f"{path}: contains no recorded responses")
     answers = {
         index: Answer(response, actions[index] if isinstance(actions, list) else None)
         for index, response in enumerate(responses)

@@ -163,7 +163,7 @@ class AppendLog(Generic[T]):
                 except _UNREADABLE as error:
                     told = f"{path}:{number}: not a {self._kind.one} ({error})"
                     if self._kind.strict:
-                        raise InputError(f"{told}: mend or remove the line") from error
+                        raise InputError(f"{told}: fix or remove the line") from error
                     file.left_out.append(told)
             file.offset += len(line) + 1
             file.lines = number

@@ -26,7 +26,7 @@ def unusable(path: str | os.PathLike[str], error: OSError) -> AgentrError:
     why = error.strerror or str(error)
     if error.errno in _NO_ROOM:
         return WorkFailed(f"{path}: {why}: make room and go on from there")
-    return InputError(f"{path}: {why}: choose another place or mend its permissions")
+    return InputError(f"{path}: {why}: choose another place or fix its permissions")
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def place_and_part(out: Path) -> tuple[Path, Path]:
     if place.is_dir():
         raise InputError(f"{out}: is a folder: name a file")
     if place.exists() and not place.is_file():
-        raise InputError(f"{out}: is no regular file: name one")
+        raise InputError(f"{out}: is not a regular file: name one")
     return place, place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
 
 

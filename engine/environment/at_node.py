@@ -1,8 +1,8 @@
-"""Standing at a node: an environment in the state that a node stands for.
+"""Moves an environment to the state of any node of a tree.
 
-Where the environment has snapshots, the nearest snapshot above is restored and what is missing is replayed; where it
-has none, a few instances stand on different paths (`engine.environment.instances`). An instance whose process or server
-is gone begins again, once, and goes the whole path; one that can't is replaced.
+If the environment has snapshots, the nearest snapshot above the node is restored and the missing actions are replayed.
+If it has none, a pool of instances is kept at different paths (`engine.environment.instances`). An instance whose
+process or server has ended is reset once and replays the whole path; if that fails, it is replaced.
 """
 
 from __future__ import annotations
@@ -22,27 +22,31 @@ from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied, MapsActions, Remarks, Snapshots, StateKeys, TextEnv, Unavailable
 
 MAX_SNAPSHOTS = 20_000
-"""Snapshots that a stand keeps; the one not used for longest goes first."""
+"""Maximum snapshots in the cache; the least recently used is evicted."""
 
 CLOSE_LIMIT = 1.0
-"""Seconds for which closing waits for another thread's step; then the environment is closed under its hands."""
+"""Seconds that `close` waits for another thread's step before it closes the environment anyway."""
 
 POOL_SIZE = 4
-"""Instances of an environment without snapshots: as many as a node has draws, by default."""
+"""Default number of instances of an environment without snapshots: the default draws of a node."""
 
 
 T = TypeVar("T")
 
 
 class Stand:
-    """An environment that can be asked to stand at any node of a tree. `lock` makes its methods safe from any thread;
-    hold it while you use the environment that `go_to` gives, where other threads ask, too."""
+    """Moves an environment to the state of any node of a tree.
+
+    Every method takes `lock`, so all are safe from any thread. Hold the lock while you use the environment that
+    `go_to` returns, if other threads use this object, too.
+    """
 
     def __init__(self, tree: SearchTree, opened: Opened, prefix: list[PrefixStep], size: int = POOL_SIZE) -> None:
-        """`size`: how many instances there may be of an environment without snapshots."""
+        """tree: whose nodes are visited. opened: the environment after its reset. prefix: steps from the reset to the
+        root. size: maximum instances, if the environment has no snapshots."""
         self.tree = tree
         self.lock = threading.RLock()
-        self.at = ROOT  # the node it stands at; NO_PARENT where it stands nowhere
+        self.at = ROOT  # the current node; NO_PARENT if unknown
         self.form = form_of(opened.environment)
         self.has_keys = isinstance(opened.env, StateKeys)  # whether its states can be compared
         self._maps = isinstance(opened.env, MapsActions)
@@ -72,17 +76,17 @@ class Stand:
 
     @property
     def env(self) -> TextEnv:
-        """The environment that stands at `at`."""
+        """The environment, in the state of node `at`."""
         return self._pool.current.env if self._pool is not None else self._only.env
 
     @property
     def steps(self) -> int:
-        """Environment steps so far, replayed ones included."""
+        """Number of environment steps so far, replayed ones included."""
         return self._course.steps
 
     @property
     def resets(self) -> int:
-        """Resets so far, but for the first."""
+        """Number of resets so far, without the first."""
         return self._course.resets
 
     def take_remarks(self) -> list[str]:
@@ -104,11 +108,14 @@ class Stand:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed: then nothing is stepped any more."""
+        """Whether the environment was closed; steps are refused then."""
         return self._course.closed
 
     def go_to(self, id: int) -> TextEnv:
-        """Bring the environment into the state of node `id` with as few steps as there are. Raises `Unavailable`."""
+        """Moves the environment to the state of node `id` with as few steps as possible, and returns it.
+
+        Raises `Unavailable`.
+        """
         with self.lock:
             if id == self.at:
                 return self.env
@@ -125,8 +132,10 @@ class Stand:
             return self._only.env
 
     def ask(self, id: int, question: Callable[[TextEnv], T]) -> T:
-        """What the environment answers at node `id`. A question must change nothing; where the instance dies of it,
-        another is asked. Raises `EnvError`."""
+        """Returns the answer of `question` at node `id`. A question must not change the state.
+
+        If the instance dies, the question is retried once on a new one. Raises `EnvError`.
+        """
         with self.lock:
             try:
                 return question(self.go_to(id))
@@ -139,9 +148,9 @@ class Stand:
                 return question(self.go_to(id))
 
     def try_action(self, parent: int, action: str) -> tuple[str, Number, bool]:
-        """Stand at `parent` and take one step: observation (flattened), score after it, done.
+        """Moves to `parent` and executes one action. Returns the flattened observation, the score after it, and done.
 
-        Raises `Unavailable` where nothing was learned of the action, and `EnvError` where the step itself failed.
+        Raises `Unavailable` if the action was not executed, and `EnvError` if it was and failed.
         """
         with self.lock:
             if self._pool is not None:
@@ -159,8 +168,11 @@ class Stand:
             return clean(flatten(observation)), score, done
 
     def lives(self, id: int, action: str | None = None) -> bool:
-        """Whether the environment, after a step that failed at node `id`, still makes a step that it made before: the
-        `action` from there, else the step to the node. A snapshot alone would not tell; of the root a reset has to."""
+        """Returns whether the environment still works after a failed step at node `id`.
+
+        It repeats a step that succeeded before: `action` from there, else the step to the node, else (at the root) a
+        reset. Restoring a snapshot would not prove it.
+        """
         with self.lock:
             self.at = NO_PARENT
             try:
@@ -182,23 +194,25 @@ class Stand:
             return True
 
     def drop(self, first: int) -> None:
-        """The nodes from `first` on, which this stand was told of, were not made after all."""
+        """Forgets the nodes from id `first` on: they were not added to the tree after all."""
         with self.lock:
             self.at = NO_PARENT
             for id in [id for id in reversed(self._snapshots) if id >= first]:
                 del self._snapshots[id]
 
     def became(self, id: int) -> None:
-        """The state after the last `try_action` is that of the new node `id`: keep it."""
+        """Records that the state after the last `try_action` is that of the new node `id`, and caches it."""
         with self.lock:
             self.at = id
             if self._saves:
                 self._keep(id)
 
     def executable(self, parent: int, action: str) -> str:
-        """What to execute at `parent` in the place of `action`, where the environment has valid actions to choose the
-        nearest from; else the action itself. Raises `EnvError`."""
-        if not self._maps:  # asked for every child: `isinstance` of a protocol costs more than a step of TextCraft
+        """Returns the valid action nearest to `action` at `parent`; `action` itself if the environment maps none.
+
+        Raises `EnvError`.
+        """
+        if not self._maps:  # called for every child: `isinstance` of a protocol costs more than a step of TextCraft
             return action
         return self.ask(parent, lambda env: cast(MapsActions, env).executable(action))
 
@@ -214,20 +228,20 @@ class Stand:
             return done
 
     def step(self, action: str) -> Reply:
-        """One step from wherever it stands: raw observation, score after it, done. Raises `EnvError`."""
+        """Executes one action in the current state. Raises `EnvError`."""
         with self.lock:
             if self._pool is not None:
                 self._pool.forget()
             return self._step(action)
 
     def restore(self, snapshot: Hashable) -> None:
-        """Take up a snapshot of this environment that is kept elsewhere. Raises `ValueError` where it can't be."""
+        """Restores a snapshot that the caller keeps. Raises `ValueError` if it is unusable."""
         with self.lock:
             self.at = NO_PARENT
             cast(Snapshots, self._only.env).restore(snapshot)
 
     def go_along(self, path: Sequence[str]) -> TextEnv:
-        """Stand where some actions from the root lead, in or out of the tree. Raises `EnvError`."""
+        """Executes actions from the root, in or out of the tree; returns the environment. Raises `EnvError`."""
         with self.lock:
             self.at = NO_PARENT
             if self._pool is not None:
@@ -239,7 +253,7 @@ class Stand:
             return self._only.env
 
     def try_path(self, path: Sequence[str], action: str) -> Reply:
-        """Stand where some actions from the root lead and take one step: the raw reply. Raises `EnvError`."""
+        """Executes some actions from the root, then one more. Returns the raw reply to it. Raises `EnvError`."""
         with self.lock:
             self.at = NO_PARENT
             if self._pool is not None:
@@ -249,8 +263,8 @@ class Stand:
             return self._step(action)
 
     def close(self) -> None:
-        """Close the environment, with all its instances. Where another thread uses it and does not come to an end soon,
-        what it waits for ends with `InstanceDied`."""
+        """Closes the environment and all its instances. A step of another thread that takes longer than `CLOSE_LIMIT`
+        ends with `InstanceDied`."""
         held = self.lock.acquire(timeout=CLOSE_LIMIT)
         try:
             self.at = NO_PARENT
@@ -262,11 +276,11 @@ class Stand:
     # -- with snapshots ------------------------------------------------------------------------------------
 
     def _step(self, action: str) -> Reply:
-        self.at = NO_PARENT  # nowhere, should the step fail
+        self.at = NO_PARENT  # unknown if the step fails
         return self._course.step(self.env, action)
 
     def _keep(self, id: int) -> None:
-        """Keep the state of node `id`, at which it stands, where that can be done: else it is gone to by actions."""
+        """Caches a snapshot of the current state for node `id`. If there is none, the node is reached by actions."""
         try:
             snapshot = cast(Snapshots, self._only.env).snapshot()
         except EnvError:
@@ -281,7 +295,7 @@ class Stand:
             self._repeat(id)
         except Unavailable:
             raise
-        except EnvError as error:  # it made this way before
+        except EnvError as error:  # these steps succeeded before
             raise Unavailable(str(error)) from error
 
     def _repeat(self, id: int) -> None:
@@ -298,10 +312,10 @@ class Stand:
             self._repeats.check(child, *self._step(nodes[child].action))
         self.at = id
         if missing:
-            self._keep(id)  # its children start from here, each
+            self._keep(id)  # each child starts from here
 
     def _restore(self, id: int) -> bool:
-        """Take up the snapshot of a node, at the root else by a reset; False where it is kept no more."""
+        """Restores the snapshot of a node (at the root, resets if there is none). Returns False if it was evicted."""
         self.at = NO_PARENT
         if id in self._snapshots:
             try:
@@ -321,7 +335,7 @@ class Stand:
         self._keep(ROOT)
 
     def _begin_again(self) -> None:
-        """The instance died with all its snapshots."""
+        """Resets after the instance died: its snapshots died with it."""
         self.at = NO_PARENT
         self._snapshots.clear()
         self._begin()

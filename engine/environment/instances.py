@@ -1,10 +1,9 @@
-"""Instances of an environment without snapshots, each knowing the path of actions on which it stands.
+"""A pool of instances of an environment without snapshots. Each instance knows the actions it executed since the root.
 
-To stand somewhere, the instance with the longest prefix of the path wanted goes on; where none stands on one, the
-instance not used for longest is reset. An instance that stands exactly where an action leads answers it from memory:
-siblings that do the same cost nothing. What can't be saved is the way of every other sibling: from one parent, n
-different actions need n instances that came there, of which one came with the search; the rest come by reset and the
-whole path. `prepare` lets them come, and take their actions, at the same time.
+To reach a path, the instance with the longest matching prefix executes the rest; if none matches, the least recently
+used instance is reset. An instance that is already at the end of a path returns its cached reply, so siblings with the
+same action cost nothing. Other siblings do: n different actions from one parent need n instances there. One of them is
+there already; the others are reset and execute the whole path. `prepare` lets them do so in parallel.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Path = tuple[str, ...]
 
 
 class Reply(NamedTuple):
-    """What came of a step: the raw observation, the score after it, whether the episode is over."""
+    """Result of a step: the raw observation, the score after it, whether the episode is over."""
 
     observation: str
     score: Number
@@ -35,17 +34,19 @@ class Reply(NamedTuple):
 
 @dataclass
 class Instance:
-    """An environment and where it stands: actions since the root; None: nowhere."""
+    """An environment and the actions it executed since the root; None if its state is unknown."""
 
     env: TextEnv
     path: Path | None = None
-    reply: Reply | None = None  # to the last action of the path
-    used: int = 0  # when it moved last
+    reply: Reply | None = None  # to the last action of `path`
+    used: int = 0  # logical time of its last use
 
 
 class Course:
-    """How to bring an instance to the root of a tree, and how many steps and resets were made so far. From any thread;
-    an instance is moved by one at a time."""
+    """Reset options and prefix that lead to the root of a tree; counts steps and resets.
+
+    Methods are safe from any thread, if each instance is used by one thread at a time.
+    """
 
     def __init__(
         self, name: str, options: dict[str, str], prefix: Path, repeats: Repeats, folder: str = "", offset: float = 0
@@ -62,7 +63,7 @@ class Course:
         self._counting = threading.Lock()
 
     def make(self) -> TextEnv:
-        """A new environment. Raises `EnvError`."""
+        """Returns a new environment, not yet reset. Raises `EnvError`."""
         with modules_from(self.folder):
             env = make(self.name)
         if self.closed:
@@ -71,7 +72,7 @@ class Course:
         return env
 
     def step(self, env: TextEnv, action: str) -> Reply:
-        """One step. Raises `EnvError`."""
+        """Executes one action. Raises `EnvError`."""
         if self.closed:
             raise _over()
         with self._counting:
@@ -87,9 +88,9 @@ class Course:
         return Reply(observation, score, bool(terminated or truncated))  # type: ignore[arg-type]
 
     def begin(self, instance: Instance) -> None:
-        """Stand at the root, by a reset; an environment that can't begin again is replaced. Raises `EnvError`."""
+        """Resets an instance and executes the prefix. An environment that died is replaced. Raises `EnvError`."""
         if self.closed:
-            instance.env.close()  # it may be newer than the end
+            instance.env.close()  # it may have been made after `end` was called
             raise _over()
         instance.path, instance.reply = None, None
         with self._counting:
@@ -112,8 +113,10 @@ class Course:
             raise EnvError(foreign_line(f"{self.name}: reset failed", error)) from error
 
     def end(self, instances: Iterable[Instance]) -> None:
-        """Close all of them, whatever one of them says to it; nothing is begun or stepped any more. May be called while
-        another thread waits for one of them."""
+        """Closes all instances, even if one raises; resets and steps are refused from now on.
+
+        May be called while another thread waits for one of them.
+        """
         self.closed = True
         with contextlib.ExitStack() as closing:
             for instance in instances:
@@ -126,7 +129,7 @@ def _over() -> InstanceDied:
 
 
 class Pool:
-    """Up to `size` instances, the first of which is given and stands at the root. Used by one thread at a time."""
+    """Up to `size` instances of one environment. Not safe for several threads at once."""
 
     def __init__(self, first: Instance, course: Course, size: int) -> None:
         self._course = course
@@ -137,13 +140,15 @@ class Pool:
         self.current = first
 
     def go_to(self, path: Path) -> TextEnv:
-        """An instance that stands at the end of `path`. Raises `EnvError`."""
+        """Returns an environment at the end of `path`. Raises `EnvError`."""
         self._come(path, grow=False)
         return self.current.env
 
     def try_action(self, path: Path, action: str) -> Reply:
-        """What comes of an action at the end of `path`; the current instance stands behind it then. Raises
-        `EnvError`."""
+        """Returns the reply to `action` at the end of `path`; the current instance is after it then.
+
+        Raises `EnvError`.
+        """
         wanted = (*path, action)
         for instance in self.instances:
             if instance.path == wanted and instance.reply is not None:
@@ -157,11 +162,11 @@ class Pool:
             return self._step(self.current, action)
 
     def forget(self) -> None:
-        """The current instance was moved by somebody else."""
+        """Marks the state of the current instance as unknown: the caller stepped it."""
         self.current.path = None
 
     def forget_replies(self) -> None:
-        """Answer nothing from memory: whether an instance still answers is the question."""
+        """Drops the cached replies, so that every action is executed again."""
         for instance in self.instances:
             instance.reply = None
 
@@ -169,7 +174,7 @@ class Pool:
         """Let as many instances as there may be come to the end of `path` and take one of these actions each, the first
         ones first, at the same time: `try_action` then answers them from memory. Returns which these are.
 
-        What fails here is tried again, and reported, when the action is.
+        A failure here is ignored: it is retried, and reported, by `try_action`.
         """
         standing = {instance.path: instance for instance in self.instances if instance.reply is not None}
         work: list[tuple[Instance, str]] = []
@@ -212,7 +217,7 @@ class Pool:
         self.current = instance
 
     def _pick(self, path: Path, grow: bool, but: list[Instance]) -> Instance | None:
-        """The instance that has the shortest way to the end of `path`; None where there is none but those."""
+        """Returns the instance with the fewest steps to the end of `path`, except those in `but`; or None."""
         free = [instance for instance in self.instances if not any(instance is taken for taken in but)]
         on_it = [
             instance for instance in free if instance.path is not None and path[: len(instance.path)] == instance.path
@@ -226,14 +231,14 @@ class Pool:
             try:
                 new = Instance(self._course.make())
             except EnvError:
-                self._size = len(self.instances)  # those that there are have to do
+                self._size = len(self.instances)  # use the existing ones
             else:
                 self.instances.append(new)
                 return new
         return min(free, key=lambda instance: instance.used, default=None)
 
     def _bring(self, instance: Instance, path: Path) -> None:
-        """Bring an instance to the end of `path`, once more where it dies on the way."""
+        """Moves an instance to the end of `path`; retries once if it dies."""
         try:
             self._walk(instance, path)
         except InstanceDied:
@@ -250,11 +255,11 @@ class Pool:
                     self._course.repeats.check(self.way[place], *reply)
         except Unavailable:
             raise
-        except EnvError as error:  # it made this way before
+        except EnvError as error:  # these steps succeeded before
             raise Unavailable(str(error)) from error
 
     def _step(self, instance: Instance, action: str) -> Reply:
-        path, instance.path = instance.path, None  # nowhere, should the step fail
+        path, instance.path = instance.path, None  # unknown if the step fails
         assert path is not None
         instance.reply = self._course.step(instance.env, action)
         instance.path = (*path, action)

@@ -1,5 +1,7 @@
-"""Where a search uses its environment: at once, or, where that may block, in one thread, so that it never holds up the
-loop. Ending the search waits for no step that takes long."""
+"""Runs environment calls: directly, or in one worker thread if they may block, so that the event loop never waits.
+
+A search can end without waiting for a slow step.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """The search is to end, and the environment has not answered yet."""
+    """The search ended before the environment answered."""
 
 
 class AtWork:
-    """A stand, used from an event loop."""
+    """An `EnvironmentAtNode`, used from an event loop."""
 
     def __init__(self, stand: Stand, blocking: bool) -> None:
         self._stand = stand
@@ -26,7 +28,7 @@ class AtWork:
         self._stopping = asyncio.Event()
 
     async def do(self, work: Callable[[], T], /) -> T:
-        """What `work` gives. Raises what it raises, and `Stopped`."""
+        """Returns the result of `work`. Raises what it raises, and `Stopped` after `abandon`."""
         if self._thread is None:
             return work()
         working = asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -41,11 +43,11 @@ class AtWork:
             working.cancel()
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Stops waiting for the call in progress; `do` raises `Stopped`."""
         self._stopping.set()
 
     async def close(self) -> None:
-        """Close the environment; a step that takes long ends with that."""
+        """Closes the environment. A step still in progress ends with an error."""
         if self._thread is None:
             self._stand.close()
             return

@@ -61,7 +61,7 @@ def read_reply(
         if body.get("error"):
             raise refusal_in_body(body["error"], usage)
         if isinstance(choices, list):
-            raise Refusal("empty choices", "the answer holds no choices", usage=usage)
+            raise Refusal("empty choices", "the answer has no choices", usage=usage)
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if isinstance(choice, dict) and (error := choice.get("error") or body.get("error")):

@@ -1,7 +1,7 @@
-"""Which pairs become samples: ranked lazily, limited by fork and by tree.
+"""Ranks the pairs of a tree lazily, and limits how many become samples.
 
-A tree of a thousand good and a thousand bad leaves has a million pairs. None of the rankings here lists them all: the
-first page costs the leaves, each further pair a step of a heap.
+A tree of a thousand good and a thousand bad leaves has a million pairs. No ranking lists them all: the first pair costs
+one pass over the leaves, each further pair one heap operation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, Node, SearchTree
 
 Rank = Literal["lesson", "return", "fork", "gap", "tail", "mark"]
-"""`lesson`: over wrong actions, not pairs (`engine.samples.lessons`); where pairs are listed, as `fork`.
+"""`lesson`: over wrong actions instead of pairs (`engine.samples.lessons`); a list of pairs is as for `fork`.
 `return`: best good leaf first, its worst counterpart last. `fork`: latest fork first. `gap`: largest difference of
 return first. `tail`: fewest steps from the fork to the good leaf first. `mark`: another wrong step each time, as long
 as there are any."""
@@ -28,9 +28,9 @@ as there are any."""
 RANKS: tuple[Rank, ...] = ("lesson", "return", "fork", "gap", "tail", "mark")
 
 MOST_OF_PAIR = 2
-"""Samples that one pair may become: how its good trajectory recovered, and the revision."""
+"""Maximum samples of one pair: a recovery of its good trajectory, and a revision."""
 
-SMALL_CLASS = 10_000  # pairs of equal gap that are sorted as a list
+SMALL_CLASS = 10_000  # maximum pairs of equal gap that are sorted as a list
 
 PER_TREE = "more than asked for a tree"
 PER_FORK = "more than asked for a fork"
@@ -53,9 +53,9 @@ class _Leaf(NamedTuple):
 
 
 class _Layout:
-    """The leaves of a tree in depth-first order, and the range of them below each node.
+    """The leaves of a tree in depth-first order, and for each node the range of leaves below it.
 
-    The tree may grow meanwhile (a screen's does, in another thread): nodes that are born later are not there.
+    A snapshot: nodes that another thread adds later are ignored.
     """
 
     def __init__(self, tree: SearchTree, thresholds: Thresholds) -> None:
@@ -71,7 +71,7 @@ class _Layout:
         pending = [ROOT] if self.count else []
         while pending:
             id = pending.pop()
-            if id < 0:  # everything below ~id was visited
+            if id < 0:  # all nodes below ~id were visited
                 self.end[~id] = len(self.leaves)
                 continue
             node = tree.nodes[id]
@@ -86,7 +86,7 @@ class _Layout:
             pending.extend(reversed(self.children(node)))
 
     def children(self, node: Node) -> Sequence[int]:
-        """The children that a node had when this was made."""
+        """Returns the children that a node had when this layout was made."""
         children = node.children
         if not children or children[-1] < self.count:
             return children
@@ -98,11 +98,11 @@ class _Layout:
             id = self.tree.nodes[id].parent
 
     def below(self, leaves: Sequence[_Leaf], id: int) -> Sequence[_Leaf]:
-        """Those of some leaves (in depth-first order) that are the node or below it."""
+        """Returns those of `leaves` (in depth-first order) that are the node or below it."""
         return leaves[bisect_left(leaves, self.start[id], key=_place) : bisect_left(leaves, self.end[id], key=_place)]
 
     def forks(self, good: Sequence[_Leaf], bad: Sequence[_Leaf]) -> list[Node]:
-        """Nodes that may be the fork of some pair, deepest first."""
+        """Returns the nodes that can be the fork of a pair, deepest first."""
         nodes = islice(self.tree.nodes, self.count)
         many = (node for node in nodes if len(node.children) > 1 and self.end[node.id] - self.start[node.id] > 1)
         found = [node for node in many if self.below(good, node.id) and len(self.below(bad, node.id))]
@@ -129,13 +129,15 @@ OfChild = Sequence[tuple[int, list[_Leaf]]]  # the good leaves below each child,
 
 
 def _by_child(layout: _Layout, fork: Node, goods: Iterable[_Leaf]) -> OfChild:
-    """Good leaves below a node by its children that hold any."""
+    """Returns the good leaves below a node, grouped by child."""
     children = layout.children(fork)
     starts = [layout.start[child] for child in children]
     of_child: dict[int, list[_Leaf]] = {}
     for good in goods:
         place = bisect_left(starts, good.place + 1) - 1
-        while layout.end[children[place]] <= good.place:  # a child without leaves starts where its sibling does
+        while (
+            layout.end[children[place]] <= good.place
+        ):  # a child without leaves starts at the same place as its sibling
             place -= 1
         of_child.setdefault(children[place], []).append(good)
     for mine in of_child.values():
@@ -144,7 +146,7 @@ def _by_child(layout: _Layout, fork: Node, goods: Iterable[_Leaf]) -> OfChild:
 
 
 def _at_fork(layout: _Layout, fork: Node, of_child: OfChild, bads: Sequence[_Leaf]) -> Iterator[Ranked]:
-    """The pairs that fork at a node: largest gap first, then the shortest tail. All leaves given are below it."""
+    """Yields the pairs that fork at a node: largest gap first, then shortest tail. All given leaves are below it."""
     nodes, beta = layout.tree.nodes, layout.beta
     worst = sorted(bads, key=_worst_first)
     large = isqrt(len(worst))
@@ -167,7 +169,7 @@ def _at_fork(layout: _Layout, fork: Node, of_child: OfChild, bads: Sequence[_Lea
     for child, mine in of_child:
         first, last = layout.start[child], layout.end[child]
         others: Sequence[_Leaf] = worst
-        if last - first > large:  # skipping its own leaves row by row would cost too much
+        if last - first > large:  # cheaper than skipping them row by row
             others = [leaf for leaf in worst if not first <= leaf.place < last]
         groups.append((mine, others, child))
         next_in_row(len(groups) - 1, 0, 0)
@@ -176,14 +178,14 @@ def _at_fork(layout: _Layout, fork: Node, of_child: OfChild, bads: Sequence[_Lea
         yield gap, tail, good_id, bad_id, Pair(good_id, bad_id, fork.id, -gap)
         _, row = rows[good_id]
         next_in_row(group, row, at + 1)
-        if good_id not in begun:  # the first of a row: the next row's first can't be better
+        if good_id not in begun:  # the first pair of the next row cannot be better
             begun.add(good_id)
             if row + 1 < len(groups[group][0]):
                 next_in_row(group, row + 1, 0)
 
 
 def _by_fork(layout: _Layout, goods: Sequence[_Leaf], bads: Sequence[_Leaf], tail: int | None = None) -> Iterator[Pair]:
-    """Latest fork first, then the largest gap, then the shortest tail. `tail`: only tails of that many steps."""
+    """Yields pairs: latest fork first, then largest gap, then shortest tail. tail: only tails of this many steps."""
 
     def wanted(fork: Node) -> Iterable[_Leaf]:
         below = layout.below(goods, fork.id)
@@ -198,7 +200,7 @@ def _by_fork(layout: _Layout, goods: Sequence[_Leaf], bads: Sequence[_Leaf], tai
 
 
 def _by_gap(layout: _Layout) -> Iterator[Pair]:
-    """Largest gap first, then the latest fork. Leaves of equal return are taken together."""
+    """Yields pairs: largest gap first, then latest fork. Leaves of equal return are one class."""
     goods, bads = _classes(layout.goods, best=True), _classes(layout.leaves, best=False)
     heap = [(bads[0][0] - goods[0][0], 0, 0)] if goods and bads else []
     while heap:
@@ -213,7 +215,7 @@ def _by_gap(layout: _Layout) -> Iterator[Pair]:
 
 
 def _classes(leaves: Sequence[_Leaf], best: bool) -> list[tuple[float, list[_Leaf]]]:
-    """Leaves by their Q, in depth-first order within."""
+    """Returns the leaves grouped by Q, each group in depth-first order."""
     by_q: dict[float, list[_Leaf]] = {}
     for leaf in leaves:
         by_q.setdefault(leaf.q, []).append(leaf)
@@ -245,20 +247,20 @@ def _of_classes(layout: _Layout, goods: list[_Leaf], bads: list[_Leaf]) -> Itera
 
 
 def _by_tail(layout: _Layout) -> Iterator[Pair]:
-    """Shortest way from the fork to the good leaf first, then the latest fork, then the largest gap."""
+    """Yields pairs: shortest tail first, then latest fork, then largest gap."""
     for length in range(1, max((leaf.depth for leaf in layout.goods), default=0) + 1):
         yield from _by_fork(layout, layout.goods, layout.leaves, length)
 
 
 def _by_mark(layout: _Layout) -> Iterator[Pair]:
-    """In turn a pair of each wrong step, deepest first: the best of each, then the second best of each, …
+    """Yields the best pair of each wrong step, deepest first; then the second best of each, and so on.
 
-    The wrong step of a bad leaf is the first on its way below which no good leaf is: what is known without a verifier.
+    The wrong step of a bad leaf is the first step of its path with no good leaf below: no verifier is needed for it.
     """
     wrong: dict[int, list[_Leaf]] = {}
     best = max((leaf.q for leaf in layout.goods), default=0.0)
     for leaf in layout.leaves:
-        if best - leaf.q <= layout.beta:  # bad to nobody
+        if best - leaf.q <= layout.beta:  # bad in no pair
             continue
         at = leaf.id
         parent = layout.tree.nodes[at].parent
@@ -279,7 +281,7 @@ def _by_mark(layout: _Layout) -> Iterator[Pair]:
 
 
 def _above(layout: _Layout, id: int, bads: Sequence[_Leaf], known: dict[int, OfChild]) -> Iterator[Pair]:
-    """Pairs of some bad leaves, all below one node, that fork above it: latest first. `known` is filled on the way."""
+    """Yields the pairs of bad leaves below node `id` that fork above it: latest first. known: a cache, filled here."""
     nodes = layout.tree.nodes
     below, at = id, nodes[id].parent
     while at >= 0:
@@ -292,7 +294,7 @@ def _above(layout: _Layout, id: int, bads: Sequence[_Leaf], known: dict[int, OfC
 
 
 def ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Iterator[Pair]:
-    """All pairs of a tree, best first by `rank`; lazily. Raises `InputError` for an unknown rank."""
+    """Yields all pairs of a tree lazily, best first by `rank`. Raises `InputError` for an unknown rank."""
     if rank not in RANKS:
         raise InputError(f"unknown rank {rank!r}: one of {', '.join(RANKS)}")
     if rank == "return":
@@ -315,7 +317,7 @@ def ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Ite
 
 
 def wrong_step(tree: SearchTree, bad: int, mark: int | None) -> tuple[str, str]:
-    """What the wrong step is, for `--diverse`: where it was taken and what was done; equal states are one place."""
+    """Returns the key of a wrong step for `--diverse`: its state (the parent's key or id) and its action."""
     path = tree.ancestors(bad)
     at = path[-1] if mark is None else path[mark]
     node = tree.nodes[at]
@@ -324,7 +326,7 @@ def wrong_step(tree: SearchTree, bad: int, mark: int | None) -> tuple[str, str]:
 
 
 class Taking:
-    """Which pairs of one tree are looked at, as far as counts say; the others are counted with their reason."""
+    """Applies `--max-pairs`, `--per-tree`, `--per-fork` and `--diverse`, and counts what each drops."""
 
     def __init__(
         self,
@@ -337,16 +339,21 @@ class Taking:
         per_fork: int | None = None,
         diverse: bool = False,
     ) -> None:
-        """`pairs`: how many there are; `drop` is told why how many are dropped. The other limits are on samples."""
+        """pairs: number of pairs of the tree. drop: called with a reason and a count for pairs that are dropped.
+
+        max_pairs limits pairs; per_tree and per_fork limit samples; None is no limit.
+        """
         self.tree, self.pairs, self.drop = tree, pairs, drop
         self.max_pairs, self.per_tree, self.per_fork, self.diverse = max_pairs, per_tree, per_fork, diverse
-        self.samples = 0  # so far
+        self.samples = 0  # accepted so far
         self._of_fork: Counter[int] = Counter()
         self._steps: set[tuple[str, str]] = set()
 
     def surely(self, place: int, before: Sequence[Pair], pair: Pair) -> bool | None:
-        """Whether a pair will surely be looked at (True) or passed over (False), whatever comes of those `before` it
-        that still are to be; None where that depends on them, or there are enough. `place` is its own among all."""
+        """Returns whether a pair will certainly be tried (True) or skipped (False); None if that is not yet known.
+
+        place: its index among all pairs. before: earlier pairs that are still in progress.
+        """
         if self.max_pairs is not None and place >= self.max_pairs:
             return None
         if self.per_tree is not None and self.samples + MOST_OF_PAIR * len(before) >= self.per_tree:
@@ -360,7 +367,7 @@ class Taking:
         return True
 
     def of(self, all: Iterator[Pair]) -> Iterator[Pair]:
-        """The pairs that are looked at; once there are enough, the rest are only counted."""
+        """Yields the pairs to try. When a limit is reached, the rest are only counted."""
         for place, pair in enumerate(all):
             for most, reached, reason in (
                 (self.max_pairs, place, MAX_PAIRS),
@@ -375,18 +382,18 @@ class Taking:
             yield pair
 
     def wants(self, fork: int) -> bool:
-        """Whether another sample that forks there may be taken."""
+        """Returns whether `--per-fork` allows another sample of this fork."""
         return self.per_fork is None or self._of_fork[fork] < self.per_fork
 
     def repeats(self, bad: int, mark: int | None) -> bool:
-        """Whether this wrong step was taken already, where each is wanted once."""
+        """Returns whether `--diverse` drops this wrong step because a sample has it already; counts it then."""
         if not self.diverse or wrong_step(self.tree, bad, mark) not in self._steps:
             return False
         self.drop(SAME_STEP, 1)
         return True
 
     def took(self, fork: int, bad: int, mark: int | None) -> None:
-        """A pair became a sample."""
+        """Records that a pair became a sample."""
         self.samples += 1
         self._of_fork[fork] += 1
         if self.diverse:

@@ -222,7 +222,7 @@ def _one(scanner: _Scanner, depth: int) -> Term:
     word = scanner.take(_WORD)
     if word is None:
         shown = (scanner.take(_BARE) or sign)[:20]
-        raise QueryError(start + 1, f"{shown!r} means nothing here: write text~{shown} to find it in the texts")
+        raise QueryError(start + 1, f"{shown!r} is not a field or flag: write text~{shown} to find it in the texts")
     return _named(scanner, word, start)
 
 
@@ -256,7 +256,7 @@ def _named(scanner: _Scanner, word: str, start: int) -> Term:
         if number is None or ((rest := _BARE.match(scanner.text, scanner.at)) and rest.group()[0] not in "|"):
             scanner.at = at
             shown = (scanner.take(_BARE) or "nothing")[:20]
-            raise QueryError(at + 1, f"{word} is compared with a number, like 0.5; {shown!r} is none")
+            raise QueryError(at + 1, f"{word} is compared with a number, like 0.5, not {shown!r}")
         return Figure(name, "=" if sign == ":" else sign, float(number))
     if name in FLAGS:
         raise QueryError(place + 1, f"{word} is a flag: write it alone, or !{word} for the opposite")

@@ -23,7 +23,7 @@ EMBEDDED = "scripted"
 DEAF = frozenset({EMBEDDED})
 """Actors that read no conversation, so that a thought can't change what they do."""
 
-DEAF_TOLD = "the {} actor reads no conversation: with the thought and without it, it does the same"
+DEAF_TOLD = "the {} actor ignores the conversation, so the revision thought cannot change what it does"
 
 
 class RecoverySettings(Struct, kw_only=True, frozen=True):

@@ -167,7 +167,7 @@ class _Making:
         if settings.unfinished and not self.ground.judges:
             raise InputError(
                 f"--unfinished needs a verifier that looks into the environment, as progress does: {settings.verifier}"
-                " knows no step whose end nobody saw"
+                " does not know which wrong steps are unfinished"
             )
         self.repair = None if settings.compat else repair
         if known is None and settings.duplicates and not settings.compat:
@@ -297,7 +297,7 @@ class _Making:
         settings, figures = self.settings, self.figures
         lessons = Lessons(self.tree, self.thresholds, self.ground, verifier, settings.unfinished)
         found = lessons.all()
-        figures.drop("a wrong step whose end nobody saw", lessons.unended)
+        figures.drop("a wrong step whose trajectory did not end", lessons.unended)
         for place, lesson in enumerate(found):
             for most, reached, reason in (
                 (settings.max_pairs, place, choice.MAX_PAIRS),

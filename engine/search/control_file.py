@@ -76,7 +76,7 @@ class RemoteControl:
             with open(self._path, "ab", buffering=0) as file:
                 file.write(msgspec.json.encode(command) + b"\n")
         except OSError as error:
-            raise WorkFailed(f"{self._path}: the search can't be reached ({error.strerror})") from error
+            raise WorkFailed(f"{self._path}: cannot reach the search ({error.strerror})") from error
 
 
 class Inbox:

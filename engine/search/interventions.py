@@ -230,7 +230,7 @@ def parse_changes(text: str, settings: SearchSettings) -> dict[str, Any]:
         name, sign, value = word.partition("=")
         name = name.strip().replace("-", "_")
         if not sign or not value:
-            raise InputError(f"{word[:40]!r} is no setting: write name=value, like c=1.0")
+            raise InputError(f"{word[:40]!r} is not a setting: write name=value, like c=1.0")
         if name not in CHANGEABLE:
             raise InputError(f"{name[:40]!r} can't be changed while a search runs: one of {', '.join(CHANGEABLE)}")
         changes[name] = None if value.lower() == "none" else _number(name, value)
@@ -244,7 +244,7 @@ def _number(name: str, value: str) -> int | float:
     try:
         number = float(value)
     except ValueError:
-        raise InputError(f"setting {name}: {value[:40]!r} is no number") from None
+        raise InputError(f"setting {name}: {value[:40]!r} is not a number") from None
     return int(number) if number.is_integer() and "." not in value else number
 
 

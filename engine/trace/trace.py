@@ -267,7 +267,7 @@ class TraceWriter:
         try:
             there = os.stat(self.path)
         except (FileNotFoundError, NotADirectoryError):
-            why = "is gone: somebody moved or removed it while it was written"
+            why = "was moved or removed while it was written"
         except OSError:  # a network file system that does not answer now
             return
         else:
@@ -277,7 +277,7 @@ class TraceWriter:
                 why = "became shorter while it was written"
             else:
                 return
-        raise WorkFailed(f"{self.path}: {why}: this search is not kept; put the file back or search again")
+        raise WorkFailed(f"{self.path}: {why}: this search is not saved; put the file back or search again")
 
     def close(self) -> None:
         """Finish the file and give the lock back. Harmless when repeated."""
@@ -396,7 +396,7 @@ class Follower:
         except FileNotFoundError:
             if self._stamp is None:
                 return []
-            raise TraceError(self.path, None, "is gone: it was removed while it was followed") from None
+            raise TraceError(self.path, None, "was removed while it was followed") from None
         except OSError as error:
             raise TraceError(self.path, None, error.strerror or str(error)) from error
         stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -447,7 +447,7 @@ class Follower:
             event = decode_event(line, self.path, self._lines)
             if isinstance(event, Started):
                 if self._trace not in (None, event.trace):
-                    raise TraceError(self.path, 1, "holds another trace than before: open it again")
+                    raise TraceError(self.path, 1, "contains a different trace now: open it again")
                 self._trace = event.trace
             if self._lines > self.count:
                 events.append(event)

@@ -1,7 +1,7 @@
-"""What a tree keeps of its events beyond the nodes: choices, what was in flight when, settings then, the log.
+"""The log of a tree: choices, expansions in flight, earlier settings, and other events that change no node.
 
-A part of the fold (`engine.tree.tree`), for looking back. Kept in arrays: a search of a million nodes makes as many
-choices. Like `engine.tree.backup_history` it may be read from any thread while the tree grows: the fold only appends.
+Part of the fold (`engine.tree.tree`); views of the past read it. Choices are kept in arrays, since a search of a
+million nodes makes as many. Any thread may read while the tree grows, because the fold only appends.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from engine.tree.node import Node
 
 
 class Choice(NamedTuple):
-    """A child that the search went to."""
+    """One selection of a child."""
 
     seq: int  # of the `selected` event
     child: int
     ties: int  # how many children shared the best score, this one included
-    in_flight: tuple[int, ...]  # nodes whose expansion had not been applied then
+    in_flight: tuple[int, ...]  # nodes whose expansion had not been applied yet
 
 
 class Chronicle:
-    """Events of one tree, as far as they are asked for later. Only the tree's fold writes to it."""
+    """Choices, expansions in flight and settings changes of one tree. Only the fold writes to it."""
 
     def __init__(self, nodes: list[Node]) -> None:
-        """`nodes` are the tree's own, and grow with it."""
+        """nodes: the tree's own list, which grows."""
         self._nodes = nodes
         self.log: list[AnyEvent] = []  # failures, interventions, changed settings, pauses, ends: oldest first
         self._choice_seqs = array("q")
         self._choice_children = array("i")
         self._choice_ties = array("i")
         self._flight_seqs = array("q")
-        self._flight_nodes = array("i")  # the node where it took off, ~node where its expansion was applied
-        self._beside: dict[int, tuple[int, ...]] = {}  # seq of a selection → what else was in flight
-        self._before: list[tuple[int, dict[str, Any]]] = []  # seq of a change → the values that it replaced
-        self._of_parent: dict[int, array[int]] = {}  # parent → its choices, by their place
+        self._flight_nodes = array("i")  # node: its expansion started; ~node: its expansion was applied
+        self._beside: dict[int, tuple[int, ...]] = {}  # seq of a selection → other nodes in flight
+        self._before: list[tuple[int, dict[str, Any]]] = []  # seq of a settings change → the replaced values
+        self._of_parent: dict[int, array[int]] = {}  # parent → indices of its choices
 
     # -- the fold ----------------------------------------------------------------------------------
 
     def selected(self, event: Selected) -> None:
-        """The search walked on: each step of the path but the first is a choice."""
+        """Records a selection: every step of its path after the first is a choice."""
         seq, path, ties = event.seq, event.path, event.ties
         if len(ties) == len(path) - 1:
             for place, shared in enumerate(ties, 1):
@@ -67,25 +67,25 @@ class Chronicle:
             places.append(place)
 
     def took_off(self, seq: int, node: int, beside: Sequence[int]) -> None:
-        """The draws of a node were asked for; `beside` was in flight already."""
+        """Records that the expansion of a node started while the nodes `beside` were in flight."""
         self._flight_seqs.append(seq)
         self._flight_nodes.append(node)
         if beside:
             self._beside[seq] = tuple(beside)
 
     def expanded(self, seq: int, node: int) -> None:
-        """The expansion of a node was applied."""
+        """Records that the expansion of a node was applied."""
         self._flight_seqs.append(seq)
         self._flight_nodes.append(~node)
 
     def settings_changed(self, seq: int, before: dict[str, Any]) -> None:
-        """Settings had these values until now."""
+        """Records the values of settings before a change."""
         self._before.append((seq, before))
 
     # -- reading -----------------------------------------------------------------------------------
 
     def choice(self, parent: int, seq: int) -> Choice | None:
-        """The last choice among the children of `parent` up to event `seq`; None where there was none."""
+        """Returns the last choice among the children of `parent` up to event `seq`, or None."""
         places = self._of_parent.get(parent, ())
         last = bisect_right(places, seq, key=self._choice_seqs.__getitem__) - 1
         if last < 0:
@@ -95,7 +95,7 @@ class Chronicle:
         return Choice(at, self._choice_children[place], self._choice_ties[place], self._beside.get(at, ()))
 
     def in_flight(self, seq: int) -> list[int]:
-        """Nodes that were in flight right after event `seq`, oldest first."""
+        """Returns the nodes in flight right after event `seq`, oldest first."""
         applied = set()
         for place in range(bisect_right(self._flight_seqs, seq) - 1, -1, -1):
             node = self._flight_nodes[place]
@@ -106,7 +106,7 @@ class Chronicle:
         return []
 
     def stands_at(self, seq: int, iteration_seqs: Sequence[int]) -> int | None:
-        """Where the walk that moved last stood right after event `seq`; None where it was over, or none had begun."""
+        """Returns the last node of the current walk right after event `seq`; None if no walk was in progress."""
         for place in range(bisect_right(self._flight_seqs, seq) - 1, -1, -1):
             if self._flight_nodes[place] >= 0:
                 at = self._flight_seqs[place]
@@ -115,8 +115,8 @@ class Chronicle:
         return None
 
     def settings(self, now: SearchSettings, seq: int) -> SearchSettings:
-        """The settings that held right after event `seq`; `now` are those that hold now."""
-        now = replace(now)  # before it is looked for changes: the fold notes a change first, then makes it
+        """Returns the settings in force right after event `seq`. now: the current settings."""
+        now = replace(now)  # copy first: the fold records a change before it makes it
         values: dict[str, Any] = {}
         for changed, before in reversed(self._before):
             if changed <= seq:

@@ -222,7 +222,7 @@ def complaint(totals: JudgeTotals | None) -> str:
     quote = quote if len(quote) <= QUOTED else f"{quote[:QUOTED]}…"
     hint = "; --structured json asks for a form that small models keep" if totals.unread > totals.failed else ""
     return (
-        f"{lost} of {totals.votes} votes of the judge came to nothing ({totals.unread} unread, {totals.failed} failed)"
+        f"{lost} of {totals.votes} votes gave no judgement ({totals.unread} unread, {totals.failed} failed)"
         f" and count as Uncertain{hint}; one of them: {quote}"
     )
 

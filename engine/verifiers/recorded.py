@@ -45,7 +45,7 @@ class RecordedVerifier:
         low, high = _key(self._tree.conversation(pair.bad)), _key(self._tree.conversation(pair.good))
         lines = self._lines.get((low, high))
         if not lines:
-            raise InputError(f"{self._path}: holds no judgements of leaf {pair.bad} against leaf {pair.good}")
+            raise InputError(f"{self._path}: has no judgements of leaf {pair.bad} against leaf {pair.good}")
         texts = lines[0]
         lines.rotate(-1)  # pairs with equal texts take their lines in turn
         for step, text in enumerate(texts, 1):

@@ -34,6 +34,7 @@ def check_same_trace(tree: SearchTree, sample: Sample) -> None:
     leaves = [sample.good] if sample.bad is None else [sample.good, sample.bad]
     if trace != sample.trace or max(leaves) >= len(tree):
         raise InputError(
-            f"{sample.path}: holds another trace ({trace}) than sample {sample.id} was made from ({sample.trace}):"
+            f"{sample.path}: contains a different trace ({trace}) from the one that sample {sample.id} was"
+            f" made from ({sample.trace}):"
             " put that one back, or run `agentr revise` again"
         )

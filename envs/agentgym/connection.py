@@ -89,7 +89,7 @@ class Connection:
         try:
             httpx2.URL(url)
         except httpx2.InvalidURL as error:
-            raise EnvError(f"{brief(url)!r} is no address: {brief(error)}") from error
+            raise EnvError(f"{brief(url)!r} is not an address: {brief(error)}") from error
         self._client = httpx2.Client(
             limits=httpx2.Limits(max_connections=1, keepalive_expiry=None),
             trust_env=host not in _LOOPBACK,  # a proxy of the environment has no way to this machine
@@ -249,7 +249,7 @@ def _what(error: Exception) -> str:
     if isinstance(error, httpx2.ConnectError):
         text = str(error)
         if "refused" in text:
-            return "nobody listens there"
+            return "no server is listening there"
         return f"can't connect ({brief(text.rpartition('] ')[2])})"
     if isinstance(error, httpx2.RemoteProtocolError) and "disconnected" not in str(error):
         return f"does not speak HTTP ({brief(error)})"

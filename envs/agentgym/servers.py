@@ -65,9 +65,9 @@ def parse_address(argument: str) -> Address:
         parts = urlsplit(place)
         port = parts.port
     except ValueError as error:
-        raise EnvError(f"agentgym: {brief(place)!r} is no address: {error}") from error
+        raise EnvError(f"agentgym: {brief(place)!r} is not an address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or not _is_plain(place) or port == 0:
-        raise EnvError(f"agentgym: {brief(place)!r} is no address: write agentgym:{name}@http://127.0.0.1:36001")
+        raise EnvError(f"agentgym: {brief(place)!r} is not an address: write agentgym:{name}@http://127.0.0.1:36001")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise EnvError("agentgym: an address holds no user, password or fragment: it is written into every trace")
     seconds = {"timeout": TIMEOUT, "patience": PATIENCE}

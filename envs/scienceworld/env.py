@@ -158,7 +158,7 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
 
     def _started(self) -> Game:
         if self._games and not self._games[0].alive:
-            raise InstanceDied("scienceworld's simulator is gone")
+            raise InstanceDied("scienceworld's simulator has ended")
         if self._situation is None or not self._games:
             raise EnvError("scienceworld: no task was started: reset it first")
         return self._games[0]

@@ -109,7 +109,7 @@ class Game:
             answer = self._read(length).decode(errors="replace")
         except (OSError, ValueError, struct.error) as error:
             self.end()
-            raise InstanceDied("scienceworld's simulator is gone") from error
+            raise InstanceDied("scienceworld's simulator has ended") from error
         except BaseException:  # an interrupt: the next request must not get this reply
             self.end()
             raise

@@ -103,7 +103,7 @@ def load(folder: Path) -> Book:
         try:
             read = _read(json.loads(path.read_bytes()))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise EnvError(f"{path} is no recipe: {type(error).__name__} {error}") from error
+            raise EnvError(f"{path} is not a recipe: {type(error).__name__} {error}") from error
         if read is None:
             continue
         recipe, group = read

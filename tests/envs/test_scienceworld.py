@@ -528,9 +528,9 @@ def test_a_search_survives_the_death_of_its_simulator() -> None:
 def test_a_simulator_that_is_gone_is_said_to_be_and_reset_starts_another(env: ScienceWorld) -> None:
     start(env)
     os.kill(game_of(env)._process.pid, signal.SIGKILL)
-    with pytest.raises(InstanceDied, match="simulator is gone"):
+    with pytest.raises(InstanceDied, match="simulator has ended"):
         env.step("look around")
-    with pytest.raises(InstanceDied, match="simulator is gone"):
+    with pytest.raises(InstanceDied, match="simulator has ended"):
         env.plan()
     start(env)
     assert env.step("open door to greenhouse")[1] == 8

@@ -10,7 +10,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from agentr_tui.cli.application import ALL_COMMANDS, build
+from agentr_tui.cli.application import ALL_COMMANDS, CONFIGURABLE, build
 from agentr_tui.cli.commands.judge_options import judge_of
 from agentr_tui.cli.options import JsonOption, WorkspaceOption
 from agentr_tui.state.own_settings import OwnSettings
@@ -21,15 +21,12 @@ from engine.search.settings import with_body
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 
-CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
-"""Commands whose options may stand in the settings file, each in a table of its own name."""
-
 DEFAULTS = {"search": SearchSettings(), "revise": JudgeSettings(), "verify": JudgeSettings()}
 """What holds for an option that was not given and has no default of its own on the command line."""
 
 
 def config(*, json: JsonOption = False, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> int:
-    """Every setting, its value and where it comes from."""
+    """List every setting, its value and where it comes from."""
     arguments = ["--workspace", str(workspace)]
     files = [workspace_file(arguments), user_file()]
     app = build(arguments, refuse=False)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
@@ -18,7 +19,7 @@ from cyclopts import Parameter
 from filelock import FileLock, Timeout
 from msgspec import Struct
 
-from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.cli.options import MODEL, PROMPT, TASK, JsonOption, WorkspaceOption, option_of
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file
 from agentr_tui.terminal.clipboard import tools
 from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
@@ -47,39 +48,76 @@ class Check(Struct):
     remedy: str = ""
 
 
+_option = partial(option_of, SearchSettings)
+
+
 class ModelFlags(TypedDict, total=False):
     """How the model is asked, as in a search."""
 
-    max_tokens: Annotated[int, Parameter(help="Of an answer.")]
-    timeout: Annotated[float, Parameter(help="Seconds a call.")]
-    price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
-    price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
-    top_p: Annotated[float, Parameter(help="Nucleus sampling; default: the server's own.")]
-    reasoning_effort: Annotated[str, Parameter(help="low, medium, high: as the server knows it.")]
-    extra_body: Annotated[str, Parameter(help="JSON object of further fields of every request; null takes one out.")]
-    header: Annotated[list[str], Parameter(help="NAME=VARIABLE: a header whose value is in that variable.")]
-    no_system: Annotated[bool, Parameter(negative="", help="Send the system turn as part of the first user turn.")]
-    example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
-    structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
-    prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
+    max_tokens: Annotated[int, _option(MODEL, "max_tokens", "Maximum tokens of one answer.")]
+    timeout: Annotated[float, _option(MODEL, "timeout", "Timeout of one call, in seconds.")]
+    price_in: Annotated[float, _option(MODEL, "price_in", "Price of a million prompt tokens, in US dollars.")]
+    price_out: Annotated[float, _option(MODEL, "price_out", "Price of a million completion tokens, in US dollars.")]
+    top_p: Annotated[
+        float,
+        _option(
+            MODEL, "top_p", "Nucleus sampling: the share of probability to draw from. The default is the server's own."
+        ),
+    ]
+    reasoning_effort: Annotated[
+        str,
+        _option(
+            MODEL, "reasoning_effort", "Reasoning effort, for example low, medium or high, as the server names it."
+        ),
+    ]
+    extra_body: Annotated[
+        str, _option(MODEL, "extra_body", "JSON object of further fields for every request. A null removes a field.")
+    ]
+    header: Annotated[
+        list[str],
+        _option(
+            MODEL,
+            "header",
+            "HTTP header as NAME=VARIABLE. Its value is read from that environment variable. Repeatable.",
+        ),
+    ]
+    no_system: Annotated[
+        bool, _option(PROMPT, "no_system", "Send the system message as part of the first user message.", negative="")
+    ]
+    example: Annotated[bool, _option(PROMPT, "example", "Put a worked example before the task.")]
+    structured: Annotated[
+        str, _option(PROMPT, "structured", "Ask for structured answers, which helps small models: json or grammar.")
+    ]
+    prompts: Annotated[str, _option(PROMPT, "prompts", "Folder of prompts that replace the shipped ones.")]
 
 
 def doctor(
     *,
     base_url: Annotated[
-        str | None, Parameter(help="Ask this OpenAI-compatible server for its models; else no network is used.")
+        str | None,
+        Parameter(
+            group=MODEL,
+            help="URL of an OpenAI-compatible server to ask for its models. Without it, no network is used.",
+        ),
     ] = None,
     model: Annotated[
-        str | None, Parameter(help="Ask this model the first turn of an environment, with five short calls.")
+        str | None,
+        Parameter(group=MODEL, help="Model to ask for the first turn of an environment, with five short calls."),
     ] = None,
-    key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
-    env: Annotated[str, Parameter(name="--env", help="Environment whose first turn the model is asked.")] = ENVIRONMENT,
-    task: Annotated[str | None, Parameter(help="Its task; default: the first.")] = None,
+    key_env: Annotated[
+        str, Parameter(group=MODEL, help="Environment variable that holds the API key.")
+    ] = "OPENAI_API_KEY",
+    env: Annotated[
+        str, Parameter(group=TASK, name="--env", help="Environment whose first turn the model is asked.")
+    ] = ENVIRONMENT,
+    task: Annotated[
+        str | None, Parameter(group=TASK, help="Task id. The default is the environment's first task.")
+    ] = None,
     flags: Annotated[ModelFlags | None, Parameter(name="*")] = None,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """What is missing and how to get it."""
+    """Check this installation and say how to get what is missing."""
     checks = [*_python(), *_extras(), *_environments(), *_terminal(), *_workspace(workspace), _settings(workspace)]
     checks.append(_key(key_env))
     if base_url is not None:
@@ -116,7 +154,7 @@ def _extras() -> Iterator[Check]:
     try:
         needs = metadata.requires("agentr-tui") or []
     except metadata.PackageNotFoundError:
-        yield Check("extras", "hint", "the package is not installed: nothing is known of them", "pip install .")
+        yield Check("extras", "hint", "the package is not installed, so its extras are unknown", "pip install .")
         return
     wanted: dict[str, list[str]] = {}
     for need in needs:
@@ -165,14 +203,14 @@ def _first_line(command: list[str]) -> str:
 
 def _terminal() -> Iterator[Check]:
     if not sys.stdout.isatty():
-        yield Check("terminal", "hint", "the output is no terminal: the app does not start here, every command does")
+        yield Check("terminal", "hint", "the output is not a terminal: only the app needs one")
     else:
         columns, lines = shutil.get_terminal_size()
         room: State = "ok" if columns >= 80 and lines >= 24 else "hint"
         yield Check("terminal", room, f"{columns}×{lines}", "" if room == "ok" else "80×24 shows everything")
     yield _colours()
     if encoding_is_ascii():
-        yield Check("unicode", "hint", "the locale has ASCII only: signs are ASCII too", "export LANG=C.UTF-8")
+        yield Check("unicode", "hint", "the locale has ASCII only, so glyphs are ASCII too", "export LANG=C.UTF-8")
     else:
         yield Check("unicode", "ok", "yes")
     yield _clipboard()
@@ -228,7 +266,7 @@ def _workspace(folder: Path) -> Iterator[Check]:
             yield _locks(Path(place) / "lock")
     except OSError as error:
         said = f"{folder}: can't be written ({error.strerror}): it can still be read"
-        yield Check("workspace", "wrong", said, "mend its rights, or name another one with --workspace")
+        yield Check("workspace", "wrong", said, "fix its permissions, or name another folder with --workspace")
 
 
 def _locks(file: Path) -> Check:
@@ -259,7 +297,7 @@ def _settings(folder: Path) -> Check:
 def _key(name: str) -> Check:
     if os.environ.get(name):
         return Check("model key", "ok", f"${name} is set")
-    return Check("model key", "missing", f"${name} is not set", "needed by the openai actor and verifier alone")
+    return Check("model key", "missing", f"${name} is not set", "only the openai actor and verifier need it")
 
 
 def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Check]:
@@ -292,7 +330,11 @@ def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Che
     speed = "tokens unknown" if found.speed is None else f"{found.speed:.0f} tokens a second"
     yield Check("model speed", "ok", f"{found.seconds:.1f} s an answer, {speed}, one call at a time")
     if found.left_out:
-        yield Check("model fields", "hint", f"asked without what the server refuses: {', '.join(found.left_out)}")
+        yield Check(
+            "model fields",
+            "hint",
+            f"left out, since the server refuses them: {', '.join(found.left_out)}",
+        )
 
 
 _TOOL_WORDS = {"called": "calls them", "not called": "calls none", "refused": "the server takes none"}

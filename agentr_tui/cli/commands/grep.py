@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.options import JsonOption
+from agentr_tui.cli.options import OUTPUT, JsonOption
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
@@ -21,14 +21,16 @@ SHOWN = 100
 
 
 def grep(
-    query: Annotated[str, Parameter(help="Query, like 'disaster depth<6' (docs/query.md).", allow_leading_hyphen=True)],
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders (read recursively).")],
+    query: Annotated[
+        str, Parameter(allow_leading_hyphen=True, help="Query, for example 'disaster depth<6' (docs/query.md).")
+    ],
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders. Folders are read recursively.")],
     /,
     *,
-    limit: Annotated[int | None, Parameter(help="List at most so many nodes; all are counted.")] = None,
+    limit: Annotated[int | None, Parameter(group=OUTPUT, help="Maximum nodes to list. All are counted.")] = None,
     json: JsonOption = False,
 ) -> int:
-    """Nodes that match a query, over many traces."""
+    """List the nodes of many traces that match a query."""
     wanted = parse(query)
     if limit is not None and limit < 0:
         raise InputError("--limit must be at least 0")

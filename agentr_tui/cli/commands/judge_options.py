@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
 from cyclopts import Parameter
 
+from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.search.settings import with_body
@@ -25,34 +27,75 @@ if TYPE_CHECKING:
     from engine.verifiers.judge_pool import JudgePool
 
 
+_option = partial(option_of, JudgeSettings)
+
+
 class JudgeFlags(TypedDict, total=False):
     """One option for each field of `JudgeSettings`."""
 
-    model: Annotated[str, Parameter(help="Of the verifier openai.")]
-    base_url: Annotated[str, Parameter(help="Of its server; default: OpenAI's.")]
-    key_env: Annotated[str, Parameter(help="Variable that holds the key.")]
-    votes: Annotated[int, Parameter(help="Replies a step, of which more than half decide.")]
-    temperature: Annotated[float, Parameter(help="Of the judge; default: 0 for one vote, 0.7 for several.")]
-    max_tokens: Annotated[int, Parameter(help="Of a reply.")]
-    timeout: Annotated[float, Parameter(help="Seconds a call.")]
-    retries: Annotated[int, Parameter(help="After the first try of a call.")]
-    price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
-    price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
-    price_cached: Annotated[float, Parameter(help="Of prompt tokens that the server had cached; default: --price-in.")]
-    top_p: Annotated[float, Parameter(help="Nucleus sampling; default: the server's own.")]
-    reasoning_effort: Annotated[str, Parameter(help="low, medium, high: as the server knows it.")]
-    extra_body: Annotated[str, Parameter(help="JSON object of further fields of every request; null takes one out.")]
-    header: Annotated[list[str], Parameter(help="NAME=VARIABLE: a header whose value is in that variable.")]
-    no_system: Annotated[bool, Parameter(negative="", help="Send the system turn as part of the user turn.")]
-    structured: Annotated[Literal["", "json"], Parameter(help="json: ask for an object, which small models keep to.")]
-    concurrency: Annotated[int, Parameter(help="Simultaneous calls; never changes a run.")]
-    budget_tokens: Annotated[int, Parameter(help="Stop judging when so many tokens are used.")]
-    budget_cost: Annotated[float, Parameter(help="Stop judging when so many US dollars are spent.")]
-    budget_calls: Annotated[int, Parameter(help="Stop judging after so many calls.")]
-    budget_seconds: Annotated[float, Parameter(help="Stop judging after so many seconds.")]
+    model: Annotated[str, _option(MODEL, "model", "Model of the verifier openai.")]
+    base_url: Annotated[str, _option(MODEL, "base_url", "URL of an OpenAI-compatible server. The default is OpenAI's.")]
+    key_env: Annotated[str, _option(MODEL, "key_env", "Environment variable that holds the API key.")]
+    votes: Annotated[int, _option(JUDGE, "votes", "Number of replies for each step. More than half must agree.")]
+    temperature: Annotated[
+        float,
+        _option(
+            JUDGE,
+            "temperature",
+            "Sampling temperature of the judge. The default is 0 for one vote and 0.7 for several.",
+        ),
+    ]
+    max_tokens: Annotated[int, _option(JUDGE, "max_tokens", "Maximum tokens of one reply.")]
+    timeout: Annotated[float, _option(MODEL, "timeout", "Timeout of one call, in seconds.")]
+    retries: Annotated[int, _option(MODEL, "retries", "Number of retries after a failed call.")]
+    price_in: Annotated[float, _option(MODEL, "price_in", "Price of a million prompt tokens, in US dollars.")]
+    price_out: Annotated[float, _option(MODEL, "price_out", "Price of a million completion tokens, in US dollars.")]
+    price_cached: Annotated[
+        float,
+        _option(
+            MODEL,
+            "price_cached",
+            "Price of a million prompt tokens that the server had cached. The default is --price-in.",
+        ),
+    ]
+    top_p: Annotated[
+        float,
+        _option(
+            MODEL, "top_p", "Nucleus sampling: the share of probability to draw from. The default is the server's own."
+        ),
+    ]
+    reasoning_effort: Annotated[
+        str,
+        _option(
+            MODEL, "reasoning_effort", "Reasoning effort, for example low, medium or high, as the server names it."
+        ),
+    ]
+    extra_body: Annotated[
+        str, _option(MODEL, "extra_body", "JSON object of further fields for every request. A null removes a field.")
+    ]
+    header: Annotated[
+        list[str],
+        _option(
+            MODEL,
+            "header",
+            "HTTP header as NAME=VARIABLE. Its value is read from that environment variable. Repeatable.",
+        ),
+    ]
+    no_system: Annotated[
+        bool, _option(MODEL, "no_system", "Send the system message as part of the user message.", negative="")
+    ]
+    structured: Annotated[
+        Literal["", "json"],
+        _option(JUDGE, "structured", "Ask for a JSON object, which helps small models: json.", show_choices=False),
+    ]
+    concurrency: Annotated[int, _option(JUDGE, "concurrency", "Number of simultaneous calls. It never changes a run.")]
+    budget_tokens: Annotated[int, _option(BUDGETS, "budget_tokens", "Stop judging after this many tokens.")]
+    budget_cost: Annotated[float, _option(BUDGETS, "budget_cost", "Stop judging after this many US dollars.")]
+    budget_calls: Annotated[int, _option(BUDGETS, "budget_calls", "Stop judging after this many calls.")]
+    budget_seconds: Annotated[float, _option(BUDGETS, "budget_seconds", "Stop judging after this many seconds.")]
 
 
-YesOption = Annotated[bool, Parameter(negative="", help="Do not ask before a model is paid.")]
+YesOption = Annotated[bool, Parameter(group=BUDGETS, negative="", help="Call a paid model without asking first.")]
 
 
 def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
@@ -94,9 +137,9 @@ def confirm(price: JudgePrice, judge: JudgeSettings, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError("calls of a model may cost money, and nobody is here to be asked: --yes makes them")
-    if input("go on? [y/N] ").strip().casefold() not in ("y", "yes"):
-        raise InputError("nothing was asked")
+        raise InputError("this calls a paid model, and there is no terminal to confirm it on: pass --yes to go ahead")
+    if input("continue? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise InputError("cancelled; no model was called")
 
 
 def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
@@ -119,7 +162,7 @@ def told(totals: JudgeTotals) -> str:
 def complain(totals: JudgeTotals | None) -> int:
     """Warn of what was left out of requests, and where many votes came to nothing; returns the exit code."""
     if totals is not None and totals.left_out:
-        warn(f"the judge's server refuses, and was asked without: {', '.join(totals.left_out)}")
+        warn(f"the judge's server refuses these parameters, so they were left out: {', '.join(totals.left_out)}")
     if said := complaint(totals):
         warn(said)
     return int(has_failed(totals))

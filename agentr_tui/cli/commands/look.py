@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.options import JsonOption
+from agentr_tui.cli.options import OUTPUT, JsonOption
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
@@ -20,12 +20,12 @@ from envs.base import EnvironmentInfo, broken_entry_points, environments, missin
 
 
 def stats(
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders (read recursively).")],
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders. Folders are read recursively.")],
     /,
     *,
     json: JsonOption = False,
 ) -> int:
-    """Figures of traces."""
+    """Print figures of traces: nodes, leaves, pairs, lessons, calls."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
     for path in find_sources(paths):
@@ -88,14 +88,16 @@ def stats(
 
 def show(
     path: Annotated[Path, Parameter(help="Trace or tree file.")],
-    node: Annotated[int, Parameter(help="Node id; default: the root.")] = ROOT,
+    node: Annotated[int, Parameter(help="Node id. The default is the root.")] = ROOT,
     /,
     *,
-    way: Annotated[bool, Parameter(name="--path", help="Every step from the root to the node.")] = False,
-    conversation: Annotated[bool, Parameter(help="The whole conversation at the node.")] = False,
-    depth: Annotated[int, Parameter(help="How many levels of children to list.")] = 2,
+    way: Annotated[
+        bool, Parameter(group=OUTPUT, name="--path", help="Print every step from the root to the node.")
+    ] = False,
+    conversation: Annotated[bool, Parameter(group=OUTPUT, help="Print the whole conversation at the node.")] = False,
+    depth: Annotated[int, Parameter(group=OUTPUT, help="Levels of children to list.")] = 2,
 ) -> int:
-    """A node, or the way to it, as text."""
+    """Print a node with its children, or the path to it, as text."""
     source = load_any(path)
     for warning in source.warnings:
         warn(warning)
@@ -133,13 +135,13 @@ def _by_hand(tree: SearchTree, id: int) -> str:
 
 
 def diff(
-    a: Annotated[Path, Parameter(help="Trace.")],
-    b: Annotated[Path, Parameter(help="Trace.")],
+    a: Annotated[Path, Parameter(help="First trace.")],
+    b: Annotated[Path, Parameter(help="Second trace.")],
     /,
     *,
     json: JsonOption = False,
 ) -> int:
-    """Compare two traces, less what depends on the machine."""
+    """Compare two traces, without what depends on the machine."""
     differences = compare(read_events(a), read_events(b))
     if json:
         emit_json({"a": str(a), "b": str(b), "differences": differences})
@@ -151,7 +153,7 @@ def diff(
 
 
 def envs(*, json: JsonOption = False) -> int:
-    """Environments there are, and what is missing."""
+    """List the environments and what each needs."""
     found: list[EnvironmentInfo] = []
     for info in environments():
         found += [info, *(info.kinds() if info.kinds is not None else ())]

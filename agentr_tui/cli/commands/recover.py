@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.review import are_ids, named
-from agentr_tui.cli.options import INTERRUPTED, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import ACTOR, BUDGETS, INTERRUPTED, MODEL, RECOVERY, SAMPLES, JsonOption, WorkspaceOption
 from agentr_tui.cli.running import stopping
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
@@ -45,28 +45,66 @@ from engine.workspace.workspace import Selection, Workspace
 
 
 def recover(
-    words: Annotated[list[str], Parameter(help="Ids of samples, or a query like: verdict:verified gap>=0.8")],
+    words: Annotated[list[str], Parameter(help="Sample ids, or a query such as: verdict:verified gap>=0.8.")],
     /,
     *,
-    marks: Annotated[str, Parameter(help="mark: the sample's own; all after the fork; or a step's number.")] = "mark",
-    continuations: Annotated[int, Parameter(help="With the thought and without it, each, a mark.")] = 8,
-    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest of each trace.")] = None,
-    actor: Annotated[str | None, Parameter(help="Who goes on; default: who searched.")] = None,
-    model: Annotated[str | None, Parameter(help="Of the actor openai.")] = None,
-    base_url: Annotated[str | None, Parameter(help="Of its server.")] = None,
-    key_env: Annotated[str | None, Parameter(help="Variable that holds the key.")] = None,
-    price_in: Annotated[float | None, Parameter(help="US dollars a million prompt tokens.")] = None,
-    price_out: Annotated[float | None, Parameter(help="US dollars a million completion tokens.")] = None,
-    concurrency: Annotated[int | None, Parameter(help="Continuations at once.")] = None,
-    max_depth: Annotated[int | None, Parameter(help="Steps from the start after which one ends.")] = None,
-    alpha: Annotated[float | None, Parameter(help="A good return exceeds it; default: the run's.")] = None,
-    seed: Annotated[int | None, Parameter(help="Of the draws.")] = None,
-    price: Annotated[bool, Parameter(help="Only say what it may cost.")] = False,
-    yes: Annotated[bool, Parameter(help="Do not ask before a model is paid.")] = False,
+    marks: Annotated[
+        str,
+        Parameter(
+            group=RECOVERY,
+            help="Wrong steps to start from: mark (the sample's own), all (all after the fork) or a step's number.",
+        ),
+    ] = "mark",
+    continuations: Annotated[
+        int,
+        Parameter(
+            group=RECOVERY,
+            help="Number of continuations with the thought, and as many without it, for each wrong step.",
+        ),
+    ] = 8,
+    run: Annotated[
+        str | None,
+        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        Parameter(
+            group=ACTOR,
+            help="Actor that continues: scripted, openai or recorded:FILE. The default is the actor of the search.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, Parameter(group=MODEL, help="Model of the actor openai. The default is the model of the search.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        Parameter(group=MODEL, help="URL of an OpenAI-compatible server. The default is the server of the search."),
+    ] = None,
+    key_env: Annotated[str | None, Parameter(group=MODEL, help="Environment variable that holds the API key.")] = None,
+    price_in: Annotated[
+        float | None, Parameter(group=MODEL, help="Price of a million prompt tokens, in US dollars.")
+    ] = None,
+    price_out: Annotated[
+        float | None, Parameter(group=MODEL, help="Price of a million completion tokens, in US dollars.")
+    ] = None,
+    concurrency: Annotated[int | None, Parameter(group=RECOVERY, help="Number of simultaneous continuations.")] = None,
+    max_depth: Annotated[
+        int | None,
+        Parameter(
+            group=RECOVERY,
+            help="Greatest depth, counted from the start of the task. The default is that of the search.",
+        ),
+    ] = None,
+    alpha: Annotated[
+        float | None, Parameter(group=RECOVERY, help="Threshold that a good return exceeds. The default is the run's.")
+    ] = None,
+    seed: Annotated[int | None, Parameter(group=RECOVERY, help="Seed of the draws.")] = None,
+    price: Annotated[bool, Parameter(group=BUDGETS, help="Print an estimate of the price and call no model.")] = False,
+    yes: Annotated[bool, Parameter(group=BUDGETS, help="Call a paid model without asking first.")] = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Let the actor go on from the marks of samples, with the revision thought and without it, and compare."""
+    """Let the actor continue from wrong steps, with and without the revision thought."""
     place = Workspace.open(workspace)
     info = place.select(run)
     values = {
@@ -161,7 +199,7 @@ def _plans(
         if tree is not None:
             replayer.close()
     if not plans:
-        raise InputError("no sample with a bad trajectory fits: agentr review list names them")
+        raise InputError("no sample with a bad trajectory matches: agentr review list shows them")
     return plans
 
 
@@ -171,9 +209,9 @@ def say_price(price: Price, yes: bool) -> None:
     if price.free or not price.calls or yes:
         return
     if not sys.stdin.isatty():
-        raise InputError("calls of a model may cost money: --yes makes them, --price only says how many")
-    if input("go on? [y/N] ").strip().casefold() not in ("y", "yes"):
-        raise InputError("nothing was asked")
+        raise InputError("this calls a paid model: pass --yes to go ahead, or --price for an estimate")
+    if input("continue? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise InputError("cancelled; no model was called")
 
 
 def _nothing(progress: Progress) -> None:
@@ -216,7 +254,7 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
     rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]
     table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
     for kind, count in done.failed.items():
-        say(f"  {count} draws failed ({kind}): {done.words[kind]}; the same again makes what is missing")
+        say(f"  {count} draws failed ({kind}): {done.words[kind]}; run the same command again to make the missing ones")
 
 
 def _owed(sample: Sample, done: Progress) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.cli.options import DECISION, OUTPUT, SAMPLES, JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
@@ -33,24 +33,44 @@ FOLDER = "planted"
 
 
 def review(
-    action: Annotated[Action, Parameter(help="What to do; the default lists.")] = "list",
+    action: Annotated[Action, Parameter(help="What to do. The default lists samples.")] = "list",
     /,
-    *words: Annotated[str, Parameter(help="Ids of samples, or a query like: verdict:diverged mark<3 text~plank")],
-    run: Annotated[str | None, Parameter(help="Run of revise; default: the newest of each trace.")] = None,
-    reason: Annotated[str, Parameter(help="Of a rejection: one of the list, or your own.")] = "",
-    note: Annotated[str | None, Parameter(help="A comment.")] = None,
-    tags: Annotated[list[str] | None, Parameter(name="--tag", help="In place of the tags; repeatable.")] = None,
-    order: Annotated[Order, Parameter(help="In which samples are listed and come next.")] = "run",
-    seed: Annotated[int, Parameter(help="Of the order stratified, and of plant.")] = 0,
-    blind: Annotated[bool, Parameter(help="Hide the verifier's mark and the verdict of what is undecided.")] = False,
-    share: Annotated[float, Parameter(help="Of plant: faulty copies, as a share of the samples.")] = 0.05,
-    limit: Annotated[int | None, Parameter(help="List at most so many.")] = None,
-    reasons: Annotated[list[str] | None, Parameter(help="Reasons to reject, besides those there are.")] = None,
-    reviewer: Annotated[str | None, Parameter(help="Who decides; default: AGENTR_REVIEWER, else your name.")] = None,
+    *words: Annotated[str, Parameter(help="Sample ids, or a query such as: verdict:diverged mark<3 text~plank.")],
+    run: Annotated[
+        str | None,
+        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
+    ] = None,
+    reason: Annotated[
+        str, Parameter(group=DECISION, show_default=False, help="Reason of a rejection: one of the list, or your own.")
+    ] = "",
+    note: Annotated[str | None, Parameter(group=DECISION, help="Comment on the samples.")] = None,
+    tags: Annotated[
+        list[str] | None,
+        Parameter(group=DECISION, name="--tag", help="Tag that replaces the samples' tags. Repeatable."),
+    ] = None,
+    order: Annotated[
+        Order, Parameter(group=SAMPLES, help="Order in which samples are listed, and in which `next` takes them.")
+    ] = "run",
+    seed: Annotated[int, Parameter(group=SAMPLES, help="Seed of the order stratified, and of `plant`.")] = 0,
+    blind: Annotated[
+        bool, Parameter(group=SAMPLES, help="Hide the verifier's mark and the verdict of undecided samples.")
+    ] = False,
+    share: Annotated[
+        float, Parameter(group=DECISION, help="Number of faulty copies that `plant` makes, as a share of the samples.")
+    ] = 0.05,
+    limit: Annotated[int | None, Parameter(group=OUTPUT, help="Maximum samples to list.")] = None,
+    reasons: Annotated[
+        list[str] | None,
+        Parameter(group=DECISION, help="Further reason to reject, besides those of the list. Repeatable."),
+    ] = None,
+    reviewer: Annotated[
+        str | None,
+        Parameter(group=DECISION, help="Name of the reviewer. The default is AGENTR_REVIEWER, else your user name."),
+    ] = None,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """List samples, decide about them, take decisions back, and say how far a review got."""
+    """List, accept and reject samples without a screen, and print figures of the review."""
     place = Workspace.open(workspace)
     decisions = Decisions(place.decisions, reviewer)
     for warning in decisions.warnings:
@@ -94,7 +114,9 @@ def review(
         emit_json({"run": info.name, "done": did, "samples": [line.sample for line in lines]})
     else:
         say(
-            f"{len(lines)} samples {did}; agentr review undo takes it back" if lines else "no sample fits: nothing done"
+            f"{len(lines)} samples {did}; agentr review undo takes it back"
+            if lines
+            else "no sample matches: nothing was changed"
         )
     return 0
 
@@ -288,5 +310,5 @@ def _plant(place: Workspace, info: Selection, samples: Sequence[Sample], share: 
     if json:
         emit_json({"run": info.name, "planted": len(made), "faults": dict(kinds)})
     else:
-        say(f"{len(made)} faulty copies stand in the queue of {info.told}; no export takes them")
+        say(f"{len(made)} faulty copies were added to the queue of {info.told}; no export includes them")
     return 0

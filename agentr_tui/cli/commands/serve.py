@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.options import INTERRUPTED, WorkspaceOption
+from agentr_tui.cli.options import INTERRUPTED, SERVER, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
@@ -18,15 +18,19 @@ from engine.workspace.workspace import Workspace
 
 
 def serve(
-    paths: Annotated[list[Path] | None, Parameter(help="Traces, tree files, folders. Default: the workspace.")] = None,
+    paths: Annotated[
+        list[Path] | None, Parameter(help="Traces, tree files or folders. The default is the workspace.")
+    ] = None,
     /,
     *,
-    port: Annotated[int, Parameter(help="0 takes any that is free.")] = 8000,
-    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
-    allow_remote: Annotated[bool, Parameter(negative="", help="Let other machines in, over plain HTTP.")] = False,
+    port: Annotated[int, Parameter(group=SERVER, help="Port to listen on. With 0, any free port is taken.")] = 8000,
+    host: Annotated[str, Parameter(group=SERVER, help="Address to listen on.")] = "127.0.0.1",
+    allow_remote: Annotated[
+        bool, Parameter(group=SERVER, negative="", help="Let other machines connect, over unencrypted HTTP.")
+    ] = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """The same app in a browser: prints a link with a token that works once."""
+    """Show the app in a browser. Prints a link with a token that works once."""
     if importlib.util.find_spec("textual_serve") is None:
         raise InputError("agentr serve needs textual-serve: pip install 'agentr-tui[serve]'")
     from agentr_tui.web import server as serving

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from agentr_tui.cli.commands.config import foreign_settings
+from agentr_tui.cli.options import TASK
 from agentr_tui.state.settings_files import SETTINGS_FILE
 from agentr_tui.terminal.output import say
 from engine.environment.trust import Stranger, Unasked, environment_claims, settings_claims
@@ -15,12 +16,14 @@ from engine.trace.sources import find_sources, load_any
 
 
 def trust(
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders of them, workspaces.")],
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders of them, or workspaces.")],
     /,
     *,
-    env: Annotated[str | None, Parameter(name="--env", help="An environment that a run of revise names.")] = None,
+    env: Annotated[
+        str | None, Parameter(group=TASK, name="--env", help="Environment that a run of `agentr revise` names.")
+    ] = None,
 ) -> int:
-    """Say yes, on this machine, to what traces and the settings of workspaces name; says what that is."""
+    """Permit, once, what a trace or a workspace names."""
     for path in paths:
         settings = foreign_settings(path) if path.is_dir() else None
         asked: list[Unasked] = [] if settings is None else [settings]
@@ -30,7 +33,7 @@ def trust(
             each.allow()
             say(each.told)
         if not asked:
-            say(f"{path}: names nothing that has to be asked for")
+            say(f"{path}: names nothing that needs permission")
     return 0
 
 

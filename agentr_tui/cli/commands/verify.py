@@ -20,7 +20,7 @@ from agentr_tui.cli.commands.judge_options import (
     progress,
     told,
 )
-from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.cli.options import INPUT, JUDGE, PAIRS, JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
@@ -39,25 +39,46 @@ _NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:R
 
 
 def verify(
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders.")],
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders.")],
     /,
     *,
-    against: Annotated[str, Parameter(help=f"What is taken for right: {_NAMES}.")],
-    verifier: Annotated[str, Parameter(help=f"What is measured: {_NAMES}.")] = "progress",
-    alpha: Annotated[float | None, Parameter(help="A good leaf's Q must exceed it. Default: half the scale.")] = None,
-    beta: Annotated[float | None, Parameter(help="And the bad leaf's Q by more than it. Default: a fifth.")] = None,
+    against: Annotated[str, Parameter(group=JUDGE, help=f"Verifier taken as right: {_NAMES}.")],
+    verifier: Annotated[str, Parameter(group=JUDGE, help=f"Verifier to measure: {_NAMES}.")] = "progress",
+    alpha: Annotated[
+        float | None,
+        Parameter(
+            group=PAIRS,
+            help="Threshold that a good leaf's value (Q) exceeds. The default is half of the score range.",
+        ),
+    ] = None,
+    beta: Annotated[
+        float | None,
+        Parameter(
+            group=PAIRS,
+            help="Gap by which a good leaf's value exceeds the bad one's. The default is a fifth of the score range.",
+        ),
+    ] = None,
     before_fork: Annotated[
-        BeforeFork, Parameter(help="recover, keep: marks where they were set; move: behind the fork; refuse.")
+        BeforeFork,
+        Parameter(
+            group=PAIRS,
+            help="What becomes of a wrong step that the good trajectory shares: recover, keep, move or refuse.",
+        ),
     ] = "recover",
-    env: Annotated[str | None, Parameter(name="--env", help="Environment of tree files; else recognised.")] = None,
-    max_pairs: Annotated[int | None, Parameter(help="At most so many pairs a tree.")] = None,
+    env: Annotated[
+        str | None,
+        Parameter(group=INPUT, name="--env", help="Environment of tree files. The default is to recognise it."),
+    ] = None,
+    max_pairs: Annotated[int | None, Parameter(group=PAIRS, help="Maximum pairs of each tree.")] = None,
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
-    prompts: Annotated[str, Parameter(help="Folder whose files take the place of the shipped prompts.")] = "",
+    prompts: Annotated[
+        str, Parameter(group=JUDGE, show_default=False, help="Folder of prompts that replace the shipped ones.")
+    ] = "",
     yes: YesOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Measure one verifier's marks against another's or a person's."""
+    """Compare one verifier's marks with another's, or with a person's."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
     settings = judge_of(judge)

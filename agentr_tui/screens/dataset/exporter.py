@@ -64,7 +64,7 @@ class Exporter:
         """Ask what and where to, then write."""
         loaded, counted = self._runs.loaded, self._runs.counted
         if loaded is None or counted is None:
-            self._desk.say("There is no run to export: 4 makes one of the open tree.", severity="warning")
+            self._desk.say("There is no run to export: press 4 to make one from the open tree.", severity="warning")
         elif self._exporting:
             self._desk.say("An export is being written.", severity="warning")
         else:

@@ -134,7 +134,7 @@ def duplicate_lines(samples: Sequence[Sample], shapes: Mapping[str, Shape | None
     if counts[EXACT] or counts[NEAR]:
         lines.append(line(("agentr revise --duplicates 0.9 takes one of each", "muted")))
     if missing:
-        lines.append(line((f"{missing:>6} ", "warn"), ("could not be read: their traces are gone or changed", "warn")))
+        lines.append(line((f"{missing:>6} ", "warn"), ("could not be read: traces missing or changed", "warn")))
     return lines
 
 

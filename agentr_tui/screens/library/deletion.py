@@ -28,7 +28,7 @@ class TraceDeletion:
         if row is None:
             return
         if not row.path.resolve().is_relative_to(workspace.traces.resolve()):
-            self._desk.say(f"{row.name} does not lie in the workspace: it stays where it is.", severity="warning")
+            self._desk.say(f"{row.name} is outside the workspace: it is not moved.", severity="warning")
         elif row.live or is_being_written(row.path):
             self._desk.say(f"{row.name} is being written: stop that search first.", severity="warning")
         else:

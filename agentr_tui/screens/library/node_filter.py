@@ -98,7 +98,7 @@ class NodeFilter:
         if row is not None:
             count = self._counts.get(key_of(row), 0)
             return [(f"{count} node{'s' * (count != 1)} match{'es' * (count == 1)}  ", "focus")]
-        return [("looking through the traces …" if self._counting else "no trace holds such a node", "warn")]
+        return [("looking through the traces …" if self._counting else "no trace has such a node", "warn")]
 
 
 def key_of(row: TraceRow) -> Key:

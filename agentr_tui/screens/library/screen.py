@@ -137,7 +137,7 @@ class LibraryScreen(ModeScreen):
         if self.node_filter.asks_for_nodes:
             parts = [*self.node_filter.told(row), *parts]
         elif row is None and self._wanted:
-            parts = [("no trace holds these words", "warn")]
+            parts = [("no trace contains these words", "warn")]
         self.query_one("#trace-note", TextPane).set_lines([line(*parts)] if parts else [])
 
     @property

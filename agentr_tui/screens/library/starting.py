@@ -50,9 +50,9 @@ class SearchStarter:
         if row.error or row.figures is None:
             self._desk.complain(f"{row.path}: {row.error or 'is still being read'}")
         elif row.state == "done":
-            self._desk.say(f"{row.name} is done: o starts a search like it.", severity="warning")
+            self._desk.say(f"{row.name} is done: press o to start a search like it.", severity="warning")
         elif row.state == "running":
-            self._desk.say(f"{row.name} is running elsewhere: enter watches it.", severity="warning")
+            self._desk.say(f"{row.name} runs elsewhere: press enter to watch it.", severity="warning")
         else:
             self._resume(row.path)
 

@@ -343,7 +343,7 @@ class PairsScreen(ModeScreen):
     def action_revise(self) -> None:
         """To Revision with the pair that is shown."""
         if self._shown is None:
-            self.notify("There is no pair here: the line below the lists says why.", severity="warning")
+            self.notify("There is no pair here: see the reason below the lists.", severity="warning")
             return
         self.agentr.session.chosen = (self._shown.good, self._shown.bad)
         self.app.switch_mode("revision")
@@ -360,7 +360,7 @@ class PairsScreen(ModeScreen):
     def action_threshold(self, name: Literal["alpha", "beta"]) -> None:
         """Ask for alpha or beta."""
         if self.agentr.session.tree is None:
-            self.notify("No tree is open: 1 goes to the library.", severity="warning")
+            self.notify("No tree is open: press 1 for the library.", severity="warning")
             return
         low, high = self.agentr.session.score_range
         now = getattr(self.agentr.session.thresholds, name)

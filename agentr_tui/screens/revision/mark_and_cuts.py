@@ -62,7 +62,7 @@ class MarkAndCuts:
         review, shown = self._front.now
         cuts = review.cuts(shown.sample)
         if not cuts:
-            self._desk.say("Nothing was cut out of this sample.")
+            self._desk.say("No steps were left out of this sample.")
             return
         choices = [
             Choice(

@@ -162,7 +162,7 @@ class RecoveryPane(TextPane):
         if shown is None:
             return
         if shown.veiled:
-            self.notify("Blind: mark the first wrong step first (J, K).", severity="warning")
+            self.notify("Blind mode: mark the first wrong step first (J, K).", severity="warning")
             return
         another = Choice("x", "another actor …", self._ask_actor)
         if known is None or known.sample != shown.sample.id:
@@ -219,11 +219,11 @@ class RecoveryPane(TextPane):
             return
         marks = [each for each in known.marks if mark in (None, each.mark)]
         if all(each.over for each in marks):
-            self.notify(f"{marks[0].over.capitalize()}; d lets the actor go on longer.", severity="warning")
+            self.notify(f"{marks[0].over.capitalize()}; press d for a greater depth.", severity="warning")
             return
         price = known.everywhere if mark is None else known.at_mark
         if not price.continuations:
-            self.notify("Nothing is missing; k takes more continuations.")
+            self.notify("Nothing is missing; press k for more continuations.")
             return
         settings = replace(known.settings, continuations=self._count, alpha=self._alpha)
         screen = self.screen

@@ -190,7 +190,7 @@ class SampleView:
             return
         review, shown = self._now
         if not review.cuts(shown.sample):
-            self._desk.say("Nothing was cut out of this sample.")
+            self._desk.say("No steps were left out of this sample.")
         self.show(review, shown)
 
     def tell_of_repair(self, sample: str, calls: int) -> None:

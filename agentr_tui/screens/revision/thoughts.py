@@ -46,7 +46,7 @@ class Thoughts:
         if shown is None:
             return
         if not text:
-            self._desk.say("An empty thought teaches nothing: the old one stays.", severity="warning")
+            self._desk.say("A thought must not be empty: the old one is kept.", severity="warning")
             return
         sample = shown.sample.id
         self._front.change(lambda: self._desk.session.decisions.decide(sample, thought=text))

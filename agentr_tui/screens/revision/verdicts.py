@@ -26,7 +26,9 @@ class Verdicts:
             return
         review, shown = self._front.now
         if verdict == "accepted" and shown.veiled:
-            self._desk.say("Blind: mark the first wrong step first (J, K); or reject, skip, or b.", severity="warning")
+            self._desk.say(
+                "Blind mode: mark the first wrong step first (J, K), or reject, skip, or press b.", severity="warning"
+            )
             return
 
         def decide() -> bool:
@@ -36,12 +38,12 @@ class Verdicts:
         def decided(more: bool) -> None:
             if verdict == "accepted" and shown.sample.verdict not in HOLDS:
                 self._desk.say(
-                    f"accepted, but it does not hold in the environment ({shown.sample.verdict}): a default export"
+                    f"accepted, but it does not replay in the environment ({shown.sample.verdict}): a default export"
                     " leaves it out",
                     severity="warning",
                 )
             if not more:
-                self._desk.say("Every sample is decided: 5 goes to the dataset.")
+                self._desk.say("Every sample is decided: press 5 for the dataset.")
 
         self._front.change(decide, decided)
 
@@ -66,7 +68,7 @@ class Verdicts:
         if review is None or not review.samples:
             return
         if review.blind:
-            self._desk.say("Blind: decide one by one, or b first.", severity="warning")
+            self._desk.say("Blind mode: decide one by one, or press b to leave it first.", severity="warning")
             return
         count = sum(sample.id not in review.planted for sample in review.samples)
         which = f"of the query {review.query}" if review.query else "of the whole queue (/ narrows it)"
@@ -83,7 +85,7 @@ class Verdicts:
         if review is not None:
             self._front.change(
                 lambda: review.decide_all(verdict, reason),
-                lambda count: self._desk.say(f"{count} samples {verdict}: u takes it back."),
+                lambda count: self._desk.say(f"{count} samples {verdict}: press u to undo."),
             )
 
     # -- words -------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class Command(NamedTuple):
 
 def _number(text: str, what: str) -> int:
     if not text.isdecimal():
-        raise InputError(f"{what} is a whole number: {text!r} is none")
+        raise InputError(f"{what} must be a whole number, not {text!r}")
     return int(text)
 
 
@@ -59,9 +59,9 @@ def _c(parts: Parts, text: str) -> None:
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"c is a number, like 1.0: {text!r} is none") from None
+        raise InputError(f"c must be a number, like 1.0, not {text!r}") from None
     if not 0 <= value < 1e9:
-        raise InputError("c is at least 0")
+        raise InputError("c must be at least 0")
     parts.node.compare_c(value)
 
 
@@ -106,7 +106,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("states", "", "states that were reached more than once, and loops",
             lambda parts, _: parts.views.states()),
     Command("bookmarks", "", "list all marks", lambda parts, _: parts.marks.list_all()),
-    Command("break", "QUERY", "stand still at a new node that matches",
+    Command("break", "QUERY", "pause at a new node that matches",
             lambda parts, text: parts.interventions.set_breakpoint(text)),
     Command("breakpoints", "", "set and remove breakpoints", lambda parts, _: parts.interventions.breakpoints()),
     Command("set", "NAME=VALUE …", "other settings from here on",
@@ -141,9 +141,9 @@ def run_line(parts: Parts, text: str, commands: Sequence[Command] = COMMANDS) ->
         names = ", ".join(near or [command.name for command in commands])
         raise InputError(f"{name[:40]!r} is neither a node nor a command: {names}")
     if command.argument and not command.argument.startswith("[") and not rest:
-        raise InputError(f"{name} needs something: {command.name} {command.argument}")
+        raise InputError(f"{name} needs an argument: {command.name} {command.argument}")
     if not command.argument and rest:
-        raise InputError(f"{name} takes nothing more: write it alone")
+        raise InputError(f"{name} takes no argument")
     command.run(parts, rest)
 
 

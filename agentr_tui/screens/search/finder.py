@@ -203,7 +203,7 @@ class Finder:
     def next(self, by: int) -> None:
         """To the next match below the cursor, or the one before; from the end to the beginning."""
         if self._query is None:
-            self._desk.say("Nothing is looked for: / writes what to find.")
+            self._desk.say("There is no search query: press / to write one.")
             return
         if not self._matches:
             self._desk.say(f"No node matches {self._query.text}.", severity="warning")
@@ -235,7 +235,7 @@ class Finder:
             return
         self._desk.tree_view.go_to(found[neighbour(found, self._desk.tree_view.cursor_node, 1)])
         if len(found) > 1:
-            self._desk.say(f"one of {len(found)}: the same again goes to the next", seconds=2)
+            self._desk.say(f"one of {len(found)}: press the same key for the next", seconds=2)
 
     def go_best(self, sign: int = 1) -> None:
         """To the leaf of the greatest return, or of the least (-1)."""

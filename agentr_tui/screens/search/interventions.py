@@ -204,7 +204,7 @@ class Interventions:
             written = parse_changes(text, now)
             changes = {name: value for name, value in written.items() if value != getattr(now, name)}
             if not changes:
-                self._desk.say("These settings hold already.")
+                self._desk.say("These settings are in force already.")
             elif not self._continues:
                 self.ask_fork([], changes)
             else:
@@ -251,7 +251,7 @@ class Interventions:
         for key, query in zip("abcdefgh", tree.breakpoints, strict=False):
             removed = Intervention("breakpoint removed", ROOT, query)
             choices.append(Choice(key, f"remove: {query[:40]}", partial(self.ask_for, removed)))
-        self._desk.choose(f"stand still at · {self._where()}", choices)
+        self._desk.choose(f"pause at · {self._where()}", choices)
 
     def _preset(self, query: str, words: str) -> None:
         if "…" in words:
@@ -260,7 +260,7 @@ class Interventions:
             self.set_breakpoint(query)
 
     def _ask_breakpoint(self, query: str) -> None:
-        title = "stand still at a new node that is"
+        title = "pause at a new node that is"
         self._desk.ask_text(title, self.set_breakpoint, value=query, placeholder="good depth<6")
 
     def set_breakpoint(self, text: str) -> None:

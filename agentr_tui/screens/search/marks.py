@@ -136,7 +136,7 @@ class NodeMarks:
         here = sorted((mark for mark in marks if mark.trace == trace), key=lambda mark: mark.node)
         elsewhere = [mark for mark in marks if mark.trace != trace]
         if not marks:
-            self._desk.say("No node is marked yet: m marks the one under the cursor.")
+            self._desk.say("No node is marked yet: press m to mark the one under the cursor.")
             return
 
         def chosen(mark: NodeMark | None) -> None:

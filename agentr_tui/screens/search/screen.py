@@ -58,7 +58,7 @@ class SearchScreen(ModeScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         key("space", "pause", "pause", "search.pause", "Pause the search, or go on", show=True),
-        key("s", "step", "step", "search.step", "One expansion, then stand still", show=True),
+        key("s", "step", "step", "search.step", "One expansion, then pause", show=True),
         key("comma", "event(-1)", "time", "search.event_back", "An event back in time", show=True, key_display=", ."),
         key("full_stop", "event(1)", "later", "search.event_forth", "An event forth"),
         key("less_than_sign", "iteration(-1)", "earlier", "search.iteration_back", "An iteration back in time"),

@@ -20,7 +20,7 @@ class Steering:
     def _ask(self, request: Callable[[Control | RemoteControl], None]) -> None:
         control = self._desk.session.control
         if control is None:
-            self._desk.say("No search is running here: r in the library resumes one.", severity="warning")
+            self._desk.say("No search is running here: press r in the library to resume one.", severity="warning")
             return
         try:
             request(control)
@@ -48,7 +48,9 @@ class Steering:
             return False
         pair = best_partner(session.tree, self._desk.tree_view.cursor_node, session.thresholds)
         if pair is None:
-            self._desk.say("No partner: this is no finished leaf, or none differs enough from it.", severity="warning")
+            self._desk.say(
+                "No partner: this is not a finished leaf, or no other leaf differs enough from it.", severity="warning"
+            )
             return False
         session.chosen = (pair.good, pair.bad)
         return True

@@ -1,4 +1,4 @@
-"""A model that judges a sample in a thread, step by step. Knows no Textual."""
+"""Judges one sample by a model, step by step, in a worker thread. Does not import Textual."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # its client library takes half a second to import
 
 
 class ByModel:
-    """What a model says of a sample's steps, as far as it came. `run` is a thread's, the rest is anybody's."""
+    """The judgements of a model on one sample so far. `run` is for a worker thread; any thread may call the rest."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -26,7 +26,10 @@ class ByModel:
         self._verifier: OpenAIVerifier | None = None
 
     def run(self, tree: SearchTree, pair: Pair, settings: JudgeSettings, cache: Path) -> None:
-        """Judge until the first Bad. Raises `InputError`, `WorkFailed`, also where it was stopped."""
+        """Judges steps up to the first Bad.
+
+        Raises `InputError`, and `WorkFailed` if the model failed or `stop` was called.
+        """
         from engine.verifiers.openai import OpenAIVerifier
 
         verifier = OpenAIVerifier(tree, settings, cache=cache)
@@ -43,7 +46,7 @@ class ByModel:
             verifier.close()
 
     def stop(self) -> None:
-        """Drop the call in flight and ask nothing more."""
+        """Cancels the call in flight and makes no more."""
         with self._lock:
             self._stopped = True
             if self._verifier is not None:

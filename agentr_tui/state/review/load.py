@@ -1,4 +1,4 @@
-"""Loading a review: which run it is over, its samples with what was planted among them. Knows no Textual."""
+"""Loads a review: chooses the run, and adds planted faults to its samples. Does not import Textual."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.workspace.workspace import RunInfo, Selection, Workspace
 
 MAX_PAIRS = 2_000
-"""Pairs that the app makes samples of by itself; `agentr revise` takes all."""
+"""Maximum pairs for samples that the app makes itself; `agentr revise` has no limit."""
 
 PLANTED = "planted"
-"""Folder of a workspace that remembers what was planted among its samples."""
+"""Folder of a workspace that records its planted faults."""
 
 
 def load_review(
@@ -81,7 +81,7 @@ def load_review(
 
 
 def _nothing(workspace: Workspace, decisions: Decisions, run: str) -> Review:
-    """The review of a tree that gives no sample."""
+    """Returns the review of a tree without samples."""
     return Review(workspace, run, [], decisions, Traces(workspace), settings=review_settings(workspace.settings_file))
 
 
@@ -104,7 +104,10 @@ def _review_of(workspace: Workspace, decisions: Decisions, chosen: Selection, tr
 
 
 def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:
-    """To the sample of a pair, else to the first undecided one of a trace, else to its first; False: it has none."""
+    """Goes to the sample of a pair, else to the first undecided sample of a trace, else to its first.
+
+    Returns False if the trace has no sample.
+    """
     if pair is not None:
         return review.find(lambda each: (each.trace, each.good, each.bad) == (trace, pair.good, pair.bad))
     return review.find(lambda each: each.trace == trace and review.verdict(each) is None) or review.find(
@@ -113,7 +116,7 @@ def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:
 
 
 def _run_over(workspace: Workspace, path: Path, settings: ReviseSettings) -> RunInfo | None:
-    """The newest finished run that read this file after it last changed, with the alpha and beta that are asked for."""
+    """Returns the newest finished run with these alpha and beta that read the file after its last change, or None."""
     resolved = str(path.resolve())
     changed = os.stat(path).st_mtime
     for info in workspace.runs():

@@ -35,7 +35,7 @@ OTHER_REASON_KEY = "o"
 
 
 def reason_keys(reasons: list[str]) -> list[tuple[str, str]]:
-    """A key for each reason to reject; those beyond the letters have none (arrows reach them)."""
+    """Returns a key for each reason to reject. Reasons beyond the alphabet have none; arrows reach them."""
     of_reason = {reason: key for key, reason in _REASON_KEYS.items()}
     free = iter(letter for letter in "aceijklnpqrsuvwxyz1234567890" if letter not in _REASON_KEYS)
     return [(of_reason.get(reason) or next(free, ""), reason) for reason in reasons]
@@ -43,7 +43,7 @@ def reason_keys(reasons: list[str]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Counts:
-    """How far the queue got."""
+    """Progress of the queue."""
 
     accepted: int = 0
     rejected: int = 0
@@ -52,13 +52,13 @@ class Counts:
 
     @property
     def done(self) -> int:
-        """Samples with a verdict of any kind."""
+        """Number of samples with any verdict."""
         return self.accepted + self.rejected + self.skipped
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A sample as it is now, with the person's mark and thought, its trajectory, and what was said about it."""
+    """A sample with the reviewer's mark and thought applied, its trajectory, and its judgements."""
 
     sample: Sample
     turns: list[Turn]
@@ -73,19 +73,19 @@ class Shown:
 
     @property
     def veiled(self) -> bool:
-        """Whether also the splice would tell what a blind reviewer may not see: where the mark is."""
+        """Whether the splice would show a blind reviewer the position of the mark."""
         return self.hidden and not self.own_mark and self.sample.kind == "revision"
 
 
 def people_marks(decisions: Decisions, sample: str) -> list[tuple[str, int]]:
-    """The mark that each reviewer set last, by name."""
+    """Returns each reviewer's last mark, by name."""
     lines = (line for line in in_effect(decisions.lines_of(sample)) if line.repair is None)
     return sorted({line.reviewer: line.mark for line in lines if line.mark is not None}.items())
 
 
 @dataclass
 class Review:
-    """The samples of one run or of several, and the place in the queue."""
+    """The samples of one run or of several, and the current place in the queue."""
 
     workspace: Workspace
     run: str
@@ -101,7 +101,7 @@ class Review:
     planted: frozenset[str] = frozenset()  # ids of faulty copies
 
     def __post_init__(self) -> None:
-        """The order and blindness are those of the settings."""
+        """Order and blind mode come from the settings."""
         self.by_model: dict[str, ByModel] = {}  # by sample: a model that judges it, or did
         self._replayed: dict[tuple[object, ...], Sample] = {}
         self._lock = threading.RLock()  # of the traces: a thread that was given up may still be at work
@@ -112,16 +112,16 @@ class Review:
 
     @property
     def current(self) -> Sample | None:
-        """The sample in front, as the run has it."""
+        """The current sample, as the run has it."""
         return self.samples[self.place] if self.place < len(self.samples) else None
 
     @property
     def of_run(self) -> int:
-        """How many samples there are without a query."""
+        """Number of samples without a query."""
         return len(self._all)
 
     def show(self, sample: Sample) -> Shown:
-        """The sample with what people changed; a moved mark is replayed again. Raises `InputError`."""
+        """Returns the sample with the reviewers' changes. A moved mark is replayed again. Raises `InputError`."""
         standing = self.standing(sample)
         with self._lock:
             trace = self.traces.of(sample)
@@ -155,15 +155,15 @@ class Review:
         return known
 
     def hidden(self, sample: Sample) -> bool:
-        """Whether a blind reviewer may not see yet what the verifier and the replay said."""
+        """Whether blind mode still hides the verifier's mark and the replay verdict."""
         return self.blind and self.verdict(sample) is None
 
     def _speaks(self, reviewer: str) -> bool:
-        """Whether a reviewer is heard: to who is blind only what they said themselves counts."""
+        """Whether this reviewer's decisions count; in blind mode only one's own do."""
         return not self.blind or reviewer == self.decisions.reviewer
 
     def standing(self, sample: Sample) -> Decided | None:
-        """What holds about a sample; to who is blind what they said themselves."""
+        """Returns the decisions in force on a sample (in blind mode: only this reviewer's)."""
         current = self.decisions.current().get(sample.id)
         if not self.blind or current is None:
             return current
@@ -190,18 +190,18 @@ class Review:
                 self.judge(self.samples[place])
 
     def close(self) -> None:
-        """Close the environments."""
+        """Closes the environments."""
         with self._lock:
             self.traces.close()
 
     # -- the queue ---------------------------------------------------------------------------------
 
     def set_order(self, order: Order) -> None:
-        """Another order of the queue; the sample in front stays there. Raises `InputError`."""
+        """Changes the order of the queue and keeps the current sample. Raises `InputError`."""
         self._set_queue(self.query, order)
 
     def set_query(self, query: str) -> None:
-        """Only the samples that a query names; the sample in front stays there if it is one. Raises `InputError`."""
+        """Limits the queue to a query and keeps the current sample if it matches. Raises `InputError`."""
         self._set_queue(query, self.order)
 
     def _set_queue(self, query: str, order: Order) -> None:
@@ -213,14 +213,14 @@ class Review:
         self.place = next(ids, 0)
 
     def decide_all(self, verdict: DecisionVerdict, reason: str = "") -> int:
-        """Say the same of every sample of the queue, planted ones aside; one undo takes it back. How many."""
+        """Decides all samples of the queue except planted ones, as one undo step. Returns their number."""
         ids = [sample.id for sample in self.samples if sample.id not in self.planted]
         return len(self.decisions.decide_all(ids, verdict, reason=reason))
 
     # -- repairing ---------------------------------------------------------------------------------
 
     def reobserve(self, sample: Sample) -> None:
-        """Forget what the replay said of a sample: it is replayed again, in an environment that is opened anew."""
+        """Drops the cached replay of a sample: the next one runs in a newly opened environment."""
         with self._lock:
             for key in [key for key in self._replayed if key[0] == sample.id]:
                 del self._replayed[key]
@@ -232,13 +232,13 @@ class Review:
                 samples[:] = [again if each.id == sample.id else each for each in samples]
 
     def costs(self, sample: Sample) -> tuple[str, str]:
-        """What replaying again and searching again take, a line each. Raises `InputError`."""
+        """Returns the estimated cost of a replay and of a repair search, a line each. Raises `InputError`."""
         with self._lock:
             tree = self.traces.of(sample).tree
         return reobserve_cost(tree, sample), repair_cost(tree, RepairSettings())
 
     def repair_search(self, sample: Sample) -> SearchSettings:
-        """How a new tail is searched. Raises `InputError`."""
+        """Returns the settings of a repair search. Raises `InputError`."""
         with self._lock:
             return search_settings(self.traces.of(sample).tree, RepairSettings())
 
@@ -273,37 +273,37 @@ class Review:
     # -- what was decided --------------------------------------------------------------------------
 
     def verdict(self, sample: Sample) -> DecisionVerdict | None:
-        """What was decided about a sample; to who is blind what they decided themselves."""
+        """Returns the decision on a sample (in blind mode: only this reviewer's)."""
         decided = self.decisions.current().get(sample.id)
         if decided is None or not self.blind:
             return decided.verdict if decided is not None else None
         return decided.by_reviewer.get(self.decisions.reviewer)
 
     def note(self, sample: Sample) -> str:
-        """A person's comment on a sample."""
+        """Sets this reviewer's comment on a sample."""
         standing = self.decisions.current().get(sample.id)
         return (standing.note or "") if standing else ""
 
     def tags(self, sample: Sample) -> list[str]:
-        """A person's tags on a sample."""
+        """Sets this reviewer's tags on a sample."""
         standing = self.decisions.current().get(sample.id)
         return standing.tags if standing else []
 
     def all_tags(self) -> list[str]:
-        """Every tag that is in use, sorted."""
+        """Returns all tags in use, sorted."""
         return sorted({tag for standing in self.decisions.current().values() for tag in standing.tags})
 
     def counts(self) -> Counts:
-        """The verdicts on the queue."""
+        """Returns the counts of verdicts in the queue."""
         verdicts = [self.verdict(sample) for sample in self.samples]
         return Counts(*(verdicts.count(verdict) for verdict in ("accepted", "rejected", "skipped", None)))
 
     def go(self, by: int) -> None:
-        """Forth or back in the queue, staying inside."""
+        """Moves forwards or backwards within the queue."""
         self.place = max(0, min(len(self.samples) - 1, self.place + by))
 
     def go_to_next_undecided(self) -> bool:
-        """To the next sample without a verdict, around the end; False where there is none."""
+        """Goes to the next sample without a verdict, past the end if needed. Returns False if there is none."""
         place = self._next_undecided()
         if place is not None:
             self.place = place
@@ -318,7 +318,7 @@ class Review:
         return None
 
     def find(self, wanted: Callable[[Sample], bool]) -> bool:
-        """To the first sample of that kind; False where the queue has none."""
+        """Goes to the first sample of a kind. Returns False if the queue has none."""
         for place, sample in enumerate(self.samples):
             if wanted(sample):
                 self.place = place
@@ -339,14 +339,14 @@ class Review:
         return self.put_mark(shown, now + by)
 
     def put_mark(self, shown: Sample, mark: int) -> bool:
-        """Mark a step of the bad trajectory, counted from 1, as `move_mark` does."""
+        """Sets the mark to a step of the bad trajectory, counted from 1; otherwise as `move_mark`."""
         if not shown.fork_depth < mark <= shown.bad_depth:
             return False
         self.decisions.decide(shown.id, mark=mark)
         return True
 
     def take_back(self, sample: Sample, node: int) -> bool:
-        """Put a step that was cut back in its place, or take it out again; whether it is back now."""
+        """Restores a step that was left out, or leaves it out again. Returns whether it is restored now."""
         standing = self.standing(sample)
         back = list(standing.uncut) if standing is not None else []
         now = [id for id in back if id != node] if node in back else [*back, node]
@@ -354,7 +354,7 @@ class Review:
         return node in now
 
     def cuts(self, shown: Sample) -> list[tuple[Cut, bool]]:
-        """What was cut out of the sample, in order, and whether a person took it back."""
+        """Returns the steps left out of the sample, in order, and whether a reviewer restored each."""
         standing = self.standing(shown)
         back = set(standing.uncut) if standing is not None else set()
         stored = next((each for each in self._all if each.id == shown.id), shown)
@@ -362,7 +362,7 @@ class Review:
         return [(each, each.node in back) for each in whole]
 
     def next_thought(self, shown: Sample) -> None:
-        """The next of the list takes the place of the thought."""
+        """Replaces the thought by the next of the list."""
         known = revision_thoughts()
         place = known.index(shown.thought) if shown.thought in known else -1
         self.decisions.decide(shown.id, thought=known[(place + 1) % len(known)])

@@ -23,13 +23,13 @@ from envs.base import EnvError
 
 MOST_OPEN = 16
 MOST_NODES = 200_000
-"""So many traces and nodes stay in memory; the trace that was shown the longest time ago goes first."""
+"""Maximum traces and nodes in memory; the least recently shown trace is evicted."""
 
 PROGRESS = "progress"
 
 
 class ReviewedTrace:
-    """A trace with the environment that its samples are replayed in, opened when it is first needed."""
+    """A trace and the environment that replays its samples, opened on first use."""
 
     def __init__(self, tree: SearchTree, environment: str | None = None) -> None:
         self.tree = tree
@@ -42,16 +42,16 @@ class ReviewedTrace:
         self._judged: dict[int, list[Judgement]] = {}  # bad leaf → what `progress` says
 
     def fresh_replayer(self) -> Replayer:
-        """One with an environment of its own."""
+        """Returns a copy with an environment of its own."""
         return Replayer(self.tree, self._open)
 
     def reopen(self) -> None:
-        """Replay in an environment that is opened anew."""
+        """Opens the environment again before the next replay."""
         self.replayer.close()
         self.replayer = self.fresh_replayer()
 
     def known_progress(self, sample: Sample) -> list[Judgement] | None:
-        """What the verifier `progress` says of the bad trajectory, as far as that is known: None where it is not."""
+        """Returns the cached judgements of the verifier `progress` on a bad trajectory; None if there are none."""
         if sample.verifier == PROGRESS:
             return sample.judgements
         return [] if sample.bad is None else self._judged.get(sample.bad)
@@ -84,7 +84,7 @@ class ReviewedTrace:
         return found
 
     def close(self) -> None:
-        """Close the environments; one that is in use is closed by who uses it."""
+        """Closes the environments. One that is in use is closed by its user."""
         self._closed = True
         self.replayer.close()
         self._close_progress()
@@ -98,19 +98,19 @@ class ReviewedTrace:
 
 
 class Traces:
-    """The traces behind some samples, by the file that these name."""
+    """The traces of some samples, by file."""
 
     def __init__(self, workspace: Workspace, environment: Callable[[Sample], str | None] = lambda sample: None) -> None:
-        """`environment`: in which a sample is replayed; None is the trace's own."""
+        """environment: replays the samples; None for the trace's own."""
         self._workspace, self._environment = workspace, environment
         self._open: OrderedDict[str, ReviewedTrace] = OrderedDict()
 
     def know(self, path: str, tree: SearchTree) -> None:
-        """A tree that was read already."""
+        """Adds a tree that was read already."""
         self._open[path] = ReviewedTrace(tree)
 
     def of(self, sample: Sample) -> ReviewedTrace:
-        """The trace of a sample. Raises `InputError` where its file is missing or holds another one by now."""
+        """Returns the trace of a sample. Raises `InputError` if its file is missing or contains a different trace."""
         trace = self._open.get(sample.path)
         if trace is None:
             environment = self._environment(sample)
@@ -125,6 +125,6 @@ class Traces:
         return trace
 
     def close(self) -> None:
-        """Close every environment."""
+        """Closes all environments."""
         while self._open:
             self._open.popitem()[1].close()

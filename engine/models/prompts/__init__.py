@@ -71,7 +71,7 @@ def check_prompts(folder: str) -> None:
         raise InputError(f"{folder}: {error.strerror or error}") from error
     unknown = [name for name in found if name not in NAMES and not _EXAMPLE.fullmatch(name)]
     if unknown or not found:
-        why = f"{unknown[0]} is not the name of a prompt" if unknown else "holds no prompts"
+        why = f"{unknown[0]} is not the name of a prompt" if unknown else "contains no prompts"
         raise InputError(f"{folder}: {why}: they are {', '.join(NAMES)} and example_ENVIRONMENT.txt")
     for name in found:
         _read(place / name)

@@ -400,7 +400,7 @@ def test_debug_adds_the_traceback() -> None:
 
 
 def test_every_setting_of_a_search_is_an_option_and_the_other_way_round() -> None:
-    from agentr_tui.cli.commands.run import SearchOptions
+    from agentr_tui.cli.search_options import SearchOptions
     from engine.tree.events import SearchSettings
 
     assert set(SearchOptions.__annotations__) == set(SearchSettings.__struct_fields__)

@@ -47,7 +47,7 @@ def test_the_price_is_said_a_model_is_asked_only_with_leave_and_what_is_known_co
         assert "nothing is missing: no calls" in err
         assert json.loads(out)["samples"][0]["marks"] == row["marks"]
     assert run(["recover", sample.id, "--workspace", str(tmp_path)]) == 0
-    assert "the scripted actor reads no conversation" in capsys.readouterr().out
+    assert "the scripted actor ignores the conversation" in capsys.readouterr().out
     assert run(["recover", "kind:revision", "--marks", "all", "--workspace", str(tmp_path), "--json"]) == 0
     every = json.loads(capsys.readouterr().out)
     nodes = {each["node"] for row in every["samples"] for each in row["marks"] if each["without"]["of"]}

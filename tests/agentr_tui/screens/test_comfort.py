@@ -178,7 +178,7 @@ async def test_a_key_that_means_nothing_gets_one_word_and_ctrl_c_says_how_to_qui
     async with running(session, "library") as (app, pilot):
         await pilot.press("Z", "Z", "j", "x")
         await pilot.pause()
-        assert notices(app).splitlines() == ["Z does nothing here: ? tells the keys"]
+        assert notices(app).splitlines() == ["Z is not bound here; press ? for the keys"]
         await pilot.press("ctrl+c")
         await pilot.pause()
         assert "ctrl+q quits" in notices(app)

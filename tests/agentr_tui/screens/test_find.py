@@ -194,7 +194,7 @@ async def test_every_command_is_checked_before_it_is_done(session: Session) -> N
             ("fold", "needs something: fold DEPTH"),
             ("fold x", "'x' is none"),
             ("best now", "takes nothing more"),
-            ("c much", "c is a number"),
+            ("c much", "c must be a number"),
             ("next q>", "query, column 3"),
             ("break q>", "query, column 3"),
             ("set seed=1", "can't be changed"),

@@ -277,7 +277,7 @@ async def test_a_filter_may_be_a_query_on_nodes(tmp_path: Path) -> None:
         await until(pilot, lambda: f"{count} nodes match" in note.plain)
         assert (table.row_count, table.cursor_key) == (1, good)
         app.screen.query_one("#trace-filter", Input).value = "nodes disaster"
-        await until(pilot, lambda: "no trace holds such a node" in note.plain)
+        await until(pilot, lambda: "no trace has such a node" in note.plain)
         app.screen.query_one("#trace-filter", Input).value = "s0"  # words
         await until(pilot, lambda: table.row_count == 2)
 
@@ -328,7 +328,7 @@ async def test_an_empty_library_says_what_to_do_and_shows_the_sample_trees_on_de
         await until(pilot, lambda: table.has_focus)
         await pilot.press("j", "D")
         await pilot.pause()
-        assert "does not lie in the workspace" in notices(app)
+        assert "is outside the workspace" in notices(app)
 
 
 async def test_the_filter_stays_until_escape_and_takes_digits_as_text(tmp_path: Path) -> None:

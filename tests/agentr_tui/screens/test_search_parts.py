@@ -301,7 +301,7 @@ def test_where_nothing_is_looked_for_or_found_it_is_said(desk: FakeDesk) -> None
     finding.finder.next(1)
     finding.finder.typed("depth>99")
     finding.finder.next(1)
-    assert desk.said == ["Nothing is looked for: / writes what to find.", "No node matches depth>99."]
+    assert desk.said == ["There is no search query: press / to write one.", "No node matches depth>99."]
     assert desk.tree.cursor_node == 0
 
 
@@ -341,7 +341,7 @@ def test_best_worst_and_widest_gap_are_gone_to_and_the_same_again_goes_to_the_ne
     for wanted in (*best, best[0]):
         finding.finder.go_best()
         assert desk.tree.cursor_node == wanted
-    assert desk.said == ["one of 2: the same again goes to the next"] * 3
+    assert desk.said == ["one of 2: press the same key for the next"] * 3
     finding.finder.go_best(-1)
     assert tree.nodes[desk.tree.cursor_node].reward == min(node.reward for node in tree.leaves())
 

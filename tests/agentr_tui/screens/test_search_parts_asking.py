@@ -21,7 +21,7 @@ from tests.agentr_tui.desk import FakeDesk
 from tests.agentr_tui.trees import Grower, yellow_bed
 from tests.engine.searched import search
 
-OVER = "No search is running here: r in the library resumes one."
+OVER = "No search is running here: press r in the library to resume one."
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_settings_of_a_running_search_change_after_a_look_at_the_price(desk: Fak
     assert desk.asked is not None
     assert desk.asked[2] == "c=0.25 iterations=4 samples=4 max_depth=10"
     desk.write("c=0.25 iterations=4")
-    assert desk.said == ["These settings hold already."]
+    assert desk.said == ["These settings are in force already."]
     desk.write("c=1.5 samples=4 iterations=6")
     assert desk.menu[0] == "settings of the running search: c 0.25 → 1.5, iterations 4 → 6"
     assert control.changes == []
@@ -244,7 +244,7 @@ def test_settings_of_a_running_search_change_after_a_look_at_the_price(desk: Fak
     ("text", "why"),
     [
         ("c", "'c' is no setting"),
-        ("c=much", "setting c: 'much' is no number"),
+        ("c=much", "setting c: 'much' is not a number"),
         ("model=x", "can't be changed while a search runs"),
         ("iterations=0", "iterations"),
     ],

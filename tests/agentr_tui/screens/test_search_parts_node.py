@@ -166,7 +166,7 @@ def test_the_list_leads_to_marks_here_and_in_other_traces(desk: FakeDesk, tmp_pa
     desk.show(yellow_bed().tree)
     marks = NodeMarks(desk)
     marks.list_all()
-    assert desk.said == ["No node is marked yet: m marks the one under the cursor."]
+    assert desk.said == ["No node is marked yet: press m to mark the one under the cursor."]
     there = tmp_path / "there.trace.jsonl"
     there.touch()
     other = Bookmarks(desk.session.workspace.path / "bookmarks", "bob")  # another process

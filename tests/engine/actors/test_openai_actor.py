@@ -473,7 +473,7 @@ def test_a_folder_of_prompts_takes_the_place_of_the_shipped_ones(tmp_path: Path)
 def test_a_folder_of_prompts_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         check_prompts(str(tmp_path / "none"))
-    with pytest.raises(InputError, match="holds no prompts"):
+    with pytest.raises(InputError, match="contains no prompts"):
         check_prompts(str(tmp_path))
     (tmp_path / "jugde.txt").write_text("x")
     with pytest.raises(InputError, match=r"jugde.txt is not the name of a prompt.*judge.txt"):

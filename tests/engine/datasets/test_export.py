@@ -290,7 +290,7 @@ def test_a_missing_trace_is_named_and_what_was_exported_before_stays(workspace: 
     with pytest.raises(InputError, match=r"honey.trace.jsonl: the trace of sample \w+ is missing"):
         exported(workspace)
     honey_trace(trace, ROWS[:6], trace="aaaa")
-    with pytest.raises(InputError, match="holds another trace"):
+    with pytest.raises(InputError, match="contains a different trace"):
         exported(workspace)
     assert {path.name: path.read_bytes() for path in workspace.exports.iterdir()} == before
 

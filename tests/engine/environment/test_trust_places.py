@@ -348,10 +348,10 @@ def test_a_recording_is_a_regular_file_whoever_names_it(tmp_path: Path, capsys: 
     for path in ("/dev/zero", str(pipe), f"{pipe}.trace.jsonl"):
         for words in (["search", "--env", f"recorded:{path}"], ["search", "--actor", f"recorded:{path}"]):
             assert run(words) == 2
-            assert f"{path}: is no regular file" in capsys.readouterr().err, words
+            assert f"{path}: is not a regular file" in capsys.readouterr().err, words
     for path in ("/dev/zero", str(pipe)):
         assert run(["revise", str(trace), "--verifier", f"recorded:{path}"]) == 2
-        assert f"{path}: is no regular file" in capsys.readouterr().err
+        assert f"{path}: is not a regular file" in capsys.readouterr().err
 
 
 def test_a_recording_has_a_bounded_size_packed_and_unpacked(tmp_path: Path) -> None:

@@ -500,7 +500,7 @@ def test_settings_are_read_as_a_person_writes_them() -> None:
     for wrong, why in (
         ("", "no setting is named"),
         ("c", "write name=value"),
-        ("c=x", "is no number"),
+        ("c=x", "is not a number"),
         ("c=-1", "setting c"),
         ("iterations=1.5", "setting iterations"),
         ("seed=3", "can't be changed while a search runs"),

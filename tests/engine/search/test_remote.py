@@ -123,7 +123,7 @@ def test_requests_reach_the_control(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(WorkFailed, match="can't be reached"):
+    with pytest.raises(WorkFailed, match="cannot reach the search"):
         RemoteControl(tmp_path / "missing" / "t.trace.jsonl").pause()
 
 

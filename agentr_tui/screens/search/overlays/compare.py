@@ -194,7 +194,7 @@ class CompareScreen(Screen[None]):
         """Go to the node in the tree that is open."""
         document, session = self._document, self._desk.session
         if document is None or self._at < 0:
-            self.notify("n goes to a difference first.", severity="warning")
+            self.notify("Press n first, to go to a difference.", severity="warning")
             return
         nodes = zip(self._sides, document.nodes[self._at], strict=True)
         node = next((id for side, id in nodes if id is not None and side.tree is session.tree), None)
@@ -219,7 +219,7 @@ def trajectory_sides(session: Session, one: int, other: int) -> tuple[Side, Side
     assert tree is not None
     assert reader is not None
     if one == other:
-        raise InputError(f"node {one} is compared with itself: put the cursor on another one")
+        raise InputError(f"node {one} cannot be compared with itself: move the cursor to another node")
     return Side(f"node {one}", tree, reader, one), Side(f"node {other}", tree, reader, other)
 
 
