@@ -33,7 +33,7 @@ POOL_SIZE = 4
 T = TypeVar("T")
 
 
-class Stand:
+class EnvironmentAtNode:
     """Moves an environment to the state of any node of a tree.
 
     Every method takes `lock`, so all are safe from any thread. Hold the lock while you use the environment that

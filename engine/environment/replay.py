@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.base.errors import InputError
 from engine.base.text import clean, flatten
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, open_environment
 from engine.environment.states import States
@@ -100,12 +100,12 @@ class _Memory:
 class _Walk:
     """Steps from the root of a tree, for as long as it takes one trajectory."""
 
-    def __init__(self, memory: _Memory, stand: Callable[[], Stand]) -> None:
+    def __init__(self, memory: _Memory, stand: Callable[[], EnvironmentAtNode]) -> None:
         self._memory = memory
         self._open = stand
         self._state = 0
         self._actions: list[str] = []
-        self._stand: Stand | None = None  # which stands behind these actions
+        self._stand: EnvironmentAtNode | None = None  # which stands behind these actions
 
     def step(self, action: str) -> Reply:
         """The environment's answer. Raises `EnvError`, and `InputError` where there is no environment."""
@@ -143,16 +143,16 @@ class Replayer:
     def __init__(self, tree: SearchTree, open_environment: Callable[[], Opened]) -> None:
         self._tree = tree
         self._open = open_environment
-        self._stand: Stand | None = None
+        self._stand: EnvironmentAtNode | None = None
         self._states: States | None = None
         self._refused: str | None = None
         self._memory = _Memory()
 
-    def stand(self) -> Stand:
+    def stand(self) -> EnvironmentAtNode:
         """The environment at the root of the tree. Raises `InputError`."""
         if self._stand is None:
             assert self._tree.started is not None
-            self._stand = Stand(self._tree, self._open(), self._tree.started.prefix)
+            self._stand = EnvironmentAtNode(self._tree, self._open(), self._tree.started.prefix)
         self._stand.go_to(ROOT)
         return self._stand
 
@@ -188,7 +188,7 @@ class Replayer:
             return Replay("unreplayable", reason=self._refused)
         return run(_Walk(self._memory, self._at_the_root), steps, expected_return, tail, enough)
 
-    def _at_the_root(self) -> Stand:
+    def _at_the_root(self) -> EnvironmentAtNode:
         stand = self.stand()
         stand.at = NO_PARENT  # steps are taken past the stand
         return stand
@@ -258,7 +258,7 @@ class Difference(Struct, frozen=True):
 def replay_tree(tree: SearchTree, opened: Opened) -> Iterator[Difference]:
     """Execute every node's action from its parent's state and compare. Raises `EnvError` where that is impossible."""
     assert tree.started is not None
-    stand = Stand(tree, opened, tree.started.prefix)
+    stand = EnvironmentAtNode(tree, opened, tree.started.prefix)
     first = tree.started.header[-1].content if tree.started.header else ""
     if first and opened.first_observation != first:
         yield Difference(ROOT, "first observation", first, opened.first_observation)

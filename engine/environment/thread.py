@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Stopped(Exception):
 class AtWork:
     """An `EnvironmentAtNode`, used from an event loop."""
 
-    def __init__(self, stand: Stand, blocking: bool) -> None:
+    def __init__(self, stand: EnvironmentAtNode, blocking: bool) -> None:
         self._stand = stand
         self._thread = ThreadPoolExecutor(1, "environment") if blocking else None
         self._stopping = asyncio.Event()

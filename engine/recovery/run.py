@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from engine.actors.base import Actor, Answer, DrawFailed, Request
 from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
-from engine.environment.at_node import POOL_SIZE, Stand
+from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.replay import opener
 from engine.environment.trust import Own, check_search
 from engine.recovery.figures import MarkFigures
@@ -154,7 +154,7 @@ class Recovery:
         begun = replace(self._tree.started, seq=0, settings=self.settings)
         self._own = SearchTree([begun])  # of the continuations: the environment stands at its nodes
         try:
-            self._stand = await self._with_environment(lambda: Stand(self._own, opened, begun.prefix))
+            self._stand = await self._with_environment(lambda: EnvironmentAtNode(self._own, opened, begun.prefix))
         except EnvError as error:
             raise InputError(str(error)) from error
         try:

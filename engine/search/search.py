@@ -19,7 +19,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.actors.base import Actor
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import Opened
 from engine.environment.thread import AtWork, Stopped
 from engine.search.algorithms import Outcome, walk_on
@@ -61,7 +61,7 @@ class Search:
         self._rng = random.Random(self.settings.seed)
         for ties in tree.ties:  # as far as the trace got
             self._rng.choice(range(ties))
-        self._stand = Stand(tree, opened, tree.started.prefix)
+        self._stand = EnvironmentAtNode(tree, opened, tree.started.prefix)
         self._at_work = AtWork(self._stand, opened.blocking)
         self._budgets = Budgets(tree, opened.score_range, self._clock)
         self._draws = Draws(tree, actor, self._at_node, self._lives, self._emit, self._budgets)

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 from engine.answers.reader import written_response
 from engine.base.text import clean, normalise_response, parse_action, stored_action
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.tree.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import SearchTree
@@ -31,7 +31,7 @@ class Stepped(NamedTuple):
     gone: FailedStep | None  # where the environment could not be used any more: all of it is owed, and is done again
 
 
-def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int) -> Stepped:
+def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int) -> Stepped:
     """Step the answers of a node in the order of their draws.
 
     May run in the environment's thread: it reads the tree, which stands still meanwhile below this node, and writes
@@ -70,7 +70,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     return Stepped(event, failed, gone)
 
 
-def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, text: str) -> Child:
+def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, text: str) -> Child:
     """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
     response = written_response(text, stand.form) if settings.parse == "first" else normalise_response(clean(text))
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
@@ -80,7 +80,7 @@ def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     return child
 
 
-def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Iterable[Sampled]) -> None:
+def _prepare(stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answers: Iterable[Sampled]) -> None:
     """Let the instances that these answers need come to the parent at the same time, where that saves time."""
     if not stand.prepares:
         return
@@ -91,7 +91,7 @@ def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Itera
         )
 
 
-def _action(stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str) -> str:
+def _action(stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answer: Sampled, response: str) -> str:
     """What is executed. Raises `EnvError`."""
     if answer.action is not None:
         return answer.action
@@ -106,7 +106,7 @@ def _stays_partial(tree: SearchTree, settings: SearchSettings, parent: int) -> b
 
 
 def step_answer(
-    tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str
+    tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answer: Sampled, response: str
 ) -> Child:
     """Step one answer. Raises `EnvError`."""
     action = _action(stand, settings, parent, answer, response)

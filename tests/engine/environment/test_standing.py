@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError
 from engine.base.text import flatten
-from engine.environment.at_node import POOL_SIZE, Stand
+from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import Replayer, Step
 from engine.search.search import Search
@@ -154,8 +154,10 @@ def state_of(env: TextEnv) -> Hashable:
     return env.inner.snapshot()
 
 
-def stand_in(tree: SearchTree, name: str, size: int = POOL_SIZE, prefix: tuple[str, ...] = ()) -> Stand:
-    return Stand(tree, open_environment(name, TASK), [PrefixStep(action, action) for action in prefix], size)
+def stand_in(tree: SearchTree, name: str, size: int = POOL_SIZE, prefix: tuple[str, ...] = ()) -> EnvironmentAtNode:
+    return EnvironmentAtNode(
+        tree, open_environment(name, TASK), [PrefixStep(action, action) for action in prefix], size
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -418,7 +420,7 @@ def test_closing_in_the_middle_leaves_no_instance_open() -> None:
         stand = stand_in(tree, "replayed")
         said: list[str] = []
 
-        def walk(stand: Stand = stand, said: list[str] = said) -> None:
+        def walk(stand: EnvironmentAtNode = stand, said: list[str] = said) -> None:
             try:
                 while True:
                     stand.prepare(10, ACTIONS[:4])
@@ -519,7 +521,7 @@ def test_an_environment_that_maps_actions_does_it_at_the_parent() -> None:
 
     env = Maps()
     env.reset(options={"task": TASK})
-    stand = Stand(tree, Opened(env, "textcraft", TASK, "", {}), [], 1)
+    stand = EnvironmentAtNode(tree, Opened(env, "textcraft", TASK, "", {}), [], 1)
     assert stand.executable(4, "say") == f"say of {true_state(tree, 4)}"
     assert stand_in(tree, "replayed").executable(4, "say") == "say"
 
