@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from engine.answers.reader import form_of
 from engine.base.text import clean, flatten, stored_action
-from engine.environment.instances import Course, Instance, Pool, Reply
+from engine.environment.instances import Course, Instance, InstancePool, Reply
 from engine.environment.opened import Opened, reset_options
 from engine.tree.events import Number, PrefixStep
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
@@ -53,7 +53,7 @@ class EnvironmentAtNode:
         actions = tuple(step.action or stored_action(step.response) for step in prefix)
         self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
-        self._pool: Pool | None = None
+        self._pool: InstancePool | None = None
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
         for action in actions:
             self._step(action)
@@ -61,7 +61,7 @@ class EnvironmentAtNode:
         if self._saves:
             self._keep(ROOT)
         else:
-            self._pool = Pool(self._only, self._course, size)
+            self._pool = InstancePool(self._only, self._course, size)
         self.prepares = opened.blocking and not self._saves  # whether `prepare` saves time
 
     @property

@@ -108,7 +108,7 @@ def _over() -> InstanceDied:
     return InstanceDied("the search is over: its environment was closed")
 
 
-class Pool:
+class InstancePool:
     """Up to `size` instances of one environment. Not safe for several threads at once."""
 
     def __init__(self, first: Instance, course: Course, size: int) -> None:
