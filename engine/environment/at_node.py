@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from engine.answers.reader import form_of
 from engine.base.text import clean, flatten, stored_action
-from engine.environment.instances import Course, Instance, InstancePool, Reply
+from engine.environment.instances import Instance, InstancePool, Reply, RootRecipe
 from engine.environment.opened import Opened, reset_options
 from engine.tree.events import Number, PrefixStep
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
@@ -51,7 +51,9 @@ class EnvironmentAtNode:
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or stored_action(step.response) for step in prefix)
-        self._course = Course(opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder)
+        self._course = RootRecipe(
+            opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder
+        )
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
         self._pool: InstancePool | None = None
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()

@@ -40,7 +40,7 @@ class Instance:
     used: int = 0  # logical time of its last use
 
 
-class Course:
+class RootRecipe:
     """Reset options and prefix that lead to the root of a tree; counts steps and resets.
 
     Methods are safe from any thread, if each instance is used by one thread at a time.
@@ -111,7 +111,7 @@ def _over() -> InstanceDied:
 class InstancePool:
     """Up to `size` instances of one environment. Not safe for several threads at once."""
 
-    def __init__(self, first: Instance, course: Course, size: int) -> None:
+    def __init__(self, first: Instance, course: RootRecipe, size: int) -> None:
         self._course = course
         self._size = size
         self._clock = 0
