@@ -51,7 +51,7 @@ class EnvironmentAtNode:
         self._maps = isinstance(opened.env, MapsActions)
         self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or stored_action(step.response) for step in prefix)
-        self._course = RootRecipe(
+        self._recipe = RootRecipe(
             opened.name, reset_options(opened.task, opened.first_observation), actions, opened.folder
         )
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
@@ -63,7 +63,7 @@ class EnvironmentAtNode:
         if self._saves:
             self._keep(ROOT)
         else:
-            self._pool = InstancePool(self._only, self._course, size)
+            self._pool = InstancePool(self._only, self._recipe, size)
         self.prepares = opened.blocking and not self._saves  # whether `prepare` saves time
 
     @property
@@ -74,17 +74,17 @@ class EnvironmentAtNode:
     @property
     def steps(self) -> int:
         """Number of environment steps so far, replayed ones included."""
-        return self._course.steps
+        return self._recipe.steps
 
     @property
     def resets(self) -> int:
         """Number of resets so far, without the first."""
-        return self._course.resets
+        return self._recipe.resets
 
     @property
     def closed(self) -> bool:
         """Whether the environment was closed; steps are refused then."""
-        return self._course.closed
+        return self._recipe.closed
 
     def go_to(self, id: int) -> TextEnv:
         """Moves the environment to the state of node `id` with as few steps as possible, and returns it.
@@ -241,7 +241,7 @@ class EnvironmentAtNode:
         held = self.lock.acquire(timeout=CLOSE_LIMIT)
         try:
             self.at = NO_PARENT
-            self._course.end(self._pool.instances if self._pool is not None else [self._only])
+            self._recipe.end(self._pool.instances if self._pool is not None else [self._only])
         finally:
             if held:
                 self.lock.release()
@@ -250,7 +250,7 @@ class EnvironmentAtNode:
 
     def _step(self, action: str) -> Reply:
         self.at = NO_PARENT  # unknown if the step fails
-        return self._course.step(self.env, action)
+        return self._recipe.step(self.env, action)
 
     def _keep(self, id: int) -> None:
         """Caches a snapshot of the current state for node `id`. If there is none, the node is reached by actions."""
@@ -303,7 +303,7 @@ class EnvironmentAtNode:
         return id == ROOT
 
     def _begin(self) -> None:
-        self._course.begin(self._only)
+        self._recipe.begin(self._only)
         self.at = ROOT
         self._keep(ROOT)
 

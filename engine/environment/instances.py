@@ -112,7 +112,7 @@ class InstancePool:
     """Up to `size` instances of one environment. Not safe for several threads at once."""
 
     def __init__(self, first: Instance, course: RootRecipe, size: int) -> None:
-        self._course = course
+        self._recipe = course
         self._size = size
         self._clock = 0
         self.instances = [first]
@@ -200,7 +200,7 @@ class InstancePool:
             return lost[0]
         if grow and len(self.instances) < self._size:
             try:
-                new = Instance(self._course.make())
+                new = Instance(self._recipe.make())
             except EnvError:
                 self._size = len(self.instances)  # use the existing ones
             else:
@@ -218,7 +218,7 @@ class InstancePool:
     def _walk(self, instance: Instance, path: Path) -> None:
         try:
             if instance.path is None or path[: len(instance.path)] != instance.path:
-                self._course.begin(instance)
+                self._recipe.begin(instance)
             assert instance.path is not None
             for action in path[len(instance.path) :]:
                 self._step(instance, action)
@@ -230,6 +230,6 @@ class InstancePool:
     def _step(self, instance: Instance, action: str) -> Reply:
         path, instance.path = instance.path, None  # unknown if the step fails
         assert path is not None
-        instance.reply = self._course.step(instance.env, action)
+        instance.reply = self._recipe.step(instance.env, action)
         instance.path = (*path, action)
         return instance.reply
