@@ -19,7 +19,7 @@ class Stopped(Exception):
     """The search ended before the environment answered."""
 
 
-class AtWork:
+class EnvironmentThread:
     """An `EnvironmentAtNode`, used from an event loop."""
 
     def __init__(self, stand: EnvironmentAtNode, blocking: bool) -> None:

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from engine.actors.base import Actor
 from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import Opened
-from engine.environment.thread import AtWork, Stopped
+from engine.environment.thread import EnvironmentThread, Stopped
 from engine.search.algorithms import Outcome, walk_on
 from engine.search.budgets import Budgets
 from engine.search.control import Control, Pause
@@ -62,7 +62,7 @@ class Search:
         for ties in tree.ties:  # as far as the trace got
             self._rng.choice(range(ties))
         self._stand = EnvironmentAtNode(tree, opened, tree.started.prefix)
-        self._at_work = AtWork(self._stand, opened.blocking)
+        self._at_work = EnvironmentThread(self._stand, opened.blocking)
         self._budgets = Budgets(tree, opened.score_range, self._clock)
         self._draws = Draws(tree, actor, self._at_node, self._lives, self._emit, self._budgets)
         self._steering = Steering(tree, self.control, self._stand, self._at_work.do, self._emit, self._back_up_leaves)
