@@ -325,7 +325,7 @@ def wrong_step(tree: SearchTree, bad: int, mark: int | None) -> tuple[str, str]:
     return parent.state_key or f"node {parent.id}", node.action
 
 
-class Taking:
+class PairLimits:
     """Applies `--max-pairs`, `--per-tree`, `--per-fork` and `--diverse`, and counts what each drops."""
 
     def __init__(

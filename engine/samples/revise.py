@@ -13,7 +13,7 @@ from engine.base.errors import InputError
 from engine.environment.replay import HOLDS, Replayer, opener
 from engine.pairs import ranking as choice
 from engine.pairs.pairs import Pair, count_pairs, pairs
-from engine.pairs.ranking import Rank, Taking, ranked
+from engine.pairs.ranking import PairLimits, Rank, ranked
 from engine.samples.duplicates import Duplicates
 from engine.samples.lessons import Draft, Lesson, Lessons
 from engine.samples.reasons import reasoned
@@ -573,9 +573,9 @@ def rank_of(settings: ReviseSettings) -> Rank:
     return "return" if settings.compat else settings.rank
 
 
-def taking_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> Taking:
+def taking_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
     """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
-    return Taking(
+    return PairLimits(
         tree,
         count,
         drop,
