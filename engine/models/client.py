@@ -26,7 +26,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
 from engine.base.errors import InputError
 from engine.environment.trust import DEFAULT_KEY_ENV, is_loopback
-from engine.models.faults import MENDABLE, Refusal, asks_too_much, refusal_of_status
+from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_status
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
 from engine.models.reply import Reply, read_reply
 from engine.models.structured_form import FORMS, chosen_fields, form_field, joined_system, with_extra
@@ -280,7 +280,7 @@ async def complete(
             if plainer := _without(client, refusal, fields, form):
                 refusal.kind = "unsupported"  # whatever the status: asked in another way the call may do
                 wait, then = 0.0, f"asked again {plainer}"
-            elif refusal.kind in MENDABLE and retried < endpoint.retries and not asks_too_much(refusal.wait):
+            elif refusal.kind in RETRYABLE and retried < endpoint.retries and not asks_too_much(refusal.wait):
                 retried += 1
                 wait = wait_before(retried, refusal.wait)
                 then = f"tried again in {wait:.1f} s"

@@ -31,7 +31,7 @@ KINDS: dict[str, str] = {
 }
 """Every kind of failed call."""
 
-MENDABLE = frozenset({"rate limit", "server error", "timeout", "connection", "bad json", "empty choices"})
+RETRYABLE = frozenset({"rate limit", "server error", "timeout", "connection", "bad json", "empty choices"})
 """Kinds after which the same call is made again."""
 
 HOPELESS = frozenset({"quota", "wrong model", "authentication", "bad request", "unsupported"})

@@ -17,7 +17,7 @@ import pytest
 from engine.base.errors import InputError
 from engine.models import client as llm
 from engine.models.client import Ask, CallFailed, Endpoint, check_endpoint, complete, open_client, wait_before
-from engine.models.faults import KINDS, MENDABLE, Refusal, retry_after
+from engine.models.faults import KINDS, RETRYABLE, Refusal, retry_after
 from engine.models.reply import Reply, action_probability, read_reply
 from engine.tree.events import Message, Usage
 from tests.servers.llm_server import FAULTS, HUGE, Body, Call, LLMServer, faults_in_turn
@@ -86,7 +86,7 @@ def test_a_fault_has_a_kind_and_is_tried_again_where_that_may_mend_it(fault: str
     assert isinstance(failed, CallFailed)
     assert kind in KINDS
     assert failed.kind == kind
-    tries = RETRIES + 1 if kind in MENDABLE else 1
+    tries = RETRIES + 1 if kind in RETRYABLE else 1
     assert (calls, failed.attempt) == (tries, tries)
     assert [(fault[0], fault[2]) for fault in faults] == [(kind, attempt) for attempt in range(1, tries)]
     assert "\n" not in str(failed)
