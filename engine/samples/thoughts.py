@@ -137,7 +137,7 @@ class ModelWriter:
 
     async def _ask(self, question: str) -> str | None:
         from engine.models.client import Ask, CallFailed, complete, open_client
-        from engine.models.faults import HOPELESS, RETRYABLE
+        from engine.models.faults import FATAL, RETRYABLE
         from engine.tree.events import Message
 
         if self._client is None:
@@ -149,7 +149,7 @@ class ModelWriter:
             self.totals.failed += 1
             if error.usage is not None:
                 self.totals.spend(error.usage)
-            if error.kind in HOPELESS | RETRYABLE:
+            if error.kind in FATAL | RETRYABLE:
                 raise WorkFailed(f"the model that writes thoughts failed ({error.kind}): {error}") from None
             return None
         self.totals.calls += 1
