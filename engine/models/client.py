@@ -75,7 +75,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ChatRequest:
     """What is asked of a model."""
 
     messages: Sequence[Message]
@@ -259,7 +259,7 @@ class _Capped(httpx2.AsyncByteStream):
 async def complete(
     client: Client,
     endpoint: Endpoint,
-    ask: Ask,
+    ask: ChatRequest,
     on_fault: OnFault | None = None,
     permit: Callable[[], None] | None = None,
 ) -> Reply:
@@ -362,7 +362,7 @@ async def _attempt(client: Client, endpoint: Endpoint, fields: dict[str, Any]) -
     return read_reply(response.content, *prices, client.scrub, endpoint.price_cached)
 
 
-def _body(client: Client, endpoint: Endpoint, ask: Ask) -> dict[str, Any]:
+def _body(client: Client, endpoint: Endpoint, ask: ChatRequest) -> dict[str, Any]:
     """The fields of a request that the server is known to take."""
     messages = ask.messages
     if client.no_system or endpoint.no_system:

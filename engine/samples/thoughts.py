@@ -136,13 +136,13 @@ class ModelWriter:
         return fill(self._template, values, "thought.txt")
 
     async def _ask(self, question: str) -> str | None:
-        from engine.models.client import Ask, CallFailed, complete, open_client
+        from engine.models.client import CallFailed, ChatRequest, complete, open_client
         from engine.models.faults import FATAL, RETRYABLE
         from engine.tree.events import Message
 
         if self._client is None:
             self._client = open_client(self._endpoint)
-        ask = Ask([Message("user", question)], self._judge.heat, self._judge.max_tokens)
+        ask = ChatRequest([Message("user", question)], self._judge.heat, self._judge.max_tokens)
         try:
             reply = await complete(self._client, self._endpoint, ask)
         except CallFailed as error:

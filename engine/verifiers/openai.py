@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from engine.base.errors import InputError, WorkFailed
-from engine.models.client import Ask, CallFailed, Endpoint, check_endpoint, wait_before
+from engine.models.client import CallFailed, ChatRequest, Endpoint, check_endpoint, wait_before
 from engine.models.context_window import estimate
 from engine.models.prompts import check_prompts, fill, prompt
 from engine.models.reply import Reply, why_empty
@@ -254,7 +254,7 @@ class OpenAIVerifier:
         messages = [Message("system", self._system), Message("user", question)]
         schema = JUDGE_SCHEMA if judge.structured == "json" else None
         for tried in range(judge.retries + 1):
-            ask = Ask(messages, judge.heat, judge.max_tokens, seed=number + tried * SEEDS_APART, schema=schema)
+            ask = ChatRequest(messages, judge.heat, judge.max_tokens, seed=number + tried * SEEDS_APART, schema=schema)
             try:
                 reply = await self._pool.call(ask, self._fault)
             except CallFailed as error:
