@@ -105,7 +105,12 @@ class ModelWriter:
 
         question = self._question(bad, mark, judgements)
         key = key_of(
-            "thought", self._judge.model, self._endpoint.url, question, self._judge.heat, self._judge.max_tokens
+            "thought",
+            self._judge.model,
+            self._endpoint.url,
+            question,
+            self._judge.effective_temperature,
+            self._judge.max_tokens,
         )
         text = self._cache.get(key)
         if text is not None:
@@ -142,7 +147,7 @@ class ModelWriter:
 
         if self._client is None:
             self._client = open_client(self._endpoint)
-        ask = ChatRequest([Message("user", question)], self._judge.heat, self._judge.max_tokens)
+        ask = ChatRequest([Message("user", question)], self._judge.effective_temperature, self._judge.max_tokens)
         try:
             reply = await complete(self._client, self._endpoint, ask)
         except CallFailed as error:
