@@ -72,7 +72,7 @@ class Claim(NamedTuple):
         return " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in named if value)
 
 
-class Unasked(InputError):
+class NeedsConsent(InputError):
     """Something needs a person's yes first."""
 
     told: str  # what is asked for
@@ -88,7 +88,7 @@ class Unasked(InputError):
         raise NotImplementedError
 
 
-class Stranger(Unasked):
+class Stranger(NeedsConsent):
     """A trace, or what was made of it, names what no person did."""
 
     def __init__(self, source: object, claims: Sequence[Claim], trace: Started | str | None = None) -> None:

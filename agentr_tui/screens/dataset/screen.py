@@ -37,7 +37,7 @@ from engine.datasets.choice import expected, nothing_line
 from engine.datasets.export import Exported, export
 from engine.datasets.formats import DataType
 from engine.datasets.sizes import Shape, shapes
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
 
@@ -315,7 +315,7 @@ class DatasetScreen(ModeScreen):
                     options=request.options,
                     progress=progress,
                 )
-            except Unasked as unasked:
+            except NeedsConsent as unasked:
                 self.from_thread(self._refused, str(unasked))
                 self.from_thread(ask_yes, self.app, unasked, partial(self._export, run, request))
             except AgentrError as error:

@@ -18,7 +18,7 @@ from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.queue import OTHER_REASON_KEY, Review, Shown, reason_keys
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.base.errors import AgentrError
-from engine.environment.trust import Unasked, check_search
+from engine.environment.trust import NeedsConsent, check_search
 from engine.recovery.repair import is_call
 from engine.review.curation import ORDERS, Order
 from engine.review.decisions import DecisionVerdict
@@ -82,7 +82,7 @@ class RevisionMenus(ModeScreen):
         def run() -> None:
             try:
                 result = work()
-            except Unasked as unasked:
+            except NeedsConsent as unasked:
                 again = partial(self._in_thread, work, then, after, failed, group)
                 # later: coming back from the question must not ask it again
                 no = partial(self.call_after_refresh, failed or self._failed, str(unasked))
@@ -259,7 +259,7 @@ class RevisionMenus(ModeScreen):
         def run() -> None:
             try:
                 told, severity = review.search_again(shown.sample, repair.control, repair.heard, own), "information"
-            except Unasked as unasked:
+            except NeedsConsent as unasked:
                 self.from_thread(self._unasked, unasked)
                 return
             except AgentrError as error:
@@ -276,7 +276,7 @@ class RevisionMenus(ModeScreen):
             told = f"{self._repair.calls} calls so far for sample {self._repair.sample} · R stops it"
             pane.set_lines([line(("● ", "focus"), (told, "text"), indent=2)])
 
-    def _unasked(self, unasked: Unasked) -> None:
+    def _unasked(self, unasked: NeedsConsent) -> None:
         """The search has to be asked for first."""
         self._end_repair()
         ask_yes(self.app, unasked, self._search_again, self._show_later)
