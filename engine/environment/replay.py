@@ -17,7 +17,7 @@ from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, open_environment
 from engine.environment.states import States
-from engine.environment.trust import Own, Stranger, permit, remember
+from engine.environment.trust import Own, UntrustedTrace, permit, remember
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied
@@ -66,7 +66,7 @@ def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> C
     """How to open the environment of a tree. A foreign tree's task is rebuilt from its first observation.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
-    raises `InputError`, and `Stranger` where a person has to be asked first.
+    raises `InputError`, and `UntrustedTrace` where a person has to be asked first.
     """
     started = tree.started
     if started is None:
@@ -173,7 +173,7 @@ class Replayer:
         self, steps: Sequence[Step], expected_return: Number, tail: int = 0, enough: Enough = NOTHING_ELSE
     ) -> Replay:
         """Replay steps from the root; `tail` is where the good steps begin, `enough` says which other returns will do.
-        Never raises for what happens there; raises `Stranger` where the environment may not be opened unasked."""
+        Never raises for what happens there; raises `UntrustedTrace` where the environment may not be opened unasked."""
         if self._refused is not None:
             return Replay("unreplayable", reason=self._refused)
         if len(self._memory.known) > MAX_REMEMBERED:
@@ -181,7 +181,7 @@ class Replayer:
         try:
             if self._stand is None:
                 self.stand()
-        except Stranger:  # a person has to be asked, which is no property of the sample
+        except UntrustedTrace:  # a person has to be asked, which is no property of the sample
             raise
         except (InputError, EnvError) as error:
             self._refused = str(error)

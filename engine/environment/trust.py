@@ -11,7 +11,7 @@ used unless one of these holds:
 to what
   that search names.
 
-Else `Stranger` is raised, before anything is imported, read or sent. A server is asked with a key unasked where it is
+Else `UntrustedTrace` is raised, before anything is imported, read or sent. A server is asked with a key unasked where it is
 on loopback or the default one and the variable is `OPENAI_API_KEY`. The
 variables of `--header` count like that of the key.
 """
@@ -88,7 +88,7 @@ class NeedsConsent(InputError):
         raise NotImplementedError
 
 
-class Stranger(NeedsConsent):
+class UntrustedTrace(NeedsConsent):
     """A trace, or what was made of it, names what no person did."""
 
     def __init__(self, source: object, claims: Sequence[Claim], trace: Started | str | None = None) -> None:
@@ -201,17 +201,17 @@ def _is_own(claim: Claim, own: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def check(claims: Iterable[Claim], started: Started | str | None, own: Own, source: object) -> None:
-    """Raises `Stranger` for those that nobody named and nobody said yes to. `started`: of the trace that names them,
+    """Raises `UntrustedTrace` for those that nobody named and nobody said yes to. `started`: of the trace that names them,
     or its digest; `source`: the file, for people."""
     named = list(own)
     digest = digest_of(started)
     asked = [claim for claim in claims if not _is_own(claim, named) and given(digest, claim.name, claim.value) is None]
     if asked:
-        raise Stranger(source, asked, digest)
+        raise UntrustedTrace(source, asked, digest)
 
 
 def check_server(settings: SearchSettings, own: Own, source: object, started: Started | str | None = None) -> None:
-    """Raises `Stranger` where these settings, which come from `source`, may not be used unasked."""
+    """Raises `UntrustedTrace` where these settings, which come from `source`, may not be used unasked."""
     check(settings_claims(settings), started, own, source)
 
 
@@ -225,7 +225,7 @@ def check_search(
 
 
 def permit(name: str, started: Started | str | None, own: Own = (), source: object = "this trace") -> Permit:
-    """The permit for an environment that a trace, or what was made of it, names. Raises `Stranger`."""
+    """The permit for an environment that a trace, or what was made of it, names. Raises `UntrustedTrace`."""
     claims = environment_claims(name)
     if not claims:
         return Permit(name)

@@ -201,7 +201,7 @@ def resume_job(
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.environment.trust`). Raises `InputError` where the trace can't be resumed, `Stranger` where it may not be
+    (`engine.environment.trust`). Raises `InputError` where the trace can't be resumed, `UntrustedTrace` where it may not be
     unasked.
     """
     loaded = load(path)

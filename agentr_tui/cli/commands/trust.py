@@ -11,7 +11,7 @@ from agentr_tui.cli.commands.config import foreign_settings
 from agentr_tui.cli.options import TASK
 from agentr_tui.state.settings_files import SETTINGS_FILE
 from agentr_tui.terminal.output import say
-from engine.environment.trust import NeedsConsent, Stranger, environment_claims, settings_claims
+from engine.environment.trust import NeedsConsent, UntrustedTrace, environment_claims, settings_claims
 from engine.trace.sources import find_sources, load_any
 
 
@@ -43,4 +43,4 @@ def _named_in(path: Path, environment: str | None) -> list[NeedsConsent]:
     assert started is not None
     names = [started.environment, started.opened, environment or ""]
     claims = [*environment_claims(*names), *settings_claims(started.settings)]
-    return [Stranger(path, claims, started)] if claims else []
+    return [UntrustedTrace(path, claims, started)] if claims else []

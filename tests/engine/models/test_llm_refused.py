@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.base.errors import InputError
-from engine.environment.trust import Stranger, check_server
+from engine.environment.trust import UntrustedTrace, check_server
 from engine.models import client as llm
 from engine.models.client import CallFailed, ChatRequest, check_endpoint
 from engine.models.faults import refusal_of_status
@@ -234,7 +234,7 @@ def test_a_strangers_trace_sends_no_variable_that_a_header_of_it_names(monkeypat
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("CLOUD_SECRET", "x" * 20)
     settings = SearchSettings(actor="openai", base_url="https://elsewhere.example/v1", header=["X=CLOUD_SECRET"])
-    with pytest.raises(Stranger, match="--header X=CLOUD_SECRET") as stranger:
+    with pytest.raises(UntrustedTrace, match="--header X=CLOUD_SECRET") as stranger:
         check_server(settings, [], "a trace")
     check_server(settings, [stranger.value.named], "a trace")
 
