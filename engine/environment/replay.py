@@ -17,7 +17,7 @@ from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, open_environment
 from engine.environment.states import States
-from engine.environment.trust import Own, UntrustedTrace, permit, remember
+from engine.environment.trust import TrustedSettings, UntrustedTrace, permit, remember
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied
@@ -62,7 +62,7 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     ended: int | None = None  # steps after which the episode was over, where that is before the last one
 
 
-def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> Callable[[], Opened]:
+def opener(tree: SearchTree, environment: str | None = None, own: TrustedSettings = ()) -> Callable[[], Opened]:
     """How to open the environment of a tree. A foreign tree's task is rebuilt from its first observation.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable

@@ -6,7 +6,7 @@ used unless one of these holds:
 
 - it reaches nothing: an environment that is built in, or installed, and takes no place (`textcraft`, `castle:blue`);
   a server that gets no key;
-- a person named it: with an option, the environment or their own settings file (`Own`);
+- a person named it: with an option, the environment or their own settings file (`TrustedSettings`);
 - a person said yes to it, for this trace, on this machine (`engine.environment.consent`). Who starts a search says yes
 to what
   that search names.
@@ -36,7 +36,7 @@ from envs.base import names_place
 
 DEFAULT_KEY_ENV = SearchSettings().key_env
 
-Own = Iterable[Mapping[str, Any]]
+TrustedSettings = Iterable[Mapping[str, Any]]
 """Settings that a person named: what stands in them is trusted, by name and value. The environment's name is `env`."""
 
 PLAIN = frozenset({"algorithm", "extra_body", "model", "parse", "reasoning_effort", "structured"})
@@ -103,7 +103,7 @@ class UntrustedTrace(NeedsConsent):
 
     @property
     def named(self) -> dict[str, Any]:
-        """What a person trusts who says yes, as `Own` has it."""
+        """What a person trusts who says yes, as `TrustedSettings` has it."""
         return {name: value for claim in self.claims for name, value in claim.settings.items()}
 
     def allow(self) -> None:
@@ -200,7 +200,7 @@ def _is_own(claim: Claim, own: Sequence[Mapping[str, Any]]) -> bool:
     return claim.settings["base_url"] in servers and keys.issuperset(sent)
 
 
-def check(claims: Iterable[Claim], started: Started | str | None, own: Own, source: object) -> None:
+def check(claims: Iterable[Claim], started: Started | str | None, own: TrustedSettings, source: object) -> None:
     """Raises `UntrustedTrace` for those that nobody named and nobody said yes to. `started`: of the trace that names them,
     or its digest; `source`: the file, for people."""
     named = list(own)
@@ -210,13 +210,15 @@ def check(claims: Iterable[Claim], started: Started | str | None, own: Own, sour
         raise UntrustedTrace(source, asked, digest)
 
 
-def check_server(settings: SearchSettings, own: Own, source: object, started: Started | str | None = None) -> None:
+def check_server(
+    settings: SearchSettings, own: TrustedSettings, source: object, started: Started | str | None = None
+) -> None:
     """Raises `UntrustedTrace` where these settings, which come from `source`, may not be used unasked."""
     check(settings_claims(settings), started, own, source)
 
 
 def check_search(
-    settings: SearchSettings, started: Started, own: Own, source: object, environment: str | None = None
+    settings: SearchSettings, started: Started, own: TrustedSettings, source: object, environment: str | None = None
 ) -> None:
     """The same for a search with these settings in the environment that a trace names, or another one: one question
     for all that it would do."""
@@ -224,7 +226,9 @@ def check_search(
     check([*environment_claims(name), *settings_claims(settings)], started, own, source)
 
 
-def permit(name: str, started: Started | str | None, own: Own = (), source: object = "this trace") -> Permit:
+def permit(
+    name: str, started: Started | str | None, own: TrustedSettings = (), source: object = "this trace"
+) -> Permit:
     """The permit for an environment that a trace, or what was made of it, names. Raises `UntrustedTrace`."""
     claims = environment_claims(name)
     if not claims:

@@ -25,7 +25,7 @@ from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
 from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.replay import opener
-from engine.environment.trust import Own, check_search
+from engine.environment.trust import TrustedSettings, check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
@@ -73,7 +73,7 @@ class Recovery:
         control: Control | None = None,
         heard: Callable[[Progress], None] = lambda progress: None,
         tell_every: float = TOLD_EVERY,
-        own: Own = (),
+        own: TrustedSettings = (),
     ) -> None:
         """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: what a
         person named besides `settings` (`engine.environment.trust`). Raises `InputError`."""

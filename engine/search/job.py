@@ -18,8 +18,8 @@ from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
 from engine.environment.opened import Opened, open_environment
 from engine.environment.trust import (
-    Own,
     Permit,
+    TrustedSettings,
     by_person,
     check,
     check_search,
@@ -196,7 +196,7 @@ def resume_job(
     delay: float = 0.0,
     control: Control | None = None,
     changes: dict[str, Any] | None = None,
-    own: Own = (),
+    own: TrustedSettings = (),
 ) -> SearchJob:
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
@@ -256,7 +256,7 @@ def fork_job(
     delay: float = 0.0,
     overwrite: bool = False,
     control: Control | None = None,
-    own: Own = (),
+    own: TrustedSettings = (),
 ) -> SearchJob:
     """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
 
@@ -308,7 +308,7 @@ def branch_job(
     delay: float = 0.0,
     overwrite: bool = False,
     control: Control | None = None,
-    own: Own = (),
+    own: TrustedSettings = (),
 ) -> SearchJob:
     """A new search that begins where a node of another trace stands: the way there is its prefix.
 
