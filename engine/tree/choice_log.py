@@ -26,7 +26,7 @@ class Choice(NamedTuple):
     in_flight: tuple[int, ...]  # nodes whose expansion had not been applied yet
 
 
-class Chronicle:
+class ChoiceLog:
     """Choices, expansions in flight and settings changes of one tree. Only the fold writes to it."""
 
     def __init__(self, nodes: list[Node]) -> None:

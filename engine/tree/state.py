@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.tree.answer_counts import AnswerCounts
 from engine.tree.backup_history import History
-from engine.tree.choice_log import Choice, Chronicle
+from engine.tree.choice_log import Choice, ChoiceLog
 from engine.tree.events import (
     Failed,
     Intervened,
@@ -57,7 +57,7 @@ class TreeState:
         self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
         self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
         self.history = History(self.nodes)
-        self.chronicle = Chronicle(self.nodes)
+        self.chronicle = ChoiceLog(self.nodes)
         self.calls = 0
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
