@@ -23,7 +23,7 @@ EMBEDDED = "scripted"
 IGNORES_CONVERSATION = frozenset({EMBEDDED})
 """Actors that read no conversation, so that a thought can't change what they do."""
 
-DEAF_TOLD = "the {} actor ignores the conversation, so the revision thought cannot change what it does"
+IGNORES_CONVERSATION_LINE = "the {} actor ignores the conversation, so the revision thought cannot change what it does"
 
 
 class RecoverySettings(Struct, kw_only=True, frozen=True):

@@ -21,7 +21,7 @@ from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener
 from engine.recovery.figures import EFFECTS, MarkFigures
 from engine.recovery.plan import (
-    DEAF_TOLD,
+    IGNORES_CONVERSATION_LINE,
     Mark,
     Price,
     RecoverySettings,
