@@ -42,7 +42,7 @@ class EnvironmentThread:
             stopping.cancel()
             working.cancel()
 
-    def stop(self) -> None:
+    def abandon(self) -> None:
         """Stops waiting for the call in progress; `do` raises `Stopped`."""
         self._stopping.set()
 

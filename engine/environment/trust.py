@@ -11,9 +11,9 @@ used unless one of these holds:
 to what
   that search names.
 
-Else `UntrustedTrace` is raised, before anything is imported, read or sent. A server is asked with a key unasked where it is
-on loopback or the default one and the variable is `OPENAI_API_KEY`. The
-variables of `--header` count like that of the key.
+Else `UntrustedTrace` is raised, before anything is imported, read or sent. A key is sent without permission only to a
+server on loopback or to the default one, and only the key in `OPENAI_API_KEY`. The variables of `--header` count like
+that of the key.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class NeedsConsent(InputError):
 
 
 class UntrustedTrace(NeedsConsent):
-    """A trace, or what was made of it, names what no person did."""
+    """A trace, or a file made from it, names a server, key, file or module that no person named."""
 
     def __init__(self, source: object, claims: Sequence[Claim], trace: Started | str | None = None) -> None:
         self.source, self.claims, self.about = str(source), list(claims), digest_of(trace)
@@ -201,8 +201,10 @@ def _is_own(claim: Claim, own: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def check(claims: Iterable[Claim], started: Started | str | None, own: TrustedSettings, source: object) -> None:
-    """Raises `UntrustedTrace` for those that nobody named and nobody said yes to. `started`: of the trace that names them,
-    or its digest; `source`: the file, for people."""
+    """Raises `UntrustedTrace` for claims that no person named or permitted.
+
+    started: first event of the trace that names them, or its digest. source: the file, for messages.
+    """
     named = list(own)
     digest = digest_of(started)
     asked = [claim for claim in claims if not _is_own(claim, named) and given(digest, claim.name, claim.value) is None]

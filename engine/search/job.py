@@ -201,8 +201,8 @@ def resume_job(
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.environment.trust`). Raises `InputError` where the trace can't be resumed, `UntrustedTrace` where it may not be
-    unasked.
+    (`engine.environment.trust`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
+    permission.
     """
     loaded = load(path)
     tree = loaded.tree

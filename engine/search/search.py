@@ -96,7 +96,7 @@ class Search:
 
     def _stop(self) -> None:
         self._draws.cancel()
-        self._environment_thread.stop()
+        self._environment_thread.abandon()
 
     # -- the loop ----------------------------------------------------------------------------------
 

@@ -241,7 +241,7 @@ def revise(
 
 
 def check_environments(sources: Sequence[Path], environment: str | None) -> None:
-    """Raises `UntrustedTrace` where the environment of a trace may not be opened unasked: before anything is written."""
+    """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
     for path in sources:
         if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
             permit(environment or first.environment, first, [{"env": environment}], path)

@@ -150,8 +150,8 @@ def ask_yes(
 
 
 def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], object]) -> bool:
-    """Whether what a trace names may be used: where `check` raises `NeedsConsent`, asks a person, and does `then` after a
-    yes."""
+    """Returns whether what a trace names may be used. If `check` raises `NeedsConsent`, asks a person, and calls
+    `then` after a yes."""
     try:
         check()
     except NeedsConsent as unasked:

@@ -14,7 +14,7 @@ from engine.search.job import SearchJob
 from engine.tree.events import AnyEvent
 
 Make = Callable[[Callable[[AnyEvent], None]], SearchJob]
-"""Makes a search whose events go to the listener. It may raise `InputError`, and `NeedsConsent`, before anything runs."""
+"""Makes a search whose events go to the listener. Before it runs, it may raise `InputError` and `NeedsConsent`."""
 
 
 def may_start(screen: ModeScreen) -> bool:

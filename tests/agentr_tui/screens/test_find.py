@@ -192,9 +192,9 @@ async def test_every_command_is_checked_before_it_is_done(session: Session) -> N
         screen = screen_of(app)
         for line, said in (
             ("nonsense", "neither a node nor a command"),
-            ("fold", "needs something: fold DEPTH"),
-            ("fold x", "'x' is none"),
-            ("best now", "takes nothing more"),
+            ("fold", "needs an argument: fold DEPTH"),
+            ("fold x", "not 'x'"),
+            ("best now", "takes no argument"),
             ("c much", "c must be a number"),
             ("next q>", "query, column 3"),
             ("break q>", "query, column 3"),
