@@ -82,7 +82,7 @@ async def opens_help(app: AgentrApp, pilot: Pilot[int]) -> None:
         ('[themes.a]\ngood = "greeen"', "[themes.a] good: 'greeen' is not a colour"),
         ('[themes.a]\nbase = "b"', "[themes.a] base: 'b': one of agentr-dark"),
         ('[themes.nord]\ngood = "#fff"', "this name is taken"),
-        ("[serch]\nseed = 1", "'serch' means nothing here"),
+        ("[serch]\nseed = 1", "'serch' is not a setting or table"),
         ("[keys", "not TOML"),
     ],
 )

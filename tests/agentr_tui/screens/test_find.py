@@ -143,7 +143,7 @@ async def test_what_is_wrong_with_a_query_is_told_while_it_is_written(session: S
         assert screen.finder.matches == []
         await pilot.press(*["backspace"] * 7)
         await write(pilot, "[red]x")
-        await until(pilot, lambda: "means nothing here" in str(note.render()))
+        await until(pilot, lambda: "is not a field or flag" in str(note.render()))
 
 
 async def test_the_past_is_filtered_as_it_was(session: Session) -> None:

@@ -153,7 +153,7 @@ def test_terms_side_by_side_are_and_and_or_binds_less() -> None:
         ("not", 4, "must follow not"),
         ('obs~"not found', 5, 'add "'),
         ("obs~''", 5, "an empty text"),
-        ("%%", 1, "means nothing here"),
+        ("%%", 1, "is not a field or flag"),
         ("q>0.5 visits>>2", 14, "not '>2'"),
         ("(" * 60 + "q>1" + ")" * 60, 52, "nested deeper"),
     ],
