@@ -120,7 +120,7 @@ class InstancePool:
 
     def go_to(self, path: Path) -> TextEnv:
         """Returns an environment at the end of `path`. Raises `EnvError`."""
-        self._come(path, grow=False)
+        self._acquire(path, grow=False)
         return self.current.env
 
     def try_action(self, path: Path, action: str) -> Reply:
@@ -133,11 +133,11 @@ class InstancePool:
             if instance.path == wanted and instance.reply is not None:
                 self._use(instance)
                 return instance.reply
-        self._come(path, grow=True)
+        self._acquire(path, grow=True)
         try:
             return self._step(self.current, action)
         except InstanceDied:
-            self._bring(self.current, path)
+            self._move(self.current, path)
             return self._step(self.current, action)
 
     def forget(self) -> None:
@@ -168,19 +168,19 @@ class InstancePool:
             return
         with ThreadPoolExecutor(len(coming), "instance") as threads:
             for instance in coming:
-                threads.submit(self._try_to_bring, instance, path)
+                threads.submit(self._try_to_move, instance, path)
 
-    def _try_to_bring(self, instance: Instance, path: Path) -> None:
+    def _try_to_move(self, instance: Instance, path: Path) -> None:
         with contextlib.suppress(EnvError):
-            self._bring(instance, path)
+            self._move(instance, path)
 
     # ------------------------------------------------------------------------------------------------------
 
-    def _come(self, path: Path, grow: bool) -> None:
+    def _acquire(self, path: Path, grow: bool) -> None:
         instance = self._pick(path, grow, [])
         assert instance is not None
         self._use(instance)
-        self._bring(instance, path)
+        self._move(instance, path)
 
     def _use(self, instance: Instance) -> None:
         self._clock += 1
@@ -208,14 +208,14 @@ class InstancePool:
                 return new
         return min(free, key=lambda instance: instance.used, default=None)
 
-    def _bring(self, instance: Instance, path: Path) -> None:
+    def _move(self, instance: Instance, path: Path) -> None:
         """Moves an instance to the end of `path`; retries once if it dies."""
         try:
-            self._walk(instance, path)
+            self._replay(instance, path)
         except InstanceDied:
-            self._walk(instance, path)
+            self._replay(instance, path)
 
-    def _walk(self, instance: Instance, path: Path) -> None:
+    def _replay(self, instance: Instance, path: Path) -> None:
         try:
             if instance.path is None or path[: len(instance.path)] != instance.path:
                 self._recipe.begin(instance)
