@@ -175,7 +175,7 @@ class EnvironmentAtNode:
             for id in [id for id in reversed(self._snapshots) if id >= first]:
                 del self._snapshots[id]
 
-    def became(self, id: int) -> None:
+    def remember_as(self, id: int) -> None:
         """Records that the state after the last `try_action` is that of the new node `id`, and caches it."""
         with self.lock:
             self.at = id

@@ -270,7 +270,7 @@ def replay_tree(tree: SearchTree, opened: Opened) -> Iterator[Difference]:
             if node.parent == NO_PARENT:
                 continue
             observation, score, done = stand.try_action(node.parent, node.action)
-            stand.became(node.id)
+            stand.remember_as(node.id)
             if observation != node.observation:
                 yield Difference(node.id, "observation", node.observation, observation)
             if abs(max(score, 0) - node.reward) > TOLERANCE:

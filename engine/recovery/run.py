@@ -211,7 +211,7 @@ class Recovery:
             observation, score, done = self._stand.try_action(at, node.action)
             child = Child(0, node.action, observation, max(score, 0), None, node.response)
             at = self._grow(at, child)
-            self._stand.became(at)
+            self._stand.remember_as(at)
             if done or score < 0:
                 self._over |= {mark: "the episode is over here" for mark in open_marks if mark >= depth}
                 break
@@ -299,7 +299,7 @@ class Recovery:
             dropped=answer.dropped,
         )
         node = self._grow(at, _child(number, step))
-        self._stand.became(node)
+        self._stand.remember_as(node)
         return step, node
 
     def _shown(self, arm: Arm, node: int) -> list[Message]:

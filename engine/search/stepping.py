@@ -62,7 +62,7 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
             failed.append(step)
             continue
         seen[response] = draw
-        stand.became(next_id + len(event.children))
+        stand.remember_as(next_id + len(event.children))
         event.children.append(child)
     if gone is not None:
         stand.drop(next_id)
@@ -76,7 +76,7 @@ def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
     child = step_answer(tree, stand, settings, parent, answer, response)
     child.response = response
-    stand.became(len(tree.nodes))
+    stand.remember_as(len(tree.nodes))
     return child
 
 

@@ -187,7 +187,7 @@ def test_it_stands_where_it_is_asked_to_whatever_was_asked_before(
             assert stand.try_action(parent, tree.nodes[id].action) == (observation, score, done)
             assert state_of(stand.env) == true_state(tree, id, prefix)
             if rng.random() < 0.8:
-                stand.became(id)
+                stand.remember_as(id)
         else:
             env = stand.go_to(id)
             assert env is stand.env
@@ -204,7 +204,7 @@ def test_steps_and_resets_are_those_of_the_environments(name: str) -> None:
     for _ in range(60):
         id = rng.randrange(1, len(tree))
         stand.try_action(tree.nodes[id].parent, tree.nodes[id].action)
-        stand.became(id)
+        stand.remember_as(id)
     opened = 1  # the reset of `open_environment`
     assert stand.steps == Replayed.steps_of_all > 0
     assert stand.resets == Replayed.resets_of_all - opened > 0
@@ -228,12 +228,12 @@ def test_siblings_that_do_the_same_cost_one_step() -> None:
     seen = []
     for id in (11, 12, 14):
         seen.append(stand.try_action(10, "inventory"))
-        stand.became(id)
+        stand.remember_as(id)
     assert seen[0] == seen[1] == seen[2]
     assert stand.steps == before + 1
     assert state_of(stand.env) == true_state(tree, 14)
     stand.try_action(10, "get 1 sand")
-    stand.became(13)
+    stand.remember_as(13)
     assert stand.steps == before + 1 + 11
 
 
@@ -242,7 +242,7 @@ def test_a_selected_child_costs_nothing_whichever_of_the_siblings_it_is() -> Non
     stand = stand_in(tree, "replayed")
     for id in (11, 12, 13, 14):
         stand.try_action(10, tree.nodes[id].action)
-        stand.became(id)
+        stand.remember_as(id)
     steps, resets = stand.steps, stand.resets
     for id in (12, 14, 11, 13):
         assert state_of(stand.go_to(id)) == true_state(tree, id)
@@ -273,7 +273,7 @@ def test_instances_that_a_node_needs_come_at_the_same_time() -> None:
     for id in (11, 12, 13, 14):
         stand.try_action(10, tree.nodes[id].action)
         assert state_of(stand.env) == true_state(tree, id)
-        stand.became(id)
+        stand.remember_as(id)
     assert (stand.steps, stand.resets) == (steps + 4, resets)
 
 
@@ -319,7 +319,7 @@ def test_an_instance_that_dies_begins_again_and_one_that_dies_twice_is_reported(
     Replayed.dies_at = {Replayed.steps_of_all + 1}
     resets = stand.resets
     assert stand.try_action(10, ACTIONS[0])[0] == "Got 1 red sand"
-    stand.became(11)
+    stand.remember_as(11)
     assert stand.resets == resets + 1
     assert state_of(stand.env) == true_state(tree, 11)
     Replayed.dies_at = set(range(Replayed.steps_of_all + 1, Replayed.steps_of_all + 200))
@@ -378,7 +378,7 @@ def test_a_state_that_can_not_be_kept_is_come_to_by_its_actions(monkeypatch: pyt
             raise InstanceDied("gone")
 
         patch.setattr(Forgetful, "snapshot", dies)
-        stand.became(11)
+        stand.remember_as(11)
     assert state_of(stand.go_to(11)) == true_state(tree, 11)
 
 
@@ -389,7 +389,7 @@ def test_children_of_a_state_that_was_come_to_by_actions_start_from_it(monkeypat
     stand = stand_in(tree, "forgetful")
     for id in (11, 12, 13, 14):
         stand.try_action(10, tree.nodes[id].action)
-        stand.became(id)
+        stand.remember_as(id)
     assert stand.steps == 10 + 4
 
 
@@ -397,7 +397,7 @@ def test_all_instances_are_closed_even_where_one_of_them_fails(monkeypatch: pyte
     stand = stand_in(line_of(*ACTIONS[:3]), "replayed")
     for id, action in enumerate(ACTIONS[:3], 11):
         stand.try_action(10, action)
-        stand.became(id)
+        stand.remember_as(id)
     close = Replayed.close
 
     def fails(self: Replayed) -> None:
@@ -443,7 +443,7 @@ def test_where_no_further_instance_can_be_opened_it_is_said(monkeypatch: pytest.
     tree = line_of(*ACTIONS[:2])
     stand = stand_in(tree, "replayed")
     stand.try_action(10, ACTIONS[0])
-    stand.became(11)
+    stand.remember_as(11)
 
     def no_more(argument: str) -> TextEnv:
         raise EnvError("the server takes no further session")
