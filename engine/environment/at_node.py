@@ -64,7 +64,7 @@ class EnvironmentAtNode:
             self._keep(ROOT)
         else:
             self._pool = InstancePool(self._only, self._recipe, size)
-        self.prepares = opened.blocking and not self._saves  # whether `prepare` saves time
+        self.warms_up = opened.blocking and not self._saves  # whether `warm_up` saves time
 
     @property
     def env(self) -> TextEnv:
@@ -191,7 +191,7 @@ class EnvironmentAtNode:
             return action
         return self.ask(parent, lambda env: cast(MapsActions, env).executable(action))
 
-    def prepare(self, parent: int, actions: Sequence[str]) -> None:
+    def warm_up(self, parent: int, actions: Sequence[str]) -> None:
         """Announces that `actions` will be tried at `parent`: without snapshots, instances move there in parallel.
 
         It only saves time; no result depends on it.
@@ -199,7 +199,7 @@ class EnvironmentAtNode:
         if self._pool is None or len(actions) < 2:
             return
         with self.lock:
-            self._pool.prepare(self._path(parent), actions)
+            self._pool.warm_up(self._path(parent), actions)
             self.at = NO_PARENT
 
     def step(self, action: str) -> Reply:

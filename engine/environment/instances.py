@@ -3,7 +3,7 @@
 To reach a path, the instance with the longest matching prefix executes the rest; if none matches, the least recently
 used instance is reset. An instance that is already at the end of a path returns its cached reply, so siblings with the
 same action cost nothing. Other siblings do: n different actions from one parent need n instances there. One of them is
-there already; the others are reset and execute the whole path. `prepare` lets them do so in parallel.
+there already; the others are reset and execute the whole path. `warm_up` lets them do so in parallel.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class InstancePool:
         for instance in self.instances:
             instance.reply = None
 
-    def prepare(self, path: Path, actions: Iterable[str]) -> None:
+    def warm_up(self, path: Path, actions: Iterable[str]) -> None:
         """Moves as many instances to the end of `path` as `actions` need, in parallel.
 
         A failure here is ignored: it is retried, and reported, by `try_action`.

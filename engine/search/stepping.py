@@ -82,10 +82,10 @@ def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 
 def _prepare(stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answers: Iterable[Sampled]) -> None:
     """Let the instances that these answers need come to the parent at the same time, where that saves time."""
-    if not stand.prepares:
+    if not stand.warms_up:
         return
     with suppress(EnvError):  # it is met again when the answer is stepped
-        stand.prepare(
+        stand.warm_up(
             parent,
             [_action(stand, settings, parent, answer, normalise_response(answer.response)) for answer in answers],
         )

@@ -264,7 +264,7 @@ def test_instances_that_a_node_needs_come_at_the_same_time() -> None:
     stand.go_to(10)
     Replayed.delay = 0.02
     began = time.perf_counter()
-    stand.prepare(10, [*ACTIONS[:4], "inventory"])
+    stand.warm_up(10, [*ACTIONS[:4], "inventory"])
     spent = time.perf_counter() - began
     assert len(Replayed.made) == 4
     assert 10 * 0.02 <= spent < 4 * 10 * 0.02, "one after the other"
@@ -423,7 +423,7 @@ def test_closing_in_the_middle_leaves_no_instance_open() -> None:
         def walk(stand: EnvironmentAtNode = stand, said: list[str] = said) -> None:
             try:
                 while True:
-                    stand.prepare(10, ACTIONS[:4])
+                    stand.warm_up(10, ACTIONS[:4])
                     for action in ACTIONS[:4]:
                         stand.try_action(10, action)
                     stand.go_to(3)
