@@ -214,7 +214,7 @@ class _Making:
     def _by_pair(self) -> Iterator[Sample]:
         ordered = ranked(self.tree, self.thresholds, rank_of(self.settings))
         spare: dict[str, Sample] = {}
-        for pair in self.taking.of(looking_ahead(ordered, self.verifier, self.taking)):
+        for pair in self.taking.filter(looking_ahead(ordered, self.verifier, self.taking)):
             for sample in self._of_pair(pair):
                 if sample.lesson and self._enough(sample):
                     self.figures.drop(choice.PER_LESSON)
@@ -251,7 +251,7 @@ class _Making:
                 figures.refused += 1
                 figures.drop(choice.REFUSED)
                 return
-            if self.taking.repeats(pair.bad, sample.mark):
+            if self.taking.is_repeat(pair.bad, sample.mark):
                 return
             figures.no_wrong_step += sample.kind == "revision" and sample.found is None
             yield self._on_terms(sample)
@@ -275,7 +275,7 @@ class _Making:
             if shared and settings.per_lesson:
                 figures.drop(choice.NONE_AFTER)
                 return
-        elif self.taking.repeats(pair.bad, found):
+        elif self.taking.is_repeat(pair.bad, found):
             return
         marked = self.tree.ancestors(pair.bad)[found or 0]  # the root where nothing is
         yield self._drafted(Draft("revision", pair.good, pair.bad, pair.fork, marked), judgements)
@@ -327,7 +327,7 @@ class _Making:
         before = figures.dropped.copy()
         for draft in decided + [draft for draft in lesson.drafts if draft not in decided]:
             id = self._id(draft)
-            if id in self.made or not self.taking.wants(draft.fork):
+            if id in self.made or not self.taking.allows(draft.fork):
                 continue
             sample = self._drafted(draft, self._judgements(draft, verifier))
             first = first or sample
@@ -516,7 +516,7 @@ class _Making:
             self.taught[sample.lesson] += 1
         self.made.add(sample.id)
         if sample.bad is not None:
-            self.taking.took(fork, sample.bad, sample.mark)
+            self.taking.accept(fork, sample.bad, sample.mark)
         return sample
 
     def _enough(self, sample: Sample) -> bool:

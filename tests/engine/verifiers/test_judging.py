@@ -181,10 +181,10 @@ def test_nothing_is_begun_that_is_not_asked_for_and_the_order_is_kept(
         limits = {"max_pairs": max_pairs, "per_tree": per_tree, "per_fork": per_fork}
         taking = PairLimits(None, len(all), lambda reason, count: None, **limits)  # type: ignore[arg-type]
         seen = []
-        for pair in taking.of(ahead(iter(all), taking)):
+        for pair in taking.filter(ahead(iter(all), taking)):
             seen.append(pair)
             if became[pair.bad]:
-                taking.took(pair.fork, pair.bad, None)
+                taking.accept(pair.fork, pair.bad, None)
         return seen
 
     plain = looked_at(lambda pairs, taking: pairs)
