@@ -179,7 +179,7 @@ class _Making:
         self.searched: set[str] = set()  # lessons for which a repair was searched
         count = count_pairs(tree, self.thresholds)
         figures.pairs += count
-        self.taking = taking_of(tree, settings, count, figures.drop)
+        self.limits = limits_of(tree, settings, count, figures.drop)
 
     def close(self) -> None:
         """Close the environments and connections."""
@@ -214,7 +214,7 @@ class _Making:
     def _by_pair(self) -> Iterator[Sample]:
         ordered = ranked(self.tree, self.thresholds, rank_of(self.settings))
         spare: dict[str, Sample] = {}
-        for pair in self.taking.filter(looking_ahead(ordered, self.verifier, self.taking)):
+        for pair in self.limits.filter(looking_ahead(ordered, self.verifier, self.limits)):
             for sample in self._of_pair(pair):
                 if sample.lesson and self._enough(sample):
                     self.figures.drop(choice.PER_LESSON)
@@ -251,7 +251,7 @@ class _Making:
                 figures.refused += 1
                 figures.drop(choice.REFUSED)
                 return
-            if self.taking.is_repeat(pair.bad, sample.mark):
+            if self.limits.is_repeat(pair.bad, sample.mark):
                 return
             figures.no_wrong_step += sample.kind == "revision" and sample.found is None
             yield self._on_terms(sample)
@@ -275,7 +275,7 @@ class _Making:
             if shared and settings.per_lesson:
                 figures.drop(choice.NONE_AFTER)
                 return
-        elif self.taking.is_repeat(pair.bad, found):
+        elif self.limits.is_repeat(pair.bad, found):
             return
         marked = self.tree.ancestors(pair.bad)[found or 0]  # the root where nothing is
         yield self._drafted(Draft("revision", pair.good, pair.bad, pair.fork, marked), judgements)
@@ -285,7 +285,7 @@ class _Making:
     def _decided(self) -> Iterator[Sample]:
         """The samples of pairs that somebody decided on already."""
         assert self.tree.started is not None
-        if not self.decided or self.taking.pairs > MOST_PAIRS_TO_NAME:
+        if not self.decided or self.limits.pairs > MOST_PAIRS_TO_NAME:
             return
         for pair in pairs(self.tree, self.thresholds):
             id = sample_id("revision", self.tree.started.trace, pair.good, pair.bad)
@@ -305,7 +305,7 @@ class _Making:
         for place, lesson in enumerate(found):
             for most, reached, reason in (
                 (settings.max_pairs, place, choice.MAX_PAIRS),
-                (settings.per_tree, self.taking.samples, choice.PER_TREE),
+                (settings.per_tree, self.limits.samples, choice.PER_TREE),
             ):
                 if most is not None and reached >= most:
                     figures.drop(reason, len(found) - place)
@@ -327,7 +327,7 @@ class _Making:
         before = figures.dropped.copy()
         for draft in decided + [draft for draft in lesson.drafts if draft not in decided]:
             id = self._id(draft)
-            if id in self.made or not self.taking.allows(draft.fork):
+            if id in self.made or not self.limits.allows(draft.fork):
                 continue
             sample = self._drafted(draft, self._judgements(draft, verifier))
             first = first or sample
@@ -364,7 +364,7 @@ class _Making:
     def _without_mistake(self, lessons: Lessons) -> Iterator[Sample]:
         """A sample without a mark for each bad leaf on whose way the verifier found nothing wrong: a person may."""
         for pair in lessons.without_mistake():
-            if self.settings.per_tree is not None and self.taking.samples >= self.settings.per_tree:
+            if self.settings.per_tree is not None and self.limits.samples >= self.settings.per_tree:
                 return
             self.figures.no_wrong_step += 1
             draft = Draft("revision", pair.good, pair.bad, pair.fork, 0)
@@ -516,7 +516,7 @@ class _Making:
             self.taught[sample.lesson] += 1
         self.made.add(sample.id)
         if sample.bad is not None:
-            self.taking.accept(fork, sample.bad, sample.mark)
+            self.limits.accept(fork, sample.bad, sample.mark)
         return sample
 
     def _enough(self, sample: Sample) -> bool:
@@ -573,7 +573,7 @@ def rank_of(settings: ReviseSettings) -> Rank:
     return "return" if settings.compat else settings.rank
 
 
-def taking_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
+def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
     """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
     return PairLimits(
         tree,
@@ -596,8 +596,8 @@ def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | Non
         judge=settings.judge, prompts=settings.prompts, cache=cache, pool=pool,
     )  # fmt: skip
     if isinstance(verifier, Begins):
-        taking = taking_of(tree, settings, 0, lambda reason, count: None)
-        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), taking))
+        limits = limits_of(tree, settings, 0, lambda reason, count: None)
+        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), limits))
     return verifier
 
 
