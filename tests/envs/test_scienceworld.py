@@ -740,7 +740,7 @@ def test_a_stand_without_snapshots_uses_several_simulators(monkeypatch: pytest.M
     opened = open_environment("scienceworld", PLANT)
     tree = SearchTree([started_event(opened, SearchSettings())])
     stand = EnvironmentAtNode(tree, opened, [], 2)
-    stand.prepare(0, ["inventory", "look around"])
+    stand.warm_up(0, ["inventory", "look around"])
     assert stand.try_action(0, "inventory")[0].startswith("In your inventory, you see:")
     assert stand.try_action(0, "look around")[0].startswith("This outside location")
     assert len(scienceworld_game._running) >= 2
