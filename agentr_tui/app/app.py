@@ -33,7 +33,7 @@ from agentr_tui.screens.shared.help import HelpScreen
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.palette import ActionCommands
-from agentr_tui.state.last_place import Memory, Place
+from agentr_tui.state.last_place import LastPlace, Place
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.session import OpenTree, Session, read_tree
@@ -93,7 +93,7 @@ class AgentrApp(Host):
         session: Session,
         start_mode: str = "library",
         preferences: Preferences | None = None,
-        memory: Memory | None = None,
+        memory: LastPlace | None = None,
         place: Place | None = None,
         opening: tuple[Path, bool] | None = None,
         own: OwnSettings = OwnSettings(),  # noqa: B008 - frozen

@@ -19,7 +19,7 @@ from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.app.signals import INTERRUPTED, LOG_VARIABLE, ends_cleanly
 from agentr_tui.cli.commands.config import own_readers
 from agentr_tui.cli.running import make_session
-from agentr_tui.state.last_place import Memory
+from agentr_tui.state.last_place import LastPlace
 from agentr_tui.state.settings_files import user_file
 from engine.trace.sources import find_sources
 from engine.workspace.workspace import Workspace
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     sources = find_sources(paths) if paths else []
     session = make_session(Workspace.open(workspace, create=True), sources)
     preferences = read_preferences([user_file(), session.workspace.settings_file])
-    memory = Memory(session.workspace.path)
+    memory = LastPlace(session.workspace.path)
     place = memory.place()
     session.views = place.views
     own = own_readers(session.workspace.path)

@@ -22,7 +22,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPA
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import AgentrError, InputError
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from envs.base import EnvError
 
 
@@ -43,13 +43,13 @@ def run(arguments: list[str]) -> int:
     while True:
         try:
             return _run(arguments, debug)
-        except Unasked as unasked:
+        except NeedsConsent as unasked:
             if not _agreed(unasked):
                 return _failed(2, str(unasked), unasked, debug)
             unasked.allow()
 
 
-def _agreed(unasked: Unasked) -> bool:
+def _agreed(unasked: NeedsConsent) -> bool:
     """Whether a person at this terminal says yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
@@ -62,14 +62,14 @@ def _agreed(unasked: Unasked) -> bool:
 
 
 def _run(arguments: list[str], debug: bool) -> int:
-    """The same, less the question to a person. Raises `Unasked`."""
+    """The same, less the question to a person. Raises `NeedsConsent`."""
     try:
         result = build(arguments)(arguments)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
         return _failed(2, _usage_line(error, arguments), error, debug)
-    except Unasked:
+    except NeedsConsent:
         raise
     except (InputError, EnvError) as error:
         return _failed(2, str(error), error, debug)

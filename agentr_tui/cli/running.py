@@ -100,10 +100,10 @@ def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path
     from agentr_tui.app.app import AgentrApp
     from agentr_tui.app.preferences_file import read_preferences
     from agentr_tui.app.signals import ends_cleanly
-    from agentr_tui.state.last_place import Memory
+    from agentr_tui.state.last_place import LastPlace
 
     preferences = read_preferences([user_file(), session.workspace.settings_file])
-    memory = Memory(session.workspace.path)
+    memory = LastPlace(session.workspace.path)
     place = memory.place()
     session.views = place.views
     own = own_readers(session.workspace.path)

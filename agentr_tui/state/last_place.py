@@ -49,7 +49,7 @@ class ThemeChoice(Struct):
 T = TypeVar("T", bound=Struct)
 
 
-class Memory:
+class LastPlace:
     """Reads and writes what is remembered. Never raises: what can't be read is forgotten."""
 
     def __init__(self, workspace: Path, folder: Path | None = None) -> None:

@@ -14,7 +14,7 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from engine.pairs.pairs import Pair
 from engine.review.decisions import Decisions
 from engine.search.control import Control
@@ -105,7 +105,7 @@ class Session:
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
     configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file
-    unasked: Unasked | None = None  # settings of the workspace's file that hold after a yes
+    unasked: NeedsConsent | None = None  # settings of the workspace's file that hold after a yes
     own: list[Mapping[str, Any]] = field(default_factory=list)  # what a person named (`engine.environment.trust`)
 
     reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read

@@ -53,4 +53,4 @@ def check_names(settings: dict[str, Any], commands: Sequence[str], file: Path) -
     known = (*APP_NAMES, *commands, "workspace")
     for name in settings:
         if name not in known:
-            raise InputError(f"{file}: {name!r} is not a setting: one of {', '.join(known)}")
+            raise InputError(f"{file}: {name!r} is not a setting or table: one of {', '.join(known)}")

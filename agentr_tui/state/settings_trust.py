@@ -20,7 +20,7 @@ from cyclopts.config import Dict
 
 from agentr_tui.state.settings_files import user_file
 from engine.environment.consent import give, given
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 
 WORDS = frozenset({
     "algorithm", "chat_template", "extra_body", "format", "licence", "marks", "model", "parse", "reasoning_effort",
@@ -48,7 +48,7 @@ class Held(NamedTuple):
         return f"{self.command}.{self.name}" if self.command else self.name
 
 
-class ForeignSettings(Unasked):
+class ForeignSettings(NeedsConsent):
     """A workspace's settings file names what a person has to."""
 
     def __init__(self, file: Path, held: Sequence[Held]) -> None:

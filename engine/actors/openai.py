@@ -17,7 +17,7 @@ from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fiel
 from engine.answers.reader import AnswerForm, cut_at_stop, form_of, read_answer
 from engine.base.errors import InputError
 from engine.base.text import stored_action
-from engine.models.client import Ask, CallFailed, Client, Endpoint, check_endpoint, complete, open_client
+from engine.models.client import CallFailed, ChatRequest, Client, Endpoint, check_endpoint, complete, open_client
 from engine.models.context_window import counter, fit
 from engine.models.prompts import check_prompts
 from engine.models.reply import Reply, action_probability, why_empty
@@ -72,7 +72,7 @@ class OpenAIActor:
         settings = self._settings
         endpoint = endpoint_of(settings)
         messages, dropped = self._conversation(request.conversation())
-        ask = Ask(
+        ask = ChatRequest(
             messages,
             settings.temperature,
             settings.max_tokens,

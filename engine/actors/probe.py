@@ -25,7 +25,7 @@ from engine.tree.events import SearchSettings, Usage
 from envs.base import EnvError, info_of
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
-    from engine.models.client import Ask, Client, Endpoint
+    from engine.models.client import ChatRequest, Client, Endpoint
     from engine.models.reply import Reply
 
 SEEDS = (1, 1, 2)
@@ -134,7 +134,7 @@ class Trial:
 async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: str | None = None) -> Probe:
     """Try the model of these settings. Raises as `Trial.run` does."""
     from engine.actors.openai import endpoint_of
-    from engine.models.client import Ask, CallFailed, open_client
+    from engine.models.client import CallFailed, ChatRequest, open_client
 
     try:
         opened = open_environment(environment, TASK if task is None and environment == ENVIRONMENT else task)
@@ -144,7 +144,7 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
     client = open_client(endpoint)
     sent, _ = prepared(settings, opened.header)
     schema = ANSWER_SCHEMA if settings.structured == "json" else None
-    ask = Ask(sent, 1.0, settings.max_tokens, stop=stops(settings), logprobs=True, schema=schema,
+    ask = ChatRequest(sent, 1.0, settings.max_tokens, stop=stops(settings), logprobs=True, schema=schema,
               extra=form_fields(settings))  # fmt: skip
     try:
         first = await _answer(client, endpoint, ask, SEEDS[0])  # alone: it finds out what the server refuses
@@ -210,7 +210,7 @@ def _refuses(environment: str, observation: str) -> bool:
         return False
 
 
-async def _stopping(client: Client, endpoint: Endpoint, ask: Ask, answer: str) -> Stopping:
+async def _stopping(client: Client, endpoint: Endpoint, ask: ChatRequest, answer: str) -> Stopping:
     """Whether an answer ends where it is told to: at the last of these that the first one held."""
     from engine.models.client import CallFailed
 
@@ -226,7 +226,7 @@ async def _stopping(client: Client, endpoint: Endpoint, ask: Ask, answer: str) -
     return "ignored" if word in reply.text else "honoured"
 
 
-async def _calling(client: Client, endpoint: Endpoint, ask: Ask) -> Calling:
+async def _calling(client: Client, endpoint: Endpoint, ask: ChatRequest) -> Calling:
     """Whether the model calls a tool where one is offered."""
     from engine.models.client import CallFailed
 
@@ -237,7 +237,7 @@ async def _calling(client: Client, endpoint: Endpoint, ask: Ask) -> Calling:
     return "called" if reply.tools else "not called"
 
 
-async def _answer(client: Client, endpoint: Endpoint, ask: Ask, seed: int) -> tuple[Reply, float]:
+async def _answer(client: Client, endpoint: Endpoint, ask: ChatRequest, seed: int) -> tuple[Reply, float]:
     from engine.models.client import complete
 
     began = time.monotonic()

@@ -9,7 +9,7 @@ from engine.actors.base import draw_seed
 from engine.actors.openai_request import form_fields, prepared, stops, wants_logprobs, with_chosen
 from engine.base.compression import open_unpacked, reading
 from engine.environment.trust import check, settings_claims
-from engine.models.faults import MENDABLE
+from engine.models.faults import RETRYABLE
 from engine.models.structured_form import joined_system
 from engine.trace.trace import decode_event
 from engine.tree.events import Message, Sampled
@@ -97,7 +97,7 @@ def calls_in_flight(tree: SearchTree) -> int:
     for parent in tree.in_flight:
         given_up = set(tree.unusable.get(parent, ()))
         for draw, failure in tree.owed.get(parent, {}).items():
-            if failure.what not in MENDABLE or failure.attempt > settings.retries:
+            if failure.what not in RETRYABLE or failure.attempt > settings.retries:
                 given_up.add(draw)
         answered = tree.pending.get(parent, {})
         waiting += tree.draws_of[parent] - len(answered.keys() | given_up)

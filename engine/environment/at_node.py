@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from engine.answers.reader import form_of
 from engine.base.text import clean, flatten, stored_action
-from engine.environment.instances import Course, Instance, Pool, Reply
+from engine.environment.instances import Instance, InstancePool, Reply, RootRecipe
 from engine.environment.opened import Opened, reset_options
 from engine.environment.repeats import Repeats
 from engine.tree.events import Number, PrefixStep
@@ -34,7 +34,7 @@ POOL_SIZE = 4
 T = TypeVar("T")
 
 
-class Stand:
+class EnvironmentAtNode:
     """Moves an environment to the state of any node of a tree.
 
     Every method takes `lock`, so all are safe from any thread. Hold the lock while you use the environment that
@@ -53,7 +53,7 @@ class Stand:
         self._saves = isinstance(opened.env, Snapshots)
         actions = tuple(step.action or stored_action(step.response) for step in prefix)
         self._repeats = Repeats(tree)
-        self._course = Course(
+        self._recipe = RootRecipe(
             opened.name,
             reset_options(opened.task, opened.first_observation),
             actions,
@@ -64,15 +64,15 @@ class Stand:
         self._tells = isinstance(opened.env, Remarks)
         self._told: set[str] = set()  # remarks that were taken
         self._only = Instance(opened.env, ())  # with snapshots; else the first of the pool
-        self._pool: Pool | None = None
+        self._pool: InstancePool | None = None
         self._snapshots: OrderedDict[int, Hashable] = OrderedDict()
         self._repeats.begun([opened.first_observation, *(self._step(action).observation for action in actions)])
         self.at = ROOT
         if self._saves:
             self._keep(ROOT)
         else:
-            self._pool = Pool(self._only, self._course, min(size, opened.instances))
-        self.prepares = opened.blocking and not self._saves  # whether it saves time to `prepare`
+            self._pool = InstancePool(self._only, self._recipe, min(size, opened.instances))
+        self.warms_up = opened.blocking and not self._saves  # whether it saves time to `warm_up`
 
     @property
     def env(self) -> TextEnv:
@@ -82,12 +82,12 @@ class Stand:
     @property
     def steps(self) -> int:
         """Number of environment steps so far, replayed ones included."""
-        return self._course.steps
+        return self._recipe.steps
 
     @property
     def resets(self) -> int:
         """Number of resets so far, without the first."""
-        return self._course.resets
+        return self._recipe.resets
 
     def take_remarks(self) -> list[str]:
         """What the environment, or that it does not repeat itself, gave rise to since this was asked last."""
@@ -109,7 +109,7 @@ class Stand:
     @property
     def closed(self) -> bool:
         """Whether the environment was closed; steps are refused then."""
-        return self._course.closed
+        return self._recipe.closed
 
     def go_to(self, id: int) -> TextEnv:
         """Moves the environment to the state of node `id` with as few steps as possible, and returns it.
@@ -200,7 +200,7 @@ class Stand:
             for id in [id for id in reversed(self._snapshots) if id >= first]:
                 del self._snapshots[id]
 
-    def became(self, id: int) -> None:
+    def remember_as(self, id: int) -> None:
         """Records that the state after the last `try_action` is that of the new node `id`, and caches it."""
         with self.lock:
             self.at = id
@@ -216,14 +216,14 @@ class Stand:
             return action
         return self.ask(parent, lambda env: cast(MapsActions, env).executable(action))
 
-    def prepare(self, parent: int, actions: Sequence[str]) -> set[str]:
+    def warm_up(self, parent: int, actions: Sequence[str]) -> set[str]:
         """These actions are to be tried at `parent`, in this order. Saves time, and changes nothing: where there are no
         snapshots, as many instances as there may be come there and take the first of them, at the same time. Returns
         the actions that were taken care of."""
         if self._pool is None or len(set(actions)) < 2:
             return set(actions)
         with self.lock:
-            done = self._pool.prepare(self._path(parent), actions)
+            done = self._pool.warm_up(self._path(parent), actions)
             self.at = NO_PARENT
             return done
 
@@ -268,7 +268,7 @@ class Stand:
         held = self.lock.acquire(timeout=CLOSE_LIMIT)
         try:
             self.at = NO_PARENT
-            self._course.end(self._pool.instances if self._pool is not None else [self._only])
+            self._recipe.end(self._pool.instances if self._pool is not None else [self._only])
         finally:
             if held:
                 self.lock.release()
@@ -277,7 +277,7 @@ class Stand:
 
     def _step(self, action: str) -> Reply:
         self.at = NO_PARENT  # unknown if the step fails
-        return self._course.step(self.env, action)
+        return self._recipe.step(self.env, action)
 
     def _keep(self, id: int) -> None:
         """Caches a snapshot of the current state for node `id`. If there is none, the node is reached by actions."""
@@ -330,7 +330,7 @@ class Stand:
         return id == ROOT
 
     def _begin(self) -> None:
-        self._course.begin(self._only)
+        self._recipe.begin(self._only)
         self.at = ROOT
         self._keep(ROOT)
 

@@ -3,7 +3,7 @@
 To reach a path, the instance with the longest matching prefix executes the rest; if none matches, the least recently
 used instance is reset. An instance that is already at the end of a path returns its cached reply, so siblings with the
 same action cost nothing. Other siblings do: n different actions from one parent need n instances there. One of them is
-there already; the others are reset and execute the whole path. `prepare` lets them do so in parallel.
+there already; the others are reset and execute the whole path. `warm_up` lets them do so in parallel.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Instance:
     used: int = 0  # logical time of its last use
 
 
-class Course:
+class RootRecipe:
     """Reset options and prefix that lead to the root of a tree; counts steps and resets.
 
     Methods are safe from any thread, if each instance is used by one thread at a time.
@@ -128,11 +128,11 @@ def _over() -> InstanceDied:
     return InstanceDied("the search is over: its environment was closed")
 
 
-class Pool:
+class InstancePool:
     """Up to `size` instances of one environment. Not safe for several threads at once."""
 
-    def __init__(self, first: Instance, course: Course, size: int) -> None:
-        self._course = course
+    def __init__(self, first: Instance, course: RootRecipe, size: int) -> None:
+        self._recipe = course
         self._size = size
         self._clock = 0
         self.way: Sequence[int] = ()  # the nodes to which the actions of the next path lead, where they are in the tree
@@ -141,7 +141,7 @@ class Pool:
 
     def go_to(self, path: Path) -> TextEnv:
         """Returns an environment at the end of `path`. Raises `EnvError`."""
-        self._come(path, grow=False)
+        self._acquire(path, grow=False)
         return self.current.env
 
     def try_action(self, path: Path, action: str) -> Reply:
@@ -154,11 +154,11 @@ class Pool:
             if instance.path == wanted and instance.reply is not None:
                 self._use(instance)
                 return instance.reply
-        self._come(path, grow=True)
+        self._acquire(path, grow=True)
         try:
             return self._step(self.current, action)
         except InstanceDied:
-            self._bring(self.current, path)
+            self._move(self.current, path)
             return self._step(self.current, action)
 
     def forget(self) -> None:
@@ -170,7 +170,7 @@ class Pool:
         for instance in self.instances:
             instance.reply = None
 
-    def prepare(self, path: Path, actions: Iterable[str]) -> set[str]:
+    def warm_up(self, path: Path, actions: Iterable[str]) -> set[str]:
         """Let as many instances as there may be come to the end of `path` and take one of these actions each, the first
         ones first, at the same time: `try_action` then answers them from memory. Returns which these are.
 
@@ -200,16 +200,16 @@ class Pool:
 
     def _try_to_step(self, instance: Instance, path: Path, action: str) -> None:
         with contextlib.suppress(EnvError):
-            self._bring(instance, path)
+            self._move(instance, path)
             self._step(instance, action)
 
     # ------------------------------------------------------------------------------------------------------
 
-    def _come(self, path: Path, grow: bool) -> None:
+    def _acquire(self, path: Path, grow: bool) -> None:
         instance = self._pick(path, grow, [])
         assert instance is not None
         self._use(instance)
-        self._bring(instance, path)
+        self._move(instance, path)
 
     def _use(self, instance: Instance) -> None:
         self._clock += 1
@@ -229,7 +229,7 @@ class Pool:
             return lost[0]
         if grow and len(self.instances) < self._size:
             try:
-                new = Instance(self._course.make())
+                new = Instance(self._recipe.make())
             except EnvError:
                 self._size = len(self.instances)  # use the existing ones
             else:
@@ -237,22 +237,22 @@ class Pool:
                 return new
         return min(free, key=lambda instance: instance.used, default=None)
 
-    def _bring(self, instance: Instance, path: Path) -> None:
+    def _move(self, instance: Instance, path: Path) -> None:
         """Moves an instance to the end of `path`; retries once if it dies."""
         try:
-            self._walk(instance, path)
+            self._replay(instance, path)
         except InstanceDied:
-            self._walk(instance, path)
+            self._replay(instance, path)
 
-    def _walk(self, instance: Instance, path: Path) -> None:
+    def _replay(self, instance: Instance, path: Path) -> None:
         try:
             if instance.path is None or path[: len(instance.path)] != instance.path:
-                self._course.begin(instance)
+                self._recipe.begin(instance)
             assert instance.path is not None
             for place in range(len(instance.path), len(path)):
                 reply = self._step(instance, path[place])
                 if self.way:
-                    self._course.repeats.check(self.way[place], *reply)
+                    self._recipe.repeats.check(self.way[place], *reply)
         except Unavailable:
             raise
         except EnvError as error:  # these steps succeeded before
@@ -261,6 +261,6 @@ class Pool:
     def _step(self, instance: Instance, action: str) -> Reply:
         path, instance.path = instance.path, None  # unknown if the step fails
         assert path is not None
-        instance.reply = self._course.step(instance.env, action)
+        instance.reply = self._recipe.step(instance.env, action)
         instance.path = (*path, action)
         return instance.reply

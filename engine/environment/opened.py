@@ -99,7 +99,7 @@ def recalls(environment: str) -> bool:
 def open_environment(which: Permit | str, task: str | None, observation: str | None = None) -> Opened:
     """Make an environment and reset it to a task. A mere name, without a permit, may reach no place.
 
-    Raises `InputError` with the remedy, and `Stranger`.
+    Raises `InputError` with the remedy, and `UntrustedTrace`.
     """
     name, folder = permit(which, None) if isinstance(which, str) else which
     try:

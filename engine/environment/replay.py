@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from engine.base.errors import InputError
 from engine.base.text import clean, flatten
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, instruction_of, name_to_open, open_environment, recalls
 from engine.environment.states import States
-from engine.environment.trust import Own, Stranger, permit, remember
+from engine.environment.trust import TrustedSettings, UntrustedTrace, permit, remember
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied, UnknownTask
@@ -66,12 +66,12 @@ class AnotherTask(InputError):
     """An environment was opened for a tree, and has another task than the tree."""
 
 
-def opener(tree: SearchTree, environment: str | None = None, own: Own = ()) -> Callable[[], Opened]:
+def opener(tree: SearchTree, environment: str | None = None, own: TrustedSettings = ()) -> Callable[[], Opened]:
     """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, the
     task is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
-    raises `InputError`, `AnotherTask`, and `Stranger` where a person has to be asked first.
+    raises `InputError`, `AnotherTask`, and `UntrustedTrace` where a person has to be asked first.
     """
     started = tree.started
     if started is None:
@@ -124,12 +124,12 @@ class _Memory:
 class _Walk:
     """Steps from the root of a tree, for as long as it takes one trajectory."""
 
-    def __init__(self, memory: _Memory, stand: Callable[[], Stand]) -> None:
+    def __init__(self, memory: _Memory, stand: Callable[[], EnvironmentAtNode]) -> None:
         self._memory = memory
         self._open = stand
         self._state = 0
         self._actions: list[str] = []
-        self._stand: Stand | None = None  # which stands behind these actions
+        self._stand: EnvironmentAtNode | None = None  # which stands behind these actions
 
     def step(self, action: str) -> Reply:
         """The environment's answer. Raises `EnvError`, and `InputError` where there is no environment."""
@@ -167,16 +167,16 @@ class Replayer:
     def __init__(self, tree: SearchTree, open_environment: Callable[[], Opened]) -> None:
         self._tree = tree
         self._open = open_environment
-        self._stand: Stand | None = None
+        self._stand: EnvironmentAtNode | None = None
         self._states: States | None = None
         self._refused: str | None = None
         self._memory = _Memory()
 
-    def stand(self) -> Stand:
+    def stand(self) -> EnvironmentAtNode:
         """The environment at the root of the tree. Raises `InputError`."""
         if self._stand is None:
             assert self._tree.started is not None
-            self._stand = Stand(self._tree, self._open(), self._tree.started.prefix)
+            self._stand = EnvironmentAtNode(self._tree, self._open(), self._tree.started.prefix)
         self._stand.go_to(ROOT)
         return self._stand
 
@@ -197,8 +197,8 @@ class Replayer:
         self, steps: Sequence[Step], expected_return: Number, tail: int = 0, enough: Enough = NOTHING_ELSE
     ) -> Replay:
         """Replay steps from the root; `tail` is where the good steps begin, `enough` says which other returns will do.
-        Never raises for what happens there; raises `Stranger` where the environment may not be opened unasked, and
-        `AnotherTask`."""
+        Never raises for what happens there; raises `UntrustedTrace` where the environment may not be opened unasked,
+        and `AnotherTask`."""
         if self._refused is not None:
             return Replay("unreplayable", reason=self._refused)
         if len(self._memory.known) > MAX_REMEMBERED:
@@ -206,14 +206,14 @@ class Replayer:
         try:
             if self._stand is None:
                 self.stand()
-        except (Stranger, AnotherTask):  # what a person has to decide or mend is no property of the sample
+        except (UntrustedTrace, AnotherTask):  # what a person has to decide or mend is no property of the sample
             raise
         except (InputError, EnvError) as error:
             self._refused = str(error)
             return Replay("unreplayable", reason=self._refused)
         return run(_Walk(self._memory, self._at_the_root), steps, expected_return, tail, enough)
 
-    def _at_the_root(self) -> Stand:
+    def _at_the_root(self) -> EnvironmentAtNode:
         stand = self.stand()
         stand.at = NO_PARENT  # steps are taken past the stand
         return stand
@@ -283,7 +283,7 @@ class Difference(Struct, frozen=True):
 def replay_tree(tree: SearchTree, opened: Opened) -> Iterator[Difference]:
     """Execute every node's action from its parent's state and compare. Raises `EnvError` where that is impossible."""
     assert tree.started is not None
-    stand = Stand(tree, opened, tree.started.prefix)
+    stand = EnvironmentAtNode(tree, opened, tree.started.prefix)
     first = tree.started.header[-1].content if tree.started.header else ""
     if first and opened.first_observation != first:
         yield Difference(ROOT, "first observation", first, opened.first_observation)
@@ -295,7 +295,7 @@ def replay_tree(tree: SearchTree, opened: Opened) -> Iterator[Difference]:
             if node.parent == NO_PARENT:
                 continue
             observation, score, done = stand.try_action(node.parent, node.action)
-            stand.became(node.id)
+            stand.remember_as(node.id)
             if observation != node.observation:
                 yield Difference(node.id, "observation", node.observation, observation)
             if abs(max(score, 0) - node.reward) > TOLERANCE:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar, cast
 from engine.base.errors import InputError
 from engine.base.step_kind import counts_time, only_looks, refused
 from engine.base.text import clean, flatten
-from engine.environment.at_node import MAX_SNAPSHOTS, Stand
+from engine.environment.at_node import MAX_SNAPSHOTS, EnvironmentAtNode
 from engine.environment.opened import Opened
 from engine.tree.events import Number
 from engine.tree.tree import ROOT, SearchTree
@@ -40,7 +40,7 @@ class States:
     def __init__(self, tree: SearchTree, open_environment: Callable[[], Opened]) -> None:
         self._tree = tree
         self._open = open_environment
-        self._stand: Stand | None = None
+        self._stand: EnvironmentAtNode | None = None
         self._at: int | None = None  # where the environment stands
         self._saves = False
         self._origin: list[tuple[int, str]] = [(START, "")]  # state → the step that led to it first
@@ -155,10 +155,10 @@ class States:
 
     # -- in the environment --------------------------------------------------------------------------------
 
-    def _opened(self) -> Stand:
+    def _opened(self) -> EnvironmentAtNode:
         if self._stand is None:
             assert self._tree.started is not None
-            self._stand = Stand(self._tree, self._open(), self._tree.started.prefix)
+            self._stand = EnvironmentAtNode(self._tree, self._open(), self._tree.started.prefix)
             env = self._stand.env
             self._saves = isinstance(env, Snapshots)
             if self._stand.has_keys:
@@ -180,7 +180,7 @@ class States:
         if len(self._snapshots) > MAX_SNAPSHOTS:
             del self._snapshots[next(iter(self._snapshots))]  # the oldest
 
-    def _come(self, state: int) -> Stand:
+    def _come(self, state: int) -> EnvironmentAtNode:
         """Bring the environment into a state."""
         stand = self._opened()
         if self._at == state:

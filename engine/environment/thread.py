@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 
 T = TypeVar("T")
 
@@ -19,10 +19,10 @@ class Stopped(Exception):
     """The search ended before the environment answered."""
 
 
-class AtWork:
+class EnvironmentThread:
     """An `EnvironmentAtNode`, used from an event loop."""
 
-    def __init__(self, stand: Stand, blocking: bool) -> None:
+    def __init__(self, stand: EnvironmentAtNode, blocking: bool) -> None:
         self._stand = stand
         self._thread = ThreadPoolExecutor(1, "environment") if blocking else None
         self._stopping = asyncio.Event()
@@ -42,7 +42,7 @@ class AtWork:
             stopping.cancel()
             working.cancel()
 
-    def stop(self) -> None:
+    def abandon(self) -> None:
         """Stops waiting for the call in progress; `do` raises `Stopped`."""
         self._stopping.set()
 

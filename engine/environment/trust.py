@@ -6,14 +6,14 @@ used unless one of these holds:
 
 - it reaches nothing: an environment that is built in, or installed, and takes no place (`textcraft`, `castle:blue`);
   a server that gets no key;
-- a person named it: with an option, the environment or their own settings file (`Own`);
+- a person named it: with an option, the environment or their own settings file (`TrustedSettings`);
 - a person said yes to it, for this trace, on this machine (`engine.environment.consent`). Who starts a search says yes
 to what
   that search names.
 
-Else `Stranger` is raised, before anything is imported, read or sent. A server is asked with a key unasked where it is
-on loopback or the default one and the variable is `OPENAI_API_KEY`. The
-variables of `--header` count like that of the key.
+Else `UntrustedTrace` is raised, before anything is imported, read or sent. A key is sent without permission only to a
+server on loopback or to the default one, and only the key in `OPENAI_API_KEY`. The variables of `--header` count like
+that of the key.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from envs.base import names_place
 
 DEFAULT_KEY_ENV = SearchSettings().key_env
 
-Own = Iterable[Mapping[str, Any]]
+TrustedSettings = Iterable[Mapping[str, Any]]
 """Settings that a person named: what stands in them is trusted, by name and value. The environment's name is `env`."""
 
 PLAIN = frozenset({"algorithm", "extra_body", "model", "parse", "reasoning_effort", "structured"})
@@ -72,7 +72,7 @@ class Claim(NamedTuple):
         return " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in named if value)
 
 
-class Unasked(InputError):
+class NeedsConsent(InputError):
     """Something needs a person's yes first."""
 
     told: str  # what is asked for
@@ -88,8 +88,8 @@ class Unasked(InputError):
         raise NotImplementedError
 
 
-class Stranger(Unasked):
-    """A trace, or what was made of it, names what no person did."""
+class UntrustedTrace(NeedsConsent):
+    """A trace, or a file made from it, names a server, key, file or module that no person named."""
 
     def __init__(self, source: object, claims: Sequence[Claim], trace: Started | str | None = None) -> None:
         self.source, self.claims, self.about = str(source), list(claims), digest_of(trace)
@@ -103,7 +103,7 @@ class Stranger(Unasked):
 
     @property
     def named(self) -> dict[str, Any]:
-        """What a person trusts who says yes, as `Own` has it."""
+        """What a person trusts who says yes, as `TrustedSettings` has it."""
         return {name: value for claim in self.claims for name, value in claim.settings.items()}
 
     def allow(self) -> None:
@@ -200,23 +200,27 @@ def _is_own(claim: Claim, own: Sequence[Mapping[str, Any]]) -> bool:
     return claim.settings["base_url"] in servers and keys.issuperset(sent)
 
 
-def check(claims: Iterable[Claim], started: Started | str | None, own: Own, source: object) -> None:
-    """Raises `Stranger` for those that nobody named and nobody said yes to. `started`: of the trace that names them,
-    or its digest; `source`: the file, for people."""
+def check(claims: Iterable[Claim], started: Started | str | None, own: TrustedSettings, source: object) -> None:
+    """Raises `UntrustedTrace` for claims that no person named or permitted.
+
+    started: first event of the trace that names them, or its digest. source: the file, for messages.
+    """
     named = list(own)
     digest = digest_of(started)
     asked = [claim for claim in claims if not _is_own(claim, named) and given(digest, claim.name, claim.value) is None]
     if asked:
-        raise Stranger(source, asked, digest)
+        raise UntrustedTrace(source, asked, digest)
 
 
-def check_server(settings: SearchSettings, own: Own, source: object, started: Started | str | None = None) -> None:
-    """Raises `Stranger` where these settings, which come from `source`, may not be used unasked."""
+def check_server(
+    settings: SearchSettings, own: TrustedSettings, source: object, started: Started | str | None = None
+) -> None:
+    """Raises `UntrustedTrace` where these settings, which come from `source`, may not be used unasked."""
     check(settings_claims(settings), started, own, source)
 
 
 def check_search(
-    settings: SearchSettings, started: Started, own: Own, source: object, environment: str | None = None
+    settings: SearchSettings, started: Started, own: TrustedSettings, source: object, environment: str | None = None
 ) -> None:
     """The same for a search with these settings in the environment that a trace names, or another one: one question
     for all that it would do."""
@@ -224,8 +228,10 @@ def check_search(
     check([*environment_claims(name), *settings_claims(settings)], started, own, source)
 
 
-def permit(name: str, started: Started | str | None, own: Own = (), source: object = "this trace") -> Permit:
-    """The permit for an environment that a trace, or what was made of it, names. Raises `Stranger`."""
+def permit(
+    name: str, started: Started | str | None, own: TrustedSettings = (), source: object = "this trace"
+) -> Permit:
+    """The permit for an environment that a trace, or what was made of it, names. Raises `UntrustedTrace`."""
     claims = environment_claims(name)
     if not claims:
         return Permit(name)

@@ -26,7 +26,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
 from engine.base.errors import InputError
 from engine.environment.trust import DEFAULT_KEY_ENV, is_loopback
-from engine.models.faults import MENDABLE, Refusal, asks_too_much, refusal_of_status
+from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_status
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
 from engine.models.reply import Reply, read_reply
 from engine.models.structured_form import FORMS, chosen_fields, form_field, joined_system, with_extra
@@ -75,7 +75,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ChatRequest:
     """What is asked of a model."""
 
     messages: Sequence[Message]
@@ -259,7 +259,7 @@ class _Capped(httpx2.AsyncByteStream):
 async def complete(
     client: Client,
     endpoint: Endpoint,
-    ask: Ask,
+    ask: ChatRequest,
     on_fault: OnFault | None = None,
     permit: Callable[[], None] | None = None,
 ) -> Reply:
@@ -280,7 +280,7 @@ async def complete(
             if plainer := _without(client, refusal, fields, form):
                 refusal.kind = "unsupported"  # whatever the status: asked in another way the call may do
                 wait, then = 0.0, f"asked again {plainer}"
-            elif refusal.kind in MENDABLE and retried < endpoint.retries and not asks_too_much(refusal.wait):
+            elif refusal.kind in RETRYABLE and retried < endpoint.retries and not asks_too_much(refusal.wait):
                 retried += 1
                 wait = wait_before(retried, refusal.wait)
                 then = f"tried again in {wait:.1f} s"
@@ -362,7 +362,7 @@ async def _attempt(client: Client, endpoint: Endpoint, fields: dict[str, Any]) -
     return read_reply(response.content, *prices, client.scrub, endpoint.price_cached)
 
 
-def _body(client: Client, endpoint: Endpoint, ask: Ask) -> dict[str, Any]:
+def _body(client: Client, endpoint: Endpoint, ask: ChatRequest) -> dict[str, Any]:
     """The fields of a request that the server is known to take."""
     messages = ask.messages
     if client.no_system or endpoint.no_system:

@@ -24,7 +24,7 @@ BYTES_A_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class TokenCounter:
     """Counts the tokens of a text."""
 
     count: Callable[[str], int]
@@ -41,10 +41,10 @@ def estimate(text: str) -> int:
     return math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_A_TOKEN)
 
 
-ESTIMATE = Counter(estimate, f"estimate of {BYTES_A_TOKEN} bytes a token", True)
+ESTIMATE = TokenCounter(estimate, f"estimate of {BYTES_A_TOKEN} bytes a token", True)
 
 
-def counter(tokenizer: str = "") -> Counter:
+def counter(tokenizer: str = "") -> TokenCounter:
     """A counter by the model's own tokenizer file (`tokenizer.json`); without one an estimate.
 
     Raises `InputError` where the file is unusable, or the package that reads it is missing.
@@ -64,11 +64,11 @@ def counter(tokenizer: str = "") -> Counter:
     def count(text: str) -> int:
         return len(read.encode(text, add_special_tokens=False).ids)
 
-    return Counter(count, f"tokenizer {tokenizer}", False)
+    return TokenCounter(count, f"tokenizer {tokenizer}", False)
 
 
 def fit(
-    messages: Sequence[Message], limit: int | None, counted: Counter, header: int = HEADER_TURNS
+    messages: Sequence[Message], limit: int | None, counted: TokenCounter, header: int = HEADER_TURNS
 ) -> tuple[list[Message], int]:
     """The conversation with as many of its last steps as `limit` tokens take, and how many steps were dropped.
 

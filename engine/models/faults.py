@@ -31,10 +31,10 @@ KINDS: dict[str, str] = {
 }
 """Every kind of failed call."""
 
-MENDABLE = frozenset({"rate limit", "server error", "timeout", "connection", "bad json", "empty choices"})
+RETRYABLE = frozenset({"rate limit", "server error", "timeout", "connection", "bad json", "empty choices"})
 """Kinds after which the same call is made again."""
 
-HOPELESS = frozenset({"quota", "wrong model", "authentication", "bad request", "unsupported"})
+FATAL = frozenset({"quota", "wrong model", "authentication", "bad request", "unsupported"})
 """Kinds that every further call would meet as well."""
 
 LONGEST_ASKED = 300.0  # seconds; a server that asks for more has sent us away

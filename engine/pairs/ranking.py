@@ -325,7 +325,7 @@ def wrong_step(tree: SearchTree, bad: int, mark: int | None) -> tuple[str, str]:
     return parent.state_key or f"node {parent.id}", node.action
 
 
-class Taking:
+class PairLimits:
     """Applies `--max-pairs`, `--per-tree`, `--per-fork` and `--diverse`, and counts what each drops."""
 
     def __init__(
@@ -366,7 +366,7 @@ class Taking:
                 return None
         return True
 
-    def of(self, all: Iterator[Pair]) -> Iterator[Pair]:
+    def filter(self, all: Iterator[Pair]) -> Iterator[Pair]:
         """Yields the pairs to try. When a limit is reached, the rest are only counted."""
         for place, pair in enumerate(all):
             for most, reached, reason in (
@@ -376,23 +376,23 @@ class Taking:
                 if most is not None and reached >= most:
                     self.drop(reason, self.pairs - place)
                     return
-            if not self.wants(pair.fork):
+            if not self.allows(pair.fork):
                 self.drop(PER_FORK, 1)
                 continue
             yield pair
 
-    def wants(self, fork: int) -> bool:
+    def allows(self, fork: int) -> bool:
         """Returns whether `--per-fork` allows another sample of this fork."""
         return self.per_fork is None or self._of_fork[fork] < self.per_fork
 
-    def repeats(self, bad: int, mark: int | None) -> bool:
+    def is_repeat(self, bad: int, mark: int | None) -> bool:
         """Returns whether `--diverse` drops this wrong step because a sample has it already; counts it then."""
         if not self.diverse or wrong_step(self.tree, bad, mark) not in self._steps:
             return False
         self.drop(SAME_STEP, 1)
         return True
 
-    def took(self, fork: int, bad: int, mark: int | None) -> None:
+    def accept(self, fork: int, bad: int, mark: int | None) -> None:
         """Records that a pair became a sample."""
         self.samples += 1
         self._of_fork[fork] += 1

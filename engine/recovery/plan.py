@@ -20,10 +20,10 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 
 EMBEDDED = "scripted"
-DEAF = frozenset({EMBEDDED})
+IGNORES_CONVERSATION = frozenset({EMBEDDED})
 """Actors that read no conversation, so that a thought can't change what they do."""
 
-DEAF_TOLD = "the {} actor ignores the conversation, so the revision thought cannot change what it does"
+IGNORES_CONVERSATION_LINE = "the {} actor ignores the conversation, so the revision thought cannot change what it does"
 
 
 class RecoverySettings(Struct, kw_only=True, frozen=True):
@@ -116,7 +116,7 @@ def actor_settings(tree: SearchTree, settings: RecoverySettings) -> SearchSettin
 
 def reads_thoughts(actor: str) -> bool:
     """Whether an actor reads the conversation at all."""
-    return actor not in DEAF
+    return actor not in IGNORES_CONVERSATION
 
 
 def marks_of(tree: SearchTree, sample: Sample, max_depth: int) -> list[Mark]:

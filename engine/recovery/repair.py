@@ -21,7 +21,7 @@ from engine.base.step_kind import info_or_none
 from engine.base.text import clean, flatten
 from engine.environment.opened import name_to_go_on
 from engine.environment.replay import Replayer, opener
-from engine.environment.trust import Own, check_search, permit, remember
+from engine.environment.trust import TrustedSettings, check_search, permit, remember
 from engine.samples.revise import (
     Repairer,
     Repairs,
@@ -119,7 +119,7 @@ def repair_sample(
     environment: str | None = None,
     control: Control | None = None,
     listener: Callable[[AnyEvent], None] | None = None,
-    own: Own = (),
+    own: TrustedSettings = (),
 ) -> Sample:
     """The sample with a tail that a new search found and a replay confirms; as it was, where there is none.
 
@@ -178,7 +178,7 @@ def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | No
     return min(good, key=lambda leaf: (-leaf.reward, leaf.depth, leaf.id), default=None)
 
 
-def repairer(folder: Path, revise: ReviseSettings, own: Own = ()) -> Repairer | None:
+def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:
     """What `engine.samples.revise.revise` repairs with; None where the settings do not ask for it."""
     settings = revise.repair
     if settings is None:
@@ -278,7 +278,7 @@ def _job(
     environment: str | None,
     control: Control | None,
     listener: Callable[[AnyEvent], None] | None,
-    own: Own,
+    own: TrustedSettings,
 ) -> SearchJob:
     """The search from just after the wrong step. Raises `InputError`, `WorkFailed`."""
     started = tree.started

@@ -23,10 +23,10 @@ from msgspec.structs import replace
 from engine.actors.base import Actor, Answer, DrawFailed, Request
 from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
-from engine.environment.at_node import POOL_SIZE, Stand
+from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import name_to_go_on
 from engine.environment.replay import opener
-from engine.environment.trust import Own, check_search
+from engine.environment.trust import TrustedSettings, check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
@@ -74,7 +74,7 @@ class Recovery:
         control: Control | None = None,
         heard: Callable[[Progress], None] = lambda progress: None,
         tell_every: float = TOLD_EVERY,
-        own: Own = (),
+        own: TrustedSettings = (),
     ) -> None:
         """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: what a
         person named besides `settings` (`engine.environment.trust`). Raises `InputError`."""
@@ -155,7 +155,7 @@ class Recovery:
         begun = replace(self._tree.started, seq=0, settings=self.settings)
         self._own = SearchTree([begun])  # of the continuations: the environment stands at its nodes
         try:
-            self._stand = await self._with_environment(lambda: Stand(self._own, opened, begun.prefix))
+            self._stand = await self._with_environment(lambda: EnvironmentAtNode(self._own, opened, begun.prefix))
         except EnvError as error:
             raise InputError(str(error)) from error
         try:
@@ -212,7 +212,7 @@ class Recovery:
             observation, score, done = self._stand.try_action(at, node.action)
             child = Child(0, node.action, observation, max(score, 0), None, node.response)
             at = self._grow(at, child)
-            self._stand.became(at)
+            self._stand.remember_as(at)
             if done or score < 0:
                 self._over |= {mark: "the episode is over here" for mark in open_marks if mark >= depth}
                 break
@@ -300,7 +300,7 @@ class Recovery:
             dropped=answer.dropped,
         )
         node = self._grow(at, _child(number, step))
-        self._stand.became(node)
+        self._stand.remember_as(node)
         return step, node
 
     def _shown(self, arm: Arm, node: int) -> list[Message]:

@@ -13,7 +13,7 @@ from engine.base.errors import InputError
 from engine.environment.replay import HOLDS, Replayer, opener
 from engine.pairs import ranking as choice
 from engine.pairs.pairs import Pair, count_pairs, pairs
-from engine.pairs.ranking import Rank, Taking, ranked
+from engine.pairs.ranking import PairLimits, Rank, ranked
 from engine.samples.duplicates import Duplicates
 from engine.samples.lessons import Draft, Lesson, Lessons
 from engine.samples.reasons import reasoned
@@ -112,8 +112,8 @@ def revise(
     (`engine.recovery.repair.repairer`); `known` are the samples of other trees of the same run, for duplicates;
     `taught` counts the lessons of the run; `decided` are ids of samples with a decision, which keep their place.
     `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. What
-    `settings` name is a person's. Raises `InputError` where the verifier can't work on this tree, `Stranger` where its
-    environment may not be opened unasked (`engine.environment.trust`), `WorkFailed` where its model can't be reached.
+    `settings` name is a person's. Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its
+    environment needs permission (`engine.environment.trust`), `WorkFailed` if its model can't be reached.
     """
     making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided)
     try:
@@ -179,7 +179,7 @@ class _Making:
         self.searched: set[str] = set()  # lessons for which a repair was searched
         count = count_pairs(tree, self.thresholds)
         figures.pairs += count
-        self.taking = taking_of(tree, settings, count, figures.drop)
+        self.limits = limits_of(tree, settings, count, figures.drop)
 
     def close(self) -> None:
         """Close the environments and connections."""
@@ -214,7 +214,7 @@ class _Making:
     def _by_pair(self) -> Iterator[Sample]:
         ordered = ranked(self.tree, self.thresholds, rank_of(self.settings))
         spare: dict[str, Sample] = {}
-        for pair in self.taking.of(looking_ahead(ordered, self.verifier, self.taking)):
+        for pair in self.limits.filter(looking_ahead(ordered, self.verifier, self.limits)):
             for sample in self._of_pair(pair):
                 if sample.lesson and self._enough(sample):
                     self.figures.drop(choice.PER_LESSON)
@@ -247,7 +247,7 @@ class _Making:
                 figures.refused += 1
                 figures.drop(choice.REFUSED)
                 return
-            if self.taking.repeats(pair.bad, sample.mark):
+            if self.limits.is_repeat(pair.bad, sample.mark):
                 return
             figures.no_wrong_step += sample.kind == "revision" and sample.found is None
             yield self._on_terms(sample)
@@ -271,7 +271,7 @@ class _Making:
             if shared and settings.per_lesson:
                 figures.drop(choice.NONE_AFTER)
                 return
-        elif self.taking.repeats(pair.bad, found):
+        elif self.limits.is_repeat(pair.bad, found):
             return
         marked = self.tree.ancestors(pair.bad)[found or 0]  # the root where nothing is
         yield self._drafted(Draft("revision", pair.good, pair.bad, pair.fork, marked), judgements)
@@ -281,7 +281,7 @@ class _Making:
     def _decided(self) -> Iterator[Sample]:
         """The samples of pairs that somebody decided on already."""
         assert self.tree.started is not None
-        if not self.decided or self.taking.pairs > MOST_PAIRS_TO_NAME:
+        if not self.decided or self.limits.pairs > MOST_PAIRS_TO_NAME:
             return
         for pair in pairs(self.tree, self.thresholds):
             id = sample_id("revision", self.tree.started.trace, pair.good, pair.bad)
@@ -301,7 +301,7 @@ class _Making:
         for place, lesson in enumerate(found):
             for most, reached, reason in (
                 (settings.max_pairs, place, choice.MAX_PAIRS),
-                (settings.per_tree, self.taking.samples, choice.PER_TREE),
+                (settings.per_tree, self.limits.samples, choice.PER_TREE),
             ):
                 if most is not None and reached >= most:
                     figures.drop(reason, len(found) - place)
@@ -323,7 +323,7 @@ class _Making:
         before = figures.dropped.copy()
         for draft in decided + [draft for draft in lesson.drafts if draft not in decided]:
             id = self._id(draft)
-            if id in self.made or not self.taking.wants(draft.fork):
+            if id in self.made or not self.limits.allows(draft.fork):
                 continue
             sample = self._drafted(draft, _judged_up_to(self.tree, draft.wrong, verifier))
             first = first or sample
@@ -355,7 +355,7 @@ class _Making:
     def _without_mistake(self, lessons: Lessons) -> Iterator[Sample]:
         """A sample without a mark for each bad leaf on whose way the verifier found nothing wrong: a person may."""
         for pair in lessons.without_mistake():
-            if self.settings.per_tree is not None and self.taking.samples >= self.settings.per_tree:
+            if self.settings.per_tree is not None and self.limits.samples >= self.settings.per_tree:
                 return
             self.figures.no_wrong_step += 1
             draft = Draft("revision", pair.good, pair.bad, pair.fork, 0)
@@ -505,7 +505,7 @@ class _Making:
             self.taught[sample.lesson] += 1
         self.made.add(sample.id)
         if sample.bad is not None:
-            self.taking.took(fork, sample.bad, sample.mark)
+            self.limits.accept(fork, sample.bad, sample.mark)
         return sample
 
     def _enough(self, sample: Sample) -> bool:
@@ -572,9 +572,9 @@ def rank_of(settings: ReviseSettings) -> Rank:
     return "return" if settings.compat else settings.rank
 
 
-def taking_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> Taking:
+def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
     """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
-    return Taking(
+    return PairLimits(
         tree,
         count,
         drop,
@@ -595,8 +595,8 @@ def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | Non
         judge=settings.judge, prompts=settings.prompts, cache=cache, pool=pool,
     )  # fmt: skip
     if isinstance(verifier, Begins):
-        taking = taking_of(tree, settings, 0, lambda reason, count: None)
-        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), taking))
+        limits = limits_of(tree, settings, 0, lambda reason, count: None)
+        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), limits))
     return verifier
 
 

@@ -105,7 +105,12 @@ class ModelWriter:
 
         question = self._question(bad, mark, judgements)
         key = key_of(
-            "thought", self._judge.model, self._endpoint.url, question, self._judge.heat, self._judge.max_tokens
+            "thought",
+            self._judge.model,
+            self._endpoint.url,
+            question,
+            self._judge.effective_temperature,
+            self._judge.max_tokens,
         )
         text = self._cache.get(key)
         if text is not None:
@@ -136,20 +141,20 @@ class ModelWriter:
         return fill(self._template, values, "thought.txt")
 
     async def _ask(self, question: str) -> str | None:
-        from engine.models.client import Ask, CallFailed, complete, open_client
-        from engine.models.faults import HOPELESS, MENDABLE
+        from engine.models.client import CallFailed, ChatRequest, complete, open_client
+        from engine.models.faults import FATAL, RETRYABLE
         from engine.tree.events import Message
 
         if self._client is None:
             self._client = open_client(self._endpoint)
-        ask = Ask([Message("user", question)], self._judge.heat, self._judge.max_tokens)
+        ask = ChatRequest([Message("user", question)], self._judge.effective_temperature, self._judge.max_tokens)
         try:
             reply = await complete(self._client, self._endpoint, ask)
         except CallFailed as error:
             self.totals.failed += 1
             if error.usage is not None:
                 self.totals.spend(error.usage)
-            if error.kind in HOPELESS | MENDABLE:
+            if error.kind in FATAL | RETRYABLE:
                 raise WorkFailed(f"the model that writes thoughts failed ({error.kind}): {error}") from None
             return None
         self.totals.calls += 1

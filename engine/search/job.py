@@ -19,8 +19,8 @@ from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
 from engine.environment.opened import Opened, name_to_go_on, open_environment, recalls
 from engine.environment.trust import (
-    Own,
     Permit,
+    TrustedSettings,
     by_person,
     check,
     check_search,
@@ -217,13 +217,13 @@ def resume_job(
     delay: float = 0.0,
     control: Control | None = None,
     changes: dict[str, Any] | None = None,
-    own: Own = (),
+    own: TrustedSettings = (),
 ) -> SearchJob:
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.environment.trust`). Raises `InputError` where the trace can't be resumed, `Stranger` where it may not be
-    unasked.
+    (`engine.environment.trust`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
+    permission.
     """
     loaded = load(path)
     tree = loaded.tree
@@ -282,7 +282,7 @@ def fork_job(
     delay: float = 0.0,
     overwrite: bool = False,
     control: Control | None = None,
-    own: Own = (),
+    own: TrustedSettings = (),
 ) -> SearchJob:
     """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
 
@@ -334,7 +334,7 @@ def branch_job(
     delay: float = 0.0,
     overwrite: bool = False,
     control: Control | None = None,
-    own: Own = (),
+    own: TrustedSettings = (),
 ) -> SearchJob:
     """A new search that begins where a node of another trace stands: the way there is its prefix.
 

@@ -19,9 +19,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.actors.base import Actor
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import Opened
-from engine.environment.thread import AtWork, Stopped
+from engine.environment.thread import EnvironmentThread, Stopped
 from engine.search.algorithms import Outcome, walk_on
 from engine.search.budgets import Budgets
 from engine.search.control import Control, Pause
@@ -63,11 +63,13 @@ class Search:
         self._rng = random.Random(self.settings.seed)
         for ties in tree.ties:  # as far as the trace got
             self._rng.choice(range(ties))
-        self._stand = Stand(tree, opened, tree.started.prefix)
-        self._at_work = AtWork(self._stand, opened.blocking)
+        self._stand = EnvironmentAtNode(tree, opened, tree.started.prefix)
+        self._environment_thread = EnvironmentThread(self._stand, opened.blocking)
         self._budgets = Budgets(tree, opened.score_range, self._clock)
         self._draws = Draws(tree, actor, self._at_node, self._lives, self._emit, self._budgets)
-        self._steering = Steering(tree, self.control, self._stand, self._at_work.do, self._emit, self._back_up_leaves)
+        self._steering = Steering(
+            tree, self.control, self._stand, self._environment_thread.do, self._emit, self._back_up_leaves
+        )
 
     @classmethod
     def begin(
@@ -89,14 +91,14 @@ class Search:
         return self.tree.seq + 1
 
     def _at_node(self, id: int, ask: Callable[[TextEnv], Any]) -> Awaitable[Any]:
-        return self._at_work.do(partial(self._stand.ask, id, ask))
+        return self._environment_thread.do(partial(self._stand.ask, id, ask))
 
     def _lives(self, id: int) -> Awaitable[bool]:
-        return self._at_work.do(partial(self._stand.lives, id))
+        return self._environment_thread.do(partial(self._stand.lives, id))
 
     def _stop(self) -> None:
         self._draws.cancel()
-        self._at_work.stop()
+        self._environment_thread.abandon()
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -121,7 +123,7 @@ class Search:
             reason = self.control.stop_reason or "stopped"
         finally:
             await self._draws.close()
-            await self._at_work.close()
+            await self._environment_thread.close()
         self._emit(Ended(seq=self._next, reason=reason, totals=self.totals()))
         return reason
 
@@ -213,7 +215,9 @@ class Search:
         if not await self._draws.made(parent):
             return False
         tree = self.tree
-        event, failed, gone = await self._at_work.do(partial(step_answers, tree, self._stand, self.settings, parent))
+        event, failed, gone = await self._environment_thread.do(
+            partial(step_answers, tree, self._stand, self.settings, parent)
+        )
         self._take_remarks()
         self._draws.outages.stepped(parent, len(event.children), gone is None)
         if gone is not None:

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.base.errors import InputError
 from engine.base.text import clean
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.query.nodes import Predicate, parse
 from engine.search.control import Control, Pause
 from engine.search.interventions import Intervention, refused
@@ -39,7 +39,7 @@ class Steering:
         self,
         tree: SearchTree,
         control: Control,
-        stand: Stand,
+        stand: EnvironmentAtNode,
         with_environment: WithEnvironment,
         emit: Callable[[AnyEvent], None],
         new_nodes: Callable[[Iterable[int]], None],

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 from engine.answers.reader import written_response
 from engine.base.text import clean, normalise_response, parse_action, stored_action
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.tree.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import SearchTree
@@ -31,7 +31,7 @@ class Stepped(NamedTuple):
     gone: FailedStep | None  # where the environment could not be used any more: all of it is owed, and is done again
 
 
-def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int) -> Stepped:
+def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int) -> Stepped:
     """Step the answers of a node in the order of their draws.
 
     May run in the environment's thread: it reads the tree, which stands still meanwhile below this node, and writes
@@ -51,7 +51,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
         if response in seen:
             event.repeats.append(Repeat(draw, seen[response]))
             continue
-        if stand.prepares and draw not in ready:
+        if stand.warms_up and draw not in ready:
             ready |= _prepare(stand, settings, parent, [answers[each] for each in sorted(answers) if each >= draw])
         try:
             child = step_answer(tree, stand, settings, parent, answer, response)
@@ -64,7 +64,7 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
             failed.append(step)
             continue
         seen[response] = draw
-        stand.became(next_id + len(event.children))
+        stand.remember_as(next_id + len(event.children))
         event.children.append(child)
     if gone is not None:
         stand.drop(next_id)
@@ -72,17 +72,17 @@ def step_answers(tree: SearchTree, stand: Stand, settings: SearchSettings, paren
     return Stepped(event, failed, gone)
 
 
-def step_written(tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, text: str) -> Child:
+def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, text: str) -> Child:
     """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
     response = written_response(text, stand.form) if settings.parse == "first" else normalise_response(clean(text))
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
     child = step_answer(tree, stand, settings, parent, answer, response)
     child.response = response
-    stand.became(len(tree.nodes))
+    stand.remember_as(len(tree.nodes))
     return child
 
 
-def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Sequence[Sampled]) -> set[int]:
+def _prepare(stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answers: Sequence[Sampled]) -> set[int]:
     """Let instances step the first of these answers at the same time, as many as there may be; returns their draws."""
     draws = {answers[0].draw}
     with suppress(EnvError):  # it is met again when the answer is stepped
@@ -90,12 +90,12 @@ def _prepare(stand: Stand, settings: SearchSettings, parent: int, answers: Seque
             answer.draw: _action(stand, settings, parent, answer, normalise_response(answer.response))
             for answer in answers
         }
-        done = stand.prepare(parent, list(actions.values()))
+        done = stand.warm_up(parent, list(actions.values()))
         draws |= {draw for draw, action in actions.items() if action in done}
     return draws
 
 
-def _action(stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str) -> str:
+def _action(stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answer: Sampled, response: str) -> str:
     """What is executed. Raises `EnvError`."""
     if answer.action is not None:
         return answer.action
@@ -110,7 +110,7 @@ def _stays_partial(tree: SearchTree, settings: SearchSettings, parent: int) -> b
 
 
 def step_answer(
-    tree: SearchTree, stand: Stand, settings: SearchSettings, parent: int, answer: Sampled, response: str
+    tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answer: Sampled, response: str
 ) -> Child:
     """Step one answer. Raises `EnvError`."""
     action = _action(stand, settings, parent, answer, response)

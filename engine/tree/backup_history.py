@@ -17,7 +17,7 @@ from engine.tree.events import Number
 from engine.tree.node import NO_PARENT, Node
 
 
-class History:
+class BackupHistory:
     """The moments of a tree's nodes. Only the tree's fold writes to it."""
 
     def __init__(self, nodes: list[Node]) -> None:

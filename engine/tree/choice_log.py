@@ -26,7 +26,7 @@ class Choice(NamedTuple):
     in_flight: tuple[int, ...]  # nodes whose expansion had not been applied yet
 
 
-class Chronicle:
+class ChoiceLog:
     """Choices, expansions in flight and settings changes of one tree. Only the fold writes to it."""
 
     def __init__(self, nodes: list[Node]) -> None:
@@ -52,7 +52,7 @@ class Chronicle:
                 self._chose(seq, path[place], shared)
         else:  # one choice among all open nodes (best-first)
             self._chose(seq, path[-1], ties[-1] if ties else 1)
-        self.took_off(seq, path[-1], event.in_flight)
+        self.expansion_started(seq, path[-1], event.in_flight)
 
     def _chose(self, seq: int, child: int, ties: int) -> None:
         place = len(self._choice_seqs)
@@ -66,7 +66,7 @@ class Chronicle:
         else:
             places.append(place)
 
-    def took_off(self, seq: int, node: int, beside: Sequence[int]) -> None:
+    def expansion_started(self, seq: int, node: int, beside: Sequence[int]) -> None:
         """Records that the expansion of a node started while the nodes `beside` were in flight."""
         self._flight_seqs.append(seq)
         self._flight_nodes.append(node)

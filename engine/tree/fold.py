@@ -41,7 +41,7 @@ def _started(tree: TreeState, event: Started) -> None:
     tree.started = event
     tree.state = "running"
     tree.nodes.append(Node(ROOT, NO_PARENT, 0, "ROOT", "ROOT", ""))
-    growth.births_are(tree, event.seq)
+    growth.record_births(tree, event.seq)
 
 
 def _imported(tree: TreeState, event: Imported) -> None:
@@ -67,7 +67,7 @@ def _imported(tree: TreeState, event: Imported) -> None:
             node.open_children = sum(not nodes[child].exhausted for child in node.children)
             if node.open_children == 0:
                 tree.history.exhausted_since(node.id, event.seq)
-    growth.births_are(tree, event.seq)
+    growth.record_births(tree, event.seq)
     tree.state, tree.end_reason = "done", "imported"
 
 
@@ -83,7 +83,7 @@ def _selected(tree: TreeState, event: Selected) -> None:
         walk = Walk(tree.ancestors(first))
         tree.walks.append(walk)
     walk.path = walk.path + event.path[1:]
-    growth.take_off(tree, chosen, event)
+    growth.start_expansion(tree, chosen, event)
     tree.chronicle.selected(event)
 
 
@@ -106,7 +106,7 @@ def _expanded(tree: TreeState, event: Expanded) -> None:
     was_open = not parent.exhausted
     opened = max(parent.open_children, 0) - (parent.id in tree.partial)
     for child in event.children:
-        opened += growth.born(tree, parent, child, answers.get(child.draw)).terminal is None
+        opened += growth.add_child(tree, parent, child, answers.get(child.draw)).terminal is None
     if event.partial:  # what is still to be drawn keeps the node open
         opened += 1
         selected = tree.in_flight.get(parent.id)
@@ -137,7 +137,7 @@ def _expanded(tree: TreeState, event: Expanded) -> None:
             walk.rolling = True
     tree.steps += event.steps
     tree.resets += event.resets
-    growth.births_are(tree, event.seq)
+    growth.record_births(tree, event.seq)
 
 
 def _backed_up(tree: TreeState, event: BackedUp) -> None:

@@ -22,7 +22,7 @@ def known(tree: TreeState, id: int) -> Node:
     return tree.nodes[id]
 
 
-def born(tree: TreeState, parent: Node, child: Child, answer: Sampled | None) -> Node:
+def add_child(tree: TreeState, parent: Node, child: Child, answer: Sampled | None) -> Node:
     """A new node, made of a draw's answer; the parent's count of open children is the caller's."""
     response = child.response
     if response is None:
@@ -74,12 +74,12 @@ def count_action(tree: TreeState, node: Node) -> None:
             tree.first_refused = node.id
 
 
-def births_are(tree: TreeState, seq: int) -> None:
+def record_births(tree: TreeState, seq: int) -> None:
     """Nodes were made by event `seq`."""
     tree.history.births.append((seq, len(tree.nodes)))
 
 
-def take_off(tree: TreeState, id: int, event: Selected) -> None:
+def start_expansion(tree: TreeState, id: int, event: Selected) -> None:
     """The draws of a node are asked for."""
     assert tree.started is not None
     tree.in_flight[id] = event

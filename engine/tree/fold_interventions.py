@@ -36,13 +36,13 @@ def _edited(tree: TreeState, event: Intervened, parent: Node) -> None:
         raise ValueError("an edited step without its child")
     if not parent.expanded or parent.pruned:
         raise ValueError(f"node {parent.id} can have no written child: it is pruned, or was not expanded")
-    child = growth.born(tree, parent, event.child, None)
+    child = growth.add_child(tree, parent, event.child, None)
     tree.human[child.id] = event.who
     if parent.terminal == "dead_end":
         parent.terminal = None
     if child.terminal is None:
         growth.reopen(tree, parent.id, event.seq)
-    growth.births_are(tree, event.seq)
+    growth.record_births(tree, event.seq)
 
 
 def _forced(tree: TreeState, event: Intervened, node: Node) -> None:
@@ -50,8 +50,8 @@ def _forced(tree: TreeState, event: Intervened, node: Node) -> None:
         raise ValueError(f"node {node.id} can't be expanded")
     tree.forced.add(node.id)
     selected = Selected(seq=event.seq, path=[node.id], in_flight=list(tree.in_flight))
-    tree.chronicle.took_off(event.seq, node.id, selected.in_flight)
-    growth.take_off(tree, node.id, selected)
+    tree.chronicle.expansion_started(event.seq, node.id, selected.in_flight)
+    growth.start_expansion(tree, node.id, selected)
 
 
 def can_expand(tree: TreeState, node: Node) -> bool:

@@ -10,8 +10,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from engine.tree.answer_counts import AnswerCounts
-from engine.tree.backup_history import History
-from engine.tree.choice_log import Choice, Chronicle
+from engine.tree.backup_history import BackupHistory
+from engine.tree.choice_log import Choice, ChoiceLog
 from engine.tree.events import (
     Failed,
     Intervened,
@@ -56,8 +56,8 @@ class TreeState:
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
         self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
         self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
-        self.history = History(self.nodes)
-        self.chronicle = Chronicle(self.nodes)
+        self.history = BackupHistory(self.nodes)
+        self.chronicle = ChoiceLog(self.nodes)
         self.calls = 0
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None

@@ -64,7 +64,7 @@ class JudgeSettings(Struct, kw_only=True, frozen=True):
     budget_seconds: Annotated[float, Meta(gt=0)] | None = None
 
     @property
-    def heat(self) -> float:
+    def effective_temperature(self) -> float:
         """The temperature that holds."""
         if self.temperature is not None:
             return self.temperature

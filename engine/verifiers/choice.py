@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.base.errors import InputError
 from engine.environment.opened import name_to_open, open_environment
-from engine.environment.trust import Own, permit
+from engine.environment.trust import TrustedSettings, permit
 from engine.tree.events import Started
 from envs.base import Planner
 
@@ -15,9 +15,9 @@ DEFAULT = "progress"
 WITHOUT_PLAN = "value"
 
 
-def lacks_plan(started: Started, environment: str | None, own: Own, source: object) -> str:
+def lacks_plan(started: Started, environment: str | None, own: TrustedSettings, source: object) -> str:
     """The name of the environment of a trace where it has no plan; "" where it has one, or can't be opened: that is
-    said by who needs it. Raises `Stranger`."""
+    said by who needs it. Raises `UntrustedTrace`."""
     name = environment or name_to_open(started)
     allowed = permit(name, started, own, source)
     try:
@@ -30,9 +30,11 @@ def lacks_plan(started: Started, environment: str | None, own: Own, source: obje
         opened.env.close()
 
 
-def verifier_for(traces: Iterable[tuple[Path, Started]], environment: str | None, own: Own) -> tuple[str, str]:
+def verifier_for(
+    traces: Iterable[tuple[Path, Started]], environment: str | None, own: TrustedSettings
+) -> tuple[str, str]:
     """The verifier for some traces, and the name of an environment without a plan where that decided. Raises
-    `Stranger`."""
+    `UntrustedTrace`."""
     named = list(own)
     seen: set[str] = set()
     for path, started in traces:

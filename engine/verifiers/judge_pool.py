@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from engine.base.errors import WorkFailed
-from engine.models.client import Ask, Client, Endpoint, OnFault, complete, open_client
+from engine.models.client import ChatRequest, Client, Endpoint, OnFault, complete, open_client
 from engine.models.reply import Reply
 from engine.tree.events import Usage
 from engine.verifiers.base import BudgetSpent, JudgeSettings
@@ -157,7 +157,7 @@ class JudgePool:
             await self._client.close()
             self._client = None
 
-    async def call(self, ask: Ask, fault: OnFault) -> Reply:
+    async def call(self, ask: ChatRequest, fault: OnFault) -> Reply:
         """One reply. Raises `CallFailed`; `WorkFailed` where nothing more may be asked."""
         if self._slots is None:
             self._slots = asyncio.Semaphore(self._judge.concurrency)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from msgspec.structs import replace
 
 from engine.pairs.pairs import Pair, count_pairs
-from engine.pairs.ranking import Rank, Taking, ranked
+from engine.pairs.ranking import PairLimits, Rank, ranked
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import Node, SearchTree
 from engine.verifiers.base import JudgeSettings, JudgeTotals, Verifier
@@ -76,7 +76,7 @@ def open_pool(judge: JudgeSettings, *verifiers: str) -> JudgePool | None:
 
 
 def looking_ahead(
-    pairs: Iterator[Pair], verifier: Verifier | None, taking: Taking, most: int = MOST_AHEAD
+    pairs: Iterator[Pair], verifier: Verifier | None, limits: PairLimits, most: int = MOST_AHEAD
 ) -> Iterator[Pair]:
     """The same pairs; the verifier has begun with those that follow, as far as they will surely be judged."""
     if not isinstance(verifier, Begins):
@@ -96,7 +96,7 @@ def looking_ahead(
                     break
                 waiting.append(pair)
                 read += 1
-            sure = taking.surely(read - len(waiting) + looked, begun, waiting[looked])
+            sure = limits.surely(read - len(waiting) + looked, begun, waiting[looked])
             if sure is None:
                 break
             looked += 1
@@ -168,11 +168,11 @@ def busy(pool: JudgePool, judge: JudgeSettings) -> Callable[[], bool]:
     return lambda: pool.waiting >= CALLS_AHEAD * judge.concurrency
 
 
-def first_pairs(tree: SearchTree, thresholds: Thresholds, rank: Rank, taking: Taking) -> list[Pair]:
+def first_pairs(tree: SearchTree, thresholds: Thresholds, rank: Rank, limits: PairLimits) -> list[Pair]:
     """The pairs with which a tree's judging surely begins."""
     found: list[Pair] = []
     for place, pair in enumerate(islice(ranked(tree, thresholds, rank), MOST_AHEAD)):
-        sure = taking.surely(place, found, pair)
+        sure = limits.surely(place, found, pair)
         if sure is None:
             break
         if sure:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from engine.base.errors import InputError, WorkFailed
-from engine.models.client import Ask, CallFailed, Endpoint, check_endpoint, wait_before
+from engine.models.client import CallFailed, ChatRequest, Endpoint, check_endpoint, wait_before
 from engine.models.context_window import estimate
 from engine.models.prompts import check_prompts, fill, prompt
 from engine.models.reply import Reply, why_empty
@@ -189,7 +189,7 @@ class OpenAIVerifier:
     def _key(self, question: str, number: int) -> str:
         """What shapes a reply: the server, too, since many models are called `default`."""
         judge = self._judge
-        asked = (judge.model, self._url, self._system, question, judge.heat, judge.max_tokens, number)
+        asked = (judge.model, self._url, self._system, question, judge.effective_temperature, judge.max_tokens, number)
         return key_of(*asked, judge.top_p, judge.reasoning_effort, judge.extra_body, judge.structured)
 
     # -- on the pool's loop ------------------------------------------------------------------------
@@ -254,7 +254,13 @@ class OpenAIVerifier:
         messages = [Message("system", self._system), Message("user", question)]
         schema = JUDGE_SCHEMA if judge.structured == "json" else None
         for tried in range(judge.retries + 1):
-            ask = Ask(messages, judge.heat, judge.max_tokens, seed=number + tried * SEEDS_APART, schema=schema)
+            ask = ChatRequest(
+                messages,
+                judge.effective_temperature,
+                judge.max_tokens,
+                seed=number + tried * SEEDS_APART,
+                schema=schema,
+            )
             try:
                 reply = await self._pool.call(ask, self._fault)
             except CallFailed as error:

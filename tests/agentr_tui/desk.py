@@ -22,7 +22,7 @@ from agentr_tui.widgets.text_pane import Line, Lines, TextPane
 from agentr_tui.widgets.tree.overlay import Mark
 from agentr_tui.widgets.tree.view import TreeView
 from engine.base.errors import AgentrError
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from engine.tree.tree import SearchTree, TreeReader
 from engine.workspace.workspace import Workspace
 
@@ -154,7 +154,7 @@ class FakeDesk:
     def post(self, message: Message) -> None:
         self.posted.append(message)
 
-    def ask_yes(self, unasked: Unasked, then: Callable[[], object], no: Callable[[], object]) -> None:
+    def ask_yes(self, unasked: NeedsConsent, then: Callable[[], object], no: Callable[[], object]) -> None:
         self.choose(str(unasked), [Choice("y", "yes", then), Choice("escape", "no", no)])
 
     def run_ready(self, ready: Ready) -> None:

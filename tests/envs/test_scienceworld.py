@@ -25,7 +25,7 @@ from gymnasium.utils.env_checker import check_env
 from engine.actors.base import Answer, Request
 from engine.actors.scripted import ScriptedActor
 from engine.base.text import parse_action
-from engine.environment.at_node import Stand
+from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import replay_tree
 from engine.samples.revise import Revised, ReviseSettings, revise
@@ -739,8 +739,8 @@ def test_a_stand_without_snapshots_uses_several_simulators(monkeypatch: pytest.M
     monkeypatch.setattr("envs.scienceworld.env.ScienceWorld", ScienceWorldBase)
     opened = open_environment("scienceworld", PLANT)
     tree = SearchTree([started_event(opened, SearchSettings())])
-    stand = Stand(tree, opened, [], 2)
-    stand.prepare(0, ["inventory", "look around"])
+    stand = EnvironmentAtNode(tree, opened, [], 2)
+    stand.warm_up(0, ["inventory", "look around"])
     assert stand.try_action(0, "inventory")[0].startswith("In your inventory, you see:")
     assert stand.try_action(0, "look around")[0].startswith("This outside location")
     assert len(scienceworld_game._running) >= 2

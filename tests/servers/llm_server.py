@@ -56,7 +56,7 @@ FAULTS = (
     "forbidden",  # 403
     "unsupported",  # 400 about the parameter that `unsupported` names
 )
-MENDABLE = ("rate limit", "server error", "timeout", "reset", "cut", "bad json", "empty choices", "error 200")
+RETRYABLE = ("rate limit", "server error", "timeout", "reset", "cut", "bad json", "empty choices", "error 200")
 """Faults after which the same call may succeed."""
 
 TASK = "Crafting commands:"
@@ -101,7 +101,7 @@ def no_faults(call: Call) -> str | None:
     return None
 
 
-def some_faults(share: float, kinds: Iterable[str] = MENDABLE, seed: int = 0) -> Callable[[Call], str | None]:
+def some_faults(share: float, kinds: Iterable[str] = RETRYABLE, seed: int = 0) -> Callable[[Call], str | None]:
     """A seeded share of calls fails; which ones depends on messages, seed and attempt, not on their order."""
     known = list(kinds)
 

@@ -21,7 +21,7 @@ from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener
 from engine.recovery.figures import EFFECTS, MarkFigures
 from engine.recovery.plan import (
-    DEAF_TOLD,
+    IGNORES_CONVERSATION_LINE,
     Mark,
     Price,
     RecoverySettings,
@@ -250,7 +250,7 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
     who = f"{settings.actor} {settings.model}".strip()
     say(f"{sample.id}  {sample.environment} {sample.task}  leaf {sample.bad}  {who}: {done.calls} calls")
     if not reads_thoughts(settings.actor):
-        say(f"  {DEAF_TOLD.format(settings.actor)}")
+        say(f"  {IGNORES_CONVERSATION_LINE.format(settings.actor)}")
     rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]
     table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
     for kind, count in done.failed.items():

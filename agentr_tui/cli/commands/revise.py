@@ -258,7 +258,7 @@ def _verifier_that_can(sources: Sequence[Path], environment: str | None) -> str:
 
 
 def check_environments(sources: Sequence[Path], environment: str | None) -> None:
-    """Raises `Stranger` where the environment of a trace may not be opened unasked: before anything is written."""
+    """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
     for path in sources:
         if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
             permit(environment or name_to_open(first), first, [{"env": environment}], path)

@@ -18,7 +18,7 @@ from engine.base.errors import AgentrError
 from engine.datasets.choice import expected, nothing_line
 from engine.datasets.export import Exported, export
 from engine.datasets.formats import DataType
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 
 TELL_EVERY = 0.2  # seconds, while an export goes on
 
@@ -36,7 +36,7 @@ class Exporter:
     class Ended(Message):
         """What was written, or why nothing was."""
 
-        def __init__(self, run: str | None, request: ExportRequest, came: Exported | Unasked | str) -> None:
+        def __init__(self, run: str | None, request: ExportRequest, came: Exported | NeedsConsent | str) -> None:
             super().__init__()
             self.run, self.request, self.came = run, request, came
 
@@ -94,7 +94,7 @@ class Exporter:
         workspace = self._desk.session.workspace
 
         def work(stopped: Stopped) -> None:
-            came: Exported | Unasked | str
+            came: Exported | NeedsConsent | str
             try:
                 came = export(
                     workspace,
@@ -107,7 +107,7 @@ class Exporter:
                     options=request.options,
                     progress=progress,
                 )
-            except Unasked as unasked:
+            except NeedsConsent as unasked:
                 came = unasked
             except AgentrError as error:
                 came = str(error)
@@ -132,5 +132,5 @@ class Exporter:
             return
         self._report = [line((f"✗ {came}", "bad"), indent=2)]
         self._desk.complain(str(came))
-        if isinstance(came, Unasked):
+        if isinstance(came, NeedsConsent):
             self._desk.ask_yes(came, partial(self._export, event.run, event.request), lambda: None)

@@ -8,7 +8,7 @@ from agentr_tui.terminal.glyphs import encoding_is_ascii
 from agentr_tui.terminal.theme import Role, bar
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.recovery.figures import EFFECTS, Effect, MarkFigures, Share
-from engine.recovery.plan import DEAF_TOLD, reads_thoughts
+from engine.recovery.plan import IGNORES_CONVERSATION_LINE, reads_thoughts
 
 BAR = 6  # cells
 WIDE = 64  # cells from which on the curve names the steps
@@ -20,7 +20,7 @@ def recovery_lines(figures: Sequence[MarkFigures], mark: int | None, actor: str,
     """The sample's own mark in full, then a row a mark where others were tried."""
     lines: list[Line] = []
     if not reads_thoughts(actor):
-        lines += [line((DEAF_TOLD.format(actor), "warn")), BLANK]
+        lines += [line((IGNORES_CONVERSATION_LINE.format(actor), "warn")), BLANK]
     own = next((each for each in figures if each.mark == mark), None)
     if own is not None:
         lines += _mark_lines(own)

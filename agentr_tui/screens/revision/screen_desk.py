@@ -13,7 +13,7 @@ from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from engine.verifiers.base import JudgeSettings
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class RevisionScreenDesk(ScreenDesk):
         def run() -> None:
             try:
                 result = work()
-            except Unasked as unasked:
+            except NeedsConsent as unasked:
                 again = partial(self.with_consent, work, done, group, failed=failed, after=after)
                 # later: coming back from the question must not ask it again
                 screen.from_thread(self.ask_yes, unasked, again, partial(self.later, partial(failed, str(unasked))))

@@ -10,7 +10,7 @@ from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_view import SampleView
 from agentr_tui.screens.shared.dialogs import Choice
 from engine.base.errors import AgentrError
-from engine.environment.trust import Unasked, check_search
+from engine.environment.trust import NeedsConsent, check_search
 from engine.recovery.repair import is_call
 from engine.search.control import Control
 from engine.tree.events import AnyEvent
@@ -91,10 +91,10 @@ class TailRepair:
         self._stop_counting = self._desk.every(COUNT_EVERY, self._count_along)
         self._count_along()
 
-        def run() -> str | Unasked:
+        def run() -> str | NeedsConsent:
             try:
                 return review.search_again(shown.sample, search.control, search.heard, own)
-            except Unasked as unasked:
+            except NeedsConsent as unasked:
                 return unasked
 
         self._desk.in_thread(run, self._over, "repair", failed=self._failed)
@@ -103,10 +103,10 @@ class TailRepair:
         if self._search is not None:
             self._view.tell_of_repair(self._search.sample, self._search.calls)
 
-    def _over(self, came: str | Unasked) -> None:
+    def _over(self, came: str | NeedsConsent) -> None:
         """The search is over, or has to be asked for first."""
         self._end()
-        if isinstance(came, Unasked):
+        if isinstance(came, NeedsConsent):
             self._desk.ask_yes(came, self._search_again, self._front.show_later)
         else:
             self._desk.say(came)

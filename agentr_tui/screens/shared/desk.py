@@ -17,7 +17,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.screens.shared.start_search import Make
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Desk(Protocol):
         """Put another screen on top; `done` gets its result."""
         ...
 
-    def ask_yes(self, unasked: Unasked, then: Callable[[], object], no: Callable[[], object]) -> None:
+    def ask_yes(self, unasked: NeedsConsent, then: Callable[[], object], no: Callable[[], object]) -> None:
         """Ask for the yes that something needs, and do `then`; else do `no`."""
         ...
 

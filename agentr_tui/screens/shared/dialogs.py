@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 
 from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import palette
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 
 LONGEST_QUESTION = 400
 """Cells of what a file names that a dialog shows."""
@@ -132,7 +132,7 @@ def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
 
 
 def ask_yes(
-    app: App[Any], unasked: Unasked, then: Callable[[], object], no: Callable[[], object] = lambda: None
+    app: App[Any], unasked: NeedsConsent, then: Callable[[], object], no: Callable[[], object] = lambda: None
 ) -> None:
     """Ask for the yes that something needs; remember it on this machine, and do `then`; else do `no`."""
 
@@ -150,11 +150,11 @@ def ask_yes(
 
 
 def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], object]) -> bool:
-    """Whether what a trace names may be used: where `check` raises `Unasked`, asks a person, and does `then` after a
-    yes."""
+    """Returns whether what a trace names may be used. If `check` raises `NeedsConsent`, asks a person, and calls
+    `then` after a yes."""
     try:
         check()
-    except Unasked as unasked:
+    except NeedsConsent as unasked:
         ask_yes(app, unasked, then)
         return False
     return True

@@ -18,7 +18,7 @@ from agentr_tui.screens.shared.start_search import Make, may_start, run_ready, s
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
 from engine.base.errors import AgentrError
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class ScreenDesk:
         """Put another screen on top; `done` gets its result."""
         self._screen.app.push_screen(screen, done)
 
-    def ask_yes(self, unasked: Unasked, then: Callable[[], object], no: Callable[[], object]) -> None:
+    def ask_yes(self, unasked: NeedsConsent, then: Callable[[], object], no: Callable[[], object]) -> None:
         """Ask for the yes that something needs, and do `then`; else do `no`."""
         ask_yes(self._screen.app, unasked, then, no)
 

@@ -9,12 +9,12 @@ from agentr_tui.screens.shared.dialogs import ask_yes
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.event_buffer import Ready
 from engine.base.errors import AgentrError
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from engine.search.job import SearchJob
 from engine.tree.events import AnyEvent
 
 Make = Callable[[Callable[[AnyEvent], None]], SearchJob]
-"""Makes a search whose events go to the listener. It may raise `InputError`, and `Unasked`, before anything runs."""
+"""Makes a search whose events go to the listener. Before it runs, it may raise `InputError` and `NeedsConsent`."""
 
 
 def may_start(screen: ModeScreen) -> bool:
@@ -31,7 +31,7 @@ def start_search(screen: ModeScreen, make: Make) -> None:
     def prepare() -> None:
         try:
             ready = Ready(make)
-        except Unasked as unasked:
+        except NeedsConsent as unasked:
             screen.app.call_from_thread(ask_yes, screen.app, unasked, partial(start_search, screen, make))
         except AgentrError as error:
             screen.app.call_from_thread(screen.agentr.complain, str(error))

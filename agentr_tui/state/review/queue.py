@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from agentr_tui.state.review.judging_job import ByModel
 from agentr_tui.state.review.traces import Traces
-from engine.environment.trust import Own
+from engine.environment.trust import TrustedSettings
 from engine.recovery.repair import FOLDER as REPAIRS
 from engine.recovery.repair import reobserve_cost, repair_cost, repair_sample, search_settings
 from engine.review.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered
@@ -242,7 +242,9 @@ class Review:
         with self._lock:
             return search_settings(self.traces.of(sample).tree, RepairSettings())
 
-    def search_again(self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None], own: Own = ()) -> str:
+    def search_again(
+        self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None], own: TrustedSettings = ()
+    ) -> str:
         """Search a new tail from just after the wrong step; one that holds becomes a decision. What came, in a line.
 
         `own`: settings of the user's, whose servers are trusted. Raises `InputError`, `WorkFailed`.

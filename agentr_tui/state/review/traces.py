@@ -11,7 +11,7 @@ from threading import Lock
 
 from engine.base.errors import AgentrError
 from engine.environment.replay import Replayer, opener
-from engine.environment.trust import Stranger
+from engine.environment.trust import UntrustedTrace
 from engine.pairs.pairs import Pair
 from engine.samples.revise import Sample
 from engine.tree.tree import SearchTree
@@ -76,7 +76,7 @@ class ReviewedTrace:
         pair = Pair(sample.good, sample.bad, sample.fork, float(sample.return_good) - float(sample.return_bad))
         try:
             found = list(self._progress.judge(pair)) if self._progress is not None else []
-        except Stranger:  # what comes to the front asks, where it has to be replayed
+        except UntrustedTrace:  # what comes to the front asks, where it has to be replayed
             return []
         except (AgentrError, EnvError):
             self._progress, found = None, []  # no plan, or the environment is not here

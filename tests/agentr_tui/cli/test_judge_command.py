@@ -113,7 +113,7 @@ def test_what_the_server_refuses_is_left_out_and_said() -> None:
     with LLMServer(answer=judges, unsupported="temperature") as server:
         done = revised(server)
         assert done.code == 0
-        assert "asked without: temperature" in done.err
+        assert "left out: temperature" in done.err
         assert "temperature" not in server.calls[-1].body
 
 

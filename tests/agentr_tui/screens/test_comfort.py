@@ -21,7 +21,7 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Choice, Menu, Prompt, ask
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.palette import actions
-from agentr_tui.state.last_place import Memory, Place, View
+from agentr_tui.state.last_place import LastPlace, Place, View
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copied_file, copy, tools
 from agentr_tui.widgets.key_bar import KeyBar
@@ -245,7 +245,7 @@ async def test_a_notice_hides_nothing(session: Session, size: tuple[int, int]) -
 
 
 async def test_the_session_comes_back_with_screen_trace_cursor_folds_and_tab(session: Session, tmp_path: Path) -> None:
-    memory = Memory(session.workspace.path)
+    memory = LastPlace(session.workspace.path)
     app = AgentrApp(session, "search", memory=memory)
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: app.current_mode == "search" and app.screen.is_mounted)
@@ -279,7 +279,7 @@ async def test_the_session_comes_back_with_screen_trace_cursor_folds_and_tab(ses
 
 
 def test_what_is_remembered_is_never_in_the_way(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, tmp_path / "state")
+    memory = LastPlace(tmp_path, tmp_path / "state")
     assert memory.place() == Place()
     memory.keep_place("pairs", tmp_path / "a", {str(n): View(cursor=n) for n in range(50)})
     assert [*memory.place().views] == [str(n) for n in range(30, 50)]
@@ -287,11 +287,11 @@ def test_what_is_remembered_is_never_in_the_way(tmp_path: Path) -> None:
         file.write_bytes(b"{broken")
     assert memory.place() == Place()
     (tmp_path / "file").touch()
-    Memory(tmp_path, tmp_path / "file").keep_place("pairs", None, {})
+    LastPlace(tmp_path, tmp_path / "file").keep_place("pairs", None, {})
 
 
 async def test_a_theme_chosen_in_the_app_holds_until_the_settings_say_another(session: Session) -> None:
-    memory = Memory(session.workspace.path)
+    memory = LastPlace(session.workspace.path)
     app = AgentrApp(session, "library", memory=memory)
     async with app.run_test(size=WIDE) as pilot:
         app.theme = "agentr-okabe-ito"

@@ -12,7 +12,7 @@ from agentr_tui.screens.dataset.run_watch import RunWatch
 from agentr_tui.screens.dataset.shape_reader import ShapeReader
 from engine.datasets.options import ExportOptions
 from engine.datasets.sizes import shapes
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk
 
@@ -141,7 +141,7 @@ def test_the_traces_of_a_run_are_read_once(runs: Runs) -> None:
 # -- export --------------------------------------------------------------------------------------------
 
 
-class Ask(Unasked):
+class Ask(NeedsConsent):
     """A question about a server."""
 
     told, whence = "it would ask a server", "A file says so."

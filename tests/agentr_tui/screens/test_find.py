@@ -142,7 +142,7 @@ async def test_what_is_wrong_with_a_query_is_told_while_it_is_written(session: S
         assert screen.finder.matches == []
         await pilot.press(*["backspace"] * 7)
         await write(pilot, "[red]x")
-        await until(pilot, lambda: "means nothing here" in str(note.render()))
+        await until(pilot, lambda: "is not a field or flag" in str(note.render()))
 
 
 async def test_the_past_is_filtered_as_it_was(session: Session) -> None:
@@ -191,9 +191,9 @@ async def test_every_command_is_checked_before_it_is_done(session: Session) -> N
         screen = screen_of(app)
         for line, said in (
             ("nonsense", "neither a node nor a command"),
-            ("fold", "needs something: fold DEPTH"),
-            ("fold x", "'x' is none"),
-            ("best now", "takes nothing more"),
+            ("fold", "needs an argument: fold DEPTH"),
+            ("fold x", "not 'x'"),
+            ("best now", "takes no argument"),
             ("c much", "c must be a number"),
             ("next q>", "query, column 3"),
             ("break q>", "query, column 3"),

@@ -23,7 +23,7 @@ from agentr_tui.state.review.queue import Review, Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
-from engine.environment.trust import Unasked
+from engine.environment.trust import NeedsConsent
 from engine.verifiers.base import JudgeSettings
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk, FakePane
@@ -74,7 +74,7 @@ class RevisionFakeDesk(FakeDesk):
         def run() -> None:
             try:
                 result = work()
-            except Unasked as unasked:
+            except NeedsConsent as unasked:
                 self.ask_yes(unasked, lambda: self.with_consent(work, done, group, failed=failed), lambda: None)
             except AgentrError as error:
                 failed(str(error))

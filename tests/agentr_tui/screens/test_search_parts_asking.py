@@ -243,7 +243,7 @@ def test_settings_of_a_running_search_change_after_a_look_at_the_price(desk: Fak
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("c", "'c' is no setting"),
+        ("c", "'c' is not a setting"),
         ("c=much", "setting c: 'much' is not a number"),
         ("model=x", "can't be changed while a search runs"),
         ("iterations=0", "iterations"),

@@ -30,7 +30,7 @@ from engine.trace.trace import read_events
 from engine.tree.events import Message, SearchSettings
 from engine.tree.tree import SearchTree
 from envs.textcraft.env import TextCraft
-from tests.servers.llm_server import MENDABLE, Body, Call, LLMServer, plays_textcraft, some_faults
+from tests.servers.llm_server import RETRYABLE, Body, Call, LLMServer, plays_textcraft, some_faults
 
 KEY = "sk-not-to-be-seen-0123456789"
 
@@ -119,7 +119,7 @@ def test_each_draw_is_a_request_of_its_own_with_its_own_seed(tmp_path: Path) -> 
 def test_with_faults_of_every_mendable_kind_the_tree_is_the_same_and_every_fault_and_token_is_in_the_trace(
     tmp_path: Path,
 ) -> None:
-    kinds = [kind for kind in MENDABLE if kind != "timeout"]
+    kinds = [kind for kind in RETRYABLE if kind != "timeout"]
     settings = {"price_in": 3.0, "price_out": 15.0, "retries": 12}
     with LLMServer() as server:
         calm = search(server, tmp_path / "calm.trace.jsonl", **settings)

@@ -314,7 +314,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(workspace: Workspace) ->
     with pytest.raises(InputError, match="is a folder"):
         export(workspace, None, "agent-r", out)
     os.mkfifo(out / "pipe")
-    with pytest.raises(InputError, match="no regular file"):  # a move would put a file in its place
+    with pytest.raises(InputError, match="not a regular file"):  # a move would put a file in its place
         export(workspace, None, "agent-r", out / "pipe")
     with pytest.raises(InputError, match="unknown run"):
         export(workspace, "x", "agent-r", out / "x")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError
 from engine.base.text import flatten
-from engine.environment.at_node import POOL_SIZE, Stand
+from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import Replayer, Step
 from engine.search.search import Search
@@ -154,8 +154,10 @@ def state_of(env: TextEnv) -> Hashable:
     return env.inner.snapshot()
 
 
-def stand_in(tree: SearchTree, name: str, size: int = POOL_SIZE, prefix: tuple[str, ...] = ()) -> Stand:
-    return Stand(tree, open_environment(name, TASK), [PrefixStep(action, action) for action in prefix], size)
+def stand_in(tree: SearchTree, name: str, size: int = POOL_SIZE, prefix: tuple[str, ...] = ()) -> EnvironmentAtNode:
+    return EnvironmentAtNode(
+        tree, open_environment(name, TASK), [PrefixStep(action, action) for action in prefix], size
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -185,7 +187,7 @@ def test_it_stands_where_it_is_asked_to_whatever_was_asked_before(
             assert stand.try_action(parent, tree.nodes[id].action) == (observation, score, done)
             assert state_of(stand.env) == true_state(tree, id, prefix)
             if rng.random() < 0.8:
-                stand.became(id)
+                stand.remember_as(id)
         else:
             env = stand.go_to(id)
             assert env is stand.env
@@ -202,7 +204,7 @@ def test_steps_and_resets_are_those_of_the_environments(name: str) -> None:
     for _ in range(60):
         id = rng.randrange(1, len(tree))
         stand.try_action(tree.nodes[id].parent, tree.nodes[id].action)
-        stand.became(id)
+        stand.remember_as(id)
     opened = 1  # the reset of `open_environment`
     assert stand.steps == Replayed.steps_of_all > 0
     assert stand.resets == Replayed.resets_of_all - opened > 0
@@ -226,12 +228,12 @@ def test_siblings_that_do_the_same_cost_one_step() -> None:
     seen = []
     for id in (11, 12, 14):
         seen.append(stand.try_action(10, "inventory"))
-        stand.became(id)
+        stand.remember_as(id)
     assert seen[0] == seen[1] == seen[2]
     assert stand.steps == before + 1
     assert state_of(stand.env) == true_state(tree, 14)
     stand.try_action(10, "get 1 sand")
-    stand.became(13)
+    stand.remember_as(13)
     assert stand.steps == before + 1 + 11
 
 
@@ -240,7 +242,7 @@ def test_a_selected_child_costs_nothing_whichever_of_the_siblings_it_is() -> Non
     stand = stand_in(tree, "replayed")
     for id in (11, 12, 13, 14):
         stand.try_action(10, tree.nodes[id].action)
-        stand.became(id)
+        stand.remember_as(id)
     steps, resets = stand.steps, stand.resets
     for id in (12, 14, 11, 13):
         assert state_of(stand.go_to(id)) == true_state(tree, id)
@@ -262,7 +264,7 @@ def test_instances_that_a_node_needs_come_at_the_same_time() -> None:
     stand.go_to(10)
     Replayed.delay = 0.02
     began = time.perf_counter()
-    stand.prepare(10, [*ACTIONS[:4], "inventory"])
+    stand.warm_up(10, [*ACTIONS[:4], "inventory"])
     spent = time.perf_counter() - began
     assert len(Replayed.made) == 4
     assert 10 * 0.02 <= spent < 4 * 10 * 0.02, "one after the other"
@@ -271,7 +273,7 @@ def test_instances_that_a_node_needs_come_at_the_same_time() -> None:
     for id in (11, 12, 13, 14):
         stand.try_action(10, tree.nodes[id].action)
         assert state_of(stand.env) == true_state(tree, id)
-        stand.became(id)
+        stand.remember_as(id)
     assert (stand.steps, stand.resets) == (steps, resets), "they were stepped at the same time, too"
 
 
@@ -317,7 +319,7 @@ def test_an_instance_that_dies_begins_again_and_one_that_dies_twice_is_reported(
     Replayed.dies_at = {Replayed.steps_of_all + 1}
     resets = stand.resets
     assert stand.try_action(10, ACTIONS[0])[0] == "Got 1 red sand"
-    stand.became(11)
+    stand.remember_as(11)
     assert stand.resets == resets + 1
     assert state_of(stand.env) == true_state(tree, 11)
     Replayed.dies_at = set(range(Replayed.steps_of_all + 1, Replayed.steps_of_all + 200))
@@ -376,7 +378,7 @@ def test_a_state_that_can_not_be_kept_is_come_to_by_its_actions(monkeypatch: pyt
             raise InstanceDied("gone")
 
         patch.setattr(Forgetful, "snapshot", dies)
-        stand.became(11)
+        stand.remember_as(11)
     assert state_of(stand.go_to(11)) == true_state(tree, 11)
 
 
@@ -387,7 +389,7 @@ def test_children_of_a_state_that_was_come_to_by_actions_start_from_it(monkeypat
     stand = stand_in(tree, "forgetful")
     for id in (11, 12, 13, 14):
         stand.try_action(10, tree.nodes[id].action)
-        stand.became(id)
+        stand.remember_as(id)
     assert stand.steps == 10 + 4
 
 
@@ -395,7 +397,7 @@ def test_all_instances_are_closed_even_where_one_of_them_fails(monkeypatch: pyte
     stand = stand_in(line_of(*ACTIONS[:3]), "replayed")
     for id, action in enumerate(ACTIONS[:3], 11):
         stand.try_action(10, action)
-        stand.became(id)
+        stand.remember_as(id)
     close = Replayed.close
 
     def fails(self: Replayed) -> None:
@@ -418,10 +420,10 @@ def test_closing_in_the_middle_leaves_no_instance_open() -> None:
         stand = stand_in(tree, "replayed")
         said: list[str] = []
 
-        def walk(stand: Stand = stand, said: list[str] = said) -> None:
+        def walk(stand: EnvironmentAtNode = stand, said: list[str] = said) -> None:
             try:
                 while True:
-                    stand.prepare(10, ACTIONS[:4])
+                    stand.warm_up(10, ACTIONS[:4])
                     for action in ACTIONS[:4]:
                         stand.try_action(10, action)
                     stand.go_to(3)
@@ -441,7 +443,7 @@ def test_where_no_further_instance_can_be_opened_it_is_said(monkeypatch: pytest.
     tree = line_of(*ACTIONS[:2])
     stand = stand_in(tree, "replayed")
     stand.try_action(10, ACTIONS[0])
-    stand.became(11)
+    stand.remember_as(11)
 
     def no_more(argument: str) -> TextEnv:
         raise EnvError("the server takes no further session")
@@ -519,7 +521,7 @@ def test_an_environment_that_maps_actions_does_it_at_the_parent() -> None:
 
     env = Maps()
     env.reset(options={"task": TASK})
-    stand = Stand(tree, Opened(env, "textcraft", TASK, "", {}), [], 1)
+    stand = EnvironmentAtNode(tree, Opened(env, "textcraft", TASK, "", {}), [], 1)
     assert stand.executable(4, "say") == f"say of {true_state(tree, 4)}"
     assert stand_in(tree, "replayed").executable(4, "say") == "say"
 

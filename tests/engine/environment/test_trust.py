@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.environment.trust import Stranger, check_server
+from engine.environment.trust import UntrustedTrace, check_server
 from engine.search.interventions import Intervention
 from engine.search.job import branch_job, fork_job, new_job, resume_job
 from engine.trace.trace import load
@@ -54,7 +54,7 @@ def test_only_servers_of_ones_own_are_asked_with_keys_of_ones_own(
 ) -> None:
     settings = SearchSettings(actor="openai", model="m", base_url=url, key_env=key)
     if refused:
-        with pytest.raises(Stranger) as error:
+        with pytest.raises(UntrustedTrace) as error:
             check_server(settings, own, "t.trace.jsonl")
         assert "secret" not in str(error.value)
         check_server(settings, [*own, error.value.named], "t.trace.jsonl")
@@ -77,11 +77,11 @@ def foreign(tmp_path: Path) -> Path:
 
 def test_whatever_goes_on_from_such_a_trace_writes_nothing_and_asks_nobody(foreign: Path, tmp_path: Path) -> None:
     before, out = foreign.read_bytes(), tmp_path / "new.trace.jsonl"
-    with pytest.raises(Stranger, match="collector"):
+    with pytest.raises(UntrustedTrace, match="collector"):
         resume_job(foreign)
-    with pytest.raises(Stranger):
+    with pytest.raises(UntrustedTrace):
         fork_job(foreign, load(foreign).tree.seq, out, requests=[Intervention("note", 0, "x")])
-    with pytest.raises(Stranger):
+    with pytest.raises(UntrustedTrace):
         branch_job(foreign, 0, out)
     assert foreign.read_bytes() == before
     assert not out.exists()

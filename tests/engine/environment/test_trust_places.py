@@ -17,7 +17,7 @@ from agentr_tui.cli.main import run
 from engine.actors.request_log import request_of
 from engine.base.errors import InputError
 from engine.environment.consent import consent_folder
-from engine.environment.trust import Stranger, check_server, digest_of, permit, settings_claims
+from engine.environment.trust import UntrustedTrace, check_server, digest_of, permit, settings_claims
 from engine.samples.revise import ReviseSettings
 from engine.search.job import fork_job, new_job, resume_job
 from engine.trace.trace import load
@@ -168,7 +168,7 @@ def test_branches_and_forks_take_over_the_yes(tmp_path: Path) -> None:
 def test_a_fork_of_a_trace_of_somebody_else_is_asked_for_once(tmp_path: Path) -> None:
     trace, out = foreign(tmp_path, "recorded:made.json"), tmp_path / "f.trace.jsonl"
     for _ in range(2):
-        with pytest.raises(Stranger) as error:
+        with pytest.raises(UntrustedTrace) as error:
             fork_job(trace, 3, out)
     error.value.allow()
     with pytest.raises(InputError, match="No such file"):
@@ -199,7 +199,7 @@ def test_what_a_recording_says_its_environment_is_gets_no_yes_from_it(tmp_path: 
     assert started is not None
     assert started.environment == name
     assert permit(started.opened, started) == (f"recorded:{recording}", str(tmp_path))
-    with pytest.raises(Stranger):
+    with pytest.raises(UntrustedTrace):
         permit(name, started)
 
 
@@ -213,7 +213,7 @@ def test_a_name_that_takes_a_place_is_asked_for(name: str, tmp_path: Path) -> No
     _castle()
     (tmp_path / "there").mkdir()
     started = load(foreign(tmp_path, name)).tree.started
-    with pytest.raises(Stranger) as error:
+    with pytest.raises(UntrustedTrace) as error:
         permit(name, started)
     assert error.value.named == {"env": name}
     error.value.allow()
@@ -265,8 +265,8 @@ def test_the_environment_of_a_run_of_somebody_else_is_asked_for(
 def test_a_yes_can_be_taken_back(tmp_path: Path) -> None:
     started = load(foreign(tmp_path, "gym:json:Y-v0")).tree.started
     before = set(consent_folder().glob("*.json")) if consent_folder().exists() else set()
-    Stranger("t", [], started).allow()
-    with pytest.raises(Stranger) as error:
+    UntrustedTrace("t", [], started).allow()
+    with pytest.raises(UntrustedTrace) as error:
         permit("gym:json:Y-v0", started)
     error.value.allow()
     (file,) = set(consent_folder().glob("*.json")) - before
@@ -280,7 +280,7 @@ def test_a_yes_can_be_taken_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["prompts", "tokenizer"])
 def test_files_and_folders_that_a_trace_names_are_asked_for(name: str, tmp_path: Path) -> None:
     trace = foreign(tmp_path, "textcraft", actor="openai", model="m", **{name: "/etc"})
-    with pytest.raises(Stranger, match=f"--{name} /etc"):
+    with pytest.raises(UntrustedTrace, match=f"--{name} /etc"):
         resume_job(trace)
     started = load(trace).tree.started
     assert started is not None
@@ -293,7 +293,7 @@ def test_looking_at_a_request_reads_no_folder_that_only_the_trace_names(tmp_path
     os.mkfifo(prompts / "stop.txt")  # whoever opened it would wait for ever
     trace = foreign(tmp_path, "textcraft", actor="openai", model="m", prompts=str(prompts))
     tree = load(trace).tree
-    with pytest.raises(Stranger, match="prompts"):
+    with pytest.raises(UntrustedTrace, match="prompts"):
         request_of(tree, 1)
     (prompts / "stop.txt").unlink()
     (prompts / "stop.txt").write_text("Observation:")
@@ -307,13 +307,13 @@ def test_settings_that_were_changed_later_in_a_trace_are_asked_for_too(tmp_path:
     job = new_job("textcraft", "2", settings, out)
     job.writer.write(SettingsChanged(seq=1, who="somebody", changes={"prompts": "/etc"}))
     job.writer.close()
-    with pytest.raises(Stranger, match="prompts"):
+    with pytest.raises(UntrustedTrace, match="prompts"):
         resume_job(out)
 
 
 def test_answers_that_a_trace_says_are_elsewhere_are_asked_for(tmp_path: Path) -> None:
     trace = foreign(tmp_path, "textcraft", actor="recorded:/dev/zero")
-    with pytest.raises(Stranger, match="--actor recorded:/dev/zero"):
+    with pytest.raises(UntrustedTrace, match="--actor recorded:/dev/zero"):
         resume_job(trace)
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from engine.base.errors import InputError
 from engine.models import client as llm
-from engine.models.client import Ask, CallFailed, Endpoint, check_endpoint, complete, open_client, wait_before
-from engine.models.faults import KINDS, MENDABLE, Refusal, retry_after
+from engine.models.client import CallFailed, ChatRequest, Endpoint, check_endpoint, complete, open_client, wait_before
+from engine.models.faults import KINDS, RETRYABLE, Refusal, retry_after
 from engine.models.reply import Reply, action_probability, read_reply
 from engine.tree.events import Message, Usage
 from tests.servers.llm_server import FAULTS, HUGE, Body, Call, LLMServer, faults_in_turn
@@ -48,7 +48,7 @@ def endpoint(server: LLMServer, **changes: Any) -> Endpoint:
 
 
 def call(
-    to: Endpoint, ask: Ask | None = None, times: int = 1
+    to: Endpoint, ask: ChatRequest | None = None, times: int = 1
 ) -> tuple[list[Reply | CallFailed], list[tuple[str, str, int, Usage | None]]]:
     """So many calls at once: what came of each, and the faults on the way."""
     faults: list[tuple[str, str, int, Usage | None]] = []
@@ -58,7 +58,7 @@ def call(
 
     async def run() -> list[Reply | CallFailed]:
         client = open_client(to)
-        wanted = ask or Ask(MESSAGES, 1.0, 50, seed=7)
+        wanted = ask or ChatRequest(MESSAGES, 1.0, 50, seed=7)
         try:
             found = await asyncio.gather(
                 *(complete(client, to, wanted, fault) for _ in range(times)), return_exceptions=True
@@ -86,7 +86,7 @@ def test_a_fault_has_a_kind_and_is_tried_again_where_that_may_mend_it(fault: str
     assert isinstance(failed, CallFailed)
     assert kind in KINDS
     assert failed.kind == kind
-    tries = RETRIES + 1 if kind in MENDABLE else 1
+    tries = RETRIES + 1 if kind in RETRYABLE else 1
     assert (calls, failed.attempt) == (tries, tries)
     assert [(fault[0], fault[2]) for fault in faults] == [(kind, attempt) for attempt in range(1, tries)]
     assert "\n" not in str(failed)
@@ -230,7 +230,9 @@ def test_what_a_call_cost_is_unknown_without_prices_or_usage() -> None:
 
 def test_a_call_is_one_request_for_one_answer_with_its_seed() -> None:
     with LLMServer(answer=says_north) as server:
-        call(endpoint(server), Ask(MESSAGES, 0.5, 33, seed=12, stop=("\nObservation:",), extra={"grammar": "g"}))
+        call(
+            endpoint(server), ChatRequest(MESSAGES, 0.5, 33, seed=12, stop=("\nObservation:",), extra={"grammar": "g"})
+        )
         body = server.calls[0].body
     assert body == {
         "model": "m",
@@ -255,7 +257,7 @@ def test_as_many_calls_run_at_once_as_are_asked_for() -> None:
     ("parameter", "instead"), [("logprobs", ""), ("seed", ""), ("max_tokens", "max_completion_tokens")]
 )
 def test_a_parameter_that_the_server_does_not_know_is_left_out_from_then_on(parameter: str, instead: str) -> None:
-    ask = Ask(MESSAGES, 1.0, 50, seed=1, logprobs=True)
+    ask = ChatRequest(MESSAGES, 1.0, 50, seed=1, logprobs=True)
     with LLMServer(answer=says_north, unsupported=parameter) as server:
 
         async def twice() -> list[Reply]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engine.base.errors import InputError
-from engine.environment.trust import Stranger, check_server
+from engine.environment.trust import UntrustedTrace, check_server
 from engine.models import client as llm
-from engine.models.client import Ask, CallFailed, check_endpoint
+from engine.models.client import CallFailed, ChatRequest, check_endpoint
 from engine.models.faults import refusal_of_status
 from engine.models.refused_parameters import is_too_long, refused_parameters, refuses_system, words_of
 from engine.models.reply import Reply, read_reply, why_empty
@@ -75,7 +75,7 @@ PARAMETERS = [
 def test_a_parameter_that_is_refused_in_any_words_is_left_out_and_the_log_says_so(
     name: str, status: int, said: Any
 ) -> None:
-    ask = Ask(MESSAGES, 0.0, 50, seed=1, stop=("\nObservation:",), logprobs=True)
+    ask = ChatRequest(MESSAGES, 0.0, 50, seed=1, stop=("\nObservation:",), logprobs=True)
     with Picky(with_field(name, status, said)) as server:
         (reply,), faults = call(endpoint(server, top_p=0.9, reasoning_effort="low"), ask)
         bodies = [each.body for each in server.calls]
@@ -179,7 +179,7 @@ def test_a_form_is_asked_for_as_the_server_can_and_in_words_only_at_last() -> No
 
     for types, last in (((), "json_schema"), (FORMS[:1], "json_object"), (FORMS[:2], None)):
         with Picky(refuses(*types)) as server:
-            (reply,), _ = call(endpoint(server), Ask(MESSAGES, 0.0, 9, schema=schema))
+            (reply,), _ = call(endpoint(server), ChatRequest(MESSAGES, 0.0, 9, schema=schema))
             bodies = [each.body for each in server.calls]
         assert isinstance(reply, Reply)
         assert bodies[-1].get("response_format", {}).get("type") == last
@@ -234,7 +234,7 @@ def test_a_strangers_trace_sends_no_variable_that_a_header_of_it_names(monkeypat
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("CLOUD_SECRET", "x" * 20)
     settings = SearchSettings(actor="openai", base_url="https://elsewhere.example/v1", header=["X=CLOUD_SECRET"])
-    with pytest.raises(Stranger, match="--header X=CLOUD_SECRET") as stranger:
+    with pytest.raises(UntrustedTrace, match="--header X=CLOUD_SECRET") as stranger:
         check_server(settings, [], "a trace")
     check_server(settings, [stranger.value.named], "a trace")
 

@@ -17,7 +17,7 @@ from engine.base.errors import WorkFailed
 from engine.models import client as llm
 from engine.models.reply_cache import shared_cache
 from engine.pairs.pairs import Pair, pairs
-from engine.pairs.ranking import Taking
+from engine.pairs.ranking import PairLimits
 from engine.review.verifier_report import measure
 from engine.samples.revise import Revised, ReviseSettings, Sample, begun_verifier, revise
 from engine.search.job import new_job
@@ -177,14 +177,14 @@ def test_nothing_is_begun_that_is_not_asked_for_and_the_order_is_kept(
     all = [Pair(number, number, fork, 1.0) for number, (fork, _) in enumerate(rows)]
     became = {number: taken for number, (_, taken) in enumerate(rows)}
 
-    def looked_at(ahead: Callable[[Iterator[Pair], Taking], Iterator[Pair]]) -> list[Pair]:
+    def looked_at(ahead: Callable[[Iterator[Pair], PairLimits], Iterator[Pair]]) -> list[Pair]:
         limits = {"max_pairs": max_pairs, "per_tree": per_tree, "per_fork": per_fork}
-        taking = Taking(None, len(all), lambda reason, count: None, **limits)  # type: ignore[arg-type]
+        taking = PairLimits(None, len(all), lambda reason, count: None, **limits)  # type: ignore[arg-type]
         seen = []
-        for pair in taking.of(ahead(iter(all), taking)):
+        for pair in taking.filter(ahead(iter(all), taking)):
             seen.append(pair)
             if became[pair.bad]:
-                taking.took(pair.fork, pair.bad, None)
+                taking.accept(pair.fork, pair.bad, None)
         return seen
 
     plain = looked_at(lambda pairs, taking: pairs)
