@@ -270,7 +270,7 @@ class AgentrApp(Host):
     # -- actions -----------------------------------------------------------------------------------
 
     def on_key(self, event: Key) -> None:
-        """A key that means nothing here gets a word, now and then."""
+        """Explains an unbound key, at most once in `HINT_EVERY` seconds."""
         screen = self.screen
         if not isinstance(screen, ModeScreen) or event.key in screen.active_bindings:
             return
@@ -280,7 +280,7 @@ class AgentrApp(Host):
             self.notify(f"{event.character} is not bound here; press ? for the keys", markup=False, timeout=3)
 
     def action_help_quit(self) -> None:
-        """What ctrl+c does: it quits nothing, since a hand does it by itself."""
+        """Ctrl+C only explains how to quit: it is easily pressed by habit."""
         self.notify("ctrl+q quits; a running search stops cleanly and can be resumed", timeout=3)
 
     def action_mode(self, mode: str) -> None:

@@ -65,7 +65,7 @@ class JudgeSettings(Struct, kw_only=True, frozen=True):
 
     @property
     def effective_temperature(self) -> float:
-        """The temperature that holds."""
+        """Sampling temperature: as set, else 0 for one vote and `VOTE_TEMPERATURE` for several."""
         if self.temperature is not None:
             return self.temperature
         return VOTE_TEMPERATURE if self.votes > 1 else 0.0

@@ -139,7 +139,7 @@ class ModeScreen(Screen[None]):
     _focused_before: Widget | None = None
 
     def from_thread(self, call: Callable[..., object], *args: object) -> None:
-        """In a worker thread: do something in the app's own. Nothing, where the app was left meanwhile."""
+        """Runs a call on the UI thread. Ignored if the app has exited."""
         try:
             app = self.app
         except RuntimeError:  # the screen is gone
