@@ -58,12 +58,12 @@ def run_job(job: SearchJob) -> int:
         reason = job.run_blocking()
     found = figures(Source(job.tree, str(job.path), "trace"))
     owed = job.tree.draws_owed
+    if asks_model(job.tree.settings_at(job.tree.seq)) and (words := answer_words(job.tree.answers)):
+        say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
     say(
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
         f" {found.calls} calls, {found.failures} failures{f', {owed} draws owed' if owed else ''}"
     )
-    if asks_model(job.tree.settings_at(job.tree.seq)) and (words := answer_words(job.tree.answers)):
-        say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
     if warning := answer_warning(job.tree):
         warn(warning)
     for warning in score_warnings(job.tree):

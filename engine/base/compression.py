@@ -44,7 +44,12 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def open_unpacked(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
-    """A file's bytes, unpacked where it begins like gzip or zstandard; unfinished zstandard frames just end."""
+    """A file's bytes, unpacked where it begins like gzip or zstandard; unfinished zstandard frames just end.
+
+    Raises `InputError` for a pipe or a device, which might never end.
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise InputError(f"{path}: is not a regular file: name one")
     with open(path, "rb") as file:
         start = file.read(4)
         file.seek(0)

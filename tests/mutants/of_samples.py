@@ -83,8 +83,8 @@ SAMPLES: list[Mutant] = [
         "reset-prefix",
         "after a reset the steps before the root are made again",
         _INSTANCES,
-        "for action in self.prefix:",
-        "for action in self.prefix[1:]:",
+        "for action in self.prefix)])",
+        "for action in self.prefix[1:])])",
         f"{_VERDICT}::test_every_replay_begins_behind_the_prefix",
     ),
     mutant(

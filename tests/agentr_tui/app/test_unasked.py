@@ -47,7 +47,7 @@ def shared(folder: Path, settings: str) -> Path:
 def test_a_shared_workspace_sends_no_variable_of_its_choice_to_a_server_of_its_choice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with LLMServer() as server:
+    with LLMServer(answer=lambda body: "Judgement: Bad") as server:
         settings = f'[revise]\nverifier = "openai"\nmodel = "m"\nbase_url = "{server.url}"\n'
         place = shared(tmp_path, settings + 'key_env = "AWS_SECRET_ACCESS_KEY"\n')
         trace = searched(opened(tmp_path / "own"))

@@ -17,6 +17,7 @@ from engine.trace.diff import compare
 from engine.trace.trace import load, read_events
 from engine.tree.events import Failed, Sampled, SearchSettings
 from tests.engine.go_on import IN_FLIGHT, go_on
+from tests.engine.search.test_outages import HOPELESS
 from tests.servers.llm_server import FAULTS, LLMServer, faults_after, no_faults, some_faults
 
 KILLS = 30
@@ -92,7 +93,7 @@ def test_a_server_that_only_ever_fails_ends_the_search_with_the_reason(kind: str
         job = new_job("textcraft", "2", settings(server, **changes), tmp_path / "t.trace.jsonl")
         assert job.run_blocking() == "failures"
         last = load(job.path).tree.failures[-1]
-        hopeless = kind in ("authentication", "quota", "wrong model")
+        hopeless = kind in HOPELESS
         told = "no further call would be answered" if hopeless else "none of the 4 answers was usable, the last"
         assert job.search.outage == f"{told} ({last.what}): {last.error}"
         assert len(job.tree.failures) == 4
@@ -141,7 +142,7 @@ def test_the_key_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     with LLMServer(faults=some_faults(0.4, ("rate limit", "server error")), key=key) as server:
         asked = ["--model", "m", "--base-url", server.url, "--key-env", "MY_KEY"]
         whole = ["--task", "2", "--max-depth", "6", "--actor", "openai", *asked, *place]
-        assert run(["--debug", "search", "--iterations", "9", *whole]) == 0
+        assert run(["--debug", "search", "--iterations", "30", "--seed", "1", *whole]) == 0
         server.faults = some_faults(0.4, ("authentication", "rate limit", "server error"))
         assert run(["--debug", "search", "--iterations", "9", *whole]) == 1
         server.faults, server.answer = no_faults, lambda body: "Judgement: Bad"
