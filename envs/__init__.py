@@ -5,9 +5,47 @@ Here they are only described; the module of an environment is loaded when one is
 
 from __future__ import annotations
 
-from envs.base import EnvironmentInfo, register
-from envs.scienceworld_info import INFO as _SCIENCEWORLD
+from envs.base import (
+    Actions,
+    EnvError,
+    EnvironmentInfo,
+    InstanceDied,
+    MapsActions,
+    Mistakes,
+    Plan,
+    Planner,
+    Snapshots,
+    StateKeys,
+    TextEnv,
+    UnknownTask,
+    environments,
+    info_of,
+    make,
+    recognise,
+    register,
+)
+from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.webshop.info import INFO as _WEBSHOP
+
+__all__ = [
+    "Actions",
+    "EnvError",
+    "EnvironmentInfo",
+    "InstanceDied",
+    "MapsActions",
+    "Mistakes",
+    "Plan",
+    "Planner",
+    "Snapshots",
+    "StateKeys",
+    "TextEnv",
+    "UnknownTask",
+    "environments",
+    "info_of",
+    "make",
+    "recognise",
+    "register",
+]
 
 _TEXTCRAFT_RULES = """\
 You craft items by text. First you are given crafting commands and a goal, the item that you have to craft. Some of \
@@ -48,7 +86,7 @@ register(
     EnvironmentInfo(
         name="textcraft",
         summary="craft an item from others; 419 tasks of 3 to 48 steps, embedded, with snapshots and a planner",
-        load="envs.textcraft:make",
+        load="envs.textcraft.env:make",
         rules=_TEXTCRAFT_RULES,
         recognises=_is_textcraft,
         refuses=_textcraft_refuses,
@@ -78,31 +116,46 @@ Action: the action"""
 
 
 def _agentgym_of(argument: str) -> EnvironmentInfo:
-    from envs.agentgym_kinds import info_for
+    from envs.agentgym.servers import info_for
 
     return info_for(argument, _AGENTGYM)
 
 
+def _agentgym_kinds() -> list[EnvironmentInfo]:
+    from envs.agentgym.servers import kinds_of
+
+    return kinds_of(_AGENTGYM)
+
+
+def _agentgym_broken() -> tuple[str, ...]:
+    from envs.agentgym.servers import broken_kinds
+
+    return broken_kinds()
+
+
 def _gym_of(argument: str) -> EnvironmentInfo:
-    from envs.gym_foreign import info_for
+    from envs.any_gymnasium.spec import info_for
 
     return info_for(argument, _GYM)
 
 
 _AGENTGYM = EnvironmentInfo(
     name="agentgym",
-    summary="agentgym:TASK@URL, a running AgentGym server; TASK is textcraft, sciworld or webshop",
-    load="envs.agentgym:make",
+    summary="agentgym:KIND@URL, a running AgentGym server of one of these kinds, or of one of yours",
+    load="envs.agentgym.env:make",
     rules=_ANY_RULES,
     needs=("httpx2",),
     blocking=True,
+    recalls=True,
     of=_agentgym_of,
+    kinds=_agentgym_kinds,
+    broken_kinds=_agentgym_broken,
     takes_place=lambda argument: True,
 )
 _GYM = EnvironmentInfo(
     name="gym",
-    summary="gym:MODULE:ID, any Gymnasium environment with text actions and observations",
-    load="envs.gym_text:make",
+    summary="gym:MODULE:ID, any Gymnasium environment whose actions are texts or have names",
+    load="envs.any_gymnasium.env:make",
     rules=_ANY_RULES,
     of=_gym_of,
     takes_place=lambda argument: True,

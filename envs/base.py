@@ -20,7 +20,7 @@ import re
 import shutil
 import string
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
@@ -133,6 +133,27 @@ class Needs(Protocol):
         ...
 
 
+@runtime_checkable
+class Remarks(Protocol):
+    """An environment that tells what is odd about it."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What whoever uses it should know, a line each; more may come with every step."""
+        ...
+
+
+def offers(env: TextEnv, protocol: Any) -> bool:
+    """`isinstance` for these protocols costs more than a step of TextCraft; the answer depends on the class alone."""
+    kind: Any = type(env)
+    return _is_subclass(kind, protocol)
+
+
+@functools.cache
+def _is_subclass(kind: Any, protocol: Any) -> bool:
+    return issubclass(kind, protocol)
+
+
 class AnyText(Text):
     """The space of all texts: what a server or another package says. Its samples are short and ASCII."""
 
@@ -165,7 +186,7 @@ class EnvironmentInfo:
     summary: str
     load: str  # "module:factory"; the factory takes the text after ":" in the environment's name, or ""
     rules: str  # the user turn of the header: rules and action format
-    score_range: tuple[float, float] = (0.0, 1.0)
+    score_range: tuple[float, float] = (0.0, 1.0)  # least and greatest return; from below 0 see `info_of`
     requires: str = ""  # the extra that installs what it needs
     recognises: Callable[[str], bool] = lambda observation: False  # of a first observation
     refuses: Callable[[str], bool] = lambda observation: False  # whether an observation says that nothing was done
@@ -174,11 +195,17 @@ class EnvironmentInfo:
     looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
     timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
+    instances: int = 4  # how many of them one search may hold at a time
+    recalls: bool = False  # whether `reset` takes the first observation of a trace, and sees that the task is the same
     needs: tuple[str, ...] = ()  # top-level modules that have to be installed
     programs: tuple[tuple[str, str], ...] = ()  # programs that have to be on the PATH, each with how to get it
     of: Callable[[str], EnvironmentInfo] | None = None  # where rules or scores depend on what follows the ":"
+    kinds: Callable[[], list[EnvironmentInfo]] | None = None  # what may follow the ":", where these are known
+    broken_kinds: Callable[[], Sequence[str]] | None = None  # and a line for each that can't be used
     note: str = ""  # what whoever sees results has to know, in a word
     takes_place: Callable[[str], bool] = is_place  # whether what follows the ":" reaches a file, a host or a module
+    counted_from: float = 0.0  # the environment's own score that stands for a return of 0; set by `info_of`
+    offset: float = 0.0  # what is added to the environment's own scores; set by `info_of`
 
 
 _REGISTRY: dict[str, EnvironmentInfo] = {}
@@ -222,6 +249,7 @@ def environments() -> list[EnvironmentInfo]:
 def info_of(name: str) -> EnvironmentInfo:
     """The environment that `name` (or the part before its first ":") stands for.
 
+    Where its scores begin below 0, they are counted from there: 0 to HIGH − LOW, and every score has `offset` added.
     Raises `EnvError` with the names there are, or where what follows the ":" is no good.
     """
     head, _, argument = name.partition(":")
@@ -231,13 +259,17 @@ def info_of(name: str) -> EnvironmentInfo:
     if info is None:
         known = ", ".join(info.name for info in environments())
         raise EnvError(f"unknown environment {name!r}: one of {known}")
-    return info.of(argument) if info.of is not None else info
+    info = info.of(argument) if info.of is not None else info
+    low, high = info.score_range
+    if low >= 0:
+        return info
+    return replace(info, score_range=(0.0, high - low), counted_from=low, offset=-low)
 
 
 def names_place(name: str) -> bool:
     """Whether making this environment reaches what its name says: a file, a folder, a host, another package's module.
 
-    A file that somebody else wrote may not name such an environment unasked (`engine.trust`).
+    A file that somebody else wrote may not name such an environment unasked (`engine.environment.trust`).
     """
     head, _, argument = name.partition(":")
     if head not in _REGISTRY:

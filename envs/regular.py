@@ -29,7 +29,7 @@ def read_whole(path: str | os.PathLike[str], most: int = MAX_BYTES) -> bytes:
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
-            raise EnvError(f"{path}: is no regular file: name one")
+            raise EnvError(f"{path}: is not a regular file: name one")
         data = file.read(most + 1)
     if len(data) <= most and data[:2] == _GZIP:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
@@ -43,4 +43,4 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     """Raises `EnvError` for what is there and is no regular file."""
     place = Path(path)
     if place.exists() and not place.is_file():
-        raise EnvError(f"{path}: is no regular file: name one")
+        raise EnvError(f"{path}: is not a regular file: name one")

@@ -3,7 +3,7 @@
 # the build of llama.cpp, so another machine may grow another tree.
 set -euo pipefail
 cd "$(dirname "$0")"
-python -m engine.local_model 8000 &
+python -m engine.models.local_server 8000 &
 server=$!
 trap 'kill "$server"' EXIT
 until curl --silent --fail --output /dev/null http://127.0.0.1:8000/v1/models; do

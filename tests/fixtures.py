@@ -1,4 +1,4 @@
-"""Recordings of the original, which lie beside the repository and may be absent."""
+"""Recordings of the original. Those of TextCraft are in the repository; the others lie beside it and may be absent."""
 
 from __future__ import annotations
 
@@ -9,9 +9,24 @@ from typing import Any
 
 import pytest
 
+RECORDINGS = Path(__file__).parent / "recordings"
 SHARED = Path(__file__).parents[2] / "shared" / "fixtures"
+ABSENT = "../shared/fixtures is not there"
 
-needs_fixtures = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/fixtures is not there")
+needs_fixtures = pytest.mark.skipif(not SHARED.is_dir(), reason=ABSENT)
+
+
+def recording(name: str) -> Path:
+    """The folder of a recorded search of the original, such as `textcraft/113`."""
+    here = RECORDINGS / "agent-r" / name
+    return here if here.is_dir() else SHARED / "agent-r" / name
+
+
+def recorded(*names: str) -> list[Any]:
+    """Recorded searches as parameters of a test; one that is not there is skipped, with the reason."""
+    return [
+        pytest.param(name, marks=[] if recording(name).is_dir() else pytest.mark.skip(reason=ABSENT)) for name in names
+    ]
 
 
 def read_json(path: Path) -> Any:

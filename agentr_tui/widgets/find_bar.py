@@ -9,7 +9,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from agentr_tui.safe_text import escape
+from agentr_tui.terminal.safe_text import escape
 
 
 class FindInput(Input):

@@ -16,7 +16,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-from agentr_tui.theme import palette
+from agentr_tui.terminal.theme import palette
 
 GAP = 1
 """Cells between two keys."""

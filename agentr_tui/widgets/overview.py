@@ -17,8 +17,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 
-from agentr_tui.safe_text import clip, pad
-from agentr_tui.theme import (
+from agentr_tui.terminal.safe_text import clip, pad
+from agentr_tui.terminal.theme import (
     VALUE_ROLES,
     Glyphs,
     Palette,
@@ -29,8 +29,8 @@ from agentr_tui.theme import (
     palette,
     value_role,
 )
-from agentr_tui.widgets.frugal import Frugal
-from engine.tree import NO_PARENT, ROOT, TreeReader
+from agentr_tui.widgets.partial_repaint import Frugal
+from engine.tree.tree import NO_PARENT, ROOT, TreeReader
 
 UNVISITED = 0.25
 """A child that was never visited is as wide as this part of a visit."""

@@ -13,8 +13,8 @@ from textual.events import Click
 from textual.message import Message
 from textual_plotext import PlotextPlot
 
-from agentr_tui.theme import Palette, Role, glyphs, palette, value_role
-from engine.series import BINS, Figures, Returns, Spent
+from agentr_tui.terminal.theme import Palette, Role, glyphs, palette, value_role
+from engine.explain.series import BINS, Figures, Returns, Spent
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from agentr_tui.safe_text import ELLIPSIS, clip, escape
-from agentr_tui.theme import Palette, Role, palette
+from agentr_tui.terminal.safe_text import ELLIPSIS, clip, escape
+from agentr_tui.terminal.theme import Palette, Role, palette
 
 Cell = tuple[tuple[str, Role], ...]
 """Parts of text with their roles. One without parts gives its room to the cell before it."""

@@ -14,9 +14,9 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
-from agentr_tui.safe_text import escape
-from agentr_tui.theme import Role, palette
-from agentr_tui.widgets.frugal import FrugalScroll
+from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.theme import Role, palette
+from agentr_tui.widgets.partial_repaint import FrugalScroll
 
 MAX_CHARACTERS = 20_000
 """Of one part of a line; what is longer is cut, and says so."""

@@ -14,10 +14,10 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from agentr_tui.theme import Glyphs, Palette, Role, format_value, glyphs, palette, share, value_role
-from agentr_tui.widgets.frugal import Frugal
-from engine.timeline import Column, Kind, Timeline, column_of
-from engine.tree import SearchTree
+from agentr_tui.terminal.theme import Glyphs, Palette, Role, format_value, glyphs, palette, share, value_role
+from agentr_tui.widgets.partial_repaint import Frugal
+from engine.explain.timeline import Column, Kind, Timeline, column_of
+from engine.tree.tree import SearchTree
 
 LABEL = 10
 """Cells of the labels at the left, where there is a border."""

@@ -12,8 +12,8 @@ from textual.events import Click
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from agentr_tui.safe_text import escape, fit
-from agentr_tui.theme import Role, palette
+from agentr_tui.terminal.safe_text import escape, fit
+from agentr_tui.terminal.theme import Role, palette
 
 MODES = ("library", "search", "pairs", "revision", "dataset")
 """The screens, in the order of their keys 1 to 5."""
@@ -40,8 +40,8 @@ class TopBar(Widget):
     def render(self) -> RenderResult:
         """The line. Where it does not fit, the longest part at the left is cut, bars go, then figures."""
         colors = palette(self.app.current_theme)
-        number = MODES.index(self.mode) + 1
-        badge = f" {number} {self.mode.capitalize()} "
+        number = f"{MODES.index(self.mode) + 1} " if self.mode in MODES else ""
+        badge = f" {number}{self.mode.capitalize()} "
         width = self.size.width - len(badge) - 2
         left = [(escape(part), role) for part, role in self.left]
         figures = list(self.right)

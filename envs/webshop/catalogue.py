@@ -111,7 +111,7 @@ def find(path: Path) -> Places:
     elif path.is_dir():
         found = _matching(path, "items_shuffle")
         if not found:
-            raise CatalogueError(f"{path}: holds no items_shuffle*.json; put WebShop's data files there")
+            raise CatalogueError(f"{path}: contains no items_shuffle*.json; put WebShop's data files there")
         if len(found) > 1:
             listed = ", ".join(place.name for place in found)
             raise CatalogueError(f"{path}: holds {listed}: name one of these files instead of the folder")

@@ -11,15 +11,16 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from agentr_tui.app import AgentrApp
-from agentr_tui.commands.data import revise_paths
-from agentr_tui.session import Session
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.cli.commands.config import own_readers
+from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane
-from engine.events import SearchSettings
-from engine.job import new_job
-from engine.samples import ReviseSettings
-from engine.workspace import Workspace
+from engine.samples.revise import ReviseSettings
+from engine.search.job import new_job
+from engine.tree.events import SearchSettings
+from engine.workspace.workspace import Workspace
 from tests.engine.made import AS_FOUND
 
 WIDE, NARROW = (110, 32), (80, 24)
@@ -54,7 +55,7 @@ async def running(
     session: Session, mode: str = "library", size: tuple[int, int] = WIDE
 ) -> AsyncIterator[tuple[AgentrApp, Pilot[Any]]]:
     """The app on one of its screens."""
-    app = AgentrApp(session, mode)
+    app = AgentrApp(session, mode, own=own_readers(session.workspace.path))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.current_mode == mode and app.screen.is_mounted)
         await pilot.pause()

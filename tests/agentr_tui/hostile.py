@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.events import (
+from engine.trace.trace import write_trace
+from engine.tree.events import (
     AnyEvent,
     BackedUp,
     Child,
@@ -17,7 +18,6 @@ from engine.events import (
     SearchSettings,
     Started,
 )
-from engine.trace import write_trace
 
 PIECES = (
     "\x1b[2J\x1b[H",  # clears the screen

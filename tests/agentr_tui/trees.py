@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from engine.events import (
+from engine.tree.events import (
     AnyEvent,
     BackedUp,
     Child,
@@ -19,7 +19,7 @@ from engine.events import (
     Started,
     TerminalReason,
 )
-from engine.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 
 HEADER = [
     Message("system", "You are a helpful assistant."),

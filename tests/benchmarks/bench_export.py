@@ -15,11 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from engine.export import ExportOptions, export
-from engine.formats import FORMATS
-from engine.samples import ReviseSettings, revise
-from engine.stats import load_any
-from engine.workspace import Workspace
+from engine.datasets.export import ExportOptions, export
+from engine.datasets.formats import FORMATS
+from engine.samples.revise import ReviseSettings, revise
+from engine.trace.sources import load_any
+from engine.workspace.workspace import Workspace
 from tests.benchmarks.bench_treefile import peak_memory
 from tests.engine.made import GET, GOT, MADE, MAKE, Row, honey_trace
 

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agentr_tui.commands.data import revise_paths
-from engine.events import SearchSettings
-from engine.job import new_job
-from engine.judgement_cache import shared_cache
-from engine.samples import ReviseSettings, Sample
-from engine.verifier import JudgeSettings, JudgeTotals
-from engine.workspace import Workspace
-from tests.llm_server import Body, LLMServer
+from agentr_tui.cli.commands.revise import revise_paths
+from engine.models.reply_cache import shared_cache
+from engine.samples.revise import ReviseSettings, Sample
+from engine.search.job import new_job
+from engine.tree.events import SearchSettings
+from engine.verifiers.base import JudgeSettings, JudgeTotals
+from engine.workspace.workspace import Workspace
+from tests.servers.llm_server import Body, LLMServer
 
 DELAY = 0.1  # seconds a call
 TREES = 60

@@ -17,16 +17,16 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 
 import sample_trees
-from agentr_tui.commands.data import revise_paths
-from engine.lessons import lesson_id
-from engine.replay import HOLDS, Replayer, opener
-from engine.revise_settings import RepairSettings, ReviseSettings
-from engine.sample import Sample, replay_sample, splice_of, steps_to_replay, turns_of
-from engine.samples import ground_of
-from engine.stats import find_sources, load_any
-from engine.step_kind import only_looks, refused
-from engine.tree import SearchTree
-from engine.workspace import Workspace
+from agentr_tui.cli.commands.revise import revise_paths
+from engine.base.step_kind import only_looks, refused
+from engine.environment.replay import HOLDS, Replayer, opener
+from engine.samples.lessons import lesson_id
+from engine.samples.revise import ground_of
+from engine.samples.sample import Sample, replay_sample, splice_of, steps_to_replay, turns_of
+from engine.samples.settings import RepairSettings, ReviseSettings
+from engine.trace.sources import find_sources, load_any
+from engine.tree.tree import SearchTree
+from engine.workspace.workspace import Workspace
 from envs.base import StateKeys, TextEnv
 
 SHIPPED = Path(sample_trees.__file__).parent

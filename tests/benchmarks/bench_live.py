@@ -17,8 +17,8 @@ import threading
 import time
 from pathlib import Path
 
-from engine.events import AnyEvent, Iteration, Selected
-from engine.trace import TraceWriter, write_trace
+from engine.trace.trace import TraceWriter, write_trace
+from engine.tree.events import AnyEvent, Iteration, Selected
 from tests.agentr_tui.trees import Grower, random_tree
 from tests.benchmarks.pty_app import PtyApp
 

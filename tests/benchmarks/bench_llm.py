@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.events import SearchSettings
-from engine.job import new_job
-from engine.trace import read_events
-from engine.tracediff import compare
+from engine.search.job import new_job
+from engine.trace.diff import compare
+from engine.trace.trace import read_events
+from engine.tree.events import SearchSettings
 
 DELAY = 0.1
 
@@ -31,7 +31,7 @@ SHAPES: list[dict[str, Any]] = [
 @contextmanager
 def serving(*delays: float) -> Iterator[str]:
     """The URL of a server in a process of its own; each call takes the delay, or something between two."""
-    command = [sys.executable, "-m", "tests.llm_server", *map(str, delays)]
+    command = [sys.executable, "-m", "tests.servers.llm_server", *map(str, delays)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from engine.events import BackedUp, Child, Expanded, Iteration, Sampled, Selected, TerminalReason, event_encoder
+from engine.tree.events import BackedUp, Child, Expanded, Iteration, Sampled, Selected, TerminalReason, event_encoder
 from tests.agentr_tui.trees import Grower
 from tests.benchmarks.bench_live import p95
 from tests.benchmarks.pty_app import PtyApp

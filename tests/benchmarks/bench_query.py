@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.find import find, gap_of, greatest, ranks, return_of, slices
-from engine.query import parse
+from engine.query.find import find, gap_of, greatest, ranks, return_of, slices
+from engine.query.nodes import parse
 from tests.agentr_tui.trees import random_tree
 
 FIGURES = ("q>0.5 visits>=3 depth<6", "terminal q>=0.8 or unseen depth>10", "good", "exhausted !terminal")

@@ -23,18 +23,19 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from agentr_tui.app import AgentrApp
-from agentr_tui.commands.data import revise_paths
-from agentr_tui.screens.revision import RevisionScreen
-from agentr_tui.session import Session
-from engine.choice import RANKS, Rank, ranked
-from engine.decisions import Decisions
-from engine.events import SearchSettings
-from engine.job import new_job
-from engine.pairs import Thresholds, count_pairs
-from engine.samples import ReviseSettings
-from engine.workspace import Workspace
-from tests.engine.test_choice import grown
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.screens.revision.screen import RevisionScreen
+from agentr_tui.state.session import Session
+from engine.pairs.pairs import count_pairs
+from engine.pairs.ranking import RANKS, Rank, ranked
+from engine.review.decisions import Decisions
+from engine.samples.revise import ReviseSettings
+from engine.search.job import new_job
+from engine.tree.events import SearchSettings
+from engine.tree.thresholds import Thresholds
+from engine.workspace.workspace import Workspace
+from tests.engine.pairs.test_choice import grown
 
 PAGE, MOST_PAGE, MOST_BYTES = 50, 0.050, 20_000_000
 MOST_NEXT = 0.100
@@ -88,18 +89,18 @@ async def review(workspace: Workspace, path: Path, missed: list[str]) -> None:
     app = AgentrApp(session, "revision")
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await _reviewing(app, pilot)
-        assert screen._review is not None
-        print(f"next of {len(screen._review.samples):,} samples, key to screen")
+        assert screen.front.review is not None
+        print(f"next of {len(screen.front.review.samples):,} samples, key to screen")
         for order in ("run", "stratified"):
-            screen._review.set_order(order)
-            screen._show_later()
+            screen.front.review.set_order(order)
+            screen.front.show_later()
             await pilot.pause(1)
             taken = []
             for _ in range(KEYS):
-                front = screen._review.current
+                front = screen.front.review.current
                 began = time.perf_counter()
                 screen.action_accept()
-                while screen._shown is None or screen._shown.sample.id == getattr(front, "id", ""):
+                while screen.front.shown is None or screen.front.shown.sample.id == getattr(front, "id", ""):
                     await pilot.pause(0.001)
                 taken.append(time.perf_counter() - began)
                 await pilot.pause(0.15)  # a reader takes longer; the one after it is made ready meanwhile
@@ -112,7 +113,7 @@ async def review(workspace: Workspace, path: Path, missed: list[str]) -> None:
 
 
 async def _reviewing(app: AgentrApp, pilot: Pilot[Any]) -> RevisionScreen:
-    while not (isinstance(app.screen, RevisionScreen) and app.screen._shown is not None):
+    while not (isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None):
         await pilot.pause(0.01)
     return app.screen
 
@@ -123,7 +124,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
-from engine.decisions import Decisions
+from engine.review.decisions import Decisions
 decisions = Decisions(Path(sys.argv[1]), sys.argv[2])
 for number in range(1_000):
     decisions.decide(f"{sys.argv[2]}-{number}", "accepted")

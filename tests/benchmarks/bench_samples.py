@@ -23,20 +23,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agentr_tui.commands.data import revise_paths
-from engine.events import SearchSettings
-from engine.export import export
-from engine.job import new_job
-from engine.replay import HOLDS
-from engine.revision import WAIT_ACTION
-from engine.samples import RepairSettings, ReviseSettings
-from engine.standing import open_environment
-from engine.text import flatten, parse_action
-from engine.trace import load
-from engine.trust import by_person
-from engine.workspace import Workspace
+from agentr_tui.cli.commands.revise import revise_paths
+from engine.base.text import flatten, parse_action
+from engine.datasets.export import export
+from engine.environment.opened import open_environment
+from engine.environment.replay import HOLDS
+from engine.environment.trust import by_person
+from engine.samples.revise import RepairSettings, ReviseSettings
+from engine.samples.splice import WAIT_ACTION
+from engine.search.job import new_job
+from engine.trace.trace import load
+from engine.tree.events import SearchSettings
+from engine.workspace.workspace import Workspace
 from tests.engine.made import AS_FOUND
-from tests.fixtures import SHARED
+from tests.fixtures import RECORDINGS
 
 CALLS, SHARE = 200, 0.95
 
@@ -138,7 +138,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sets = {f"{count} own trees": own_trees(folder, count)}
-        recorded = sorted(SHARED.glob("agent-r/textcraft/*/search_results_*"))
+        recorded = sorted(RECORDINGS.glob("agent-r/textcraft/*/search_results_*"))
         if recorded:
             sets[f"{len(recorded)} recorded trees"] = recorded
         else:

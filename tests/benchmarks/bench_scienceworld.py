@@ -18,12 +18,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.actor import Answer, Request
-from engine.events import AnyEvent, Expanded, SearchSettings
-from engine.opening import started_event
-from engine.search import Search
-from engine.standing import open_environment
-from engine.tree import SearchTree
+from engine.actors.base import Answer, Request
+from engine.environment.opened import open_environment
+from engine.search.search import Search
+from engine.search.started import started_event
+from engine.tree.events import AnyEvent, Expanded, SearchSettings
+from engine.tree.tree import SearchTree
 
 TASK, VARIATION = "find-plant", 3
 DEPTHS = (0, 10, 20)
@@ -50,7 +50,7 @@ class Cost(NamedTuple):
 
 def costs_by_depth(snapshots: bool, mapped: bool = False, searches: int = 3) -> dict[int, Cost]:
     """Median costs of a node, as a search with the trace off has them."""
-    from envs import scienceworld
+    from envs.scienceworld import env as scienceworld
 
     kept = scienceworld.ScienceWorld
     found: dict[int, list[Cost]] = defaultdict(list)

@@ -17,13 +17,13 @@ from typing import Any
 
 import gymnasium
 
-from engine.actor import Answer, Request
-from engine.events import AnyEvent, Expanded, Iteration, SearchSettings, Selected
-from engine.opening import started_event
-from engine.search import Search
-from engine.standing import Opened, open_environment
-from engine.trace import TraceWriter
-from engine.tree import SearchTree
+from engine.actors.base import Answer, Request
+from engine.environment.opened import Opened, open_environment
+from engine.search.search import Search
+from engine.search.started import started_event
+from engine.trace.trace import TraceWriter
+from engine.tree.events import AnyEvent, Expanded, Iteration, SearchSettings, Selected
+from engine.tree.tree import SearchTree
 
 DEPTHS = (0, 10, 20, 40)
 TASK = "2"

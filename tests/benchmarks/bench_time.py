@@ -20,16 +20,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from agentr_tui.app import AgentrApp
-from agentr_tui.screens.search import SearchScreen
-from agentr_tui.session import Session
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.screens.search.screen import SearchScreen
+from agentr_tui.state.session import Session
 from agentr_tui.widgets.overview import layout
-from agentr_tui.widgets.tree_view import TreeView
-from engine.graph import repeated_states, state_graph
-from engine.series import figures, snapshot
-from engine.timeline import Timeline, changed_between
-from engine.tree import SearchTree
-from engine.workspace import Workspace
+from agentr_tui.widgets.tree.view import TreeView
+from engine.explain.graph import repeated_states, state_graph
+from engine.explain.series import figures, snapshot
+from engine.explain.timeline import Timeline, changed_between
+from engine.tree.tree import SearchTree
+from engine.workspace.workspace import Workspace
 from tests.agentr_tui.trees import Grower, random_tree
 from tests.benchmarks.bench_tree_view import BytesDriver
 
@@ -108,7 +108,7 @@ async def screen(tree: SearchTree, rng: random.Random, jumps: int, everything: b
             assert isinstance(search, SearchScreen)
             if everything:
                 search.query_one("#tree", TreeView).unfold_all()
-            search._look_at(tree.seq // 2)  # first use
+            search.time.look_at(tree.seq // 2)  # first use
             await pilot.pause()
             await pilot.pause(0.5)
             folds, repaints = [], []
@@ -143,7 +143,7 @@ def jump(search: SearchScreen, seq: int) -> float:
     reader = session.reader
     assert reader is not None
     search.query_one("#tree", TreeView).set_moment(reader)
-    search.stepped(before, seq)
+    search.time.stepped(before, seq)
     return (time.process_time() - start) * 1000
 
 

@@ -23,10 +23,10 @@ from textual.pilot import Pilot
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from agentr_tui.theme import install
-from agentr_tui.widgets.tree_rows import TreeRows
-from agentr_tui.widgets.tree_view import TreeView
-from engine.events import BackedUp
+from agentr_tui.terminal.theme import install
+from agentr_tui.widgets.tree.rows import TreeRows
+from agentr_tui.widgets.tree.view import TreeView
+from engine.tree.events import BackedUp
 from tests.agentr_tui.trees import Grower, random_tree
 
 SIZE = (110, 40)
@@ -209,7 +209,7 @@ async def line_time() -> float:
         await pilot.pause()
         start = time.process_time()
         for _ in range(50):
-            view._strips.clear()
+            view.drawing.strips.clear()
             for y in range(view.size.height):
                 view.render_line(y)
         return (time.process_time() - start) / 50 / int(view.size.height) * 1000

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from random import Random
 
-from engine.events import Imported, ImportedNode, Message, SearchSettings, Selected, Started
-from engine.trace import TraceWriter, load, write_trace
-from engine.tree import SearchTree
-from engine.treefile import read_tree, save_tree
+from engine.trace.trace import TraceWriter, load, write_trace
+from engine.trace.treefile.read import read_tree, save_tree
+from engine.tree.events import Imported, ImportedNode, Message, SearchSettings, Selected, Started
+from engine.tree.tree import SearchTree
 
 
 def synthetic_tree(nodes: int, depth: int, seed: int = 0) -> SearchTree:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.events import SearchSettings
-from engine.job import new_job, resume_job
-from engine.llm import Endpoint, open_client
-from engine.openai_actor import OpenAIActor as OpenAIActor  # imported once, by the server that forks
-from envs.textcraft import TextCraft
+from engine.actors.openai import OpenAIActor as OpenAIActor  # imported once, by the server that forks
+from engine.models.client import Endpoint, open_client
+from engine.search.job import new_job, resume_job
+from engine.tree.events import SearchSettings
+from envs.textcraft.env import TextCraft
 
 IN_FLIGHT = 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from engine.workspace import Workspace
+from engine.workspace.workspace import Workspace
 from tests.engine.made import ROWS, honey_trace, revised
 
 HOSTILE = (

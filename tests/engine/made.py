@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec import structs
 
-from engine.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
-from engine.samples import ReviseSettings, revise
-from engine.stats import load_any
-from engine.trace import TraceWriter
-from engine.workspace import Workspace
+from engine.samples.revise import ReviseSettings, revise
+from engine.trace.sources import load_any
+from engine.trace.trace import TraceWriter
+from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
+from engine.workspace.workspace import Workspace
 
 FIRST = (
     "Crafting commands:\ncraft 3 sugar using 1 honey bottle\ncraft 1 honey block using 4 honey bottle\n\n"

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from engine.events import AnyEvent, SearchSettings
-from engine.job import new_job
-from engine.trace import read_events
-from engine.tree import SearchTree
+from engine.search.job import new_job
+from engine.trace.trace import read_events
+from engine.tree.events import AnyEvent, SearchSettings
+from engine.tree.tree import SearchTree
 
 
 def search(path: Path, task: str = "2", **settings: Any) -> list[AnyEvent]:

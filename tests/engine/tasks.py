@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.workspace import Workspace
+from engine.workspace.workspace import Workspace
 from tests.engine.made import honey_trace, revised
 
 

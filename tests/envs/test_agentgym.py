@@ -20,22 +20,22 @@ import msgspec
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from engine.actor import Answer, Request
-from engine.events import AnyEvent, Ended, Expanded, SearchSettings, Started
-from engine.opening import started_event
-from engine.scripted import ScriptedActor
-from engine.search import Search
-from engine.standing import open_environment
-from engine.tracediff import compare
-from engine.tree import SearchTree
-from engine.trust import by_person
+from engine.actors.base import Answer, Request
+from engine.actors.scripted import ScriptedActor
+from engine.environment.opened import open_environment
+from engine.environment.trust import by_person
+from engine.search.search import Search
+from engine.search.started import started_event
+from engine.trace.diff import compare
+from engine.tree.events import AnyEvent, Ended, Expanded, SearchSettings, Started
+from engine.tree.tree import SearchTree
 from envs import base
-from envs.agentgym import MAX_SESSIONS_LOST, AgentGym
+from envs.agentgym.env import MAX_SESSIONS_LOST, AgentGym
 from envs.base import EnvError, InstanceDied, TextEnv, UnknownTask, info_of, make
 from envs.recorded import sent_action
-from envs.textcraft import TextCraft
-from tests.agentgym_server import Live, Recorded, Server
+from envs.textcraft.env import TextCraft
 from tests.fixtures import SHARED, needs_fixtures, read_json
+from tests.servers.agentgym_server import Live, Recorded, Server
 
 RECORDED = SHARED / "agentgym"
 QUICK = "?patience=10&timeout=5"
@@ -292,7 +292,7 @@ def test_the_comparison_of_searches_can_fail(embedded: list[AnyEvent]) -> None:
 def serve(port: int) -> tuple[subprocess.Popen[str], int]:
     """The server in a process of its own, which can be killed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.agentgym_server", str(port)],
+        [sys.executable, "-m", "tests.servers.agentgym_server", str(port)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -449,7 +449,7 @@ def test_patience_ends_and_is_spent_once_for_all(live: tuple[Live, Server]) -> N
     env.step("get 3 oak logs")
     live[1].stop()
     began = time.monotonic()
-    with pytest.raises(InstanceDied, match=r"nobody listens there; waited 0.5 s") as caught:
+    with pytest.raises(InstanceDied, match=r"no server is listening there; waited 0.5 s") as caught:
         env.step("inventory")
     one_line(caught.value)
     assert 0.4 < time.monotonic() - began < 3
@@ -486,7 +486,7 @@ def test_a_server_that_dies_of_an_action_is_not_asked_for_ever(live: tuple[Live,
 def test_no_server_at_all_is_one_line_at_once() -> None:
     began = time.monotonic()
     env = make("agentgym:textcraft@http://127.0.0.1:9")
-    with pytest.raises(InstanceDied, match="nobody listens there: is the server running") as caught:
+    with pytest.raises(InstanceDied, match="no server is listening there: is the server running") as caught:
         env.reset(options={"task": "0"})
     assert "http://127.0.0.1:9" in one_line(caught.value)
     assert time.monotonic() - began < 2
@@ -738,7 +738,8 @@ def test_closing_where_the_server_is_gone_takes_no_time_and_says_nothing(live: t
     ("name", "words"),
     [
         ("agentgym", "agentgym has no ''"),
-        ("agentgym:alfworld@http://127.0.0.1:1", "agentgym has no 'alfworld': one of textcraft, sciworld, webshop"),
+        ("agentgym:alfwrold@http://127.0.0.1:1", "agentgym has no 'alfwrold': one of academia, alfworld, babyai"),
+        ("agentgym:alfwrold@http://127.0.0.1:1", "adds one (docs/environments.md)"),
         ("agentgym:textcraft", "write agentgym:textcraft@http://127.0.0.1:36001"),
         ("agentgym:textcraft@", "write agentgym:textcraft@http"),
         ("agentgym:textcraft@127.0.0.1:36001", "write agentgym:textcraft@http"),

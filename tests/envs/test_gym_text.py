@@ -14,14 +14,14 @@ import pytest
 from gymnasium.spaces import Text
 from gymnasium.utils.env_checker import check_env
 
-from engine.events import SearchSettings
-from engine.job import SearchJob, new_job
-from engine.opening import instruction_of
-from engine.samples import ReviseSettings, revise
-from engine.stats import load_any
-from engine.workspace import Workspace
+from engine.environment.opened import instruction_of
+from engine.samples.revise import ReviseSettings, revise
+from engine.search.job import SearchJob, new_job
+from engine.trace.sources import load_any
+from engine.tree.events import SearchSettings
+from engine.workspace.workspace import Workspace
+from envs.any_gymnasium.env import CHECKED_COPIES
 from envs.base import Actions, EnvError, Planner, Snapshots, TextEnv, UnknownTask, info_of, make
-from envs.gym_text import CHECKED_COPIES
 from tests.envs import gym_samples
 
 HERE = "gym:tests.envs.gym_samples:agentr/"
@@ -233,12 +233,14 @@ def test_a_plan_and_valid_actions_of_the_environment_are_offered() -> None:
         ("gym::agentr/Nothing-v0", "can't make 'agentr/Nothing-v0'"),
         ("gym::not an id", "can't make 'not an id'"),
         (f"{HERE}Unmade-v0", "OSError: no board in the machine"),
-        (f"{HERE}Numbers-v0", "the action space is Discrete, not text"),
+        (f"{HERE}Numbers-v0", "name its 3 actions with ?actions=NAME0,NAME1,NAME2"),
+        (f"{HERE}Numbers-v0?actions=up,down", "?actions= names 2 actions (up, down), and there are 3"),
+        (f"{HERE}Numbers-v0?actions=up,up,down", "write actions=NAME,NAME,…, each name once"),
         (f"{HERE}Spaceless-v0", "the action space is missing, not text"),
         (f"{HERE}Parts-v0", "?obs=KEY, one of more, text"),
-        (f"{HERE}Parts-v0?obs=count", "no text 'count': choose one with ?obs=KEY, one of more, text"),
-        (f"{HERE}Lock-v0?obs=text", "needs an observation that is a dictionary, not Text"),
-        (f"{HERE}Lock-v0?what=text", "only obs=KEY, range=LOW,HIGH and lines=many may follow"),
+        (f"{HERE}Parts-v0?obs=none", "no part 'none': choose with ?obs=KEY, one of count, more, text"),
+        (f"{HERE}Lock-v0?obs=text", "needs an observation that is a dictionary or a tuple, not Text"),
+        (f"{HERE}Lock-v0?what=text", "only obs=, actions=, range=LOW,HIGH (or auto)"),
         (f"{HERE}Lock-v0?range=1", "write range=LOW,HIGH"),
         (f"{HERE}Lock-v0?range=1,0", "write range=LOW,HIGH"),
         (f"{HERE}Lock-v0?range=0,inf", "write range=LOW,HIGH"),
@@ -272,11 +274,6 @@ def test_what_goes_wrong_in_a_step_is_one_line_and_a_reset_mends_it(action: str,
     assert env.step("look")[0] == "You can't look."
     env.reset(options={"task": "3"})
     assert env.step("look")[0] == "You can't look."
-
-
-def test_an_environment_of_the_old_gym_is_one_line() -> None:
-    with pytest.raises(EnvError, match="not enough values to unpack"):
-        opened("Old").step("look")
 
 
 def test_a_module_of_the_working_folder_is_found_without_any_noise(tmp_path: Path) -> None:

@@ -22,21 +22,22 @@ from typing import Any
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from engine.actor import Answer, Request
-from engine.events import AnyEvent, Sampled, SearchSettings
-from engine.job import new_job, recorded_settings
-from engine.opening import started_event
-from engine.replay import replay_tree
-from engine.samples import Revised, ReviseSettings, revise
-from engine.scripted import ScriptedActor
-from engine.search import Search
-from engine.standing import Opened, Stand, open_environment
-from engine.text import parse_action
-from engine.tracediff import compare
-from engine.tree import SearchTree
+from engine.actors.base import Answer, Request
+from engine.actors.scripted import ScriptedActor
+from engine.base.text import parse_action
+from engine.environment.at_node import EnvironmentAtNode
+from engine.environment.opened import Opened, open_environment
+from engine.environment.replay import replay_tree
+from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.search.job import new_job, recorded_settings
+from engine.search.search import Search
+from engine.search.started import started_event
+from engine.trace.diff import compare
+from engine.tree.events import AnyEvent, Sampled, SearchSettings
+from engine.tree.tree import SearchTree
 from envs import base
 from envs.base import EnvError, InstanceDied, Plan, UnknownTask, info_of, make, recognise
-from envs.scienceworld_nearest import candidates, nearest
+from envs.scienceworld.nearest_action import candidates, nearest
 from tests.engine.made import AS_FOUND
 from tests.fixtures import SHARED, needs_fixtures, read_json
 
@@ -46,9 +47,9 @@ needs_scienceworld = pytest.mark.skipif(MISSING is not None, reason=f"sciencewor
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="processes are looked for in /proc")
 
 if MISSING is None:
-    from envs import scienceworld_game
-    from envs.scienceworld import ScienceWorld, ScienceWorldBase, task_of
-    from envs.scienceworld_game import TASK_NAMES, Game
+    from envs.scienceworld import simulator as scienceworld_game
+    from envs.scienceworld.env import ScienceWorld, ScienceWorldBase, task_of
+    from envs.scienceworld.simulator import TASK_NAMES, Game
 
 PLANT = "find-plant:3"
 TASKS = (
@@ -394,7 +395,7 @@ def test_the_plan_knows_what_a_mistake_costs(env: ScienceWorld) -> None:
 
 @needs_scienceworld
 def test_the_plan_depends_on_the_actions_alone_not_on_what_was_asked_before(env: ScienceWorld) -> None:
-    from envs import scienceworld_expert
+    from envs.scienceworld import expert as scienceworld_expert
 
     walk = ["look around", "open door to greenhouse", "open door to kitchen", "go to kitchen", "pick up lighter"]
     walk += ["go to outside", "wait1"]
@@ -466,7 +467,7 @@ def test_a_search_finds_good_and_bad_leaves_and_its_samples_hold(tmp_path: Path)
 @needs_scienceworld
 def test_a_search_without_snapshots_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = searched(open_environment("scienceworld", PLANT), iterations=1, max_depth=5)
-    monkeypatch.setattr("envs.scienceworld.ScienceWorld", ScienceWorldBase)
+    monkeypatch.setattr("envs.scienceworld.env.ScienceWorld", ScienceWorldBase)
     replayed = searched(open_environment("scienceworld", PLANT), iterations=1, max_depth=5)
     for event in kept:
         for child in getattr(event, "children", []):
@@ -484,7 +485,7 @@ def test_a_simulator_that_cannot_keep_states_is_replayed(monkeypatch: pytest.Mon
         monkeypatch.setattr(game, "keeps_states", False)
         return game
 
-    monkeypatch.setattr("envs.scienceworld.lease", keeps_nothing)
+    monkeypatch.setattr("envs.scienceworld.env.lease", keeps_nothing)
     replayed = searched(open_environment("scienceworld", PLANT), iterations=1, max_depth=3)
     for event in (*kept, *replayed):
         for child in getattr(event, "children", []):
@@ -527,9 +528,9 @@ def test_a_search_survives_the_death_of_its_simulator() -> None:
 def test_a_simulator_that_is_gone_is_said_to_be_and_reset_starts_another(env: ScienceWorld) -> None:
     start(env)
     os.kill(game_of(env)._process.pid, signal.SIGKILL)
-    with pytest.raises(InstanceDied, match="simulator is gone"):
+    with pytest.raises(InstanceDied, match="simulator has ended"):
         env.step("look around")
-    with pytest.raises(InstanceDied, match="simulator is gone"):
+    with pytest.raises(InstanceDied, match="simulator has ended"):
         env.plan()
     start(env)
     assert env.step("open door to greenhouse")[1] == 8
@@ -682,7 +683,7 @@ def test_nothing_is_left_where_a_program_just_ends(tmp_path: Path) -> None:
 
 
 def in_a_process(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", f"from agentr_tui.cli import run\n{program}"]
+    command = [sys.executable, "-c", f"from agentr_tui.cli.main import run\n{program}"]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables})
 
 
@@ -720,7 +721,7 @@ def test_the_classes_that_ship_are_what_their_source_says(tmp_path: Path) -> Non
     version = subprocess.run(compiler, capture_output=True, text=True)
     if version.returncode:
         pytest.skip("this Java has no compiler: apt install default-jdk-headless")
-    shipped = Path(scienceworld_game.__file__).parent / "scienceworld_java"
+    shipped = Path(scienceworld_game.__file__).parent / "java"
     shutil.copytree(shipped, tmp_path / "java")
     variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run([str(tmp_path / "java" / "build.sh")], check=True, env=variables, capture_output=True)
@@ -735,11 +736,11 @@ def test_the_classes_that_ship_are_what_their_source_says(tmp_path: Path) -> Non
 
 @needs_scienceworld
 def test_a_stand_without_snapshots_uses_several_simulators(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("envs.scienceworld.ScienceWorld", ScienceWorldBase)
+    monkeypatch.setattr("envs.scienceworld.env.ScienceWorld", ScienceWorldBase)
     opened = open_environment("scienceworld", PLANT)
     tree = SearchTree([started_event(opened, SearchSettings())])
-    stand = Stand(tree, opened, [], 2)
-    stand.prepare(0, ["inventory", "look around"])
+    stand = EnvironmentAtNode(tree, opened, [], 2)
+    stand.warm_up(0, ["inventory", "look around"])
     assert stand.try_action(0, "inventory")[0].startswith("In your inventory, you see:")
     assert stand.try_action(0, "look around")[0].startswith("This outside location")
     assert len(scienceworld_game._running) >= 2

@@ -12,9 +12,9 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.events import SearchSettings
-from engine.job import new_job
-from engine.samples import Revised, ReviseSettings, revise
+from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.search.job import new_job
+from engine.tree.events import SearchSettings
 from envs import base
 from envs.webshop.catalogue import Product, find, read
 from envs.webshop.env import MAX_QUERY, SEARCH_HINT, WebShop, make, parse

@@ -147,7 +147,7 @@ def test_a_malformed_catalogue_is_one_line_naming_file_and_product(
 def test_a_folder_is_searched_for_the_files_that_belong_together(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="no such folder"):
         find(tmp_path / "nowhere")
-    with pytest.raises(CatalogueError, match="holds no items_shuffle"):
+    with pytest.raises(CatalogueError, match="contains no items_shuffle"):
         find(tmp_path)
     folder = write(tmp_path / "data", ending="_1000")
     assert [place and place.name for place in find(folder)] == [

@@ -17,13 +17,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine.export import ExportOptions, export
-from engine.export_records import load_tree
-from engine.formats import FORMATS
-from engine.revision import Turn, trajectory_turns
-from engine.samples import ReviseSettings, revise, turns_of
-from engine.stats import load_any
-from engine.workspace import Workspace
+from engine.datasets.export import ExportOptions, export
+from engine.datasets.formats import FORMATS
+from engine.samples.revise import ReviseSettings, revise, turns_of
+from engine.samples.splice import Turn, trajectory_turns
+from engine.trace.sources import load_any
+from engine.workspace.sample_tree import load_tree
+from engine.workspace.workspace import Workspace
 from tests.engine.hostile_texts import hostile_workspace
 from tests.engine.real_templates import tokenizer_folder
 from tests.trainers.reading import CASES, SPECIAL

@@ -1,0 +1,1 @@
+"""The app: its modes, keys, preferences and how it ends."""

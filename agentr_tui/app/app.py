@@ -1,0 +1,369 @@
+"""The app: five modes over one session, themes, the flush that folds events into the tree on screen."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.console import RenderableType
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.widgets._toast import ToastRack
+from textual.worker import WorkerCancelled, get_current_worker
+
+from agentr_tui.app.preferences import Preferences
+from agentr_tui.screens.dataset.screen import DatasetScreen
+from agentr_tui.screens.library.screen import LibraryScreen
+from agentr_tui.screens.pairs.screen import PairsScreen
+from agentr_tui.screens.revision.screen import RevisionScreen
+from agentr_tui.screens.search.screen import SearchScreen
+from agentr_tui.screens.shared.copying import ask_copy
+from agentr_tui.screens.shared.dialogs import Choice, ask, ask_yes
+from agentr_tui.screens.shared.help import HelpScreen
+from agentr_tui.screens.shared.host import Host
+from agentr_tui.screens.shared.mode_screen import ModeScreen
+from agentr_tui.screens.shared.palette import ActionCommands
+from agentr_tui.state.last_place import LastPlace, Place
+from agentr_tui.state.live_search import LiveSearch
+from agentr_tui.state.own_settings import OwnSettings
+from agentr_tui.state.session import OpenTree, Session, read_tree
+from agentr_tui.terminal.ascii_fallback import Plain
+from agentr_tui.terminal.control_filter import Guard
+from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
+from engine.base.errors import AgentrError
+from engine.verifiers.base import JudgeSettings
+
+FLUSHES_A_SECOND = 10
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which the engine's thread yields to the screen's: keys stay quick beside a busy search."""
+
+LONGEST_NOTICE = 600
+"""Characters of a notice that are shown."""
+
+
+HINT_EVERY = 5.0
+"""Seconds between two words about keys that mean nothing."""
+
+
+class AgentrApp(Host):
+    """Watch a search, pair its leaves, revise, review, export."""
+
+    TITLE = "agentr"
+    CSS_PATH = Path(__file__).with_name("agentr.tcss")  # a subclass in another folder has it, too
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = App.COMMANDS | {ActionCommands}
+    MODES: ClassVar = {
+        "library": LibraryScreen,
+        "search": SearchScreen,
+        "pairs": PairsScreen,
+        "revision": RevisionScreen,
+        "dataset": DatasetScreen,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"mode('{name}')", name.capitalize(), show=False, id=f"mode.{name}",
+                    tooltip=f"Go to the {name} screen")
+            for number, name in enumerate(MODES, 1)
+        ),
+        Binding("question_mark", "help", "help", id="help", tooltip="What the keys do here", key_display="?"),
+        Binding("y", "copy", "copy…", id="copy", show=False,
+                tooltip="Copy an id, a path, an action, a conversation, JSON"),
+        Binding("ctrl+p", "command_palette", "palette", id="palette", show=False, priority=True,
+                tooltip="Every action, by its name"),
+        Binding("colon", "command_palette", "command", id="command", show=False, key_display=":",
+                tooltip="Command line: every action, by its name"),
+        Binding("q", "go_back", "back", id="back", show=False, tooltip="Back; at the first screen: leave"),
+        Binding("ctrl+q", "leave", "Quit", id="quit", show=False, priority=True,
+                tooltip="Quit at once; a running search stops cleanly and can be resumed"),
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        session: Session,
+        start_mode: str = "library",
+        preferences: Preferences | None = None,
+        memory: LastPlace | None = None,
+        place: Place | None = None,
+        opening: tuple[Path, bool] | None = None,
+        own: OwnSettings = OwnSettings(),  # noqa: B008 - frozen
+    ) -> None:
+        """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read.
+
+        `opening`: a trace to read while the app runs already, and whether to follow it. `own` reads the
+        user's settings when they are needed.
+        """
+        super().__init__(**app_options())
+        self._guard = Guard()
+        self.session = session
+        self.preferences = preferences or Preferences()
+        self.to_detach: Path | None = None  # trace of a search that is to go on without the app
+        self._memory, self._place, self._opening = memory, place, opening
+        self._own = own
+        self._start_mode = start_mode
+        self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
+        self._leaving = False
+        self._last_hint = 0.0
+        self._plain = Plain()
+        self._running_in: asyncio.AbstractEventLoop | None = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our variables, also under themes that are not ours."""
+        return {**super().get_theme_variable_defaults(), **THEME_VARIABLE_DEFAULTS}
+
+    def on_mount(self) -> None:
+        """Theme, first screen, the pulse that folds events."""
+        self._running_in = asyncio.get_running_loop()
+        theme = self.preferences.theme
+        install(self, self._memory.theme(theme) if self._memory else theme, self.preferences.looks)
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self.set_keymap(self.preferences.keymap)
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        if self.session.live is not None:
+            self.run_live(self.session.live)
+        self.set_interval(1 / FLUSHES_A_SECOND, self.flush)
+        self.switch_mode(self._start_mode)
+        place = self._place
+        if self._opening is not None:
+            self.open_path(*self._opening)
+        elif place is not None and place.mode != "library" and Path(place.trace).is_file():
+            self.open_path(Path(place.trace), mode=place.mode)
+        if self.session.unasked is not None:
+            self.call_after_refresh(ask_yes, self, self.session.unasked, self._settings_hold)
+
+    def _settings_hold(self) -> None:
+        """A person said yes to what the workspace's settings name."""
+        self.session.take_settings(self._own.search())
+
+    def _theme_changed(self, theme: Theme) -> None:
+        memory, configured = self._memory, self.preferences.theme
+        if memory is not None and not no_color() and theme.name != memory.theme(configured):
+            memory.keep_theme(theme.name, configured)
+
+    def on_unmount(self) -> None:
+        """However the app ends (a crash, a closed terminal): its search stops cleanly, paused or not."""
+        live = self.session.live
+        if live is not None and not live.over:
+            live.control.stop("stopped")
+
+    def call_from_thread(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """As Textual's, for workers; nothing, where the app was left meanwhile."""
+        try:
+            return super().call_from_thread(callback, *args, **kwargs)
+        except RuntimeError:
+            if self.is_running:
+                raise
+            return None
+
+    # -- the open tree -----------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Fold new events and tell the screen in front."""
+        if not self.is_running:  # leaving: the screens are gone already
+            return
+        for rack in (rack for screen in self.screen_stack for rack in screen.query(ToastRack)):
+            if not rack.children:  # Textual leaves its line where it was
+                rack.display = False
+        session = self.session
+        was_over = session.live is not None and session.live.over
+        try:
+            first = session.flush()
+        except (AgentrError, ValueError) as error:
+            session.follower = None
+            self.complain(str(error))
+            return
+        if isinstance(self.screen, ModeScreen) and self.screen.is_mounted:
+            if first is not None:
+                self.screen.tree_grew(first)
+            elif was_over and session.live is not None:
+                if session.live.error:
+                    self.complain(session.live.error)
+                session.live = None
+                self.screen.refresh_view()
+            elif session.reading != self._read and session.tree is None and isinstance(self.screen, SearchScreen):
+                self._read = session.reading
+                self.screen.refresh_view()
+        if session.behind:  # keys and frames first
+            self.set_timer(0.01, self.flush)
+
+    def run_live(self, live: LiveSearch) -> None:
+        """Run a search in a thread worker; the flush shows it."""
+        self.run_worker(live.run, name="search", group="search", thread=True, exclusive=True, exit_on_error=False)
+
+    def open_path(self, path: Path, follow: bool = False, mode: str = "search") -> None:
+        """Show a trace or tree file on a screen, or a word why that can't be. Reading is a worker's."""
+
+        def told(share: float) -> None:
+            self.session.reading = (path, round(share, 2))  # the next flush shows it
+            if get_current_worker().is_cancelled:
+                raise WorkerCancelled
+
+        def read() -> None:
+            try:
+                opened = read_tree(path, follow, told)
+            except AgentrError as error:
+                self.session.reading = None
+                self.call_from_thread(self.complain, str(error))
+            else:
+                self.call_from_thread(self._opened, opened, mode)
+
+        self.run_worker(read, group="open", thread=True, exclusive=True)
+
+    def _opened(self, opened: OpenTree, mode: str) -> None:
+        self.session.reading = None
+        try:
+            self.session.show(opened)
+        except AgentrError as error:
+            self.complain(str(error))
+        else:
+            self.show_tree(mode)
+
+    def show_tree(self, mode: str = "search") -> None:
+        """The session has another tree: go to a screen that shows it."""
+        for warning in self.session.warnings:
+            self.notify(warning, severity="warning", markup=False)
+        self.switch_mode(mode)
+        screen = self.screen
+        if isinstance(screen, ModeScreen) and screen.is_mounted:  # a new one opens it when it is mounted
+            screen.tree_opened()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A notice. Errors quote models, files and environments: whatever it says is shown, never obeyed."""
+        text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
+        super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
+
+    def own_judge(self) -> JudgeSettings:
+        """The verifier `openai` as the user's settings name it. Reads files: call it in a worker."""
+        return self._own.judge()
+
+    def complain(self, message: str) -> None:
+        """One line that says what went wrong."""
+        self.notify(f"{glyphs().bad} {message}", severity="error", timeout=8, markup=False)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Those of Textual; the one that lets no control character out; letters that the locale has."""
+        return [*super().get_line_filters(), *(own for own in (self._guard, self._plain) if own.enabled)]
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette holds besides the actions of `ActionCommands`."""
+        yield SystemCommand("Theme", "Dark, light, without red and green, without colours; yours", self.search_themes)
+        yield SystemCommand("Picture", "Save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))
+
+    # -- actions -----------------------------------------------------------------------------------
+
+    def on_key(self, event: Key) -> None:
+        """Explains an unbound key, at most once in `HINT_EVERY` seconds."""
+        screen = self.screen
+        if not isinstance(screen, ModeScreen) or event.key in screen.active_bindings:
+            return
+        now = time.monotonic()
+        if event.is_printable and now - self._last_hint > HINT_EVERY:
+            self._last_hint = now
+            self.notify(f"{event.character} is not bound here; press ? for the keys", markup=False, timeout=3)
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C only explains how to quit: it is easily pressed by habit."""
+        self.notify("ctrl+q quits; a running search stops cleanly and can be resumed", timeout=3)
+
+    def action_mode(self, mode: str) -> None:
+        """Go to one of the five screens."""
+        if isinstance(self.screen, ModeScreen):
+            self.switch_mode(mode)
+
+    def action_screens(self) -> None:
+        """The five screens, and the way out, as a menu: for the mouse."""
+        if isinstance(self.screen, ModeScreen):
+            modes = [Choice(str(n), mode, partial(self.action_mode, mode)) for n, mode in enumerate(self.MODES, 1)]
+            more = [
+                Choice("?", "help", self.action_help),
+                Choice(":", "palette: every action", self.action_command_palette),
+                Choice("q", "back", self.action_go_back),
+            ]
+            ask(self, "go to", [*modes, *more])
+
+    def action_help(self) -> None:
+        """The keys of where you are."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_go_back(self) -> None:
+        """Close a dialog; from another screen to the library; from the library out."""
+        if not isinstance(self.screen, ModeScreen):
+            self.pop_screen()
+        elif self.current_mode != "library":
+            self.switch_mode("library")
+        elif self.session.running:
+            ask(
+                self,
+                "A search is running.",
+                [
+                    Choice("d", "detach: leave, the search goes on (agentr attach shows it)", self.action_detach),
+                    Choice("s", "stop it cleanly and leave (it can be resumed)", self.action_leave),
+                    Choice("escape", "stay", lambda: None),
+                ],
+            )
+        else:
+            self.exit(0)
+
+    def action_copy(self) -> None:
+        """What can be copied here."""
+        if isinstance(self.screen, ModeScreen):
+            ask_copy(self, self.screen.copyable())
+
+    def action_leave(self) -> None:
+        """Stop a running search cleanly, then quit."""
+        self._leave(0)
+
+    def action_detach(self) -> None:
+        """Quit; a running search goes on in a process of its own."""
+        live = self.session.live
+        if live is not None and not live.over:
+            self.to_detach = live.path
+        self._leave(0)
+
+    def leave_soon(self, code: int) -> None:
+        """The same from a signal's handler, with an exit code."""
+        if self._running_in is not None:
+            self._running_in.call_soon_threadsafe(self._leave, code)
+
+    def _leave(self, code: int) -> None:
+        live = self.session.live
+        if live is None or live.over:
+            self.exit(code)
+        elif not self._leaving:
+            self._leaving = True
+            live.control.stop("stopped")
+            self.set_interval(0.02, lambda: self._leave_when_over(code))
+
+    def _leave_when_over(self, code: int) -> None:
+        if self.session.live is None or self.session.live.over:
+            self.exit(code)
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """Remember where the person was, then end."""
+        self.remember()
+        super().exit(result, return_code, message)
+
+    def remember(self) -> None:
+        """Keep where the person is, for the next time."""
+        if self._memory is not None:
+            self.session.keep_view()
+            self._memory.keep_place(self.current_mode, self.session.path, self.session.views)

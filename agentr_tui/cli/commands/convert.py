@@ -1,0 +1,113 @@
+"""Commands that read one tree: convert, replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from agentr_tui.cli.options import (
+    INPUT,
+    OUTPUT,
+    JsonOption,
+)
+from agentr_tui.terminal.output import emit_json, say, warn
+from engine.base.errors import InputError, WorkFailed
+from engine.environment.replay import opener, replay_tree
+from engine.trace.sources import is_trace, load_any
+from engine.trace.trace import write_trace
+from engine.trace.treefile.read import read_tree
+from engine.trace.treefile.write import save_tree
+from envs.base import EnvError
+
+if TYPE_CHECKING:  # the client library takes half a second to import
+    pass
+
+
+def convert(
+    source: Annotated[Path, Parameter(help="Trace or tree file. It may be compressed with gzip.")],
+    out: Annotated[
+        Path,
+        Parameter(
+            help="File to write: NAME.trace.jsonl for a trace, .json for a tree file, .graphml or .dot for a graph."
+        ),
+    ],
+    /,
+    *,
+    to: Annotated[
+        Literal["tree", "trace", "graphml", "dot", "node-link"] | None,
+        Parameter(group=OUTPUT, help="Kind of file to write. The default follows the file's name."),
+    ] = None,
+    merge: Annotated[
+        bool,
+        Parameter(
+            group=OUTPUT, help="Make one vertex of a graph for each state. With --no-merge, there is one for each node."
+        ),
+    ] = True,
+    env: Annotated[
+        str | None,
+        Parameter(group=INPUT, name="--env", help="Environment of a tree file. The default is to recognise it."),
+    ] = None,
+    task: Annotated[
+        str | None, Parameter(group=INPUT, help="Task of a tree file. The default is taken from the file's name.")
+    ] = None,
+    force: Annotated[bool, Parameter(group=OUTPUT, help="Replace the file if it exists.")] = False,
+) -> int:
+    """Convert a trace to a tree file or a graph, or a tree file to a trace."""
+    from engine.explain.graph import kind_of, save_graph
+
+    graph = kind_of(out.name)
+    kind = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
+    if kind is None:
+        raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists already: choose another name, or --force")
+    loaded = load_any(source, environment=env, task=task)
+    for warning in loaded.warnings:
+        warn(warning)
+    if kind == "tree":
+        save_tree(loaded.tree, out)
+    elif kind != "trace":
+        save_graph(loaded.tree, out, kind, merge=merge)
+    else:
+        if loaded.kind == "trace":
+            raise InputError(f"{source}: is a trace already")
+        write_trace(out, read_tree(source, environment=env, task=task), overwrite=force)
+    say(str(out))
+    return 0
+
+
+def replay(
+    path: Annotated[Path, Parameter(help="Trace or tree file.")],
+    /,
+    *,
+    env: Annotated[
+        str | None,
+        Parameter(
+            group=INPUT, name="--env", help="Environment in which to execute the steps. The default is the tree's own."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Execute every step of a tree again and list the differences."""
+    source = load_any(path, environment=env)
+    tree = source.tree
+    for warning in source.warnings:
+        warn(warning)
+    assert tree.started is not None
+    try:
+        opened = opener(tree, env, [{"env": env}])()
+        if opened.changed:
+            warn(opened.changed)
+        differences = list(replay_tree(tree, opened))
+    except EnvError as error:
+        raise WorkFailed(f"{path}: {error}") from error
+    if json:
+        emit_json({"path": str(path), "env": opened.environment, "nodes": len(tree), "differences": differences})
+        return 0
+    for difference in differences[:50]:
+        expected, got = repr(difference.expected)[:80], repr(difference.got)[:80]
+        say(f"node {difference.node} {difference.field}: expected {expected}, got {got}")
+    say(f"{path}: {len(tree)} nodes in {opened.environment}, {len(differences)} differences")
+    return 0

@@ -1,0 +1,91 @@
+"""The command `grep`: nodes of many traces that match a query (`docs/query.md`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from agentr_tui.cli.options import OUTPUT, JsonOption
+from agentr_tui.terminal.output import emit_json, say, warn
+from agentr_tui.terminal.safe_text import clip
+from engine.base.errors import InputError
+from engine.query.find import find_in
+from engine.query.nodes import parse
+from engine.trace.sources import find_sources
+from engine.tree.tree import SearchTree
+
+SHOWN = 100
+"""Characters of an action that a line shows."""
+
+
+def grep(
+    query: Annotated[
+        str, Parameter(allow_leading_hyphen=True, help="Query, for example 'disaster depth<6' (docs/query.md).")
+    ],
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders. Folders are read recursively.")],
+    /,
+    *,
+    limit: Annotated[int | None, Parameter(group=OUTPUT, help="Maximum nodes to list. All are counted.")] = None,
+    json: JsonOption = False,
+) -> int:
+    """List the nodes of many traces that match a query."""
+    wanted = parse(query)
+    if limit is not None and limit < 0:
+        raise InputError("--limit must be at least 0")
+    named = set(paths)
+    rows: list[dict[str, Any]] = []
+    total = matching = traces = 0
+    for path in find_sources(paths):
+        try:
+            found = find_in(path, wanted)
+        except InputError as error:
+            if path in named:
+                raise
+            warn(str(error))  # one broken file in a folder does not hide the others
+            continue
+        for warning in found.warnings:
+            warn(warning)
+        traces += 1
+        matching += bool(found.nodes)
+        listed = found.nodes if limit is None else found.nodes[: max(0, limit - total)]
+        total += len(found.nodes)
+        for id in listed:
+            row = row_of(path, found.tree, id)
+            if json:
+                rows.append(row)
+            else:
+                say(line_of(row))
+    if json:
+        figures = {"matches": rows, "total": total, "matching": matching, "traces": traces}
+        emit_json({"query": wanted.text, **figures})
+    else:
+        more = f" ({total - limit} not listed)" if limit is not None and total > limit else ""
+        say(f"{total} nodes in {matching} of {traces} traces{more}")
+    return 0
+
+
+def row_of(path: Path, tree: SearchTree, id: int) -> dict[str, Any]:
+    """What is told of one node."""
+    node = tree.nodes[id]
+    return {
+        "path": str(path),
+        "trace": tree.started.trace if tree.started else "",
+        "node": id,
+        "depth": node.depth,
+        "visits": node.visits,
+        "q": node.q,
+        "reward": node.reward,
+        "terminal": node.terminal,
+        "action": node.action,
+        "observation": node.observation,
+    }
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """One line a node: where it is, how it stands, what it did."""
+    q = "–" if row["q"] is None else f"{row['q']:.2f}"
+    ended = f"  [{row['terminal']}]" if row["terminal"] else ""
+    where = f"{row['path']}:{row['node']}"
+    return f"{where}  depth {row['depth']}  N {row['visits']}  Q {q}  {clip(row['action'], SHOWN)}{ended}"

@@ -1,0 +1,193 @@
+"""Options of the verifier `openai`, for every command that may judge."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+
+import msgspec
+from cyclopts import Parameter
+
+from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
+from agentr_tui.terminal.output import warn
+from engine.base.errors import InputError
+from engine.search.settings import with_body
+from engine.trace.sources import load_any
+from engine.tree.thresholds import Thresholds
+from engine.verifiers.base import JudgeSettings, JudgeTotals
+from engine.verifiers.judge_price import JudgePrice
+from engine.verifiers.judging import complaint, has_failed, price_of_judging
+
+if TYPE_CHECKING:
+    from engine.samples.revise import ReviseSettings
+    from engine.verifiers.judge_pool import JudgePool
+
+
+_option = partial(option_of, JudgeSettings)
+
+
+class JudgeFlags(TypedDict, total=False):
+    """One option for each field of `JudgeSettings`."""
+
+    model: Annotated[str, _option(MODEL, "model", "Model of the verifier openai.")]
+    base_url: Annotated[str, _option(MODEL, "base_url", "URL of an OpenAI-compatible server. The default is OpenAI's.")]
+    key_env: Annotated[str, _option(MODEL, "key_env", "Environment variable that holds the API key.")]
+    votes: Annotated[int, _option(JUDGE, "votes", "Number of replies for each step. More than half must agree.")]
+    temperature: Annotated[
+        float,
+        _option(
+            JUDGE,
+            "temperature",
+            "Sampling temperature of the judge. The default is 0 for one vote and 0.7 for several.",
+        ),
+    ]
+    max_tokens: Annotated[int, _option(JUDGE, "max_tokens", "Maximum tokens of one reply.")]
+    timeout: Annotated[float, _option(MODEL, "timeout", "Timeout of one call, in seconds.")]
+    retries: Annotated[int, _option(MODEL, "retries", "Number of retries after a failed call.")]
+    price_in: Annotated[float, _option(MODEL, "price_in", "Price of a million prompt tokens, in US dollars.")]
+    price_out: Annotated[float, _option(MODEL, "price_out", "Price of a million completion tokens, in US dollars.")]
+    price_cached: Annotated[
+        float,
+        _option(
+            MODEL,
+            "price_cached",
+            "Price of a million prompt tokens that the server had cached. The default is --price-in.",
+        ),
+    ]
+    top_p: Annotated[
+        float,
+        _option(
+            MODEL, "top_p", "Nucleus sampling: the share of probability to draw from. The default is the server's own."
+        ),
+    ]
+    reasoning_effort: Annotated[
+        str,
+        _option(
+            MODEL, "reasoning_effort", "Reasoning effort, for example low, medium or high, as the server names it."
+        ),
+    ]
+    extra_body: Annotated[
+        str, _option(MODEL, "extra_body", "JSON object of further fields for every request. A null removes a field.")
+    ]
+    header: Annotated[
+        list[str],
+        _option(
+            MODEL,
+            "header",
+            "HTTP header as NAME=VARIABLE. Its value is read from that environment variable. Repeatable.",
+        ),
+    ]
+    no_system: Annotated[
+        bool, _option(MODEL, "no_system", "Send the system message as part of the user message.", negative="")
+    ]
+    structured: Annotated[
+        Literal["", "json"],
+        _option(JUDGE, "structured", "Ask for a JSON object, which helps small models: json.", show_choices=False),
+    ]
+    concurrency: Annotated[int, _option(JUDGE, "concurrency", "Number of simultaneous calls. It never changes a run.")]
+    budget_tokens: Annotated[int, _option(BUDGETS, "budget_tokens", "Stop judging after this many tokens.")]
+    budget_cost: Annotated[float, _option(BUDGETS, "budget_cost", "Stop judging after this many US dollars.")]
+    budget_calls: Annotated[int, _option(BUDGETS, "budget_calls", "Stop judging after this many calls.")]
+    budget_seconds: Annotated[float, _option(BUDGETS, "budget_seconds", "Stop judging after this many seconds.")]
+
+
+YesOption = Annotated[bool, Parameter(group=BUDGETS, negative="", help="Call a paid model without asking first.")]
+
+
+def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
+    """The settings that the options make. Raises `InputError` naming the one that is unusable."""
+    try:
+        return msgspec.convert(with_body(dict(flags or {})), JudgeSettings)
+    except msgspec.ValidationError as error:
+        raise InputError(f"option of the judge: {error}") from error
+
+
+def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path) -> JudgePrice:
+    """What the judge of these settings costs at most for all pairs of these sources. Raises `InputError`."""
+    price = JudgePrice()
+    for path in sources:
+        tree = load_any(path, environment=settings.environment).tree
+        assert tree.started is not None
+        thresholds = Thresholds.for_range(tree.started.score_range, settings.alpha, settings.beta, settings.compat)
+        price.include(
+            price_of_judging(
+                tree, thresholds, settings.judge, settings.verifier, max_pairs=settings.max_pairs,
+                rank="return" if settings.compat else settings.rank, prompts=settings.prompts, cache=cache,
+            )
+        )  # fmt: skip
+    return price
+
+
+def confirm(price: JudgePrice, judge: JudgeSettings, yes: bool) -> None:
+    """Say what judging may cost; ask where it costs or leaves this machine.
+
+    Raises `InputError` where a person said no, or where nobody can be asked.
+    """
+    if not price.calls:
+        return
+    if not price.is_asked(judge):
+        if sys.stderr.isatty():
+            warn(str(price))
+        return
+    warn(str(price))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("this calls a paid model, and there is no terminal to confirm it on: pass --yes to go ahead")
+    if input("continue? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise InputError("cancelled; no model was called")
+
+
+def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
+    """The figures of a judge as JSON; no calls where no model judged."""
+    totals = totals or JudgeTotals()
+    names = ("calls", "tokens_in", "tokens_out", "cost", "unread", "failed", "cached", "retried", "tokens_cached")
+    return {name: getattr(totals, name) for name in names}
+
+
+def told(totals: JudgeTotals) -> str:
+    """What judging came to, in a line."""
+    tokens = "unknown" if totals.tokens_in is None else f"{totals.tokens_in} + {totals.tokens_out or 0}"
+    kept = f" ({totals.tokens_cached} of them cached)" if totals.tokens_cached else ""
+    cost = "cost unknown" if totals.cost is None else f"${totals.cost:.4f}"
+    odd = {"without a judgement": totals.unread, "failed": totals.failed, "attempts made again": totals.retried}
+    more = "".join(f", {count} {word}" for word, count in odd.items() if count)
+    return f"{totals.calls} calls, {totals.cached} known already, {tokens} tokens{kept}, {cost}{more}"
+
+
+def complain(totals: JudgeTotals | None) -> int:
+    """Warn of what was left out of requests, and where many votes came to nothing; returns the exit code."""
+    if totals is not None and totals.left_out:
+        warn(f"the judge's server refuses these parameters, so they were left out: {', '.join(totals.left_out)}")
+    if said := complaint(totals):
+        warn(said)
+    return int(has_failed(totals))
+
+
+@contextmanager
+def progress(pairs: int, pool: JudgePool | None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, with an estimate, while a model judges; it is told how many pairs are done."""
+    if pool is None or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    asked = pool
+
+    class Calls(ProgressColumn):
+        """Calls and dollars so far."""
+
+        def render(self, task: Task) -> Text:
+            cost = f", ${asked.cost:.4f}" if asked.cost is not None else ""
+            return Text(f"{asked.attempts} calls{cost}")
+
+    columns = TextColumn("judging"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f} pairs"), Calls()
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=max(pairs, 1))
+        yield lambda done: bar.update(task, completed=done)

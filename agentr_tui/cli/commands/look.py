@@ -1,0 +1,185 @@
+"""Commands that only look: stats, show, diff, envs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from agentr_tui.cli.options import OUTPUT, JsonOption
+from agentr_tui.terminal.output import emit_json, say, table, warn
+from engine.base.errors import InputError
+from engine.trace.diff import compare
+from engine.trace.sources import find_sources, load_any
+from engine.trace.trace import read_events
+from engine.tree.answer_counts import answer_words, asks_model
+from engine.tree.tree import ROOT, SearchTree
+from engine.workspace.figures import TraceFigures, figures, total
+from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
+
+
+def stats(
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders. Folders are read recursively.")],
+    /,
+    *,
+    json: JsonOption = False,
+) -> int:
+    """Print figures of traces: nodes, leaves, pairs, lessons, calls."""
+    rows: list[TraceFigures] = []
+    answers: list[str] = []
+    for path in find_sources(paths):
+        source = load_any(path)
+        for warning in source.warnings:
+            warn(warning)
+        rows.append(figures(source))
+        started, counts = source.tree.started, source.tree.answers
+        if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
+            answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
+    summed = total(rows)
+    if json:
+        emit_json({"traces": rows, "total": summed})
+        return 0
+    head = [
+        "trace",
+        "env",
+        "task",
+        "state",
+        "nodes",
+        "leaves",
+        "good",
+        "bad",
+        "best",
+        "depth",
+        "pairs",
+        "lessons",
+        "calls",
+        "s",
+    ]
+    body = [
+        [
+            Path(row.path).name,
+            row.env,
+            row.task,
+            row.state,
+            str(row.nodes),
+            str(row.leaves),
+            str(row.good),
+            str(row.bad),
+            "–" if row.best_return is None else f"{row.best_return:g}",
+            str(row.max_depth),
+            str(row.pairs),
+            str(row.lessons),
+            str(row.calls),
+            "–" if row.seconds is None else f"{row.seconds:.1f}",
+        ]
+        for row in rows
+    ]
+    table(head, body, right=range(4, len(head)))
+    for told in answers:
+        say(told)
+    if summed.lessons:
+        depths = ", ".join(f"{count} at depth {depth}" for depth, count in summed.lessons_by_depth.items())
+        say(f"{len(rows)} traces, {summed.lessons} lessons: {depths}")
+    elif len(rows) > 1:
+        say(f"{len(rows)} traces")
+    return 0
+
+
+def show(
+    path: Annotated[Path, Parameter(help="Trace or tree file.")],
+    node: Annotated[int, Parameter(help="Node id. The default is the root.")] = ROOT,
+    /,
+    *,
+    way: Annotated[
+        bool, Parameter(group=OUTPUT, name="--path", help="Print every step from the root to the node.")
+    ] = False,
+    conversation: Annotated[bool, Parameter(group=OUTPUT, help="Print the whole conversation at the node.")] = False,
+    depth: Annotated[int, Parameter(group=OUTPUT, help="Levels of children to list.")] = 2,
+) -> int:
+    """Print a node with its children, or the path to it, as text."""
+    source = load_any(path)
+    for warning in source.warnings:
+        warn(warning)
+    tree = source.tree
+    if not 0 <= node < len(tree):
+        raise InputError(f"{path}: has no node {node}: 0 to {len(tree) - 1}")
+    if conversation:
+        for message in tree.conversation(node):
+            say(f"{message.role}:")
+            for part in message.content.splitlines() or [""]:
+                say(f"  {part}")
+        return 0
+    if way:
+        for place, id in enumerate(tree.ancestors(node)[1:], 1):
+            step = tree.nodes[id]
+            say(f"{place:>4}  node {id}  {step.action}{_by_hand(tree, id)}")
+            say(f"      {step.observation}")
+        return 0
+    pending = [(node, 0)]
+    while pending:
+        id, level = pending.pop()
+        item = tree.nodes[id]
+        q = "  –  " if item.q is None else f"{item.q:5.2f}"
+        ended = f"  [{item.terminal}]" if item.terminal else ""
+        say(f"{id:>6} {item.visits:>5} {q}  {'  ' * level}{item.action}{ended}{_by_hand(tree, id)}")
+        if level < depth:
+            pending.extend((child, level + 1) for child in reversed(item.children))
+    return 0
+
+
+def _by_hand(tree: SearchTree, id: int) -> str:
+    """What a person did to a node."""
+    written = f"  [written by {tree.human[id]}]" if id in tree.human else ""
+    return written + ("  [pruned]" if tree.nodes[id].pruned else "")
+
+
+def diff(
+    a: Annotated[Path, Parameter(help="First trace.")],
+    b: Annotated[Path, Parameter(help="Second trace.")],
+    /,
+    *,
+    json: JsonOption = False,
+) -> int:
+    """Compare two traces, without what depends on the machine."""
+    differences = compare(read_events(a), read_events(b))
+    if json:
+        emit_json({"a": str(a), "b": str(b), "differences": differences})
+        return 0
+    for difference in differences:
+        say(str(difference))
+    say("no differences" if not differences else f"{len(differences)} differences")
+    return 0
+
+
+def envs(*, json: JsonOption = False) -> int:
+    """List the environments and what each needs."""
+    found: list[EnvironmentInfo] = []
+    for info in environments():
+        found += [info, *(info.kinds() if info.kinds is not None else ())]
+    rows = [
+        {
+            "name": info.name,
+            "scores": list(info.score_range),
+            "summary": info.summary,
+            "ready": missing(info) is None,
+            "missing": missing(info) or "",
+        }
+        for info in found
+    ]
+    for info in environments():
+        for broken in info.broken_kinds() if info.broken_kinds is not None else ():
+            warn(broken)
+    for broken in broken_entry_points():
+        warn(broken)
+    if json:
+        emit_json({"environments": rows})
+        return 0
+    table(
+        ["name", "scores", "", "summary"],
+        [
+            [info.name, "{:g} to {:g}".format(*info.score_range), missing(info) or "ready", info.summary]
+            for info in found
+        ],
+    )
+    return 0

@@ -1,0 +1,291 @@
+"""The command `recover`: would the actor recover from a wrong step, with the revision thought and without it?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from cyclopts import Parameter
+
+from agentr_tui.cli.commands.config import own_settings
+from agentr_tui.cli.commands.review import are_ids, named
+from agentr_tui.cli.options import ACTOR, BUDGETS, INTERRUPTED, MODEL, RECOVERY, SAMPLES, JsonOption, WorkspaceOption
+from agentr_tui.cli.running import stopping
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
+from agentr_tui.terminal.output import emit_json, say, table, warn
+from engine.base.errors import InputError
+from engine.environment.replay import Replayer, opener
+from engine.recovery.figures import EFFECTS, MarkFigures
+from engine.recovery.plan import (
+    IGNORES_CONVERSATION_LINE,
+    Mark,
+    Price,
+    RecoverySettings,
+    actor_settings,
+    chosen_marks,
+    marks_of,
+    price_of,
+    reads_thoughts,
+)
+from engine.recovery.run import Progress, Recovery
+from engine.recovery.store import FOLDER, Recoveries
+from engine.review.curation import effective
+from engine.review.decisions import Decisions
+from engine.samples.revise import Sample
+from engine.search.control import Control
+from engine.tree.events import SearchSettings
+from engine.tree.failure_kinds import is_outage
+from engine.tree.tree import SearchTree
+from engine.workspace.sample_tree import check_same_trace, load_tree
+from engine.workspace.workspace import Selection, Workspace
+
+
+def recover(
+    words: Annotated[list[str], Parameter(help="Sample ids, or a query such as: verdict:verified gap>=0.8.")],
+    /,
+    *,
+    marks: Annotated[
+        str,
+        Parameter(
+            group=RECOVERY,
+            help="Wrong steps to start from: mark (the sample's own), all (all after the fork) or a step's number.",
+        ),
+    ] = "mark",
+    continuations: Annotated[
+        int,
+        Parameter(
+            group=RECOVERY,
+            help="Number of continuations with the thought, and as many without it, for each wrong step.",
+        ),
+    ] = 8,
+    run: Annotated[
+        str | None,
+        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        Parameter(
+            group=ACTOR,
+            help="Actor that continues: scripted, openai or recorded:FILE. The default is the actor of the search.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, Parameter(group=MODEL, help="Model of the actor openai. The default is the model of the search.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        Parameter(group=MODEL, help="URL of an OpenAI-compatible server. The default is the server of the search."),
+    ] = None,
+    key_env: Annotated[str | None, Parameter(group=MODEL, help="Environment variable that holds the API key.")] = None,
+    price_in: Annotated[
+        float | None, Parameter(group=MODEL, help="Price of a million prompt tokens, in US dollars.")
+    ] = None,
+    price_out: Annotated[
+        float | None, Parameter(group=MODEL, help="Price of a million completion tokens, in US dollars.")
+    ] = None,
+    concurrency: Annotated[int | None, Parameter(group=RECOVERY, help="Number of simultaneous continuations.")] = None,
+    max_depth: Annotated[
+        int | None,
+        Parameter(
+            group=RECOVERY,
+            help="Greatest depth, counted from the start of the task. The default is that of the search.",
+        ),
+    ] = None,
+    alpha: Annotated[
+        float | None, Parameter(group=RECOVERY, help="Threshold that a good return exceeds. The default is the run's.")
+    ] = None,
+    seed: Annotated[int | None, Parameter(group=RECOVERY, help="Seed of the draws.")] = None,
+    price: Annotated[bool, Parameter(group=BUDGETS, help="Print an estimate of the price and call no model.")] = False,
+    yes: Annotated[bool, Parameter(group=BUDGETS, help="Call a paid model without asking first.")] = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Let the actor continue from wrong steps, with and without the revision thought."""
+    place = Workspace.open(workspace)
+    info = place.select(run)
+    values = {
+        "continuations": continuations, "actor": actor, "model": model, "base_url": base_url, "key_env": key_env,
+        "price_in": price_in, "price_out": price_out, "concurrency": concurrency, "max_depth": max_depth,
+        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed,
+    }  # fmt: skip
+    try:
+        settings = msgspec.convert(values, RecoverySettings)
+    except msgspec.ValidationError as error:
+        raise InputError(f"option of recover: {error}") from error
+    plans = _plans(place, info, words, settings, marks)
+    total = sum((plan.price for plan in plans[1:]), plans[0].price)
+    if price:
+        if json:
+            emit_json({"run": info.name, "price": total})
+        else:
+            say(str(total))
+        return 0
+    say_price(total, yes)
+    heard = _nothing if json or not sys.stderr.isatty() else _counted
+    control = Control()
+    rows: list[dict[str, Any]] = []
+    owed: list[str] = []  # what could not be asked, and must not pass for a result
+    together: dict[tuple[str, int, str], MarkFigures] = {}
+    with stopping(control) as came:
+        for plan in plans:
+            work = Recovery(
+                plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.environment_of(plan.sample),
+                control=control, heard=heard, own=[own_settings(place.path)],
+            )  # fmt: skip
+            done = work.run_blocking()
+            rows.append(_row(plan, work.settings, done))
+            owed += _owed(plan.sample, done)
+            for each in done.figures:  # samples share wrong steps: each is counted once
+                together[plan.sample.trace, each.node, plan.sample.thought] = each
+            if not json:
+                _tell(plan, work.settings, done)
+            if came:
+                break
+    for line in owed:
+        warn(line)
+    if json:
+        emit_json({"run": info.name, "samples": rows, "total": _total(together)})
+    elif len(together) > 1:
+        all = _total(together)
+        say(f"in all, after {all['steps']} wrong steps: {all['without']} without the thought, {all['with']} with it")
+    return INTERRUPTED if came else 1 if owed else 0
+
+
+class Plan(NamedTuple):
+    """One sample, and what is to be made of it."""
+
+    tree: SearchTree
+    sample: Sample
+    marks: list[Mark]
+    price: Price
+    known: Recoveries
+
+
+def _plans(
+    place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
+) -> list[Plan]:
+    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
+    decisions = Decisions(place.decisions)
+    for warning in decisions.warnings:
+        warn(warning)
+    samples = named(info.samples, decisions, words)
+    ids = are_ids(words)
+    plans: list[Plan] = []
+    counted: set[tuple[str, int]] = set()  # samples share wrong steps
+    for _, group in groupby(sorted(samples, key=lambda sample: sample.path), key=lambda sample: sample.path):
+        tree: SearchTree | None = None
+        for stored in group:
+            if stored.bad is None and not ids:  # a query may name good trajectories, too
+                continue
+            if tree is None:
+                tree = load_tree(place, stored, info.environment_of(stored))
+                check_same_trace(tree, stored)
+                actor = actor_settings(tree, settings)
+                known = Recoveries(place.path / FOLDER, stored.trace)
+                for warning in known.warnings:
+                    warn(warning)
+                replayer = Replayer(tree, opener(tree, info.environment_of(stored)))
+            sample = effective(stored, decisions.current().get(stored.id), tree, replayer)
+            if sample.mark is None and which == "mark" and not ids:
+                warn(f"sample {sample.id} has no mark: left out")
+                continue
+            marks = chosen_marks(marks_of(tree, sample, actor.max_depth), sample, which)
+            price = price_of(tree, sample.thought, marks, actor, known, settings.continuations, counted)
+            plans.append(Plan(tree, sample, marks, price, known))
+        if tree is not None:
+            replayer.close()
+    if not plans:
+        raise InputError("no sample with a bad trajectory matches: agentr review list shows them")
+    return plans
+
+
+def say_price(price: Price, yes: bool) -> None:
+    """Say what it may cost; ask where a model is paid. Raises `InputError` where nobody can be asked."""
+    warn(str(price))
+    if price.free or not price.calls or yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("this calls a paid model: pass --yes to go ahead, or --price for an estimate")
+    if input("continue? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise InputError("cancelled; no model was called")
+
+
+def _nothing(progress: Progress) -> None:
+    """Nobody watches."""
+
+
+def _counted(progress: Progress) -> None:
+    """Count along on a terminal."""
+    more = "\n" if progress.ended >= progress.continuations else ""
+    told = f"\r{progress.ended} of {progress.continuations} continuations, {progress.calls} calls"
+    print(told, end=more, file=sys.stderr, flush=True)
+
+
+def _row(plan: Plan, settings: SearchSettings, done: Progress) -> dict[str, Any]:
+    sample = plan.sample
+    return {
+        "sample": sample.id,
+        "env": sample.environment,
+        "task": sample.task,
+        "mark": sample.mark,
+        "thought": sample.thought,
+        "actor": settings.actor,
+        "model": settings.model,
+        "seed": settings.seed,
+        "max_depth": settings.max_depth,
+        "reads_thoughts": reads_thoughts(settings.actor),
+        "calls": done.calls,
+        "cost": done.cost,
+        "failed": done.failed,
+        "marks": done.figures,
+    }
+
+
+def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
+    sample = plan.sample
+    who = f"{settings.actor} {settings.model}".strip()
+    say(f"{sample.id}  {sample.environment} {sample.task}  leaf {sample.bad}  {who}: {done.calls} calls")
+    if not reads_thoughts(settings.actor):
+        say(f"  {IGNORES_CONVERSATION_LINE.format(settings.actor)}")
+    rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]
+    table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
+    for kind, count in done.failed.items():
+        say(f"  {count} draws failed ({kind}): {done.words[kind]}; run the same command again to make the missing ones")
+
+
+def _owed(sample: Sample, done: Progress) -> list[str]:
+    """The draws of a sample that met an outage, and a sample of which nothing came: a line each."""
+    lines = [
+        f"sample {sample.id}: {count} draws are owed, the last ({kind}): {done.words[kind]}; fix the cause, then the"
+        " same command goes on"
+        for kind, count in done.failed.items()
+        if is_outage(kind)
+    ]
+    if done.failed and not lines and not any(each.without.of or each.thought.of for each in done.figures):
+        lines.append(f"sample {sample.id}: no draw was usable, the last: {list(done.words.values())[-1]}")
+    return lines
+
+
+def _total(together: dict[tuple[str, int, str], MarkFigures]) -> dict[str, Any]:
+    """All wrong steps together. No interval: continuations from one step are not independent of each other."""
+    without = {key[:2]: each.without for key, each in together.items()}.values()
+    thought = [each.thought for each in together.values()]
+    tried = {key[:2] for key, each in together.items() if each.without.of or each.thought.of}
+    sums = [(sum(share.good for share in shares), sum(share.of for share in shares)) for shares in (without, thought)]
+    told = [f"{good}/{of}" for good, of in sums]
+    return {"steps": len(tried), "without": told[0], "with": told[1]}
+
+
+def _cells(figures: MarkFigures, marked: bool) -> list[str]:
+    adds = interval = ""
+    if figures.difference is not None and figures.low is not None and figures.high is not None:
+        adds = f"{figures.difference:+.2f}"
+        interval = f"{figures.low:+.2f} to {figures.high:+.2f}"
+    action = figures.action if len(figures.action) <= 40 else f"{figures.action[:39]}…"
+    told = figures.over or EFFECTS[figures.effect]
+    shares = ["–", "–"] if figures.over else [str(figures.without), str(figures.thought)]
+    return ["mark" if marked else "", str(figures.mark), action, str(figures.room), *shares, adds, interval, told]

@@ -1,0 +1,46 @@
+"""The command `trust`: say yes, once, to what a trace or a workspace names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from agentr_tui.cli.commands.config import foreign_settings
+from agentr_tui.cli.options import TASK
+from agentr_tui.state.settings_files import SETTINGS_FILE
+from agentr_tui.terminal.output import say
+from engine.environment.trust import NeedsConsent, UntrustedTrace, environment_claims, settings_claims
+from engine.trace.sources import find_sources, load_any
+
+
+def trust(
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files, folders of them, or workspaces.")],
+    /,
+    *,
+    env: Annotated[
+        str | None, Parameter(group=TASK, name="--env", help="Environment that a run of `agentr revise` names.")
+    ] = None,
+) -> int:
+    """Permit, once, what a trace or a workspace names."""
+    for path in paths:
+        settings = foreign_settings(path) if path.is_dir() else None
+        asked: list[NeedsConsent] = [] if settings is None else [settings]
+        if not path.is_dir() or not (path / SETTINGS_FILE).exists():
+            asked += [found for source in find_sources([path]) for found in _named_in(source, env)]
+        for each in asked:
+            each.allow()
+            say(each.told)
+        if not asked:
+            say(f"{path}: names nothing that needs permission")
+    return 0
+
+
+def _named_in(path: Path, environment: str | None) -> list[NeedsConsent]:
+    """What one trace names."""
+    started = load_any(path).tree.started
+    assert started is not None
+    names = [started.environment, started.opened, environment or ""]
+    claims = [*environment_claims(*names), *settings_claims(started.settings)]
+    return [UntrustedTrace(path, claims, started)] if claims else []

@@ -1,0 +1,175 @@
+"""The command `verify`: one verifier's marks against another's, or a person's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from agentr_tui.cli.commands.judge_options import (
+    JudgeFlags,
+    YesOption,
+    complain,
+    confirm,
+    judge_figures,
+    judge_of,
+    price_of_all,
+    progress,
+    told,
+)
+from agentr_tui.cli.options import INPUT, JUDGE, PAIRS, JsonOption, WorkspaceOption
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
+from agentr_tui.terminal.output import emit_json, say, table, warn
+from engine.base.errors import InputError
+from engine.review.curation import marks_of
+from engine.review.decisions import Decisions
+from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
+from engine.samples.revise import ReviseSettings
+from engine.samples.splice import BeforeFork
+from engine.trace.sources import find_sources, load_any
+from engine.tree.tree import SearchTree
+from engine.verifiers.judge_price import JudgePrice
+from engine.verifiers.judging import is_model, open_pool
+from engine.workspace.workspace import Workspace
+
+_NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:RATE"
+
+
+def verify(
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders.")],
+    /,
+    *,
+    against: Annotated[str, Parameter(group=JUDGE, help=f"Verifier taken as right: {_NAMES}.")],
+    verifier: Annotated[str, Parameter(group=JUDGE, help=f"Verifier to measure: {_NAMES}.")] = "progress",
+    alpha: Annotated[
+        float | None,
+        Parameter(
+            group=PAIRS,
+            help="Threshold that a good leaf's value (Q) exceeds. The default is half of the score range.",
+        ),
+    ] = None,
+    beta: Annotated[
+        float | None,
+        Parameter(
+            group=PAIRS,
+            help="Gap by which a good leaf's value exceeds the bad one's. The default is a fifth of the score range.",
+        ),
+    ] = None,
+    before_fork: Annotated[
+        BeforeFork,
+        Parameter(
+            group=PAIRS,
+            help="What becomes of a wrong step that the good trajectory shares: recover, keep, move or refuse.",
+        ),
+    ] = "recover",
+    env: Annotated[
+        str | None,
+        Parameter(group=INPUT, name="--env", help="Environment of tree files. The default is to recognise it."),
+    ] = None,
+    max_pairs: Annotated[int | None, Parameter(group=PAIRS, help="Maximum pairs of each tree.")] = None,
+    judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
+    prompts: Annotated[
+        str, Parameter(group=JUDGE, show_default=False, help="Folder of prompts that replace the shipped ones.")
+    ] = "",
+    yes: YesOption = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Compare one verifier's marks with another's, or with a person's."""
+    if max_pairs is not None and max_pairs < 1:
+        raise InputError("--max-pairs must be at least 1")
+    settings = judge_of(judge)
+    measured, taken = (
+        ReviseSettings(
+            verifier=name,
+            alpha=alpha,
+            beta=beta,
+            before_fork=before_fork,
+            environment=env,
+            max_pairs=max_pairs,
+            judge=settings,
+            prompts=prompts,
+        )
+        for name in (verifier, against)
+    )
+    sources = find_sources(paths)
+    cache = Workspace(workspace).judgements
+    price = JudgePrice()
+    for each in {each.verifier: each for each in (measured, taken) if is_model(each.verifier)}.values():
+        price.include(price_of_all(sources, each, cache))
+    confirm(price, settings, yes)
+    decisions = Decisions(workspace / "decisions")
+    for warning in decisions.warnings:
+        warn(warning)
+    marks = marks_of(decisions.current())
+    pool = open_pool(settings, verifier, against)
+    try:
+        with progress(price.pairs, pool) as done:
+            report = measure(
+                _trees(sources, env), measured, taken, marks, cache, pool,
+                lambda report: done(report.pairs + report.left_out + report.refused),
+            )  # fmt: skip
+    finally:
+        if pool is not None:
+            pool.close()
+    if json:
+        emit_json({**msgspec.to_builtins(report), "judge": judge_figures(report.judging)})
+    else:
+        _say(report)
+    return complain(report.judging)
+
+
+def _trees(sources: list[Path], environment: str | None) -> Iterator[SearchTree]:
+    for path in sources:
+        source = load_any(path, environment=environment)
+        for warning in source.warnings:
+            warn(warning)
+        yield source.tree
+
+
+def _say(report: VerifyReport) -> None:
+    refused = f", {report.refused} with a mark not after the fork" if report.refused else ""
+    say(
+        f"{report.verifier} against {report.against}: {report.pairs} pairs ({report.bad_leaves} bad leaves) of"
+        f" {report.traces} trees;"
+        f" left out: {report.left_out} not marked{refused}"
+    )
+    both = report.same + report.early + report.late
+    table(
+        ["", "", ""],
+        [
+            ["precision", _share(report.precision), f"{report.same} of {report.marked} marks of {report.verifier}"],
+            ["recall", _share(report.recall), f"{report.same} of {report.marked_against} marks of {report.against}"],
+            ["exact", _share(report.exact), f"the same mark, or none ({report.neither})"],
+            ["distance", "–" if report.distance is None else f"{report.distance:.2f}", _where(report, both)],
+        ],
+        right=[1],
+    )
+    columns = [word for word in ("Good", "Bad", "Uncertain", NOT_JUDGED) if _any(report, word)]
+    say()
+    table(
+        [f"{report.against} ↓  {report.verifier} →", *columns],
+        [[row, *(str(report.confusion.get(row, {}).get(word, 0)) for word in columns)] for row in columns],
+        right=range(1, len(columns) + 1),
+    )
+    if report.judging is not None:
+        say()
+        say(told(report.judging))
+
+
+def _any(report: VerifyReport, word: str) -> bool:
+    return word in report.confusion or any(word in row for row in report.confusion.values())
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _where(report: VerifyReport, both: int) -> str:
+    return (
+        f"steps, of {both} marks of both; {report.within_one} at most one apart,"
+        f" {report.early} early, {report.late} late"
+    )

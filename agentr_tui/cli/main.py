@@ -1,0 +1,115 @@
+"""Every command of `agentr`, by name. What they do stands in `agentr_tui.cli.commands`, loaded when it is called.
+
+Exit codes: 0 done, 1 the work failed, 2 bad usage or input, 130 interrupted. An error is one line on standard
+error; `--debug` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
+
+from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
+
+from agentr_tui.cli.application import COMMANDS, build
+from agentr_tui.cli.options import INTERRUPTED
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
+from agentr_tui.terminal.output import warn
+from agentr_tui.terminal.safe_text import escape
+from engine.base.errors import AgentrError, InputError
+from engine.environment.trust import NeedsConsent
+from envs.base import EnvError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # so that what a command began is put away
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; returns the exit code. Every error becomes one line here."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    while True:
+        try:
+            return _run(arguments, debug)
+        except NeedsConsent as unasked:
+            if not _agreed(unasked):
+                return _failed(2, str(unasked), unasked, debug)
+            unasked.allow()
+
+
+def _agreed(unasked: NeedsConsent) -> bool:
+    """Whether a person at this terminal says yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"{escape(unasked.question)}\nPermit this? The answer is remembered on this machine. [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    try:
+        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    except KeyboardInterrupt:
+        return False
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    """The same, less the question to a person. Raises `NeedsConsent`."""
+    try:
+        result = build(arguments)(arguments)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except CycloptsError as error:
+        return _failed(2, _usage_line(error, arguments), error, debug)
+    except NeedsConsent:
+        raise
+    except (InputError, EnvError) as error:
+        return _failed(2, str(error), error, debug)
+    except AgentrError as error:
+        return _failed(1, str(error), error, debug)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except Exception as error:  # a defect of ours: still one line
+        return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
+
+
+def _failed(code: int, line: str, error: BaseException, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    warn(" ".join(line.split()))
+    return code
+
+
+def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
+    command = next((argument for argument in arguments if argument in COMMANDS), "")
+    if isinstance(error, UnusedCliTokensError) and not command and error.unused_tokens:
+        name = error.unused_tokens[0]
+        return f"unknown command {name!r}{_meant(name, COMMANDS)} (agentr --help lists them)"
+    if isinstance(error, UnknownOptionError) and error.token.source not in ("cli", "env"):
+        table = " ".join(error.command_chain or ())
+        name = (error.token.keyword or error.token.value).strip("[]")
+        meant = _meant(name, [argument.name.removeprefix("--") for argument in error.argument_collection])
+        return f"{error.token.source}: [{table}] has no setting {name!r}{meant} (agentr {table} --help lists them)"
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # a library's message that can't be put together must not hide the error
+        said = type(error).__name__
+    return f"{said} (agentr {command + ' ' if command else ''}--help)"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""

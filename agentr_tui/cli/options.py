@@ -1,0 +1,57 @@
+"""Groups of options, options and exit codes that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Group, Parameter
+
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
+
+INTERRUPTED = 130
+
+# the groups of `--help`, in their order there
+INPUT = Group.create_ordered("Input")
+TASK = Group.create_ordered("Task")
+SEARCH = Group.create_ordered("Search")
+RECOVERY = Group.create_ordered("Recovery")
+PAIRS = Group.create_ordered("Pairs")
+SAMPLES = Group.create_ordered("Samples")
+DECISION = Group.create_ordered("Decision")
+JUDGE = Group.create_ordered("Judge")
+REPAIR = Group.create_ordered("Repair")
+DATASET = Group.create_ordered("Dataset")
+RECORDS = Group.create_ordered("Records")
+ACTOR = Group.create_ordered("Actor")
+MODEL = Group.create_ordered("Model")
+PROMPT = Group.create_ordered("Prompt")
+BUDGETS = Group.create_ordered("Budgets")
+SERVER = Group.create_ordered("Server")
+OUTPUT = Group.create_ordered("Workspace and output")
+
+
+def option_of(settings: type[msgspec.Struct], group: Group, field_name: str, help: str, /, **more: Any) -> Parameter:
+    """Returns an option for one field of a settings struct.
+
+    settings: the struct, whose default for the field `--help` shows. field_name: its field. help: the sentence,
+    which tells the default if the field's is None or empty. more: further arguments of `Parameter`.
+    """
+    field = next(field for field in msgspec.structs.fields(settings) if field.name == field_name)
+    shown = None if field.default in (None, "", msgspec.NODEFAULT) else str(field.default)
+    return Parameter(group=group, help=help, show_default=shown, **more)
+
+
+WorkspaceOption = Annotated[
+    Path,
+    Parameter(
+        group=OUTPUT,
+        env_var="AGENTR_WORKSPACE",
+        show_env_var=False,
+        help="Folder of traces, decisions, runs and exports (environment variable AGENTR_WORKSPACE).",
+    ),
+]
+
+
+JsonOption = Annotated[bool, Parameter(group=OUTPUT, name="--json", help="Print one JSON object.")]

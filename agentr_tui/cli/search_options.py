@@ -1,0 +1,113 @@
+"""The settings of a search as options of commands."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, TypedDict
+
+from agentr_tui.cli.options import ACTOR, BUDGETS, MODEL, PROMPT, SEARCH, option_of
+from engine.tree.events import SearchSettings
+
+_option = partial(option_of, SearchSettings)
+
+
+class SearchOptions(TypedDict, total=False):
+    """The settings of a search as options: one for each field of `SearchSettings`."""
+
+    actor: Annotated[
+        str,
+        _option(
+            ACTOR,
+            "actor",
+            "Actor that proposes steps: scripted (follows a plan), random (any valid action), openai or recorded:FILE."
+            " Default: scripted where the environment has a plan, else random.",
+        ),
+    ]
+    algorithm: Annotated[
+        str,
+        _option(
+            SEARCH, "algorithm", "Search algorithm: agent-r (as the original, node for node), uct, puct or best-first."
+        ),
+    ]
+    iterations: Annotated[int, _option(SEARCH, "iterations", "Number of walks from the root.")]
+    max_depth: Annotated[int, _option(SEARCH, "max_depth", "Greatest depth. Deeper nodes are terminal.")]
+    samples: Annotated[int, _option(SEARCH, "samples", "Number of actions drawn at each node.")]
+    c: Annotated[float, _option(SEARCH, "c", "Exploration constant of UCT and PUCT.", name="--c")]
+    seed: Annotated[int, _option(SEARCH, "seed", "Seed of ties and draws.")]
+    temperature: Annotated[float, _option(ACTOR, "temperature", "Sampling temperature of the actor's model.")]
+    max_tokens: Annotated[int, _option(ACTOR, "max_tokens", "Maximum tokens of one answer.")]
+    error_rate: Annotated[
+        float, _option(ACTOR, "error_rate", "Share of draws in which the scripted actor makes a mistake.")
+    ]
+    concurrency: Annotated[
+        int, _option(SEARCH, "concurrency", "Number of simultaneous calls. It never changes a trace.")
+    ]
+    parallel_nodes: Annotated[int, _option(SEARCH, "parallel_nodes", "Number of nodes expanded at the same time.")]
+    max_failures: Annotated[
+        int, _option(SEARCH, "max_failures", "Failed draws or steps in a row after which the search pauses.")
+    ]
+    model: Annotated[str, _option(MODEL, "model", "Model of the actor openai.")]
+    base_url: Annotated[str, _option(MODEL, "base_url", "URL of an OpenAI-compatible server. The default is OpenAI's.")]
+    key_env: Annotated[str, _option(MODEL, "key_env", "Environment variable that holds the API key.")]
+    timeout: Annotated[float, _option(MODEL, "timeout", "Timeout of one call, in seconds.")]
+    retries: Annotated[int, _option(MODEL, "retries", "Number of retries after a failed call.")]
+    price_in: Annotated[float, _option(MODEL, "price_in", "Price of a million prompt tokens, in US dollars.")]
+    price_out: Annotated[float, _option(MODEL, "price_out", "Price of a million completion tokens, in US dollars.")]
+    price_cached: Annotated[
+        float,
+        _option(
+            MODEL,
+            "price_cached",
+            "Price of a million prompt tokens that the server had cached. The default is --price-in.",
+        ),
+    ]
+    top_p: Annotated[
+        float,
+        _option(
+            MODEL, "top_p", "Nucleus sampling: the share of probability to draw from. The default is the server's own."
+        ),
+    ]
+    reasoning_effort: Annotated[
+        str,
+        _option(
+            MODEL, "reasoning_effort", "Reasoning effort, for example low, medium or high, as the server names it."
+        ),
+    ]
+    extra_body: Annotated[
+        str, _option(MODEL, "extra_body", "JSON object of further fields for every request. A null removes a field.")
+    ]
+    header: Annotated[
+        list[str],
+        _option(
+            MODEL,
+            "header",
+            "HTTP header as NAME=VARIABLE. Its value is read from that environment variable. Repeatable.",
+        ),
+    ]
+    no_system: Annotated[
+        bool, _option(PROMPT, "no_system", "Send the system message as part of the first user message.", negative="")
+    ]
+    example: Annotated[bool, _option(PROMPT, "example", "Put a worked example before the task.")]
+    context: Annotated[
+        int, _option(PROMPT, "context", "Context length in tokens. Older steps are left out of longer conversations.")
+    ]
+    tokenizer: Annotated[
+        str, _option(PROMPT, "tokenizer", "File of the model's tokenizer. Without it, tokens are estimated.")
+    ]
+    parse: Annotated[
+        str,
+        _option(
+            PROMPT,
+            "parse",
+            "How answers are parsed: first (the first action, in any notation) or agent-r (as the original).",
+        ),
+    ]
+    structured: Annotated[
+        str, _option(PROMPT, "structured", "Ask for structured answers, which helps small models: json or grammar.")
+    ]
+    prompts: Annotated[str, _option(PROMPT, "prompts", "Folder of prompts that replace the shipped ones.")]
+    budget_tokens: Annotated[int, _option(BUDGETS, "budget_tokens", "End the search after this many tokens.")]
+    budget_cost: Annotated[float, _option(BUDGETS, "budget_cost", "End the search after this many US dollars.")]
+    budget_calls: Annotated[int, _option(BUDGETS, "budget_calls", "End the search after this many calls.")]
+    budget_seconds: Annotated[float, _option(BUDGETS, "budget_seconds", "End the search after this many seconds.")]
+    budget_good: Annotated[int, _option(BUDGETS, "budget_good", "End the search after this many good leaves.")]

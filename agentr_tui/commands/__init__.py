@@ -1,1 +1,0 @@
-"""What the commands do; `agentr_tui.cli` names them. Each is loaded when it is called."""

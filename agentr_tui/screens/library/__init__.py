@@ -1,0 +1,1 @@
+"""The library of traces, and the form of a new search."""

@@ -1,0 +1,79 @@
+"""Deleting a trace of the workspace, after a question that says what refers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.screens.shared.dialogs import Choice
+from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.terminal.safe_text import clip
+from engine.base.errors import InputError
+from engine.trace.trace import is_being_written
+from engine.workspace.workspace import Workspace, read_samples
+
+
+class TraceDeletion:
+    """Asks, then deletes; `deleted` is told which file is gone."""
+
+    def __init__(self, desk: Desk, deleted: Callable[[Path], None]) -> None:
+        self._desk = desk
+        self._deleted = deleted
+
+    def ask(self, row: TraceRow | None) -> None:
+        """Ask whether to delete a trace; say so where it stays in any case."""
+        workspace = self._desk.session.workspace
+        if row is None:
+            return
+        if not row.path.resolve().is_relative_to(workspace.traces.resolve()):
+            self._desk.say(f"{row.name} is outside the workspace: it is not moved.", severity="warning")
+        elif row.live or is_being_written(row.path):
+            self._desk.say(f"{row.name} is being written: stop that search first.", severity="warning")
+        else:
+            trace = row.figures.trace if row.figures else ""
+            self._desk.in_thread(
+                lambda: references(workspace, row.path, trace), lambda count: self._ask(row.path, count), "library"
+            )
+
+    def _ask(self, path: Path, count: int) -> None:
+        name = clip(path.name, 48)
+        told = f"{count} samples of `revise` refer to it and can't be exported without it." if count else ""
+        self._desk.choose(
+            f"Delete {name}? {told}".strip(),
+            [
+                Choice("escape", "keep it", lambda: None),
+                Choice("y", "delete it from the disk", lambda: self._delete(path)),
+            ],
+        )
+
+    def _delete(self, path: Path) -> None:
+        session = self._desk.session
+        if is_being_written(path):
+            self._desk.say(f"{path.name} is being written: stop that search first.", severity="warning")
+            return
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self._desk.complain(f"{path}: can't be deleted ({error.strerror or error})")
+            return
+        with suppress(OSError):
+            path.with_name(f"{path.name}.lock").unlink(missing_ok=True)  # left by a search that was killed
+        if session.path == path:
+            session.follower = None  # the open tree stays on screen
+        self._deleted(path)
+
+
+def references(workspace: Workspace, path: Path, trace: str) -> int:
+    """How many samples of the workspace's runs are made from a trace. Runs that can't be read are left out."""
+    place = str(path.resolve())
+    found: set[str] = set()
+    try:
+        runs = workspace.runs()
+    except InputError:
+        return 0
+    for run in runs:
+        with suppress(InputError):
+            found.update(item.id for item in read_samples(run) if item.path == place or item.trace == trace)
+    return len(found)

@@ -1,0 +1,199 @@
+"""What the library tells of traces: rows, how they are sorted and filtered, their cells. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.terminal.theme import Role, format_count, format_value, glyphs, value_role
+from agentr_tui.widgets.row_table import Cell, Column, cell
+from engine.tree.tree import SearchTree
+from engine.workspace.figures import TraceFigures
+
+COLUMNS = (
+    Column("state", 9),
+    Column("env task", 13),
+    Column("goal", 14, flex=2),
+    Column("nodes", 5, right=True),
+    Column("good", 4, right=True),
+    Column("bad", 4, right=True, drop=5),
+    Column("best", 4, right=True, drop=4),
+    Column("pairs", 5, right=True, drop=2),
+    Column("depth", 5, right=True, drop=9),
+    Column("calls", 5, right=True, drop=8),
+    Column("time", 6, right=True, drop=7),
+    Column("age", 4, right=True, drop=3),
+    Column("file", 8, flex=1, drop=6, tail=True),
+)
+
+
+def state_sign(state: str) -> tuple[str, Role]:
+    """Glyph and role of a state."""
+    signs = glyphs()
+    known: dict[str, tuple[str, Role]] = {
+        "live": (signs.live, "focus"),
+        "running": (signs.running, "good"),
+        "done": (signs.good, "muted"),
+        "stopped": (signs.paused, "warn"),
+        "crashed": (signs.bad, "bad"),
+        "broken": (signs.bad, "bad"),
+        "reading": (signs.ellipsis, "muted"),
+    }
+    return known[state]
+
+
+# -- order -----------------------------------------------------------------------------------------------
+
+
+def _falling(value: Callable[[TraceFigures], float | None]) -> Callable[[TraceRow], Any]:
+    """Greatest first; what is unknown comes last."""
+
+    def rank(row: TraceRow) -> float:
+        found = value(row.figures) if row.figures else None
+        return float("inf") if found is None else -found
+
+    return rank
+
+
+_ORDERS: dict[str, Callable[[TraceRow], Any]] = {
+    "newest": lambda row: -row.modified,
+    "task": lambda row: (row.figures is None, _natural(row.task)),
+    "nodes": _falling(lambda figures: figures.nodes),
+    "good": _falling(lambda figures: figures.good),
+    "pairs": _falling(lambda figures: figures.pairs),
+    "best": _falling(lambda figures: figures.best_return),
+}
+SORTS = tuple(_ORDERS)
+"""How rows can be sorted; whatever it is, live and running searches come first."""
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    """Words in order, with numbers by their value: task 9 before task 10."""
+    return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in text.split()]
+
+
+def arranged(rows: Iterable[TraceRow], sort: str, wanted: str) -> list[TraceRow]:
+    """The rows that hold every word of `wanted`, sorted."""
+    order, words = _ORDERS[sort], wanted.lower().split()
+    left = [row for row in rows if not words or matches(row, words)]
+    first = {"live": 0, "running": 1}
+    return sorted(left, key=lambda row: (first.get(row.state, 2), order(row), str(row.path)))
+
+
+def matches(row: TraceRow, words: Sequence[str]) -> bool:
+    """Whether every word (in lower case) stands somewhere in state, environment, task, goal or path."""
+    told = f"{row.state} {row.task} {row.goal} {row.path} {row.error}".lower()
+    return all(word in told for word in words)
+
+
+# -- what is shown ---------------------------------------------------------------------------------------
+
+
+def with_live(row: TraceRow, tree: SearchTree | None) -> TraceRow:
+    """The row of the running search, its cheap figures as they are on screen."""
+    if tree is None or tree.started is None or row.figures is None:
+        return replace(row, live=True)
+    figures = structs.replace(row.figures, nodes=len(tree), calls=tree.calls, seconds=tree.t)
+    return replace(row, live=True, figures=figures, goal=tree.started.instruction)
+
+
+def cells(row: TraceRow, now: float, open_path: Path | None = None) -> list[Cell]:
+    """The cells of a row, one for each of `COLUMNS`."""
+    glyph, role = state_sign(row.state)
+    state: Cell = ((f"{glyph} ", role), (row.state, role))
+    figures = row.figures
+    name: Role = "strong" if row.path == open_path or row.live else "text"
+    old = cell(age(now - row.modified) if row.modified else "", "muted")
+    file = cell(row.name, "muted")
+    if figures is None:
+        told = cell(row.error, "bad") if row.error else cell("")
+        return [state, cell(row.name, name), told, *([()] * 8), old, file]
+    q: Role = value_role(figures.best_return, *row.score_range)
+    return [
+        state,
+        cell(row.task, name),
+        cell(row.goal, name),
+        cell(format_count(figures.nodes), "text"),
+        cell(format_count(figures.good), "good" if figures.good else "muted"),
+        cell(format_count(figures.bad), "bad" if figures.bad else "muted"),
+        cell(format_value(figures.best_return, *row.score_range), q),
+        cell(format_count(figures.pairs), "text" if figures.pairs else "muted"),
+        cell(str(figures.max_depth), "muted"),
+        cell(format_count(figures.calls), "muted"),
+        cell("" if figures.seconds is None else duration(figures.seconds), "muted"),
+        old,
+        file,
+    ]
+
+
+def facts(row: TraceRow) -> list[tuple[str, Role]]:
+    """More about one trace, in a line."""
+    if row.error:
+        return [(f"{glyphs().bad} {row.error}", "bad")]
+    figures = row.figures
+    if figures is None:
+        return [(str(row.path), "muted")]
+    parts = [str(row.path), figures.algorithm]
+    if figures.failures:
+        parts.append(f"{figures.failures} failed draws")
+    if figures.tokens_in is not None or figures.tokens_out is not None:
+        parts.append(f"{figures.tokens_in or 0} → {figures.tokens_out or 0} tokens")
+    if figures.cost is not None:
+        parts.append(f"${figures.cost:.2f}")
+    if figures.steps_per_node is not None:
+        parts.append(f"{figures.steps_per_node:.1f} steps a node")
+    return [(" · ".join(parts), "muted")]
+
+
+def age(seconds: float) -> str:
+    """How long ago, in at most four cells: `now`, `3m`, `5h`, `12d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{min(seconds // size, 999):.0f}{unit}"
+    return "now"
+
+
+def duration(seconds: float) -> str:
+    """A duration in at most six cells: `0.4s`, `12s`, `3m05`, `2h10`."""
+    if seconds < 100:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    if seconds < 3_600:
+        return f"{int(seconds) // 60}m{int(seconds) % 60:02}"
+    return f"{min(int(seconds) // 3_600, 999)}h{int(seconds) % 3_600 // 60:02}"
+
+
+def summary(rows: Sequence[TraceRow], sort: str, wanted: str) -> tuple[str, str]:
+    """Title and subtitle of the table."""
+    running = sum(row.state in ("live", "running") for row in rows)
+    broken = sum(row.state == "broken" for row in rows)
+    parts = [f"traces  {len(rows)}"]
+    if running:
+        parts.append(f"{running} running")
+    if broken:
+        parts.append(f"{broken} broken")
+    order = f"{sort} first" if sort == "newest" else f"by {sort}"
+    return " · ".join(parts), f"{order} · filter: {wanted}" if wanted else order
+
+
+EMPTY = """\
+No traces here yet.
+
+A trace is the record of one search over an agent's trajectories: every
+answer, every step, every return. Here you watch searches, open their trees,
+and take good and bad trajectories out of them.
+
+  o   starts a search (TextCraft needs no key and no network)
+  e   shows the sample trees that ship with the package
+  ?   the keys; 1 to 5 are the screens
+
+On the command line:
+
+  agentr open PATH…       traces, tree files of Agent-R, folders
+  agentr open --shipped   the sample trees
+  agentr search           a search into this workspace
+"""

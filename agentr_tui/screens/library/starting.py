@@ -1,0 +1,73 @@
+"""Starting a search from the library: a new one, set as the trace under the cursor, or one that was left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from agentr_tui.screens.library.new_search import NewSearch
+from agentr_tui.screens.library.new_search_form import request_of
+from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.state.event_buffer import Ready
+from agentr_tui.state.library_scan import first_event
+from agentr_tui.state.places import DEFAULT_DELAY, SearchRequest
+from agentr_tui.state.trace_row import TraceRow
+from engine.environment.trust import digest_of
+from engine.search.control import Control
+from engine.search.job import SearchJob, resume_job
+from engine.trace.sources import is_trace
+from engine.tree.events import AnyEvent
+
+
+class SearchStarter:
+    """Starts searches and resumes them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def new(self, row: TraceRow | None) -> None:
+        """Ask how, then start."""
+        if not self._desk.may_start():
+            return
+        if row is None or row.error:
+            self._ask(request_of(self._desk.session.configured))
+        else:
+            self._desk.in_thread(lambda: request_like(row.path), self._ask, "library")
+
+    def _ask(self, request: SearchRequest) -> None:
+        def made(ready: Ready | None) -> None:
+            if ready is not None:
+                self._desk.run_ready(ready)
+
+        session = self._desk.session
+        self._desk.open(NewSearch(session.workspace, request, session.own), made)
+
+    def resume(self, row: TraceRow | None) -> None:
+        """Go on with a search that was stopped or killed."""
+        if row is None or not self._desk.may_start():
+            return
+        if row.error or row.figures is None:
+            self._desk.complain(f"{row.path}: {row.error or 'is still being read'}")
+        elif row.state == "done":
+            self._desk.say(f"{row.name} is done: press o to start a search like it.", severity="warning")
+        elif row.state == "running":
+            self._desk.say(f"{row.name} runs elsewhere: press enter to watch it.", severity="warning")
+        else:
+            self._resume(row.path)
+
+    def _resume(self, path: Path) -> None:
+        def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
+            control, own = Control(waits_on_failures=True), self._desk.session.own
+            return resume_job(path, listener=listener, delay=DEFAULT_DELAY, control=control, own=own)
+
+        self._desk.start(make)
+
+
+def request_like(path: Path) -> SearchRequest:
+    """A new search set as that of a trace. Raises `InputError`."""
+    started = first_event(path)
+    request = SearchRequest(
+        started.opened or started.environment, started.task, about=digest_of(started), source=str(path)
+    )
+    return replace(request, settings=started.settings) if is_trace(path.name) else request

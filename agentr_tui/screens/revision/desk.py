@@ -1,0 +1,77 @@
+"""What the parts of the Revision screen may ask of the screen that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+from agentr_tui.screens.revision.recovery_pane import RecoveryPane
+from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.terminal.theme import Role
+from agentr_tui.widgets.text_pane import Line, TextPane
+from engine.verifiers.base import JudgeSettings
+
+T = TypeVar("T")
+
+
+class RevisionDesk(Desk, Protocol):
+    """The Revision screen as its parts see it."""
+
+    def pane(self, name: str) -> TextPane:
+        """One of the panes `bad`, `why`, `spliced`, `replay`."""
+        ...
+
+    @property
+    def recovery(self) -> RecoveryPane:
+        """What continuations say of the sample."""
+        ...
+
+    @property
+    def narrow(self) -> bool:
+        """Whether only one side has room."""
+        ...
+
+    def show_top(self, left: Sequence[tuple[str, Role]], right: Sequence[tuple[str, Role]] = ()) -> None:
+        """The line at the top."""
+        ...
+
+    def show_right_side(self) -> None:
+        """In a narrow window: the conversation in place of the bad trajectory."""
+        ...
+
+    def say_nothing(self, lines: Sequence[Line] | None) -> None:
+        """These lines in place of the body; None shows the body again."""
+        ...
+
+    def with_consent(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        group: str,
+        *,
+        failed: Callable[[str], object],
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        """As `in_thread`, and `after` in the same thread; where a person has to be asked first, again after a yes.
+
+        `failed` gets the line that says what went wrong. Work of a group takes the place of what was asked for before
+        and did not begin.
+        """
+        ...
+
+    def trusted(self, check: Callable[[], object], then: Callable[[], object]) -> bool:
+        """Whether what a trace names may be used; where it is to be asked for first, does `then` after a yes."""
+        ...
+
+    def every(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:
+        """Call again and again; what is returned ends that."""
+        ...
+
+    def suspended(self) -> AbstractContextManager[None]:
+        """The terminal is another program's meanwhile. Raises `SuspendNotSupported`."""
+        ...
+
+    def own_judge(self) -> JudgeSettings:
+        """The verifier `openai` as the user's settings name it. Reads files: call it in a thread."""
+        ...

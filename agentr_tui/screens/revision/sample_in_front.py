@@ -1,0 +1,189 @@
+"""The sample in front: loaded with its queue, shown, changed by decisions that are on disk before the next is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from textual.message import Message
+
+from agentr_tui.screens.revision.desk import RevisionDesk
+from agentr_tui.screens.revision.sample_view import SampleView
+from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN
+from agentr_tui.state.review.load import load_review
+from agentr_tui.state.review.queue import Review, Shown
+from agentr_tui.terminal.theme import Role
+from agentr_tui.widgets.text_pane import BLANK, Line, line
+from engine.samples.revise import ReviseSettings
+
+T = TypeVar("T")
+
+WHAT_NEXT = (
+    BLANK,
+    line(
+        ("  1  ", "focus"), (" the library: enter opens a trace, and here its pairs become samples", "text"), indent=6
+    ),
+    line(("  3  ", "focus"), (" its pairs: a and b change alpha and beta", "text"), indent=6),
+    BLANK,
+    line(("On the command line:", "muted")),
+    line(("  agentr revise PATH…  ", "text"), ("samples of many traces at once", "muted"), indent=23),
+)
+"""What can be done where there is no sample."""
+
+
+class SampleInFront:
+    """What all other parts of the screen act on."""
+
+    class Judged(Message):
+        """A thread learned more about the sample in front."""
+
+    def __init__(self, desk: RevisionDesk, view: SampleView) -> None:
+        self._desk = desk
+        self._view = view
+        self._review: Review | None = None
+        self._changing = False  # a decision is being written
+        self._of: tuple[object, ...] | None = None  # path, pair and thresholds that the review was made for
+
+    @property
+    def review(self) -> Review | None:
+        """The queue; None while it is loaded, and where it can't be."""
+        return self._review
+
+    @property
+    def shown(self) -> Shown | None:
+        """The sample as it is on screen; None where none is."""
+        return self._view.shown
+
+    @property
+    def now(self) -> tuple[Review, Shown] | None:
+        """The queue and the sample on screen; None where there is none to act on."""
+        review, shown = self._review, self._view.shown
+        return None if review is None or shown is None else (review, shown)
+
+    @property
+    def changing(self) -> bool:
+        """Whether a decision is being written: until it is, nothing more can be decided."""
+        return self._changing
+
+    # -- loading -----------------------------------------------------------------------------------
+
+    def take_up(self) -> None:
+        """Take up the tree and pair of the session; what was loaded stays while they are the same."""
+        session = self._desk.session
+        if session.tree is None and not session.workspace.has_runs():
+            self._of = None
+            self._view.clear([("no tree is open", "muted")], NOTHING_OPEN)
+            return
+        path = session.path if session.tree is not None and len(session.tree) else None
+        wanted = (path, session.chosen_pair(), session.alpha, session.beta)
+        if self._of == wanted:
+            if self._review is not None:
+                self.show_later()  # else it is being loaded, or can't be: it says why
+            return
+        old, self._of = self._review, wanted
+        self._review = None
+        self._message("pairing, judging and replaying …" if path is not None else "reading the newest run …")
+        settings = ReviseSettings(alpha=session.alpha, beta=session.beta)
+
+        def load() -> Review:
+            if old is not None:
+                old.close()
+            return load_review(session.workspace, session.decisions, path, settings, wanted[1])
+
+        self._desk.with_consent(load, self._loaded, "review", failed=self._failed)
+
+    def take_up_again(self) -> None:
+        """Another tree: another review."""
+        self._of = None
+        self.take_up()
+
+    def close(self) -> None:
+        """Leave it: what it holds open is closed."""
+        if self._review is not None:
+            self._review.close()
+
+    def _message(self, text: str, role: Role = "muted", more: Sequence[Line] = ()) -> None:
+        """A few words in place of a sample."""
+        self._desk.recovery.clear()
+        self._view.clear([], [*(line((part, role)) for part in text.splitlines()), *more])
+
+    def _failed(self, message: str) -> None:
+        """What can't be loaded or shown says why."""
+        if self._review is None:  # coming here again tries again
+            self._of = None
+        self._message(message, "bad", WHAT_NEXT)
+
+    def _loaded(self, review: Review) -> None:
+        self._review = review
+        for warning in review.warnings:
+            self._desk.say(warning, severity="warning")
+        if not review.samples:
+            self._message("No pair here: no leaf is good enough, or none bad enough.", "warn", WHAT_NEXT)
+            return
+        self.show_later()
+
+    # -- showing -----------------------------------------------------------------------------------
+
+    def show_later(self) -> None:
+        """Show the sample in front as it is now."""
+        review = self._review
+        if review is None or self._changing:  # what is being decided shows what comes after it
+            return
+        sample = review.current
+        if sample is None:
+            self._message(f"No sample fits {review.query!r}.\n\n  /    another query\n  esc  all samples again", "warn")
+            return
+        self._desk.with_consent(
+            lambda: review.show(sample),
+            self._show,
+            "review",
+            failed=self._failed,
+            after=partial(self._after, review),
+        )
+
+    def _show(self, shown: Shown) -> None:
+        review = self._review
+        if review is not None and review.current is not None and review.current.id == shown.sample.id:
+            self._view.show(review, shown)
+
+    def _after(self, review: Review) -> None:
+        """In a thread, after a sample was shown: what takes longer about it, then what comes next."""
+        front = review.current
+        while front is not None and review.judge(front):
+            self._desk.post(self.Judged())
+            front = review.current if review.current is not front else None  # another one came to the front meanwhile
+        review.prefetch()
+
+    # -- changing ----------------------------------------------------------------------------------
+
+    def change(self, work: Callable[[], T], then: Callable[[T], object] = lambda _: None) -> None:
+        """Write a decision, then show the sample that is in front after it.
+
+        It is on disk before anything else is shown. Until then nothing more can be decided: a key that came too early
+        would speak about a sample that nobody saw.
+        """
+        review = self._review
+        if review is None or self._changing:
+            return
+        self._changing = True
+        written: list[T] = []
+
+        def change() -> Shown | None:
+            if not written:  # once, also where a person has to be asked before it is shown
+                written.append(work())
+            return None if review.current is None else review.show(review.current)
+
+        def changed(shown: Shown | None) -> None:
+            self._changing = False
+            then(written[0])
+            if shown is None:
+                self.show_later()
+            else:
+                self._show(shown)
+
+        def refused(message: str) -> None:
+            self._changing = False
+            self._desk.complain(message)
+
+        self._desk.with_consent(change, changed, "change", failed=refused, after=partial(self._after, review))

@@ -1,0 +1,489 @@
+"""What is told of a sample, as lines: the judged bad trajectory, the spliced conversation, the replay verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from agentr_tui.state.review.queue import Shown
+from agentr_tui.state.review.traces import PROGRESS
+from agentr_tui.terminal.safe_text import clip
+from agentr_tui.terminal.theme import Role, glyphs
+from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
+from engine.explain.alignment import Piece, word_diff
+from engine.samples.sample import Sample, splice_of, steps_to_replay, whole_splice
+from engine.samples.splice import Turn, quoting
+from engine.samples.tail import Cut, CutPart
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement, Word, first_wrong_step
+
+CHARACTERS_A_TOKEN = 4
+"""A common estimate for English text; counts made with it are shown as ≈."""
+
+THOUGHT_KEY, MARK_KEY, DIFFERENCE_KEY = -1, -2, -3
+"""Keys of the lines of the revision thought, of the one that says where the mark is, and of the first step that the
+environment answers otherwise."""
+
+VERDICTS: dict[str, tuple[str, Role]] = {
+    "verified": ("✓ verified", "good"),
+    "repaired": ("✓ repaired", "good"),
+    "reobserved": ("≈ reobserved", "warn"),
+    "diverged": ("✗ diverged", "bad"),
+    "unreplayable": ("? unreplayable", "bad"),
+    "not replayed": ("… not replayed", "muted"),
+}
+_WORD_ROLES: dict[str, tuple[str, Role]] = {
+    "Good": ("●", "good"),
+    "Uncertain": ("○", "warn"),
+    "Bad": ("✖", "bad"),
+}
+
+
+IN_SHORT = 200
+"""Cells of an observation beside the judgements and in the verdict; the tabs have all of it."""
+
+BLIND = "hidden until you decide (b shows it)"
+
+
+class Cuts(NamedTuple):
+    """What was cut out of a sample, as it is shown."""
+
+    all: Sequence[tuple[Cut, bool]] = ()  # each with whether a person took it back
+    open: bool = False  # step by step; else folded into a line
+
+    def out(self, part: CutPart) -> list[Cut]:
+        """What is out of a part now."""
+        return [cut for cut, back in self.all if cut.part == part and not back]
+
+    @property
+    def back(self) -> dict[int, str]:
+        """Nodes of the steps that were taken back, each with why it had been cut."""
+        return {cut.node: cut.reason for cut, back in self.all if back}
+
+
+NO_CUTS = Cuts()
+CUT_KEY = -1000
+"""Keys of the lines of cut steps are this less the node."""
+
+
+def _folded_line(tree: SearchTree, cuts: Sequence[Cut], indent: int = 0) -> Line:
+    """Steps that were cut, in one line."""
+    actions = " · ".join(clip(tree.nodes[cut.node].action, 24) for cut in cuts[:4])
+    more = f" · {len(cuts) - 4} more" if len(cuts) > 4 else ""
+    reasons = ", ".join(dict.fromkeys(cut.reason for cut in cuts))
+    return line((" " * indent, "muted"), (f"{glyphs().dash} cut: {actions}{more}", "muted"),
+                (f"  ({reasons}; x shows)", "muted"), indent=indent + 2)  # fmt: skip
+
+
+def _cut_lines(tree: SearchTree, cut: Cut, indent: int, judged: Judgement | None = None) -> list[Line]:
+    """A step that was cut: struck through, with the reason."""
+    node = tree.nodes[cut.node]
+    key = CUT_KEY - cut.node
+    told: list[tuple[str, Role]] = [(f"  cut: {cut.reason}", "muted")]
+    if judged is not None:
+        told.append((f"  {_WORD_ROLES[judged.word][0]} {judged.word}", "muted"))
+    label = f"{glyphs().dash} "
+    return [
+        line((label.ljust(indent), "muted"), (node.action, "cut"), *told, indent=indent, key=key),
+        line((" " * indent, "muted"), (clip(node.observation, IN_SHORT), "cut"), indent=indent, key=key),
+    ]
+
+
+class Voice(NamedTuple):
+    """Somebody who says which step is the first wrong one."""
+
+    name: str
+    mark: int | None  # None: found nothing wrong
+    role: Role
+    judgements: Sequence[Judgement] = ()
+
+
+def voices(shown: Shown) -> list[Voice]:
+    """Who judged the bad trajectory: the verifier, `progress` where it is another, a model that was asked, every person
+    who set a mark.
+
+    To who is blind nobody but people says anything.
+    """
+    sample, found = shown.sample, []
+    if not shown.hidden:
+        if sample.judgements or sample.verifier:
+            found.append(Voice(sample.verifier or "verifier", sample.found, "text", sample.judgements))
+        if sample.verifier != PROGRESS and shown.progress:
+            mark = first_wrong_step(list(shown.progress))
+            found.append(Voice(PROGRESS, mark, "focus", shown.progress))
+        if shown.by_model is not None:
+            name, judgements = shown.by_model
+            found.append(Voice(name, first_wrong_step(list(judgements)), "warn", judgements))
+    found += [Voice(name, mark, "person") for name, mark in shown.people]
+    return found
+
+
+def voice_parts(shown: Shown) -> list[tuple[str, Role]]:
+    """Everybody's mark in one line: `openai 4 · progress 3 · ann 4`."""
+    parts: list[tuple[str, Role]] = []
+    for voice in voices(shown):
+        parts.append((" · " if parts else "", "muted"))
+        parts.append((f"{voice.name} {voice.mark or 'none'}", voice.role))
+        before = shown.sample.bad is not None and voice.mark is not None and voice.mark <= shown.sample.fork_depth
+        if before:
+            parts.append((" (before the fork)", "muted"))
+    return parts
+
+
+def columns_told(shown: Shown) -> str:
+    """What the columns before the steps are."""
+    names = [voice.name for voice in voices(shown) if voice.judgements]
+    if shown.people:
+        names.append("people")
+    return " | ".join(names) if len(names) > 1 else ""
+
+
+def bad_path(tree: SearchTree, sample: Sample) -> list[int]:
+    """The nodes of the bad trajectory; of a recovery, which has none, those up to its wrong step."""
+    if sample.bad is not None:
+        return tree.ancestors(sample.bad)[1:]
+    return tree.ancestors(sample.good)[1 : 1 + (sample.mark or 0)]
+
+
+def bad_lines(shown: Shown, cuts: Cuts = NO_CUTS) -> list[Line]:
+    """The bad trajectory step by step: a column of judgements for each who judged, fork, mark; what follows the mark
+    is not part of the sample, nor is what was cut out of it.
+
+    To who is blind: nothing of what the verifier said; the mark only where it is the person's own.
+    """
+    tree, sample = shown.tree, shown.sample
+    mark = sample.mark if not shown.hidden or shown.own_mark else None
+    said = voices(shown)
+    judged = [{each.step: each for each in voice.judgements} for voice in said if voice.judgements]
+    marked = {voice.mark for voice in said if voice.role == "person"} if shown.people else None
+    lines: list[Line] = []
+    if sample.kind == "recovery":
+        lines.append(line(("── the good trajectory itself, up to the step that it recovered from ──", "muted")))
+    elif sample.fork_depth == 0:
+        lines.append(line(("── fork at the root: no step is shared ──", "focus")))
+    else:
+        lines.append(line(("── shared with the good trajectory ──", "muted")))
+    gone = {cut.node: cut for cut in cuts.out("context")} if not shown.hidden else {}
+    folded: list[Cut] = []
+    path = bad_path(tree, sample)
+    for step, id in enumerate(path, 1):
+        if id in gone and not cuts.open:
+            folded.append(gone[id])
+            if step == len(path) or path[step] not in gone:
+                lines.append(_folded_line(tree, folded))
+                folded = []
+        elif id in gone:
+            lines += _cut_lines(tree, gone[id], 4)
+        else:
+            words = [each[step].word if step in each else None for each in judged]
+            lines += _bad_step(tree, sample, step, id, mark, words, marked)
+        if step == sample.fork_depth and sample.kind != "recovery":
+            lines.append(line(("── fork: here the good trajectory leaves ──", "focus")))
+        if step == mark:
+            lines.append(
+                line(("━━ first wrong step ━━", "bad"), ("  ", "muted"), *voice_parts(shown), indent=4, key=MARK_KEY)
+            )
+    if shown.veiled:
+        lines.append(
+            line(("━━ blind: J from the fork on, K from the end: mark the first wrong step ━━", "person"), key=MARK_KEY)
+        )
+    elif mark is None and not shown.hidden:
+        lines.append(line(("━━ no wrong step marked: the whole trajectory is taken ━━", "warn"), key=MARK_KEY))
+    return lines
+
+
+def _bad_step(
+    tree: SearchTree,
+    sample: Sample,
+    step: int,
+    id: int,
+    mark: int | None,
+    words: Sequence[Word | None],
+    marked: set[int | None] | None,
+) -> list[Line]:
+    node = tree.nodes[id]
+    after = mark is not None and step > mark
+    signs: list[tuple[str, Role]] = [_WORD_ROLES[word] if word else ("·", "muted") for word in words or [None]]
+    if marked is not None:
+        signs.append((glyphs().edited if step in marked else " ", "person"))
+    label: str = "left out" if after else (words[0] if words and words[0] not in (None, "Good") else "")
+    action_role: Role = "muted" if after else "bad" if step == mark else "text"
+    indent = len(signs) + 4
+    return [
+        line(*signs, (f" {step:>2} ", "muted"), (node.action, action_role), (f"  {label}" if label else "", "muted"),
+             (_written(tree, id), "person"), indent=indent, key=step),
+        line((" " * indent, "muted"), (clip(node.observation, IN_SHORT), "muted"), indent=indent),
+    ]  # fmt: skip
+
+
+def why_mark_lines(shown: Shown) -> list[Line]:
+    """Why the marked step is wrong, in the words of everybody who judged it."""
+    sample = shown.sample
+    if sample.kind == "direct":
+        return [line(("direct revision: nobody judged the steps", "muted"))]
+    lines = []
+    if sample.mark is None and sample.whole:
+        lines.append(line(("the verifier found no wrong step: the whole bad trajectory is taken", "warn")))
+    elif sample.mark is None:
+        lines.append(line(("the verifier found no wrong step: J or K sets a mark by hand", "warn")))
+    for voice in voices(shown):
+        told = [each for each in voice.judgements if each.step in (sample.mark, voice.mark)]
+        for judgement in told:
+            glyph, role = _WORD_ROLES[judgement.word]
+            reason = judgement.reason or "no reason given"
+            lines.append(
+                line((f"{glyph} {judgement.step} {judgement.word}  ", role), (f"{voice.name}: ", "muted"),
+                     (reason, "text"), indent=4)
+            )  # fmt: skip
+        if voice.judgements and not told and voice.mark is None:
+            lines.append(line((f"{voice.name} calls no step bad", "muted")))
+    if sample.before_fork and sample.mark == sample.fork_depth + 1:
+        lines.append(
+            line(
+                (f"Step {sample.found} is shared by the good trajectory: a mark there would disown what led to"
+                 f" the goal, so it stands at step {sample.mark}.", "warn"),
+            )
+        )  # fmt: skip
+    if shown.own_mark:
+        who = shown.decided.marked_by if shown.decided is not None else ""
+        lines.append(line((f"{glyphs().edited} step {sample.mark} was marked by {who or 'hand'}", "person")))
+    return lines or [line((f"step {sample.mark} was marked", "muted"))]
+
+
+def tail_judged(tree: SearchTree, sample: Sample) -> dict[int, Judgement]:
+    """What the verifier said of the good steps after the fork in the state of the splice, by node."""
+    good = whole_splice(tree, sample).good
+    return {good[each.step - 1]: each for each in sample.tail_judgements if 0 < each.step <= len(good)}
+
+
+def _cuts_at(tree: SearchTree, cuts: Cuts, part: CutPart, place: int, judged: Mapping[int, Judgement]) -> list[Line]:
+    """What was cut at a place of a part: behind so many kept steps."""
+    here = [cut for cut in cuts.out(part) if cut.place == place]
+    if not here:
+        return []
+    if not cuts.open:
+        return [_folded_line(tree, here)]
+    return [row for cut in here for row in _cut_lines(tree, cut, 16, judged.get(cut.node))]
+
+
+def spliced_lines(
+    turns: Sequence[Turn],
+    got: Mapping[int, str] | None = None,
+    written: Mapping[int, str] | None = None,
+    tree: SearchTree | None = None,
+    cuts: Cuts = NO_CUTS,
+    judged: Mapping[int, Judgement] | None = None,
+) -> list[Line]:
+    """The revision trajectory with its mask: a glyph, a word and a colour for what is trained.
+
+    `got` is what the environment says at some steps of a trajectory that does not hold, by place among the executed
+    steps. `written` are the nodes whose steps people wrote in the search, and who. With the `tree`, what was cut stands
+    in its places; `judged` is what the verifier said of steps of the tail, by node.
+    """
+    signs = glyphs()
+    lines: list[Line] = []
+    stale = set(quoting(turns))
+    place = -1
+    judged, back = judged or {}, cuts.back
+    kept: Counter[str] = Counter()  # steps of each part so far that were never cut
+    ends = {"bad": "context", "good": "tail"}
+    last = {part: max((at for at, turn in enumerate(turns) if turn.part == part), default=-1) for part in ends}
+    for at, turn in enumerate(turns):
+        if turn.part == "header":
+            continue
+        if turn.role == "assistant" and turn.part in ends and tree is not None and turn.node not in back:
+            lines += _cuts_at(tree, cuts, _part(turn.part), kept[turn.part], judged)
+            kept[turn.part] += 1
+        if turn.role == "assistant":
+            if turn.part == "thought" or (lines and turn.part == "good" and _last_part(lines) == "thought"):
+                lines.append(BLANK)
+            sign, word = (signs.trained, "trained") if turn.loss else (signs.untrained, "masked ")
+            role: Role = "good" if turn.loss else "muted"
+            text: Role = "person" if turn.part == "thought" else "good" if turn.loss else "text"
+            key = THOUGHT_KEY if turn.part == "thought" else None
+            place += turn.part in ("bad", "good")
+            for row, part in enumerate(lines_of(turn.content)):
+                label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
+                lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
+            said = judged.get(turn.node) if turn.node is not None and turn.part == "good" else None
+            if said is not None:
+                mark, shade = _WORD_ROLES[said.word]
+                lines[-1] = lines[-1]._replace(parts=(*lines[-1].parts, (f"  {mark} {said.word}", shade)))
+                if said.word != "Good" and said.reason:
+                    lines.append(line((" " * 16, "muted"), (said.reason, "muted"), indent=16))
+            if turn.node is not None and turn.node in back:
+                told = f"{signs.edited} taken back; it was cut: {back[turn.node]}"
+                lines.append(line((" " * 16, "muted"), (told, "person"), indent=16, key=CUT_KEY - turn.node))
+            if written and turn.node is not None and turn.node in written:
+                told = f"{signs.edited} written by {written[turn.node]}"
+                lines.append(line((" " * 16, "muted"), (told, "person"), indent=16))
+            if at in stale:
+                told = "quotes an observation that was replaced by the true one"
+                lines.append(line((" " * 16, "muted"), (told, "warn"), indent=16))
+        else:
+            mask: tuple[str, Role] = (signs.untrained, "faint")
+            lines.append(line(mask, (f" {'':<8}env   ", "muted"), (turn.content, "muted"), indent=16, gutter=mask))
+            if turn.replaced is not None:
+                lines.append(
+                    line((" " * 16, "muted"), (f"true observation; stored was: {turn.replaced}", "warn"), indent=16)
+                )
+            elif got and turn.part in ("bad", "good") and place in got:
+                lines.append(
+                    line((" " * 16, "muted"), (f"{signs.bad} the environment says: {got[place]}", "bad"), indent=16)
+                )
+        if turn.role != "assistant" and tree is not None and at == last.get(turn.part):
+            lines += _cuts_at(tree, cuts, _part(turn.part), kept[turn.part], judged)
+    return lines
+
+
+def _part(part: str) -> CutPart:
+    return "context" if part == "bad" else "tail"
+
+
+def _last_part(lines: list[Line]) -> str:
+    """Whether the last answered turn was the thought: its answer is `ok.`"""
+    return "thought" if lines[-1].parts[-1][0] == "ok." else ""
+
+
+def token_line(turns: Sequence[Turn]) -> str:
+    """How much is trained, estimated from the characters."""
+    total = sum(len(turn.content) for turn in turns)
+    trained = sum(len(turn.content) for turn in turns if turn.loss)
+    return f"trained ≈{trained // CHARACTERS_A_TOKEN} of ≈{total // CHARACTERS_A_TOKEN} tokens"
+
+
+def made_lines(sample: Sample, cuts: Cuts) -> list[Line]:
+    """What was cut, joined and repaired, in short; how clean the lesson is."""
+    signs = glyphs()
+    lines = []
+    tail = sample.tail
+    if tail is not None:
+        counts = Counter(cut.reason for cut in cuts.out("tail"))
+        told = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+        told = f": {sum(counts.values())} steps cut ({told})" if told else ": nothing had to be cut"
+        plan = f" · tail {len(tail.steps)} steps, plan {sample.plan_left}" if sample.plan_left is not None else ""
+        how = {"straight": "tail straightened", "joined": "tail joined another way of the tree",
+               "repaired": "tail searched anew"}[tail.made]  # fmt: skip
+        hint = "  x folds, X takes back" if cuts.open else "  x shows" if counts else ""
+        lines.append(line((f"{signs.edited} {how}{told}", "warn"), (plan, "text"), (hint, "muted"), indent=4))
+        masked = sum(not step.loss for step in tail.steps)
+        if masked:
+            lines.append(line((f"{masked} steps of the tail are masked: wrong, but they stay", "warn"), indent=4))
+    context = cuts.out("context")
+    if context:
+        reasons = ", ".join(dict.fromkeys(cut.reason for cut in context))
+        lines.append(line((f"{signs.edited} {len(context)} steps of the context cut ({reasons})", "warn"), indent=4))
+    if sample.earlier:
+        lines.append(line((f"{sample.earlier} earlier mistakes in the context, undisowned", "warn"), indent=4))
+    if sample.unfinished:
+        lines.append(line(("nobody saw the end of the bad trajectory", "warn"), indent=4))
+    return lines
+
+
+def replay_lines(sample: Sample) -> list[Line]:
+    """What the replay found, in short."""
+    replay = sample.replay
+    if replay is None:
+        return [line(("… not replayed", "muted"))]
+    text, role = VERDICTS[replay.verdict]
+    steps = replay.steps
+    if replay.verdict == "verified":
+        told = f"{steps} of {steps} observations as written · return {replay.score:g}"
+    elif replay.verdict == "reobserved":
+        told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations were false"
+        if replay.ended is not None:
+            told += f" · reached early: the tail is cut after step {replay.ended}"
+    elif replay.verdict == "repaired" and sample.tail is not None:
+        told = f"return {replay.score:g} by {len(sample.tail.steps)} steps of a search of its own"
+    elif replay.verdict == "diverged":
+        told = f"{replay.reason} · R mends it"
+    else:
+        told = replay.reason
+    lines = [line((f"{text} ", role), (f" {told}", "text"), indent=4)]
+    if sample.tail is not None and sample.tail.path:
+        lines.append(line((f"tail: leaf {sample.tail.leaf} of {Path(sample.tail.path).name}", "muted"), indent=6))
+    if replay.step is not None and replay.verdict in ("diverged", "reobserved"):
+        told = f"first at step {replay.step + 1}: "
+        expected, got = clip(replay.expected, IN_SHORT), clip(replay.got, IN_SHORT)
+        lines.append(line((told, "muted"), (expected, "text"), (" → ", "muted"), (got, "warn"), indent=4))
+    shape = (
+        f"fork after step {sample.fork_depth} · {sample.bad_depth} bad and {sample.good_depth} good steps"
+        f" · gap {sample.return_good - sample.return_bad:g}"
+        if sample.bad is not None
+        else f"the good trajectory recovered from step {sample.mark} of {sample.good_depth}"
+    )
+    lines.append(line((shape, "muted")))
+    return lines
+
+
+def replay_step_lines(shown: Shown) -> list[Line]:
+    """The replay step by step: as written, or what was expected and what came."""
+    sample, replay = shown.sample, shown.sample.replay
+    if replay is None:
+        return [line(("not replayed", "muted"))]
+    signs = glyphs()
+    text, role = VERDICTS[replay.verdict]
+    lines = [line((text, role), (f"  {replay.reason}", "text"), indent=4), BLANK]
+    bad = len(splice_of(shown.tree, sample).bad)
+    for place, step in enumerate(steps_to_replay(shown.tree, sample)):
+        if place == bad:
+            lines.append(line(("── the revision turn: it takes no step in the environment ──", "person")))
+        number = f" {place + 1:>3} "
+        if place >= replay.steps:
+            failed = replay.verdict == "unreplayable" and place == replay.step
+            told = f"  refused: {replay.reason}" if failed else "  not taken: the episode was over"
+            shown_role: Role = "bad" if failed else "muted"
+            lines.append(
+                line(("·", "muted"), (number, "muted"), (step.action, shown_role), (told, shown_role), indent=6)
+            )
+        elif place not in replay.observations:
+            lost = place == replay.step and replay.verdict == "diverged"
+            sign: tuple[str, Role] = (signs.bad, "bad") if lost else (signs.good, "good")
+            lines.append(
+                line(sign, (number, "muted"), (step.action, "text"), indent=6, key=DIFFERENCE_KEY if lost else None)
+            )
+            lines.append(line(("      ", "muted"), (clip(step.observation, IN_SHORT), "muted"), indent=6))
+            if lost:
+                lines.append(line(("      ", "muted"), (replay.got, "bad"), indent=6))
+        else:
+            expected, got = word_diff(step.observation, replay.observations[place])
+            first = place == replay.step
+            lines.append(
+                line((signs.bad, "bad"), (number, "muted"), (step.action, "text"), indent=6,
+                     key=DIFFERENCE_KEY if first else None)
+            )  # fmt: skip
+            sides: list[tuple[str, list[Piece], Role]] = [("expected ", expected, "warn"), ("got      ", got, "bad")]
+            for name, pieces, other in sides:
+                parts: list[tuple[str, Role]] = [(piece.text, other if piece.changed else "muted") for piece in pieces]
+                lines.append(line(("      ", "muted"), (name, "muted"), *parts, indent=15))
+    holds = abs(float(replay.score) - float(sample.expected_return)) < 1e-9
+    lines += [
+        BLANK,
+        line(
+            (signs.good if holds else signs.bad, "good" if holds else "bad"),
+            ("  return  ", "muted"),
+            (f"expected {sample.expected_return:g} · got {replay.score:g}", "text"),
+        ),
+    ]
+    return lines
+
+
+def _written(tree: SearchTree, id: int) -> str:
+    """Who wrote a step by hand, to stand behind its action; nothing where the actor made it."""
+    return f"  {glyphs().edited} by {tree.human[id]}" if id in tree.human else ""
+
+
+def trajectory_lines(tree: SearchTree, leaf: int, fork_depth: int) -> list[Line]:
+    """One whole trajectory, its shared steps muted."""
+    lines = []
+    for step, id in enumerate(tree.ancestors(leaf)[1:], 1):
+        node = tree.nodes[id]
+        shared = step <= fork_depth
+        action: tuple[str, Role] = (node.action, "muted" if shared else "text")
+        lines.append(line((f"{step:>3}  ", "muted"), action, (_written(tree, id), "person"), indent=5, key=step))
+        lines.append(line(("     ", "muted"), (node.observation, "muted"), indent=5))
+        if step == fork_depth:
+            lines.append(line(("── fork ──", "focus")))
+    return lines

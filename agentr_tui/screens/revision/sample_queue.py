@@ -1,0 +1,69 @@
+"""Which samples are gone through, in which order, and whether blind."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from agentr_tui.screens.revision.desk import RevisionDesk
+from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.shared.dialogs import Choice
+from engine.review.curation import ORDERS, Order
+
+ORDER_LABELS: dict[Order, tuple[str, str]] = {
+    "run": ("r", "as revise made them"),
+    "unreviewed": ("u", "without a verdict first"),
+    "stratified": ("s", "at random, in turn one of each replay verdict"),
+    "disagreement": ("d", "where reviewers differ first"),
+    "unsure": ("v", "where the verifier was unsure first"),
+}
+
+
+class SampleQueue:
+    """Goes through the samples, and chooses among them."""
+
+    def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
+        self._desk = desk
+        self._front = front
+
+    def go(self, by: int) -> None:
+        """Another sample."""
+        review = self._front.review
+        if review is not None:
+            review.go(by)
+            self._front.show_later()
+
+    def toggle_blind(self) -> None:
+        """Hide what the verifier and the replay said until a person decided, or show it again."""
+        review = self._front.review
+        if review is not None:
+            review.blind = not review.blind
+            self._front.show_later()
+
+    def order_menu(self) -> None:
+        """The menu of orders."""
+        if self._front.review is not None:
+            choices = [Choice(*ORDER_LABELS[order], partial(self._set_order, order)) for order in ORDERS]
+            self._desk.choose("order of the samples", choices)
+
+    def _set_order(self, order: Order) -> None:
+        review = self._front.review
+        if review is not None:
+            self._front.change(lambda: review.set_order(order))
+
+    def ask_query(self) -> None:
+        """Ask which samples are to be gone through."""
+        review = self._front.review
+        if review is not None:
+            told = "only samples like this · escape takes it off"
+            self._desk.ask_text(told, self._set_query, review.query, "verdict:diverged mark<3 gap>=0.5 !tag:later")
+
+    def show_all(self) -> None:
+        """Go through all samples again, where a query narrows them."""
+        review = self._front.review
+        if review is not None and review.query:
+            self._set_query("")
+
+    def _set_query(self, query: str) -> None:
+        review = self._front.review
+        if review is not None:
+            self._front.change(lambda: review.set_query(query.strip()))

@@ -1,0 +1,223 @@
+"""The panes of the Revision screen: the bad trajectory, why its step is wrong, the conversation, the replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from agentr_tui.screens.revision.desk import RevisionDesk
+from agentr_tui.screens.revision.sample_lines import (
+    BLIND,
+    DIFFERENCE_KEY,
+    MARK_KEY,
+    NO_CUTS,
+    THOUGHT_KEY,
+    VERDICTS,
+    Cuts,
+    bad_lines,
+    bad_path,
+    columns_told,
+    made_lines,
+    replay_lines,
+    replay_step_lines,
+    spliced_lines,
+    tail_judged,
+    token_line,
+    trajectory_lines,
+    why_mark_lines,
+)
+from agentr_tui.screens.shared.mode_screen import tab_title
+from agentr_tui.state.review.queue import Review, Shown
+from agentr_tui.terminal.theme import Role, glyphs
+from agentr_tui.widgets.text_pane import Line, line
+from engine.datasets.formats import FORMATS
+from engine.recovery.store import FOLDER as RECOVERIES
+from envs.base import title_of
+
+TABS = ("spliced", "replay", "good", "bad", "line")
+BLIND_SPLICE = (
+    "Blind: mark the first wrong step with J and K; then the spliced conversation stands here."
+    " b shows what the verifier and the replay said."
+)
+VERDICT_ROLES: dict[str, Role] = {"accepted": "good", "rejected": "bad", "skipped": "warn"}
+DECIDED_SIGNS = {"accepted": "✓", "rejected": "✗", "skipped": "▸"}
+
+
+class SampleView:
+    """Shows one sample of a queue."""
+
+    def __init__(self, desk: RevisionDesk) -> None:
+        self._desk = desk
+        self._now: tuple[Review, Shown] | None = None
+        self._tab = 0
+        self._format = 0
+        self._cuts_open = False
+        self._repairing = False  # the pane of the replay tells of a search
+
+    @property
+    def shown(self) -> Shown | None:
+        """The sample that stands in the panes."""
+        return None if self._now is None else self._now[1]
+
+    @property
+    def format(self) -> str:
+        """The name of the format whose line is shown."""
+        return list(FORMATS)[self._format % len(FORMATS)]
+
+    def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line]) -> None:
+        """No sample: a few lines in place of the panes."""
+        self._now = None
+        self._desk.show_top(top)
+        self._desk.say_nothing(lines)
+
+    def show(self, review: Review, shown: Shown) -> None:
+        """Put a sample into all panes."""
+        self._now = review, shown
+        self._desk.say_nothing(None)
+        sample = shown.sample
+        self._show_top(review, shown)
+        bad = self._desk.pane("bad")
+        bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
+        if sample.bad is None:
+            bad.border_title = f"recovery · leaf {sample.good} · return {sample.return_good:g}"
+        bad.border_subtitle = columns_told(shown)
+        cuts = self._cuts(review, shown)
+        bad.set_lines(bad_lines(shown, cuts), keep_scroll=True)
+        at = sample.fork_depth + 1 if shown.veiled else MARK_KEY
+        self._desk.later(lambda: bad.scroll_to_key(at))  # rows have a place only then
+        why = self._desk.pane("why")
+        why.border_title = f"why step {sample.mark}" if sample.mark and not shown.hidden else "why"
+        hidden = [line((BLIND, "muted"))]
+        why.set_lines([*(hidden if shown.hidden else why_mark_lines(shown)), *_said_lines(shown)])
+        if not self._repairing:
+            replay = self._desk.pane("replay")
+            replay.border_title = "replay"
+            replay.set_lines(hidden if shown.hidden else [*replay_lines(sample), *made_lines(sample, cuts)])
+        self._desk.recovery.show(shown, review.workspace.path / RECOVERIES, self._desk.session.alpha)
+        self._show_tab()
+
+    def _cuts(self, review: Review, shown: Shown) -> Cuts:
+        return Cuts(review.cuts(shown.sample), self._cuts_open)
+
+    def _show_top(self, review: Review, shown: Shown) -> None:
+        sample, counts = shown.sample, shown.counts
+        count, done, signs = len(review.samples), counts.done, glyphs()
+        filled = round(8 * done / count)
+        left: list[tuple[str, Role]] = [
+            (f"{title_of(sample.environment, sample.task)}  ", "strong"),
+            (f"sample {review.place + 1} of {count} ", "text"),
+            ("█" * filled + "░" * (8 - filled) + "  ", "focus"),
+        ]
+        if self._desk.narrow and not shown.hidden:  # the replay is on the other side
+            text, role = VERDICTS[sample.verdict]
+            left.append((f"{text}  ", role))
+        left += [
+            (f"leaf {sample.good} {signs.good} {sample.return_good:g}  ", "good"),
+            ("vs  " if sample.bad is not None else "a recovery  ", "muted"),
+            (f"leaf {sample.bad} {signs.bad} {sample.return_bad:g}  " if sample.bad is not None else "", "bad"),
+            (sample.instruction, "muted"),
+        ]
+        right: list[tuple[str, Role]] = []
+        if review.query:
+            right.append((f"  / {review.query}", "focus"))
+        if review.order != "run":
+            right.append((f"  {review.order}", "muted"))
+        right += [(f"  {counts.rejected} rejected", "muted"), (f"  {counts.accepted} accepted", "muted")]
+        if review.blind:
+            right.append(("  blind", "person"))
+        verdict = shown.decided.verdict if shown.decided is not None else None
+        if verdict is not None:
+            right.append((f"  {DECIDED_SIGNS[verdict]} {verdict}", VERDICT_ROLES[verdict]))
+        self._desk.show_top(left, right)
+
+    # -- tabs --------------------------------------------------------------------------------------
+
+    def next_tab(self, by: int) -> None:
+        """Another tab."""
+        self._tab = (self._tab + by) % len(TABS)
+        self._desk.show_right_side()
+        self._show_tab()
+
+    def next_format(self) -> None:
+        """The exact line of a format; again: of the next format."""
+        if TABS[self._tab] == "line":
+            self._format += 1
+        self._tab = TABS.index("line")
+        self._desk.show_right_side()
+        self._show_tab()
+
+    def _show_tab(self) -> None:
+        if self._now is None:
+            return
+        review, shown = self._now
+        pane = self._desk.pane("spliced")
+        titles = [f"line: {self.format}" if name == "line" else name for name in TABS]
+        pane.border_title = tab_title(titles, self._tab)
+        pane.border_subtitle = "" if shown.veiled else token_line(shown.turns)
+        pane.set_lines(self._tab_lines(review, shown))
+        at = {"spliced": THOUGHT_KEY, "replay": DIFFERENCE_KEY}.get(TABS[self._tab])
+        if at is not None:
+            self._desk.later(lambda: pane.scroll_to_key(at))
+
+    def _tab_lines(self, review: Review, shown: Shown) -> list[Line]:
+        sample, name = shown.sample, TABS[self._tab]
+        if shown.veiled and name in ("spliced", "line"):
+            return [line((BLIND_SPLICE, "person"), indent=4)]
+        if name == "spliced":
+            replay = sample.replay
+            lost = replay is not None and replay.verdict == "diverged" and not shown.hidden
+            got = replay.observations if replay is not None and lost else None
+            cuts = self._cuts(review, shown) if not shown.hidden else NO_CUTS
+            judged = tail_judged(shown.tree, sample) if not shown.hidden else {}
+            return spliced_lines(shown.turns, got, shown.tree.human, shown.tree, cuts, judged)
+        if name == "replay":
+            return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
+        if name == "good":
+            return trajectory_lines(shown.tree, sample.good, sample.fork_depth)
+        if name == "bad":
+            return trajectory_lines(shown.tree, bad_path(shown.tree, sample)[-1], sample.fork_depth)
+        record = FORMATS[self.format].render(shown.tree, sample, shown.turns)
+        text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+        return [line((part, "text"), indent=4) for part in text.split("\n")]
+
+    # -- cuts and repairs --------------------------------------------------------------------------
+
+    def fold_cuts(self) -> None:
+        """Show what was cut step by step, or fold it again."""
+        self._cuts_open = not self._cuts_open
+        if self._now is None:
+            return
+        review, shown = self._now
+        if not review.cuts(shown.sample):
+            self._desk.say("No steps were left out of this sample.")
+        self.show(review, shown)
+
+    def tell_of_repair(self, sample: str, calls: int) -> None:
+        """A new tail is being searched: the pane of the replay says how far it is."""
+        self._repairing = True
+        pane = self._desk.pane("replay")
+        pane.border_title = "replay · searching a new tail"
+        told = f"{calls} calls so far for sample {sample} · R stops it"
+        pane.set_lines([line(("● ", "focus"), (told, "text"), indent=2)])
+
+    def end_repair(self) -> None:
+        """The search is over; the next sample that is shown has its replay there."""
+        self._repairing = False
+
+
+def _said_lines(shown: Shown) -> list[Line]:
+    """What people said of the sample."""
+    decided = shown.decided
+    if decided is None:
+        return []
+    lines = []
+    for who, verdict in sorted(decided.by_reviewer.items()):
+        reason = f": {decided.reason}" if who == decided.reviewer and decided.reason else ""
+        role = VERDICT_ROLES[verdict]
+        lines.append(line((f"{DECIDED_SIGNS[verdict]} {verdict} by {who}", role), (reason, "text"), indent=2))
+    if decided.note:
+        lines.append(line(("✎ ", "person"), (decided.note, "person"), indent=2))
+    if decided.tags:
+        lines.append(line(("# ", "person"), ("  ".join(decided.tags), "person"), indent=2))
+    return lines

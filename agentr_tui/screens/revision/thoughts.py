@@ -1,0 +1,88 @@
+"""The revision thought of the sample in front: another of the list, or one that a person writes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from functools import partial
+
+from textual.app import SuspendNotSupported
+
+from agentr_tui.screens.revision.desk import RevisionDesk
+from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.shared.dialogs import Choice
+from engine.samples.splice import revision_thoughts
+
+KEYS = "abcdefghijklmnoprstuvwxyz"
+"""Of the choices; q closes the menu."""
+
+
+class Thoughts:
+    """Puts another thought into the sample."""
+
+    def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
+        self._desk = desk
+        self._front = front
+
+    def menu(self) -> None:
+        """The menu of thoughts."""
+        if self._front.shown is None:
+            return
+        self._desk.choose(
+            "revision thought",
+            [
+                Choice("n", "the next of the list", self._next),
+                Choice("c", "choose from the list", self._choose),
+                Choice("w", "write it here", self._write),
+                Choice("e", "write it in $EDITOR", self.edit),
+            ],
+        )
+
+    def _set(self, text: str) -> None:
+        text = " ".join(text.split())
+        shown = self._front.shown
+        if shown is None:
+            return
+        if not text:
+            self._desk.say("A thought must not be empty: the old one is kept.", severity="warning")
+            return
+        sample = shown.sample.id
+        self._front.change(lambda: self._desk.session.decisions.decide(sample, thought=text))
+
+    def _next(self) -> None:
+        if self._front.now is not None:
+            review, shown = self._front.now
+            self._front.change(lambda: review.next_thought(shown.sample))
+
+    def _choose(self) -> None:
+        choices = [
+            Choice(KEYS[at] if at < len(KEYS) else "", text, partial(self._set, text))
+            for at, text in enumerate(revision_thoughts())
+        ]
+        self._desk.choose("revision thought", choices)
+
+    def _write(self) -> None:
+        shown = self._front.shown
+        if shown is not None:
+            self._desk.ask_text("revision thought", self._set, shown.sample.thought)
+
+    def edit(self) -> None:
+        """Write it in $EDITOR, which has the terminal meanwhile."""
+        shown = self._front.shown
+        if shown is None:
+            return
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        with tempfile.NamedTemporaryFile("w+", suffix=".txt", encoding="utf-8") as file:
+            file.write(shown.sample.thought + "\n")
+            file.flush()
+            try:
+                with self._desk.suspended():
+                    subprocess.run([*shlex.split(editor), file.name], check=True)
+                with open(file.name, encoding="utf-8") as edited:  # an editor may put a new file in its place
+                    self._set(edited.read())
+            except SuspendNotSupported:
+                self._desk.complain(f"{editor}: an editor needs a terminal, and here is none: w writes it here")
+            except (OSError, ValueError, subprocess.CalledProcessError) as error:
+                self._desk.complain(f"{editor}: {error}; the thought stays as it was")

@@ -1,0 +1,145 @@
+"""What a person decides about the sample in front, or about all: verdicts, tags, comments; and taking that back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from agentr_tui.screens.revision.desk import RevisionDesk
+from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.shared.dialogs import Choice
+from agentr_tui.state.review.queue import OTHER_REASON_KEY, reason_keys
+from engine.environment.replay import HOLDS
+from engine.review.decisions import Decision, DecisionVerdict
+
+
+class Verdicts:
+    """Writes decisions."""
+
+    def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
+        self._desk = desk
+        self._front = front
+
+    def decide(self, verdict: DecisionVerdict, reason: str = "") -> None:
+        """Decide about the sample in front, and go to the next."""
+        if self._front.now is None:
+            return
+        review, shown = self._front.now
+        if verdict == "accepted" and shown.veiled:
+            self._desk.say(
+                "Blind mode: mark the first wrong step first (J, K), or reject, skip, or press b.", severity="warning"
+            )
+            return
+
+        def decide() -> bool:
+            self._desk.session.decisions.decide(shown.sample.id, verdict, reason=reason)
+            return review.go_to_next_undecided()
+
+        def decided(more: bool) -> None:
+            if verdict == "accepted" and shown.sample.verdict not in HOLDS:
+                self._desk.say(
+                    f"accepted, but it does not replay in the environment ({shown.sample.verdict}): a default export"
+                    " leaves it out",
+                    severity="warning",
+                )
+            if not more:
+                self._desk.say("Every sample is decided: press 5 for the dataset.")
+
+        self._front.change(decide, decided)
+
+    def reject(self) -> None:
+        """Ask why, then reject."""
+        if self._front.shown is not None:
+            self._ask_reason(partial(self.decide, "rejected"))
+
+    def _ask_reason(self, then: Callable[[str], object]) -> None:
+        """Ask why something is rejected."""
+        review = self._front.review
+        reasons = review.settings.all_reasons if review is not None else []
+        choices = [Choice(key, text, partial(then, text)) for key, text in reason_keys(reasons)]
+        other = Choice(OTHER_REASON_KEY, "another reason …", lambda: self._desk.ask_text("reject: why?", then))
+        self._desk.choose("reject: why?", [*choices, other])
+
+    # -- all samples -------------------------------------------------------------------------------
+
+    def all_menu(self) -> None:
+        """The menu of decisions about the whole queue."""
+        review = self._front.review
+        if review is None or not review.samples:
+            return
+        if review.blind:
+            self._desk.say("Blind mode: decide one by one, or press b to leave it first.", severity="warning")
+            return
+        count = sum(sample.id not in review.planted for sample in review.samples)
+        which = f"of the query {review.query}" if review.query else "of the whole queue (/ narrows it)"
+        choices = [
+            Choice("a", "accept all", partial(self._decide_all, "accepted")),
+            Choice("r", "reject all …", lambda: self._ask_reason(partial(self._decide_all, "rejected"))),
+            Choice("s", "skip all", partial(self._decide_all, "skipped")),
+            Choice("escape", "nothing", lambda: None),
+        ]
+        self._desk.choose(f"{count} samples {which}: one undo takes it back", choices)
+
+    def _decide_all(self, verdict: DecisionVerdict, reason: str = "") -> None:
+        review = self._front.review
+        if review is not None:
+            self._front.change(
+                lambda: review.decide_all(verdict, reason),
+                lambda count: self._desk.say(f"{count} samples {verdict}: press u to undo."),
+            )
+
+    # -- words -------------------------------------------------------------------------------------
+
+    def comment(self) -> None:
+        """Write a comment."""
+        if self._front.now is None:
+            return
+        review, shown = self._front.now
+
+        def keep(text: str) -> None:
+            self._front.change(lambda: self._desk.session.decisions.decide(shown.sample.id, note=text))
+
+        self._desk.ask_text("comment", keep, review.note(shown.sample))
+
+    def tags(self) -> None:
+        """Write tags, with those that are in use at hand."""
+        if self._front.now is None:
+            return
+        review, shown = self._front.now
+
+        def keep(text: str) -> None:
+            self._front.change(lambda: self._desk.session.decisions.decide(shown.sample.id, tags=text.split()))
+
+        used = " ".join(review.all_tags()[:8])
+        value = " ".join(review.tags(shown.sample))
+        self._desk.ask_text("tags, with blanks between", keep, value, f"in use: {used}" if used else "")
+
+    # -- taking back -------------------------------------------------------------------------------
+
+    def undo(self) -> None:
+        """Take back the last decision and go to its sample."""
+        self._take_back(self._desk.session.decisions.undo, "nothing to undo")
+
+    def redo(self) -> None:
+        """Decide again what was taken back."""
+        self._take_back(self._desk.session.decisions.redo, "nothing to redo")
+
+    def _take_back(self, work: Callable[[], list[Decision]], nothing: str) -> None:
+        review = self._front.review
+        if review is None:
+            return
+
+        def take_back() -> int:
+            lines = work()
+            ids = {item.sample for item in lines}
+            if review.current is None or review.current.id not in ids:
+                review.find(lambda sample: sample.id in ids)
+            return len(lines)
+
+        def done(count: int) -> None:
+            if not count:
+                self._desk.say(nothing)
+            elif count > 1:
+                self._desk.say(f"{count} samples at once.")
+
+        self._front.change(take_back, done)

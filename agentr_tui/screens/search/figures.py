@@ -1,0 +1,112 @@
+"""What the top bar and the tree's title say of a search: its state and its figures."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from agentr_tui.state.session import Session
+from agentr_tui.terminal.theme import Role, glyphs
+from engine.actors.request_log import calls_in_flight
+from engine.pairs.pairs import count_pairs
+from engine.tree.tree import SearchTree
+from envs.base import title_of
+
+
+def search_figures(tree: SearchTree) -> list[str]:
+    """What a search came to so far, the least important first: those are left out where there is no room.
+
+    What a model's server does not tell is unknown, not 0.
+    """
+    assert tree.started is not None
+    settings = tree.started.settings
+    asks_model = settings.actor == "openai" and tree.imported_from is None and tree.calls > 0
+    flying = calls_in_flight(tree)
+    parts = [
+        settings.algorithm,
+        f"{len(tree)} nodes",
+        _tokens(tree.tokens_in, tree.tokens_out, asks_model),
+        f"{tree.calls} calls",
+        f"${_money(tree.cost)}" if tree.cost is not None else "cost unknown" if asks_model else "",
+        f"{len(tree.failures)} failed" if tree.failures else "",
+        _answers(tree) if asks_model else "",
+        f"{flying} in flight" if flying else "",
+    ]
+    return [part for part in parts if part]
+
+
+def _answers(tree: SearchTree) -> str:
+    """Answers that were of no use, and actions that were refused."""
+    counts = tree.answers
+    parts = [(counts.useless, "useless"), (counts.refused, "refused")]
+    return ", ".join(f"{count} {what}" for count, what in parts if count)
+
+
+def _tokens(tokens_in: int | None, tokens_out: int | None, asks_model: bool) -> str:
+    if tokens_in is None and tokens_out is None:
+        return "tokens unknown" if asks_model else ""
+    return f"{_count(tokens_in)}→{_count(tokens_out)} tokens"
+
+
+def _count(number: int | None) -> str:
+    """A number in at most four characters or so; ? where it is unknown."""
+    if number is None:
+        return "?"
+    if number < 10_000:
+        return str(number)
+    return f"{number / 1_000:.0f}k" if number < 10_000_000 else f"{number / 1_000_000:.0f}M"
+
+
+def _money(dollars: float) -> str:
+    """Cents, or two leading digits of less."""
+    return f"{dollars:.2f}" if dollars >= 0.1 or not dollars else f"{dollars:.2g}"
+
+
+STATE_ROLES: dict[str, Role] = {"running": "good", "paused": "warn", "stopped": "warn", "done": "muted"}
+COUNTED_LEAVES = 1_000
+"""Up to so many leaves pairs are counted on every flush; the Pairs screen counts beyond."""
+
+Words = list[tuple[str, Role]]
+
+
+def top_line(session: Session) -> tuple[Words, Words]:
+    """What the top bar says of the open search: at its left, and figures at its right."""
+    tree = session.tree
+    assert tree is not None
+    started = tree.started
+    assert started is not None
+    left: Words = [
+        (f"{title_of(started.environment, started.task)} ", "strong"),
+        (f" {started.instruction} ", "text"),
+    ]
+    past = session.past
+    if past is None:
+        state = tree.state if tree.state != "running" or session.control is not None else "not finished"
+        ended = f" ({tree.end_reason})" if tree.end_reason and tree.state in ("done", "stopped") else ""
+        left.append((f" {glyphs().live} {state}{ended} ", STATE_ROLES.get(tree.state, "warn")))
+        done = tree.iteration
+    else:
+        left.append((f" {glyphs().here} past: event {past} ", "warn"))
+        done = bisect_right(tree.iteration_seqs, past)
+    if tree.imported_from is None:
+        of = started.settings.iterations
+        filled = round(8 * min(1.0, done / of))
+        over = past is None and tree.state in ("done", "stopped")
+        left.append((f" iteration {done if over else min(done + 1, of)}/{of} ", "text"))
+        full, empty = ("#", ".") if glyphs().guide.isascii() else ("█", "░")
+        left.append((full * filled + empty * (8 - filled), "focus"))
+    figures = search_figures(tree) if past is None else [f"{len(session.reader or tree)} nodes"]
+    return left, [(f"  {part}", "muted") for part in figures]
+
+
+def tree_title(session: Session, found: str) -> str:
+    """The title of the tree: nodes, matches (`found`), good and bad leaves, pairs."""
+    tree = session.tree
+    assert tree is not None
+    told = [f"{len(tree)} nodes" if session.past is None else f"{len(session.reader or tree)} nodes of {len(tree)}"]
+    told += [found] if found else []
+    if session.past is None:
+        good, bad = session.leaf_counts()
+        told += [f"{good} good", f"{bad} bad"]
+        if good + bad <= COUNTED_LEAVES:
+            told.append(f"{count_pairs(tree, session.thresholds)} pairs")
+    return "tree  " + " · ".join(told)

@@ -1,0 +1,56 @@
+"""What the tree says of a node beside its figures: bookmarks, what people did, states seen before. Knows no Textual."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+
+from agentr_tui.state.bookmarks import NodeMark
+from agentr_tui.terminal.theme import Glyphs
+from agentr_tui.widgets.tree.overlay import Mark, Said
+from engine.query.nodes import tree_of
+from engine.tree.tree import NO_PARENT, TreeReader
+from envs.base import EnvError, info_of
+
+
+def refuses_of(environment: str) -> Callable[[str], bool]:
+    """Whether an observation of that environment says that nothing was done; nobody knows of an unknown one."""
+    try:
+        return info_of(environment).refuses
+    except EnvError:
+        return lambda observation: False
+
+
+def said_of(
+    reader: TreeReader,
+    id: int,
+    marks: Mapping[int, Sequence[NodeMark]],
+    refuses: Callable[[str], bool],
+    glyphs: Glyphs,
+) -> Said | None:
+    """The first that holds: marked by somebody, written, pruned, being drawn, refused, in a state seen before."""
+    tree = tree_of(reader)
+    if id >= len(reader):
+        return None
+    if id in marks:
+        mark = marks[id][-1]
+        word = mark.name if mark.kind == "bookmark" else mark.kind
+        return Said(Mark(word or "marked", "person", glyphs.bookmark))
+    if id in tree.human:
+        return Said(Mark("written", "person", glyphs.edited), weak=True)
+    if reader.pruned(id):
+        parent = tree.nodes[id].parent
+        top = parent == NO_PARENT or not reader.pruned(parent)
+        return Said(Mark("pruned", "person" if top else "muted", glyphs.edited if top else ""))
+    if reader is tree and id in tree.in_flight and tree.state == "running":
+        return Said(Mark("drawing", "focus"))
+    node = tree.nodes[id]
+    if node.parent == NO_PARENT:
+        return None
+    if node.terminal is None and refuses(node.observation):
+        return Said(Mark("refused", "muted"), weak=True)
+    if node.state_key is not None:
+        times = bisect_left(tree.same_state(id), len(reader))
+        if times > 1:
+            return Said(Mark(f"seen {times}×" if times < 1000 else "seen", "muted", glyphs.repeat), weak=True)
+    return None

@@ -1,0 +1,107 @@
+"""The node under the cursor on the Search screen, and the tabs below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
+from agentr_tui.screens.search.why_lines import log_lines, why_lines
+from agentr_tui.screens.shared.mode_screen import tab_title
+from agentr_tui.widgets.text_pane import Lines, TextPane
+from engine.actors.request_log import answer_of, was_asked
+from engine.base.errors import AgentrError
+from engine.tree.tree import ROOT, SearchTree
+
+TABS = ("why", "conversation", "environment", "raw", "log")
+OTHER_CS = (0.0, 0.25, 1.0, 2.0)
+"""Exploration constants that `c` compares the search's own with."""
+
+
+class NodePane:
+    """What is known of one node."""
+
+    def __init__(self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane]]) -> None:
+        """`panes`: the pane of the node, and that of the tabs."""
+        self._desk, self._panes = desk, panes
+        self._tab = 0
+        self._c: float | None = None  # an exploration constant to compare with
+        self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
+
+    @property
+    def tab(self) -> int:
+        """The tab that is open, counted from 0."""
+        return self._tab
+
+    @tab.setter
+    def tab(self, tab: int) -> None:
+        self._tab = tab % len(TABS)
+
+    def show(self) -> None:
+        """The node under the cursor as it is at the moment that is looked at."""
+        session, id = self._desk.session, self._desk.tree_view.cursor_node
+        tree, reader = session.tree, session.reader
+        if tree is None or reader is None or id is None or id >= len(tree):
+            return
+        node, tabs = self._panes()
+        node.retitle(f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task")
+        node.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
+        tabs.retitle(tab_title(TABS, self._tab, tabs.outer_size.width or 200))
+        tabs.set_lines(self._tab_lines(id), keep_scroll=True)
+
+    def _tab_lines(self, id: int) -> Lines:
+        session = self._desk.session
+        tree, reader = session.tree, session.reader
+        assert tree is not None
+        assert reader is not None
+        name = TABS[self._tab]
+        if name == "why":
+            return lambda width: why_lines(reader, id, width, self._c)
+        if name == "conversation":
+            return conversation_lines(tree, id)
+        if name == "environment":
+            return environment_lines(tree, id)
+        if name == "log":
+            return log_lines(reader)
+        return raw_lines(tree, reader, id, self._answer_to(tree, id))
+
+    def _answer_to(self, tree: SearchTree, id: int) -> Answered:
+        """The answer that a node came of, as it arrived: a thread reads it from the trace."""
+        if self._answer is not None and self._answer[0] == (tree, id):
+            return self._answer[1]
+        path, node = self._desk.session.path, tree.nodes[id]
+        if path is None or not was_asked(tree, id):
+            return "not known"
+        self._answer = ((tree, id), "reading …")
+
+        def read() -> Answered:
+            try:
+                return answer_of(path, node.parent, node.draw) or "not in the trace yet"
+            except AgentrError as error:
+                return str(error)
+
+        def found(answer: Answered) -> None:
+            self._answer = ((tree, id), answer)
+            if self._desk.session.tree is tree and self._desk.tree_view.cursor_node == id:
+                self.show()
+
+        self._desk.in_thread(read, found, "answer")
+        return "reading …"
+
+    def next_tab(self, by: int) -> None:
+        """The next tab, or the one before."""
+        self.tab = self._tab + by
+        self.show()
+
+    def other_c(self) -> None:
+        """Compare with the next other exploration constant; after the last with none."""
+        tree = self._desk.session.tree
+        own = tree.settings_at(tree.seq).c if tree is not None and tree.started is not None else None
+        others = [None, *(c for c in OTHER_CS if c != own)]
+        self.compare_c(others[(others.index(self._c) + 1) % len(others)] if self._c in others else None)
+
+    def compare_c(self, c: float | None) -> None:
+        """Show in the tab `why` what another exploration constant would choose; None for none."""
+        self._c = c
+        self._tab = TABS.index("why")
+        self.show()

@@ -1,0 +1,1 @@
+"""Screens that the Search screen puts on top of itself."""

@@ -1,0 +1,170 @@
+"""Small dialogs over a screen: choose one of a few, type one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual import on
+from textual.app import App, ComposeResult
+from textual.await_complete import AwaitComplete
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Click, Key
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from agentr_tui.terminal.safe_text import clip, escape
+from agentr_tui.terminal.theme import palette
+from engine.environment.trust import NeedsConsent
+
+LONGEST_QUESTION = 400
+"""Cells of what a file names that a dialog shows."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the things that may follow."""
+
+    key: str
+    label: str
+    action: Callable[[], object]
+
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result | None], Generic[Result]):
+    """A dialog that ends once, also where a second key or click was on its way when it ended."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """End it with a result; where it has ended, nothing."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
+
+class Popup(Dialog[Result], Generic[Result]):
+    """A dialog that nothing is written in: a click beside it closes it."""
+
+    def on_click(self, event: Click) -> None:
+        """Beside the dialog: as escape."""
+        if event.widget is self:
+            self.dismiss(None)
+
+
+class Menu(Popup[Choice]):
+    """A few choices, each a key; arrows, enter and the mouse work too. Leader keys open one."""
+
+    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = list(choices)
+
+    def compose(self) -> ComposeResult:
+        """A title and the choices."""
+        wide = max((len(_shown(choice.key)) for choice in self._choices), default=1)
+        key = f"bold {palette(self.app.current_theme).focus}"
+        with Vertical(classes="dialog"):
+            yield Static(escape(self._title), classes="dialog-title", markup=False)
+            yield OptionList(
+                *(
+                    Option(Content.assemble((f" {_shown(c.key):<{wide}} ", key), f" {escape(c.label)}"))
+                    for c in self._choices
+                ),
+                compact=True,
+            )
+
+    def on_key(self, event: Key) -> None:
+        """A choice's own key."""
+        for choice in self._choices:
+            if event.key == choice.key or event.character == choice.key:
+                event.stop()
+                self.dismiss(choice)
+                return
+        if event.key in ("escape", "q"):
+            event.stop()
+            self.dismiss(None)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter or a click."""
+        self.dismiss(self._choices[event.option_index])
+
+
+def _shown(key: str) -> str:
+    return {"escape": "esc"}.get(key, key)
+
+
+class Prompt(Dialog[str]):
+    """One line of text; escape leaves it."""
+
+    BINDINGS = [Binding("escape", "dismiss(None)", "cancel", id="prompt.cancel", tooltip="Leave without a change")]
+
+    def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
+        super().__init__()
+        self._title, self._value, self._placeholder = title, value, placeholder
+
+    def compose(self) -> ComposeResult:
+        """A title and an input."""
+        with Vertical(classes="dialog prompt"):
+            yield Static(escape(self._title), classes="dialog-title", markup=False)
+            yield Input(escape(self._value), placeholder=self._placeholder, select_on_focus=False)
+            yield Static(
+                "[@click=screen.take]enter takes it[/] · [@click=screen.dismiss(None)]esc leaves[/]",
+                classes="dialog-hint",
+            )
+
+    @on(Input.Submitted)
+    def action_take(self) -> None:
+        """Enter, or a click on the word."""
+        self.dismiss(self.query_one(Input).value)
+
+
+def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
+    """Open a menu and do what is chosen."""
+
+    def chosen(choice: Choice | None) -> None:
+        if choice is not None:
+            choice.action()
+
+    app.push_screen(Menu(title, choices), chosen)
+
+
+def ask_yes(
+    app: App[Any], unasked: NeedsConsent, then: Callable[[], object], no: Callable[[], object] = lambda: None
+) -> None:
+    """Ask for the yes that something needs; remember it on this machine, and do `then`; else do `no`."""
+
+    def yes() -> None:
+        unasked.allow()
+        then()
+
+    leave = Choice("escape", "leave it", no)
+
+    def chosen(choice: Choice | None) -> None:
+        (choice or leave).action()
+
+    told = f"{clip(unasked.told, LONGEST_QUESTION)}. {unasked.whence}"
+    app.push_screen(Menu(told, [leave, Choice("y", "that is right: go on, and remember it", yes)]), chosen)
+
+
+def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], object]) -> bool:
+    """Returns whether what a trace names may be used. If `check` raises `NeedsConsent`, asks a person, and calls
+    `then` after a yes."""
+    try:
+        check()
+    except NeedsConsent as unasked:
+        ask_yes(app, unasked, then)
+        return False
+    return True
+
+
+def ask_text(app: App[Any], title: str, then: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
+    """Ask for one line of text."""
+
+    def typed(text: str | None) -> None:
+        if text is not None:
+            then(text)
+
+    app.push_screen(Prompt(title, value, placeholder), typed)

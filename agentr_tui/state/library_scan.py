@@ -1,0 +1,211 @@
+"""Reads what the library lists, in a thread of its own: which files there are, their figures, their goals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from agentr_tui.state.library_tail import Tail
+from agentr_tui.state.trace_row import TraceRow
+from engine.base.errors import InputError
+from engine.trace.sources import find_sources, is_trace
+from engine.trace.trace import read_events
+from engine.trace.treefile.read import read_tree
+from engine.tree.events import Started
+from engine.workspace.figures import TraceFigures, cached_figures
+from engine.workspace.index import Index
+from engine.workspace.workspace import Workspace
+
+PATIENCE = 0.15  # seconds between two reports
+RESTS = 10.0
+"""After a file took t seconds to read it is left alone for this many times t, also where it goes on growing."""
+
+_KIND = "head"
+
+
+class Head(msgspec.Struct):
+    """What the first event of a trace tells."""
+
+    goal: str
+    score_range: tuple[float, float]
+
+
+Stamp = tuple[int, int]
+"""Size and time of change of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A row and what it was read from."""
+
+    row: TraceRow
+    stamp: Stamp | None
+    tail: Tail | None = None  # of a search that another process runs
+    rest_until: float = 0.0  # monotonic seconds; it is not read again before
+
+
+Report = Callable[[Sequence[Known]], None]
+
+
+def look(
+    workspace: Workspace,
+    sources: Sequence[Path],
+    known: Mapping[Path, Known],
+    report: Report,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> set[Path]:
+    """Tell `report` of every file that is new or changed since `known`, a few at a time; returns all there are.
+
+    A file that can't be read is a row with an error. Never raises for what files hold.
+    """
+    found = dict(listed(workspace, sources))
+    fresh: list[Known] = []
+    for path, error in found.items():
+        stamp, modified = _stamp(path)
+        before = known.get(path)
+        if before is None:
+            fresh.append(Known(TraceRow(path, modified, error=error), None))
+        elif before.row.state == "running":
+            continue  # `look_at_running` does
+        elif before.stamp == stamp:
+            continue
+        elif time.monotonic() >= before.rest_until:
+            fresh.append(replace(before, row=replace(before.row, modified=modified)))
+    new = [item for item in fresh if item.stamp is None]
+    if new:
+        report(new)
+    _read(workspace, [item for item in fresh if not item.row.error or item.stamp is not None], report, cancelled)
+    return set(found)
+
+
+def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
+    """Tell `report` of the running searches that went on, or that nobody runs any more. A `stat` each, else."""
+    for path, before in known.items():
+        if before.row.state != "running" or before.row.live:
+            continue
+        tail = before.tail or Tail(path)
+        try:
+            row = tail.grown(before.row)
+        except InputError:  # replaced, or gone: it is read from the start, or no longer there
+            report([Known(replace(before.row, figures=None), None)])
+            continue
+        if row is None and tail.is_alone() and (row := tail.grown(before.row)) is None:
+            row = _crashed(before.row)
+        if row is not None:
+            report([Known(row, _stamp(path)[0], tail if row.state == "running" else None)])
+        elif before.tail is None:
+            report([replace(before, tail=tail)])
+
+
+def _crashed(row: TraceRow) -> TraceRow:
+    """A search that said nothing of its end and that nobody runs any more."""
+    assert row.figures is not None
+    return replace(row, figures=msgspec.structs.replace(row.figures, state="crashed"))
+
+
+def listed(workspace: Workspace, sources: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Every file of the library, with what is wrong with its path."""
+    seen: set[Path] = set()
+    for place in (workspace.traces, *sources):
+        try:
+            paths = find_sources([place])
+        except InputError as error:
+            if place != workspace.traces and not place.is_dir():
+                yield place, str(error)
+            continue
+        for path in paths:
+            whole = path.absolute()
+            if whole not in seen:
+                seen.add(whole)
+                yield path, ""
+
+
+def _stamp(path: Path) -> tuple[Stamp | None, float]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None, 0.0
+    return (stat.st_size, stat.st_mtime_ns), stat.st_mtime
+
+
+def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelled: Callable[[], bool]) -> None:
+    """Read figures, newest files first, in portions that take about `PATIENCE`."""
+    waiting = sorted(items, key=lambda item: item.row.modified)
+    portion = 1
+    while waiting and not cancelled():
+        began = time.monotonic()
+        now = [waiting.pop() for _ in range(min(portion, len(waiting)))]
+        stamps = {item.row.path: _stamp(item.row.path)[0] for item in now}
+        errors: dict[str, str] = {}
+
+        def broken(path: str, error: InputError, errors: dict[str, str] = errors) -> None:
+            errors[path] = _reason(path, error)
+
+        rows = cached_figures(workspace, [item.row.path for item in now], broken)
+        figures = {row.path: row for row in rows}
+        for item in now:
+            _see_growth(item, figures.get(str(item.row.path)), stamps[item.row.path])
+        with Index(workspace.index_file) as index:
+            heads = {path: _head(index, path) for path in figures}
+        took = time.monotonic() - began
+        rest = time.monotonic() + RESTS * took / len(now)
+        report(
+            [
+                Known(
+                    replace(
+                        item.row,
+                        figures=figures.get(str(item.row.path)),
+                        error=errors.get(str(item.row.path), ""),
+                        goal=heads[str(item.row.path)].goal if str(item.row.path) in heads else "",
+                        score_range=heads[str(item.row.path)].score_range if str(item.row.path) in heads else (0, 1),
+                    ),
+                    stamps[item.row.path],
+                    rest_until=rest,
+                )
+                for item in now
+            ]
+        )
+        portion = max(1, portion * 2 if took < PATIENCE / 2 else portion // 2 if took > PATIENCE else portion)
+
+
+def _see_growth(before: Known, found: TraceFigures | None, stamp: Stamp | None) -> None:
+    """A trace that grows is being written, also by another machine whose lock can't be seen from here."""
+    grew = before.stamp is not None and stamp is not None and stamp[0] > before.stamp[0]
+    if grew and found is not None and found.state == "crashed":
+        found.state = "running"
+
+
+def _reason(path: str, error: InputError) -> str:
+    """The error's line without the path in front: the row names the file."""
+    told = str(error).removeprefix(path).removeprefix(":").strip()
+    number, colon, reason = told.partition(":")
+    return f"line {number}: {reason.strip()}" if colon and number.isdecimal() else told
+
+
+def _head(index: Index, path: str) -> Head:
+    """Goal and score range of a trace, from the index where the file did not change."""
+    key = str(Path(path).absolute())
+    try:
+        stat = Path(path).stat()
+        body = index.get(_KIND, key, stat)
+        if body is not None:
+            return msgspec.json.decode(body, type=Head)
+        started = first_event(Path(path))
+    except (OSError, InputError, msgspec.MsgspecError):
+        return Head("", (0.0, 1.0))
+    head = Head(started.instruction, started.score_range)
+    index.put(_KIND, key, stat, msgspec.json.encode(head))
+    return head
+
+
+def first_event(path: Path) -> Started:
+    """The `started` event of a trace or tree file. Raises `InputError`."""
+    events = iter(read_events(path) if is_trace(path.name) else read_tree(path))
+    started = next(events, None)
+    if not isinstance(started, Started):
+        raise InputError(f"{path}: does not begin as a trace does")
+    return started

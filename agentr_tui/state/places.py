@@ -1,0 +1,60 @@
+"""Where new things go, and where the sample trees are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.tree.events import SearchSettings
+
+DEMO_DELAY = 0.25
+
+
+def short_name(environment: str) -> str:
+    """An environment's name as that of a file holds it: without what is behind it, but with the kind of a server."""
+    head, _, more = environment.partition(":")
+    kind, at, _ = more.partition("@")
+    return f"{head}-{kind}" if at and kind else head
+
+
+def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
+    """A trace name that is not taken yet."""
+    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{environment}-{task}-s{seed}")
+    place, number = folder / f"{stem}.trace.jsonl", 2
+    while place.exists():
+        place, number = folder / f"{stem}-{number}.trace.jsonl", number + 1
+    return place
+
+
+def fresh_folder(base: Path) -> Path:
+    """`base`-1, `base`-2, …: the first that is not there."""
+    number = 1
+    while (place := base.with_name(f"{base.name}-{number}")).exists():
+        number += 1
+    return place
+
+
+def shipped_folder() -> Path:
+    """Where the sample trees are installed."""
+    import sample_trees
+
+    return Path(sample_trees.__file__).parent
+
+
+DEFAULT_DELAY = DEMO_DELAY
+"""Seconds a draw: the scripted actor answers at once, a person wants to watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What a person asks for."""
+
+    environment: str = "textcraft"
+    task: str = "0"
+    settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
+    delay: float = DEFAULT_DELAY  # seconds a draw of the scripted actor
+    about: str = ""  # the trace that it is like (`engine.environment.trust.digest_of`); "": none
+    source: str = ""  # its file
+
+
+DEFAULT_ITERATIONS = 8

@@ -1,0 +1,128 @@
+"""Loads a review: chooses the run, and adds planted faults to its samples. Does not import Textual."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from agentr_tui.state.review.queue import Review
+from agentr_tui.state.review.traces import Traces
+from engine.base.errors import InputError
+from engine.pairs.pairs import Pair
+from engine.review.agreement import read_planted
+from engine.review.curation import review_settings
+from engine.review.decisions import Decisions
+from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.trace.sources import load_any
+from engine.verifiers.choice import DEFAULT, verifier_for
+from engine.workspace.workspace import RunInfo, Selection, Workspace
+
+MAX_PAIRS = 2_000
+"""Maximum pairs for samples that the app makes itself; `agentr revise` has no limit."""
+
+PLANTED = "planted"
+"""Folder of a workspace that records its planted faults."""
+
+
+def load_review(
+    workspace: Workspace, decisions: Decisions, path: Path | None, settings: ReviseSettings, pair: Pair | None
+) -> Review:
+    """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
+
+    In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
+    run of each trace. The tree is read from its file: it is not the one on screen, which another thread changes.
+    """
+    decisions.refresh()
+    if path is None:
+        chosen = workspace.select()
+        return _review_of(workspace, decisions, chosen, Traces(workspace, chosen.environment_of))
+    source = load_any(path)
+    started = source.tree.started
+    assert started is not None
+    resolved = str(path.resolve())
+    info = _run_over(workspace, path, settings)
+    if info is not None:
+        environment = info.settings.environment
+        traces = Traces(workspace, lambda sample: environment)
+        if info.settings.environment is None:
+            traces.know(resolved, source.tree)
+        review = _review_of(workspace, decisions, workspace.select(info.id), traces)
+        review.warnings[:0] = source.warnings
+        if _go_to(review, started.trace, pair):
+            return review
+        if pair is None:
+            return _nothing(workspace, decisions, info.id)
+    settings = replace(settings, max_pairs=MAX_PAIRS)
+    if settings.verifier == DEFAULT and source.tree.imported_from is None:
+        settings = replace(settings, verifier=verifier_for([(path, started)], settings.environment, ())[0])
+    if pair is not None:  # the sample of this very pair is wanted, whatever else teaches the same
+        settings = replace(settings, rank="fork", per_lesson=0)
+    figures = Revised()
+    made = list(revise(source.tree, resolved, settings, figures))
+    if all(sample.kind == "good" for sample in made):  # a run would hide one that has samples
+        return _nothing(workspace, decisions, "")
+    with workspace.new_run(settings, [resolved]) as run:
+        run.figures = figures
+        for sample in made:
+            run.add(sample)
+    traces = Traces(workspace)
+    traces.know(resolved, source.tree)
+    review = _review_of(workspace, decisions, workspace.select(run.id), traces)
+    review.warnings[:0] = source.warnings
+    if not _go_to(review, started.trace, pair) and pair is not None:
+        raise InputError(
+            "this pair is not among the samples: its leaves differ too little for alpha and beta, no clean way leads on"
+            f" from its wrong step, or more than {MAX_PAIRS} pairs come before it"
+        )
+    return review
+
+
+def _nothing(workspace: Workspace, decisions: Decisions, run: str) -> Review:
+    """Returns the review of a tree without samples."""
+    return Review(workspace, run, [], decisions, Traces(workspace), settings=review_settings(workspace.settings_file))
+
+
+def _review_of(workspace: Workspace, decisions: Decisions, chosen: Selection, traces: Traces) -> Review:
+    warnings: list[str] = decisions.warnings
+    samples = [sample for sample in chosen.samples if sample.kind != "good"]
+    planted = [each for each in read_planted(workspace.path / PLANTED, warnings) if each.run in chosen.ids]
+    for each in planted:  # wherever chance puts them
+        samples.insert(random.Random(each.id).randint(0, len(samples)), each.sample)
+    return Review(
+        workspace,
+        chosen.name,
+        samples,
+        decisions,
+        traces,
+        warnings=list(chosen.warnings),
+        settings=review_settings(workspace.settings_file),
+        planted=frozenset(each.id for each in planted),
+    )
+
+
+def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:
+    """Goes to the sample of a pair, else to the first undecided sample of a trace, else to its first.
+
+    Returns False if the trace has no sample.
+    """
+    if pair is not None:
+        return review.find(lambda each: (each.trace, each.good, each.bad) == (trace, pair.good, pair.bad))
+    return review.find(lambda each: each.trace == trace and review.verdict(each) is None) or review.find(
+        lambda each: each.trace == trace
+    )
+
+
+def _run_over(workspace: Workspace, path: Path, settings: ReviseSettings) -> RunInfo | None:
+    """Returns the newest finished run with these alpha and beta that read the file after its last change, or None."""
+    resolved = str(path.resolve())
+    changed = os.stat(path).st_mtime
+    for info in workspace.runs():
+        asked = ((settings.alpha, info.settings.alpha), (settings.beta, info.settings.beta))
+        if any(mine is not None and mine != its for mine, its in asked):
+            continue
+        if info.sealed and any(str(Path(known).resolve()) == resolved for known in info.paths):
+            return info if os.stat(info.file).st_mtime >= changed else None
+    return None

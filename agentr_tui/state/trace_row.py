@@ -1,0 +1,44 @@
+"""A trace or tree file of the library, as far as it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.workspace.figures import TraceFigures
+from envs.base import title_of
+
+ENDINGS = (".trace.jsonl.zst", ".trace.jsonl.gz", ".trace.jsonl", ".json.gz", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """A trace or tree file as far as it is known."""
+
+    path: Path
+    modified: float = 0.0  # seconds since the epoch
+    figures: TraceFigures | None = None  # None: not read yet, or unreadable
+    goal: str = ""
+    score_range: tuple[float, float] = (0.0, 1.0)
+    error: str = ""  # why it can't be read
+    live: bool = False  # a search that this app runs
+
+    @property
+    def state(self) -> str:
+        """One word: live, running, done, stopped, crashed, broken, reading."""
+        if self.live:
+            return "live"
+        if self.error:
+            return "broken"
+        return self.figures.state if self.figures else "reading"
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        name = self.path.name
+        return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
+
+    @property
+    def task(self) -> str:
+        """Environment and task."""
+        return title_of(self.figures.env, self.figures.task) if self.figures else ""

@@ -1,0 +1,168 @@
+"""What the rows of a tree show, and their strips, kept as long as a row shows the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.cache import LRUCache
+from textual.strip import Strip
+
+from agentr_tui.terminal.theme import glyphs
+from agentr_tui.widgets.tree.line import Columns, Painter, Told, columns, drawn_levels, labels, told
+from agentr_tui.widgets.tree.overlay import Overlay, Said
+from agentr_tui.widgets.tree.rows import TreeRows
+from engine.tree.tree import NO_PARENT, ROOT
+
+LONGEST_CHAIN = 40
+"""Of a longer chain of only children, these many steps are shown."""
+
+_KEPT_STRIPS = 256
+
+
+class RowDrawing:
+    """Draws the rows of one tree after the other; knows no widget."""
+
+    def __init__(self) -> None:
+        self.rows: TreeRows | None = None
+        self.glyphs = glyphs()
+        self.overlay = Overlay()
+        self.describe: Callable[[int], Said | None] | None = None
+        """What is said of a node at the moment that is shown. Marks of the overlay come first."""
+        self.lit: set[int] | None = None
+        """The nodes whose rows do not stand back; None: no row does."""
+        self.painter: Painter | None = None  # of the theme, the ground and the focus as they are now
+        self.strips: LRUCache[Told, Strip] = LRUCache(_KEPT_STRIPS)
+        self._score_range = (0.0, 1.0)
+        self._columns: Columns | None = None
+        self._drawn: dict[int, Told] = {}  # line of the viewport → what it shows
+
+    def take(self, rows: TreeRows, score_range: tuple[float, float]) -> None:
+        """Draw another tree; nothing is laid over it."""
+        self.rows, self._score_range = rows, score_range
+        self.overlay = Overlay()
+        self.lit = None
+        self.strips.clear()
+
+    def forget(self) -> None:
+        """Theme, ground or focus changed: all strips are stale."""
+        self.painter = None
+        self.strips.clear()
+        self._drawn.clear()
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """Least and greatest return of the tree."""
+        return self._score_range
+
+    # -- columns -------------------------------------------------------------------------------------
+
+    def measured(self, width: int, compact: bool, cursor: int) -> Columns:
+        """Where things have to stand now."""
+        rows = self.rows
+        assert rows is not None
+        return columns(
+            width,
+            compact=compact,
+            visits=rows.reader.visits(ROOT),
+            deepest=rows.max_depth,
+            cursor_level=rows.level(cursor),
+        )
+
+    def lay_out(self, now: Columns) -> bool:
+        """Let things stand there; whether they stood elsewhere, so that everything is drawn anew."""
+        if now == self._columns:
+            return False
+        self._columns = now
+        self.strips.clear()
+        self._drawn.clear()
+        return True
+
+    def caption(self, now: Columns) -> str:
+        """The names of the columns, for the lower border."""
+        figures = "N".rjust(max(0, now.visits - 1)) + "Q".rjust(now.value) if now.value else ""
+        rest = max(0, now.bar + now.word - 1)
+        line = (self.glyphs.dash * (rest - 7) + " status").rjust(rest) if rest > 7 else ""
+        return f"{figures.strip()} {line}".strip()
+
+    # -- rows ----------------------------------------------------------------------------------------
+
+    def told(self, id: int, now: Columns, cursor: int) -> Told:
+        """What the row of a node shows, with what is laid over it and said of its nodes."""
+        rows, overlay = self.rows, self.overlay
+        assert rows is not None
+        chain = tuple(rows.chain(id))
+        level = rows.level(id)
+        path, elbow = overlay.along(rows, chain[0], drawn_levels(level, now)[0])
+        if cursor not in chain:
+            cursor = NO_PARENT
+        if len(chain) > LONGEST_CHAIN:
+            place = chain.index(cursor) if cursor != NO_PARENT else 0
+            chain = (*chain[place : place + LONGEST_CHAIN], id) if place + LONGEST_CHAIN < len(chain) else chain[place:]
+        row = told(
+            rows.reader,
+            chain,
+            level,
+            score_range=self._score_range,
+            glyphs=self.glyphs,
+            columns=now,
+            foldable=rows.has_children(id),
+            is_open=rows.is_open(id),
+            cursor=cursor,
+            path=path,
+            elbow=elbow,
+            on_path=overlay.on_path(id),
+            mark=overlay.marks.get(id),
+            side=overlay.sides.get(id),
+        )
+        if self.describe is not None and id not in overlay.marks:
+            row = self._with_said(row, self.describe)
+        if self.lit is not None and self.lit.isdisjoint(row.chain):
+            row = row._replace(glyph_role="faint", text_role="faint", value_role="faint", word_role="faint")
+        return row
+
+    def _with_said(self, row: Told, describe: Callable[[int], Said | None]) -> Told:
+        said = next((said for id in reversed(row.chain) if (said := describe(id)) is not None), None)
+        if said is None:
+            return row
+        word, role, glyph = said.mark
+        if glyph and not row.gutter:
+            row = row._replace(gutter=glyph, gutter_role=role)
+        if word and not (said.weak and row.word):
+            row = row._replace(word=word, word_role=role)
+        return row
+
+    def stale(self, ids: Sequence[int], now: Columns, cursor: int) -> list[int]:
+        """The lines of the viewport that show something else by now; `ids` are the nodes of its rows."""
+        changed = []
+        for line in range(max(len(ids), len(self._drawn))):
+            shown = self.told(ids[line], now, cursor) if line < len(ids) else None
+            if self._drawn.get(line) != shown:
+                changed.append(line)
+        return changed
+
+    def level_at(self, line: int) -> int | None:
+        """The level of the row that is drawn on a line of the viewport; None where there is none."""
+        row = self._drawn.get(line)
+        return None if row is None else row.level
+
+    def blank(self, line: int, width: int) -> Strip:
+        """A line below the last row."""
+        assert self.painter is not None
+        self._drawn.pop(line, None)
+        return self.painter.blank(width)
+
+    def strip(self, line: int, id: int, cursor: int, width: int, compact: bool) -> Strip:
+        """The strip of a line that shows the row of a node."""
+        assert self.painter is not None
+        assert self.rows is not None
+        now = self._columns
+        if now is None or now.width != width:  # a frame before the resize was told: draw it, keep nothing
+            now = self.measured(width, compact, cursor)
+            self._columns = None
+        row = self._drawn[line] = self.told(id, now, cursor)
+        strip = self.strips.get(row) if self._columns is not None else None
+        if strip is None:
+            strip = self.painter.strip(row, labels(self.rows.reader, row.chain, self.glyphs), now)
+            if self._columns is not None:
+                self.strips[row] = strip
+        return strip

@@ -1,0 +1,69 @@
+"""Which rows of a tree a scrolling widget shows, and how they stay in place while rows come and go."""
+
+from __future__ import annotations
+
+from agentr_tui.widgets.partial_repaint import FrugalScroll
+from agentr_tui.widgets.tree.rows import TreeRows
+from engine.tree.tree import ROOT
+
+
+class RowWindow:
+    """The part of the rows that is on screen."""
+
+    def __init__(self, widget: FrugalScroll) -> None:
+        self._widget = widget
+        self.rows: TreeRows | None = None
+        self._nodes: tuple[tuple[int, int, int], list[int]] = ((-1, -1, -1), [])
+
+    def take(self, rows: TreeRows) -> None:
+        """Show other rows."""
+        self.rows = rows
+        self._nodes = ((-1, -1, -1), [])  # kept by the count of changes, which both may have in common
+
+    def nodes(self) -> list[int]:
+        """The nodes of the rows on screen, top first."""
+        if self.rows is None:
+            return []
+        key = (self.rows.generation, self._widget.scroll_offset.y, self._widget.size.height)
+        if self._nodes[0] != key:
+            self._nodes = (key, self.rows.window(key[1], key[2]))
+        return self._nodes[1]
+
+    def anchor(self) -> tuple[int, int]:
+        """What must stay where it is when rows come and go: the node of the top row, at line 0."""
+        ids = self.nodes()
+        return (ids[0] if ids else ROOT), 0
+
+    def anchor_at(self, node: int) -> tuple[int, int]:
+        """A node and its line, where it is on screen; else the node of the top row."""
+        row = self.rows.row_of(node) if self.rows is not None else None
+        top = self._widget.scroll_offset.y
+        return (node, row - top) if row is not None and top <= row < top + self._widget.size.height else self.anchor()
+
+    def settle(self, anchor: int, line: int) -> None:
+        """The rows changed: tell the scrollbar how many there are, and put `anchor` on a line."""
+        rows = self.rows
+        assert rows is not None
+        self._widget.set_height(len(rows))
+        row = rows.row_of(rows.visible_ancestor(anchor)) or 0
+        self._scroll(row - line)
+
+    def _scroll(self, top: int) -> None:
+        """Put row `top` on the first line, as far as the rows reach."""
+        widget = self._widget
+        top = max(0, min(top, widget.virtual_size.height - widget.size.height))
+        if top != widget.scroll_offset.y:
+            widget.scroll_to(y=top, animate=False, force=True)
+
+    def see(self, node: int) -> None:
+        """Scroll as little as needed to see a node, or its nearest visible ancestor, and a little around it."""
+        rows, height = self.rows, self._widget.size.height
+        if rows is None or not height:
+            return
+        row = rows.row_of(rows.visible_ancestor(node)) or 0
+        top = self._widget.scroll_offset.y
+        around = min(2, (height - 1) // 2)
+        if row < top + around:
+            self._scroll(row - around)
+        elif row >= top + height - around:
+            self._scroll(row - height + 1 + around)

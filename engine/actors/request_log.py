@@ -1,0 +1,104 @@
+"""What an actor was asked for one node, and what it answered, as far as the trace tells. Never a key."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from engine.actors.base import draw_seed
+from engine.actors.openai_request import form_fields, prepared, stops, wants_logprobs, with_chosen
+from engine.base.compression import open_unpacked, reading
+from engine.environment.trust import check, settings_claims
+from engine.models.faults import RETRYABLE
+from engine.models.structured_form import joined_system
+from engine.trace.trace import decode_event
+from engine.tree.events import Message, Sampled
+from engine.tree.fold_interventions import WRITTEN
+from engine.tree.tree import NO_PARENT, SearchTree
+
+STEP_TURNS = 2
+
+
+def seen_and_dropped(tree: SearchTree, id: int) -> tuple[list[Message], int, int]:
+    """The conversation before a node's own step, the turn where its steps begin, how many of them were not seen."""
+    node = tree.nodes[id]
+    assert tree.started is not None
+    messages = tree.conversation(id if node.parent == NO_PARENT else node.parent)
+    dropped = tree.usages.get(id, (None, None, 0))[2]
+    return messages, len(tree.started.header), dropped
+
+
+def was_asked(tree: SearchTree, id: int) -> bool:
+    """Whether a node came of a request: a person's own step, the root and a tree made elsewhere did not."""
+    node = tree.nodes[id]
+    return node.parent != NO_PARENT and node.draw != WRITTEN and tree.imported_from is None
+
+
+def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
+    """The request that a node came of, as the search made it; None where there was none.
+
+    A parameter that the server turned out not to have was left out when the call was made, a form that it did not
+    have was asked for in another way. Raises `InputError` where prompts that it took are gone, or lie where nobody
+    allowed this trace to have them read (`engine.environment.trust`).
+    """
+    if not was_asked(tree, id):
+        return None
+    node, settings = tree.nodes[id], tree.settings_at(tree.born_at(id))
+    messages, header, dropped = seen_and_dropped(tree, id)
+    where: dict[str, Any] = {"actor": settings.actor}
+    more: dict[str, Any] = {}
+    if settings.actor == "openai":
+        files = [claim for claim in settings_claims(settings) if claim.name == "prompts"]
+        check(files, tree.started, (), tree.source or "this trace")
+        messages, header = prepared(settings, messages)
+        if settings.no_system:
+            turns = len(messages)
+            messages = joined_system(messages)
+            header -= turns - len(messages)
+        where = {"POST": f"{settings.base_url or 'the default base URL'}/chat/completions", "model": settings.model}
+        more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "stream": False}
+        if stop := stops(settings):
+            more["stop"] = list(stop)
+        if wants_logprobs(settings):
+            more["logprobs"] = True
+        more = with_chosen(settings, more | form_fields(settings))
+    sent = messages[:header] + messages[header + STEP_TURNS * dropped :]
+    return {
+        **where,
+        "messages": [{"role": message.role, "content": message.content} for message in sent],
+        "seed": draw_seed(settings.seed, node.parent, node.draw),
+        **more,
+        **({"steps_not_sent": dropped} if dropped else {}),
+    }
+
+
+def answer_of(path: str | PathLike[str], parent: int, draw: int) -> Sampled | None:
+    """The answer to a draw as it arrived, read from the trace file; None where it holds none. Raises `TraceError`.
+
+    Reads the file up to there: not for the event loop.
+    """
+    wanted = (f'"parent":{parent},'.encode(), f'"draw":{draw},'.encode())
+    with reading(path), open_unpacked(path) as file:
+        for number, line in enumerate(file, 1):
+            if b'"sampled"' in line[:40] and all(part in line[:200] for part in wanted) and line.endswith(b"\n"):
+                event = decode_event(line, path, number) if number > 1 else None
+                if isinstance(event, Sampled) and (event.parent, event.draw) == (parent, draw):
+                    return event
+    return None
+
+
+def calls_in_flight(tree: SearchTree) -> int:
+    """How many calls of the actor are under way, as far as the events tell: draws that were asked for and neither
+    answered nor given up, and not more than may be made at once."""
+    if tree.started is None or tree.state not in ("running", "paused"):
+        return 0
+    settings = tree.started.settings
+    waiting = 0
+    for parent in tree.in_flight:
+        given_up = set(tree.unusable.get(parent, ()))
+        for draw, failure in tree.owed.get(parent, {}).items():
+            if failure.what not in RETRYABLE or failure.attempt > settings.retries:
+                given_up.add(draw)
+        answered = tree.pending.get(parent, {})
+        waiting += tree.draws_of[parent] - len(answered.keys() | given_up)
+    return max(0, min(waiting, settings.concurrency))

@@ -1,0 +1,73 @@
+"""Small things about files and times that several modules need."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.base.errors import InputError, WorkFailed
+
+CLOCK_SKEW = timedelta(minutes=1)
+"""Clocks of two machines may differ by so much without a word."""
+
+
+def stamp(time: datetime) -> str:
+    """A time as ISO 8601 in UTC with microseconds: sorts as text."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def in_future(time: str) -> bool:
+    """Whether a time as `stamp` gives it lies ahead of this machine's clock by more than clocks usually differ."""
+    if time <= (limit := stamp(datetime.now(UTC) + CLOCK_SKEW)):
+        return False
+    try:
+        told = datetime.fromisoformat(time)
+    except ValueError:  # no time at all
+        return False
+    return stamp(told if told.tzinfo else told.replace(tzinfo=UTC)) > limit
+
+
+def refusal(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """The line for a file or folder that can't be opened, read or made."""
+    return InputError(f"{path}: {error.strerror or error}")
+
+
+def place_and_part(out: Path) -> tuple[Path, Path]:
+    """Where a file will stand, links followed, and the name beside it under which it is written until it is whole.
+
+    Raises `InputError` for a folder, and for a device or a pipe, which moving a file there would destroy.
+    """
+    place = Path(os.path.realpath(out))
+    if place.is_dir():
+        raise InputError(f"{out}: is a folder: name a file")
+    if place.exists() and not place.is_file():
+        raise InputError(f"{out}: is not a regular file: name one")
+    return place, place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+
+
+def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file under another name in the same folder, then move it there: a reader sees all of it or none.
+
+    Raises `InputError` where the folder can't be made or written, `WorkFailed` (a full disk), and whatever `write`
+    raises.
+    """
+    place, part = place_and_part(out)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        stream = part.open("xb")
+    except OSError as error:
+        raise refusal(out, error) from error
+    try:
+        with stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, place)
+    except OSError as error:
+        raise WorkFailed(f"{out}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""Responses as they are stored: their action and thought. What a model said is read by `engine.answers.reader`."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBERED = re.compile(r"^\d+\.\s+")
+_LABELS = ("Action 1:", "Action:")
+_AT_LINE_START = re.compile(r"^[ \t]*Action(?: 1)?:[ \t]*", re.M)
+
+
+def parse_action(response: str) -> str:
+    """The action of a response by the rule of the original (`--parse agent-r`).
+
+    What follows the last `Action 1:` where that occurs at all, else the last `Action:`; with neither, the last
+    line. A leading `N. ` is dropped. May be empty.
+    """
+    for label in _LABELS:
+        if label in response:
+            action = response.rsplit(label, 1)[1].strip()
+            break
+    else:
+        lines = response.strip().splitlines()
+        action = lines[-1].strip() if lines else ""
+    return _NUMBERED.sub("", action).strip()
+
+
+def stored_action(response: str) -> str:
+    """The action of a stored response: what follows its last label at the beginning of a line; by the original's rule
+    where there is none."""
+    start = _label_at(response)
+    return parse_action(response) if start is None else response[start[1] :].strip()
+
+
+def _label_at(response: str) -> tuple[int, int] | None:
+    """Where the label of a stored response's action is."""
+    labels = list(_AT_LINE_START.finditer(response))
+    return labels[-1].span() if labels else None
+
+
+def normalise_response(response: str) -> str:
+    """The response as it is stored: `Action 1:` and `Thought 1:` become `Action:` and `Thought:`."""
+    return response.replace("Action 1:", "Action:").replace("Thought 1:", "Thought:")
+
+
+def split_thought(response: str) -> str:
+    """The response less its action, without the `Thought:` label."""
+    start = _label_at(response)
+    if start is not None:
+        thought = response[: start[0]]
+    elif label := next((label for label in _LABELS if label in response), None):
+        thought = response.rsplit(label, 1)[0]
+    else:
+        thought = "\n".join(response.strip().splitlines()[:-1])
+    return re.sub(r"^\s*Thought(?: 1)?:\s*", "", thought).strip()
+
+
+def clean(text: str) -> str:
+    """The text without lone surrogates, which no file can hold: each becomes U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def flatten(observation: str) -> str:
+    """An observation as the search stores it: newlines and tabs become spaces."""
+    return observation.replace("\n", " ").replace("\t", " ")

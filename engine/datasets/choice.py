@@ -1,0 +1,146 @@
+"""Which samples an export takes, and how many that will be: as far as it can be told without reading a trace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from engine.datasets.formats import DataType, data_type_of
+from engine.datasets.options import Exported, ExportOptions, Which
+from engine.environment.replay import HOLDS
+from engine.review.curation import moves_mark
+from engine.review.decisions import Decided
+from engine.samples.revise import Sample
+from engine.workspace.workspace import Selection
+
+NO_WRONG_STEP = "no wrong step found"
+SAME_LESSON = "same lesson, a better one is kept"
+UNDECIDED = "not decided"
+VERDICT_ORDER = {"verified": 0, "reobserved": 1, "repaired": 2}
+
+
+class Expected(Struct, kw_only=True):
+    """What an export takes of some samples."""
+
+    which: Which
+    samples: int  # of the data type
+    lines: int  # samples that are taken; a format may make several lines of one, and the rules leave some out
+    moved: int = 0  # of these, whose mark a person moved: they are replayed first
+    dropped: dict[str, int] = {}
+
+
+def which_of(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided]) -> Which:
+    """The rule by which samples are chosen."""
+    if all:
+        return "all"
+    decided = (current.get(sample.id) for sample in samples)
+    return "accepted" if any(each is not None and each.verdict for each in decided) else "all that hold"
+
+
+def left_out(sample: Sample, decided: Decided | None, which: Which, only_verified: bool) -> str | None:
+    """Why a sample is left out, as far as that can be told without its tree."""
+    if which == "accepted":
+        verdict = decided.verdict if decided else None
+        if verdict != "accepted":
+            return verdict or UNDECIDED
+    if moves_mark(sample, decided):
+        return None  # what was changed is replayed first
+    return does_not_hold(sample, which, only_verified)
+
+
+def does_not_hold(sample: Sample, which: Which, only_verified: bool) -> str | None:
+    """Why a sample is left out for what the verifier or the replay said."""
+    if which != "all":
+        if sample.no_wrong_step:
+            return NO_WRONG_STEP
+        if sample.verdict not in HOLDS:
+            return sample.verdict
+    if only_verified and sample.verdict != "verified":
+        return sample.verdict
+    return None
+
+
+def kept_of_lessons(samples: Sequence[Sample], current: Mapping[str, Decided], most: int) -> set[str]:
+    """Which samples are kept of each lesson, by id: at most so many of one, the best first.
+
+    One that somebody decided about keeps its place, and so does one without a lesson or with a mark that was moved.
+    Better is a verified one, then one with fewer earlier mistakes in its context, then one with a shorter tail.
+    """
+    kept: set[str] = set()
+    of_lesson: dict[str, list[Sample]] = {}
+    for sample in samples:
+        decided = current.get(sample.id)
+        if not sample.lesson or moves_mark(sample, decided):
+            kept.add(sample.id)
+        else:
+            of_lesson.setdefault(sample.lesson, []).append(sample)
+    for same in of_lesson.values():
+        decided_on = [each.id for each in same if (known := current.get(each.id)) is not None and known.verdict]
+        kept.update(decided_on)
+        others = [each for each in same if each.id not in kept]
+        others.sort(key=lambda each: (VERDICT_ORDER.get(each.verdict, 9), each.earlier, tail_length(each), each.id))
+        kept.update(each.id for each in others[: max(0, most - len(decided_on))])
+    return kept
+
+
+def tail_length(sample: Sample) -> int:
+    """Steps of the tail, as the run has it."""
+    if sample.tail is not None:
+        return len(sample.tail.steps)
+    return sample.good_depth - (sample.fork_depth if sample.bad is not None else sample.mark or 0)
+
+
+def expected(
+    samples: Sequence[Sample],
+    current: Mapping[str, Decided],
+    data_type: DataType = "centric",
+    all: bool = False,
+    only_verified: bool = False,
+    per_lesson: int = 1,
+) -> Expected:
+    """What an export of these samples takes."""
+    mine = [sample for sample in samples if data_type_of(sample) == data_type]
+    which = which_of(all, mine, current)
+    dropped: Counter[str] = Counter()
+    taken = []
+    for sample in mine:
+        reason = left_out(sample, current.get(sample.id), which, only_verified)
+        if reason is None:
+            taken.append(sample)
+        else:
+            dropped[reason] += 1
+    if which != "all" and per_lesson:
+        kept = kept_of_lessons(taken, current, per_lesson)
+        dropped[SAME_LESSON] += len(taken) - len(kept)
+        taken = [sample for sample in taken if sample.id in kept]
+    moved = sum(moves_mark(sample, current.get(sample.id)) for sample in taken)
+    counts = {reason: count for reason, count in sorted(dropped.items()) if count}
+    return Expected(which=which, samples=len(mine), lines=len(taken), moved=moved, dropped=counts)
+
+
+def expected_line(
+    chosen: Selection,
+    current: Mapping[str, Decided],
+    data_type: DataType,
+    all: bool,
+    only_verified: bool,
+    options: ExportOptions,
+) -> str:
+    """How many samples are about to be written, in a line."""
+    found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson)
+    traces = len({sample.trace for sample in chosen.samples})
+    runs = f"{len(chosen.runs)} run{'s' if len(chosen.runs) != 1 else ''}"
+    return (
+        f"writing up to {found.lines} of {found.samples} samples ({found.which}), of {traces}"
+        f" trace{'s' if traces != 1 else ''} in {runs}"
+    )
+
+
+def nothing_line(done: Exported) -> str:
+    """Why an export wrote nothing, and what to do."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
+    why = f"left out: {reasons}" if reasons else f"there is no {done.data_type} sample"
+    left = f" {done.left} of an earlier export is left as it was." if done.left else ""
+    return f"no line to export ({done.which}; {why}): no file was written.{left} --all takes whatever there is"

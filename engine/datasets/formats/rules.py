@@ -1,0 +1,134 @@
+"""Rules that hold for a sample in every format: what must not reach a trainer unnoticed.
+
+Each function returns what is wrong in a few fixed words, so that an export can count by reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from engine.base.text import stored_action
+from engine.environment.replay import HOLDS
+from engine.samples.revise import Sample, splice_of
+from engine.samples.splice import Turn, quoting
+from engine.samples.trained import FAULTS
+from engine.tree.tree import SearchTree
+
+SHAPE = "other keys than the format's"
+ROLES = "roles do not alternate"
+EMPTY = "empty text"
+NO_MASK = "a turn without a mask"
+UNTRAINED = "no trained turn"
+WRONG_MASK = "a mask on a turn that is not the actor's"
+TOO_LONG = "no trained turn within the length"
+KEY = "looks like a key"
+AFTER_END = "goes on after the episode's end"
+BEFORE_FORK = "mark before the fork"
+NOT_REPLAYED = "not replayed"
+SAME_ACTION = "the first good action is the flagged one again"
+QUOTED = "a thought quotes an observation that was replaced"
+CUT = "cut to the length"
+
+_KEY_LIKE = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"sk-[A-Za-z0-9_-]{20,}"  # OpenAI and those that copied it
+    r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"
+    r"|hf_[A-Za-z0-9]{30,}"
+    r"|AKIA[0-9A-Z]{16}"  # AWS
+    r"|AIza[A-Za-z0-9_-]{35}"  # Google
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}"  # Slack
+    r")|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+
+
+@lru_cache(maxsize=4096)  # samples of a tree share most of their texts
+def key_like(text: str) -> bool:
+    """Whether a text holds something that looks like an access key."""
+    return _KEY_LIKE.search(text) is not None
+
+
+def turn_problems(turns: Sequence[Turn]) -> list[str]:
+    """What is wrong with the conversation and its mask."""
+    problems = []
+    roles = [turn.role for turn in turns if turn.role != "system"]
+    if any(turn.role == "system" for turn in turns[1:]) or not alternate(roles):
+        problems.append(ROLES)
+    if any(not turn.content.strip() for turn in turns):
+        problems.append(EMPTY)
+    if any(turn.role == "assistant" and turn.part != "header" and turn.loss is None for turn in turns):
+        problems.append(NO_MASK)
+    if not any(turn.loss for turn in turns):
+        problems.append(UNTRAINED)
+    if any(key_like(turn.content) for turn in turns):
+        problems.append(KEY)
+    return problems
+
+
+def texts_of(record: Any) -> Iterator[str]:
+    """Every text in a record."""
+    if isinstance(record, str):
+        yield record
+    elif isinstance(record, dict):
+        for value in record.values():
+            yield from texts_of(value)
+    elif isinstance(record, list) and not (record and isinstance(record[0], int)):  # token ids hold no text
+        for value in record:
+            yield from texts_of(value)
+
+
+def record_problems(record: Any) -> list[str]:
+    """What is wrong with a record that holds more than its sample's trajectory."""
+    return [KEY] if any(key_like(text) for text in texts_of(record)) else []
+
+
+def sample_warnings(sample: Sample, turns: Sequence[Turn]) -> list[str]:
+    """What is odd about a sample's trajectory, though it may be right."""
+    warnings = [QUOTED] if quoting(turns) else []
+    flagged = next((turn for turn in reversed(turns) if turn.part == "bad" and turn.role == "assistant"), None)
+    first = next((turn for turn in turns if turn.part == "good" and turn.role == "assistant"), None)
+    if sample.mark is None or flagged is None or first is None:
+        return warnings
+    if stored_action(flagged.content) == stored_action(first.content):
+        warnings.append(SAME_ACTION)
+    return warnings
+
+
+def alternate(roles: Iterable[str]) -> bool:
+    """Whether roles are user, assistant, user, …"""
+    return all(role == ("user", "assistant")[place % 2] for place, role in enumerate(roles))
+
+
+def sample_problems(tree: SearchTree, sample: Sample) -> list[str]:
+    """What is wrong with the splice: is it checked, is the mark in its place, does it end where the episode does?"""
+    problems = []
+    if sample.replay is None:
+        problems.append(NOT_REPLAYED)
+    if sample.kind == "revision" and sample.mark is not None and sample.mark <= sample.fork_depth and not sample.compat:
+        problems.append(BEFORE_FORK)
+    # What a replay saw is worth more than what the tree says of its nodes: foreign files do not tell an episode's end
+    # from the search's depth limit.
+    if sample.verdict not in HOLDS:
+        steps = splice_of(tree, sample).steps
+        if any(tree.nodes[id].terminal in ("done", "disaster") for id in steps[:-1]):
+            problems.append(AFTER_END)
+    return problems
+
+
+RULES = (
+    SHAPE,
+    ROLES,
+    EMPTY,
+    NO_MASK,
+    WRONG_MASK,
+    UNTRAINED,
+    TOO_LONG,
+    AFTER_END,
+    BEFORE_FORK,
+    NOT_REPLAYED,
+    KEY,
+    *FAULTS,
+)
+"""What is checked before a record is written; formats add rules of their own."""

@@ -1,0 +1,1 @@
+"""Chat templates: how a conversation is written for a model, and how many tokens that takes."""

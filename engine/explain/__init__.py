@@ -1,0 +1,1 @@
+"""What a screen or a report says of a search: why, when, how trajectories differ."""

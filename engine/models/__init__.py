@@ -1,0 +1,1 @@
+"""Models behind an OpenAI-compatible server: requests, replies, failures, trust, prompts."""

@@ -1,0 +1,397 @@
+"""Calls to models behind any OpenAI-compatible server: one request, retried, its cost known, its faults named.
+
+The key is read from the environment when a client is made and lives nowhere else: not in settings, traces, logs or
+representations. Every text that comes from a server is scrubbed of it. (The client library takes half a second to
+import: import this module where it is used.)
+
+A call is one request for one answer: n draws are n calls with n seeds, since some servers silently give one answer
+where several were asked for. The library's own retries are off; ours report every failed attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
+
+from engine.base.errors import InputError
+from engine.environment.trust import DEFAULT_KEY_ENV, is_loopback
+from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_status
+from engine.models.refused_parameters import DROPPED, FORM, LIMITS
+from engine.models.reply import Reply, read_reply
+from engine.models.structured_form import FORMS, chosen_fields, form_field, joined_system, with_extra
+from engine.tree.events import Message, Usage
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+PATH = "/chat/completions"
+NO_KEY = "no-key"
+"""Sent where no key is set: servers of one's own mostly ask for none, the library for some."""
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a name of an environment variable looks like."""
+
+SHORTEST_SECRET = 8  # characters
+MAX_ANSWER = 8 << 20  # bytes; reading stops there
+MAX_PACKED = MAX_ANSWER // 128  # bytes of an answer that came packed although plain was asked for
+FIRST_WAIT = 0.5  # seconds before the second attempt; doubled for each further one
+LONGEST_WAIT = 30.0  # seconds that we choose to wait; a server may ask for more, see `llm_faults.LONGEST_ASKED`
+MAX_MESSAGE = 300  # characters of a server's own words that are kept
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What a header's name looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how a model is called."""
+
+    model: str
+    base_url: str = ""  # "": OPENAI_BASE_URL, else OpenAI's own
+    key_env: str = DEFAULT_KEY_ENV  # name of the variable that holds the key
+    timeout: float = 120.0  # seconds an attempt, from connecting to the last byte
+    retries: int = 4  # attempts after the first
+    price_in: float | None = None  # US dollars a million prompt tokens; None: unknown
+    price_out: float | None = None  # US dollars a million completion tokens
+    price_cached: float | None = None  # US dollars a million prompt tokens that the server had cached; None: price_in
+    top_p: float | None = None  # None: the server's own
+    reasoning_effort: str = ""  # "": the server's own
+    extra_body: Mapping[str, Any] = field(default_factory=dict)  # further fields of every request; None takes one out
+    header: tuple[str, ...] = ()  # NAME=ENV: headers whose values are in variables of the environment
+    no_system: bool = False  # the system turn is sent as part of the first user turn
+
+    @property
+    def url(self) -> str:
+        """The base URL that is called."""
+        return self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What is asked of a model."""
+
+    messages: Sequence[Message]
+    temperature: float
+    max_tokens: int
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    schema: Mapping[str, Any] | None = None  # the JSON Schema that the answer is to keep, as far as the server can
+    extra: dict[str, Any] = field(default_factory=dict)  # further fields of the request's body
+
+
+class CallFailed(Exception):
+    """A call came to nothing. The message is one line, without the key."""
+
+    def __init__(self, kind: str, said: str, attempt: int, usage: Usage | None = None, remedy: str = "") -> None:
+        self.kind = kind  # see `engine.models.faults`
+        self.said = said  # without the remedy, which is an option of a search
+        self.attempt = attempt  # the last one; 1 for the first
+        self.usage = usage  # of what was paid for all the same
+        super().__init__(said + remedy)
+
+
+class OnFault(Protocol):
+    """Told of every failed attempt that is tried again."""
+
+    def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None, /) -> None: ...
+
+
+class Client:
+    """An open client of one server. It belongs to the event loop that it is first used on."""
+
+    def __init__(self, opened: AsyncOpenAI, secrets: Sequence[str] = ()) -> None:
+        self.openai = opened
+        self.refused: set[str] = set()  # parameters that the server will not have
+        self.no_system = False  # whether the server refuses a system turn
+        self.form = 0  # index in `FORMS`: how answers of a form are asked for
+        self.scrub = _scrubber([opened.api_key, *secrets])
+
+    def left_out(self) -> list[str]:
+        """What the server refused and is asked without, in a few words each."""
+        found = [name for name in (*DROPPED, *LIMITS) if name in self.refused]
+        if self.no_system:
+            found.append("the system turn (joined to the first user turn)")
+        return found + ([f"{FORM} of type {FORMS[self.form - 1]}"] if self.form else [])
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.openai.close()
+
+
+def _scrubber(secrets: Sequence[str]) -> Callable[[str], str]:
+    """What takes the key and the values of headers out of a text. A function: no representation shows what it holds."""
+    hidden = sorted(filter(_is_secret, secrets), key=len, reverse=True)
+
+    def scrub(text: str) -> str:
+        for secret in hidden:
+            text = text.replace(secret, "[key]")
+        return text
+
+    return scrub
+
+
+class TooLarge(Exception):
+    """An answer went on past `MAX_ANSWER`."""
+
+
+def _is_secret(key: str) -> bool:
+    """Whether a key is one: `none`, `EMPTY` and the like stand in many texts that have nothing to hide."""
+    return key != NO_KEY and len(key) >= SHORTEST_SECRET
+
+
+def check_endpoint(endpoint: Endpoint) -> None:
+    """Raises `InputError` with the remedy where calls can't even begin."""
+    if not endpoint.model:
+        raise InputError("no model is named: use --model")
+    url = endpoint.url
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(f"base URL {url[:200]!r} is not one: write it like http://127.0.0.1:8000/v1")
+    if parts.username or parts.password:
+        raise InputError(f"the base URL of {parts.hostname} holds a password: put the key into {endpoint.key_env}")
+    secrets = [_key(endpoint), *headers_of(endpoint).values()]
+    written = json.dumps(dict(endpoint.extra_body))
+    if any(_is_secret(secret) and secret in written for secret in secrets):
+        raise InputError("--extra-body holds the key, and would be written into traces: use --header NAME=VARIABLE")
+
+
+def headers_of(endpoint: Endpoint) -> dict[str, str]:
+    """The headers that `header` names, with their values. Raises `InputError`, which holds no value."""
+    found = {}
+    for each in endpoint.header:
+        name, _, variable = each.partition("=")
+        if not HEADER.fullmatch(name) or not VARIABLE.fullmatch(variable):
+            raise InputError(
+                "--header takes NAME=VARIABLE: a header and the environment variable that holds its value; the value"
+                " itself is written nowhere"
+            )
+        value = os.environ.get(variable, "").strip()
+        if not value:  # not named here: it may be a value that somebody pasted
+            raise InputError(f"the environment variable for the header {name} is not set: set it, or name another")
+        if not (value.isascii() and value.isprintable()):
+            raise InputError(f"the value of the header {name} holds characters that can't be sent")
+        found[name] = value
+    return found
+
+
+def _key(endpoint: Endpoint) -> str:
+    if not VARIABLE.fullmatch(endpoint.key_env):
+        raise InputError("--key-env takes the name of an environment variable; a key itself is written nowhere")
+    key = os.environ.get(endpoint.key_env, "").strip()
+    if not key:
+        if endpoint.key_env != DEFAULT_KEY_ENV:  # not named here: it may be a key that somebody pasted
+            raise InputError("the environment variable that --key-env names is not set: set it, or name another")
+        if urlsplit(endpoint.url).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
+            raise InputError(
+                f"no key: set the environment variable {endpoint.key_env} (--key-env names another),"
+                " or --base-url for a server of your own"
+            )
+        return NO_KEY
+    if not (key.isascii() and key.isprintable()):
+        raise InputError(f"the key in {endpoint.key_env} holds characters that can't be sent: is it a key?")
+    if _is_secret(key) and key in endpoint.url:
+        raise InputError(
+            f"the base URL holds the key, and would be written into traces: leave it to {endpoint.key_env}"
+        )
+    return key
+
+
+def open_client(endpoint: Endpoint) -> Client:
+    """A client of the endpoint's server. Raises `InputError`."""
+    check_endpoint(endpoint)
+    headers = headers_of(endpoint)
+    return Client(
+        AsyncOpenAI(
+            api_key=_key(endpoint),
+            base_url=endpoint.url,
+            timeout=endpoint.timeout,
+            max_retries=0,
+            default_headers={"Accept-Encoding": "identity", **headers},
+            http_client=DefaultAsyncHttpxClient(
+                timeout=endpoint.timeout,
+                event_hooks={"response": [_cap_answer]},
+                trust_env=not is_loopback(endpoint.url),  # a proxy has no business on this machine
+            ),
+        ),
+        list(headers.values()),
+    )
+
+
+async def _cap_answer(response: httpx2.Response) -> None:
+    """Stop reading an answer that does not end; a packed one may grow a hundredfold."""
+    packed = response.headers.get("content-encoding", "identity") != "identity"
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Capped(response.stream, MAX_PACKED if packed else MAX_ANSWER)
+
+
+class _Capped(httpx2.AsyncByteStream):
+    """A stream that ends in `TooLarge` after `most` bytes."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
+        self._stream = stream
+        self._most = most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._stream:
+            read += len(chunk)
+            if read > self._most:
+                raise TooLarge
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def complete(
+    client: Client,
+    endpoint: Endpoint,
+    ask: ChatRequest,
+    on_fault: OnFault | None = None,
+    permit: Callable[[], None] | None = None,
+) -> Reply:
+    """One answer. Failed attempts that may be mended are made again, with growing, random waits.
+
+    `on_fault` hears of each of them, `permit` is asked before each further one and may raise. Raises `CallFailed` for
+    the last.
+    """
+    attempt = retried = 0
+    while True:
+        attempt += 1
+        form = client.form
+        fields = _body(client, endpoint, ask)
+        try:
+            return replace(await _attempt(client, endpoint, fields), attempt=attempt)
+        except Refusal as refusal:
+            message = _in_a_line(client.scrub(str(refusal)))
+            if plainer := _without(client, refusal, fields, form):
+                refusal.kind = "unsupported"  # whatever the status: asked in another way the call may do
+                wait, then = 0.0, f"asked again {plainer}"
+            elif refusal.kind in RETRYABLE and retried < endpoint.retries and not asks_too_much(refusal.wait):
+                retried += 1
+                wait = wait_before(retried, refusal.wait)
+                then = f"tried again in {wait:.1f} s"
+            else:
+                remedy = _remedy(refusal, endpoint)
+                raise CallFailed(refusal.kind, message, attempt, refusal.usage, remedy) from None
+            if on_fault is not None:
+                on_fault(refusal.kind, f"{message}; {then}", attempt, refusal.usage)
+        await asyncio.sleep(wait)
+        if permit is not None:
+            permit()
+
+
+def _without(client: Client, refusal: Refusal, fields: Mapping[str, Any], form: int) -> str:
+    """Remember what the server refuses of these fields, and say how it is asked from now on; "" where that is nothing.
+
+    `form` is how the request asked for a form: another call may have found the next one meanwhile.
+    """
+    if refusal.system and any(turn["role"] == "system" for turn in fields["messages"]):
+        client.no_system = True
+        return "with the system turn joined to the first user turn"
+    name = next((name for name in refusal.parameters if name in fields), "")
+    if name == FORM and FORMS[form]:
+        client.form = max(client.form, form + 1)
+        return f"for {FORMS[client.form]}" if FORMS[client.form] else "for the form in words only"
+    if name not in (*DROPPED, *LIMITS):
+        return ""
+    client.refused.add(name)
+    other = LIMITS[1] if name == LIMITS[0] else LIMITS[0]
+    if name in LIMITS and other not in client.refused:
+        return f"with {other} in place of {name}"
+    return f"without {name}"
+
+
+def _in_a_line(text: str) -> str:
+    """A server's words, scrubbed before they are cut, so that no half of a key is left."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…"
+
+
+def _remedy(refusal: Refusal, endpoint: Endpoint) -> str:
+    if asks_too_much(refusal.wait):
+        return f"; it asks to wait {refusal.wait:.0f} s"
+    remedies = {
+        "wrong model": "do --model and --base-url (it mostly ends in /v1) fit the server?",
+        "authentication": f"is the key in {endpoint.key_env} the right one?",
+        "too long": "--context limits the conversation",
+        "unsupported": "--extra-body sets fields of the request, and takes out those that it sets to null",
+        "bad request": "--extra-body sets fields of the request, and takes out those that it sets to null",
+    }
+    return f"; {remedies[refusal.kind]}" if refusal.kind in remedies else ""
+
+
+def wait_before(attempt: int, asked: float | None) -> float:
+    """Seconds to wait after failed attempt number `attempt`: what the server asked for and up to a quarter more,
+    else a random share of a doubling time, so that many clients do not come back at once."""
+    if asked is not None:
+        return asked * random.uniform(1, 1.25)
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt - 1, 16)) * random.uniform(0.5, 1)
+
+
+async def _attempt(client: Client, endpoint: Endpoint, fields: dict[str, Any]) -> Reply:
+    """One request. Raises `Refusal`."""
+    options: RequestOptions = {"timeout": endpoint.timeout}
+    try:
+        async with asyncio.timeout(endpoint.timeout):  # not `chat.completions.create`: that walks through every turn
+            response = await client.openai.post(PATH, cast_to=httpx2.Response, body=fields, options=options)
+    except (openai.APITimeoutError, TimeoutError):
+        raise Refusal("timeout", f"no answer within {endpoint.timeout:g} s") from None
+    except openai.APIStatusError as error:
+        raise refusal_of_status(error.status_code, error.body, error.response.headers) from None
+    except openai.APIConnectionError as error:
+        raise Refusal("connection", f"{endpoint.url}: {_reason(error)}") from None
+    except TooLarge:
+        raise Refusal("too large", f"the answer goes on past {MAX_ANSWER >> 20} MB; the rest was not read") from None
+    except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        raise Refusal("connection", f"{endpoint.url}: {_reason(error)}") from None
+    prices = endpoint.price_in, endpoint.price_out
+    return read_reply(response.content, *prices, client.scrub, endpoint.price_cached)
+
+
+def _body(client: Client, endpoint: Endpoint, ask: ChatRequest) -> dict[str, Any]:
+    """The fields of a request that the server is known to take."""
+    messages = ask.messages
+    if client.no_system or endpoint.no_system:
+        messages = joined_system(messages)
+    fields: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "temperature": ask.temperature,
+        "stream": False,  # some servers stream where it is left out
+    }
+    fields |= chosen_fields(endpoint.top_p, endpoint.reasoning_effort)
+    if ask.seed is not None:
+        fields["seed"] = ask.seed
+    if ask.stop:
+        fields["stop"] = list(ask.stop)
+    if ask.logprobs:
+        fields["logprobs"] = True
+    if ask.schema is not None and FORMS[client.form]:
+        fields[FORM] = form_field(FORMS[client.form], ask.schema)
+    fields |= ask.extra
+    for name in client.refused.intersection(DROPPED):
+        fields.pop(name, None)
+    limit = next((name for name in LIMITS if name not in client.refused), "")
+    if limit:
+        fields[limit] = ask.max_tokens
+    return with_extra(fields, endpoint.extra_body)
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong with a connection: the library's own words hide it in the cause."""
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__

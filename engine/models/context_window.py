@@ -1,0 +1,89 @@
+"""Fitting a conversation into a model's context: tokens are counted, whole steps dropped, the oldest first.
+
+The header (with the goal in it) always stays, and so do the roles' turns: a step is its response and its observation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.base.errors import InputError
+from engine.tree.events import Message
+
+HEADER_TURNS = 4
+"""Turns before the first step: system, rules, `Ok.`, first observation."""
+
+TURN_TOKENS = 4
+"""Tokens that a chat template puts around a turn, about."""
+
+BYTES_A_TOKEN = 3
+"""Of the estimate: English is nearer to 4, so that it rather drops a step too many than one too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounter:
+    """Counts the tokens of a text."""
+
+    count: Callable[[str], int]
+    name: str  # how it counts, for people
+    estimate: bool  # whether it only estimates
+
+    def of(self, messages: Sequence[Message]) -> int:
+        """Tokens of a conversation, its template's included."""
+        return sum(self.count(message.content) + TURN_TOKENS for message in messages)
+
+
+def estimate(text: str) -> int:
+    """Tokens of a text, estimated from its length: a third of its bytes, rounded up."""
+    return math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_A_TOKEN)
+
+
+ESTIMATE = TokenCounter(estimate, f"estimate of {BYTES_A_TOKEN} bytes a token", True)
+
+
+def counter(tokenizer: str = "") -> TokenCounter:
+    """A counter by the model's own tokenizer file (`tokenizer.json`); without one an estimate.
+
+    Raises `InputError` where the file is unusable, or the package that reads it is missing.
+    """
+    if not tokenizer:
+        return ESTIMATE
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise InputError("--tokenizer needs the package tokenizers: pip install 'agentr-tui[tokenizer]'") from error
+    try:
+        read = Tokenizer.from_file(tokenizer)
+    except Exception as error:  # the library raises nothing more specific
+        raise InputError(f"{tokenizer}: not a tokenizer file (tokenizer.json): {error}") from error
+
+    @lru_cache(maxsize=4096)  # a path shares most of its texts with its siblings
+    def count(text: str) -> int:
+        return len(read.encode(text, add_special_tokens=False).ids)
+
+    return TokenCounter(count, f"tokenizer {tokenizer}", False)
+
+
+def fit(
+    messages: Sequence[Message], limit: int | None, counted: TokenCounter, header: int = HEADER_TURNS
+) -> tuple[list[Message], int]:
+    """The conversation with as many of its last steps as `limit` tokens take, and how many steps were dropped.
+
+    `header` is the number of turns that always stay. Raises `ValueError`, saying so, where even they are too long.
+    """
+    steps = (len(messages) - header) // 2
+    if limit is None or steps < 0:
+        return list(messages), 0
+    kept = list(messages[:header])
+    used = counted.of(kept)
+    if used > limit:
+        about = "about " if counted.estimate else ""
+        raise ValueError(f"the header alone has {about}{used} tokens ({counted.name}), {limit} are left for it")
+    tail = messages[header:]
+    first = len(tail)
+    while first >= 2 and (used := used + counted.of(tail[first - 2 : first])) <= limit:
+        first -= 2
+    return kept + list(tail[first:]), first // 2

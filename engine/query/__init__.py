@@ -1,0 +1,1 @@
+"""Queries on nodes, and finding the nodes that they match."""

@@ -1,0 +1,1 @@
+"""Searches from just after a wrong step: repairs, and whether an actor recovers."""

@@ -1,0 +1,314 @@
+"""Repair: search again from just after the wrong step of a sample whose good steps do not hold there.
+
+The new search is the same engine with a budget of its own. It stands on the bad steps up to the mark; the revision turn
+takes no step in the environment and is not part of what its actor sees. The best good leaf it finds becomes the tail
+of the sample, and the whole is replayed: only what holds is called `repaired`. The trace of the search is kept beside
+the others, and the same repair of the same sample is found there again, without a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.step_kind import info_or_none
+from engine.base.text import clean, flatten
+from engine.environment.opened import name_to_go_on
+from engine.environment.replay import Replayer, opener
+from engine.environment.trust import TrustedSettings, check_search, permit, remember
+from engine.samples.revise import (
+    Repairer,
+    Repairs,
+    RepairSettings,
+    ReviseSettings,
+    Sample,
+    replay_sample,
+    splice_of,
+    steps_to_replay,
+    with_tail,
+)
+from engine.samples.tail import Tail, TailStep
+from engine.search.control import Control
+from engine.search.job import SearchJob, make_actor
+from engine.search.outages import owed_words
+from engine.search.search import Search
+from engine.search.settings import settings_from
+from engine.search.started import started_event
+from engine.trace.trace import TraceWriter, load
+from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, Started
+from engine.tree.thresholds import Thresholds
+from engine.tree.tree import Node, SearchTree
+from envs.base import EnvError
+
+FOLDER = "repairs"
+"""Folder below a workspace's traces that keeps these searches."""
+
+EMBEDDED = "scripted"
+
+ENDED = "the episode is over after the wrong step"
+NOTHING = "no good leaf was found"
+LOST = "the tail does not hold when it is replayed"
+STOPPED = "stopped"
+NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
+SLOW = "its environment takes long: --repair searches all the same"
+
+FREE = frozenset({"scripted", "random"})
+"""Actors that cost nothing."""
+
+
+def repair_cost(tree: SearchTree, settings: RepairSettings) -> str:
+    """What repairing one sample may cost, in a line. Raises `InputError`."""
+    search = search_settings(tree, settings)
+    who = f"{search.actor} ({search.model})" if search.model and search.actor == "openai" else search.actor
+    return f"at most {settings.calls} calls of {who}"
+
+
+def search_settings(tree: SearchTree, settings: RepairSettings) -> SearchSettings:
+    """The settings of the new search: the tree's own, but for its budget and what is named.
+
+    The actor of a tree made elsewhere is unknown; the embedded one takes its place. Raises `InputError`.
+    """
+    assert tree.started is not None
+    values: dict[str, Any] = msgspec.to_builtins(tree.started.settings)
+    values.update(iterations=settings.iterations, budget_calls=settings.calls, budget_good=settings.good)
+    values.update(budget_tokens=None, budget_cost=None, budget_seconds=None)
+    if tree.imported_from is not None:
+        values["actor"] = EMBEDDED
+    for name in ("actor", "model", "base_url", "seed"):
+        value = getattr(settings, name)
+        if value is not None:
+            values[name] = value
+    if values["actor"].startswith("recorded:"):
+        raise InputError(f"the actor {values['actor']} has no answers for a new search: name one with --repair-actor")
+    return settings_from(values)
+
+
+def prefix_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> list[PrefixStep] | None:
+    """The steps up to the mark with what the environment truly answers; None where the episode is over then.
+
+    Raises `EnvError`, `InputError`.
+    """
+    assert tree.started is not None
+    stand = replayer.stand()
+    prefix = list(tree.started.prefix)
+    stand.at = -1  # steps below are taken past the stand
+    for id in splice_of(tree, sample).bad:
+        node = tree.nodes[id]
+        observation, score, done = stand.step(node.action)
+        prefix.append(PrefixStep(node.response, node.action, clean(flatten(observation))))
+        if done or score < 0:
+            return None
+    return prefix
+
+
+def repair_sample(
+    tree: SearchTree,
+    sample: Sample,
+    replayer: Replayer,
+    folder: Path,
+    settings: RepairSettings,
+    figures: Repairs,
+    *,
+    thresholds: Thresholds | None = None,
+    environment: str | None = None,
+    control: Control | None = None,
+    listener: Callable[[AnyEvent], None] | None = None,
+    own: TrustedSettings = (),
+) -> Sample:
+    """The sample with a tail that a new search found and a replay confirms; as it was, where there is none.
+
+    `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events. `own`:
+    settings of the user's, whose servers are trusted (`engine.environment.trust`). Raises `InputError` where no search
+    is possible (an actor that is not there), `WorkFailed` where it can't be written.
+    """
+    if sample.kind not in ("revision", "recovery") or sample.compat:
+        raise InputError("only revisions and recoveries that are not made with --compat can be repaired")
+    started = tree.started
+    assert started is not None
+    own = list(own)
+    wanted = search_settings(tree, settings)
+    check_search(wanted, started, own, tree.source or sample.path, environment)
+    thresholds = thresholds or Thresholds.for_range(started.score_range, None, None)
+    figures.tried += 1
+    try:
+        prefix = prefix_of(tree, sample, replayer)
+    except EnvError as error:
+        return _failed(sample, figures, str(error))
+    if prefix is None:
+        return _failed(sample, figures, ENDED)
+    path = folder / f"repair-{sample.id}-{_digest(sample, prefix, wanted)}.trace.jsonl"
+    found, calls = _known(path), 0
+    if found is None:
+        job = _job(tree, sample, prefix, wanted, path, environment, control, listener, own)
+        job.run_blocking()
+        found, calls = job.tree, job.tree.calls
+        figures.calls += calls
+        if why := job.search.outage or owed_words(found):
+            raise WorkFailed(f"repairing sample {sample.id}: {why}")
+    leaf = best_leaf(found, thresholds, sample.return_bad)
+    if leaf is None:
+        stopped = control is not None and control.stop_reason is not None
+        return _failed(sample, figures, STOPPED if stopped else NOTHING)
+    assert found.started is not None
+    steps = [found.nodes[id] for id in found.ancestors(leaf.id)[1:]]
+    tail = Tail(
+        mark=sample.mark,
+        steps=[TailStep(step.response, step.action, step.observation) for step in steps],
+        score=leaf.reward,
+        trace=found.started.trace,
+        path=str(path.resolve()),
+        leaf=leaf.id,
+    )
+    mended = with_tail(tree, sample, tail, replayer)
+    if mended.verdict != "repaired":
+        return _failed(sample, figures, LOST)
+    figures.repaired += 1
+    return mended
+
+
+def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | None:
+    """The good leaf with the highest return, then the fewest steps, that beats the bad return by more than beta."""
+    good = [leaf for leaf in tree.leaves() if leaf.reward > thresholds.alpha and leaf.reward - bad > thresholds.beta]
+    return min(good, key=lambda leaf: (-leaf.reward, leaf.depth, leaf.id), default=None)
+
+
+def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:
+    """What `engine.samples.revise.revise` repairs with; None where the settings do not ask for it."""
+    settings = revise.repair
+    if settings is None:
+        return None
+    if revise.compat:
+        if settings.paid:
+            raise InputError("--repair and --compat exclude each other: the original repairs nothing")
+        return None
+
+    def repair(tree: SearchTree, sample: Sample, replayer: Replayer, figures: Repairs) -> Sample:
+        assert tree.started is not None
+        thresholds = Thresholds.for_range(tree.started.score_range, revise.alpha, revise.beta)
+        if not settings.paid and not is_free(tree, settings):
+            return _failed(sample, figures, NOT_ASKED)
+        if not settings.paid and takes_long(tree, revise.environment):
+            return _failed(sample, figures, SLOW)
+        return repair_sample(
+            tree,
+            sample,
+            replayer,
+            folder,
+            settings,
+            figures,
+            thresholds=thresholds,
+            environment=revise.environment,
+            own=[{"env": revise.environment}, *own],
+        )
+
+    return repair
+
+
+def is_free(tree: SearchTree, settings: RepairSettings) -> bool:
+    """Whether the search would cost nothing and can be made."""
+    try:
+        actor = search_settings(tree, settings).actor
+    except InputError:
+        return False
+    return actor.partition(":")[0] in FREE
+
+
+def takes_long(tree: SearchTree, environment: str | None = None) -> bool:
+    """Whether a step of the environment may wait for a process or the network."""
+    assert tree.started is not None
+    info = info_or_none(environment or tree.started.environment)
+    return info is not None and info.blocking
+
+
+def repair_price(trees: Iterable[SearchTree], settings: RepairSettings) -> str | None:
+    """What repairing samples of these trees may cost, in a line; None where nothing is paid. Raises `InputError`."""
+    paid = [tree for tree in trees if not is_free(tree, settings)]
+    return f"{repair_cost(paid[0], settings)} for each sample without a clean tail" if paid else None
+
+
+def reobserve(tree: SearchTree, sample: Sample, environment: str | None = None) -> Sample:
+    """The sample replayed again in an environment that is opened anew."""
+    replayer = Replayer(tree, opener(tree, environment))
+    try:
+        return replace(sample, replay=replay_sample(tree, sample, replayer))
+    finally:
+        replayer.close()
+
+
+def reobserve_cost(tree: SearchTree, sample: Sample) -> str:
+    """What replaying a sample takes, in a line."""
+    return f"{len(steps_to_replay(tree, sample))} steps in the environment, no calls"
+
+
+def _failed(sample: Sample, figures: Repairs, reason: str) -> Sample:
+    figures.failed[reason] = figures.failed.get(reason, 0) + 1
+    return sample
+
+
+def _digest(sample: Sample, prefix: list[PrefixStep], settings: SearchSettings) -> str:
+    """Of everything that shapes the search."""
+    shaping = replace(settings, concurrency=1)
+    data = msgspec.json.encode([sample.trace, sample.id, sample.mark, prefix, shaping])
+    return blake2b(data, digest_size=4).hexdigest()
+
+
+def _known(path: Path) -> SearchTree | None:
+    """The tree of that search where it was made before, to its end."""
+    if not path.exists():
+        return None
+    try:
+        tree = load(path).tree
+    except TraceError:
+        return None
+    return tree if tree.end_reason not in (None, STOPPED, "failures") and not tree.owed else None
+
+
+def _job(
+    tree: SearchTree,
+    sample: Sample,
+    prefix: list[PrefixStep],
+    settings: SearchSettings,
+    path: Path,
+    environment: str | None,
+    control: Control | None,
+    listener: Callable[[AnyEvent], None] | None,
+    own: TrustedSettings,
+) -> SearchJob:
+    """The search from just after the wrong step. Raises `InputError`, `WorkFailed`."""
+    started = tree.started
+    assert started is not None
+    actor = make_actor(settings.actor, settings, environment=environment or started.environment)
+    name = environment or name_to_go_on(started)
+    opened = opener(tree, name, own)()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    marked = splice_of(tree, sample).bad[-1]
+    origin = Fork(started.trace, tree.born_at(marked) if tree.imported_from is None else 0)
+    trace = blake2b(path.name.encode(), digest_size=8).hexdigest()
+    begun: Started = replace(
+        started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace), header=started.header
+    )
+    remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
+    writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end
+
+    def sink(event: AnyEvent) -> None:
+        writer.write(event)
+        if listener is not None:
+            listener(event)
+
+    try:
+        search = Search.begin(begun, opened, actor, sink, control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, path)
+
+
+def is_call(event: AnyEvent) -> bool:
+    """Whether an event is an answer of the actor, to count along."""
+    return isinstance(event, Sampled)

@@ -1,0 +1,1 @@
+"""From pairs and lessons to samples: splice, tail, thought, replay verdict."""

@@ -1,0 +1,69 @@
+"""Thoughts that speak of what a trajectory no longer shows: they quote a step that was cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from engine.base.text import split_thought, stored_action
+from engine.tree.tree import SearchTree
+
+LONGEST, SHORTEST = 4, 2
+"""Words in a row that make a quotation; a shorter text is quoted as a whole, one word is no quotation."""
+
+Runs = frozenset[tuple[str, ...]]
+
+
+@lru_cache(maxsize=20_000)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.casefold()))
+
+
+@lru_cache(maxsize=20_000)
+def _quotable(text: str) -> Runs:
+    """What would be a quotation of a text."""
+    words = _words(text)
+    if len(words) < SHORTEST:
+        return frozenset()
+    return frozenset(words[at : at + LONGEST] for at in range(max(1, len(words) - LONGEST + 1)))
+
+
+@lru_cache(maxsize=20_000)
+def _runs(text: str) -> Runs:
+    """All runs of words that a text has."""
+    words = _words(text)
+    return frozenset(
+        words[at : at + length] for length in range(SHORTEST, LONGEST + 1) for at in range(len(words) - length + 1)
+    )
+
+
+class Quotes:
+    """What a trajectory has shown so far."""
+
+    def __init__(self, tree: SearchTree) -> None:
+        self._tree = tree
+        self._shown: list[Runs] = []
+
+    def show(self, text: str) -> None:
+        """A text that the actor has read or written."""
+        self._shown.append(_runs(text))
+
+    def stale(self, response: str, hidden: Iterable[int]) -> bool:
+        """Whether the thought of a response quotes a hidden step that nothing shown says as well."""
+        said = _runs(split_thought(response))
+        if not said:
+            return False
+        own = _runs(stored_action(response))
+        for id in hidden:
+            node = self._tree.nodes[id]
+            for text in (node.observation, node.action):
+                for run in _quotable(text) & said:
+                    if run not in own and not any(run in shown for shown in self._shown):
+                        return True
+        return False
+
+
+def bare(response: str) -> str:
+    """The response without its thought; the action stays as the actor wrote it."""
+    return f"Action: {stored_action(response)}"

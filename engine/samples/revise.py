@@ -1,0 +1,684 @@
+"""Samples: what `revise` makes of the lessons and pairs of a tree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
+
+from engine.base.errors import InputError
+from engine.environment.replay import HOLDS, Replayer, opener
+from engine.pairs import ranking as choice
+from engine.pairs.pairs import Pair, count_pairs, pairs
+from engine.pairs.ranking import PairLimits, Rank, ranked
+from engine.samples.duplicates import Duplicates
+from engine.samples.lessons import Draft, Lesson, Lessons
+from engine.samples.reasons import reasoned
+from engine.samples.sample import (
+    Kind,
+    Sample,
+    recovery_id,
+    replay_sample,
+    sample_id,
+    splice_of,
+    steps_to_replay,
+    turns_of,
+    whole_splice,
+    with_tail,
+)
+from engine.samples.settings import NoWrongStep, Repairs, RepairSettings, Revised, ReviseSettings
+from engine.samples.straight import Ground
+from engine.samples.tails import (
+    ENDED,
+    NO_CLEAN_TAIL,
+    NOTHING_LEFT,
+    judged_by_text,
+    plan_left,
+    straight_good,
+    straightened,
+    straightened_repair,
+    with_context,
+    with_lesson,
+)
+from engine.samples.thoughts import REASON, ThoughtWriter, check_thought, make_writer, thought_for
+from engine.tree.thresholds import Thresholds
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
+from engine.verifiers.judging import Begins, first_pairs, looking_ahead
+from engine.verifiers.registry import make_verifier
+
+if TYPE_CHECKING:  # the client library takes half a second to import
+    from engine.verifiers.judge_pool import JudgePool
+
+__all__ = [
+    "Kind",
+    "NoWrongStep",
+    "RepairSettings",
+    "Repairer",
+    "Repairs",
+    "ReviseSettings",
+    "Revised",
+    "Sample",
+    "begun_verifier",
+    "pair_sample",
+    "recovery_id",
+    "replay_sample",
+    "revise",
+    "sample_id",
+    "splice_of",
+    "steps_to_replay",
+    "turns_of",
+    "whole_splice",
+    "with_mark",
+    "with_tail",
+]
+
+SAME_GOOD = "the same steps as another good trajectory"
+"""Why a good trajectory gives no sample."""
+
+MOST_PAIRS_TO_NAME = 200_000
+"""Pairs of a tree among which those with a decision are looked for."""
+
+
+class Repairer(Protocol):
+    """Searches a new tail for a sample that has none that holds."""
+
+    def __call__(self, tree: SearchTree, sample: Sample, replayer: Replayer, figures: Repairs, /) -> Sample:
+        """The sample with a tail that holds; as it was, where none was found."""
+        ...
+
+
+def revise(
+    tree: SearchTree,
+    path: str,
+    settings: ReviseSettings,
+    figures: Revised,
+    marks: Callable[[str], int | None] = lambda sample: None,
+    cache: Path | None = None,
+    *,
+    repair: Repairer | None = None,
+    known: Duplicates | None = None,
+    verifier: Verifier | None = None,
+    taught: Counter[str] | None = None,
+    decided: Collection[str] = (),
+) -> Iterator[Sample]:
+    """The samples of one tree; `figures` counts along.
+
+    `marks` gives the marks that people set, by sample id (verifier `human`); `cache` is the folder of judgements
+    (verifier `openai`, thoughts by a model). `repair` mends what has no tail that holds
+    (`engine.recovery.repair.repairer`); `known` are the samples of other trees of the same run, for duplicates;
+    `taught` counts the lessons of the run; `decided` are ids of samples with a decision, which keep their place.
+    `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. What
+    `settings` name is a person's. Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its
+    environment needs permission (`engine.environment.trust`), `WorkFailed` if its model can't be reached.
+    """
+    making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided)
+    try:
+        yield from making.all()
+    finally:
+        making.close()
+
+
+class _Making:
+    """Makes the samples of one tree."""
+
+    def __init__(
+        self,
+        tree: SearchTree,
+        path: str,
+        settings: ReviseSettings,
+        figures: Revised,
+        marks: Callable[[str], int | None],
+        cache: Path | None,
+        repair: Repairer | None,
+        known: Duplicates | None,
+        verifier: Verifier | None,
+        taught: Counter[str] | None,
+        decided: Collection[str],
+    ) -> None:
+        started = tree.started
+        assert started is not None
+        check_thought(settings.thought, settings.prompts)
+        self.tree, self.path, self.settings, self.figures = tree, path, settings, figures
+        self.compat = settings.compat
+        self.straight = settings.tail != "as-found" and not settings.compat
+        self.thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+        open_environment = opener(tree, settings.environment, [{"env": settings.environment}])
+        self.replayer = Replayer(tree, open_environment)
+        self.verifier = verifier
+        if settings.verify and verifier is None:
+            human = lambda pair: marks(sample_id("revision", started.trace, pair.good, pair.bad))  # noqa: E731
+            self.verifier = make_verifier(
+                settings.verifier,
+                tree,
+                self.thresholds,
+                open_environment,
+                human,
+                judge=settings.judge,
+                prompts=settings.prompts,
+                cache=cache,
+                states=self.replayer.states,
+            )
+        self.writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, cache)
+        self.ground = Ground(tree, self.replayer.states, self.verifier, self.thresholds)
+        if settings.unfinished and not self.ground.judges:
+            raise InputError(
+                f"--unfinished needs a verifier that looks into the environment, as progress does: {settings.verifier}"
+                " does not know which wrong steps are unfinished"
+            )
+        self.repair = None if settings.compat else repair
+        if known is None and settings.duplicates and not settings.compat:
+            known = Duplicates(settings.duplicates)
+        self.known = known
+        self.taught: Counter[str] = Counter() if taught is None else taught
+        self.decided = decided
+        self.made: set[str] = set()  # ids
+        self.searched: set[str] = set()  # lessons for which a repair was searched
+        count = count_pairs(tree, self.thresholds)
+        figures.pairs += count
+        self.limits = limits_of(tree, settings, count, figures.drop)
+
+    def close(self) -> None:
+        """Close the environments and connections."""
+        self.figures.steps += self.replayer.steps
+        self.replayer.close()
+        for paid in (self.verifier, self.writer):
+            _add_judging(self.figures, paid)
+            close = getattr(paid, "close", None)
+            if close is not None:
+                close()
+
+    def all(self) -> Iterator[Sample]:
+        """The samples: decided ones, then lessons or pairs by rank, then good trajectories."""
+        settings = self.settings
+        by_lesson = settings.rank == "lesson" and settings.before_fork == "recover" and not settings.compat
+        if by_lesson and isinstance(self.verifier, StepVerifier):
+            yield from self._decided()
+            yield from self._by_lesson(self.verifier)
+        else:
+            yield from self._by_pair()
+        if settings.compat and self.tree.value_sum(0) <= 0:
+            return
+        for leaf in self.tree.leaves():
+            if self.thresholds.good(leaf):
+                self.figures.good += 1
+                sample = self._good(leaf.id)
+                if not self._said_before(sample):
+                    yield sample
+
+    # -- over pairs ----------------------------------------------------------------------------------------
+
+    def _by_pair(self) -> Iterator[Sample]:
+        ordered = ranked(self.tree, self.thresholds, rank_of(self.settings))
+        spare: dict[str, Sample] = {}
+        for pair in self.limits.filter(looking_ahead(ordered, self.verifier, self.limits)):
+            for sample in self._of_pair(pair):
+                if sample.lesson and self._enough(sample):
+                    self.figures.drop(choice.PER_LESSON)
+                    continue
+                done = self._finished(sample)
+                if done is None:
+                    continue
+                if done.lesson and self.settings.per_lesson and not _sure(done):
+                    best = spare.get(done.lesson)
+                    if best is None or _quality(done) < _quality(best):
+                        spare[done.lesson] = done
+                    continue
+                spare.pop(done.lesson, None)
+                kept = self._kept(done, pair.fork)
+                if kept is not None:
+                    yield kept
+        for sample in spare.values():
+            kept = self._kept(sample, sample.fork) if not self._enough(sample) else None
+            if kept is not None:
+                yield kept
+
+    def _of_pair(self, pair: Pair) -> Iterator[Sample]:
+        """The samples of one pair, not finished: how its good trajectory recovered, and the revision."""
+        settings, figures = self.settings, self.figures
+        kind: Kind = "revision" if settings.verify else "direct"
+        if self.verifier is None or self.compat or settings.before_fork != "recover":
+            sample = pair_sample(self.tree, self.path, settings, kind, pair, self.verifier, self.writer)
+            figures.before_fork += sample.before_fork
+            if sample.before_fork and settings.before_fork == "refuse" and not self.compat:
+                figures.refused += 1
+                figures.drop(choice.REFUSED)
+                return
+            if self.limits.is_repeat(pair.bad, sample.mark):
+                return
+            figures.no_wrong_step += sample.kind == "revision" and sample.found is None
+            yield self._on_terms(sample)
+            return
+        fork = self.tree.nodes[pair.fork].depth
+        judgements = list(self.verifier.judge(pair))
+        found = first_wrong_step(judgements)
+        shared = found is not None and found <= fork
+        if found is not None and shared:
+            figures.before_fork += 1
+            wrong = self.tree.ancestors(pair.good)[found]
+            draft = Draft("recovery", pair.good, None, self.tree.nodes[wrong].parent, wrong)
+            if self._id(draft) not in self.made:
+                self.made.add(self._id(draft))
+                yield self._drafted(draft, judgements)
+            behind = list(self.verifier.judge(pair, fork + 1))
+            judgements += [each for each in behind if each.step > fork]
+            found = first_wrong_step(behind)
+        if found is None:
+            figures.no_wrong_step += 1
+            if shared and settings.per_lesson:
+                figures.drop(choice.NONE_AFTER)
+                return
+        elif self.limits.is_repeat(pair.bad, found):
+            return
+        marked = self.tree.ancestors(pair.bad)[found or 0]  # the root where nothing is
+        yield self._drafted(Draft("revision", pair.good, pair.bad, pair.fork, marked), judgements)
+
+    # -- over lessons --------------------------------------------------------------------------------------
+
+    def _decided(self) -> Iterator[Sample]:
+        """The samples of pairs that somebody decided on already."""
+        assert self.tree.started is not None
+        if not self.decided or self.limits.pairs > MOST_PAIRS_TO_NAME:
+            return
+        for pair in pairs(self.tree, self.thresholds):
+            id = sample_id("revision", self.tree.started.trace, pair.good, pair.bad)
+            if id not in self.decided:
+                continue
+            for sample in self._of_pair(pair):
+                done = self._finished(sample) if sample.id == id else None
+                kept = self._kept(done, pair.fork) if done is not None else None
+                if kept is not None:
+                    yield kept
+
+    def _by_lesson(self, verifier: StepVerifier) -> Iterator[Sample]:
+        settings, figures = self.settings, self.figures
+        lessons = Lessons(self.tree, self.thresholds, self.ground, verifier, settings.unfinished)
+        found = lessons.all()
+        figures.drop("a wrong step whose trajectory did not end", lessons.unended)
+        for place, lesson in enumerate(found):
+            for most, reached, reason in (
+                (settings.max_pairs, place, choice.MAX_PAIRS),
+                (settings.per_tree, self.limits.samples, choice.PER_TREE),
+            ):
+                if most is not None and reached >= most:
+                    figures.drop(reason, len(found) - place)
+                    return
+            ids = {self._id(draft): draft for draft in lesson.drafts}
+            decided = [draft for id, draft in ids.items() if id in self.decided and id not in self.made]
+            room = settings.per_lesson - self.taught[lesson.id] if settings.per_lesson else len(lesson.drafts)
+            if room <= 0 and not decided:
+                figures.drop(choice.PER_LESSON)
+                continue
+            yield from self._of_lesson(lesson, verifier, decided, max(room, len(decided)))
+        yield from self._without_mistake(lessons)
+
+    def _of_lesson(self, lesson: Lesson, verifier: StepVerifier, decided: list[Draft], room: int) -> Iterator[Sample]:
+        """The best samples of one lesson."""
+        figures = self.figures
+        finished: list[Sample] = []
+        first: Sample | None = None
+        before = figures.dropped.copy()
+        for draft in decided + [draft for draft in lesson.drafts if draft not in decided]:
+            id = self._id(draft)
+            if id in self.made or not self.limits.allows(draft.fork):
+                continue
+            sample = self._drafted(draft, _judged_up_to(self.tree, draft.wrong, verifier))
+            first = first or sample
+            done = self._finished(sample, mend=False)
+            if done is None:
+                continue
+            finished.append(done)
+            if room == 1 and self._perfect(done):
+                break
+        figures.dropped = before  # of one lesson, not of each trajectory that might have taught it
+        finished.sort(key=lambda sample: (sample.id not in self.decided, *_quality(sample)))
+        if not finished and first is not None:
+            done = self._finished(first)
+            finished = [done] if done is not None else []
+        for sample in finished[:room]:
+            self.made.add(sample.id)
+            kept = self._kept(sample, sample.fork)
+            if kept is not None:
+                yield kept
+
+    def _perfect(self, sample: Sample) -> bool:
+        tail = sample.tail
+        return (
+            _sure(sample)
+            and tail is not None
+            and (self.ground.timed or sample.plan_left is None or len(tail.steps) <= sample.plan_left)
+        )
+
+    def _without_mistake(self, lessons: Lessons) -> Iterator[Sample]:
+        """A sample without a mark for each bad leaf on whose way the verifier found nothing wrong: a person may."""
+        for pair in lessons.without_mistake():
+            if self.settings.per_tree is not None and self.limits.samples >= self.settings.per_tree:
+                return
+            self.figures.no_wrong_step += 1
+            draft = Draft("revision", pair.good, pair.bad, pair.fork, 0)
+            if self._id(draft) in self.made:
+                continue
+            done = self._finished(self._drafted(draft, _judged_up_to(self.tree, pair.bad, lessons.verifier)))
+            kept = self._kept(done, pair.fork) if done is not None else None
+            if kept is not None:
+                yield kept
+
+    # -- one sample ----------------------------------------------------------------------------------------
+
+    def _id(self, draft: Draft) -> str:
+        assert self.tree.started is not None
+        trace = self.tree.started.trace
+        if draft.bad is None:
+            return recovery_id(trace, draft.good, draft.wrong)
+        return sample_id("revision", trace, draft.good, draft.bad)
+
+    def _drafted(self, draft: Draft, judgements: list[Judgement]) -> Sample:
+        """A sample before anything is cut, joined or replayed; without a mark where the wrong step is the root."""
+        tree, settings = self.tree, self.settings
+        started = tree.started
+        assert started is not None
+        nodes = tree.nodes
+        id = self._id(draft)
+        mark = nodes[draft.wrong].depth or None
+        bad = nodes[draft.bad] if draft.bad is not None else None
+        sample = Sample(
+            id=id,
+            kind=draft.kind,
+            trace=started.trace,
+            path=self.path,
+            environment=started.environment,
+            task=started.task,
+            instruction=started.instruction,
+            good=draft.good,
+            bad=draft.bad,
+            return_good=nodes[draft.good].reward,
+            return_bad=bad.reward if bad is not None else 0,
+            fork=draft.fork,
+            fork_depth=nodes[draft.fork].depth,
+            bad_depth=bad.depth if bad is not None else 0,
+            good_depth=nodes[draft.good].depth,
+            mark=mark,
+            found=mark,
+            verifier=settings.verifier,
+            judgements=judgements,
+            thought=thought_for(id, settings.thought, settings.seed, settings.prompts),
+            whole=mark is None and settings.no_wrong_step == "whole",
+            unfinished=draft.unfinished,
+        )
+        sample = self._on_terms(sample)
+        if self.writer is not None:
+            leaf = draft.bad if draft.bad is not None else draft.wrong
+            written = self.writer.write(leaf, mark, [each for each in judgements if each.step == mark])
+            if written:
+                sample.thought, sample.thought_by = written, self.writer.name
+        return sample
+
+    def _on_terms(self, sample: Sample) -> Sample:
+        """The sample with what makes a return enough, and the lesson that it teaches."""
+        if self.compat:
+            return sample
+        sample.alpha, sample.beta = self.thresholds.alpha, self.thresholds.beta
+        sample.tails = self.settings.tail
+        return with_lesson(sample, self.ground)
+
+    def _finished(self, sample: Sample, *, mend: bool = True) -> Sample | None:
+        """The sample with context and tail, replayed; None where it is left out, which is counted."""
+        settings, figures = self.settings, self.figures
+        known_bad = sample.mark is not None and sample.kind in ("revision", "recovery")
+        if not self.straight or not known_bad:
+            sample = replace(sample, replay=replay_sample(self.tree, sample, self.replayer))
+            if mend and sample.verdict == "diverged":
+                sample = self._repaired(sample)
+            return sample
+        if settings.context == "straight":
+            sample = with_context(sample, self.ground)
+        else:
+            bad = [each.step for each in sample.judgements if each.word == "Bad" and each.step < (sample.mark or 0)]
+            sample = replace(sample, earlier=len(bad))
+        made: Sample | str = NO_CLEAN_TAIL if settings.tail == "repaired" else straightened(sample, self.ground)
+        if isinstance(made, Sample):
+            made = replace(made, replay=replay_sample(self.tree, made, self.replayer))
+            if made.verdict == "diverged" and any(each.part == "context" for each in made.cut):
+                return self._finished_as_found(sample, mend)
+            if made.verdict != "diverged":
+                return replace(made, plan_left=plan_left(made, self.ground))
+            made = NO_CLEAN_TAIL
+        if mend and made not in (ENDED, NOTHING_LEFT):
+            mended = self._repaired(sample)
+            if mended.verdict in HOLDS:
+                return replace(mended, plan_left=plan_left(mended, self.ground))
+        if mend:
+            figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
+        figures.drop(made)
+        return None
+
+    def _finished_as_found(self, sample: Sample, mend: bool) -> Sample | None:
+        """The same with the context as it is found: where the replay does not hold without its mistakes."""
+        found = self.settings
+        self.settings = replace(found, context="as-found")
+        try:
+            return self._finished(replace(sample, cut=[], earlier=0), mend=mend)
+        finally:
+            self.settings = found
+
+    def _repaired(self, sample: Sample) -> Sample:
+        """The sample with a tail that a search found, where one is made and finds one; as it was else."""
+        if self.repair is None or sample.mark is None:
+            return sample
+        if self.straight and self.settings.per_lesson and sample.lesson:
+            if sample.lesson in self.searched:
+                return sample
+            self.searched.add(sample.lesson)
+        self.figures.repairs = self.figures.repairs or Repairs()
+        mended = self.repair(self.tree, replace(sample, tail=None), self.replayer, self.figures.repairs)
+        if mended.tail is None or mended.verdict not in HOLDS or not self.straight:
+            return mended
+        return straightened_repair(mended, self.ground, self.replayer) or sample
+
+    def _kept(self, sample: Sample, fork: int) -> Sample | None:
+        """The sample, counted; None where it is a duplicate, or a judge of texts leaves nothing of its tail."""
+        figures = self.figures
+        if self.known is not None:
+            reason = self.known.reason(sample.environment, sample.task, turns_of(self.tree, sample))
+            if reason is not None:
+                figures.drop(reason)
+                return None
+        if self.straight and sample.mark is not None and sample.verdict in HOLDS:
+            judged = judged_by_text(sample, self.ground, self.replayer)
+            if judged is None:
+                figures.drop(NO_CLEAN_TAIL)
+                figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
+                return None
+            sample = judged
+        if self.settings.thought == REASON:
+            sample = reasoned(self.tree, sample, self.replayer, self.settings.seed, self.settings.prompts)
+        figures.samples += 1
+        figures.by_verdict[sample.verdict] = figures.by_verdict.get(sample.verdict, 0) + 1
+        made = sample.tail.made if sample.tail is not None else "as_found"
+        figures.tails[made] = figures.tails.get(made, 0) + 1
+        figures.before_fork += sample.kind == "recovery" and self.settings.rank == "lesson"
+        if sample.lesson:
+            figures.lessons += not self.taught[sample.lesson]
+            self.taught[sample.lesson] += 1
+        self.made.add(sample.id)
+        if sample.bad is not None:
+            self.limits.accept(fork, sample.bad, sample.mark)
+        return sample
+
+    def _enough(self, sample: Sample) -> bool:
+        most = 0 if self.compat else self.settings.per_lesson
+        return bool(most) and self.taught[sample.lesson] >= most and sample.id not in self.decided
+
+    def _said_before(self, sample: Sample) -> bool:
+        """Whether another good trajectory of the task has the same straight steps: one is enough."""
+        if not self.straight or not self.settings.per_lesson:
+            return False
+        steps = "\n".join(step.action for step in steps_to_replay(self.tree, sample))
+        key = f"good\n{sample.environment}\n{sample.task}\n{steps}"
+        self.taught[key] += 1
+        if self.taught[key] <= self.settings.per_lesson or sample.id in self.decided:
+            return False
+        self.figures.drop(SAME_GOOD)
+        return True
+
+    def _good(self, leaf: int) -> Sample:
+        tree = self.tree
+        started = tree.started
+        assert started is not None
+        node = tree.nodes[leaf]
+        sample = Sample(
+            id=sample_id("good", started.trace, leaf, None),
+            kind="good",
+            trace=started.trace,
+            path=self.path,
+            environment=started.environment,
+            task=started.task,
+            instruction=started.instruction,
+            good=leaf,
+            return_good=node.reward,
+            good_depth=node.depth,
+        )
+        if not self.compat:
+            sample.alpha, sample.beta, sample.tails = self.thresholds.alpha, self.thresholds.beta, self.settings.tail
+        if self.straight:
+            sample = straight_good(sample, self.ground)
+        sample.replay = replay_sample(tree, sample, self.replayer)
+        return sample
+
+
+def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[Judgement]:
+    """What the verifier says of the steps up to a node, the one into it included."""
+    return [Judgement(step, *verifier.step_into(id)) for step, id in enumerate(tree.ancestors(node)[1:], 1)]
+
+
+def _sure(sample: Sample) -> bool:
+    """Whether no other sample of the same lesson can be much better."""
+    return sample.verdict == "verified" and not sample.earlier
+
+
+def _quality(sample: Sample) -> tuple[int, int, int]:
+    """Best first: by verdict, clean context, tail length."""
+    order = ("verified", "reobserved", "repaired")
+    place = order.index(sample.verdict) if sample.verdict in order else len(order)
+    length = len(sample.tail.steps) if sample.tail is not None else sample.good_depth - sample.fork_depth
+    return place, sample.earlier, length
+
+
+def rank_of(settings: ReviseSettings) -> Rank:
+    """The order in which pairs are taken."""
+    return "return" if settings.compat else settings.rank
+
+
+def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
+    """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
+    return PairLimits(
+        tree,
+        count,
+        drop,
+        max_pairs=settings.max_pairs,
+        per_tree=settings.per_tree,
+        per_fork=settings.per_fork,
+        diverse=settings.diverse and not settings.compat,
+    )
+
+
+def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | None, pool: JudgePool) -> Verifier:
+    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge."""
+    started = tree.started
+    assert started is not None
+    thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+    verifier = make_verifier(
+        settings.verifier, tree, thresholds, opener(tree, settings.environment),
+        judge=settings.judge, prompts=settings.prompts, cache=cache, pool=pool,
+    )  # fmt: skip
+    if isinstance(verifier, Begins):
+        limits = limits_of(tree, settings, 0, lambda reason, count: None)
+        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), limits))
+    return verifier
+
+
+def _add_judging(figures: Revised, verifier: object) -> None:
+    """What was paid for one tree, where a model judged or wrote."""
+    totals = getattr(verifier, "totals", None)
+    if isinstance(totals, JudgeTotals):
+        figures.judging = figures.judging or JudgeTotals()
+        figures.judging.add(totals)
+
+
+def pair_sample(
+    tree: SearchTree,
+    path: str,
+    settings: ReviseSettings,
+    kind: Kind,
+    pair: Pair,
+    verifier: Verifier | None,
+    writer: ThoughtWriter | None = None,
+) -> Sample:
+    """The sample of one pair: judged, marked by the rule for marks before the fork, with its thought; not replayed."""
+    started = tree.started
+    assert started is not None
+    id = sample_id(kind, started.trace, pair.good, pair.bad)
+    judgements = list(verifier.judge(pair)) if verifier is not None else []
+    found = first_wrong_step(judgements)
+    fork_depth = tree.nodes[pair.fork].depth
+    mark = found
+    if found is not None and found <= fork_depth and settings.before_fork == "move" and not settings.compat:
+        mark = fork_depth + 1
+    sample = Sample(
+        id=id,
+        kind=kind,
+        trace=started.trace,
+        path=path,
+        environment=started.environment,
+        task=started.task,
+        instruction=started.instruction,
+        good=pair.good,
+        bad=pair.bad,
+        return_good=tree.nodes[pair.good].reward,
+        return_bad=tree.nodes[pair.bad].reward,
+        fork=pair.fork,
+        fork_depth=fork_depth,
+        bad_depth=tree.nodes[pair.bad].depth,
+        good_depth=tree.nodes[pair.good].depth,
+        mark=mark,
+        found=found,
+        verifier=settings.verifier if verifier is not None else "",
+        judgements=judgements,
+        thought=thought_for(id, settings.thought, settings.seed, settings.prompts),
+        compat=settings.compat,
+        whole=found is None and kind == "revision" and settings.no_wrong_step == "whole",
+    )
+    if writer is not None and (written := writer.write(pair.bad, mark, judgements)):
+        sample.thought, sample.thought_by = written, writer.name
+    return sample
+
+
+def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:
+    """The sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made it."""
+    tail = sample.tail if sample.tail is not None and sample.tail.mark == mark else None
+    if tail is not None or sample.tails == "as-found" or mark is None or sample.bad is None:
+        moved = replace(sample, mark=mark, replay=None, tail=tail)
+        return replace(moved, replay=replay_sample(tree, moved, replayer))
+    moved = replace(sample, mark=mark, replay=None, tail=None, cut=[], earlier=0, tail_judgements=[], plan_left=None)
+    ground = ground_of(tree, sample, replayer)
+    moved = with_lesson(moved, ground)
+    if replace(moved, found=mark).before_fork:
+        return replace(moved, replay=replay_sample(tree, moved, replayer))
+    made = straightened(with_context(moved, ground), ground)
+    moved = made if isinstance(made, Sample) else moved
+    moved = replace(moved, replay=replay_sample(tree, moved, replayer))
+    return replace(moved, plan_left=plan_left(moved, ground))
+
+
+def ground_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> Ground:
+    """What ways are made on when a person changes a sample: judged by the verifier of its run, where that costs
+    nothing and looks at the environment."""
+    assert tree.started is not None
+    alpha = Thresholds.for_range(tree.started.score_range, sample.alpha, sample.beta or None)
+    verifier: Verifier | None = None
+    if sample.verifier.partition(":")[0] in ("progress", "noisy", "value"):
+        verifier = make_verifier(sample.verifier, tree, alpha, opener(tree), states=replayer.states)
+    return Ground(tree, replayer.states, verifier, alpha)

@@ -1,0 +1,108 @@
+"""Settings of `revise`, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from engine.pairs.ranking import Rank
+from engine.samples.splice import BeforeFork
+from engine.samples.thoughts import REASON
+from engine.verifiers.base import JudgeSettings, JudgeTotals
+
+Kind = Literal["revision", "recovery", "direct", "good"]
+NoWrongStep = Literal["skip", "whole"]
+"""What becomes of a pair in which the verifier found nothing wrong: `skip` keeps the sample, but no export takes it
+until a person sets a mark; `whole` takes the whole bad trajectory."""
+
+
+Tails = Literal["straight", "as-found", "repaired"]
+"""How the steps after the thought are made: `straight` keeps only what is needed, `as-found` all of the good leaf's
+steps after the fork, `repaired` searches always."""
+
+Context = Literal["straight", "as-found"]
+"""Whether other mistakes that changed nothing are taken out of the steps before the wrong one."""
+
+
+class RepairSettings(Struct, kw_only=True, frozen=True):
+    """How the search for a new tail is made. What is None is as in the tree's own search."""
+
+    iterations: Annotated[int, Meta(ge=1)] = 8
+    calls: Annotated[int, Meta(ge=1)] = 200  # of the actor, for one sample
+    good: Annotated[int, Meta(ge=1)] = 3  # the search ends at so many good leaves; the best of them is taken
+    actor: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    seed: int | None = None
+    paid: bool = False  # also where a model has to be asked; else only where the actor costs nothing
+
+
+class ReviseSettings(Struct, kw_only=True):
+    """How pairs become samples."""
+
+    alpha: float | None = None  # None: the default, scaled to the environment's score range
+    beta: float | None = None
+    verifier: str = "progress"
+    verify: bool = True  # False: direct revision, the whole bad trajectory comes first
+    compat: bool = False  # line for line as the original
+    before_fork: BeforeFork = "recover"  # what to do with a wrong step that the good trajectory shares
+    environment: str | None = None  # to replay in; None: the tree's own
+    max_pairs: Annotated[int, Meta(ge=1)] | None = None  # a tree
+    seed: int = 0
+    judge: JudgeSettings = JudgeSettings()  # of the verifier `openai`
+    prompts: str = ""  # folder whose files take the place of the shipped prompts and thoughts
+    no_wrong_step: NoWrongStep = "skip"
+    thought: str = REASON  # names the mistake; `list`: drawn; `model`: from the judgements; or a number of the list
+    rank: Rank = "lesson"  # the order in which pairs are taken
+    tail: Tails = "straight"
+    context: Context = "straight"
+    per_lesson: Annotated[int, Meta(ge=0)] = 1  # samples of one lesson in a run; 0 for all
+    unfinished: bool = False  # also wrong steps whose end nobody saw
+    per_tree: Annotated[int, Meta(ge=1)] | None = None  # samples
+    per_fork: Annotated[int, Meta(ge=1)] | None = None  # samples
+    diverse: bool = False  # every wrong step once a tree
+    duplicates: Annotated[float, Meta(ge=0, le=1)] | None = None  # Jaccard similarity; None or 0: keep them all
+    repair: RepairSettings | None = RepairSettings()  # None: what has no clean tail stays without
+
+
+class Repairs(Struct):
+    """What repairing came to."""
+
+    tried: int = 0
+    repaired: int = 0
+    calls: int = 0  # of the actor
+    failed: dict[str, int] = {}  # why not → samples
+
+    def add(self, other: Repairs) -> None:
+        """Add what another came to."""
+        self.tried += other.tried
+        self.repaired += other.repaired
+        self.calls += other.calls
+        for reason, count in other.failed.items():
+            self.failed[reason] = self.failed.get(reason, 0) + count
+
+
+class Revised(Struct):
+    """What came of the pairs of one tree."""
+
+    pairs: int = 0  # that there are
+    samples: int = 0
+    before_fork: int = 0
+    no_wrong_step: int = 0
+    refused: int = 0  # pairs left out because their mark is not after the fork
+    good: int = 0  # good trajectories
+    by_verdict: dict[str, int] = {}
+    judging: JudgeTotals | None = None  # what a model that judged or wrote thoughts came to
+    dropped: dict[str, int] = {}  # why → pairs that gave no sample
+    repairs: Repairs | None = None
+    lessons: int = 0  # different ones among the samples
+    tails: dict[
+        str, int
+    ] = {}  # straight, joined, repaired, as_found → samples; left_out → lessons without a clean tail
+    steps: int = 0  # in environments: to look ahead and to replay
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count pairs that give no sample."""
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count

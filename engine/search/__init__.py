@@ -1,0 +1,1 @@
+"""The search: algorithms, draws, steps, control, and the job that runs them."""

@@ -1,0 +1,387 @@
+"""A search with everything it needs: environment, actor, trace file. For the command line and the screens alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.actors.base import Actor, actor_of_recording, actor_of_trace
+from engine.actors.random_actor import RandomActor
+from engine.actors.scripted import ScriptedActor
+from engine.base.errors import InputError, WorkFailed
+from engine.base.person import reviewer_name
+from engine.environment.opened import Opened, name_to_go_on, open_environment, recalls
+from engine.environment.trust import (
+    Permit,
+    TrustedSettings,
+    by_person,
+    check,
+    check_search,
+    digest_of,
+    environment_claims,
+    permit,
+    remember,
+    settings_claims,
+)
+from engine.search.actor_choice import check_actor, with_actor
+from engine.search.control import Control
+from engine.search.control_file import control_path, listen
+from engine.search.interventions import Intervention, forked_events, refused
+from engine.search.search import Search
+from engine.search.settings import settings_from
+from engine.search.started import started_event
+from engine.trace.sources import is_trace, load_any
+from engine.trace.trace import TraceWriter, load, read_events
+from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
+from engine.tree.tree import SearchTree
+from envs.base import EnvError
+from envs.recorded import Recording, read_recording
+from envs.regular import check_regular
+
+LOOK_SECONDS = 1.0
+"""Between two looks at whether the trace of a running search is still there."""
+
+ACTORS = ("scripted", "random", "openai", "recorded:FILE")
+
+
+def make_actor(
+    name: str, settings: SearchSettings, delay: float = 0.0, environment: str = "", opened: Opened | None = None
+) -> Actor:
+    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
+    model names; `opened`: in which it has to work, which is closed where it can't. Raises `InputError`."""
+    if opened is not None:
+        try:
+            check_actor(opened, name)
+        except InputError:
+            opened.env.close()
+            raise
+    if name == "scripted":
+        return ScriptedActor(settings.error_rate, delay)
+    if name == "random":
+        return RandomActor()
+    if name == "openai":
+        from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
+
+        return OpenAIActor(settings, environment)
+    if name.startswith("recorded:"):
+        path = name.removeprefix("recorded:")
+        try:
+            if is_trace(path):
+                check_regular(path)
+                return actor_of_trace(read_events(path), path)
+            return actor_of_recording(path)
+        except EnvError as error:
+            raise InputError(str(error)) from error
+    raise InputError(f"unknown actor {name!r}: one of {', '.join(ACTORS)}")
+
+
+def recording_of(environment: str) -> Recording | None:
+    """The recording that `recorded:FILE` names; None for another environment or a trace. Raises `InputError`."""
+    path = environment.removeprefix("recorded:")
+    if not environment.startswith("recorded:") or is_trace(path):
+        return None
+    try:
+        return read_recording(path)
+    except EnvError as error:
+        raise InputError(str(error)) from error
+
+
+def recorded_settings(environment: str) -> dict[str, Any]:
+    """Settings that a recording brings along: depth, iterations, draws a node, seed."""
+    recording = recording_of(environment)
+    if recording is None:
+        return {}
+    names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
+    given = recording.raw.get("settings") or {}
+    found: dict[str, Any] = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
+    if "search_seed" in recording.raw:
+        found["seed"] = int(recording.raw["search_seed"])
+    return found
+
+
+def with_parse_of_recording(environment: str, settings: SearchSettings) -> SearchSettings:
+    """The settings with the rule by which recorded answers were read: a recording of the original's is read by its
+    rule, a trace by its own. Raises `InputError`."""
+    given = next((name for name in (settings.actor, environment) if name.startswith("recorded:")), None)
+    if given is None:
+        return settings
+    path = given.removeprefix("recorded:")
+    first = next(iter(read_events(path))) if is_trace(path) else None
+    return replace(settings, parse=first.settings.parse if isinstance(first, Started) else "agent-r")
+
+
+@dataclass
+class SearchJob:
+    """A search that is ready to run, and its trace file."""
+
+    search: Search
+    writer: TraceWriter
+    path: Path
+    warning: str = ""  # what a person should know of its environment
+
+    @property
+    def control(self) -> Control:
+        """Steers the search from any thread."""
+        return self.search.control
+
+    @property
+    def tree(self) -> SearchTree:
+        """The engine's own tree; another thread folds its own."""
+        return self.search.tree
+
+    async def run(self) -> str:
+        """Run to the end; returns the reason. The trace is closed whatever happens.
+
+        Raises `WorkFailed` where the trace can't be written, or is not at its path any more.
+        """
+        beside = [asyncio.ensure_future(each) for each in (listen(self.control, self.path), self._watch())]
+        try:
+            reason = await self.search.run()
+            self.writer.check()
+            return reason
+        finally:
+            for each in beside:
+                each.cancel()
+            self.writer.close()
+            close = getattr(self.search.actor, "close", None)
+            if close is not None:
+                await close()
+            with suppress(OSError):  # nobody listens any more
+                control_path(self.path).unlink(missing_ok=True)
+
+    async def _watch(self) -> None:
+        """Stop the search once its trace is gone: `run` says so."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self.writer.check()
+            except WorkFailed:
+                self.control.stop("stopped")
+                return
+
+    def run_blocking(self) -> str:
+        """Run to the end on an event loop of its own."""
+        return asyncio.run(self.run())
+
+
+def new_job(
+    environment: str | Permit,
+    task: str | None,
+    settings: SearchSettings,
+    out: Path,
+    *,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+    choose_actor: bool = False,
+) -> SearchJob:
+    """A new search, its `started` event written. Raises `InputError` before anything is written.
+
+    `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
+    mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
+    on (`engine.environment.trust`).
+    """
+    settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
+    which = by_person(environment) if isinstance(environment, str) else environment
+    opened = open_environment(which, task)
+    if choose_actor:
+        try:
+            settings = with_actor(opened, settings)
+        except InputError:
+            opened.env.close()
+            raise
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
+    started = started_event(opened, settings)
+    remember(started, which, settings, out, called=opened.environment)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        search = Search.begin(started, opened, actor, _sink(writer, listener), control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out, opened.changed)
+
+
+def resume_job(
+    path: Path,
+    *,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    control: Control | None = None,
+    changes: dict[str, Any] | None = None,
+    own: TrustedSettings = (),
+) -> SearchJob:
+    """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
+
+    `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
+    (`engine.environment.trust`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
+    permission.
+    """
+    loaded = load(path)
+    tree = loaded.tree
+    started = tree.started
+    assert started is not None
+    if tree.imported_from is not None:
+        raise InputError(f"{path}: a tree made elsewhere can't be resumed: there is no record of its search")
+    settings = started.settings
+    control = control or Control()
+    own = [changes or {}, *own]
+    changes = {name: value for name, value in (changes or {}).items() if value != getattr(settings, name, None)}
+    if changes:
+        merged = {**msgspec.to_builtins(started.settings), **changes}
+        settings = settings_from(merged)
+        control.change(reviewer_name(), changes)
+    check_search(settings, started, own, path, name_to_go_on(started))
+    which = permit(name_to_go_on(started), started, own, path)
+    opened: Opened = open_environment(which, started.task, _recalled(which.name, started))
+    _check_task(path, started, opened)
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
+    remember(started, which, settings, path)
+    writer = TraceWriter(path, append_to=loaded.end)
+    try:
+        if listener is not None:
+            for event in read_events(path):
+                listener(event)
+        search = Search(tree, opened, actor, _sink(writer, listener), control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, path, opened.changed)
+
+
+def _recalled(environment: str, started: Started) -> str | None:
+    """The first observation of a trace, for an environment that sees by it whether its task is the same."""
+    return started.header[-1].content if started.header and recalls(environment) else None
+
+
+def _check_task(path: Path, started: Started, opened: Opened) -> None:
+    """Raises `InputError` where an environment does not begin as it did in a trace."""
+    if started.header and opened.first_observation != started.header[-1].content:
+        raise InputError(
+            f"{path}: task {started.task} of {opened.name} begins otherwise than in this trace: another version of the"
+            " environment, or another server; it can't be resumed here"
+        )
+
+
+def fork_job(
+    path: Path,
+    seq: int,
+    out: Path,
+    *,
+    requests: Sequence[Intervention] = (),
+    changes: dict[str, Any] | None = None,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+    own: TrustedSettings = (),
+) -> SearchJob:
+    """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
+
+    `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
+    first. `own` as in `resume_job`. Raises `InputError` before anything is written.
+    """
+    events = forked_events(read_events(path), seq, path)
+    first = events[0]
+    assert isinstance(first, Started)
+    tree = SearchTree([replace(first, settings=replace(first.settings)), *events[1:]])
+    started = tree.started
+    assert started is not None
+    if changes:
+        settings_from({**msgspec.to_builtins(started.settings), **changes})
+        events.append(SettingsChanged(seq=seq + 1, t=events[-1].t, who=reviewer_name(), changes=changes))
+        tree.apply(events[-1])
+    own = [changes or {}, *own]
+    name, origin = name_to_go_on(started), digest_of(next(iter(read_events(path))))
+    check([*environment_claims(name), *settings_claims(started.settings)], origin, own, path)
+    which = permit(name, origin, own, path)
+    control = control or Control()
+    for asked in requests:
+        if asked.node < len(tree) and (why := refused(tree, asked)):  # else it is a node that comes of one before
+            raise InputError(f"event {seq}: {why}")
+        control.intervene(reviewer_name(), asked)
+    opened = open_environment(which, started.task, _recalled(which.name, started))
+    _check_task(path, started, opened)
+    actor = make_actor(started.settings.actor, started.settings, delay, opened.environment, opened)
+    remember(first, which, started.settings, out, like=origin)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        write = _sink(writer, listener)
+        for event in events:
+            write(event)
+        search = Search(tree, opened, actor, write, control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out, opened.changed)
+
+
+def branch_job(
+    path: Path,
+    node: int,
+    out: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    listener: Callable[[AnyEvent], None] | None = None,
+    delay: float = 0.0,
+    overwrite: bool = False,
+    control: Control | None = None,
+    own: TrustedSettings = (),
+) -> SearchJob:
+    """A new search that begins where a node of another trace stands: the way there is its prefix.
+
+    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere. `own` as in
+    `resume_job`. Raises `InputError` before anything is written.
+    """
+    tree = load_any(path).tree
+    started = tree.started
+    assert started is not None
+    if not 0 <= node < len(tree):
+        raise InputError(f"{path}: has no node {node}: 0 to {len(tree) - 1}")
+    if tree.nodes[node].terminal not in (None, "dead_end"):
+        raise InputError(f"{path}: node {node} is the end of its trajectory: name one above it")
+    foreign = tree.imported_from is not None
+    first = started.header[-1].content if started.header else ""
+    before = {} if foreign else msgspec.to_builtins(started.settings)
+    settings = settings_from({**before, **(changes or {})})
+    own = [changes or {}, *own]
+    check_search(settings, started, own, path, name_to_go_on(started))
+    which = permit(name_to_go_on(started), started, own, path)
+    hint = first if foreign else _recalled(which.name, started)
+    opened = open_environment(which, started.task, hint)
+    _check_task(path, started, opened)
+    steps = [
+        PrefixStep(step.response, step.action, step.observation) for step in map(tree.node, tree.ancestors(node)[1:])
+    ]
+    new = started_event(
+        opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
+    )
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
+    remember(new, which, settings, out, called=opened.environment)
+    writer = TraceWriter(out, overwrite=overwrite)
+    try:
+        search = Search.begin(new, opened, actor, _sink(writer, listener), control)
+    except BaseException:
+        writer.close()
+        raise
+    return SearchJob(search, writer, out, opened.changed)
+
+
+def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
+    if listener is None:
+        return writer.write
+    heard = listener
+
+    def sink(event: AnyEvent) -> None:
+        writer.write(event)
+        heard(event)
+
+    return sink

@@ -1,0 +1,42 @@
+"""The first event of a search: what is searched, how, and by which code."""
+
+from __future__ import annotations
+
+import platform
+import uuid
+from collections.abc import Iterable
+
+from engine.base.version import __version__
+from engine.environment.opened import Opened, instruction_of
+from engine.tree.events import FORMAT_VERSION, Fork, PrefixStep, SearchSettings, Started
+
+
+def code_versions() -> dict[str, str]:
+    """Versions of what makes the trace."""
+    return {"agentr-tui": __version__, "python": platform.python_version()}
+
+
+def started_event(
+    opened: Opened,
+    settings: SearchSettings,
+    *,
+    prefix: Iterable[PrefixStep] = (),
+    forked_from: Fork | None = None,
+    trace: str | None = None,
+) -> Started:
+    """The first event of a new search."""
+    return Started(
+        seq=0,
+        version=FORMAT_VERSION,
+        trace=trace or uuid.uuid4().hex[:16],
+        environment=opened.environment,
+        task=opened.task,
+        header=opened.header,
+        settings=settings,
+        instruction=instruction_of(opened.first_observation),
+        opened=opened.name if opened.name != opened.environment else "",
+        score_range=opened.score_range,
+        prefix=list(prefix),
+        code=code_versions(),
+        forked_from=forked_from,
+    )

@@ -1,0 +1,1 @@
+"""Files that hold trees: traces and the original's tree files."""

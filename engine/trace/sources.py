@@ -1,0 +1,87 @@
+"""Finding and loading files that hold a tree: traces, and tree files of the original."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from engine.base.errors import InputError
+from engine.trace.trace import load
+from engine.trace.treefile.read import read_tree
+from engine.tree.tree import SearchTree
+
+TRACE_ENDINGS = (".trace.jsonl", ".trace.jsonl.zst", ".trace.jsonl.gz")
+
+
+TREE_START, TREE_ENDINGS = "search_results_", (".json", ".json.gz", ".json.zst")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trace or tree file, read."""
+
+    tree: SearchTree
+    path: str
+    kind: Literal["trace", "tree"]
+    torn: bool = False  # a torn last line was dropped
+    warnings: list[str] = field(default_factory=list)
+
+
+def is_trace(name: str) -> bool:
+    """Whether a file's name is a trace's."""
+    return name.endswith(TRACE_ENDINGS)
+
+
+def is_tree_file(name: str) -> bool:
+    """Whether a file's name is one that the original gives its trees."""
+    return name.startswith(TREE_START) and name.endswith(TREE_ENDINGS)
+
+
+def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Traces and tree files: files as given, folders searched to the bottom, sorted by path; each once.
+
+    Raises `InputError` where a path does not exist, or nothing is found at all.
+    """
+    given = [Path(path) for path in paths]
+    found: dict[str, Path] = {}
+    for path in given:
+        if path.is_dir():
+            names = (
+                os.path.join(folder, name)
+                for folder, _, files in os.walk(path)
+                for name in files
+                if is_trace(name) or is_tree_file(name)
+            )
+            for name in sorted(names, key=lambda name: name.split(os.sep)):
+                found.setdefault(os.path.abspath(name), Path(name))
+        elif path.exists():
+            found.setdefault(os.path.abspath(path), path)
+        else:
+            raise InputError(f"{path}: no such file or folder")
+    if not found:
+        below = ", ".join(str(path) for path in given) or "nothing"
+        raise InputError(f"no traces below {below}: they are named *.trace.jsonl or search_results_*.json")
+    return list(found.values())
+
+
+def load_any(path: str | os.PathLike[str], environment: str | None = None, task: str | None = None) -> Source:
+    """Read a trace or a tree file, told apart by name.
+
+    `environment` and `task` are those of a tree file, which does not hold them. Raises `TraceError`.
+    """
+    if _looks_like_tree(Path(path)):
+        tree = SearchTree(read_tree(path, environment=environment, task=task))
+        tree.source = str(path)
+        return Source(tree, str(path), "tree")
+    loaded = load(path)
+    return Source(loaded.tree, str(path), "trace", loaded.torn, loaded.warnings)
+
+
+def _looks_like_tree(path: Path) -> bool:
+    name = path.name
+    for packed in (".gz", ".zst"):
+        name = name.removesuffix(packed)
+    return name.endswith(".json")

@@ -1,0 +1,472 @@
+"""Trace files: one event a line, appended and never edited (`docs/trace-format.md`).
+
+A trace has one writer at a time, which holds a lock beside the file. A writer that is killed may leave a torn last
+line; readers drop it and say so, and the next writer cuts it off. Any other line that is no event is an error.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import zstandard
+from filelock import FileLock, Timeout
+
+from engine.base.compression import GZIP, ZSTD, open_unpacked, reading, unusable
+from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
+from engine.tree.tree import SearchTree
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = [
+    "Follower",
+    "Loaded",
+    "TraceWriter",
+    "is_being_written",
+    "json_schema",
+    "load",
+    "read_events",
+    "trace_state",
+    "write_trace",
+]
+
+TraceState = Literal["running", "paused", "done", "stopped", "crashed"]
+
+PARSE_SINCE = 2  # version of the format whose settings say how answers are read
+
+_LOCK_PATIENCE = 0.25  # seconds; someone may be asking at this moment whether the trace is being written
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+# -- reading -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A trace folded into a tree."""
+
+    tree: SearchTree
+    end: int  # bytes (of the unpacked text) up to the end of the last good line: where a writer goes on
+    torn: bool  # whether a torn last line was dropped
+    warnings: list[str]  # one line each, for a person
+
+
+class _Head(msgspec.Struct):
+    type: Literal["started"]
+    version: int
+
+
+class _Lines:
+    """Iterates over (line number, event); `end` and `torn` tell how far it got."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+        self.end = 0
+        self.torn: int | None = None  # number of the torn line
+
+    def __iter__(self) -> Iterator[tuple[int, AnyEvent]]:
+        number = 0
+        with reading(self.path), open_unpacked(self.path) as file:
+            if file.peek(1)[:1] not in (b"", b"{"):  # before a line is read: it might be gigabytes
+                raise TraceError(self.path, None, "not a trace: it does not begin with an event")
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    self.torn = number
+                    break
+                try:
+                    event = decode_event(line, self.path, number)
+                except _Torn as error:
+                    if file.read(1):
+                        raise TraceError(
+                            self.path, number, ("not a trace: " if number == 1 else "") + error.reason
+                        ) from None
+                    self.torn = number
+                    break
+                self.end += len(line)
+                yield number, event
+        if self.end == 0:
+            raise TraceError(self.path, None, "not a trace: " + ("no whole event in it" if number else "it is empty"))
+
+
+class _Torn(TraceError):
+    """Broken JSON: as the last line, a torn one."""
+
+
+def decode_event(line: bytes, path: str | os.PathLike[str], number: int) -> AnyEvent:
+    """The event of one line. Raises `TraceError`, also for a first line that is no `started` or a newer one."""
+    try:
+        event = event_decoder.decode(line)
+    except RecursionError:
+        raise TraceError(path, number, "JSON nested too deep") from None
+    except msgspec.ValidationError as error:
+        if number == 1:
+            _refuse_newer(line, path)
+            raise TraceError(path, number, f"not a trace: {error}") from None
+        raise TraceError(path, number, f"not an event: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = error.reason if isinstance(error, UnicodeDecodeError) else str(error)
+        what = "not a trace" if number == 1 else "broken line"
+        raise _Torn(path, number, f"{what}: {reason}") from None
+    if number == 1 and not isinstance(event, Started):
+        raise TraceError(path, number, "not a trace: the first event is not `started`")
+    if isinstance(event, Started):
+        if event.version > FORMAT_VERSION:
+            _refuse_newer(line, path)
+        if event.version < PARSE_SINCE:  # there was no other way to read an answer
+            event.settings.parse = "agent-r"
+    return event
+
+
+def _refuse_newer(line: bytes, path: str | os.PathLike[str]) -> None:
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        version = msgspec.json.decode(line, type=_Head).version
+        if version > FORMAT_VERSION:
+            reason = f"made by a newer version ({version}); this one reads up to {FORMAT_VERSION}: upgrade agentr-tui"
+            raise TraceError(path, 1, reason)
+
+
+def read_events(path: str | os.PathLike[str], warnings: list[str] | None = None) -> Iterator[AnyEvent]:
+    """The events of a trace, one by one; .zst and .gz are unpacked.
+
+    A torn last line is dropped, and said so in `warnings`. Raises `TraceError` naming the line.
+    """
+    lines = _Lines(path)
+    for _, event in lines:
+        yield event
+    if warnings is not None:
+        warnings.extend(_torn_warning(lines))
+
+
+def _torn_warning(lines: _Lines) -> list[str]:
+    return [f"{lines.path}:{lines.torn}: the last line is torn and was dropped"] if lines.torn is not None else []
+
+
+def load(path: str | os.PathLike[str]) -> Loaded:
+    """Read a trace into a tree. Raises `TraceError` naming the line that is broken or does not fit."""
+    tree, lines = SearchTree(), _Lines(path)
+    tree.source = os.fspath(path)
+    for number, event in lines:
+        try:
+            tree.apply(event)
+        except ValueError as error:
+            raise TraceError(path, number, f"does not fit the events before: {error}") from error
+    return Loaded(tree, lines.end, lines.torn is not None, _torn_warning(lines))
+
+
+# -- writing -----------------------------------------------------------------------------------------
+
+
+def _lock_path(path: str | os.PathLike[str]) -> str:
+    return f"{os.fspath(path)}.lock"
+
+
+class TraceWriter:
+    """Appends events to a trace; each is in the file when `write` returns.
+
+    A new trace is made, with its folders, unless `append_to` says where the good lines of an existing one end (see
+    `Loaded.end`): what follows is cut off. A name that ends in .zst is packed. Raises `InputError` where the file
+    exists with content (and `overwrite` is false) or can't be written, `TraceError` where another process writes it
+    or wrote to it since it was read, `WorkFailed` where the disk is full; after that the writer is closed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, append_to: int | None = None, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        if self.path.suffix == ".gz":
+            raise InputError(f"{path}: traces are not written as .gz: name it .jsonl or .jsonl.zst")
+        self._fd: int | None = None
+        self._packer: zstandard.ZstdCompressionObj | None = None
+        self._lock = FileLock(_lock_path(path), thread_local=False)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=_LOCK_PATIENCE, poll_interval=0.02)
+            self._size = self._open(append_to, overwrite)
+        except Timeout:
+            if not os.path.exists(_lock_path(path)):  # not held: it could not be made
+                raise InputError(f"{path}: no file can be made in that folder") from None
+            raise TraceError(path, None, "another process is writing it: attach to that search, or stop it") from None
+        except OSError as error:
+            self.close()
+            raise unusable(path, error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, append_to: int | None, overwrite: bool) -> int:
+        """Open the file; returns its size."""
+        packed = self.path.suffix == ".zst"
+        if append_to is None:
+            if not overwrite and self.path.exists() and self.path.stat().st_size:
+                raise InputError(f"{self.path}: exists already: choose another name, or resume it")
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+        else:
+            with reading(self.path), open_unpacked(self.path) as file:
+                self._check_tail(file, append_to)
+            if packed:
+                _repack(self.path, append_to)
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | _BINARY)
+            if not packed:
+                os.ftruncate(self._fd, append_to)
+        if packed:
+            self._packer = zstandard.ZstdCompressor().compressobj()
+        return os.lseek(self._fd, 0, os.SEEK_END)
+
+    def _check_tail(self, file: io.BufferedReader, start: int) -> None:
+        """Refuse to cut off events that were written since the trace was read."""
+        while skip := min(start, 1 << 20):
+            start -= skip
+            if len(file.read(skip)) < skip:
+                raise TraceError(self.path, None, "became shorter since it was read: read it again")
+        line = file.readline()
+        with suppress(TraceError):
+            if line.endswith(b"\n"):
+                decode_event(line, self.path, 2)
+                raise InputError(f"{self.path}: another process wrote to it since it was read: read it again")
+
+    def write(self, event: AnyEvent) -> None:
+        """Append one event. Raises `WorkFailed`."""
+        try:
+            data = event_encoder.encode(event) + b"\n"
+        except (UnicodeEncodeError, TypeError, RecursionError) as error:
+            raise WorkFailed(f"{self.path}: event {event.seq} can't be written: {error}") from error
+        if self._packer is not None:
+            data = self._packer.compress(data) + self._packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._fd is None:
+            raise WorkFailed(f"{self.path}: this trace was closed: resume it")
+        try:
+            done = os.write(self._fd, data)
+            while done < len(data):
+                done += os.write(self._fd, data[done:])
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._size)
+            self._packer = None
+            self.close()
+            raise unusable(self.path, error) from error
+        self._size += len(data)
+
+    def check(self) -> None:
+        """Raises `WorkFailed` where what was written is no longer at the trace's path.
+
+        Somebody removed or replaced the file or a folder above it, or cut the file: writing goes on without an error.
+        """
+        if self._fd is None:
+            return
+        ours = os.fstat(self._fd)
+        try:
+            there = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            why = "was moved or removed while it was written"
+        except OSError:  # a network file system that does not answer now
+            return
+        else:
+            if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+                why = "was replaced by another file while it was written"
+            elif there.st_size < self._size:
+                why = "became shorter while it was written"
+            else:
+                return
+        raise WorkFailed(f"{self.path}: {why}: this search is not saved; put the file back or search again")
+
+    def close(self) -> None:
+        """Finish the file and give the lock back. Harmless when repeated."""
+        try:
+            if self._packer is not None and self._fd is not None:
+                packer, self._packer = self._packer, None
+                self._write(packer.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH))
+        finally:
+            if self._fd is not None:
+                with suppress(OSError):
+                    os.close(self._fd)
+                self._fd = None
+            if self._lock.is_locked:
+                if sys.platform != "win32":  # while it is held, so that nobody else loses a lock of that name
+                    with suppress(OSError):
+                        os.unlink(self._lock.lock_file)
+                self._lock.release()
+
+    def __enter__(self) -> TraceWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_trace(path: str | os.PathLike[str], events: Iterable[AnyEvent], *, overwrite: bool = False) -> None:
+    """Write a whole trace. Raises what `TraceWriter` raises."""
+    with TraceWriter(path, overwrite=overwrite) as writer:
+        for event in events:
+            writer.write(event)
+
+
+def _repack(path: Path, size: int) -> None:
+    """Keep the first `size` unpacked bytes of a .zst file, in a frame that is finished."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open_unpacked(path) as old, open(part, "wb") as new:
+            packer = zstandard.ZstdCompressor().compressobj()
+            while data := old.read(min(size, 1 << 20)):
+                new.write(packer.compress(data))
+                size -= len(data)
+            new.write(packer.flush())
+        os.replace(part, path)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def is_being_written(path: str | os.PathLike[str]) -> bool:
+    """Whether a process holds the trace's lock. A lock file that nobody holds was left by one that was killed."""
+    lock = _lock_path(path)
+    if sys.platform == "win32":
+        try:
+            with FileLock(lock).acquire(timeout=0) if os.path.exists(lock) else nullcontext():
+                return False
+        except (Timeout, OSError):
+            return True
+    try:
+        fd = os.open(lock, os.O_RDONLY)  # of someone else's trace as well
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # held; or there are no such locks here, and the file itself is the lock
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def trace_state(tree: SearchTree, path: str | os.PathLike[str]) -> TraceState:
+    """What became of a search: what its last event says; crashed where it did not end and nobody writes it."""
+    if tree.state == "done":
+        return "done"
+    if tree.state == "stopped":
+        return "stopped"
+    if not is_being_written(path):
+        return "crashed"
+    return "paused" if tree.state == "paused" else "running"
+
+
+# -- following ---------------------------------------------------------------------------------------
+
+
+class Follower:
+    """Gives the events of a trace as they are written, by whichever process.
+
+    An incomplete last line is held back until the rest is there. A file that does not exist yet has no events. A
+    file that was replaced (a packed trace is, when it is resumed) is read again, and events that were given are not
+    given twice; one that holds another trace, became shorter, or is gone, is a `TraceError`, as is a broken line.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.count = 0  # events given
+        self._trace: str | None = None
+        self._stamp: tuple[int, int, int] | None = None  # inode, size, time of change: at the last look
+        self._restart()
+
+    def _restart(self) -> None:
+        self._at = 0  # bytes of the file that were used
+        self._lines = 0
+        self._held = b""  # unpacked, of an incomplete line; only of a packed file
+        self.incomplete = False  # whether the last look found a line without its end
+        self.behind = False  # whether there was more than the last look took
+        self._size = 0
+        self._unpacker: zstandard.ZstdDecompressionObj | None = None
+
+    def poll(self, most: int = -1) -> list[AnyEvent]:
+        """Events that were written since the last call, of about `most` bytes of the file (-1: all; see `behind`).
+
+        Costs one `stat` where nothing was written. Raises `TraceError`.
+        """
+        try:
+            stat = os.stat(self.path)
+        except FileNotFoundError:
+            if self._stamp is None:
+                return []
+            raise TraceError(self.path, None, "was removed while it was followed") from None
+        except OSError as error:
+            raise TraceError(self.path, None, error.strerror or str(error)) from error
+        stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if stamp == self._stamp:
+            return []
+        if self._stamp is not None and stat.st_ino != self._stamp[0]:
+            self._restart()
+        if stat.st_size < self._at:
+            raise TraceError(self.path, None, "became shorter while it was followed: open it again")
+        with reading(self.path):
+            data = self._fresh(most)
+        self._stamp, self._size = (stat.st_ino, -1, -1) if self.behind else stamp, stat.st_size
+        return self._events(data)
+
+    @property
+    def share(self) -> float:
+        """Which part of the file's bytes was used, at the last look."""
+        return self._at / self._size if self._size else 0.0
+
+    def _fresh(self, most: int) -> bytes:
+        """Unpacked bytes after those that were used, whole lines only."""
+        with open(self.path, "rb") as file:
+            file.seek(self._at)
+            data = file.read(most)
+            if self._unpacker is None:
+                data += file.readline()
+            self.behind = 0 <= most <= len(data) and file.tell() < os.fstat(file.fileno()).st_size
+        if self._at == 0 and data.startswith(GZIP):
+            raise TraceError(self.path, None, "a .gz file can't be followed: open it without")
+        if self._at == 0 and data[:4] == ZSTD:
+            self._unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+        if self._unpacker is None:
+            self.incomplete = not data.endswith(b"\n")
+            lines = data[: data.rfind(b"\n") + 1]  # a torn line is cut off by the next writer: read it again
+            self._at += len(lines)
+            return lines
+        self._at += len(data)
+        data = self._held + self._unpacker.decompress(data)
+        end = data.rfind(b"\n") + 1
+        self._held = data[end:]
+        self.incomplete = bool(self._held)
+        return data[:end]
+
+    def _events(self, data: bytes) -> list[AnyEvent]:
+        events: list[AnyEvent] = []
+        for line in data.splitlines(keepends=True):
+            self._lines += 1
+            event = decode_event(line, self.path, self._lines)
+            if isinstance(event, Started):
+                if self._trace not in (None, event.trace):
+                    raise TraceError(self.path, 1, "contains a different trace now: open it again")
+                self._trace = event.trace
+            if self._lines > self.count:
+                events.append(event)
+        self.count = max(self.count, self._lines)
+        return events
+
+
+# -- schema ------------------------------------------------------------------------------------------
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of one line of a trace, as in `engine/tree/trace.schema.json`."""
+    schema = msgspec.json.schema(AnyEvent)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A line of an agentr trace, format version {FORMAT_VERSION}",
+        **schema,
+    }
+
+
+if __name__ == "__main__":  # python -m engine.trace.trace > engine/tree/trace.schema.json
+    print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())

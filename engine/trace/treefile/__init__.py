@@ -1,0 +1,1 @@
+"""The original's tree file, `search_results_ID.json`."""

@@ -1,0 +1,113 @@
+"""The parts of a search tree: its nodes, and the walks of iterations that are under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.base.text import split_thought
+from engine.tree.events import Number, TerminalReason
+
+ROOT = 0
+"""Id of the root: the state after reset (and after the prefix, if there is one)."""
+
+NO_PARENT = -1
+"""The root's parent."""
+
+UNEXPANDED = -1
+"""As `Node.open_children`: before the draws."""
+
+
+class Walk:
+    """An iteration under way: a walk from the root."""
+
+    __slots__ = ("path", "rolling")
+
+    def __init__(self, path: list[int], rolling: bool = False) -> None:
+        self.path = path  # from the root to where it stands
+        self.rolling = rolling  # whether it has made an expansion already
+
+    @property
+    def position(self) -> int:
+        """The node that it expands, or has just expanded."""
+        return self.path[-1]
+
+
+class Node:
+    """One step and the state it leads to. Statistics are as of now; `SearchTree.at` gives those of the past."""
+
+    __slots__ = (
+        "action",
+        "children",
+        "depth",
+        "draw",
+        "id",
+        "observation",
+        "open_children",
+        "parent",
+        "prior",
+        "pruned",
+        "raw",
+        "response",
+        "reward",
+        "state_key",
+        "terminal",
+        "value_sum",
+        "visits",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        parent: int,
+        depth: int,
+        response: str,
+        action: str,
+        observation: str,
+        reward: Number = 0,
+        terminal: TerminalReason | None = None,
+    ) -> None:
+        self.id = id
+        self.parent = parent  # NO_PARENT at the root
+        self.depth = depth  # steps from the root
+        self.response = response  # the actor's text as stored
+        self.action = action  # as executed
+        self.observation = observation
+        self.reward: Number = reward  # the environment's score after the step; at a leaf, the return
+        self.terminal = terminal
+        self.prior: Number = 1.0
+        self.visits = 0  # N
+        self.value_sum: Number = 0.0  # W
+        self.children: list[int] = []
+        self.open_children = UNEXPANDED  # children that are not exhausted
+        self.state_key: str | None = None
+        self.draw = 0  # which of the parent's draws it came of; -1: a person wrote it
+        self.pruned = False  # a person ruled it, or an ancestor, out: counts as exhausted
+        self.raw: dict[str, Any] | None = None  # see ImportedNode.raw
+
+    @property
+    def thought(self) -> str:
+        """The response less its action, without the `Thought:` label."""
+        return split_thought(self.response)
+
+    @property
+    def expanded(self) -> bool:
+        """Whether its draws were made, or never will be (it was pruned)."""
+        return self.open_children != UNEXPANDED
+
+    @property
+    def exhausted(self) -> bool:
+        """Own terminal, all children exhausted, or pruned: nothing below can be selected any more."""
+        return self.terminal is not None or self.open_children == 0
+
+    @property
+    def is_leaf(self) -> bool:
+        """A terminal node without children."""
+        return self.terminal is not None and not self.children
+
+    @property
+    def q(self) -> float | None:
+        """Mean return Q = W / N; None where N = 0."""
+        return self.value_sum / self.visits if self.visits else None
+
+    def __repr__(self) -> str:
+        return f"Node({self.id}, {self.action!r}, N={self.visits}, W={self.value_sum})"

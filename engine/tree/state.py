@@ -1,0 +1,248 @@
+"""A tree as the events so far left it, and views of its past.
+
+The fold (`engine.tree.fold`) changes it; whoever reads it gets it as a `SearchTree`.
+Ids are dense in order of creation, so the structure at a moment is `id < n`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from engine.tree.answer_counts import AnswerCounts
+from engine.tree.backup_history import BackupHistory
+from engine.tree.choice_log import Choice, ChoiceLog
+from engine.tree.events import (
+    Failed,
+    Intervened,
+    Message,
+    Number,
+    Sampled,
+    SearchSettings,
+    Selected,
+    Started,
+    Usage,
+)
+from engine.tree.node import NO_PARENT, Node, Walk
+
+
+class TreeState:
+    """What the events so far make, and what can be asked of it. `engine.tree.tree.SearchTree` folds them."""
+
+    def __init__(self) -> None:
+        self.started: Started | None = None
+        self.source = ""  # the file that it was read from, for people
+        self.nodes: list[Node] = []
+        self.seq = -1  # of the last applied event
+        self.t = 0.0  # seconds, of the last applied event
+        self.iteration = 0  # completed iterations
+        self.state = "new"  # new, running, paused, done, stopped
+        self.end_reason: str | None = None
+        self.pending: dict[int, dict[int, Sampled]] = {}  # answers of nodes that are not expanded yet
+        self.in_flight: dict[int, Selected] = {}  # selected and not expanded yet, oldest first
+        self.first_index: dict[int, int] = {}  # node in flight → draws that were asked for before its own
+        self.draws_of: dict[int, int] = {}  # node in flight → draws that are made for it
+        self.asked = 0  # draws that were asked for, in the order of selection
+        self.walks: list[Walk] = []  # iterations under way, oldest first
+        self.partial: dict[int, int] = {}  # nodes some of whose draws were made → how many
+        self.usages: dict[int, tuple[Usage | None, float | None, int]] = {}  # node → usage, latency, dropped
+        self.failures: list[Failed] = []
+        self.owed: dict[int, dict[int, Failed]] = {}  # node in flight → draws that met an outage, and the last one
+        self.unusable: dict[int, set[int]] = {}  # node in flight → draws that were made and came to nothing
+        self.answers = AnswerCounts()
+        self.first_refused: int | None = None  # node of the first action that the environment refused
+        self.interventions: list[Intervened] = []
+        self.human: dict[int, str] = {}  # node that a person wrote → who
+        self.forced: set[int] = set()  # nodes in flight because a person asked for it
+        self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
+        self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
+        self.history = BackupHistory(self.nodes)
+        self.chronicle = ChoiceLog(self.nodes)
+        self.calls = 0
+        self.tokens_in: int | None = None
+        self.tokens_out: int | None = None
+        self.cost: float | None = None
+        self.steps = 0  # environment steps
+        self.resets = 0
+        self.imported_from: str | None = None
+        self.ties: list[int] = []  # at every choice so far: how many shared the best score
+        self.iteration_seqs: list[int] = []
+        self.by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def node(self, id: int) -> Node:
+        """The node with that id. Its statistics are of now; ask the reader for those of the view."""
+        return self.nodes[id]
+
+    def visits(self, id: int) -> int:
+        """N."""
+        return self.nodes[id].visits
+
+    def value_sum(self, id: int) -> Number:
+        """W."""
+        return self.nodes[id].value_sum
+
+    def q(self, id: int) -> float | None:
+        """Q = W / N, None where N = 0."""
+        return self.nodes[id].q
+
+    def children(self, id: int) -> Sequence[int]:
+        """Children in order of creation."""
+        return self.nodes[id].children
+
+    def expanded(self, id: int) -> bool:
+        """Whether the node's draws were made."""
+        node = self.nodes[id]
+        return node.expanded and not (node.pruned and not node.children)
+
+    def exhausted(self, id: int) -> bool:
+        """Whether nothing below the node can be selected any more."""
+        return self.nodes[id].exhausted
+
+    def pruned(self, id: int) -> bool:
+        """Whether a person ruled the node or an ancestor out."""
+        return self.nodes[id].pruned
+
+    @property
+    def draws_owed(self) -> int:
+        """How many draws, or their steps, met an outage and were not made since."""
+        return sum(len(draws) for draws in self.owed.values())
+
+    @property
+    def path(self) -> list[int]:
+        """Where the walk that moved last stands: ids from the root; empty where none is under way."""
+        newest = next(reversed(self.in_flight), None)
+        walk = next((walk for walk in self.walks if walk.position == newest), None)
+        return walk.path if walk is not None else self.walks[-1].path if self.walks else []
+
+    def ancestors(self, id: int) -> list[int]:
+        """Ids from the root to the node, both included."""
+        path = []
+        while id != NO_PARENT:
+            path.append(id)
+            id = self.nodes[id].parent
+        path.reverse()
+        return path
+
+    def leaves(self) -> Iterator[Node]:
+        """Terminal nodes without children, in order of creation. Dead ends have no return and are left out."""
+        return (node for node in self.nodes if node.is_leaf and node.visits)
+
+    def conversation(self, id: int) -> list[Message]:
+        """The whole conversation at a node: header, prefix, then two messages a step."""
+        assert self.started is not None
+        messages = list(self.started.header)
+        for step in self.started.prefix:
+            messages.append(Message("assistant", step.response))
+            messages.append(Message("user", step.observation))
+        for step_id in self.ancestors(id)[1:]:
+            node = self.nodes[step_id]
+            messages.append(Message("assistant", node.response))
+            messages.append(Message("user", node.observation))
+        return messages
+
+    def at(self, seq: int) -> PastTree:
+        """The tree as it was right after event `seq`: a read-only view, valid as long as this tree."""
+        return PastTree(self, min(seq, self.seq))
+
+    def nodes_at(self, seq: int) -> int:
+        """How many nodes there were right after event `seq`."""
+        return self.history.nodes_at(seq)
+
+    def born_at(self, id: int) -> int:
+        """The event that made the node."""
+        return self.history.born_at(id)
+
+    def same_state(self, id: int) -> Sequence[int]:
+        """All nodes in the node's state, oldest first; empty where the environment does not tell states."""
+        key = self.nodes[id].state_key
+        return self.by_state[key] if key is not None else ()
+
+    # -- looking back ------------------------------------------------------------------------------
+
+    def choice(self, parent: int, seq: int) -> Choice | None:
+        """The last choice that the search made among the children of `parent`, up to event `seq`."""
+        return self.chronicle.choice(parent, seq)
+
+    def in_flight_at(self, seq: int) -> list[int]:
+        """Nodes whose expansion had been asked for and was not applied right after event `seq`, oldest first."""
+        return self.chronicle.in_flight(seq)
+
+    def path_at(self, seq: int) -> list[int]:
+        """Where the walk that moved last stood right after event `seq`; empty where none was under way."""
+        node = self.chronicle.stands_at(seq, self.iteration_seqs)
+        return [] if node is None else self.ancestors(node)
+
+    def settings_at(self, seq: int) -> SearchSettings:
+        """The settings that held right after event `seq`."""
+        assert self.started is not None
+        return self.chronicle.settings(self.started.settings, seq)
+
+
+class PastTree:
+    """A tree as it was right after one event. Costs what is looked at."""
+
+    def __init__(self, tree: TreeState, seq: int) -> None:
+        self.tree = tree
+        self.seq = seq
+        self._count = tree.nodes_at(seq)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def node(self, id: int) -> Node:
+        """The node: its texts and reward are of all times, its statistics are of now (ask `visits` and `q`)."""
+        if not 0 <= id < self._count:
+            raise IndexError(f"node {id} did not exist at event {self.seq}")
+        return self.tree.nodes[id]
+
+    def visits(self, id: int) -> int:
+        """N at that moment."""
+        node = self.node(id)
+        if self.tree.imported_from is not None:
+            return node.visits
+        return bisect_right(self.tree.history.of(id)[0], self.seq)
+
+    def value_sum(self, id: int) -> Number:
+        """W at that moment."""
+        node = self.node(id)
+        if self.tree.imported_from is not None:
+            return node.value_sum
+        seqs, sums = self.tree.history.of(id)
+        place = bisect_right(seqs, self.seq)
+        return sums[place - 1] if place else 0.0
+
+    def q(self, id: int) -> float | None:
+        """Q at that moment, None where N = 0."""
+        visits = self.visits(id)
+        return self.value_sum(id) / visits if visits else None
+
+    def children(self, id: int) -> Sequence[int]:
+        """Children that existed at that moment."""
+        children = self.node(id).children
+        return (
+            children if not children or children[-1] < self._count else children[: bisect_left(children, self._count)]
+        )
+
+    def expanded(self, id: int) -> bool:
+        """Whether the node's draws had been made."""
+        node = self.node(id)
+        if node.children:
+            return node.children[0] < self._count
+        # a dead end, which is exhausted from its expansion on
+        return node.expanded and not node.pruned and self.tree.history.exhausted_at(id, self.seq)
+
+    def exhausted(self, id: int) -> bool:
+        """Whether nothing below the node could be selected any more."""
+        node = self.node(id)
+        if node.terminal is not None and node.terminal != "dead_end":
+            return True
+        return self.tree.history.exhausted_at(id, self.seq)
+
+    def pruned(self, id: int) -> bool:
+        """Whether a person had ruled the node or an ancestor out."""
+        return self.tree.history.pruned_at(id, self.seq)

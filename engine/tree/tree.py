@@ -1,0 +1,41 @@
+"""The search tree: a fold over events, and what can be asked of it.
+
+`SearchTree.apply` is the only way a tree changes. Live view, loading, following and resuming are the same code. One
+thread folds; others may look back meanwhile (`at`, `choice`, …): nothing that they read of the past is changed or built
+then.
+Ids are dense in order of creation, so the structure at a moment is `id < n`; `SearchTree.at` gives a view of the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.tree.events import AnyEvent, Started
+from engine.tree.fold import fold
+from engine.tree.node import NO_PARENT, ROOT, Node
+from engine.tree.reader import TreeReader
+from engine.tree.state import TreeState
+
+__all__ = ["NO_PARENT", "ROOT", "Node", "SearchTree", "TreeReader"]
+
+
+class SearchTree(TreeState):
+    """The tree that the events so far make."""
+
+    def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
+        super().__init__()
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: AnyEvent) -> None:
+        """Apply the next event.
+
+        Raises `ValueError` when it does not fit the tree: wrong order, unknown node, no `started`.
+        """
+        if event.seq != self.seq + 1:
+            raise ValueError(f"event {event.seq} follows event {self.seq}")
+        if (self.started is None) != isinstance(event, Started):
+            raise ValueError("`started` is missing" if self.started is None else "a second `started`")
+        fold(self, event)
+        self.seq = event.seq
+        self.t = max(self.t, event.t)

@@ -1,0 +1,1 @@
+"""Who judges which step is wrong."""

@@ -1,0 +1,81 @@
+"""Judgements of recorded revision lines."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from engine.base.errors import InputError
+from engine.pairs.pairs import Pair
+from engine.tree.events import Message
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement, read_judgement, read_judgement_compat
+from engine.verifiers.judgement_text import Word as Word
+from engine.verifiers.judgement_text import read_said
+from envs.base import EnvError
+from envs.regular import read_whole
+
+if TYPE_CHECKING:
+    pass
+
+
+Key = tuple[tuple[str, str], ...]
+
+
+def _key(messages: list[Message]) -> Key:
+    return tuple((message.role, message.content) for message in messages)
+
+
+class RecordedVerifier:
+    """Judgements of recorded revision lines, matched by the whole text of both trajectories."""
+
+    def __init__(self, tree: SearchTree, path: str, compat: bool) -> None:
+        self._tree = tree
+        self._path = path
+        self._read = read_judgement_compat if compat else read_judgement
+        self._lines: Mapping[tuple[Key, Key], deque[list[str]]] = _read_lines(path)
+
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
+        """The recorded judgements; none behind the first Bad. Raises `InputError` where none are of this pair."""
+        if start > 1:
+            return
+        low, high = _key(self._tree.conversation(pair.bad)), _key(self._tree.conversation(pair.good))
+        lines = self._lines.get((low, high))
+        if not lines:
+            raise InputError(f"{self._path}: has no judgements of leaf {pair.bad} against leaf {pair.good}")
+        texts = lines[0]
+        lines.rotate(-1)  # pairs with equal texts take their lines in turn
+        for step, text in enumerate(texts, 1):
+            word = self._read(text)
+            yield Judgement(step, word, read_said(text).reason, text)
+            if word == "Bad":
+                return
+
+
+def _read_lines(path: str) -> dict[tuple[Key, Key], deque[list[str]]]:
+    found: dict[tuple[Key, Key], deque[list[str]]] = {}
+    try:
+        text = read_whole(path).decode()
+    except EnvError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not recorded revision lines: {error}") from error
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            keys = [
+                tuple((message["role"], message["content"]) for message in row[side])
+                for side in ("low_log", "high_log")
+            ]
+            texts = [item["revision_feedback"] for item in row["revise_feedback"] or []]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}:{number}: not a recorded revision line ({error})") from error
+        found.setdefault((keys[0], keys[1]), deque()).append(texts)
+    return found

@@ -1,0 +1,78 @@
+"""The verifier of a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from engine.base.errors import InputError
+from engine.environment.opened import Opened
+from engine.environment.states import States
+from engine.pairs.pairs import Pair
+from engine.tree.thresholds import Thresholds
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import JudgeSettings, Verifier
+from engine.verifiers.human import HumanVerifier
+from engine.verifiers.judgement_text import Word as Word
+from engine.verifiers.progress import ProgressVerifier
+from engine.verifiers.recorded import RecordedVerifier
+from engine.verifiers.value import ValueVerifier
+
+if TYPE_CHECKING:
+    from engine.verifiers.judge_pool import JudgePool
+
+
+NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
+
+OTHERS: dict[str, Callable[[SearchTree], Verifier]] = {}
+"""Verifiers that a program added (`register`), by name."""
+
+
+def register(name: str, make: Callable[[SearchTree], Verifier]) -> None:
+    """Give a verifier a name for `--verifier`; `make` gets the tree whose trajectories it judges."""
+    OTHERS[name] = make
+
+
+def make_verifier(
+    name: str,
+    tree: SearchTree,
+    thresholds: Thresholds,
+    open_environment: Callable[[], Opened],
+    marks: Callable[[Pair], int | None] = lambda pair: None,
+    *,
+    judge: JudgeSettings | None = None,
+    prompts: str = "",
+    cache: Path | None = None,
+    pool: JudgePool | None = None,
+    states: States | None = None,
+) -> Verifier:
+    """The verifier of that name for one tree. Raises `InputError` with the names there are.
+
+    `judge`, `prompts` (a folder that replaces prompts), `cache` (the folder of judgements) and `pool` (the calls that
+    several trees share) concern `openai` only; `states` are those of the tree where somebody has them already, for
+    verifiers that look into the environment.
+    """
+    if name == "progress":
+        return ProgressVerifier(tree, open_environment, states)
+    if name == "value":
+        return ValueVerifier(tree, thresholds)
+    if name == "human":
+        return HumanVerifier(marks)
+    if name.startswith("recorded:"):
+        return RecordedVerifier(tree, name.removeprefix("recorded:"), thresholds.compat)
+    if name == "openai" or name.startswith("openai:"):
+        from engine.verifiers.openai import OpenAIVerifier  # its client library takes half a second to import
+
+        judge = judge or JudgeSettings()
+        model = name.removeprefix("openai").removeprefix(":") or judge.model
+        return OpenAIVerifier(tree, replace(judge, model=model), prompts, cache, pool)
+    if name.startswith("noisy:"):
+        from engine.verifiers.noisy import NoisyVerifier
+
+        return NoisyVerifier(tree, ProgressVerifier(tree, open_environment, states), name.removeprefix("noisy:"))
+    if name in OTHERS:
+        return OTHERS[name](tree)
+    raise InputError(f"unknown verifier {name!r}: one of {', '.join((*NAMES, *OTHERS))}")

@@ -1,0 +1,47 @@
+"""Judging from the tree alone: the first step below which no good leaf was found is Bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from engine.pairs.pairs import Pair
+from engine.tree.thresholds import Thresholds
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement
+from engine.verifiers.judgement_text import Word as Word
+
+if TYPE_CHECKING:
+    pass
+
+
+class ValueVerifier:
+    """From the tree alone: the first step after the fork below which no good leaf was ever found is Bad."""
+
+    def __init__(self, tree: SearchTree, thresholds: Thresholds) -> None:
+        self._tree = tree
+        self._good_below = bytearray(len(tree))  # 1 where a good leaf is the node or below it
+        for leaf in tree.leaves():
+            if thresholds.good(leaf):
+                id = leaf.id
+                while id >= 0 and not self._good_below[id]:
+                    self._good_below[id] = 1
+                    id = tree.nodes[id].parent
+
+    def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
+        """Judge by whether a good leaf was ever found below each step."""
+        fork = self._tree.nodes[pair.fork].depth
+        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
+            if step <= fork:
+                yield Judgement(step, "Good", "shared with the good trajectory")
+                continue
+            word, reason = self.step_into(id)
+            yield Judgement(step, word, reason)
+            if word == "Bad":
+                return
+
+    def step_into(self, id: int) -> tuple[Word, str]:
+        """Judgement and reason of the step into a node."""
+        if id < len(self._good_below) and self._good_below[id]:
+            return "Good", "a good leaf was found below"
+        return "Bad", "no good leaf was ever found below"

@@ -1,0 +1,1 @@
+"""The folder that holds traces, runs, decisions and exports."""

@@ -1,0 +1,233 @@
+"""Figures of traces and tree files: what `stats` prints and the library lists."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from engine.base.errors import InputError
+from engine.pairs.pairs import count_pairs
+from engine.samples.lessons import known_lessons
+from engine.trace.sources import Source, load_any
+from engine.trace.trace import is_being_written, trace_state
+from engine.tree.answer_counts import AnswerCounts
+from engine.tree.thresholds import Thresholds
+from engine.tree.tree import SearchTree
+from engine.workspace.index import Index
+from engine.workspace.workspace import Workspace
+
+STATES = ("running", "done", "stopped", "crashed")
+State = Literal["running", "done", "stopped", "crashed"]
+_KIND = "figures-2"
+
+
+class TraceFigures(Struct, kw_only=True):
+    """Figures of one trace. What is unknown is None, never 0."""
+
+    path: str
+    trace: str  # id
+    env: str
+    task: str
+    state: State
+    algorithm: str
+    nodes: int  # the root included
+    leaves: int  # terminal nodes with a return
+    good: int  # leaves whose Q is above the default alpha
+    bad: int  # all others
+    best_return: float | None
+    max_depth: int  # of the deepest node
+    pairs: int  # with the default alpha and beta
+    calls: int  # answers that the trace records
+    tokens_in: int | None
+    tokens_out: int | None
+    cost: float | None  # US dollars
+    failures: int  # failed draws
+    answers: AnswerCounts  # how they went
+    steps_per_node: float | None  # environment steps for each node that was made
+    resets_per_node: float | None
+    seconds: float | None  # from the start to the last event
+    lessons: int = 0  # wrong actions, each in each state once, that the tree alone tells of (`known_lessons`)
+    lessons_by_depth: dict[int, int] = {}
+    wrong_actions: int = 0  # different ones among the lessons
+
+
+class Total(Struct, kw_only=True):
+    """Figures of several traces together. Sums leave out what is unknown; None where nothing is known."""
+
+    traces: int = 0
+    states: dict[str, int] = {}
+    nodes: int = 0
+    leaves: int = 0
+    good: int = 0
+    bad: int = 0
+    best_return: float | None = None
+    max_depth: int = 0
+    pairs: int = 0
+    calls: int = 0
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
+    failures: int = 0
+    answers: AnswerCounts = msgspec.field(default_factory=AnswerCounts)
+    steps_per_node: float | None = None  # over all nodes of the traces that know it
+    resets_per_node: float | None = None
+    seconds: float | None = None
+    lessons: int = 0
+    lessons_by_depth: dict[int, int] = {}
+
+
+def figures(source: Source) -> TraceFigures:
+    """The figures of one trace."""
+    tree = source.tree
+    started = tree.started
+    assert started is not None
+    thresholds = Thresholds.for_range(started.score_range, None, None)
+    returns = [leaf.value_sum / leaf.visits for leaf in tree.leaves()]
+    good = sum(value > thresholds.alpha for value in returns)
+    made = len(tree) - 1
+    lessons = known_lessons(tree, thresholds)
+    searched = tree.imported_from is None
+    return TraceFigures(
+        path=source.path,
+        trace=started.trace,
+        env=started.environment,
+        task=started.task,
+        state=state_of(tree, source.path),
+        algorithm=started.settings.algorithm,
+        nodes=len(tree),
+        leaves=len(returns),
+        good=good,
+        bad=len(returns) - good,
+        best_return=max(returns, default=None),
+        max_depth=max(node.depth for node in tree.nodes),
+        pairs=count_pairs(tree, thresholds),
+        calls=tree.calls,
+        tokens_in=tree.tokens_in,
+        tokens_out=tree.tokens_out,
+        cost=tree.cost,
+        failures=len(tree.failures),
+        answers=tree.answers,
+        steps_per_node=tree.steps / made if searched and made else None,
+        resets_per_node=tree.resets / made if searched and made else None,
+        seconds=tree.t if searched else None,
+        lessons=len(lessons),
+        lessons_by_depth=dict(sorted(Counter(depth for depth, _ in lessons).items())),
+        wrong_actions=len({action for _, action in lessons}),
+    )
+
+
+def state_of(tree: SearchTree, path: str | os.PathLike[str]) -> State:
+    """Whether a search is going on, done, stopped, or was killed; one that stands still but lives is running."""
+    if tree.imported_from is not None:
+        return "done"
+    state = trace_state(tree, path)
+    return "running" if state == "paused" else state
+
+
+def total(rows: Sequence[TraceFigures]) -> Total:
+    """The figures of several traces together."""
+    states = {state: sum(row.state == state for row in rows) for state in STATES}
+    best = [row.best_return for row in rows if row.best_return is not None]
+    return Total(
+        traces=len(rows),
+        states={state: count for state, count in states.items() if count},
+        nodes=sum(row.nodes for row in rows),
+        leaves=sum(row.leaves for row in rows),
+        good=sum(row.good for row in rows),
+        bad=sum(row.bad for row in rows),
+        best_return=max(best, default=None),
+        max_depth=max((row.max_depth for row in rows), default=0),
+        pairs=sum(row.pairs for row in rows),
+        calls=sum(row.calls for row in rows),
+        tokens_in=_known_sum(row.tokens_in for row in rows),
+        tokens_out=_known_sum(row.tokens_out for row in rows),
+        cost=_known_sum(row.cost for row in rows),
+        failures=sum(row.failures for row in rows),
+        answers=_all_answers(rows),
+        steps_per_node=_mean((row.steps_per_node, row.nodes - 1) for row in rows),
+        resets_per_node=_mean((row.resets_per_node, row.nodes - 1) for row in rows),
+        seconds=_known_sum(row.seconds for row in rows),
+        lessons=sum(row.lessons for row in rows),
+        lessons_by_depth=dict(sorted(sum((Counter(row.lessons_by_depth) for row in rows), Counter[int]()).items())),
+    )
+
+
+def _all_answers(rows: Sequence[TraceFigures]) -> AnswerCounts:
+    counts = AnswerCounts()
+    for row in rows:
+        counts.add(row.answers)
+    return counts
+
+
+N = TypeVar("N", int, float)
+
+
+def _known_sum(values: Iterable[N | None]) -> N | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:
+    known = [(value, weight) for value, weight in weighted if value is not None]
+    weights = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / weights if weights else None
+
+
+class _Kept(Struct):
+    """What the index keeps of a trace."""
+
+    figures: TraceFigures
+    ended: bool  # its state no longer depends on whether a process still writes it
+
+
+def cached_figures(
+    workspace: Workspace | None,
+    sources: Iterable[str | os.PathLike[str]],
+    on_error: Callable[[str, InputError], None] | None = None,
+) -> list[TraceFigures]:
+    """Figures of traces and tree files, from the workspace's index where a file did not change since.
+
+    A file that can't be read goes to `on_error` and is left out; without one its `InputError` is raised.
+    """
+    rows = []
+    with Index(workspace.index_file if workspace else None) as index:
+        for path in sources:
+            try:
+                rows.append(_one(index, os.fspath(path)))
+            except InputError as error:
+                if on_error is None:
+                    raise
+                on_error(os.fspath(path), error)
+    return rows
+
+
+def _one(index: Index, path: str) -> TraceFigures:
+    key = os.path.abspath(path)
+    try:
+        stat = os.stat(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    body = index.get(_KIND, key, stat)
+    kept = _kept_in(body) if body is not None else None
+    if kept is None:
+        source = load_any(path)
+        ended = source.tree.imported_from is not None or source.tree.state in ("done", "stopped")
+        kept = _Kept(figures(source), ended)
+        index.put(_KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
+        return kept.figures
+    kept.figures.path = path
+    if not kept.ended:  # the file did not change, but who wrote it may be gone
+        kept.figures.state = "running" if is_being_written(path) else "crashed"
+    return kept.figures
+
+
+def _kept_in(body: bytes) -> _Kept | None:
+    try:
+        return msgspec.json.decode(body, type=_Kept)
+    except msgspec.MsgspecError:
+        return None

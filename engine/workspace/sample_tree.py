@@ -1,0 +1,40 @@
+"""The tree that a sample was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.base.errors import InputError
+from engine.samples.revise import Sample
+from engine.trace.sources import load_any
+from engine.tree.tree import SearchTree
+from engine.workspace.workspace import Workspace
+
+
+def trace_path(workspace: Workspace, sample: Sample) -> Path:
+    """Where the trace of a sample is: where `revise` read it, else in the workspace. Raises `InputError`."""
+    recorded = Path(sample.path)
+    places = (recorded, workspace.path / recorded, workspace.traces / recorded.name)
+    for place in places:
+        if place.is_file():
+            return place
+    raise InputError(
+        f"{sample.path}: the trace of sample {sample.id} is missing: put it back there, or into {workspace.traces}"
+    )
+
+
+def load_tree(workspace: Workspace, sample: Sample, environment: str | None = None) -> SearchTree:
+    """The tree that a sample is made from. Raises `InputError`."""
+    return load_any(trace_path(workspace, sample), environment).tree
+
+
+def check_same_trace(tree: SearchTree, sample: Sample) -> None:
+    """Raise `InputError` where the file no longer holds the trace that the sample was made from."""
+    trace = tree.started.trace if tree.started else ""
+    leaves = [sample.good] if sample.bad is None else [sample.good, sample.bad]
+    if trace != sample.trace or max(leaves) >= len(tree):
+        raise InputError(
+            f"{sample.path}: contains a different trace ({trace}) from the one that sample {sample.id} was"
+            f" made from ({sample.trace}):"
+            " put that one back, or run `agentr revise` again"
+        )

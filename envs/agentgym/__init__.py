@@ -1,0 +1,1 @@
+"""Environments behind AgentGym's servers."""

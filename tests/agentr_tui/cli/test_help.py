@@ -1,0 +1,77 @@
+"""`--help` of every command: sentences, groups, defaults, examples that parse."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from cyclopts import App, Group
+
+from agentr_tui.cli.application import ALL_COMMANDS, EXAMPLES, HELP, build
+from tests.agentr_tui.cli.test_cli import agentr
+
+ROOT = ""
+
+
+def panels(command: str) -> Iterator[tuple[str, str, str]]:
+    """The panel, the name and the help of each option and argument of a command."""
+    app: App = build([])
+    called = app[command] if command != ROOT else app
+    for argument in called.assemble_argument_collection():
+        if argument.children or not argument.show:
+            continue
+        groups = cast("tuple[Group, ...]", argument.parameter.group) or (called.group_arguments,)
+        for group in groups:
+            yield str(getattr(group, "name", group)), argument.name, argument.parameter.help or ""
+
+
+@pytest.mark.parametrize("command", [ROOT, *ALL_COMMANDS])
+def test_every_option_is_told_in_sentences_and_belongs_to_a_named_group(command: str) -> None:
+    found = list(panels(command))
+    assert found
+    for group, name, help in found:
+        assert help[:1].isupper(), f"{command} {name}: {help!r}"
+        assert help.endswith("."), f"{command} {name}: {help!r}"
+        assert len(help.split()) > 1, f"{command} {name}: {help!r}"
+        assert group not in ("", "Parameters"), f"{command} {name} is in no group"
+
+
+@pytest.mark.parametrize("command", [ROOT, *ALL_COMMANDS])
+def test_help_has_examples_that_the_command_line_accepts(command: str) -> None:
+    shown = agentr("--help") if command == ROOT else agentr(command, "--help")
+    assert shown.code == 0
+    assert "Examples:" in shown.out
+    for example in EXAMPLES[command]:
+        assert f"  {example}\n" in f"{shown.out}\n"
+        program, *arguments = shlex.split(example)
+        assert program == "agentr"
+        build([]).parse_args(arguments, exit_on_error=False, print_error=False)
+        assert command in (ROOT, arguments[0])
+
+
+@pytest.mark.parametrize("command", [ROOT, *ALL_COMMANDS])
+def test_no_environment_variable_is_named_twice(command: str) -> None:
+    shown = " ".join(agentr(*([command] if command else []), "--help").out.replace("│", " ").split())
+    assert "env var:" not in shown
+    assert shown.count("AGENTR_WORKSPACE") <= 1
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "default"),
+    [("search", "--iterations", "4"), ("search", "--timeout", "120.0"), ("revise", "--votes", "1"),
+     ("export", "--chat-template", "chatml"), ("doctor", "--max-tokens", "500"), ("serve", "--port", "8000")],
+)  # fmt: skip
+def test_help_shows_the_default_of_settings_too(command: str, option: str, default: str) -> None:
+    shown = " ".join(agentr(command, "--help").out.replace("│", " ").split())
+    assert f"[default: {default}]" in shown.split(f" {option} ", 1)[1].split(" --", 1)[0]
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    app = build([])
+    for command in ALL_COMMANDS:
+        own = (app[command].default_command.__doc__ or "").strip().splitlines()[0]
+        assert own == HELP[command]
+        assert own[0].isupper()
+        assert own.endswith(".")

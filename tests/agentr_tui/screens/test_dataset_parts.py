@@ -1,0 +1,197 @@
+"""The parts of the Dataset screen: run watch, shape reader, exporter; over a desk, without an app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agentr_tui.screens.dataset.export_dialog import ExportDialog, ExportRequest
+from agentr_tui.screens.dataset.exporter import Exporter
+from agentr_tui.screens.dataset.run_watch import RunWatch
+from agentr_tui.screens.dataset.shape_reader import ShapeReader
+from engine.datasets.options import ExportOptions
+from engine.datasets.sizes import shapes
+from engine.environment.trust import NeedsConsent
+from tests.agentr_tui.apps import revised, searched
+from tests.agentr_tui.desk import FakeDesk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> FakeDesk:
+    return FakeDesk(tmp_path)
+
+
+class Runs:
+    """A run watch, and how often it said that another run is shown."""
+
+    def __init__(self, desk: FakeDesk) -> None:
+        self.desk, self.moves = desk, 0
+        self.watch = RunWatch(desk, self._moved)
+
+    def _moved(self) -> None:
+        self.moves += 1
+
+    def work(self) -> list[bool]:
+        """Let the threads look; whether each look found something else to show."""
+        self.desk.work()
+        return [self.watch.looked(event) for event in self.desk.told(RunWatch.Looked)]
+
+    def look(self) -> list[bool]:
+        """Look once."""
+        self.watch.look()
+        return self.work()
+
+
+@pytest.fixture
+def runs(desk: FakeDesk) -> Runs:
+    """A watch over two runs of one trace, the newest shown."""
+    path = searched(desk.session.workspace)
+    for _ in range(2):
+        revised(desk.session.workspace, path)
+    runs = Runs(desk)
+    runs.look()
+    return runs
+
+
+# -- the run -------------------------------------------------------------------------------------------
+
+
+def test_where_there_is_no_run_there_is_nothing_and_a_run_that_comes_is_taken_up(desk: FakeDesk) -> None:
+    runs = Runs(desk)
+    assert runs.look() == [True]
+    assert (runs.watch.loaded, runs.watch.counted, runs.watch.error) == (None, None, "")
+    revised(desk.session.workspace, searched(desk.session.workspace))
+    assert runs.look() == [True]
+    assert runs.watch.counted is not None
+    assert runs.look() == [False], "nothing changed"
+    desk.session.decisions.decide(runs.watch.counted.summary.left[0].id, "accepted")
+    assert runs.look() == [True]
+
+
+def test_a_look_that_is_asked_for_during_another_comes_after_it(runs: Runs) -> None:
+    runs.watch.look()
+    runs.watch.filter("diverged")
+    assert len(runs.desk.threads) == 1
+    runs.work()
+    assert len(runs.desk.threads) == 1, "the words came after the look began"
+    runs.work()
+    assert runs.watch.counted is not None
+    assert runs.watch.loaded is not None
+    expected = sum(sample.verdict == "diverged" for sample in runs.watch.loaded.samples)
+    assert runs.watch.counted.summary.samples == expected > 0
+
+
+def test_nobody_sees_nobody_looks(runs: Runs) -> None:
+    runs.desk.front = False
+    runs.watch.look()
+    assert runs.desk.threads == []
+
+
+def test_why_a_run_can_not_be_read_stands_there_until_it_can(runs: Runs) -> None:
+    file = Path(runs.desk.session.workspace.runs()[0].file)
+    whole = file.read_bytes()
+    file.unlink()
+    file.mkdir()  # an error of the system is one line, too
+    assert runs.look() == [True]
+    assert file.name in runs.watch.error
+    assert runs.watch.counted is None
+    file.rmdir()
+    file.write_bytes(whole)
+    assert runs.look() == [True]
+    assert (runs.watch.error, runs.watch.counted is None) == ("", False)
+
+
+def test_runs_are_gone_through_to_both_ends(runs: Runs) -> None:
+    assert runs.watch.loaded is not None
+    first, of = runs.watch.loaded.place, runs.watch.loaded.of
+    seen = [first]
+    for _ in range(of - 1):
+        runs.watch.go(1)
+        runs.work()
+        seen.append(runs.watch.loaded.place)
+    assert seen == list(range(of))
+    assert runs.moves == of - 1
+    runs.watch.go(1)
+    assert runs.desk.said == ["There is no earlier run."]
+    assert runs.desk.threads == []
+
+
+# -- texts ---------------------------------------------------------------------------------------------
+
+
+def test_the_traces_of_a_run_are_read_once(runs: Runs) -> None:
+    desk, loaded = runs.desk, runs.watch.loaded
+    assert loaded is not None
+    reader = ShapeReader(desk)
+    reader.read(loaded)
+    reader.read(loaded)
+    assert len(desk.threads) == 1
+    assert reader.shapes == {}
+    desk.work()
+    told = desk.told(ShapeReader.Read)
+    assert reader.was_read(told[-1])
+    assert set(reader.shapes) == {
+        sample.id for sample, _ in shapes(desk.session.workspace, loaded.samples, loaded.chosen.environment_of)
+    }
+    assert not reader.was_read(ShapeReader.Read("another run", {}))
+    assert reader.shapes != {}
+
+
+# -- export --------------------------------------------------------------------------------------------
+
+
+class Ask(NeedsConsent):
+    """A question about a server."""
+
+    told, whence = "it would ask a server", "A file says so."
+
+    def allow(self) -> None:
+        """A yes."""
+
+
+def request(out: Path) -> ExportRequest:
+    return ExportRequest("sharegpt", "centric", "all", out, ExportOptions())
+
+
+def test_an_export_is_asked_for_written_and_reported(runs: Runs, tmp_path: Path) -> None:
+    desk, exporter = runs.desk, Exporter(runs.desk, runs.watch)
+    exporter.ask()
+    assert desk.opened is not None
+    dialog, done = desk.opened
+    assert isinstance(dialog, ExportDialog)
+    assert done is not None
+    done(None)
+    assert not exporter.exporting
+    out = tmp_path / "data.jsonl"
+    done(request(out))
+    exporter.ask()
+    assert desk.said == ["An export is being written."]
+    desk.work()
+    for event in desk.told(Exporter.Ended):
+        exporter.ended(event)
+    assert not exporter.exporting
+    assert f"{len(out.read_text(encoding='utf-8').splitlines())} lines: {out}" == desk.said[-1]
+    assert exporter.report
+    exporter.forget()
+    assert not exporter.report
+
+
+def test_what_can_not_be_written_is_told_twice_and_a_question_is_asked(runs: Runs, tmp_path: Path) -> None:
+    desk, exporter = runs.desk, Exporter(runs.desk, runs.watch)
+    exporter.ended(Exporter.Ended(None, request(tmp_path), "no room"))
+    assert desk.complained == ["no room"]
+    assert "no room" in exporter.report[0].parts[0][0]
+    exporter.ended(Exporter.Ended(None, request(tmp_path / "x.jsonl"), Ask("a yes is needed")))
+    assert not exporter.exporting
+    desk.press("escape")
+    assert not exporter.exporting
+    desk.press("y")
+    assert exporter.exporting
+
+
+def test_without_a_run_there_is_nothing_to_export(desk: FakeDesk) -> None:
+    exporter = Exporter(desk, Runs(desk).watch)
+    exporter.ask()
+    assert desk.opened is None
+    assert "no run to export" in desk.said[0]

@@ -1,0 +1,373 @@
+"""The parts of the Revision screen: sample in front, verdicts, mark, thoughts, repairs; over a desk, without an app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TypeVar, cast
+
+import pytest
+
+from agentr_tui.screens.revision.mark_and_cuts import MarkAndCuts
+from agentr_tui.screens.revision.model_judge import ModelJudge
+from agentr_tui.screens.revision.recovery_pane import RecoveryPane
+from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.revision.sample_queue import SampleQueue
+from agentr_tui.screens.revision.sample_view import SampleView
+from agentr_tui.screens.revision.tail_repair import TailRepair
+from agentr_tui.screens.revision.thoughts import Thoughts
+from agentr_tui.screens.revision.verdicts import Verdicts
+from agentr_tui.state.review.queue import Review, Shown
+from agentr_tui.terminal.theme import Role
+from agentr_tui.widgets.text_pane import Line, TextPane
+from engine.base.errors import AgentrError
+from engine.environment.trust import NeedsConsent
+from engine.verifiers.base import JudgeSettings
+from tests.agentr_tui.apps import revised, searched
+from tests.agentr_tui.desk import FakeDesk, FakePane
+
+T = TypeVar("T")
+
+
+class RevisionFakeDesk(FakeDesk):
+    """A desk with the panes of the Revision screen."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.panes = {name: FakePane() for name in ("bad", "why", "spliced", "replay")}
+        self.top = ""
+        self.nothing = ""
+        self.timers: list[Callable[[], object]] = []
+        self.ended = 0
+        self._recovery = SimpleNamespace(clear=lambda: None, show=lambda *args: None)
+
+    def pane(self, name: str) -> TextPane:
+        return self.panes[name].as_pane
+
+    @property
+    def recovery(self) -> RecoveryPane:
+        return cast(RecoveryPane, self._recovery)
+
+    @property
+    def narrow(self) -> bool:
+        return False
+
+    def show_top(self, left: Sequence[tuple[str, Role]], right: Sequence[tuple[str, Role]] = ()) -> None:
+        self.top = "".join(text for text, _ in [*left, *right])
+
+    def show_right_side(self) -> None: ...
+
+    def say_nothing(self, lines: Sequence[Line] | None) -> None:
+        self.nothing = "\n".join("".join(text for text, _ in line.parts) for line in lines or ())
+
+    def with_consent(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        group: str,
+        *,
+        failed: Callable[[str], object],
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        def run() -> None:
+            try:
+                result = work()
+            except NeedsConsent as unasked:
+                self.ask_yes(unasked, lambda: self.with_consent(work, done, group, failed=failed), lambda: None)
+            except AgentrError as error:
+                failed(str(error))
+            else:
+                done(result)
+
+        self.threads.append(run)
+
+    def trusted(self, check: Callable[[], object], then: Callable[[], object]) -> bool:
+        check()
+        return True
+
+    def every(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:
+        self.timers.append(call)
+        return lambda: self.timers.remove(call)
+
+    def suspended(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def own_judge(self) -> JudgeSettings:
+        return JudgeSettings(model="m")
+
+
+class Stage:
+    """All parts, over a run of a real tree."""
+
+    def __init__(self, desk: RevisionFakeDesk) -> None:
+        self.desk = desk
+        self.view = SampleView(desk)
+        self.front = SampleInFront(desk, self.view)
+        self.verdicts = Verdicts(desk, self.front)
+        self.mark_and_cuts = MarkAndCuts(desk, self.front)
+        self.thoughts = Thoughts(desk, self.front)
+        self.repair = TailRepair(desk, self.front, self.view)
+        self.judge = ModelJudge(desk, self.front)
+        self.queue = SampleQueue(desk, self.front)
+
+    def settle(self) -> None:
+        """Let all threads run, also those that they start."""
+        while self.desk.threads:
+            self.desk.work()
+
+    @property
+    def review(self) -> Review:
+        assert self.front.review is not None
+        return self.front.review
+
+    @property
+    def shown(self) -> Shown:
+        assert self.front.shown is not None
+        return self.front.shown
+
+    def decided(self) -> dict[str, str | None]:
+        """What holds, by sample."""
+        decisions = self.desk.session.decisions
+        decisions.refresh()
+        return {id: decided.verdict for id, decided in decisions.current().items()}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> RevisionFakeDesk:
+    return RevisionFakeDesk(tmp_path)
+
+
+@pytest.fixture
+def stage(desk: RevisionFakeDesk) -> Stage:
+    """The first sample is in front."""
+    path = searched(desk.session.workspace)
+    revised(desk.session.workspace, path)
+    desk.session.open(path)
+    stage = Stage(desk)
+    stage.front.take_up()
+    stage.settle()
+    return stage
+
+
+# -- the sample in front -------------------------------------------------------------------------------
+
+
+def test_without_a_tree_it_says_how_to_open_one(desk: RevisionFakeDesk) -> None:
+    stage = Stage(desk)
+    stage.front.take_up()
+    assert "No tree is open" in desk.nothing
+    assert (stage.front.now, desk.threads) == (None, [])
+
+
+def test_a_tree_is_loaded_once_and_again_only_where_something_else_is_asked(stage: Stage) -> None:
+    assert stage.shown.sample == stage.review.show(stage.review.samples[0]).sample
+    assert f"sample 1 of {len(stage.review.samples)}" in stage.desk.top
+    before = stage.review
+    stage.front.take_up()
+    stage.settle()
+    assert stage.front.review is before
+    stage.desk.session.alpha = 2.0  # no leaf is that good
+    stage.front.take_up()
+    assert stage.front.now is None
+    stage.settle()
+    assert "No pair here" in stage.desk.nothing
+
+
+def test_what_can_not_be_loaded_is_tried_again_when_it_is_looked_at_again(stage: Stage) -> None:
+    path = stage.desk.session.path
+    assert path is not None
+    whole = path.read_bytes()
+    path.write_bytes(b"nonsense\n")
+    stage.front.take_up_again()
+    stage.settle()
+    assert path.name in stage.desk.nothing
+    path.write_bytes(whole)
+    stage.front.take_up()
+    stage.settle()
+    assert stage.shown.sample.id == stage.review.samples[0].id
+
+
+def test_while_a_decision_is_written_nothing_more_is_decided(stage: Stage) -> None:
+    first = stage.shown.sample.id
+    stage.verdicts.decide("accepted")
+    assert stage.front.changing
+    stage.verdicts.decide("skipped")
+    stage.queue.go(1)  # is shown after the decision
+    stage.settle()
+    assert not stage.front.changing
+    assert stage.decided() == {first: "accepted"}
+
+
+def test_a_decision_that_can_not_be_written_is_a_complaint_and_the_next_may_come(stage: Stage) -> None:
+    def fail() -> None:
+        raise AgentrError("the disk is full")
+
+    stage.front.change(fail)
+    stage.settle()
+    assert stage.desk.complained == ["the disk is full"]
+    assert not stage.front.changing
+
+
+# -- verdicts ------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_goes_to_the_next_sample_and_undo_comes_back(stage: Stage) -> None:
+    first, second = (sample.id for sample in stage.review.samples[:2])
+    stage.verdicts.reject()
+    key, reason = next((choice.key, choice.label) for choice in stage.desk.menu[1])
+    stage.desk.press(key)
+    stage.settle()
+    assert stage.shown.sample.id == second
+    assert stage.desk.session.decisions.current()[first].reason == reason
+    stage.verdicts.undo()
+    stage.settle()
+    assert stage.shown.sample.id == first
+    assert stage.decided().get(first) is None
+    stage.verdicts.redo()
+    stage.settle()
+    assert stage.decided()[first] == "rejected"
+
+
+def test_who_is_blind_marks_before_accepting_and_decides_one_by_one(stage: Stage) -> None:
+    stage.queue.toggle_blind()
+    stage.settle()
+    assert "Blind" in stage.desk.panes["spliced"].text
+    stage.verdicts.decide("accepted")
+    stage.verdicts.all_menu()
+    assert [told.startswith("Blind") for told in stage.desk.said] == [True, True]
+    assert stage.desk.threads == []
+    stage.mark_and_cuts.step_chosen(stage.shown.sample.fork_depth + 1)
+    stage.settle()
+    stage.verdicts.decide("accepted")
+    stage.settle()
+    assert list(stage.decided().values()) == ["accepted"]
+
+
+def test_all_are_decided_at_once_and_taken_back_at_once(stage: Stage) -> None:
+    stage.verdicts.all_menu()
+    stage.desk.press("s")
+    stage.settle()
+    ids = {sample.id for sample in stage.review.samples}
+    assert stage.decided() == dict.fromkeys(ids, "skipped")
+    assert f"{len(ids)} samples skipped" in stage.desk.said[-1]
+    stage.verdicts.undo()
+    stage.settle()
+    assert not any(stage.decided().values())
+
+
+def test_tags_and_comments_are_asked_for_with_what_is_there(stage: Stage) -> None:
+    id = stage.shown.sample.id
+    stage.verdicts.tags()
+    stage.desk.write("later odd")
+    stage.settle()
+    stage.verdicts.comment()
+    stage.desk.write("why not")
+    stage.settle()
+    standing = stage.desk.session.decisions.current()[id]
+    assert (sorted(standing.tags), standing.note) == (["later", "odd"], "why not")
+    assert "why not" in stage.desk.panes["why"].text
+    stage.verdicts.tags()
+    assert stage.desk.asked is not None
+    assert sorted(stage.desk.asked[2].split()) == ["later", "odd"]
+
+
+# -- mark, thought, queue ------------------------------------------------------------------------------
+
+
+def test_the_mark_moves_between_the_fork_and_the_end(stage: Stage) -> None:
+    sample = next(sample for sample in stage.review.samples if sample.bad_depth - sample.fork_depth > 1)
+    stage.review.place = stage.review.samples.index(sample)
+    stage.front.show_later()
+    stage.settle()
+    for by, end in ((-1, sample.fork_depth + 1), (1, sample.bad_depth)):
+        for _ in range(sample.bad_depth):
+            stage.mark_and_cuts.move(by)
+            stage.settle()
+        assert stage.shown.sample.mark == end
+        assert "The mark stays between" in stage.desk.said[-1]
+
+
+def test_a_thought_is_never_empty_and_the_list_gives_another(stage: Stage) -> None:
+    before = stage.shown.sample.thought
+    stage.thoughts.menu()
+    stage.desk.press("w")
+    stage.desk.write("   ")
+    assert "teaches nothing" in stage.desk.said[-1]
+    stage.desk.write("I took the  wrong planks.")
+    stage.settle()
+    assert stage.shown.sample.thought == "I took the wrong planks."
+    stage.desk.press("n")
+    stage.settle()
+    assert stage.shown.sample.thought not in ("", before, "I took the wrong planks.")
+
+
+def test_an_editor_writes_the_thought(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "sed -i s/.*/Edited./")
+    stage.thoughts.edit()
+    stage.settle()
+    assert stage.shown.sample.thought == "Edited."
+    monkeypatch.setenv("EDITOR", "false")
+    stage.thoughts.edit()
+    assert "stays as it was" in stage.desk.complained[-1]
+
+
+def test_a_query_narrows_the_queue_until_all_are_shown(stage: Stage) -> None:
+    count = len(stage.review.samples)
+    stage.queue.ask_query()
+    stage.desk.write("verdict:diverged")
+    stage.settle()
+    assert 0 < len(stage.review.samples) < count
+    assert stage.shown.sample.verdict == "diverged"
+    stage.queue.show_all()
+    stage.settle()
+    assert len(stage.review.samples) == count
+    stage.queue.show_all()
+    assert stage.desk.threads == []
+
+
+# -- repairs and a model's judgement -------------------------------------------------------------------
+
+
+def test_a_search_for_a_tail_counts_along_and_gives_the_pane_back(stage: Stage) -> None:
+    sample = next(sample for sample in stage.review.samples if sample.verdict == "diverged")
+    stage.review.place = stage.review.samples.index(sample)
+    stage.front.show_later()
+    stage.settle()
+    stage.repair.menu()
+    stage.settle()
+    stage.desk.press("s")
+    assert stage.repair.repairing
+    assert "R stops it" in stage.desk.panes["replay"].text
+    stage.front.show_later()
+    stage.desk.threads.reverse()  # the sample is shown while the search runs
+    stage.desk.threads.pop(0)()
+    assert "R stops it" in stage.desk.panes["replay"].text
+    stage.repair.menu()
+    stage.desk.press("S")
+    stage.settle()
+    assert not stage.repair.repairing
+    assert stage.desk.timers == []
+    assert "not repaired" in stage.desk.said[-1]
+    assert "diverged" in stage.desk.panes["replay"].text
+
+
+def test_a_model_is_asked_for_with_the_calls_that_it_costs(stage: Stage) -> None:
+    stage.judge.ask()
+    stage.settle()
+    assert stage.desk.asked is not None
+    title, _, value = stage.desk.asked
+    assert f"up to {stage.shown.sample.bad_depth} calls" in title
+    assert value == "m"
+    stage.desk.write("")
+    assert stage.desk.threads == []
+    stage.desk.write("another http://127.0.0.1:9/v1")
+    assert len(stage.desk.threads) == len(stage.desk.timers) == 1
+    stage.judge.ask()
+    assert stage.desk.menu[0] == "openai:another is judging."
+    stage.desk.press("S")
+    stage.settle()
+    assert stage.desk.timers == []
+    assert stage.desk.said[-1].startswith("openai:another")

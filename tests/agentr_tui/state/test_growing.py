@@ -1,0 +1,116 @@
+"""A tree that grows on screen: what is drawn, what is kept, how a large one is opened."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from pathlib import Path
+
+import pytest
+
+from agentr_tui.app import app as app_module
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.screens.search.node_lines import FIRST_LINES, MOST_LINES, conversation_lines
+from agentr_tui.screens.search.screen import SearchScreen
+from agentr_tui.state.session import KEPT_AFTER, Session
+from agentr_tui.state.session import read_tree as really_read
+from agentr_tui.widgets.text_pane import TextPane
+from engine.trace.trace import TraceWriter, write_trace
+from engine.tree.events import AnyEvent
+from engine.tree.tree import ROOT
+from tests.agentr_tui.apps import opened, until
+from tests.agentr_tui.trees import Grower, random_tree
+from tests.benchmarks.bench_tree_view import BytesDriver
+
+SIZE = (120, 40)
+
+
+def append(path: Path, events: list[AnyEvent]) -> None:
+    """Write on, as another process does."""
+    with TraceWriter(path, append_to=path.stat().st_size) as writer:
+        for event in events:
+            writer.write(event)
+
+
+async def test_growth_and_keys_write_a_small_part_of_the_screen(tmp_path: Path) -> None:
+    grower = random_tree(1_000, 1)  # as many figures before as after: the columns stay
+    path = tmp_path / "t.trace.jsonl"
+    write_trace(path, grower.events[:-40])
+    session = Session(opened(tmp_path / "w"))
+    session.open(path)
+    app = AgentrApp(session, "search")
+    app.driver_class = BytesDriver
+    async with app.run_test(headless=False, size=SIZE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+        await pilot.press("j", "j")
+        await pilot.pause(0.2)
+
+        async def written(press: str = "") -> int:
+            BytesDriver.written = 0
+            if press:
+                await pilot.press(press)
+            await pilot.pause(0.5)
+            return BytesDriver.written
+
+        app.screen.refresh()
+        everything = await written()
+        assert await written() == 0, "nothing happened and something was written"
+        append(path, grower.events[-40:])
+        await until(pilot, lambda: session.tree is not None and session.tree.seq == grower.events[-1].seq)
+        assert 0 < await written() < everything / 2
+        assert 0 < await written("j") < everything / 2
+
+
+def test_trees_are_left_out_of_collections_of_garbage(tmp_path: Path) -> None:
+    grower = random_tree(2 * KEPT_AFTER + 500, 1)
+    events, path = grower.events, tmp_path / "t.trace.jsonl"
+    write_trace(path, events[: len(events) // 2])
+    session = Session(opened(tmp_path / "w"))
+    gc.unfreeze()
+    try:
+        session.open(path)
+        assert session.tree is not None
+        before, nodes = gc.get_freeze_count(), len(session.tree)
+        assert before > nodes
+        append(path, events[len(events) // 2 :])
+        while session.flush() is not None:
+            pass
+        assert len(session.tree) == len(grower.tree)
+        assert gc.get_freeze_count() - before > KEPT_AFTER
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+
+
+async def test_a_large_trace_is_read_while_the_app_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, go_on = tmp_path / "large.trace.jsonl", threading.Event()
+    write_trace(path, random_tree(3_000, 1).events)
+
+    def read(path: Path, follow: bool, told: object) -> object:  # the same, and it stands still in between
+        def telling(share: float) -> None:
+            told(share)  # type: ignore[operator]
+            if share > 0.2:
+                go_on.wait(20)
+
+        return really_read(path, follow, telling)
+
+    monkeypatch.setattr(app_module, "read_tree", read)
+    app = AgentrApp(Session(opened(tmp_path / "w")), "search", opening=(path, False))
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+        said = app.screen.query_one(".nothing", TextPane)
+        await until(pilot, lambda: "Reading large.trace.jsonl … " in said.plain)
+        go_on.set()
+        await until(pilot, lambda: app.session.tree is not None)
+        await until(pilot, lambda: "3000 nodes" in str(app.screen.query_one("#tree").border_title))
+
+
+def test_a_very_deep_conversation_is_shown_from_both_ends() -> None:
+    grower, at = Grower(), ROOT
+    for step in range(MOST_LINES):
+        (at,) = grower.expand(at, [f"get {step} oak log"], observation=f"Got {step}.")
+    lines = ["".join(text for text, _ in line.parts) for line in conversation_lines(grower.tree, at)]
+    assert len(lines) == MOST_LINES + 1
+    assert "You are a helpful assistant." in lines[0]
+    assert "y copies all" in lines[FIRST_LINES]
+    assert f"Got {MOST_LINES - 1}." in lines[-1]

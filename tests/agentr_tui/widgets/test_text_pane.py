@@ -1,0 +1,77 @@
+"""The pane of lines: it scrolls where it has no room, is as high as its lines where it may, and wraps in the indent."""
+
+from __future__ import annotations
+
+from textual.app import App, ComposeResult
+from textual.containers import Vertical
+
+from agentr_tui.terminal.theme import app_options, install
+from agentr_tui.widgets.text_pane import TextPane, line
+
+
+class Panes(App[None]):
+    """A pane that fills what is left beside one that is as high as its lines."""
+
+    CSS = "#fills { height: 1fr; } #fits { height: auto; max-height: 50%; }"
+
+    def __init__(self) -> None:
+        super().__init__(**app_options())
+
+    def compose(self) -> ComposeResult:
+        """Both."""
+        with Vertical():
+            yield TextPane(id="fills")
+            yield TextPane(id="fits")
+
+    def on_mount(self) -> None:
+        """The themes."""
+        install(self)
+
+
+async def test_more_lines_than_the_pane_has_scroll_though_the_screen_had_room_for_them() -> None:
+    app = Panes()
+    async with app.run_test(size=(40, 20)) as pilot:
+        fills, fits = app.query_one("#fills", TextPane), app.query_one("#fits", TextPane)
+        fits.set_lines([line((f"{n}", "text")) for n in range(8)])
+        await pilot.pause()
+        assert fits.size.height == 8
+        fills.set_lines([line((f"line {n}", "text"), key=n) for n in range(15)])
+        await pilot.pause()
+        assert fills.size.height == 12
+        assert fills.show_vertical_scrollbar
+        fills.scroll_to_key(14)
+        await pilot.pause()
+        assert "line 14" in "".join(fills.render_line(y).text for y in range(fills.size.height))
+
+
+async def test_a_pane_that_is_as_high_as_its_lines_shrinks_with_them() -> None:
+    app = Panes()
+    async with app.run_test(size=(40, 20)) as pilot:
+        fits = app.query_one("#fits", TextPane)
+        for count in (8, 3, 5):
+            fits.set_lines([line((f"{n}", "text")) for n in range(count)])
+            await pilot.pause()
+            assert fits.size.height == count
+
+
+async def test_wrapped_lines_begin_below_the_text_and_keep_the_gutter() -> None:
+    app = Panes()
+    async with app.run_test(size=(20, 20)) as pilot:
+        pane = app.query_one("#fills", TextPane)
+        pane.set_lines([line(("| agent ", "good"), ("take the red key", "text"), indent=8, gutter=("|", "good"))])
+        await pilot.pause()
+        assert pane.plain.splitlines() == ["| agent take the red", "|       key"]
+
+
+async def test_lines_that_bring_a_scrollbar_are_laid_out_beside_it() -> None:
+    app = Panes()
+    async with app.run_test(size=(20, 12)) as pilot:
+        shown = app.query_one("#fills", TextPane)
+        shown.set_lines(lambda width: [line((f"{at}".rjust(width), "text")) for at in range(15)])
+        await pilot.pause()
+        assert shown.show_vertical_scrollbar
+        assert [row.cell_len for row, _ in shown._rows] == [shown.scrollable_content_region.width] * 15
+        shown.set_lines([line(("x" * 20, "text"))])
+        await pilot.pause()
+        assert not shown.show_vertical_scrollbar
+        assert shown.plain == "x" * 20
