@@ -42,7 +42,7 @@ def test_looking_for_what_is_missing_imports_nothing_of_it() -> None:
 
 
 def test_an_unknown_environment_is_one_line_with_those_there_are() -> None:
-    with pytest.raises(EnvError, match="unknown environment 'textcaft': one of agentgym, .*gym, recorded"):
+    with pytest.raises(EnvError, match=r"unknown environment 'textcaft': one of agentgym, .*gym, recorded"):
         make("textcaft")
 
 
