@@ -744,13 +744,13 @@ def test_closing_where_the_server_is_gone_takes_no_time_and_says_nothing(live: t
         ("agentgym:textcraft@", "write agentgym:textcraft@http"),
         ("agentgym:textcraft@127.0.0.1:36001", "write agentgym:textcraft@http"),
         ("agentgym:textcraft@ftp://127.0.0.1", "write agentgym:textcraft@http"),
-        ("agentgym:textcraft@http://127.0.0.1:99999", "is no address"),
+        ("agentgym:textcraft@http://127.0.0.1:99999", "is not an address"),
         ("agentgym:textcraft@http://me:secret@127.0.0.1:1", "no user, password"),
         ("agentgym:textcraft@http://127.0.0.1:1?timeout=soon", "only timeout and patience"),
         ("agentgym:textcraft@http://127.0.0.1:1?timeout=0", "only timeout and patience"),
         ("agentgym:textcraft@http://127.0.0.1:1?patience=inf", "only timeout and patience"),
-        ("agentgym:textcraft@http://a b:1", "is no address"),
-        ("agentgym:textcraft@http://[::1", "is no address"),
+        ("agentgym:textcraft@http://a b:1", "is not an address"),
+        ("agentgym:textcraft@http://[::1", "is not an address"),
     ],
 )
 def test_a_bad_address_is_one_line(name: str, words: str) -> None:

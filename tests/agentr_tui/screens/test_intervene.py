@@ -244,7 +244,7 @@ async def test_settings_of_a_running_search_are_changed_and_wrong_ones_refused(l
         await until(pilot, lambda: tree.settings_at(tree.seq).c == 1.5)
         changed = [event for event in tree.chronicle.log if hasattr(event, "changes")]
         assert [event.changes for event in changed] == [{"c": 1.5}]
-        for wrong, said in (("c=x", "is not a number"), ("seed=2", "can't be changed"), ("c=1.5", "hold already")):
+        for wrong, said in (("c=x", "is not a number"), ("seed=2", "can't be changed"), ("c=1.5", "in force already")):
             screen_of(app).interventions.change_settings(wrong)
             await pilot.pause()
             assert said in notices(app)

@@ -159,7 +159,7 @@ def test_what_lies_elsewhere_or_is_being_written_is_not_asked_about(desk: FakeDe
     with TraceWriter(workspace.traces / "busy.trace.jsonl") as writer:
         writer.write(next(iter(read_events(path))))
         deletion.ask(TraceRow(workspace.traces / "busy.trace.jsonl"))
-    assert ["does not lie in the workspace" in desk.said[0], "is being written" in desk.said[1]] == [True, True]
+    assert ["is outside the workspace" in desk.said[0], "is being written" in desk.said[1]] == [True, True]
     assert (desk.menu[1], desk.threads) == ([], [])
 
 

@@ -100,7 +100,7 @@ async def test_the_scripted_actor_is_said_to_read_no_thought_and_a_blind_reviewe
         await pilot.press("w")
         await menu(pilot, app)
         await pilot.press("m")
-        await until(pilot, lambda: "reads no conversation" in pane(app, "recovery"))
+        await until(pilot, lambda: "ignores the conversation" in pane(app, "recovery"))
         await until(pilot, lambda: "the thought is not read" in notices(app))
         await pilot.press("b")
         await until(pilot, lambda: not screen.query_one(RecoveryPane).display)  # it would tell where the mark is

@@ -294,7 +294,7 @@ def test_a_thought_is_never_empty_and_the_list_gives_another(stage: Stage) -> No
     stage.thoughts.menu()
     stage.desk.press("w")
     stage.desk.write("   ")
-    assert "teaches nothing" in stage.desk.said[-1]
+    assert "must not be empty" in stage.desk.said[-1]
     stage.desk.write("I took the  wrong planks.")
     stage.settle()
     assert stage.shown.sample.thought == "I took the wrong planks."

@@ -462,7 +462,7 @@ def test_a_follower_notices_what_cannot_be_the_same_trace(tmp_path: Path) -> Non
 
     with pytest.raises(TraceError, match="shorter"):
         followed(lambda path: write_trace(path, small_search()[:2], overwrite=True), "a").poll()
-    with pytest.raises(TraceError, match="gone"):
+    with pytest.raises(TraceError, match="removed while it was followed"):
         followed(lambda path: path.unlink(), "b").poll()
     write_trace(tmp_path / "other", small_search("another"))
     with pytest.raises(TraceError, match="another trace"):
