@@ -42,14 +42,12 @@ def test_looking_for_what_is_missing_imports_nothing_of_it() -> None:
 
 
 def test_an_unknown_environment_is_one_line_with_those_there_are() -> None:
-    with pytest.raises(EnvError, match=r"unknown environment 'textcaft': one of agentgym, .*gym, recorded"):
+    with pytest.raises(EnvError, match="unknown environment 'textcaft': one of agentgym, gym, recorded"):
         make("textcaft")
 
 
 def test_every_environment_is_told_with_rules_and_a_range() -> None:
     for one in environments():
-        if one.load.startswith("nowhere"):  # of another test
-            continue
         assert one.summary
         assert "\n" not in one.summary
         assert "Action:" in one.rules

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from engine.search.job import fork_job, new_job, resume_job
 from engine.trace.trace import load
 from engine.tree.events import SearchSettings, SettingsChanged
 from engine.workspace.workspace import Workspace
-from envs.base import EnvError, EnvironmentInfo, names_place, register
+from envs.base import _REGISTRY, EnvError, EnvironmentInfo, names_place
 from envs.recorded import read_recording
 from envs.regular import read_whole
 
@@ -203,6 +204,14 @@ def test_what_a_recording_says_its_environment_is_gets_no_yes_from_it(tmp_path: 
         permit(name, started)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def castle() -> Iterator[None]:
+    """An environment of an installed package; other files see only those there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_REGISTRY, "castle", EnvironmentInfo("castle", "of a package", "nowhere:make", "rules"))
+        yield
+
+
 @pytest.mark.parametrize("name", [
     "gym:json:X-v0", "gym::json:X-v0", "gym:antigravity:X", "recorded:/dev/zero", "recorded:x.json", "webshop:/tmp",
     "webshop:data", "agentgym:textcraft@http://127.0.0.1:1", "agentgym:textcraft@http://collector.invalid",
@@ -210,7 +219,6 @@ def test_what_a_recording_says_its_environment_is_gets_no_yes_from_it(tmp_path: 
     "castle:host:80",
 ])  # fmt: skip
 def test_a_name_that_takes_a_place_is_asked_for(name: str, tmp_path: Path) -> None:
-    _castle()
     (tmp_path / "there").mkdir()
     started = load(foreign(tmp_path, name)).tree.started
     with pytest.raises(UntrustedTrace) as error:
@@ -225,17 +233,11 @@ def test_a_name_that_takes_a_place_is_asked_for(name: str, tmp_path: Path) -> No
              "castle:blue=2,red"]
 )  # fmt: skip
 def test_a_name_that_takes_no_place_is_not(name: str) -> None:
-    _castle()
     assert permit(name, None) == (name, "")
-
-
-def _castle() -> None:
-    register(EnvironmentInfo("castle", "of an installed package", "nowhere:make", "rules"))
 
 
 @drawn(strategies.text(max_size=30))
 def test_no_argument_with_a_separator_of_paths_or_hosts_passes(argument: str) -> None:
-    _castle()
     if set(argument) & set("/\\:@~.%$"):
         assert names_place(f"castle:{argument}")
 
