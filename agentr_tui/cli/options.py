@@ -55,3 +55,17 @@ WorkspaceOption = Annotated[
 
 
 JsonOption = Annotated[bool, Parameter(group=OUTPUT, name="--json", help="Print one JSON object.")]
+
+AlphaOption = Annotated[
+    float | None,
+    Parameter(
+        group=PAIRS, help="Threshold that a good leaf's value (Q) exceeds. The default is half of the score range."
+    ),
+]
+BetaOption = Annotated[
+    float | None,
+    Parameter(
+        group=PAIRS,
+        help="Gap by which a good leaf's value exceeds the bad one's. The default is a fifth of the score range.",
+    ),
+]

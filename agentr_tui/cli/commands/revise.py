@@ -28,6 +28,8 @@ from agentr_tui.cli.options import (
     PAIRS,
     REPAIR,
     SAMPLES,
+    AlphaOption,
+    BetaOption,
     JsonOption,
     WorkspaceOption,
 )
@@ -62,20 +64,8 @@ def revise(
     paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders.")],
     /,
     *,
-    alpha: Annotated[
-        float | None,
-        Parameter(
-            group=PAIRS,
-            help="Threshold that a good leaf's value (Q) exceeds. The default is half of the score range.",
-        ),
-    ] = None,
-    beta: Annotated[
-        float | None,
-        Parameter(
-            group=PAIRS,
-            help="Gap by which a good leaf's value exceeds the bad one's. The default is a fifth of the score range.",
-        ),
-    ] = None,
+    alpha: AlphaOption = None,
+    beta: BetaOption = None,
     verifier: Annotated[
         str | None,
         Parameter(

@@ -20,7 +20,7 @@ from agentr_tui.cli.commands.judge_options import (
     progress,
     told,
 )
-from agentr_tui.cli.options import INPUT, JUDGE, PAIRS, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import INPUT, JUDGE, PAIRS, AlphaOption, BetaOption, JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
@@ -44,20 +44,8 @@ def verify(
     *,
     against: Annotated[str, Parameter(group=JUDGE, help=f"Verifier taken as right: {_NAMES}.")],
     verifier: Annotated[str, Parameter(group=JUDGE, help=f"Verifier to measure: {_NAMES}.")] = "progress",
-    alpha: Annotated[
-        float | None,
-        Parameter(
-            group=PAIRS,
-            help="Threshold that a good leaf's value (Q) exceeds. The default is half of the score range.",
-        ),
-    ] = None,
-    beta: Annotated[
-        float | None,
-        Parameter(
-            group=PAIRS,
-            help="Gap by which a good leaf's value exceeds the bad one's. The default is a fifth of the score range.",
-        ),
-    ] = None,
+    alpha: AlphaOption = None,
+    beta: BetaOption = None,
     before_fork: Annotated[
         BeforeFork,
         Parameter(
