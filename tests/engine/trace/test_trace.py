@@ -465,7 +465,7 @@ def test_a_follower_notices_what_cannot_be_the_same_trace(tmp_path: Path) -> Non
     with pytest.raises(TraceError, match="removed while it was followed"):
         followed(lambda path: path.unlink(), "b").poll()
     write_trace(tmp_path / "other", small_search("another"))
-    with pytest.raises(TraceError, match="another trace"):
+    with pytest.raises(TraceError, match="contains a different trace now"):
         followed(lambda path: os.replace(tmp_path / "other", path), "c").poll()
     write_trace(tmp_path / "same", small_search())
     again = followed(lambda path: os.replace(tmp_path / "same", path), "d")
