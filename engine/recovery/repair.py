@@ -284,7 +284,8 @@ def _job(
     """The search from just after the wrong step. Raises `InputError`, `WorkFailed`."""
     started = tree.started
     assert started is not None
-    actor = make_actor(settings.actor, settings, environment=environment or started.environment)
+    named = environment or started.environment
+    actor = make_actor(settings.actor, settings, environment=named, tools=started.tools)
     name = environment or name_to_go_on(started)
     opened = opener(tree, name, own)()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -292,7 +293,9 @@ def _job(
     origin = Fork(started.trace, tree.born_at(marked) if tree.imported_from is None else 0)
     trace = blake2b(path.name.encode(), digest_size=8).hexdigest()
     begun: Started = replace(
-        started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace), header=started.header
+        started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace),
+        header=started.header,
+        tools=started.tools,
     )
     remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
     writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end
