@@ -14,7 +14,6 @@ from pathlib import Path
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.text import stored_action
 from engine.datasets.choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.formats import Format, FormatOptions, Item
 from engine.datasets.formats.ready import CONTROL, ESCAPED, holds_control
@@ -210,7 +209,7 @@ class Records:
         if sample.kind == "good":
             return
         wrong = next((turn for turn in reversed(turns) if turn.part == "bad" and turn.role == "assistant"), None)
-        action = stored_action(wrong.content) if wrong is not None else ""
+        action = wrong.action if wrong is not None else ""
         self._wrong.add(action)
         self._lessons.add(sample.lesson or f"{sample.environment}\0{sample.task}\0{sample.id}")
         if sample.mark is not None:
@@ -324,7 +323,7 @@ def encode(record: object) -> bytes:
 def _digest_but_thought(turns: Sequence[Turn]) -> bytes:
     digest = blake2b(digest_size=16)
     for turn in turns:
-        text = "" if turn.part == "thought" else turn.content
+        text = "" if turn.part == "thought" else turn.action if turn.revises else turn.said
         digest.update(f"{turn.role}\0{turn.loss}\0{text}\0".encode("utf-8", "backslashreplace"))
     return digest.digest()
 

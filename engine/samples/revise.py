@@ -422,6 +422,8 @@ class _Making:
             return sample
         sample.alpha, sample.beta = self.thresholds.alpha, self.thresholds.beta
         sample.tails = self.settings.tail
+        turn, started = self.settings.revision_turn, self.tree.started
+        sample.merged = turn == "merged" or (turn is None and started is not None and bool(started.tools))
         return with_lesson(sample, self.ground)
 
     def _finished(self, sample: Sample, *, mend: bool = True) -> Sample | None:

@@ -39,7 +39,7 @@ from engine.search.settings import settings_from
 from engine.search.started import started_event
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace import TraceWriter, load, read_events
-from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
+from engine.tree.events import AnyEvent, Fork, SearchSettings, SettingsChanged, Started
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
@@ -358,9 +358,7 @@ def branch_job(
     hint = first if foreign else _recalled(which.name, started)
     opened = open_environment(which, started.task, hint)
     _check_task(path, started, opened)
-    steps = [
-        PrefixStep(step.response, step.action, step.observation) for step in map(tree.node, tree.ancestors(node)[1:])
-    ]
+    steps = [tree.node(step).as_prefix() for step in tree.ancestors(node)[1:]]
     new = started_event(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )

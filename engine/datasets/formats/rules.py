@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from engine.base.text import stored_action
 from engine.environment.replay import HOLDS
 from engine.samples.revise import Sample, splice_of
 from engine.samples.splice import Turn, quoting
@@ -91,7 +90,7 @@ def sample_warnings(sample: Sample, turns: Sequence[Turn]) -> list[str]:
     first = next((turn for turn in turns if turn.part == "good" and turn.role == "assistant"), None)
     if sample.mark is None or flagged is None or first is None:
         return warnings
-    if stored_action(flagged.content) == stored_action(first.content):
+    if flagged.action == first.action:
         warnings.append(SAME_ACTION)
     return warnings
 

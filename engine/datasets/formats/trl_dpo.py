@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.base.step_kind import counts_time, only_looks, refused
-from engine.base.text import stored_action
 from engine.datasets.formats.agent_r import low_end
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.masks import plain
@@ -142,7 +141,7 @@ def _judged(tree: SearchTree, sample: Sample) -> Iterator[tuple[int, Judgement]]
 def changes_nothing(tree: SearchTree, step: Turn, answer: Turn) -> bool:
     """Whether a step left the state as it was."""
     assert tree.started is not None
-    environment, action = tree.started.environment, stored_action(step.content)
+    environment, action = tree.started.environment, step.action
     if refused(environment, action, answer.content):
         return True
     if counts_time(environment):
