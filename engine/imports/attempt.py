@@ -10,15 +10,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from engine.tree.events import ToolCall
+
+__all__ = ["Attempt", "AttemptMessage", "AttemptRole", "ForeignTree", "ToolCall", "Transcript", "TreeNode"]
+
 AttemptRole = Literal["system", "user", "assistant", "tool"]
-
-
-class ToolCall(Struct, frozen=True, omit_defaults=True):
-    """A call of a tool. `arguments` is the file's own string; of an object, its compact JSON in the file's order."""
-
-    name: str
-    arguments: str = ""
-    id: str = ""  # "": the file gives none
 
 
 class Transcript(Struct, frozen=True, omit_defaults=True):
@@ -35,6 +31,9 @@ class AttemptMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `content` is text: parts are joined with nothing between them where the format says that they are one text, else
     with a newline; an image, a sound or a file is a placeholder such as `[image: shots/1.png]` or
     `[image: sha256:0123456789abcdef image/png]`, so that equal images give equal texts.
+
+    The arguments of a call are the file's own string; where the file has an object, its compact JSON in the file's
+    order. The id of a call is the file's, "" where it gives none.
 
     A `tool` message follows the assistant message that it answers; `tool_call_id` is the id of that call, "" where the
     file matches them in no way (a text agent's observation, then, is a `user` message).
