@@ -13,7 +13,7 @@ from engine.imports.attempt import Attempt
 from engine.imports.decode import number, part, rows, text
 from engine.imports.files import inside, small_json
 
-SIDECARS = frozenset({"config.json", "result.json", "results.json", "lock.json", "reward.json"})
+SIDECARS = frozenset({"config.json", "result.json", "lock.json", "reward.json"})
 """Files of a job that are no rollouts."""
 
 
