@@ -71,11 +71,11 @@ def _part_text(part: Any) -> str | None:
     """The text of one part; None where the part is no text of the message (reasoning, a call, a result)."""
     if not isinstance(part, dict):
         return part if isinstance(part, str) else compact(part)
-    kind = part.get("type")
+    kind = text(part, "type")
     if kind in _REASONING or _is_call(part) or _is_result(part):
         return None
     if kind in _MEDIA:
-        return _medium(str(kind), part)
+        return _medium(kind, part)
     for key in ("text", "refusal", "content"):
         if isinstance(part.get(key), str):
             return str(part[key])
@@ -112,7 +112,7 @@ def reasoning_of(message: dict[str, Any]) -> str:
 
 
 def _thought(part: dict[str, Any]) -> str:
-    if part.get("type") not in _REASONING:
+    if text(part, "type") not in _REASONING:
         return ""
     return text(part, "reasoning") or text(part, "thinking") or text(part, "text") or text_of(part.get("summary"))
 

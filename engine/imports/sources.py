@@ -22,6 +22,7 @@ from engine.imports.unknown import kind_of
 ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.gz", ".json.zst", ".jsonl.zst")
 """Of files in a folder: what may hold rollouts. A file that is named is read whatever its ending is."""
 
+FAILED = "the reader failed"
 _OTHERS = ("*.trace.jsonl*", "search_results_*.json*")  # traces and trees, which are read elsewhere
 _BESIDE = SIDECARS | {"metadata.json", "base_state.json", "preds.json", "package.json", "manifest.json", "report.json"}
 _PART = re.compile(r"(?P<main>.+)\.(?:cont-\d+|summarization-\d+-\w+)(?P<end>\.json)")
@@ -69,7 +70,7 @@ class Rollouts:
             self._problem(path, str(error))
             return
         except Exception as error:  # another package's `recognise`
-            self._problem(path, foreign_line("a reader failed", error))
+            self._problem(path, foreign_line(FAILED, error))
             return
         if reader is None:
             if path in self.named or _promises(path):
@@ -91,6 +92,8 @@ class Rollouts:
             self._problem(path, f"{reader.title}: is nested too deeply")
         except OSError as error:
             self._problem(path, f"{reader.title}: {error.strerror or error}")
+        except Exception as error:  # another package's code, or a fault of ours: the other files are still read
+            self._problem(path, foreign_line(f"{reader.title}: {FAILED}", error))
         self.problems += file.problems
         if not count and not file.problems and path in self.named and not self.problems:
             self._problem(path, f"{reader.title}: holds no attempts")

@@ -1,7 +1,7 @@
 """What foreign files hold, read from the raw JSON by a way of its own: no line of `engine.imports` is used.
 
-`told(path)` gives each attempt as its group, the texts of its messages in order, its number of answers of the model, and
-its reward. Texts are the file's strings; parts are joined with newlines.
+`told(path)` gives each attempt as its group, the texts of its messages in order, how many answers of the model
+it has, and its reward. Texts are the file's strings; parts are joined with newlines.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "door"}'}}
 CHAT = [
     {"role": "system", "content": "Be brief."},
@@ -334,13 +336,22 @@ def write(folder: Path, format: str, content: Any = None, name: str = "") -> Pat
     return path
 
 
-def write_eval(path: Path, log: dict[str, Any], finished: bool = True) -> Path:
-    """A log of inspect as a zip, deflated."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        header = {key: value for key, value in log.items() if key != "samples"}
-        archive.writestr("_journal/start.json", json.dumps({"eval": log["eval"]}))
-        for sample in log["samples"]:
-            archive.writestr(f"samples/{sample['id']}_epoch_{sample['epoch']}.json", json.dumps(sample))
-        if finished:
-            archive.writestr("header.json", json.dumps(header))
+def write_eval(path: Path, log: dict[str, Any], finished: bool = True, zstd: bool = False) -> Path:
+    """A log of inspect as a zip, deflated or (method 93) zstandard."""
+    entries = {"_journal/start.json": {"eval": log["eval"]}}
+    entries |= {f"samples/{sample['id']}_epoch_{sample['epoch']}.json": sample for sample in log["samples"]}
+    if finished:
+        entries["header.json"] = {key: value for key, value in log.items() if key != "samples"}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED if zstd else zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            data = json.dumps(content).encode()
+            archive.writestr(name, zstandard.ZstdCompressor().compress(data) if zstd else data)
+    if zstd:  # zipfile does not write that method: put its number into the local and the central headers
+        packed = bytearray(path.read_bytes())
+        for signature, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+            at = packed.find(signature)
+            while at != -1:
+                packed[at + method : at + method + 2] = (93).to_bytes(2, "little")
+                at = packed.find(signature, at + 4)
+        path.write_bytes(bytes(packed))
     return path

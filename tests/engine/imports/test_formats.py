@@ -214,7 +214,7 @@ def test_a_conversation_folder_of_events_is_one_attempt(tmp_path: Path) -> None:
 
 
 def test_parallel_actions_of_one_answer_are_one_message(tmp_path: Path) -> None:
-    action = {key: value for key, value in samples.SDK[3].items()}
+    action = samples.SDK[3]
     other = {**action, "id": "3b", "tool_call_id": "c2", "tool_call": {"id": "c2", "name": "look", "arguments": "{}"}}
     attempt = attempt_of(tmp_path, "openhands-sdk", [*samples.SDK[:4], other, *samples.SDK[4:]])
     assert [call.id for call in attempt.messages[2].tool_calls] == ["c1", "c2"]
@@ -261,8 +261,10 @@ def test_a_report_beside_a_trajectory_gives_its_reward(tmp_path: Path) -> None:
         assert (attempt.reward, attempt.rewards, attempt.reward_range) == (verdict, {"resolved": verdict}, (0.0, 1.0))
 
 
-def test_an_unfinished_log_and_a_zstandard_one_are_read(tmp_path: Path) -> None:
-    path = samples.write_eval(tmp_path / "a.eval", samples.INSPECT, finished=False)
+@pytest.mark.parametrize("packed", ["deflate", "zstandard"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_log_is_read_whatever_its_compression_and_before_its_end(tmp_path: Path, packed: str, finished: bool) -> None:
+    path = samples.write_eval(tmp_path / "a.eval", samples.INSPECT, finished, zstd=packed == "zstandard")
     (attempt,) = read(path)
     assert attempt.messages[0].content == "Be brief."
     assert len(attempt.messages) == 5

@@ -143,9 +143,7 @@ class _Story:
                 copied += 1
                 made = [replace(message, untrained=True) for message in made]
             if aside:
-                told, made, aside = self._folded(told, made, aside), made, []
-                if not told:
-                    raise Malformed("all steps are of side chains")
+                told, aside = self._folded(told, made, aside), []
             told += made
         if aside:
             told = self._folded(told, [], aside)
