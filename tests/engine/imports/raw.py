@@ -93,7 +93,7 @@ def inspect(path: Path) -> Iterator[Told]:
             {"C": 1.0, "I": 0.0}.get(score["value"], score["value"]) for score in sample.get("scores", {}).values()
         ]
         kept = sample.get("attachments") or sample.get("transcript", {}).get("content", {})
-        texts = []
+        texts: list[Any] = []
         for message in sample["messages"]:
             content = message["content"]
             if isinstance(content, list) and any(part["type"] == "image" for part in content):
@@ -101,7 +101,7 @@ def inspect(path: Path) -> Iterator[Told]:
             else:
                 texts.append(kept.get(said(content).partition("://")[2], said(content)))
         answers = sum(message["role"] == "assistant" for message in sample["messages"])
-        yield Told(str(sample["id"]), texts, answers, scores[0] if scores else None)  # type: ignore[arg-type]
+        yield Told(str(sample["id"]), texts, answers, scores[0] if scores else None)
 
 
 def tau(path: Path) -> Iterator[Told]:

@@ -9,16 +9,16 @@ from typing import Any
 
 import zstandard
 
-CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "door"}'}}
-CHAT = [
+CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "door"}'}}
+CHAT: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Open the door."},
     {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning_content": "First look."},
     {"role": "tool", "tool_call_id": "c1", "content": "It is shut."},
     {"role": "assistant", "content": "It is shut."},
 ]
-TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
-FLAT_TOOL = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+FLAT_TOOL: dict[str, Any] = {"type": "function", "name": "look", "parameters": {"type": "object"}}
 
 ATIF: dict[str, Any] = {
     "schema_version": "ATIF-v1.6",
@@ -38,7 +38,7 @@ ATIF: dict[str, Any] = {
         {"step_id": 4, "source": "agent", "message": "It is shut."},
     ],
 }
-EPISODE = {
+EPISODE: dict[str, Any] = {
     "id": "e",
     "env": {"id": "doors"},
     "task": {"type": "T", "data": {"idx": 3}, "key": "door-3", "hash": "h"},
@@ -73,7 +73,7 @@ EPISODE = {
         }
     ],
 }
-RESULT = {
+RESULT: dict[str, Any] = {
     "example_id": 3,
     "prompt": CHAT[:2],
     "completion": [
@@ -113,7 +113,7 @@ INSPECT: dict[str, Any] = {
         }
     ],
 }
-NEMO = {
+NEMO: dict[str, Any] = {
     "responses_create_params": {"input": CHAT[:2], "tools": [FLAT_TOOL]},
     "response": {
         "model": "m",
@@ -129,7 +129,7 @@ NEMO = {
     "_ng_rollout_index": 1,
     "agent_ref": {"name": "simple"},
 }
-TAU = {
+TAU: dict[str, Any] = {
     "task_id": 3,
     "trial": 1,
     "reward": 1.0,
@@ -164,7 +164,7 @@ TAU2: dict[str, Any] = {
         }
     ],
 }
-SWE = {
+SWE: dict[str, Any] = {
     "environment": "main",
     "trajectory": [{"action": "look", "observation": "It is shut.", "response": "", "thought": ""}],
     "history": [
@@ -184,14 +184,19 @@ SWE = {
         {"problem_statement": {"id": "door-3", "text": "Open the door."}, "agent": {"model": {"name": "m"}}}
     ),
 }
-MINI = {
+MINI: dict[str, Any] = {
     "info": {"exit_status": "LimitsExceeded", "submission": "", "config": {"model": {"model_name": "m"}}},
     "messages": [*CHAT, {"role": "exit", "content": "diff"}],
     "trajectory_format": "mini-swe-agent-1.1",
     "instance_id": "door-3",
 }
-_ANSWER = {"id": "r1", "model": "m", "choices": [{"message": {**CHAT[2], "content": ""}}]}
-_META = {"tool_call_id": "c1", "function_name": "look", "model_response": _ANSWER, "total_calls_in_response": 1}
+_ANSWER: dict[str, Any] = {"id": "r1", "model": "m", "choices": [{"message": {**CHAT[2], "content": ""}}]}
+_META: dict[str, Any] = {
+    "tool_call_id": "c1",
+    "function_name": "look",
+    "model_response": _ANSWER,
+    "total_calls_in_response": 1,
+}
 OPENHANDS: dict[str, Any] = {
     "instance_id": "door-3",
     "test_result": {"git_patch": "diff", "report": {"resolved": True}},
@@ -212,7 +217,7 @@ OPENHANDS: dict[str, Any] = {
         {"id": 5, "source": "agent", "action": "message", "args": {"content": "It is shut."}},
     ],
 }
-SDK = [
+SDK: list[dict[str, Any]] = [
     {
         "kind": "SystemPromptEvent",
         "id": "0",
@@ -243,7 +248,7 @@ SDK = [
     },
     {"kind": "MessageEvent", "id": "5", "source": "agent", "llm_message": CHAT[4]},
 ]
-ATROPOS = {
+ATROPOS: dict[str, Any] = {
     "tokens": [[1], [2]],
     "masks": [[-100], [2]],
     "scores": [0.25, -1.0],
@@ -254,7 +259,7 @@ ATROPOS = {
          {"role": "agent", "content": "Done."}],
     ],
 }  # fmt: skip
-RLLM = {
+RLLM: dict[str, Any] = {
     "id": "door-3:1",
     "task": {"question": "Open the door."},
     "is_correct": True,
@@ -262,7 +267,7 @@ RLLM = {
         {"name": "solver", "reward": 1.0, "steps": [{"chat_completions": CHAT[:3]}, {"chat_completions": CHAT}]}
     ],
 }
-AGENTGYM = {
+AGENTGYM: dict[str, Any] = {
     "item_id": "webshop_6",
     "conversations": [
         {"from": "human", "loss": None, "value": "You are in a shop."},
@@ -271,8 +276,8 @@ AGENTGYM = {
         {"from": "gpt", "loss": True, "value": "Action:\nsearch[door]"},
     ],
 }
-VERL = {"input": "user\nOpen the door.", "output": "It is shut.", "gts": "x", "score": 0.5, "step": 7}
-MOATLESS = {
+VERL: dict[str, Any] = {"input": "user\nOpen the door.", "output": "It is shut.", "gts": "x", "score": 0.5, "step": 7}
+MOATLESS: dict[str, Any] = {
     "max_iterations": 20,
     "selector": {"type": "best_first"},
     "agent": {"system_prompt": "Be brief.", "completion": {"model": "m"}},

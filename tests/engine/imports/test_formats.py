@@ -122,6 +122,7 @@ def test_an_acknowledgement_is_not_trained_and_the_goal_is_what_follows_it(tmp_p
     attempt = attempt_of(tmp_path, "agentgym")
     assert [message.untrained for message in attempt.messages] == [False, True, False, False]
     assert (attempt.environment, attempt.instruction) == ("agentgym:webshop", "Buy a door.")
+    assert attempt.raw["environment_task"] == "6"
     assert "the file holds no reward" in attempt.notes
 
 
@@ -171,7 +172,7 @@ def test_a_reward_that_is_no_number_is_unknown_and_not_zero(tmp_path: Path, told
 
 
 def test_no_rewards_at_all_are_unknown_in_a_trace(tmp_path: Path) -> None:
-    trace = samples.EPISODE["traces"][0]  # type: ignore[index]
+    trace = samples.EPISODE["traces"][0]
     for rewards in ({}, {"opened": None}):
         attempt = attempt_of(tmp_path, "verifiers", [{**samples.EPISODE, "traces": [{**trace, "rewards": rewards}]}])
         assert attempt.reward is None
@@ -191,7 +192,7 @@ def test_a_real_tree_keeps_its_visits_values_and_order(tmp_path: Path) -> None:
     assert (said.content, result.content) == ("First look.", "It is shut.")
     flat = [
         {**{key: value for key, value in node.items() if key != "children"}, "parent_id": parent}
-        for node, parent in ((samples.MOATLESS["root"], None), *((c, 0) for c in samples.MOATLESS["root"]["children"]))  # type: ignore[index]
+        for node, parent in ((samples.MOATLESS["root"], None), *((c, 0) for c in samples.MOATLESS["root"]["children"]))
     ]
     (again,) = read(samples.write(tmp_path, "moatless", {**samples.MOATLESS, "root": None, "nodes": flat}))
     assert again.nodes == tree.nodes
@@ -222,7 +223,7 @@ def test_parallel_actions_of_one_answer_are_one_message(tmp_path: Path) -> None:
 
 
 def test_other_branches_of_a_trace_are_kept_where_they_left(tmp_path: Path) -> None:
-    trace = samples.EPISODE["traces"][0]  # type: ignore[index]
+    trace = samples.EPISODE["traces"][0]
     nodes = [
         *trace["nodes"],
         {"parent": 0, "message": {"role": "user", "content": "So far: shut. Go on."}, "sampled": False},
