@@ -107,7 +107,7 @@ CALLS = st.one_of(
         },
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_plain_message_is_read_as_any_other(raw: dict[str, Any]) -> None:
     plain = _plain(raw)
     if plain is not None:
@@ -115,13 +115,8 @@ def test_a_plain_message_is_read_as_any_other(raw: dict[str, Any]) -> None:
 
 
 def test_what_is_no_message_is_not_plain_either() -> None:
-    for raw in (
-        None,
-        [],
-        {"role": "x"},
-        {"role": "assistant", "content": 3},
-        {"role": "tool", "content": "", "name": "t"},
-    ):
-        assert _plain(raw) is None
+    odd: list[Any] = [None, [], {"role": "x"}, {"role": "assistant", "content": 3}]
+    odd.append({"role": "tool", "content": "", "name": "t"})
+    assert [_plain(raw) for raw in odd] == [None] * len(odd)
     with pytest.raises(Malformed):
         messages_of(json.loads('{"role": "x"}'))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.imports.attempt import Attempt, AttemptMessage, ForeignTree, ToolCall, Transcript
+from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, ForeignTree, ToolCall, Transcript
 from engine.imports.sources import read_rollouts
 from engine.imports.writing import atif_document, chat_row
 from tests import fixtures
@@ -33,7 +33,7 @@ ARGUMENTS = st.one_of(
 @st.composite
 def turns(draw: st.DrawFn, depth: int = 1) -> list[AttemptMessage]:
     """A turn: what somebody says, and the results of its calls, in any order and perhaps not all."""
-    role = draw(st.sampled_from(["system", "user", "assistant", "assistant"]))
+    role: AttemptRole = draw(st.sampled_from(["system", "user", "assistant", "assistant"]))
     said = AttemptMessage(
         role=role,
         content=draw(TEXTS),
