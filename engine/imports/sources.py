@@ -16,8 +16,8 @@ from engine.imports.decode import Malformed
 from engine.imports.files import Problem, RolloutFile, look
 from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
 from engine.imports.formats.evaluation.harbor import SIDECARS
+from engine.imports.formats.unknown import kind_of
 from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
-from engine.imports.unknown import kind_of
 
 ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.gz", ".json.zst", ".jsonl.zst")
 """Of files in a folder: what may hold rollouts. A file that is named is read whatever its ending is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,26 @@ def test_a_reader_of_another_package_reads_its_files_and_a_bad_one_stops_nobody(
         "entry point 'odd' (package:odd): TypeError: is a int, not a Reader",
     )
     assert [rollout.format for rollout in read_rollouts([tmp_path / "a.jsonl"], "lines")] == ["lines"]
+
+
+def test_the_reader_of_the_page_reads(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python reader\n(.*?)```", page, re.S)
+    before = dict(READERS)
+    try:
+        exec(compile(program, "rollouts.md", "exec"), {})
+        (tmp_path / "a.jsonl").write_text('{"task": "x", "lines": ["hi", "ho"], "points": 2}\n', encoding="utf-8")
+        (attempt,) = read_rollouts([tmp_path / "a.jsonl"])
+    finally:
+        READERS.clear()
+        READERS.update(before)
+    assert isinstance(attempt, Attempt)
+    assert ([message.content for message in attempt.messages], attempt.reward) == (["hi", "ho"], 2)
+
+
+def test_the_page_names_every_reader() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.M)) == set(READERS)
 
 
 VALUES = st.one_of(

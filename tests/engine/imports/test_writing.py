@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, ForeignTree, ToolCall, Transcript
+from engine.imports.formats.writing import atif_document, chat_row
 from engine.imports.sources import read_rollouts
-from engine.imports.writing import atif_document, chat_row
 from tests import fixtures
 from tests.engine.imports import raw, samples
 
