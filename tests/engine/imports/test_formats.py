@@ -204,14 +204,17 @@ def test_nodes_in_a_circle_are_refused(tmp_path: Path) -> None:
         list(read_rollouts([samples.write(tmp_path, "moatless", nodes)]))
 
 
-def test_a_conversation_folder_of_events_is_one_attempt(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 7])
+def test_a_conversation_folder_of_events_is_one_attempt(tmp_path: Path, first: int) -> None:
     folder = tmp_path / "conversations" / "abc"
     for index, event in enumerate(samples.SDK):
-        samples.write(folder / "events", "openhands-sdk", event, f"event-{index:05d}-x{index}.json")
+        samples.write(folder / "events", "openhands-sdk", event, f"event-{index + first:05d}-x{index}.json")
     (folder / "base_state.json").write_text('{"id": "abc", "agent": {"llm": {"model": "m"}}}', encoding="utf-8")
     (attempt,) = read(tmp_path)
     assert (attempt.id, attempt.model, len(attempt.messages)) == ("abc", "m", 5)
     assert attempt.source == str(folder)
+    (named,) = read(folder / "events" / f"event-{first + 1:05d}-x1.json")
+    assert named.messages == attempt.messages
 
 
 def test_parallel_actions_of_one_answer_are_one_message(tmp_path: Path) -> None:

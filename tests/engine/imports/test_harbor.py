@@ -76,6 +76,18 @@ def test_rewards_lie_in_the_verifiers_files_where_the_result_has_none_and_json_w
         assert (attempt.reward, attempt.rewards) == (reward, rewards), name
 
 
+def test_a_trial_without_a_trajectory_is_told_with_its_reason(tmp_path: Path) -> None:
+    trial(tmp_path, "a")
+    exception = {"exception_type": "AgentSetupTimeoutError", "exception_message": "no network"}
+    lost = trial(tmp_path, "b", None, exception_info=exception)
+    (lost / "agent" / "trajectory.json").unlink()
+    rollouts = read_rollouts([tmp_path])
+    assert len(list(rollouts)) == 1
+    assert [str(problem) for problem in rollouts.problems] == [
+        f"{lost}: the trial left no trajectory (agent/trajectory.json) (AgentSetupTimeoutError: no network)"
+    ]
+
+
 def test_steps_of_a_task_are_tasks_of_their_own(tmp_path: Path) -> None:
     folder = trial(tmp_path, "hello__a", 1.0)
     (folder / "agent" / "trajectory.json").unlink()
