@@ -30,6 +30,7 @@ from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_s
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
 from engine.models.reply import Reply, read_reply
 from engine.models.structured_form import FORMS, chosen_fields, form_field, joined_system, with_extra
+from engine.models.tool_calls import START_WITH_TOOLS, as_sent
 from engine.tree.events import Message, Usage
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -86,6 +87,7 @@ class ChatRequest:
     logprobs: bool = False
     schema: Mapping[str, Any] | None = None  # the JSON Schema that the answer is to keep, as far as the server can
     extra: dict[str, Any] = field(default_factory=dict)  # further fields of the request's body
+    reasoning_field: str = ""  # in which earlier reasoning is sent again; "": it is not
 
 
 class CallFailed(Exception):
@@ -277,6 +279,9 @@ async def complete(
             return replace(await _attempt(client, endpoint, fields), attempt=attempt)
         except Refusal as refusal:
             message = _in_a_line(client.scrub(str(refusal)))
+            if refusal.tools and "tools" in fields:
+                refusal.kind = "no tools"  # whatever the status: without them nothing can be called
+                raise CallFailed(refusal.kind, message, attempt, refusal.usage, _remedy(refusal, endpoint)) from None
             if plainer := _without(client, refusal, fields, form):
                 refusal.kind = "unsupported"  # whatever the status: asked in another way the call may do
                 wait, then = 0.0, f"asked again {plainer}"
@@ -328,6 +333,7 @@ def _remedy(refusal: Refusal, endpoint: Endpoint) -> str:
         "wrong model": "do --model and --base-url (it mostly ends in /v1) fit the server?",
         "authentication": f"is the key in {endpoint.key_env} the right one?",
         "too long": "--context limits the conversation",
+        "no tools": START_WITH_TOOLS,
         "unsupported": "--extra-body sets fields of the request, and takes out those that it sets to null",
         "bad request": "--extra-body sets fields of the request, and takes out those that it sets to null",
     }
@@ -369,7 +375,7 @@ def _body(client: Client, endpoint: Endpoint, ask: ChatRequest) -> dict[str, Any
         messages = joined_system(messages)
     fields: dict[str, Any] = {
         "model": endpoint.model,
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [as_sent(message, ask.reasoning_field) for message in messages],
         "temperature": ask.temperature,
         "stream": False,  # some servers stream where it is left out
     }

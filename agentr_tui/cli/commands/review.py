@@ -247,7 +247,7 @@ def _next(
         return 0
     for turn in turns:
         sign = "env    " if turn.role != "assistant" else "trained" if turn.loss else "masked "
-        for part in turn.content.splitlines():
+        for part in turn.said.splitlines():
             say(f"{sign} {part}")
     return 0
 

@@ -304,7 +304,7 @@ def spliced_lines(
             text: Role = "person" if turn.part == "thought" else "good" if turn.loss else "text"
             key = THOUGHT_KEY if turn.part == "thought" else None
             place += turn.part in ("bad", "good")
-            for row, part in enumerate(lines_of(turn.content)):
+            for row, part in enumerate(lines_of(turn.said)):
                 label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
                 lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
             said = judged.get(turn.node) if turn.node is not None and turn.part == "good" else None
@@ -349,8 +349,8 @@ def _last_part(lines: list[Line]) -> str:
 
 def token_line(turns: Sequence[Turn]) -> str:
     """How much is trained, estimated from the characters."""
-    total = sum(len(turn.content) for turn in turns)
-    trained = sum(len(turn.content) for turn in turns if turn.loss)
+    total = sum(len(turn.said) for turn in turns)
+    trained = sum(len(turn.said) for turn in turns if turn.loss)
     return f"trained ≈{trained // CHARACTERS_A_TOKEN} of ≈{total // CHARACTERS_A_TOKEN} tokens"
 
 

@@ -15,6 +15,7 @@ from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copy
 from agentr_tui.terminal.safe_text import escape
 from engine.datasets.formats import FORMATS
+from engine.tree.messages import said_in
 from engine.tree.tree import SearchTree, TreeReader
 
 
@@ -68,7 +69,7 @@ def _way(tree: SearchTree, id: int) -> list[str]:
 
 
 def _messages(tree: SearchTree, id: int) -> list[tuple[str, str]]:
-    return [(message.role, message.content) for message in tree.conversation(id)]
+    return [(message.role, said_in(message)) for message in tree.conversation(id)]
 
 
 def of_sample(shown: Shown, format_name: str) -> list[Copyable]:
@@ -84,7 +85,7 @@ def of_sample(shown: Shown, format_name: str) -> list[Copyable]:
         Copyable(
             "c",
             "spliced conversation as Markdown",
-            lambda: as_markdown((_turn(turn.role, turn.loss), turn.content) for turn in shown.turns),
+            lambda: as_markdown((_turn(turn.role, turn.loss), turn.said) for turn in shown.turns),
             "md",
         ),
         Copyable(
