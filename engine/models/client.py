@@ -30,7 +30,7 @@ from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_s
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
 from engine.models.reply import Reply, read_reply
 from engine.models.structured_form import FORMS, chosen_fields, form_field, joined_system, with_extra
-from engine.models.tool_calls import START_WITH_TOOLS, as_sent
+from engine.models.tool_calls import START_WITH_TOOLS, as_sent, holds_bad_arguments
 from engine.tree.events import Message, Usage
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -114,6 +114,7 @@ class Client:
         self.openai = opened
         self.refused: set[str] = set()  # parameters that the server will not have
         self.no_system = False  # whether the server refuses a system turn
+        self.wraps_arguments = False  # whether it takes arguments of earlier calls only as JSON objects
         self.form = 0  # index in `FORMS`: how answers of a form are asked for
         self.scrub = _scrubber([opened.api_key, *secrets])
 
@@ -282,7 +283,7 @@ async def complete(
             if refusal.tools and "tools" in fields:
                 refusal.kind = "no tools"  # whatever the status: without them nothing can be called
                 raise CallFailed(refusal.kind, message, attempt, refusal.usage, _remedy(refusal, endpoint)) from None
-            if plainer := _without(client, refusal, fields, form):
+            if plainer := _without(client, refusal, fields, form) or _wrapping(client, refusal, ask):
                 refusal.kind = "unsupported"  # whatever the status: asked in another way the call may do
                 wait, then = 0.0, f"asked again {plainer}"
             elif refusal.kind in RETRYABLE and retried < endpoint.retries and not asks_too_much(refusal.wait):
@@ -318,6 +319,14 @@ def _without(client: Client, refusal: Refusal, fields: Mapping[str, Any], form: 
     if name in LIMITS and other not in client.refused:
         return f"with {other} in place of {name}"
     return f"without {name}"
+
+
+def _wrapping(client: Client, refusal: Refusal, ask: ChatRequest) -> str:
+    """Where a server may have failed to parse the arguments of an earlier call: say how they are sent from now on."""
+    if client.wraps_arguments or refusal.kind not in ("bad request", "server error", "unsupported"):
+        return ""
+    client.wraps_arguments = holds_bad_arguments(ask.messages)
+    return "with arguments that are no JSON object put into one" if client.wraps_arguments else ""
 
 
 def _in_a_line(text: str) -> str:
@@ -375,7 +384,7 @@ def _body(client: Client, endpoint: Endpoint, ask: ChatRequest) -> dict[str, Any
         messages = joined_system(messages)
     fields: dict[str, Any] = {
         "model": endpoint.model,
-        "messages": [as_sent(message, ask.reasoning_field) for message in messages],
+        "messages": [as_sent(message, ask.reasoning_field, client.wraps_arguments) for message in messages],
         "temperature": ask.temperature,
         "stream": False,  # some servers stream where it is left out
     }

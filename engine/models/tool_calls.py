@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.tree.events import Message, SearchSettings
+from envs.tools import arguments_of
 
 _REFUSED = re.compile(
     r"(?:not|n't|un-?)\s?(?:\w+\s){0,2}(?:support|allow|enabl|permit|accept|implement)\w*\W+(?:\w+\W+){0,3}"
@@ -43,12 +44,17 @@ def tool_fields(settings: SearchSettings, tools: Sequence[Mapping[str, Any]]) ->
     }
 
 
-def as_sent(message: Message, reasoning_field: str = "") -> dict[str, Any]:
-    """A message of a request. `reasoning_field`: where the reasoning of a step stands, "" leaves it out."""
+def as_sent(message: Message, reasoning_field: str = "", wrap: bool = False) -> dict[str, Any]:
+    """A message of a request. `reasoning_field`: where the reasoning of a step stands, "" leaves it out; `wrap`: put
+    arguments that are no JSON object into one."""
     sent: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         sent["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _sendable(call.arguments)}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _sendable(call.arguments, wrap)},
+            }
             for call in message.tool_calls
         ]
     if message.role == "tool":
@@ -58,9 +64,16 @@ def as_sent(message: Message, reasoning_field: str = "") -> dict[str, Any]:
     return sent
 
 
-def _sendable(arguments: str) -> str:
-    """No arguments at all are an empty object: chat templates parse them. What is no JSON is sent as it was said."""
-    return arguments if arguments.strip() else "{}"
+def _sendable(arguments: str, wrap: bool) -> str:
+    """No arguments at all are an empty object: chat templates parse them."""
+    if not arguments.strip():
+        return "{}"
+    return json.dumps({"arguments": arguments}) if wrap and arguments_of(arguments) is None else arguments
+
+
+def holds_bad_arguments(messages: Sequence[Message]) -> bool:
+    """Whether arguments of a call are no JSON object. Servers whose templates parse them refuse all that follows."""
+    return any(arguments_of(call.arguments) is None for message in messages for call in message.tool_calls)
 
 
 def calls_of(message: Mapping[str, Any]) -> list[tuple[str, str]]:
