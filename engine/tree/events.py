@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from envs.tools import calls_text
+
 FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
@@ -46,6 +48,12 @@ class Message(Struct, omit_defaults=True, frozen=True):
     tool_call_id: str = ""  # of a tool's message: the call that it answers
     name: str = ""  # of a tool's message: the tool
     reasoning: str = ""  # what the model thought before it said this, where it is known
+
+    @property
+    def said(self) -> str:
+        """All that it says, calls as text."""
+        calls = calls_text([(call.name, call.arguments) for call in self.tool_calls])
+        return "\n".join(filter(None, (self.content, calls))) if calls else self.content
 
 
 class PrefixStep(Struct, omit_defaults=True, frozen=True):

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from engine.tree.events import Message, PrefixStep, ToolCall
-from envs.tools import calls_text, split_results
+from envs.tools import split_results
 
 
 class AStep(Protocol):
@@ -52,12 +52,6 @@ def _answering(answer: Message, calls: Iterator[ToolCall]) -> Message:
     if answer.role != "tool" or (call := next(calls, None)) is None:
         return answer
     return replace(answer, tool_call_id=call.id, name=call.name)
-
-
-def said_in(message: Message) -> str:
-    """All that a message says, calls of tools as text."""
-    calls = calls_text([(call.name, call.arguments) for call in message.tool_calls])
-    return "\n".join(filter(None, (message.content, calls))) if calls else message.content
 
 
 def results_of(calls: Sequence[ToolCall], results: Sequence[str]) -> tuple[Message, ...]:

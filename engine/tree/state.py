@@ -65,6 +65,7 @@ class TreeState:
         self.calls = 0
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
+        self.tokens_cached: int | None = None  # of tokens_in: those that servers had cached; None: no server told
         self.cost: float | None = None
         self.steps = 0  # environment steps
         self.resets = 0

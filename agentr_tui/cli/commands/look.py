@@ -14,7 +14,6 @@ from engine.trace.diff import compare
 from engine.trace.sources import find_sources, load_any
 from engine.trace.trace import read_events
 from engine.tree.answer_counts import answer_words, asks_model
-from engine.tree.messages import said_in
 from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import TraceFigures, figures, total
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
@@ -108,7 +107,7 @@ def show(
     if conversation:
         for message in tree.conversation(node):
             say(f"{message.role}:")
-            for part in said_in(message).splitlines() or [""]:
+            for part in message.said.splitlines() or [""]:
                 say(f"  {part}")
         return 0
     if way:

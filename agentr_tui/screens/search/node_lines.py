@@ -14,7 +14,6 @@ from engine.actors.request_log import request_of, seen_and_dropped
 from engine.base.errors import AgentrError
 from engine.models.context_window import turns_of_steps
 from engine.tree.events import Sampled
-from engine.tree.messages import said_in
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 from envs.base import title_of
 
@@ -118,7 +117,7 @@ def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
         role: Role = "focus" if message.role == "assistant" else "muted" if message.role == "system" else "text"
         if turn in unseen:
             role = "faint"
-        for place, part in enumerate(lines_of(said_in(message))):
+        for place, part in enumerate(lines_of(message.said)):
             label = names[message.role] if place == 0 else ""
             gutter = f"{cut} {label:<6}" if turn in unseen else f"{label:<8}"
             lines.append(line((gutter, "warn" if turn in unseen else "muted"), (part, role), indent=8))

@@ -15,7 +15,6 @@ from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copy
 from agentr_tui.terminal.safe_text import escape
 from engine.datasets.formats import FORMATS
-from engine.tree.messages import said_in
 from engine.tree.tree import SearchTree, TreeReader
 
 
@@ -69,7 +68,7 @@ def _way(tree: SearchTree, id: int) -> list[str]:
 
 
 def _messages(tree: SearchTree, id: int) -> list[tuple[str, str]]:
-    return [(message.role, said_in(message)) for message in tree.conversation(id)]
+    return [(message.role, message.said) for message in tree.conversation(id)]
 
 
 def of_sample(shown: Shown, format_name: str) -> list[Copyable]:
