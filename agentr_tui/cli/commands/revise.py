@@ -13,7 +13,6 @@ from cyclopts import Parameter
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
-    YesOption,
     complain,
     confirm,
     judge_figures,
@@ -22,6 +21,7 @@ from agentr_tui.cli.commands.judge_options import (
     progress,
     told,
 )
+from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import (
     INPUT,
     JUDGE,
