@@ -62,6 +62,8 @@ class Finisher:
         thresholds = self.ground.thresholds
         sample.alpha, sample.beta = thresholds.alpha, thresholds.beta
         sample.tails = self.settings.tail
+        turn, started = self.settings.revision_turn, self.tree.started
+        sample.merged = turn == "merged" or (turn is None and started is not None and bool(started.tools))
         return with_lesson(sample, self.ground)
 
     def finish(self, sample: Sample, *, mend: bool = True) -> Sample | None:

@@ -287,10 +287,10 @@ def spliced_lines(
                 lines.append(BLANK)
             sign, word = (signs.trained, "trained") if turn.loss else (signs.untrained, "masked ")
             role: Role = "good" if turn.loss else "muted"
-            text: Role = "person" if turn.part == "thought" else "good" if turn.loss else "text"
-            key = THOUGHT_KEY if turn.part == "thought" else None
+            text: Role = "person" if turn.part == "thought" or turn.revises else "good" if turn.loss else "text"
+            key = THOUGHT_KEY if turn.part == "thought" or turn.revises else None
             place += turn.part in ("bad", "good")
-            for row, part in enumerate(lines_of(turn.content)):
+            for row, part in enumerate(lines_of(turn.said)):
                 label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
                 lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
             said = judged.get(turn.node) if turn.node is not None and turn.part == "good" else None
