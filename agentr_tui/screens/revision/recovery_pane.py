@@ -21,7 +21,7 @@ from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.queue import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
-from engine.environment.trust import check_search
+from engine.environment.permission import check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import (
     Mark,

@@ -13,7 +13,7 @@ from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.verifiers.base import JudgeSettings
 
 T = TypeVar("T")

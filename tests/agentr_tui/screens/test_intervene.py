@@ -28,7 +28,7 @@ from engine.search.control import Control
 from engine.search.control_file import RemoteControl
 from engine.search.interventions import Intervention
 from engine.search.job import SearchJob, new_job
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import ROOT, SearchTree
 from tests.agentr_tui.apps import notices, opened, running, searched, until

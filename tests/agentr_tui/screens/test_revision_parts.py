@@ -23,7 +23,7 @@ from agentr_tui.state.review.queue import Review, Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.verifiers.base import JudgeSettings
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk, FakePane
