@@ -192,6 +192,7 @@ class Records:
         if warnings and not problems:
             self._note(sample, True, problems, warnings)
         self._count(sample, decided, model, problems, warnings)
+        self.exported.calling += any(turn.calls for turn in turns)
         tail = sum(turn.part == "good" and turn.role == "assistant" for turn in turns)
         self._count_lesson(sample, turns, trained, tail)
         written = written_in(tree, turns)
