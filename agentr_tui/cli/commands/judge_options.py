@@ -132,7 +132,7 @@ def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
     return {name: getattr(totals, name) for name in names}
 
 
-def told(totals: JudgeTotals) -> str:
+def format_totals(totals: JudgeTotals) -> str:
     """What judging came to, in a line."""
     tokens = "unknown" if totals.tokens_in is None else f"{totals.tokens_in} + {totals.tokens_out or 0}"
     kept = f" ({totals.tokens_cached} of them cached)" if totals.tokens_cached else ""

@@ -15,11 +15,11 @@ from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
     complain,
     confirm,
+    format_totals,
     judge_figures,
     judge_of,
     price_of_all,
     progress,
-    told,
 )
 from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import (
@@ -338,7 +338,7 @@ def revise_paths(
         if tails:
             say(f"  tails: {tails}; {figures.steps} environment steps")
         if figures.judging is not None:
-            say(f"  model: {told(figures.judging)}")
+            say(f"  model: {format_totals(figures.judging)}")
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))

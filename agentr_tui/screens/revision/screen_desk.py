@@ -44,9 +44,9 @@ class RevisionScreenDesk(ScreenDesk):
         """In a narrow window: the conversation in place of the bad trajectory."""
         self._screen.set_class(True, "-detail")
 
-    def say_nothing(self, lines: Sequence[Line] | None) -> None:
-        """These lines in place of the body; None shows the body again."""
-        self._screen.say_nothing(lines)
+    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
+        """Replace the body by an explanation; None restores it."""
+        self._screen.show_placeholder(lines)
 
     def with_consent(
         self,

@@ -59,7 +59,7 @@ class RevisionFakeDesk(FakeDesk):
 
     def show_right_side(self) -> None: ...
 
-    def say_nothing(self, lines: Sequence[Line] | None) -> None:
+    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
         self.nothing = "\n".join("".join(text for text, _ in line.parts) for line in lines or ())
 
     def with_consent(
