@@ -58,7 +58,7 @@ class SearchRequest:
     task: str = "0"
     settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
     delay: float = DEFAULT_DELAY  # seconds a draw of the scripted actor
-    about: str = ""  # the trace that it is like (`engine.environment.trust.digest_of`); "": none
+    about: str = ""  # the trace that it is like (`engine.environment.permission.digest_of`); "": none
     source: str = ""  # its file
 
 

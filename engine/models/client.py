@@ -25,7 +25,7 @@ import openai
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
 from engine.base.errors import InputError
-from engine.environment.trust import DEFAULT_KEY_ENV, is_loopback
+from engine.environment.permission import DEFAULT_KEY_ENV, is_loopback
 from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_status
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
 from engine.models.reply import Reply, read_reply

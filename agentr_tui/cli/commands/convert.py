@@ -16,7 +16,7 @@ from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
 from engine.environment.replay import opener, replay_tree
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import write_trace
+from engine.trace.trace_file import write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
 from envs.base import EnvError
