@@ -23,7 +23,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from engine.base.errors import AgentrError, InputError, WorkFailed
-from engine.base.files import refusal
+from engine.base.foreign import refusal
 
 T = TypeVar("T")
 

@@ -16,6 +16,10 @@ class InputError(AgentrError):
     """A file, setting, name or path given by a person is unusable (exit code 2)."""
 
 
+class NoFile(InputError):
+    """There is no file or folder of that name."""
+
+
 class TraceError(InputError):
     """A trace file is unusable at one line."""
 

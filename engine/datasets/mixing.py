@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from engine.base.errors import InputError
-from engine.base.files import refusal
+from engine.base.foreign import refusal
 from engine.datasets.formats.base import Format, Record
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import CONTROL, escaped_record, holds_control

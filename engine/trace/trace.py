@@ -19,8 +19,9 @@ import msgspec
 import zstandard
 from filelock import FileLock, Timeout
 
-from engine.base.compression import GZIP, ZSTD, open_unpacked, reading, unusable
+from engine.base.compression import GZIP, ZSTD, check_size, open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.foreign import MAX_LINE, check_place, in_words, lines_of, open_given
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
@@ -45,6 +46,12 @@ PARSE_SINCE = 2  # version of the format whose settings say how answers are read
 
 _LOCK_PATIENCE = 0.25  # seconds; someone may be asking at this moment whether the trace is being written
 _BINARY = getattr(os, "O_BINARY", 0)
+
+AT_ONCE = 1 << 24
+"""Bytes of a followed file that are read at once."""
+
+UNPACKED_AT_ONCE = 1 << 10
+"""Packed bytes that are unpacked at once: they may hold thirty thousand times as much."""
 
 
 # -- reading -----------------------------------------------------------------------------------------
@@ -78,7 +85,7 @@ class _Lines:
         with reading(self.path), open_unpacked(self.path) as file:
             if file.peek(1)[:1] not in (b"", b"{"):  # before a line is read: it might be gigabytes
                 raise TraceError(self.path, None, "not a trace: it does not begin with an event")
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(lines_of(file, self.path), 1):
                 if not line.endswith(b"\n"):
                     self.torn = number
                     break
@@ -94,7 +101,11 @@ class _Lines:
                 self.end += len(line)
                 yield number, event
         if self.end == 0:
-            raise TraceError(self.path, None, "not a trace: " + ("no whole event in it" if number else "it is empty"))
+            raise NoEvents(self.path, None, "not a trace: " + ("no whole event in it" if number else "it is empty"))
+
+
+class NoEvents(TraceError):
+    """Nothing but the beginning of a first event stands in the file: its search was killed before it wrote one."""
 
 
 class _Torn(TraceError):
@@ -202,6 +213,7 @@ class TraceWriter:
 
     def _open(self, append_to: int | None, overwrite: bool) -> int:
         """Open the file; returns its size."""
+        check_place(self.path, device=True)
         packed = self.path.suffix == ".zst"
         if append_to is None:
             if not overwrite and self.path.exists() and self.path.stat().st_size:
@@ -225,7 +237,7 @@ class TraceWriter:
             start -= skip
             if len(file.read(skip)) < skip:
                 raise TraceError(self.path, None, "became shorter since it was read: read it again")
-        line = file.readline()
+        line = file.readline(MAX_LINE)
         with suppress(TraceError):
             if line.endswith(b"\n"):
                 decode_event(line, self.path, 2)
@@ -237,6 +249,8 @@ class TraceWriter:
             data = event_encoder.encode(event) + b"\n"
         except (UnicodeEncodeError, TypeError, RecursionError) as error:
             raise WorkFailed(f"{self.path}: event {event.seq} can't be written: {error}") from error
+        if len(data) > MAX_LINE:  # no reader would take it
+            raise WorkFailed(f"{self.path}: event {event.seq} is larger than {in_words(MAX_LINE)}: it can't be written")
         if self._packer is not None:
             data = self._packer.compress(data) + self._packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self._write(data)
@@ -336,7 +350,7 @@ def is_being_written(path: str | os.PathLike[str]) -> bool:
         except (Timeout, OSError):
             return True
     try:
-        fd = os.open(lock, os.O_RDONLY)  # of someone else's trace as well
+        fd = os.open(lock, os.O_RDONLY | os.O_NONBLOCK)  # of someone else's trace as well; a pipe would wait
     except OSError:
         return False
     try:
@@ -384,6 +398,7 @@ class Follower:
         self.incomplete = False  # whether the last look found a line without its end
         self.behind = False  # whether there was more than the last look took
         self._size = 0
+        self._given = 0  # bytes that the unpacker gave
         self._unpacker: zstandard.ZstdDecompressionObj | None = None
 
     def poll(self, most: int = -1) -> list[AnyEvent]:
@@ -391,6 +406,15 @@ class Follower:
 
         Costs one `stat` where nothing was written. Raises `TraceError`.
         """
+        if most >= 0:
+            return self._poll(most)
+        events = self._poll(AT_ONCE)
+        while self.behind:
+            events += self._poll(AT_ONCE)
+        return events
+
+    def _poll(self, most: int) -> list[AnyEvent]:
+        """The same, of about `most` bytes of the file."""
         try:
             stat = os.stat(self.path)
         except FileNotFoundError:
@@ -418,12 +442,13 @@ class Follower:
 
     def _fresh(self, most: int) -> bytes:
         """Unpacked bytes after those that were used, whole lines only."""
-        with open(self.path, "rb") as file:
+        with open_given(self.path) as file:
             file.seek(self._at)
             data = file.read(most)
-            if self._unpacker is None:
-                data += file.readline()
-            self.behind = 0 <= most <= len(data) and file.tell() < os.fstat(file.fileno()).st_size
+            if self._unpacker is None and not data.endswith(b"\n"):
+                data += next(lines_of(file, self.path, self._lines + data.count(b"\n") + 1), b"")
+            size = os.fstat(file.fileno()).st_size
+            self.behind = most <= len(data) and file.tell() < size
         if self._at == 0 and data.startswith(GZIP):
             raise TraceError(self.path, None, "a .gz file can't be followed: open it without")
         if self._at == 0 and data[:4] == ZSTD:
@@ -433,12 +458,28 @@ class Follower:
             lines = data[: data.rfind(b"\n") + 1]  # a torn line is cut off by the next writer: read it again
             self._at += len(lines)
             return lines
-        self._at += len(data)
-        data = self._held + self._unpacker.decompress(data)
+        data = self._held + self._unpacked(data, size)
         end = data.rfind(b"\n") + 1
         self._held = data[end:]
         self.incomplete = bool(self._held)
         return data[:end]
+
+    def _unpacked(self, data: bytes, packed: int) -> bytes:
+        """What packed bytes hold, of the first of them where it is much. Raises `TraceError` where it is too much."""
+        assert self._unpacker is not None
+        parts, before = [], self._given
+        for start in range(0, len(data), UNPACKED_AT_ONCE):
+            if self._given - before > AT_ONCE:
+                self.behind = True
+                break
+            part = self._unpacker.decompress(data[start : start + UNPACKED_AT_ONCE])
+            self._at += len(data[start : start + UNPACKED_AT_ONCE])
+            self._given += len(part)
+            check_size(self.path, self._given, packed)
+            parts.append(part)
+        if len(self._held) + self._given - before > MAX_LINE and not any(b"\n" in part for part in parts):
+            raise TraceError(self.path, None, f"a line is longer than {in_words(MAX_LINE)}")
+        return b"".join(parts)
 
     def _events(self, data: bytes) -> list[AnyEvent]:
         events: list[AnyEvent] = []

@@ -28,7 +28,8 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
-from engine.base.files import refusal, stamp
+from engine.base.files import stamp
+from engine.base.foreign import refusal
 from engine.samples.revise import Revised, ReviseSettings, Sample
 
 RUN_VERSION = 2  # 1: samples without lessons, every tail as found
