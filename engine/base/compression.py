@@ -58,8 +58,8 @@ def check_size(path: str | os.PathLike[str], unpacked: int, packed: int) -> None
     """Raises `TraceError` where so many bytes came of a packed file: more than any trace or tree is packed by."""
     most = max(FREE, MAX_RATIO * packed)
     if unpacked > most:
-        told = f"unpacks to more than {in_words(most)}, from {in_words(packed)}: no trace or tree does; unpack it yourself"
-        raise TraceError(path, None, told)
+        told = f"{in_words(packed)} that unpack to more than {in_words(most)}"
+        raise TraceError(path, None, f"{told}: no trace or tree does so; unpack it yourself, where that is right")
 
 
 class _Bounded(io.RawIOBase):

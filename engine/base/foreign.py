@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from envs.base import EnvError
 from envs.regular import MAX_BYTES, not_regular, open_regular
 
 MAX_LINE = MAX_BYTES
-"""Bytes of a line."""
+"""Bytes of a line, as of a recording or a tokenizer."""
 
 MAX_TEXT = 16 << 20
 """Bytes of a file that is read whole: a prompt, a chat template, a state file."""
@@ -73,6 +74,15 @@ def read_text(path: str | os.PathLike[str], most: int = MAX_TEXT) -> str:
         return read_given(path, most).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{os.fspath(path)}: not UTF-8 text: {error}") from error
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a file of TOML says. Raises `NoFile`, `InputError`."""
+    try:
+        return tomllib.loads(read_text(path, MAX_SETTINGS))
+    except (ValueError, RecursionError) as error:
+        told = "nested too deep" if isinstance(error, RecursionError) else error
+        raise InputError(f"{os.fspath(path)}: not TOML: {told}") from error
 
 
 def read_struct(path: str | os.PathLike[str], type: type[T]) -> T | None:

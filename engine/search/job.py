@@ -43,7 +43,6 @@ from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, Setti
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
-from envs.regular import check_regular
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
@@ -74,7 +73,6 @@ def make_actor(
         path = name.removeprefix("recorded:")
         try:
             if is_trace(path):
-                check_regular(path)
                 return actor_of_trace(read_events(path), path)
             return actor_of_recording(path)
         except EnvError as error:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from engine.base.errors import InputError
+from engine.base.foreign import UNREADABLE
 from engine.search.algorithms import ALGORITHMS
 from engine.tree.events import SearchSettings
 
@@ -42,7 +43,7 @@ def with_body(values: dict[str, Any]) -> dict[str, Any]:
         return values
     try:
         body = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise InputError(f"--extra-body: not JSON: {error}") from error
     if not isinstance(body, dict):
         raise InputError("--extra-body: takes a JSON object, e.g. '{\"enable_thinking\": false}'")

@@ -10,7 +10,8 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import UNREADABLE, what_is
 from engine.pairs.pairs import count_pairs
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
@@ -208,10 +209,9 @@ def cached_figures(
 
 def _one(index: Index, path: str) -> TraceFigures:
     key = os.path.abspath(path)
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+    stat = what_is(path)
+    if stat is None:
+        raise NoFile(f"{path}: no such file")
     body = index.get(_KIND, key, stat)
     kept = _kept_in(body) if body is not None else None
     if kept is None:
@@ -229,5 +229,5 @@ def _one(index: Index, path: str) -> TraceFigures:
 def _kept_in(body: bytes) -> _Kept | None:
     try:
         return msgspec.json.decode(body, type=_Kept)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
