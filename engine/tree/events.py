@@ -19,7 +19,11 @@ FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
 Role = Literal["system", "user", "assistant"]
-Number = int | float
+MAX_INT = 2**53
+"""The greatest integer that a float, and every reader of JSON, keeps exactly."""
+
+Int = Annotated[int, Meta(ge=-MAX_INT, le=MAX_INT)]
+Number = Int | float
 TerminalReason = Literal["done", "disaster", "depth", "dead_end"]
 PauseKind = Literal["asked", "breakpoint", "failures"]
 InterventionKind = Literal[
@@ -54,10 +58,10 @@ class Fork(Struct, frozen=True):
 class Usage(Struct, omit_defaults=True, frozen=True):
     """What an answer cost. None means unknown, not zero."""
 
-    tokens_in: int | None = None
-    tokens_out: int | None = None
+    tokens_in: Int | None = None
+    tokens_out: Int | None = None
     cost: float | None = None  # in US dollars
-    cached: int | None = None  # of tokens_in: those that the server had cached
+    cached: Int | None = None  # of tokens_in: those that the server had cached
 
 
 class SearchSettings(Struct, omit_defaults=False, kw_only=True):
@@ -136,7 +140,7 @@ class ImportedNode(Struct, omit_defaults=True):
     action: str = ""
     observation: str = ""
     reward: Number = 0
-    visits: int = 0
+    visits: Int = 0
     value: Number = 0.0
     terminal: TerminalReason | None = None
     raw: dict[str, Any] | None = None  # fields of the foreign file that do not follow from the rest
@@ -201,8 +205,8 @@ class Expanded(Event, tag="expanded"):
     children: list[Child] = []
     repeats: list[Repeat] = []
     partial: bool = False  # draws are still to be made (a rollout made the first)
-    steps: int = 0  # environment steps it took, replayed ones included
-    resets: int = 0
+    steps: Int = 0  # environment steps it took, replayed ones included
+    resets: Int = 0
 
 
 class BackedUp(Event, tag="backed_up"):

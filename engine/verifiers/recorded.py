@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -41,7 +42,7 @@ class _Line(Struct):
 
     low_log: list[_Turn]
     high_log: list[_Turn]
-    revise_feedback: list[_Feedback] | None
+    revise_feedback: list[_Feedback] | Literal[""] | None  # "": of a line that was not judged yet
 
 
 _line = msgspec.json.Decoder(_Line)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import msgspec
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.search.settings import with_body
-from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import JudgeSettings, JudgeTotals
 from engine.verifiers.judge_price import JudgePrice
@@ -106,11 +106,14 @@ def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
         raise InputError(f"option of the judge: {error}") from error
 
 
-def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path) -> JudgePrice:
+def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path, broken: BrokenFiles) -> JudgePrice:
     """What the judge of these settings costs at most for all pairs of these sources. Raises `InputError`."""
     price = JudgePrice()
     for path in sources:
-        tree = load_any(path, environment=settings.environment).tree
+        source = broken.load(path, settings.environment)
+        if source is None:
+            continue
+        tree = source.tree
         assert tree.started is not None
         thresholds = Thresholds.for_range(tree.started.score_range, settings.alpha, settings.beta, settings.compat)
         price.include(
