@@ -27,6 +27,8 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """
     try:
         about = os.stat(path)
+        if stat.S_ISDIR(about.st_mode):
+            os.scandir(path).close()  # where it can't be looked into, that is what is wrong
         if not stat.S_ISREG(about.st_mode):  # before it is opened: to open some devices does something
             raise EnvError(not_regular(path, about.st_mode))
         file = os.fdopen(os.open(path, _FLAGS), "rb")

@@ -16,7 +16,7 @@ class BrokenFiles:
     """What a command could not read of the folders that it was given. A file that was named itself is an error."""
 
     def __init__(self, named: Iterable[Path]) -> None:
-        self._named = set(named)
+        self.named = set(named)
         self.told: dict[Path, str] = {}  # path → the line
         self.empty: set[Path] = set()  # traces whose search was killed before its first event: no fault of the file
 
@@ -27,7 +27,7 @@ class BrokenFiles:
 
     def tell(self, path: Path, error: InputError) -> None:
         """Say that a file can't be read. Raises `error` where a person named that very file."""
-        if path in self._named:
+        if path in self.named:
             raise error
         if isinstance(error, NoEvents):
             if path not in self.empty:
@@ -61,6 +61,7 @@ class BrokenFiles:
             return None
         return found if isinstance(found, Started) else None
 
-    def as_json(self) -> list[dict[str, str]]:
-        """The files with their lines."""
-        return [{"path": str(path), "error": line} for path, line in self.told.items()]
+    def as_json(self) -> dict[str, list[dict[str, str]]]:
+        """The files with their lines, as a field of a command's JSON; none where all could be read."""
+        found = [{"path": str(path), "error": line} for path, line in self.told.items()]
+        return {"unreadable": found} if found else {}

@@ -112,9 +112,9 @@ class Session:
     reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read
 
     def __post_init__(self) -> None:
-        """The decisions of the workspace, as far as they are written."""
+        """The decisions of the workspace, as far as they are written and can be read: a review tells of the rest."""
         self.own.append(self.configured)
-        self.decisions = Decisions(self.workspace.decisions)
+        self.decisions = Decisions(self.workspace.decisions, strict=False)
         self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
 
     @property

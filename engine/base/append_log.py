@@ -16,7 +16,6 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -138,10 +137,14 @@ class AppendLog(Generic[T]):
         for name in names:
             if name.startswith(self._prefix) and name.endswith(SUFFIX):
                 path = self.folder / name
-                with suppress(FileNotFoundError):  # removed since
+                try:
                     status = path.stat()
-                    if stat.S_ISREG(status.st_mode):
-                        found[path] = status
+                except OSError as error:
+                    if error.errno in (errno.ENOENT, errno.ELOOP):  # removed since; a link that leads nowhere
+                        continue
+                    raise
+                if stat.S_ISREG(status.st_mode):
+                    found[path] = status
         return found
 
     def _read(self, path: Path, file: _File, lines: list[Line[T]]) -> None:

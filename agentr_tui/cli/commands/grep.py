@@ -58,7 +58,7 @@ def grep(
                 say(line_of(row))
     if json:
         figures = {"matches": rows, "total": total, "matching": matching, "traces": traces}
-        emit_json({"query": wanted.text, **figures, "unreadable": broken.as_json()})
+        emit_json({"query": wanted.text, **figures, **broken.as_json()})
     else:
         more = f" ({total - limit} not listed)" if limit is not None and total > limit else ""
         say(f"{total} nodes in {matching} of {traces} traces{more}")

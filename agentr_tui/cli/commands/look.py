@@ -33,7 +33,9 @@ def stats(
     for path in find_sources(paths):
         try:
             source = load_any(path)
-        except NoEvents:
+        except NoEvents as error:  # its search was killed at once
+            if path in broken.named:
+                raise error
             rows.append(figures_without_events(str(path)))
             continue
         except InputError as error:
@@ -47,7 +49,7 @@ def stats(
             answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
     if json:
-        emit_json({"traces": rows, "total": summed, "unreadable": broken.as_json()})
+        emit_json({"traces": rows, "total": summed, **broken.as_json()})
         return broken.code
     head = [
         "trace",

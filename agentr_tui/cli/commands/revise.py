@@ -231,7 +231,7 @@ def revise(
                 "judge": judge_figures(figures.judging),
                 "tails": {name: figures.tails.get(name, 0) for name in TAILS},
                 "steps": figures.steps,
-                "unreadable": broken.as_json(),
+                **broken.as_json(),
             }
         )
     return complain(figures.judging) or broken.code
@@ -299,10 +299,8 @@ def revise_paths(
     taught: Counter[str] = Counter()
     pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
     try:
-        with (
-            workspace.new_run(settings, [str(path) for path in sources if path not in broken]) as run,
-            progress(pairs, pool) as done,
-        ):
+        readable = [str(path) for path in sources if path not in broken]
+        with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
             for path, source, verifier in _opened(sources, settings, cache, pool, broken):
                 for warning in source.warnings:
                     warn(warning)

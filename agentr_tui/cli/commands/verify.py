@@ -109,7 +109,7 @@ def verify(
             {
                 **msgspec.to_builtins(report),
                 "judge": judge_figures(report.judging),
-                "unreadable": broken.as_json(),
+                **broken.as_json(),
             }
         )
     else:
