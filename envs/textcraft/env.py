@@ -82,7 +82,7 @@ class _Craft(NamedTuple):
 
 
 def make(argument: str = "") -> TextCraft:
-    """A TextCraft environment. Raises `EnvError` where an argument is given, or the recipes are not installed."""
+    """A TextCraft environment. Raises `EnvError` where an argument is given."""
     if argument:
         raise EnvError(f"textcraft takes no argument, not {_brief(argument)}: --task chooses the task")
     return TextCraft()
