@@ -98,8 +98,10 @@ def recorded_settings(environment: str) -> dict[str, Any]:
         return {}
     names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
     given = recording.raw.get("settings") or {}
-    found: dict[str, Any] = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
-    if "search_seed" in recording.raw:
+    found: dict[str, Any] = {
+        ours: int(given[theirs]) for theirs, ours in names.items() if given.get(theirs) is not None
+    }
+    if recording.raw.get("search_seed") is not None:
         found["seed"] = int(recording.raw["search_seed"])
     return found
 

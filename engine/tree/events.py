@@ -24,6 +24,7 @@ MAX_INT = 2**53
 
 Int = Annotated[int, Meta(ge=-MAX_INT, le=MAX_INT)]
 Number = Int | float
+Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 TerminalReason = Literal["done", "disaster", "depth", "dead_end"]
 PauseKind = Literal["asked", "breakpoint", "failures"]
 InterventionKind = Literal[
@@ -157,7 +158,7 @@ class Selected(Event, tag="selected"):
     """The search chose the node to expand next."""
 
     path: list[int]  # nodes walked, from where the walk stood to the chosen node
-    ties: list[int] = []  # at each choice, how many children shared the best score
+    ties: list[Small] = []  # at each choice, how many children shared the best score
     in_flight: list[int] = []  # nodes whose expansion had not been applied yet
     draws: int = 0  # how many draws are made; 0: all that were not made yet
 
