@@ -184,6 +184,7 @@ def format_options(format: Format, options: ExportOptions, model: ModelTemplate 
         no_system=options.no_system,
         trim=model is not None and markup.trim,
         escape=options.control_tokens == "escape",
+        redact=options.redact,
         reasoning=options.reasoning,
     )
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 from engine.base.compression import open_unpacked, reading
 from engine.base.errors import InputError, NoFile
 from engine.base.foreign import MAX_LINE, lines_of, what_is
+from engine.base.secrets import redacted_record
 from engine.datasets.formats.base import Format, Record
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import CONTROL, escaped_record, holds_control
@@ -186,6 +187,8 @@ def mixed_records(
 
 def mixed_line(value: Any, format: Format, options: FormatOptions) -> tuple[list[Record], str | None]:
     """The records that a line of another dataset gives, or why it gives none."""
+    if options.redact:
+        value = redacted_record(value)[0]
     if isinstance(value, dict):
         own = _own(value, format, options)
         if own is not None:

@@ -16,6 +16,7 @@ from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
+from engine.base.secrets import check_url
 from engine.search.settings import with_body
 from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import JudgeSettings, JudgeTotals
@@ -101,7 +102,9 @@ YesOption = Annotated[bool, Parameter(group=BUDGETS, negative="", help="Call a p
 def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
     """The settings that the options make. Raises `InputError` naming the one that is unusable."""
     try:
-        return msgspec.convert(with_body(dict(flags or {})), JudgeSettings)
+        settings = msgspec.convert(with_body(dict(flags or {})), JudgeSettings)
+        check_url(settings.base_url)
+        return settings
     except msgspec.ValidationError as error:
         raise InputError(f"option of the judge: {error}") from error
 
