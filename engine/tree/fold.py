@@ -60,6 +60,7 @@ def _imported(tree: TreeState, event: Imported) -> None:
         action = row.action if id else row.action or "ROOT"
         node = Node(id, row.parent, depth, response, action, row.observation, row.reward, row.terminal)
         node.visits, node.value_sum, node.raw = row.visits, row.value, row.raw
+        node.calls, node.answers = row.tool_calls, row.answers
         nodes.append(node)
         if id:
             nodes[row.parent].children.append(id)
@@ -220,6 +221,8 @@ def _spend(tree: TreeState, usage: Usage | None) -> None:
         tree.tokens_in = (tree.tokens_in or 0) + usage.tokens_in
     if usage.tokens_out is not None:
         tree.tokens_out = (tree.tokens_out or 0) + usage.tokens_out
+    if usage.cached is not None:
+        tree.tokens_cached = (tree.tokens_cached or 0) + usage.cached
     if usage.cost is not None:
         tree.cost = (tree.cost or 0.0) + usage.cost
 

@@ -46,6 +46,7 @@ class TraceFigures(Struct, kw_only=True):
     calls: int  # answers that the trace records
     tokens_in: int | None
     tokens_out: int | None
+    tokens_cached: int | None  # of tokens_in, as far as servers tell
     cost: float | None  # US dollars
     failures: int  # failed draws
     answers: AnswerCounts  # how they went
@@ -72,6 +73,7 @@ class Total(Struct, kw_only=True):
     calls: int = 0
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
     cost: float | None = None
     failures: int = 0
     answers: AnswerCounts = msgspec.field(default_factory=AnswerCounts)
@@ -110,6 +112,7 @@ def figures(source: Source) -> TraceFigures:
         calls=tree.calls,
         tokens_in=tree.tokens_in,
         tokens_out=tree.tokens_out,
+        tokens_cached=tree.tokens_cached,
         cost=tree.cost,
         failures=len(tree.failures),
         answers=tree.answers,
@@ -127,8 +130,8 @@ def figures_without_events(path: str) -> TraceFigures:
     return TraceFigures(
         path=path, trace="", env="", task="", state="running" if is_being_written(path) else "crashed", algorithm="",
         nodes=0, leaves=0, good=0, bad=0, best_return=None, max_depth=0, pairs=0, calls=0, tokens_in=None,
-        tokens_out=None, cost=None, failures=0, answers=AnswerCounts(), steps_per_node=None, resets_per_node=None,
-        seconds=None,
+        tokens_out=None, cost=None, tokens_cached=None, failures=0, answers=AnswerCounts(), steps_per_node=None,
+        resets_per_node=None, seconds=None,
     )  # fmt: skip
 
 
@@ -157,6 +160,7 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         calls=sum(row.calls for row in rows),
         tokens_in=_known_sum(row.tokens_in for row in rows),
         tokens_out=_known_sum(row.tokens_out for row in rows),
+        tokens_cached=_known_sum(row.tokens_cached for row in rows),
         cost=_known_sum(row.cost for row in rows),
         failures=sum(row.failures for row in rows),
         answers=_all_answers(rows),

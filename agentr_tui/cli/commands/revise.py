@@ -47,7 +47,7 @@ from engine.review.decisions import Decisions
 from engine.samples.duplicates import Duplicates
 from engine.samples.revise import begun_verifier
 from engine.samples.revise import revise as revise_tree
-from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, Tails
+from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, RevisionTurn, Tails
 from engine.samples.splice import BeforeFork
 from engine.trace.sources import Source, find_sources
 from engine.verifiers.base import BudgetSpent, Verifier
@@ -119,6 +119,14 @@ def revise(
             help="Order in which pairs are tried: lesson goes over wrong actions, the others over pairs, best first.",
         ),
     ] = "lesson",
+    revision_turn: Annotated[
+        RevisionTurn | None,
+        Parameter(
+            group=SAMPLES,
+            help="Turn of the revision thought: own (answered by `ok.`) or merged (into the next right step)."
+            " The default is merged for agents that call tools, else own.",
+        ),
+    ] = None,
     tail: Annotated[
         Tails,
         Parameter(
@@ -191,6 +199,7 @@ def revise(
         "prompts": prompts,
         "no_wrong_step": no_wrong_step,
         "thought": thought,
+        "revision_turn": revision_turn,
         "rank": rank,
         "per_tree": per_tree,
         "per_fork": per_fork,
