@@ -24,7 +24,7 @@ from engine.environment.trust import NeedsConsent
 
 WORDS = frozenset({
     "algorithm", "chat_template", "extra_body", "format", "licence", "marks", "model", "parse", "reasoning_effort",
-    "run", "split", "structured", "task", "thought",
+    "run", "send_reasoning", "split", "structured", "task", "thought", "tools",
 })  # fmt: skip
 """Settings that are words, and name no place."""
 

@@ -75,7 +75,7 @@ def make_actor(
     if name == "openai":
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
-        return OpenAIActor(settings, environment)
+        return OpenAIActor(settings, environment, tools)
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:

@@ -45,6 +45,7 @@ class TraceFigures(Struct, kw_only=True):
     calls: int  # answers that the trace records
     tokens_in: int | None
     tokens_out: int | None
+    tokens_cached: int | None  # of tokens_in, as far as servers tell
     cost: float | None  # US dollars
     failures: int  # failed draws
     answers: AnswerCounts  # how they went
@@ -71,6 +72,7 @@ class Total(Struct, kw_only=True):
     calls: int = 0
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
     cost: float | None = None
     failures: int = 0
     answers: AnswerCounts = msgspec.field(default_factory=AnswerCounts)
@@ -109,6 +111,7 @@ def figures(source: Source) -> TraceFigures:
         calls=tree.calls,
         tokens_in=tree.tokens_in,
         tokens_out=tree.tokens_out,
+        tokens_cached=tree.tokens_cached,
         cost=tree.cost,
         failures=len(tree.failures),
         answers=tree.answers,
@@ -146,6 +149,7 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         calls=sum(row.calls for row in rows),
         tokens_in=_known_sum(row.tokens_in for row in rows),
         tokens_out=_known_sum(row.tokens_out for row in rows),
+        tokens_cached=_known_sum(row.tokens_cached for row in rows),
         cost=_known_sum(row.cost for row in rows),
         failures=sum(row.failures for row in rows),
         answers=_all_answers(rows),

@@ -155,7 +155,8 @@ def test_stats_tell_what_the_contract_names() -> None:
     told = agentr("stats", SAMPLES, "--json").json
     names = {
         "path", "trace", "env", "task", "state", "algorithm", "nodes", "leaves", "good", "bad", "best_return",
-        "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "cost", "failures", "answers", "steps_per_node",
+        "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "tokens_cached", "cost", "failures", "answers",
+        "steps_per_node",
         "resets_per_node", "seconds", "lessons", "lessons_by_depth", "wrong_actions",
     }  # fmt: skip
     assert len(told["traces"]) == len(MADE) + 1  # and the local model's

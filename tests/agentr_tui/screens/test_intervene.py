@@ -392,7 +392,7 @@ async def test_a_new_search_starts_from_a_node_also_of_a_tree_made_elsewhere(tmp
 async def test_control_characters_of_an_answer_are_written_out_in_the_editor(live: Session) -> None:
     async with watching(live) as (app, pilot):
         await paused(pilot, live, app, 1)
-        app.push_screen(EditStep("x", "Thought: \x1b]52;c;AAAA\x07\nAction: a\u202eb"))
+        app.push_screen(EditStep("x", "Thought: \x1b]52;c;AAAA\x07\nAction: a\u202eb", "x"))
         await pilot.pause()
         text = app.screen.query_one(TextArea).text
         assert "\x1b" not in text

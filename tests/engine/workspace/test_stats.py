@@ -38,6 +38,7 @@ FIELDS = [
     "calls",
     "tokens_in",
     "tokens_out",
+    "tokens_cached",
     "cost",
     "failures",
     "answers",
