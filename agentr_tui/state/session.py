@@ -14,6 +14,7 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
+from engine.base.foreign import is_file
 from engine.environment.permission import NeedsConsent
 from engine.pairs.pairs import Pair
 from engine.review.decisions import Decisions
@@ -57,7 +58,7 @@ def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] 
     if not is_trace(str(path)) or path.suffix == ".gz":
         source = load_any(path)
         return OpenTree(path, source.tree, None, source.warnings)
-    if not follow and not path.is_file():
+    if not follow and not is_file(path):
         load_any(path)  # says what is wrong with it
     follower = Follower(path)
     try:
@@ -112,9 +113,9 @@ class Session:
     reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read
 
     def __post_init__(self) -> None:
-        """The decisions of the workspace, as far as they are written."""
+        """The decisions of the workspace, as far as they are written and can be read: a review tells of the rest."""
         self.own.append(self.configured)
-        self.decisions = Decisions(self.workspace.decisions)
+        self.decisions = Decisions(self.workspace.decisions, strict=False)
         self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
 
     @property

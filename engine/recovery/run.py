@@ -41,7 +41,6 @@ from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.messages import messages_of, observed
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, Unavailable
-from envs.regular import check_regular
 
 TOLD_EVERY = 0.1  # seconds, at most so often
 
@@ -376,10 +375,6 @@ class RecordedContinuations:
 
 def recorded_actor(path: Path, arm: Arm) -> Actor:
     """The continuations that a file holds from this arm's node with this arm's thought. Raises `InputError`."""
-    try:
-        check_regular(path)
-    except EnvError as error:
-        raise InputError(str(error)) from error
     arms, continuations = read_file(path)
     for key, each in arms.items():
         if (each.trace, each.node, each.thought) == (arm.trace, arm.node, arm.thought):
