@@ -8,12 +8,12 @@ from typing import Any
 from engine.actors.base import draw_seed
 from engine.actors.openai_request import form_fields, prepared, stops, wants_logprobs, with_chosen
 from engine.base.compression import open_unpacked, reading
-from engine.environment.trust import check, settings_claims
+from engine.environment.permission import check, settings_claims
 from engine.models.context_window import turns_of_steps
 from engine.models.faults import RETRYABLE
 from engine.models.structured_form import joined_system
 from engine.models.tool_calls import as_sent, tool_fields
-from engine.trace.trace import decode_event
+from engine.trace.trace_file import decode_event
 from engine.tree.events import Message, Sampled
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import NO_PARENT, SearchTree
@@ -39,7 +39,7 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
 
     A parameter that the server turned out not to have was left out when the call was made, a form that it did not
     have was asked for in another way. Raises `InputError` where prompts that it took are gone, or lie where nobody
-    allowed this trace to have them read (`engine.environment.trust`).
+    allowed this trace to have them read (`engine.environment.permission`).
     """
     if not was_asked(tree, id):
         return None

@@ -15,7 +15,7 @@ from engine.models import client as llm
 from engine.models.context_window import ESTIMATE, fit
 from engine.models.tool_calls import refuses_tools
 from engine.search.job import new_job, resume_job
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import Message, Sampled, SearchSettings, ToolCall
 from engine.tree.tree import SearchTree
 from tests.servers.calling import always, calls, plays_with_tools

@@ -14,7 +14,7 @@ from engine.environment.replay import replay_tree
 from engine.search.interventions import Intervention, refused
 from engine.search.job import SearchJob, branch_job, fork_job, new_job, resume_job
 from engine.trace.diff import compare
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import Expanded, SearchSettings
 from engine.tree.tree import SearchTree
 from envs.tools import calls_text, parse_calls
