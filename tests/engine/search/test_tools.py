@@ -189,6 +189,7 @@ def test_with_tools_off_the_scripted_actor_writes_calls_as_text(tmp_path: Path) 
         ("Action: look()", "", [("look", "{}")]),
         ('Why.\nCalls: look()\nopen(door="red")', "Why.", [("look", "{}"), ("open", '{"door": "red"}')]),
         ('{"name": "look"}', "", [("look", "{}")]),
+        ("Why.\nopen(door='red')", "Why.", [("open", '{"door": "red"}')]),
         ('Why {not}.\n{"name": "open", "parameters": {"door": "red"}}', "Why {not}.", [("open", '{"door": "red"}')]),
         ('{"function": {"name": "open", "arguments": "{bad"}}', "", [("open", "{bad")]),
         ("look (a lot)", "look (a lot)", []),
