@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Key
+from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -22,6 +22,7 @@ from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.app.preferences import Preferences
+from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
 from agentr_tui.screens.library.screen import LibraryScreen
 from agentr_tui.screens.pairs.screen import PairsScreen
@@ -115,6 +116,7 @@ class AgentrApp(Host):
         self._leaving = False
         self._last_hint = 0.0
         self._plain = Plain()
+        self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -268,6 +270,13 @@ class AgentrApp(Host):
         yield SystemCommand("Picture", "Save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))
 
     # -- actions -----------------------------------------------------------------------------------
+
+    async def on_event(self, event: Event) -> None:
+        """A key that is typed waits until the one before it is done."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._type_ahead.take(event)
+        else:
+            await super().on_event(event)
 
     def on_key(self, event: Key) -> None:
         """Explains an unbound key, at most once in `HINT_EVERY` seconds."""

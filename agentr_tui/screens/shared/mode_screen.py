@@ -133,10 +133,14 @@ class ModeScreen(Screen[None]):
         elif self.has_class("-nothing"):
             self.remove_class("-nothing")
             self.key_bar.refresh()
-            if self._focused_before is not None:
-                self.call_after_refresh(self.set_focus, self._focused_before)
+            self.call_after_refresh(self._focus_again)
 
     _focused_before: Widget | None = None
+
+    def _focus_again(self) -> None:
+        """Give the focus back, where nothing took it meanwhile."""
+        if self.focused is None and self._focused_before is not None:
+            self.set_focus(self._focused_before)
 
     def from_thread(self, call: Callable[..., object], *args: object) -> None:
         """Runs a call on the UI thread. Ignored if the app has exited."""
