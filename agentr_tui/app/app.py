@@ -21,6 +21,7 @@ from textual.theme import Theme
 from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
+from agentr_tui.app.badges import badges
 from agentr_tui.app.preferences import Preferences
 from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
@@ -52,6 +53,9 @@ SWITCH_INTERVAL = 0.0005
 LONGEST_NOTICE = 600
 """Characters of a notice that are shown."""
 
+
+BADGES_EVERY = 1.0
+"""Seconds between two counts of what waits on the other screens."""
 
 HINT_EVERY = 5.0
 """Seconds between two words about keys that mean nothing."""
@@ -115,6 +119,7 @@ class AgentrApp(Host):
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
         self._last_hint = 0.0
+        self._badges: tuple[float, tuple[tuple[str, str], ...]] = (-BADGES_EVERY, ())
         self._plain = Plain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
@@ -195,8 +200,21 @@ class AgentrApp(Host):
             elif session.reading != self._read and session.tree is None and isinstance(self.screen, SearchScreen):
                 self._read = session.reading
                 self.screen.refresh_view()
+        if isinstance(self.screen, ModeScreen) and self.screen.is_mounted:
+            now = time.monotonic()
+            if now - self._badges[0] > BADGES_EVERY:
+                self._badges = now, tuple(badges(session, self._to_review()).items())
+            self.screen.top_bar.badges = self._badges[1]
         if session.behind:  # keys and frames first
             self.set_timer(0.01, self.flush)
+
+    def _to_review(self) -> int | None:
+        """Samples of the open review that nobody decided; None where none is open."""
+        screen = next(
+            (each for each in self._screen_stacks.get("revision", ()) if isinstance(each, RevisionScreen)), None
+        )
+        review = screen.front.review if screen is not None else None
+        return None if review is None else len(review.samples) - review.counts().done
 
     def run_live(self, live: LiveSearch) -> None:
         """Run a search in a thread worker; the flush shows it."""

@@ -63,6 +63,9 @@ class KeyBar(Widget):
     left_out: reactive[frozenset[str]] = reactive(frozenset())
     """Actions that lead nowhere now: their keys give their room to others."""
 
+    words: reactive[dict[str, str]] = reactive(dict)
+    """What actions do in the state that is shown, where that is not what their bindings say."""
+
     def keys(self) -> list[Shown]:
         """What is shown at this width, from left to right."""
         nothing = self.screen.has_class("-nothing")
@@ -73,9 +76,8 @@ class KeyBar(Widget):
             here = name in NOTHING_KEYS if nothing else binding.show and name not in self.left_out
             if here and active.enabled and active.node.display:  # what has the focus may be hidden
                 display = self.app.get_key_display(binding)
-                found.setdefault(
-                    name, Shown(binding.key, display, binding.description.lower(), name, active.tooltip or "")
-                )
+                word = self.words.get(name, binding.description.lower())
+                found.setdefault(name, Shown(binding.key, display, word, name, active.tooltip or ""))
         return fitting(list(found.values()), self.size.width)
 
     def render(self) -> RenderResult:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.figures import next_step
 from agentr_tui.screens.search.overlays.edit_step import EditStep
 from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice
@@ -357,6 +358,8 @@ class Interventions:
             elif isinstance(event, Paused) and event.kind == "failures":
                 self._desk.say(f"{event.reason} · space goes on", severity="error", seconds=15)
             elif isinstance(event, Ended):
+                if step := next_step(session):
+                    self._desk.say(step, seconds=15)
                 for warning in filter(None, (answer_warning(tree), *score_warnings(tree))):
                     self._desk.say(warning, severity="warning", seconds=20)
         self._logged = len(log)

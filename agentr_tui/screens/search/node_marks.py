@@ -48,9 +48,9 @@ def said_of(
     if node.parent == NO_PARENT:
         return None
     if node.terminal is None and refuses(node.observation):
-        return Said(Mark("refused", "muted"), weak=True)
+        return Said(Mark("refused", "faint"), weak=True)
     if node.state_key is not None:
         times = bisect_left(tree.same_state(id), len(reader))
         if times > 1:
-            return Said(Mark(f"seen {times}×" if times < 1000 else "seen", "muted", glyphs.repeat), weak=True)
+            return Said(Mark(f"seen {times}×" if times < 1000 else "seen", "faint", glyphs.repeat), weak=True)
     return None

@@ -13,9 +13,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
+from textual.widgets import Static
 
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
-from agentr_tui.screens.search.figures import top_line, tree_title
+from agentr_tui.screens.search.figures import next_step, top_line, tree_title
 from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
@@ -55,6 +56,8 @@ class SearchScreen(ModeScreen):
     SearchScreen.-tall TimelineView { height: 5; border: round $agentr-faint; }
     SearchScreen.-taller TimelineView { height: 6; border: round $agentr-faint; }
     SearchScreen.-taller Overview { height: 8; }
+    #next-step { display: none; height: 1; padding: 0 1; color: $agentr-focus; }
+    SearchScreen.-tall #next-step { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         key("space", "pause", "pause", "search.pause", "Pause the search, or go on", show=True),
@@ -111,11 +114,13 @@ class SearchScreen(ModeScreen):
                 yield TextPane(id="node")
                 yield TextPane(id="tabs")
         yield TimelineView(id="time")
+        yield Static("", id="next-step", markup=False)
 
     def on_mount(self) -> None:
         """The tree has the focus."""
         self.query_one("#node").border_title = "node"
         self.session.view_now = self._view_now
+        self.tree_view.crowded = True
         self.tree_view.drawing.describe = self.marks.describe
         self.tree_view.focus()
         self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
@@ -209,10 +214,20 @@ class SearchScreen(ModeScreen):
             self.tree_view.set_path(tree.path if tree.state in ("running", "paused") else [])
         self.marks.take()
         self.tree_view.set_pair(*session.chosen)
-        self.top_bar.show(*top_line(session))
-        self.key_bar.left_out = STEERING if session.control is None else frozenset()
+        self.show_state()
         self.node.show()
         self.interventions.take_log()
+
+    @on(TreeView.FollowChanged)
+    def show_state(self) -> None:
+        """The state of the search: in the top bar, in the words of the keys, and what to do next."""
+        session, tree = self.session, self.session.tree
+        if tree is None or not len(tree):
+            return
+        self.top_bar.show(*top_line(session, self.tree_view.follow and session.control is not None))
+        self.key_bar.left_out = STEERING if session.control is None else frozenset()
+        self.key_bar.words = {"pause": "go on"} if tree.state == "paused" else {}
+        self.query_one("#next-step", Static).update(next_step(session))
 
     def show_views(self) -> None:
         """Timeline, overview and figures of the session as it is now."""

@@ -74,6 +74,7 @@ class Told(NamedTuple):
     cursor: int  # the node of the row that the cursor is on, NO_PARENT where it is elsewhere
     path: int  # bit k: the search path runs along the guide k levels left of the glyph
     elbow: bool  # the path turns into this row
+    crowd: tuple[int, ...] = ()  # the never-visited siblings that share the row
 
 
 def columns(width: int, *, compact: bool, visits: int, deepest: int, cursor_level: int) -> Columns:
@@ -172,8 +173,12 @@ def told(
     )
 
 
-def labels(reader: TreeReader, chain: tuple[int, ...], glyphs: Glyphs) -> list[str]:
-    """The actions of the nodes that share a row, safe to show."""
+def labels(reader: TreeReader, row: Told, glyphs: Glyphs) -> list[str]:
+    """The actions of the nodes that share a row, safe to show; of a crowd how many there are, too."""
+    if row.crowd:
+        actions = dict.fromkeys(reader.node(id).action for id in row.crowd)
+        return [clip(f"{len(row.crowd)} more: {', '.join(actions)}", LABEL_CELLS, ellipsis=glyphs.ellipsis)]
+    chain = row.chain
     return [
         clip(reader.node(id).action, LABEL_CELLS, ellipsis=glyphs.ellipsis) if id != ROOT else "root" for id in chain
     ]

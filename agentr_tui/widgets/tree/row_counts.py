@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from agentr_tui.widgets.tree import fenwick
+from agentr_tui.widgets.tree.crowds import MOST_NODES, Crowds, crowds
 from engine.query.nodes import tree_of
 from engine.tree.tree import NO_PARENT, ROOT, TreeReader
 
@@ -27,8 +28,14 @@ MANY = 16
 class RowCounts:
     """What of a tree is folded or filtered away, and how many rows are left. `TreeRows` finds them."""
 
-    def __init__(self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False) -> None:
+    def __init__(
+        self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False, crowded: bool = False
+    ) -> None:
         self.reader = reader
+        self._crowded = crowded
+        self._crowds: Crowds | None = None  # None: every node has a row
+        self._crowds_at = -1  # the event at which they were found
+        self._spread: set[int] = set()  # parents whose never-visited children have a row each
         self.generation = 0  # rises with every change of the rows
         self.max_depth = 0  # of any node, shown or not
         self._open_depth = open_depth
@@ -73,6 +80,11 @@ class RowCounts:
         up, folded, shown = self._up, self._folded, self._shown
         count = len(self._below)
         below = array("i", bytes(self._below.itemsize * count))
+        self._crowds, self._crowds_at = self._find_crowds(count), self.reader.seq
+        alone: Set[int] = frozenset()
+        if self._crowds is not None:
+            alone = self._crowds.alone
+            shown = bytearray(1 - behind for behind in self._crowds.behind)
         if shown is None and not self._chains:
             for id in range(count - 1, ROOT, -1):
                 parent = up[id]
@@ -86,7 +98,7 @@ class RowCounts:
             for id in range(count - 1, ROOT, -1):
                 parent = up[id]
                 if not folded[parent] and (shown is None or shown[id]):
-                    joined = self._chains and parent != ROOT and kids[parent] == 1
+                    joined = self._chains and parent != ROOT and kids[parent] == 1 and parent not in alone
                     below[parent] += below[id] + (not joined)
         self._below = below
 
@@ -96,11 +108,43 @@ class RowCounts:
         known, shown = len(self._below), self._shown
         if children and children[-1] >= known:  # the tree grew and nobody said so yet
             children = children[: bisect_left(children, known)]
-        return children if shown is None else [child for child in children if shown[child]]
+        if shown is not None:
+            return [child for child in children if shown[child]]
+        if self._crowds is None or len(children) < 2:
+            return children
+        behind = self._crowds.behind
+        return [child for child in children if not behind[child]]
+
+    def _find_crowds(self, count: int) -> Crowds | None:
+        if not self._crowded or self._shown is not None or count > MOST_NODES:
+            return None
+        return crowds(self.reader, count, self._spread)
+
+    def set_crowded(self, crowded: bool) -> None:
+        """Let never-visited siblings share a row, or have one each."""
+        self._crowded, self._spread = crowded, set()
+        self._rebuild()
+
+    def spread(self, parent: int) -> None:
+        """Give all children of a node a row each."""
+        self._spread.add(parent)
+        self._rebuild()
+
+    def crowd(self, id: int) -> tuple[int, ...]:
+        """The never-visited siblings that share the row of a node; empty where it has one of its own."""
+        return self._crowds.members.get(id, ()) if self._crowds is not None else ()
+
+    def leader(self, id: int) -> int:
+        """The node whose row a never-visited sibling shares; else the node itself."""
+        if self._crowds is None or not self._crowds.behind[id]:
+            return id
+        return next(kid for kid in self.children(self._up[id]) if kid in self._crowds.members)
 
     def _joins(self, parent: int, kids: int) -> bool:
         """Whether an only child of `parent`, which has `kids` of them, shares its row."""
-        return self._chains and kids == 1 and parent != ROOT
+        if not self._chains or kids != 1 or parent == ROOT:
+            return False
+        return self._crowds is None or parent not in self._crowds.alone
 
     def _own(self, parent: int, kids: Sequence[int]) -> int:
         """Rows of its own that each of these children has: 1, or 0 for an only child in a chain."""
@@ -193,6 +237,8 @@ class RowCounts:
 
     def reveal(self, id: int) -> None:
         """Unfold what hides a node. What the filter hides stays hidden."""
+        if self._crowds is not None and self._crowds.behind[id]:
+            self.spread(self._up[id])
         hidden = []
         while id != ROOT:
             id = self._up[id]
@@ -244,7 +290,9 @@ class RowCounts:
         if reader is not None:
             self.reader = reader
         known, count = len(self._below), len(self.reader)
-        if count < known:
+        if self._crowded and self._shown is None and min(known, count) <= MOST_NODES:
+            self._follow_crowds(known, count)
+        elif count < known:
             self._forget(count)
         elif count > known:
             self.generation += 1
@@ -256,6 +304,17 @@ class RowCounts:
             else:
                 self._insert(range(known, count))
         return range(known, count)
+
+    def _follow_crowds(self, known: int, count: int) -> None:
+        """Nodes came or went, or were visited: others share rows now."""
+        if count < known:
+            del self._below[count:]
+        elif count > known:
+            self._learn(count)
+        elif self.reader.seq == self._crowds_at or self._find_crowds(count) == self._crowds:
+            self._crowds_at = self.reader.seq
+            return
+        self._rebuild()
 
     def _insert(self, ids: range) -> None:
         """Count new nodes in, parents first: what is below a new node changes its place among its siblings."""

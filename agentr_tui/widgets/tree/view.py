@@ -71,6 +71,7 @@ class TreeView(FrugalScroll, can_focus=True):
     ]
 
     cursor_node: reactive[int] = reactive(ROOT, init=False, repaint=False)
+    crowded: reactive[bool] = reactive(False, init=False, repaint=False)
     compact: reactive[bool | None] = reactive(None, init=False, repaint=False)
     follow: reactive[bool] = reactive(False, init=False, repaint=False)
 
@@ -86,6 +87,9 @@ class TreeView(FrugalScroll, can_focus=True):
         def control(self) -> TreeView:
             """The sender."""
             return self.tree_view
+
+    class FollowChanged(Message):
+        """The view follows the newest node now, or does not any more."""
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
@@ -114,7 +118,7 @@ class TreeView(FrugalScroll, can_focus=True):
         """
         if open_depth is None and len(reader) >= SMALL:
             open_depth = OPEN_DEPTH
-        rows = TreeRows(reader, open_depth=open_depth, chains=self.is_compact)
+        rows = TreeRows(reader, open_depth=open_depth, chains=self.is_compact, crowded=self.crowded)
         self.window.take(rows)
         self.drawing.take(rows, score_range)
         self.set_reactive(TreeView.cursor_node, ROOT)
@@ -135,7 +139,7 @@ class TreeView(FrugalScroll, can_focus=True):
             anchor = rows.reader.node(anchor).parent
         rows.follow(reader)
         self.window.settle(anchor, offset)
-        self.cursor_node = cursor
+        self.cursor_node = rows.leader(cursor)
         self._freshen()
 
     def grow(self, new_ids: Iterable[int] = ()) -> None:
@@ -146,12 +150,19 @@ class TreeView(FrugalScroll, can_focus=True):
         rows = self.rows
         if rows is None:
             return
-        anchor, offset = self.window.anchor()
-        if rows.follow():
+        (anchor, offset), before = self.window.anchor(), rows.generation
+        new = rows.follow()
+        if rows.generation != before:
             self.window.settle(anchor, offset)
-            if self.follow:
-                self.window.see(rows.nodes - 1)
+        if new and self.follow:
+            self._to_newest()
         self._freshen()
+
+    def _to_newest(self) -> None:
+        """The cursor goes where the tree grows."""
+        if (rows := self.rows) is not None:
+            self.cursor_node = rows.leader(rows.nodes - 1)
+            self.window.see(self.cursor_node)
 
     def refresh_statistics(self) -> None:
         """Figures, or what is said of nodes, changed: visible rows that show others are drawn anew, no other."""
@@ -321,14 +332,21 @@ class TreeView(FrugalScroll, can_focus=True):
 
     def watch_follow(self, follow: bool) -> None:
         """Go where the tree grows."""
-        if follow and self.rows is not None:
-            self.window.see(self.rows.nodes - 1)
+        if follow:
+            self._to_newest()
+        self.post_message(self.FollowChanged())
+
+    def watch_crowded(self, crowded: bool) -> None:
+        """Let never-visited siblings share a row, or have one each."""
+        if (rows := self.rows) is not None and self.is_attached:
+            self._refold(lambda: rows.set_crowded(crowded))
 
     def _move(self, id: int | None) -> None:
-        """The reader moved the cursor."""
+        """The reader moved the cursor, also to where it is: then it is shown."""
+        self.follow = False
         if id is not None and id != NO_PARENT:
-            self.follow = False
             self.cursor_node = id
+        self.window.see(self.cursor_node)
 
     def action_cursor_down(self) -> None:
         """Next row."""
@@ -366,6 +384,8 @@ class TreeView(FrugalScroll, can_focus=True):
                 self._move(there)
             elif rows.has_children(last := rows.row_node(self.cursor_node)):
                 self.toggle(last)
+            elif rows.crowd(last):
+                self._refold(lambda: rows.spread(rows.reader.node(last).parent))
 
     def action_fold(self) -> None:
         """Fold; where that is done, go to the parent (in a chain: to the step before)."""
@@ -398,8 +418,11 @@ class TreeView(FrugalScroll, can_focus=True):
             return
         event.stop()
         id, level = ids[at.y], self.drawing.level_at(at.y)
-        if level is not None and self._columns().glyph_cell(level) == at.x and rows.has_children(id):
+        at_glyph = level is not None and self._columns().glyph_cell(level) == at.x
+        if at_glyph and rows.has_children(id):
             self.toggle(id)
+        elif at_glyph and rows.crowd(id):
+            self._refold(lambda: rows.spread(rows.reader.node(id).parent))
         elif rows.row_node(self.cursor_node) == id:
             self.action_select()
         else:
@@ -411,5 +434,16 @@ class TreeView(FrugalScroll, can_focus=True):
     @on(ScrollUp)
     @on(ScrollDown)
     def _reader_scrolled(self) -> None:
-        """The reader looks elsewhere: stop following."""
+        """The reader looks elsewhere: stop following; the cursor stays in sight."""
         self.follow = False
+        self.call_after_refresh(self._cursor_into_sight)
+
+    def _cursor_into_sight(self) -> None:
+        """Put the cursor on the nearest row that is on screen."""
+        rows, ids = self.rows, self.window.nodes()
+        if rows is None or not ids:
+            return
+        row, top = rows.row_of(rows.row_node(self.cursor_node)), round(self.scroll_offset.y)
+        if row is not None and not top <= row < top + len(ids):
+            around = min(2, (len(ids) - 1) // 2)
+            self.cursor_node = ids[around] if row < top else ids[-1 - around]
