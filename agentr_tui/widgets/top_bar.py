@@ -42,7 +42,7 @@ class TopBar(Widget):
         """The tabs that have room beside what the screen says."""
         left = [(escape(part), role) for part, role in self.left]
         needed = _cells(_without_bars(left)) - _slack(left) + 2
-        return tabs(self.mode, dict(self.badges), self.size.width, needed + min(20, _cells(self.right)))
+        return tabs(self.mode, dict(self.badges), self.size.width, needed + min(LEAST_FIGURES, _cells(self.right)))
 
     def render(self) -> RenderResult:
         """The line. Where it does not fit, the longest part at the left is cut, bars go, then figures."""
@@ -82,6 +82,8 @@ class TopBar(Widget):
 
 BARS = frozenset("█░#.")
 """Signs of a bar; a part of nothing else is the first to go."""
+LEAST_FIGURES = 10
+"""Cells of figures that tabs leave."""
 LEAST = 20
 """Cells to which the longest part may be cut before figures go."""
 

@@ -99,8 +99,7 @@ def next_step(session: Session) -> str:
     pairs = count_pairs(tree, session.thresholds)
     if pairs:
         return f"4 reviews its {pairs} pair{'s' * (pairs != 1)} · 3 compares their leaves"
-    good, bad = session.leaf_counts()
-    if not good:
+    if not session.leaf_counts()[0]:
         return "no pairs: no leaf is good · 3 tells more · i s sets more iterations"
     return "no pairs: no bad leaf is worse by more than beta · 3 sets alpha and beta"
 

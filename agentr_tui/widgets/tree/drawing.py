@@ -164,7 +164,7 @@ class RowDrawing:
         row = self._drawn[line] = self.told(id, now, cursor)
         strip = self.strips.get(row) if self._columns is not None else None
         if strip is None:
-            strip = self.painter.strip(row, labels(self.rows.reader, row, self.glyphs), now)
+            strip = self.painter.strip(row, labels(self.rows.reader, row.chain, self.glyphs, row.crowd), now)
             if self._columns is not None:
                 self.strips[row] = strip
         return strip

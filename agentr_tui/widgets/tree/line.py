@@ -173,12 +173,11 @@ def told(
     )
 
 
-def labels(reader: TreeReader, row: Told, glyphs: Glyphs) -> list[str]:
+def labels(reader: TreeReader, chain: tuple[int, ...], glyphs: Glyphs, crowd: tuple[int, ...] = ()) -> list[str]:
     """The actions of the nodes that share a row, safe to show; of a crowd how many there are, too."""
-    if row.crowd:
-        actions = dict.fromkeys(reader.node(id).action for id in row.crowd)
-        return [clip(f"{len(row.crowd)} more: {', '.join(actions)}", LABEL_CELLS, ellipsis=glyphs.ellipsis)]
-    chain = row.chain
+    if crowd:
+        actions = dict.fromkeys(reader.node(id).action for id in crowd)
+        return [clip(f"{len(crowd)} more: {', '.join(actions)}", LABEL_CELLS, ellipsis=glyphs.ellipsis)]
     return [
         clip(reader.node(id).action, LABEL_CELLS, ellipsis=glyphs.ellipsis) if id != ROOT else "root" for id in chain
     ]

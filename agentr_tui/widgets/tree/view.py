@@ -217,6 +217,7 @@ class TreeView(FrugalScroll, can_focus=True):
 
     def unfold_all(self) -> None:
         """Show every node."""
+        self.crowded = False
         if (rows := self.rows) is not None:
             self._refold(rows.unfold_all)
 
