@@ -267,6 +267,8 @@ class AgentrApp(Host):
         markup: bool = False,
     ) -> None:
         """A notice. Errors quote models, files and environments: whatever it says is shown, never obeyed."""
+        for shown in [each for each in self._notifications if each.message == message]:
+            self._unnotify(shown)  # said again: it stands there once
         text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
         super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
 
@@ -304,7 +306,8 @@ class AgentrApp(Host):
         now = time.monotonic()
         if event.is_printable and now - self._last_hint > HINT_EVERY:
             self._last_hint = now
-            self.notify(f"{event.character} is not bound here; press ? for the keys", markup=False, timeout=3)
+            name = (event.character or "").strip() or event.key
+            self.notify(f"{name} is not bound here; press ? for the keys", markup=False, timeout=3)
 
     def action_help_quit(self) -> None:
         """Ctrl+C only explains how to quit: it is easily pressed by habit."""

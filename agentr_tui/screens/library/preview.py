@@ -116,7 +116,7 @@ def preview_lines(row: TraceRow, seen: Seen, now: float, width: int) -> list[Lin
         lines += [BLANK, *_overview_lines(seen.tree, row.score_range, width)]
     lines += [BLANK, line((_funnel(row, seen.reviewed), "text"))]
     if figures.failures:
-        lines.append(line((f"{figures.failures} failed samples of the actor", "warn")))
+        lines.append(line((f"{figures.failures} failed answers", "warn")))
     lines += [BLANK, *(_key_line(*each) for each in _steps(row, seen.reviewed)), BLANK, line((str(row.path), "muted"))]
     return lines
 

@@ -185,7 +185,7 @@ def facts(row: TraceRow) -> list[tuple[str, Role]]:
         return [(str(row.path), "muted")]
     parts = [str(row.path), figures.algorithm]
     if figures.failures:
-        parts.append(f"{figures.failures} failed draws")
+        parts.append(f"{figures.failures} failed answers")
     if figures.tokens_in is not None or figures.tokens_out is not None:
         parts.append(f"{figures.tokens_in or 0} → {figures.tokens_out or 0} tokens")
     if figures.cost is not None:

@@ -47,7 +47,7 @@ SUGGESTION_COLUMNS = (
     Column("bad", 5, right=True),
     Column("fork", 4, right=True),
     Column("gap", 4, right=True),
-    Column("good goes on", 8, flex=1, drop=1),
+    Column("next good step", 8, flex=1, drop=1),
 )
 
 ENDED = {"done": "done", "disaster": "disaster", "depth": "too deep", "dead_end": "dead end"}

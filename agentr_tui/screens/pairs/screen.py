@@ -250,10 +250,8 @@ class PairsScreen(ModeScreen):
             pane.set_lines([line((told, "warn" if why else "muted"))])
             return
         pane.border_title = f"trajectories · {pair.good} against {pair.bad} · gap {pair.gap:.3g}"
-        width = pane.scrollable_content_region.width
-        if width:  # else it is laid out soon
-            pane.set_lines(path_lines(tree, pair, width))
-            pane.scroll_to_key(FORK)
+        pane.set_lines(lambda width: path_lines(tree, pair, width))  # also where the scrollbar takes a cell
+        self.call_after_refresh(pane.scroll_to_key, FORK)
 
     def _pair_here(self, tree: SearchTree) -> Pair | None:
         """The pair under the cursor; among the leaves: the chosen one, else that of the leaf under the cursor."""

@@ -232,6 +232,6 @@ class RevisionScreen(ModeScreen):
 
     def action_restore(self) -> None:
         """Back to all panes; then all samples again."""
-        if self.maximized is None:
+        if self.enlarged is None:
             self.queue.show_all()
         self.minimize()

@@ -72,7 +72,7 @@ class Interventions:
     def _where(self) -> str:
         session = self._desk.session
         if self._continues:
-            return "goes on in this search"
+            return "in this search"
         if session.past is not None:
             return f"the past: a new trace starts from event {session.past}"
         return "this search is over: a new trace starts from its end"
@@ -93,9 +93,9 @@ class Interventions:
         forced = Intervention("forced", id)
         prune = Intervention("restored" if pruned else "pruned", id)
         choices = [
-            Choice("x", f"expand it now: {price(tree, forced)}{self._but(forced)}", partial(self.ask_for, forced)),
-            Choice("d", f"{'take it up again' if pruned else 'prune what is below it'}{self._but(prune)}",
-                   partial(self.ask_for, prune)),
+            Choice("x", f"expand it now: {price(tree, forced)}", partial(self.ask_for, forced), self._but(forced)),
+            Choice("d", "take it up again" if pruned else "prune what is below it", partial(self.ask_for, prune),
+                   self._but(prune)),
             Choice("w", "write a step below it …", partial(self.edit, id, None)),
             Choice("b", "breakpoint …", self.breakpoints),
             Choice("s", "settings …", self.ask_settings),
@@ -115,7 +115,7 @@ class Interventions:
         """Why that can't be done, for the menu; nothing where it can, or where the past will say."""
         tree = self._desk.session.tree
         why = refused(tree, asked) if tree is not None and self._desk.session.past is None else None
-        return f" (no: {why})" if why else ""
+        return f"not now: {why}" if why else ""
 
     # -- asking --------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Interventions:
         for key, query in zip("abcdefgh", tree.breakpoints, strict=False):
             removed = Intervention("breakpoint removed", ROOT, query)
             choices.append(Choice(key, f"remove: {query[:40]}", partial(self.ask_for, removed)))
-        self._desk.choose(f"pause at · {self._where()}", choices)
+        self._desk.choose(f"break at: the search pauses at a new node that is · {self._where()}", choices)
 
     def _preset(self, query: str, words: str) -> None:
         if "…" in words:
@@ -261,7 +261,7 @@ class Interventions:
             self.set_breakpoint(query)
 
     def _ask_breakpoint(self, query: str) -> None:
-        title = "pause at a new node that is"
+        title = "break at a new node that is"
         self._desk.ask_text(title, self.set_breakpoint, value=query, placeholder="good depth<6")
 
     def set_breakpoint(self, text: str) -> None:

@@ -43,7 +43,7 @@ def said_of(
         top = parent == NO_PARENT or not reader.pruned(parent)
         return Said(Mark("pruned", "person" if top else "muted", glyphs.edited if top else ""))
     if reader is tree and id in tree.in_flight and tree.state == "running":
-        return Said(Mark("drawing", "focus"))
+        return Said(Mark("asking", "focus"))
     node = tree.nodes[id]
     if node.parent == NO_PARENT:
         return None

@@ -86,7 +86,7 @@ class SearchScreen(ModeScreen):
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
         key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
-        key("escape", "escape", "restore", "search.escape", "Restore the panes; then end finding; then unmark"),
+        key("escape", "escape", "restore", "search.escape", "Restore the panes; then end finding; then take away what time travel marked"),
     ]  # fmt: skip
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class SearchScreen(ModeScreen):
         self.views = Views(desk, self.time, lambda: self.query_one(Overview))
         self.node = NodePane(desk, lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)))
         self.steering = Steering(desk)
-        self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node)
+        self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node, [])
         self._viewed: SearchTree | None = None  # the tree that this screen shows
         self._views_due = False  # the tree grew since what shows the whole search was drawn
 
@@ -242,7 +242,8 @@ class SearchScreen(ModeScreen):
 
     def show_overview(self) -> None:
         """The overview, where it is not folded away."""
-        self.views.show_overview(self.size.width >= 100 and self.size.height >= TALL)
+        room = self.size.width >= 100 and self.size.height >= TALL
+        self.views.show_overview(room and self.enlarged is None)
 
     def on_resize(self, event: Resize) -> None:
         """The overview comes and goes with the room there is."""
@@ -378,16 +379,18 @@ class SearchScreen(ModeScreen):
         """Give the focused pane the whole screen."""
         if self.focused is not None:
             self.maximize(self.focused)
+            self.show_overview()
 
     def action_restore(self) -> None:
         """Back to all panes."""
         self.minimize()
+        self.show_overview()
         self.remove_class("-detail")
         self.tree_view.focus()
 
     def action_escape(self) -> None:
         """Back to all panes; where they are there, find nothing any more; then take away what was marked."""
-        enlarged = self.maximized is not None or self.has_class("-detail")
+        enlarged = self.enlarged is not None or self.has_class("-detail")
         if not enlarged and (self.query_one(FindBar).is_open or self.finder.matches):
             self.finder.close()
             return

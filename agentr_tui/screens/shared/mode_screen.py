@@ -16,6 +16,7 @@ from textual.widgets import Static
 from agentr_tui.screens.shared.copying import Copyable
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.terminal.safe_text import ELLIPSIS
+from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from agentr_tui.widgets.top_bar import TopBar
@@ -86,6 +87,8 @@ class ModeScreen(Screen[None]):
     ModeScreen > .nothing { display: none; }
     ModeScreen.-nothing > * { display: none; }
     ModeScreen.-nothing > .nothing, ModeScreen.-nothing > TopBar, ModeScreen.-nothing > KeyBar { display: block; }
+    ModeScreen .-put-away { display: none !important; }
+    ModeScreen .-enlarged { width: 1fr !important; height: 1fr !important; max-height: 100% !important; display: block; }
     ModeScreen.-too-small > * { display: none; }
     ModeScreen.-too-small > .too-small { display: block; }
     """
@@ -149,6 +152,36 @@ class ModeScreen(Screen[None]):
         except RuntimeError:  # the screen is gone
             return
         app.call_from_thread(call, *args)
+
+    # -- one pane in place of all ------------------------------------------------------------------
+
+    enlarged: Widget | None = None
+    """The pane that has the room of all."""
+
+    def maximize(self, widget: Widget, container: bool = True) -> bool:
+        """Give a pane the room of all; the bars stay, and the key bar tells the way back."""
+        self.minimize()
+        self.enlarged = widget
+        way = [node for node in widget.ancestors_with_self if isinstance(node, Widget) and node is not self]
+        for node in way[: way.index(self) if self in way else len(way)]:
+            node.add_class("-enlarged")
+            for other in node.parent.children if node.parent is not None else ():
+                if (
+                    other is not node
+                    and not isinstance(other, TopBar | KeyBar | FindBar)
+                    and not other.has_class("filter")
+                ):
+                    other.add_class("-put-away")
+        self.key_bar.also = frozenset({"restore"})
+        return True
+
+    def minimize(self) -> None:
+        """All panes again."""
+        if self.enlarged is not None:
+            self.enlarged = None
+            for node in self.query(".-enlarged, .-put-away"):
+                node.remove_class("-enlarged", "-put-away")
+            self.key_bar.also = frozenset()
 
     def on_resize(self, event: Resize) -> None:
         """Say so where there is no room to show anything."""

@@ -135,7 +135,7 @@ def told(
         glyph = glyphs.open if is_open else glyphs.folded
         glyph_role: Role = "focus" if on_path else "muted"
         if exhausted and why is None:
-            word = "exhausted"
+            word = "all ended"
     elif why == "disaster":
         glyph, glyph_role = glyphs.disaster, "bad"
     elif why == "dead_end":
