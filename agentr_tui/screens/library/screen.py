@@ -66,7 +66,7 @@ class LibraryScreen(ModeScreen):
         key("s", "sort", "sort", "library.sort", "Sort by the next: newest, task, nodes, good, pairs, best", show=True),
         key("S", "reverse", "reverse", "library.reverse", "Reverse the order"),
         key("D", "delete", "delete", "library.delete", "Delete the marked traces, or this one; asks first", show=True),
-        key("slash", "filter", "filter", "library.filter", "Only traces with these words, figures (good>5) or nodes (q>0.9)",
+        key("slash", "filter", "filter", "library.filter", "Only traces with words, figures (good>5) or nodes (q>0.9)",
             show=True, key_display="/"),
         key("t", "examples", "sample trees", "library.examples",
             "Show the sample trees that ship with the package", show=True),

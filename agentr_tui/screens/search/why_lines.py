@@ -100,9 +100,7 @@ def _next_words(tree: SearchTree, told: Why, c: float | None, signs: Glyphs) -> 
     else:
         words.append(f"{signs.here} the greatest score is selected next{_tied(best)}")
     if any(not row.score.selectable for row in told.now.rows):
-        words.append(
-            "children without a score are not selected: they and all below them have ended, are pruned, or are asked now"
-        )
+        words.append("children without a score are not selected: all of them has ended, is pruned, or is asked now")
     if any(row.score.virtual_loss for row in told.now.rows):
         words.append("loss: each expansion in flight below counts as a visit with the least return")
     lines = [line((text, "muted"), indent=2) for text in words]
