@@ -10,11 +10,12 @@ from textual.message import Message
 
 from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.screens.shared.desk import Desk, Stopped
+from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role
 from engine.base.errors import InputError
 from engine.query.find import find_in
-from engine.query.nodes import Query, QueryError, parse
+from engine.query.nodes import Query, QueryError
 
 Key = tuple[Path, float]
 """A trace at a time; one that still grows is gone through once."""
@@ -23,7 +24,7 @@ Key = tuple[Path, float]
 def node_query(wanted: str) -> Query | None:
     """The query on nodes that a filter is; None where it is words and columns. Raises `QueryError`."""
     asked = re.sub("^nodes? ", "", wanted)
-    return parse(asked) if asked != wanted or row_filter(wanted) is None else None
+    return find_query(asked) if asked != wanted or row_filter(wanted) is None else None
 
 
 class NodeFilter:

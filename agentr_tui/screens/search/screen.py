@@ -86,7 +86,7 @@ class SearchScreen(ModeScreen):
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
         key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
-        key("escape", "escape", "restore", "search.escape", "Restore the panes; then end finding; then unmark steps in time"),
+        key("escape", "escape", "restore", "search.escape", "Restore panes; then end finding; then unmark steps"),
     ]  # fmt: skip
 
     def __init__(self) -> None:

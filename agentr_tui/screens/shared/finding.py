@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 
-from engine.query.nodes import Query, QueryError, parse
+from engine.query.nodes import FLAGS, Query, QueryError, parse
 
-_WORDS = re.compile(r"[^<>=~!()\"|&]+")
+_WORD = re.compile(r"[^<>=~!()\"|&\s]+")
 
 
 def find_query(text: str) -> Query:
-    """The query on nodes that a text is; a word that is no query is looked for in the texts of a node.
+    """The query on nodes that a text is; words that are no part of a query are looked for in the texts of a node.
 
     Raises `QueryError` where it is neither.
     """
     try:
         return parse(text)
-    except QueryError:
-        words = text.replace("'", " ").split()
-        if not words or not _WORDS.fullmatch(text):
-            raise
-        return parse(f'text~"{" ".join(words)}"')
+    except QueryError as error:
+        words = [
+            f'text~"{part}"' if _WORD.fullmatch(part) and part.lower() not in (*FLAGS, "or", "and", "not") else part
+            for part in text.split()
+        ]
+        try:
+            return parse(" ".join(words))
+        except QueryError:
+            raise error from None
