@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
@@ -48,9 +49,8 @@ class CommandPrompt(Prompt):
         field.value = self._history[-self._back] if self._back else ""
         field.cursor_position = len(field.value)
 
-    def action_take(self) -> None:
-        """Enter: the line is remembered."""
-        written = self.query_one(Input).value.strip()
-        if written:
+    def dismiss(self, result: str | None = None) -> AwaitComplete:
+        """End it; a line that was taken is remembered."""
+        if result is not None and (written := result.strip()) and self.is_current:
             self._history[:] = [*(line for line in self._history if line != written), written][-KEPT:]
-        super().action_take()
+        return super().dismiss(result)

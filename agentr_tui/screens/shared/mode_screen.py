@@ -87,10 +87,6 @@ class ModeScreen(Screen[None]):
     ModeScreen > .nothing { display: none; }
     ModeScreen.-nothing > * { display: none; }
     ModeScreen.-nothing > .nothing, ModeScreen.-nothing > TopBar, ModeScreen.-nothing > KeyBar { display: block; }
-    ModeScreen .-put-away { display: none !important; }
-    ModeScreen .-enlarged {
-        width: 1fr !important; height: 1fr !important; max-height: 100% !important; display: block;
-    }
     ModeScreen.-too-small > * { display: none; }
     ModeScreen.-too-small > .too-small { display: block; }
     """
