@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
@@ -12,7 +13,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import DescendantFocus, Resize
+from textual.widgets import Input
 
+from agentr_tui.screens.pairs.leaf_filter import LeafFilter
 from agentr_tui.screens.pairs.rows import (
     FORK,
     LEAF_COLUMNS,
@@ -81,11 +84,13 @@ class PairsScreen(ModeScreen):
             show=True),
         key("b", "threshold('beta')", "beta", "pairs.beta", "Set beta: a bad leaf must be worse by more than it",
             show=True),
+        key("slash", "find", "find", "pairs.find", "Only leaves whose trajectory holds words, or such a node: q>0.5",
+            show=True, key_display="/"),
         key("o", "order", "order…", "pairs.order", "Which pairs are suggested first", show=True),
         key("tab", "next_pane", "next pane", "pairs.next_pane", "Next pane", show=True),
         key("enter", "revise", "revise", "pairs.revise_shown", "Go to Revision with the pair that is shown"),
         key("plus", "enlarge", "enlarge", "pairs.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane"),
+        key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane; then all leaves"),
     ]  # fmt: skip
 
     def copyable(self) -> list[Copyable]:
@@ -95,7 +100,9 @@ class PairsScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._figures: PairFigures | None = None
+        self.filter = LeafFilter(self._filtered)
+        self._all: PairFigures | None = None  # as it was counted
+        self._figures: PairFigures | None = None  # what is looked for of it
         self._counted: Counted | None = None
         self._wanted: Counted | None = None  # what is being counted
         self._next_count = 0.0
@@ -110,6 +117,7 @@ class PairsScreen(ModeScreen):
             yield PairTable(LEAF_COLUMNS, id="leaves")
             yield PairTable(SUGGESTION_COLUMNS, id="suggestions")
         yield TextPane(id="paths")
+        yield Input(placeholder="words · good · q>0.5 · depth<6", id="pair-filter", classes="filter", compact=True)
 
     @property
     def leaves(self) -> RowTable:
@@ -155,7 +163,7 @@ class PairsScreen(ModeScreen):
         wanted = Counted(id(tree), tree.seq, session.thresholds, self._rank)
         if self._wanted is None and wanted != self._counted:
             if self._counted is not None and self._counted.tree != wanted.tree:
-                self._figures = self._partner = None
+                self._all = self._figures = self._partner = None
             self._wanted = wanted
             self.run_worker(partial(self._count, tree, wanted), thread=True, group="count")
 
@@ -167,8 +175,39 @@ class PairsScreen(ModeScreen):
         self.from_thread(self._counted_all, time.monotonic() - began)
 
     def _take(self, figures: PairFigures, counted: Counted) -> None:
-        self._figures, self._counted, self._partner = figures, counted, None
+        self._all, self._counted, self._partner = figures, counted, None
+        self._filtered()
+
+    # -- finding -----------------------------------------------------------------------------------
+
+    def _filtered(self) -> None:
+        """Show what is looked for of what was counted."""
+        tree, figures = self.agentr.session.tree, self._all
+        if tree is None or figures is None:
+            return
+        leaves, pairs = self.filter.leaves(tree, figures.leaves), self.filter.pairs(tree, figures.suggestions)
+        self._figures = replace(figures, leaves=leaves, suggestions=pairs)
         self._show()
+        if self.filter.is_set:
+            self.leaves.border_title = f"leaves  {len(leaves)} of {len(figures.leaves)} match · esc shows all"
+
+    def action_find(self) -> None:
+        """Write what to find."""
+        box = self.query_one("#pair-filter", Input)
+        box.add_class("-open")
+        self.set_focus(box)
+
+    @on(Input.Changed, "#pair-filter")
+    def _find_typed(self, event: Input.Changed) -> None:
+        session = self.agentr.session
+        if self.filter.take(event.value) and session.tree is not None:
+            work = self.filter.go_through(session.tree, session.thresholds.alpha)
+            self.run_worker(work, group="find", exclusive=True)
+        self.leaves.border_subtitle = self.filter.error.replace("[", "(") or self._chosen_words()
+
+    @on(Input.Submitted, "#pair-filter")
+    def _find_entered(self) -> None:
+        self.leaves.focus()
 
     def _counted_all(self, took: float) -> None:
         counted, self._wanted = self._wanted, None
@@ -390,5 +429,10 @@ class PairsScreen(ModeScreen):
             self.maximize(self.focused)
 
     def action_restore(self) -> None:
-        """Back to all panes."""
+        """Back to all panes; where they are there, to all leaves."""
+        box = self.query_one("#pair-filter", Input)
+        if self.enlarged is None and box.has_class("-open"):
+            box.value = ""
+            box.remove_class("-open")
+            self.leaves.focus()
         self.minimize()

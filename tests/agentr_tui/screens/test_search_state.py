@@ -99,5 +99,8 @@ async def test_bars_stay_round_an_enlarged_pane_and_the_line_of_commands_complet
         await until(pilot, lambda: isinstance(app.screen, Menu))
         await pilot.pause()
         shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-        lines = [line.strip(" │") for line in shown.splitlines()]
-        assert lines.index("not now: it is over") == next(at for at, each in enumerate(lines) if "do it" in each) + 1
+        label, reason = (
+            next(at for at, each in enumerate(shown.splitlines()) if words in each)
+            for words in ("do it", "not now: it is over")
+        )
+        assert reason == label + 1
