@@ -303,7 +303,7 @@ class RowTable(ScrollView, can_focus=True):
 
     def _heading(self, column: Column) -> Cell:
         name, least_first = self.sorted_by
-        if column.name != name:
+        if not name or column.name != name:
             return cell(column.name, "muted")
         arrows = "^v" if glyphs().guide.isascii() else "↑↓"
         sign = arrows[not least_first]

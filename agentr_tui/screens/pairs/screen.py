@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from functools import partial
@@ -22,15 +21,18 @@ from agentr_tui.screens.pairs.rows import (
     RANK_LABELS,
     SUGGESTION_COLUMNS,
     PairFigures,
+    chosen_words,
     leaf_cells,
     pair_figures,
     pair_of,
     path_lines,
     suggestion_cells,
+    top_parts,
     why_no_pairs,
 )
+from agentr_tui.screens.pairs.thresholds import ask_threshold
 from agentr_tui.screens.shared.copying import Copyable, of_node
-from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, key
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.row_table import Cell, RowTable
@@ -39,7 +41,6 @@ from engine.pairs.pairs import Pair, best_partner
 from engine.pairs.ranking import Rank
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
-from envs.base import title_of
 
 COUNT_EVERY = 0.5  # seconds, while the tree grows
 REST = 10
@@ -90,7 +91,8 @@ class PairsScreen(ModeScreen):
         key("tab", "next_pane", "next pane", "pairs.next_pane", "Next pane", show=True),
         key("enter", "revise", "revise", "pairs.revise_shown", "Go to Revision with the pair that is shown"),
         key("plus", "enlarge", "enlarge", "pairs.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane; then all leaves"),
+        key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane; then all leaves",
+            key_display="_ esc"),
     ]  # fmt: skip
 
     def copyable(self) -> list[Copyable]:
@@ -203,7 +205,7 @@ class PairsScreen(ModeScreen):
         if self.filter.take(event.value) and session.tree is not None:
             work = self.filter.go_through(session.tree, session.thresholds.alpha)
             self.run_worker(work, group="find", exclusive=True)
-        self.leaves.border_subtitle = self.filter.error.replace("[", "(") or self._chosen_words()
+        self.leaves.border_subtitle = self.filter.error.replace("[", "(") or chosen_words(self.agentr.session.chosen)
 
     @on(Input.Submitted, "#pair-filter")
     def _find_entered(self) -> None:
@@ -225,24 +227,14 @@ class PairsScreen(ModeScreen):
             self.say_nothing(NOTHING_OPEN)
             return
         self.say_nothing(None)
-        thresholds, started = session.thresholds, tree.started
         pairs = figures.pairs if figures is not None else None
-        counted = "counting pairs …" if pairs is None else f"{pairs} pairs"
-        self.top_bar.show(
-            [
-                (f"{title_of(started.environment, started.task)}  ", "strong"),
-                ("alpha ", "muted"), (f"{thresholds.alpha:g}  ", "person"),
-                ("beta ", "muted"), (f"{thresholds.beta:g}  ", "person"),
-                (f"{counted}  ", "text"),
-                (started.instruction, "muted"),
-            ]
-        )  # fmt: skip
+        self.top_bar.show(top_parts(tree, session.thresholds, pairs))
         if figures is None:
             self._nothing("counting …")
             return
         bad = len(figures.leaves) - figures.good
         self.leaves.border_title = f"leaves  {len(figures.leaves)} · {figures.good} good · {bad} bad"
-        self.leaves.border_subtitle = self._chosen_words()
+        self.leaves.border_subtitle = chosen_words(self.agentr.session.chosen)
         shown = len(figures.suggestions)
         many = "…" if pairs is None else str(pairs)
         self.suggestions.border_title = f"pairs  the best {shown} of {many}" if shown != pairs else f"pairs  {pairs}"
@@ -257,12 +249,6 @@ class PairsScreen(ModeScreen):
         self.leaves.set_rows([], lambda row: ())
         self.suggestions.set_rows([], lambda row: ())
         self.paths.set_lines([line((text, role))])
-
-    def _chosen_words(self) -> str:
-        good, bad = self.agentr.session.chosen
-        if good is None and bad is None:
-            return "space chooses"
-        return f"chosen: {'–' if good is None else good} against {'–' if bad is None else bad}"
 
     def _leaf_cells(self, row: int) -> list[Cell]:
         session, figures = self.agentr.session, self._figures
@@ -357,7 +343,7 @@ class PairsScreen(ModeScreen):
         new = order[(order.index(now or "paths") + 1) % len(order)]
         if new != "paths":
             self.set_class(new == "suggestions", "-suggestions")
-        self.minimize()
+        self.enlarging.restore()
         self.call_after_refresh(self.query_one(f"#{new}").focus)
 
     def action_choose(self) -> None:
@@ -371,7 +357,7 @@ class PairsScreen(ModeScreen):
             session.chosen = (None, None) if session.chosen == both else both
         elif figures.leaves:
             session.choose(figures.leaves[self.leaves.cursor])
-        self.leaves.border_subtitle = self._chosen_words()
+        self.leaves.border_subtitle = chosen_words(self.agentr.session.chosen)
         self.leaves.refresh()
         self.suggestions.refresh()
         self._show_paths()
@@ -396,43 +382,13 @@ class PairsScreen(ModeScreen):
 
     def action_threshold(self, name: Literal["alpha", "beta"]) -> None:
         """Ask for alpha or beta."""
-        if self.agentr.session.tree is None:
-            self.notify("No tree is open: press 1 for the library.", severity="warning")
-            return
-        low, high = self.agentr.session.score_range
-        now = getattr(self.agentr.session.thresholds, name)
-        told = {
-            "alpha": f"alpha: the Q of a good leaf must exceed it (returns: {low:g} to {high:g})",
-            "beta": "beta: a bad leaf's Q must be lower by more than it",
-        }[name]
-        ask_text(self.app, told, partial(self._set, name), f"{now:g}")
-
-    def _set(self, name: Literal["alpha", "beta"], text: str) -> None:
-        session = self.agentr.session
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            now = getattr(session.thresholds, name)
-            self.notify(f"{text[:40]!r} is not a number: {name} stays {now:g}.", severity="warning", markup=False)
-            return
-        if name == "alpha":
-            session.alpha = value
-        else:
-            session.beta = value
-        self.refresh_view()
-
-    def action_enlarge(self) -> None:
-        """Give the focused pane the whole screen."""
-        if self.focused is not None:
-            self.maximize(self.focused)
+        ask_threshold(self, name, self.refresh_view)
 
     def action_restore(self) -> None:
         """Back to all panes; where they are there, to all leaves."""
         box = self.query_one("#pair-filter", Input)
-        if self.enlarged is None and box.has_class("-open"):
+        if self.enlarging.pane is None and box.has_class("-open"):
             box.value = ""
             box.remove_class("-open")
             self.leaves.focus()
-        self.minimize()
+        self.enlarging.restore()

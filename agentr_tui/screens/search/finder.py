@@ -193,6 +193,21 @@ class Finder:
         if dim != self._dim:
             self.change_mode()
 
+    def told(self, event: FindBar.Told) -> None:
+        """A person did something with the line."""
+        if isinstance(event, FindBar.Typed):
+            self.typed(event.text)
+        elif isinstance(event, FindBar.Stepped):
+            self.next(event.by)
+        elif isinstance(event, FindBar.Entered):
+            self.to_first()
+        elif isinstance(event, FindBar.ModeAsked):
+            self.change_mode()
+        elif isinstance(event, FindBar.Left):
+            self.leave()
+        else:
+            self.close()
+
     # -- going there ---------------------------------------------------------------------------------
 
     def to_first(self) -> None:

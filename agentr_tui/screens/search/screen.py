@@ -33,7 +33,7 @@ from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.overview import Overview
 from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.timeline import TimelineView
-from agentr_tui.widgets.tree.view import TreeView
+from agentr_tui.widgets.tree.view import FollowChanged, TreeView
 from engine.tree.tree import SearchTree
 
 STEERING = frozenset({"pause", "step", "stop"})
@@ -84,7 +84,7 @@ class SearchScreen(ModeScreen):
         key("c", "other_c", "other c", "search.other_c", "What another exploration constant would choose"),
         key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
+        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane", key_display="_ esc"),
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
         key("escape", "escape", "restore", "search.escape", "Restore panes; then end finding; then unmark steps"),
     ]  # fmt: skip
@@ -176,7 +176,7 @@ class SearchScreen(ModeScreen):
         self._refresh_near()
         if not self._views_due:
             self._views_due = True
-            self.set_timer(VIEWS_EVERY, self._show_due_views)
+            self.set_timer(VIEWS_EVERY, lambda: self.show_views() if self._views_due else None)
 
     def on_screen_resume(self) -> None:
         """In front again: take up what grew meanwhile."""
@@ -218,7 +218,7 @@ class SearchScreen(ModeScreen):
         self.node.show()
         self.interventions.take_log()
 
-    @on(TreeView.FollowChanged)
+    @on(FollowChanged)
     def show_state(self) -> None:
         """The state of the search: in the top bar, in the words of the keys, and what to do next."""
         session, tree = self.session, self.session.tree
@@ -232,18 +232,15 @@ class SearchScreen(ModeScreen):
     def show_views(self) -> None:
         """Timeline, overview and figures of the session as it is now."""
         self._views_due = False
-        self.time.show(self.query_one(TimelineView))
+        if self.enlarging.pane is None:
+            self.time.show(self.query_one(TimelineView))
         self.show_overview()
         self.show_title()
-
-    def _show_due_views(self) -> None:
-        if self._views_due:
-            self.show_views()
 
     def show_overview(self) -> None:
         """The overview, where it is not folded away."""
         room = self.size.width >= 100 and self.size.height >= TALL
-        self.views.show_overview(room and self.enlarged is None)
+        self.views.show_overview(room and self.enlarging.pane is None)
 
     def on_resize(self, event: Resize) -> None:
         """The overview comes and goes with the room there is."""
@@ -284,30 +281,13 @@ class SearchScreen(ModeScreen):
     def _node_chosen(self, event: Overview.NodeChosen) -> None:
         self.desk.go_to_node(event.node)
 
-    @on(FindBar.Typed)
-    def _query_typed(self, event: FindBar.Typed) -> None:
-        self.finder.typed(event.text)
+    @on(FindBar.Told)
+    def _find_told(self, event: FindBar.Told) -> None:
+        self.finder.told(event)
 
-    @on(FindBar.Closed)
-    def _find_closed(self) -> None:
-        self.finder.close()
-
-    @on(FindBar.Left)
-    def _find_left(self) -> None:
-        self.finder.leave()
-
-    @on(FindBar.ModeAsked)
     def action_find_mode(self) -> None:
         """Dim the rows that do not match, or hide them."""
         self.finder.change_mode()
-
-    @on(FindBar.Entered)
-    def _find_entered(self) -> None:
-        self.finder.to_first()
-
-    @on(FindBar.Stepped)
-    def _find_stepped(self, event: FindBar.Stepped) -> None:
-        self.finder.next(event.by)
 
     def action_find(self) -> None:
         """Write what to find."""
@@ -375,22 +355,16 @@ class SearchScreen(ModeScreen):
         """Ask for a node, a time or a command."""
         ask_line(self.parts)
 
-    def action_enlarge(self) -> None:
-        """Give the focused pane the whole screen."""
-        if self.focused is not None:
-            self.maximize(self.focused)
-            self.show_overview()
-
     def action_restore(self) -> None:
         """Back to all panes."""
-        self.minimize()
+        self.enlarging.restore()
         self.show_overview()
         self.remove_class("-detail")
         self.tree_view.focus()
 
     def action_escape(self) -> None:
         """Back to all panes; where they are there, find nothing any more; then take away what was marked."""
-        enlarged = self.enlarged is not None or self.has_class("-detail")
+        enlarged = self.enlarging.pane is not None or self.has_class("-detail")
         if not enlarged and (self.query_one(FindBar).is_open or self.finder.matches):
             self.finder.close()
             return

@@ -14,9 +14,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from agentr_tui.screens.shared.copying import Copyable
+from agentr_tui.screens.shared.enlarging import Enlarging
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.terminal.safe_text import ELLIPSIS
-from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from agentr_tui.widgets.top_bar import TopBar
@@ -91,6 +91,10 @@ class ModeScreen(Screen[None]):
     ModeScreen.-too-small > .too-small { display: block; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.enlarging = Enlarging(self)
+
     def compose(self) -> ComposeResult:
         """Top bar, the screen's own widgets, key bar."""
         yield TopBar(self.MODE)
@@ -151,35 +155,10 @@ class ModeScreen(Screen[None]):
             return
         app.call_from_thread(call, *args)
 
-    # -- one pane in place of all ------------------------------------------------------------------
-
-    enlarged: Widget | None = None
-    """The pane that has the room of all."""
-
-    def maximize(self, widget: Widget, container: bool = True) -> bool:
-        """Give a pane the room of all; the bars stay, and the key bar tells the way back."""
-        self.minimize()
-        self.enlarged = widget
-        way = [node for node in widget.ancestors_with_self if isinstance(node, Widget) and node is not self]
-        for node in way[: way.index(self) if self in way else len(way)]:
-            node.add_class("-enlarged")
-            for other in node.parent.children if node.parent is not None else ():
-                if (
-                    other is not node
-                    and not isinstance(other, TopBar | KeyBar | FindBar)
-                    and not other.has_class("filter")
-                ):
-                    other.add_class("-put-away")
-        self.key_bar.also = frozenset({"restore"})
-        return True
-
-    def minimize(self) -> None:
-        """All panes again."""
-        if self.enlarged is not None:
-            self.enlarged = None
-            for node in self.query(".-enlarged, .-put-away"):
-                node.remove_class("-enlarged", "-put-away")
-            self.key_bar.also = frozenset()
+    def action_enlarge(self) -> None:
+        """Give the pane that has the focus the room of all."""
+        if self.focused is not None:
+            self.enlarging.enlarge(self.focused)
 
     def on_resize(self, event: Resize) -> None:
         """Say so where there is no room to show anything."""

@@ -114,7 +114,7 @@ class RowDrawing:
             mark=overlay.marks.get(id),
             side=overlay.sides.get(id),
         )
-        if crowd := rows.crowd(id):
+        if crowd := rows.crowding.members(id):
             row = row._replace(crowd=crowd)
         elif self.describe is not None and id not in overlay.marks:
             row = self._with_said(row, self.describe)

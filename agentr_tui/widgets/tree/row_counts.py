@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 
 from agentr_tui.widgets.tree import fenwick
-from agentr_tui.widgets.tree.crowds import MOST_NODES, Crowds, crowds
+from agentr_tui.widgets.tree.crowds import Crowding
 from engine.query.nodes import tree_of
 from engine.tree.tree import NO_PARENT, ROOT, TreeReader
 
@@ -31,11 +31,7 @@ class RowCounts:
     def __init__(
         self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False, crowded: bool = False
     ) -> None:
-        self.reader = reader
-        self._crowded = crowded
-        self._crowds: Crowds | None = None  # None: every node has a row
-        self._crowds_at = -1  # the event at which they were found
-        self._spread: set[int] = set()  # parents whose never-visited children have a row each
+        self.reader, self.crowding = reader, Crowding(crowded)
         self.generation = 0  # rises with every change of the rows
         self.max_depth = 0  # of any node, shown or not
         self._open_depth = open_depth
@@ -47,7 +43,7 @@ class RowCounts:
         self._unfiltered = bytearray()  # what was folded before the filter
         self._sums: dict[int, list[int]] = {}  # wide open node → Fenwick tree over the rows of its children
         self._learn(len(reader))
-        self._rebuild()
+        self.rebuild()
 
     def __len__(self) -> int:
         """How many rows there are; at least one."""
@@ -73,18 +69,13 @@ class RowCounts:
                 folded.append(limit is not None and at.depth >= limit)
         self._below.frombytes(bytes(self._below.itemsize * (count - len(self._below))))
 
-    def _rebuild(self) -> None:
+    def rebuild(self) -> None:
         """All counts anew, children before parents."""
         self.generation += 1
         self._sums.clear()
-        up, folded, shown = self._up, self._folded, self._shown
-        count = len(self._below)
+        up, folded, count = self._up, self._folded, len(self._below)
+        shown = self.crowding.take(self.reader, count, self._shown)
         below = array("i", bytes(self._below.itemsize * count))
-        self._crowds, self._crowds_at = self._find_crowds(count), self.reader.seq
-        alone: Set[int] = frozenset()
-        if self._crowds is not None:
-            alone = self._crowds.alone
-            shown = bytearray(1 - behind for behind in self._crowds.behind)
         if shown is None and not self._chains:
             for id in range(count - 1, ROOT, -1):
                 parent = up[id]
@@ -98,7 +89,7 @@ class RowCounts:
             for id in range(count - 1, ROOT, -1):
                 parent = up[id]
                 if not folded[parent] and (shown is None or shown[id]):
-                    joined = self._chains and parent != ROOT and kids[parent] == 1 and parent not in alone
+                    joined = self._chains and kids[parent] == 1 and self.crowding.may_join(parent)
                     below[parent] += below[id] + (not joined)
         self._below = below
 
@@ -108,43 +99,11 @@ class RowCounts:
         known, shown = len(self._below), self._shown
         if children and children[-1] >= known:  # the tree grew and nobody said so yet
             children = children[: bisect_left(children, known)]
-        if shown is not None:
-            return [child for child in children if shown[child]]
-        if self._crowds is None or len(children) < 2:
-            return children
-        behind = self._crowds.behind
-        return [child for child in children if not behind[child]]
-
-    def _find_crowds(self, count: int) -> Crowds | None:
-        if not self._crowded or self._shown is not None or count > MOST_NODES:
-            return None
-        return crowds(self.reader, count, self._spread)
-
-    def set_crowded(self, crowded: bool) -> None:
-        """Let never-visited siblings share a row, or have one each."""
-        self._crowded, self._spread = crowded, set()
-        self._rebuild()
-
-    def spread(self, parent: int) -> None:
-        """Give all children of a node a row each."""
-        self._spread.add(parent)
-        self._rebuild()
-
-    def crowd(self, id: int) -> tuple[int, ...]:
-        """The never-visited siblings that share the row of a node; empty where it has one of its own."""
-        return self._crowds.members.get(id, ()) if self._crowds is not None else ()
-
-    def leader(self, id: int) -> int:
-        """The node whose row a never-visited sibling shares; else the node itself."""
-        if self._crowds is None or not self._crowds.behind[id]:
-            return id
-        return next(kid for kid in self.children(self._up[id]) if kid in self._crowds.members)
+        return self.crowding.shown(children) if shown is None else [child for child in children if shown[child]]
 
     def _joins(self, parent: int, kids: int) -> bool:
         """Whether an only child of `parent`, which has `kids` of them, shares its row."""
-        if not self._chains or kids != 1 or parent == ROOT:
-            return False
-        return self._crowds is None or parent not in self._crowds.alone
+        return self._chains and kids == 1 and self.crowding.may_join(parent)
 
     def _own(self, parent: int, kids: Sequence[int]) -> int:
         """Rows of its own that each of these children has: 1, or 0 for an only child in a chain."""
@@ -207,14 +166,14 @@ class RowCounts:
     def unfold_all(self) -> None:
         """Show every node."""
         self._folded = bytearray(len(self._folded))
-        self._rebuild()
+        self.rebuild()
 
     def fold_to_depth(self, depth: int) -> None:
         """Show nodes down to a depth; what is deeper is folded."""
         node = self.reader.node
         for id in range(len(self._below)):
             self._folded[id] = node(id).depth >= depth
-        self._rebuild()
+        self.rebuild()
 
     def folds(self) -> tuple[bool, list[int]]:
         """What is folded, in few words: whether the ids are of folded nodes (else of open ones), and the ids."""
@@ -233,12 +192,13 @@ class RowCounts:
         for id in ids:
             if 0 <= id < len(self._folded):
                 self._folded[id] = shut
-        self._rebuild()
+        self.rebuild()
 
     def reveal(self, id: int) -> None:
         """Unfold what hides a node. What the filter hides stays hidden."""
-        if self._crowds is not None and self._crowds.behind[id]:
-            self.spread(self._up[id])
+        if self.crowding.stands_behind(id):
+            self.crowding.spread.add(self._up[id])
+            self.rebuild()
         hidden = []
         while id != ROOT:
             id = self._up[id]
@@ -251,7 +211,7 @@ class RowCounts:
         """Join chains of only children into one row each, or part them."""
         if chains != self._chains:
             self._chains = chains
-            self._rebuild()
+            self.rebuild()
 
     # -- filter --------------------------------------------------------------------------------------
 
@@ -277,7 +237,7 @@ class RowCounts:
                     id = self._up[id]
             self._shown = shown
             self._folded = bytearray(len(self._folded))
-        self._rebuild()
+        self.rebuild()
 
     # -- growing, and time ---------------------------------------------------------------------------
 
@@ -290,31 +250,20 @@ class RowCounts:
         if reader is not None:
             self.reader = reader
         known, count = len(self._below), len(self.reader)
-        if self._crowded and self._shown is None and min(known, count) <= MOST_NODES:
-            self._follow_crowds(known, count)
-        elif count < known:
+        if count < known:
             self._forget(count)
         elif count > known:
             self.generation += 1
             self._learn(count)
             if self._shown is not None:
                 self._shown.extend(bytes(count - known))
-            elif count - known > known // MANY:
-                self._rebuild()
+            elif self.crowding.finds(known) or count - known > known // MANY:
+                self.rebuild()
             else:
                 self._insert(range(known, count))
+        elif self.crowding.is_other(self.reader, count):
+            self.rebuild()
         return range(known, count)
-
-    def _follow_crowds(self, known: int, count: int) -> None:
-        """Nodes came or went, or were visited: others share rows now."""
-        if count < known:
-            del self._below[count:]
-        elif count > known:
-            self._learn(count)
-        elif self.reader.seq == self._crowds_at or self._find_crowds(count) == self._crowds:
-            self._crowds_at = self.reader.seq
-            return
-        self._rebuild()
 
     def _insert(self, ids: range) -> None:
         """Count new nodes in, parents first: what is below a new node changes its place among its siblings."""
@@ -340,12 +289,12 @@ class RowCounts:
         for id in range(count, len(self._below)):
             if self._up[id] < count:
                 gone.setdefault(self._up[id], []).append(self._below[id])
-        many = len(self._below) - count > count // MANY
+        many = self.crowding.finds(count) or len(self._below) - count > count // MANY
         del self._below[count:]
         if many or self._shown is not None:
             if self._shown is not None:
                 del self._shown[count:]
-            self._rebuild()
+            self.rebuild()
             return
         self.generation += 1
         for parent, sizes in gone.items():

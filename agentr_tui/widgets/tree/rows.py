@@ -120,9 +120,9 @@ class TreeRows(RowCounts):
         """Whether the node has a row, or shares one."""
         if not 0 <= id < len(self._below) or (self._shown is not None and not self._shown[id]):
             return False
-        if self._crowds is not None and self._crowds.behind[id]:
-            return False
         up, folded = self._up, self._folded
+        if self.crowding.stands_behind(id):
+            return False
         while id != ROOT:
             id = up[id]
             if folded[id]:
@@ -131,7 +131,7 @@ class TreeRows(RowCounts):
 
     def visible_ancestor(self, id: int) -> int:
         """The node itself, or the one whose row it shares, or its nearest ancestor, that has a row."""
-        id = self.leader(id)
+        id = self.crowding.leader(self.reader, id)
         up, folded, shown = self._up, self._folded, self._shown
         best = id
         while id != ROOT:

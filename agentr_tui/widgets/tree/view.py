@@ -42,6 +42,10 @@ def _binding(keys: str, action: str, id: str, name: str, tooltip: str) -> Bindin
     return Binding(keys, action, name, show=False, id=f"tree.{id}", tooltip=tooltip)
 
 
+class FollowChanged(Message):
+    """The view follows the newest node now, or does not any more."""
+
+
 class TreeView(FrugalScroll, can_focus=True):
     """Shows a tree; the cursor chooses a node (hosts watch `cursor_node`, so that they draw in the same frame).
 
@@ -56,17 +60,17 @@ class TreeView(FrugalScroll, can_focus=True):
 
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        _binding("j,down", "cursor_down", "down", "down", "Next row"),
-        _binding("k,up", "cursor_up", "up", "up", "Previous row"),
-        _binding("g,home", "cursor_first", "first", "first", "First row"),
-        _binding("G,end", "cursor_last", "last", "last", "Last row"),
+        _binding("j,down", "go('down')", "down", "down", "Next row"),
+        _binding("k,up", "go('up')", "up", "up", "Previous row"),
+        _binding("g,home", "go('first')", "first", "first", "First row"),
+        _binding("G,end", "go('last')", "last", "last", "Last row"),
         _binding("pagedown,ctrl+f", "page(1)", "page_down", "page down", "A page down"),
         _binding("pageup,ctrl+b", "page(-1)", "page_up", "page up", "A page up"),
         _binding("l,right", "unfold", "unfold", "unfold", "Unfold; where that is done, go to the first child"),
         _binding("h,left", "fold", "fold", "fold", "Fold; where that is done, go to the parent"),
         _binding("z", "toggle_below", "below", "fold below", "Fold, or unfold everything below"),
-        _binding("right_parenthesis", "sibling(1)", "next_sibling", "next sibling", "Next child of the same parent"),
-        _binding("left_parenthesis", "sibling(-1)", "previous_sibling", "previous sibling", "Previous such child"),
+        _binding("right_parenthesis", "go('next')", "next_sibling", "next sibling", "Next child of the same parent"),
+        _binding("left_parenthesis", "go('before')", "previous_sibling", "previous sibling", "Previous such child"),
         _binding("enter", "select", "open", "open", "Open this node"),
     ]
 
@@ -87,9 +91,6 @@ class TreeView(FrugalScroll, can_focus=True):
         def control(self) -> TreeView:
             """The sender."""
             return self.tree_view
-
-    class FollowChanged(Message):
-        """The view follows the newest node now, or does not any more."""
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
@@ -139,7 +140,7 @@ class TreeView(FrugalScroll, can_focus=True):
             anchor = rows.reader.node(anchor).parent
         rows.follow(reader)
         self.window.settle(anchor, offset)
-        self.cursor_node = rows.leader(cursor)
+        self.cursor_node = rows.crowding.leader(reader, cursor)
         self._freshen()
 
     def grow(self, new_ids: Iterable[int] = ()) -> None:
@@ -161,7 +162,7 @@ class TreeView(FrugalScroll, can_focus=True):
     def _to_newest(self) -> None:
         """The cursor goes where the tree grows."""
         if (rows := self.rows) is not None:
-            self.cursor_node = rows.leader(rows.nodes - 1)
+            self.cursor_node = rows.crowding.leader(rows.reader, rows.nodes - 1)
             self.window.see(self.cursor_node)
 
     def refresh_statistics(self) -> None:
@@ -208,7 +209,7 @@ class TreeView(FrugalScroll, can_focus=True):
     def toggle(self, id: int) -> None:
         """Fold or unfold a node."""
         if (rows := self.rows) is not None:
-            self._refold(lambda: rows.toggle(id))
+            self._refold(lambda: moves.opened(rows, id))
 
     def fold_to_depth(self, depth: int) -> None:
         """Show nodes down to a depth."""
@@ -335,12 +336,13 @@ class TreeView(FrugalScroll, can_focus=True):
         """Go where the tree grows."""
         if follow:
             self._to_newest()
-        self.post_message(self.FollowChanged())
+        self.post_message(FollowChanged())
 
     def watch_crowded(self, crowded: bool) -> None:
         """Let never-visited siblings share a row, or have one each."""
         if (rows := self.rows) is not None and self.is_attached:
-            self._refold(lambda: rows.set_crowded(crowded))
+            rows.crowding.on, rows.crowding.spread = crowded, set()
+            self._refold(rows.rebuild)
 
     def _move(self, id: int | None) -> None:
         """The reader moved the cursor, also to where it is: then it is shown."""
@@ -349,44 +351,23 @@ class TreeView(FrugalScroll, can_focus=True):
             self.cursor_node = id
         self.window.see(self.cursor_node)
 
-    def action_cursor_down(self) -> None:
-        """Next row."""
+    def action_go(self, way: str) -> None:
+        """Move the cursor; see `moves.WAYS`."""
         if rows := self.rows:
-            self._move(moves.down(rows, self.cursor_node))
-
-    def action_cursor_up(self) -> None:
-        """Previous row."""
-        if rows := self.rows:
-            self._move(moves.up(rows, self.cursor_node))
-
-    def action_cursor_first(self) -> None:
-        """First row."""
-        self._move(ROOT)
-
-    def action_cursor_last(self) -> None:
-        """Last row."""
-        if rows := self.rows:
-            self._move(moves.last(rows, ROOT))
+            self._move(moves.WAYS[way](rows, self.cursor_node))
 
     def action_page(self, pages: int) -> None:
         """Rows further by the height of the view."""
         if rows := self.rows:
             self._move(moves.further(rows, self.cursor_node, pages * max(1, self.size.height - 1)))
 
-    def action_sibling(self, step: int) -> None:
-        """Another child of the same parent."""
-        if rows := self.rows:
-            self._move(moves.sibling(rows, self.cursor_node, step))
-
     def action_unfold(self) -> None:
         """Unfold; where that is done, go to the first child (in a chain: to the next step)."""
         if rows := self.rows:
             if (there := moves.unfolding(rows, self.cursor_node)) is not None:
                 self._move(there)
-            elif rows.has_children(last := rows.row_node(self.cursor_node)):
+            elif moves.opens(rows, last := rows.row_node(self.cursor_node)):
                 self.toggle(last)
-            elif rows.crowd(last):
-                self._refold(lambda: rows.spread(rows.reader.node(last).parent))
 
     def action_fold(self) -> None:
         """Fold; where that is done, go to the parent (in a chain: to the step before)."""
@@ -419,11 +400,8 @@ class TreeView(FrugalScroll, can_focus=True):
             return
         event.stop()
         id, level = ids[at.y], self.drawing.level_at(at.y)
-        at_glyph = level is not None and self._columns().glyph_cell(level) == at.x
-        if at_glyph and rows.has_children(id):
+        if level is not None and self._columns().glyph_cell(level) == at.x and moves.opens(rows, id):
             self.toggle(id)
-        elif at_glyph and rows.crowd(id):
-            self._refold(lambda: rows.spread(rows.reader.node(id).parent))
         elif rows.row_node(self.cursor_node) == id:
             self.action_select()
         else:
@@ -440,11 +418,4 @@ class TreeView(FrugalScroll, can_focus=True):
         self.call_after_refresh(self._cursor_into_sight)
 
     def _cursor_into_sight(self) -> None:
-        """Put the cursor on the nearest row that is on screen."""
-        rows, ids = self.rows, self.window.nodes()
-        if rows is None or not ids:
-            return
-        row, top = rows.row_of(rows.row_node(self.cursor_node)), round(self.scroll_offset.y)
-        if row is not None and not top <= row < top + len(ids):
-            around = min(2, (len(ids) - 1) // 2)
-            self.cursor_node = ids[around] if row < top else ids[-1 - around]
+        self.cursor_node = self.window.nearest(self.cursor_node)

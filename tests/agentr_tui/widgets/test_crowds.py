@@ -58,24 +58,25 @@ def test_rows_are_those_of_the_first_of_each_crowd(
         rows.follow(then)
         same(rows, expected(then, folded, set(), chains))
         rows.follow(tree)
-    behind = [id for id in range(len(tree)) if rows.leader(id) != id]
+    behind = [id for id in range(len(tree)) if rows.crowding.leader(rows.reader, id) != id]
     if behind:  # going there spreads its crowd
         id = data.draw(st.sampled_from(behind))
-        assert unvisited(tree, rows.leader(id))
+        assert unvisited(tree, rows.crowding.leader(rows.reader, id))
         assert rows.visible_ancestor(id) in rows.window(0, len(rows))
         rows.reveal(id)
         up = {tree.node(id).parent}
         above = set(tree.ancestors(id))
         same(rows, expected(tree, folded - above, up, chains))
-    rows.set_crowded(False)
-    assert all(rows.leader(id) == id for id in range(len(tree)))
+    rows.crowding.on = False
+    rows.rebuild()
+    assert all(rows.crowding.leader(rows.reader, id) == id for id in range(len(tree)))
 
 
 def test_a_crowd_is_told_by_its_first_and_a_filter_shows_each_match() -> None:
     tree = yellow_bed().tree
     rows = TreeRows(tree, crowded=True)
-    first = next(id for id in range(len(tree)) if rows.crowd(id))
-    crowd = rows.crowd(first)
+    first = next(id for id in range(len(tree)) if rows.crowding.members(id))
+    crowd = rows.crowding.members(first)
     assert len(crowd) > 1
     assert all(unvisited(tree, id) for id in crowd)
     assert [id for id in crowd if rows.is_visible(id)] == [first]
@@ -92,5 +93,5 @@ def test_the_newest_node_has_a_row_that_stands_for_it(crowded: bool) -> None:
     grower.expand(next(node.id for node in grower.tree.nodes if unvisited(grower.tree, node.id)), ["a", "b", "c"])
     rows.follow()
     newest = len(grower.tree) - 1
-    assert rows.leader(newest) == (newest - 2 if crowded else newest)
-    assert rows.is_visible(rows.leader(newest))
+    assert rows.crowding.leader(grower.tree, newest) == (newest - 2 if crowded else newest)
+    assert rows.is_visible(rows.crowding.leader(grower.tree, newest))
