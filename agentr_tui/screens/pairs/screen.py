@@ -92,7 +92,7 @@ class PairsScreen(ModeScreen):
         key("enter", "revise", "revise", "pairs.revise_shown", "Go to Revision with the pair that is shown"),
         key("plus", "enlarge", "enlarge", "pairs.enlarge", "Enlarge the pane that has the focus"),
         key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane; then all leaves",
-            key_display="_ esc"),
+            key_display="esc"),
     ]  # fmt: skip
 
     def copyable(self) -> list[Copyable]:

@@ -39,6 +39,9 @@ from engine.tree.tree import SearchTree
 STEERING = frozenset({"pause", "step", "stop"})
 """Actions that need a search that goes on."""
 
+KEY_WORDS = {"select": "node", "restore": "back"}
+"""Words of keys that are told where panes stand in place of one another."""
+
 VIEWS_EVERY = 0.3
 """Seconds between two drawings of what shows the whole search, while it grows."""
 
@@ -52,13 +55,6 @@ class SearchScreen(ModeScreen):
     MODE = "search"
     COMMANDS = {SearchCommands}
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall"), (TALLER, "-taller")]
-    DEFAULT_CSS = """
-    SearchScreen.-tall TimelineView { height: 5; border: round $agentr-faint; }
-    SearchScreen.-taller TimelineView { height: 6; border: round $agentr-faint; }
-    SearchScreen.-taller Overview { height: 8; }
-    #next-step { display: none; height: 1; padding: 0 1; color: $agentr-focus; }
-    SearchScreen.-tall #next-step { display: block; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         key("space", "pause", "pause", "search.pause", "Pause the search, or go on", show=True),
         key("s", "step", "step", "search.step", "One expansion, then pause", show=True),
@@ -84,7 +80,7 @@ class SearchScreen(ModeScreen):
         key("c", "other_c", "other c", "search.other_c", "What another exploration constant would choose"),
         key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane", key_display="_ esc"),
+        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane", key_display="esc"),
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
         key("escape", "escape", "restore", "search.escape", "Restore panes; then end finding; then unmark steps"),
     ]  # fmt: skip
@@ -226,7 +222,9 @@ class SearchScreen(ModeScreen):
             return
         self.top_bar.show(*top_line(session, self.tree_view.follow and session.control is not None))
         self.key_bar.left_out = STEERING if session.control is None else frozenset()
-        self.key_bar.words = {"pause": "go on"} if tree.state == "paused" else {}
+        self.key_bar.words = KEY_WORDS | ({"pause": "go on"} if tree.state == "paused" else {})
+        if self.enlarging.pane is None and self.has_class("-narrow"):
+            self.key_bar.also = frozenset({"restore" if self.has_class("-detail") else "select"})
         self.query_one("#next-step", Static).update(next_step(session))
 
     def show_views(self) -> None:
@@ -272,6 +270,7 @@ class SearchScreen(ModeScreen):
         if self.has_class("-narrow"):
             self.add_class("-detail")  # the node in place of the tree
             self.query_one("#tabs").focus()
+            self.show_state()
 
     @on(TimelineView.MomentChosen)
     def _moment_chosen(self, event: TimelineView.MomentChosen) -> None:
@@ -360,6 +359,7 @@ class SearchScreen(ModeScreen):
         self.enlarging.restore()
         self.show_overview()
         self.remove_class("-detail")
+        self.show_state()
         self.tree_view.focus()
 
     def action_escape(self) -> None:
