@@ -10,7 +10,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.trace_row import TraceRow
 from engine.samples.settings import ReviseSettings
-from engine.trace.trace import is_being_written
+from engine.trace.trace_file import is_being_written
 
 
 class MarkedTraces:

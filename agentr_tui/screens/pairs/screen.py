@@ -224,9 +224,9 @@ class PairsScreen(ModeScreen):
         tree = session.tree
         if tree is None or tree.started is None:
             self.top_bar.show([("no tree is open", "muted")])
-            self.say_nothing(NOTHING_OPEN)
+            self.show_placeholder(NOTHING_OPEN)
             return
-        self.say_nothing(None)
+        self.show_placeholder(None)
         pairs = figures.pairs if figures is not None else None
         self.top_bar.show(top_parts(tree, session.thresholds, pairs))
         if figures is None:
