@@ -225,13 +225,8 @@ class RevisionScreen(ModeScreen):
         self.toggle_class("-detail")
         self.query_one("#spliced" if self.has_class("-detail") else "#bad").focus()
 
-    def action_enlarge(self) -> None:
-        """Give the focused pane the whole screen."""
-        if self.focused is not None:
-            self.maximize(self.focused)
-
     def action_restore(self) -> None:
         """Back to all panes; then all samples again."""
-        if self.maximized is None:
+        if self.enlarging.pane is None:
             self.queue.show_all()
-        self.minimize()
+        self.enlarging.restore()
