@@ -101,6 +101,7 @@ class Session:
     alpha: float | None = None  # None: the default of the environment's scale
     beta: float | None = None
     chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
+    review_query: str | None = None  # samples that another screen sends a person to review, of all trees
     warnings: list[str] = field(default_factory=list)
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells

@@ -40,14 +40,16 @@ def which_of(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided
 
 
 def left_out(sample: Sample, decided: Decided | None, which: Which, only_verified: bool) -> str | None:
-    """Why a sample is left out, as far as that can be told without its tree."""
+    """Why a sample is left out, as far as that can be told without its tree: what the replay said comes first."""
+    if not moves_mark(sample, decided):  # what was changed is replayed first
+        reason = does_not_hold(sample, which, only_verified)
+        if reason is not None:
+            return reason
     if which == "accepted":
         verdict = decided.verdict if decided else None
         if verdict != "accepted":
             return verdict or UNDECIDED
-    if moves_mark(sample, decided):
-        return None  # what was changed is replayed first
-    return does_not_hold(sample, which, only_verified)
+    return None
 
 
 def does_not_hold(sample: Sample, which: Which, only_verified: bool) -> str | None:
