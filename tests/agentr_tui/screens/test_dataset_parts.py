@@ -147,9 +147,9 @@ def test_the_traces_of_a_run_are_read_once(runs: Runs) -> None:
 def test_wrong_actions_that_differ_in_amounts_alone_are_one_and_name_their_samples(runs: Runs) -> None:
     desk, loaded = runs.desk, runs.watch.loaded
     assert loaded is not None
-    found = dict(shapes(desk.session.workspace, loaded.samples, loaded.chosen.environment_of))
-    mine = list(found)
-    by_id = {sample.id: shape for sample, shape in found.items()}
+    found = list(shapes(desk.session.workspace, loaded.samples, loaded.chosen.environment_of))
+    mine = [sample for sample, _ in found]
+    by_id = {sample.id: shape for sample, shape in found}
     wrong = wrong_actions(mine, {}, by_id)
     assert [len(each.ids) for each in wrong] == sorted((len(each.ids) for each in wrong), reverse=True)
     assert sorted(id for each in wrong for id in each.ids) == sorted(s.id for s in mine if s.mark is not None)
