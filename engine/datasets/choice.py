@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from engine.base.text import many
 from engine.datasets.formats import DataType, data_type_of
 from engine.datasets.options import Exported, ExportOptions, Which
 from engine.environment.replay import HOLDS
@@ -18,6 +19,13 @@ from engine.workspace.workspace import Selection
 NO_WRONG_STEP = "no wrong step found"
 SAME_LESSON = "same lesson, a better one is kept"
 UNDECIDED = "not decided"
+WHICH_WORDS: dict[Which, str] = {
+    "accepted": "accepted ones",
+    "all that hold": "all that pass the replay",
+    "all": "all",
+}
+"""The rules by which samples are chosen, for people."""
+
 VERDICT_ORDER = {"verified": 0, "reobserved": 1, "repaired": 2}
 
 
@@ -133,10 +141,9 @@ def expected_line(
     """How many samples are about to be written, in a line."""
     found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson)
     traces = len({sample.trace for sample in chosen.samples})
-    runs = f"{len(chosen.runs)} run{'s' if len(chosen.runs) != 1 else ''}"
     return (
-        f"writing up to {found.lines} of {found.samples} samples ({found.which}), of {traces}"
-        f" trace{'s' if traces != 1 else ''} in {runs}"
+        f"writing up to {found.lines} of {many(found.samples, 'sample')} ({WHICH_WORDS[found.which]}),"
+        f" of {many(traces, 'trace')} in {many(len(chosen.runs), 'run')}"
     )
 
 
@@ -145,4 +152,5 @@ def nothing_line(done: Exported) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
     why = f"left out: {reasons}" if reasons else f"there is no {done.data_type} sample"
     left = f" {done.left} of an earlier export is left as it was." if done.left else ""
-    return f"no line to export ({done.which}; {why}): no file was written.{left} --all takes whatever there is"
+    why = f"{WHICH_WORDS[done.which]}; {why}"
+    return f"no line to export ({why}): no file was written.{left} --all takes whatever there is"

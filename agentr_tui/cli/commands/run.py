@@ -21,6 +21,7 @@ from agentr_tui.cli.running import has_terminal, make_session, need_terminal, ru
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
+from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
@@ -177,9 +178,10 @@ def demo(
         control = Control(waits_on_failures=True)
         return new_job("textcraft", task, settings, out, listener=listener, delay=delay, control=control)
 
+    before = contents(place)
     session = make_session(place)
     session.start(make)
-    return run_app(session, "search")
+    return run_app(session, "search", made_by_us=before)
 
 
 def open_(

@@ -16,20 +16,13 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Static
 
-from agentr_tui.screens.dataset.funnel import (
-    DATA_TYPE_WORDS,
-    WHICH,
-    Funnel,
-    Which,
-    left_out_lines,
-    many,
-    stage_line,
-)
+from agentr_tui.screens.dataset.funnel import DATA_TYPE_WORDS, WHICH, Funnel, Which, left_out_lines, stage_line
 from agentr_tui.screens.shared.dialogs import Dialog
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.widgets.chips import Chips
 from agentr_tui.widgets.text_pane import TextPane
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.datasets.files import packing_of, place_of
 from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
 from engine.datasets.options import ExportOptions

@@ -9,12 +9,13 @@ from functools import partial
 from textual.message import Message
 
 from agentr_tui.screens.dataset.export_dialog import ExportDialog, ExportRequest
-from agentr_tui.screens.dataset.funnel import Funnel, Which, funnel, many
+from agentr_tui.screens.dataset.funnel import Funnel, Which, funnel
 from agentr_tui.screens.dataset.rows import progress_line, report_lines
 from agentr_tui.screens.dataset.run_watch import RunWatch
 from agentr_tui.screens.shared.desk import Desk, Stopped
 from agentr_tui.widgets.text_pane import Line, line
 from engine.base.errors import AgentrError
+from engine.base.text import many
 from engine.datasets.choice import nothing_line
 from engine.datasets.export import Exported, export
 from engine.datasets.formats import DataType

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, bar
 from agentr_tui.widgets.text_pane import Line, line
+from engine.base.text import many
 from engine.datasets.choice import Expected, does_not_hold, expected
 from engine.datasets.formats import DataType, data_type_of
 from engine.review.curation import moves_mark
@@ -56,11 +57,6 @@ class Funnel:
     def lines(self) -> int:
         """Lines that are written, as far as that is known without the traces."""
         return self.expected.lines
-
-
-def many(count: int, one: str, more: str = "") -> str:
-    """`1 line`, `2 lines`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def funnel(

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agentr_tui.screens.dataset.funnel import Funnel, funnel, many
+from agentr_tui.screens.dataset.funnel import Funnel, funnel
 from agentr_tui.terminal.theme import Role, bar, glyphs
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.datasets.card import trained_told
-from engine.datasets.choice import nothing_line, tail_length
+from engine.datasets.choice import WHICH_WORDS, nothing_line, tail_length
 from engine.datasets.export import Exported
 from engine.datasets.sizes import Shape
 from engine.environment.replay import HOLDS
@@ -338,7 +339,7 @@ def report_lines(done: Exported) -> list[Line]:
     lines = [
         line(
             (f"{signs.good} {many(done.lines, 'line')} ", "good" if done.lines else "warn"),
-            (f"{done.format}, {done.data_type}: {done.which}", "text"),
+            (f"{done.format}, {done.data_type}: {WHICH_WORDS[done.which]}", "text"),
             indent=2,
         ),
         line(("  ", "muted"), (done.out, "focus"), indent=2),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentr_tui.screens.dataset.funnel import many
 from agentr_tui.screens.dataset.rows import RunSummary, summarise
 from agentr_tui.screens.dataset.tabs import Trust, trust
+from engine.base.text import many
 from engine.review.decisions import Decisions
 from engine.samples.revise import Sample
 from engine.workspace.workspace import RunInfo, Selection, Workspace

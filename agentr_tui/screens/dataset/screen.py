@@ -18,7 +18,7 @@ from textual.widgets import Input
 
 from agentr_tui.screens.dataset import lessons, past_exports
 from agentr_tui.screens.dataset.exporter import Exporter
-from agentr_tui.screens.dataset.funnel import funnel_lines, many
+from agentr_tui.screens.dataset.funnel import funnel_lines
 from agentr_tui.screens.dataset.lessons import WrongAction, lesson_cells, wrong_actions
 from agentr_tui.screens.dataset.past_exports import export_cells
 from agentr_tui.screens.dataset.rows import COLUMNS, count_lines, histogram, trace_cells, trained_lines
@@ -34,6 +34,7 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.errors import AgentrError
+from engine.base.text import many
 
 LOOK_EVERY = 2.0  # seconds: other reviewers decide, other runs end
 

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Static
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.dataset.export_dialog import ExportDialog, options_of
-from agentr_tui.screens.dataset.funnel import funnel_lines, many
+from agentr_tui.screens.dataset.funnel import funnel_lines
 from agentr_tui.screens.dataset.past_exports import decided_since
 from agentr_tui.screens.dataset.rows import count_lines, histogram, summarise
 from agentr_tui.screens.dataset.screen import DatasetScreen
@@ -24,6 +24,7 @@ from agentr_tui.state.session import Session
 from agentr_tui.widgets.chips import Chips
 from agentr_tui.widgets.text_pane import Line
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import ExportOptions
