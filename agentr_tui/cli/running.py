@@ -110,13 +110,17 @@ def run_app(
     from agentr_tui.app.preferences_file import read_preferences
     from agentr_tui.app.signals import ends_cleanly
     from agentr_tui.state.last_place import LastPlace
+    from agentr_tui.state.tour import Tour
 
     preferences = read_preferences([user_file(), session.workspace.settings_file])
     memory = LastPlace(session.workspace.path)
     place = memory.place()
     session.views = place.views
     own = own_readers(session.workspace.path)
-    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own)
+    tour = Tour()
+    if tour.first_start:
+        tour.begin()
+    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own, tour)
     before = contents(session.workspace) if made_by_us is None else made_by_us
     with ends_cleanly(app):
         result = app.run()

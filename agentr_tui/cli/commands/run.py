@@ -21,6 +21,7 @@ from agentr_tui.cli.running import has_terminal, make_session, need_terminal, ru
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
+from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
 from engine.search.control import Control
@@ -215,6 +216,8 @@ def open_(
 
 
 def library(workspace: Path) -> int:
-    """Open the library of a workspace."""
+    """Open the library of a workspace; on the first start ever, where nothing is there yet, the demo."""
     need_terminal("a command: agentr --help lists them")
+    if str(workspace) == DEFAULT_WORKSPACE and not workspace.exists() and Tour().first_start:
+        return demo()
     return run_app(make_session(Workspace.open(workspace, create=True)), "library", go_on=True)
