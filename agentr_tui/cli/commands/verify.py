@@ -11,7 +11,6 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
-    YesOption,
     complain,
     confirm,
     judge_figures,
@@ -20,6 +19,7 @@ from agentr_tui.cli.commands.judge_options import (
     progress,
     told,
 )
+from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import INPUT, JUDGE, PAIRS, AlphaOption, BetaOption, JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn

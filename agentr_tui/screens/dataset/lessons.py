@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agentr_tui.screens.dataset.rows import decision_of, holds
+from agentr_tui.screens.dataset.rows import holds
 from agentr_tui.terminal.theme import bar
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from engine.datasets.sizes import Shape
+from engine.review.curation import decision_of
 from engine.review.decisions import Decided
 from engine.samples.sample import Sample
 
@@ -64,7 +65,7 @@ def wrong_actions(
         each.actions[shape.wrong] += 1
         each.answers[shape.answer] += 1
         each.passing += holds(sample)
-        each.undecided += decision_of(sample, current) == "undecided"
+        each.undecided += decision_of(sample.id, current) == "undecided"
     return sorted(found.values(), key=lambda each: -len(each.ids))
 
 

@@ -17,10 +17,10 @@ from textual.timer import Timer
 
 from agentr_tui.screens.revision.recovery_lines import curve_told, recovery_lines, recovery_told
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, trusted
+from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.queue import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
-from engine.base.errors import AgentrError
 from engine.environment.trust import check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import (
@@ -114,8 +114,8 @@ class RecoveryPane(TextPane):
             found, why = None, ""
             try:
                 found = _known(shown, folder, alpha, chosen, count)
-            except AgentrError as error:
-                why = str(error)
+            except Exception as error:  # also one that nobody foresaw
+                why = line_of(self.app, error)
             if self.app.is_running:
                 self.app.call_from_thread(self._looked, shown, found, why, then)
 
@@ -252,8 +252,8 @@ class RecoveryPane(TextPane):
                     shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard, own=own
                 )
                 job.progress = work.run_blocking()
-            except AgentrError as error:
-                told = str(error)
+            except Exception as error:
+                told = line_of(self.app, error)
             if self.app.is_running:
                 self.app.call_from_thread(self._made, job, told)
 

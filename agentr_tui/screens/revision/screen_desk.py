@@ -58,7 +58,7 @@ class RevisionScreenDesk(ScreenDesk):
         after: Callable[[], object] = lambda: None,
     ) -> None:
         """As `in_thread`, and `after` in the same thread; where a person has to be asked first, again after a yes."""
-        screen = self._screen
+        screen, app = self._screen, self._screen.agentr
 
         def run() -> None:
             try:
@@ -68,8 +68,8 @@ class RevisionScreenDesk(ScreenDesk):
                 # later: coming back from the question must not ask it again
                 screen.from_thread(self.ask_yes, unasked, again, partial(self.later, partial(failed, str(unasked))))
                 return
-            except AgentrError as error:
-                screen.from_thread(failed, str(error))
+            except Exception as error:  # also one that nobody foresaw
+                screen.from_thread(failed, app.error_line(error))
                 return
             screen.from_thread(done, result)
             with suppress(AgentrError):  # what it was about says so when it is shown

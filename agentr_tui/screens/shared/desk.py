@@ -82,7 +82,9 @@ class Desk(Protocol):
         *,
         failed: Callable[[str], object] | None = None,
     ) -> None:
-        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` is `failed`, or a complaint."""
+        """Run `work` in a thread, then `done` on the UI thread; an error is `failed`, or a complaint.
+
+        An `AgentrError` is its own line; any other is logged, too."""
         ...
 
     def beside(self, work: Callable[[Stopped], object], group: str) -> None:
