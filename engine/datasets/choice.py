@@ -13,6 +13,7 @@ from engine.datasets.options import Exported, ExportOptions, Which
 from engine.environment.replay import HOLDS
 from engine.review.curation import moves_mark
 from engine.review.decisions import Decided
+from engine.review.variety import tail_length
 from engine.samples.revise import Sample
 from engine.workspace.workspace import Selection
 
@@ -93,13 +94,6 @@ def kept_of_lessons(samples: Sequence[Sample], current: Mapping[str, Decided], m
         others.sort(key=lambda each: (VERDICT_ORDER.get(each.verdict, 9), each.earlier, tail_length(each), each.id))
         kept.update(each.id for each in others[: max(0, most - len(decided_on))])
     return kept
-
-
-def tail_length(sample: Sample) -> int:
-    """Steps of the tail, as the run has it."""
-    if sample.tail is not None:
-        return len(sample.tail.steps)
-    return sample.good_depth - (sample.fork_depth if sample.bad is not None else sample.mark or 0)
 
 
 def expected(

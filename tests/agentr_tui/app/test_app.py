@@ -381,7 +381,7 @@ async def test_thoughts_are_changed_and_comments_kept(tmp_path: Path) -> None:
         await pilot.press("c")
         await pilot.pause(0.1)
         await pilot.press(*"ok", "enter")
-        await until(pilot, lambda: "ok" in screen.query_one("#why", TextPane).plain, "the comment")
+        await until(pilot, lambda: "ok" in screen.query_one("#replay", TextPane).plain, "the comment")
         await pilot.press("f")
         await pilot.pause(0.2)
         assert '"revise_log"' in screen.query_one("#spliced", TextPane).plain

@@ -36,7 +36,7 @@ class RevisionFakeDesk(FakeDesk):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.panes = {name: FakePane() for name in ("bad", "why", "spliced", "replay")}
+        self.panes = {name: FakePane() for name in ("bad", "task", "queue", "verdict-line", "spliced", "replay")}
         self.top = ""
         self.nothing = ""
         self.timers: list[Callable[[], object]] = []

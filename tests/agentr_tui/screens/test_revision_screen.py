@@ -124,8 +124,8 @@ async def test_blind_hides_what_the_verifier_said_and_accepting_needs_an_own_mar
         sample = screen.front.shown.sample
         assert "first wrong step" in pane(app, "bad")
         await pilot.press("b")
-        await until(pilot, lambda: BLIND in pane(app, "why"))
-        for name in ("bad", "why", "spliced", "replay"):
+        await until(pilot, lambda: BLIND in pane(app, "replay"))
+        for name in ("bad", "queue", "spliced", "replay"):
             text = pane(app, name)
             assert not any(word in text for word in ("steps left", "verified", "diverged", "reobserved")), name
         assert "━━ first wrong step ━━" not in pane(app, "bad")
@@ -153,7 +153,7 @@ async def test_tags_orders_and_reasons_of_the_settings_are_at_hand(tmp_path: Pat
         await pilot.press("T")
         await pilot.pause(0.1)
         await pilot.press(*"odd", "space", *"later", "enter")
-        await until(pilot, lambda: "odd later" in pane(app, "why"))
+        await until(pilot, lambda: "odd later" in pane(app, "replay"))
         assert session.decisions.current()[id].tags == ["odd", "later"]
         await pilot.press("o")
         await pilot.pause(0.1)
