@@ -53,7 +53,7 @@ def decision_lines(shown: Shown) -> list[Line]:
     """What people decided about the sample, and how many are like it."""
     decided, lines = shown.decided, []
     count, is_open = shown.like
-    if count:
+    if count and not shown.hidden:
         told = f"{count} more teach{'es' if count == 1 else ''} the same"
         lines.append(
             line(("= ", "focus"), (told, "text"), ("  = folds them" if is_open else "  = shows them", "muted"))
@@ -85,7 +85,7 @@ def verdict_line(shown: Shown) -> Line:
     sign, shade = decided_sign(verdict)
     parts.append((f"  {sign} {verdict or 'undecided'}", shade if verdict else "strong"))
     count, is_open = shown.like
-    if count and not is_open:
+    if count and not is_open and not shown.hidden:
         parts.append((f"  = {count} alike", "muted"))
     parts.append(("  tab: the other side", "muted"))
     return line(*parts)

@@ -31,12 +31,15 @@ AROUND = 40
 """Characters that stay before and after words that differ, in a long text."""
 
 
-def difference_parts(expected: str, got: str) -> list[tuple[str, Role]]:
-    """What came, with the words that were not expected marked; of what is the same only what stands beside them."""
+def difference_parts(expected: str, got: str, most: int = 0) -> list[tuple[str, Role]]:
+    """What came, with the words that were not expected marked; of what is the same only what stands beside them. Of
+    `most` characters that differ in a row the rest is left out; 0: nothing is."""
     _, pieces = word_diff(expected, got)
     parts: list[tuple[str, Role]] = []
     for place, piece in enumerate(pieces):
         text = piece.text
+        if piece.changed and most:
+            text = clip(text, most)
         if not piece.changed and len(text) > 2 * AROUND + 3:
             head = text[:AROUND] if place else ""
             tail = text[-AROUND:] if place + 1 < len(pieces) else ""
@@ -71,7 +74,8 @@ def replay_lines(sample: Sample) -> list[Line]:
         lines.append(line((f"tail: leaf {sample.tail.leaf} of {Path(sample.tail.path).name}", "muted"), indent=6))
     if replay.step is not None and replay.verdict in ("diverged", "reobserved"):
         told = f"first at step {replay.step + 1}: "
-        expected, got = difference_parts(replay.got, replay.expected), difference_parts(replay.expected, replay.got)
+        expected = difference_parts(replay.got, replay.expected, IN_SHORT // 2)
+        got = difference_parts(replay.expected, replay.got, IN_SHORT // 2)
         lines.append(line((told, "muted"), ("expected ", "muted"), *expected, indent=4))
         lines.append(line(("    got ", "muted"), *got, indent=8))
     shape = (

@@ -292,7 +292,6 @@ def test_the_mark_moves_between_the_fork_and_the_end(stage: Stage) -> None:
 
 
 def test_a_thought_is_never_empty_and_the_list_gives_another(stage: Stage) -> None:
-    before = stage.shown.sample.thought
     stage.thoughts.menu()
     stage.desk.press("w")
     stage.desk.write("   ")
