@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
+from agentr_tui.screens.library.beside import beside_lines
 from agentr_tui.screens.library.deletion import TraceDeletion
 from agentr_tui.screens.library.node_filter import NodeFilter
 from agentr_tui.screens.library.rows import COLUMNS, EMPTY, SORTS, arranged, cells, facts, summary
@@ -76,7 +77,9 @@ class LibraryScreen(ModeScreen):
     def on_mount(self) -> None:
         """The first look, then one every other second."""
         self.query_one("#trace-note").can_focus = False
-        self.query_one("#library-empty", TextPane).set_lines([line((text, "text")) for text in EMPTY.splitlines()])
+        told = [line((text, "text")) for text in EMPTY.splitlines()]
+        told += beside_lines(self.agentr.session.workspace.path)
+        self.query_one("#library-empty", TextPane).set_lines(told)
         self.query_one("#library-empty").border_title = "library"
         self.table.focus()
         self.set_interval(LOOK_EVERY / 4, self.watched.look)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentr_tui.cli.main import command_first
+from agentr_tui.screens.library.beside import beside_lines
 from agentr_tui.state.workspace_contents import come_back_line, command_for, contents, workspaces_beside
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
@@ -57,6 +58,9 @@ def test_workspaces_beside_an_empty_one_are_named_the_newest_first(tmp_path: Pat
     (tmp_path / "notes.txt").write_text("no folder")
     filled(tmp_path / "bare", 0)
     assert workspaces_beside(own.path) == [(new.path, "1 trace, 3 accepted"), (old.path, "2 traces")]
+    told = ["".join(text for text, _ in each.parts) for each in beside_lines(own.path)]
+    assert f"  agentr --workspace {new.path}  1 trace, 3 accepted" in told
+    assert beside_lines(new.path) == [], "who has something is not sent elsewhere"
 
 
 @pytest.mark.parametrize(
