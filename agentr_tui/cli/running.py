@@ -63,7 +63,7 @@ def run_job(job: SearchJob) -> int:
         say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
     say(
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
-        f" {found.calls} calls, {found.failures} failures{f', {owed} draws owed' if owed else ''}"
+        f" {found.calls} calls, {found.failures} failures{f', {owed} answers owed' if owed else ''}"
     )
     if warning := answer_warning(job.tree):
         warn(warning)

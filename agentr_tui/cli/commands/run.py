@@ -68,7 +68,7 @@ def search(
             group=TASK, help="Key of the observation's text, for a gym: environment whose observations are dicts."
         ),
     ] = None,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each answer.")] = 0.0,
     out: Annotated[
         Path | None,
         Parameter(
@@ -138,8 +138,8 @@ def demo(
     *,
     task: Annotated[str, Parameter(group=TASK, help="TextCraft task id.")] = DEMO_TASK,
     iterations: Annotated[int, Parameter(group=SEARCH, help="Number of walks from the root.")] = DEMO_ITERATIONS,
-    seed: Annotated[int, Parameter(group=SEARCH, help="Seed of ties and draws.")] = 0,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that each draw takes on screen.")] = DEMO_DELAY,
+    seed: Annotated[int, Parameter(group=SEARCH, help="Seed of ties and of sampled answers.")] = 0,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that each answer takes on screen.")] = DEMO_DELAY,
     headless: Annotated[
         bool,
         Parameter(group=OUTPUT, help="Run without a screen: search, revise, export and print the path of the dataset."),

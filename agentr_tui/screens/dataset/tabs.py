@@ -174,7 +174,7 @@ def coverage_lines(
                  (f"of all from the fullest task · {even:.0f} a task on average", "text"))
         )  # fmt: skip
     lines += [BLANK, *_reading(shapes, wanted), *duplicate_lines(mine, shapes)]
-    lines += [BLANK, line(("samples by task", "focus"), ("  and how many hold", "muted"))]
+    lines += [BLANK, line(("samples by task", "focus"), ("  and how many pass the replay", "muted"))]
     most = max(of_task.values(), default=1)
     room = max(4, width - 36)
     for task, count in of_task.most_common():
@@ -237,7 +237,12 @@ def trust_lines(found: Trust, width: int) -> list[Line]:
     if found.rate.rate is None:
         lines.append(line((found.rate.line, "muted"), indent=2))
         lines.append(
-            line(("4 reviews samples; o there draws them at random, so that the rate speaks for all", "muted"))
+            line(
+                (
+                    "4 reviews samples; the order stratified (o) takes them at random, so that the rate speaks for all",
+                    "muted",
+                )
+            )
         )
     else:
         lines += [*_interval("all", found.rate, width)]

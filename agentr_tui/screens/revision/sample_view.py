@@ -6,8 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agentr_tui.screens.revision.around_lines import (
+    decision_lines,
+    queue_line,
+    rules_lines,
+    task_lines,
+    verdict_line,
+)
 from agentr_tui.screens.revision.desk import RevisionDesk
-from agentr_tui.screens.revision.queue_lines import decision_lines, queue_line, verdict_line
 from agentr_tui.screens.revision.replay_lines import DIFFERENCE_KEY, replay_lines, replay_step_lines
 from agentr_tui.screens.revision.sample_lines import (
     BLIND,
@@ -24,7 +30,6 @@ from agentr_tui.screens.revision.sample_lines import (
     token_line,
     trajectory_lines,
 )
-from agentr_tui.screens.revision.task_lines import rules_lines, task_lines
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.review.queue import Review, Shown
 from agentr_tui.terminal.theme import Role, glyphs

@@ -10,9 +10,9 @@ from typing import TypeVar, cast
 
 import pytest
 
+from agentr_tui.screens.revision.around_lines import queue_line
 from agentr_tui.screens.revision.mark_and_cuts import MarkAndCuts
 from agentr_tui.screens.revision.model_judge import ModelJudge
-from agentr_tui.screens.revision.queue_lines import queue_line
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
 from agentr_tui.screens.revision.replay_lines import difference_parts
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
