@@ -251,7 +251,8 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
     rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]
     table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
     for kind, count in done.failed.items():
-        say(f"  {count} answers failed ({kind}): {done.words[kind]}; run the same command again to make the missing ones")
+        again = "run the same command again to ask for the missing ones"
+        say(f"  {count} answers failed ({kind}): {done.words[kind]}; {again}")
 
 
 def _owed(sample: Sample, done: Progress) -> list[str]:

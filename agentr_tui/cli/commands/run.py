@@ -68,7 +68,7 @@ def search(
             group=TASK, help="Key of the observation's text, for a gym: environment whose observations are dicts."
         ),
     ] = None,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each answer.")] = 0.0,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes to answer.")] = 0.0,
     out: Annotated[
         Path | None,
         Parameter(

@@ -239,7 +239,7 @@ def trust_lines(found: Trust, width: int) -> list[Line]:
         lines.append(
             line(
                 (
-                    "4 reviews samples; the order stratified (o) takes them at random, so that the rate speaks for all",
+                    "4 reviews samples; o there takes them at random, so that the rate speaks for all",
                     "muted",
                 )
             )
