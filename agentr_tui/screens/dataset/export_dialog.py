@@ -135,6 +135,7 @@ class ExportDialog(Dialog[ExportRequest]):
         """The format has the focus: it is what one comes for."""
         self.query_one("#funnel-preview").can_focus = False
         self._tell()
+        self.call_after_refresh(self._tell)  # the lines are as wide as the dialog, which is known by then
         self.query_one("#format").focus()
 
     def _value(self, id: str) -> str:

@@ -46,6 +46,7 @@ class RunWatch:
         self._words = ""
         self._looking = False
         self._again = False
+        self.looked_once = False  # something is known, if only that there is nothing
 
     @property
     def loaded(self) -> LoadedRun | None:
@@ -105,6 +106,7 @@ class RunWatch:
 
     def looked(self, event: Looked) -> bool:
         """Takes up what a look found; whether there is something else to show."""
+        self.looked_once = True
         if event.error:
             self._counted, self._error = None, event.error
         elif not event.same:

@@ -111,7 +111,7 @@ class DatasetScreen(ModeScreen):
             self.set_class(big, "-big")
             if big and TABS[self._tab] in BESIDE:
                 self._tab = 0
-            self._show_tab()
+            self._show()
 
     def refresh_view(self) -> None:
         """Look now."""
@@ -142,6 +142,8 @@ class DatasetScreen(ModeScreen):
     # -- what is shown -----------------------------------------------------------------------------
 
     def _show(self) -> None:
+        if not self.runs.looked_once:
+            return
         loaded, counted = self.runs.loaded, self.runs.counted
         if self.runs.error:
             self._show_nothing([line((self.runs.error, "bad"))])
