@@ -7,15 +7,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import OUTPUT, JsonOption
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
 from engine.trace.sources import find_sources, load_any
-from engine.trace.trace import read_events
+from engine.trace.trace_file import NoEvents, read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.tree import ROOT, SearchTree
-from engine.workspace.figures import TraceFigures, figures, total
+from engine.workspace.figures import TraceFigures, figures, figures_without_events, total
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
 
 
@@ -28,8 +29,18 @@ def stats(
     """Print figures of traces: nodes, leaves, pairs, lessons, calls."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
+    broken = BrokenFiles(paths)
     for path in find_sources(paths):
-        source = load_any(path)
+        try:
+            source = load_any(path)
+        except NoEvents as error:  # its search was killed at once
+            if path in broken.named:
+                raise error
+            rows.append(figures_without_events(str(path)))
+            continue
+        except InputError as error:
+            broken.tell(path, error)
+            continue
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))
@@ -38,8 +49,8 @@ def stats(
             answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
     if json:
-        emit_json({"traces": rows, "total": summed})
-        return 0
+        emit_json({"traces": rows, "total": summed, **broken.as_json()})
+        return broken.code
     head = [
         "trace",
         "env",
@@ -83,7 +94,7 @@ def stats(
         say(f"{len(rows)} traces, {summed.lessons} lessons: {depths}")
     elif len(rows) > 1:
         say(f"{len(rows)} traces")
-    return 0
+    return broken.code
 
 
 def show(

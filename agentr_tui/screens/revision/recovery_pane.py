@@ -21,7 +21,7 @@ from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.queue import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
-from engine.environment.trust import check_search
+from engine.environment.permission import check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import (
     Mark,
@@ -55,7 +55,7 @@ class Job:
     progress: Progress | None = None  # the newest, whole; written by the thread that makes them
 
 
-class Known(NamedTuple):
+class KnownRecovery(NamedTuple):
     """What is known of a sample before anything is asked."""
 
     sample: str
@@ -77,7 +77,7 @@ class RecoveryPane(TextPane):
         self._shown: Shown | None = None
         self._folder = Path()
         self._alpha: float | None = None
-        self._known: Known | None = None
+        self._known: KnownRecovery | None = None
         self._refused = ""  # why nothing can be asked
         self._chosen: RecoverySettings | None = None  # who is to go on, where a person said so
         self._typed = RecoverySettings()  # as far as a person typed it
@@ -121,7 +121,7 @@ class RecoveryPane(TextPane):
 
         self.run_worker(look, group="recovery-look", thread=True, exclusive=True, exit_on_error=False)
 
-    def _looked(self, shown: Shown, found: Known | None, why: str, then: Callable[[], None]) -> None:
+    def _looked(self, shown: Shown, found: KnownRecovery | None, why: str, then: Callable[[], None]) -> None:
         if self._shown is not None and self._shown.sample == shown.sample:  # closing a dialog shows the sample anew
             self._known, self._refused = found, why
             self._draw()
@@ -277,7 +277,9 @@ class RecoveryPane(TextPane):
             self._job.control.stop()
 
 
-def _known(shown: Shown, folder: Path, alpha: float | None, chosen: RecoverySettings | None, count: int) -> Known:
+def _known(
+    shown: Shown, folder: Path, alpha: float | None, chosen: RecoverySettings | None, count: int
+) -> KnownRecovery:
     """What is known of a sample, and what asking more costs. Raises `InputError`."""
     tree, sample = shown.tree, shown.sample
     known = Recoveries(folder, sample.trace)
@@ -291,7 +293,7 @@ def _known(shown: Shown, folder: Path, alpha: float | None, chosen: RecoverySett
         before = actor_settings(tree, newest(tree, sample, known))
         old_marks = marks_of(tree, sample, before.max_depth)
         shown_now = before, figures_of(tree, sample.thought, old_marks, before, known, alpha)
-    return Known(
+    return KnownRecovery(
         sample.id,
         settings,
         actor,

@@ -13,7 +13,7 @@ from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.verifiers.base import JudgeSettings
 
 T = TypeVar("T")
@@ -44,9 +44,9 @@ class RevisionScreenDesk(ScreenDesk):
         """In a narrow window: the conversation in place of the bad trajectory."""
         self._screen.set_class(True, "-detail")
 
-    def say_nothing(self, lines: Sequence[Line] | None) -> None:
-        """These lines in place of the body; None shows the body again."""
-        self._screen.say_nothing(lines)
+    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
+        """Replace the body by an explanation; None restores it."""
+        self._screen.show_placeholder(lines)
 
     def with_consent(
         self,

@@ -17,7 +17,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.screens.shared.start_search import Make
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 
 T = TypeVar("T")
 

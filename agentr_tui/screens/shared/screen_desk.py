@@ -17,7 +17,7 @@ from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.start_search import Make, may_start, run_ready, start_search
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from engine.datasets.export import export
 from engine.datasets.formats import DataType
 from engine.datasets.options import ExportOptions
 from engine.datasets.sizes import shapes
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk
 

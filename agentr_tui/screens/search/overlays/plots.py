@@ -24,7 +24,7 @@ from agentr_tui.widgets.top_bar import TopBar
 from engine.base.errors import AgentrError
 from engine.explain.series import Snapshot, Spending, figures, returns, snapshot
 from engine.explain.timeline import Timeline
-from engine.trace.trace import Follower
+from engine.trace.follower import Follower
 from envs.base import title_of
 
 REFRESH = 0.5
