@@ -270,7 +270,7 @@ async def reviewing(pilot: Pilot[Any], app: AgentrApp) -> RevisionScreen:
     await until(
         pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None, "a sample"
     )
-    await until(pilot, lambda: app.screen.query_one("#spliced", TextPane).plain, "its lines")
+    await until(pilot, lambda: bool(app.screen.query_one("#spliced", TextPane).plain), "its lines")
     return revision(app)
 
 
