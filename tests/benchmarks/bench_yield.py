@@ -117,9 +117,7 @@ def main() -> None:
     given = parser.parse_args()
     tasks = task_ids(given.tasks)
     print(f"{given.env}, {len(tasks)} tasks, {given.calls} calls a search, seeds {given.seeds}; per 1,000 calls")
-    print(
-        f"{'depth':>5} {'error':>5} {'algorithm':10} {'verified lessons':22} {'clean':>6} {'Bad drawn':>9} {'repairs':>7}"
-    )
+    print(f"{'depth':>5} {'error':>5} {'algorithm':10} {'verified lessons':22}  clean Bad drawn repairs")
     with TemporaryDirectory() as folder:
         for depth, error in product(map(int, given.depth.split(",")), map(float, given.errors.split(","))):
             found: dict[str, list[Yield]] = {}
