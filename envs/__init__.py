@@ -5,6 +5,9 @@ Here they are only described; the module of an environment is loaded when one is
 
 from __future__ import annotations
 
+from envs.any_tools import RULES as _ACT_RULES
+from envs.any_tools import described
+from envs.any_tools import info_for as _act_of
 from envs.base import (
     Actions,
     EnvError,
@@ -17,14 +20,18 @@ from envs.base import (
     Snapshots,
     StateKeys,
     TextEnv,
+    Tools,
     UnknownTask,
     environments,
     info_of,
+    is_place,
     make,
+    names_place,
     recognise,
     register,
 )
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
+from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
 from envs.webshop.info import INFO as _WEBSHOP
 
 __all__ = [
@@ -39,6 +46,7 @@ __all__ = [
     "Snapshots",
     "StateKeys",
     "TextEnv",
+    "Tools",
     "UnknownTask",
     "environments",
     "info_of",
@@ -82,17 +90,30 @@ def _textcraft_looks(action: str) -> bool:
     return action.strip().startswith("inventory")
 
 
-register(
-    EnvironmentInfo(
-        name="textcraft",
-        summary="craft an item from others; 419 tasks of 3 to 48 steps, embedded, with snapshots and a planner",
-        load="envs.textcraft.env:make",
-        rules=_TEXTCRAFT_RULES,
-        recognises=_is_textcraft,
-        refuses=_textcraft_refuses,
-        looks=_textcraft_looks,
-    )
+def _textcraft_of(argument: str) -> EnvironmentInfo:
+    return _TEXTCRAFT_TOOLS if argument == "tools" else _TEXTCRAFT
+
+
+_TEXTCRAFT = EnvironmentInfo(
+    name="textcraft",
+    summary="craft an item from others; 419 tasks of 3 to 48 steps, embedded, with snapshots and a planner",
+    load="envs.textcraft.env:make",
+    rules=_TEXTCRAFT_RULES,
+    recognises=_is_textcraft,
+    refuses=_textcraft_refuses,
+    looks=_textcraft_looks,
+    of=_textcraft_of,
+    kinds=lambda: [_TEXTCRAFT_TOOLS],
+    takes_place=lambda argument: argument != "tools" and is_place(argument),
 )
+_TEXTCRAFT_TOOLS: EnvironmentInfo = described(
+    _TEXTCRAFT,
+    name="textcraft:tools",
+    summary="the same, its agent calls the tools get, craft and inventory",
+    rules=_TEXTCRAFT_TOOL_RULES,
+    lookers=("inventory",),
+)
+register(_TEXTCRAFT)
 register(
     EnvironmentInfo(
         name="recorded",
@@ -104,6 +125,16 @@ register(
 )
 register(_WEBSHOP)
 register(_SCIENCEWORLD)
+register(
+    EnvironmentInfo(
+        name="tools",
+        summary="tools:ENV, any other environment, its agent calls one tool: act(text)",
+        load="envs.any_tools:make",
+        rules=_ACT_RULES,
+        of=_act_of,
+        takes_place=names_place,
+    )
+)
 
 
 _ANY_RULES = """\

@@ -4,7 +4,7 @@ An environment is a `gymnasium.Env[str, str]`: a text action in, a text observat
 ID})` starts one task; the observation of `reset` holds the goal. `reward` of `step` is *the score after the step*
 (the return, at the end), on the scale of `EnvironmentInfo.score_range`; a score below 0 is a *disaster*.
 
-What an environment may offer beyond that is a protocol of its own (`Snapshots`, `Planner`, `Actions`): callers
+What an environment may offer beyond that is a protocol of its own (`Snapshots`, `Planner`, `Actions`, `Tools`): callers
 ask with `isinstance`.
 """
 
@@ -130,6 +130,28 @@ class Needs(Protocol):
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
         """Words about the action that was just taken and what was answered, and about the actions that are taken next,
         from the current state. Changes nothing."""
+        ...
+
+
+@runtime_checkable
+class Tools(Protocol):
+    """An environment whose agent calls tools.
+
+    An action is the text of the calls of one turn (`envs.tools.calls_text`), or what the agent said without a call.
+    `envs.calling` makes one of an environment that takes other actions.
+    """
+
+    def tools(self) -> Sequence[dict[str, Any]]:
+        """The tools of the current task, as JSON schemas of functions in OpenAI's form."""
+        ...
+
+
+@runtime_checkable
+class LastWords(Protocol):
+    """An environment whose episode may end with words of the agent in the place of a call."""
+
+    def final_action(self, text: str) -> str:
+        """The action that stands for these last words: `answer[…]`, say."""
         ...
 
 

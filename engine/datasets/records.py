@@ -14,7 +14,6 @@ from pathlib import Path
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.text import stored_action
 from engine.datasets.choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.formats import Format, FormatOptions, Item
 from engine.datasets.formats.ready import CONTROL, ESCAPED, holds_control
@@ -173,8 +172,9 @@ class Records:
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
-            why = self.format.why_none(item) if self.format.why_none is not None else self.format.empty
-            self._drop(why)  # the format has no place for this sample: no rule is broken
+            self._drop(
+                self.format.why_no_record(item, self.options)
+            )  # the format has no place for this sample: no rule is broken
             return []
         if problems:
             self._note(sample, bool(records) and everything, problems, warnings)
@@ -210,7 +210,7 @@ class Records:
         if sample.kind == "good":
             return
         wrong = next((turn for turn in reversed(turns) if turn.part == "bad" and turn.role == "assistant"), None)
-        action = stored_action(wrong.content) if wrong is not None else ""
+        action = wrong.action if wrong is not None else ""
         self._wrong.add(action)
         self._lessons.add(sample.lesson or f"{sample.environment}\0{sample.task}\0{sample.id}")
         if sample.mark is not None:
@@ -253,9 +253,9 @@ class Records:
     def _control(self, item: Item, records: list[dict[str, object]]) -> list[str]:
         """Whether texts hold control tokens; where they were escaped, whether the sample's own did."""
         options = self.options
-        texts = texts_of(records) if not options.escape else (turn.content for turn in item.turns)
-        if options.vocabulary is not None:
-            texts = (turn.content for turn in item.turns)
+        # a record may hold the template's own tokens around calls, or ids in place of texts
+        own = options.escape or options.vocabulary is not None or any(turn.calls for turn in item.turns)
+        texts = (turn.said for turn in item.turns) if own else texts_of(records)
         held = any(holds_control(text, options.control) for text in texts)
         return [ESCAPED if options.escape else CONTROL] if held else []
 
@@ -324,7 +324,7 @@ def encode(record: object) -> bytes:
 def _digest_but_thought(turns: Sequence[Turn]) -> bytes:
     digest = blake2b(digest_size=16)
     for turn in turns:
-        text = "" if turn.part == "thought" else turn.content
+        text = "" if turn.part == "thought" else turn.action if turn.revises else turn.said
         digest.update(f"{turn.role}\0{turn.loss}\0{text}\0".encode("utf-8", "backslashreplace"))
     return digest.digest()
 

@@ -33,7 +33,7 @@ from engine.samples.revise import (
     steps_to_replay,
     with_tail,
 )
-from engine.samples.tail import Tail, TailStep
+from engine.samples.tail import Tail, tail_step
 from engine.search.control import Control
 from engine.search.job import SearchJob, make_actor
 from engine.search.outages import owed_words
@@ -42,6 +42,7 @@ from engine.search.settings import settings_from
 from engine.search.started import started_event
 from engine.trace.trace import TraceWriter, load
 from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, Started
+from engine.tree.messages import observed
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import Node, SearchTree
 from envs.base import EnvError
@@ -101,7 +102,7 @@ def prefix_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> list[Pref
     for id in splice_of(tree, sample).bad:
         node = tree.nodes[id]
         observation, score, done = stand.step(node.action)
-        prefix.append(PrefixStep(node.response, node.action, clean(flatten(observation))))
+        prefix.append(observed(node.as_prefix(), clean(flatten(observation))))
         if done or score < 0:
             return None
     return prefix
@@ -159,7 +160,7 @@ def repair_sample(
     steps = [found.nodes[id] for id in found.ancestors(leaf.id)[1:]]
     tail = Tail(
         mark=sample.mark,
-        steps=[TailStep(step.response, step.action, step.observation) for step in steps],
+        steps=[tail_step(step, own=False) for step in steps],
         score=leaf.reward,
         trace=found.started.trace,
         path=str(path.resolve()),
@@ -283,7 +284,8 @@ def _job(
     """The search from just after the wrong step. Raises `InputError`, `WorkFailed`."""
     started = tree.started
     assert started is not None
-    actor = make_actor(settings.actor, settings, environment=environment or started.environment)
+    named = environment or started.environment
+    actor = make_actor(settings.actor, settings, environment=named, tools=started.tools)
     name = environment or name_to_go_on(started)
     opened = opener(tree, name, own)()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -291,7 +293,9 @@ def _job(
     origin = Fork(started.trace, tree.born_at(marked) if tree.imported_from is None else 0)
     trace = blake2b(path.name.encode(), digest_size=8).hexdigest()
     begun: Started = replace(
-        started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace), header=started.header
+        started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace),
+        header=started.header,
+        tools=started.tools,
     )
     remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
     writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end

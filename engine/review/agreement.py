@@ -21,7 +21,7 @@ from engine.base.append_log import AppendLog, LogKind
 from engine.base.errors import InputError
 from engine.review.decisions import Decided, Decision, in_effect
 from engine.samples.revise import Sample, splice_of
-from engine.samples.tail import Tail, TailStep
+from engine.samples.tail import Tail, tail_step
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 
@@ -202,7 +202,7 @@ def _wrong_tail(tree: SearchTree, sample: Sample, rng: random.Random) -> Sample 
         steps = list(sample.tail.steps)
     else:
         nodes = [tree.nodes[id] for id in splice_of(tree, sample).good]
-        steps = [TailStep(node.response, node.action, node.observation) for node in nodes]
+        steps = [tail_step(node, own=False) for node in nodes]
     if len(steps) < 2:
         return None
     tail = Tail(mark=sample.mark, steps=steps[1:], score=sample.expected_return, trace="", path="", leaf=0)

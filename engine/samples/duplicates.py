@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Any
 
 from engine.base.errors import InputError
-from engine.base.text import stored_action
 from engine.samples.splice import Turn
 
 EXACT = "exact duplicate"
@@ -52,12 +51,12 @@ class Duplicates:
 
     def reason(self, environment: str, task: str, turns: Sequence[Turn]) -> str | None:
         """Why this trajectory is no new one (`EXACT`, `NEAR`); None where it is, and then it is remembered."""
-        trained = [turn.content for turn in turns if turn.loss and turn.part != "thought"]
-        before = [turn.content for turn in turns if turn.role == "assistant" and turn.loss is False]
-        key = _digest([environment, task, *before, "", *trained])
+        trained = [turn.action if turn.revises else turn.said for turn in turns if turn.loss and turn.part != "thought"]
+        before = [turn for turn in turns if turn.role == "assistant" and turn.loss is False]
+        key = _digest([environment, task, *(turn.said for turn in before), "", *trained])
         if key in self._exact:
             return EXACT
-        action = "\0".join((environment, task, stored_action(before[-1]) if before else ""))
+        action = "\0".join((environment, task, before[-1].action if before else ""))
         text = _digest(trained)
         sketch = self._sketches.get(text)
         if sketch is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from engine.base.text import split_thought, stored_action
+from engine.tree.events import ToolCall
 from engine.tree.tree import SearchTree
 
 LONGEST, SHORTEST = 4, 2
@@ -49,12 +50,19 @@ class Quotes:
         """A text that the actor has read or written."""
         self._shown.append(_runs(text))
 
-    def stale(self, response: str, hidden: Iterable[int]) -> bool:
-        """Whether the thought of a response quotes a hidden step that nothing shown says as well."""
-        said = _runs(split_thought(response))
+    def show_step(self, id: int) -> None:
+        """A step of the tree."""
+        node = self._tree.nodes[id]
+        self.show(f"{node.response}\n{node.action}" if node.calls else node.response)
+        self.show(node.observation)
+
+    def stale(self, response: str, hidden: Iterable[int], calls: Sequence[ToolCall] = ()) -> bool:
+        """Whether the thought of a response quotes a hidden step that nothing shown says as well. Beside calls of tools
+        all of the response is thought."""
+        said = _runs(response if calls else split_thought(response))
         if not said:
             return False
-        own = _runs(stored_action(response))
+        own = _runs("\n".join(f"{call.name} {call.arguments}" for call in calls) if calls else stored_action(response))
         for id in hidden:
             node = self._tree.nodes[id]
             for text in (node.observation, node.action):
@@ -64,6 +72,8 @@ class Quotes:
         return False
 
 
-def bare(response: str) -> str:
-    """The response without its thought; the action stays as the actor wrote it."""
+def bare(response: str, calls: Sequence[ToolCall] = ()) -> str:
+    """The response without its thought; the action stays as the actor wrote it, calls of tools where they are."""
+    if calls:
+        return ""
     return f"Action: {stored_action(response)}"

@@ -17,7 +17,7 @@ from engine.environment.replay import Replay, Replayer, Step
 from engine.samples.quotes import Quotes, bare
 from engine.samples.settings import Tails
 from engine.samples.splice import Splice, Turn, header_turns, revision_turns, splice, steps_of, tail_turns
-from engine.samples.tail import Cut, Tail, TailStep
+from engine.samples.tail import Cut, Tail, tail_step
 from engine.tree.events import Number
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
@@ -65,6 +65,7 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     tails: Tails = "as-found"  # how its tail is made, also where a person moves the mark
     alpha: float | None = None  # a return above it will do, where it beats the bad one by more than `beta`
     beta: float = 0  # None at alpha: only the expected return holds
+    merged: bool = False  # the thought has no turn of its own: it is said by the turn that takes the next step
 
     @property
     def expected_return(self) -> Number:
@@ -137,7 +138,7 @@ def turns_of(tree: SearchTree, sample: Sample) -> list[Turn]:
         if sample.tail is None:
             return revision_turns(tree, parts, None, true)
         return header_turns(tree) + tail_turns(tail, true or {}, 0)
-    turns = revision_turns(tree, parts, sample.thought, true, tail)
+    turns = revision_turns(tree, parts, sample.thought, true, tail, sample.merged)
     return _without_stale_thoughts(tree, sample, turns)
 
 
@@ -149,14 +150,14 @@ def _without_stale_thoughts(tree: SearchTree, sample: Sample, turns: list[Turn])
     quotes = Quotes(tree)
     for turn in turns:
         if turn.part in ("header", "prefix"):
-            quotes.show(turn.content)
+            quotes.show(turn.said)
     for place, turn in enumerate(turns):
         if turn.part == "bad" and turn.role == "assistant" and turn.node is not None:
             hidden = [id for id in cut if id < turn.node]
-            if quotes.stale(turn.content, hidden):
-                turns[place] = turn._replace(content=bare(turn.content))
+            if quotes.stale(turn.content, hidden, turn.calls):
+                turns[place] = turn._replace(content=bare(turn.content, turn.calls))
         if turn.part == "bad":
-            quotes.show(turn.content)
+            quotes.show(turn.said)
     return turns
 
 
@@ -199,7 +200,7 @@ def with_uncut(tree: SearchTree, sample: Sample, nodes: Collection[int], replaye
         for each in reversed([each for each in back if each.part == "tail"]):
             node = tree.nodes[each.node]
             loss = each.reason not in WRONG_REASONS
-            steps.insert(each.place, TailStep(node.response, node.action, node.observation, each.node, loss))
+            steps.insert(each.place, replace(tail_step(node), loss=loss))
         tail = replace(tail, steps=steps)
     context = sum(each.part == "context" and each.reason != "loop" for each in back)
     cut = [each for each in sample.cut if each.node not in nodes]

@@ -25,6 +25,11 @@ Context = Literal["straight", "as-found"]
 """Whether other mistakes that changed nothing are taken out of the steps before the wrong one."""
 
 
+RevisionTurn = Literal["own", "merged"]
+"""Where the revision thought stands: in a turn of its `own`, answered by `ok.`, or `merged` into the turn that takes
+the next step."""
+
+
 class RepairSettings(Struct, kw_only=True, frozen=True):
     """How the search for a new tail is made. What is None is as in the tree's own search."""
 
@@ -63,6 +68,7 @@ class ReviseSettings(Struct, kw_only=True):
     per_fork: Annotated[int, Meta(ge=1)] | None = None  # samples
     diverse: bool = False  # every wrong step once a tree
     duplicates: Annotated[float, Meta(ge=0, le=1)] | None = None  # Jaccard similarity; None or 0: keep them all
+    revision_turn: RevisionTurn | None = None  # None: merged where the agent calls tools, own for text
     repair: RepairSettings | None = RepairSettings()  # None: what has no clean tail stays without
 
 

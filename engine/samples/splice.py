@@ -15,10 +15,13 @@ from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from engine.base.errors import InputError
-from engine.base.text import split_thought
+from engine.base.text import split_thought, stored_action
 from engine.environment.replay import Step
 from engine.samples.tail import TailStep
+from engine.tree.events import Message, ToolCall
+from engine.tree.messages import messages_of, prefix_messages, step_messages
 from engine.tree.tree import SearchTree
+from envs.tools import calls_text, split_results
 
 BeforeFork = Literal["recover", "move", "refuse", "keep"]
 """What becomes of a wrong step that the good trajectory shares: `recover` makes a sample of how the good trajectory
@@ -35,11 +38,30 @@ class Turn(NamedTuple):
 
     role: str
     content: str
-    loss: bool | None  # whether an assistant turn is trained; None at user turns and in the header
+    loss: bool | None  # whether an assistant turn is trained; None at all others and in the header
     part: Part
     node: int | None = None  # the node whose step this is
     replaced: str | None = None  # the stored observation, where a true one stands in its place
     reasoning: str = ""  # what the model thought before it said this, where an export asks for it
+    calls: tuple[ToolCall, ...] = ()  # of tools, with their ids; trained where the turn is
+    call_id: str = ""  # of a tool's turn: the call that it answers
+    name: str = ""  # of a tool's turn: the tool
+    revises: bool = False  # whether its content is the revision thought (`merged`)
+
+    @property
+    def action(self) -> str:
+        """What an assistant's turn does, as text."""
+        return calls_text([(call.name, call.arguments) for call in self.calls]) or stored_action(self.content)
+
+    @property
+    def thought(self) -> str:
+        """What an assistant's turn says beside its action."""
+        return self.content if self.calls else split_thought(self.content)
+
+    @property
+    def said(self) -> str:
+        """All that the turn says, calls as text."""
+        return "\n".join(filter(None, (self.content, self.action))) if self.calls else self.content
 
 
 class Splice(NamedTuple):
@@ -93,11 +115,8 @@ def steps_of(tree: SearchTree, ids: Sequence[int]) -> list[Step]:
 def header_turns(tree: SearchTree) -> list[Turn]:
     """The header, and the steps before the root; untrained."""
     assert tree.started is not None
-    turns = [Turn(message.role, message.content, None, "header") for message in tree.started.header]
-    for step in tree.started.prefix:
-        turns.append(Turn("assistant", step.response, False, "prefix"))
-        turns.append(Turn("user", step.observation, None, "prefix"))
-    return turns
+    turns = [_turn(message, None, "header") for message in tree.started.header]
+    return turns + [_turn(message, False, "prefix") for message in prefix_messages(tree.started.prefix)]
 
 
 def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: bool = True) -> list[Turn]:
@@ -111,28 +130,35 @@ def revision_turns(
     thought: str | None,
     observations: Mapping[int, str] | None = None,
     tail: Sequence[TailStep] = (),
+    merged: bool = False,
 ) -> list[Turn]:
     """The revision trajectory as turns; without a thought, one that needs none.
 
     `observations` are the true ones of a replay, by place among the executed steps; they take the place of the
-    stored ones. The steps of `tail` come last, in place of good steps.
+    stored ones. The steps of `tail` come last, in place of good steps. A `merged` thought has no turn of its own: it is
+    the content of the turn that takes the next step.
     """
     true = observations or {}
     turns = header_turns(tree) + _step_turns(tree, parts.bad, "bad", False, true, 0)
-    if thought is not None:
-        turns.append(Turn("assistant", thought_turn(thought), True, "thought"))
-        turns.append(Turn("user", WAIT_ANSWER, None, "thought"))
-    turns += _step_turns(tree, parts.good, "good", True, true, len(parts.bad))
-    return turns + tail_turns(tail, true, len(parts.steps))
+    ahead = _step_turns(tree, parts.good, "good", True, true, len(parts.bad)) + tail_turns(tail, true, len(parts.steps))
+    if thought is None:
+        return turns + ahead
+    if merged and ahead:
+        first = ahead[0]
+        content = thought if first.calls else f"Thought: {thought}\nAction: {first.action}"
+        return [*turns, first._replace(content=content, revises=True), *ahead[1:]]
+    turns.append(Turn("assistant", thought_turn(thought), True, "thought"))
+    turns.append(Turn("user", WAIT_ANSWER, None, "thought"))
+    return turns + ahead
 
 
 def tail_turns(tail: Sequence[TailStep], true: Mapping[int, str], first: int) -> list[Turn]:
     """The steps of a tail as turns; `first` is the place of the first among the executed steps."""
     turns = []
     for place, step in enumerate(tail, first):
-        turns.append(Turn("assistant", step.response, step.loss, "good", step.node))
-        stored = step.observation if place in true else None
-        turns.append(Turn("user", true.get(place, step.observation), None, "good", step.node, stored))
+        name = f"t{place}" if step.node is None else str(step.node)
+        stored = messages_of(step, name)
+        turns += _turns_of(stored, name, step.tool_calls, true.get(place), step.loss, "good", step.node)
     return turns
 
 
@@ -152,12 +178,44 @@ def _step_turns(
     turns = []
     for place, id in enumerate(ids, first):
         node = tree.nodes[id]
-        turns.append(Turn("assistant", node.response, loss, part, id))
-        if place in true:
-            turns.append(Turn("user", true[place], None, part, id, node.observation))
-        else:
-            turns.append(Turn("user", node.observation, None, part, id))
+        turns += _turns_of(node.messages, str(id), node.calls, true.get(place), loss, part, id)
     return turns
+
+
+def _turns_of(
+    stored: Sequence[Message],
+    name: str,
+    calls: Sequence[ToolCall],
+    true: str | None,
+    loss: bool,
+    part: Part,
+    node: int | None,
+) -> list[Turn]:
+    """A step as turns, with its true observation where another was stored."""
+    if true is None:
+        return [_turn(message, loss, part, node) for message in stored]
+    answers = [Message("tool", result) for result in split_results(true, len(calls))] if len(calls) > 1 else []
+    now = step_messages(name, stored[0].content, true, calls, answers)
+    was = [message.content for message in stored[1:]]
+    turns = [_turn(now[0], loss, part, node)]
+    for place, message in enumerate(now[1:]):
+        turns.append(_turn(message, loss, part, node)._replace(replaced=was[place] if place < len(was) else ""))
+    return turns
+
+
+def _turn(message: Message, loss: bool | None, part: Part, node: int | None = None) -> Turn:
+    return Turn(
+        message.role,
+        message.content,
+        loss if message.role == "assistant" else None,
+        part,
+        node,
+        None,
+        "",
+        message.tool_calls,
+        message.tool_call_id,
+        message.name,
+    )
 
 
 QUOTED_WORDS = 4
@@ -172,8 +230,8 @@ def quoting(turns: Sequence[Turn]) -> list[int]:
     for place, turn in enumerate(turns):
         if turn.replaced is not None:
             stale |= _runs_of_words(turn.replaced) - _runs_of_words(turn.content)
-        elif turn.role == "assistant" and stale and turn.part != "thought":
-            words = _words(split_thought(turn.content))
+        elif turn.role == "assistant" and stale and turn.part != "thought" and not turn.revises:
+            words = _words(turn.thought)
             lengths = {len(run) for run in stale}
             if any(tuple(words[at : at + n]) in stale for n in lengths for at in range(len(words) - n + 1)):
                 found.append(place)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from engine.base.step_kind import counts_time, only_looks, refused
 from engine.environment.states import Edge, States
+from engine.samples.tail import TailStep, tail_step
 from engine.tree.events import Number
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
@@ -37,19 +38,10 @@ MOST_STEPS = 300
 """Environment steps that trying a way without its steps may take, where there are no state keys to go by."""
 
 
-class Move(NamedTuple):
-    """A step that a way may hold."""
-
-    action: str
-    response: str
-    observation: str  # as stored
-    node: int | None = None  # of the tree
-
-
 class Way(NamedTuple):
     """Steps from a state to a return."""
 
-    moves: list[Move]
+    moves: list[TailStep]
     score: Number
     why: dict[int, str]  # place among the steps offered → why it was passed over
     joined: bool = False  # whether steps of another trajectory than the one offered are in it
@@ -123,7 +115,7 @@ class Ground:
     # -- ways ----------------------------------------------------------------------------------------------
 
     def straight(
-        self, start: int, moves: Sequence[Move], expected: Number, enough: Callable[[Number], bool], never: str = ""
+        self, start: int, moves: Sequence[TailStep], expected: Number, enough: Callable[[Number], bool], never: str = ""
     ) -> Way | None:
         """The shortest clean way that is found from a state, out of these steps or by joining the tree's.
 
@@ -166,7 +158,7 @@ class Ground:
             -len(best.moves),
         )
 
-    def _passed(self, start: int, moves: Sequence[Move], strict: bool, never: str) -> Way | None:
+    def _passed(self, start: int, moves: Sequence[TailStep], strict: bool, never: str) -> Way | None:
         """Go through the steps in order and pass over those that are not clean; `strict`: also those not needed."""
         at = start
         score: Number = 0
@@ -199,7 +191,7 @@ class Ground:
             return None
         return Way([moves[place] for place in kept], max(score, 0), why)
 
-    def _walked(self, start: int, moves: Sequence[Move], never: str, wanted: Number) -> tuple[Number, int] | None:
+    def _walked(self, start: int, moves: Sequence[TailStep], never: str, wanted: Number) -> tuple[Number, int] | None:
         """The return of these steps and how many of them it takes to have what is wanted; None where one of them is
         refused or comes back."""
         at = start
@@ -215,7 +207,7 @@ class Ground:
                 return max(score, 0), place + 1
         return max(score, 0), len(moves)
 
-    def _doubts_of(self, start: int, moves: Sequence[Move]) -> list[Doubt]:
+    def _doubts_of(self, start: int, moves: Sequence[TailStep]) -> list[Doubt]:
         """What there is against each step of a way."""
         found, at = [], start
         for move in moves:
@@ -224,7 +216,7 @@ class Ground:
             at = edge.to
         return found
 
-    def _clean(self, start: int, moves: Sequence[Move]) -> bool:
+    def _clean(self, start: int, moves: Sequence[TailStep]) -> bool:
         """Whether there is nothing against any step of a way, but that it may not be needed."""
         return all(doubt in ("", NOT_NEEDED) for doubt in self._doubts_of(start, moves))
 
@@ -244,7 +236,7 @@ class Ground:
     # -- where states can't be compared --------------------------------------------------------------------
 
     def _tried(
-        self, start: int, moves: Sequence[Move], expected: Number, enough: Callable[[Number], bool], never: str
+        self, start: int, moves: Sequence[TailStep], expected: Number, enough: Callable[[Number], bool], never: str
     ) -> Way | None:
         """A clean way out of these steps, found by trying: without those that are refused or only look, then without
         those that are judged Bad or Uncertain, together and singly. Judging costs most here, so it comes last."""
@@ -281,12 +273,14 @@ class Ground:
         why.update({places[move]: NOT_NEEDED for move in before if move not in kept})
         return Way(kept, score, why)
 
-    def _unrefused(self, start: int, moves: Sequence[Move], never: str, looks: bool, expected: Number) -> Way | None:
+    def _unrefused(
+        self, start: int, moves: Sequence[TailStep], never: str, looks: bool, expected: Number
+    ) -> Way | None:
         """These steps less those that are refused, that are never to be done, or (without `looks`) that only look; no
         further than the return."""
         at = start
         score: Number = 0
-        kept: list[Move] = []
+        kept: list[TailStep] = []
         why: dict[int, str] = {}
         for place, move in enumerate(moves):
             if move.action == never:
@@ -306,13 +300,13 @@ class Ground:
 
     # -- joining -------------------------------------------------------------------------------------------
 
-    def _joined(self, start: int, moves: Sequence[Move], expected: Number, never: str) -> Way | None:
+    def _joined(self, start: int, moves: Sequence[TailStep], expected: Number, never: str) -> Way | None:
         """The shortest way over the tree's own steps: from the state itself, or from one that these steps reach."""
         if not self.keyed:
             return None
         roads = self.roads(expected, never)
         best: tuple[int, int, int] | None = None  # steps, own ones among them, state
-        own: list[Move] = []
+        own: list[TailStep] = []
         at, standing, places = start, [start], list[int]()
         if (left := roads.left.get(start)) is not None:
             best = (left, 0, start)
@@ -331,7 +325,7 @@ class Ground:
             return None
         _, count, at = best
         path = roads.from_state(at)
-        steps = own[:count] + [self.move(id) for id in path]
+        steps = own[:count] + self.moves(path)
         nodes = {step.node for step in steps}
         why = {place: JOINED for place, move in enumerate(moves) if move.node not in nodes}
         leaf = path[-1] if path else None
@@ -339,14 +333,9 @@ class Ground:
         strange = any(step.node not in {move.node for move in moves} for step in steps)
         return Way(steps, score, why, joined=strange, leaf=leaf if strange else None)
 
-    def move(self, id: int) -> Move:
-        """The step into a node."""
-        node = self.tree.nodes[id]
-        return Move(node.action, node.response, node.observation, id)
-
-    def moves(self, ids: Iterable[int]) -> list[Move]:
+    def moves(self, ids: Iterable[int]) -> list[TailStep]:
         """The steps into some nodes."""
-        return [self.move(id) for id in ids]
+        return [tail_step(self.tree.nodes[id]) for id in ids]
 
     def roads(self, least: Number, never: str = "") -> _Roads:
         """The shortest clean ways of the tree to a good leaf whose return is at least so high."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.tree.events import Number
+from engine.tree.events import Number, ToolCall
+from engine.tree.node import Node
 
 TailMade = Literal["straight", "joined", "repaired"]
 """`straight`: the good leaf's own steps after the fork, less what is not needed. `joined`: another way of the tree to a
@@ -24,6 +25,15 @@ class TailStep(Struct, omit_defaults=True, frozen=True):
     observation: str
     node: int | None = None  # the node of the sample's own tree whose step this is; None: a step of another search
     loss: bool = True  # False: the step is wrong but has to stay; it is masked, never trained
+    tool_calls: tuple[ToolCall, ...] = ()
+    results: tuple[str, ...] = ()  # what each call returned, where there were several
+
+
+def tail_step(node: Node, *, own: bool = True) -> TailStep:
+    """The step into a node; not `own`: of another tree than the sample's."""
+    step = node.as_prefix()
+    id = node.id if own else None
+    return TailStep(step.response, step.action, step.observation, id, True, step.tool_calls, step.results)
 
 
 class Tail(Struct, omit_defaults=True, kw_only=True, frozen=True):

@@ -14,7 +14,7 @@ from engine.samples.lessons import changed_nothing, lesson_id
 from engine.samples.quotes import Quotes, bare
 from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
 from engine.samples.splice import thought_turn
-from engine.samples.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Move, Way
+from engine.samples.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Way
 from engine.samples.tail import Cut, Tail, TailStep
 from engine.verifiers.base import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError
@@ -114,7 +114,7 @@ def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> S
     tree, states, tail = ground.tree, ground.states, sample.tail
     assert tail is not None
     bad = splice_of(tree, sample).bad
-    moves = [Move(step.action, step.response, step.observation) for step in tail.steps]
+    moves = [replace(step, node=None, loss=True) for step in tail.steps]
     try:
         start = states.walk([tree.nodes[id].action for id in bad])
         never = tree.nodes[bad[-1]].action
@@ -126,14 +126,13 @@ def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> S
     if way.joined:
         mended = _with_way(sample, ground, bad, moves, way, [])
     else:
-        steps = [TailStep(move.response, move.action, move.observation) for move in way.moves]
-        mended = replace(sample, tail=replace(tail, steps=steps, score=way.score), tail_judgements=[])
+        mended = replace(sample, tail=replace(tail, steps=way.moves, score=way.score), tail_judgements=[])
     mended = replace(mended, replay=None)
     mended = replace(mended, replay=replay_sample(tree, mended, replayer))
     return mended if mended.verdict in HOLDS else None
 
 
-def _judged(ground: Ground, start: int, moves: Sequence[Move], way: Way | None) -> list[Judgement]:
+def _judged(ground: Ground, start: int, moves: Sequence[TailStep], way: Way | None) -> list[Judgement]:
     """What the verifier says of the good steps after the fork, each in the state in which its turn comes; where looking
     takes long, of those that stay."""
     kept = {move.node for move in way.moves} if way is not None else set()
@@ -156,7 +155,7 @@ def _judged(ground: Ground, start: int, moves: Sequence[Move], way: Way | None) 
 
 
 def _with_way(
-    sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[Move], way: Way, judged: list[Judgement]
+    sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[TailStep], way: Way, judged: list[Judgement]
 ) -> Sample:
     tree = ground.tree
     kept = {move.node for move in way.moves}
@@ -179,7 +178,7 @@ def _with_way(
     return replace(sample, tail=tail, cut=context + cut, tail_judgements=judged, replay=None)
 
 
-def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[Move]) -> list[TailStep]:
+def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[TailStep]) -> list[TailStep]:
     """The steps of a way; a thought that quotes what the trajectory does not show is left out."""
     tree = ground.tree
     assert tree.started is not None
@@ -187,8 +186,7 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[M
     for message in tree.started.header:
         quotes.show(message.content)
     for id in bad:
-        quotes.show(tree.nodes[id].response)
-        quotes.show(tree.nodes[id].observation)
+        quotes.show_step(id)
     quotes.show(thought_turn(sample.thought))
     shown = {*bad, *(move.node for move in moves)}
     steps = []
@@ -196,16 +194,16 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[M
         response = move.response
         if move.node is not None:
             hidden = [id for id in tree.ancestors(move.node)[1:] if id not in shown]
-            if hidden and quotes.stale(response, hidden):
-                response = bare(response)
-        quotes.show(response)
+            if hidden and quotes.stale(response, hidden, move.tool_calls):
+                response = bare(response, move.tool_calls)
+        quotes.show(f"{response}\n{move.action}" if move.tool_calls else response)
         quotes.show(move.observation)
         looks = only_looks(ground.environment, move.action)  # one that has to stay is masked
-        steps.append(TailStep(response, move.action, move.observation, move.node, loss=not looks))
+        steps.append(replace(move, response=response, loss=not looks))
     return steps
 
 
-def _masked(sample: Sample, ground: Ground, moves: Sequence[Move], never: str) -> Sample:
+def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: str) -> Sample:
     """The sample with its good steps as they are found; those that are known to be wrong are masked."""
     steps, wrong = [], False
     for move in moves:
@@ -219,7 +217,7 @@ def _masked(sample: Sample, ground: Ground, moves: Sequence[Move], never: str) -
                 doubt = False
         doubt = doubt or move.action == never
         wrong = wrong or doubt
-        steps.append(TailStep(move.response, move.action, move.observation, move.node, loss=not doubt))
+        steps.append(replace(move, loss=not doubt))
     if not wrong:
         return replace(sample, tail=None, replay=None)
     tail = Tail(mark=sample.mark, steps=steps, score=sample.return_good, leaf=sample.good, made="straight")
@@ -248,11 +246,7 @@ def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample
     good = whole_splice(tree, sample).good
     place_of = {id: place for place, id in enumerate(good, 1)}
     tail = sample.tail
-    steps = (
-        list(tail.steps)
-        if tail is not None
-        else [TailStep(move.response, move.action, move.observation, move.node) for move in ground.moves(good)]
-    )
+    steps = list(tail.steps) if tail is not None else ground.moves(good)
     kept: list[TailStep] = []
     judged: list[Judgement] = []
     cut = list(sample.cut)

@@ -8,7 +8,6 @@ same action with the same answer, or in the same state.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from msgspec import Struct
 
@@ -87,12 +86,15 @@ class StateWalk:
 def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: StateWalk) -> Trained:
     """The trained turns of a sample as it is written."""
     found = Trained(turns=sum(bool(turn.loss) for turn in turns))
-    steps = [turn for turn in turns if turn.role == "assistant" and turn.part in ("bad", "good")]
-    answers = [
-        after.content
-        for turn, after in pairwise(turns)
-        if turn.role == "assistant" and turn.part in ("bad", "good") and after.role == "user"
-    ]
+    steps, answers = [], []
+    for turn in turns:
+        if turn.part not in ("bad", "good"):
+            continue
+        if turn.role == "assistant":
+            steps.append(turn)
+            answers.append("")
+        elif answers:
+            answers[-1] += f"\n{turn.content}" if answers[-1] else turn.content
     actions = [step.action for step in steps_to_replay(tree, sample)][: len(steps)]
     name = tree.started.environment if tree.started is not None else ""
     states = walk.along(actions)
@@ -101,13 +103,12 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
     for place, (turn, action) in enumerate(zip(steps, actions, strict=False)):
         if not turn.loss:
             continue
-        answer = answers[place] if place < len(answers) else ""
-        found.refused += refused(name, action, answer)
+        found.refused += refused(name, action, answers[place])
         found.bad += place >= bad and words.get(place - bad) == "Bad"
         found.idle += only_looks(name, action) or (bool(states) and states[place + 1] == states[place])
         if bad and sample.mark is not None and place >= bad and action == actions[bad - 1]:
             there = bool(states) and states[place] == states[bad - 1]
-            found.repeated += there or (len(answers) > bad - 1 and answer == answers[bad - 1])
+            found.repeated += there or answers[place] == answers[bad - 1]
     return found
 
 

@@ -15,10 +15,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from envs.tools import calls_text
+
 FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Number = int | float
 TerminalReason = Literal["done", "disaster", "depth", "dead_end"]
 PauseKind = Literal["asked", "breakpoint", "failures"]
@@ -29,19 +31,39 @@ InterventionKind = Literal[
 were made and none was usable."""
 
 
-class Message(Struct, frozen=True):
-    """One turn of a conversation."""
+class ToolCall(Struct, omit_defaults=True, frozen=True):
+    """A call of a tool. Its id is made where a conversation is (`engine.tree.messages`): events hold none."""
+
+    name: str
+    arguments: str  # the model's own string: JSON, where the model kept to it
+    id: str = ""
+
+
+class Message(Struct, omit_defaults=True, frozen=True):
+    """One turn of a conversation. A step is one message of the assistant and all that answers it."""
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()  # of the assistant
+    tool_call_id: str = ""  # of a tool's message: the call that it answers
+    name: str = ""  # of a tool's message: the tool
+    reasoning: str = ""  # what the model thought before it said this, where it is known
+
+    @property
+    def said(self) -> str:
+        """All that it says, calls as text."""
+        calls = calls_text([(call.name, call.arguments) for call in self.tool_calls])
+        return "\n".join(filter(None, (self.content, calls))) if calls else self.content
 
 
 class PrefixStep(Struct, omit_defaults=True, frozen=True):
-    """A step that was executed before the search began; its two messages follow the header."""
+    """A step that was executed before the search began; its messages follow the header."""
 
     response: str
     action: str
     observation: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    results: tuple[str, ...] = ()  # of its calls, see `Child.results`
 
 
 class Fork(Struct, frozen=True):
@@ -96,6 +118,12 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     structured: Literal["", "json", "grammar"] = ""  # ask for answers in a form that small models keep
     parse: Literal["first", "agent-r"] = "first"  # how an answer is read; the original's rule in traces of version 1
     prompts: str = ""  # folder whose files take the place of the shipped prompts
+    # of an environment whose agent calls tools
+    tools: Literal["auto", "required", "off"] = "auto"  # `auto`: it may answer without a call; `off`: as text
+    parallel_tool_calls: bool = False  # whether one answer may hold several calls
+    send_reasoning: Literal["", "reasoning_content", "reasoning"] = (
+        ""  # field of its earlier reasoning
+    )
     # budgets; the search ends cleanly when one is used up
     budget_tokens: Annotated[int, Meta(ge=1)] | None = None
     budget_cost: Annotated[float, Meta(gt=0)] | None = None  # US dollars
@@ -124,6 +152,7 @@ class Started(Event, tag="started"):
     opened: str = ""  # the environment as it was asked for, where that is another name (recorded:FILE)
     score_range: tuple[float, float] = (0.0, 1.0)  # least and greatest return of the environment
     prefix: list[PrefixStep] = []
+    tools: list[dict[str, Any]] = []  # that the agent may call, as JSON schemas of functions in OpenAI's form
     code: dict[str, str] = {}
     forked_from: Fork | None = None
 
@@ -140,6 +169,8 @@ class ImportedNode(Struct, omit_defaults=True):
     value: Number = 0.0
     terminal: TerminalReason | None = None
     raw: dict[str, Any] | None = None  # fields of the foreign file that do not follow from the rest
+    tool_calls: tuple[ToolCall, ...] = ()
+    answers: tuple[Message, ...] = ()  # all that answers the step, where that is not its observation alone
 
 
 class Imported(Event, tag="imported"):
@@ -172,6 +203,7 @@ class Sampled(Event, tag="sampled"):
     dropped: int = 0  # steps cut from the front of the conversation to fit the context
     raw: str | None = None  # the server's own words, where the response is not the same
     notes: list[str] = []  # what was odd about the answer, see `engine.answers.reader.Note`
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class Child(Struct, omit_defaults=True):
@@ -185,6 +217,8 @@ class Child(Struct, omit_defaults=True):
     response: str | None = None  # as stored, where it differs from the raw answer
     state_key: str | None = None  # digest of the environment's state
     prior: float = 1.0
+    tool_calls: tuple[ToolCall, ...] | None = None  # as stored, where they differ from the answer's
+    results: tuple[str, ...] = ()  # what each call returned, where there were several; the observation joins them
 
 
 class Repeat(Struct):

@@ -57,6 +57,7 @@ def _imported(tree: TreeState, event: Imported) -> None:
         action = row.action if id else row.action or "ROOT"
         node = Node(id, row.parent, depth, response, action, row.observation, row.reward, row.terminal)
         node.visits, node.value_sum, node.raw = row.visits, row.value, row.raw
+        node.calls, node.answers = row.tool_calls, row.answers
         nodes.append(node)
         if id:
             nodes[row.parent].children.append(id)

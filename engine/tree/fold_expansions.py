@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.base.step_kind import refused
 from engine.tree.events import Child, Sampled, Selected
+from engine.tree.messages import results_of
 from engine.tree.node import NO_PARENT, UNEXPANDED, Node
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def add_child(tree: TreeState, parent: Node, child: Child, answer: Sampled | Non
     parent.children.append(node.id)
     count_action(tree, node)
     node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior
+    calls = child.tool_calls if child.tool_calls is not None else answer.tool_calls if answer is not None else ()
+    if calls:
+        node.calls, node.answers = calls, results_of(calls, child.results)
     if child.state_key is not None:
         of_state = tree.by_state.get(child.state_key)
         if of_state is None:

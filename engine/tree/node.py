@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.base.text import split_thought
-from engine.tree.events import Number, TerminalReason
+from engine.tree.events import Message, Number, PrefixStep, TerminalReason, ToolCall
+from engine.tree.messages import step_messages
 
 ROOT = 0
 """Id of the root: the state after reset (and after the prefix, if there is one)."""
@@ -37,6 +38,8 @@ class Node:
 
     __slots__ = (
         "action",
+        "answers",
+        "calls",
         "children",
         "depth",
         "draw",
@@ -83,11 +86,28 @@ class Node:
         self.draw = 0  # which of the parent's draws it came of; -1: a person wrote it
         self.pruned = False  # a person ruled it, or an ancestor, out: counts as exhausted
         self.raw: dict[str, Any] | None = None  # see ImportedNode.raw
+        self.calls: tuple[ToolCall, ...] = ()  # of tools; its action is their text
+        self.answers: tuple[Message, ...] = ()  # all that answers the step, where that is not its observation alone
 
     @property
     def thought(self) -> str:
-        """The response less its action, without the `Thought:` label."""
-        return split_thought(self.response)
+        """The response less its action, without the `Thought:` label; beside calls of tools, all of it."""
+        return self.response if self.calls else split_thought(self.response)
+
+    @property
+    def said(self) -> str:
+        """All that the actor said, calls of tools as text."""
+        return "\n".join(filter(None, (self.response, self.action))) if self.calls else self.response
+
+    @property
+    def messages(self) -> list[Message]:
+        """The step as it stands in a conversation: what the assistant said, and all that answered it."""
+        return step_messages(str(self.id), self.response, self.observation, self.calls, self.answers)
+
+    def as_prefix(self) -> PrefixStep:
+        """The step as one that was executed before a search began."""
+        results = tuple(answer.content for answer in self.answers)
+        return PrefixStep(self.response, self.action, self.observation, self.calls, results)
 
     @property
     def expanded(self) -> bool:

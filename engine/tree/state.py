@@ -23,6 +23,7 @@ from engine.tree.events import (
     Started,
     Usage,
 )
+from engine.tree.messages import prefix_messages
 from engine.tree.node import NO_PARENT, Node, Walk
 
 
@@ -137,16 +138,11 @@ class TreeState:
         return (node for node in self.nodes if node.is_leaf and node.visits)
 
     def conversation(self, id: int) -> list[Message]:
-        """The whole conversation at a node: header, prefix, then two messages a step."""
+        """The whole conversation at a node: header, prefix, then the messages of each step."""
         assert self.started is not None
-        messages = list(self.started.header)
-        for step in self.started.prefix:
-            messages.append(Message("assistant", step.response))
-            messages.append(Message("user", step.observation))
-        for step_id in self.ancestors(id)[1:]:
-            node = self.nodes[step_id]
-            messages.append(Message("assistant", node.response))
-            messages.append(Message("user", node.observation))
+        messages = self.started.header + prefix_messages(self.started.prefix)
+        for step in self.ancestors(id)[1:]:
+            messages += self.nodes[step].messages
         return messages
 
     def at(self, seq: int) -> PastTree:

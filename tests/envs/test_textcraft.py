@@ -482,7 +482,9 @@ def test_environments_are_loaded_when_they_are_made() -> None:
         "envs.base.make('textcraft').reset(seed=1); print('textcraft' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    known = ["envs.base", "envs.scienceworld", "envs.scienceworld.info", "envs.webshop", "envs.webshop.info"]
+    tools = ["envs.any_tools", "envs.base", "envs.calling"]
+    known = [*tools, "envs.scienceworld", "envs.scienceworld.info", "envs.textcraft", "envs.textcraft.tools"]
+    known += ["envs.tool_schemas", "envs.tools", "envs.webshop", "envs.webshop.info", "envs.webshop.tools"]
     assert out == f"{known} False\n"
 
 

@@ -46,7 +46,7 @@ from engine.review.decisions import Decisions
 from engine.samples.duplicates import Duplicates
 from engine.samples.revise import begun_verifier
 from engine.samples.revise import revise as revise_tree
-from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, Tails
+from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, RevisionTurn, Tails
 from engine.samples.splice import BeforeFork
 from engine.trace.sources import Source, find_sources, is_trace, load_any
 from engine.trace.trace import read_events
@@ -120,6 +120,14 @@ def revise(
             help="Order in which pairs are tried: lesson goes over wrong actions, the others over pairs, best first.",
         ),
     ] = "lesson",
+    revision_turn: Annotated[
+        RevisionTurn | None,
+        Parameter(
+            group=SAMPLES,
+            help="Turn of the revision thought: own (answered by `ok.`) or merged (into the next right step)."
+            " The default is merged for agents that call tools, else own.",
+        ),
+    ] = None,
     tail: Annotated[
         Tails,
         Parameter(
@@ -192,6 +200,7 @@ def revise(
         "prompts": prompts,
         "no_wrong_step": no_wrong_step,
         "thought": thought,
+        "revision_turn": revision_turn,
         "rank": rank,
         "per_tree": per_tree,
         "per_fork": per_fork,

@@ -104,7 +104,7 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
 
 def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
     """The whole conversation at a node. Steps that the actor did not see when it made this one are told apart."""
-    names = {"system": "system", "user": "env", "assistant": "agent"}
+    names = {"system": "system", "user": "env", "assistant": "agent", "tool": "tool"}
     _, first, dropped = seen_and_dropped(tree, id)
     unseen = range(first, first + STEP_TURNS * dropped)
     cut = glyphs().untrained
@@ -116,7 +116,7 @@ def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
         role: Role = "focus" if message.role == "assistant" else "muted" if message.role == "system" else "text"
         if turn in unseen:
             role = "faint"
-        for place, part in enumerate(lines_of(message.content)):
+        for place, part in enumerate(lines_of(message.said)):
             label = names[message.role] if place == 0 else ""
             gutter = f"{cut} {label:<6}" if turn in unseen else f"{label:<8}"
             lines.append(line((gutter, "warn" if turn in unseen else "muted"), (part, role), indent=8))

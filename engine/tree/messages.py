@@ -1,0 +1,79 @@
+"""A step as messages: one of the assistant, and all that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from engine.tree.events import Message, PrefixStep, ToolCall
+from envs.tools import split_results
+
+
+class AStep(Protocol):
+    """A step that is no node: one of a prefix, or of a tail."""
+
+    @property
+    def response(self) -> str: ...
+    @property
+    def observation(self) -> str: ...
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]: ...
+    @property
+    def results(self) -> tuple[str, ...]: ...
+
+
+def call_id(step: str, place: int) -> str:
+    """The id of a call: the step that it belongs to (a node, `p2` for the second of the prefix) and its place, from 0.
+
+    Ids of servers are of no use: they are drawn anew each time, and two attempts never share one.
+    """
+    return f"call_{step}_{place}"
+
+
+def step_messages(
+    step: str, response: str, observation: str, calls: Sequence[ToolCall], answers: Sequence[Message] = ()
+) -> list[Message]:
+    """A step as messages; `step` names it in the ids of its calls.
+
+    Without calls the observation is the user's. With calls it is the result of the first. `answers` stand in its place;
+    results among them belong to the calls in their order.
+    """
+    if not calls:
+        return [Message("assistant", response), *(answers or (Message("user", observation),))]
+    named = tuple(replace(call, id=call_id(step, place)) for place, call in enumerate(calls))
+    left = iter(named)
+    given = answers or (Message("tool", observation),)
+    return [Message("assistant", response, named), *(_answering(each, left) for each in given)]
+
+
+def _answering(answer: Message, calls: Iterator[ToolCall]) -> Message:
+    if answer.role != "tool" or (call := next(calls, None)) is None:
+        return answer
+    return replace(answer, tool_call_id=call.id, name=call.name)
+
+
+def results_of(calls: Sequence[ToolCall], results: Sequence[str]) -> tuple[Message, ...]:
+    """What several calls returned, as messages."""
+    return tuple(Message("tool", result) for result, _ in zip(results, calls, strict=False))
+
+
+def observed(step: PrefixStep, observation: str) -> PrefixStep:
+    """The step with another observation."""
+    count = len(step.tool_calls)
+    return replace(step, observation=observation, results=tuple(split_results(observation, count)) if count > 1 else ())
+
+
+def prefix_messages(steps: Sequence[PrefixStep]) -> list[Message]:
+    """The steps before the root."""
+    messages: list[Message] = []
+    for place, step in enumerate(steps, 1):
+        messages += messages_of(step, f"p{place}")
+    return messages
+
+
+def messages_of(step: AStep, name: str) -> list[Message]:
+    """A step that is no node as messages; `name` names it in the ids of its calls."""
+    answers = results_of(step.tool_calls, step.results)
+    return step_messages(name, step.response, step.observation, step.tool_calls, answers)

@@ -1,0 +1,143 @@
+"""Calls of tools as texts: `get(count=3, item="white wool")` is the action of a step that calls a tool.
+
+The text is canonical: arguments by name, their values as JSON. So search, repeats, replay and `diff` compare calls as
+they compare other actions. Several calls of one turn stand on a line each; their results are numbered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_DECODER = json.JSONDecoder()
+
+
+class Call(NamedTuple):
+    """A call of a tool."""
+
+    name: str
+    arguments: str  # the model's own string
+
+
+def arguments_of(arguments: str) -> dict[str, Any] | None:
+    """The arguments of a call; None where the string is no JSON object. An empty string stands for no arguments."""
+    if not arguments.strip():
+        return {}
+    try:
+        found = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def call_text(name: str, arguments: str) -> str:
+    """A call as one line of text. Arguments that are no JSON object stand there as the string that they are."""
+    found = arguments_of(arguments)
+    return f"{_word(name)}({_json(arguments)})" if found is None else canonical(name, found)
+
+
+def canonical(name: str, arguments: Mapping[str, Any]) -> str:
+    """The text of a call with these arguments."""
+    return f"{_word(name)}({_inside(arguments)})"
+
+
+def calls_text(calls: Sequence[tuple[str, str]]) -> str:
+    """The calls of one turn, a line each."""
+    return "\n".join(call_text(name, arguments) for name, arguments in calls)
+
+
+def parse_calls(text: str) -> list[Call] | None:
+    """The calls of an action, their arguments as JSON with sorted keys; None where it is no text of calls."""
+    calls, at = [], 0
+    while True:
+        found = _parse_call(text, at)
+        if found is None:
+            return None
+        call, at = found
+        calls.append(call)
+        if at == len(text):
+            return calls
+        if text[at] != "\n":
+            return None
+        at += 1
+
+
+def join_results(results: Sequence[str]) -> str:
+    """What the calls of one turn returned, as one observation: a single result as it is, several of them numbered."""
+    if len(results) == 1:
+        return results[0]
+    return "\n".join(f"[{number}] {result}" for number, result in enumerate(results, 1))
+
+
+def split_results(observation: str, count: int) -> list[str]:
+    """The results in an observation of `count` calls, also where its line ends became blanks. What can't be told apart
+    is the first call's, and the others returned nothing."""
+    if count == 1:
+        return [observation]
+    results, left = [], observation.removeprefix("[1] ")
+    for number in range(2, count + 1):
+        parts = re.split(rf"[\n ]\[{number}\] ", left, maxsplit=1)
+        if len(parts) == 1:
+            break
+        results.append(parts[0])
+        left = parts[1]
+    results.append(left)
+    return results + [""] * (count - len(results))
+
+
+def _parse_call(text: str, at: int) -> tuple[Call, int] | None:
+    """A call that begins at a place, and the place behind it."""
+    found = _parse_word(text, at)
+    if found is None:
+        return None
+    name, at = found
+    if not text.startswith("(", at):
+        return None
+    at += 1
+    arguments: dict[str, Any] = {}
+    if text.startswith(")", at):
+        return Call(name, "{}"), at + 1
+    while True:
+        key = _parse_word(text, at)
+        if key is None:
+            return None
+        if not text.startswith("=", key[1]):  # arguments that were no JSON object
+            alone = not arguments and text[at] == '"' and text.startswith(")", key[1])
+            return (Call(name, key[0]), key[1] + 1) if alone else None
+        try:
+            value, at = _DECODER.raw_decode(text, key[1] + 1)
+        except (ValueError, RecursionError):
+            return None
+        arguments[key[0]] = value
+        if text.startswith(")", at):
+            return Call(name, _json(arguments)), at + 1
+        if not text.startswith(", ", at):
+            return None
+        at += 2
+
+
+def _parse_word(text: str, at: int) -> tuple[str, int] | None:
+    if plain := _NAME.match(text, at):
+        return plain[0], plain.end()
+    if not text.startswith('"', at):
+        return None
+    try:
+        word, end = _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return None
+    return str(word), end
+
+
+def _inside(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_word(key)}={_json(value)}" for key, value in sorted(arguments.items()))
+
+
+def _word(word: str) -> str:
+    return word if _NAME.fullmatch(word) else _json(word)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
