@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "agentr_tui.cli.commands.run:demo",
     "open": "agentr_tui.cli.commands.run:open_",
     "search": "agentr_tui.cli.commands.run:search",
+    "collect": "agentr_tui.cli.commands.scale.collect:collect",
     "attach": "agentr_tui.cli.commands.run:attach",
     "revise": "agentr_tui.cli.commands.revise:revise",
     "review": "agentr_tui.cli.commands.review:review",
@@ -45,13 +46,14 @@ COMMANDS = {
 }
 ALL_COMMANDS = tuple(COMMANDS)
 
-CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
+CONFIGURABLE = ("search", "collect", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
 """Commands whose options may stand in the settings file, each in a table of its own name."""
 
 HELP = {
     "demo": "Watch a TextCraft search live. Without a terminal, it goes all the way to a JSONL file.",
     "open": "Open traces, original tree files or folders in the app.",
     "search": "Run one search and write its trace.",
+    "collect": "Search many tasks in worker processes, one trace a task. The same command again continues.",
     "attach": "Show and steer a search that another process runs.",
     "revise": "Make revision samples from the pairs in traces or tree files.",
     "review": "List, accept and reject samples without a screen, and print figures of the review.",
@@ -79,6 +81,11 @@ EXAMPLES = {
         "agentr search --task 2 --iterations 8",
         "agentr search --actor openai --model MODEL --base-url http://localhost:8000/v1",
         "agentr search --resume run.trace.jsonl",
+    ),
+    "collect": (
+        "agentr collect --env textcraft --tasks 0-99",
+        "agentr collect --tasks 0-9999 --shard 3/16 --out /shared/round-1",
+        "agentr collect --tasks @ids.txt --concurrency 32 --total-calls 20000",
     ),
     "attach": ("agentr attach run.trace.jsonl",),
     "revise": ("agentr revise run.trace.jsonl", "agentr revise traces/ --verifier openai --model MODEL"),

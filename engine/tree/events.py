@@ -121,9 +121,7 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     # of an environment whose agent calls tools
     tools: Literal["auto", "required", "off"] = "auto"  # `auto`: it may answer without a call; `off`: as text
     parallel_tool_calls: bool = False  # whether one answer may hold several calls
-    send_reasoning: Literal["", "reasoning_content", "reasoning"] = (
-        ""  # field of its earlier reasoning
-    )
+    send_reasoning: Literal["", "reasoning_content", "reasoning"] = ""  # field of its earlier reasoning
     # budgets; the search ends cleanly when one is used up
     budget_tokens: Annotated[int, Meta(ge=1)] | None = None
     budget_cost: Annotated[float, Meta(gt=0)] | None = None  # US dollars

@@ -232,9 +232,7 @@ def _next(
         replayer.close()
     turns = [turn for turn in turns_of(tree, shown) if turn.part != "header"]
     if json:
-        messages = [
-            {"role": turn.role, "content": turn.said, "loss": turn.loss, "part": turn.part} for turn in turns
-        ]
+        messages = [{"role": turn.role, "content": turn.said, "loss": turn.loss, "part": turn.part} for turn in turns]
         emit_json({"run": info.name, "sample": _row(shown, current, blind), "turns": [] if blind else messages})
         return 0
     row = _row(shown, current, blind)
