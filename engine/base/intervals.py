@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+from msgspec import Struct
 
 RESAMPLES = 2000
 
 T = TypeVar("T")
 
 
-class Interval(NamedTuple):
+class Interval(Struct, frozen=True):
     """A figure and its 95 % interval. Of one task alone nothing is known about the spread: low and high are None."""
 
     value: float
