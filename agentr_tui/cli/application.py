@@ -38,6 +38,7 @@ COMMANDS = {
     "show": "agentr_tui.cli.commands.look:show",
     "grep": "agentr_tui.cli.commands.grep:grep",
     "diff": "agentr_tui.cli.commands.look:diff",
+    "eval": "agentr_tui.cli.commands.scale.evaluate:evaluate",
     "compare": "agentr_tui.cli.commands.scale.compare:compare",
     "serve": "agentr_tui.cli.commands.serve:serve",
     "envs": "agentr_tui.cli.commands.look:envs",
@@ -47,7 +48,19 @@ COMMANDS = {
 }
 ALL_COMMANDS = tuple(COMMANDS)
 
-CONFIGURABLE = ("search", "collect", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
+CONFIGURABLE = (
+    "search",
+    "collect",
+    "eval",
+    "demo",
+    "revise",
+    "review",
+    "verify",
+    "export",
+    "convert",
+    "replay",
+    "open",
+)
 """Commands whose options may stand in the settings file, each in a table of its own name."""
 
 HELP = {
@@ -67,6 +80,7 @@ HELP = {
     "show": "Print a node with its children, or the path to it, as text.",
     "grep": "List the nodes of many traces that match a query.",
     "diff": "Compare two traces, without what depends on the machine.",
+    "eval": "Let an actor do tasks alone and print its scores. The same command again continues.",
     "compare": "Compare searches on the same tasks: algorithms, models, settings.",
     "serve": "Show the app in a browser. Prints a link with a token that works once.",
     "envs": "List the environments and what each needs.",
@@ -108,6 +122,10 @@ EXAMPLES = {
     "show": ("agentr show run.trace.jsonl --depth 4", "agentr show run.trace.jsonl 17 --path"),
     "grep": ("agentr grep 'disaster depth<6' traces/",),
     "diff": ("agentr diff a.trace.jsonl b.trace.jsonl",),
+    "eval": (
+        "agentr eval --tasks 0-49 --actor openai --model MODEL --base-url http://localhost:8000/v1",
+        "agentr eval agentr-workspace/traces/eval-new --against agentr-workspace/traces/eval-old",
+    ),
     "compare": ("agentr compare traces/", "agentr compare traces/ --by model --verify --json"),
     "serve": ("agentr serve", "agentr serve traces/ --port 0"),
     "envs": ("agentr envs",),

@@ -24,6 +24,7 @@ from engine.verifiers.base import JudgeSettings
 DEFAULTS = {
     "search": SearchSettings(),
     "collect": SearchSettings(),
+    "eval": SearchSettings(),
     "revise": JudgeSettings(),
     "verify": JudgeSettings(),
 }
