@@ -5,6 +5,8 @@ Here they are only described; the module of an environment is loaded when one is
 
 from __future__ import annotations
 
+import re
+
 from envs.any_tools import RULES as _ACT_RULES
 from envs.any_tools import described
 from envs.any_tools import info_for as _act_of
@@ -30,8 +32,10 @@ from envs.base import (
     recognise,
     register,
 )
+from envs.calling import refuses_calls as _refuses_calls
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
+from envs.tools import split_results
 from envs.webshop.info import INFO as _WEBSHOP
 
 __all__ = [
@@ -90,6 +94,20 @@ def _textcraft_looks(action: str) -> bool:
     return action.strip().startswith("inventory")
 
 
+_SAID = re.compile(r"craft(?: |\(count=)([0-9]+)\b")
+_CRAFTED = re.compile(r"Crafted ([0-9]+) ")
+
+
+def _textcraft_careless(action: str, observation: str) -> bool:
+    """Whether a command was given with another number than it makes: TextCraft takes any."""
+    lines = action.split("\n")
+    for line, result in zip(lines, split_results(observation, len(lines)), strict=True):
+        said, made = _SAID.match(line), _CRAFTED.match(result)
+        if said is not None and made is not None and int(said[1]) != int(made[1]):
+            return True
+    return False
+
+
 def _textcraft_of(argument: str) -> EnvironmentInfo:
     return _TEXTCRAFT_TOOLS if argument == "tools" else _TEXTCRAFT
 
@@ -102,6 +120,7 @@ _TEXTCRAFT = EnvironmentInfo(
     recognises=_is_textcraft,
     refuses=_textcraft_refuses,
     looks=_textcraft_looks,
+    careless=_textcraft_careless,
     of=_textcraft_of,
     kinds=lambda: [_TEXTCRAFT_TOOLS],
     takes_place=lambda argument: argument != "tools" and is_place(argument),
@@ -188,6 +207,7 @@ _GYM = EnvironmentInfo(
     summary="gym:MODULE:ID, any Gymnasium environment whose actions are texts or have names",
     load="envs.any_gymnasium.env:make",
     rules=_ANY_RULES,
+    refuses=_refuses_calls,
     of=_gym_of,
     takes_place=lambda argument: True,
 )

@@ -14,7 +14,7 @@ from envs.base import EnvError, EnvironmentInfo, TextEnv, Tools, info_of
 from envs.base import make as make_env
 from envs.calling import Toolbox, calling, refuses
 from envs.tool_schemas import tool
-from envs.tools import arguments_of, parse_calls
+from envs.tools import arguments_of, parse_calls, split_results
 
 NAME = "tools"
 ACT = tool("act", "Take one action in the environment.", text={"type": "string", "description": "the action"})
@@ -26,14 +26,15 @@ step is right, and call the tool act with the action as its text."""
 def described(
     text: EnvironmentInfo, *, name: str, summary: str, rules: str, lookers: Sequence[str] = ()
 ) -> EnvironmentInfo:
-    """An environment with tools, from the description of the same one by text. `lookers`: tools that only show
-    something."""
+    """An environment with tools, from the description of the same one by text; `make_with_tools` beside its own
+    function makes it. `lookers`: tools that only show something."""
 
     def looks(action: str) -> bool:
         calls = parse_calls(action)
         return calls is not None and all(call.name in lookers for call in calls)
 
-    return _with_calls(replace(text, name=name, summary=summary, rules=rules, looks=looks))
+    load = f"{text.load.partition(':')[0]}:make_with_tools"
+    return _with_calls(replace(text, name=name, summary=summary, load=load, rules=rules, looks=looks))
 
 
 def _with_calls(text: EnvironmentInfo) -> EnvironmentInfo:
@@ -51,6 +52,11 @@ def info_for(argument: str) -> EnvironmentInfo:
         calls = parse_calls(action)
         return calls is not None and all(below.looks(_text_in(call.arguments)) for call in calls)
 
+    def careless(action: str, observation: str) -> bool:
+        calls = parse_calls(action) or []
+        results = split_results(observation, max(1, len(calls)))
+        return any(below.careless(_text_in(call.arguments), each) for call, each in zip(calls, results, strict=False))
+
     return _with_calls(
         replace(
             below,
@@ -58,6 +64,7 @@ def info_for(argument: str) -> EnvironmentInfo:
             load="envs.any_tools:make",
             rules=f"{RULES}\n\n{below.rules}",
             looks=looks,
+            careless=careless,
         )
     )
 

@@ -215,6 +215,7 @@ class EnvironmentInfo:
     several_lines: bool = False  # whether an action may have several lines (code, a letter)
     joined: str = "{action} {input}"  # a name and its input, which some models write apart, as one action
     looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
+    careless: Callable[[str, str], bool] = lambda action, observation: False  # whether it did not do what it says
     timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
     instances: int = 4  # how many of them one search may hold at a time
@@ -291,7 +292,7 @@ def info_of(name: str) -> EnvironmentInfo:
 def names_place(name: str) -> bool:
     """Whether making this environment reaches what its name says: a file, a folder, a host, another package's module.
 
-    A file that somebody else wrote may not name such an environment unasked (`engine.environment.trust`).
+    A file that somebody else wrote may not name such an environment unasked (`engine.environment.permission`).
     """
     head, _, argument = name.partition(":")
     if head not in _REGISTRY:

@@ -21,8 +21,9 @@ from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.safe_text import escape
+from engine.base.compression import unusable
 from engine.base.errors import AgentrError, InputError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from envs.base import EnvError
 
 
@@ -80,6 +81,11 @@ def _run(arguments: list[str], debug: bool) -> int:
     except BrokenPipeError:  # the reader of our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # of a file that only its user knows: a name too long, a folder without permission
+        if error.filename is None:
+            return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
+        told = unusable(os.fsdecode(error.filename), error)
+        return _failed(2 if isinstance(told, InputError) else 1, str(told), error, debug)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:  # a defect of ours: still one line

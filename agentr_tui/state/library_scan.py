@@ -11,9 +11,10 @@ import msgspec
 
 from agentr_tui.state.library_tail import Tail
 from agentr_tui.state.trace_row import TraceRow
-from engine.base.errors import InputError
-from engine.trace.sources import find_sources, is_trace
-from engine.trace.trace import read_events
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import UNREADABLE
+from engine.trace.sources import NothingFound, find_sources, is_trace
+from engine.trace.trace_file import read_events
 from engine.trace.treefile.read import read_tree
 from engine.tree.events import Started
 from engine.workspace.figures import TraceFigures, cached_figures
@@ -113,8 +114,10 @@ def listed(workspace: Workspace, sources: Sequence[Path]) -> Iterator[tuple[Path
     for place in (workspace.traces, *sources):
         try:
             paths = find_sources([place])
+        except NothingFound:
+            continue
         except InputError as error:
-            if place != workspace.traces and not place.is_dir():
+            if place != workspace.traces or not isinstance(error, NoFile):
                 yield place, str(error)
             continue
         for path in paths:
@@ -195,7 +198,7 @@ def _head(index: Index, path: str) -> Head:
         if body is not None:
             return msgspec.json.decode(body, type=Head)
         started = first_event(Path(path))
-    except (OSError, InputError, msgspec.MsgspecError):
+    except (OSError, InputError, *UNREADABLE):
         return Head("", (0.0, 1.0))
     head = Head(started.instruction, started.score_range)
     index.put(_KIND, key, stat, msgspec.json.encode(head))

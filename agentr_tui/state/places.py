@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,17 +12,27 @@ DEMO_DELAY = 0.25
 
 
 def short_name(environment: str) -> str:
-    """An environment's name as that of a file holds it: without what is behind it, but with the kind of a server."""
+    """An environment's name as that of a file holds it: without what is behind it, but with the kind of a server,
+    and whether its agent calls tools."""
     head, _, more = environment.partition(":")
+    if head == "tools" and more:
+        return f"{short_name(more)}-tools"
+    if more.partition(":")[0] == "tools":
+        return f"{head}-tools"
     kind, at, _ = more.partition("@")
     return f"{head}-{kind}" if at and kind else head
 
 
+LONGEST = 120
+"""Bytes of an environment and a task in the name of a trace: file systems take 255."""
+
+
 def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
     """A trace name that is not taken yet."""
-    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{environment}-{task}-s{seed}")
+    told = f"{environment}-{task}".encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
+    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{told}-s{seed}")
     place, number = folder / f"{stem}.trace.jsonl", 2
-    while place.exists():
+    while os.path.lexists(place):
         place, number = folder / f"{stem}-{number}.trace.jsonl", number + 1
     return place
 
@@ -53,7 +64,7 @@ class SearchRequest:
     task: str = "0"
     settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
     delay: float = DEFAULT_DELAY  # seconds a draw of the scripted actor
-    about: str = ""  # the trace that it is like (`engine.environment.trust.digest_of`); "": none
+    about: str = ""  # the trace that it is like (`engine.environment.permission.digest_of`); "": none
     source: str = ""  # its file
 
 

@@ -14,14 +14,16 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
-from engine.environment.trust import NeedsConsent
+from engine.base.foreign import is_file
+from engine.environment.permission import NeedsConsent
 from engine.pairs.pairs import Pair
 from engine.review.decisions import Decisions
 from engine.search.control import Control
 from engine.search.control_file import RemoteControl
 from engine.search.job import SearchJob
+from engine.trace.follower import Follower
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import Follower, is_being_written
+from engine.trace.trace_file import is_being_written
 from engine.tree.events import AnyEvent
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree, TreeReader
@@ -56,7 +58,7 @@ def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] 
     if not is_trace(str(path)) or path.suffix == ".gz":
         source = load_any(path)
         return OpenTree(path, source.tree, None, source.warnings)
-    if not follow and not path.is_file():
+    if not follow and not is_file(path):
         load_any(path)  # says what is wrong with it
     follower = Follower(path)
     try:
@@ -106,14 +108,14 @@ class Session:
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
     configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file
     unasked: NeedsConsent | None = None  # settings of the workspace's file that hold after a yes
-    own: list[Mapping[str, Any]] = field(default_factory=list)  # what a person named (`engine.environment.trust`)
+    own: list[Mapping[str, Any]] = field(default_factory=list)  # what a person named (`engine.environment.permission`)
 
     reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read
 
     def __post_init__(self) -> None:
-        """The decisions of the workspace, as far as they are written."""
+        """The decisions of the workspace, as far as they are written and can be read: a review tells of the rest."""
         self.own.append(self.configured)
-        self.decisions = Decisions(self.workspace.decisions)
+        self.decisions = Decisions(self.workspace.decisions, strict=False)
         self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
 
     @property

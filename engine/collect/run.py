@@ -18,7 +18,7 @@ from engine.collect.ledger import Budget, Ledger
 from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_path
 from engine.collect.messages import Orders
 from engine.environment.opened import open_environment
-from engine.environment.trust import by_person
+from engine.environment.permission import by_person
 from engine.search.actor_choice import with_actor
 from engine.search.job import make_actor
 from engine.tree.events import SearchSettings

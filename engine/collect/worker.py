@@ -33,11 +33,11 @@ from engine.collect.messages import (
     line_of,
     to_worker,
 )
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job, resume_job
 from engine.search.outages import owed_words
-from engine.trace.trace import is_being_written
+from engine.trace.trace_file import is_being_written
 from engine.tree.tree import SearchTree
 from envs.base import EnvError, UnknownTask
 

@@ -25,8 +25,8 @@ from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
 from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import name_to_go_on
+from engine.environment.permission import TrustedSettings, check_search
 from engine.environment.replay import opener
-from engine.environment.trust import TrustedSettings, check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
@@ -41,7 +41,6 @@ from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.messages import messages_of, observed
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, Unavailable
-from envs.regular import check_regular
 
 TOLD_EVERY = 0.1  # seconds, at most so often
 
@@ -78,7 +77,7 @@ class Recovery:
         own: TrustedSettings = (),
     ) -> None:
         """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: what a
-        person named besides `settings` (`engine.environment.trust`). Raises `InputError`."""
+        person named besides `settings` (`engine.environment.permission`). Raises `InputError`."""
         if sample.bad is None or not sample.thought:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
@@ -376,10 +375,6 @@ class RecordedContinuations:
 
 def recorded_actor(path: Path, arm: Arm) -> Actor:
     """The continuations that a file holds from this arm's node with this arm's thought. Raises `InputError`."""
-    try:
-        check_regular(path)
-    except EnvError as error:
-        raise InputError(str(error)) from error
     arms, continuations = read_file(path)
     for key, each in arms.items():
         if (each.trace, each.node, each.thought) == (arm.trace, arm.node, arm.thought):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import read_toml
 from engine.environment.replay import Replayer
 from engine.review.decisions import Decided
 from engine.samples.reasons import reasoned
@@ -200,13 +200,8 @@ class ReviewSettings(Struct, kw_only=True, frozen=True):
 def review_settings(file: Path) -> ReviewSettings:
     """The review's settings of a workspace; a missing file sets nothing. Raises `InputError`."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("review", {})
-        return msgspec.convert(table, ReviewSettings)
-    except (FileNotFoundError, NotADirectoryError):
+        return msgspec.convert(read_toml(file).get("review", {}), ReviewSettings)
+    except NoFile:
         return ReviewSettings()
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror or error}") from error
     except msgspec.ValidationError as error:
         raise InputError(f"{file}: [review] {error}") from error
-    except ValueError as error:
-        raise InputError(f"{file}: not TOML: {error}") from error

@@ -18,7 +18,7 @@ from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
 from engine.environment.opened import Opened, name_to_go_on, open_environment, recalls
-from engine.environment.trust import (
+from engine.environment.permission import (
     Permit,
     TrustedSettings,
     by_person,
@@ -38,12 +38,11 @@ from engine.search.search import Search
 from engine.search.settings import settings_from
 from engine.search.started import started_event
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import TraceWriter, load, read_events
+from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
-from envs.regular import check_regular
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
@@ -75,12 +74,11 @@ def make_actor(
     if name == "openai":
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
-        return OpenAIActor(settings, environment)
+        return OpenAIActor(settings, environment, tools)
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:
             if is_trace(path):
-                check_regular(path)
                 return actor_of_trace(read_events(path), path)
             return actor_of_recording(path)
         except EnvError as error:
@@ -106,8 +104,10 @@ def recorded_settings(environment: str) -> dict[str, Any]:
         return {}
     names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
     given = recording.raw.get("settings") or {}
-    found: dict[str, Any] = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
-    if "search_seed" in recording.raw:
+    found: dict[str, Any] = {
+        ours: int(given[theirs]) for theirs, ours in names.items() if given.get(theirs) is not None
+    }
+    if recording.raw.get("search_seed") is not None:
         found["seed"] = int(recording.raw["search_seed"])
     return found
 
@@ -193,7 +193,7 @@ def new_job(
 
     `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
     mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
-    on (`engine.environment.trust`).
+    on (`engine.environment.permission`).
     """
     settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
@@ -228,7 +228,7 @@ def resume_job(
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.environment.trust`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
+    (`engine.environment.permission`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
     permission.
     """
     loaded = load(path)

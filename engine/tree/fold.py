@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.tree import fold_expansions as growth
 from engine.tree import fold_interventions as human
 from engine.tree.events import (
@@ -20,6 +22,7 @@ from engine.tree.events import (
     Paused,
     Resumed,
     Sampled,
+    SearchSettings,
     Selected,
     SettingsChanged,
     Started,
@@ -171,9 +174,13 @@ def _settings_changed(tree: TreeState, event: SettingsChanged) -> None:
     assert tree.started is not None
     settings, before = tree.started.settings, {}
     for name in event.changes:
-        if not hasattr(settings, name):
+        if name not in SearchSettings.__struct_fields__:
             raise ValueError(f"unknown setting {name!r}")
         before[name] = getattr(settings, name)
+    try:
+        msgspec.convert(event.changes, SearchSettings)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"settings that can't be: {error}") from error
     tree.chronicle.settings_changed(event.seq, before)  # first: another thread may ask for the settings of the past
     for name, value in event.changes.items():
         setattr(settings, name, value)
@@ -214,6 +221,8 @@ def _spend(tree: TreeState, usage: Usage | None) -> None:
         tree.tokens_in = (tree.tokens_in or 0) + usage.tokens_in
     if usage.tokens_out is not None:
         tree.tokens_out = (tree.tokens_out or 0) + usage.tokens_out
+    if usage.cached is not None:
+        tree.tokens_cached = (tree.tokens_cached or 0) + usage.cached
     if usage.cost is not None:
         tree.cost = (tree.cost or 0.0) + usage.cost
 

@@ -10,11 +10,12 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import UNREADABLE, what_is
 from engine.pairs.pairs import count_pairs
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
-from engine.trace.trace import is_being_written, trace_state
+from engine.trace.trace_file import NoEvents, is_being_written, trace_state
 from engine.tree.answer_counts import AnswerCounts
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
@@ -45,6 +46,7 @@ class TraceFigures(Struct, kw_only=True):
     calls: int  # answers that the trace records
     tokens_in: int | None
     tokens_out: int | None
+    tokens_cached: int | None  # of tokens_in, as far as servers tell
     cost: float | None  # US dollars
     failures: int  # failed draws
     answers: AnswerCounts  # how they went
@@ -75,6 +77,7 @@ class Total(Struct, kw_only=True):
     calls: int = 0
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
     cost: float | None = None
     failures: int = 0
     answers: AnswerCounts = msgspec.field(default_factory=AnswerCounts)
@@ -117,6 +120,7 @@ def figures(source: Source) -> TraceFigures:
         calls=tree.calls,
         tokens_in=tree.tokens_in,
         tokens_out=tree.tokens_out,
+        tokens_cached=tree.tokens_cached,
         cost=tree.cost,
         failures=len(tree.failures),
         answers=tree.answers,
@@ -131,6 +135,16 @@ def figures(source: Source) -> TraceFigures:
         duplicates=sum(len(ids) - 1 for ids in tree.by_state.values()),
         seconds_of_calls=_known_sum(latency for _, latency, _ in tree.usages.values()),
     )
+
+
+def figures_without_events(path: str) -> TraceFigures:
+    """Those of a trace without a whole event: its search was killed before it wrote one, or begins this moment."""
+    return TraceFigures(
+        path=path, trace="", env="", task="", state="running" if is_being_written(path) else "crashed", algorithm="",
+        nodes=0, leaves=0, good=0, bad=0, best_return=None, max_depth=0, pairs=0, calls=0, tokens_in=None,
+        tokens_out=None, cost=None, tokens_cached=None, failures=0, answers=AnswerCounts(), steps_per_node=None,
+        resets_per_node=None, seconds=None,
+    )  # fmt: skip
 
 
 def state_of(tree: SearchTree, path: str | os.PathLike[str]) -> State:
@@ -158,6 +172,7 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         calls=sum(row.calls for row in rows),
         tokens_in=_known_sum(row.tokens_in for row in rows),
         tokens_out=_known_sum(row.tokens_out for row in rows),
+        tokens_cached=_known_sum(row.tokens_cached for row in rows),
         cost=_known_sum(row.cost for row in rows),
         failures=sum(row.failures for row in rows),
         answers=_all_answers(rows),
@@ -224,14 +239,16 @@ def cached_figures(
 
 def _one(index: Index, path: str) -> TraceFigures:
     key = os.path.abspath(path)
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+    stat = what_is(path)
+    if stat is None:
+        raise NoFile(f"{path}: no such file")
     body = index.get(_KIND, key, stat)
     kept = _kept_in(body) if body is not None else None
     if kept is None:
-        source = load_any(path)
+        try:
+            source = load_any(path)
+        except NoEvents:
+            return figures_without_events(path)
         ended = source.tree.imported_from is not None or source.tree.state in ("done", "stopped")
         kept = _Kept(figures(source), ended)
         index.put(_KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
@@ -245,5 +262,5 @@ def _one(index: Index, path: str) -> TraceFigures:
 def _kept_in(body: bytes) -> _Kept | None:
     try:
         return msgspec.json.decode(body, type=_Kept)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

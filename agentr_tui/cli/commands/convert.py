@@ -14,9 +14,10 @@ from agentr_tui.cli.options import (
 )
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
+from engine.base.foreign import what_is
 from engine.environment.replay import opener, replay_tree
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import write_trace
+from engine.trace.trace_file import write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
 from envs.base import EnvError
@@ -61,7 +62,7 @@ def convert(
     kind = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
     if kind is None:
         raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
-    if out.exists() and not force:
+    if what_is(out) is not None and not force:
         raise InputError(f"{out}: exists already: choose another name, or --force")
     loaded = load_any(source, environment=env, task=task)
     for warning in loaded.warnings:

@@ -8,16 +8,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import OUTPUT, JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
 from engine.trace.sources import find_sources, load_any
-from engine.trace.trace import read_events
+from engine.trace.trace_file import NoEvents, read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.tree import ROOT, SearchTree
-from engine.workspace.figures import TraceFigures, cached_figures, figures, total
+from engine.workspace.figures import TraceFigures, cached_figures, figures, figures_without_events, total
 from engine.workspace.rates import Rate, rates, verified_in
 from engine.workspace.workspace import Workspace
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
@@ -36,15 +37,22 @@ def stats(
     """Print figures of traces: nodes, leaves, pairs, lessons, calls, and what each 1,000 calls gave."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
+    broken = BrokenFiles(paths)
     sources = find_sources(paths)
     indexed = _in_workspace(workspace, sources)
     if indexed:
-        failed: list[str] = []
-        rows += cached_figures(Workspace(workspace), indexed, lambda path, error: failed.append(str(error)))
-        for line in failed:
-            warn(line)
+        rows += cached_figures(Workspace(workspace), indexed, lambda path, error: broken.tell(Path(path), error))
     for path in (source for source in sources if source not in indexed):
-        source = load_any(path)
+        try:
+            source = load_any(path)
+        except NoEvents as error:  # its search was killed at once
+            if path in broken.named:
+                raise error
+            rows.append(figures_without_events(str(path)))
+            continue
+        except InputError as error:
+            broken.tell(path, error)
+            continue
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))
@@ -54,8 +62,8 @@ def stats(
     summed = total(rows)
     gave = rates(summed, verified_in(Workspace(workspace), rows))
     if json:
-        emit_json({"traces": rows, "total": summed, "rates": gave})
-        return 0
+        emit_json({"traces": rows, "total": summed, "rates": gave, **broken.as_json()})
+        return broken.code
     head = [
         "trace",
         "env",
@@ -101,7 +109,7 @@ def stats(
         say(f"{len(rows)} traces")
     for line in _rate_lines(gave):
         say(line)
-    return 0
+    return broken.code
 
 
 def _in_workspace(workspace: Path, sources: Sequence[Path]) -> dict[Path, None]:

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
-    YesOption,
     complain,
     confirm,
+    format_totals,
     judge_figures,
     judge_of,
     price_of_all,
     progress,
-    told,
 )
+from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import (
     INPUT,
     JUDGE,
@@ -37,7 +38,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.environment.opened import name_to_open
-from engine.environment.trust import permit
+from engine.environment.permission import permit
 from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
 from engine.recovery.repair import FOLDER, repair_price, repairer
@@ -48,9 +49,7 @@ from engine.samples.revise import begun_verifier
 from engine.samples.revise import revise as revise_tree
 from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, RevisionTurn, Tails
 from engine.samples.splice import BeforeFork
-from engine.trace.sources import Source, find_sources, is_trace, load_any
-from engine.trace.trace import read_events
-from engine.tree.events import Started
+from engine.trace.sources import Source, find_sources
 from engine.verifiers.base import BudgetSpent, Verifier
 from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.verifiers.judging import busy, fed, is_model, judge_named, open_pool
@@ -183,9 +182,9 @@ def revise(
     """Make revision samples from the pairs in traces or tree files."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
-    sources = find_sources(paths)
+    sources, broken = find_sources(paths), BrokenFiles(paths)
     if verifier is None:
-        verifier = _verifier_that_can(sources, env) if verify else DEFAULT
+        verifier = _verifier_that_can(sources, env, broken) if verify else DEFAULT
     values: dict[str, object] = {
         "alpha": alpha,
         "beta": beta,
@@ -223,11 +222,11 @@ def revise(
     place = Workspace.open(workspace, create=True)
     pairs = 0
     if settings.verify and is_model(settings.verifier):
-        price = price_of_all(sources, settings, place.judgements)
+        price = price_of_all(sources, settings, place.judgements, broken)
         confirm(price, judge_named(settings.judge, settings.verifier), yes)
         pairs = price.pairs
-    _confirm_repairs(sources, settings, yes)
-    run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs)
+    _confirm_repairs(sources, settings, yes, broken)
+    run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs, broken=broken)
     if json:
         emit_json(
             {
@@ -241,25 +240,25 @@ def revise(
                 "judge": judge_figures(figures.judging),
                 "tails": {name: figures.tails.get(name, 0) for name in TAILS},
                 "steps": figures.steps,
+                **broken.as_json(),
             }
         )
-    return complain(figures.judging)
+    return complain(figures.judging) or broken.code
 
 
-def _verifier_that_can(sources: Sequence[Path], environment: str | None) -> str:
+def _verifier_that_can(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> str:
     """The verifier for these sources where nobody named one; says so where it is not the usual one."""
-    firsts = ((path, next(iter(read_events(path)), None)) for path in sources if is_trace(path.name))
-    traces = ((path, first) for path, first in firsts if isinstance(first, Started))
+    traces = ((path, first) for path in sources if (first := broken.first(path)) is not None)
     verifier, lacking = verifier_for(traces, environment, [{"env": environment}])
     if lacking:
         warn(f"{lacking} has no plan to measure progress by: the tree judges its steps (--verifier {verifier})")
     return verifier
 
 
-def check_environments(sources: Sequence[Path], environment: str | None) -> None:
+def check_environments(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> None:
     """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
     for path in sources:
-        if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
+        if (first := broken.first(path)) is not None:
             permit(environment or name_to_open(first), first, [{"env": environment}], path)
 
 
@@ -267,11 +266,12 @@ TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
 """What `revise --json` counts of tails."""
 
 
-def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool) -> None:
+def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool, broken: BrokenFiles) -> None:
     """Say what repairs by a model may cost. Raises `InputError` where nobody said yes."""
     if settings.repair is None or not settings.repair.paid or settings.compat:
         return
-    trees = (load_any(path, environment=settings.environment).tree for path in sources)
+    loaded = (broken.load(path, settings.environment) for path in sources)
+    trees = (source.tree for source in loaded if source is not None)
     price = repair_price(trees, settings.repair)
     if price is None:
         return
@@ -281,16 +281,25 @@ def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: boo
 
 
 def revise_paths(
-    workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False, pairs: int = 0
+    workspace: Workspace,
+    sources: Sequence[Path],
+    settings: ReviseSettings,
+    quiet: bool = False,
+    pairs: int = 0,
+    broken: BrokenFiles | None = None,
 ) -> tuple[str, Revised]:
-    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar."""
+    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar.
+
+    broken: takes the sources that can't be read; None raises `InputError` for the first.
+    """
+    broken = BrokenFiles(sources) if broken is None else broken
     cache = workspace.judgements
     judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
     actor = {"actor": settings.repair.actor} if settings.repair is not None else {}
     own = [own_settings(workspace.path), judge, actor] if settings.repair is not None else []
     mend = repairer(workspace.traces / FOLDER, settings, own)
     known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
-    check_environments(sources, settings.environment)
+    check_environments(sources, settings.environment, broken)
     decisions = Decisions(workspace.decisions)
     for warning in decisions.warnings:
         warn(warning)
@@ -299,8 +308,9 @@ def revise_paths(
     taught: Counter[str] = Counter()
     pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
     try:
-        with workspace.new_run(settings, [str(path) for path in sources]) as run, progress(pairs, pool) as done:
-            for path, source, verifier in _opened(sources, settings, cache, pool):
+        readable = [str(path) for path in sources if path not in broken]
+        with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
+            for path, source, verifier in _opened(sources, settings, cache, pool, broken):
                 for warning in source.warnings:
                     warn(warning)
                 made = revise_tree(
@@ -338,7 +348,7 @@ def revise_paths(
         if tails:
             say(f"  tails: {tails}; {figures.steps} environment steps")
         if figures.judging is not None:
-            say(f"  model: {told(figures.judging)}")
+            say(f"  model: {format_totals(figures.judging)}")
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
@@ -349,13 +359,15 @@ def revise_paths(
 
 
 def _opened(
-    sources: Sequence[Path], settings: ReviseSettings, cache: Path, pool: JudgePool | None
+    sources: Sequence[Path], settings: ReviseSettings, cache: Path, pool: JudgePool | None, broken: BrokenFiles
 ) -> Iterator[tuple[Path, Source, Verifier | None]]:
     """The sources in their order; where a model judges, the next ones are read and begun with meanwhile."""
 
     def read() -> Iterator[tuple[Path, Source, Verifier | None]]:
         for path in sources:
-            source = load_any(path, environment=settings.environment)
+            source = broken.load(path, settings.environment)
+            if source is None:
+                continue
             yield path, source, begun_verifier(source.tree, settings, cache, pool) if pool is not None else None
 
     return read() if pool is None else fed(read(), busy(pool, settings.judge))

@@ -22,11 +22,12 @@ from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from engine.base.errors import InputError
+from engine.base.foreign import is_folder, what_is
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.search.settings import check_settings, settings_from, with_body
 from engine.trace.sources import find_sources, is_trace
-from engine.trace.trace import is_being_written, read_events
+from engine.trace.trace_file import is_being_written, read_events
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
 
@@ -120,7 +121,7 @@ def attach(
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Show and steer a search that another process runs."""
-    if not path.exists():
+    if what_is(path) is None:
         raise InputError(f"{path}: no such trace")
     if not is_being_written(path):
         raise InputError(
@@ -198,7 +199,7 @@ def open_(
         wanted.append(shipped_folder())
     if not wanted:
         raise InputError("nothing to open: name a trace, a tree file or a folder, or use --shipped")
-    folders = any(path.is_dir() for path in wanted)
+    folders = any(is_folder(path) for path in wanted)
     sources = wanted if follow and folders else find_sources(wanted)  # a folder that is followed may be empty yet
     need_terminal("agentr stats and agentr show")
     session = make_session(Workspace.open(workspace, create=True), wanted if folders else sources)

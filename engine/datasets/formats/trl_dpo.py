@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.base.step_kind import counts_time, only_looks, refused
+from engine.base.step_kind import careless, counts_time, only_looks, refused
 from engine.datasets.formats.agent_r import low_end
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.masks import TOOLS, calls_tools, plain, tools_column
@@ -135,7 +135,8 @@ def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int]) -> list[i
     for id in path:
         node = tree.nodes[id]
         idle = only_looks(tree.started.environment, node.action) or _same_state(tree, id)
-        if idle or refused(tree.started.environment, node.action, node.observation) or words.get(id) == "Bad":
+        named, step = tree.started.environment, (node.action, node.observation)
+        if idle or refused(named, *step) or careless(named, *step) or words.get(id) == "Bad":
             break
         clean.append(id)
     return clean

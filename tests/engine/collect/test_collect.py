@@ -31,7 +31,7 @@ from engine.collect.run import Plan, collect, collected, prepare, with_defaults
 from engine.collect.worker import serve
 from engine.search.job import new_job
 from engine.trace.diff import compare
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import SearchSettings
 
 SETTINGS = SearchSettings(algorithm="lessons", iterations=12, max_depth=8)

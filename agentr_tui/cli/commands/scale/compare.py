@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import INPUT, JsonOption
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.intervals import Interval
 from engine.evaluate.compare import By, Comparison, compare_traces
-from engine.trace.sources import Source, find_sources, load_any
+from engine.trace.sources import Source, find_sources
 
 
 def compare(
@@ -31,20 +33,23 @@ def compare(
     json: JsonOption = False,
 ) -> int:
     """Compare searches on the same tasks, with 95 % bootstrap intervals over the tasks."""
-    found = compare_traces(_sources(find_sources(paths)), by, verify)
+    broken = BrokenFiles(paths)
+    found = compare_traces(_sources(find_sources(paths), broken), by, verify)
     if json:
-        emit_json(found)
+        emit_json({**msgspec.to_builtins(found), **broken.as_json()})
     else:
         _tell(found)
     for against in found.against:
         if not against.tasks:
             warn(f"{against.name} and {against.against} have no task in common: they can't be compared")
-    return 0
+    return broken.code
 
 
-def _sources(paths: Sequence[Path]) -> Iterator[Source]:
+def _sources(paths: Sequence[Path], broken: BrokenFiles) -> Iterator[Source]:
     for path in paths:
-        source = load_any(path)
+        source = broken.load(path)
+        if source is None:
+            continue
         for warning in source.warnings:
             warn(warning)
         yield source

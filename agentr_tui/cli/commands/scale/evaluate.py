@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from msgspec.structs import replace
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.recover import Plan as RecoveryPlan
 from agentr_tui.cli.commands.recover import owed_lines, plans_of, say_price
@@ -40,7 +41,7 @@ from engine.recovery.plan import IGNORES_CONVERSATION_LINE, RecoverySettings, ac
 from engine.recovery.run import Recovery
 from engine.search.control import Control
 from engine.search.settings import settings_from, with_body
-from engine.trace.sources import find_sources, load_any
+from engine.trace.sources import find_sources
 from engine.workspace.workspace import Workspace
 
 MAX_STEPS = 100
@@ -213,9 +214,11 @@ def reads(plans: Sequence[RecoveryPlan], settings: RecoverySettings) -> bool:
 
 def episodes_in(folders: Sequence[Path]) -> list[Episode]:
     """The episodes of some folders. Raises `InputError` where a trace is none."""
-    found = []
+    found, broken = [], BrokenFiles(folders)
     for path in find_sources(folders):
-        source = load_any(path)
+        source = broken.load(path)
+        if source is None:
+            continue
         started = source.tree.started
         assert started is not None
         if started.settings.samples != 1 or started.settings.iterations != 1:

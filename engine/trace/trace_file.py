@@ -1,4 +1,4 @@
-"""Trace files: one event a line, appended and never edited (`docs/trace-format.md`).
+"""Reading and writing trace files: one event a line, appended and never edited (`docs/trace-format.md`).
 
 A trace has one writer at a time, which holds a lock beside the file. A writer that is killed may leave a torn last
 line; readers drop it and say so, and the next writer cuts it off. Any other line that is no event is an error.
@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import zstandard
 from filelock import FileLock, Timeout
 
-from engine.base.compression import GZIP, ZSTD, open_unpacked, reading, unusable
+from engine.base.compression import open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.foreign import MAX_LINE, check_place, in_words, lines_of
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
@@ -28,11 +29,9 @@ if sys.platform != "win32":
     import fcntl
 
 __all__ = [
-    "Follower",
     "Loaded",
     "TraceWriter",
     "is_being_written",
-    "json_schema",
     "load",
     "read_events",
     "trace_state",
@@ -78,7 +77,7 @@ class _Lines:
         with reading(self.path), open_unpacked(self.path) as file:
             if file.peek(1)[:1] not in (b"", b"{"):  # before a line is read: it might be gigabytes
                 raise TraceError(self.path, None, "not a trace: it does not begin with an event")
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(lines_of(file, self.path), 1):
                 if not line.endswith(b"\n"):
                     self.torn = number
                     break
@@ -94,7 +93,11 @@ class _Lines:
                 self.end += len(line)
                 yield number, event
         if self.end == 0:
-            raise TraceError(self.path, None, "not a trace: " + ("no whole event in it" if number else "it is empty"))
+            raise NoEvents(self.path, None, "not a trace: " + ("no whole event in it" if number else "it is empty"))
+
+
+class NoEvents(TraceError):
+    """Nothing but the beginning of a first event stands in the file: its search was killed before it wrote one."""
 
 
 class _Torn(TraceError):
@@ -202,6 +205,7 @@ class TraceWriter:
 
     def _open(self, append_to: int | None, overwrite: bool) -> int:
         """Open the file; returns its size."""
+        check_place(self.path, device=True)
         packed = self.path.suffix == ".zst"
         if append_to is None:
             if not overwrite and self.path.exists() and self.path.stat().st_size:
@@ -225,7 +229,7 @@ class TraceWriter:
             start -= skip
             if len(file.read(skip)) < skip:
                 raise TraceError(self.path, None, "became shorter since it was read: read it again")
-        line = file.readline()
+        line = file.readline(MAX_LINE)
         with suppress(TraceError):
             if line.endswith(b"\n"):
                 decode_event(line, self.path, 2)
@@ -237,6 +241,8 @@ class TraceWriter:
             data = event_encoder.encode(event) + b"\n"
         except (UnicodeEncodeError, TypeError, RecursionError) as error:
             raise WorkFailed(f"{self.path}: event {event.seq} can't be written: {error}") from error
+        if len(data) > MAX_LINE:  # no reader would take it
+            raise WorkFailed(f"{self.path}: event {event.seq} is larger than {in_words(MAX_LINE)}: it can't be written")
         if self._packer is not None:
             data = self._packer.compress(data) + self._packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self._write(data)
@@ -336,7 +342,7 @@ def is_being_written(path: str | os.PathLike[str]) -> bool:
         except (Timeout, OSError):
             return True
     try:
-        fd = os.open(lock, os.O_RDONLY)  # of someone else's trace as well
+        fd = os.open(lock, os.O_RDONLY | os.O_NONBLOCK)  # of someone else's trace as well; a pipe would wait
     except OSError:
         return False
     try:
@@ -357,116 +363,3 @@ def trace_state(tree: SearchTree, path: str | os.PathLike[str]) -> TraceState:
     if not is_being_written(path):
         return "crashed"
     return "paused" if tree.state == "paused" else "running"
-
-
-# -- following ---------------------------------------------------------------------------------------
-
-
-class Follower:
-    """Gives the events of a trace as they are written, by whichever process.
-
-    An incomplete last line is held back until the rest is there. A file that does not exist yet has no events. A
-    file that was replaced (a packed trace is, when it is resumed) is read again, and events that were given are not
-    given twice; one that holds another trace, became shorter, or is gone, is a `TraceError`, as is a broken line.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.count = 0  # events given
-        self._trace: str | None = None
-        self._stamp: tuple[int, int, int] | None = None  # inode, size, time of change: at the last look
-        self._restart()
-
-    def _restart(self) -> None:
-        self._at = 0  # bytes of the file that were used
-        self._lines = 0
-        self._held = b""  # unpacked, of an incomplete line; only of a packed file
-        self.incomplete = False  # whether the last look found a line without its end
-        self.behind = False  # whether there was more than the last look took
-        self._size = 0
-        self._unpacker: zstandard.ZstdDecompressionObj | None = None
-
-    def poll(self, most: int = -1) -> list[AnyEvent]:
-        """Events that were written since the last call, of about `most` bytes of the file (-1: all; see `behind`).
-
-        Costs one `stat` where nothing was written. Raises `TraceError`.
-        """
-        try:
-            stat = os.stat(self.path)
-        except FileNotFoundError:
-            if self._stamp is None:
-                return []
-            raise TraceError(self.path, None, "was removed while it was followed") from None
-        except OSError as error:
-            raise TraceError(self.path, None, error.strerror or str(error)) from error
-        stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if stamp == self._stamp:
-            return []
-        if self._stamp is not None and stat.st_ino != self._stamp[0]:
-            self._restart()
-        if stat.st_size < self._at:
-            raise TraceError(self.path, None, "became shorter while it was followed: open it again")
-        with reading(self.path):
-            data = self._fresh(most)
-        self._stamp, self._size = (stat.st_ino, -1, -1) if self.behind else stamp, stat.st_size
-        return self._events(data)
-
-    @property
-    def share(self) -> float:
-        """Which part of the file's bytes was used, at the last look."""
-        return self._at / self._size if self._size else 0.0
-
-    def _fresh(self, most: int) -> bytes:
-        """Unpacked bytes after those that were used, whole lines only."""
-        with open(self.path, "rb") as file:
-            file.seek(self._at)
-            data = file.read(most)
-            if self._unpacker is None:
-                data += file.readline()
-            self.behind = 0 <= most <= len(data) and file.tell() < os.fstat(file.fileno()).st_size
-        if self._at == 0 and data.startswith(GZIP):
-            raise TraceError(self.path, None, "a .gz file can't be followed: open it without")
-        if self._at == 0 and data[:4] == ZSTD:
-            self._unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-        if self._unpacker is None:
-            self.incomplete = not data.endswith(b"\n")
-            lines = data[: data.rfind(b"\n") + 1]  # a torn line is cut off by the next writer: read it again
-            self._at += len(lines)
-            return lines
-        self._at += len(data)
-        data = self._held + self._unpacker.decompress(data)
-        end = data.rfind(b"\n") + 1
-        self._held = data[end:]
-        self.incomplete = bool(self._held)
-        return data[:end]
-
-    def _events(self, data: bytes) -> list[AnyEvent]:
-        events: list[AnyEvent] = []
-        for line in data.splitlines(keepends=True):
-            self._lines += 1
-            event = decode_event(line, self.path, self._lines)
-            if isinstance(event, Started):
-                if self._trace not in (None, event.trace):
-                    raise TraceError(self.path, 1, "contains a different trace now: open it again")
-                self._trace = event.trace
-            if self._lines > self.count:
-                events.append(event)
-        self.count = max(self.count, self._lines)
-        return events
-
-
-# -- schema ------------------------------------------------------------------------------------------
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of one line of a trace, as in `engine/tree/trace.schema.json`."""
-    schema = msgspec.json.schema(AnyEvent)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"A line of an agentr trace, format version {FORMAT_VERSION}",
-        **schema,
-    }
-
-
-if __name__ == "__main__":  # python -m engine.trace.trace > engine/tree/trace.schema.json
-    print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())
