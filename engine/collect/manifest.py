@@ -53,6 +53,7 @@ class Manifest(Struct, kw_only=True):
     settings: SearchSettings
     choose_actor: bool  # the actor is the one that the environment can have
     pack: bool  # traces are packed
+    notes: str = ""  # that the actor is told
     created: str  # ISO 8601, UTC
     code: dict[str, str]
 
@@ -70,13 +71,16 @@ LOG: LogKind[Ended] = LogKind(
 )
 
 
-def manifest_of(environment: str, settings: SearchSettings, choose_actor: bool, pack: bool) -> Manifest:
+def manifest_of(
+    environment: str, settings: SearchSettings, choose_actor: bool, pack: bool, notes: str = ""
+) -> Manifest:
     """The manifest of a new collection."""
     return Manifest(
         environment=environment,
         settings=settings,
         choose_actor=choose_actor,
         pack=pack,
+        notes=notes,
         created=stamp(datetime.now(UTC)),
         code=code_versions(),
     )
@@ -128,6 +132,8 @@ def _differences(known: Manifest, wanted: Manifest) -> Iterable[tuple[str, objec
     for name in ("environment", "pack"):
         if getattr(known, name) != getattr(wanted, name):
             yield name, getattr(known, name), getattr(wanted, name)
+    if known.notes != wanted.notes:
+        yield "notes", f"{known.notes[:20]}…", f"{wanted.notes[:20]}…"
     for name in SearchSettings.__struct_fields__:
         old, new = getattr(known.settings, name), getattr(wanted.settings, name)
         if old != new and name not in MAY_CHANGE:

@@ -64,6 +64,7 @@ class Orders(Struct, tag="orders", tag_field="do"):
     spacing: float = 0.0  # least seconds between two calls
     metered: bool = False  # ask before calls
     delay: float = 0.0  # seconds a draw of the scripted actor
+    notes: str = ""  # what the actor is told below the rules
 
 
 class RunTask(Struct, tag="run", tag_field="do"):

@@ -42,6 +42,7 @@ class Plan(Struct, kw_only=True, frozen=True):
     budget: Budget = Budget()
     pack: bool = False
     delay: float = 0.0
+    notes: str = ""  # what the actor is told below the rules
 
 
 class Failure(Struct):
@@ -124,7 +125,9 @@ async def collect(plan: Plan, progress: Callable[[Progress], None] = lambda prog
 
 def prepare(plan: Plan) -> Collector:
     """What runs a collection, its folder made and its log read. Raises `InputError`."""
-    manifest = open_manifest(plan.out, manifest_of(plan.environment, plan.settings, plan.choose_actor, plan.pack))
+    manifest = open_manifest(
+        plan.out, manifest_of(plan.environment, plan.settings, plan.choose_actor, plan.pack, plan.notes)
+    )
     paths = {task: trace_path(plan.out, manifest, plan.short, task) for task in plan.tasks}
     ledger = Ledger(plan.tasks, paths, log_of(plan.out), plan.attempts, plan.budget)
     workers = max(1, min(plan.workers, len(plan.tasks)))
@@ -137,6 +140,7 @@ def prepare(plan: Plan) -> Collector:
         spacing=60 * workers / plan.per_minute if plan.per_minute else 0.0,
         metered=plan.budget.calls is not None,
         delay=plan.delay,
+        notes=plan.notes,
     )
     return Collector(ledger, orders, plan.out, workers, searches_of_worker(plan, workers))
 

@@ -111,7 +111,7 @@ class Worker:
         if not has_begun(path):
             return new_job(
                 orders.environment, task, settings, path, control=control, delay=orders.delay, overwrite=True,
-                choose_actor=orders.choose_actor,
+                choose_actor=orders.choose_actor, notes=orders.notes,
             )  # fmt: skip
         changes = {name: getattr(settings, name) for name in MAY_CHANGE}
         own = [msgspec.to_builtins(settings), {"env": orders.environment}]

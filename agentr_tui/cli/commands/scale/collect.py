@@ -16,7 +16,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from agentr_tui.cli.options import ACTOR, BUDGETS, INTERRUPTED, OUTPUT, SEARCH, TASK, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import (
+    ACTOR,
+    BUDGETS,
+    INTERRUPTED,
+    OUTPUT,
+    SEARCH,
+    TASK,
+    JsonOption,
+    NotesOption,
+    WorkspaceOption,
+)
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
@@ -27,6 +37,7 @@ from engine.collect.ledger import Budget
 from engine.collect.run import Collected, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
 from engine.collect.tasks import shard_of, task_ids
+from engine.notes.page import read_notes
 from engine.search.settings import settings_from, with_body
 from engine.workspace.workspace import Workspace
 
@@ -83,6 +94,7 @@ def collect(
     per_minute: Annotated[
         float | None, Parameter(group=BUDGETS, help="Rate limit: calls a minute of all workers together.")
     ] = None,
+    notes: NotesOption = None,
     delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
     out: Annotated[
         Path | None,
@@ -132,6 +144,7 @@ def collect(
         budget=Budget(total_calls, total_tokens, total_cost, total_seconds),
         pack=pack,
         delay=delay,
+        notes="" if notes is None else read_notes(notes),
     )
     if not chosen:
         say(f"{out}: no task in shard {shard}")

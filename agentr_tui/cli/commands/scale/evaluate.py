@@ -16,7 +16,18 @@ from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.recover import Plan as RecoveryPlan
 from agentr_tui.cli.commands.recover import owed_lines, plans_of, say_price
 from agentr_tui.cli.commands.scale.collect import shown
-from agentr_tui.cli.options import ACTOR, BUDGETS, INPUT, INTERRUPTED, OUTPUT, SEARCH, TASK, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import (
+    ACTOR,
+    BUDGETS,
+    INPUT,
+    INTERRUPTED,
+    OUTPUT,
+    SEARCH,
+    TASK,
+    JsonOption,
+    NotesOption,
+    WorkspaceOption,
+)
 from agentr_tui.cli.running import stopping
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import short_name
@@ -37,6 +48,7 @@ from engine.evaluate.episodes import (
     scores_of,
 )
 from engine.evaluate.recovered import WrongStep, recovery_scores, wrong_step
+from engine.notes.page import read_notes
 from engine.recovery.plan import IGNORES_CONVERSATION_LINE, RecoverySettings, actor_settings, reads_thoughts
 from engine.recovery.run import Recovery
 from engine.search.control import Control
@@ -91,6 +103,7 @@ def evaluate(
         int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
     ] = None,
     options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
+    notes: NotesOption = None,
     delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="Folder of the episodes. The default is a folder in the workspace.")
@@ -110,7 +123,7 @@ def evaluate(
         folders = list(paths)
     else:
         given: dict[str, Any] = with_body(dict(options or {}))
-        runs, folders = _run(env, tasks, repeats, max_steps, workers, given, delay, out, workspace)
+        runs, folders = _run(env, tasks, repeats, max_steps, workers, given, delay, notes, out, workspace)
     episodes = [] if runs and not any(run.done for run in runs) else episodes_in(folders)
     other = None if against is None else difference(episodes, episodes_in([against]), success)
     overall, families = scores_of(episodes, success), by_family(episodes, success)
@@ -124,7 +137,7 @@ def evaluate(
 
 def _run(
     env: str, tasks: str, repeats: int, max_steps: int, workers: int | None, given: dict[str, Any], delay: float,
-    out: Path | None, workspace: Path,
+    notes: Path | None, out: Path | None, workspace: Path,
 ) -> tuple[list[Collected], list[Path]]:  # fmt: skip
     """Run the episodes, seed by seed; what came of each run, and its folder. Raises `InputError`."""
     if not tasks:
@@ -138,7 +151,8 @@ def _run(
     settings = episode_settings(settings_from(given), max_steps)
     if out is None:
         who = settings.model.replace("/", "-") or settings.actor.partition(":")[0]
-        out = Workspace.open(workspace, create=True).traces / f"eval-{short_name(env)}-{who}"
+        told = "-notes" if notes is not None else ""
+        out = Workspace.open(workspace, create=True).traces / f"eval-{short_name(env)}-{who}{told}"
     runs, folders = [], []
     for number in range(repeats):
         seed = settings.seed + number
@@ -152,6 +166,7 @@ def _run(
             choose_actor="actor" not in given,
             workers=workers or os.cpu_count() or 1,
             delay=delay,
+            notes="" if notes is None else read_notes(notes),
         )
         if not number:
             check_plan(plan)
