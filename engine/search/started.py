@@ -42,3 +42,11 @@ def started_event(
         code=code_versions(),
         forked_from=forked_from,
     )
+
+
+def with_notes(started: Started, notes: str) -> Started:
+    """The first event of a search whose actor is told these notes, below the rules of its environment."""
+    if len(started.header) < 2:
+        return started
+    system, rules, *more = started.header
+    return replace(started, header=[system, replace(rules, content=f"{rules.content}\n\n{notes}"), *more])
