@@ -18,6 +18,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets import Input
 from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
@@ -41,10 +42,13 @@ from agentr_tui.state.last_place import LastPlace, Place
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.session import OpenTree, Session, read_tree
+from agentr_tui.state.tour import Facts, Tour
+from agentr_tui.state.workspace_contents import contents
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
+from agentr_tui.widgets.hint_line import HintLine
 from engine.base.errors import AgentrError
 from engine.verifiers.base import JudgeSettings
 
@@ -90,6 +94,8 @@ class AgentrApp(LoudWorkers, Host):
                 tooltip="Every action, by its name"),
         Binding("colon", "command_palette", "command", id="command", show=False, key_display=":",
                 tooltip="Command line: every action, by its name"),
+        Binding("escape", "end_hints", "no hints", id="hints.end", show=False, priority=True,
+                tooltip="No more hints of the first minute, ever"),
         Binding("q", "go_back", "back", id="back", show=False, tooltip="Back; at the first screen: leave"),
         Binding("ctrl+q", "leave", "Quit", id="quit", show=False, priority=True,
                 tooltip="Quit at once; a running search stops cleanly and can be resumed"),
@@ -104,11 +110,12 @@ class AgentrApp(LoudWorkers, Host):
         place: Place | None = None,
         opening: tuple[Path, bool] | None = None,
         own: OwnSettings = OwnSettings(),  # noqa: B008 - frozen
+        tour: Tour | None = None,
     ) -> None:
         """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read.
 
         `opening`: a trace to read while the app runs already, and whether to follow it. `own` reads the
-        user's settings when they are needed.
+        user's settings when they are needed. `tour`: hints for the first minute; None gives none.
         """
         super().__init__(**app_options())
         self._guard = Guard()
@@ -117,6 +124,7 @@ class AgentrApp(LoudWorkers, Host):
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
         self._memory, self._place, self._opening = memory, place, opening
         self._own = own
+        self._tour = tour
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
@@ -183,6 +191,7 @@ class AgentrApp(LoudWorkers, Host):
         for rack in (rack for screen in self.screen_stack for rack in screen.query(ToastRack)):
             if not rack.children:  # Textual leaves its line where it was
                 rack.display = False
+        self._show_hint()
         session = self.session
         was_over = session.live is not None and session.live.over
         try:
@@ -217,6 +226,33 @@ class AgentrApp(LoudWorkers, Host):
         )
         review = screen.front.review if screen is not None else None
         return None if review is None else len(review.samples) - review.counts().done
+
+    def _show_hint(self) -> None:
+        """The hint of the first minute, over the keys of the screen in front."""
+        screen, tour = self.screen, self._tour
+        if tour is None or not isinstance(screen, ModeScreen) or not screen.is_mounted:
+            return
+        if tour.hint:
+            accepted = sum(each.verdict == "accepted" for each in self.session.decisions.current().values())
+            tour.go_on(Facts(self.current_mode, accepted, contents(self.session.workspace).exports))
+        lines = screen.query(HintLine)
+        if lines:
+            lines.first().show(tour.hint)
+        elif tour.hint:
+            screen.mount(HintLine(), before=screen.key_bar)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hints can be ended while one is shown, where escape means nothing else."""
+        if action == "end_hints":
+            free = isinstance(self.screen, ModeScreen) and not isinstance(self.screen.focused, Input)
+            return free and self._tour is not None and bool(self._tour.hint)
+        return super().check_action(action, parameters)
+
+    def action_end_hints(self) -> None:
+        """No hint any more, ever."""
+        if self._tour is not None:
+            self._tour.end()
+            self._show_hint()
 
     def run_live(self, live: LiveSearch) -> None:
         """Run a search in a thread worker; the flush shows it."""

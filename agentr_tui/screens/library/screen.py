@@ -18,6 +18,7 @@ from textual.events import Resize
 from textual.timer import Timer
 from textual.widgets import Input
 
+from agentr_tui.screens.library.beside import beside_lines
 from agentr_tui.screens.library.deletion import TraceDeletion
 from agentr_tui.screens.library.marked import MarkedTraces
 from agentr_tui.screens.library.node_filter import NodeFilter
@@ -110,7 +111,9 @@ class LibraryScreen(ModeScreen):
     def on_mount(self) -> None:
         """The first look, then one every other second."""
         self.query_one("#trace-note").can_focus = False
-        self.query_one("#library-empty", TextPane).set_lines([line((text, "text")) for text in EMPTY.splitlines()])
+        told = [line((text, "text")) for text in EMPTY.splitlines()]
+        told += beside_lines(self.agentr.session.workspace.path)
+        self.query_one("#library-empty", TextPane).set_lines(told)
         self.query_one("#library-empty").border_title = "library"
         self.table.focus()
         self._to_source = bool(self.agentr.session.sources)
