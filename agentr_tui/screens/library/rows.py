@@ -111,7 +111,7 @@ def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = F
         left.sort(key=lambda row: row.figures is None)
     left.sort(key=lambda row: 0 if row.live else 1 if row.goes_on else 2)
     repairs: dict[str, list[TraceRow]] = {}
-    there = {row.figures.trace for row in left if row.figures is not None and not row.origin}
+    there = {row.figures.trace for row in left if row.figures is not None and not row.origin} - {""}
     for row in left:
         if row.origin in there:
             repairs.setdefault(row.origin, []).append(row)

@@ -257,7 +257,7 @@ class Interventions:
         for key, query in zip("abcdefgh", tree.breakpoints, strict=False):
             removed = Intervention("breakpoint removed", ROOT, query)
             choices.append(Choice(key, f"remove: {query[:40]}", partial(self.ask_for, removed)))
-        self._desk.choose(f"break at: the search pauses at a new node that is · {self._where()}", choices)
+        self._desk.choose(f"break at a new node that is … · {self._where()}", choices)
 
     def _preset(self, query: str, words: str) -> None:
         if "…" in words:

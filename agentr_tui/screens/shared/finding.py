@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 from engine.query.nodes import FLAGS, Query, QueryError, parse
 
-_WORD = re.compile(r"[^<>=~!()\"|&\s]+")
+_WORD = re.compile(r"[^<>=~!()\[\]\"|&\s]+")
+
+KNOWN = (*FLAGS, "or", "and", "not")
+ALIKE = 0.8
+"""From this likeness to a flag on, 0 to 1, a word is taken for a misspelt flag."""
 
 
 def find_query(text: str) -> Query:
@@ -17,10 +22,15 @@ def find_query(text: str) -> Query:
     try:
         return parse(text)
     except QueryError as error:
-        words = [
-            f'text~"{part}"' if _WORD.fullmatch(part) and part.lower() not in (*FLAGS, "or", "and", "not") else part
-            for part in text.split()
-        ]
+        words = []
+        for part in text.split():
+            name = part.lower()
+            if _WORD.fullmatch(part) is None or name in KNOWN:
+                words.append(part)
+            elif get_close_matches(name, KNOWN, 1, ALIKE):  # a flag with a slip: the error tells which
+                raise
+            else:
+                words.append(f'text~"{part}"')
         try:
             return parse(" ".join(words))
         except QueryError:

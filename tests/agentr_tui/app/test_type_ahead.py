@@ -39,7 +39,7 @@ SEQUENCES = (
     ("vs", "StatesScreen"),
     ("mmhere", "Input here"),
     ("intold", "Input told"),
-    ("ib", "Menu pause at"),
+    ("ib", "Menu break at"),
     ("ibogood", "Input good"),
     ("is", "Input c=0.25"),
     ("y", "Menu copy"),

@@ -211,6 +211,7 @@ async def test_fold_to_depth_and_unfold(session: Session) -> None:
     tree = tree_of(session)
     async with running(session, "search", TALL) as (app, pilot):
         screen = screen_of(app)
+        screen.tree_view.crowded = False
         do_line(screen.parts, "fold 2")
         assert set(rows(screen)) == {node.id for node in tree.nodes if node.depth <= 2}
         do_line(screen.parts, "unfold")

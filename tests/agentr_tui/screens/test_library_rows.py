@@ -81,6 +81,8 @@ def test_the_search_of_a_repair_stands_below_the_tree_that_it_repairs(known: Tra
         row(known, "lost", age=9, origin="not there"),
     ]
     assert names(arranged(rows, "newest", "")) == ["new", "old", "fix", "lost"]
+    nameless = replace(rows[0], figures=structs.replace(known, trace=""))  # a trace without events
+    assert names(arranged([nameless, rows[2]], "newest", "")) == ["new", "old"]
     assert cells(arranged(rows, "newest", "")[2], 1000.0)[1][0][0] == "╰ repair"
 
 
