@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Key
+from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -22,7 +22,9 @@ from textual.widgets import Input
 from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
+from agentr_tui.app.badges import badges
 from agentr_tui.app.preferences import Preferences
+from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
 from agentr_tui.screens.library.screen import LibraryScreen
 from agentr_tui.screens.pairs.screen import PairsScreen
@@ -57,6 +59,9 @@ SWITCH_INTERVAL = 0.0005
 LONGEST_NOTICE = 600
 """Characters of a notice that are shown."""
 
+
+BADGES_EVERY = 1.0
+"""Seconds between two counts of what waits on the other screens."""
 
 HINT_EVERY = 5.0
 """Seconds between two words about keys that mean nothing."""
@@ -124,7 +129,9 @@ class AgentrApp(LoudWorkers, Host):
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
         self._last_hint = 0.0
+        self._badges: tuple[float, tuple[tuple[str, str], ...]] = (-BADGES_EVERY, ())
         self._plain = Plain()
+        self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -204,6 +211,11 @@ class AgentrApp(LoudWorkers, Host):
             elif session.reading != self._read and session.tree is None and isinstance(self.screen, SearchScreen):
                 self._read = session.reading
                 self.screen.refresh_view()
+        if isinstance(self.screen, ModeScreen) and self.screen.is_mounted:
+            now = time.monotonic()
+            if now - self._badges[0] > BADGES_EVERY:
+                self._badges = now, tuple(badges(session, self._to_review()).items())
+            self.screen.top_bar.badges = self._badges[1]
         if session.behind:  # keys and frames first
             self.set_timer(0.01, self.flush)
 
@@ -233,6 +245,14 @@ class AgentrApp(LoudWorkers, Host):
         if self._tour is not None:
             self._tour.end()
             self._show_hint()
+
+    def _to_review(self) -> int | None:
+        """Samples of the open review that nobody decided; None where none is open."""
+        screen = next(
+            (each for each in self._screen_stacks.get("revision", ()) if isinstance(each, RevisionScreen)), None
+        )
+        review = screen.front.review if screen is not None else None
+        return None if review is None else len(review.samples) - review.counts().done
 
     def run_live(self, live: LiveSearch) -> None:
         """Run a search in a thread worker; the flush shows it."""
@@ -285,6 +305,8 @@ class AgentrApp(LoudWorkers, Host):
         markup: bool = False,
     ) -> None:
         """A notice. Errors quote models, files and environments: whatever it says is shown, never obeyed."""
+        for shown in [each for each in self._notifications if each.message == message]:
+            self._unnotify(shown)  # said again: it stands there once
         text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
         super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
 
@@ -311,6 +333,13 @@ class AgentrApp(LoudWorkers, Host):
 
     # -- actions -----------------------------------------------------------------------------------
 
+    async def on_event(self, event: Event) -> None:
+        """A key that is typed waits until the one before it is done."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._type_ahead.take(event)
+        else:
+            await super().on_event(event)
+
     def on_key(self, event: Key) -> None:
         """Explains an unbound key, at most once in `HINT_EVERY` seconds."""
         screen = self.screen
@@ -319,7 +348,8 @@ class AgentrApp(LoudWorkers, Host):
         now = time.monotonic()
         if event.is_printable and now - self._last_hint > HINT_EVERY:
             self._last_hint = now
-            self.notify(f"{event.character} is not bound here; press ? for the keys", markup=False, timeout=3)
+            name = (event.character or "").strip() or event.key
+            self.notify(f"{name} is not bound here; press ? for the keys", markup=False, timeout=3)
 
     def action_help_quit(self) -> None:
         """Ctrl+C only explains how to quit: it is easily pressed by habit."""

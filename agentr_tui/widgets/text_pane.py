@@ -162,7 +162,7 @@ class TextPane(FrugalScroll, can_focus=True):
             if row.key is not None:
                 self._row_of_key.setdefault(row.key, len(self._rows))
             sign, role = row.gutter or ("", "text")
-            gutter = Text(end="").append(sign, Style.parse(colors[role]))  # not the style of what follows it
+            gutter = Text(end="").append(sign, Style.parse(colors[role]))  # not the style of what follows
             self._rows.extend((piece, row.highlight) for piece in _wrapped(text, width, row.indent, gutter))
         self.set_height(len(self._rows))
 

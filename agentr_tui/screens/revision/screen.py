@@ -241,13 +241,8 @@ class RevisionScreen(ModeScreen):
         self.toggle_class("-detail")
         self.query_one("#spliced" if self.has_class("-detail") else "#bad").focus()
 
-    def action_enlarge(self) -> None:
-        """Give the focused pane the whole screen."""
-        if self.focused is not None:
-            self.maximize(self.focused)
-
     def action_restore(self) -> None:
         """Back to all panes; then all samples again. While samples are made: stop that."""
-        if self.maximized is None and not self.front.stop_loading():
+        if self.enlarging.pane is None and not self.front.stop_loading():
             self.queue.show_all()
-        self.minimize()
+        self.enlarging.restore()
