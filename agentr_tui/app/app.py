@@ -219,6 +219,14 @@ class AgentrApp(LoudWorkers, Host):
         if session.behind:  # keys and frames first
             self.set_timer(0.01, self.flush)
 
+    def _to_review(self) -> int | None:
+        """Samples of the open review that nobody decided; None where none is open."""
+        screen = next(
+            (each for each in self._screen_stacks.get("revision", ()) if isinstance(each, RevisionScreen)), None
+        )
+        review = screen.front.review if screen is not None else None
+        return None if review is None else len(review.samples) - review.counts().done
+
     def _show_hint(self) -> None:
         """The hint of the first minute, over the keys of the screen in front."""
         screen, tour = self.screen, self._tour
@@ -245,14 +253,6 @@ class AgentrApp(LoudWorkers, Host):
         if self._tour is not None:
             self._tour.end()
             self._show_hint()
-
-    def _to_review(self) -> int | None:
-        """Samples of the open review that nobody decided; None where none is open."""
-        screen = next(
-            (each for each in self._screen_stacks.get("revision", ()) if isinstance(each, RevisionScreen)), None
-        )
-        review = screen.front.review if screen is not None else None
-        return None if review is None else len(review.samples) - review.counts().done
 
     def run_live(self, live: LiveSearch) -> None:
         """Run a search in a thread worker; the flush shows it."""

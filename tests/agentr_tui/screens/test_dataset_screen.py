@@ -270,14 +270,14 @@ async def test_the_form_is_filled_by_keys_alone_and_two_formats_lie_beside_each_
     decide(workspace, list(apart.values())[:2], "accepted")
     async with running(Session(workspace), "dataset", NARROW) as (app, pilot):
         screen = await counted(app, pilot)
-        for keys in (["enter"], ["a", "a", "down"]):  # the first format; the second next that begins with an a
+        for keys in (["enter"], ["s", "down"]):  # the first format; the next that begins with an s
             await pilot.press("e")
             await until(pilot, lambda: isinstance(app.screen, ExportDialog))
             await pilot.pause()
             assert str(app.screen.query_one("#go", Button).label) == "Write at most 2 lines"
             await pilot.press(*keys, "enter", "enter", "enter", "enter")
             await until(pilot, lambda: app.screen is screen and not screen.exporter.exporting)
-        names = ["textcraft-agent-r.jsonl", "textcraft-axolotl.jsonl"]
+        names = ["textcraft-agent-r.jsonl", "textcraft-sharegpt.jsonl"]
         written = {name: len(lines_of(workspace.exports / name)) for name in names}
         assert all(written.values())
         await until(pilot, lambda: len(screen.runs.exports) == 2)
