@@ -15,11 +15,11 @@ from engine.datasets.options import Exported, Report
 from engine.review.decisions import Decided
 
 COLUMNS = (
-    Column("when", 11),
-    Column("format", 16),
+    Column("when", 5),
+    Column("format", 12),
     Column("lines", 6, right=True),
-    Column("file", 16, flex=1, tail=True),
-    Column("since then", 16, drop=1),
+    Column("file", 14, flex=1, tail=True),
+    Column("since then", 10, drop=1),
 )
 
 ENDING = ".report.json"
@@ -75,7 +75,7 @@ def _seconds(time: str) -> float:
 def export_cells(export: PastExport, current: Mapping[str, Decided], now: float) -> list[Cell]:
     """The cells of an export, one for each of `COLUMNS`."""
     then, today = datetime.fromtimestamp(export.when, UTC).astimezone(), datetime.fromtimestamp(now, UTC).astimezone()
-    when = f"{then:%H:%M}" if then.date() == today.date() else f"{then:%m-%d %H:%M}"
+    when = f"{then:%H:%M}" if then.date() == today.date() else f"{then:%m-%d}"
     told = export.told
     since = decided_since(export, current)
     kind = told.format if told.data_type == "centric" else f"{told.format} {told.data_type}"

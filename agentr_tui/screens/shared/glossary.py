@@ -26,7 +26,10 @@ SAMPLES = (
     ("reobserved", "replayed with other observations, the return is still met: the true ones are taken"),
     ("diverged", "replayed, the return is not met: not exported"),
     ("unreplayable", "it can't be replayed; the sample says why"),
-    ("holds", "verified, reobserved or repaired: it may be exported"),
+    ("repaired", "a search of its own found a tail that meets the return"),
+    ("pass the replay", "verified, reobserved or repaired: it may be exported"),
+    ("shared", "a step that the good trajectory took, too: it is not disowned"),
+    ("centric", "contents of an export: revision trajectories; good: good trajectories alone"),
 )
 
 WORDS = {
