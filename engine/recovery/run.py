@@ -315,7 +315,9 @@ class Recovery:
         """What the actor sees at the mark."""
         messages = self._own.conversation(node)
         if arm.thought:
-            messages += [Message("assistant", thought_turn(arm.thought)), Message("user", WAIT_ANSWER)]
+            calls = self._own.started is not None and bool(self._own.started.tools)  # no line `Action:` then
+            said = arm.thought if calls else thought_turn(arm.thought)
+            messages += [Message("assistant", said), Message("user", WAIT_ANSWER)]
         return messages
 
     def _request(self, arm: Arm, mark: int, at: int, number: int, place: int, shown: list[Message]) -> Request:
