@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--algorithms", default=",".join(ALGORITHMS))
     given = parser.parse_args()
     tasks = task_ids(given.tasks)
+    repair = None if given.no_repair else REPAIR
     print(f"{given.env}, {len(tasks)} tasks, {given.calls} calls a search, seeds {given.seeds}; per 1,000 calls")
     print(f"{'depth':>5} {'error':>5} {'algorithm':10} {'verified lessons':22}  clean Bad drawn repairs")
     with TemporaryDirectory() as folder:
