@@ -6,6 +6,8 @@ import platform
 import uuid
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from engine.base.version import __version__
 from engine.environment.opened import Opened, instruction_of
 from engine.environment.tools import header_of, tools_of

@@ -139,7 +139,7 @@ def main() -> None:
                         task,
                         replace(settings, seed=int(seed)),
                         Path(folder),
-                        None if given.no_repair else REPAIR,
+                        repair,
                     )
                     for task, seed in product(tasks, given.seeds.split(","))
                 ]
