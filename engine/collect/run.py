@@ -26,6 +26,10 @@ from engine.tree.events import SearchSettings
 WAITING_ACTOR = "openai"
 
 
+SPARE = 1.5
+"""Searches of a worker for each call that it may have in flight: some step or begin while others ask."""
+
+
 class Plan(Struct, kw_only=True, frozen=True):
     """What to collect, and how."""
 
@@ -104,7 +108,7 @@ def searches_of_worker(plan: Plan, workers: int) -> int:
     if plan.at_once is not None:
         return max(1, math.ceil(plan.at_once / workers))
     waits = plan.settings.actor == WAITING_ACTOR or plan.delay > 0
-    return math.ceil(plan.settings.concurrency / workers) + 1 if waits else 1
+    return math.ceil(SPARE * plan.settings.concurrency / workers) + 1 if waits else 1
 
 
 async def collect(plan: Plan, progress: Callable[[Progress], None] = lambda progress: None) -> Collected:

@@ -25,7 +25,7 @@ from engine.environment.replay import HOLDS, Replayer, opener
 from engine.recovery.repair import FOLDER, repairer
 from engine.samples.lessons import lesson_id
 from engine.samples.revise import ReviseSettings, revise
-from engine.samples.settings import Revised
+from engine.samples.settings import RepairSettings, Revised
 from engine.samples.straight import Ground
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
@@ -36,6 +36,7 @@ from engine.verifiers.registry import make_verifier
 
 ALGORITHMS = ("agent-r", "puct", "lessons")
 EVERY = 10**6
+REPAIR = RepairSettings()
 
 
 class Yield(NamedTuple):
@@ -68,13 +69,15 @@ def bad_steps(tree: SearchTree) -> int:
         replayer.close()
 
 
-def measure(environment: str, task: str, settings: SearchSettings, folder: Path) -> Yield:
+def measure(
+    environment: str, task: str, settings: SearchSettings, folder: Path, repair: RepairSettings | None = REPAIR
+) -> Yield:
     """One search and its lessons."""
     began = time.perf_counter()
     path = folder / "t.trace.jsonl"
     job = new_job(environment, task, settings, path, overwrite=True)
     job.run_blocking()
-    chosen, figures = ReviseSettings(), Revised()
+    chosen, figures = ReviseSettings(repair=repair), Revised()
     mend = repairer(folder / FOLDER, chosen)
     samples = list(revise(job.tree, str(path), chosen, figures, repair=mend))
     held = [sample for sample in samples if sample.lesson and sample.verdict in HOLDS and sample.mark is not None]
@@ -113,9 +116,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--seeds", default="0", help="searches of each task; their figures are added up")
+    parser.add_argument(
+        "--no-repair", action="store_true", help="lessons without a clean way on in their tree are lost"
+    )
     parser.add_argument("--algorithms", default=",".join(ALGORITHMS))
     given = parser.parse_args()
     tasks = task_ids(given.tasks)
+    repair = None if given.no_repair else REPAIR
     print(f"{given.env}, {len(tasks)} tasks, {given.calls} calls a search, seeds {given.seeds}; per 1,000 calls")
     print(f"{'depth':>5} {'error':>5} {'algorithm':10} {'verified lessons':22}  clean Bad drawn repairs")
     with TemporaryDirectory() as folder:
@@ -127,7 +134,13 @@ def main() -> None:
                     error_rate=error, budget_calls=given.calls,
                 )  # fmt: skip
                 rows = [
-                    measure(given.env, task, replace(settings, seed=int(seed)), Path(folder))
+                    measure(
+                        given.env,
+                        task,
+                        replace(settings, seed=int(seed)),
+                        Path(folder),
+                        repair,
+                    )
                     for task, seed in product(tasks, given.seeds.split(","))
                 ]
                 found[algorithm] = rows

@@ -88,7 +88,7 @@ def test_a_walk_draws_the_root_at_once_and_then_one_step_at_a_time_to_an_end(tmp
 def test_it_gives_twice_the_verified_lessons_of_agent_r_per_call(tmp_path: Path) -> None:
     found = {}
     for algorithm in ("agent-r", "lessons"):
-        settings = SearchSettings(algorithm=algorithm, iterations=10**6, budget_calls=150)
-        rows = [measure("textcraft", task, settings, tmp_path) for task in ("2", "3")]
+        settings = SearchSettings(algorithm=algorithm, iterations=10**6, budget_calls=200, max_depth=20)
+        rows = [measure("textcraft", task, settings, tmp_path) for task in ("1", "2", "3", "4")]
         found[algorithm] = sum(row.lessons for row in rows) / sum(row.calls for row in rows)
     assert found["lessons"] >= 2 * found["agent-r"] > 0
