@@ -103,7 +103,9 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
         judged = _judged(ground, start, moves, way)
     except (EnvError, InputError):
         return _masked(sample, ground, moves, never)
-    if way is None:
+    if way is None or (
+        sample.merged and any(_careless(ground, move) for move in way.moves[:1])
+    ):  # the thought is said by a trained turn
         return NO_CLEAN_TAIL
     return _with_way(sample, ground, parts.bad, moves, way, judged)
 
@@ -198,17 +200,23 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[T
                 response = bare(response, move.tool_calls)
         quotes.show(f"{response}\n{move.action}" if move.tool_calls else response)
         quotes.show(move.observation)
-        looks = only_looks(ground.environment, move.action)  # one that has to stay is masked
-        steps.append(replace(move, response=response, loss=not looks))
+        # one that only looks, or did not do what it says, and has to stay, is masked
+        clean = not only_looks(ground.environment, move.action) and not _careless(ground, move)
+        steps.append(replace(move, response=response, loss=clean))
     return steps
+
+
+def _careless(ground: Ground, move: TailStep) -> bool:
+    return careless(ground.environment, move.action, move.observation)
 
 
 def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: str) -> Sample:
     """The sample with its good steps as they are found; those that are known to be wrong are masked."""
     steps, wrong = [], False
     for move in moves:
-        named, step = ground.environment, (move.action, move.observation)
-        doubt = refused(named, *step) or careless(named, *step) or only_looks(named, move.action)
+        named = ground.environment
+        doubt = refused(named, move.action, move.observation) or only_looks(named, move.action)
+        doubt = doubt or _careless(ground, move)
         if not doubt and move.node is not None and isinstance(ground.verifier, StepVerifier):
             try:
                 doubt = ground.verifier.step_into(move.node)[0] == "Bad"

@@ -325,11 +325,12 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
             observation, _, done, _, _ = env.step(action)
             assert not refused("textcraft", action, observation)
             assert not only_looks("textcraft", action)
-            assert not careless("textcraft", action, observation)
             assert env.state_key() != key
             assert env.plan().steps_left == left - 1
             left -= 1
         assert done
+        for step in sample.tail.steps if sample.tail is not None else []:
+            assert step.loss is not careless("textcraft", step.action, step.observation)
     assert len({sample.lesson for sample in samples}) == len(samples)
 
 
