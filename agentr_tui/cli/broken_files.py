@@ -8,7 +8,7 @@ from pathlib import Path
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.trace.sources import Source, is_trace, load_any
-from engine.trace.trace import NoEvents, read_events
+from engine.trace.trace_file import NoEvents, read_events
 from engine.tree.events import Started
 
 

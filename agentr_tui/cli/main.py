@@ -23,7 +23,7 @@ from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.compression import unusable
 from engine.base.errors import AgentrError, InputError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from envs.base import EnvError
 
 

@@ -25,8 +25,8 @@ from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
 from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import name_to_go_on
+from engine.environment.permission import TrustedSettings, check_search
 from engine.environment.replay import opener
-from engine.environment.trust import TrustedSettings, check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
@@ -77,7 +77,7 @@ class Recovery:
         own: TrustedSettings = (),
     ) -> None:
         """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: what a
-        person named besides `settings` (`engine.environment.trust`). Raises `InputError`."""
+        person named besides `settings` (`engine.environment.permission`). Raises `InputError`."""
         if sample.bad is None or not sample.thought:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
@@ -315,7 +315,9 @@ class Recovery:
         """What the actor sees at the mark."""
         messages = self._own.conversation(node)
         if arm.thought:
-            messages += [Message("assistant", thought_turn(arm.thought)), Message("user", WAIT_ANSWER)]
+            calls = self._own.started is not None and bool(self._own.started.tools)  # no line `Action:` then
+            said = arm.thought if calls else thought_turn(arm.thought)
+            messages += [Message("assistant", said), Message("user", WAIT_ANSWER)]
         return messages
 
     def _request(self, arm: Arm, mark: int, at: int, number: int, place: int, shown: list[Message]) -> Request:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from engine.tree.answer_counts import AnswerCounts
 from engine.tree.backup_history import BackupHistory
 from engine.tree.choice_log import Choice, ChoiceLog
@@ -54,6 +56,7 @@ class TreeState:
         self.first_refused: int | None = None  # node of the first action that the environment refused
         self.interventions: list[Intervened] = []
         self.human: dict[int, str] = {}  # node that a person wrote → who
+        self.reasoning: dict[int, str] = {}  # node → what the model thought, where it is sent again
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
         self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
         self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
@@ -139,7 +142,10 @@ class TreeState:
         assert self.started is not None
         messages = self.started.header + prefix_messages(self.started.prefix)
         for step in self.ancestors(id)[1:]:
-            messages += self.nodes[step].messages
+            said, *answers = self.nodes[step].messages
+            if step in self.reasoning:
+                said = replace(said, reasoning=self.reasoning[step])
+            messages += [said, *answers]
         return messages
 
     def at(self, seq: int) -> PastTree:

@@ -15,7 +15,7 @@ from engine.base.foreign import UNREADABLE, what_is
 from engine.pairs.pairs import count_pairs
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
-from engine.trace.trace import NoEvents, is_being_written, trace_state
+from engine.trace.trace_file import NoEvents, is_being_written, trace_state
 from engine.tree.answer_counts import AnswerCounts
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree

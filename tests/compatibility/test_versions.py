@@ -17,7 +17,7 @@ import pytest
 from engine.datasets.export import export
 from engine.review.decisions import Decisions
 from engine.trace.sources import load_any
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import FORMAT_VERSION
 from engine.tree.tree import SearchTree
 from engine.workspace.figures import figures

@@ -42,8 +42,9 @@ from engine.search.control_file import Inbox, obey
 from engine.search.interventions import refused
 from engine.search.job import recorded_settings
 from engine.search.settings import settings_from
+from engine.trace.follower import Follower
 from engine.trace.sources import Source, load_any
-from engine.trace.trace import Follower, read_events
+from engine.trace.trace_file import read_events
 from engine.trace.treefile.write import write_tree
 from engine.tree.events import event_encoder
 from engine.tree.thresholds import Thresholds

@@ -17,7 +17,7 @@ from engine.base.errors import InputError, WorkFailed
 from engine.base.foreign import what_is
 from engine.environment.replay import opener, replay_tree
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import write_trace
+from engine.trace.trace_file import write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
 from envs.base import EnvError

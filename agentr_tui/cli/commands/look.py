@@ -13,7 +13,7 @@ from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
 from engine.trace.sources import find_sources, load_any
-from engine.trace.trace import NoEvents, read_events
+from engine.trace.trace_file import NoEvents, read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import TraceFigures, figures, figures_without_events, total

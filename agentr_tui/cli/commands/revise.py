@@ -14,15 +14,15 @@ from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
-    YesOption,
     complain,
     confirm,
+    format_totals,
     judge_figures,
     judge_of,
     price_of_all,
     progress,
-    told,
 )
+from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import (
     INPUT,
     JUDGE,
@@ -38,7 +38,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.environment.opened import name_to_open
-from engine.environment.trust import permit
+from engine.environment.permission import permit
 from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
 from engine.recovery.repair import FOLDER, repair_price, repairer
@@ -348,7 +348,7 @@ def revise_paths(
         if tails:
             say(f"  tails: {tails}; {figures.steps} environment steps")
         if figures.judging is not None:
-            say(f"  model: {told(figures.judging)}")
+            say(f"  model: {format_totals(figures.judging)}")
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))

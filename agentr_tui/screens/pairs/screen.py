@@ -95,14 +95,14 @@ class PairsScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._figures: PairFigures | None = None
+        self.figures: PairFigures | None = None
         self._counted: Counted | None = None
         self._wanted: Counted | None = None  # what is being counted
         self._next_count = 0.0
         self._pane = "leaves"
         self._rank: Rank = "fork"
         self._partner: tuple[int, Pair | None] | None = None  # of a leaf, found by a thread
-        self._shown: Pair | None = None
+        self.shown: Pair | None = None
 
     def compose_body(self) -> ComposeResult:
         """Leaves and suggestions above, trajectories below."""
@@ -155,7 +155,7 @@ class PairsScreen(ModeScreen):
         wanted = Counted(id(tree), tree.seq, session.thresholds, self._rank)
         if self._wanted is None and wanted != self._counted:
             if self._counted is not None and self._counted.tree != wanted.tree:
-                self._figures = self._partner = None
+                self.figures = self._partner = None
             self._wanted = wanted
             self.run_worker(partial(self._count, tree, wanted), thread=True, group="count")
 
@@ -167,7 +167,7 @@ class PairsScreen(ModeScreen):
         self.from_thread(self._counted_all, time.monotonic() - began)
 
     def _take(self, figures: PairFigures, counted: Counted) -> None:
-        self._figures, self._counted, self._partner = figures, counted, None
+        self.figures, self._counted, self._partner = figures, counted, None
         self._show()
 
     def _counted_all(self, took: float) -> None:
@@ -179,13 +179,13 @@ class PairsScreen(ModeScreen):
     # -- what is shown -----------------------------------------------------------------------------
 
     def _show(self) -> None:
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         tree = session.tree
         if tree is None or tree.started is None:
             self.top_bar.show([("no tree is open", "muted")])
-            self.say_nothing(NOTHING_OPEN)
+            self.show_placeholder(NOTHING_OPEN)
             return
-        self.say_nothing(None)
+        self.show_placeholder(None)
         thresholds, started = session.thresholds, tree.started
         pairs = figures.pairs if figures is not None else None
         counted = "counting pairs …" if pairs is None else f"{pairs} pairs"
@@ -214,7 +214,7 @@ class PairsScreen(ModeScreen):
 
     def _nothing(self, text: str, role: Role = "muted") -> None:
         """A line in place of trajectories, and empty lists."""
-        self._shown = None
+        self.shown = None
         self.leaves.set_rows([], lambda row: ())
         self.suggestions.set_rows([], lambda row: ())
         self.paths.set_lines([line((text, role))])
@@ -226,24 +226,24 @@ class PairsScreen(ModeScreen):
         return f"chosen: {'–' if good is None else good} against {'–' if bad is None else bad}"
 
     def _leaf_cells(self, row: int) -> list[Cell]:
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         assert session.tree is not None
         assert figures is not None
         return leaf_cells(session.tree, figures.leaves[row], session.thresholds, session.score_range, session.chosen)
 
     def _suggestion_cells(self, row: int) -> list[Cell]:
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         assert session.tree is not None
         assert figures is not None
         return suggestion_cells(session.tree, figures.suggestions[row], session.score_range, session.chosen)
 
     def _show_paths(self) -> None:
-        session, figures, pane = self.agentr.session, self._figures, self.paths
+        session, figures, pane = self.agentr.session, self.figures, self.paths
         tree = session.tree
         if tree is None or figures is None:
             return
         why = why_no_pairs(figures, session.thresholds, tree.q(figures.leaves[0]) if figures.leaves else None)
-        pair = self._shown = None if why else self._pair_here(tree)
+        pair = self.shown = None if why else self._pair_here(tree)
         if pair is None:
             pane.border_title = "trajectories"
             told = why or "No partner: no other leaf differs enough from this one. tab goes to the pairs there are."
@@ -257,7 +257,7 @@ class PairsScreen(ModeScreen):
 
     def _pair_here(self, tree: SearchTree) -> Pair | None:
         """The pair under the cursor; among the leaves: the chosen one, else that of the leaf under the cursor."""
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         assert figures is not None
         if self._pane == "suggestions" and figures.suggestions:
             return figures.suggestions[self.suggestions.cursor]
@@ -325,7 +325,7 @@ class PairsScreen(ModeScreen):
 
     def action_choose(self) -> None:
         """Take what is under the cursor for the pair; again: let it go."""
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         if session.tree is None or figures is None:
             return
         if self._pane == "suggestions" and figures.suggestions:
@@ -342,10 +342,10 @@ class PairsScreen(ModeScreen):
     @on(RowTable.Selected)
     def action_revise(self) -> None:
         """To Revision with the pair that is shown."""
-        if self._shown is None:
+        if self.shown is None:
             self.notify("There is no pair here: see the reason below the lists.", severity="warning")
             return
-        self.agentr.session.chosen = (self._shown.good, self._shown.bad)
+        self.agentr.session.chosen = (self.shown.good, self.shown.bad)
         self.app.switch_mode("revision")
 
     def action_order(self) -> None:

@@ -12,7 +12,7 @@ from agentr_tui.cli.main import run
 from agentr_tui.screens.search.figures import search_figures
 from agentr_tui.screens.search.why_lines import log_lines
 from engine.explain.answer_warning import answer_warning
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import Sampled, SearchSettings, Selected, Started, Usage
 from engine.tree.tree import SearchTree
 from tests.servers.llm_server import Body, LLMServer, plays_textcraft

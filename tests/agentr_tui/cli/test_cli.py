@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agentr_tui.cli.main import run
-from engine.trace.trace import TraceWriter, read_events
+from engine.trace.trace_file import TraceWriter, read_events
 from envs.base import info_of, missing
 from sample_trees import __file__ as samples_file
 

@@ -34,7 +34,7 @@ from engine.datasets.mixing import numbered_values
 from engine.datasets.templates.markup import CHATML
 from engine.datasets.templates.of_model import model_template
 from engine.datasets.templates.tokens import Vocabulary
-from engine.environment.consent import Consent
+from engine.environment.consent_store import Consent
 from engine.models.context_window import counter
 from engine.models.prompts import check_prompts
 from engine.models.reply_cache import JudgementCache
@@ -43,8 +43,9 @@ from engine.review.agreement import read_planted
 from engine.review.curation import review_settings
 from engine.review.decisions import Decisions
 from engine.search.control_file import Inbox, RemoteControl, control_path
+from engine.trace.follower import Follower
 from engine.trace.sources import load_any
-from engine.trace.trace import Follower, TraceWriter, is_being_written, load, read_events
+from engine.trace.trace_file import TraceWriter, is_being_written, load, read_events
 from engine.trace.treefile.read import read_tree
 from engine.verifiers.recorded import _read_lines
 from engine.workspace.index import Index

@@ -17,11 +17,11 @@ from hypothesis import strategies
 from agentr_tui.cli.main import run
 from engine.actors.request_log import request_of
 from engine.base.errors import InputError
-from engine.environment.consent import consent_folder
-from engine.environment.trust import UntrustedTrace, check_server, digest_of, permit, settings_claims
+from engine.environment.consent_store import consent_folder
+from engine.environment.permission import UntrustedTrace, check_server, digest_of, permit, settings_claims
 from engine.samples.revise import ReviseSettings
 from engine.search.job import fork_job, new_job, resume_job
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import SearchSettings, SettingsChanged
 from engine.workspace.workspace import Workspace
 from envs.base import _REGISTRY, EnvError, EnvironmentInfo, names_place
@@ -321,6 +321,7 @@ def test_answers_that_a_trace_says_are_elsewhere_are_asked_for(tmp_path: Path) -
 
 def test_a_setting_that_nobody_thought_of_is_a_place() -> None:
     harmless = {"algorithm", "model", "structured", "actor", "base_url", "key_env", "reasoning_effort", "parse"}
+    harmless |= {"tools", "send_reasoning"}  # words of a closed set
     for name in SearchSettings.__struct_fields__:
         if name not in harmless and isinstance(getattr(SearchSettings(), name), str):
             claims = settings_claims(SearchSettings(actor="openai", **{name: "x"}))  # type: ignore[arg-type]
