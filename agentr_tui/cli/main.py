@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. Every error becomes one line here."""
     debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments = command_first([argument for argument in arguments if argument != "--debug"])
     while True:
         try:
             return _run(arguments, debug)
@@ -48,6 +48,18 @@ def run(arguments: list[str]) -> int:
             if not _agreed(unasked):
                 return _failed(2, str(unasked), unasked, debug)
             unasked.allow()
+
+
+def command_first(arguments: list[str]) -> list[str]:
+    """The same with a workspace that was named before the command put behind it: `agentr --workspace W open F`."""
+    named = 0
+    while named < len(arguments) and arguments[named].partition("=")[0] == "--workspace":
+        named += 1 if "=" in arguments[named] else 2
+    if not named or named >= len(arguments) or arguments[named] not in COMMANDS:
+        return arguments
+    rest = arguments[named:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *arguments[:named], *rest[end:]]
 
 
 def _agreed(unasked: NeedsConsent) -> bool:

@@ -103,6 +103,7 @@ class Session:
     alpha: float | None = None  # None: the default of the environment's scale
     beta: float | None = None
     chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
+    review_query: str | None = None  # which samples of all trees are to be reviewed; None: those of the open tree
     warnings: list[str] = field(default_factory=list)
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
@@ -188,6 +189,7 @@ class Session:
         self.tree, self.path, self.warnings = tree, path, warnings
         self.live = self.follower = self.past = None
         self.chosen = (None, None)
+        self.review_query = None
 
     def flush(self) -> int | None:
         """Fold what happened since the last call; the first new node id, or None where nothing happened."""

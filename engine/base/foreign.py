@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.base.errors import InputError, NoFile, TraceError
+from envs.errors import EnvError
+from envs.regular import MAX_BYTES, not_regular, open_regular
 
-MAX_LINE = 128 << 20
+MAX_LINE = MAX_BYTES
 """Bytes of a line, as of a recording or a tokenizer."""
 
 MAX_TEXT = 16 << 20
@@ -30,9 +32,6 @@ MAX_SETTINGS = 1 << 18
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError)
 """What decoding JSON with msgspec may raise, whatever the bytes are."""
-
-# A pipe that nobody writes into is opened at once, and no terminal becomes this program's own.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 
 T = TypeVar("T")
 
@@ -48,33 +47,16 @@ def refused(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what the system says of a file into an `InputError`, `NoFile` where there is none."""
     try:
         yield
+    except EnvError as error:
+        raise InputError(str(error)) from error
     except OSError as error:
         raise refusal(path, error) from error
 
 
-def not_regular(path: str | os.PathLike[str], mode: int) -> InputError:
-    """The error for what is there and is no regular file."""
-    what = "is a directory: name a file" if stat.S_ISDIR(mode) else "is not a regular file: name one"
-    return InputError(f"{os.fspath(path)}: {what}")
-
-
 def open_given(path: str | os.PathLike[str]) -> io.BufferedReader:
     """A file, open for reading. Raises `NoFile`, and `InputError` where it is no regular file or can't be read."""
-    # As `envs.regular.open_regular`, which can't be used here: `envs` loads gymnasium.
     with refused(path):
-        try:
-            mode = os.stat(path).st_mode
-        except ValueError as error:  # a zero byte, half a surrogate pair
-            raise InputError(f"{os.fspath(path)}: no name of a file ({error})") from error
-        if stat.S_ISDIR(mode):
-            os.scandir(path).close()  # where it can't be looked into, that is what is wrong
-        if not stat.S_ISREG(mode):  # before it is opened: to open some devices does something
-            raise not_regular(path, mode)
-        file = os.fdopen(os.open(path, _FLAGS), "rb")
-    if not stat.S_ISREG(mode := os.fstat(file.fileno()).st_mode):  # replaced in between
-        file.close()
-        raise not_regular(path, mode)
-    return file
+        return open_regular(path)
 
 
 def read_given(path: str | os.PathLike[str], most: int = MAX_TEXT) -> bytes:
@@ -165,7 +147,7 @@ def check_place(path: str | os.PathLike[str], device: bool = False) -> None:
     wait. With `device` a character device will do (`/dev/null`)."""
     there = what_is(path)
     if there is not None and not (stat.S_ISREG(there.st_mode) or (device and stat.S_ISCHR(there.st_mode))):
-        raise not_regular(path, there.st_mode)
+        raise InputError(not_regular(path, there.st_mode))
 
 
 def names_in(folder: str | os.PathLike[str]) -> list[str]:

@@ -70,7 +70,7 @@ def check_url(url: str) -> None:
     """Raises `InputError`, which does not hold it, where a URL that would be stored holds a key or a password."""
     where = secret_in_url(url)
     if where is not None:
-        what = "a password" if where == "password" else f"the key ({where})"
+        what = "a password" if where == "password" else f"a key ({where})"
         raise InputError(
             f"the base URL of {urlsplit(url).hostname} holds {what}, and would be written into traces: put it into an"
             " environment variable, and name that with --key-env or --header NAME=VARIABLE"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.query.nodes import tree_of
+from engine.search.promise import promises
 from engine.search.scores import Score, scores
 from engine.tree.choice_log import Choice
 from engine.tree.events import SearchSettings
@@ -43,20 +44,24 @@ class Scored(NamedTuple):
 def scored(tree: SearchTree, parent: int, seq: int, *, in_flight: Sequence[int], c: float | None = None) -> Scored:
     """The children of `parent` right after event `seq`; `c` in place of the search's own exploration constant.
 
-    `best-first` does not compare siblings but all open nodes: there the rows' total is the score after the step.
+    `best-first` and `lessons` do not compare siblings but all open nodes: the rows of `best-first` have the score after
+    the step as their total. A walk of `lessons` that has drawn a step goes on with it: it is the child without a step.
     """
     settings = tree.settings_at(seq)
     reader = tree.at(seq)  # also of now: the tree may grow meanwhile
-    low = tree.started.score_range[0] if tree.started else 0.0
+    low, high = tree.started.score_range if tree.started else (0.0, 1.0)
     passing = _passing(tree, in_flight)
-    found = scores(
-        reader,
-        parent,
-        settings.c if c is None else c,
-        algorithm=settings.algorithm,
-        low=low,
-        in_flight=passing,
-    )
+    if settings.algorithm == "lessons":
+        found = promises(reader, parent, low, high, passing)
+    else:
+        found = scores(
+            reader,
+            parent,
+            settings.c if c is None else c,
+            algorithm=settings.algorithm,
+            low=low,
+            in_flight=passing,
+        )
     if settings.algorithm == "best-first":
         found = [(child, _by_reward(reader, child, score, passing.get(child, 0))) for child, score in found]
     greatest = max((score.total for _, score in found if score.selectable), default=None)
@@ -122,7 +127,7 @@ ENDS = {
     "done": "the environment ended the episode",
     "disaster": "disaster: the score fell below 0, the return counts as 0",
     "depth": "too deep: it lies below max_depth {max_depth}",
-    "dead_end": "dead end: its draws were made and none was usable",
+    "dead_end": "dead end: no answer of the actor was usable",
 }
 
 
@@ -138,22 +143,22 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
     elif reader.pruned(id):
         found.append(_pruned(tree, id, seq))
     elif exhausted:
-        found.append(Fact("exhausted", "every line below has ended: nothing there can be selected"))
+        found.append(Fact("all ended", "every line below has ended: nothing there can be selected"))
     if id in tree.human:
         found.append(Fact("written", f"by {tree.human[id]} (event {tree.born_at(id)})", person=True))
     found += _said_of(tree, id, seq)
     if repeats := tree.repeats.get(id, 0):
         found.append(
-            Fact("repeated", f"{repeats} further draw{'s' * (repeats != 1)} said the same: no node of their own")
+            Fact("repeated", f"{repeats} further answer{'s' * (repeats != 1)} said the same: no node of their own")
         )
     found += _same_state(reader, tree, id)
     failed = [event for event in tree.failures if event.parent == id and event.seq <= seq]
     if failed:
         found.append(
-            Fact("failed", f"{len(failed)} draw{'s' * (len(failed) != 1)} failed, the last: {failed[-1].error}")
+            Fact("failed", f"{len(failed)} answer{'s' * (len(failed) != 1)} failed, the last: {failed[-1].error}")
         )
     if reader is tree and (owed := len(tree.owed.get(id, ()))):
-        found.append(Fact("owed", f"{_count(owed, 'draw')} met an outage: made again when the search goes on"))
+        found.append(Fact("owed", f"{_count(owed, 'answer')} met an outage: asked for again when the search goes on"))
     dropped = tree.usages.get(id, (None, None, 0))[2]
     if dropped:
         found.append(Fact("cut", f"the actor did not see the first {_count(dropped, 'step')}: no room in its context"))

@@ -24,7 +24,7 @@ from engine.workspace.workspace import Workspace
 
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
-_KIND = "figures-2"
+_KIND = "figures-3"
 
 
 class TraceFigures(Struct, kw_only=True):
@@ -56,6 +56,10 @@ class TraceFigures(Struct, kw_only=True):
     lessons: int = 0  # wrong actions, each in each state once, that the tree alone tells of (`known_lessons`)
     lessons_by_depth: dict[int, int] = {}
     wrong_actions: int = 0  # different ones among the lessons
+    disasters: int = 0  # leaves whose score fell below 0
+    repeats: int = 0  # draws that said what an earlier draw of their node had said
+    duplicates: int = 0  # nodes in a state in which another node was before
+    seconds_of_calls: float | None = None  # that answers took, added up; overlapping calls count each
 
 
 class Total(Struct, kw_only=True):
@@ -82,6 +86,10 @@ class Total(Struct, kw_only=True):
     seconds: float | None = None
     lessons: int = 0
     lessons_by_depth: dict[int, int] = {}
+    disasters: int = 0
+    repeats: int = 0
+    duplicates: int = 0
+    seconds_of_calls: float | None = None
 
 
 def figures(source: Source) -> TraceFigures:
@@ -122,6 +130,10 @@ def figures(source: Source) -> TraceFigures:
         lessons=len(lessons),
         lessons_by_depth=dict(sorted(Counter(depth for depth, _ in lessons).items())),
         wrong_actions=len({action for _, action in lessons}),
+        disasters=sum(node.terminal == "disaster" for node in tree.nodes),
+        repeats=sum(tree.repeats.values()),
+        duplicates=sum(len(ids) - 1 for ids in tree.by_state.values()),
+        seconds_of_calls=_known_sum(latency for _, latency, _ in tree.usages.values()),
     )
 
 
@@ -169,6 +181,10 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         seconds=_known_sum(row.seconds for row in rows),
         lessons=sum(row.lessons for row in rows),
         lessons_by_depth=dict(sorted(sum((Counter(row.lessons_by_depth) for row in rows), Counter[int]()).items())),
+        disasters=sum(row.disasters for row in rows),
+        repeats=sum(row.repeats for row in rows),
+        duplicates=sum(row.duplicates for row in rows),
+        seconds_of_calls=_known_sum(row.seconds_of_calls for row in rows),
     )
 
 

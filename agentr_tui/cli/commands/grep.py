@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import OUTPUT, JsonOption
+from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
 from engine.query.find import find_in
-from engine.query.nodes import parse
 from engine.trace.sources import find_sources
 from engine.tree.tree import SearchTree
 
@@ -32,7 +32,7 @@ def grep(
     json: JsonOption = False,
 ) -> int:
     """List the nodes of many traces that match a query."""
-    wanted = parse(query)
+    wanted = find_query(query)
     if limit is not None and limit < 0:
         raise InputError("--limit must be at least 0")
     broken = BrokenFiles(paths)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
-from agentr_tui.cli.options import OUTPUT, JsonOption
+from agentr_tui.cli.options import OUTPUT, JsonOption, WorkspaceOption
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
@@ -16,8 +18,13 @@ from engine.trace.sources import find_sources, load_any
 from engine.trace.trace_file import NoEvents, read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.tree import ROOT, SearchTree
-from engine.workspace.figures import TraceFigures, figures, figures_without_events, total
+from engine.workspace.figures import TraceFigures, cached_figures, figures, figures_without_events, total
+from engine.workspace.rates import Rate, rates, verified_in
+from engine.workspace.workspace import Workspace
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
+
+MANY = 32
+"""Files of a workspace from which on their figures are taken from its index."""
 
 
 def stats(
@@ -25,12 +32,17 @@ def stats(
     /,
     *,
     json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Print figures of traces: nodes, leaves, pairs, lessons, calls."""
+    """Print figures of traces: nodes, leaves, pairs, lessons, calls, and what each 1,000 calls gave."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
     broken = BrokenFiles(paths)
-    for path in find_sources(paths):
+    sources = find_sources(paths)
+    indexed = _in_workspace(workspace, sources)
+    if indexed:
+        rows += cached_figures(Workspace(workspace), indexed, lambda path, error: broken.tell(Path(path), error))
+    for path in (source for source in sources if source not in indexed):
         try:
             source = load_any(path)
         except NoEvents as error:  # its search was killed at once
@@ -48,8 +60,9 @@ def stats(
         if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
             answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
+    gave = rates(summed, verified_in(Workspace(workspace), rows))
     if json:
-        emit_json({"traces": rows, "total": summed, **broken.as_json()})
+        emit_json({"traces": rows, "total": summed, "rates": gave, **broken.as_json()})
         return broken.code
     head = [
         "trace",
@@ -94,7 +107,32 @@ def stats(
         say(f"{len(rows)} traces, {summed.lessons} lessons: {depths}")
     elif len(rows) > 1:
         say(f"{len(rows)} traces")
+    for line in _rate_lines(gave):
+        say(line)
     return broken.code
+
+
+def _in_workspace(workspace: Path, sources: Sequence[Path]) -> dict[Path, None]:
+    """Those of many files that lie in the workspace, whose index knows their figures; few are read."""
+    if len(sources) < MANY or not workspace.is_dir():
+        return {}
+    place = workspace.resolve()
+    return {source: None for source in sources if source.resolve().is_relative_to(place)}
+
+
+def _rate_lines(gave: Mapping[str, Rate]) -> list[str]:
+    """What each unit of cost gave, where it is known."""
+    lines = []
+    for name, unit in (
+        ("per_1000_calls", "1,000 calls"),
+        ("per_million_tokens", "million tokens"),
+        ("per_dollar", "$"),
+    ):
+        known = {what: value for what, each in gave.items() if (value := getattr(each, name)) is not None}
+        if known:
+            parts = ", ".join(f"{value:.3g} {what.replace('_', ' ')}" for what, value in known.items())
+            lines.append(f"per {unit}: {parts.replace('good', 'good leaves', 1)}")
+    return lines
 
 
 def show(

@@ -15,14 +15,18 @@ from agentr_tui.cli.options import (
     OUTPUT,
     SEARCH,
     TASK,
+    NotesOption,
     WorkspaceOption,
 )
 from agentr_tui.cli.running import has_terminal, make_session, need_terminal, run_app, run_job
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
+from agentr_tui.state.tour import Tour
+from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
 from engine.base.foreign import is_folder, what_is
+from engine.notes.page import read_notes
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.search.settings import check_settings, settings_from, with_body
@@ -67,7 +71,8 @@ def search(
             group=TASK, help="Key of the observation's text, for a gym: environment whose observations are dicts."
         ),
     ] = None,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    notes: NotesOption = None,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes to answer.")] = 0.0,
     out: Annotated[
         Path | None,
         Parameter(
@@ -92,6 +97,9 @@ def search(
         if not env.startswith("gym:"):
             raise InputError(f"--obs-key is for gym:MODULE:ID, not for {env}")
         env = f"{env}{'&' if '?' in env else '?'}obs={obs_key}"
+    if notes is not None and (resume is not None or from_ is not None):
+        raise InputError("--notes is for a new search: a trace keeps the notes that it began with")
+    told = "" if notes is None else read_notes(notes)
     if resume is not None:
         if detach:
             where = ["--resume", str(resume.resolve()), "--env", env, "--workspace", str(workspace)]
@@ -110,8 +118,9 @@ def search(
         out = free_name(traces, short_name(env), task or "0", settings.seed)
     if detach:
         which = ["--env", env, *(["--task", task] if task is not None else []), "--delay", str(delay)]
+        which += ["--notes", str(notes.resolve())] if notes is not None else []
         return run_detached(out, [*which, *flags_of(given), "--out", str(out.resolve())])
-    return run_job(new_job(env, task, settings, out, delay=delay, choose_actor="actor" not in given))
+    return run_job(new_job(env, task, settings, out, delay=delay, choose_actor="actor" not in given, notes=told))
 
 
 def attach(
@@ -137,8 +146,8 @@ def demo(
     *,
     task: Annotated[str, Parameter(group=TASK, help="TextCraft task id.")] = DEMO_TASK,
     iterations: Annotated[int, Parameter(group=SEARCH, help="Number of walks from the root.")] = DEMO_ITERATIONS,
-    seed: Annotated[int, Parameter(group=SEARCH, help="Seed of ties and draws.")] = 0,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that each draw takes on screen.")] = DEMO_DELAY,
+    seed: Annotated[int, Parameter(group=SEARCH, help="Seed of ties and of sampled answers.")] = 0,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that each answer takes on screen.")] = DEMO_DELAY,
     headless: Annotated[
         bool,
         Parameter(group=OUTPUT, help="Run without a screen: search, revise, export and print the path of the dataset."),
@@ -178,9 +187,10 @@ def demo(
         control = Control(waits_on_failures=True)
         return new_job("textcraft", task, settings, out, listener=listener, delay=delay, control=control)
 
+    before = contents(place)
     session = make_session(place)
     session.start(make)
-    return run_app(session, "search")
+    return run_app(session, "search", made_by_us=before)
 
 
 def open_(
@@ -214,6 +224,8 @@ def open_(
 
 
 def library(workspace: Path) -> int:
-    """Open the library of a workspace."""
+    """Open the library of a workspace; on the first start ever, where nothing is there yet, the demo."""
     need_terminal("a command: agentr --help lists them")
+    if str(workspace) == DEFAULT_WORKSPACE and not workspace.exists() and Tour().first_start:
+        return demo()
     return run_app(make_session(Workspace.open(workspace, create=True)), "library", go_on=True)

@@ -28,7 +28,7 @@ def why_lines(reader: TreeReader, id: int, width: int = 48, c: float | None = No
         head += f" · {told.now.in_flight} in flight"
     lines = [line((head, "muted")), BLANK]
     if not told.now.rows:
-        lines.append(line(("no draws were made here yet", "muted")))
+        lines.append(line(("the actor was not asked here yet", "muted")))
     elif tree.imported_from is None:
         lines += _table(tree, told.now, id, width, signs, told.other)
         lines += [BLANK, *_next_words(tree, told, c, signs)]
@@ -55,6 +55,8 @@ def _table(tree: SearchTree, scored: Scored, id: int, width: int, signs: Glyphs,
     best_first, puct = scored.settings.algorithm == "best-first", scored.settings.algorithm == "puct"
     losing = any(row.score.virtual_loss for row in scored.rows)
     heads = ["N", "Q", *(["P"] if puct or best_first else []), *([] if best_first else ["U"])]
+    if scored.settings.algorithm == "lessons":
+        heads = ["N", "good", "new"]
     heads += [*(["loss"] if losing else []), "score"]
     name = max(8, width - 4 - 6 * len(heads))
     lines = [line((f"    {'child':<{name}}" + "".join(f"{head:>6}" for head in heads), "muted"))]
@@ -84,6 +86,9 @@ def _table(tree: SearchTree, scored: Scored, id: int, width: int, signs: Glyphs,
     return lines
 
 
+NO_CONSTANT = ("best-first", "lessons")
+"""Algorithms without an exploration constant: another c changes nothing."""
+
 OTHER = "="
 """Marks what another c would choose."""
 
@@ -92,19 +97,24 @@ def _next_words(tree: SearchTree, told: Why, c: float | None, signs: Glyphs) -> 
     best, algorithm = told.now.best, told.now.settings.algorithm
     words = []
     if not best:
-        words.append("nothing to select here: every child has ended, is exhausted, pruned or being drawn")
+        words.append("nothing to select here: every child and all below it has ended, is pruned, or is being asked now")
     elif algorithm == "best-first":
         words.append(f"{signs.here} the best of these; best-first takes the best open node of the whole tree")
+    elif algorithm == "lessons":
+        words.append(
+            f"{signs.here} the best of these: the chance of a good end, times the share of new steps; a walk starts at"
+            " the best open node of the whole tree and goes on with the step that it drew (∞)"
+        )
     elif any(row.best and row.score.total == inf for row in told.now.rows):
         words.append(f"{signs.here} unseen first: a child that was never visited counts as infinite{_tied(best)}")
     else:
         words.append(f"{signs.here} the greatest score is selected next{_tied(best)}")
     if any(not row.score.selectable for row in told.now.rows):
-        words.append("children without a score have ended, are exhausted, pruned or being drawn: not selected")
+        words.append("children without a score are not selected: all of them has ended, is pruned, or is asked now")
     if any(row.score.virtual_loss for row in told.now.rows):
         words.append("loss: each expansion in flight below counts as a visit with the least return")
     lines = [line((text, "muted"), indent=2) for text in words]
-    if c is not None and algorithm != "best-first":
+    if c is not None and algorithm not in NO_CONSTANT:
         lines.append(_other_words(tree, told, c))
     return lines
 
@@ -144,7 +154,7 @@ def _choice_lines(tree: SearchTree, told: Why, width: int, signs: Glyphs) -> lis
     ]
     same = [(row.child, row.score) for row in then.rows] == [(row.child, row.score) for row in told.now.rows]
     if not same and len(then.rows) > 1 and then.settings.algorithm != "best-first":
-        lines += [line(("as the scores were then", "muted")), *_table(tree, then, choice.child, width, signs, [])]
+        lines += [line(("the scores at that moment", "muted")), *_table(tree, then, choice.child, width, signs, [])]
     return lines
 
 
@@ -198,7 +208,7 @@ def logged(event: AnyEvent) -> tuple[str, Role]:
     match event:
         case Failed():
             again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-            return f"failed node {event.parent}, draw {event.draw + 1}: {event.what}: {event.error}{again}", "bad"
+            return f"failed node {event.parent}, answer {event.draw + 1}: {event.what}: {event.error}{again}", "bad"
         case Intervened():
             return _intervention(event), "warn" if event.what == "refused" else "person"
         case SettingsChanged():

@@ -51,7 +51,7 @@ async def test_the_settings_give_keys_and_a_theme_of_ones_own(tmp_path: Path) ->
         assert palette(app.current_theme).good == "#00D7AF"
         assert not app.current_theme.dark
         actions = {key: active.binding.action for key, active in app.screen.active_bindings.items()}
-        assert (actions["x"], actions["w"], actions["s"], actions["space"]) == ("view", "cursor_down", "pause", "step")
+        assert (actions["x"], actions["w"], actions["s"], actions["space"]) == ("view", "go('down')", "pause", "step")
         assert actions.get("v") is None
         assert actions.get("j") is None
         await opens_help(app, pilot)

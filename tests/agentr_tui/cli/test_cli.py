@@ -158,6 +158,7 @@ def test_stats_tell_what_the_contract_names() -> None:
         "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "tokens_cached", "cost", "failures", "answers",
         "steps_per_node",
         "resets_per_node", "seconds", "lessons", "lessons_by_depth", "wrong_actions",
+        "disasters", "repeats", "duplicates", "seconds_of_calls",
     }  # fmt: skip
     assert len(told["traces"]) == len(MADE) + 1  # and the local model's
     assert all(set(row) == names for row in told["traces"])
@@ -165,7 +166,10 @@ def test_stats_tell_what_the_contract_names() -> None:
     assert by_name[MANY.name]["pairs"] == 266
     assert by_name[DRY.name]["good"] == 0
     assert by_name[DRY.name]["cost"] is None
-    assert set(told) == {"traces", "total"}
+    assert set(told) == {"traces", "total", "rates"}
+    good = told["rates"]["good"]
+    assert good["count"] == told["total"]["good"]
+    assert good["per_1000_calls"] == pytest.approx(1000 * good["count"] / told["total"]["calls"])
 
 
 def test_convert_there_and_back_and_replay(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ async def test_the_table_shows_the_figures_that_stats_gives(tmp_path: Path) -> N
         assert texts[:3] == ["✓ done", "textcraft 2", "craft cut red sandstone"]
         expected = [known.nodes, known.good, known.bad, "1.0", known.pairs, known.max_depth, known.calls]
         assert texts[3:10] == [str(value) for value in expected]
-        assert texts[-1] == "textcraft-2-s0"
+        assert texts[-1] == "2-s0", "the environment is named beside it"
 
 
 async def test_a_broken_trace_is_a_row_that_says_what_is_wrong_and_everything_else_works(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ async def test_an_empty_library_says_what_to_do_and_shows_the_sample_trees_on_de
         text = pane(app, "library-empty")
         assert library(app).has_class("-none")
         assert "agentr open --shipped" in text
-        await pilot.press("e")
+        await pilot.press("t")
         await until(pilot, lambda: len(library(app).shown) >= 3)
         await until(pilot, lambda: not library(app).has_class("-none"))
         table = await listed(app, pilot, len(library(app).shown))

@@ -135,7 +135,7 @@ def test_the_timeline_is_told_the_moment_and_what_changed_in_words(desk: FakeDes
             time.travel.look_at(seq)
         time.travel.show(cast(TimelineView, strip))
         said.append((strip.past, strip.changed))
-    assert said == [(None, ""), (first, "2 gone, 2 visited"), (None, "2 new, 2 visited"), (None, "")]
+    assert said == [(None, ""), (first, "2 not there yet, 2 visited"), (None, "2 new, 2 visited"), (None, "")]
     desk.session.tree = None
     time.travel.show(cast(TimelineView, strip))
     assert strip.changed == "no tree"
@@ -220,7 +220,7 @@ def test_what_matches_is_shown_and_counted_while_the_query_is_written(desk: Fake
     tree = yellow_bed().tree
     finding = Finding(desk, tree)
     finding.finder.open()
-    assert finding.bar.note.startswith("figures q>0.5")
+    assert finding.bar.note.startswith("words of a text · figures q>0.5")
     finding.finder.typed("return>=0.8")
     wanted = [node.id for node in tree.leaves() if node.reward >= 0.8]
     assert len(wanted) == 3

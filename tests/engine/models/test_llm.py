@@ -369,7 +369,7 @@ def test_a_key_that_can_not_be_sent_is_refused_without_showing_it(key: str, monk
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        (f"http://127.0.0.1:8000/v1?key={KEY}", "holds the key"),
+        (f"http://127.0.0.1:8000/v1?key={KEY}", "holds a key"),
         (f"http://me:{KEY}@127.0.0.1:8000/v1", "password"),
         ("127.0.0.1:8000/v1", "not one"),
         ("http://127.0.0.1:eighty/v1", "not one"),
