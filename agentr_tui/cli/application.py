@@ -82,7 +82,7 @@ HELP = {
     "grep": "List the nodes of many traces that match a query.",
     "diff": "Compare two traces, without what depends on the machine.",
     "eval": "Let an actor do tasks alone and print its scores. The same command again continues.",
-    "compare": "Compare searches on the same tasks: algorithms, models, settings.",
+    "compare": "Compare searches on the same tasks, with 95 % bootstrap intervals over the tasks.",
     "notes": "Write the lessons of a workspace as a page that people edit and actors read.",
     "serve": "Show the app in a browser. Prints a link with a token that works once.",
     "envs": "List the environments and what each needs.",

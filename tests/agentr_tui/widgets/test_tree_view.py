@@ -416,7 +416,7 @@ async def test_following_shows_the_newest_node_until_the_reader_moves() -> None:
             newest = grow()
             await on.pilot.pause()
             assert newest in view.window.nodes()
-        assert view.cursor_node == ROOT
+        assert view.cursor_node == newest  # the cursor goes with it
         await on.press("j")
         assert not view.follow
         view.follow = True
