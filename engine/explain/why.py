@@ -123,6 +123,8 @@ ENDS = {
     "disaster": "disaster: the score fell below 0, the return counts as 0",
     "depth": "too deep: it lies below max_depth {max_depth}",
     "dead_end": "dead end: its draws were made and none was usable",
+    "cut_off": "cut off: a limit or a failure outside of the agent ended the attempt",
+    "unscored": "nobody knows the reward of the attempt",
 }
 
 

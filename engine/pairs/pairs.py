@@ -22,9 +22,14 @@ class Pair(NamedTuple):
     gap: float  # Q(good) - Q(bad)
 
 
+def return_of(leaf: Node) -> float:
+    """Q of a leaf that has a return; of any other, 0."""
+    return leaf.q or 0.0
+
+
 def leaves_by_q(tree: SearchTree) -> list[Node]:
     """Leaves sorted by Q, falling; equal ones in order of creation."""
-    return sorted(tree.leaves(), key=lambda leaf: -(leaf.value_sum / leaf.visits))
+    return sorted(tree.leaves(), key=lambda leaf: -return_of(leaf))
 
 
 def fork_of(tree: SearchTree, a: int, b: int) -> int:
@@ -40,11 +45,11 @@ def fork_of(tree: SearchTree, a: int, b: int) -> int:
 
 def _first_bad(leaves: list[Node], good: Node, beta: float) -> int:
     """Where, in leaves by falling Q, those begin that are bad enough for `good`."""
-    low, high, best = 0, len(leaves), good.value_sum / good.visits
+    low, high, best = 0, len(leaves), return_of(good)
     while low < high:
         middle = (low + high) // 2
         leaf = leaves[middle]
-        if best - leaf.value_sum / leaf.visits > beta:
+        if best - return_of(leaf) > beta:
             high = middle
         else:
             low = middle + 1
@@ -67,22 +72,22 @@ def pairs(tree: SearchTree, thresholds: Thresholds) -> Iterator[Pair]:
     for good in leaves:
         if not thresholds.good(good):
             continue
-        best = good.value_sum / good.visits
+        best = return_of(good)
         for bad in leaves[_first_bad(leaves, good, thresholds.beta) :]:
-            yield Pair(good.id, bad.id, fork_of(tree, good.id, bad.id), best - bad.value_sum / bad.visits)
+            yield Pair(good.id, bad.id, fork_of(tree, good.id, bad.id), best - return_of(bad))
 
 
 def best_partner(tree: SearchTree, id: int, thresholds: Thresholds) -> Pair | None:
     """The pair of a leaf that tells most: the latest fork, then the largest gap; None where there is no partner."""
     node = tree.nodes[id]
-    if not node.is_leaf or not node.visits:
+    if not node.is_leaf or node.q is None:
         return None
     mine = thresholds.good(node)
     best: tuple[int, float] | None = None
     found: Pair | None = None
     for other in tree.leaves():
         good, bad = (node, other) if mine else (other, node)
-        gap = good.value_sum / good.visits - bad.value_sum / bad.visits
+        gap = return_of(good) - return_of(bad)
         if not thresholds.good(good) or gap <= thresholds.beta:
             continue
         fork = fork_of(tree, good.id, bad.id)

@@ -15,7 +15,7 @@ from math import isqrt
 from typing import Literal, NamedTuple
 
 from engine.base.errors import InputError
-from engine.pairs.pairs import Pair, pairs
+from engine.pairs.pairs import Pair, pairs, return_of
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, Node, SearchTree
 
@@ -77,7 +77,7 @@ class _Layout:
             node = tree.nodes[id]
             self.start[id] = len(self.leaves)
             if id in known:
-                leaf = _Leaf(len(self.leaves), id, node.depth, node.value_sum / node.visits)
+                leaf = _Leaf(len(self.leaves), id, node.depth, return_of(node))
                 self.leaves.append(leaf)
                 if thresholds.good(node):
                     self.goods.append(leaf)

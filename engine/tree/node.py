@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from engine.base.text import split_thought
-from engine.tree.events import Message, Number, PrefixStep, TerminalReason, ToolCall
+from engine.tree.events import ImportedNode, Message, Number, PrefixStep, TerminalReason, ToolCall, Wording
 from engine.tree.messages import step_messages
 
 ROOT = 0
@@ -44,6 +46,7 @@ class Node:
         "depth",
         "draw",
         "id",
+        "imported",
         "observation",
         "open_children",
         "parent",
@@ -54,6 +57,7 @@ class Node:
         "reward",
         "state_key",
         "terminal",
+        "unscored",
         "value_sum",
         "visits",
     )
@@ -85,7 +89,9 @@ class Node:
         self.state_key: str | None = None
         self.draw = 0  # which of the parent's draws it came of; -1: a person wrote it
         self.pruned = False  # a person ruled it, or an ancestor, out: counts as exhausted
+        self.unscored = 0  # of the visits: attempts whose reward nobody knows; they are not in W
         self.raw: dict[str, Any] | None = None  # see ImportedNode.raw
+        self.imported: ImportedNode | None = None  # of merged attempts: what only they have
         self.calls: tuple[ToolCall, ...] = ()  # of tools; its action is their text
         self.answers: tuple[Message, ...] = ()  # all that answers the step, where that is not its observation alone
 
@@ -97,7 +103,27 @@ class Node:
     @property
     def messages(self) -> list[Message]:
         """The step as it stands in a conversation: what the assistant said, and all that answered it."""
-        return step_messages(str(self.id), self.response, self.observation, self.calls, self.answers)
+        return self.messages_as(0)
+
+    def messages_as(self, wording: int) -> list[Message]:
+        """The step in the words of one of the attempts that share it; 0 stands for the node's own."""
+        name, row = str(self.id), self.imported
+        if row is None:
+            return step_messages(name, self.response, self.observation, self.calls, self.answers)
+        own = row.wordings[wording - 1] if wording else Wording()
+        answers = self.answers if own.answers is None else own.answers
+        if row.silent:
+            return list(answers)
+        response = self.response if own.response is None else own.response
+        observation = self.observation if own.observation is None else own.observation
+        if own.observation is not None and own.answers is None:
+            answers = ()
+        calls = self.calls if own.tool_calls is None else own.tool_calls
+        messages = step_messages(name, response, observation, calls, answers)
+        reasoning = row.reasoning if own.reasoning is None else own.reasoning
+        if reasoning:
+            messages[0] = replace(messages[0], reasoning=reasoning)
+        return messages[:1] if row.unanswered else messages
 
     def as_prefix(self) -> PrefixStep:
         """The step as one that was executed before a search began."""
@@ -121,8 +147,9 @@ class Node:
 
     @property
     def q(self) -> float | None:
-        """Mean return Q = W / N; None where N = 0."""
-        return self.value_sum / self.visits if self.visits else None
+        """Mean return Q = W / N, over visits with a return; None where there is none."""
+        scored = self.visits - self.unscored
+        return self.value_sum / scored if scored else None
 
     def __repr__(self) -> str:
         return f"Node({self.id}, {self.action!r}, N={self.visits}, W={self.value_sum})"

@@ -10,10 +10,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from engine.tree.answer_counts import AnswerCounts
+from engine.tree.attempts import header_as, words_at
 from engine.tree.backup_history import BackupHistory
 from engine.tree.choice_log import Choice, ChoiceLog
 from engine.tree.events import (
     Failed,
+    ImportedAttempt,
     Intervened,
     Message,
     Number,
@@ -66,6 +68,10 @@ class TreeState:
         self.steps = 0  # environment steps
         self.resets = 0
         self.imported_from: str | None = None
+        self.attempts: list[ImportedAttempt] = []  # that were merged into it
+        self.import_notes: list[str] = []
+        self.merged_by = ""  # which messages were equal, see `Imported.merge`
+        self.first_through: list[int] = []  # node → the first attempt that passed it, by its place in `attempts`
         self.ties: list[int] = []  # at every choice so far: how many shared the best score
         self.iteration_seqs: list[int] = []
         self.by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
@@ -131,14 +137,18 @@ class TreeState:
 
     def leaves(self) -> Iterator[Node]:
         """Terminal nodes without children, in order of creation. Dead ends have no return and are left out."""
-        return (node for node in self.nodes if node.is_leaf and node.visits)
+        return (node for node in self.nodes if node.is_leaf and node.q is not None)
 
     def conversation(self, id: int) -> list[Message]:
-        """The whole conversation at a node: header, prefix, then the messages of each step."""
+        """The whole conversation at a node: header, prefix, then the messages of each step.
+
+        Where attempts were merged, it is in the words of the first one that passed the node.
+        """
         assert self.started is not None
-        messages = self.started.header + prefix_messages(self.started.prefix)
+        words = words_at(self, id)
+        messages = header_as(self, words) + prefix_messages(self.started.prefix)
         for step in self.ancestors(id)[1:]:
-            messages += self.nodes[step].messages
+            messages += self.nodes[step].messages_as(words.get(step, 0))
         return messages
 
     def at(self, seq: int) -> PastTree:
@@ -214,6 +224,8 @@ class PastTree:
 
     def q(self, id: int) -> float | None:
         """Q at that moment, None where N = 0."""
+        if self.tree.imported_from is not None:
+            return self.node(id).q
         visits = self.visits(id)
         return self.value_sum(id) / visits if visits else None
 

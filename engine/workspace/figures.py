@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.pairs.pairs import count_pairs
+from engine.pairs.pairs import count_pairs, return_of
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
 from engine.trace.trace import is_being_written, trace_state
@@ -87,7 +87,7 @@ def figures(source: Source) -> TraceFigures:
     started = tree.started
     assert started is not None
     thresholds = Thresholds.for_range(started.score_range, None, None)
-    returns = [leaf.value_sum / leaf.visits for leaf in tree.leaves()]
+    returns = [return_of(leaf) for leaf in tree.leaves()]
     good = sum(value > thresholds.alpha for value in returns)
     made = len(tree) - 1
     lessons = known_lessons(tree, thresholds)

@@ -12,7 +12,7 @@ from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.actors.request_log import STEP_TURNS, request_of, seen_and_dropped
 from engine.base.errors import AgentrError
-from engine.tree.events import Sampled
+from engine.tree.events import WITHOUT_RETURN, Sampled
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 from envs.base import title_of
 
@@ -27,6 +27,8 @@ TERMINAL_WORDS = {
     "disaster": "disaster: the score fell below 0",
     "depth": "too deep: depth exceeds max_depth",
     "dead_end": "dead end: its draws were made and none was usable",
+    "cut_off": "cut off: a limit or a failure outside of the agent ended the attempt",
+    "unscored": "the attempt ended here, and nobody knows its reward",
 }
 
 
@@ -89,8 +91,8 @@ def _usage(tree: SearchTree, id: int) -> str:
 def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -> tuple[str, Role]:
     """How a node stands, in words, and the role to show it in."""
     if node.is_leaf and node.terminal is not None:
-        if node.terminal == "dead_end":
-            return TERMINAL_WORDS["dead_end"], "warn"
+        if node.terminal in WITHOUT_RETURN:
+            return TERMINAL_WORDS[node.terminal], "warn"
         role = value_role(float(node.reward), *score_range)
         return f"return {node.reward:g} · {TERMINAL_WORDS[node.terminal]}", role
     if reader.pruned(node.id):

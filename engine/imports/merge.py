@@ -1,0 +1,273 @@
+"""Attempts at one task become one tree (`docs/rollouts.md`).
+
+Each attempt walks down from the root: a step that equals a child's is that child's, any other is a new child. What an
+attempt said and saw otherwise than the node that it shares is kept as a wording of it, so that its path reads as its
+own. Where the same action was answered otherwise, its outcomes are siblings that know of each other: chance parted the
+attempts there, and no decision.
+
+A node with one child compares with that child alone; keys are made where a second child may come. So attempts that part
+early, as most do, cost little more than reading them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from hashlib import blake2b
+
+import msgspec
+
+from engine.imports.attempt import Attempt
+from engine.imports.same import Merge, action_of, said, seen
+from engine.imports.steps import Step, opening, plain, steps_of
+from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
+from engine.tree.node import NO_PARENT, ROOT
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Place:
+    """A node while attempts are merged."""
+
+    __slots__ = ("children", "ended", "id", "ids", "index", "row")
+
+    def __init__(self, id: int, row: ImportedNode, ids: tuple[str, ...] = ()) -> None:
+        self.id = id
+        self.row = row
+        self.ids = ids  # of its calls, in the file
+        self.children: list[_Place] = []
+        self.index: _Index | None = None  # from the second child, or wording, on
+        self.ended = False  # an attempt ended here
+
+
+class _Index:
+    """The children of a node, to find a step among them."""
+
+    __slots__ = ("actions", "exact")
+
+    def __init__(self) -> None:
+        self.exact: dict[Hashable, tuple[_Place, int]] = {}  # all of a step → the child, and which of its wordings
+        self.actions: dict[Hashable, tuple[_Place, dict[Hashable, _Place]]] = {}  # key → first outcome, all by answer
+
+
+def digest_of(attempt: Attempt) -> str:
+    """A digest of an attempt's content, wherever its file lies."""
+    content = [attempt.id, attempt.reward, attempt.rewards, attempt.stop, attempt.messages]
+    return blake2b(_encode(content), digest_size=8).hexdigest()
+
+
+class TreeOfAttempts:
+    """Merges attempts one by one."""
+
+    def __init__(self, merge: Merge = "action") -> None:
+        self.merge: Merge = merge
+        self.rows: list[ImportedNode] = []
+        self.attempts: list[ImportedAttempt] = []
+        self.header: list[Message] = []
+        self._seen_header: list[Hashable] = []
+        self._root = _Place(ROOT, ImportedNode(NO_PARENT))
+        self.rows.append(self._root.row)
+
+    def add(self, attempt: Attempt, digest: str | None = None) -> None:
+        """Merge one more attempt."""
+        before, steps = steps_of(attempt)
+        words: list[int] = []
+        if not self.attempts:
+            shared = len(before)
+            if attempt.played_user:  # what a model says first is not the same in the next attempt
+                shared = next((place for place, each in enumerate(before) if each.role == "user"), shared)
+            self.header = [plain(message) for message in before[:shared]]
+            self._seen_header = [seen([message]) for message in self.header]
+        ahead, own = self._below_header([plain(message) for message in before])
+        words.append(own)
+        here = self._root
+        for step in [opening(before[place]) for place in range(ahead, len(before))] + steps:
+            here, wording = self._go(here, step)
+            words.append(wording)
+        while words and not words[-1]:
+            words.pop()
+        place = self._ended(here)
+        self.attempts.append(
+            ImportedAttempt(
+                place.id,
+                digest or digest_of(attempt),
+                attempt.source,
+                attempt.place,
+                attempt.id,
+                attempt.reward,
+                {} if list(attempt.rewards.items()) == [("reward", attempt.reward)] else attempt.rewards,
+                attempt.stop,
+                attempt.cut_off,
+                words,
+                attempt.notes,
+            )
+        )
+
+    def _below_header(self, before: list[Message]) -> tuple[int, int]:
+        """How many messages of an attempt's beginning the header stands for, and in which wording."""
+        count = len(self.header)
+        if before[:count] == self.header:
+            return count, 0
+        if len(before) < count or [seen([message]) for message in before[:count]] != self._seen_header:
+            raise ValueError("another header")  # of another root, see `engine.imports.grouping`
+        wordings = self._root.row.wordings
+        own = Wording(messages=tuple(before[:count]))
+        for number, known in enumerate(wordings, 1):
+            if known == own:
+                return count, number
+        wordings.append(own)
+        return count, len(wordings)
+
+    # -- one step ----------------------------------------------------------------------------------
+
+    def _go(self, here: _Place, step: Step) -> tuple[_Place, int]:
+        """The child that a step is, and the wording in which it says it."""
+        children = here.children
+        if not children or (self.merge == "none" and here is self._root):
+            return self._new(here, step), 0
+        if here.index is None:
+            if len(children) == 1 and _is(children[0].row, step):
+                return children[0], 0
+            here.index = index = _Index()
+            for child in children:
+                self._register(index, child)
+        index = here.index
+        exact = _exact(step)
+        found = index.exact.get(exact)
+        if found is not None:
+            return found
+        action = self._action_key(step)
+        known = index.actions.get(action)
+        outcome = seen(step.all_answers, step.ids), step.compacted, step.unanswered
+        if known is None:
+            child, wording = self._new(here, step), 0
+            index.actions[action] = (child, {outcome: child})
+        elif outcome in known[1]:
+            child = known[1][outcome]
+            child.row.wordings.append(_wording(child.row, step))
+            wording = len(child.row.wordings)
+        else:
+            child, wording = self._new(here, step, known[0].id), 0
+            known[1][outcome] = child
+        index.exact[exact] = (child, wording)
+        return child, wording
+
+    def _action_key(self, step: Step) -> Hashable:
+        if step.silent:
+            return "silent"
+        action = action_of(step.response, step.calls)
+        return said(step.response, step.calls, action, self.merge, step.ids), bool(step.calls), step.compacted
+
+    def _register(self, index: _Index, child: _Place) -> None:
+        """Put a child into its parent's index."""
+        step = _step_of(child)
+        if step.silent and not step.answers:
+            return
+        index.exact[_exact(step)] = (child, 0)
+        outcome = seen(step.all_answers, step.ids), step.compacted, step.unanswered
+        known = index.actions.setdefault(self._action_key(step), (child, {}))
+        known[1][outcome] = child
+
+    def _new(self, here: _Place, step: Step, outcome_of: int = -1) -> _Place:
+        action = "" if step.silent else action_of(step.response, step.calls)
+        row = ImportedNode(
+            here.id,
+            step.response,
+            "" if action == step.response else action,
+            step.observation,
+            tool_calls=step.calls,
+            answers=step.answers,
+            reasoning=step.reasoning,
+            outcome_of=outcome_of,
+            silent=step.silent,
+            unanswered=step.unanswered,
+            compacted=step.compacted,
+            error=step.error,
+            untrained=step.untrained,
+            transcripts=step.transcripts,
+        )
+        place = _Place(len(self.rows), row, step.ids)
+        self.rows.append(row)
+        if here.ended and not here.children:  # an attempt ended here, and another goes on
+            here.children.append(place)
+            self._end(here)
+        else:
+            here.children.append(place)
+        return place
+
+    # -- the end of an attempt ---------------------------------------------------------------------
+
+    def _ended(self, here: _Place) -> _Place:
+        """Where an attempt ends that walked to a place."""
+        if not here.children:
+            here.ended = True
+            return here
+        ends = [child for child in here.children if child.row.silent and not child.row.answers]
+        return ends[0] if ends else self._end(here)
+
+    def _end(self, here: _Place) -> _Place:
+        """A child that is no step: here attempts ended where others went on."""
+        place = _Place(len(self.rows), ImportedNode(here.id, silent=True))
+        place.ended = True
+        self.rows.append(place.row)
+        here.children.append(place)
+        return place
+
+
+def _is(row: ImportedNode, step: Step) -> bool:
+    """Whether a step is a node's own, to the letter."""
+    return (
+        row.response == step.response
+        and row.observation == step.observation
+        and row.tool_calls == step.calls
+        and row.answers == step.answers
+        and row.reasoning == step.reasoning
+        and row.silent == step.silent
+        and row.unanswered == step.unanswered
+        and row.compacted == step.compacted
+        and row.transcripts == step.transcripts
+    )
+
+
+def _exact(step: Step) -> Hashable:
+    return (
+        step.response,
+        step.observation,
+        step.calls,
+        step.answers,
+        step.reasoning,
+        step.silent,
+        step.unanswered,
+        step.compacted,
+        step.transcripts,
+    )
+
+
+def _step_of(place: _Place) -> Step:
+    row = place.row
+    return Step(
+        row.response,
+        row.reasoning,
+        row.tool_calls,
+        place.ids,
+        row.observation,
+        row.answers,
+        row.transcripts,
+        row.silent,
+        row.unanswered,
+        row.compacted,
+        row.error,
+        row.untrained,
+    )
+
+
+def _wording(row: ImportedNode, step: Step) -> Wording:
+    """What a step says otherwise than its node."""
+    answered = (row.observation, row.answers) != (step.observation, step.answers)
+    return Wording(
+        step.response if row.response != step.response else None,
+        step.reasoning if row.reasoning != step.reasoning else None,
+        step.calls if row.tool_calls != step.calls else None,
+        step.observation if answered and not step.answers else None,
+        step.answers if answered and step.answers else None,
+        step.transcripts if row.transcripts != step.transcripts else None,
+    )

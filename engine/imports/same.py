@@ -1,0 +1,73 @@
+"""Which messages are equal: what an attempt did, and what it saw, less what never comes twice.
+
+Texts compare without blanks at their ends and with `\\n` as line end; calls by name and arguments; a result by the place
+of the call that it answers. Ids are left out, also where a text repeats the id of one of its step's own calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Literal
+
+from engine.answers.thinking import take_out_thinking
+from engine.base.text import stored_action
+from engine.imports.volatile import masked
+from engine.tree.events import Message, ToolCall
+from envs.tools import calls_text
+
+Merge = Literal["action", "text", "state", "none"]
+MERGES: tuple[Merge, ...] = ("action", "text", "state", "none")
+
+_LABEL = re.compile(r"^[ \t]*Action(?: 1)?:", re.M)
+_COMMAND = re.compile(r"^```(?:bash|sh|shell|console|mswea_bash_command)[ \t]*\n(.*?)^```", re.M | re.S)
+
+
+def tidy(text: str) -> str:
+    """A text as it is compared."""
+    return (text.replace("\r\n", "\n") if "\r" in text else text).strip()
+
+
+def action_of(response: str, calls: Sequence[ToolCall]) -> str:
+    """What an assistant's turn does, as text: its calls; of a turn without calls what follows its label `Action:`, or
+    its only command in a fence; else all that it says."""
+    if calls:
+        return calls_text([(call.name, call.arguments) for call in calls])
+    if "Action" in response and _LABEL.search(response):
+        return stored_action(response)
+    if "```" in response:
+        commands = _COMMAND.findall(response)
+        if len(commands) == 1:
+            return str(commands[0]).strip()
+    if response.lstrip().startswith("<think"):
+        return take_out_thinking(response)[0].strip()
+    return response
+
+
+def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, ids: Sequence[str] = ()) -> Hashable:
+    """The key of an assistant's turn."""
+    if merge == "action":
+        return tidy(_without_ids(action, ids))
+    words = tidy(_without_ids(response, ids))
+    return (words, tidy(_without_ids(action, ids))) if calls else words
+
+
+def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> Hashable:
+    """The key of what answers a turn."""
+    return tuple((answer.role, answer.tool_call_id, _seen(answer.content, ids), _calls(answer)) for answer in answers)
+
+
+def _seen(text: str, ids: Sequence[str]) -> str:
+    return masked(tidy(_without_ids(text, ids)))
+
+
+def _calls(answer: Message) -> str:
+    """Calls of a user who has tools."""
+    return calls_text([(call.name, call.arguments) for call in answer.tool_calls]) if answer.tool_calls else ""
+
+
+def _without_ids(text: str, ids: Sequence[str]) -> str:
+    for place, id in enumerate(ids, 1):
+        if id and id in text:
+            text = text.replace(id, f"#{place}")
+    return text
