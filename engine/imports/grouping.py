@@ -20,7 +20,9 @@ from envs.base import EnvError, info_of, recognise
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
-_OWN_WORDS = re.compile(r"(?<=[\s:='\"(])(?:/[\w.+-]+){2,}/?|\b(?:session|run|request|trace)[ _-]?id\b\W{1,4}[\w-]+", re.I)
+_OWN_WORDS = re.compile(
+    r"(?<=[\s:='\"(])(?:/[\w.+-]+){2,}/?|\b(?:session|run|request|trace)[ _-]?id\b\W{1,4}[\w-]+", re.I
+)
 """Of a system prompt: folders, and ids of a session."""
 
 
@@ -95,7 +97,10 @@ class Groups:
         )
         notes = [*([how] if how else []), *shared_note(tree), *group.notes]
         source = "+".join(group.formats)
-        return [started, Imported(seq=1, source=source, nodes=tree.rows, attempts=tree.attempts, merge=tree.merge, notes=notes)]
+        return [
+            started,
+            Imported(seq=1, source=source, nodes=tree.rows, attempts=tree.attempts, merge=tree.merge, notes=notes),
+        ]
 
     def range_of(self, group: Group) -> tuple[tuple[float, float], str]:
         """Least and greatest reward of a tree's scale, and a sentence where it had to be guessed."""
@@ -111,7 +116,7 @@ class Groups:
                 return score_range_of(environment), ""
         found = [self.least_and_greatest[source] for source in group.sources if source in self.least_and_greatest]
         low, high = min((low for low, _ in found), default=0.0), max((high for _, high in found), default=1.0)
-        if 0 <= low and high <= 1:
+        if low >= 0 and high <= 1:
             return (0.0, 1.0), ""
         if low == high:
             low, high = min(low, 0.0), max(high, 0.0)
@@ -158,7 +163,13 @@ def shared_note(tree: TreeOfAttempts) -> list[str]:
     roots = sum(row.parent == 0 for row in tree.rows[1:])
     if roots < count:
         return []
-    what = "nothing" if not tree.header else "only the system prompt" if tree.header[-1].role == "system" else "only the prompt"
+    what = (
+        "nothing"
+        if not tree.header
+        else "only the system prompt"
+        if tree.header[-1].role == "system"
+        else "only the prompt"
+    )
     return [f"these {count} attempts share {what}"]
 
 

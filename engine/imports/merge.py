@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from hashlib import blake2b
+from typing import cast
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt
-from engine.imports.same import Merge, action_of, said, seen
+from engine.imports.same import MERGES, Merge, action_of, said, seen
 from engine.imports.steps import Step, opening, plain, steps_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
-from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 
 _encode = msgspec.json.Encoder().encode
 
@@ -66,6 +68,24 @@ class TreeOfAttempts:
         self._seen_header: list[Hashable] = []
         self._root = _Place(ROOT, ImportedNode(NO_PARENT))
         self.rows.append(self._root.row)
+
+    @classmethod
+    def of(cls, tree: SearchTree) -> TreeOfAttempts:
+        """The merger of a tree that was merged before, to go on with."""
+        assert tree.started is not None and tree.merged_by in MERGES
+        self = cls(cast(Merge, tree.merged_by))
+        self.header = list(tree.started.header)
+        self._seen_header = [seen([message]) for message in self.header]
+        rows = [node.imported for node in tree.nodes]
+        places = [_Place(id, row) for id, row in enumerate(rows) if row is not None]
+        if len(places) != len(rows):
+            raise ValueError("not a tree of attempts")
+        for place in places[1:]:
+            places[place.row.parent].children.append(place)
+        for attempt in tree.attempts:
+            places[attempt.leaf].ended = True
+        self._root, self.rows, self.attempts = places[ROOT], [place.row for place in places], list(tree.attempts)
+        return self
 
     def add(self, attempt: Attempt, digest: str | None = None) -> None:
         """Merge one more attempt."""
@@ -125,7 +145,7 @@ class TreeOfAttempts:
         if not children or (self.merge == "none" and here is self._root):
             return self._new(here, step), 0
         if here.index is None:
-            if len(children) == 1 and _is(children[0].row, step):
+            if len(children) == 1 and not children[0].row.wordings and _is(children[0].row, step):
                 return children[0], 0
             here.index = index = _Index()
             for child in children:
@@ -163,6 +183,8 @@ class TreeOfAttempts:
         if step.silent and not step.answers:
             return
         index.exact[_exact(step)] = (child, 0)
+        for number, wording in enumerate(child.row.wordings, 1):
+            index.exact[_exact(_reworded(step, wording))] = (child, number)
         outcome = seen(step.all_answers, step.ids), step.compacted, step.unanswered
         known = index.actions.setdefault(self._action_key(step), (child, {}))
         known[1][outcome] = child
@@ -258,6 +280,19 @@ def _step_of(place: _Place) -> Step:
         row.error,
         row.untrained,
     )
+
+
+def _reworded(step: Step, own: Wording) -> Step:
+    """The step in another wording."""
+    changed = replace(step)
+    for name in ("response", "reasoning", "transcripts"):
+        if (value := getattr(own, name)) is not None:
+            setattr(changed, name, value)
+    if own.tool_calls is not None:
+        changed.calls = own.tool_calls
+    if own.observation is not None or own.answers is not None:
+        changed.observation, changed.answers = own.observation or "", own.answers or ()
+    return changed
 
 
 def _wording(row: ImportedNode, step: Step) -> Wording:

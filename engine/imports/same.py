@@ -1,7 +1,7 @@
 """Which messages are equal: what an attempt did, and what it saw, less what never comes twice.
 
-Texts compare without blanks at their ends and with `\\n` as line end; calls by name and arguments; a result by the place
-of the call that it answers. Ids are left out, also where a text repeats the id of one of its step's own calls.
+Texts compare without blanks at their ends and with `\\n` as line end; calls by name and arguments; a result by the
+place of the call that it answers. Ids are left out, also where a text repeats the id of one of its step's own calls.
 """
 
 from __future__ import annotations
@@ -66,7 +66,12 @@ def _calls(answer: Message) -> str:
     return calls_text([(call.name, call.arguments) for call in answer.tool_calls]) if answer.tool_calls else ""
 
 
+_ID = re.compile(r"\b(?:toolu|call|fc|chatcmpl-tool)[-_][A-Za-z0-9_-]{8,}")
+
+
 def _without_ids(text: str, ids: Sequence[str]) -> str:
+    if "toolu_" in text or "call_" in text or "fc_" in text or "chatcmpl-tool" in text:
+        text = _ID.sub("#", text)
     for place, id in enumerate(ids, 1):
         if id and id in text:
             text = text.replace(id, f"#{place}")

@@ -217,6 +217,8 @@ class Imported(Event, tag="imported"):
     attempts: list[ImportedAttempt] = []
     merge: str = ""  # which messages are equal: action, text, state, none
     notes: list[str] = []  # what was left out, or decided, a sentence each
+    wordings: dict[int, list[Wording]] = {}  # further ones of nodes that were there before
+    score_range: tuple[float, float] | None = None  # in place of the one in `started`, where rewards lie outside of it
 
 
 class Selected(Event, tag="selected"):

@@ -22,10 +22,13 @@ def attempts_of(tree: TreeState, event: Imported) -> None:
     if not tree.attempts:
         tree.nodes[ROOT].imported, rows = rows[ROOT], rows[1:]
         tree.first_through = [0]
-    elif event.nodes and event.nodes[0].parent == NO_PARENT:  # the root again: with the headers of those that are new
-        tree.nodes[ROOT].imported, rows = rows[0], rows[1:]
     for row in rows:
         _add(tree, row)
+    for id, wordings in event.wordings.items():
+        if (known := growth.known(tree, id).imported) is not None:
+            known.wordings += wordings
+    if event.score_range is not None and tree.started is not None:
+        tree.started.score_range = event.score_range
     tree.merged_by = event.merge or tree.merged_by
     tree.import_notes += event.notes
     for attempt in event.attempts:
