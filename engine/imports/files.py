@@ -1,0 +1,266 @@
+"""A file that may hold rollouts: what it looks like, and its rows or its document, read within bounds.
+
+Rows are read one at a time. A document is read whole (its size is bounded), and its parts are decoded one at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from engine.base.compression import open_unpacked, reading
+from engine.base.errors import InputError, TraceError
+from engine.imports.decode import Malformed, decode
+
+MOST_DOCUMENT = 1 << 30  # bytes, unpacked
+MOST_LINE = 1 << 28  # bytes
+MOST_BESIDE = 1 << 26  # bytes of a file beside the rollouts (a report, a result)
+MOST_PROBLEMS = 20
+"""Bad rows of one file that are told one by one."""
+
+Shape = Literal["lines", "joined", "document", "list", "zip", "other"]
+
+_BOM = b"\xef\xbb\xbf"
+_LOOK_AHEAD = 20  # lines, to tell a bad first row from a document over several lines
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One line about something that was not read."""
+
+    path: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}{f' ({self.place})' if self.place else ''}: {self.reason}"
+
+
+@dataclass
+class RolloutFile:
+    """A file of JSON, looked at.
+
+    `keys` are those of its object; of its first row, where it has rows (lines, a list, or objects one after the
+    other). `reason` says why it is unusable as JSON, where it is.
+    """
+
+    path: Path
+    shape: Shape
+    head: bytes = b""  # its first bytes, unpacked
+    keys: frozenset[str] = frozenset()
+    reason: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    bad_rows: int = 0
+    _fields: dict[str, Any] = field(default_factory=dict)  # of the object or the first row, undecoded
+    _items: list[Any] = field(default_factory=list)  # of a list, undecoded
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its endings (`.traj.json.gz`)."""
+        name = self.path.name
+        for ending in (".gz", ".zst", ".json", ".jsonl", ".traj", ".eval", ".trajectory"):
+            name = name.removesuffix(ending)
+        return name or self.path.name
+
+    def has(self, *keys: str) -> bool:
+        """Whether the object, or the first row, has all these keys."""
+        return self.keys.issuperset(keys)
+
+    def peek(self, key: str) -> Any:
+        """The value at a key of the object, or of the first row; None where there is none."""
+        return value(self._fields.get(key))
+
+    def problem(self, place: str, reason: str) -> None:
+        """Record what can't be read; past `MOST_PROBLEMS` they are only counted."""
+        self.bad_rows += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(str(self.path), place, reason))
+        elif len(self.problems) == MOST_PROBLEMS:
+            self.problems.append(Problem(str(self.path), "", "further rows can't be read, see above"))
+
+    def document(self) -> dict[str, Any]:
+        """The fields of the document, undecoded (`value` decodes one)."""
+        return self._fields
+
+    def whole(self) -> dict[str, Any]:
+        """The document, decoded."""
+        return {key: value(raw) for key, raw in self._fields.items()}
+
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each row with its place, one at a time; a document is one row. Bad rows become problems."""
+        if self.shape == "document":
+            yield "", self.whole()
+            return
+        pieces = self._lines() if self.shape == "lines" else self.pieces()
+        for place, piece in pieces:
+            try:
+                row = value(piece) if isinstance(piece, msgspec.Raw) else piece
+                row = decode(row) if isinstance(row, bytes) else row
+            except Malformed as error:
+                self.problem(place, str(error))
+                continue
+            if isinstance(row, dict):
+                yield place, row
+            else:
+                self.problem(place, "is no object")
+
+    def pieces(self) -> Iterator[tuple[str, Any]]:
+        """Each item of a list with its place, undecoded where that can be (`value` decodes one)."""
+        for index, item in enumerate(self._items):
+            yield f"item {index + 1}", item
+
+    def _lines(self) -> Iterator[tuple[str, bytes]]:
+        with reading(self.path), open_unpacked(self.path) as stream:
+            number = 0
+            while line := stream.readline(MOST_LINE + 1):
+                number += 1
+                if len(line) > MOST_LINE:
+                    raise TraceError(self.path, number, f"the line is longer than {MOST_LINE >> 20} MiB")
+                if number == 1:
+                    line = line.removeprefix(_BOM)
+                if line.strip():
+                    yield f"line {number}", line
+
+
+def value(raw: Any) -> Any:
+    """A field of a document, decoded. Raises `Malformed`."""
+    return decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
+
+
+def each(raw: Any, name: str) -> list[Any]:
+    """The items of the list in a field of a document, undecoded where that can be (`value` decodes one).
+
+    Raises `Malformed`, which names the field, where it holds no list.
+    """
+    if isinstance(raw, msgspec.Raw):
+        try:
+            return msgspec.json.decode(raw, type=list[msgspec.Raw])
+        except (msgspec.DecodeError, RecursionError):
+            raw = value(raw)
+    if not isinstance(raw, list):
+        raise Malformed(f"`{name}` is no list")
+    return raw
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """The file of that name below the folder; None where it is not there, or lies outside (links followed)."""
+    if not name or "\x00" in name or "://" in name or len(name) > 4096:
+        return None
+    root = os.path.realpath(folder)
+    place = os.path.realpath(os.path.join(root, name))
+    if place != root and place.startswith(root.rstrip(os.sep) + os.sep) and os.path.isfile(place):
+        return folder / name
+    return None
+
+
+def small_json(folder: Path, name: str) -> dict[str, Any]:
+    """The object in a file beside others, empty where there is none that can be read. Not to be changed."""
+    place = inside(folder, name)
+    if place is None:
+        return {}
+    try:
+        stat = place.stat()
+    except OSError:
+        return {}
+    return _small_json(place, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _small_json(place: Path, size: int, changed: int) -> dict[str, Any]:
+    try:
+        found = decode(place.read_bytes()) if size <= MOST_BESIDE else None
+    except (OSError, Malformed):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def look(path: str | os.PathLike[str]) -> RolloutFile:
+    """Look at a file. Raises `InputError` where it can't be read at all."""
+    place = Path(path)
+    if not place.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if place.is_dir():
+        raise InputError(f"{path}: is a folder")
+    with reading(place), open_unpacked(place) as stream:
+        first = stream.readline(MOST_LINE + 1).removeprefix(_BOM)
+        while first and not first.strip():
+            first = stream.readline(MOST_LINE + 1)
+        if first.startswith(b"PK\x03\x04"):
+            return RolloutFile(place, "zip", first[:4096])
+        if not first.lstrip().startswith((b"{", b"[")):
+            reason = "is empty" if not first else "is no JSON"
+            return RolloutFile(place, "other", first[:4096] + stream.read(4096), reason=reason)
+        try:
+            return _shaped(place, first, stream.peek(1) == b"")
+        except Malformed as error:
+            reason = str(error)
+        if first.lstrip().startswith(b"{"):
+            following = [stream.readline(MOST_LINE + 1) for _ in range(_LOOK_AHEAD)]
+            for line in following:
+                if line.startswith(b"{"):
+                    try:
+                        return _shaped(place, line, False)
+                    except Malformed:
+                        continue
+            first += b"".join(following)
+        data = first + stream.read(MOST_DOCUMENT + 1 - len(first))
+    if len(data) > MOST_DOCUMENT:
+        return RolloutFile(
+            place, "other", data[:4096], reason=f"is one JSON value of more than {MOST_DOCUMENT >> 30} GiB"
+        )
+    try:
+        return _shaped(place, data, True)
+    except Malformed as error:
+        reason = str(error)
+    return _joined(place, data) or RolloutFile(place, "other", data[:4096], reason=reason)
+
+
+def _shaped(path: Path, data: bytes, all_of_it: bool) -> RolloutFile:
+    """The file whose first value is `data`. Raises `Malformed`."""
+    head = data[:4096]
+    if data.lstrip().startswith(b"{"):
+        fields = decode(data, dict[str, msgspec.Raw])
+        if not isinstance(fields, dict):
+            raise Malformed("is no object")
+        shape: Shape = "document" if all_of_it else "lines"
+        return RolloutFile(path, shape, head, frozenset(fields), _fields=fields)
+    if not all_of_it:
+        raise Malformed("goes on after its list")
+    items = decode(data, list[msgspec.Raw])
+    first: dict[str, Any] = {}
+    if items:
+        first = decode(bytes(items[0]), dict[str, msgspec.Raw]) if isinstance(items[0], msgspec.Raw) else items[0]
+    first = first if isinstance(first, dict) else {}
+    return RolloutFile(path, "list", head, frozenset(first), _fields=first, _items=items)
+
+
+def _joined(path: Path, data: bytes) -> RolloutFile | None:
+    """Objects one after the other (`}{`), as repeated `json.dump` leaves them; None where it is no such file."""
+    try:
+        left = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    scanner, items, at = json.JSONDecoder(), [], 0
+    while at < len(left):
+        while at < len(left) and left[at].isspace():
+            at += 1
+        if at == len(left):
+            break
+        try:
+            item, at = scanner.raw_decode(left, at)
+        except (ValueError, RecursionError):
+            break
+        items.append(item)
+    if not items or not isinstance(items[0], dict):
+        return None
+    found = RolloutFile(path, "joined", data[:4096], frozenset(items[0]), _fields=items[0], _items=items)
+    if left[at:].strip():
+        found.problem(f"after object {len(items)}", "what follows is no JSON")
+    return found

@@ -1,0 +1,1 @@
+"""Formats of agents that change code."""

@@ -1,0 +1,1 @@
+"""Formats of harnesses that evaluate agents."""

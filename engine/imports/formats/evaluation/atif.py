@@ -1,0 +1,234 @@
+"""ATIF, the Agent Trajectory Interchange Format of Harbor and others, 1.x.
+
+A turn's results stand in the same step, its arguments are objects, subagents and continuations are documents of their
+own. A step becomes its message and one message for each result. The reward lies beside the file (`harbor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from engine.imports.attempt import Attempt, AttemptMessage, Transcript
+from engine.imports.decode import Malformed, decode, listed, part, rows, text
+from engine.imports.files import RolloutFile, inside
+from engine.imports.formats.evaluation import harbor
+from engine.imports.messages import call_of, digest_key, instruction_of, schemas_of, text_of
+from engine.imports.reader import Reader, ReadOptions
+
+MOST_PARTS = 1000  # continuations of one trajectory
+MOST_NESTED = 8  # subagents of subagents
+MOST_SUBAGENTS = 1000  # of one attempt
+_SOURCES = {"system": "system", "user": "user", "agent": "assistant"}
+
+
+def recognise(file: RolloutFile) -> bool:
+    """A `schema_version` of ATIF 1.x."""
+    version = file.peek("schema_version") if file.has("schema_version", "steps") else None
+    return isinstance(version, str) and version.startswith("ATIF-v1")
+
+
+def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
+    """One attempt a document."""
+    for place, document in file.rows():
+        try:
+            attempt = attempt_of(document, file, place)
+        except Malformed as error:
+            file.problem(place, str(error))
+            continue
+        yield harbor.with_trial(attempt, file.path)
+
+
+def attempt_of(document: dict[str, Any], file: RolloutFile, place: str = "") -> Attempt:
+    """The attempt of a document and its continuations. Raises `Malformed`."""
+    story = _Story(file.path.parent, file.path.name.removesuffix(".json").removesuffix("trajectory"))
+    agent = part(document, "agent")
+    messages = story.read(document)
+    if not messages:
+        raise Malformed("holds no steps")
+    if story.subagents > MOST_SUBAGENTS:
+        story.notes.append(f"{story.subagents - MOST_SUBAGENTS} further subagents are left out")
+    return Attempt(
+        task=digest_key(messages),
+        source=str(file.path),
+        format="atif",
+        place=place,
+        id=text(document, "trajectory_id"),
+        agent=text(agent, "name"),
+        model=text(agent, "model_name") or story.model,
+        instruction=instruction_of(messages),
+        tools=schemas_of(agent.get("tool_definitions")),
+        messages=messages,
+        notes=story.notes,
+        raw={
+            key: found
+            for key, found in (
+                ("schema_version", document.get("schema_version")),
+                ("agent_version", agent.get("version")),
+                ("notes", document.get("notes")),
+                ("final_metrics", document.get("final_metrics")),
+            )
+            if found is not None
+        },
+    )
+
+
+class _Story:
+    """A document and what it refers to, told in order."""
+
+    def __init__(self, folder: Path, prefix: str = "", within: _Story | None = None) -> None:
+        self.folder, self.prefix = folder, prefix  # the prefix of a renamed file: "run-1." of run-1.trajectory.json
+        self.depth: int = within.depth + 1 if within is not None else 0
+        self.top: _Story = within.top if within is not None else self
+        self.subagents = 0  # counted at the top
+        self.notes: list[str] = []
+        self.model = ""
+
+    def read(self, document: dict[str, Any]) -> list[AttemptMessage]:
+        """The messages of a document and its continuations."""
+        told = self._steps(document, continuation=bool(part(document, "agent", "extra").get("continuation_index")))
+        seen = {""}
+        while isinstance(following := document.get("continued_trajectory_ref"), str) and following not in seen:
+            seen.add(following)
+            if len(seen) > MOST_PARTS:
+                self.notes.append(f"more than {MOST_PARTS} continuations; the rest is left out")
+                break
+            found = self._document(following)
+            if found is None:
+                self.notes.append(f"the continuation {following!r} is not beside the file; the attempt ends early")
+                break
+            document = found
+            told = self._joined(told, document)
+        return told
+
+    def _joined(self, told: list[AttemptMessage], document: dict[str, Any]) -> list[AttemptMessage]:
+        """What was told so far, a marked break, and what a continuation adds."""
+        steps = rows(document, "steps")
+        copied = [message for step in steps if _copied(step) for message in self._of_step(step, {})]
+        if not told or not told[-1].compacted:
+            marker = AttemptMessage(role="system", content="[context compacted]", compacted=True, synthesised=True)
+            told = [*told, marker]
+        if copied:
+            context = Transcript(messages=tuple(copied), agent="context after the break")
+            told = [*told[:-1], replace(told[-1], sub=(*told[-1].sub, context))]
+            self.notes.append(f"{len(copied)} messages copied into a continuation are kept at the break, not repeated")
+        return told + self._steps({**document, "steps": [step for step in steps if not _copied(step)]}, False)
+
+    def _steps(self, document: dict[str, Any], continuation: bool) -> list[AttemptMessage]:
+        nested = {
+            text(sub, "trajectory_id") or text(sub, "session_id"): sub
+            for sub in rows(document, "subagent_trajectories")
+        }
+        told: list[AttemptMessage] = []
+        aside: list[AttemptMessage] = []  # of a side chain that was written into the main list
+        copied = 0
+        for index, step in enumerate(listed(document, "steps")):
+            if not isinstance(step, dict):
+                raise Malformed(f"step {index + 1} is no object")
+            made = self._of_step(step, nested)
+            if part(step, "extra").get("is_sidechain") is True:
+                aside += made
+                continue
+            if _copied(step):
+                copied += 1
+                made = [replace(message, untrained=True) for message in made]
+            if aside:
+                told, made, aside = self._folded(told, made, aside), made, []
+                if not told:
+                    raise Malformed("all steps are of side chains")
+            told += made
+        if aside:
+            told = self._folded(told, [], aside)
+        if copied:
+            which = "a continuation whose first part is not read" if continuation else "an earlier context"
+            self.notes.append(f"{copied} steps are copied from {which}: not to be trained on")
+        return told
+
+    def _folded(
+        self, told: list[AttemptMessage], following: list[AttemptMessage], aside: list[AttemptMessage]
+    ) -> list[AttemptMessage]:
+        """What was told, a side chain folded into the call before it; into what follows, where nothing was told."""
+        chain = Transcript(messages=tuple(aside), agent="side chain")
+        if told:
+            at = next((at for at in range(len(told) - 1, -1, -1) if told[at].tool_calls), len(told) - 1)
+            told[at] = replace(told[at], sub=(*told[at].sub, chain))
+        elif following:
+            following[0] = replace(following[0], sub=(*following[0].sub, chain))
+        else:
+            raise Malformed("all steps are of side chains")
+        self.notes.append(f"{len(aside)} messages of a side chain are folded into one message")
+        return told
+
+    def _of_step(self, step: dict[str, Any], nested: dict[str, dict[str, Any]]) -> list[AttemptMessage]:
+        role = _SOURCES.get(text(step, "source"))
+        if role is None:
+            raise Malformed(f"step {text(step, 'step_id')} has the source {text(step, 'source')[:40]!r}")
+        self.model = self.model or text(step, "model_name")
+        extra = part(step, "extra")
+        calls = tuple(call_of(call) for call in rows(step, "tool_calls")) if role == "assistant" else ()
+        compacted = part(extra, "context_management").get("type") == "compaction"
+        said = AttemptMessage(
+            role=role,  # type: ignore[arg-type]
+            content=text_of(step.get("message")),
+            tool_calls=calls,
+            reasoning=text(step, "reasoning_content"),
+            compacted=compacted,
+        )
+        results = rows(part(step, "observation"), "results")
+        told: list[AttemptMessage] = []
+        for result in results:
+            sub = tuple(self._subagents(result, nested))
+            content, answered = result.get("content"), text(result, "source_call_id")
+            if role != "assistant" and content is None:  # a system step that only tells of subagents
+                said = replace(said, sub=(*said.sub, *sub))
+                continue
+            if calls and not answered and len(calls) == len(results) == 1:
+                answered = calls[0].id
+            told.append(
+                AttemptMessage(
+                    role="tool" if calls else "user" if role == "assistant" else said.role,
+                    content=text_of(content),
+                    tool_call_id=answered if calls else "",
+                    error=extra.get("tool_result_is_error") is True or part(result, "extra").get("is_error") is True,
+                    sub=sub,
+                )
+            )
+        return [said, *told]
+
+    def _subagents(self, result: dict[str, Any], nested: dict[str, dict[str, Any]]) -> Iterator[Transcript]:
+        for ref in rows(result, "subagent_trajectory_ref"):
+            name, path = text(ref, "trajectory_id") or text(ref, "session_id"), text(ref, "trajectory_path")
+            found = (
+                nested.get(text(ref, "trajectory_id")) or nested.get(text(ref, "session_id")) or self._document(path)
+            )
+            self.top.subagents += 1
+            if self.top.subagents > MOST_SUBAGENTS:
+                return
+            if found is None or self.depth >= MOST_NESTED:
+                why = "is nested too deeply" if found is not None else "is not beside the file"
+                self.notes.append(f"the subagent's trajectory {path or name!r} {why}")
+                continue
+            inner = _Story(self.folder, self.prefix, self)
+            messages = tuple(inner.read(found))
+            self.notes += inner.notes
+            if messages:
+                yield Transcript(messages=messages, agent=text(part(found, "agent"), "name"), id=name)
+
+    def _document(self, name: str) -> dict[str, Any] | None:
+        """The document in a file of that name, which must lie in the trajectory's own folder."""
+        place = inside(self.folder, name) or inside(self.folder, self.prefix + name if name else "")
+        try:
+            found = decode(place.read_bytes()) if place is not None and place.stat().st_size < 1 << 28 else None
+        except (OSError, Malformed):
+            return None
+        return found if isinstance(found, dict) and isinstance(found.get("steps"), list) else None
+
+
+def _copied(step: dict[str, Any]) -> bool:
+    return step.get("is_copied_context") is True
+
+
+READER = Reader("atif", "ATIF 1.x (Harbor)", recognise, read)

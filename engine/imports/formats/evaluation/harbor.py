@@ -1,0 +1,80 @@
+"""Harbor's job and trial folders: what lies beside a trajectory, its reward above all.
+
+`jobs/<job>/<trial>/result.json` tells task, agent, rewards and exception; `verifier/reward.json`, else `reward.txt`,
+the rewards where it does not. Several steps of one task lie in `steps/<name>/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engine.imports.attempt import Attempt
+from engine.imports.decode import number, part, rows, text
+from engine.imports.files import inside, small_json
+
+SIDECARS = frozenset({"config.json", "result.json", "results.json", "lock.json", "reward.json"})
+"""Files of a job that are no rollouts."""
+
+
+def trial_folder(trajectory: Path) -> Path | None:
+    """The folder of the trial that a trajectory lies in (`agent/trajectory.json`); None outside of Harbor's folders."""
+    if trajectory.parent.name != "agent":
+        return None
+    folder = trajectory.parent.parent
+    if folder.parent.name == "steps" and inside(folder.parent.parent, "result.json"):
+        return folder.parent.parent
+    return folder if inside(folder, "result.json") or inside(folder, "verifier/reward.txt") else None
+
+
+def with_trial(attempt: Attempt, trajectory: Path) -> Attempt:
+    """The attempt with what its trial's folder tells; as it is where it lies in none."""
+    folder = trial_folder(trajectory)
+    if folder is None:
+        return attempt
+    result = small_json(folder, "result.json")
+    step = trajectory.parent.parent if trajectory.parent.parent != folder else None
+    info, exception = part(result, "agent_info"), part(result, "exception_info")
+    task, checksum = text(result, "task_name"), text(result, "task_checksum")
+    if task:
+        attempt.task = f"{task}@{checksum[:12]}" if checksum else task
+        attempt.task += f"/{step.name}" if step else ""
+    attempt.id = text(result, "trial_name") or folder.name
+    attempt.agent = text(info, "name") or attempt.agent
+    attempt.model = text(part(info, "model_info"), "name") or attempt.model
+    attempt.environment = text(result, "source")
+    attempt.rewards = _rewards(result, folder, step)
+    if (told := attempt.rewards.get("reward")) is not None or len(attempt.rewards) == 1:
+        attempt.reward = told if told is not None else next(iter(attempt.rewards.values()))
+    elif attempt.rewards and "reward" not in attempt.rewards:
+        attempt.notes.append(f"several rewards and none named reward: {', '.join(sorted(attempt.rewards))}")
+    if result.get("reward_valid") is False:
+        attempt.reward = None
+        attempt.notes.append("Harbor marks the reward as invalid: it counts as unknown")
+    if exception:
+        attempt.stop = text(exception, "exception_type") or "exception"
+        attempt.cut_off = True
+        attempt.raw["exception"] = text(exception, "exception_message")[:1000]
+    if checksum:
+        attempt.raw["task_checksum"] = checksum
+    return attempt
+
+
+def _rewards(result: dict[str, Any], folder: Path, step: Path | None) -> dict[str, float | None]:
+    told = part(result, "verifier_result", "rewards")
+    if step is not None:
+        named = [
+            row for row in rows(result, "step_results") if step.name in (text(row, "name"), text(row, "step_name"))
+        ]
+        told = part(named[0], "verifier_result", "rewards") if named else {}
+    beside = step or folder
+    told = told or small_json(beside, "verifier/reward.json")
+    if told:
+        return {name: number(value) for name, value in told.items()}
+    place = inside(beside, "verifier/reward.txt")
+    if place is None:
+        return {}
+    try:
+        return {"reward": number(float(place.read_text("utf-8")[:100]))}
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,1 @@
+"""Formats of reinforcement learning: environments, trainers and their dumps."""

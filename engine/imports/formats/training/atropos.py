@@ -1,0 +1,54 @@
+"""atropos groups: a line is the attempts at one task, side by side in lists; roles are the environment's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.imports.attempt import Attempt
+from engine.imports.decode import Malformed, number, text
+from engine.imports.files import RolloutFile
+from engine.imports.messages import conversation, instruction_of
+from engine.imports.reader import Reader, ReadOptions
+
+
+def recognise(file: RolloutFile) -> bool:
+    """Tokens, masks and scores of a group."""
+    return file.has("tokens", "masks", "scores")
+
+
+def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
+    """The attempts of each group."""
+    for number_of_group, (place, group) in enumerate(file.rows(), start=1):
+        try:
+            yield from _attempts(group, file, place, number_of_group)
+        except Malformed as error:
+            file.problem(place, str(error))
+
+
+def _attempts(group: dict[str, Any], file: RolloutFile, place: str, which: int) -> Iterator[Attempt]:
+    told, scores = group.get("messages"), group.get("scores")
+    if not isinstance(told, list) or not any(told):
+        raise Malformed("the group holds tokens only; have the environment keep its messages")
+    scores = scores if isinstance(scores, list) else []
+    for index, raw in enumerate(told):
+        if not isinstance(raw, list) or not raw:
+            file.problem(place, f"attempt {index + 1} of the group has no messages")
+            continue
+        messages = conversation(raw)
+        reward = number(scores[index]) if index < len(scores) else None
+        yield Attempt(
+            task=f"{file.stem}/group {which}",
+            source=str(file.path),
+            format="atropos",
+            place=f"{place}, attempt {index + 1}" if place else f"attempt {index + 1}",
+            id=str(index + 1),
+            instruction=instruction_of(messages),
+            messages=messages,
+            rewards={"reward": reward},
+            reward=reward,
+            raw={"seed": text(group, "seed")} if "seed" in group else {},
+        )
+
+
+READER = Reader("atropos", "atropos groups", recognise, read)

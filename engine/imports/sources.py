@@ -1,0 +1,174 @@
+"""Reading rollouts from files, folders and patterns: each file by the reader that recognises it, one at a time."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.base.errors import AgentrError, InputError, foreign_line
+from engine.imports import registry as _registry  # registers the readers
+from engine.imports.decode import Malformed
+from engine.imports.files import Problem, RolloutFile, look
+from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
+from engine.imports.formats.evaluation.harbor import SIDECARS
+from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
+from engine.imports.unknown import kind_of
+
+ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.gz", ".json.zst", ".jsonl.zst")
+"""Of files in a folder: what may hold rollouts. A file that is named is read whatever its ending is."""
+
+_OTHERS = ("*.trace.jsonl*", "search_results_*.json*")  # traces and trees, which are read elsewhere
+_BESIDE = SIDECARS | {"metadata.json", "base_state.json", "preds.json", "package.json", "manifest.json", "report.json"}
+_PART = re.compile(r"(?P<main>.+)\.(?:cont-\d+|summarization-\d+-\w+)(?P<end>\.json)")
+
+assert _registry
+
+
+@dataclass
+class Rollouts:
+    """What is read from some paths. Iterating reads; `problems` grows meanwhile.
+
+    `skipped` counts files of folders that are no rollouts (settings, logs).
+    """
+
+    files: list[Path]
+    named: frozenset[Path]  # files that were given, not found in a folder
+    reader: Reader | None = None
+    options: ReadOptions = field(default_factory=ReadOptions)
+    problems: list[Problem] = field(default_factory=list)
+    formats: dict[str, int] = field(default_factory=dict)  # rollouts read, by format
+    skipped: int = 0
+
+    def __iter__(self) -> Iterator[Rollout]:
+        """Raises `InputError` at the end where nothing could be read; the line is the first problem's."""
+        for path in self.files:
+            yield from self._of_file(path)
+        if not self.formats:
+            raise InputError(self._nothing())
+
+    def _nothing(self) -> str:
+        if not self.problems:
+            where = ", ".join(map(str, self.files[:3])) or "nothing"
+            return f"no rollouts in {where}"
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        return f"{self.problems[0]}{more}"
+
+    def _of_file(self, path: Path) -> Iterator[Rollout]:
+        try:
+            file = look(path)
+            reader = self.reader or reader_of(file)
+        except AgentrError as error:
+            self._problem(path, str(error).removeprefix(f"{path}: "))
+            return
+        except Malformed as error:
+            self._problem(path, str(error))
+            return
+        except Exception as error:  # another package's `recognise`
+            self._problem(path, foreign_line("a reader failed", error))
+            return
+        if reader is None:
+            if path in self.named or _promises(path):
+                self._problem(path, kind_of(file))
+            else:
+                self.skipped += 1
+            return
+        count = 0
+        try:
+            for rollout in reader.read(file, self.options):
+                count += 1
+                self.formats[reader.name] = self.formats.get(reader.name, 0) + 1
+                yield rollout
+        except (Malformed, AgentrError) as error:
+            if isinstance(error, InputError) and str(error).startswith("--map"):
+                raise
+            self._problem(path, f"{reader.title}: {str(error).removeprefix(f'{path}: ')}")
+        except RecursionError:
+            self._problem(path, f"{reader.title}: is nested too deeply")
+        except OSError as error:
+            self._problem(path, f"{reader.title}: {error.strerror or error}")
+        self.problems += file.problems
+        if not count and not file.problems and path in self.named and not self.problems:
+            self._problem(path, f"{reader.title}: holds no attempts")
+
+    def _problem(self, path: Path, reason: str) -> None:
+        self.problems.append(Problem(str(path), "", reason))
+
+
+def _promises(path: Path) -> bool:
+    """Whether a file's name says that it holds rollouts, so that being something else is worth a line."""
+    name = path.name
+    return (
+        name.endswith((".eval", ".traj", ".traj.json")) or "traject" in name or "rollouts" in name or "traces" in name
+    )
+
+
+def read_rollouts(
+    paths: Iterable[str | os.PathLike[str]], read_as: str = "", mapping: dict[str, str] | None = None
+) -> Rollouts:
+    """The rollouts of files, folders (searched to the bottom) and patterns, in the order of their paths, each once.
+
+    `read_as` names a reader for all files. Raises `InputError` where a path does not exist or a name is unknown.
+    """
+    named: dict[str, Path] = {}
+    found: dict[str, Path] = {}
+    for path in paths:
+        place = Path(path)
+        if place.is_dir():
+            for inner in files_below(place):
+                found.setdefault(os.path.abspath(inner), inner)
+        elif place.exists():
+            named.setdefault(os.path.abspath(place), place)
+            found.setdefault(os.path.abspath(place), place)
+        elif matched := sorted(glob.glob(os.fspath(path), recursive=True)):
+            for name in matched:
+                inner_files = files_below(Path(name)) if os.path.isdir(name) else [Path(name)]
+                for inner in inner_files:
+                    found.setdefault(os.path.abspath(inner), inner)
+        else:
+            raise InputError(f"{path}: no such file or folder")
+    files = [path for path in found.values() if path in named.values() or not is_part(path)]
+    reader = reader_named(read_as) if read_as else None
+    return Rollouts(files, frozenset(named.values()), reader, ReadOptions(mapping or {}))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Files below a folder that may hold rollouts, sorted; none that a link leads out of the folder to."""
+    root = os.path.realpath(folder) + os.sep
+    names = (
+        os.path.join(place, name)
+        for place, _, inner in os.walk(folder)
+        for name in inner
+        if name.endswith(ENDINGS) and name not in _BESIDE and not any(fnmatch.fnmatch(name, other) for other in _OTHERS)
+    )
+    inside = (name for name in names if os.path.isfile(name) and os.path.realpath(name).startswith(root))
+    return [Path(name) for name in sorted(inside, key=lambda name: name.split(os.sep))]
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is read as a part of another: a continuation of a trajectory, an event of a conversation."""
+    found = _PART.fullmatch(path.name)
+    if found is not None:
+        return path.with_name(found["main"] + found["end"]).is_file()
+    return EVENT_FILE.fullmatch(path.name) is not None and not path.name.startswith("event-00000-")
+
+
+def mapping_of(told: Iterable[str]) -> dict[str, str]:
+    """`--map field=path` options as a mapping. Raises `InputError` for one without `=`."""
+    mapping = {}
+    for one in told:
+        name, equals, path = one.partition("=")
+        if not equals or not name.strip() or not path.strip():
+            raise InputError(f"--map {one}: write field=path, e.g. --map reward=scores.main")
+        mapping[name.strip()] = path.strip()
+    return mapping
+
+
+def recognised(file: RolloutFile) -> str:
+    """The name of the format of a file; "" where no reader recognises it."""
+    reader = reader_of(file)
+    return reader.name if reader else ""
