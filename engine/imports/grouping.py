@@ -10,13 +10,14 @@ from hashlib import blake2b
 
 import msgspec
 
+from engine.base.step_kind import info_or_none
 from engine.environment.opened import instruction_of, score_range_of
 from engine.imports.attempt import Attempt
 from engine.imports.merge import TreeOfAttempts, digest_of
 from engine.imports.same import Merge, seen
 from engine.imports.steps import plain, steps_of
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, SearchSettings, Started
-from envs.base import EnvError, info_of, recognise
+from envs.base import recognise
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -94,6 +95,7 @@ class Groups:
             instruction=first.instruction,
             score_range=score_range,
             tools=first.tools,
+            code={"environment": first.environment} if first.environment else {},
         )
         notes = [*([how] if how else []), *shared_note(tree), *group.notes]
         source = "+".join(group.formats)
@@ -106,14 +108,9 @@ class Groups:
         """Least and greatest reward of a tree's scale, and a sentence where it had to be guessed."""
         if group.ranges:
             return (min(low for low, _ in group.ranges), max(high for _, high in group.ranges)), ""
-        environment = group.first.environment
-        if environment and not environment.startswith("attempts:"):
-            try:
-                info_of(environment)
-            except EnvError:
-                pass
-            else:
-                return score_range_of(environment), ""
+        environment = environment_of(group.first, group.tree)
+        if not environment.startswith("attempts:"):
+            return score_range_of(environment), ""
         found = [self.least_and_greatest[source] for source in group.sources if source in self.least_and_greatest]
         low, high = min((low for low, _ in found), default=0.0), max((high for _, high in found), default=1.0)
         if low >= 0 and high <= 1:
@@ -148,7 +145,7 @@ def _asked(attempt: Attempt) -> str:
 def environment_of(first: Attempt, tree: TreeOfAttempts) -> str:
     """The environment of a tree: the one that the reader tells, or the first observation shows; else the import's own
     name."""
-    if first.environment:
+    if first.environment and ":" not in first.environment and info_or_none(first.environment) is not None:
         return first.environment
     if tree.header and (known := recognise(tree.header[-1].content)) is not None:
         return known.name
@@ -163,13 +160,8 @@ def shared_note(tree: TreeOfAttempts) -> list[str]:
     roots = sum(row.parent == 0 for row in tree.rows[1:])
     if roots < count:
         return []
-    what = (
-        "nothing"
-        if not tree.header
-        else "only the system prompt"
-        if tree.header[-1].role == "system"
-        else "only the prompt"
-    )
+    last = tree.header[-1].role if tree.header else ""
+    what = {"": "nothing", "system": "only the system prompt"}.get(last, "only the prompt")
     return [f"these {count} attempts share {what}"]
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from hashlib import blake2b
-from typing import cast
 
 import msgspec
 from msgspec.structs import replace
@@ -21,6 +20,7 @@ from msgspec.structs import replace
 from engine.imports.attempt import Attempt
 from engine.imports.same import MERGES, Merge, action_of, said, seen
 from engine.imports.steps import Step, opening, plain, steps_of
+from engine.tree.attempts import header_as, words_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 
@@ -65,17 +65,15 @@ class TreeOfAttempts:
         self.rows: list[ImportedNode] = []
         self.attempts: list[ImportedAttempt] = []
         self.header: list[Message] = []
-        self._seen_header: list[Hashable] = []
         self._root = _Place(ROOT, ImportedNode(NO_PARENT))
         self.rows.append(self._root.row)
 
     @classmethod
     def of(cls, tree: SearchTree) -> TreeOfAttempts:
         """The merger of a tree that was merged before, to go on with."""
-        assert tree.started is not None and tree.merged_by in MERGES
-        self = cls(cast(Merge, tree.merged_by))
+        assert tree.started is not None
+        self = cls(next(merge for merge in MERGES if merge == tree.merged_by))
         self.header = list(tree.started.header)
-        self._seen_header = [seen([message]) for message in self.header]
         rows = [node.imported for node in tree.nodes]
         places = [_Place(id, row) for id, row in enumerate(rows) if row is not None]
         if len(places) != len(rows):
@@ -87,55 +85,59 @@ class TreeOfAttempts:
         self._root, self.rows, self.attempts = places[ROOT], [place.row for place in places], list(tree.attempts)
         return self
 
-    def add(self, attempt: Attempt, digest: str | None = None) -> None:
+    def add(self, attempt: Attempt) -> None:
         """Merge one more attempt."""
         before, steps = steps_of(attempt)
-        words: list[int] = []
+        header = [plain(message) for message in before]
         if not self.attempts:
             shared = len(before)
             if attempt.played_user:  # what a model says first is not the same in the next attempt
                 shared = next((place for place, each in enumerate(before) if each.role == "user"), shared)
-            self.header = [plain(message) for message in before[:shared]]
-            self._seen_header = [seen([message]) for message in self.header]
-        ahead, own = self._below_header([plain(message) for message in before])
-        words.append(own)
+            self.header = header[:shared]
+        told = ImportedAttempt(
+            ROOT,
+            digest_of(attempt),
+            attempt.source,
+            attempt.place,
+            attempt.id,
+            attempt.reward,
+            {} if list(attempt.rewards.items()) == [("reward", attempt.reward)] else attempt.rewards,
+            attempt.stop,
+            attempt.cut_off,
+            notes=attempt.notes,
+        )
+        self._walk(told, header, [opening(message) for message in before[len(self.header) :]] + steps)
+
+    def again(self, tree: SearchTree, attempt: ImportedAttempt) -> None:
+        """Merge an attempt of another tree that was merged."""
+        words = words_of(tree, attempt)
+        way = tree.ancestors(attempt.leaf)[1:]
+        steps = [_reworded_row(row, words.get(id, 0)) for id in way if (row := tree.nodes[id].imported) is not None]
+        told = replace(attempt, leaf=ROOT, words=[])
+        self._walk(told, header_as(tree, words), [step for step in steps if not step.silent or step.answers])
+
+    def _walk(self, told: ImportedAttempt, header: list[Message], steps: list[Step]) -> None:
+        words = [self._header_wording(header[: len(self.header)])]
         here = self._root
-        for step in [opening(before[place]) for place in range(ahead, len(before))] + steps:
+        for step in steps:
             here, wording = self._go(here, step)
             words.append(wording)
         while words and not words[-1]:
             words.pop()
-        place = self._ended(here)
-        self.attempts.append(
-            ImportedAttempt(
-                place.id,
-                digest or digest_of(attempt),
-                attempt.source,
-                attempt.place,
-                attempt.id,
-                attempt.reward,
-                {} if list(attempt.rewards.items()) == [("reward", attempt.reward)] else attempt.rewards,
-                attempt.stop,
-                attempt.cut_off,
-                words,
-                attempt.notes,
-            )
-        )
+        told.leaf, told.words = self._ended(here).id, words
+        self.attempts.append(told)
 
-    def _below_header(self, before: list[Message]) -> tuple[int, int]:
-        """How many messages of an attempt's beginning the header stands for, and in which wording."""
-        count = len(self.header)
-        if before[:count] == self.header:
-            return count, 0
-        if len(before) < count or [seen([message]) for message in before[:count]] != self._seen_header:
-            raise ValueError("another header")  # of another root, see `engine.imports.grouping`
+    def _header_wording(self, header: list[Message]) -> int:
+        """In which wording of the header an attempt begins. Another header is another root (`group_key`)."""
+        if header == self.header:
+            return 0
         wordings = self._root.row.wordings
-        own = Wording(messages=tuple(before[:count]))
+        own = Wording(messages=tuple(header))
         for number, known in enumerate(wordings, 1):
             if known == own:
-                return count, number
+                return number
         wordings.append(own)
-        return count, len(wordings)
+        return len(wordings)
 
     # -- one step ----------------------------------------------------------------------------------
 
@@ -179,7 +181,7 @@ class TreeOfAttempts:
 
     def _register(self, index: _Index, child: _Place) -> None:
         """Put a child into its parent's index."""
-        step = _step_of(child)
+        step = _step_of(child.row, child.ids)
         if step.silent and not step.answers:
             return
         index.exact[_exact(step)] = (child, 0)
@@ -264,13 +266,12 @@ def _exact(step: Step) -> Hashable:
     )
 
 
-def _step_of(place: _Place) -> Step:
-    row = place.row
+def _step_of(row: ImportedNode, ids: tuple[str, ...] = ()) -> Step:
     return Step(
         row.response,
         row.reasoning,
         row.tool_calls,
-        place.ids,
+        ids,
         row.observation,
         row.answers,
         row.transcripts,
@@ -280,6 +281,10 @@ def _step_of(place: _Place) -> Step:
         row.error,
         row.untrained,
     )
+
+
+def _reworded_row(row: ImportedNode, wording: int) -> Step:
+    return _reworded(_step_of(row), row.wordings[wording - 1]) if wording else _step_of(row)
 
 
 def _reworded(step: Step, own: Wording) -> Step:

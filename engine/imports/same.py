@@ -52,7 +52,7 @@ def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, id
     return (words, tidy(_without_ids(action, ids))) if calls else words
 
 
-def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> Hashable:
+def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> tuple[tuple[str, str, str, str], ...]:
     """The key of what answers a turn."""
     return tuple((answer.role, answer.tool_call_id, _seen(answer.content, ids), _calls(answer)) for answer in answers)
 

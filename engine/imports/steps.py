@@ -48,12 +48,13 @@ def steps_of(attempt: Attempt) -> tuple[list[AttemptMessage], list[Step]]:
         end = at + 1
         while end < len(messages) and messages[end].role != "assistant":
             end += 1
-        steps.append(_step(messages[at], messages[at + 1 : end]))
+        steps.append(step_of(messages[at], messages[at + 1 : end]))
         at = end
     return messages[:first], steps
 
 
-def _step(said: AttemptMessage, answers: Sequence[AttemptMessage]) -> Step:
+def step_of(said: AttemptMessage, answers: Sequence[AttemptMessage]) -> Step:
+    """A turn of the agent with what answers it."""
     step = Step(said.content, said.reasoning)
     if said.tool_calls:
         step.calls = tuple([ToolCall(call.name, call.arguments) for call in said.tool_calls])

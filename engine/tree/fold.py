@@ -65,6 +65,8 @@ def _imported(tree: TreeState, event: Imported) -> None:
         node = Node(id, row.parent, depth, response, action, row.observation, row.reward, row.terminal)
         node.visits, node.value_sum, node.raw = row.visits, row.value, row.raw
         node.calls, node.answers = row.tool_calls, row.answers
+        if row.reasoning or row.silent or row.unanswered or row.transcripts:
+            node.imported = row
         nodes.append(node)
         if id:
             nodes[row.parent].children.append(id)

@@ -8,10 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from agentr_tui.cli.options import OUTPUT, JsonOption
+from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, all_sources, options_of
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
-from engine.trace.sources import find_sources, load_any
+from engine.trace.sources import load_any
 from engine.trace.trace import read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.tree import ROOT, SearchTree
@@ -20,16 +21,21 @@ from envs.base import EnvironmentInfo, broken_entry_points, environments, missin
 
 
 def stats(
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders. Folders are read recursively.")],
+    paths: Annotated[
+        list[Path], Parameter(help="Traces, tree files, rollouts or folders. Folders are read recursively.")
+    ],
     /,
     *,
+    read_as: ReadAsOption = None,
+    map_: MapOption = None,
+    merge: MergeOption = "action",
+    reward: RewardOption = None,
     json: JsonOption = False,
 ) -> int:
     """Print figures of traces: nodes, leaves, pairs, lessons, calls."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
-    for path in find_sources(paths):
-        source = load_any(path)
+    for source in all_sources(paths, options_of(read_as, map_, merge, reward)):
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))

@@ -33,6 +33,7 @@ from agentr_tui.cli.options import (
     JsonOption,
     WorkspaceOption,
 )
+from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, with_stored
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
@@ -178,11 +179,16 @@ def revise(
     ] = "",
     yes: YesOption = False,
     json: JsonOption = False,
+    read_as: ReadAsOption = None,
+    map_: MapOption = None,
+    merge: MergeOption = "action",
+    reward: RewardOption = None,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Make revision samples from the pairs in traces or tree files."""
+    """Make revision samples from the pairs in traces, tree files or rollouts of other harnesses."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
+    paths, _ = with_stored(paths, options_of(read_as, map_, merge, reward), workspace, quiet=json)
     sources = find_sources(paths)
     if verifier is None:
         verifier = _verifier_that_can(sources, env) if verify else DEFAULT
