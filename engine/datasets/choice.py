@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.datasets.formats import DataType, data_type_of
 from engine.datasets.options import Exported, ExportOptions, Which
-from engine.environment.replay import HOLDS
+from engine.environment.replay import HOLDS, NOT_REFUTED
 from engine.review.curation import moves_mark
 from engine.review.decisions import Decided
 from engine.samples.revise import Sample
@@ -18,7 +18,7 @@ from engine.workspace.workspace import Selection
 NO_WRONG_STEP = "no wrong step found"
 SAME_LESSON = "same lesson, a better one is kept"
 UNDECIDED = "not decided"
-VERDICT_ORDER = {"verified": 0, "reobserved": 1, "repaired": 2}
+VERDICT_ORDER = {"verified": 0, "reobserved": 1, "repaired": 2, "unreplayed": 3}
 
 
 class Expected(Struct, kw_only=True):
@@ -55,7 +55,7 @@ def does_not_hold(sample: Sample, which: Which, only_verified: bool) -> str | No
     if which != "all":
         if sample.no_wrong_step:
             return NO_WRONG_STEP
-        if sample.verdict not in HOLDS:
+        if sample.verdict not in (NOT_REFUTED if which == "accepted" else HOLDS):
             return sample.verdict
     if only_verified and sample.verdict != "verified":
         return sample.verdict

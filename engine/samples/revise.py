@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.environment.replay import HOLDS, Replayer, opener
+from engine.environment.replay import HOLDS, NOT_REFUTED, Replayer, opener
 from engine.pairs import ranking as choice
 from engine.pairs.pairs import Pair, count_pairs, pairs
 from engine.pairs.ranking import PairLimits, Rank, ranked
@@ -488,7 +488,7 @@ class _Making:
             if reason is not None:
                 figures.drop(reason)
                 return None
-        if self.straight and sample.mark is not None and sample.verdict in HOLDS:
+        if self.straight and sample.mark is not None and sample.verdict in NOT_REFUTED:
             judged = judged_by_text(sample, self.ground, self.replayer)
             if judged is None:
                 figures.drop(NO_CLEAN_TAIL)
@@ -563,7 +563,7 @@ def _sure(sample: Sample) -> bool:
 
 def _quality(sample: Sample) -> tuple[int, int, int]:
     """Best first: by verdict, clean context, tail length."""
-    order = ("verified", "reobserved", "repaired")
+    order = ("verified", "reobserved", "repaired", "unreplayed")
     place = order.index(sample.verdict) if sample.verdict in order else len(order)
     length = len(sample.tail.steps) if sample.tail is not None else sample.good_depth - sample.fork_depth
     return place, sample.earlier, length

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from engine.base.errors import InputError
 from engine.base.step_kind import only_looks, refused
-from engine.environment.replay import HOLDS, Replayer
+from engine.environment.replay import HOLDS, NOT_REFUTED, Replayer
 from engine.environment.states import START
 from engine.samples.lessons import changed_nothing, lesson_id
 from engine.samples.quotes import Quotes, bare
@@ -16,6 +16,7 @@ from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, 
 from engine.samples.splice import thought_turn
 from engine.samples.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Way
 from engine.samples.tail import Cut, Tail, TailStep
+from engine.tree.attempts import words_at
 from engine.verifiers.base import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError
 
@@ -88,7 +89,7 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
     and those that are known to be wrong are masked."""
     tree, states = ground.tree, ground.states
     parts = splice_of(tree, replace(sample, tail=None))
-    moves = ground.moves(parts.good)
+    moves = ground.moves(parts.good, words_at(tree, sample.good))
     never = tree.nodes[parts.bad[-1]].action if parts.bad else ""
     try:
         start, expected = START, sample.return_good
@@ -102,6 +103,8 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
         way = ground.straight(start, moves, expected, lambda score: enough_for(sample, score), never)
         judged = _judged(ground, start, moves, way)
     except (EnvError, InputError):
+        if tree.attempts and parts.bad and tree.nodes[parts.bad[-1]].terminal == "done":
+            return ENDED
         return _masked(sample, ground, moves, never)
     if way is None:
         return NO_CLEAN_TAIL
@@ -229,7 +232,8 @@ def straight_good(sample: Sample, ground: Ground) -> Sample:
     made = straightened(sample, ground)
     if isinstance(made, Sample):
         return made
-    return _masked(sample, ground, ground.moves(whole_splice(ground.tree, sample).good), "")
+    moves = ground.moves(whole_splice(ground.tree, sample).good, words_at(ground.tree, sample.good))
+    return _masked(sample, ground, moves, "")
 
 
 def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample | None:
@@ -246,7 +250,7 @@ def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample
     good = whole_splice(tree, sample).good
     place_of = {id: place for place, id in enumerate(good, 1)}
     tail = sample.tail
-    steps = list(tail.steps) if tail is not None else ground.moves(good)
+    steps = list(tail.steps) if tail is not None else ground.moves(good, words_at(tree, sample.good))
     kept: list[TailStep] = []
     judged: list[Judgement] = []
     cut = list(sample.cut)
@@ -266,7 +270,7 @@ def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample
     shorter = replace(whole, steps=kept)
     changed = replace(sample, tail=shorter, cut=cut, tail_judgements=judged, replay=None)
     changed = replace(changed, replay=replay_sample(tree, changed, replayer))
-    return changed if kept and changed.verdict in HOLDS else None
+    return changed if kept and changed.verdict in NOT_REFUTED else None
 
 
 def with_lesson(sample: Sample, ground: Ground) -> Sample:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.base.text import split_thought
-from engine.tree.events import ImportedNode, Message, Number, PrefixStep, TerminalReason, ToolCall, Wording
+from engine.tree.events import ImportedNode, Message, Number, PrefixStep, TerminalReason, ToolCall
 from engine.tree.messages import step_messages
 
 ROOT = 0
@@ -107,28 +107,41 @@ class Node:
 
     def messages_as(self, wording: int) -> list[Message]:
         """The step in the words of one of the attempts that share it; 0 stands for the node's own."""
-        name, row = str(self.id), self.imported
-        if row is None:
-            return step_messages(name, self.response, self.observation, self.calls, self.answers)
-        own = row.wordings[wording - 1] if wording else Wording()
-        answers = self.answers if own.answers is None else own.answers
-        if row.silent:
+        row = self.imported
+        response, observation, calls, answers = self._words(wording)
+        if row is not None and row.silent:
             return list(answers)
-        response = self.response if own.response is None else own.response
-        observation = self.observation if own.observation is None else own.observation
-        if own.observation is not None and own.answers is None:
-            answers = ()
-        calls = self.calls if own.tool_calls is None else own.tool_calls
-        messages = step_messages(name, response, observation, calls, answers)
-        reasoning = row.reasoning if own.reasoning is None else own.reasoning
-        if reasoning:
+        messages = step_messages(str(self.id), response, observation, calls, answers)
+        if reasoning := self.reasoning_as(wording):
             messages[0] = replace(messages[0], reasoning=reasoning)
-        return messages[:1] if row.unanswered else messages
+        return messages[:1] if row is not None and row.unanswered else messages
 
-    def as_prefix(self) -> PrefixStep:
-        """The step as one that was executed before a search began."""
-        results = tuple(answer.content for answer in self.answers)
-        return PrefixStep(self.response, self.action, self.observation, self.calls, results)
+    def reasoning_as(self, wording: int) -> str:
+        """What an attempt that shares the step thought before it, where its file tells."""
+        row = self.imported
+        if row is None:
+            return ""
+        own = row.wordings[wording - 1].reasoning if wording else None
+        return row.reasoning if own is None else own
+
+    def _words(self, wording: int) -> tuple[str, str, tuple[ToolCall, ...], tuple[Message, ...]]:
+        row = self.imported
+        if row is None or not wording:
+            return self.response, self.observation, self.calls, self.answers
+        own = row.wordings[wording - 1]
+        answers = self.answers if own.answers is None and own.observation is None else own.answers or ()
+        return (
+            self.response if own.response is None else own.response,
+            self.observation if own.observation is None else own.observation,
+            self.calls if own.tool_calls is None else own.tool_calls,
+            answers,
+        )
+
+    def as_prefix(self, wording: int = 0) -> PrefixStep:
+        """The step as one that was executed before a search began, in the words of an attempt that shares it."""
+        response, observation, calls, answers = self._words(wording)
+        results = tuple(answer.content for answer in answers)
+        return PrefixStep(response, self.action, observation, calls, results)
 
     @property
     def expanded(self) -> bool:

@@ -37,7 +37,7 @@ from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, Reward
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
-from engine.environment.opened import name_to_open
+from engine.environment.opened import at_hand, name_to_open
 from engine.environment.trust import permit
 from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
@@ -254,18 +254,33 @@ def revise(
 
 def _verifier_that_can(sources: Sequence[Path], environment: str | None) -> str:
     """The verifier for these sources where nobody named one; says so where it is not the usual one."""
-    firsts = ((path, next(iter(read_events(path)), None)) for path in sources if is_trace(path.name))
-    traces = ((path, first) for path, first in firsts if isinstance(first, Started))
-    verifier, lacking = verifier_for(traces, environment, [{"env": environment}])
-    if lacking:
+    verifier, lacking = verifier_for(_started(sources, environment), environment, [{"env": environment}])
+    if lacking and not at_hand(lacking):
+        warn(
+            f"no environment is at hand ({lacking}): the tree judges its steps (--verifier {verifier}), and samples are"
+            " unreplayed; --env NAME replays them in an environment"
+        )
+    elif lacking:
         warn(f"{lacking} has no plan to measure progress by: the tree judges its steps (--verifier {verifier})")
     return verifier
+
+
+def _started(sources: Sequence[Path], environment: str | None) -> Iterator[tuple[Path, Started]]:
+    """The first event of each source. That of a tree file matters where nobody named its environment."""
+    for path in sources:
+        if is_trace(path.name):
+            first = next(iter(read_events(path)), None)
+        else:
+            first = load_any(path).tree.started if environment is None else None
+        if isinstance(first, Started):
+            yield path, first
 
 
 def check_environments(sources: Sequence[Path], environment: str | None) -> None:
     """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
     for path in sources:
-        if is_trace(path.name) and isinstance(first := next(iter(read_events(path)), None), Started):
+        first = next(iter(read_events(path)), None) if is_trace(path.name) else None
+        if isinstance(first, Started) and (environment is not None or at_hand(name_to_open(first))):
             permit(environment or name_to_open(first), first, [{"env": environment}], path)
 
 

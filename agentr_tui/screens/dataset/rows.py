@@ -36,7 +36,7 @@ COLUMNS = (
     Column("open", 5, right=True),
 )
 
-VERDICTS = ("verified", "reobserved", "repaired", "diverged", "unreplayable", "not replayed")
+VERDICTS = ("verified", "reobserved", "repaired", "diverged", "unreplayable", "unreplayed", "not replayed")
 DECISIONS = ("accepted", "rejected", "skipped", "undecided")
 
 
@@ -207,6 +207,7 @@ def _signs() -> dict[str, tuple[str, Role]]:
         "reobserved": ("~", "fair"),
         "diverged": (signs.bad, "bad"),
         "unreplayable": ("?", "poor"),
+        "unreplayed": ("?", "warn"),
         "not replayed": (signs.ellipsis, "muted"),
         "accepted": (signs.good, "good"),
         "rejected": (signs.bad, "bad"),

@@ -50,7 +50,14 @@ SUGGESTION_COLUMNS = (
     Column("good goes on", 8, flex=1, drop=1),
 )
 
-ENDED = {"done": "done", "disaster": "disaster", "depth": "too deep", "dead_end": "dead end", "cut_off": "cut off", "unscored": "no reward"}
+ENDED = {
+    "done": "done",
+    "disaster": "disaster",
+    "depth": "too deep",
+    "dead_end": "dead end",
+    "cut_off": "cut off",
+    "unscored": "no reward",
+}
 
 
 @dataclass(frozen=True)

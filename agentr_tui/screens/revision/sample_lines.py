@@ -32,6 +32,7 @@ VERDICTS: dict[str, tuple[str, Role]] = {
     "reobserved": ("≈ reobserved", "warn"),
     "diverged": ("✗ diverged", "bad"),
     "unreplayable": ("? unreplayable", "bad"),
+    "unreplayed": ("? unreplayed", "warn"),
     "not replayed": ("… not replayed", "muted"),
 }
 _WORD_ROLES: dict[str, tuple[str, Role]] = {
