@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _DECODER = json.JSONDecoder()
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 class Call(NamedTuple):
@@ -27,7 +28,7 @@ def arguments_of(arguments: str) -> dict[str, Any] | None:
     if not arguments.strip():
         return {}
     try:
-        found = json.loads(arguments)
+        found = _DECODER.decode(arguments)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -136,4 +137,4 @@ def _word(word: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return _ENCODER.encode(value)

@@ -17,7 +17,7 @@ __all__ = ["Attempt", "AttemptMessage", "AttemptRole", "ForeignTree", "ToolCall"
 AttemptRole = Literal["system", "user", "assistant", "tool"]
 
 
-class Transcript(Struct, frozen=True, omit_defaults=True):
+class Transcript(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a subagent did, folded into the message that returned its result (or tells of it)."""
 
     messages: tuple[AttemptMessage, ...]
@@ -25,7 +25,7 @@ class Transcript(Struct, frozen=True, omit_defaults=True):
     id: str = ""  # the format's own
 
 
-class AttemptMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AttemptMessage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One message of an attempt.
 
     `content` is text: parts are joined with nothing between them where the format says that they are one text, else

@@ -15,7 +15,7 @@ from engine.environment.opened import instruction_of, score_range_of
 from engine.imports.attempt import Attempt
 from engine.imports.merge import TreeOfAttempts, digest_of
 from engine.imports.same import Merge, seen
-from engine.imports.steps import plain, steps_of
+from engine.imports.steps import beginning, plain
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, SearchSettings, Started
 from envs.base import recognise
 
@@ -122,7 +122,7 @@ class Groups:
 
 def group_key(attempt: Attempt) -> str:
     """A digest of what the attempts of one tree share."""
-    before, _ = steps_of(attempt)
+    before = beginning(attempt)
     if attempt.played_user:
         first = next((place for place, each in enumerate(before) if each.role == "user"), len(before))
         before = before[:first]

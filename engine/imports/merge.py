@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt
-from engine.imports.same import MERGES, Merge, action_of, said, seen
+from engine.imports.same import MERGES, Merge, action_of, said, seen, seen_alike
 from engine.imports.steps import Step, opening, plain, steps_of
 from engine.tree.attempts import header_as, words_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
@@ -48,7 +48,34 @@ class _Index:
 
     def __init__(self) -> None:
         self.exact: dict[Hashable, tuple[_Place, int]] = {}  # all of a step → the child, and which of its wordings
-        self.actions: dict[Hashable, tuple[_Place, dict[Hashable, _Place]]] = {}  # key → first outcome, all by answer
+        self.actions: dict[Hashable, _Outcomes] = {}  # by the key of the action
+
+
+class _Outcomes:
+    """What an action led to."""
+
+    __slots__ = ("by_answer", "first")
+
+    def __init__(self, first: _Place) -> None:
+        self.first = first
+        self.by_answer: dict[Hashable, _Place] | None = None  # all of them, from the second on
+
+    def find(self, step: Step) -> _Place | None:
+        """The outcome that a step is; None for a new one."""
+        if self.by_answer is None:
+            row = self.first.row
+            if (row.compacted, row.unanswered) == (step.compacted, step.unanswered) and seen_alike(
+                step.all_answers, _step_of(row).all_answers, step.ids, self.first.ids
+            ):
+                return self.first
+            return None
+        return self.by_answer.get(_answer_key(step))
+
+    def add(self, step: Step, place: _Place) -> None:
+        """One more."""
+        if self.by_answer is None:
+            self.by_answer = {_answer_key(_step_of(self.first.row, self.first.ids)): self.first}
+        self.by_answer[_answer_key(step)] = place
 
 
 def digest_of(attempt: Attempt) -> str:
@@ -157,26 +184,25 @@ class TreeOfAttempts:
         found = index.exact.get(exact)
         if found is not None:
             return found
-        action = self._action_key(step)
-        known = index.actions.get(action)
-        outcome = seen(step.all_answers, step.ids), step.compacted, step.unanswered
+        action = "" if step.silent else action_of(step.response, step.calls)
+        key = self._action_key(step, action)
+        known = index.actions.get(key)
         if known is None:
-            child, wording = self._new(here, step), 0
-            index.actions[action] = (child, {outcome: child})
-        elif outcome in known[1]:
-            child = known[1][outcome]
+            child, wording = self._new(here, step, action), 0
+            index.actions[key] = _Outcomes(child)
+        elif (found_child := known.find(step)) is not None:
+            child = found_child
             child.row.wordings.append(_wording(child.row, step))
             wording = len(child.row.wordings)
         else:
-            child, wording = self._new(here, step, known[0].id), 0
-            known[1][outcome] = child
+            child, wording = self._new(here, step, action, known.first.id), 0
+            known.add(step, child)
         index.exact[exact] = (child, wording)
         return child, wording
 
-    def _action_key(self, step: Step) -> Hashable:
+    def _action_key(self, step: Step, action: str) -> Hashable:
         if step.silent:
             return "silent"
-        action = action_of(step.response, step.calls)
         return said(step.response, step.calls, action, self.merge, step.ids), bool(step.calls), step.compacted
 
     def _register(self, index: _Index, child: _Place) -> None:
@@ -187,12 +213,15 @@ class TreeOfAttempts:
         index.exact[_exact(step)] = (child, 0)
         for number, wording in enumerate(child.row.wordings, 1):
             index.exact[_exact(_reworded(step, wording))] = (child, number)
-        outcome = seen(step.all_answers, step.ids), step.compacted, step.unanswered
-        known = index.actions.setdefault(self._action_key(step), (child, {}))
-        known[1][outcome] = child
+        key = self._action_key(step, child.row.action or step.response)
+        if (known := index.actions.get(key)) is None:
+            index.actions[key] = _Outcomes(child)
+        else:
+            known.add(step, child)
 
-    def _new(self, here: _Place, step: Step, outcome_of: int = -1) -> _Place:
-        action = "" if step.silent else action_of(step.response, step.calls)
+    def _new(self, here: _Place, step: Step, action: str | None = None, outcome_of: int = -1) -> _Place:
+        if action is None:
+            action = "" if step.silent else action_of(step.response, step.calls)
         row = ImportedNode(
             here.id,
             step.response,
@@ -235,6 +264,10 @@ class TreeOfAttempts:
         self.rows.append(place.row)
         here.children.append(place)
         return place
+
+
+def _answer_key(step: Step) -> Hashable:
+    return seen(step.all_answers, step.ids), step.compacted, step.unanswered
 
 
 def _is(row: ImportedNode, step: Step) -> bool:

@@ -39,18 +39,25 @@ def steps_of(attempt: Attempt) -> tuple[list[AttemptMessage], list[Step]]:
     """What stands before the agent's first turn, and the steps. Turns at the beginning that are not to be trained (a
     demonstration, an acknowledgement) belong to the former."""
     messages = attempt.messages
-    first = 0
-    while first < len(messages) and (messages[first].role != "assistant" or messages[first].untrained):
-        first += 1
+    before = beginning(attempt)
     steps: list[Step] = []
-    at = first
+    at = len(before)
     while at < len(messages):
         end = at + 1
         while end < len(messages) and messages[end].role != "assistant":
             end += 1
         steps.append(step_of(messages[at], messages[at + 1 : end]))
         at = end
-    return messages[:first], steps
+    return before, steps
+
+
+def beginning(attempt: Attempt) -> list[AttemptMessage]:
+    """What stands before the agent's first turn."""
+    messages = attempt.messages
+    first = 0
+    while first < len(messages) and (messages[first].role != "assistant" or messages[first].untrained):
+        first += 1
+    return messages[:first]
 
 
 def step_of(said: AttemptMessage, answers: Sequence[AttemptMessage]) -> Step:
@@ -60,10 +67,12 @@ def step_of(said: AttemptMessage, answers: Sequence[AttemptMessage]) -> Step:
         step.calls = tuple([ToolCall(call.name, call.arguments) for call in said.tool_calls])
         step.ids = tuple([call.id for call in said.tool_calls])
     step.compacted, step.untrained = said.compacted, said.untrained
-    transcripts = list(said.sub)
+    transcripts = said.sub
     for answer in answers:
-        step.compacted |= answer.compacted
-        step.error |= answer.error
+        if answer.compacted:
+            step.compacted = True
+        if answer.error:
+            step.error = True
         transcripts += answer.sub
     if transcripts:
         step.transcripts = tuple(Transcript(tuple(map(plain, sub.messages)), sub.agent) for sub in transcripts)

@@ -177,6 +177,7 @@ class _Making:
         self.decided = decided
         self.made: set[str] = set()  # ids
         self.searched: set[str] = set()  # lessons for which a repair was searched
+        self.calls_tools = bool(started.tools) or (bool(tree.attempts) and any(node.calls for node in tree.nodes))
         count = count_pairs(tree, self.thresholds)
         figures.pairs += count
         self.limits = limits_of(tree, settings, count, figures.drop)
@@ -422,8 +423,8 @@ class _Making:
             return sample
         sample.alpha, sample.beta = self.thresholds.alpha, self.thresholds.beta
         sample.tails = self.settings.tail
-        turn, started = self.settings.revision_turn, self.tree.started
-        sample.merged = turn == "merged" or (turn is None and started is not None and bool(started.tools))
+        turn = self.settings.revision_turn
+        sample.merged = turn == "merged" or (turn is None and self.calls_tools)
         return with_lesson(sample, self.ground)
 
     def _finished(self, sample: Sample, *, mend: bool = True) -> Sample | None:

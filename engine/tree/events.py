@@ -32,7 +32,7 @@ WITHOUT_RETURN = frozenset({"dead_end", "unscored"})
 """Reasons for which a node without children has no return."""
 
 
-class ToolCall(Struct, omit_defaults=True, frozen=True):
+class ToolCall(Struct, omit_defaults=True, frozen=True, gc=False):
     """A call of a tool. Its id is made where a conversation is (`engine.tree.messages`): events hold none."""
 
     name: str
@@ -40,7 +40,7 @@ class ToolCall(Struct, omit_defaults=True, frozen=True):
     id: str = ""
 
 
-class Message(Struct, omit_defaults=True, frozen=True):
+class Message(Struct, omit_defaults=True, frozen=True, gc=False):
     """One turn of a conversation. A step is one message of the assistant and all that answers it."""
 
     role: Role
@@ -146,14 +146,14 @@ class Started(Event, tag="started"):
     forked_from: Fork | None = None
 
 
-class Transcript(Struct, omit_defaults=True, frozen=True):
+class Transcript(Struct, omit_defaults=True, frozen=True, gc=False):
     """What a subagent did, folded into the step that called it."""
 
     messages: tuple[Message, ...]
     agent: str = ""
 
 
-class Wording(Struct, omit_defaults=True, frozen=True):
+class Wording(Struct, omit_defaults=True, frozen=True, gc=False):
     """What another attempt said or saw at a step that it shares; None where it is as in the node."""
 
     response: str | None = None
@@ -165,7 +165,7 @@ class Wording(Struct, omit_defaults=True, frozen=True):
     messages: tuple[Message, ...] | None = None  # at the root: the header of that attempt
 
 
-class ImportedNode(Struct, omit_defaults=True):
+class ImportedNode(Struct, omit_defaults=True, gc=False):
     """A node of a foreign tree with its exact statistics. Nodes come parents first, siblings in their order.
 
     Where attempts were merged, N and W follow from them (`Imported.attempts`) and are not written here.
