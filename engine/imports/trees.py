@@ -5,9 +5,11 @@ A tree that is stored already grows: attempts that are new are appended, and nod
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +77,8 @@ def import_rollouts(
     if options.merge == "state":
         raise InputError("--merge state: rollouts hold no state keys: merge by action, text or none")
     rollouts = read_rollouts(paths, options.read_as, options.mapping)
-    groups, foreign = _read(rollouts, options, told)
+    with _no_collections():
+        groups, foreign = _read(rollouts, options, told)
     trees = [ImportedTree(group.name, stem_of(group.first.task, group.key), events) for group, events in groups.all()]
     for found in foreign:
         events = foreign_events(found)
@@ -83,6 +86,18 @@ def import_rollouts(
         trees.append(ImportedTree(found.task, stem_of(found.task, getattr(started, "trace", "")), events))
     problems = [str(problem) for problem in rollouts.problems] + copies(groups)
     return Import(trees, problems, rollouts.formats)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Nothing that is read is garbage: looking for some would take as long as the work."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _read(

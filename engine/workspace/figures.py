@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeVar
+from statistics import pstdev
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.pairs.pairs import count_pairs, return_of
+from engine.pairs.pairs import count_by_chance, count_pairs, return_of
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
 from engine.trace.trace import is_being_written, trace_state
@@ -23,7 +24,7 @@ from engine.workspace.workspace import Workspace
 
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
-_KIND = "figures-2"
+_KIND = "figures-3"
 
 
 class TraceFigures(Struct, kw_only=True):
@@ -54,6 +55,13 @@ class TraceFigures(Struct, kw_only=True):
     lessons: int = 0  # wrong actions, each in each state once, that the tree alone tells of (`known_lessons`)
     lessons_by_depth: dict[int, int] = {}
     wrong_actions: int = 0  # different ones among the lessons
+    source: str = ""  # format of an import; "" of a search
+    attempts: int = 0  # of an import: equal ones count each
+    solved: int = 0  # of these, how many have a return above the default alpha
+    scored: int = 0  # and how many have one at all
+    spread: float | None = None  # standard deviation of their returns
+    cut_off: int = 0  # ended by a limit
+    by_chance: int = 0  # pairs that are none, because no decision parts them
 
 
 class Total(Struct, kw_only=True):
@@ -79,6 +87,9 @@ class Total(Struct, kw_only=True):
     seconds: float | None = None
     lessons: int = 0
     lessons_by_depth: dict[int, int] = {}
+    attempts: int = 0
+    solved: int = 0
+    scored: int = 0
 
 
 def figures(source: Source) -> TraceFigures:
@@ -118,7 +129,24 @@ def figures(source: Source) -> TraceFigures:
         lessons=len(lessons),
         lessons_by_depth=dict(sorted(Counter(depth for depth, _ in lessons).items())),
         wrong_actions=len({action for _, action in lessons}),
+        source=tree.imported_from or "",
+        **_of_attempts(tree, thresholds),
     )
+
+
+def _of_attempts(tree: SearchTree, thresholds: Thresholds) -> dict[str, Any]:
+    """The figures that only imported attempts have."""
+    if not tree.attempts:
+        return {}
+    returns = [float(attempt.reward) for attempt in tree.attempts if attempt.reward is not None]
+    return {
+        "attempts": len(tree.attempts),
+        "solved": sum(value > thresholds.alpha for value in returns),
+        "scored": len(returns),
+        "spread": pstdev(returns) if len(returns) > 1 else None,
+        "cut_off": sum(attempt.cut_off for attempt in tree.attempts),
+        "by_chance": count_by_chance(tree, thresholds),
+    }
 
 
 def state_of(tree: SearchTree, path: str | os.PathLike[str]) -> State:
@@ -154,6 +182,9 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         seconds=_known_sum(row.seconds for row in rows),
         lessons=sum(row.lessons for row in rows),
         lessons_by_depth=dict(sorted(sum((Counter(row.lessons_by_depth) for row in rows), Counter[int]()).items())),
+        attempts=sum(row.attempts for row in rows),
+        solved=sum(row.solved for row in rows),
+        scored=sum(row.scored for row in rows),
     )
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.options import OUTPUT, JsonOption
 from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, all_sources, options_of
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.explain.forks import ForkOf, fork_line
+from engine.explain.forks import forks as forks_of
 from engine.trace.diff import compare
 from engine.trace.sources import load_any
 from engine.trace.trace import read_events
 from engine.tree.answer_counts import answer_words, asks_model
+from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import TraceFigures, figures, total
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
@@ -30,21 +34,37 @@ def stats(
     map_: MapOption = None,
     merge: MergeOption = "action",
     reward: RewardOption = None,
+    forks: Annotated[
+        bool,
+        Parameter(
+            group=OUTPUT, negative="", help="List the steps at which failures leave successes, the surest first."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Print figures of traces: nodes, leaves, pairs, lessons, calls."""
+    """Print figures of traces: nodes, leaves, pairs, lessons, calls. Of rollouts: attempts and their solved share."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
+    parted: list[list[ForkOf]] = []
+    notes: list[str] = []
     for source in all_sources(paths, options_of(read_as, map_, merge, reward)):
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))
+        notes += [f"{rows[-1].task}: {note}" for note in source.tree.import_notes]
+        if forks:
+            started = source.tree.started
+            assert started is not None
+            parted.append(forks_of(source.tree, Thresholds.for_range(started.score_range, None, None)))
         started, counts = source.tree.started, source.tree.answers
         if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
             answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
     if json:
-        emit_json({"traces": rows, "total": summed})
+        told_rows = [msgspec.to_builtins(row) for row in rows]
+        for told_row, ways in zip(told_rows, parted, strict=False):
+            told_row["forks"] = msgspec.to_builtins(ways)
+        emit_json({"traces": told_rows, "total": summed})
         return 0
     head = [
         "trace",
@@ -81,7 +101,16 @@ def stats(
         ]
         for row in rows
     ]
+    if summed.attempts:
+        head += ["attempts", "solved"]
+        for cells, row in zip(body, rows, strict=True):
+            share = f"{row.solved / row.scored:.0%}" if row.scored else "–"
+            cells += [str(row.attempts), share] if row.attempts else ["–", "–"]
     table(head, body, right=range(4, len(head)))
+    for note in notes:
+        say(note)
+    for row, ways in zip(rows, parted, strict=False):
+        _say_forks(row, ways)
     for told in answers:
         say(told)
     if summed.lessons:
@@ -90,6 +119,22 @@ def stats(
     elif len(rows) > 1:
         say(f"{len(rows)} traces")
     return 0
+
+
+MOST_FORKS = 10
+"""Of each tree so many are printed; `--json` has all."""
+
+
+def _say_forks(row: TraceFigures, ways: list[ForkOf]) -> None:
+    what = "attempts" if row.attempts else "leaves"
+    if not ways:
+        say(f"{row.task}: no step parts failed {what} from solved ones")
+        return
+    say(f"{row.task}: where failed {what} leave solved ones")
+    for way in ways[:MOST_FORKS]:
+        say(f"  {fork_line(way)}  {' '.join(way.action.split())[:80]}")
+    if len(ways) > MOST_FORKS:
+        say(f"  and {len(ways) - MOST_FORKS} more: --json lists them")
 
 
 def show(
