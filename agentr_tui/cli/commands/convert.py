@@ -21,10 +21,14 @@ from engine.trace.sources import is_trace, load_any
 from engine.trace.trace import write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
+from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
 if TYPE_CHECKING:  # the client library takes half a second to import
     pass
+
+
+Kind = Literal["tree", "trace", "graphml", "dot", "node-link"]
 
 
 def convert(
@@ -38,7 +42,7 @@ def convert(
     /,
     *,
     to: Annotated[
-        Literal["tree", "trace", "graphml", "dot", "node-link"] | None,
+        Kind | None,
         Parameter(group=OUTPUT, help="Kind of file to write. The default follows the file's name."),
     ] = None,
     merge: MergeOption = "action",
@@ -64,10 +68,10 @@ def convert(
     force: Annotated[bool, Parameter(group=OUTPUT, help="Replace the file if it exists.")] = False,
 ) -> int:
     """Convert a trace to a tree file or a graph, or a tree file or rollouts of another harness to traces."""
-    from engine.explain.graph import kind_of, save_graph
+    from engine.explain.graph import kind_of
 
     graph = kind_of(out.name)
-    kind = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
+    kind: Kind | None = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
     if kind is None:
         raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
     if out.exists() and not force:
@@ -78,10 +82,8 @@ def convert(
     loaded = load_any(source, environment=env, task=task)
     for warning in loaded.warnings:
         warn(warning)
-    if kind == "tree":
-        save_tree(loaded.tree, out)
-    elif kind != "trace":
-        save_graph(loaded.tree, out, kind, merge=not no_merge)
+    if kind != "trace":
+        _save(loaded.tree, out, kind, states=not no_merge)
     else:
         if loaded.kind == "trace":
             raise InputError(f"{source}: is a trace already")
@@ -90,18 +92,23 @@ def convert(
     return 0
 
 
-def _rollouts(source: Path, options: ImportOptions, out: Path, kind: str, *, states: bool, force: bool) -> int:
+def _save(tree: SearchTree, out: Path, kind: Kind, *, states: bool) -> None:
+    from engine.explain.graph import save_graph
+
+    if kind == "tree":
+        save_tree(tree, out)
+    elif kind != "trace":
+        save_graph(tree, out, kind, merge=states)
+
+
+def _rollouts(source: Path, options: ImportOptions, out: Path, kind: Kind, *, states: bool, force: bool) -> int:
     trees = read([source], options).trees
     if len(trees) > 1:
         raise InputError(f"{source}: holds {len(trees)} tasks: agentr open and agentr revise store each as a trace")
     if kind == "trace":
         write_trace(out, trees[0].events, overwrite=force)
-    elif kind == "tree":
-        save_tree(trees[0].source().tree, out)
     else:
-        from engine.explain.graph import save_graph
-
-        save_graph(trees[0].source().tree, out, kind, merge=states)
+        _save(trees[0].source().tree, out, kind, states=states)
     say(str(out))
     return 0
 

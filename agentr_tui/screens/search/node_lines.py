@@ -6,12 +6,14 @@ import json
 
 import msgspec
 
+from agentr_tui.screens.search.attempts import shared_lines
 from agentr_tui.screens.search.figures import search_figures
 from agentr_tui.screens.shared.copying import node_facts
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.actors.request_log import STEP_TURNS, request_of, seen_and_dropped
 from engine.base.errors import AgentrError
+from engine.tree.attempts import words_at
 from engine.tree.events import WITHOUT_RETURN, Sampled
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 from envs.base import title_of
@@ -49,6 +51,11 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
             lines.append(labelled("so far", " · ".join(search_figures(tree)[1:])))
         return lines
     lines = []
+    if tree.attempts:
+        words = words_at(tree, id).get(id, 0)
+        if reasoning := node.reasoning_as(words):
+            lines.append(labelled("reasoned", reasoning, "muted"))
+        lines += [labelled(*told) for told in shared_lines(tree, id)]
     if node.thought:
         lines.append(labelled("thought", node.thought))
     lines.append(labelled("action", node.action, "focus"))
@@ -106,7 +113,7 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
 
 def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
     """The whole conversation at a node. Steps that the actor did not see when it made this one are told apart."""
-    names = {"system": "system", "user": "env", "assistant": "agent"}
+    names = {"system": "system", "user": "env", "assistant": "agent", "tool": "tool"}
     _, first, dropped = seen_and_dropped(tree, id)
     unseen = range(first, first + STEP_TURNS * dropped)
     cut = glyphs().untrained
