@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from agentr_tui.cli.options import INPUT
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
-from engine.imports.same import Merge
+from engine.imports.merging.same import Merge
 from engine.imports.sources import files_below, mapping_of
 from engine.imports.trees import Import, ImportOptions, import_rollouts, store
 from engine.imports.which import is_rollouts

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from engine.base.errors import InputError
 from engine.imports.attempt import ForeignTree
-from engine.imports.foreign import foreign_events
-from engine.imports.grouping import Group, Groups
-from engine.imports.merge import TreeOfAttempts, digest_of
-from engine.imports.same import MERGES, Merge
+from engine.imports.merging.foreign import foreign_events
+from engine.imports.merging.grouping import Group, Groups
+from engine.imports.merging.merge import TreeOfAttempts, digest_of
+from engine.imports.merging.same import MERGES, Merge
 from engine.imports.sources import Rollouts, read_rollouts
 from engine.trace.sources import Source
 from engine.trace.trace import TraceWriter, load, write_trace

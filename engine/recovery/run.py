@@ -286,7 +286,7 @@ class Recovery:
         response = normalise_response(clean(answer.response))
         sampled = Sampled(seq=0, parent=at, draw=number, response=response, action=answer.action)
         child = step_answer(self._own, self._stand, self.settings, at, sampled, response)
-        assert child.terminal != "dead_end"
+        assert child.terminal not in ("dead_end", "cut_off", "unscored")
         step = ContinuedStep(
             key=arm.key,
             number=number,

@@ -18,8 +18,8 @@ from engine.samples.quotes import Quotes, bare
 from engine.samples.settings import Tails
 from engine.samples.splice import Splice, Turn, header_turns, revision_turns, splice, steps_of, steps_to, tail_turns
 from engine.samples.tail import Cut, Tail, tail_step
-from engine.tree.attempts import NO_WORDS, Words, words_at
 from engine.tree.events import Number
+from engine.tree.messages import NO_WORDS, Words
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 
@@ -114,10 +114,10 @@ def sample_words(tree: SearchTree, sample: Sample) -> Words:
     """The words of a sample: up to the wrong step those of one attempt, from there on those of another one."""
     if not tree.attempts:
         return NO_WORDS
-    words = words_at(tree, sample.good)
+    words = tree.words_at(sample.good)
     if sample.bad is None:
         return words
-    return {**words, **dict.fromkeys(tree.ancestors(sample.bad), 0), **words_at(tree, sample.bad)}
+    return {**words, **dict.fromkeys(tree.ancestors(sample.bad), 0), **tree.words_at(sample.bad)}
 
 
 def splice_of(tree: SearchTree, sample: Sample) -> Splice:

@@ -20,10 +20,9 @@ from engine.base.errors import InputError
 from engine.base.text import split_thought, stored_action
 from engine.environment.replay import Step
 from engine.samples.tail import TailStep
-from engine.tree.attempts import NO_WORDS, Words, header_as, words_at
 from engine.tree.events import Message, ToolCall
 from engine.tree.fold_attempts import is_end
-from engine.tree.messages import messages_of, prefix_messages, step_messages
+from engine.tree.messages import NO_WORDS, Words, messages_of, prefix_messages, step_messages
 from engine.tree.tree import SearchTree
 from envs.tools import calls_text, split_results
 
@@ -125,13 +124,13 @@ def steps_of(tree: SearchTree, ids: Sequence[int]) -> list[Step]:
 def header_turns(tree: SearchTree, words: Words = NO_WORDS) -> list[Turn]:
     """The header, and the steps before the root; untrained."""
     assert tree.started is not None
-    turns = [_turn(message, None, "header") for message in header_as(tree, words)]
+    turns = [_turn(message, None, "header") for message in tree.header_as(words)]
     return turns + [_turn(message, False, "prefix") for message in prefix_messages(tree.started.prefix)]
 
 
 def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: bool = True) -> list[Turn]:
     """The whole conversation of one trajectory, its steps all trained or all not."""
-    words = words_at(tree, leaf)
+    words = tree.words_at(leaf)
     return header_turns(tree, words) + _step_turns(tree, tree.ancestors(leaf)[1:], part, loss, {}, 0, words)
 
 
@@ -183,7 +182,7 @@ def tail_turns(
 
 def step_turns(tree: SearchTree, ids: Sequence[int]) -> list[Turn]:
     """Steps of the tree as turns, as they are stored."""
-    return _step_turns(tree, ids, "good", True, {}, 0, words_at(tree, ids[-1]) if ids else NO_WORDS)
+    return _step_turns(tree, ids, "good", True, {}, 0, tree.words_at(ids[-1]) if ids else NO_WORDS)
 
 
 def thought_turn(thought: str) -> str:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from engine.base.step_kind import counts_time, only_looks, refused
 from engine.environment.states import Edge, States
 from engine.samples.tail import TailStep, tail_step
-from engine.tree.attempts import NO_WORDS, Words
 from engine.tree.events import Number
+from engine.tree.messages import NO_WORDS, Words
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import StateVerifier, Verifier, Word

@@ -16,7 +16,6 @@ from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, 
 from engine.samples.splice import thought_turn
 from engine.samples.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Way
 from engine.samples.tail import Cut, Tail, TailStep
-from engine.tree.attempts import words_at
 from engine.verifiers.base import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError
 
@@ -89,7 +88,7 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
     and those that are known to be wrong are masked."""
     tree, states = ground.tree, ground.states
     parts = splice_of(tree, replace(sample, tail=None))
-    moves = ground.moves(parts.good, words_at(tree, sample.good))
+    moves = ground.moves(parts.good, tree.words_at(sample.good))
     never = tree.nodes[parts.bad[-1]].action if parts.bad else ""
     try:
         start, expected = START, sample.return_good
@@ -232,7 +231,7 @@ def straight_good(sample: Sample, ground: Ground) -> Sample:
     made = straightened(sample, ground)
     if isinstance(made, Sample):
         return made
-    moves = ground.moves(whole_splice(ground.tree, sample).good, words_at(ground.tree, sample.good))
+    moves = ground.moves(whole_splice(ground.tree, sample).good, ground.tree.words_at(sample.good))
     return _masked(sample, ground, moves, "")
 
 
@@ -250,7 +249,7 @@ def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample
     good = whole_splice(tree, sample).good
     place_of = {id: place for place, id in enumerate(good, 1)}
     tail = sample.tail
-    steps = list(tail.steps) if tail is not None else ground.moves(good, words_at(tree, sample.good))
+    steps = list(tail.steps) if tail is not None else ground.moves(good, tree.words_at(sample.good))
     kept: list[TailStep] = []
     judged: list[Judgement] = []
     cut = list(sample.cut)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from engine.tree.events import Message, PrefixStep, ToolCall
 from envs.tools import split_results
+
+Words = Mapping[int, int]
+"""Node → which of its wordings is meant; a node that is not there: its own."""
+
+NO_WORDS: Words = {}
 
 
 class AStep(Protocol):

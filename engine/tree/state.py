@@ -10,7 +10,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from engine.tree.answer_counts import AnswerCounts
-from engine.tree.attempts import header_as, words_at
 from engine.tree.backup_history import BackupHistory
 from engine.tree.choice_log import Choice, ChoiceLog
 from engine.tree.events import (
@@ -25,8 +24,8 @@ from engine.tree.events import (
     Started,
     Usage,
 )
-from engine.tree.messages import prefix_messages
-from engine.tree.node import NO_PARENT, Node, Walk
+from engine.tree.messages import NO_WORDS, Words, prefix_messages
+from engine.tree.node import NO_PARENT, ROOT, Node, Walk
 
 
 class TreeState:
@@ -145,11 +144,43 @@ class TreeState:
         Where attempts were merged, it is in the words of the first one that passed the node.
         """
         assert self.started is not None
-        words = words_at(self, id)
-        messages = header_as(self, words) + prefix_messages(self.started.prefix)
+        words = self.words_at(id)
+        messages = self.header_as(words) + prefix_messages(self.started.prefix)
         for step in self.ancestors(id)[1:]:
             messages += self.nodes[step].messages_as(words.get(step, 0))
         return messages
+
+    # -- attempts that were merged -----------------------------------------------------------------
+
+    def words_of(self, attempt: ImportedAttempt) -> Words:
+        """The words of an attempt."""
+        path = self.ancestors(attempt.leaf)
+        return {id: number for id, number in zip(path, attempt.words, strict=False) if number}
+
+    def words_at(self, id: int) -> Words:
+        """The words of the first attempt that passed a node."""
+        return self.words_of(self.attempts[self.first_through[id]]) if self.attempts else NO_WORDS
+
+    def header_as(self, words: Words) -> list[Message]:
+        """The header in somebody's words."""
+        assert self.started is not None
+        row = self.nodes[ROOT].imported
+        own = row.wordings[number - 1].messages if row is not None and (number := words.get(ROOT, 0)) else None
+        return list(self.started.header if own is None else own)
+
+    def attempt_messages(self, attempt: ImportedAttempt) -> list[Message]:
+        """An attempt, as it was: what its file says, message by message. Only the ids of calls are the tree's."""
+        words = self.words_of(attempt)
+        messages = self.header_as(words)
+        for id in self.ancestors(attempt.leaf)[1:]:
+            messages += self.nodes[id].messages_as(words.get(id, 0))
+        return messages
+
+    def attempts_at(self, leaf: int) -> list[ImportedAttempt]:
+        """The attempts that end at a leaf, in their order: several are equal."""
+        return [attempt for attempt in self.attempts if attempt.leaf == leaf]
+
+    # -- the past ----------------------------------------------------------------------------------
 
     def at(self, seq: int) -> PastTree:
         """The tree as it was right after event `seq`: a read-only view, valid as long as this tree."""

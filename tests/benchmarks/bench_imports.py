@@ -1,8 +1,8 @@
 """How fast attempts are merged into a tree, and in how little memory.
 
 Run as `python -m tests.benchmarks.bench_imports [ATTEMPTS] [STEPS]`. Three kinds of attempts of one task are made: all
-part at once, all go the same way but for times in their results and their wording, and they part one by one. Wanted: not
-more than 2 x the time of `json.loads` over the lines, nor 2 x the bytes of the tree's texts. Linux only.
+part at once, all go the same way but for times in their results and their wording, and they part one by one. Wanted:
+not more than 2 x the time of `json.loads` over the lines, nor 2 x the bytes of the tree's texts. Linux only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.grouping import Groups
+from engine.imports.merging.grouping import Groups
 from engine.imports.sources import read_rollouts
 from engine.tree.events import ImportedNode
 from engine.tree.tree import SearchTree

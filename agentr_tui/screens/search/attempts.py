@@ -6,13 +6,13 @@ N is here how many attempts pass a node; nothing was searched.
 from __future__ import annotations
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from agentr_tui.widgets.tree.overlay import Mark
 from engine.explain.forks import ForkOf, forks
 from engine.pairs.parting import is_silent, outcomes
-from engine.tree.attempts import attempts_at
 from engine.tree.events import ImportedAttempt
 from engine.tree.fold_attempts import is_end
 from engine.tree.node import NO_PARENT, Node
@@ -98,7 +98,7 @@ def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
     if row.transcripts:
         count = sum(len(each.messages) for each in row.transcripts)
         told.append(("subagent", f"{len(row.transcripts)} folded in, {count} messages: [ ] raw", "muted"))
-    for attempt in attempts_at(tree, id)[:3]:
+    for attempt in tree.attempts_at(id)[:3]:
         if attempt.stop:
             told.append(("stopped", attempt.stop, "warn" if attempt.cut_off else "muted"))
     return told
@@ -161,6 +161,14 @@ def fork_lines(found: list[ForkOf], child: int | None) -> list[Line]:
             )
         )
     return lines
+
+
+ATTEMPT_KEYS = (
+    key("right_curly_bracket", "attempt(1)", "attempt", "search.attempt_next", "Next attempt of an imported tree",
+        key_display="{ }"),
+    key("left_curly_bracket", "attempt(-1)", "attempt before", "search.attempt_back", "Attempt before"),
+    key("D", "attempt(0)", "fork", "search.next_fork", "Next fork where failures leave successes"),
+)  # fmt: skip
 
 
 class Attempts:

@@ -13,7 +13,6 @@ from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.actors.request_log import STEP_TURNS, request_of, seen_and_dropped
 from engine.base.errors import AgentrError
-from engine.tree.attempts import words_at
 from engine.tree.events import WITHOUT_RETURN, Sampled
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 from envs.base import title_of
@@ -52,7 +51,7 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
         return lines
     lines = []
     if tree.attempts:
-        words = words_at(tree, id).get(id, 0)
+        words = tree.words_at(id).get(id, 0)
         if reasoning := node.reasoning_as(words):
             lines.append(labelled("reasoned", reasoning, "muted"))
         lines += [labelled(*told) for told in shared_lines(tree, id)]

@@ -23,12 +23,10 @@ OTHER_CS = (0.0, 0.25, 1.0, 2.0)
 class NodePane:
     """What is known of one node."""
 
-    def __init__(
-        self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane]], attempts: Attempts | None = None
-    ) -> None:
-        """`panes`: the pane of the node, and that of the tabs. `attempts`: those of an imported tree."""
+    def __init__(self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane]]) -> None:
+        """`panes`: the pane of the node, and that of the tabs."""
         self._desk, self._panes = desk, panes
-        self._attempts = attempts or Attempts(desk)
+        self._attempts = Attempts(desk)
         self._tab = 0
         self._c: float | None = None  # an exploration constant to compare with
         self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
@@ -102,8 +100,13 @@ class NodePane:
         self._desk.in_thread(read, found, "answer")
         return "reading …"
 
-    def show_forks(self) -> None:
-        """The tab of the forks, where the tree has one."""
+    def go(self, by: int) -> None:
+        """To the next attempt of an imported tree, or the one before; 0: to the next fork where failures leave
+        successes, with the tab of the forks where the tree has one."""
+        if by:
+            self._attempts.next(by)
+            return
+        self._attempts.next_fork()
         tree = self._desk.session.tree
         if tree is not None and tree.attempts:
             self._tab = TABS_OF_ATTEMPTS.index("forks")

@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 
-from agentr_tui.screens.search.attempts import Attempts
+from agentr_tui.screens.search.attempts import ATTEMPT_KEYS
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
 from agentr_tui.screens.search.figures import top_line, tree_title
 from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
@@ -79,10 +79,7 @@ class SearchScreen(ModeScreen):
         key("N", "find_next(-1)", "match before", "search.find_back", "Match before"),
         key("f", "find_mode", "filter or dim", "search.find_mode", "Hide the rows that do not match, or dim them"),
         key("apostrophe", "bookmarks", "marks", "search.bookmarks", "List all marks", key_display="'"),
-        key("right_curly_bracket", "attempt(1)", "attempt", "search.attempt_next",
-            "Next attempt of an imported tree", key_display="{ }"),
-        key("left_curly_bracket", "attempt(-1)", "attempt before", "search.attempt_back", "Attempt before"),
-        key("D", "next_fork", "fork", "search.next_fork", "Next fork where failures leave successes"),
+        *ATTEMPT_KEYS,
         key("c", "other_c", "other c", "search.other_c", "What another exploration constant would choose"),
         key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
@@ -99,9 +96,7 @@ class SearchScreen(ModeScreen):
         self.marks = NodeMarks(desk)
         self.interventions = Interventions(desk)
         self.views = Views(desk, self.time, lambda: self.query_one(Overview))
-        self.attempts = Attempts(desk)
-        panes = lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane))  # noqa: E731
-        self.node = NodePane(desk, panes, self.attempts)
+        self.node = NodePane(desk, lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)))
         self.steering = Steering(desk)
         self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node)
         self._viewed: SearchTree | None = None  # the tree that this screen shows
@@ -343,13 +338,8 @@ class SearchScreen(ModeScreen):
         self.add_class("-detail")
 
     def action_attempt(self, by: int) -> None:
-        """The next attempt of an imported tree, or the one before."""
-        self.attempts.next(by)
-
-    def action_next_fork(self) -> None:
-        """The next fork where failures leave successes."""
-        self.attempts.next_fork()
-        self.node.show_forks()
+        """The next attempt of an imported tree, or the one before; 0: the next fork."""
+        self.node.go(by)
 
     def action_other_c(self) -> None:
         """Compare with the next other exploration constant; after the last with none."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
-from engine.imports.grouping import group
-from engine.tree.attempts import attempt_messages
+from engine.imports.merging.grouping import group
 from engine.tree.events import ImportedAttempt, Message
 from engine.tree.tree import SearchTree
 
@@ -54,4 +53,4 @@ def shape(messages: Sequence[AttemptMessage] | Sequence[Message]) -> list[tuple[
 
 def read_back(tree: SearchTree, told: ImportedAttempt) -> list[tuple[Any, ...]]:
     """The shape of an attempt as the tree holds it."""
-    return shape(attempt_messages(tree, told))
+    return shape(tree.attempt_messages(told))

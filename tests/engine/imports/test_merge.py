@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
-from engine.imports.grouping import Groups, group
-from engine.imports.same import Merge
+from engine.imports.merging.grouping import Groups, group
+from engine.imports.merging.same import Merge
+from engine.imports.merging.volatile import masked
 from engine.imports.trees import Import, ImportedTree, store
-from engine.imports.volatile import masked
 from engine.pairs.pairs import count_pairs, pairs
 from engine.pairs.ranking import RANKS, ranked
 from engine.trace.sources import load_any
-from engine.tree.attempts import attempt_messages
 from engine.tree.thresholds import Thresholds
 from tests.engine.imports.attempts import attempt, read_back, shape, tree_of
 
@@ -53,8 +52,9 @@ def test_by_text_wording_parts_attempts_and_by_none_everything_does() -> None:
 def test_the_same_action_with_another_result_is_a_chance_node_and_no_pair() -> None:
     tree = tree_of(attempt(1, ("", "ls", "a.py"), DONE), attempt(0, ("", "ls", "b.py"), "No."))
     first, second = tree.nodes[0].children
-    assert tree.nodes[second].imported is not None
-    assert tree.nodes[second].imported.outcome_of == first
+    row = tree.nodes[second].imported
+    assert row is not None
+    assert row.outcome_of == first
     assert count_pairs(tree, Thresholds()) == 0
     assert list(pairs(tree, Thresholds())) == []
     assert all(not list(ranked(tree, Thresholds(), rank)) for rank in RANKS)
@@ -135,7 +135,7 @@ def test_results_of_parallel_calls_keep_their_calls_whatever_their_order() -> No
     mixed = two("1", "yx")
     tree = tree_of(mixed)
     assert read_back(tree, tree.attempts[0]) == shape(mixed.messages)
-    assert [message.tool_call_id for message in attempt_messages(tree, tree.attempts[0])] == [
+    assert [message.tool_call_id for message in tree.attempt_messages(tree.attempts[0])] == [
         "",
         "call_1_1",
         "call_1_0",

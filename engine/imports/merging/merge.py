@@ -18,9 +18,8 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt
-from engine.imports.same import MERGES, Merge, action_of, said, seen, seen_alike
-from engine.imports.steps import Step, opening, plain, steps_of
-from engine.tree.attempts import header_as, words_of
+from engine.imports.merging.same import MERGES, Merge, action_of, said, seen, seen_alike
+from engine.imports.merging.steps import Step, opening, plain, steps_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 
@@ -137,11 +136,11 @@ class TreeOfAttempts:
 
     def again(self, tree: SearchTree, attempt: ImportedAttempt) -> None:
         """Merge an attempt of another tree that was merged."""
-        words = words_of(tree, attempt)
+        words = tree.words_of(attempt)
         way = tree.ancestors(attempt.leaf)[1:]
         steps = [_reworded_row(row, words.get(id, 0)) for id in way if (row := tree.nodes[id].imported) is not None]
         told = replace(attempt, leaf=ROOT, words=[])
-        self._walk(told, header_as(tree, words), [step for step in steps if not step.silent or step.answers])
+        self._walk(told, tree.header_as(words), [step for step in steps if not step.silent or step.answers])
 
     def _walk(self, told: ImportedAttempt, header: list[Message], steps: list[Step]) -> None:
         words = [self._header_wording(header[: len(self.header)])]

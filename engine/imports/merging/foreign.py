@@ -7,8 +7,8 @@ from hashlib import blake2b
 import msgspec
 
 from engine.imports.attempt import ForeignTree, TreeNode
-from engine.imports.same import action_of
-from engine.imports.steps import Step, opening, plain, step_of
+from engine.imports.merging.same import action_of
+from engine.imports.merging.steps import Step, opening, plain, step_of
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, ImportedNode, SearchSettings, Started
 from engine.tree.tree import NO_PARENT
 

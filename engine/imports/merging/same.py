@@ -13,7 +13,7 @@ from typing import Literal
 
 from engine.answers.thinking import take_out_thinking
 from engine.base.text import stored_action
-from engine.imports.volatile import masked
+from engine.imports.merging.volatile import masked
 from engine.tree.events import Message, ToolCall
 from envs.tools import calls_text
 
