@@ -5,6 +5,11 @@ Here they are only described; the module of an environment is loaded when one is
 
 from __future__ import annotations
 
+import re
+
+from envs.any_tools import RULES as _ACT_RULES
+from envs.any_tools import described
+from envs.any_tools import info_for as _act_of
 from envs.base import (
     Actions,
     EnvError,
@@ -17,14 +22,19 @@ from envs.base import (
     Snapshots,
     StateKeys,
     TextEnv,
+    Tools,
     UnknownTask,
     environments,
     info_of,
+    is_place,
     make,
+    names_place,
     recognise,
     register,
 )
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
+from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
+from envs.tools import split_results
 from envs.webshop.info import INFO as _WEBSHOP
 
 __all__ = [
@@ -39,6 +49,7 @@ __all__ = [
     "Snapshots",
     "StateKeys",
     "TextEnv",
+    "Tools",
     "UnknownTask",
     "environments",
     "info_of",
@@ -82,17 +93,45 @@ def _textcraft_looks(action: str) -> bool:
     return action.strip().startswith("inventory")
 
 
-register(
-    EnvironmentInfo(
-        name="textcraft",
-        summary="craft an item from others; 419 tasks of 3 to 48 steps, embedded, with snapshots and a planner",
-        load="envs.textcraft.env:make",
-        rules=_TEXTCRAFT_RULES,
-        recognises=_is_textcraft,
-        refuses=_textcraft_refuses,
-        looks=_textcraft_looks,
-    )
+_SAID = re.compile(r"craft(?: |\(count=)([0-9]+)\b")
+_CRAFTED = re.compile(r"Crafted ([0-9]+) ")
+
+
+def _textcraft_careless(action: str, observation: str) -> bool:
+    """Whether a command was given with another number than it makes: TextCraft takes any."""
+    lines = action.split("\n")
+    for line, result in zip(lines, split_results(observation, len(lines)), strict=True):
+        said, made = _SAID.match(line), _CRAFTED.match(result)
+        if said is not None and made is not None and int(said[1]) != int(made[1]):
+            return True
+    return False
+
+
+def _textcraft_of(argument: str) -> EnvironmentInfo:
+    return _TEXTCRAFT_TOOLS if argument == "tools" else _TEXTCRAFT
+
+
+_TEXTCRAFT = EnvironmentInfo(
+    name="textcraft",
+    summary="craft an item from others; 419 tasks of 3 to 48 steps, embedded, with snapshots and a planner",
+    load="envs.textcraft.env:make",
+    rules=_TEXTCRAFT_RULES,
+    recognises=_is_textcraft,
+    refuses=_textcraft_refuses,
+    looks=_textcraft_looks,
+    careless=_textcraft_careless,
+    of=_textcraft_of,
+    kinds=lambda: [_TEXTCRAFT_TOOLS],
+    takes_place=lambda argument: argument != "tools" and is_place(argument),
 )
+_TEXTCRAFT_TOOLS: EnvironmentInfo = described(
+    _TEXTCRAFT,
+    name="textcraft:tools",
+    summary="the same, its agent calls the tools get, craft and inventory",
+    rules=_TEXTCRAFT_TOOL_RULES,
+    lookers=("inventory",),
+)
+register(_TEXTCRAFT)
 register(
     EnvironmentInfo(
         name="recorded",
@@ -104,6 +143,16 @@ register(
 )
 register(_WEBSHOP)
 register(_SCIENCEWORLD)
+register(
+    EnvironmentInfo(
+        name="tools",
+        summary="tools:ENV, any other environment, its agent calls one tool: act(text)",
+        load="envs.any_tools:make",
+        rules=_ACT_RULES,
+        of=_act_of,
+        takes_place=names_place,
+    )
+)
 
 
 _ANY_RULES = """\

@@ -4,7 +4,7 @@ An environment is a `gymnasium.Env[str, str]`: a text action in, a text observat
 ID})` starts one task; the observation of `reset` holds the goal. `reward` of `step` is *the score after the step*
 (the return, at the end), on the scale of `EnvironmentInfo.score_range`; a score below 0 is a *disaster*.
 
-What an environment may offer beyond that is a protocol of its own (`Snapshots`, `Planner`, `Actions`): callers
+What an environment may offer beyond that is a protocol of its own (`Snapshots`, `Planner`, `Actions`, `Tools`): callers
 ask with `isinstance`.
 """
 
@@ -134,6 +134,28 @@ class Needs(Protocol):
 
 
 @runtime_checkable
+class Tools(Protocol):
+    """An environment whose agent calls tools.
+
+    An action is the text of the calls of one turn (`envs.tools.calls_text`), or what the agent said without a call.
+    `envs.calling` makes one of an environment that takes other actions.
+    """
+
+    def tools(self) -> Sequence[dict[str, Any]]:
+        """The tools of the current task, as JSON schemas of functions in OpenAI's form."""
+        ...
+
+
+@runtime_checkable
+class LastWords(Protocol):
+    """An environment whose episode may end with words of the agent in the place of a call."""
+
+    def final_action(self, text: str) -> str:
+        """The action that stands for these last words: `answer[…]`, say."""
+        ...
+
+
+@runtime_checkable
 class Remarks(Protocol):
     """An environment that tells what is odd about it."""
 
@@ -193,6 +215,7 @@ class EnvironmentInfo:
     several_lines: bool = False  # whether an action may have several lines (code, a letter)
     joined: str = "{action} {input}"  # a name and its input, which some models write apart, as one action
     looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
+    careless: Callable[[str, str], bool] = lambda action, observation: False  # whether it did not do what it says
     timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
     instances: int = 4  # how many of them one search may hold at a time

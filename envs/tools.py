@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
@@ -37,12 +37,12 @@ def arguments_of(arguments: str) -> dict[str, Any] | None:
 def call_text(name: str, arguments: str) -> str:
     """A call as one line of text. Arguments that are no JSON object stand there as the string that they are."""
     found = arguments_of(arguments)
-    inside = (
-        _json(arguments)
-        if found is None
-        else ", ".join(f"{_word(key)}={_json(value)}" for key, value in sorted(found.items()))
-    )
-    return f"{_word(name)}({inside})"
+    return f"{_word(name)}({_json(arguments)})" if found is None else canonical(name, found)
+
+
+def canonical(name: str, arguments: Mapping[str, Any]) -> str:
+    """The text of a call with these arguments."""
+    return f"{_word(name)}({_inside(arguments)})"
 
 
 def calls_text(calls: Sequence[tuple[str, str]]) -> str:
@@ -130,6 +130,10 @@ def _parse_word(text: str, at: int) -> tuple[str, int] | None:
     except (ValueError, RecursionError):
         return None
     return str(word), end
+
+
+def _inside(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_word(key)}={_json(value)}" for key, value in sorted(arguments.items()))
 
 
 def _word(word: str) -> str:

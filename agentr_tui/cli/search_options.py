@@ -106,6 +106,26 @@ class SearchOptions(TypedDict, total=False):
         str, _option(PROMPT, "structured", "Ask for structured answers, which helps small models: json or grammar.")
     ]
     prompts: Annotated[str, _option(PROMPT, "prompts", "Folder of prompts that replace the shipped ones.")]
+    tools: Annotated[
+        str,
+        _option(
+            PROMPT,
+            "tools",
+            "Where the environment has tools: auto (the model may answer without a call), required (it has to call one)"
+            " or off (calls are written as text).",
+        ),
+    ]
+    parallel_tool_calls: Annotated[
+        bool, _option(PROMPT, "parallel_tool_calls", "Let one answer hold several calls of tools.", negative="")
+    ]
+    send_reasoning: Annotated[
+        str,
+        _option(
+            PROMPT,
+            "send_reasoning",
+            "Field in which a model gets the reasoning of its earlier steps again: reasoning_content or reasoning.",
+        ),
+    ]
     budget_tokens: Annotated[int, _option(BUDGETS, "budget_tokens", "End the search after this many tokens.")]
     budget_cost: Annotated[float, _option(BUDGETS, "budget_cost", "End the search after this many US dollars.")]
     budget_calls: Annotated[int, _option(BUDGETS, "budget_calls", "End the search after this many calls.")]

@@ -12,10 +12,11 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from engine.base.errors import InputError
-from engine.tree.events import AnyEvent, Failed, Message, Sampled, Usage
+from engine.tree.events import AnyEvent, Failed, Message, Sampled, ToolCall, Usage
 from engine.tree.failure_kinds import is_outage
 from envs.base import TextEnv
 from envs.recorded import read_recording
+from envs.tools import parse_calls
 
 
 class DrawFailed(Exception):
@@ -67,6 +68,18 @@ class Answer:
     dropped: int = 0
     raw: str | None = None  # the server's own words, where the response is not the same
     notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.reader.Note`
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+def own_answer(thought: str, action: str, tools: bool) -> Answer:
+    """An answer of an actor that is no model. `tools`: it calls tools; an action that is no call stands alone in the
+    last line then."""
+    if not tools:
+        return Answer(f"Thought: {thought}\nAction: {action}")
+    calls = parse_calls(action)
+    if calls is None:
+        return Answer(f"{thought}\n{action}")
+    return Answer(thought, tool_calls=tuple(ToolCall(call.name, call.arguments) for call in calls))
 
 
 class Actor(Protocol):
@@ -142,6 +155,7 @@ def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
                 event.dropped,
                 event.raw,
                 tuple(event.notes),
+                event.tool_calls,
             )
         elif isinstance(event, Failed) and not is_outage(event.what):  # of a draw that was answered: its step failed
             failed = DrawFailed(event.what, event.error, event.attempt, event.usage, event.raw)

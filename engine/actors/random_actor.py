@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import cast
 
-from engine.actors.base import Answer, DrawFailed, Request
+from engine.actors.base import Answer, DrawFailed, Request, own_answer
 from envs.base import Actions, TextEnv, offers
 
 NO_ACTIONS = "the random actor needs an environment that lists valid actions"
@@ -19,13 +19,17 @@ class RandomActor:
 
     waits = False
 
+    def __init__(self, tools: bool = False) -> None:
+        """`tools`: whether its actions are calls of tools."""
+        self._tools = tools
+
     async def sample(self, request: Request) -> Answer:
         """A valid action. Raises `DrawFailed` where there is none."""
         actions = await request.environment(_valid)
         if not actions:
             raise DrawFailed("no valid action", "the environment lists no valid action here")
         action = random.Random(request.seed).choice(actions)
-        return Answer(f"Thought: I try one of {len(actions)} valid actions.\nAction: {action}")
+        return own_answer(f"I try one of {len(actions)} valid actions.", action, self._tools)
 
 
 def _valid(env: TextEnv) -> list[str]:

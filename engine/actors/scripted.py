@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import cast
 
-from engine.actors.base import Answer, DrawFailed, Request
+from engine.actors.base import Answer, DrawFailed, Request, own_answer
 from envs.base import Actions, Mistakes, Planner, TextEnv, offers
 
 _THOUGHTS = ("The next step is clear.", "I still need this for the goal.", "This brings me closer.")
@@ -19,9 +19,11 @@ class ScriptedActor:
     mean time of a draw in seconds: it makes a search watchable and changes nothing in it.
     """
 
-    def __init__(self, error_rate: float, delay: float = 0.0) -> None:
+    def __init__(self, error_rate: float, delay: float = 0.0, tools: bool = False) -> None:
+        """`tools`: whether its actions are calls of tools."""
         self._error_rate = error_rate
         self._delay = delay
+        self._tools = tools
         self.waits = delay > 0
 
     async def sample(self, request: Request) -> Answer:
@@ -30,7 +32,7 @@ class ScriptedActor:
         thought, action = await request.environment(lambda env: self._propose(env, random.Random(request.seed)))
         if self._delay:
             await asyncio.sleep(self._delay * random.Random(request.seed).uniform(0.5, 1.5))
-        return Answer(f"Thought: {thought}\nAction: {action}")
+        return own_answer(thought, action, self._tools)
 
     def _propose(self, env: TextEnv, rng: random.Random) -> tuple[str, str]:
         if not offers(env, Planner):

@@ -28,6 +28,12 @@ def only_looks(environment: str, action: str) -> bool:
     return info is not None and info.looks(action)
 
 
+def careless(environment: str, action: str, observation: str) -> bool:
+    """Whether the action did something else than it says, and the environment took it all the same."""
+    info = info_or_none(environment)
+    return info is not None and info.careless(action, observation)
+
+
 def counts_time(environment: str) -> bool:
     """Whether the environment's state keys count the time that passed, so that no state comes twice."""
     info = info_or_none(environment)

@@ -337,6 +337,7 @@ def _configure(
         tokenized=bool(options.tokenizer) and format.name == "trl-sft",
         loss_weight=options.loss_weight,
         thinks=options.reasoning,
+        calls=bool(exported.calling) and format.calls == "native",
     )
     for name, text in configurations(format.trainer, dataset):
         path = layout.target.parent / name

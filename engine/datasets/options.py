@@ -71,6 +71,7 @@ class Exported(Struct, kw_only=True):
     provenance: str  # path of the file that says where every record comes from
     report: str = ""  # path of the report
     samples: int = 0  # that were written; some formats make several records of one
+    calling: int = 0  # of them: those whose agent calls tools
     mixed: int = 0  # records of another dataset, of all
     files: list[Written] = []
     configs: list[str] = []  # paths of trainers' configurations

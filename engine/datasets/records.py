@@ -172,8 +172,9 @@ class Records:
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
-            why = self.format.why_none(item) if self.format.why_none is not None else self.format.empty
-            self._drop(why)  # the format has no place for this sample: no rule is broken
+            self._drop(
+                self.format.why_no_record(item, self.options)
+            )  # the format has no place for this sample: no rule is broken
             return []
         if problems:
             self._note(sample, bool(records) and everything, problems, warnings)
@@ -191,6 +192,7 @@ class Records:
         if warnings and not problems:
             self._note(sample, True, problems, warnings)
         self._count(sample, decided, model, problems, warnings)
+        self.exported.calling += any(turn.calls for turn in turns)
         tail = sum(turn.part == "good" and turn.role == "assistant" for turn in turns)
         self._count_lesson(sample, turns, trained, tail)
         written = written_in(tree, turns)
@@ -252,9 +254,9 @@ class Records:
     def _control(self, item: Item, records: list[dict[str, object]]) -> list[str]:
         """Whether texts hold control tokens; where they were escaped, whether the sample's own did."""
         options = self.options
-        texts = texts_of(records) if not options.escape else (turn.content for turn in item.turns)
-        if options.vocabulary is not None:
-            texts = (turn.content for turn in item.turns)
+        # a record may hold the template's own tokens around calls, or ids in place of texts
+        own = options.escape or options.vocabulary is not None or any(turn.calls for turn in item.turns)
+        texts = (turn.said for turn in item.turns) if own else texts_of(records)
         held = any(holds_control(text, options.control) for text in texts)
         return [ESCAPED if options.escape else CONTROL] if held else []
 

@@ -8,7 +8,7 @@ from engine.base.errors import InputError, foreign_line
 from engine.environment.trust import Permit, permit
 from engine.tree.events import Message, Started
 from envs.any_gymnasium.foreign import modules_from
-from envs.base import EnvError, TextEnv, info_of, make
+from envs.base import EnvError, TextEnv, Tools, info_of, make
 
 SYSTEM_TURN = "You are a helpful assistant."
 
@@ -29,6 +29,7 @@ class Opened:
         self.task = str(info.get("task", task))
         self.first_observation = observation
         self.header = _header(name, observation, info)
+        self.tools: list[dict[str, Any]] = list(env.tools()) if isinstance(env, Tools) else []
         self.score_range = score_range_of(self.environment)
         known = info_of(name)
         self.blocking = known.blocking

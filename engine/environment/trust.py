@@ -39,7 +39,9 @@ DEFAULT_KEY_ENV = SearchSettings().key_env
 TrustedSettings = Iterable[Mapping[str, Any]]
 """Settings that a person named: what stands in them is trusted, by name and value. The environment's name is `env`."""
 
-PLAIN = frozenset({"algorithm", "extra_body", "model", "parse", "reasoning_effort", "structured"})
+PLAIN = frozenset(
+    {"algorithm", "extra_body", "model", "parse", "reasoning_effort", "send_reasoning", "structured", "tools"}
+)
 """Settings that are words and name no place."""
 
 

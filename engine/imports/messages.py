@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
+from types import NoneType
 from typing import Any
 
 from engine.imports.attempt import AttemptMessage, AttemptRole, ToolCall
@@ -71,11 +72,11 @@ def _part_text(part: Any) -> str | None:
     """The text of one part; None where the part is no text of the message (reasoning, a call, a result)."""
     if not isinstance(part, dict):
         return part if isinstance(part, str) else compact(part)
-    kind = part.get("type")
+    kind = text(part, "type")
     if kind in _REASONING or _is_call(part) or _is_result(part):
         return None
     if kind in _MEDIA:
-        return _medium(str(kind), part)
+        return _medium(kind, part)
     for key in ("text", "refusal", "content"):
         if isinstance(part.get(key), str):
             return str(part[key])
@@ -112,7 +113,7 @@ def reasoning_of(message: dict[str, Any]) -> str:
 
 
 def _thought(part: dict[str, Any]) -> str:
-    if part.get("type") not in _REASONING:
+    if text(part, "type") not in _REASONING:
         return ""
     return text(part, "reasoning") or text(part, "thinking") or text(part, "text") or text_of(part.get("summary"))
 
@@ -194,11 +195,46 @@ def conversation(raw: Iterable[Any]) -> list[AttemptMessage]:
     """Chat messages in our form, in their order. Raises `Malformed`, which names the message."""
     made: list[AttemptMessage] = []
     for index, message in enumerate(raw):
+        if (plain := _plain(message)) is not None:
+            made.append(plain)
+            continue
         try:
             made += messages_of(message)
         except Malformed as error:
             raise Malformed(f"message {index + 1}: {error}") from None
     return made
+
+
+_PLAIN = frozenset({"role", "content", "tool_calls", "tool_call_id"})
+
+
+def _plain(raw: Any) -> AttemptMessage | None:
+    """A message of OpenAI's form with nothing unusual in it, as `messages_of` makes it, in a third of the time.
+
+    None for any other.
+    """
+    if type(raw) is not dict or not raw.keys() <= _PLAIN:
+        return None
+    role, content, held, answered = raw.get("role"), raw.get("content"), raw.get("tool_calls"), raw.get("tool_call_id")
+    known = ROLES.get(role) if type(role) is str else None
+    if known is None or (type(content) is not str and content is not None) or type(answered) not in (str, NoneType):
+        return None
+    if not held:
+        if known == "tool":
+            return AttemptMessage(role=known, content=content or "", tool_call_id=answered or "")
+        return AttemptMessage(role=known, content=content or "")
+    if known != "assistant" or type(held) is not list:
+        return None
+    calls = []
+    for call in held:
+        function, identity = (call.get("function"), call.get("id")) if type(call) is dict else (None, None)
+        if type(function) is not dict or type(identity) is not str:
+            return None
+        name, arguments = function.get("name"), function.get("arguments")
+        if type(name) is not str or not name or type(arguments) is not str:
+            return None
+        calls.append(ToolCall(name, arguments, identity))
+    return AttemptMessage(role=known, content=content or "", tool_calls=tuple(calls))
 
 
 def schemas_of(tools: Any) -> list[dict[str, Any]]:

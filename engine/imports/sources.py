@@ -15,13 +15,14 @@ from engine.imports import registry as _registry  # registers the readers
 from engine.imports.decode import Malformed
 from engine.imports.files import Problem, RolloutFile, look
 from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
-from engine.imports.formats.evaluation.harbor import SIDECARS
+from engine.imports.formats.evaluation.harbor import SIDECARS, lost_trials
+from engine.imports.formats.unknown import kind_of
 from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
-from engine.imports.unknown import kind_of
 
 ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.gz", ".json.zst", ".jsonl.zst")
 """Of files in a folder: what may hold rollouts. A file that is named is read whatever its ending is."""
 
+FAILED = "the reader failed"
 _OTHERS = ("*.trace.jsonl*", "search_results_*.json*")  # traces and trees, which are read elsewhere
 _BESIDE = SIDECARS | {"metadata.json", "base_state.json", "preds.json", "package.json", "manifest.json", "report.json"}
 _PART = re.compile(r"(?P<main>.+)\.(?:cont-\d+|summarization-\d+-\w+)(?P<end>\.json)")
@@ -69,7 +70,7 @@ class Rollouts:
             self._problem(path, str(error))
             return
         except Exception as error:  # another package's `recognise`
-            self._problem(path, foreign_line("a reader failed", error))
+            self._problem(path, foreign_line(FAILED, error))
             return
         if reader is None:
             if path in self.named or _promises(path):
@@ -91,6 +92,8 @@ class Rollouts:
             self._problem(path, f"{reader.title}: is nested too deeply")
         except OSError as error:
             self._problem(path, f"{reader.title}: {error.strerror or error}")
+        except Exception as error:  # another package's code, or a fault of ours: the other files are still read
+            self._problem(path, foreign_line(f"{reader.title}: {FAILED}", error))
         self.problems += file.problems
         if not count and not file.problems and path in self.named and not self.problems:
             self._problem(path, f"{reader.title}: holds no attempts")
@@ -116,9 +119,11 @@ def read_rollouts(
     """
     named: dict[str, Path] = {}
     found: dict[str, Path] = {}
+    folders: list[Path] = []
     for path in paths:
         place = Path(path)
         if place.is_dir():
+            folders.append(place)
             for inner in files_below(place):
                 found.setdefault(os.path.abspath(inner), inner)
         elif place.exists():
@@ -131,9 +136,10 @@ def read_rollouts(
                     found.setdefault(os.path.abspath(inner), inner)
         else:
             raise InputError(f"{path}: no such file or folder")
-    files = [path for path in found.values() if path in named.values() or not is_part(path)]
     reader = reader_named(read_as) if read_as else None
-    return Rollouts(files, frozenset(named.values()), reader, ReadOptions(mapping or {}))
+    given = frozenset(named.values())
+    problems = [Problem(str(path), "", reason) for folder in folders for path, reason in lost_trials(folder)]
+    return Rollouts(list(_wholes(found.values(), given)), given, reader, ReadOptions(mapping or {}), problems)
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -149,12 +155,24 @@ def files_below(folder: Path) -> list[Path]:
     return [Path(name) for name in sorted(inside, key=lambda name: name.split(os.sep))]
 
 
+def _wholes(paths: Iterable[Path], named: frozenset[Path]) -> Iterator[Path]:
+    """The files less those that are read as parts of others, unless they were named themselves."""
+    conversations: set[Path] = set()
+    for path in paths:
+        if path in named:
+            yield path
+        elif EVENT_FILE.fullmatch(path.name):  # the first event stands for its conversation
+            if path.parent not in conversations:
+                conversations.add(path.parent)
+                yield path
+        elif not is_part(path):
+            yield path
+
+
 def is_part(path: Path) -> bool:
-    """Whether a file is read as a part of another: a continuation of a trajectory, an event of a conversation."""
+    """Whether a file is a continuation, or a summary, of a trajectory beside it."""
     found = _PART.fullmatch(path.name)
-    if found is not None:
-        return path.with_name(found["main"] + found["end"]).is_file()
-    return EVENT_FILE.fullmatch(path.name) is not None and not path.name.startswith("event-00000-")
+    return found is not None and path.with_name(found["main"] + found["end"]).is_file()
 
 
 def mapping_of(told: Iterable[str]) -> dict[str, str]:

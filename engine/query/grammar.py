@@ -1,72 +1,54 @@
-"""The words and the grammar of queries (`docs/query.md`): what `engine.query.nodes` gives a meaning to."""
+"""The grammar of queries (`docs/query.md`), and how a query becomes a predicate.
+
+Nodes (`engine.query.nodes`) and samples (`engine.review.sample_query`) are asked in the same grammar. Each has a
+`FieldTable` of the words that it knows, and says what a term means.
+"""
 
 from __future__ import annotations
 
 import difflib
+import operator
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from engine.base.errors import InputError
 
-FIELDS: dict[str, str] = {
-    "q": "mean return Q = W / N; no value where N = 0",
-    "visits": "N, how many leaves below were backed up",
-    "w": "W, the sum of their returns",
-    "depth": "steps from the root",
-    "reward": "the environment's score after the step",
-    "return": "the score of a leaf; no value elsewhere",
-    "id": "the node's number",
-    "children": "how many children it has",
-    "draw": "which of its parent's draws it came of, from 0; -1: a person wrote it",
-    "prior": "how likely the actor was to say it",
-    "repeats": "further draws that gave the same response",
-    "seen": "how many nodes stand in the same state, itself included",
-    "tokens": "of its draw, in and out; no value where unknown",
-}
-"""Fields of numbers, and what they mean."""
+T = TypeVar("T")
 
-FLAGS: dict[str, str] = {
-    "terminal": "it has no future: done, disaster, too deep or a dead end",
-    "leaf": "it is the end of a trajectory that has a return",
-    "good": "a leaf whose return exceeds alpha",
-    "bad": "any other leaf",
-    "done": "the environment ended the episode",
-    "disaster": "the score fell below 0",
-    "too_deep": "deeper than max_depth",
-    "dead_end": "its draws were made and none was usable",
-    "expanded": "its draws were made",
-    "exhausted": "nothing at or below it can be selected any more",
-    "unseen": "never visited: N = 0",
-    "failed": "draws of it failed",
-    "human": "a person wrote it, or did something to it",
-    "pruned": "a person ruled it, or what is above it, out",
-    "repeat": "its state was seen before, at an older node",
-    "cut": "the actor did not see the whole conversation: it did not fit the context",
-}
-"""Flags, and what they mean."""
 
-TEXTS: dict[str, str] = {
-    "action": "the action as executed",
-    "obs": "what the environment answered",
-    "thought": "the response less its action",
-    "response": "the actor's whole answer",
-    "text": "any of these",
-}
-"""Fields of text, and what they mean."""
+@dataclass(frozen=True, slots=True)
+class FieldTable:
+    """The words that queries of one kind of thing may use."""
 
-ALIASES = {
-    "n": "visits",
-    "value": "q",
-    "score": "reward",
-    "observation": "obs",
-    "leaves": "leaf",
-    "deadend": "dead_end",
-    "unvisited": "unseen",
-    "edited": "human",
-    "loop": "repeat",
-}
+    numbers: Collection[str] = ()  # compared with a number
+    flags: Collection[str] = ()  # hold or do not
+    texts: Collection[str] = ()  # searched
+    values: Collection[str] = ()  # all of it: matched by patterns, compared, searched
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    text: str = "text"  # the field in which a quoted text alone is searched
+    bare: bool = False  # whether a word that is no field is such a text, too
+    example: str = ""  # what could be written
 
-_COMPARISONS = ("<", "<=", ">", ">=", "=", "==", "!=")
+    @property
+    def names(self) -> list[str]:
+        """Every word of the table."""
+        return [*self.flags, *self.numbers, *self.texts, *self.values, *self.aliases]
+
+
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+"""What the sign of a `Figure` means."""
+
+_ORDER = ("<", "<=", ">", ">=")
 _OPERATOR = re.compile(r"<=|>=|==|!=|!~|<|>|=|~|:")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -101,8 +83,15 @@ class Text(NamedTuple):
     whole: bool  # the whole text, not a part
 
 
+class Match(NamedTuple):
+    """A value that is one of some patterns, in which `*` stands for anything; case does not matter."""
+
+    field: str
+    patterns: tuple[str, ...]
+
+
 class Flag(NamedTuple):
-    """Something that a node is."""
+    """Something that holds or does not."""
 
     name: str
 
@@ -125,18 +114,52 @@ class AnyOf(NamedTuple):
     terms: tuple[Term, ...]
 
 
-Term = Figure | Text | Flag | Not | All | AnyOf
+Question = Figure | Text | Match | Flag
+Term = Question | Not | All | AnyOf
+
+
+def questions(term: Term) -> list[Question]:
+    """The terms of a query that ask for something themselves."""
+    if isinstance(term, Not):
+        return questions(term.term)
+    if isinstance(term, All | AnyOf):
+        return [each for part in term.terms for each in questions(part)]
+    return [term]
+
+
+def predicate(term: Term, meaning: Callable[[Question], Callable[[T], bool]]) -> Callable[[T], bool]:
+    """Whether a thing is as a query says; `meaning` gives the predicate of a question. Texts are looked at last: what
+    the figures rule out need not be read."""
+    if isinstance(term, Not):
+        inner = predicate(term.term, meaning)
+        return lambda thing: not inner(thing)
+    if isinstance(term, All | AnyOf):
+        cheapest_first = sorted(term.terms, key=lambda part: any(isinstance(each, Text) for each in questions(part)))
+        tests = [predicate(part, meaning) for part in cheapest_first]
+        test, join = tests.pop(), _either_holds if isinstance(term, AnyOf) else _both_hold
+        while tests:
+            test = join(tests.pop(), test)
+        return test
+    return meaning(term)
+
+
+def _both_hold(one: Callable[[T], bool], other: Callable[[T], bool]) -> Callable[[T], bool]:
+    return lambda thing: one(thing) and other(thing)
+
+
+def _either_holds(one: Callable[[T], bool], other: Callable[[T], bool]) -> Callable[[T], bool]:
+    return lambda thing: one(thing) or other(thing)
 
 
 # -- reading a query ---------------------------------------------------------------------------------
 
 
-def read(text: str) -> Term:
+def read(text: str, fields: FieldTable) -> Term:
     """Read a query. Raises `QueryError` naming the column and what would do."""
-    scanner = _Scanner(text)
+    scanner = _Scanner(text, fields)
     scanner.space()
     if scanner.done:
-        raise QueryError(1, "it is empty: write for example q>0.5, disaster or action~craft")
+        raise QueryError(1, f"it is empty: write for example {fields.example}")
     term = _either(scanner, 0)
     if not scanner.done:
         raise QueryError(scanner.at + 1, "this ) closes nothing: take it out")
@@ -146,8 +169,8 @@ def read(text: str) -> Term:
 class _Scanner:
     """Where reading has got to."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, fields: FieldTable) -> None:
+        self.text, self.fields = text, fields
         self.at = 0
 
     @property
@@ -171,7 +194,8 @@ class _Scanner:
         return match.group()
 
     def is_word(self, word: str) -> bool:
-        match = _WORD.match(self.text, self.at)
+        """Whether a keyword stands here; where words alone are texts, `not-a` is one of these."""
+        match = (_BARE if self.fields.bare else _WORD).match(self.text, self.at)
         return match is not None and match.group().lower() == word
 
 
@@ -218,66 +242,96 @@ def _one(scanner: _Scanner, depth: int) -> Term:
         scanner.at += 1
         return term
     if sign in ('"', "'"):
-        return Text("text", _quoted(scanner).lower(), whole=False)
+        return Text(scanner.fields.text, _quoted(scanner).lower(), whole=False)
     word = scanner.take(_WORD)
-    if word is None:
-        shown = (scanner.take(_BARE) or sign)[:20]
-        raise QueryError(start + 1, f"{shown!r} is not a field or flag: write text~{shown} to find it in the texts")
-    return _named(scanner, word, start)
+    if word is not None:
+        return _named(scanner, word, start)
+    return _bare(scanner, start, "is not a field or flag: write text~{} to find it in the texts")
+
+
+def _bare(scanner: _Scanner, start: int, fault: str) -> Text:
+    """A word alone, as a text to find. Raises `QueryError` with the fault where such words mean nothing."""
+    scanner.at = start
+    word = scanner.take(_BARE) or scanner.next
+    if scanner.fields.bare and word:
+        return Text(scanner.fields.text, word.lower(), whole=False)
+    raise QueryError(start + 1, f"{word[:20]!r} {fault.format(word[:20])}")
 
 
 def _named(scanner: _Scanner, word: str, start: int) -> Term:
-    name = ALIASES.get(word.lower(), word.lower())
+    fields = scanner.fields
+    name = fields.aliases.get(word.lower(), word.lower())
     before = scanner.at
     scanner.space()
     place = scanner.at
     sign = scanner.take(_OPERATOR)
     if sign is None:
         scanner.at = before
-        if name in FLAGS:
+        if name in fields.flags:
             return Flag(name)
-        if name in FIELDS:
+        if fields.bare:
+            return _bare(scanner, start, "")
+        if name in fields.numbers:
             raise QueryError(before + 1, f"{word} needs a comparison: {word}>0, {word}<=2, {word}=1 …")
-        if name in TEXTS:
+        if name in fields.texts:
             raise QueryError(before + 1, f'{word} needs a text: {word}~craft, or {word}~"two words"')
-        raise QueryError(start + 1, _unknown(word))
-    if name in TEXTS:
+        raise QueryError(start + 1, _unknown(word, fields))
+    if name in fields.values:
+        return _value_term(scanner, name, word, sign)
+    if name in fields.texts:
         if sign not in ("~", "!~", ":", "=", "==", "!="):
             raise QueryError(place + 1, f"{word} is a text: write {word}~… (holds) or {word}=… (is)")
-        scanner.space()
         text = Text(name, _value(scanner, word).lower(), whole=sign in ("=", "==", "!="))
         return Not(text) if sign.startswith("!") else text
-    if name in FIELDS:
-        if sign not in _COMPARISONS and sign != ":":
+    if name in fields.numbers:
+        if sign in ("~", "!~"):
             raise QueryError(place + 1, f"{word} is a number: compare it by < <= > >= = or !=")
-        scanner.space()
-        at = scanner.at
-        number = scanner.take(_NUMBER)
-        if number is None or ((rest := _BARE.match(scanner.text, scanner.at)) and rest.group()[0] not in "|"):
-            scanner.at = at
-            shown = (scanner.take(_BARE) or "nothing")[:20]
-            raise QueryError(at + 1, f"{word} is compared with a number, like 0.5, not {shown!r}")
-        return Figure(name, "=" if sign == ":" else sign, float(number))
-    if name in FLAGS:
+        return Figure(name, "=" if sign == ":" else sign, _number(scanner, word))
+    if name in fields.flags:
         raise QueryError(place + 1, f"{word} is a flag: write it alone, or !{word} for the opposite")
-    raise QueryError(start + 1, _unknown(word))
+    raise QueryError(start + 1, _unknown(word, fields))
 
 
-def _unknown(word: str) -> str:
-    names = [*FLAGS, *FIELDS, *TEXTS, *ALIASES]
-    near = difflib.get_close_matches(word.lower(), names, 1, 0.75)
+def _value_term(scanner: _Scanner, name: str, word: str, sign: str) -> Term:
+    if sign in _ORDER:
+        return Figure(name, sign, _number(scanner, word))
+    value = _value(scanner, word, joined=True)
+    term = Text(name, value.lower(), whole=False) if sign.endswith("~") else Match(name, tuple(value.split(",")))
+    return Not(term) if sign.startswith("!") else term
+
+
+def _unknown(word: str, fields: FieldTable) -> str:
+    near = difflib.get_close_matches(word.lower(), fields.names, 1, 0.75)
     meant = f"did you mean {near[0]}? " if near else ""
+    if fields.bare:
+        return f"unknown field {word[:40]!r}: {meant}the fields are {', '.join(fields.names)}"
     return f"unknown word {word[:40]!r}: {meant}text~{word[:40]} finds it in the texts"
 
 
-def _value(scanner: _Scanner, word: str) -> str:
-    """A text: quoted, or up to the next space or parenthesis."""
-    if scanner.next in ('"', "'"):
-        return _quoted(scanner)
-    value = scanner.take(_BARE)
-    if value is None:
+def _number(scanner: _Scanner, word: str) -> float:
+    scanner.space()
+    at = scanner.at
+    number = scanner.take(_NUMBER)
+    if number is None or ((rest := _BARE.match(scanner.text, scanner.at)) and rest.group()[0] not in "|"):
+        scanner.at = at
+        shown = (scanner.take(_BARE) or "nothing")[:20]
+        raise QueryError(at + 1, f"{word} is compared with a number, like 0.5, not {shown!r}")
+    return float(number)
+
+
+def _value(scanner: _Scanner, word: str, joined: bool = False) -> str:
+    """A text: quoted, or up to the next space or parenthesis; `joined`: quoted and other parts in a row are one."""
+    scanner.space()
+    parts = [_part(scanner)]
+    while joined and parts[-1]:
+        parts.append(_part(scanner))
+    if not parts[0]:
         raise QueryError(scanner.at + 1, f"a text must follow {word}~")
-    return value
+    return "".join(parts)
+
+
+def _part(scanner: _Scanner) -> str:
+    return _quoted(scanner) if scanner.next in ('"', "'") else scanner.take(_BARE) or ""
 
 
 def _quoted(scanner: _Scanner) -> str:

@@ -16,11 +16,12 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.query.grammar import FIELDS as FIELDS
-from engine.query.grammar import FLAGS as FLAGS
-from engine.query.grammar import TEXTS as TEXTS
-from engine.query.grammar import All, AnyOf, Figure, Flag, Not, Term, Text, read
+from engine.query.grammar import COMPARE, Figure, Flag, Question, Term, Text, predicate, questions, read
 from engine.query.grammar import QueryError as QueryError
+from engine.query.node_fields import FIELDS as FIELDS
+from engine.query.node_fields import FLAGS as FLAGS
+from engine.query.node_fields import NODE
+from engine.query.node_fields import TEXTS as TEXTS
 from engine.tree.events import WITHOUT_RETURN, Number
 from engine.tree.state import PastTree
 from engine.tree.thresholds import ALPHA
@@ -28,16 +29,6 @@ from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 
 Predicate = Callable[[Node], bool]
 Value = Number | None
-
-_COMPARE: dict[str, Callable[[Number, Number], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "=": operator.eq,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +40,7 @@ class Query:
 
     def names(self) -> set[str]:
         """The fields and flags that it asks about."""
-        found, todo = set(), [self.term]
-        while todo:
-            term = todo.pop()
-            if isinstance(term, Not):
-                todo.append(term.term)
-            elif isinstance(term, All | AnyOf):
-                todo.extend(term.terms)
-            else:
-                found.add(term.name if isinstance(term, Flag) else term.field)
-        return found
+        return {each.name if isinstance(each, Flag) else each.field for each in questions(self.term)}
 
     @property
     def reads_texts(self) -> bool:
@@ -81,7 +63,7 @@ class Query:
 
 def parse(text: str) -> Query:
     """Read a query. Raises `QueryError` naming the column and what would do."""
-    return Query(text.strip(), read(text))
+    return Query(text.strip(), read(text, NODE))
 
 
 def tree_of(reader: TreeReader) -> SearchTree:
@@ -254,37 +236,20 @@ def _text(term: Text) -> Predicate:
 
 
 def compile_term(term: Term, view: View) -> Predicate:
-    """A predicate for one term."""
-    if isinstance(term, Figure):
-        get, compare, value = _getter(term.field, view), _COMPARE[term.compare], term.value
+    """A predicate for a query."""
+    return predicate(term, lambda question: _meaning(question, view))
+
+
+def _meaning(question: Question, view: View) -> Predicate:
+    if isinstance(question, Figure):
+        get, compare, value = _getter(question.field, view), COMPARE[question.compare], question.value
 
         def compared(node: Node) -> bool:
             found = get(node)
             return found is not None and compare(found, value)
 
         return compared
-    if isinstance(term, Text):
-        return _text(term)
-    if isinstance(term, Flag):
-        return _flag(term.name, view)
-    if isinstance(term, Not):
-        inner = compile_term(term.term, view)
-        return lambda node: not inner(node)
-    tests = [compile_term(part, view) for part in _cheapest_first(term.terms)]
-    test, join = tests.pop(), _either if isinstance(term, AnyOf) else _both
-    while tests:
-        test = join(tests.pop(), test)
-    return test
-
-
-def _both(one: Predicate, other: Predicate) -> Predicate:
-    return lambda node: one(node) and other(node)
-
-
-def _either(one: Predicate, other: Predicate) -> Predicate:
-    return lambda node: one(node) or other(node)
-
-
-def _cheapest_first(terms: tuple[Term, ...]) -> list[Term]:
-    """Texts last: what the figures rule out need not be read."""
-    return sorted(terms, key=lambda term: bool(Query("", term).names() & TEXTS.keys()))
+    if isinstance(question, Text):
+        return _text(question)
+    assert isinstance(question, Flag)  # nodes have no fields that are matched by patterns
+    return _flag(question.name, view)

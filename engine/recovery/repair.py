@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.step_kind import info_or_none
+from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
 from engine.environment.opened import name_to_go_on
 from engine.environment.replay import Replayer, opener
@@ -174,9 +174,16 @@ def repair_sample(
 
 
 def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | None:
-    """The good leaf with the highest return, then the fewest steps, that beats the bad return by more than beta."""
+    """The good leaf with the highest return, then the fewest careless steps, then the fewest steps, that beats the bad
+    return by more than beta."""
     good = [leaf for leaf in tree.leaves() if leaf.reward > thresholds.alpha and leaf.reward - bad > thresholds.beta]
-    return min(good, key=lambda leaf: (-leaf.reward, leaf.depth, leaf.id), default=None)
+    return min(good, key=lambda leaf: (-leaf.reward, _careless_steps(tree, leaf), leaf.depth, leaf.id), default=None)
+
+
+def _careless_steps(tree: SearchTree, leaf: Node) -> int:
+    environment = tree.started.environment if tree.started is not None else ""
+    steps = (tree.nodes[id] for id in tree.ancestors(leaf.id)[1:])
+    return sum(careless(environment, step.action, step.observation) for step in steps)
 
 
 def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:
@@ -284,7 +291,8 @@ def _job(
     """The search from just after the wrong step. Raises `InputError`, `WorkFailed`."""
     started = tree.started
     assert started is not None
-    actor = make_actor(settings.actor, settings, environment=environment or started.environment)
+    named = environment or started.environment
+    actor = make_actor(settings.actor, settings, environment=named, tools=started.tools)
     name = environment or name_to_go_on(started)
     opened = opener(tree, name, own)()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -292,7 +300,9 @@ def _job(
     origin = Fork(started.trace, tree.born_at(marked) if tree.imported_from is None else 0)
     trace = blake2b(path.name.encode(), digest_size=8).hexdigest()
     begun: Started = replace(
-        started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace), header=started.header
+        started_event(opened, settings, prefix=prefix, forked_from=origin, trace=trace),
+        header=started.header,
+        tools=started.tools,
     )
     remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
     writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end

@@ -38,6 +38,7 @@ from engine.search.outages import Outages
 from engine.search.stepping import step_answer
 from engine.tree.events import Child, Expanded, Message, Sampled, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
+from engine.tree.messages import messages_of, observed
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, Unavailable
 from envs.regular import check_regular
@@ -98,8 +99,10 @@ class Recovery:
         self._tell_every = tell_every
         assert tree.started is not None
         named = environment or tree.started.environment
-        recorded = bool(self._recording)
-        self._actor = None if recorded else make_actor(self.settings.actor, self.settings, environment=named)
+        recorded, tools = bool(self._recording), tree.started.tools
+        self._actor = (
+            None if recorded else make_actor(self.settings.actor, self.settings, environment=named, tools=tools)
+        )
         price = price_of(tree, sample.thought, marks, self.settings, known, settings.continuations)
         self._wanted = price.continuations
         self._calls = self._ended = 0
@@ -210,7 +213,9 @@ class Recovery:
                 break
             node = self._tree.nodes[id]
             observation, score, done = self._stand.try_action(at, node.action)
+            step = observed(node.as_prefix(), observation)
             child = Child(0, node.action, observation, max(score, 0), None, node.response)
+            child.tool_calls, child.results = step.tool_calls, step.results
             at = self._grow(at, child)
             self._stand.remember_as(at)
             if done or score < 0:
@@ -284,9 +289,12 @@ class Recovery:
     def _step(self, arm: Arm, at: int, number: int, place: int, answer: Answer) -> tuple[ContinuedStep, int]:
         """Step an answer: the step, and the node it leads to. Raises `EnvError`."""
         response = normalise_response(clean(answer.response))
-        sampled = Sampled(seq=0, parent=at, draw=number, response=response, action=answer.action)
+        sampled = Sampled(
+            seq=0, parent=at, draw=number, response=response, action=answer.action, tool_calls=answer.tool_calls
+        )
         child = step_answer(self._own, self._stand, self.settings, at, sampled, response)
-        assert child.terminal not in ("dead_end", "cut_off", "unscored")
+        ended = child.terminal or ""
+        assert ended not in ("dead_end", "cut_off", "unscored")
         step = ContinuedStep(
             key=arm.key,
             number=number,
@@ -295,9 +303,11 @@ class Recovery:
             action=child.action,
             observation=child.observation,
             score=child.reward,
-            end=child.terminal or "",
+            end=ended,
             usage=answer.usage,
             dropped=answer.dropped,
+            tool_calls=answer.tool_calls,
+            results=child.results,
         )
         node = self._grow(at, _child(number, step))
         self._stand.remember_as(node)
@@ -338,11 +348,13 @@ def continuation_seed(seed: int, node: int, number: int, place: int) -> int:
 
 
 def _child(number: int, step: ContinuedStep) -> Child:
-    return Child(number, step.action, step.observation, step.score, step.end or None, step.response)
+    child = Child(number, step.action, step.observation, step.score, step.end or None, step.response)
+    child.tool_calls, child.results = step.tool_calls, step.results
+    return child
 
 
 def _messages(step: ContinuedStep) -> list[Message]:
-    return [Message("assistant", step.response), Message("user", step.observation)]
+    return messages_of(step, f"r{step.step}")
 
 
 class RecordedContinuations:
@@ -360,7 +372,7 @@ class RecordedContinuations:
                 "not recorded", f"{self._source} holds no step {request.index + 1} of continuation {request.draw}"
             )
         step = steps[request.index]
-        return Answer(step.response, action=step.action, dropped=step.dropped)
+        return Answer(step.response, action=step.action, dropped=step.dropped, tool_calls=step.tool_calls)
 
 
 def recorded_actor(path: Path, arm: Arm) -> Actor:

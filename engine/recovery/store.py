@@ -22,7 +22,7 @@ from msgspec import Struct, field
 
 from engine.base.append_log import AppendLog, LogKind, read_log
 from engine.base.files import stamp
-from engine.tree.events import Number, SearchSettings, Usage
+from engine.tree.events import Number, SearchSettings, ToolCall, Usage
 
 FOLDER = "recoveries"
 """Folder of a workspace that holds these files."""
@@ -64,6 +64,8 @@ class ContinuedStep(Struct, omit_defaults=True, frozen=True, kw_only=True, tag="
     end: End = ""  # why the continuation ends here
     usage: Usage | None = None
     dropped: int = 0  # steps that the actor did not see, since its context was full
+    tool_calls: tuple[ToolCall, ...] = ()
+    results: tuple[str, ...] = ()  # what each call returned, where there were several
 
 
 Continuation = list[ContinuedStep]

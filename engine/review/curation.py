@@ -134,7 +134,11 @@ UNDECIDED = "undecided"
 
 def decision_of(sample: str, current: Mapping[str, Decided]) -> str:
     """The verdict that holds about a sample, or `undecided`."""
-    decided = current.get(sample)
+    return decision_in(current.get(sample))
+
+
+def decision_in(decided: Decided | None) -> str:
+    """The verdict of what was decided on a sample, or `undecided`."""
     return (decided.verdict if decided else None) or UNDECIDED
 
 

@@ -1,32 +1,39 @@
-"""Queries over samples: `verdict:diverged mark<3 kind:revision text~plank -tag:later`.
+"""Queries over samples: `verdict:diverged mark<3 (kind:revision or gap>=0.5) text~plank -tag:later`.
 
-Terms are separated by blanks, and all must hold; `-` or `!` before a term turns it round; quotes hold words together.
+The grammar is that of `engine.query.grammar`; of a field may be asked:
 
 - `field:value` (or `=`): equal, case aside; `a,b` is either, `*` stands for anything. `none` is an empty field.
-- `field<n`, `<=`, `>`, `>=`, `!=`: numbers. A field that is not set is never smaller or larger.
-- `field~text`: holds the text, case aside.
-- a bare word: the start of a sample's id, or part of its text.
+- `field<n`, `<=`, `>`, `>=`: numbers. A field that is not set is never smaller or larger.
+- `field~text`: holds the text, case aside. `!=` and `!~` are the opposites.
+- a bare word or a quoted text: the start of a sample's id, or part of its text.
 
 The fields are in `FIELDS`.
 """
 
 from __future__ import annotations
 
-import operator
-import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
-from engine.base.errors import InputError
-from engine.review.curation import decision_of, uncertain_share
+from engine.query.grammar import COMPARE, FieldTable, Figure, Match, Question, Text, predicate, read
+from engine.review.curation import decision_in, uncertain_share
 from engine.review.decisions import Decided
 from engine.samples.revise import Sample
 
 Value = str | int | float | None | list[str]
 Field = Callable[[Sample, Decided | None], Value]
 Test = Callable[[Sample, Decided | None], bool]
+Words = Callable[[Sample, Decided | None, str], bool]
+"""Whether a text in lower case is to be found in a sample."""
+
+
+class _Case(NamedTuple):
+    """A sample and what was decided on it."""
+
+    sample: Sample
+    decided: Decided | None
 
 
 def _text(sample: Sample, decided: Decided | None) -> str:
@@ -38,7 +45,7 @@ FIELDS: dict[str, Field] = {
     "id": lambda sample, decided: sample.id,
     "kind": lambda sample, decided: sample.kind,
     "verdict": lambda sample, decided: sample.verdict,
-    "decision": lambda sample, decided: decision_of(sample.id, {sample.id: decided} if decided else {}),
+    "decision": lambda sample, decided: decision_in(decided),
     "reviewer": lambda sample, decided: sorted(decided.by_reviewer) if decided else [],
     "reason": lambda sample, decided: decided.reason if decided else "",
     "note": lambda sample, decided: (decided.note or "") if decided else "",
@@ -64,61 +71,45 @@ FIELDS: dict[str, Field] = {
 """Fields by name. `verdict` is the replay's, `decision` a person's (`undecided` where there is none), `fork` the step
 after which the good trajectory leaves, `uncertain` the share of judged steps that are Uncertain."""
 
-_TERM = re.compile(r"(?P<field>[a-z_]+)(?P<sign><=|>=|!=|:|=|<|>|~)(?P<value>.*)", re.DOTALL)
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+ANYWHERE = ""  # the field of a word alone
+SAMPLE = FieldTable(values=FIELDS, text=ANYWHERE, bare=True)
 
 
-def parse(query: str) -> Test:
-    """What a query asks of a sample. Raises `InputError` naming the term that can't be read."""
-    try:
-        words = shlex.split(query)
-    except ValueError as error:
-        raise InputError(f"query {query!r}: {error}") from error
-    tests = [_term(word) for word in words if word]
-    return lambda sample, decided: all(test(sample, decided) for test in tests)
+def anywhere(sample: Sample, decided: Decided | None, wanted: str) -> bool:
+    """Whether a sample's id begins with a text, or what it says holds it."""
+    return sample.id.startswith(wanted) or wanted in f"{sample.task}\n{_text(sample, decided)}".casefold()
 
 
-def _term(word: str) -> Test:
-    if word[0] in "-!" and len(word) > 1:
-        turned = _term(word[1:])
-        return lambda sample, decided: not turned(sample, decided)
-    match = _TERM.fullmatch(word)
-    if match is None:
-        wanted = word.casefold()
-        return lambda sample, decided: (
-            sample.id.startswith(wanted) or wanted in f"{sample.task}\n{_text(sample, decided)}".casefold()
-        )
-    name, sign, value = match["field"], match["sign"], match["value"]
-    field = FIELDS.get(name)
-    if field is None:
-        raise InputError(f"unknown field {name!r} in a query: one of {', '.join(FIELDS)}")
-    if sign in _COMPARE:
-        return _number(field, _COMPARE[sign], value, word)
-    if sign == "~":
-        part = value.casefold()
-        return lambda sample, decided: any(part in text for text in _texts(field(sample, decided)))
-    patterns = [each.casefold() for each in value.split(",")]
-    if sign == "!=":
-        return lambda sample, decided: not _equals(_texts(field(sample, decided)), patterns)
-    return lambda sample, decided: _equals(_texts(field(sample, decided)), patterns)
+def parse(query: str, words: Words = anywhere) -> Test:
+    """What a query asks of a sample; everything holds for an empty one.
+
+    `words` says what a word alone means. Raises `QueryError` naming the column and what would do.
+    """
+    if not query.strip():
+        return lambda sample, decided: True
+    test = predicate(read(query, SAMPLE), lambda question: _meaning(question, words))
+    return lambda sample, decided: test(_Case(sample, decided))
 
 
-def _number(field: Field, compare: Callable[[float, float], bool], value: str, word: str) -> Test:
-    try:
-        limit = float(value)
-    except ValueError:
-        raise InputError(f"query term {word!r}: {value!r} is not a number") from None
+def _meaning(question: Question, words: Words) -> Callable[[_Case], bool]:
+    if isinstance(question, Text) and question.field == ANYWHERE:
+        wanted = question.wanted
+        return lambda case: words(case.sample, case.decided, wanted)
+    assert isinstance(question, Text | Figure | Match)  # samples have no flags
+    field = FIELDS[question.field]
+    if isinstance(question, Figure):
+        compare, limit = COMPARE[question.compare], question.value
 
-    def test(sample: Sample, decided: Decided | None) -> bool:
-        found = field(sample, decided)
-        return isinstance(found, int | float) and compare(found, limit)
+        def compared(case: _Case) -> bool:
+            found = field(*case)
+            return isinstance(found, int | float) and compare(found, limit)
 
-    return test
+        return compared
+    if isinstance(question, Text):
+        part = question.wanted.casefold()
+        return lambda case: any(part in text for text in _texts(field(*case)))
+    patterns = [pattern.casefold() for pattern in question.patterns]
+    return lambda case: _equals(_texts(field(*case)), patterns)
 
 
 def _texts(value: Value) -> list[str]:

@@ -1,20 +1,20 @@
-"""Samples: what `revise` makes of the lessons and pairs of a tree."""
+"""`revise`: which lessons and pairs of a tree become samples, and in which order."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError
-from engine.environment.replay import HOLDS, NOT_REFUTED, Replayer, opener
+from engine.environment.replay import NOT_REFUTED, Replayer, opener
 from engine.pairs import ranking as choice
 from engine.pairs.pairs import Pair, count_pairs, pairs
 from engine.pairs.ranking import PairLimits, Rank, ranked
+from engine.samples.drafts import draft_id, draft_sample, pair_sample
 from engine.samples.duplicates import Duplicates
+from engine.samples.finishing import Finisher, Repairer, quality, sure, with_mark
 from engine.samples.lessons import Draft, Lesson, Lessons
 from engine.samples.reasons import reasoned
 from engine.samples.sample import (
@@ -31,19 +31,8 @@ from engine.samples.sample import (
 )
 from engine.samples.settings import NoWrongStep, Repairs, RepairSettings, Revised, ReviseSettings
 from engine.samples.straight import Ground
-from engine.samples.tails import (
-    ENDED,
-    NO_CLEAN_TAIL,
-    NOTHING_LEFT,
-    judged_by_text,
-    plan_left,
-    straight_good,
-    straightened,
-    straightened_repair,
-    with_context,
-    with_lesson,
-)
-from engine.samples.thoughts import REASON, ThoughtWriter, check_thought, make_writer, thought_for
+from engine.samples.tails import NO_CLEAN_TAIL, judged_by_text
+from engine.samples.thoughts import REASON, check_thought, make_writer
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
@@ -81,14 +70,6 @@ SAME_GOOD = "the same steps as another good trajectory"
 
 MOST_PAIRS_TO_NAME = 200_000
 """Pairs of a tree among which those with a decision are looked for."""
-
-
-class Repairer(Protocol):
-    """Searches a new tail for a sample that has none that holds."""
-
-    def __call__(self, tree: SearchTree, sample: Sample, replayer: Replayer, figures: Repairs, /) -> Sample:
-        """The sample with a tail that holds; as it was, where none was found."""
-        ...
 
 
 def revise(
@@ -144,7 +125,6 @@ class _Making:
         check_thought(settings.thought, settings.prompts)
         self.tree, self.path, self.settings, self.figures = tree, path, settings, figures
         self.compat = settings.compat
-        self.straight = settings.tail != "as-found" and not settings.compat
         self.thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
         open_environment = opener(tree, settings.environment, [{"env": settings.environment}])
         self.replayer = Replayer(tree, open_environment)
@@ -169,15 +149,13 @@ class _Making:
                 f"--unfinished needs a verifier that looks into the environment, as progress does: {settings.verifier}"
                 " does not know which wrong steps are unfinished"
             )
-        self.repair = None if settings.compat else repair
+        self.finisher = Finisher(self.ground, self.replayer, settings, figures, repair)
         if known is None and settings.duplicates and not settings.compat:
             known = Duplicates(settings.duplicates)
         self.known = known
         self.taught: Counter[str] = Counter() if taught is None else taught
         self.decided = decided
         self.made: set[str] = set()  # ids
-        self.searched: set[str] = set()  # lessons for which a repair was searched
-        self.calls_tools = bool(started.tools) or (bool(tree.attempts) and any(node.calls for node in tree.nodes))
         count = count_pairs(tree, self.thresholds)
         figures.pairs += count
         self.limits = limits_of(tree, settings, count, figures.drop)
@@ -206,7 +184,7 @@ class _Making:
         for leaf in self.tree.leaves():
             if self.thresholds.good(leaf):
                 self.figures.good += 1
-                sample = self._good(leaf.id)
+                sample = self.finisher.good(self.path, leaf.id)
                 if not self._said_before(sample):
                     yield sample
 
@@ -220,12 +198,12 @@ class _Making:
                 if sample.lesson and self._enough(sample):
                     self.figures.drop(choice.PER_LESSON)
                     continue
-                done = self._finished(sample)
+                done = self.finisher.finish(sample)
                 if done is None:
                     continue
-                if done.lesson and self.settings.per_lesson and not _sure(done):
+                if done.lesson and self.settings.per_lesson and not sure(done):
                     best = spare.get(done.lesson)
-                    if best is None or _quality(done) < _quality(best):
+                    if best is None or quality(done) < quality(best):
                         spare[done.lesson] = done
                     continue
                 spare.pop(done.lesson, None)
@@ -251,7 +229,7 @@ class _Making:
             if self.limits.is_repeat(pair.bad, sample.mark):
                 return
             figures.no_wrong_step += sample.kind == "revision" and sample.found is None
-            yield self._on_terms(sample)
+            yield self.finisher.on_terms(sample)
             return
         fork = self.tree.nodes[pair.fork].depth
         judgements = list(self.verifier.judge(pair))
@@ -261,8 +239,8 @@ class _Making:
             figures.before_fork += 1
             wrong = self.tree.ancestors(pair.good)[found]
             draft = Draft("recovery", pair.good, None, self.tree.nodes[wrong].parent, wrong)
-            if self._id(draft) not in self.made:
-                self.made.add(self._id(draft))
+            if draft_id(self.tree, draft) not in self.made:
+                self.made.add(draft_id(self.tree, draft))
                 yield self._drafted(draft, judgements)
             behind = list(self.verifier.judge(pair, fork + 1))
             judgements += [each for each in behind if each.step > fork]
@@ -289,7 +267,7 @@ class _Making:
             if id not in self.decided:
                 continue
             for sample in self._of_pair(pair):
-                done = self._finished(sample) if sample.id == id else None
+                done = self.finisher.finish(sample) if sample.id == id else None
                 kept = self._kept(done, pair.fork) if done is not None else None
                 if kept is not None:
                     yield kept
@@ -307,7 +285,7 @@ class _Making:
                 if most is not None and reached >= most:
                     figures.drop(reason, len(found) - place)
                     return
-            ids = {self._id(draft): draft for draft in lesson.drafts}
+            ids = {draft_id(self.tree, draft): draft for draft in lesson.drafts}
             decided = [draft for id, draft in ids.items() if id in self.decided and id not in self.made]
             room = settings.per_lesson - self.taught[lesson.id] if settings.per_lesson else len(lesson.drafts)
             if room <= 0 and not decided:
@@ -323,35 +301,27 @@ class _Making:
         first: Sample | None = None
         before = figures.dropped.copy()
         for draft in decided + [draft for draft in lesson.drafts if draft not in decided]:
-            id = self._id(draft)
+            id = draft_id(self.tree, draft)
             if id in self.made or not self.limits.allows(draft.fork):
                 continue
             sample = self._drafted(draft, _judged_up_to(self.tree, draft.wrong, verifier))
             first = first or sample
-            done = self._finished(sample, mend=False)
+            done = self.finisher.finish(sample, mend=False)
             if done is None:
                 continue
             finished.append(done)
-            if room == 1 and self._perfect(done):
+            if room == 1 and self.finisher.perfect(done):
                 break
         figures.dropped = before  # of one lesson, not of each trajectory that might have taught it
-        finished.sort(key=lambda sample: (sample.id not in self.decided, *_quality(sample)))
+        finished.sort(key=lambda sample: (sample.id not in self.decided, *quality(sample)))
         if not finished and first is not None:
-            done = self._finished(first)
+            done = self.finisher.finish(first)
             finished = [done] if done is not None else []
         for sample in finished[:room]:
             self.made.add(sample.id)
             kept = self._kept(sample, sample.fork)
             if kept is not None:
                 yield kept
-
-    def _perfect(self, sample: Sample) -> bool:
-        tail = sample.tail
-        return (
-            _sure(sample)
-            and tail is not None
-            and (self.ground.timed or sample.plan_left is None or len(tail.steps) <= sample.plan_left)
-        )
 
     def _without_mistake(self, lessons: Lessons) -> Iterator[Sample]:
         """A sample without a mark for each bad leaf on whose way the verifier found nothing wrong: a person may."""
@@ -360,126 +330,18 @@ class _Making:
                 return
             self.figures.no_wrong_step += 1
             draft = Draft("revision", pair.good, pair.bad, pair.fork, 0)
-            if self._id(draft) in self.made:
+            if draft_id(self.tree, draft) in self.made:
                 continue
-            done = self._finished(self._drafted(draft, _judged_up_to(self.tree, pair.bad, lessons.verifier)))
+            done = self.finisher.finish(self._drafted(draft, _judged_up_to(self.tree, pair.bad, lessons.verifier)))
             kept = self._kept(done, pair.fork) if done is not None else None
             if kept is not None:
                 yield kept
 
     # -- one sample ----------------------------------------------------------------------------------------
 
-    def _id(self, draft: Draft) -> str:
-        assert self.tree.started is not None
-        trace = self.tree.started.trace
-        if draft.bad is None:
-            return recovery_id(trace, draft.good, draft.wrong)
-        return sample_id("revision", trace, draft.good, draft.bad)
-
     def _drafted(self, draft: Draft, judgements: list[Judgement]) -> Sample:
-        """A sample before anything is cut, joined or replayed; without a mark where the wrong step is the root."""
-        tree, settings = self.tree, self.settings
-        started = tree.started
-        assert started is not None
-        nodes = tree.nodes
-        id = self._id(draft)
-        mark = nodes[draft.wrong].depth or None
-        bad = nodes[draft.bad] if draft.bad is not None else None
-        sample = Sample(
-            id=id,
-            kind=draft.kind,
-            trace=started.trace,
-            path=self.path,
-            environment=started.environment,
-            task=started.task,
-            instruction=started.instruction,
-            good=draft.good,
-            bad=draft.bad,
-            return_good=nodes[draft.good].reward,
-            return_bad=bad.reward if bad is not None else 0,
-            fork=draft.fork,
-            fork_depth=nodes[draft.fork].depth,
-            bad_depth=bad.depth if bad is not None else 0,
-            good_depth=nodes[draft.good].depth,
-            mark=mark,
-            found=mark,
-            verifier=settings.verifier,
-            judgements=judgements,
-            thought=thought_for(id, settings.thought, settings.seed, settings.prompts),
-            whole=mark is None and settings.no_wrong_step == "whole",
-            unfinished=draft.unfinished,
-        )
-        sample = self._on_terms(sample)
-        if self.writer is not None:
-            leaf = draft.bad if draft.bad is not None else draft.wrong
-            written = self.writer.write(leaf, mark, [each for each in judgements if each.step == mark])
-            if written:
-                sample.thought, sample.thought_by = written, self.writer.name
-        return sample
-
-    def _on_terms(self, sample: Sample) -> Sample:
-        """The sample with what makes a return enough, and the lesson that it teaches."""
-        if self.compat:
-            return sample
-        sample.alpha, sample.beta = self.thresholds.alpha, self.thresholds.beta
-        sample.tails = self.settings.tail
-        turn = self.settings.revision_turn
-        sample.merged = turn == "merged" or (turn is None and self.calls_tools)
-        return with_lesson(sample, self.ground)
-
-    def _finished(self, sample: Sample, *, mend: bool = True) -> Sample | None:
-        """The sample with context and tail, replayed; None where it is left out, which is counted."""
-        settings, figures = self.settings, self.figures
-        known_bad = sample.mark is not None and sample.kind in ("revision", "recovery")
-        if not self.straight or not known_bad:
-            sample = replace(sample, replay=replay_sample(self.tree, sample, self.replayer))
-            if mend and sample.verdict == "diverged":
-                sample = self._repaired(sample)
-            return sample
-        if settings.context == "straight":
-            sample = with_context(sample, self.ground)
-        else:
-            bad = [each.step for each in sample.judgements if each.word == "Bad" and each.step < (sample.mark or 0)]
-            sample = replace(sample, earlier=len(bad))
-        made: Sample | str = NO_CLEAN_TAIL if settings.tail == "repaired" else straightened(sample, self.ground)
-        if isinstance(made, Sample):
-            made = replace(made, replay=replay_sample(self.tree, made, self.replayer))
-            if made.verdict == "diverged" and any(each.part == "context" for each in made.cut):
-                return self._finished_as_found(sample, mend)
-            if made.verdict != "diverged":
-                return replace(made, plan_left=plan_left(made, self.ground))
-            made = NO_CLEAN_TAIL
-        if mend and made not in (ENDED, NOTHING_LEFT):
-            mended = self._repaired(sample)
-            if mended.verdict in HOLDS:
-                return replace(mended, plan_left=plan_left(mended, self.ground))
-        if mend:
-            figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
-        figures.drop(made)
-        return None
-
-    def _finished_as_found(self, sample: Sample, mend: bool) -> Sample | None:
-        """The same with the context as it is found: where the replay does not hold without its mistakes."""
-        found = self.settings
-        self.settings = replace(found, context="as-found")
-        try:
-            return self._finished(replace(sample, cut=[], earlier=0), mend=mend)
-        finally:
-            self.settings = found
-
-    def _repaired(self, sample: Sample) -> Sample:
-        """The sample with a tail that a search found, where one is made and finds one; as it was else."""
-        if self.repair is None or sample.mark is None:
-            return sample
-        if self.straight and self.settings.per_lesson and sample.lesson:
-            if sample.lesson in self.searched:
-                return sample
-            self.searched.add(sample.lesson)
-        self.figures.repairs = self.figures.repairs or Repairs()
-        mended = self.repair(self.tree, replace(sample, tail=None), self.replayer, self.figures.repairs)
-        if mended.tail is None or mended.verdict not in HOLDS or not self.straight:
-            return mended
-        return straightened_repair(mended, self.ground, self.replayer) or sample
+        drafted = draft_sample(self.tree, self.path, self.settings, draft, judgements, self.writer)
+        return self.finisher.on_terms(drafted)
 
     def _kept(self, sample: Sample, fork: int) -> Sample | None:
         """The sample, counted; None where it is a duplicate, or a judge of texts leaves nothing of its tail."""
@@ -489,7 +351,7 @@ class _Making:
             if reason is not None:
                 figures.drop(reason)
                 return None
-        if self.straight and sample.mark is not None and sample.verdict in NOT_REFUTED:
+        if self.finisher.straight and sample.mark is not None and sample.verdict in NOT_REFUTED:
             judged = judged_by_text(sample, self.ground, self.replayer)
             if judged is None:
                 figures.drop(NO_CLEAN_TAIL)
@@ -517,7 +379,7 @@ class _Making:
 
     def _said_before(self, sample: Sample) -> bool:
         """Whether another good trajectory of the task has the same straight steps: one is enough."""
-        if not self.straight or not self.settings.per_lesson:
+        if not self.finisher.straight or not self.settings.per_lesson:
             return False
         steps = "\n".join(step.action for step in steps_to_replay(self.tree, sample))
         key = f"good\n{sample.environment}\n{sample.task}\n{steps}"
@@ -527,47 +389,10 @@ class _Making:
         self.figures.drop(SAME_GOOD)
         return True
 
-    def _good(self, leaf: int) -> Sample:
-        tree = self.tree
-        started = tree.started
-        assert started is not None
-        node = tree.nodes[leaf]
-        sample = Sample(
-            id=sample_id("good", started.trace, leaf, None),
-            kind="good",
-            trace=started.trace,
-            path=self.path,
-            environment=started.environment,
-            task=started.task,
-            instruction=started.instruction,
-            good=leaf,
-            return_good=node.reward,
-            good_depth=node.depth,
-        )
-        if not self.compat:
-            sample.alpha, sample.beta, sample.tails = self.thresholds.alpha, self.thresholds.beta, self.settings.tail
-        if self.straight:
-            sample = straight_good(sample, self.ground)
-        sample.replay = replay_sample(tree, sample, self.replayer)
-        return sample
-
 
 def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[Judgement]:
     """What the verifier says of the steps up to a node, the one into it included."""
     return [Judgement(step, *verifier.step_into(id)) for step, id in enumerate(tree.ancestors(node)[1:], 1)]
-
-
-def _sure(sample: Sample) -> bool:
-    """Whether no other sample of the same lesson can be much better."""
-    return sample.verdict == "verified" and not sample.earlier
-
-
-def _quality(sample: Sample) -> tuple[int, int, int]:
-    """Best first: by verdict, clean context, tail length."""
-    order = ("verified", "reobserved", "repaired", "unreplayed")
-    place = order.index(sample.verdict) if sample.verdict in order else len(order)
-    length = len(sample.tail.steps) if sample.tail is not None else sample.good_depth - sample.fork_depth
-    return place, sample.earlier, length
 
 
 def rank_of(settings: ReviseSettings) -> Rank:
@@ -609,79 +434,3 @@ def _add_judging(figures: Revised, verifier: object) -> None:
     if isinstance(totals, JudgeTotals):
         figures.judging = figures.judging or JudgeTotals()
         figures.judging.add(totals)
-
-
-def pair_sample(
-    tree: SearchTree,
-    path: str,
-    settings: ReviseSettings,
-    kind: Kind,
-    pair: Pair,
-    verifier: Verifier | None,
-    writer: ThoughtWriter | None = None,
-) -> Sample:
-    """The sample of one pair: judged, marked by the rule for marks before the fork, with its thought; not replayed."""
-    started = tree.started
-    assert started is not None
-    id = sample_id(kind, started.trace, pair.good, pair.bad)
-    judgements = list(verifier.judge(pair)) if verifier is not None else []
-    found = first_wrong_step(judgements)
-    fork_depth = tree.nodes[pair.fork].depth
-    mark = found
-    if found is not None and found <= fork_depth and settings.before_fork == "move" and not settings.compat:
-        mark = fork_depth + 1
-    sample = Sample(
-        id=id,
-        kind=kind,
-        trace=started.trace,
-        path=path,
-        environment=started.environment,
-        task=started.task,
-        instruction=started.instruction,
-        good=pair.good,
-        bad=pair.bad,
-        return_good=tree.nodes[pair.good].reward,
-        return_bad=tree.nodes[pair.bad].reward,
-        fork=pair.fork,
-        fork_depth=fork_depth,
-        bad_depth=tree.nodes[pair.bad].depth,
-        good_depth=tree.nodes[pair.good].depth,
-        mark=mark,
-        found=found,
-        verifier=settings.verifier if verifier is not None else "",
-        judgements=judgements,
-        thought=thought_for(id, settings.thought, settings.seed, settings.prompts),
-        compat=settings.compat,
-        whole=found is None and kind == "revision" and settings.no_wrong_step == "whole",
-    )
-    if writer is not None and (written := writer.write(pair.bad, mark, judgements)):
-        sample.thought, sample.thought_by = written, writer.name
-    return sample
-
-
-def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:
-    """The sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made it."""
-    tail = sample.tail if sample.tail is not None and sample.tail.mark == mark else None
-    if tail is not None or sample.tails == "as-found" or mark is None or sample.bad is None:
-        moved = replace(sample, mark=mark, replay=None, tail=tail)
-        return replace(moved, replay=replay_sample(tree, moved, replayer))
-    moved = replace(sample, mark=mark, replay=None, tail=None, cut=[], earlier=0, tail_judgements=[], plan_left=None)
-    ground = ground_of(tree, sample, replayer)
-    moved = with_lesson(moved, ground)
-    if replace(moved, found=mark).before_fork:
-        return replace(moved, replay=replay_sample(tree, moved, replayer))
-    made = straightened(with_context(moved, ground), ground)
-    moved = made if isinstance(made, Sample) else moved
-    moved = replace(moved, replay=replay_sample(tree, moved, replayer))
-    return replace(moved, plan_left=plan_left(moved, ground))
-
-
-def ground_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> Ground:
-    """What ways are made on when a person changes a sample: judged by the verifier of its run, where that costs
-    nothing and looks at the environment."""
-    assert tree.started is not None
-    alpha = Thresholds.for_range(tree.started.score_range, sample.alpha, sample.beta or None)
-    verifier: Verifier | None = None
-    if sample.verifier.partition(":")[0] in ("progress", "noisy", "value"):
-        verifier = make_verifier(sample.verifier, tree, alpha, opener(tree), states=replayer.states)
-    return Ground(tree, replayer.states, verifier, alpha)

@@ -196,7 +196,7 @@ def with_tail(tree: SearchTree, sample: Sample, tail: Tail, replayer: Replayer) 
     return replace(mended, replay=replay_sample(tree, mended, replayer))
 
 
-WRONG_REASONS = frozenset({"refused", "idle", "loop", "judged Bad", "disowned"})
+WRONG_REASONS = frozenset({"refused", "idle", "loop", "judged Bad", "disowned", "careless"})
 """Why steps are cut that must not be trained, also where a person takes them back."""
 
 

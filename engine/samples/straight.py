@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from engine.base.step_kind import counts_time, only_looks, refused
+from engine.base.step_kind import careless, counts_time, only_looks, refused
 from engine.environment.states import Edge, States
 from engine.samples.tail import TailStep, tail_step
 from engine.tree.events import Number
@@ -29,6 +29,7 @@ IDLE = "idle"
 LOOP = "loop"
 BAD = "judged Bad"
 DISOWNED = "disowned"
+CARELESS = "careless"
 NOT_NEEDED = "not needed"
 JOINED = "joined"
 """Why a step is not in a way."""
@@ -90,8 +91,8 @@ class Ground:
         return self.verifier.in_state(before, action, edge.observation, edge.to)
 
     def doubt(self, before: int, action: str, edge: Edge) -> Doubt:
-        """Why a step must not be in a way (`REFUSED`, `IDLE`, `BAD`, `DISOWNED`), why it need not (`NOT_NEEDED`), or
-        nothing."""
+        """Why a step must not be in a way (`REFUSED`, `IDLE`, `BAD`, `CARELESS`, `DISOWNED`), why it need not
+        (`NOT_NEEDED`), or nothing."""
         known = self._doubts.get((before, action))
         if known is None:
             known = self._doubts[before, action] = self._doubt(before, action, edge)
@@ -109,6 +110,8 @@ class Ground:
         judged = self.judged(before, action, edge)
         if judged is not None and judged[0] == "Bad":
             return BAD
+        if careless(self.environment, action, edge.observation):
+            return CARELESS
         if only_looks(self.environment, action) or (judged is not None and judged[0] == "Uncertain"):
             return NOT_NEEDED
         return ""

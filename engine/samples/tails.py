@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.base.step_kind import only_looks, refused
+from engine.base.step_kind import careless, only_looks, refused
 from engine.environment.replay import HOLDS, NOT_REFUTED, Replayer
 from engine.environment.states import START
 from engine.samples.lessons import changed_nothing, lesson_id
@@ -209,9 +209,8 @@ def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: st
     """The sample with its good steps as they are found; those that are known to be wrong are masked."""
     steps, wrong = [], False
     for move in moves:
-        doubt = refused(ground.environment, move.action, move.observation) or only_looks(
-            ground.environment, move.action
-        )
+        named, step = ground.environment, (move.action, move.observation)
+        doubt = refused(named, *step) or careless(named, *step) or only_looks(named, move.action)
         if not doubt and move.node is not None and isinstance(ground.verifier, StepVerifier):
             try:
                 doubt = ground.verifier.step_into(move.node)[0] == "Bad"

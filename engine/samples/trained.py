@@ -2,7 +2,8 @@
 
 A step is *refused* where the environment says so, *Bad* where the verifier judged it so in the state that the splice is
 in, *idle* where it leaves the state as it was or only looks, *repeated* where it is the disowned step once more: the
-same action with the same answer, or in the same state.
+same action with the same answer, or in the same state. One is *careless* where it did something else than it says, and
+the environment took it all the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.base.step_kind import info_or_none, only_looks, refused
+from engine.base.step_kind import careless, info_or_none, only_looks, refused
 from engine.environment.replay import Replayer
 from engine.environment.states import START
 from engine.samples.sample import Sample, splice_of, steps_to_replay, whole_splice
@@ -25,7 +26,8 @@ REFUSED = "trains a step that the environment refuses"
 BAD = "trains a step that was judged Bad"
 IDLE = "trains a step that changes nothing"
 REPEATED = "trains the disowned step again"
-FAULTS = (REFUSED, BAD, IDLE, REPEATED)
+CARELESS = "trains a step that does something else than it says"
+FAULTS = (REFUSED, BAD, IDLE, REPEATED, CARELESS)
 """Why a sample is left out for what it trains."""
 
 
@@ -37,6 +39,7 @@ class Trained(Struct, kw_only=True):
     bad: int = 0
     idle: int = 0
     repeated: int = 0
+    careless: int = 0
 
     def add(self, other: Trained) -> None:
         """Add those of another sample."""
@@ -46,7 +49,7 @@ class Trained(Struct, kw_only=True):
     @property
     def faults(self) -> list[str]:
         """Why such a sample is left out."""
-        counts = (self.refused, self.bad, self.idle, self.repeated)
+        counts = (self.refused, self.bad, self.idle, self.repeated, self.careless)
         return [fault for fault, count in zip(FAULTS, counts, strict=True) if count]
 
     @property
@@ -54,7 +57,7 @@ class Trained(Struct, kw_only=True):
         """In a few words."""
         return (
             f"{self.turns} trained turns, of these {self.refused} refused, {self.bad} Bad, {self.idle} idle,"
-            f" {self.repeated} the disowned step again"
+            f" {self.repeated} the disowned step again, {self.careless} careless"
         )
 
 
@@ -104,6 +107,7 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
         if not turn.loss:
             continue
         found.refused += refused(name, action, answers[place])
+        found.careless += careless(name, action, answers[place])
         found.bad += place >= bad and words.get(place - bad) == "Bad"
         found.idle += only_looks(name, action) or (bool(states) and states[place + 1] == states[place])
         if bad and sample.mark is not None and place >= bad and action == actions[bad - 1]:

@@ -17,7 +17,7 @@ from engine.actors.base import Actor, Answer, DrawFailed, NotPermitted, Request,
 from engine.base.text import clean
 from engine.search.budgets import Budgets
 from engine.search.outages import Outages
-from engine.tree.events import AnyEvent, Failed, Sampled, Usage
+from engine.tree.events import AnyEvent, Failed, Sampled, ToolCall, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, TextEnv, Unavailable
@@ -212,4 +212,5 @@ class Draws:
             dropped=answer.dropped,
             raw=None if answer.raw is None or answer.raw == answer.response else clean(answer.raw),
             notes=list(answer.notes),
+            tool_calls=tuple(ToolCall(clean(call.name), clean(call.arguments)) for call in answer.tool_calls),
         )

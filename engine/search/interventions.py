@@ -16,14 +16,16 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.answers.reader import form_of, written_response
+from engine.answers.reader import form_of
 from engine.base.errors import InputError
-from engine.base.text import normalise_response, stored_action
+from engine.base.text import stored_action
 from engine.query.nodes import parse
 from engine.search.settings import settings_from
+from engine.search.stepping import words_of, written_step
 from engine.tree.events import AnyEvent, Fork, Imported, SearchSettings, Started
 from engine.tree.fold_interventions import can_expand
 from engine.tree.tree import ROOT, SearchTree
+from envs.tool_schemas import name_of
 
 What = Literal["edited", "forced", "pruned", "restored", "breakpoint", "breakpoint removed", "note", "mark"]
 WHATS: tuple[What, ...] = get_args(What)
@@ -110,14 +112,17 @@ def _edit_refused(tree: SearchTree, asked: Intervention) -> str | None:
         return f"node {parent.id} was not expanded yet: expand it first"
     started = tree.started
     assert started is not None
-    response = normalise_response(asked.detail)
-    if started.settings.parse == "first":
-        response = written_response(asked.detail, form_of(started.environment))
-    if not stored_action(response):
+    response, calls = written_step(tree, form_of(started.environment), started.settings, asked.detail)
+    if started.tools and not calls:
+        name = name_of(started.tools[0])
+        return f"there is no call in it: end with a line such as `{name}(…)`, or with JSON that names the tool"
+    if not calls and not stored_action(response):
         return "there is no action in it: write a line `Action: …`"
     if asked.of is not None and asked.of not in parent.children:
         return f"node {asked.of} is no child of node {parent.id}"
-    same = next((id for id in parent.children if tree.nodes[id].response == response), None)
+    words = words_of(response, calls)
+    siblings = (tree.nodes[id] for id in parent.children)
+    same = next((node.id for node in siblings if words_of(node.response, node.calls) == words), None)
     return f"that is what node {same} says already" if same is not None else None
 
 

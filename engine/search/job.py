@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ from engine.search.settings import settings_from
 from engine.search.started import started_event
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace import TraceWriter, load, read_events
-from engine.tree.events import AnyEvent, Fork, SearchSettings, SettingsChanged, Started
+from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
@@ -52,10 +52,16 @@ ACTORS = ("scripted", "random", "openai", "recorded:FILE")
 
 
 def make_actor(
-    name: str, settings: SearchSettings, delay: float = 0.0, environment: str = "", opened: Opened | None = None
+    name: str,
+    settings: SearchSettings,
+    delay: float = 0.0,
+    environment: str = "",
+    opened: Opened | None = None,
+    tools: Sequence[Mapping[str, Any]] = (),
 ) -> Actor:
     """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
-    model names; `opened`: in which it has to work, which is closed where it can't. Raises `InputError`."""
+    model names; `opened`: in which it has to work, which is closed where it can't; `tools`: that it calls, as their
+    schemas. Raises `InputError`."""
     if opened is not None:
         try:
             check_actor(opened, name)
@@ -63,9 +69,9 @@ def make_actor(
             opened.env.close()
             raise
     if name == "scripted":
-        return ScriptedActor(settings.error_rate, delay)
+        return ScriptedActor(settings.error_rate, delay, bool(tools))
     if name == "random":
-        return RandomActor()
+        return RandomActor(bool(tools))
     if name == "openai":
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
@@ -198,8 +204,8 @@ def new_job(
         except InputError:
             opened.env.close()
             raise
-    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
-    started = started_event(opened, settings)
+    started = _begun(opened, settings)
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened, started.tools)
     remember(started, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
@@ -243,7 +249,7 @@ def resume_job(
     which = permit(name_to_go_on(started), started, own, path)
     opened: Opened = open_environment(which, started.task, _recalled(which.name, started))
     _check_task(path, started, opened)
-    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened, started.tools)
     remember(started, which, settings, path)
     writer = TraceWriter(path, append_to=loaded.end)
     try:
@@ -255,6 +261,18 @@ def resume_job(
         writer.close()
         raise
     return SearchJob(search, writer, path, opened.changed)
+
+
+def _begun(
+    opened: Opened, settings: SearchSettings, *, prefix: Sequence[PrefixStep] = (), forked_from: Fork | None = None
+) -> Started:
+    """The first event of a search in an environment, which is closed where these settings can't work there. Raises
+    `InputError`."""
+    try:
+        return started_event(opened, settings, prefix=prefix, forked_from=forked_from)
+    except InputError:
+        opened.env.close()
+        raise
 
 
 def _recalled(environment: str, started: Started) -> str | None:
@@ -310,7 +328,7 @@ def fork_job(
         control.intervene(reviewer_name(), asked)
     opened = open_environment(which, started.task, _recalled(which.name, started))
     _check_task(path, started, opened)
-    actor = make_actor(started.settings.actor, started.settings, delay, opened.environment, opened)
+    actor = make_actor(started.settings.actor, started.settings, delay, opened.environment, opened, started.tools)
     remember(first, which, started.settings, out, like=origin)
     writer = TraceWriter(out, overwrite=overwrite)
     try:
@@ -359,10 +377,10 @@ def branch_job(
     opened = open_environment(which, started.task, hint)
     _check_task(path, started, opened)
     steps = [tree.node(step).as_prefix() for step in tree.ancestors(node)[1:]]
-    new = started_event(
+    new = _begun(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )
-    actor = make_actor(settings.actor, settings, delay, opened.environment, opened)
+    actor = make_actor(settings.actor, settings, delay, opened.environment, opened, new.tools)
     remember(new, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)
     try:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, cast
 
-from engine.answers.reader import written_response
+from engine.answers.reader import AnswerForm, written_response
+from engine.answers.written_calls import written_calls
 from engine.base.text import clean, normalise_response, parse_action, stored_action
 from engine.environment.at_node import EnvironmentAtNode
-from engine.tree.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason
+from engine.tree.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason, ToolCall
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import SearchTree
 from envs.base import EnvError, StateKeys, Unavailable
+from envs.tools import calls_text, split_results
 
 
 class FailedStep(NamedTuple):
@@ -42,14 +44,18 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
     event = Expanded(seq=0, parent=parent, partial=_stays_partial(tree, settings, parent))
     failed: list[FailedStep] = []
     gone: FailedStep | None = None
-    seen = {tree.nodes[child].response: tree.nodes[child].draw for child in tree.nodes[parent].children}
+    seen = {
+        words_of(tree.nodes[child].response, tree.nodes[child].calls): tree.nodes[child].draw
+        for child in tree.nodes[parent].children
+    }
     next_id = len(tree.nodes)
     ready: set[int] = set()  # draws whose actions were taken care of
     for draw in sorted(answers):
         answer = answers[draw]
         response = normalise_response(answer.response)
-        if response in seen:
-            event.repeats.append(Repeat(draw, seen[response]))
+        words = words_of(response, answer.tool_calls) if answer.tool_calls else response
+        if words in seen:
+            event.repeats.append(Repeat(draw, seen[words]))
             continue
         if stand.warms_up and draw not in ready:
             ready |= _prepare(stand, settings, parent, [answers[each] for each in sorted(answers) if each >= draw])
@@ -63,7 +69,7 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
                 break
             failed.append(step)
             continue
-        seen[response] = draw
+        seen[words] = draw
         stand.remember_as(next_id + len(event.children))
         event.children.append(child)
     if gone is not None:
@@ -74,12 +80,32 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 
 def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, text: str) -> Child:
     """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
-    response = written_response(text, stand.form) if settings.parse == "first" else normalise_response(clean(text))
-    answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response)
+    response, calls = written_step(tree, stand.form, settings, text)
+    answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response, tool_calls=calls)
     child = step_answer(tree, stand, settings, parent, answer, response)
     child.response = response
+    child.tool_calls = calls or None
     stand.remember_as(len(tree.nodes))
     return child
+
+
+def written_step(
+    tree: SearchTree, form: AnswerForm, settings: SearchSettings, text: str
+) -> tuple[str, tuple[ToolCall, ...]]:
+    """What a person wrote as a step: its response, and the calls of tools where the agent calls some."""
+    if tree.started is not None and tree.started.tools:
+        said, calls = written_calls(clean(text))
+        return said, tuple(ToolCall(call.name, call.arguments) for call in calls)
+    return written_response(text, form) if settings.parse == "first" else normalise_response(clean(text)), ()
+
+
+def words_of(response: str, calls: Sequence[ToolCall]) -> object:
+    """What an answer says, to be compared with others: its response, and its calls in their canonical form."""
+    return (response, _text_of(calls)) if calls else response
+
+
+def _text_of(calls: Sequence[ToolCall]) -> str:
+    return calls_text([(call.name, call.arguments) for call in calls])
 
 
 def _prepare(stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answers: Sequence[Sampled]) -> set[int]:
@@ -99,7 +125,10 @@ def _action(stand: EnvironmentAtNode, settings: SearchSettings, parent: int, ans
     """What is executed. Raises `EnvError`."""
     if answer.action is not None:
         return answer.action
-    action = parse_action(response) if settings.parse == "agent-r" else stored_action(response)
+    if answer.tool_calls:
+        action = _text_of(answer.tool_calls)
+    else:
+        action = parse_action(response) if settings.parse == "agent-r" else stored_action(response)
     # as the original: the nearest valid action
     return stand.executable(parent, action) if settings.algorithm == "agent-r" else action
 
@@ -124,6 +153,7 @@ def step_answer(
         terminal = "done"
     elif tree.nodes[parent].depth + 1 > settings.max_depth:
         terminal = "depth"
+    several = len(answer.tool_calls)
     return Child(
         draw=answer.draw,
         action=action,
@@ -133,4 +163,5 @@ def step_answer(
         response=response if response != answer.response else None,
         state_key=cast(StateKeys, stand.env).state_key() if stand.has_keys else None,
         prior=answer.prior,
+        results=tuple(split_results(observation, several)) if several > 1 else (),
     )

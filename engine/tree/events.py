@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from envs.tools import calls_text
+
 FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
@@ -49,6 +51,12 @@ class Message(Struct, omit_defaults=True, frozen=True, gc=False):
     tool_call_id: str = ""  # of a tool's message: the call that it answers
     name: str = ""  # of a tool's message: the tool
     reasoning: str = ""  # what the model thought before it said this, where it is known
+
+    @property
+    def said(self) -> str:
+        """All that it says, calls as text."""
+        calls = calls_text([(call.name, call.arguments) for call in self.tool_calls])
+        return "\n".join(filter(None, (self.content, calls))) if calls else self.content
 
 
 class PrefixStep(Struct, omit_defaults=True, frozen=True):
@@ -113,6 +121,10 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     structured: Literal["", "json", "grammar"] = ""  # ask for answers in a form that small models keep
     parse: Literal["first", "agent-r"] = "first"  # how an answer is read; the original's rule in traces of version 1
     prompts: str = ""  # folder whose files take the place of the shipped prompts
+    # of an environment whose agent calls tools
+    tools: Literal["auto", "required", "off"] = "auto"  # `auto`: it may answer without a call; `off`: as text
+    parallel_tool_calls: bool = False  # whether one answer may hold several calls
+    send_reasoning: Literal["", "reasoning_content", "reasoning"] = ""  # field of its earlier reasoning
     # budgets; the search ends cleanly when one is used up
     budget_tokens: Annotated[int, Meta(ge=1)] | None = None
     budget_cost: Annotated[float, Meta(gt=0)] | None = None  # US dollars

@@ -101,6 +101,11 @@ class Node:
         return self.response if self.calls else split_thought(self.response)
 
     @property
+    def said(self) -> str:
+        """All that the actor said, calls of tools as text."""
+        return "\n".join(filter(None, (self.response, self.action))) if self.calls else self.response
+
+    @property
     def messages(self) -> list[Message]:
         """The step as it stands in a conversation: what the assistant said, and all that answered it."""
         return self.messages_as(0)

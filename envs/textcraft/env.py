@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import gymnasium
 from gymnasium.spaces import Text
 
-from envs.base import EnvError, Plan, UnknownTask, Words
+from envs.base import EnvError, Plan, TextEnv, UnknownTask, Words
 from envs.textcraft.mistakes import mistake
 from envs.textcraft.plan import steps
 from envs.textcraft.recipes import (
@@ -36,6 +36,7 @@ from envs.textcraft.recipes import (
     listed_in,
     listing,
 )
+from envs.textcraft.tools import with_tools
 from envs.textcraft.words import words
 
 __all__ = ["Recipe", "State", "TextCraft", "command", "instruction", "make", "tasks"]
@@ -81,10 +82,13 @@ class _Craft(NamedTuple):
     short: str  # the observation where it isn't
 
 
-def make(argument: str = "") -> TextCraft:
-    """A TextCraft environment. Raises `EnvError` where an argument is given, or the recipes are not installed."""
+def make(argument: str = "") -> TextEnv:
+    """A TextCraft environment; of `tools` one whose agent calls tools. Raises `EnvError` where another argument is
+    given, or the recipes are not installed."""
+    if argument == "tools":
+        return with_tools(TextCraft())
     if argument:
-        raise EnvError(f"textcraft takes no argument, not {_brief(argument)}: --task chooses the task")
+        raise EnvError(f"textcraft takes no argument but tools, not {_brief(argument)}: --task chooses the task")
     return TextCraft()
 
 

@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 import gymnasium
 from gymnasium.spaces import Text
 
-from envs.base import Plan, UnknownTask, Words
+from envs.base import Plan, TextEnv, UnknownTask, Words
 from envs.webshop import mistakes
 from envs.webshop.goals import Goal
 from envs.webshop.pages import BUY, START, Page, click, clickables, product_of, render, results
 from envs.webshop.plan import Expert
 from envs.webshop.reward import score
 from envs.webshop.shop import Shop, open_shop
+from envs.webshop.tools import with_tools
 from envs.webshop.words import words
 
 MAX_QUERY = 1000
@@ -49,8 +50,12 @@ class State(NamedTuple):
     page: Page
 
 
-def make(argument: str = "") -> WebShop:
-    """The environment over the bundled catalogue, or over the data in a folder. Raises `CatalogueError`."""
+def make(argument: str = "") -> TextEnv:
+    """The environment over the bundled catalogue, or over the data in a folder: `DIR`. After `tools` or `tools:` one
+    whose agent calls tools. Raises `CatalogueError`."""
+    kind, _, folder = argument.partition(":")
+    if kind == "tools":
+        return with_tools(WebShop(open_shop(folder)))
     return WebShop(open_shop(argument))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from envs.any_tools import described
 from envs.base import EnvironmentInfo
+from envs.webshop.tools import RULES as TOOL_RULES
 
 RULES = """\
 You shop by text. You are given an instruction that says what to buy: a kind of product, properties that it must \
@@ -33,12 +35,19 @@ def _is_webshop(observation: str) -> bool:
     return observation.startswith("WebShop [SEP] Instruction:")
 
 
-def _of(data: str) -> EnvironmentInfo:
+def _of(argument: str) -> EnvironmentInfo:
     """The bundled products are made up; those in a folder are the user's to vouch for."""
-    return INFO if not data else replace(INFO, note="")
+    kind, _, folder = argument.partition(":")
+    if kind != "tools":
+        return INFO if not argument else replace(INFO, note="")
+    return TOOLS if not folder else replace(TOOLS, note="")
 
 
-INFO = EnvironmentInfo(
+def _takes_place(argument: str) -> bool:
+    return argument not in ("", "tools", "tools:")
+
+
+INFO: EnvironmentInfo = EnvironmentInfo(
     name="webshop",
     summary="buy what an instruction asks for; 1,946 tasks of 3 to 6 steps in a bundled synthetic shop,"
     " or webshop:DIR over WebShop's own data",
@@ -50,7 +59,16 @@ INFO = EnvironmentInfo(
     joined="{action}[{input}]",
     note="synthetic",
     of=_of,
-    takes_place=bool,
+    kinds=lambda: [TOOLS],
+    takes_place=_takes_place,
     # No page says that nothing was done: one that was not left looks the same, and so does one after a choice.
 )
 """The registry's entry."""
+
+TOOLS: EnvironmentInfo = described(
+    INFO,
+    name="webshop:tools",
+    summary="the same, its agent calls the tools search and click; webshop:tools:DIR over WebShop's own data",
+    rules=TOOL_RULES,
+)
+"""What is known of it where its agent calls tools."""

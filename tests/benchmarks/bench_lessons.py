@@ -20,8 +20,8 @@ import sample_trees
 from agentr_tui.cli.commands.revise import revise_paths
 from engine.base.step_kind import only_looks, refused
 from engine.environment.replay import HOLDS, Replayer, opener
+from engine.samples.finishing import ground_of
 from engine.samples.lessons import lesson_id
-from engine.samples.revise import ground_of
 from engine.samples.sample import Sample, replay_sample, splice_of, steps_to_replay, turns_of
 from engine.samples.settings import RepairSettings, ReviseSettings
 from engine.trace.sources import find_sources, load_any

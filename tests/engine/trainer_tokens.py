@@ -44,14 +44,17 @@ def refuse(message: str) -> None:
     raise jinja2.exceptions.TemplateError(message)
 
 
-def rendered(source: str, messages: Rows, generate: bool = False, **tokens: Any) -> tuple[str, list[tuple[int, int]]]:
+def rendered(
+    source: str, messages: Rows, generate: bool = False, tools: Any = None, **tokens: Any
+) -> tuple[str, list[tuple[int, int]]]:
     """A template's text as transformers renders it, and where its marks are."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
     )
     environment.globals["raise_exception"] = refuse
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     made = environment.from_string(source).render(
-        messages=messages, add_generation_prompt=generate, tools=None, **tokens
+        messages=messages, add_generation_prompt=generate, tools=tools, **tokens
     )
     text, spans, begin = "", [], 0
     for piece in re.split("([\0\1])", made):

@@ -482,7 +482,9 @@ def test_environments_are_loaded_when_they_are_made() -> None:
         "envs.base.make('textcraft').reset(seed=1); print('textcraft' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    known = ["envs.base", "envs.scienceworld", "envs.scienceworld.info", "envs.webshop", "envs.webshop.info"]
+    tools = ["envs.any_tools", "envs.base", "envs.calling"]
+    known = [*tools, "envs.scienceworld", "envs.scienceworld.info", "envs.textcraft", "envs.textcraft.tools"]
+    known += ["envs.tool_schemas", "envs.tools", "envs.webshop", "envs.webshop.info", "envs.webshop.tools"]
     assert out == f"{known} False\n"
 
 
@@ -510,3 +512,22 @@ def test_of_recipes_that_close_a_cycle_the_first_by_file_name_stays(tmp_path: Pa
     assert read.members == {"any": ("red dye",)}
     assert read.is_base("nugget")
     assert not read.is_base("any")
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "observation", "wanted"),
+    [
+        ("textcraft", "craft 5 oak planks using 1 oak logs", "Crafted 4 minecraft:oak_planks", True),
+        ("textcraft", "craft 4 oak planks using 1 oak logs", "Crafted 4 minecraft:oak_planks", False),
+        ("textcraft", "craft 5 oak planks using 1 oak logs", "Could not find a valid recipe", False),
+        ("textcraft", "get 5 oak logs", "Got 5 oak logs", False),
+        ("textcraft:tools", 'craft(count=5, ingredients=["1 oak logs"], output="oak planks")', "Crafted 4 x:y", True),
+        ("textcraft:tools", 'get(count=1)\ncraft(count=5, output="a")', "[1] Got 1 [2] Crafted 4 x:y", True),
+        ("tools:textcraft", 'act(text="craft 5 oak planks using 1 oak logs")', "Crafted 4 x:y", True),
+        ("tools:textcraft", 'act(text="craft 4 oak planks using 1 oak logs")', "Crafted 4 x:y", False),
+    ],
+)
+def test_a_command_with_another_number_than_it_makes_is_careless(
+    name: str, action: str, observation: str, wanted: bool
+) -> None:
+    assert base.info_of(name).careless(action, observation) is wanted

@@ -19,14 +19,17 @@ from typing import Any
 
 from engine.datasets.export import ExportOptions, export
 from engine.datasets.formats import FORMATS
+from engine.datasets.templates.tool_calls import as_texts
 from engine.samples.revise import ReviseSettings, revise, turns_of
 from engine.samples.splice import Turn, trajectory_turns
+from engine.search.job import new_job
 from engine.trace.sources import load_any
+from engine.tree.events import SearchSettings
 from engine.workspace.sample_tree import load_tree
 from engine.workspace.workspace import Workspace
 from tests.engine.hostile_texts import hostile_workspace
 from tests.engine.real_templates import tokenizer_folder
-from tests.trainers.reading import CASES, SPECIAL
+from tests.trainers.reading import CASES, SPECIAL, TOOLS
 
 TREES = Path(__file__).parents[2] / "sample_trees"
 MOST = 24  # samples of the large tree
@@ -53,6 +56,11 @@ def main(folder: Path) -> None:
     hostile = hostile_workspace(folder / "hostile")
     for sample in hostile.load_run().samples:
         told[sample.id] = {"turns": rows(turns_of(load_tree(hostile, sample), sample))}
+    tools = tools_workspace(folder / "tools")
+    for sample in tools.load_run().samples:
+        tree = load_tree(tools, sample)
+        assert tree.started is not None
+        told[sample.id] = {"turns": rows(as_texts(turns_of(tree, sample), tree.started.tools))}
     (folder / "samples.json").write_text(json.dumps(told), encoding="utf-8")
     made_tokenizer(folder / "tokenizer.json", [text for each in told.values() for _, text, _ in each["turns"]])
     for case, (name, given) in CASES.items():
@@ -63,10 +71,22 @@ def main(folder: Path) -> None:
         if family:
             options["for_model"] = str(tokenizer_folder(folder / "models" / family, family))
         out = folder / case / f"data{FORMATS[name].extension}"
-        place = hostile if family else workspace
+        place = hostile if family else tools if case.endswith(TOOLS) else workspace
         done = export(place, None, name, out, all=bool(family), options=ExportOptions(**options))
         print(f"{case}: {done.lines} records of {done.samples} samples")
         assert all(file.lines for file in done.files)
+
+
+def tools_workspace(folder: Path) -> Workspace:
+    """Samples of an agent that calls tools."""
+    workspace = Workspace.open(folder, create=True)
+    path = workspace.traces / "tools.trace.jsonl"
+    new_job("textcraft:tools", "3", SearchSettings(iterations=6), path).run_blocking()
+    settings = ReviseSettings(max_pairs=MOST)
+    with workspace.new_run(settings, [str(path)]) as run:
+        for sample in revise(load_any(path).tree, str(path), settings, run.figures):
+            run.add(sample)
+    return workspace
 
 
 def rows(turns: list[Turn]) -> list[tuple[str, str, bool]]:

@@ -50,6 +50,9 @@ PLAIN = (
 )
 OF_FAMILIES = ("trl-sft", "axolotl", "xtuner", "sharegpt", "verl")
 """Formats that are written for each family's own template, of samples with hostile texts."""
+TOOLS = "-tools"
+"""Ends the name of a case whose agent calls tools; `samples.json` has the text that the template makes of calls."""
+CALLING = ("trl-sft", "trl-dpo", "axolotl", "sharegpt", "xtuner")
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in PLAIN},
     "sharegpt-weights": ("sharegpt", {"loss_weight": True}),
@@ -58,6 +61,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "trl-dpo-step": ("trl-dpo", {"first_step": True}),
     "xtuner-gzip": ("xtuner", {"compress": "gzip"}),
     "axolotl-parquet": ("axolotl", {"compress": "parquet", "split": "train=0.5,dev=0.5", "seed": 5, "shards": 2}),
+    **{f"{name}{TOOLS}": (name, {}) for name in CALLING},
+    "trl-sft-tokens-tools": ("trl-sft", {"tokenizer": "tokenizer.json"}),
     "sharegpt-split": ("sharegpt", {"split": "train=0.5,dev=0.5", "seed": 5}),
     **{
         f"{name}@{family}": (name, {"for_model": family, **({"compress": "parquet"} if name == "verl" else {})})

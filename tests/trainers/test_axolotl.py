@@ -29,14 +29,17 @@ def prepared(case: str, config: str, tmp_path: Path, family: str = "") -> tuple[
     return tokenizer, train, held_out
 
 
-@pytest.mark.parametrize("case", ["axolotl", "axolotl-parquet"])
+@pytest.mark.parametrize("case", ["axolotl", "axolotl-parquet", "axolotl-tools"])
 def test_the_written_configuration_trains_the_tokens_of_the_samples_own_mask(
     case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(folder(case))
     name = "data.parquet" if case.endswith("parquet") else "data.jsonl"
     tokenizer, train, held_out = prepared(case, f"{name}.axolotl.yaml", tmp_path)
-    samples = {chatml(sample["turns"]): sample for _, sample in records("axolotl")}
+    samples = {
+        chatml(sample["turns"]): sample
+        for _, sample in records("axolotl-tools" if case == "axolotl-tools" else "axolotl")
+    }
     rows = [*train, *(held_out or [])]
     assert bool(held_out) == (case == "axolotl-parquet")
     assert len(rows) == len(samples)

@@ -91,6 +91,28 @@ def test_each_record_trains_one_turn_and_a_samples_records_its_own_mask(
         assert heard == wanted
 
 
+def test_calls_of_tools_are_trained_as_the_samples_own_mask(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import get_train_args
+    from llamafactory.model import load_tokenizer
+
+    monkeypatch.chdir(folder("sharegpt-tools"))
+    model_args, data_args, training_args, _, _ = get_train_args(settings("sharegpt-tools", model, tmp_path))
+    module = load_tokenizer(model_args)
+    tokenizer = module["tokenizer"]
+    template = get_template_and_fix_tokenizer(tokenizer, data_args)
+    rows = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
+    heard = Counter(tuple(runs(row["input_ids"], row["labels"])[0]) for row in rows)
+    samples = {id(sample): sample for _, sample in records("sharegpt-tools")}
+    assert heard == Counter(
+        tuple(each) for sample in samples.values() for each in trained(sample["turns"], tokenizer.encode)
+    )
+    whole = {chatml(sample["turns"]) for sample in samples.values()}
+    assert {text for row in rows if (text := tokenizer.decode(row["input_ids"])) in whole}  # the tools, too
+
+
 def test_the_written_configuration_trains(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from llamafactory.train.tuner import run_exp
 

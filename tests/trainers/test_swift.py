@@ -12,14 +12,15 @@ from tests.trainers.tiny import tiny_model
 pytest.importorskip("swift.pipelines", reason=absent("ms-swift"))
 
 
-def test_sft_trains_the_tokens_of_the_samples_own_mask(tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["xtuner", "xtuner-tools"])
+def test_sft_trains_the_tokens_of_the_samples_own_mask(case: str, tmp_path: Path) -> None:
     from swift.pipelines import SwiftSft
 
     options = {
         "model": tiny_model(tmp_path / "model"),
         "model_type": "qwen2",
         "template": "chatml",
-        "dataset": folder("xtuner") / "data.jsonl",
+        "dataset": folder(case) / "data.jsonl",
         "output_dir": tmp_path / "out",
         "torch_dtype": "float32",
         "max_length": 4096,
@@ -33,7 +34,7 @@ def test_sft_trains_the_tokens_of_the_samples_own_mask(tmp_path: Path) -> None:
     }
     sft = SwiftSft([part for key, value in options.items() for part in (f"--{key}", str(value))])
     rows, _ = sft._prepare_dataset()
-    wanted = list(records("xtuner"))
+    wanted = list(records(case))
     assert len(rows) == len(wanted)
     for place, (_, sample) in enumerate(wanted):
         row = sft.template.data_collator([rows[place]])

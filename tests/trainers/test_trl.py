@@ -50,7 +50,9 @@ def batches(trainer: Any) -> list[dict[str, Any]]:
     return [trainer.data_collator([row]) for row in trainer.train_dataset.select_columns(columns)]
 
 
-@pytest.mark.parametrize("case", ["trl-sft", "trl-sft-tokens", "trl-sft-llama3"])
+@pytest.mark.parametrize(
+    "case", ["trl-sft", "trl-sft-tokens", "trl-sft-llama3", "trl-sft-tools", "trl-sft-tokens-tools"]
+)
 def test_sft_trains_the_tokens_of_the_samples_own_mask(
     case: str, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -43,7 +43,9 @@ def test_the_mask_and_every_end_of_a_turn_are_trained_under_a_models_own_templat
         assert runs(row["input_ids"], row["labels"]) == told_runs
 
 
-@pytest.mark.parametrize(("case", "name"), [("xtuner", "data.jsonl"), ("agent-r-rewrite", "data.json")])
+@pytest.mark.parametrize(
+    ("case", "name"), [("xtuner", "data.jsonl"), ("xtuner-tools", "data.jsonl"), ("agent-r-rewrite", "data.json")]
+)
 def test_the_written_configuration_trains_the_tokens_of_the_samples_own_mask(
     case: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -158,7 +158,7 @@ def show(
     if conversation:
         for message in tree.conversation(node):
             say(f"{message.role}:")
-            for part in message.content.splitlines() or [""]:
+            for part in message.said.splitlines() or [""]:
                 say(f"  {part}")
         return 0
     if way:

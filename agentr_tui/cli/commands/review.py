@@ -232,9 +232,7 @@ def _next(
         replayer.close()
     turns = [turn for turn in turns_of(tree, shown) if turn.part != "header"]
     if json:
-        messages = [
-            {"role": turn.role, "content": turn.content, "loss": turn.loss, "part": turn.part} for turn in turns
-        ]
+        messages = [{"role": turn.role, "content": turn.said, "loss": turn.loss, "part": turn.part} for turn in turns]
         emit_json({"run": info.name, "sample": _row(shown, current, blind), "turns": [] if blind else messages})
         return 0
     row = _row(shown, current, blind)
@@ -247,7 +245,7 @@ def _next(
         return 0
     for turn in turns:
         sign = "env    " if turn.role != "assistant" else "trained" if turn.loss else "masked "
-        for part in turn.content.splitlines():
+        for part in turn.said.splitlines():
             say(f"{sign} {part}")
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,14 +10,14 @@ from pathlib import Path
 from agentr_tui.terminal.theme import Role, bar, glyphs
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
-from engine.base.errors import InputError
 from engine.datasets.card import trained_told
 from engine.datasets.choice import Expected, expected, nothing_line, tail_length
 from engine.datasets.export import Exported
 from engine.datasets.formats import data_type_of
 from engine.datasets.sizes import Shape
 from engine.environment.replay import HOLDS
-from engine.review.curation import Tally, tally
+from engine.query.grammar import QueryError
+from engine.review.curation import Tally, decision_in, decision_of, tally
 from engine.review.decisions import Decided
 from engine.review.sample_query import parse
 from engine.samples.sample import Sample
@@ -91,63 +90,39 @@ class RunSummary:
         return self.expected.which == "accepted"
 
 
-def decision_of(sample: Sample, current: Mapping[str, Decided]) -> str:
-    """What holds about a sample: accepted, rejected, skipped or undecided."""
-    said = current.get(sample.id)
-    return (said.verdict if said else None) or "undecided"
-
-
 def holds(sample: Sample) -> bool:
     """Whether a default export may take it, as the run has it."""
     return sample.verdict in HOLDS and not sample.no_wrong_step
 
 
-_TERM = re.compile(r"[-!]?[a-z]+(<=|>=|!=|[:=<>~]).+")
+def filter_of(wanted: str) -> Callable[[Sample, Decided | None], bool]:
+    """Which samples a query names (`engine.review.sample_query`); its words alone are what `in_row` looks for.
 
-
-def filter_of(wanted: str) -> Callable[[Sample, Mapping[str, Decided]], bool]:
-    """Which samples some words name: terms of a query (`engine.review.sample_query`), and words as `matches` takes
-    them.
-
-    A term that can't be read yet, since it is being typed, is a word.
+    What can't be read yet, since it is being typed, is words.
     """
-    tests, words = [], []
-    for word in wanted.split():
-        try:
-            test = parse(word) if _TERM.fullmatch(word) else None
-        except InputError:
-            test = None
-        if test is None:
-            words.append(word.lower())
-        else:
-            tests.append(test)
-
-    def fits(sample: Sample, current: Mapping[str, Decided]) -> bool:
-        decided = current.get(sample.id)
-        return matches(sample, current, words) and all(test(sample, decided) for test in tests)
-
-    return fits
+    try:
+        return parse(wanted, in_row)
+    except QueryError:
+        words = wanted.lower().split()
+        return lambda sample, decided: all(in_row(sample, decided, word) for word in words)
 
 
-def matches(sample: Sample, current: Mapping[str, Decided], words: Sequence[str]) -> bool:
-    """Whether every word (in lower case) stands in kind, verdict, decision, task, goal or file name."""
-    if not words:
-        return True
-    told = [sample.kind, sample.verdict, decision_of(sample, current), sample.environment, sample.task]
+def in_row(sample: Sample, decided: Decided | None, word: str) -> bool:
+    """Whether a word (in lower case) stands in kind, verdict, decision, task, goal or file name."""
+    told = [sample.kind, sample.verdict, decision_in(decided), sample.environment, sample.task]
     told += [sample.instruction, Path(sample.path).name]
     if sample.no_wrong_step:
         told.append("no wrong step")
     if sample.before_fork:
         told.append("before the fork")
-    text = " ".join(told).lower()
-    return all(word in text for word in words)
+    return word in " ".join(told).lower()
 
 
 def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted: str = "") -> RunSummary:
     """Count the samples that `wanted` names (`filter_of`)."""
     summary = RunSummary()
     fits = filter_of(wanted)
-    left = [sample for sample in samples if fits(sample, current)]
+    left = [sample for sample in samples if fits(sample, current.get(sample.id))]
     traces: dict[str, OfTrace] = {}
     lessons: set[str] = set()
     for sample in left:
@@ -163,7 +138,7 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
         if trace is None:
             task = title_of(sample.environment, sample.task)
             trace = traces[sample.path] = OfTrace(sample.path, task, sample.instruction)
-        decision = decision_of(sample, current)
+        decision = decision_of(sample.id, current)
         trace.samples += 1
         trace.holds += holds(sample)
         trace.accepted += decision == "accepted"
@@ -179,7 +154,7 @@ def _preview(summary: RunSummary, samples: Sequence[Sample], current: Mapping[st
     centric = [sample for sample in samples if data_type_of(sample) == "centric"]
     summary.centric = len(centric)
     summary.holds = sum(holds(sample) for sample in centric)
-    summary.accepted = sum(decision_of(sample, current) == "accepted" for sample in centric)
+    summary.accepted = sum(decision_of(sample.id, current) == "accepted" for sample in centric)
     summary.expected = expected(centric, current)
 
 

@@ -7,20 +7,17 @@ from collections.abc import Sequence
 import msgspec
 
 from agentr_tui.screens.revision.desk import RevisionDesk
+from agentr_tui.screens.revision.replay_lines import DIFFERENCE_KEY, VERDICTS, replay_lines, replay_step_lines
 from agentr_tui.screens.revision.sample_lines import (
     BLIND,
-    DIFFERENCE_KEY,
     MARK_KEY,
     NO_CUTS,
     THOUGHT_KEY,
-    VERDICTS,
     Cuts,
     bad_lines,
     bad_path,
     columns_told,
     made_lines,
-    replay_lines,
-    replay_step_lines,
     spliced_lines,
     tail_judged,
     token_line,

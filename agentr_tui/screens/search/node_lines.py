@@ -124,7 +124,7 @@ def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
         role: Role = "focus" if message.role == "assistant" else "muted" if message.role == "system" else "text"
         if turn in unseen:
             role = "faint"
-        for place, part in enumerate(lines_of(message.content)):
+        for place, part in enumerate(lines_of(message.said)):
             label = names[message.role] if place == 0 else ""
             gutter = f"{cut} {label:<6}" if turn in unseen else f"{label:<8}"
             lines.append(line((gutter, "warn" if turn in unseen else "muted"), (part, role), indent=8))

@@ -68,7 +68,7 @@ def _way(tree: SearchTree, id: int) -> list[str]:
 
 
 def _messages(tree: SearchTree, id: int) -> list[tuple[str, str]]:
-    return [(message.role, message.content) for message in tree.conversation(id)]
+    return [(message.role, message.said) for message in tree.conversation(id)]
 
 
 def of_sample(shown: Shown, format_name: str) -> list[Copyable]:
@@ -84,7 +84,7 @@ def of_sample(shown: Shown, format_name: str) -> list[Copyable]:
         Copyable(
             "c",
             "spliced conversation as Markdown",
-            lambda: as_markdown((_turn(turn.role, turn.loss), turn.content) for turn in shown.turns),
+            lambda: as_markdown((_turn(turn.role, turn.loss), turn.said) for turn in shown.turns),
             "md",
         ),
         Copyable(

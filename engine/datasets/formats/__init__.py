@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.datasets.formats import (
     agent_r,
     agent_r_rewrite,
+    atif,
     axolotl,
     openai,
     sharegpt,
@@ -37,6 +38,7 @@ __all__ = [
     "Item",
     "agent_r",
     "agent_r_rewrite",
+    "atif",
     "axolotl",
     "broken_entry_points",
     "data_type_of",

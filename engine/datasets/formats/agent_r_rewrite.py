@@ -64,6 +64,7 @@ register(
         mask="`output_with_loss` (true or false) on every round; XTuner takes a round without it as trained",
         validate=validate,
         conversation=conversation,
+        calls="text",
         trainer="xtuner-rounds",
     )
 )

@@ -24,6 +24,7 @@ register(
         validate=partial(masked_problems, key=KEY),
         conversation=partial(masked, key=KEY),
         columns=True,
+        calls="native",
         thinks=True,
         trainer="axolotl",
     )

@@ -5,16 +5,24 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from engine.base.errors import InputError
 from engine.datasets.formats.options import DEFAULT_OPTIONS, FormatOptions
 from engine.datasets.formats.ready import ready
 from engine.datasets.formats.rules import UNTRAINED
+from engine.datasets.templates.tool_calls import as_texts
 from engine.samples.revise import Sample
 from engine.samples.splice import Turn
 from engine.tree.tree import SearchTree
+
+Calls = Literal["", "own", "native", "text"]
+"""How a format carries calls of tools: in its `own` fields; as `native` messages that the chat template beside the
+dataset writes out; as the `text` that a chat template makes of them; or not at all."""
+
+NO_CALLS = "calls of tools, for which this format has no place"
+UNKNOWN_CALLS = "calls of tools, whose form in this chat template is not known"
 
 DataType = Literal["centric", "good"]
 """`centric`: revision and direct-revision trajectories; `good`: good trajectories alone."""
@@ -57,10 +65,15 @@ class Format:
     columns: bool = False  # whether every record has the same keys and types, so that Parquet can hold it
     with_tools: Callable[[Record], Record | None] | None = None  # the record of a conversation with tool turns
     thinks: bool = False  # whether a turn has a place for its reasoning
+    calls: Calls = ""
     trainer: str = ""  # whose configuration is written beside the dataset (`engine.datasets.trainer_configs`)
 
     def records(self, item: Item, options: FormatOptions = DEFAULT_OPTIONS) -> list[Record]:
         """The records of a sample; empty where none can be made within the options."""
+        if item.tree.started is not None and item.tree.started.tools:
+            options = replace(options, tools=item.tree.started.tools)
+        if self.why_no_calls(item.turns, options):
+            return []
         if self.build is not None:
             return self.build(item, options)
         return self.of_turns(item.turns, options)
@@ -68,7 +81,25 @@ class Format:
     def of_turns(self, turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
         """The records of a conversation with its mask; only for a format of conversations."""
         assert self.conversation is not None
-        return self.conversation(ready(turns, options), options)
+        turns = ready(turns, options)
+        if self.calls == "text" or options.vocabulary is not None:
+            turns = as_texts(turns, options.tools)
+        return self.conversation(turns, options)
+
+    def why_no_calls(self, turns: Sequence[Turn], options: FormatOptions) -> str | None:
+        """Why the calls of tools in a conversation have no place in this format; None where they have, or none is
+        there."""
+        if not any(turn.calls for turn in turns):
+            return None
+        if not self.calls:
+            return NO_CALLS
+        return None if self.calls == "own" or options.markup.calls else UNKNOWN_CALLS
+
+    def why_no_record(self, item: Item, options: FormatOptions) -> str:
+        """Why a sample gives no record, where its length is not the reason."""
+        if why := self.why_no_calls(item.turns, options):
+            return why
+        return self.why_none(item) if self.why_none is not None else self.empty
 
     def render(self, tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
         """The last record of a sample, to look at: the only one in most formats. Empty where there is none."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from engine.datasets.formats.base import Record
@@ -11,9 +12,14 @@ from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINE
 from engine.datasets.templates.tokens import fitting
 from engine.samples.splice import Turn
 
+UNANSWERED = "a call without its result, or a result without its call"
 LAST = "does not end with a response"
 THOUGHT = "reasoning_content"
 """Key of a message's reasoning, as chat templates and trainers name it."""
+TOOLS = "tools"
+"""Column of the tools that a conversation may call."""
+CALL_KEYS = ("tool_calls", "tool_call_id", "name")
+"""Keys of messages in a conversation with tools."""
 
 
 def within(turns: Sequence[Turn], options: FormatOptions) -> list[Turn]:
@@ -27,9 +33,39 @@ def trained(turn: Turn) -> bool:
     return turn.role == "assistant" and bool(turn.loss)
 
 
-def plain(turns: Sequence[Turn], thinks: bool = False) -> list[Record]:
-    """Messages without a mask; with `thinks`, each has its reasoning, which may be empty."""
-    return [{"role": turn.role, "content": turn.content, **thought(turn, thinks)} for turn in turns]
+def plain(turns: Sequence[Turn], thinks: bool = False, tools: bool | None = None) -> list[Record]:
+    """Messages without a mask; with `thinks`, each has its reasoning, which may be empty; with `tools` (by default
+    where one is called), each has its calls and which it answers, so that all have the same keys."""
+    tools = calls_tools(turns) if tools is None else tools
+    return [
+        {"role": turn.role, "content": turn.content, **(called(turn) if tools else {}), **thought(turn, thinks)}
+        for turn in turns
+    ]
+
+
+def calls_tools(turns: Iterable[Turn]) -> bool:
+    """Whether a tool is called."""
+    return any(turn.calls for turn in turns)
+
+
+def called(turn: Turn) -> Record:
+    """The calls of a message and what it answers, as OpenAI's messages have them; each may be empty."""
+    return {"tool_calls": calls_of(turn), "tool_call_id": turn.call_id, "name": turn.name}
+
+
+def calls_of(turn: Turn) -> list[Record]:
+    """The calls of a message in OpenAI's form."""
+    return [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in turn.calls
+    ]
+
+
+def tools_column(turns: Sequence[Turn], options: FormatOptions) -> Record:
+    """The tools of a conversation as a column: a JSON text, since Arrow would join the schemas of all tools to one."""
+    if not options.tools and not calls_tools(turns):
+        return {}
+    return {TOOLS: json.dumps(list(options.tools), ensure_ascii=False)}
 
 
 def thought(turn: Turn, thinks: bool) -> Record:
@@ -43,7 +79,7 @@ def masked(turns: Sequence[Turn], options: FormatOptions, key: str, kind: type =
     messages = plain(kept, options.reasoning)
     for message, turn in zip(messages, kept, strict=True):
         message[key] = kind(trained(turn))
-    return [{"messages": messages}] if messages else []
+    return [{"messages": messages, **tools_column(kept, options)}] if messages else []
 
 
 def runs(turns: Sequence[Turn]) -> Iterator[tuple[int, int]]:
@@ -67,30 +103,59 @@ def conversation_problems(
     keys: Callable[[str], tuple[str, ...]],
     role: str = "role",
     text: str = "content",
-    names: tuple[str, str, str] = ("system", "user", "assistant"),
+    names: tuple[str, ...] = ("system", "user", "assistant", "tool"),
 ) -> list[str]:
     """What is wrong with a list of messages; `keys` gives the keys that a message of a role has, in their order."""
     if not isinstance(messages, list) or not messages:
         return [SHAPE]
+    tools = any(isinstance(message, dict) and "tool_calls" in message for message in messages)
     for message in messages:
         if not isinstance(message, dict) or message.get(role) not in names:
             return [SHAPE]
-        if tuple(key for key in message if key != THOUGHT) != keys(message[role]):
+        if message[role] == "tool" and not tools:
+            return [SHAPE]
+        if tuple(key for key in message if key not in (THOUGHT, *CALL_KEYS)) != keys(message[role]):
             return [SHAPE]
         if not isinstance(message.get(THOUGHT, ""), str):
             return [SHAPE]
     problems = []
-    said = {names[1]: "user", names[2]: "assistant"}
+    said = {
+        name: ("user", "assistant")[(place - 1) % 2] for place, name in enumerate(names) if place and name != "tool"
+    }
     spoken = [message[role] for message in messages]
     if spoken[:1] == [names[0]]:
         spoken = spoken[1:]
-    if not alternate(said.get(name, name) for name in spoken):
+    if any(message.get("tool_calls") for message in messages):
+        if not answered(messages):
+            problems.append(UNANSWERED)
+    elif not alternate(said.get(name, name) for name in spoken):
         problems.append(ROLES)
-    if spoken[-1:] != [names[2]]:
+    if not spoken or said.get(spoken[-1]) != "assistant":
         problems.append(LAST)
-    if not all(isinstance(message[text], str) and message[text].strip() for message in messages):
-        problems.append(EMPTY)
+    results = ("tool", "observation")  # may be empty
+    for message in messages:
+        words = message[text]
+        if not isinstance(words, str):
+            return [SHAPE]
+        if not (words.strip() or message.get("tool_calls") or message[role] in results):
+            return [*problems, EMPTY]
     return problems
+
+
+def answered(messages: Sequence[Record]) -> bool:
+    """Whether each call has its result before the next turn of the assistant, and each result its call. The calls of
+    the last turn wait for theirs."""
+    waiting: list[str] = []
+    for message in messages:
+        if message["role"] == "assistant":
+            if waiting:
+                return False
+            waiting = [call["id"] for call in message.get("tool_calls") or ()]
+        elif message["role"] == "tool":
+            if message.get("tool_call_id") not in waiting:
+                return False
+            waiting.remove(message["tool_call_id"])
+    return messages[-1]["role"] == "assistant" or not waiting
 
 
 def mask_problems(masks: Sequence[Any], on: Sequence[Any]) -> list[str]:
@@ -105,7 +170,7 @@ def mask_problems(masks: Sequence[Any], on: Sequence[Any]) -> list[str]:
 
 def masked_problems(record: Record, key: str, on: Sequence[Any] = (False, True)) -> list[str]:
     """What is wrong with a line of messages that each have a mask: one of the two values `on` (off, on)."""
-    if tuple(record) != ("messages",):
+    if tuple(record) not in (("messages",), ("messages", TOOLS)):
         return [SHAPE]
     problems = conversation_problems(record["messages"], lambda role: ("role", "content", key))
     if SHAPE in problems:

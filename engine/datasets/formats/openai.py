@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.datasets.formats.base import Format, Record, register
-from engine.datasets.formats.masks import conversation_problems, mask_problems, plain, trained, within
+from engine.datasets.formats.masks import (
+    calls_of,
+    calls_tools,
+    conversation_problems,
+    mask_problems,
+    trained,
+    within,
+)
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import SHAPE
 from engine.samples.splice import Turn
@@ -18,21 +25,35 @@ from engine.samples.splice import Turn
 def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
     """One line."""
     kept = within(turns, options)
-    messages = plain(kept)
-    for message, turn in zip(messages, kept, strict=True):
+    messages = []
+    for turn in kept:
+        message: Record = {"role": turn.role, "content": turn.content}
         if turn.role == "assistant":
             message["weight"] = int(trained(turn))
-    return [{"messages": messages}] if messages else []
+        if turn.calls:
+            message["tool_calls"] = calls_of(turn)
+        if turn.role == "tool":
+            message["tool_call_id"] = turn.call_id
+        messages.append(message)
+    if not messages:
+        return []
+    if not options.tools and not calls_tools(kept):
+        return [{"messages": messages}]
+    parallel = any(len(turn.calls) > 1 for turn in kept)
+    return [{"messages": messages, "tools": list(options.tools), "parallel_tool_calls": parallel}]
 
 
 def keys(role: str) -> tuple[str, ...]:
-    """Keys of a message."""
+    """Keys of a message, but those of its calls."""
     return ("role", "content", "weight") if role == "assistant" else ("role", "content")
+
+
+CALLING = ("messages", "tools", "parallel_tool_calls")
 
 
 def validate(record: Record) -> list[str]:
     """What is wrong with a line."""
-    if tuple(record) != ("messages",):
+    if tuple(record) not in (("messages",), CALLING):
         return [SHAPE]
     problems = conversation_problems(record["messages"], keys)
     if SHAPE in problems:
@@ -83,5 +104,6 @@ register(
         validate=validate,
         conversation=conversation,
         with_tools=with_tools,
+        calls="own",
     )
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.datasets.templates.markup import CHATML, Markup
 from engine.datasets.templates.tokens import Measure, Vocabulary
@@ -23,6 +25,7 @@ class FormatOptions:
     trim: bool = False  # drop white space around texts, as the model's own template does
     escape: bool = False  # break control tokens in texts
     reasoning: bool = False  # write what the model thought, where turns have it
+    tools: Sequence[dict[str, Any]] = ()  # that the agent of this conversation may call
 
     @property
     def control(self) -> str:

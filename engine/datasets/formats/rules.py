@@ -53,15 +53,16 @@ def turn_problems(turns: Sequence[Turn]) -> list[str]:
     """What is wrong with the conversation and its mask."""
     problems = []
     roles = [turn.role for turn in turns if turn.role != "system"]
-    if any(turn.role == "system" for turn in turns[1:]) or not alternate(roles):
+    calls = any(turn.calls for turn in turns)  # then each has its result: formats look for that
+    if any(turn.role == "system" for turn in turns[1:]) or not (calls or alternate(roles)):
         problems.append(ROLES)
-    if any(not turn.content.strip() for turn in turns):
+    if any(not turn.said.strip() and turn.role != "tool" for turn in turns):
         problems.append(EMPTY)
     if any(turn.role == "assistant" and turn.part != "header" and turn.loss is None for turn in turns):
         problems.append(NO_MASK)
     if not any(turn.loss for turn in turns):
         problems.append(UNTRAINED)
-    if any(key_like(turn.content) for turn in turns):
+    if any(key_like(turn.said) for turn in turns):
         problems.append(KEY)
     return problems
 

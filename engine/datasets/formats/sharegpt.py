@@ -6,6 +6,8 @@ number of records to a sample is the *factor*, and grows with the trained turns.
 
 With `loss_weight` a sample is one record, in the message form of LLaMA-Factory's version 1, where `loss_weight` (0 or
 1) on each message carries the mask.
+
+Calls of tools are `function_call` and `observation`, beside a column `tools`.
 """
 
 from __future__ import annotations
@@ -13,13 +15,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.datasets.formats.base import Format, Record, register
-from engine.datasets.formats.masks import conversation_problems, mask_problems, trained, within
+from engine.datasets.formats.masks import TOOLS, conversation_problems, mask_problems, tools_column, trained, within
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import SHAPE, WRONG_MASK
 from engine.datasets.templates.markup import THINK
+from engine.datasets.templates.tool_calls import RESULT, as_texts, call_json, said_text
 from engine.samples.splice import Turn
 
-NAMES = {"system": "system", "user": "human", "assistant": "gpt"}
+NAMES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+CALLED = "function_call"
+BETWEEN = "".join((RESULT[1], "\n", RESULT[0]))
+PAIRED = ("system", "human", "gpt", "observation", CALLED)
 WEIGHED = ("role", "content", "loss_weight")
 
 
@@ -27,13 +33,29 @@ def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
     """A record for each trained turn; one in all with `loss_weight`."""
     kept = within(turns, options)
     if options.loss_weight:
-        return [{"messages": [weighed(turn) for turn in kept]}] if kept else []
-    rows = [{"from": NAMES[turn.role], "value": turn.content} for turn in kept]
-    return [
-        {"conversations": [*rows[:place], {"from": NAMES[turn.role], "value": _spoken(turn)}]}
-        for place, turn in enumerate(kept)
-        if trained(turn)
-    ]
+        return [{"messages": [weighed(turn) for turn in as_texts(kept, options.tools)]}] if kept else []
+    tools = tools_column(kept, options)
+    rows: list[Record] = []
+    records = []
+    for turn in kept:
+        if trained(turn):
+            records.append({"conversations": [*rows, _row(turn, _spoken(turn))], **tools})
+        if turn.role == "tool" and rows[-1]["from"] == NAMES["tool"]:  # one a turn: the template puts marks around it
+            rows[-1] = {**rows[-1], "value": f"{rows[-1]['value']}{BETWEEN}{turn.content}"}
+        else:
+            rows.append(_row(turn, turn.content))
+    return records
+
+
+def _row(turn: Turn, text: str) -> Record:
+    """A message. One that says something beside its calls is the text that the template makes of both: a function call
+    has no place for it."""
+    if not turn.calls:
+        return {"from": NAMES[turn.role], "value": text}
+    if text:
+        return {"from": NAMES[turn.role], "value": said_text(text, turn.calls)}
+    calls = [call_json(call) for call in turn.calls]
+    return {"from": CALLED, "value": calls[0] if len(calls) == 1 else f"[{', '.join(calls)}]"}
 
 
 def _spoken(turn: Turn) -> str:
@@ -54,9 +76,9 @@ def weighed(turn: Turn) -> Record:
 
 def validate(record: Record) -> list[str]:
     """What is wrong with a record."""
-    if tuple(record) == ("conversations",):
+    if tuple(record) in (("conversations",), ("conversations", TOOLS)):
         rows = record["conversations"]
-        return conversation_problems(rows, lambda role: ("from", "value"), "from", "value", ("system", "human", "gpt"))
+        return conversation_problems(rows, lambda role: ("from", "value"), "from", "value", PAIRED)
     if tuple(record) == ("messages",):
         return weighed_problems(record)
     return [SHAPE]
@@ -95,6 +117,7 @@ register(
         conversation=conversation,
         columns=True,
         thinks=True,
+        calls="native",
         trainer="llamafactory",
     )
 )

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.base.step_kind import counts_time, only_looks, refused
+from engine.base.step_kind import careless, counts_time, only_looks, refused
 from engine.datasets.formats.agent_r import low_end
 from engine.datasets.formats.base import Format, Item, Record, register
-from engine.datasets.formats.masks import plain
+from engine.datasets.formats.masks import TOOLS, calls_tools, plain, tools_column
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import ready
 from engine.datasets.formats.rules import SHAPE
@@ -34,17 +34,20 @@ NO_CLEAN_STEP = "no clean step leads on from the state before the wrong one"
 
 def build(item: Item, options: FormatOptions) -> list[Record]:
     """One record; none where a side has no step, or its first does not fit."""
-    sides = sides_of(item)
-    if isinstance(sides, str):
+    found = sides_of(item)
+    if isinstance(found, str):
         return []
-    prompt, good, bad = sides
+    prompt, good, bad = found
     # the header and the steps before the root come first in both
     shared = len(ready(prompt, options))
     good, bad = ready([*prompt, *good], options), ready([*prompt, *bad], options)
     chosen, rejected = tail(good, shared, options), tail(bad, shared, options)
     if not chosen or not rejected:
         return []
-    return [{"prompt": plain(good[:shared]), "chosen": plain(chosen), "rejected": plain(rejected)}]
+    tools = calls_tools([*good, *bad])
+    sides = {"prompt": good[:shared], "chosen": chosen, "rejected": rejected}
+    messages = {name: plain(turns, tools=tools) for name, turns in sides.items()}
+    return [{**messages, **tools_column([*good, *bad], options)}]
 
 
 def why_none(item: Item) -> str:
@@ -72,36 +75,44 @@ def sides_of(item: Item) -> Sides | str:
     if any(turn.loss is False for turn in turns if turn.part == "good"):
         return MASKED
     wrong = max(at for at, turn in enumerate(turns) if turn.part == "bad" and turn.role == "assistant")
-    if changes_nothing(tree, turns[wrong], turns[wrong + 1]):
-        chosen = [turn for turn in turns if turn.part == "good"]
+    step = [turn for turn in turns[wrong:] if turn.part == "bad"]
+    if changes_nothing(tree, step):
+        chosen = [_without_thought(turn) for turn in turns if turn.part == "good"]
         end = low_end(tree, sample)
         rest = [id for id in tree.ancestors(end) if tree.nodes[id].depth > sample.mark]
-        return turns[:wrong], chosen, [*turns[wrong : wrong + 2], *step_turns(tree, rest)]
+        return turns[:wrong], chosen, [*step, *step_turns(tree, rest)]
     node = turns[wrong].node
     if sample.kind == "recovery":
-        return NO_CLEAN_STEP if node is None else _beside(tree, sample, turns, wrong, node)
-    prompt, good, bad = _from_the_fork(tree, sample)
+        return NO_CLEAN_STEP if node is None else _beside(tree, sample, turns[:wrong], step, node)
+    prompt, _, bad = _from_the_fork(tree, sample)
     path = tree.ancestors(sample.good)[1 + sample.fork_depth :]
     clean = clean_steps(tree, sample, path)
-    return (prompt, good[: 2 * len(clean)], bad) if clean else NO_CLEAN_STEP
+    return (prompt, step_turns(tree, clean), bad) if clean else NO_CLEAN_STEP
+
+
+def _without_thought(turn: Turn) -> Turn:
+    """The turn that says the revision thought (`merged`) with its action alone."""
+    if not turn.revises:
+        return turn
+    return turn._replace(content="" if turn.calls else f"Action: {turn.action}", revises=False)
 
 
 def _from_the_fork(tree: SearchTree, sample: Sample) -> Sides:
     """Both trajectories as they are, from where they part."""
     good, bad = trajectory_turns(tree, sample.good), trajectory_turns(tree, low_end(tree, sample))
-    # a step is two messages; the header and the steps before the root come first in both
+    # the header and the steps before the root come first in both
     shared = len(trajectory_turns(tree, sample.fork))
     return good[:shared], good[shared:], bad[shared:]
 
 
-def _beside(tree: SearchTree, sample: Sample, turns: list[Turn], wrong: int, node: int) -> Sides | str:
+def _beside(tree: SearchTree, sample: Sample, before: list[Turn], step: list[Turn], node: int) -> Sides | str:
     """Of a recovery: another way of the tree to a good leaf, from the state before the wrong step."""
     for child in tree.nodes[tree.nodes[node].parent].children:
         if child == node or not _reaches(tree, child, float(sample.return_good)):
             continue
         clean = clean_steps(tree, sample, [child])
         if clean:
-            return turns[:wrong], step_turns(tree, clean), turns[wrong : wrong + 2]
+            return before, step_turns(tree, clean), step
     return NO_CLEAN_STEP
 
 
@@ -124,7 +135,8 @@ def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int]) -> list[i
     for id in path:
         node = tree.nodes[id]
         idle = only_looks(tree.started.environment, node.action) or _same_state(tree, id)
-        if idle or refused(tree.started.environment, node.action, node.observation) or words.get(id) == "Bad":
+        named, step = tree.started.environment, (node.action, node.observation)
+        if idle or refused(named, *step) or careless(named, *step) or words.get(id) == "Bad":
             break
         clean.append(id)
     return clean
@@ -138,15 +150,15 @@ def _judged(tree: SearchTree, sample: Sample) -> Iterator[tuple[int, Judgement]]
     yield from ((good[each.step - 1], each) for each in sample.tail_judgements if 0 < each.step <= len(good))
 
 
-def changes_nothing(tree: SearchTree, step: Turn, answer: Turn) -> bool:
-    """Whether a step left the state as it was."""
+def changes_nothing(tree: SearchTree, step: Sequence[Turn]) -> bool:
+    """Whether a step left the state as it was; it is given as its turns."""
     assert tree.started is not None
-    environment, action = tree.started.environment, step.action
-    if refused(environment, action, answer.content):
+    environment, action, node = tree.started.environment, step[0].action, step[0].node
+    if refused(environment, action, "\n".join(turn.content for turn in step[1:])):
         return True
     if counts_time(environment):
         return False
-    return only_looks(environment, action) or (step.node is not None and _same_state(tree, step.node))
+    return only_looks(environment, action) or (node is not None and _same_state(tree, node))
 
 
 def _same_state(tree: SearchTree, id: int) -> bool:
@@ -163,7 +175,7 @@ def tail(turns: Sequence[Turn], shared: int, options: FormatOptions) -> list[Tur
 
 def validate(record: Record) -> list[str]:
     """What is wrong with a record."""
-    if tuple(record) != ("prompt", "chosen", "rejected"):
+    if tuple(record) not in (("prompt", "chosen", "rejected"), ("prompt", "chosen", "rejected", TOOLS)):
         return [SHAPE]
     problems = [
         problem for side in ("chosen", "rejected") for problem in prompted_problems(record["prompt"], record[side])
@@ -187,6 +199,7 @@ register(
         empty=NO_TAIL,
         why_none=why_none,
         columns=True,
+        calls="native",
         trainer="trl-dpo",
     )
 )

@@ -8,6 +8,8 @@ in which an untrained turn follows a trained one gets a record for each run of t
 
 With a tokenizer, a record holds `input_ids` and `labels` instead: the mask is then in the labels alone, and TRL takes
 them as they are.
+
+Calls of tools are messages as OpenAI has them, beside a column `tools`; the chat template writes them out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.datasets.formats.base import Format, Record, register
-from engine.datasets.formats.masks import conversation_problems, plain, runs, within
+from engine.datasets.formats.masks import TOOLS, conversation_problems, plain, runs, tools_column, within
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.rules import ROLES, SHAPE, UNTRAINED
 from engine.datasets.templates.tokens import IGNORED
@@ -32,14 +34,15 @@ def conversation(turns: Sequence[Turn], options: FormatOptions) -> list[Record]:
         input_ids, labels = options.vocabulary.tokenize(kept)
         return [{"input_ids": input_ids, "labels": labels}]
     messages = plain(kept, options.reasoning)
-    return [{"prompt": messages[:first], "completion": messages[first:last]} for first, last in runs(kept)]
+    tools = tools_column(kept, options)
+    return [{"prompt": messages[:first], "completion": messages[first:last], **tools} for first, last in runs(kept)]
 
 
 def validate(record: Record) -> list[str]:
     """What is wrong with a record."""
     if tuple(record) == ("input_ids", "labels"):
         return token_problems(record["input_ids"], record["labels"])
-    if tuple(record) != ("prompt", "completion"):
+    if tuple(record) not in (("prompt", "completion"), ("prompt", "completion", TOOLS)):
         return [SHAPE]
     return prompted_problems(record["prompt"], record["completion"])
 
@@ -80,6 +83,7 @@ register(
         conversation=conversation,
         columns=True,
         thinks=True,
+        calls="native",
         trainer="trl-sft",
     )
 )

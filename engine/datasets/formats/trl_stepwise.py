@@ -16,6 +16,7 @@ from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import escaped
 from engine.datasets.formats.rules import EMPTY, SHAPE
+from engine.datasets.templates.tool_calls import as_texts, said_text
 from engine.samples.splice import Turn, header_turns
 from engine.tree.tree import Node
 
@@ -53,7 +54,8 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
     path = tree.ancestors(low_end(tree, sample))
     cut = {each.node for each in sample.cut if each.part == "context"}  # these are not part of the trajectory
     # TRL and axolotl put the first step right behind the prompt; the separator follows each step only
-    prompt = "\n\n".join(turn.content for turn in header_turns(tree) if _in_prompt(turn)) + SEPARATOR
+    header = as_texts(header_turns(tree), options.tools)
+    prompt = "\n\n".join(turn.content for turn in header if _in_prompt(turn)) + SEPARATOR
     prompt = text_of(prompt, options)
     left = None if options.max_length is None else options.max_length - options.measure(prompt)
     steps: list[str] = []
@@ -86,7 +88,7 @@ def text_of(text: str, options: FormatOptions) -> str:
 
 def step_text(node: Node) -> str:
     """A step as text."""
-    return f"{node.response}\nObservation: {node.observation}"
+    return f"{said_text(node.response, node.calls)}\nObservation: {node.observation}"
 
 
 def validate(record: Record) -> list[str]:
@@ -116,6 +118,7 @@ register(
         build=build,
         empty=UNJUDGED,
         columns=True,
+        calls="text",
         trainer="trl-prm",
     )
 )

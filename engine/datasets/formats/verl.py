@@ -24,6 +24,7 @@ register(
         validate=partial(masked_problems, key=KEY, on=(0, 1)),
         conversation=partial(masked, key=KEY, kind=int),
         columns=True,
+        calls="text",
         thinks=True,
         trainer="verl",
     )

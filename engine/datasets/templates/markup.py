@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.base.errors import InputError
+from engine.datasets.templates.tool_calls import result_text, said_text
 from engine.samples.splice import Turn
 
 THINK = ("<think>\n", "\n</think>\n\n")
@@ -41,6 +42,7 @@ class Markup:
     like: str = ""  # a word in the names of such models, as a regular expression
     thinks: str = ""  # what the model's own template adds to responses, or to what it is given
     llamafactory: str = ""  # LLaMA-Factory's name for these pieces; "": it has none
+    calls: bool = False  # whether calls of tools have the form of `engine.datasets.templates.tool_calls`
     own_start: bool = True  # whether the tokenizer puts `start`, and nothing else, before a text
 
     def begin(self, turns: Sequence[Turn]) -> str:
@@ -56,6 +58,7 @@ class Markup:
     def body(self, turn: Turn) -> str:
         """A message's text and the end of the turn: what is trained of a trained turn."""
         text = turn.content.strip() if self.trim else turn.content
+        text = said_text(text, turn.calls) if turn.calls else result_text(text) if turn.role == "tool" else text
         if turn.role != "assistant":
             return text + self._around(turn.role)[1]
         thought = f"{THINK[0]}{turn.reasoning}{THINK[1]}" if turn.reasoning else ""
@@ -110,7 +113,7 @@ def _chatml(name: str, title: str, model: str, unspoken: str = "", **more: objec
     )
 
 
-CHATML = _chatml("chatml", "ChatML", "Qwen/Qwen2.5-7B-Instruct", control=ANY_CONTROL, llamafactory="qwen")
+CHATML = _chatml("chatml", "ChatML", "Qwen/Qwen2.5-7B-Instruct", control=ANY_CONTROL, llamafactory="qwen", calls=True)
 QWEN25 = _chatml(
     "qwen2.5",
     "Qwen 2.5",
@@ -119,6 +122,7 @@ QWEN25 = _chatml(
     control=f"{_CHATML}|{_TAGS}",
     like=r"qwen-?2\.5",
     llamafactory="qwen",
+    calls=True,
 )
 QWEN3 = _chatml(
     "qwen3",
@@ -128,6 +132,7 @@ QWEN3 = _chatml(
     like=r"qwen-?3(?![.\d])",
     thinks="writes an empty <think></think> before the last response",
     llamafactory="qwen3_nothink",
+    calls=True,
 )
 SMOLLM2 = _chatml(
     "smollm2",

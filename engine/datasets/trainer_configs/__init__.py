@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files as package_files
 from string import Template
 
-from engine.datasets.formats.masks import THOUGHT
+from engine.datasets.formats.masks import THOUGHT, TOOLS
 from engine.datasets.templates.markup import CHATML, Markup, alike
 from engine.datasets.trainer_configs.marked_template import marked_template
 
@@ -33,6 +33,7 @@ class Dataset:
     tokenized: bool = False
     loss_weight: bool = False
     thinks: bool = False  # whether messages have their reasoning
+    calls: bool = False  # whether there is a column of tools
 
     @property
     def loader(self) -> str:
@@ -208,7 +209,11 @@ def _llamafactory(dataset: Dataset) -> Iterator[Configuration]:
         return
     train = {f"agentr_{number}": file for number, file in enumerate(dataset.train, 1)}
     held_out = {f"agentr_eval_{number}": file for number, file in enumerate(dataset.held_out, 1)}
-    info = {name: {"file_name": f"../{file}", "formatting": "sharegpt"} for name, file in {**train, **held_out}.items()}
+    columns = {"columns": {"messages": "conversations", "tools": TOOLS}} if dataset.calls else {}
+    info = {
+        name: {"file_name": f"../{file}", "formatting": "sharegpt", **columns}
+        for name, file in {**train, **held_out}.items()
+    }
     yield f"{folder}/dataset_info.json", json.dumps(info, indent=2) + "\n"
     yield _fill(
         "llamafactory.yaml",

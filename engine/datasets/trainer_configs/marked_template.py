@@ -6,6 +6,7 @@ import json
 
 from engine.datasets.formats.masks import THOUGHT
 from engine.datasets.templates.markup import JOINT, THINK, Markup
+from engine.datasets.templates.tool_calls import AFTER_TOOLS, BEFORE_TOOLS, CALL, RESULT
 
 
 def marked_template(markup: Markup) -> str:
@@ -20,11 +21,14 @@ def marked_template(markup: Markup) -> str:
     if markup.start:
         lines.append(_say(_quoted(markup.start)))
     if markup.unspoken:
+        unless = " and not tools" if markup.calls else ""
         lines += [
-            "{%- if not messages or messages[0]['role'] != 'system' -%}",
+            f"{{%- if (not messages or messages[0]['role'] != 'system'){unless} -%}}",
             "    " + _say(_quoted(markup.unspoken)),
             "{%- endif -%}",
         ]
+    if markup.calls:
+        lines += _tools(markup)
     thought = f"{_quoted(THINK[0])} + message['{THOUGHT}'] + {_quoted(THINK[1])}"
     lines += [
         "{%- for message in messages -%}",
@@ -35,10 +39,13 @@ def marked_template(markup: Markup) -> str:
         f"            {{%- if message['{THOUGHT}'] -%}}",
         "                " + _say(thought),
         "            {%- endif -%}",
-        "            " + _say(f"{said} + {_quoted(markup.after)}"),
+        "            " + _say(said),
+        *(_calls(said) if markup.calls else []),
+        "            " + _say(_quoted(markup.after)),
         "        {%- endgeneration -%}",
         "    {%- elif message['role'] == 'system' -%}",
         *_system(markup, said),
+        *(_results(markup, said) if markup.calls else []),
         "    {%- else -%}",
         *_user(markup, said),
         "    {%- endif -%}",
@@ -53,7 +60,65 @@ def _system(markup: Markup, said: str) -> list[str]:
     if markup.system is None:
         return []  # its text stands in the first user turn
     before, after = markup.system
-    return ["        " + _say(" + ".join([*_piece(before), said, *_piece(after)]))]
+    if not markup.calls:
+        return ["        " + _say(" + ".join([*_piece(before), said, *_piece(after)]))]
+    return [
+        "        " + _say(" + ".join([*_piece(before), said])),
+        "        {%- if tools and loop.first -%}",
+        "            " + _say(f"{_quoted(JOINT)} + ns.tools"),
+        "        {%- endif -%}",
+        "        " + _say(_quoted(after)),
+    ]
+
+
+def _tools(markup: Markup) -> list[str]:
+    """The tools, kept for the system's turn; a turn of their own where there is none."""
+    assert markup.system is not None
+    before, after = markup.system
+    return [
+        f"{{%- set ns = namespace(tools={_quoted(BEFORE_TOOLS)}) -%}}",
+        "{%- for tool in tools or [] -%}",
+        "    {%- set ns.tools = ns.tools + '\\n' + (tool | tojson) -%}",
+        "{%- endfor -%}",
+        f"{{%- set ns.tools = ns.tools + {_quoted(AFTER_TOOLS)} -%}}",
+        "{%- if tools and (not messages or messages[0]['role'] != 'system') -%}",
+        "    " + _say(" + ".join([*_piece(before), "ns.tools", *_piece(after)])),
+        "{%- endif -%}",
+    ]
+
+
+def _calls(said: str) -> list[str]:
+    """What an assistant calls."""
+    given = "call['arguments'] if call['arguments'] is string else call['arguments'] | tojson"
+    return [
+        "            {%- for each in message['tool_calls'] or [] -%}",
+        "                {%- set call = each['function'] or each -%}",
+        f"                {{%- if {said} or not loop.first -%}}",
+        "                    {{- '\\n' -}}",
+        "                {%- endif -%}",
+        "                "
+        + _say(f"{_quoted(CALL[0])} + '{{\"name\": ' + (call['name'] | tojson) + ', \"arguments\": '"),
+        f"                {{{{- ({given}) or '{{}}' -}}}}",
+        "                " + _say(f"'}}' + {_quoted(CALL[1])}"),
+        "            {%- endfor -%}",
+    ]
+
+
+def _results(markup: Markup, said: str) -> list[str]:
+    """What tools returned: results that follow each other are one turn of the user's."""
+    before, after = markup.user
+    return [
+        "    {%- elif message['role'] == 'tool' -%}",
+        "        {%- if loop.first or messages[loop.index0 - 1]['role'] != 'tool' -%}",
+        "            " + _say(_quoted(before)),
+        "        {%- else -%}",
+        "            {{- '\\n' -}}",
+        "        {%- endif -%}",
+        "        " + _say(f"{_quoted(RESULT[0])} + {said} + {_quoted(RESULT[1])}"),
+        "        {%- if loop.last or messages[loop.index0 + 1]['role'] != 'tool' -%}",
+        "            " + _say(_quoted(after)),
+        "        {%- endif -%}",
+    ]
 
 
 def _user(markup: Markup, said: str) -> list[str]:

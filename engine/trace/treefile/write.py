@@ -85,6 +85,8 @@ def write_tree(tree: SearchTree, out: IO[str]) -> None:
     """
     if tree.started is None:
         raise InputError("there is no tree to write: the trace has no events")
+    if any(node.calls for node in tree.nodes) or any(step.tool_calls for step in tree.started.prefix):
+        raise InputError("the original's tree files have no place for calls of tools: keep the trace")
     root = tree.nodes[ROOT]
     form = (root.raw or {}).get(FORM) or recent_form(tree.started.environment)
     conversation = [{"role": turn.role, "content": turn.content} for turn in tree.conversation(ROOT)]

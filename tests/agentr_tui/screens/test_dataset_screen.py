@@ -164,6 +164,13 @@ def test_a_filter_takes_terms_of_a_query_and_plain_words(workspace: Workspace, q
     assert [sample.id for sample in summarise(samples, {}, query).left] == [sample.id for sample in wanted]
 
 
+def test_a_filter_groups_terms_and_words_as_a_query_does(workspace: Workspace) -> None:
+    samples = workspace.load_run().samples
+    either = summarise(samples, {}, "(diverged or kind:good) !'no such goal'").left
+    assert either == [each for each in samples if each.verdict == "diverged" or each.kind == "good"]
+    assert summarise(samples, {}, "(diverged or kind:").left == []  # still being typed
+
+
 def test_a_filter_narrows_the_counts_and_not_the_preview(workspace: Workspace) -> None:
     samples = workspace.load_run().samples
     summary = summarise(samples, {}, "DIVERGED revision")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.base.errors import InputError
 from engine.query.find import at_once, find, find_in, gap_of, greatest, ranks, return_of, slices
-from engine.query.grammar import ALIASES
+from engine.query.node_fields import ALIASES
 from engine.query.nodes import FIELDS, FLAGS, TEXTS, QueryError, parse
 from engine.tree.events import (
     Child,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engine.base.errors import InputError
 from engine.datasets.export import export
+from engine.query.grammar import QueryError
 from engine.review.agreement import (
     WRONG_THOUGHTS,
     agreement,
@@ -262,6 +263,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         ("text~'no good leaf'", lambda s: any("no good leaf" in each.reason for each in s.judgements)),
         ("file:honey*", lambda s: True),
         ("task:honey honey", lambda s: True),
+        ("verdict:diverged or mark>=3", lambda s: s.verdict == "diverged" or (s.mark is not None and s.mark >= 3)),
+        ("(kind:good or verdict:verified) bad:none", lambda s: s.kind == "good" and s.bad is None),
+        ("not (verdict:diverged | kind:good)", lambda s: s.verdict != "diverged" and s.kind != "good"),
+        ("verdict!~verge", lambda s: s.verdict != "diverged"),
+        ("Verdict == diverged and mark > 0", lambda s: s.verdict == "diverged" and s.mark is not None),
     ],
 )
 def test_queries_name_the_samples_they_say(place: Workspace, query: str, test: object) -> None:
@@ -282,19 +288,41 @@ def test_queries_see_what_people_said(place: Workspace) -> None:
     assert decision_of(samples[0].id, current) == "rejected"
 
 
-@pytest.mark.parametrize("query", ["what:1", "mark<x", "text~'open", "verdict :x what:2"])
-def test_a_query_that_cannot_be_read_is_one_line(query: str) -> None:
-    with pytest.raises(InputError) as error:
+@pytest.mark.parametrize(
+    ("query", "column", "remedy"),
+    [
+        ("what:1", 1, "the fields are id, kind,"),
+        ("verdit:x", 1, "did you mean verdict?"),
+        ("mark<x", 6, "not 'x'"),
+        ("text~'open", 6, "add '"),
+        ("verdict :x what:2", 12, "unknown field 'what'"),
+        ("(mark<2 or kind:good", 1, "never closed: add )"),
+        ("tag: ", 6, "a text must follow tag~"),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_one_line_that_names_the_column(query: str, column: int, remedy: str) -> None:
+    with pytest.raises(QueryError) as error:
         select([], {}, query)
     assert "\n" not in str(error.value)
+    assert str(error.value).startswith(f"query, column {column}: ")
+    assert remedy in str(error.value)
 
 
-def test_every_field_can_be_asked_of_every_sample(place: Workspace) -> None:
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_can_be_asked_of_every_sample_and_its_opposite_is_the_rest(place: Workspace, name: str) -> None:
     samples = place.load_run().samples
-    for name in FIELDS:
-        select(samples, {}, f"{name}:none")
-        select(samples, {}, f"{name}~a")
-        select(samples, {}, f"{name}>1")
+    for term in (f"{name}:none", f"{name}~a", f"{name}>1", f"{name}=1,2*"):
+        found = select(samples, {}, term)
+        rest = [sample for sample in samples if sample not in found]
+        assert select(samples, {}, f"!({term})") == select(samples, {}, f"not {term}") == rest
+        assert select(samples, {}, f"{term} or !{term}") == samples
+
+
+def test_a_word_that_only_begins_like_an_operator_is_a_word(place: Workspace) -> None:
+    samples = place.load_run().samples
+    for word in ("not-here", "or-so", "and-more"):
+        assert select(samples, {}, word) == []
+        assert select(samples, {}, f"-{word}") == samples
 
 
 # -- decisions -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import gymnasium
 import pytest
 
 from engine.base.errors import InputError
-from engine.base.step_kind import only_looks, refused
+from engine.base.step_kind import careless, only_looks, refused
 from engine.environment.opened import open_environment
 from engine.environment.replay import Replay, Replayer, Step, opener
 from engine.review.curation import effective
@@ -325,6 +325,7 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
             observation, _, done, _, _ = env.step(action)
             assert not refused("textcraft", action, observation)
             assert not only_looks("textcraft", action)
+            assert not careless("textcraft", action, observation)
             assert env.state_key() != key
             assert env.plan().steps_left == left - 1
             left -= 1

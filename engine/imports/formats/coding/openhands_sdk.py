@@ -29,10 +29,8 @@ def recognise(file: RolloutFile) -> bool:
 
 
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
-    """One attempt: the events of a file, or of all files of a conversation, beginning with the one given."""
+    """One attempt: the events of a file, or of all files of the conversation that the one given lies in."""
     if EVENT_FILE.fullmatch(file.path.name):
-        if _number(file.path.name) != min(map(_number, _event_names(file)), default=0):
-            return  # the first file of the folder reads all
         beside = small_json(file.path.parent.parent, "base_state.json")
         yield _attempt(_folder(file), file, text(beside, "id") or file.path.parent.parent.name, beside)
         return

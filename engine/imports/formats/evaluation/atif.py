@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.imports.attempt import Attempt, AttemptMessage, Transcript
-from engine.imports.decode import Malformed, decode, listed, part, rows, text
+from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, ToolCall, Transcript
+from engine.imports.decode import Malformed, decode, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, inside
 from engine.imports.formats.evaluation import harbor
 from engine.imports.messages import call_of, digest_key, instruction_of, schemas_of, text_of
@@ -22,7 +22,7 @@ from engine.imports.reader import Reader, ReadOptions
 MOST_PARTS = 1000  # continuations of one trajectory
 MOST_NESTED = 8  # subagents of subagents
 MOST_SUBAGENTS = 1000  # of one attempt
-_SOURCES = {"system": "system", "user": "user", "agent": "assistant"}
+_SOURCES: dict[str, AttemptRole] = {"system": "system", "user": "user", "agent": "assistant"}
 
 
 def recognise(file: RolloutFile) -> bool:
@@ -51,17 +51,24 @@ def attempt_of(document: dict[str, Any], file: RolloutFile, place: str = "") -> 
         raise Malformed("holds no steps")
     if story.subagents > MOST_SUBAGENTS:
         story.notes.append(f"{story.subagents - MOST_SUBAGENTS} further subagents are left out")
+    extra = part(document, "extra")
+    rewards = {name: number(told) for name, told in part(extra, "rewards").items()}
+    reward = number(extra.get("reward"))
     return Attempt(
-        task=digest_key(messages),
+        task=text(extra, "task") or digest_key(messages),
         source=str(file.path),
         format="atif",
         place=place,
-        id=text(document, "trajectory_id"),
+        id=text(extra, "attempt") or text(document, "trajectory_id"),
         agent=text(agent, "name"),
         model=text(agent, "model_name") or story.model,
         instruction=instruction_of(messages),
+        environment=text(extra, "environment"),
         tools=schemas_of(agent.get("tool_definitions")),
         messages=messages,
+        rewards=rewards or ({"reward": reward} if reward is not None else {}),
+        reward=reward,
+        stop=text(extra, "stop"),
         notes=story.notes,
         raw={
             key: found
@@ -136,9 +143,7 @@ class _Story:
                 copied += 1
                 made = [replace(message, untrained=True) for message in made]
             if aside:
-                told, made, aside = self._folded(told, made, aside), made, []
-                if not told:
-                    raise Malformed("all steps are of side chains")
+                told, aside = self._folded(told, made, aside), []
             told += made
         if aside:
             told = self._folded(told, [], aside)
@@ -168,38 +173,49 @@ class _Story:
             raise Malformed(f"step {text(step, 'step_id')} has the source {text(step, 'source')[:40]!r}")
         self.model = self.model or text(step, "model_name")
         extra = part(step, "extra")
-        calls = tuple(call_of(call) for call in rows(step, "tool_calls")) if role == "assistant" else ()
-        compacted = part(extra, "context_management").get("type") == "compaction"
-        said = AttemptMessage(
-            role=role,  # type: ignore[arg-type]
-            content=text_of(step.get("message")),
-            tool_calls=calls,
-            reasoning=text(step, "reasoning_content"),
-            compacted=compacted,
+        calls = tuple(map(_call, rows(step, "tool_calls"))) if role == "assistant" else ()
+        said = _marked(
+            AttemptMessage(
+                role="tool" if extra.get("role") == "tool" and role == "system" else role,
+                content=text_of(step.get("message")),
+                tool_calls=calls or tuple(map(call_of, rows(extra, "user_tool_calls"))),
+                tool_call_id=text(extra, "tool_call_id"),
+                reasoning=text(step, "reasoning_content") or text(extra, "reasoning_content"),
+                sub=tuple(self._subagents(rows(extra, "subagents"), nested)),
+            ),
+            extra,
         )
         results = rows(part(step, "observation"), "results")
+        names = {
+            call_id: call.name
+            for raw, call in zip(rows(step, "tool_calls"), calls, strict=False)
+            if (call_id := text(raw, "tool_call_id"))
+        }
+        own_ids = {
+            text(raw, "tool_call_id"): call.id for raw, call in zip(rows(step, "tool_calls"), calls, strict=False)
+        }
         told: list[AttemptMessage] = []
         for result in results:
-            sub = tuple(self._subagents(result, nested))
+            sub = tuple(self._subagents(rows(result, "subagent_trajectory_ref"), nested))
             content, answered = result.get("content"), text(result, "source_call_id")
             if role != "assistant" and content is None:  # a system step that only tells of subagents
                 said = replace(said, sub=(*said.sub, *sub))
                 continue
             if calls and not answered and len(calls) == len(results) == 1:
-                answered = calls[0].id
-            told.append(
-                AttemptMessage(
-                    role="tool" if calls else "user" if role == "assistant" else said.role,
-                    content=text_of(content),
-                    tool_call_id=answered if calls else "",
-                    error=extra.get("tool_result_is_error") is True or part(result, "extra").get("is_error") is True,
-                    sub=sub,
-                )
+                answered = text(rows(step, "tool_calls")[0], "tool_call_id")
+            message = AttemptMessage(
+                role="tool" if calls else "user" if role == "assistant" else said.role,
+                content=text_of(content),
+                tool_call_id=own_ids.get(answered, answered) if calls else "",
+                name=names.get(answered, "") if calls else "",
+                error=extra.get("tool_result_is_error") is True,
+                sub=sub,
             )
+            told.append(_marked(message, part(result, "extra")))
         return [said, *told]
 
-    def _subagents(self, result: dict[str, Any], nested: dict[str, dict[str, Any]]) -> Iterator[Transcript]:
-        for ref in rows(result, "subagent_trajectory_ref"):
+    def _subagents(self, refs: list[dict[str, Any]], nested: dict[str, dict[str, Any]]) -> Iterator[Transcript]:
+        for ref in refs:
             name, path = text(ref, "trajectory_id") or text(ref, "session_id"), text(ref, "trajectory_path")
             found = (
                 nested.get(text(ref, "trajectory_id")) or nested.get(text(ref, "session_id")) or self._document(path)
@@ -215,7 +231,9 @@ class _Story:
             messages = tuple(inner.read(found))
             self.notes += inner.notes
             if messages:
-                yield Transcript(messages=messages, agent=text(part(found, "agent"), "name"), id=name)
+                agent = text(part(found, "agent"), "name")
+                own = part(found, "extra").get("id") if path == "" else None
+                yield Transcript(messages=messages, agent=agent, id=own if isinstance(own, str) else name)
 
     def _document(self, name: str) -> dict[str, Any] | None:
         """The document in a file of that name, which must lie in the trajectory's own folder."""
@@ -225,6 +243,30 @@ class _Story:
         except (OSError, Malformed):
             return None
         return found if isinstance(found, dict) and isinstance(found.get("steps"), list) else None
+
+
+def _call(raw: dict[str, Any]) -> ToolCall:
+    """A call of a step; what our own writer kept of it in `extra` counts."""
+    call, extra = call_of(raw), part(raw, "extra")
+    arguments, identity = extra.get("raw_arguments"), extra.get("id")
+    return ToolCall(
+        call.name,
+        arguments if isinstance(arguments, str) else call.arguments,
+        identity if isinstance(identity, str) else call.id,
+    )
+
+
+def _marked(message: AttemptMessage, extra: dict[str, Any]) -> AttemptMessage:
+    """The message with the marks that stand in `extra`."""
+    return replace(
+        message,
+        name=text(extra, "name") or message.name,
+        error=message.error or extra.get("is_error") is True,
+        compacted=part(extra, "context_management").get("type") == "compaction",
+        synthesised=extra.get("synthesised") is True,
+        untrained=extra.get("untrained") is True,
+        of_user=extra.get("of_user") is True,
+    )
 
 
 def _copied(step: dict[str, Any]) -> bool:

@@ -6,6 +6,8 @@ the rewards where it does not. Several steps of one task lie in `steps/<name>/`.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from engine.imports.attempt import Attempt
 from engine.imports.decode import number, part, rows, text
 from engine.imports.files import inside, small_json
 
-SIDECARS = frozenset({"config.json", "result.json", "results.json", "lock.json", "reward.json"})
+SIDECARS = frozenset({"config.json", "result.json", "lock.json", "reward.json"})
 """Files of a job that are no rollouts."""
 
 
@@ -25,6 +27,19 @@ def trial_folder(trajectory: Path) -> Path | None:
     if folder.parent.name == "steps" and inside(folder.parent.parent, "result.json"):
         return folder.parent.parent
     return folder if inside(folder, "result.json") or inside(folder, "verifier/reward.txt") else None
+
+
+def lost_trials(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The trials below a folder that left no trajectory, with the reason that they tell."""
+    for place, folders, names in os.walk(folder):
+        if "result.json" not in names or "steps" in folders or os.path.exists(f"{place}/agent/trajectory.json"):
+            continue
+        result = small_json(Path(place), "result.json")
+        if text(result, "trial_name") and text(result, "task_name"):
+            exception = part(result, "exception_info")
+            kind, said = text(exception, "exception_type"), text(exception, "exception_message")
+            why = f" ({kind}: {said[:200]})" if kind else ""
+            yield Path(place), f"the trial left no trajectory (agent/trajectory.json){why}"
 
 
 def with_trial(attempt: Attempt, trajectory: Path) -> Attempt:

@@ -149,7 +149,7 @@ def _scores(scores: dict[str, Any], notes: list[str]) -> tuple[dict[str, float |
             rewards |= {f"{name}.{key}": _number(one) for key, one in told.items()}
             letters = False
             continue
-        letters = letters and (isinstance(told, bool) or told in LETTERS)
+        letters = letters and (isinstance(told, bool) or (isinstance(told, str) and told in LETTERS))
         rewards[name] = _number(told)
         if told is not None and rewards[name] is None:
             notes.append(f"the score {name} = {str(told)[:40]!r} is no number: it counts as unknown")

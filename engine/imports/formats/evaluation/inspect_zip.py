@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,18 @@ from engine.imports.decode import Malformed, decode
 
 MOST_ENTRY = 1 << 28  # bytes, unpacked
 
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    zstandard.ZstdError,
+    struct.error,
+    NotImplementedError,  # another compression
+    RuntimeError,  # encrypted
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+)
 _ZSTD = 93
 _LOCAL_HEADER = 30  # bytes before the name
 _SAMPLE = re.compile(r"samples/(?P<name>.+_epoch_\d+)(?:\.json|/sample\.json)")
@@ -50,10 +63,10 @@ class LogZip:
         """The JSON of an entry. Raises `Malformed`."""
         try:
             data = self._bytes(self.archive.getinfo(name))
-        except (zipfile.BadZipFile, zstandard.ZstdError, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        except Malformed:
+            raise
+        except _DAMAGE as error:
             raise Malformed(f"the entry {name} is damaged: {error}") from None
-        except (struct.error, KeyError, ValueError) as error:
-            raise Malformed(f"the entry {name} can't be read: {error}") from None
         if len(data) > MOST_ENTRY:
             raise Malformed(f"the entry {name} is larger than {MOST_ENTRY >> 20} MiB")
         return decode(data)

@@ -60,7 +60,7 @@ def _attempt(row: dict[str, Any], file: RolloutFile, place: str) -> Attempt:
         raise Malformed("`conversations` is no list")
     messages = conversation(told)
     item, meta = text(row, "item_id") or text(row, "id"), part(row, "meta")
-    environment, _ = environment_of(item)
+    environment, number_of_task = environment_of(item)
     reward = number(row.get("reward", row.get("score", meta.get("reward"))))
     success = number(row.get("success", meta.get("success")))
     stop = text(meta, "terminate_reason")
@@ -82,6 +82,7 @@ def _attempt(row: dict[str, Any], file: RolloutFile, place: str) -> Attempt:
         stop=stop,
         cut_off=stop in ("max_steps", "max_step", "exceeding maximum input length") or bool(meta.get("error")),
         notes=notes,
+        raw={"environment_task": number_of_task} if number_of_task else {},
     )
 
 

@@ -1,0 +1,91 @@
+"""Environments with tools, as they are described; and `tools:ENV`, which gives any environment one tool, `act`.
+
+`act(text)` executes the text as the environment's own action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from envs.base import EnvError, EnvironmentInfo, TextEnv, Tools, info_of
+from envs.base import make as make_env
+from envs.calling import Toolbox, calling, refuses
+from envs.tool_schemas import tool
+from envs.tools import arguments_of, parse_calls, split_results
+
+NAME = "tools"
+ACT = tool("act", "Take one action in the environment.", text={"type": "string", "description": "the action"})
+RULES = """\
+The rules below ask for an answer with a line `Action:`. Here you answer otherwise: say in a sentence why the next \
+step is right, and call the tool act with the action as its text."""
+
+
+def described(
+    text: EnvironmentInfo, *, name: str, summary: str, rules: str, lookers: Sequence[str] = ()
+) -> EnvironmentInfo:
+    """An environment with tools, from the description of the same one by text. `lookers`: tools that only show
+    something."""
+
+    def looks(action: str) -> bool:
+        calls = parse_calls(action)
+        return calls is not None and all(call.name in lookers for call in calls)
+
+    return _with_calls(replace(text, name=name, summary=summary, rules=rules, looks=looks))
+
+
+def _with_calls(text: EnvironmentInfo) -> EnvironmentInfo:
+    refused = partial(refuses, text.refuses)
+    return replace(text, refuses=refused, recognises=lambda observation: False, of=None, kinds=None, broken_kinds=None)
+
+
+def info_for(argument: str) -> EnvironmentInfo:
+    """What is known of `tools:ARGUMENT`. Raises `EnvError`."""
+    if not argument:
+        raise EnvError("tools: names no environment; write tools:ENV, for example tools:scienceworld")
+    below = info_of(argument)
+
+    def looks(action: str) -> bool:
+        calls = parse_calls(action)
+        return calls is not None and all(below.looks(_text_in(call.arguments)) for call in calls)
+
+    def careless(action: str, observation: str) -> bool:
+        calls = parse_calls(action) or []
+        results = split_results(observation, max(1, len(calls)))
+        return any(below.careless(_text_in(call.arguments), each) for call, each in zip(calls, results, strict=False))
+
+    return _with_calls(
+        replace(
+            below,
+            name=f"{NAME}:{argument}",
+            load="envs.any_tools:make",
+            rules=f"{RULES}\n\n{below.rules}",
+            looks=looks,
+            careless=careless,
+        )
+    )
+
+
+def _text_in(arguments: str) -> str:
+    found = arguments_of(arguments) or {}
+    return str(found.get("text", ""))
+
+
+def make(argument: str) -> TextEnv:
+    """The environment of `tools:ARGUMENT`. Raises `EnvError`."""
+    below = make_env(argument)
+    if isinstance(below, Tools):
+        below.close()
+        raise EnvError(f"{argument} has tools of its own: --env {argument}")
+    final = getattr(below, "final_action", None)
+    return calling(below, Toolbox(lambda: (ACT,), _action_of, _call_of, final), lambda name: f"{NAME}:{name}")
+
+
+def _action_of(name: str, arguments: Mapping[str, Any]) -> str:
+    return str(arguments["text"])
+
+
+def _call_of(action: str) -> tuple[str, Mapping[str, Any]] | None:
+    return "act", {"text": action}
