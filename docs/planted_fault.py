@@ -10,7 +10,7 @@ import random
 import sys
 from collections.abc import Hashable
 
-from engine.trace.trace import write_trace
+from engine.trace.trace_file import write_trace
 from engine.tree.events import AnyEvent, BackedUp, Child, Ended, Expanded, Message, Sampled, SearchSettings, Started
 from envs.textcraft.env import make
 

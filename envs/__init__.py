@@ -32,6 +32,7 @@ from envs.base import (
     recognise,
     register,
 )
+from envs.calling import refuses_calls as _refuses_calls
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
 from envs.tools import split_results
@@ -206,6 +207,7 @@ _GYM = EnvironmentInfo(
     summary="gym:MODULE:ID, any Gymnasium environment whose actions are texts or have names",
     load="envs.any_gymnasium.env:make",
     rules=_ANY_RULES,
+    refuses=_refuses_calls,
     of=_gym_of,
     takes_place=lambda argument: True,
 )

@@ -26,14 +26,15 @@ step is right, and call the tool act with the action as its text."""
 def described(
     text: EnvironmentInfo, *, name: str, summary: str, rules: str, lookers: Sequence[str] = ()
 ) -> EnvironmentInfo:
-    """An environment with tools, from the description of the same one by text. `lookers`: tools that only show
-    something."""
+    """An environment with tools, from the description of the same one by text; `make_with_tools` beside its own
+    function makes it. `lookers`: tools that only show something."""
 
     def looks(action: str) -> bool:
         calls = parse_calls(action)
         return calls is not None and all(call.name in lookers for call in calls)
 
-    return _with_calls(replace(text, name=name, summary=summary, rules=rules, looks=looks))
+    load = f"{text.load.partition(':')[0]}:make_with_tools"
+    return _with_calls(replace(text, name=name, summary=summary, load=load, rules=rules, looks=looks))
 
 
 def _with_calls(text: EnvironmentInfo) -> EnvironmentInfo:

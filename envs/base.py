@@ -292,7 +292,7 @@ def info_of(name: str) -> EnvironmentInfo:
 def names_place(name: str) -> bool:
     """Whether making this environment reaches what its name says: a file, a folder, a host, another package's module.
 
-    A file that somebody else wrote may not name such an environment unasked (`engine.environment.trust`).
+    A file that somebody else wrote may not name such an environment unasked (`engine.environment.permission`).
     """
     head, _, argument = name.partition(":")
     if head not in _REGISTRY:

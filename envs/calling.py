@@ -29,6 +29,7 @@ from envs.base import (
     Snapshots,
     StateKeys,
     TextEnv,
+    Tools,
     Words,
 )
 from envs.tool_schemas import misfit, name_of
@@ -37,6 +38,7 @@ from envs.tools import Call, arguments_of, canonical, join_results, parse_calls
 NO_CALL = "No tool was called"
 INVALID = "Invalid call"
 OVER = "Not called: the episode was over before."
+_REFUSALS = (NO_CALL, f"{INVALID}:", OVER)
 SHOWN = 120
 """Characters of arguments that an answer shows."""
 
@@ -83,8 +85,13 @@ def refuses(below: Callable[[str], bool], observation: str) -> bool:
     return all(_refused(below, result) for result in results)
 
 
+def refuses_calls(observation: str) -> bool:
+    """The same where the environment itself refuses nothing."""
+    return observation.startswith(("[1] ", *_REFUSALS)) and refuses(lambda result: False, observation)
+
+
 def _refused(below: Callable[[str], bool], result: str) -> bool:
-    return result.startswith((NO_CALL, f"{INVALID}:", OVER)) or below(result)
+    return result.startswith(_REFUSALS) or below(result)
 
 
 class Calling(gymnasium.Env[str, str]):
@@ -111,7 +118,7 @@ class Calling(gymnasium.Env[str, str]):
         observation, info = self.below.reset(seed=seed, options=options)
         if "environment" in info:
             info = info | {"environment": self._name_of(str(info["environment"]))}
-        self._score = 0
+        self._score = getattr(self.below, "start_score", 0)
         self._tools = {name_of(schema): schema for schema in self._box.tools()}
         return observation, info
 
@@ -283,14 +290,9 @@ def _last(answer: str, count: int) -> str:
     return answer if count == 1 else answer.rsplit(f"[{count}] ", 1)[-1]
 
 
-def own_tools(env: Any) -> Toolbox:
-    """The tools of an environment that tells them itself: its `step` takes the text of one valid call."""
-    return Toolbox(
-        tools=env.tools,
-        action_of=lambda name, arguments: canonical(name, arguments),
-        call_of=_first_call,
-        final_action=getattr(env, "final_action", None),
-    )
+def with_own_tools(env: TextEnv) -> TextEnv:
+    """An environment that tells its tools itself (`tools()`): its `step` takes the text of one valid call."""
+    return calling(env, Toolbox(cast(Tools, env).tools, canonical, _first_call, getattr(env, "final_action", None)))
 
 
 def _first_call(action: str) -> tuple[str, Mapping[str, Any]] | None:

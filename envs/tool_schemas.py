@@ -129,13 +129,13 @@ def _out_of_limits(schema: Mapping[str, Any], value: Any, place: str) -> str | N
     for key, holds, words in _LIMITS:
         if number and isinstance(schema.get(key), int | float) and not holds(value, schema[key]):
             return f"{place} has to be {words} {schema[key]}, not {_shown(value)}"
-    unit = "items" if isinstance(value, list) else "characters"
+    unit = "item" if isinstance(value, list) else "character"
     least = schema.get("minItems" if isinstance(value, list) else "minLength")
     most = schema.get("maxItems" if isinstance(value, list) else "maxLength")
     if size is not None and isinstance(least, int) and size < least:
-        return f"{place} has to have at least {least} {unit}"
+        return f"{place} has to have at least {least} {unit}{'s' * (least != 1)}"
     if size is not None and isinstance(most, int) and size > most:
-        return f"{place} may have at most {most} {unit}"
+        return f"{place} may have at most {most} {unit}{'s' * (most != 1)}"
     return None
 
 

@@ -31,8 +31,10 @@ from agentr_tui.screens.shared.copying import ask_copy
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_yes
 from agentr_tui.screens.shared.help import HelpScreen
 from agentr_tui.screens.shared.host import Host
+from agentr_tui.screens.shared.loud_workers import LoudWorkers
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.palette import ActionCommands
+from agentr_tui.state.error_log import error_line
 from agentr_tui.state.last_place import LastPlace, Place
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.state.own_settings import OwnSettings
@@ -56,7 +58,7 @@ HINT_EVERY = 5.0
 """Seconds between two words about keys that mean nothing."""
 
 
-class AgentrApp(Host):
+class AgentrApp(LoudWorkers, Host):
     """Watch a search, pair its leaves, revise, review, export."""
 
     TITLE = "agentr"
@@ -257,6 +259,10 @@ class AgentrApp(Host):
     def complain(self, message: str) -> None:
         """One line that says what went wrong."""
         self.notify(f"{glyphs().bad} {message}", severity="error", timeout=8, markup=False)
+
+    def error_line(self, error: Exception) -> str:
+        """One line about an error, from any thread; a defect of ours is logged in the workspace."""
+        return error_line(self.session.workspace.path, error)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Those of Textual; the one that lets no control character out; letters that the locale has."""

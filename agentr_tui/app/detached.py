@@ -11,7 +11,7 @@ from typing import Any
 
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
-from engine.trace.trace import is_being_written
+from engine.trace.trace_file import is_being_written
 
 
 def flags_of(given: dict[str, Any]) -> list[str]:

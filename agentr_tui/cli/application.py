@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from cyclopts.config import Dict, Env
 
 from agentr_tui.cli.options import WorkspaceOption
@@ -146,6 +146,7 @@ def build(arguments: Sequence[str], refuse: bool = True) -> App:
         version=__version__,
         config=() if _goes_on(arguments) else (Env("AGENTR_", show=False), *layers(arguments, refuse)),
         help_format="plaintext",
+        default_parameter=Parameter(negative_iterable=()),  # no --empty-header beside --header
         print_error=False,
         exit_on_error=False,
         result_action="return_value",

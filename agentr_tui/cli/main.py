@@ -22,7 +22,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPA
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import AgentrError, InputError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from envs.base import EnvError
 
 

@@ -5,6 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, TypedDict
 
+from agentr_tui.cli.model_options import (
+    BaseUrlOption,
+    ExampleOption,
+    ExtraBodyOption,
+    HeaderOption,
+    KeyEnvOption,
+    NoSystemOption,
+    PriceCachedOption,
+    PriceInOption,
+    PriceOutOption,
+    PromptsOption,
+    ReasoningEffortOption,
+    RetriesOption,
+    StructuredOption,
+    TimeoutOption,
+    TopPOption,
+)
 from agentr_tui.cli.options import ACTOR, BUDGETS, MODEL, PROMPT, SEARCH, option_of
 from engine.tree.events import SearchSettings
 
@@ -47,47 +64,19 @@ class SearchOptions(TypedDict, total=False):
         int, _option(SEARCH, "max_failures", "Failed draws or steps in a row after which the search pauses.")
     ]
     model: Annotated[str, _option(MODEL, "model", "Model of the actor openai.")]
-    base_url: Annotated[str, _option(MODEL, "base_url", "URL of an OpenAI-compatible server. The default is OpenAI's.")]
-    key_env: Annotated[str, _option(MODEL, "key_env", "Environment variable that holds the API key.")]
-    timeout: Annotated[float, _option(MODEL, "timeout", "Timeout of one call, in seconds.")]
-    retries: Annotated[int, _option(MODEL, "retries", "Number of retries after a failed call.")]
-    price_in: Annotated[float, _option(MODEL, "price_in", "Price of a million prompt tokens, in US dollars.")]
-    price_out: Annotated[float, _option(MODEL, "price_out", "Price of a million completion tokens, in US dollars.")]
-    price_cached: Annotated[
-        float,
-        _option(
-            MODEL,
-            "price_cached",
-            "Price of a million prompt tokens that the server had cached. The default is --price-in.",
-        ),
-    ]
-    top_p: Annotated[
-        float,
-        _option(
-            MODEL, "top_p", "Nucleus sampling: the share of probability to draw from. The default is the server's own."
-        ),
-    ]
-    reasoning_effort: Annotated[
-        str,
-        _option(
-            MODEL, "reasoning_effort", "Reasoning effort, for example low, medium or high, as the server names it."
-        ),
-    ]
-    extra_body: Annotated[
-        str, _option(MODEL, "extra_body", "JSON object of further fields for every request. A null removes a field.")
-    ]
-    header: Annotated[
-        list[str],
-        _option(
-            MODEL,
-            "header",
-            "HTTP header as NAME=VARIABLE. Its value is read from that environment variable. Repeatable.",
-        ),
-    ]
-    no_system: Annotated[
-        bool, _option(PROMPT, "no_system", "Send the system message as part of the first user message.", negative="")
-    ]
-    example: Annotated[bool, _option(PROMPT, "example", "Put a worked example before the task.")]
+    base_url: BaseUrlOption
+    key_env: KeyEnvOption
+    timeout: TimeoutOption
+    retries: RetriesOption
+    price_in: PriceInOption
+    price_out: PriceOutOption
+    price_cached: PriceCachedOption
+    top_p: TopPOption
+    reasoning_effort: ReasoningEffortOption
+    extra_body: ExtraBodyOption
+    header: HeaderOption
+    no_system: NoSystemOption
+    example: ExampleOption
     context: Annotated[
         int, _option(PROMPT, "context", "Context length in tokens. Older steps are left out of longer conversations.")
     ]
@@ -102,10 +91,8 @@ class SearchOptions(TypedDict, total=False):
             "How answers are parsed: first (the first action, in any notation) or agent-r (as the original).",
         ),
     ]
-    structured: Annotated[
-        str, _option(PROMPT, "structured", "Ask for structured answers, which helps small models: json or grammar.")
-    ]
-    prompts: Annotated[str, _option(PROMPT, "prompts", "Folder of prompts that replace the shipped ones.")]
+    structured: StructuredOption
+    prompts: PromptsOption
     tools: Annotated[
         str,
         _option(

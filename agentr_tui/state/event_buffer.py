@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from agentr_tui.state.places import SearchRequest, free_name, short_name
-from engine.environment.trust import Permit
+from engine.environment.permission import Permit
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job
 from engine.search.settings import check_settings

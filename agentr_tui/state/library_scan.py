@@ -13,7 +13,7 @@ from agentr_tui.state.library_tail import Tail
 from agentr_tui.state.trace_row import TraceRow
 from engine.base.errors import InputError
 from engine.trace.sources import find_sources, is_trace
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.trace.treefile.read import read_tree
 from engine.tree.events import Started
 from engine.workspace.figures import TraceFigures, cached_figures

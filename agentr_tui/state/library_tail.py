@@ -7,8 +7,9 @@ from pathlib import Path
 
 from agentr_tui.state.trace_row import TraceRow
 from engine.base.errors import InputError
+from engine.trace.follower import Follower
 from engine.trace.sources import Source
-from engine.trace.trace import Follower, is_being_written
+from engine.trace.trace_file import is_being_written
 from engine.tree.tree import SearchTree
 from engine.workspace.figures import figures
 

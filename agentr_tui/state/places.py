@@ -11,8 +11,13 @@ DEMO_DELAY = 0.25
 
 
 def short_name(environment: str) -> str:
-    """An environment's name as that of a file holds it: without what is behind it, but with the kind of a server."""
+    """An environment's name as that of a file holds it: without what is behind it, but with the kind of a server,
+    and whether its agent calls tools."""
     head, _, more = environment.partition(":")
+    if head == "tools" and more:
+        return f"{short_name(more)}-tools"
+    if more.partition(":")[0] == "tools":
+        return f"{head}-tools"
     kind, at, _ = more.partition("@")
     return f"{head}-{kind}" if at and kind else head
 
@@ -53,7 +58,7 @@ class SearchRequest:
     task: str = "0"
     settings: SearchSettings = field(default_factory=lambda: SearchSettings(iterations=DEFAULT_ITERATIONS))
     delay: float = DEFAULT_DELAY  # seconds a draw of the scripted actor
-    about: str = ""  # the trace that it is like (`engine.environment.trust.digest_of`); "": none
+    about: str = ""  # the trace that it is like (`engine.environment.permission.digest_of`); "": none
     source: str = ""  # its file
 
 

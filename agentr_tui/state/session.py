@@ -14,14 +14,15 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.pairs.pairs import Pair
 from engine.review.decisions import Decisions
 from engine.search.control import Control
 from engine.search.control_file import RemoteControl
 from engine.search.job import SearchJob
+from engine.trace.follower import Follower
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import Follower, is_being_written
+from engine.trace.trace_file import is_being_written
 from engine.tree.events import WITHOUT_RETURN, AnyEvent
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree, TreeReader
@@ -106,7 +107,7 @@ class Session:
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
     configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file
     unasked: NeedsConsent | None = None  # settings of the workspace's file that hold after a yes
-    own: list[Mapping[str, Any]] = field(default_factory=list)  # what a person named (`engine.environment.trust`)
+    own: list[Mapping[str, Any]] = field(default_factory=list)  # what a person named (`engine.environment.permission`)
 
     reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read
 

@@ -19,12 +19,12 @@ from cyclopts import App, Argument, ArgumentCollection
 from cyclopts.config import Dict
 
 from agentr_tui.state.settings_files import user_file
-from engine.environment.consent import give, given
-from engine.environment.trust import NeedsConsent
+from engine.environment.consent_store import give, given
+from engine.environment.permission import NeedsConsent
 
 WORDS = frozenset({
     "algorithm", "chat_template", "extra_body", "format", "licence", "marks", "model", "parse", "reasoning_effort",
-    "run", "split", "structured", "task", "thought",
+    "run", "send_reasoning", "split", "structured", "task", "thought", "tools",
 })  # fmt: skip
 """Settings that are words, and name no place."""
 

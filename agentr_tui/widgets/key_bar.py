@@ -25,7 +25,7 @@ NOTHING_KEYS = ("mode('library')", "help")
 """Actions that are told where a screen has nothing to show."""
 
 
-class Shown(NamedTuple):
+class ShownKey(NamedTuple):
     """A key, what it does in a word, and more of that."""
 
     key: str
@@ -40,11 +40,11 @@ class Shown(NamedTuple):
         return cell_len(self.display) + cell_len(self.word) + 4
 
 
-def fitting(keys: list[Shown], width: int, last: str = "help") -> list[Shown]:
+def fitting(keys: list[ShownKey], width: int, last: str = "help") -> list[ShownKey]:
     """As many keys as fit in `width` cells, in their order, and always the one whose action is `last`, at the end."""
     kept = [key for key in keys if key.action == last]
     room = width - sum(key.cells for key in kept)
-    shown: list[Shown] = []
+    shown: list[ShownKey] = []
     for key in keys:
         if key.action != last:
             room -= key.cells + (GAP if shown or kept else 0)
@@ -63,10 +63,10 @@ class KeyBar(Widget):
     left_out: reactive[frozenset[str]] = reactive(frozenset())
     """Actions that lead nowhere now: their keys give their room to others."""
 
-    def keys(self) -> list[Shown]:
+    def keys(self) -> list[ShownKey]:
         """What is shown at this width, from left to right."""
         nothing = self.screen.has_class("-nothing")
-        found: dict[str, Shown] = {}
+        found: dict[str, ShownKey] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             name = binding.action.removeprefix("app.")
@@ -74,7 +74,7 @@ class KeyBar(Widget):
             if here and active.enabled and active.node.display:  # what has the focus may be hidden
                 display = self.app.get_key_display(binding)
                 found.setdefault(
-                    name, Shown(binding.key, display, binding.description.lower(), name, active.tooltip or "")
+                    name, ShownKey(binding.key, display, binding.description.lower(), name, active.tooltip or "")
                 )
         return fitting(list(found.values()), self.size.width)
 
@@ -89,7 +89,7 @@ class KeyBar(Widget):
             text.append(f" {key.word} ", word)
         return text
 
-    def _at(self, x: int) -> Shown | None:
+    def _at(self, x: int) -> ShownKey | None:
         start = 0
         for key in self.keys():
             if start <= x < start + key.cells:

@@ -10,18 +10,23 @@ answer, one that was cut off before its action was whole, or one that names no a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops, wants_logprobs
-from engine.answers.reader import AnswerForm, cut_at_stop, form_of, read_answer
+from engine.answers.reader import AnswerForm, Note, cut_at_stop, form_of, read_answer
+from engine.answers.written_calls import tagged_calls
 from engine.base.errors import InputError
 from engine.base.text import stored_action
 from engine.models.client import CallFailed, ChatRequest, Client, Endpoint, check_endpoint, complete, open_client
 from engine.models.context_window import counter, fit
 from engine.models.prompts import check_prompts
 from engine.models.reply import Reply, action_probability, why_empty
-from engine.tree.events import Message, SearchSettings
+from engine.models.tool_calls import tool_fields
+from engine.tree.events import Message, SearchSettings, ToolCall
+from envs.tools import arguments_of
 
 SHOWN = 80
 """Characters of an answer that the reason shows for which it was not used."""
@@ -49,10 +54,14 @@ def endpoint_of(settings: SearchSettings) -> Endpoint:
 class OpenAIActor:
     """Answers draws over HTTP."""
 
-    def __init__(self, settings: SearchSettings, environment: str = "") -> None:
-        """`environment`: its name, which says what actions look like. Raises `InputError` where these settings can't
-        work."""
+    def __init__(
+        self, settings: SearchSettings, environment: str = "", tools: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """`environment`: its name, which says what actions look like; `tools`: that the model may call. Raises
+        `InputError` where these settings can't work."""
         self._settings = settings
+        self._tools = tools
+        check_calling(settings, tools)
         self._form = form_of(environment)
         self._counter = counter(settings.tokenizer)
         self._client: Client | None = None
@@ -77,16 +86,18 @@ class OpenAIActor:
             settings.temperature,
             settings.max_tokens,
             seed=request.seed,
-            stop=stops(settings),
+            stop=stops(settings, bool(self._tools)),
             logprobs=wants_logprobs(settings),
             schema=ANSWER_SCHEMA if settings.structured == "json" else None,
-            extra=form_fields(settings),
+            extra=form_fields(settings) | tool_fields(settings, self._tools),
+            reasoning_field=settings.send_reasoning,
         )
         try:
             reply = await complete(self._open(endpoint), endpoint, ask, request.fault, request.permit)
         except CallFailed as error:
             raise DrawFailed(error.kind, str(error), error.attempt, error.usage) from None
-        return replace(read_reply_text(reply, settings, self._form), dropped=dropped)
+        answer = read_calls(reply, settings) if self._tools else read_reply_text(reply, settings, self._form)
+        return replace(answer, dropped=dropped)
 
     def _open(self, endpoint: Endpoint) -> Client:
         """The client of this server on this event loop."""
@@ -111,6 +122,17 @@ class OpenAIActor:
             self._client = None
 
 
+def check_calling(settings: SearchSettings, tools: Sequence[Mapping[str, Any]]) -> None:
+    """Raises `InputError` where settings ask for answers by text, and the agent calls tools."""
+    if not tools:
+        return
+    for name, chosen in (("--structured", settings.structured), ("--example", settings.example)):
+        if chosen:
+            raise InputError(
+                f"{name} asks for answers by text, and here the model calls tools: leave it out, or --tools off"
+            )
+
+
 def _room(settings: SearchSettings) -> int | None:
     """Tokens that the conversation before the answer may have: the model's context holds both."""
     if settings.context is None:
@@ -121,6 +143,40 @@ def _room(settings: SearchSettings) -> int | None:
             " it counts the conversation and the answer"
         )
     return settings.context - settings.max_tokens
+
+
+def read_calls(reply: Reply, settings: SearchSettings) -> Answer:
+    """The answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
+
+    Calls are kept as the model made them: whether they are valid the environment says. Words without a call are the
+    model's last words.
+    """
+    said, calls = reply.text.strip(), reply.calls
+    if not calls:
+        said, tagged = tagged_calls(said)
+        calls = tuple(ToolCall(call.name, call.arguments) for call in tagged)
+    cut = reply.finish == "length"
+    if cut and (not calls or arguments_of(calls[-1].arguments) is None):
+        why = f"the answer was cut off after {settings.max_tokens} tokens, before its call was whole"
+        raise DrawFailed("cut off", why, reply.attempt, reply.usage, reply.raw or None)
+    if not calls and not said:
+        why = why_empty(reply, settings.max_tokens)
+        told = f"the answer is empty: {why}" if why else "the answer is empty"
+        raise DrawFailed("empty", told, reply.attempt, reply.usage, reply.raw or None)
+    notes: list[Note] = ["cut"] if cut else []
+    if not calls:
+        notes.append("no call")
+    prior = action_probability(reply.tokens, calls[0].arguments if calls else said)
+    return Answer(
+        said,
+        action=None if calls or stored_action(said) == said else said,
+        usage=reply.usage,
+        prior=1.0 if prior is None else prior,
+        reasoning=reply.reasoning,
+        raw=reply.raw,
+        notes=tuple(notes),
+        tool_calls=calls,
+    )
 
 
 def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) -> Answer:

@@ -37,8 +37,10 @@ def prepared(settings: SearchSettings, messages: Sequence[Message]) -> tuple[lis
     return sent, header
 
 
-def stops(settings: SearchSettings) -> tuple[str, ...]:
-    """At what an answer ends."""
+def stops(settings: SearchSettings, tools: bool = False) -> tuple[str, ...]:
+    """At what an answer ends; one that calls tools ends by itself."""
+    if tools:
+        return ()
     return tuple(f"\n{line}" for line in prompt_lines("stop.txt", settings.prompts))
 
 

@@ -8,19 +8,19 @@ from typing import Any
 from engine.actors.base import draw_seed
 from engine.actors.openai_request import form_fields, prepared, stops, wants_logprobs, with_chosen
 from engine.base.compression import open_unpacked, reading
-from engine.environment.trust import check, settings_claims
+from engine.environment.permission import check, settings_claims
+from engine.models.context_window import turns_of_steps
 from engine.models.faults import RETRYABLE
 from engine.models.structured_form import joined_system
-from engine.trace.trace import decode_event
+from engine.models.tool_calls import as_sent, tool_fields
+from engine.trace.trace_file import decode_event
 from engine.tree.events import Message, Sampled
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import NO_PARENT, SearchTree
 
-STEP_TURNS = 2
-
 
 def seen_and_dropped(tree: SearchTree, id: int) -> tuple[list[Message], int, int]:
-    """The conversation before a node's own step, the turn where its steps begin, how many of them were not seen."""
+    """The conversation before a node's own step, the turn where its steps begin, how many of these were not seen."""
     node = tree.nodes[id]
     assert tree.started is not None
     messages = tree.conversation(id if node.parent == NO_PARENT else node.parent)
@@ -39,7 +39,7 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
 
     A parameter that the server turned out not to have was left out when the call was made, a form that it did not
     have was asked for in another way. Raises `InputError` where prompts that it took are gone, or lie where nobody
-    allowed this trace to have them read (`engine.environment.trust`).
+    allowed this trace to have them read (`engine.environment.permission`).
     """
     if not was_asked(tree, id):
         return None
@@ -57,15 +57,16 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
             header -= turns - len(messages)
         where = {"POST": f"{settings.base_url or 'the default base URL'}/chat/completions", "model": settings.model}
         more = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "stream": False}
-        if stop := stops(settings):
+        if stop := stops(settings, bool(tree.started is not None and tree.started.tools)):
             more["stop"] = list(stop)
         if wants_logprobs(settings):
             more["logprobs"] = True
-        more = with_chosen(settings, more | form_fields(settings))
-    sent = messages[:header] + messages[header + STEP_TURNS * dropped :]
+        tools = tree.started.tools if tree.started is not None else []
+        more = with_chosen(settings, more | form_fields(settings) | tool_fields(settings, tools))
+    sent = messages[:header] + messages[header + turns_of_steps(messages, header, dropped) :]
     return {
         **where,
-        "messages": [{"role": message.role, "content": message.content} for message in sent],
+        "messages": [as_sent(message, settings.send_reasoning) for message in sent],
         "seed": draw_seed(settings.seed, node.parent, node.draw),
         **more,
         **({"steps_not_sent": dropped} if dropped else {}),

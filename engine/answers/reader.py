@@ -38,9 +38,9 @@ from engine.answers.unlabelled import (
 from engine.base.step_kind import info_or_none
 from engine.base.text import clean
 
-Note = Literal["cut", "trimmed", "without label", "several actions"]
+Note = Literal["cut", "trimmed", "without label", "several actions", "no call"]
 """What was odd about an answer that was used: the limit of tokens ended it; something else stood after its action;
-its action had no label; it named further ones."""
+its action had no label; it named further ones; it called none of the tools."""
 
 JOINED = "{action} {input}"
 """How an action and its `Action Input` are one action, where the environment does not say otherwise."""

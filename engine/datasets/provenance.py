@@ -83,6 +83,13 @@ class Origin(Struct, kw_only=True):
     records: int = 1
 
 
+OF_SAMPLE = (
+    "kind", "trace", "environment", "task", "good", "bad", "fork", "fork_depth", "mark", "return_good", "plan_left",
+    "cut", "tail_judgements", "lesson", "earlier", "unfinished",
+)  # fmt: skip
+"""Fields of an `Origin` that are the sample's own."""
+
+
 class MixedOrigin(Struct, kw_only=True):
     """Where a record that was mixed in comes from."""
 
@@ -129,37 +136,22 @@ def origin_of(
         if decided is not None and decided.thought is not None:
             thought_from, thought_by = "person", decided.thought_by
     return Origin(
+        **{name: getattr(sample, name) for name in OF_SAMPLE},
         sample=sample.id,
-        kind=sample.kind,
         run=run,
-        trace=sample.trace,
         path=shown(sample.path),
-        environment=sample.environment,
-        task=sample.task,
-        good=sample.good,
-        bad=sample.bad,
-        fork=sample.fork,
-        fork_depth=sample.fork_depth,
-        mark=sample.mark,
         mark_from=mark_from,
         marked_by=marked_by,
         thought_from=thought_from,
         thought_by=thought_by,
         replay=sample.verdict,
-        return_good=sample.return_good,
         return_bad=None if sample.bad is None else sample.return_bad,
         tail_made=sample.tail.made if sample.tail else None,
         tail_trace=sample.tail.trace or None if sample.tail else None,
         tail_path=shown(sample.tail.path) or None if sample.tail else None,
         tail_leaf=sample.tail.leaf if sample.tail and sample.tail.path else None,
         tail_steps=tail_steps,
-        plan_left=sample.plan_left,
-        cut=sample.cut,
         uncut=[each.node for each in stored.cut if decided is not None and each.node in decided.uncut],
-        tail_judgements=sample.tail_judgements,
-        lesson=sample.lesson,
-        earlier=sample.earlier,
-        unfinished=sample.unfinished,
         decision=decided.verdict if decided else None,
         decisions=dict(sorted(decided.by_reviewer.items())) if decided else {},
         note=decided.note if decided else None,

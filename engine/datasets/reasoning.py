@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.samples.splice import Turn
 from engine.trace.sources import is_trace
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.events import Sampled
 from engine.tree.tree import SearchTree
 

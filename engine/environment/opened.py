@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.base.errors import InputError, foreign_line
-from engine.environment.trust import Permit, permit
+from engine.environment.permission import Permit, permit
 from engine.tree.events import Message, Started
 from envs.any_gymnasium.foreign import modules_from
 from envs.base import EnvError, TextEnv, Tools, info_of, make

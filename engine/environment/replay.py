@@ -16,8 +16,8 @@ from engine.base.text import clean, flatten
 from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.instances import Reply
 from engine.environment.opened import Opened, at_hand, instruction_of, name_to_open, open_environment, recalls
+from engine.environment.permission import TrustedSettings, UntrustedTrace, permit, remember
 from engine.environment.states import States
-from engine.environment.trust import TrustedSettings, UntrustedTrace, permit, remember
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied, UnknownTask
@@ -76,7 +76,7 @@ def opener(tree: SearchTree, environment: str | None = None, own: TrustedSetting
     """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, the
     task is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
 
-    `environment` in place of the tree's own; `own`: what a person named (`engine.environment.trust`). The callable
+    `environment` in place of the tree's own; `own`: what a person named (`engine.environment.permission`). The callable
     raises `InputError`, `NoEnvironment`, `AnotherTask`, and `UntrustedTrace` where a person has to be asked first.
     """
     started = tree.started

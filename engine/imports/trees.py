@@ -21,7 +21,7 @@ from engine.imports.merging.merge import TreeOfAttempts, digest_of
 from engine.imports.merging.same import MERGES, Merge
 from engine.imports.sources import Rollouts, read_rollouts
 from engine.trace.sources import Source
-from engine.trace.trace import TraceWriter, load, write_trace
+from engine.trace.trace_file import TraceWriter, load, write_trace
 from engine.tree.events import AnyEvent, Imported, ImportedAttempt
 from engine.tree.tree import SearchTree
 

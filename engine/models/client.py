@@ -25,11 +25,12 @@ import openai
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
 from engine.base.errors import InputError
-from engine.environment.trust import DEFAULT_KEY_ENV, is_loopback
+from engine.environment.permission import DEFAULT_KEY_ENV, is_loopback
 from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_status
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
 from engine.models.reply import Reply, read_reply
 from engine.models.structured_form import FORMS, chosen_fields, form_field, joined_system, with_extra
+from engine.models.tool_calls import START_WITH_TOOLS, as_sent, holds_bad_arguments
 from engine.tree.events import Message, Usage
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -86,6 +87,7 @@ class ChatRequest:
     logprobs: bool = False
     schema: Mapping[str, Any] | None = None  # the JSON Schema that the answer is to keep, as far as the server can
     extra: dict[str, Any] = field(default_factory=dict)  # further fields of the request's body
+    reasoning_field: str = ""  # in which earlier reasoning is sent again; "": it is not
 
 
 class CallFailed(Exception):
@@ -112,6 +114,7 @@ class Client:
         self.openai = opened
         self.refused: set[str] = set()  # parameters that the server will not have
         self.no_system = False  # whether the server refuses a system turn
+        self.wraps_arguments = False  # whether it takes arguments of earlier calls only as JSON objects
         self.form = 0  # index in `FORMS`: how answers of a form are asked for
         self.scrub = _scrubber([opened.api_key, *secrets])
 
@@ -277,7 +280,10 @@ async def complete(
             return replace(await _attempt(client, endpoint, fields), attempt=attempt)
         except Refusal as refusal:
             message = _in_a_line(client.scrub(str(refusal)))
-            if plainer := _without(client, refusal, fields, form):
+            if refusal.tools and "tools" in fields:
+                refusal.kind = "no tools"  # whatever the status: without them nothing can be called
+                raise CallFailed(refusal.kind, message, attempt, refusal.usage, _remedy(refusal, endpoint)) from None
+            if plainer := _without(client, refusal, fields, form) or _wrapping(client, refusal, ask):
                 refusal.kind = "unsupported"  # whatever the status: asked in another way the call may do
                 wait, then = 0.0, f"asked again {plainer}"
             elif refusal.kind in RETRYABLE and retried < endpoint.retries and not asks_too_much(refusal.wait):
@@ -315,6 +321,14 @@ def _without(client: Client, refusal: Refusal, fields: Mapping[str, Any], form: 
     return f"without {name}"
 
 
+def _wrapping(client: Client, refusal: Refusal, ask: ChatRequest) -> str:
+    """Where a server may have failed to parse the arguments of an earlier call: say how they are sent from now on."""
+    if client.wraps_arguments or refusal.kind not in ("bad request", "server error", "unsupported"):
+        return ""
+    client.wraps_arguments = holds_bad_arguments(ask.messages)
+    return "with arguments that are no JSON object put into one" if client.wraps_arguments else ""
+
+
 def _in_a_line(text: str) -> str:
     """A server's words, scrubbed before they are cut, so that no half of a key is left."""
     line = " ".join(text.split())
@@ -328,6 +342,7 @@ def _remedy(refusal: Refusal, endpoint: Endpoint) -> str:
         "wrong model": "do --model and --base-url (it mostly ends in /v1) fit the server?",
         "authentication": f"is the key in {endpoint.key_env} the right one?",
         "too long": "--context limits the conversation",
+        "no tools": START_WITH_TOOLS,
         "unsupported": "--extra-body sets fields of the request, and takes out those that it sets to null",
         "bad request": "--extra-body sets fields of the request, and takes out those that it sets to null",
     }
@@ -369,7 +384,7 @@ def _body(client: Client, endpoint: Endpoint, ask: ChatRequest) -> dict[str, Any
         messages = joined_system(messages)
     fields: dict[str, Any] = {
         "model": endpoint.model,
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [as_sent(message, ask.reasoning_field, client.wraps_arguments) for message in messages],
         "temperature": ask.temperature,
         "stream": False,  # some servers stream where it is left out
     }

@@ -33,7 +33,11 @@ class TokenCounter:
 
     def of(self, messages: Sequence[Message]) -> int:
         """Tokens of a conversation, its template's included."""
-        return sum(self.count(message.content) + TURN_TOKENS for message in messages)
+        return sum(self._of(message) + TURN_TOKENS for message in messages)
+
+    def _of(self, message: Message) -> int:
+        calls = sum(self.count(call.name) + self.count(call.arguments) + TURN_TOKENS for call in message.tool_calls)
+        return self.count(message.content) + calls
 
 
 def estimate(text: str) -> int:
@@ -74,16 +78,27 @@ def fit(
 
     `header` is the number of turns that always stay. Raises `ValueError`, saying so, where even they are too long.
     """
-    steps = (len(messages) - header) // 2
-    if limit is None or steps < 0:
+    if limit is None or len(messages) < header:
         return list(messages), 0
     kept = list(messages[:header])
     used = counted.of(kept)
     if used > limit:
         about = "about " if counted.estimate else ""
         raise ValueError(f"the header alone has {about}{used} tokens ({counted.name}), {limit} are left for it")
-    tail = messages[header:]
-    first = len(tail)
-    while first >= 2 and (used := used + counted.of(tail[first - 2 : first])) <= limit:
-        first -= 2
-    return kept + list(tail[first:]), first // 2
+    starts = step_starts(messages, header)
+    first, end = len(starts), len(messages)
+    while first and (used := used + counted.of(messages[starts[first - 1] : end])) <= limit:
+        first -= 1
+        end = starts[first]
+    return kept + list(messages[end:]), first
+
+
+def step_starts(messages: Sequence[Message], header: int) -> list[int]:
+    """Where each step begins: one turn of the assistant, and all that answers it."""
+    return [place for place in range(header, len(messages)) if messages[place].role == "assistant"]
+
+
+def turns_of_steps(messages: Sequence[Message], header: int, steps: int) -> int:
+    """How many turns the first steps after the header have."""
+    starts = step_starts(messages, header)
+    return (starts[steps] if steps < len(starts) else len(messages)) - header if steps else 0

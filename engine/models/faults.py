@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from engine.models.refused_parameters import is_too_long, refused_parameters, refuses_system, words_of
+from engine.models.tool_calls import refuses_tools
 from engine.tree.events import Usage
 
 KINDS: dict[str, str] = {
@@ -24,6 +25,7 @@ KINDS: dict[str, str] = {
     "wrong model": "there is no such model or address",
     "bad request": "the server does not take the request",
     "unsupported": "the server does not take one parameter",
+    "no tools": "the server or its model calls no tools",
     "authentication": "401 or 403: the key is wrong or missing",
     "too long": "the conversation exceeds the model's context",
     "too large": "the answer does not end",
@@ -34,7 +36,7 @@ KINDS: dict[str, str] = {
 RETRYABLE = frozenset({"rate limit", "server error", "timeout", "connection", "bad json", "empty choices"})
 """Kinds after which the same call is made again."""
 
-FATAL = frozenset({"quota", "wrong model", "authentication", "bad request", "unsupported"})
+FATAL = frozenset({"quota", "wrong model", "authentication", "bad request", "unsupported", "no tools"})
 """Kinds that every further call would meet as well."""
 
 LONGEST_ASKED = 300.0  # seconds; a server that asks for more has sent us away
@@ -52,12 +54,14 @@ class Refusal(Exception):
         wait: float | None = None,
         parameters: tuple[str, ...] = (),
         system: bool = False,
+        tools: bool = False,
     ) -> None:
         self.kind = kind
         self.usage = usage  # of what was paid for all the same
         self.wait = wait  # seconds that the server asks to wait
         self.parameters = parameters  # that the words refuse; the call is made without the first that was sent
         self.system = system  # whether the words refuse a system turn
+        self.tools = tools  # whether they refuse tools
         super().__init__(message)
 
 
@@ -97,13 +101,15 @@ def refusal_of_status(status: int, body: object, headers: Mapping[str, str], usa
         wait = retry_after(headers)
         system = kind == "server error" and refuses_system(said)
         refused = refused_parameters(param, code, said) if system or status in (500, 501) else ()
-        return Refusal(kind, message, usage=usage, wait=wait, parameters=refused, system=system)
+        tools = kind == "server error" and refuses_tools(said)
+        return Refusal(kind, message, usage=usage, wait=wait, parameters=refused, system=system, tools=tools)
     if kind == "too long":
         return Refusal(kind, message, usage=usage)
     refused = refused_parameters(param, code, said)
     if kind == "bad request" and refused:
         kind = "unsupported"
-    return Refusal(kind, message, usage=usage, parameters=refused, system=refuses_system(said))
+    system, tools = refuses_system(said), refuses_tools(said)
+    return Refusal(kind, message, usage=usage, parameters=refused, system=system, tools=tools)
 
 
 def _kind_of_status(status: int, code: str, said: str) -> str:
@@ -141,7 +147,14 @@ def refusal_in_body(error: object, usage: Usage | None = None) -> Refusal:
         status = 402
     refusal = refusal_of_status(status, error, {})
     message = f"an error in place of an answer: {told}"
-    return Refusal(refusal.kind, message, usage=usage, parameters=refusal.parameters, system=refusal.system)
+    return Refusal(
+        refusal.kind,
+        message,
+        usage=usage,
+        parameters=refusal.parameters,
+        system=refusal.system,
+        tools=refusal.tools,
+    )
 
 
 _CODES = {

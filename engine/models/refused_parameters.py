@@ -25,6 +25,8 @@ DROPPED = (
     "stream",
     "reasoning_effort",
     "grammar",
+    "tool_choice",
+    "parallel_tool_calls",
 )
 """Parameters that a call can do without where a server refuses them."""
 
@@ -39,7 +41,10 @@ _UNSUPPORTED = re.compile(
     re.I,
 )
 _CODES = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "extra_forbidden"})
-_DISTINCT = ("temperature", "top_p", "top_logprobs", "logprobs", "reasoning_effort", *LIMITS)
+_DISTINCT = (
+    *("temperature", "top_p", "top_logprobs", "logprobs", "reasoning_effort"),
+    *("tool_choice", "parallel_tool_calls", *LIMITS),
+)
 _COMMON = ("seed", "stop", "stream", "grammar")  # English words: they count where they are quoted or called a parameter
 _NAME = re.compile(
     rf"(?<![\w.])({'|'.join(sorted(_DISTINCT, key=len, reverse=True))})(?![\w])"

@@ -13,7 +13,8 @@ from engine.answers.thinking import take_out_thinking
 from engine.base.text import clean
 from engine.models.faults import Refusal, refusal_in_body
 from engine.models.stream import streamed
-from engine.tree.events import Usage
+from engine.models.tool_calls import calls_of
+from engine.tree.events import ToolCall, Usage
 
 MILLION = 1_000_000
 
@@ -30,9 +31,14 @@ class Reply:
     tokens: tuple[tuple[str, float], ...] = ()  # text and log-probability of each token, where there are any
     reasoning_in: str = ""  # the field of the message that the reasoning was in, where it was not in the text
     hidden: int | None = None  # tokens of reasoning, where the server tells; it need not show them
-    tools: tuple[str, ...] = ()  # functions that the model called
+    calls: tuple[ToolCall, ...] = ()  # of tools
     stop_word: str = ""  # at which the answer ended, where the server tells
     raw: str = ""  # the text as it came, with any thinking in it
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the tools that the model called."""
+        return tuple(call.name[:80] for call in self.calls)
 
 
 def read_reply(
@@ -88,7 +94,7 @@ def read_reply(
         tokens=_tokens(choice.get("logprobs")),
         reasoning_in=field,
         hidden=_hidden(body.get("usage")),
-        tools=_tools(message, scrub),
+        calls=tuple(ToolCall(clean(scrub(name)), clean(scrub(arguments))) for name, arguments in calls_of(message)),
         stop_word=clean(scrub(stopped)) if isinstance(stopped, str) else "",
         raw=clean(scrub(raw)),
     )
@@ -118,7 +124,7 @@ def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = ()) -> str:
         called = ", ".join(dict.fromkeys(reply.tools))
         return (
             f"the model called a tool ({called}) in place of writing an answer: use --structured json, or another model"
-            " or chat template"
+            " or chat template, or an environment with tools (agentr envs)"
         )
     tokens = reply.usage.tokens_out if reply.usage is not None else None
     if reply.finish == "length":
@@ -170,15 +176,6 @@ def _cached(usage: dict[str, Any]) -> int:
 def _hidden(usage: object) -> int | None:
     details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
     return _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
-
-
-def _tools(message: dict[str, Any], scrub: Callable[[str], str]) -> tuple[str, ...]:
-    """Names of the functions that were called."""
-    calls = message.get("tool_calls")
-    called = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    called.append(message.get("function_call"))
-    names = (_text(each.get("name")) or "?" for each in called if isinstance(each, dict))
-    return tuple(clean(scrub(name))[:80] for name in names)
 
 
 def action_probability(tokens: tuple[tuple[str, float], ...], action: str) -> float | None:

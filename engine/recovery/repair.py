@@ -20,8 +20,8 @@ from engine.base.errors import InputError, TraceError, WorkFailed
 from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
 from engine.environment.opened import name_to_go_on
+from engine.environment.permission import TrustedSettings, check_search, permit, remember
 from engine.environment.replay import Replayer, opener
-from engine.environment.trust import TrustedSettings, check_search, permit, remember
 from engine.samples.revise import (
     Repairer,
     Repairs,
@@ -40,7 +40,7 @@ from engine.search.outages import owed_words
 from engine.search.search import Search
 from engine.search.settings import settings_from
 from engine.search.started import started_event
-from engine.trace.trace import TraceWriter, load
+from engine.trace.trace_file import TraceWriter, load
 from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, Started
 from engine.tree.messages import observed
 from engine.tree.thresholds import Thresholds
@@ -125,8 +125,8 @@ def repair_sample(
     """The sample with a tail that a new search found and a replay confirms; as it was, where there is none.
 
     `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events. `own`:
-    settings of the user's, whose servers are trusted (`engine.environment.trust`). Raises `InputError` where no search
-    is possible (an actor that is not there), `WorkFailed` where it can't be written.
+    settings of the user's, whose servers are trusted (`engine.environment.permission`). Raises `InputError` where no
+    search is possible (an actor that is not there), `WorkFailed` where it can't be written.
     """
     if sample.kind not in ("revision", "recovery") or sample.compat:
         raise InputError("only revisions and recoveries that are not made with --compat can be repaired")

@@ -25,8 +25,8 @@ from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
 from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import name_to_go_on
+from engine.environment.permission import TrustedSettings, check_search
 from engine.environment.replay import opener
-from engine.environment.trust import TrustedSettings, check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
@@ -78,7 +78,7 @@ class Recovery:
         own: TrustedSettings = (),
     ) -> None:
         """`heard` is told at most every `tell_every` seconds, in the thread that runs them. `own`: what a
-        person named besides `settings` (`engine.environment.trust`). Raises `InputError`."""
+        person named besides `settings` (`engine.environment.permission`). Raises `InputError`."""
         if sample.bad is None or not sample.thought:
             raise InputError(f"sample {sample.id} has no revision thought: there is nothing to compare")
         self.settings = actor_settings(tree, settings)
@@ -294,7 +294,7 @@ class Recovery:
         )
         child = step_answer(self._own, self._stand, self.settings, at, sampled, response)
         ended = child.terminal or ""
-        assert ended not in ("dead_end", "cut_off", "unscored")
+        assert ended == "" or ended == "done" or ended == "disaster" or ended == "depth"
         step = ContinuedStep(
             key=arm.key,
             number=number,

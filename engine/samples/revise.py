@@ -94,7 +94,7 @@ def revise(
     `taught` counts the lessons of the run; `decided` are ids of samples with a decision, which keep their place.
     `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. What
     `settings` name is a person's. Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its
-    environment needs permission (`engine.environment.trust`), `WorkFailed` if its model can't be reached.
+    environment needs permission (`engine.environment.permission`), `WorkFailed` if its model can't be reached.
     """
     making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided)
     try:

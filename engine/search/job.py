@@ -18,7 +18,7 @@ from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
 from engine.environment.opened import Opened, name_to_go_on, open_environment, recalls
-from engine.environment.trust import (
+from engine.environment.permission import (
     Permit,
     TrustedSettings,
     by_person,
@@ -38,7 +38,7 @@ from engine.search.search import Search
 from engine.search.settings import settings_from
 from engine.search.started import started_event
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import TraceWriter, load, read_events
+from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
@@ -75,7 +75,7 @@ def make_actor(
     if name == "openai":
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
-        return OpenAIActor(settings, environment)
+        return OpenAIActor(settings, environment, tools)
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:
@@ -193,7 +193,7 @@ def new_job(
 
     `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
     mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
-    on (`engine.environment.trust`).
+    on (`engine.environment.permission`).
     """
     settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
@@ -228,7 +228,7 @@ def resume_job(
     """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
 
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.environment.trust`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
+    (`engine.environment.permission`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
     permission.
     """
     loaded = load(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.base.errors import InputError
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.trace.treefile.read import read_tree
 from engine.tree.tree import SearchTree
 

@@ -31,6 +31,7 @@ class AnswerCounts(Struct, kw_only=True):
     trimmed: int = 0  # with something after the action, or before the thought, that was taken off
     without_label: int = 0  # whose action had no label
     several_actions: int = 0  # that named further actions
+    no_call: int = 0  # that called no tool, where there are tools
     not_in_form: int = 0  # that named no action
     empty: int = 0
     actions: int = 0  # steps that were executed
@@ -41,7 +42,7 @@ class AnswerCounts(Struct, kw_only=True):
         self.answers += 1
         for note in event.notes:
             name = note.replace(" ", "_")
-            if name in ("cut", "trimmed", "without_label", "several_actions"):
+            if name in ("cut", "trimmed", "without_label", "several_actions", "no_call"):
                 setattr(self, name, getattr(self, name) + 1)
 
     def failed(self, event: Failed) -> None:
@@ -71,6 +72,7 @@ def answer_words(counts: AnswerCounts) -> list[str]:
         (counts.empty, "empty"),
         (counts.without_label, "without a label"),
         (counts.several_actions, "with several actions"),
+        (counts.no_call, "without a call"),
         (counts.trimmed, "with more than thought and action"),
     ]
     words = [f"{count} {what}" for count, what in parts if count]

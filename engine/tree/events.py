@@ -15,8 +15,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from envs.tools import calls_text
-
 FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
@@ -55,8 +53,12 @@ class Message(Struct, omit_defaults=True, frozen=True, gc=False):
     @property
     def said(self) -> str:
         """All that it says, calls as text."""
+        if not self.tool_calls:
+            return self.content
+        from envs.tools import calls_text  # `envs` loads gymnasium, which who reads decisions has no use for
+
         calls = calls_text([(call.name, call.arguments) for call in self.tool_calls])
-        return "\n".join(filter(None, (self.content, calls))) if calls else self.content
+        return "\n".join(filter(None, (self.content, calls)))
 
 
 class PrefixStep(Struct, omit_defaults=True, frozen=True):

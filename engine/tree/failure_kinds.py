@@ -20,7 +20,7 @@ ABOUT_NODE = frozenset({"too long", "refusal", "empty", "cut off", "not in the f
 """Kinds of failed draws that are answers about the node."""
 
 
-HOPELESS = frozenset({"authentication", "quota", "wrong model", "no plan"})
+HOPELESS = frozenset({"authentication", "quota", "wrong model", "no plan", "no tools"})
 """Kinds of outages that every further draw would meet as well: the search stops at the first."""
 
 

@@ -223,6 +223,8 @@ def _spend(tree: TreeState, usage: Usage | None) -> None:
         tree.tokens_in = (tree.tokens_in or 0) + usage.tokens_in
     if usage.tokens_out is not None:
         tree.tokens_out = (tree.tokens_out or 0) + usage.tokens_out
+    if usage.cached is not None:
+        tree.tokens_cached = (tree.tokens_cached or 0) + usage.cached
     if usage.cost is not None:
         tree.cost = (tree.cost or 0.0) + usage.cost
 

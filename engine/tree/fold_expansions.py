@@ -53,6 +53,8 @@ def add_child(tree: TreeState, parent: Node, child: Child, answer: Sampled | Non
             tree.by_state[child.state_key] = [node.id]
         else:
             of_state.append(node.id)
+    if answer is not None and answer.reasoning and tree.started is not None and tree.started.settings.send_reasoning:
+        tree.reasoning[node.id] = answer.reasoning
     if answer is not None and (answer.usage is not None or answer.latency is not None or answer.dropped):
         tree.usages[node.id] = (answer.usage, answer.latency, answer.dropped)
     return node

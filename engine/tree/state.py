@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from engine.tree.answer_counts import AnswerCounts
 from engine.tree.backup_history import BackupHistory
 from engine.tree.choice_log import Choice, ChoiceLog
@@ -55,6 +57,7 @@ class TreeState:
         self.first_refused: int | None = None  # node of the first action that the environment refused
         self.interventions: list[Intervened] = []
         self.human: dict[int, str] = {}  # node that a person wrote → who
+        self.reasoning: dict[int, str] = {}  # node → what the model thought, where it is sent again
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
         self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
         self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
@@ -63,6 +66,7 @@ class TreeState:
         self.calls = 0
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
+        self.tokens_cached: int | None = None  # of tokens_in: those that servers had cached; None: no server told
         self.cost: float | None = None
         self.steps = 0  # environment steps
         self.resets = 0
@@ -147,7 +151,10 @@ class TreeState:
         words = self.words_at(id)
         messages = self.header_as(words) + prefix_messages(self.started.prefix)
         for step in self.ancestors(id)[1:]:
-            messages += self.nodes[step].messages_as(words.get(step, 0))
+            own = self.nodes[step].messages_as(words.get(step, 0))
+            if step in self.reasoning:
+                own[0] = replace(own[0], reasoning=self.reasoning[step])
+            messages += own
         return messages
 
     # -- attempts that were merged -----------------------------------------------------------------

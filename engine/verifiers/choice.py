@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.base.errors import InputError
 from engine.environment.opened import at_hand, name_to_open, open_environment
-from engine.environment.trust import TrustedSettings, permit
+from engine.environment.permission import TrustedSettings, permit
 from engine.tree.events import Started
 from envs.base import Planner
 

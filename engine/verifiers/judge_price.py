@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.environment.trust import is_loopback
+from engine.environment.permission import is_loopback
 from engine.verifiers.base import JudgeSettings
 
 MILLION = 1_000_000

@@ -15,7 +15,7 @@ from engine.base.errors import InputError
 from engine.pairs.pairs import count_by_chance, count_pairs, return_of
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
-from engine.trace.trace import is_being_written, trace_state
+from engine.trace.trace_file import is_being_written, trace_state
 from engine.tree.answer_counts import AnswerCounts
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
@@ -46,6 +46,7 @@ class TraceFigures(Struct, kw_only=True):
     calls: int  # answers that the trace records
     tokens_in: int | None
     tokens_out: int | None
+    tokens_cached: int | None  # of tokens_in, as far as servers tell
     cost: float | None  # US dollars
     failures: int  # failed draws
     answers: AnswerCounts  # how they went
@@ -79,6 +80,7 @@ class Total(Struct, kw_only=True):
     calls: int = 0
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
     cost: float | None = None
     failures: int = 0
     answers: AnswerCounts = msgspec.field(default_factory=AnswerCounts)
@@ -120,6 +122,7 @@ def figures(source: Source) -> TraceFigures:
         calls=tree.calls,
         tokens_in=tree.tokens_in,
         tokens_out=tree.tokens_out,
+        tokens_cached=tree.tokens_cached,
         cost=tree.cost,
         failures=len(tree.failures),
         answers=tree.answers,
@@ -174,6 +177,7 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         calls=sum(row.calls for row in rows),
         tokens_in=_known_sum(row.tokens_in for row in rows),
         tokens_out=_known_sum(row.tokens_out for row in rows),
+        tokens_cached=_known_sum(row.tokens_cached for row in rows),
         cost=_known_sum(row.cost for row in rows),
         failures=sum(row.failures for row in rows),
         answers=_all_answers(rows),

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-SCHEMA = 2
+SCHEMA = 3
 """Raise it whenever what is kept of a file changes its meaning: older indexes are thrown away."""
 
 _TABLE = """

@@ -7,6 +7,7 @@ a score below 0 is a disaster.
 Where copies of the environment prove equal to it, they serve as snapshots; else whoever wants to stand somewhere has to
 reset and repeat. An environment may help further: by the methods `plan` and `valid_actions` of `envs.base`, or as
 TextWorld does, by `policy_commands` and `admissible_commands` (or another usual name) in the info of reset and step.
+One that has a method `tools` is acted in by calls of them (`envs.calling`): its `step` takes the text of a valid call.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from envs.any_gymnasium.probe import not_repeatable, probe
 from envs.any_gymnasium.spec import Spec, parse_spec
 from envs.any_gymnasium.valid_actions import attribute, valid_actions
 from envs.base import AnyText, EnvError, InstanceDied, Plan, TextEnv, UnknownTask
+from envs.calling import with_own_tools
 
 MAX_COPIES = 2_000
 """Copies that one instance keeps; an older state is reached by reset and repeating."""
@@ -64,8 +66,12 @@ def make(argument: str) -> TextEnv:
         kinds.append(_Plans)
     if found.lists:
         kinds.append(_Lists)
+    if callable(attribute(env, "tools")):
+        kinds.append(_Calls)
+    if callable(attribute(env, "final_action")):
+        kinds.append(_Speaks)
     made: TextEnv = _class_of(*kinds)(env, found.spec, found.remarks)
-    return made
+    return with_own_tools(made) if _Calls in kinds else made
 
 
 @functools.cache
@@ -103,6 +109,11 @@ class GymText(gymnasium.Env[str, str]):
         if self.spec_of_gym.start is not None:
             info["more_rules"] = f"The actions are: {', '.join(self.spec_of_gym.actions)}"
         return self._first, info
+
+    @property
+    def start_score(self) -> float:
+        """The score before the first step."""
+        return self.spec_of_gym.offset
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -184,6 +195,32 @@ class _Lists:
             return valid_actions(self._env, self.spec_of_gym, self._info)
         except Exception as error:
             raise EnvError(f"the environment's valid actions failed: {type(error).__name__}: {error}") from error
+
+
+class _Calls:
+    """What an environment with tools of its own adds."""
+
+    _env: Foreign
+
+    def tools(self) -> list[dict[str, Any]]:
+        """The tools of the current task. Raises `EnvError`."""
+        try:
+            return list(attribute(self._env, "tools")())
+        except Exception as error:
+            raise EnvError(f"the environment's tools failed: {type(error).__name__}: {error}") from error
+
+
+class _Speaks:
+    """What an environment adds whose episode may end with words of the agent."""
+
+    _env: Foreign
+
+    def final_action(self, text: str) -> str:
+        """The action that stands for these last words. Raises `EnvError`."""
+        try:
+            return str(attribute(self._env, "final_action")(text))
+        except Exception as error:
+            raise EnvError(f"the environment's final action failed: {type(error).__name__}: {error}") from error
 
 
 class _Copies(GymText):

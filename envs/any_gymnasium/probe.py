@@ -13,6 +13,8 @@ from envs.any_gymnasium.foreign import Foreign, Reply
 from envs.any_gymnasium.spec import Spec
 from envs.any_gymnasium.valid_actions import attribute, lists_actions, valid_actions, with_names
 from envs.base import EnvError
+from envs.tool_schemas import misfit, name_of
+from envs.tools import canonical
 
 STEPS = 6
 SEED = 0
@@ -87,7 +89,17 @@ def _tried(env: Foreign, spec: Spec, info: dict[str, Any]) -> list[str]:
         known = valid_actions(env, spec, info)
     except Exception as error:
         raise EnvError(f"the environment's valid actions failed: {type(error).__name__}: {error}") from error
-    return (known or list(ACTIONS))[:STEPS]
+    return (known or _own_calls(env) or list(ACTIONS))[:STEPS]
+
+
+def _own_calls(env: Foreign) -> list[str]:
+    """Calls of the environment's own tools that take no arguments."""
+    tools = attribute(env, "tools")
+    try:
+        schemas = list(tools()) if callable(tools) else []
+    except Exception as error:
+        raise EnvError(f"the environment's tools failed: {type(error).__name__}: {error}") from error
+    return [canonical(name_of(schema), {}) for schema in schemas if misfit(schema, {}) is None]
 
 
 def _batch_form(env: Foreign, spec: Spec, tried: Sequence[str]) -> Spec:

@@ -82,14 +82,16 @@ class _Craft(NamedTuple):
     short: str  # the observation where it isn't
 
 
-def make(argument: str = "") -> TextEnv:
-    """A TextCraft environment; of `tools` one whose agent calls tools. Raises `EnvError` where another argument is
-    given, or the recipes are not installed."""
-    if argument == "tools":
-        return with_tools(TextCraft())
+def make(argument: str = "") -> TextCraft:
+    """A TextCraft environment. Raises `EnvError` where an argument is given, or the recipes are not installed."""
     if argument:
         raise EnvError(f"textcraft takes no argument but tools, not {_brief(argument)}: --task chooses the task")
     return TextCraft()
+
+
+def make_with_tools(argument: str = "tools") -> TextEnv:
+    """The same, its agent calls tools. Raises `EnvError` where the recipes are not installed."""
+    return with_tools(TextCraft())
 
 
 def tasks() -> tuple[str, ...]:

@@ -50,13 +50,14 @@ class State(NamedTuple):
     page: Page
 
 
-def make(argument: str = "") -> TextEnv:
-    """The environment over the bundled catalogue, or over the data in a folder: `DIR`. After `tools` or `tools:` one
-    whose agent calls tools. Raises `CatalogueError`."""
-    kind, _, folder = argument.partition(":")
-    if kind == "tools":
-        return with_tools(WebShop(open_shop(folder)))
+def make(argument: str = "") -> WebShop:
+    """The environment over the bundled catalogue, or over the data in a folder. Raises `CatalogueError`."""
     return WebShop(open_shop(argument))
+
+
+def make_with_tools(argument: str = "tools") -> TextEnv:
+    """The same, its agent calls tools: `tools`, or `tools:DIR` over the data in a folder. Raises `CatalogueError`."""
+    return with_tools(make(argument.partition(":")[2]))
 
 
 class WebShop(gymnasium.Env[str, str]):

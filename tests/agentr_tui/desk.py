@@ -22,7 +22,7 @@ from agentr_tui.widgets.text_pane import Line, Lines, TextPane
 from agentr_tui.widgets.tree.overlay import Mark
 from agentr_tui.widgets.tree.view import TreeView
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.tree.tree import SearchTree, TreeReader
 from engine.workspace.workspace import Workspace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.trace.trace import write_trace
+from engine.trace.trace_file import write_trace
 from engine.tree.events import (
     AnyEvent,
     BackedUp,

@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from engine.trace.trace import TraceWriter, write_trace
+from engine.trace.trace_file import TraceWriter, write_trace
 from engine.tree.events import AnyEvent, Iteration, Selected
 from tests.agentr_tui.trees import Grower, random_tree
 from tests.benchmarks.pty_app import PtyApp

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.search.job import new_job
 from engine.trace.diff import compare
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.events import SearchSettings
 
 DELAY = 0.1

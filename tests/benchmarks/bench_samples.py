@@ -27,12 +27,12 @@ from agentr_tui.cli.commands.revise import revise_paths
 from engine.base.text import flatten, parse_action
 from engine.datasets.export import export
 from engine.environment.opened import open_environment
+from engine.environment.permission import by_person
 from engine.environment.replay import HOLDS
-from engine.environment.trust import by_person
 from engine.samples.revise import RepairSettings, ReviseSettings
 from engine.samples.splice import WAIT_ACTION
 from engine.search.job import new_job
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
 from tests.engine.made import AS_FOUND

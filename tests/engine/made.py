@@ -9,7 +9,7 @@ from msgspec import structs
 
 from engine.samples.revise import ReviseSettings, revise
 from engine.trace.sources import load_any
-from engine.trace.trace import TraceWriter
+from engine.trace.trace_file import TraceWriter
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.workspace.workspace import Workspace
 

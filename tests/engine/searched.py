@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.search.job import new_job
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import SearchTree
 

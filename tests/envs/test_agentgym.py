@@ -23,7 +23,7 @@ from gymnasium.utils.env_checker import check_env
 from engine.actors.base import Answer, Request
 from engine.actors.scripted import ScriptedActor
 from engine.environment.opened import open_environment
-from engine.environment.trust import by_person
+from engine.environment.permission import by_person
 from engine.search.search import Search
 from engine.search.started import started_event
 from engine.trace.diff import compare

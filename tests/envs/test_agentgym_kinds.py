@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from engine.actors.base import Answer, Request
 from engine.environment.opened import open_environment
+from engine.environment.permission import by_person
 from engine.environment.replay import replay_tree
-from engine.environment.trust import by_person
 from engine.search.search import Search
 from engine.search.started import started_event
 from engine.trace.diff import compare

@@ -14,10 +14,10 @@ import pytest
 from agentr_tui.state.places import free_name, short_name
 from engine.actors.base import Answer, Request
 from engine.environment.opened import open_environment
-from engine.environment.trust import by_person
+from engine.environment.permission import by_person
 from engine.search.search import Search
 from engine.search.started import started_event
-from engine.trace.trace import TraceWriter
+from engine.trace.trace_file import TraceWriter
 from engine.tree.events import AnyEvent, Expanded, SearchSettings
 from envs.agentgym.catalogue import own_folder
 from envs.base import EnvError, InstanceDied, MapsActions, Unavailable, info_of, make, missing

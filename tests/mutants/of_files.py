@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant, mutant
 
-_TRACE, _REPLY = "engine/trace/trace.py", "engine/models/reply.py"
+_TRACE, _REPLY = "engine/trace/trace_file.py", "engine/models/reply.py"
 _CLIENT, _WINDOW = "engine/models/client.py", "engine/models/context_window.py"
 _CRAFT = "envs/textcraft/env.py"
 
 _TRACES, _LLM = "engine/trace/test_trace.py", "engine/models/test_llm.py"
-_TRUST, _ACTOR = "engine/environment/test_trust.py", "engine/actors/test_openai_actor.py"
+_TRUST, _ACTOR = "engine/environment/test_permission.py", "engine/actors/test_openai_actor.py"
 _TEXTCRAFT, _WEBSHOP = "envs/test_textcraft.py", "envs/test_webshop.py"
 
 FILES: list[Mutant] = [
@@ -57,7 +57,7 @@ FILES: list[Mutant] = [
     mutant(
         "follower-torn",
         "who follows a trace is given whole lines only",
-        _TRACE,
+        "engine/trace/follower.py",
         'lines = data[: data.rfind(b"\\n") + 1]',
         "lines = data",
         f"{_TRACES}::test_a_follower_holds_back_an_incomplete_line",
@@ -83,7 +83,7 @@ FILES: list[Mutant] = [
     mutant(
         "trust-loopback",
         "a server is on this machine where its address is, not where its name looks like it",
-        "engine/environment/trust.py",
+        "engine/environment/permission.py",
         'return host == "localhost" or ipaddress.ip_address(host).is_loopback',
         'return host == "localhost" or host.startswith("127.")',
         f"{_TRUST}::test_only_servers_of_ones_own_are_asked_with_keys_of_ones_own",

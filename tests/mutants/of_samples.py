@@ -117,8 +117,8 @@ SAMPLES: list[Mutant] = [
         "mask-prefix",
         "steps before the root of a branched search are not trained",
         _SPLICE,
-        'Turn("assistant", step.response, False, "prefix")',
-        'Turn("assistant", step.response, True, "prefix")',
+        '_turn(message, False, "prefix")',
+        '_turn(message, True, "prefix")',
         f"{_PREFIX}::test_steps_before_the_root_stand_in_a_trajectory_and_are_not_trained",
     ),
     mutant(

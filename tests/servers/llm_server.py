@@ -63,6 +63,8 @@ TASK = "Crafting commands:"
 HUGE = 100_000_000  # bytes of the answer that is too large
 PAID = frozenset({"empty choices", "empty", "refusal"})
 Body = dict[str, Any]
+Said = str | dict[str, Any]
+"""What the server answers: a text, or a message."""
 
 
 @dataclass
@@ -153,7 +155,7 @@ def words(text: str) -> int:
 class LLMServer:
     """The server; `with` starts and stops it."""
 
-    answer: Callable[[Body], str] = plays_textcraft
+    answer: Callable[[Body], Said] = plays_textcraft
     faults: Callable[[Call], str | None] = no_faults
     delay: float | Callable[[Call], float] = 0.0  # seconds a call
     retry_after: str | None = "0.01"  # header of a `rate limit`
@@ -164,6 +166,8 @@ class LLMServer:
     key: str | None = None  # asked of every call, where it is set
     unsupported: str = ""  # name of a parameter
     usage: bool = True  # tell what it cost
+    stream: bool = False  # answer with a stream of events, a call's arguments in pieces
+    refusal: str = ""  # in these words every request that offers tools is refused
     calls: list[Call] = field(default_factory=list)
     told: Told = field(default_factory=Told)
     most_at_once: int = 0
@@ -262,6 +266,8 @@ class LLMServer:
             return "authentication"
         if self.unsupported and self.unsupported in call.body:
             return "unsupported"
+        if self.refusal and "tools" in call.body:
+            return "no tools"
         return self.faults(call)
 
     def _reply(self, to: BaseHTTPRequestHandler, call: Call) -> None:
@@ -308,6 +314,8 @@ class LLMServer:
             case "authentication":
                 key = call.headers.get("authorization", "").removeprefix("Bearer ")
                 self._error(to, call, 401, f"incorrect API key provided: {key}", "invalid_api_key")
+            case "no tools":
+                self._error(to, call, 400, self.refusal)
             case "unsupported":
                 said = f"Unsupported parameter: '{self.unsupported}' is not supported with this model."
                 self._error(to, call, 400, said, "unsupported_parameter", param=self.unsupported)
@@ -323,13 +331,15 @@ class LLMServer:
                 self.told.tokens_out += call.usage["completion_tokens"]
 
     def _completion(self, call: Call) -> bytes:
-        text = "" if call.fault == "empty" else self.answer(call.body)
-        message: dict[str, Any] = {"role": "assistant", "content": text}
+        said = "" if call.fault == "empty" else self.answer(call.body)
+        message: dict[str, Any] = {"role": "assistant", **({"content": said} if isinstance(said, str) else said)}
+        text = message.get("content") or ""
+        finish = "tool_calls" if message.get("tool_calls") and self.finish == "stop" else self.finish
         if call.fault == "refusal":
             message = {"role": "assistant", "content": None, "refusal": "I would rather not."}
         if self.reasoning is not None:
             message["reasoning_content"] = self.reasoning
-        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
         if self.logprob is not None and call.body.get("logprobs"):
             choice["logprobs"] = {"content": [{"token": token, "logprob": self.logprob} for token in _tokens(text)]}
         whole: dict[str, Any] = {
@@ -348,7 +358,7 @@ class LLMServer:
                 "total_tokens": count_in + count_out,
             }
             whole["usage"] = call.usage
-        return json.dumps(whole).encode()
+        return _streamed(whole) if self.stream else json.dumps(whole).encode()
 
     def _error(
         self,
@@ -388,6 +398,25 @@ class LLMServer:
         while time.monotonic() < until and not self._stopping.wait(0.02):
             to.wfile.write(b" ")
             call.sent += 1
+
+
+def _streamed(whole: Body) -> bytes:
+    """A completion as a stream of events: the name of a call in one piece, its arguments three letters at a time."""
+    (choice,) = whole["choices"]
+    message = choice["message"]
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": part} for part in _tokens(message["content"] or "")
+    ]
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        head = {"index": index, "id": call["id"], "type": "function", "function": {"name": name, "arguments": ""}}
+        deltas.append({"tool_calls": [head]})
+        pieces = (arguments[place : place + 3] for place in range(0, len(arguments), 3))
+        deltas += [{"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in pieces]
+    chunks: list[Body] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
+    chunks.append({"choices": [], "usage": whole.get("usage")})
+    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
 
 
 def _identity(body: Body) -> str:

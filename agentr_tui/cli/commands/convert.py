@@ -18,7 +18,7 @@ from engine.base.errors import InputError, WorkFailed
 from engine.environment.replay import opener, replay_tree
 from engine.imports.trees import ImportOptions
 from engine.trace.sources import is_trace, load_any
-from engine.trace.trace import write_trace
+from engine.trace.trace_file import write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
 from engine.tree.tree import SearchTree

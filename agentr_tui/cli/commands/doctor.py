@@ -19,7 +19,20 @@ from cyclopts import Parameter
 from filelock import FileLock, Timeout
 from msgspec import Struct
 
-from agentr_tui.cli.options import MODEL, PROMPT, TASK, JsonOption, WorkspaceOption, option_of
+from agentr_tui.cli.model_options import (
+    ExampleOption,
+    ExtraBodyOption,
+    HeaderOption,
+    NoSystemOption,
+    PriceInOption,
+    PriceOutOption,
+    PromptsOption,
+    ReasoningEffortOption,
+    StructuredOption,
+    TimeoutOption,
+    TopPOption,
+)
+from agentr_tui.cli.options import MODEL, TASK, JsonOption, WorkspaceOption, option_of
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file
 from agentr_tui.terminal.clipboard import tools
 from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
@@ -55,40 +68,17 @@ class ModelFlags(TypedDict, total=False):
     """How the model is asked, as in a search."""
 
     max_tokens: Annotated[int, _option(MODEL, "max_tokens", "Maximum tokens of one answer.")]
-    timeout: Annotated[float, _option(MODEL, "timeout", "Timeout of one call, in seconds.")]
-    price_in: Annotated[float, _option(MODEL, "price_in", "Price of a million prompt tokens, in US dollars.")]
-    price_out: Annotated[float, _option(MODEL, "price_out", "Price of a million completion tokens, in US dollars.")]
-    top_p: Annotated[
-        float,
-        _option(
-            MODEL, "top_p", "Nucleus sampling: the share of probability to draw from. The default is the server's own."
-        ),
-    ]
-    reasoning_effort: Annotated[
-        str,
-        _option(
-            MODEL, "reasoning_effort", "Reasoning effort, for example low, medium or high, as the server names it."
-        ),
-    ]
-    extra_body: Annotated[
-        str, _option(MODEL, "extra_body", "JSON object of further fields for every request. A null removes a field.")
-    ]
-    header: Annotated[
-        list[str],
-        _option(
-            MODEL,
-            "header",
-            "HTTP header as NAME=VARIABLE. Its value is read from that environment variable. Repeatable.",
-        ),
-    ]
-    no_system: Annotated[
-        bool, _option(PROMPT, "no_system", "Send the system message as part of the first user message.", negative="")
-    ]
-    example: Annotated[bool, _option(PROMPT, "example", "Put a worked example before the task.")]
-    structured: Annotated[
-        str, _option(PROMPT, "structured", "Ask for structured answers, which helps small models: json or grammar.")
-    ]
-    prompts: Annotated[str, _option(PROMPT, "prompts", "Folder of prompts that replace the shipped ones.")]
+    timeout: TimeoutOption
+    price_in: PriceInOption
+    price_out: PriceOutOption
+    top_p: TopPOption
+    reasoning_effort: ReasoningEffortOption
+    extra_body: ExtraBodyOption
+    header: HeaderOption
+    no_system: NoSystemOption
+    example: ExampleOption
+    structured: StructuredOption
+    prompts: PromptsOption
 
 
 def doctor(

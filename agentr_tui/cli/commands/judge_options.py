@@ -10,8 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
-from cyclopts import Parameter
 
+from agentr_tui.cli.model_options import (
+    BaseUrlOption,
+    ExtraBodyOption,
+    HeaderOption,
+    KeyEnvOption,
+    PriceCachedOption,
+    PriceInOption,
+    PriceOutOption,
+    ReasoningEffortOption,
+    RetriesOption,
+    TimeoutOption,
+    TopPOption,
+)
 from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
@@ -34,8 +46,8 @@ class JudgeFlags(TypedDict, total=False):
     """One option for each field of `JudgeSettings`."""
 
     model: Annotated[str, _option(MODEL, "model", "Model of the verifier openai.")]
-    base_url: Annotated[str, _option(MODEL, "base_url", "URL of an OpenAI-compatible server. The default is OpenAI's.")]
-    key_env: Annotated[str, _option(MODEL, "key_env", "Environment variable that holds the API key.")]
+    base_url: BaseUrlOption
+    key_env: KeyEnvOption
     votes: Annotated[int, _option(JUDGE, "votes", "Number of replies for each step. More than half must agree.")]
     temperature: Annotated[
         float,
@@ -46,41 +58,15 @@ class JudgeFlags(TypedDict, total=False):
         ),
     ]
     max_tokens: Annotated[int, _option(JUDGE, "max_tokens", "Maximum tokens of one reply.")]
-    timeout: Annotated[float, _option(MODEL, "timeout", "Timeout of one call, in seconds.")]
-    retries: Annotated[int, _option(MODEL, "retries", "Number of retries after a failed call.")]
-    price_in: Annotated[float, _option(MODEL, "price_in", "Price of a million prompt tokens, in US dollars.")]
-    price_out: Annotated[float, _option(MODEL, "price_out", "Price of a million completion tokens, in US dollars.")]
-    price_cached: Annotated[
-        float,
-        _option(
-            MODEL,
-            "price_cached",
-            "Price of a million prompt tokens that the server had cached. The default is --price-in.",
-        ),
-    ]
-    top_p: Annotated[
-        float,
-        _option(
-            MODEL, "top_p", "Nucleus sampling: the share of probability to draw from. The default is the server's own."
-        ),
-    ]
-    reasoning_effort: Annotated[
-        str,
-        _option(
-            MODEL, "reasoning_effort", "Reasoning effort, for example low, medium or high, as the server names it."
-        ),
-    ]
-    extra_body: Annotated[
-        str, _option(MODEL, "extra_body", "JSON object of further fields for every request. A null removes a field.")
-    ]
-    header: Annotated[
-        list[str],
-        _option(
-            MODEL,
-            "header",
-            "HTTP header as NAME=VARIABLE. Its value is read from that environment variable. Repeatable.",
-        ),
-    ]
+    timeout: TimeoutOption
+    retries: RetriesOption
+    price_in: PriceInOption
+    price_out: PriceOutOption
+    price_cached: PriceCachedOption
+    top_p: TopPOption
+    reasoning_effort: ReasoningEffortOption
+    extra_body: ExtraBodyOption
+    header: HeaderOption
     no_system: Annotated[
         bool, _option(MODEL, "no_system", "Send the system message as part of the user message.", negative="")
     ]
@@ -93,9 +79,6 @@ class JudgeFlags(TypedDict, total=False):
     budget_cost: Annotated[float, _option(BUDGETS, "budget_cost", "Stop judging after this many US dollars.")]
     budget_calls: Annotated[int, _option(BUDGETS, "budget_calls", "Stop judging after this many calls.")]
     budget_seconds: Annotated[float, _option(BUDGETS, "budget_seconds", "Stop judging after this many seconds.")]
-
-
-YesOption = Annotated[bool, Parameter(group=BUDGETS, negative="", help="Call a paid model without asking first.")]
 
 
 def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
@@ -149,7 +132,7 @@ def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
     return {name: getattr(totals, name) for name in names}
 
 
-def told(totals: JudgeTotals) -> str:
+def format_totals(totals: JudgeTotals) -> str:
     """What judging came to, in a line."""
     tokens = "unknown" if totals.tokens_in is None else f"{totals.tokens_in} + {totals.tokens_out or 0}"
     kept = f" ({totals.tokens_cached} of them cached)" if totals.tokens_cached else ""

@@ -16,7 +16,7 @@ from engine.explain.forks import ForkOf, fork_line
 from engine.explain.forks import forks as forks_of
 from engine.trace.diff import compare
 from engine.trace.sources import load_any
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, SearchTree

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.review import are_ids, named
+from agentr_tui.cli.model_options import PRICE_IN, PRICE_OUT, YesOption
 from agentr_tui.cli.options import ACTOR, BUDGETS, INTERRUPTED, MODEL, RECOVERY, SAMPLES, JsonOption, WorkspaceOption
 from agentr_tui.cli.running import stopping
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
@@ -81,12 +82,8 @@ def recover(
         Parameter(group=MODEL, help="URL of an OpenAI-compatible server. The default is the server of the search."),
     ] = None,
     key_env: Annotated[str | None, Parameter(group=MODEL, help="Environment variable that holds the API key.")] = None,
-    price_in: Annotated[
-        float | None, Parameter(group=MODEL, help="Price of a million prompt tokens, in US dollars.")
-    ] = None,
-    price_out: Annotated[
-        float | None, Parameter(group=MODEL, help="Price of a million completion tokens, in US dollars.")
-    ] = None,
+    price_in: Annotated[float | None, PRICE_IN] = None,
+    price_out: Annotated[float | None, PRICE_OUT] = None,
     concurrency: Annotated[int | None, Parameter(group=RECOVERY, help="Number of simultaneous continuations.")] = None,
     max_depth: Annotated[
         int | None,
@@ -100,7 +97,7 @@ def recover(
     ] = None,
     seed: Annotated[int | None, Parameter(group=RECOVERY, help="Seed of the draws.")] = None,
     price: Annotated[bool, Parameter(group=BUDGETS, help="Print an estimate of the price and call no model.")] = False,
-    yes: Annotated[bool, Parameter(group=BUDGETS, help="Call a paid model without asking first.")] = False,
+    yes: YesOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:

@@ -13,15 +13,15 @@ from cyclopts import Parameter
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
-    YesOption,
     complain,
     confirm,
+    format_totals,
     judge_figures,
     judge_of,
     price_of_all,
     progress,
-    told,
 )
+from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import (
     INPUT,
     JUDGE,
@@ -38,7 +38,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.environment.opened import at_hand, name_to_open
-from engine.environment.trust import permit
+from engine.environment.permission import permit
 from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
 from engine.recovery.repair import FOLDER, repair_price, repairer
@@ -50,7 +50,7 @@ from engine.samples.revise import revise as revise_tree
 from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, RevisionTurn, Tails
 from engine.samples.splice import BeforeFork
 from engine.trace.sources import Source, find_sources, is_trace, load_any
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
 from engine.verifiers.choice import DEFAULT, verifier_for
@@ -359,7 +359,7 @@ def revise_paths(
         if tails:
             say(f"  tails: {tails}; {figures.steps} environment steps")
         if figures.judging is not None:
-            say(f"  model: {told(figures.judging)}")
+            say(f"  model: {format_totals(figures.judging)}")
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))

@@ -27,7 +27,7 @@ from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.search.settings import check_settings, settings_from, with_body
 from engine.trace.sources import find_sources, is_trace
-from engine.trace.trace import is_being_written, read_events
+from engine.trace.trace_file import is_being_written, read_events
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
 

@@ -11,7 +11,7 @@ from agentr_tui.cli.commands.config import foreign_settings
 from agentr_tui.cli.options import TASK
 from agentr_tui.state.settings_files import SETTINGS_FILE
 from agentr_tui.terminal.output import say
-from engine.environment.trust import NeedsConsent, UntrustedTrace, environment_claims, settings_claims
+from engine.environment.permission import NeedsConsent, UntrustedTrace, environment_claims, settings_claims
 from engine.trace.sources import find_sources, load_any
 
 

@@ -11,15 +11,15 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
-    YesOption,
     complain,
     confirm,
+    format_totals,
     judge_figures,
     judge_of,
     price_of_all,
     progress,
-    told,
 )
+from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import INPUT, JUDGE, PAIRS, AlphaOption, BetaOption, JsonOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
@@ -145,7 +145,7 @@ def _say(report: VerifyReport) -> None:
     )
     if report.judging is not None:
         say()
-        say(told(report.judging))
+        say(format_totals(report.judging))
 
 
 def _any(report: VerifyReport, word: str) -> bool:

@@ -18,7 +18,7 @@ from engine.base.errors import AgentrError
 from engine.datasets.choice import expected, nothing_line
 from engine.datasets.export import Exported, export
 from engine.datasets.formats import DataType
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 
 TELL_EVERY = 0.2  # seconds, while an export goes on
 

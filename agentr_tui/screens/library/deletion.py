@@ -11,7 +11,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
-from engine.trace.trace import is_being_written
+from engine.trace.trace_file import is_being_written
 from engine.workspace.workspace import Workspace, read_samples
 
 

@@ -32,7 +32,7 @@ from agentr_tui.state.places import SearchRequest
 from agentr_tui.terminal.safe_text import escape
 from engine.actors.probe import Trial
 from engine.base.errors import AgentrError, InputError
-from engine.environment.trust import check, environment_claims, permit, settings_claims
+from engine.environment.permission import check, environment_claims, permit, settings_claims
 from engine.workspace.workspace import Workspace
 from envs.base import environments
 
@@ -59,7 +59,7 @@ class NewSearch(Dialog[Ready]):
     def __init__(
         self, workspace: Workspace, request: SearchRequest, own: list[Mapping[str, Any]] | None = None
     ) -> None:
-        """`own`: what a person named (`engine.environment.trust`); the server of a search that is started is added."""
+        """`own`: what a person named (`engine.environment.permission`); the server of a started search is added."""
         super().__init__()
         self._workspace = workspace
         self._request = request

@@ -13,7 +13,7 @@ from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.library_scan import first_event
 from agentr_tui.state.places import DEFAULT_DELAY, SearchRequest
 from agentr_tui.state.trace_row import TraceRow
-from engine.environment.trust import digest_of
+from engine.environment.permission import digest_of
 from engine.search.control import Control
 from engine.search.job import SearchJob, resume_job
 from engine.trace.sources import is_trace

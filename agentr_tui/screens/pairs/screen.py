@@ -183,9 +183,9 @@ class PairsScreen(ModeScreen):
         tree = session.tree
         if tree is None or tree.started is None:
             self.top_bar.show([("no tree is open", "muted")])
-            self.say_nothing(NOTHING_OPEN)
+            self.show_placeholder(NOTHING_OPEN)
             return
-        self.say_nothing(None)
+        self.show_placeholder(None)
         thresholds, started = session.thresholds, tree.started
         pairs = figures.pairs if figures is not None else None
         counted = "counting pairs …" if pairs is None else f"{pairs} pairs"

@@ -40,8 +40,8 @@ class RevisionDesk(Desk, Protocol):
         """In a narrow window: the conversation in place of the bad trajectory."""
         ...
 
-    def say_nothing(self, lines: Sequence[Line] | None) -> None:
-        """These lines in place of the body; None shows the body again."""
+    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
+        """Replace the body by an explanation; None restores it."""
         ...
 
     def with_consent(

@@ -17,11 +17,11 @@ from textual.timer import Timer
 
 from agentr_tui.screens.revision.recovery_lines import curve_told, recovery_lines, recovery_told
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, trusted
+from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.queue import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
-from engine.base.errors import AgentrError
-from engine.environment.trust import check_search
+from engine.environment.permission import check_search
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import (
     Mark,
@@ -55,7 +55,7 @@ class Job:
     progress: Progress | None = None  # the newest, whole; written by the thread that makes them
 
 
-class Known(NamedTuple):
+class KnownRecovery(NamedTuple):
     """What is known of a sample before anything is asked."""
 
     sample: str
@@ -77,7 +77,7 @@ class RecoveryPane(TextPane):
         self._shown: Shown | None = None
         self._folder = Path()
         self._alpha: float | None = None
-        self._known: Known | None = None
+        self._known: KnownRecovery | None = None
         self._refused = ""  # why nothing can be asked
         self._chosen: RecoverySettings | None = None  # who is to go on, where a person said so
         self._typed = RecoverySettings()  # as far as a person typed it
@@ -114,14 +114,14 @@ class RecoveryPane(TextPane):
             found, why = None, ""
             try:
                 found = _known(shown, folder, alpha, chosen, count)
-            except AgentrError as error:
-                why = str(error)
+            except Exception as error:  # also one that nobody foresaw
+                why = line_of(self.app, error)
             if self.app.is_running:
                 self.app.call_from_thread(self._looked, shown, found, why, then)
 
         self.run_worker(look, group="recovery-look", thread=True, exclusive=True, exit_on_error=False)
 
-    def _looked(self, shown: Shown, found: Known | None, why: str, then: Callable[[], None]) -> None:
+    def _looked(self, shown: Shown, found: KnownRecovery | None, why: str, then: Callable[[], None]) -> None:
         if self._shown is not None and self._shown.sample == shown.sample:  # closing a dialog shows the sample anew
             self._known, self._refused = found, why
             self._draw()
@@ -252,8 +252,8 @@ class RecoveryPane(TextPane):
                     shown.tree, shown.sample, marks, settings, written, control=job.control, heard=heard, own=own
                 )
                 job.progress = work.run_blocking()
-            except AgentrError as error:
-                told = str(error)
+            except Exception as error:
+                told = line_of(self.app, error)
             if self.app.is_running:
                 self.app.call_from_thread(self._made, job, told)
 
@@ -277,7 +277,9 @@ class RecoveryPane(TextPane):
             self._job.control.stop()
 
 
-def _known(shown: Shown, folder: Path, alpha: float | None, chosen: RecoverySettings | None, count: int) -> Known:
+def _known(
+    shown: Shown, folder: Path, alpha: float | None, chosen: RecoverySettings | None, count: int
+) -> KnownRecovery:
     """What is known of a sample, and what asking more costs. Raises `InputError`."""
     tree, sample = shown.tree, shown.sample
     known = Recoveries(folder, sample.trace)
@@ -291,7 +293,7 @@ def _known(shown: Shown, folder: Path, alpha: float | None, chosen: RecoverySett
         before = actor_settings(tree, newest(tree, sample, known))
         old_marks = marks_of(tree, sample, before.max_depth)
         shown_now = before, figures_of(tree, sample.thought, old_marks, before, known, alpha)
-    return Known(
+    return KnownRecovery(
         sample.id,
         settings,
         actor,

@@ -335,8 +335,8 @@ def _last_part(lines: list[Line]) -> str:
 
 def token_line(turns: Sequence[Turn]) -> str:
     """How much is trained, estimated from the characters."""
-    total = sum(len(turn.content) for turn in turns)
-    trained = sum(len(turn.content) for turn in turns if turn.loss)
+    total = sum(len(turn.said) for turn in turns)
+    trained = sum(len(turn.said) for turn in turns if turn.loss)
     return f"trained ≈{trained // CHARACTERS_A_TOKEN} of ≈{total // CHARACTERS_A_TOKEN} tokens"
 
 

@@ -66,12 +66,12 @@ class SampleView:
         """No sample: a few lines in place of the panes."""
         self._now = None
         self._desk.show_top(top)
-        self._desk.say_nothing(lines)
+        self._desk.show_placeholder(lines)
 
     def show(self, review: Review, shown: Shown) -> None:
         """Put a sample into all panes."""
         self._now = review, shown
-        self._desk.say_nothing(None)
+        self._desk.show_placeholder(None)
         sample = shown.sample
         self._show_top(review, shown)
         bad = self._desk.pane("bad")

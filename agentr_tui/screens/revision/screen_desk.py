@@ -13,7 +13,7 @@ from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.verifiers.base import JudgeSettings
 
 T = TypeVar("T")
@@ -44,9 +44,9 @@ class RevisionScreenDesk(ScreenDesk):
         """In a narrow window: the conversation in place of the bad trajectory."""
         self._screen.set_class(True, "-detail")
 
-    def say_nothing(self, lines: Sequence[Line] | None) -> None:
-        """These lines in place of the body; None shows the body again."""
-        self._screen.say_nothing(lines)
+    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
+        """Replace the body by an explanation; None restores it."""
+        self._screen.show_placeholder(lines)
 
     def with_consent(
         self,
@@ -58,7 +58,7 @@ class RevisionScreenDesk(ScreenDesk):
         after: Callable[[], object] = lambda: None,
     ) -> None:
         """As `in_thread`, and `after` in the same thread; where a person has to be asked first, again after a yes."""
-        screen = self._screen
+        screen, app = self._screen, self._screen.agentr
 
         def run() -> None:
             try:
@@ -68,8 +68,8 @@ class RevisionScreenDesk(ScreenDesk):
                 # later: coming back from the question must not ask it again
                 screen.from_thread(self.ask_yes, unasked, again, partial(self.later, partial(failed, str(unasked))))
                 return
-            except AgentrError as error:
-                screen.from_thread(failed, str(error))
+            except Exception as error:  # also one that nobody foresaw
+                screen.from_thread(failed, app.error_line(error))
                 return
             screen.from_thread(done, result)
             with suppress(AgentrError):  # what it was about says so when it is shown

@@ -10,7 +10,7 @@ from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_view import SampleView
 from agentr_tui.screens.shared.dialogs import Choice
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent, check_search
+from engine.environment.permission import NeedsConsent, check_search
 from engine.recovery.repair import is_call
 from engine.search.control import Control
 from engine.tree.events import AnyEvent

@@ -25,7 +25,7 @@ def search_figures(tree: SearchTree) -> list[str]:
     parts = [
         settings.algorithm,
         f"{len(tree)} nodes",
-        _tokens(tree.tokens_in, tree.tokens_out, asks_model),
+        _tokens(tree, asks_model),
         f"{tree.calls} calls",
         f"${_money(tree.cost)}" if tree.cost is not None else "cost unknown" if asks_model else "",
         f"{len(tree.failures)} failed" if tree.failures else "",
@@ -42,10 +42,13 @@ def _answers(tree: SearchTree) -> str:
     return ", ".join(f"{count} {what}" for count, what in parts if count)
 
 
-def _tokens(tokens_in: int | None, tokens_out: int | None, asks_model: bool) -> str:
-    if tokens_in is None and tokens_out is None:
+def _tokens(tree: SearchTree, asks_model: bool) -> str:
+    if tree.tokens_in is None and tree.tokens_out is None:
         return "tokens unknown" if asks_model else ""
-    return f"{_count(tokens_in)}→{_count(tokens_out)} tokens"
+    cached = (
+        f" ({100 * tree.tokens_cached / tree.tokens_in:.0f}% cached)" if tree.tokens_cached and tree.tokens_in else ""
+    )
+    return f"{_count(tree.tokens_in)}→{_count(tree.tokens_out)} tokens{cached}"
 
 
 def _count(number: int | None) -> str:

@@ -35,11 +35,13 @@ from engine.search.job import SearchJob, branch_job, fork_job
 from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
 from engine.tree.score_warnings import score_warnings
 from engine.tree.tree import ROOT, SearchTree
+from envs.tool_schemas import signature
 
 FORKED_ITERATIONS = 4
 """Further iterations of a new trace that starts where none are left."""
 
 START = "Thought: \nAction: "
+EXECUTED = "the line `Action: …` is what is executed"
 
 
 def _value(value: object) -> str:
@@ -150,12 +152,15 @@ class Interventions:
     def edit(self, parent: int, of: int | None) -> None:
         """Write a step below `parent`, from that of the child `of`, or from scratch."""
         tree = self._desk.session.tree
-        if tree is None:
+        if tree is None or tree.started is None:
             return
-        response = tree.nodes[of].response if of is not None else START
+        tools = tree.started.tools
+        response = tree.nodes[of].said if of is not None else "" if tools else START
+        executed = f"the last lines are the calls: {signature(tools[0])}" if tools else EXECUTED
         what = f"node {of}, edited" if of is not None else "a step"
         self._desk.open(
-            EditStep(f"{what} below node {parent} · {self._where()}", response), partial(self._edited, parent, of)
+            EditStep(f"{what} below node {parent} · {self._where()}", response, executed),
+            partial(self._edited, parent, of),
         )
 
     def _edited(self, parent: int, of: int | None, response: str | None) -> None:

@@ -11,8 +11,9 @@ from agentr_tui.screens.search.figures import search_figures
 from agentr_tui.screens.shared.copying import node_facts
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
-from engine.actors.request_log import STEP_TURNS, request_of, seen_and_dropped
+from engine.actors.request_log import request_of, seen_and_dropped
 from engine.base.errors import AgentrError
+from engine.models.context_window import turns_of_steps
 from engine.tree.events import WITHOUT_RETURN, Sampled
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 from envs.base import title_of
@@ -113,8 +114,8 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
 def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
     """The whole conversation at a node. Steps that the actor did not see when it made this one are told apart."""
     names = {"system": "system", "user": "env", "assistant": "agent", "tool": "tool"}
-    _, first, dropped = seen_and_dropped(tree, id)
-    unseen = range(first, first + STEP_TURNS * dropped)
+    before, first, dropped = seen_and_dropped(tree, id)
+    unseen = range(first, first + turns_of_steps(before, first, dropped))
     cut = glyphs().untrained
     lines: list[Line] = []
     if dropped:

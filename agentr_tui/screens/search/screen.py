@@ -202,9 +202,9 @@ class SearchScreen(ModeScreen):
         if tree is None or not len(tree):
             reading = session.reading
             self.top_bar.show([("no tree is open" if reading is None else "opening a trace", "muted")])
-            self.say_nothing(NOTHING_OPEN if reading is None else reading_lines(*reading))
+            self.show_placeholder(NOTHING_OPEN if reading is None else reading_lines(*reading))
             return
-        self.say_nothing(None)
+        self.show_placeholder(None)
         if session.past is not None:
             self.tree_view.set_path(tree.path_at(session.past))
         else:

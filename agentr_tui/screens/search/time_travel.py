@@ -139,7 +139,7 @@ class TimeTravel:
                 session.past,
                 live=session.running,
                 score_range=session.score_range,
-                changed=told(self._step),
+                changed=format_step(self._step),
             )
 
 
@@ -156,7 +156,7 @@ def change_marks(tree: SearchTree, step: Step) -> dict[int, Mark]:
     return marks
 
 
-def told(step: Step | None) -> str:
+def format_step(step: Step | None) -> str:
     """What a step through time changed, in words."""
     if step is None:
         return ""

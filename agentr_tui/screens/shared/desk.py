@@ -17,7 +17,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.screens.shared.start_search import Make
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 
 T = TypeVar("T")
 
@@ -82,7 +82,9 @@ class Desk(Protocol):
         *,
         failed: Callable[[str], object] | None = None,
     ) -> None:
-        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` is `failed`, or a complaint."""
+        """Run `work` in a thread, then `done` on the UI thread; an error is `failed`, or a complaint.
+
+        An `AgentrError` is its own line; any other is logged, too."""
         ...
 
     def beside(self, work: Callable[[Stopped], object], group: str) -> None:

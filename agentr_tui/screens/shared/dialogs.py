@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 
 from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import palette
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 
 LONGEST_QUESTION = 400
 """Cells of what a file names that a dialog shows."""

@@ -22,6 +22,10 @@ class Host(App[int]):
         """Show one line that says what went wrong."""
 
     @abstractmethod
+    def error_line(self, error: Exception) -> str:
+        """One line about an error, from any thread; a defect of ours is logged, too."""
+
+    @abstractmethod
     def open_path(self, path: Path, follow: bool = False, mode: str = "search") -> None:
         """Read a trace or tree file in a worker, and show it on a screen."""
 

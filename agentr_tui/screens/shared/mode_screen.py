@@ -122,8 +122,8 @@ class ModeScreen(Screen[None]):
         """The line at the bottom."""
         return self.query_one(KeyBar)
 
-    def say_nothing(self, lines: Sequence[Line] | None) -> None:
-        """There is nothing to show: why, and what to do, in place of the body; None shows the body again."""
+    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
+        """Replace the body by an explanation; None restores it."""
         if lines is not None:
             if not self.has_class("-nothing"):
                 self._focused_before = self.focused

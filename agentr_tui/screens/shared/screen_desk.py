@@ -17,8 +17,7 @@ from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.start_search import Make, may_start, run_ready, start_search
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
-from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 
 T = TypeVar("T")
 
@@ -83,13 +82,14 @@ class ScreenDesk:
         *,
         failed: Callable[[str], object] | None = None,
     ) -> None:
-        """Run `work` in a thread, then `done` on the UI thread; an `AgentrError` is `failed`, or a complaint."""
+        """Run `work` in a thread, then `done` on the UI thread; an error is `failed`, or a complaint."""
+        app = self._screen.agentr
 
         def both() -> None:
             try:
                 result = work()
-            except AgentrError as error:
-                self._screen.from_thread(failed or self.complain, str(error))
+            except Exception as error:  # also one that nobody foresaw
+                self._screen.from_thread(failed or self.complain, app.error_line(error))
             else:
                 self._screen.from_thread(self._if_mounted, done, result)
 

@@ -9,7 +9,7 @@ from agentr_tui.screens.shared.dialogs import ask_yes
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.event_buffer import Ready
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.search.job import SearchJob
 from engine.tree.events import AnyEvent
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from agentr_tui.state.review.judging_job import ByModel
 from agentr_tui.state.review.traces import Traces
-from engine.environment.trust import TrustedSettings
+from engine.environment.permission import TrustedSettings
 from engine.recovery.repair import FOLDER as REPAIRS
 from engine.recovery.repair import reobserve_cost, repair_cost, repair_sample, search_settings
 from engine.review.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from threading import Lock
 
 from engine.base.errors import AgentrError
+from engine.environment.permission import UntrustedTrace
 from engine.environment.replay import Replayer, opener
-from engine.environment.trust import UntrustedTrace
 from engine.pairs.pairs import Pair
 from engine.samples.revise import Sample
 from engine.tree.tree import SearchTree

@@ -8,7 +8,7 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from agentr_tui.terminal.theme import glyphs
-from agentr_tui.widgets.tree.line import Columns, Painter, Told, columns, drawn_levels, labels, told
+from agentr_tui.widgets.tree.line import Columns, Painter, RowSummary, columns, drawn_levels, labels, summarise_row
 from agentr_tui.widgets.tree.overlay import Overlay, Said
 from agentr_tui.widgets.tree.rows import TreeRows
 from engine.tree.tree import NO_PARENT, ROOT
@@ -31,10 +31,10 @@ class RowDrawing:
         self.lit: set[int] | None = None
         """The nodes whose rows do not stand back; None: no row does."""
         self.painter: Painter | None = None  # of the theme, the ground and the focus as they are now
-        self.strips: LRUCache[Told, Strip] = LRUCache(_KEPT_STRIPS)
+        self.strips: LRUCache[RowSummary, Strip] = LRUCache(_KEPT_STRIPS)
         self._score_range = (0.0, 1.0)
         self._columns: Columns | None = None
-        self._drawn: dict[int, Told] = {}  # line of the viewport → what it shows
+        self._drawn: dict[int, RowSummary] = {}  # line of the viewport → what it shows
 
     def take(self, rows: TreeRows, score_range: tuple[float, float]) -> None:
         """Draw another tree; nothing is laid over it."""
@@ -86,7 +86,7 @@ class RowDrawing:
 
     # -- rows ----------------------------------------------------------------------------------------
 
-    def told(self, id: int, now: Columns, cursor: int) -> Told:
+    def row_of(self, id: int, now: Columns, cursor: int) -> RowSummary:
         """What the row of a node shows, with what is laid over it and said of its nodes."""
         rows, overlay = self.rows, self.overlay
         assert rows is not None
@@ -98,7 +98,7 @@ class RowDrawing:
         if len(chain) > LONGEST_CHAIN:
             place = chain.index(cursor) if cursor != NO_PARENT else 0
             chain = (*chain[place : place + LONGEST_CHAIN], id) if place + LONGEST_CHAIN < len(chain) else chain[place:]
-        row = told(
+        row = summarise_row(
             rows.reader,
             chain,
             level,
@@ -120,7 +120,7 @@ class RowDrawing:
             row = row._replace(glyph_role="faint", text_role="faint", value_role="faint", word_role="faint")
         return row
 
-    def _with_said(self, row: Told, describe: Callable[[int], Said | None]) -> Told:
+    def _with_said(self, row: RowSummary, describe: Callable[[int], Said | None]) -> RowSummary:
         said = next((said for id in reversed(row.chain) if (said := describe(id)) is not None), None)
         if said is None:
             return row
@@ -135,7 +135,7 @@ class RowDrawing:
         """The lines of the viewport that show something else by now; `ids` are the nodes of its rows."""
         changed = []
         for line in range(max(len(ids), len(self._drawn))):
-            shown = self.told(ids[line], now, cursor) if line < len(ids) else None
+            shown = self.row_of(ids[line], now, cursor) if line < len(ids) else None
             if self._drawn.get(line) != shown:
                 changed.append(line)
         return changed
@@ -159,7 +159,7 @@ class RowDrawing:
         if now is None or now.width != width:  # a frame before the resize was told: draw it, keep nothing
             now = self.measured(width, compact, cursor)
             self._columns = None
-        row = self._drawn[line] = self.told(id, now, cursor)
+        row = self._drawn[line] = self.row_of(id, now, cursor)
         strip = self.strips.get(row) if self._columns is not None else None
         if strip is None:
             strip = self.painter.strip(row, labels(self.rows.reader, row.chain, self.glyphs), now)

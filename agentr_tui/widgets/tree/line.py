@@ -58,7 +58,7 @@ class Columns(NamedTuple):
         return 1 + self.margin + self.step * max(drawn, ceil(max(0, number - self.margin) / self.step))
 
 
-class Told(NamedTuple):
+class RowSummary(NamedTuple):
     """All that a row shows except its action, and so the key under which its strip is kept."""
 
     chain: tuple[int, ...]  # the node, or all nodes where only children share a row
@@ -108,7 +108,7 @@ def drawn_levels(level: int, columns: Columns) -> tuple[int, int]:
     return drawn, level - drawn
 
 
-def told(
+def summarise_row(
     reader: TreeReader,
     chain: tuple[int, ...],
     level: int,
@@ -124,7 +124,7 @@ def told(
     on_path: bool = False,
     mark: Mark | None = None,
     side: Side | None = None,
-) -> Told:
+) -> RowSummary:
     """What a row shows; the figures are those of the last node of its chain."""
     id = chain[-1]
     node, visits, q = reader.node(id), reader.visits(id), reader.q(id)
@@ -155,7 +155,7 @@ def told(
             word, word_role = mark.word, mark.role
         if mark.glyph:
             gutter, gutter_role = mark.glyph, mark.role
-    return Told(
+    return RowSummary(
         chain=chain,
         level=level,
         glyph=glyph,
@@ -207,7 +207,7 @@ class Painter:
         """A row below the last."""
         return Strip([Segment(" " * width, self.ground)], width)
 
-    def strip(self, row: Told, actions: list[str], columns: Columns) -> Strip:
+    def strip(self, row: RowSummary, actions: list[str], columns: Columns) -> Strip:
         """The strip of a row whose nodes did `actions`, exactly `columns.width` cells."""
         glyphs, cursor = self.glyphs, row.cursor != NO_PARENT
         parts: list[tuple[str, Role]] = [(fit(row.gutter, 1) or " ", row.gutter_role)]
@@ -235,7 +235,7 @@ class Painter:
         segments.append(Segment(text, self.style(last, cursor)))
         return Strip(segments).adjust_cell_length(columns.width, self.style("text", cursor))
 
-    def _actions(self, row: Told, actions: list[str], room: int) -> list[tuple[str, Role]]:
+    def _actions(self, row: RowSummary, actions: list[str], room: int) -> list[tuple[str, Role]]:
         """The actions, filled to `room` cells; of a chain under the cursor the step that it is on stands out."""
         joined, ellipsis = self.glyphs.joined, self.glyphs.ellipsis
         if len(actions) > 1 and row.cursor != NO_PARENT:
@@ -252,7 +252,7 @@ class Painter:
         text = fit(joined.join(actions), room, ellipsis=ellipsis)
         return [(text + " " * (room - cell_len(text)), row.text_role)]
 
-    def _guides(self, row: Told, columns: Columns) -> list[tuple[str, Role]]:
+    def _guides(self, row: RowSummary, columns: Columns) -> list[tuple[str, Role]]:
         """Guides of the levels above, the path among them, over which the number of cut levels is laid."""
         glyphs, step = self.glyphs, columns.step
         drawn, cut = drawn_levels(row.level, columns)

@@ -22,7 +22,7 @@ from agentr_tui.terminal.theme import palette
 from agentr_tui.widgets.partial_repaint import FrugalScroll
 from agentr_tui.widgets.tree import moves
 from agentr_tui.widgets.tree.drawing import RowDrawing
-from agentr_tui.widgets.tree.line import Columns, Painter, Told
+from agentr_tui.widgets.tree.line import Columns, Painter, RowSummary
 from agentr_tui.widgets.tree.overlay import Mark as Mark
 from agentr_tui.widgets.tree.rows import TreeRows
 from agentr_tui.widgets.tree.window import RowWindow
@@ -239,9 +239,9 @@ class TreeView(FrugalScroll, can_focus=True):
 
     # -- drawing -------------------------------------------------------------------------------------
 
-    def told(self, id: int) -> Told:
+    def row_of(self, id: int) -> RowSummary:
         """What the row of a node shows."""
-        return self.drawing.told(id, self._columns(), self.cursor_node)
+        return self.drawing.row_of(id, self._columns(), self.cursor_node)
 
     def _columns(self) -> Columns:
         """Where things stand; where that has changed, everything is drawn anew."""

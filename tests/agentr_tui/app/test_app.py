@@ -20,7 +20,7 @@ from agentr_tui.state.session import Session
 from agentr_tui.widgets.text_pane import TextPane
 from engine.search.job import new_job
 from engine.trace.diff import compare
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.workspace.workspace import Workspace
 

@@ -19,9 +19,9 @@ from agentr_tui.screens.shared.dialogs import Menu
 from agentr_tui.state.session import Session
 from agentr_tui.state.settings_files import user_file
 from agentr_tui.widgets.text_pane import TextPane
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from tests.agentr_tui.apps import notices, opened, revised, running, searched, until
-from tests.engine.environment.test_trust_places import module
+from tests.engine.environment.test_permission_places import module
 from tests.servers.llm_server import LLMServer
 
 SECRET = "wJalrXUtnFEMI-of-the-user"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ from agentr_tui.cli.main import run
 from agentr_tui.screens.search.figures import search_figures
 from agentr_tui.screens.search.why_lines import log_lines
 from engine.explain.answer_warning import answer_warning
-from engine.trace.trace import load
+from engine.trace.trace_file import load
+from engine.tree.events import Sampled, SearchSettings, Selected, Started, Usage
+from engine.tree.tree import SearchTree
 from tests.servers.llm_server import Body, LLMServer, plays_textcraft
 
 ODD = (
@@ -80,3 +83,24 @@ def test_answers_that_are_cut_name_the_limit(tmp_path: Path, capsys: pytest.Capt
         assert run(["search", "--out", str(tmp_path / "t.trace.jsonl"), "--samples", "2", *given]) == 1
     assert "2 of 2 answers were of no use (2 cut off): look at an answer: draw" in (said := capsys.readouterr().err)
     assert "raise --max-tokens" in said
+
+
+def test_the_share_of_cached_tokens_is_told_where_a_server_tells_it() -> None:
+    events: list[Any] = [
+        Started(
+            seq=0,
+            version=2,
+            trace="t",
+            environment="textcraft",
+            task="1",
+            header=[],
+            settings=SearchSettings(actor="openai", samples=2),
+        ),
+        Selected(seq=1, path=[0]),
+        Sampled(seq=2, parent=0, draw=0, response="a", usage=Usage(1000, 10)),
+    ]
+    assert "1000→10 tokens" in search_figures(SearchTree(events))
+    events.append(Sampled(seq=3, parent=0, draw=1, response="b", usage=Usage(1000, 10, None, 760)))
+    tree = SearchTree(events)
+    assert (tree.tokens_in, tree.tokens_cached) == (2000, 760)
+    assert "2000→20 tokens (38% cached)" in search_figures(tree)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agentr_tui.cli.main import run
-from engine.trace.trace import TraceWriter, read_events
+from engine.trace.trace_file import TraceWriter, read_events
 from envs.base import info_of, missing
 from sample_trees import __file__ as samples_file
 
@@ -155,7 +155,8 @@ def test_stats_tell_what_the_contract_names() -> None:
     told = agentr("stats", SAMPLES, "--json").json
     names = {
         "path", "trace", "env", "task", "state", "algorithm", "nodes", "leaves", "good", "bad", "best_return",
-        "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "cost", "failures", "answers", "steps_per_node",
+        "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "tokens_cached", "cost", "failures", "answers",
+        "steps_per_node",
         "resets_per_node", "seconds", "lessons", "lessons_by_depth", "wrong_actions",
     }  # fmt: skip
     assert len(told["traces"]) == len(MADE) + 1  # and the local model's

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import cast
+from typing import cast, get_type_hints
 
 import pytest
 from cyclopts import App, Group
+from msgspec.structs import fields
 
 from agentr_tui.cli.application import ALL_COMMANDS, EXAMPLES, HELP, build
+from agentr_tui.cli.commands.judge_options import JudgeFlags
+from agentr_tui.cli.search_options import SearchOptions
+from engine.tree.events import SearchSettings
+from engine.verifiers.base import JudgeSettings
 from tests.agentr_tui.cli.test_cli import agentr
 
 ROOT = ""
@@ -75,3 +80,19 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
         assert own == HELP[command]
         assert own[0].isupper()
         assert own.endswith(".")
+
+
+@pytest.mark.parametrize("command", [ROOT, *ALL_COMMANDS])
+def test_no_option_empties_a_list(command: str) -> None:
+    shown = agentr(*([command] if command else []), "--help")
+    assert shown.code == 0
+    assert "--empty" not in shown.out
+
+
+def test_the_options_that_search_and_judge_share_have_one_default() -> None:
+    search, judge = ({field.name: field.default for field in fields(kind)} for kind in (SearchSettings, JudgeSettings))
+    kinds = (SearchOptions, JudgeFlags)
+    options, flags = (get_type_hints(kind, include_extras=True) for kind in kinds)
+    shared = [name for name, option in options.items() if flags.get(name) == option]
+    assert len(shared) == 11
+    assert [search[name] for name in shared] == [judge[name] for name in shared]

@@ -28,7 +28,7 @@ from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.top_bar import TopBar
 from agentr_tui.widgets.tree.view import TreeView
 from engine.search.job import new_job
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import SearchSettings
 from tests.agentr_tui.apps import NARROW, WIDE, notices, opened, running, searched, until
 

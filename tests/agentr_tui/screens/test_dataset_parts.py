@@ -12,7 +12,7 @@ from agentr_tui.screens.dataset.run_watch import RunWatch
 from agentr_tui.screens.dataset.shape_reader import ShapeReader
 from engine.datasets.options import ExportOptions
 from engine.datasets.sizes import shapes
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk
 

@@ -124,10 +124,10 @@ async def test_dimming_keeps_all_rows_and_lets_the_others_stand_back(session: Se
         await pilot.press("ctrl+t")
         await pilot.pause()
         assert rows(screen) == everything
-        roles = {id: screen.tree_view.told(id).text_role for id in everything}
+        roles = {id: screen.tree_view.row_of(id).text_role for id in everything}
         assert {id for id, role in roles.items() if role != "faint"} == set(found)
         await pilot.press("escape")
-        assert all(screen.tree_view.told(id).text_role != "faint" for id in everything)
+        assert all(screen.tree_view.row_of(id).text_role != "faint" for id in everything)
 
 
 async def test_what_is_wrong_with_a_query_is_told_while_it_is_written(session: Session) -> None:
@@ -279,9 +279,9 @@ async def test_marks_last_and_are_listed(session: Session) -> None:
         await pilot.press("m", "g")
         await pilot.press("m", "b")
         await pilot.pause()
-        assert screen.tree_view.told(5).word == "odd one"
-        assert screen.tree_view.told(5).gutter == "★"
-        assert screen.tree_view.told(7).word == "bad"
+        assert screen.tree_view.row_of(5).word == "odd one"
+        assert screen.tree_view.row_of(5).gutter == "★"
+        assert screen.tree_view.row_of(7).word == "bad"
         await pilot.press("g", "apostrophe")
         await pilot.pause()
         await pilot.press("enter")
@@ -293,7 +293,7 @@ async def test_marks_last_and_are_listed(session: Session) -> None:
     async with running(again, "search", TALL) as (app, pilot):
         screen = screen_of(app)
         await until(pilot, lambda: screen.marks.of(5))
-        assert screen.tree_view.told(5).word == "odd one"
+        assert screen.tree_view.row_of(5).word == "odd one"
         screen.tree_view.go_to(5)
         await pilot.press("m", "x")
         await pilot.pause()
@@ -329,7 +329,7 @@ async def test_states_seen_before_and_refused_steps_are_marked(session: Session)
     async with running(session, "search", TALL) as (app, pilot):
         screen = screen_of(app)
         await pilot.pause()
-        words = {node.id: screen.tree_view.told(node.id).word for node in tree.nodes}
+        words = {node.id: screen.tree_view.row_of(node.id).word for node in tree.nodes}
         repeated = next(n for n in tree.nodes if n.terminal is None and len(tree.same_state(n.id)) > 1
                         and words[n.id] != "refused" and words[n.id] != "exhausted")  # fmt: skip
         assert words[repeated.id] == f"seen {len(tree.same_state(repeated.id))}×"
@@ -338,7 +338,7 @@ async def test_states_seen_before_and_refused_steps_are_marked(session: Session)
         assert all("ould not" in tree.nodes[id].observation for id in refused)
         first = tree.same_state(repeated.id)[0]
         screen.time.look_at(tree.born_at(first))
-        assert "seen" not in screen.tree_view.told(first).word
+        assert "seen" not in screen.tree_view.row_of(first).word
 
 
 # -- many traces -------------------------------------------------------------------------------------------

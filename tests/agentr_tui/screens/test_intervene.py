@@ -28,7 +28,7 @@ from engine.search.control import Control
 from engine.search.control_file import RemoteControl
 from engine.search.interventions import Intervention
 from engine.search.job import SearchJob, new_job
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import ROOT, SearchTree
 from tests.agentr_tui.apps import notices, opened, running, searched, until
@@ -160,7 +160,7 @@ async def test_a_step_is_edited_and_expanded_in_the_running_search(live: Session
         assert screen_of(app).tree_view.cursor_node == written
         node = tree.nodes[written]
         assert (node.parent, node.action, node.draw) == (ROOT, "inventory", -1)
-        assert screen.tree_view.told(written).gutter == "✎"
+        assert screen.tree_view.row_of(written).gutter == "✎"
         assert "written" in app.screen.query_one("#node", TextPane).plain
         await pilot.press("left_square_bracket")
         log = " ".join(app.screen.query_one("#tabs", TextPane).plain.split())
@@ -184,7 +184,7 @@ async def test_expanding_pruning_and_restoring_by_keys(live: Session) -> None:
         await chosen(pilot, app, "i", "d")
         await until(pilot, lambda: tree.pruned(node))
         screen = screen_of(app)
-        assert screen.tree_view.told(node).word == "pruned"
+        assert screen.tree_view.row_of(node).word == "pruned"
         why = " ".join(app.screen.query_one("#tabs", TextPane).plain.split())
         assert "never selected any more" in why
         said = await chosen(pilot, app, "i", "d")
@@ -392,7 +392,7 @@ async def test_a_new_search_starts_from_a_node_also_of_a_tree_made_elsewhere(tmp
 async def test_control_characters_of_an_answer_are_written_out_in_the_editor(live: Session) -> None:
     async with watching(live) as (app, pilot):
         await paused(pilot, live, app, 1)
-        app.push_screen(EditStep("x", "Thought: \x1b]52;c;AAAA\x07\nAction: a\u202eb"))
+        app.push_screen(EditStep("x", "Thought: \x1b]52;c;AAAA\x07\nAction: a\u202eb", "x"))
         await pilot.pause()
         text = app.screen.query_one(TextArea).text
         assert "\x1b" not in text

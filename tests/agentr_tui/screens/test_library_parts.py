@@ -15,7 +15,7 @@ from agentr_tui.screens.library.trace_watch import TraceWatch
 from agentr_tui.state.trace_row import TraceRow
 from engine.query.find import find_in
 from engine.query.nodes import parse
-from engine.trace.trace import TraceWriter, read_events
+from engine.trace.trace_file import TraceWriter, read_events
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk
 

@@ -30,7 +30,7 @@ from engine.query.find import find_in
 from engine.query.nodes import parse as parse_query
 from engine.trace.diff import compare
 from engine.trace.sources import Source, load_any
-from engine.trace.trace import TraceWriter, read_events
+from engine.trace.trace_file import TraceWriter, read_events
 from engine.tree.events import SearchSettings, event_encoder
 from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace

@@ -151,7 +151,7 @@ def workspaces() -> Iterator[dict[str, Workspace]]:
 
 def huge(path: Path) -> None:
     """A tree of 20,000 nodes, as a trace."""
-    from engine.trace.trace import write_trace
+    from engine.trace.trace_file import write_trace
     from tests.agentr_tui.trees import random_tree
 
     write_trace(path, random_tree(20_000, seed=1).events)

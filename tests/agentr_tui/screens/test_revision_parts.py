@@ -23,7 +23,7 @@ from agentr_tui.state.review.queue import Review, Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
-from engine.environment.trust import NeedsConsent
+from engine.environment.permission import NeedsConsent
 from engine.verifiers.base import JudgeSettings
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk, FakePane
@@ -59,7 +59,7 @@ class RevisionFakeDesk(FakeDesk):
 
     def show_right_side(self) -> None: ...
 
-    def say_nothing(self, lines: Sequence[Line] | None) -> None:
+    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
         self.nothing = "\n".join("".join(text for text, _ in line.parts) for line in lines or ())
 
     def with_consent(

@@ -15,7 +15,7 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.state.session import KEPT_AFTER, Session
 from agentr_tui.state.session import read_tree as really_read
 from agentr_tui.widgets.text_pane import TextPane
-from engine.trace.trace import TraceWriter, write_trace
+from engine.trace.trace_file import TraceWriter, write_trace
 from engine.tree.events import AnyEvent
 from engine.tree.tree import ROOT
 from tests.agentr_tui.apps import opened, until

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from engine.review.decisions import Decisions
-from engine.trace.trace import is_being_written, load
+from engine.trace.trace_file import is_being_written, load
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import opened, searched
 

@@ -28,7 +28,7 @@ from agentr_tui.state.session import Session  # noqa: E402
 from agentr_tui.web.browser_process import MAX_HEIGHT, MAX_WIDTH, clamped  # noqa: E402
 from agentr_tui.web.server import is_loopback  # noqa: E402
 from engine.search.job import new_job  # noqa: E402
-from engine.trace.trace import load  # noqa: E402
+from engine.trace.trace_file import load  # noqa: E402
 from engine.tree.events import SearchSettings  # noqa: E402
 from tests.agentr_tui.apps import opened, searched  # noqa: E402
 

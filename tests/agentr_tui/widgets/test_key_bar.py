@@ -6,12 +6,12 @@ from pathlib import Path
 
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.session import Session
-from agentr_tui.widgets.key_bar import GAP, KeyBar, Shown, fitting
+from agentr_tui.widgets.key_bar import GAP, KeyBar, ShownKey, fitting
 from agentr_tui.widgets.text_pane import TextPane
 from tests.agentr_tui.apps import NARROW, opened, running, searched, until
 
-KEYS = [Shown(name, name, word, word, "") for name, word in (("a", "accept"), ("r", "reject"), ("s", "skip"))]
-HELP = Shown("?", "?", "help", "help", "")
+KEYS = [ShownKey(name, name, word, word, "") for name, word in (("a", "accept"), ("r", "reject"), ("s", "skip"))]
+HELP = ShownKey("?", "?", "help", "help", "")
 
 
 def test_keys_are_left_out_whole_and_help_never() -> None:

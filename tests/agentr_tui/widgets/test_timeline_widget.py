@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.search.screen import SearchScreen
-from agentr_tui.screens.search.time_travel import MARKED, Step, change_marks, told
+from agentr_tui.screens.search.time_travel import MARKED, Step, change_marks, format_step
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import DEFAULT_THEME, MONO_THEME, glyphs
 from agentr_tui.widgets.timeline import LABEL, TimelineView, axis_parts, bar_parts, mark_parts
@@ -152,11 +152,11 @@ def test_too_many_changes_are_counted_and_not_marked() -> None:
     tree = random_tree(MARKED * 2, 1).tree
     step = Step(0, tree.seq, changed_between(tree, 0, tree.seq))
     assert change_marks(tree, step) == {}
-    assert told(step).startswith(f"{len(tree) - 1} new")
+    assert format_step(step).startswith(f"{len(tree) - 1} new")
     some = changed_between(tree, tree.seq // 2, tree.seq, 50)
     assert not some.complete
     assert len(some.visited) <= 50 + 30  # it stops after the trajectory that reached so many
-    assert "+ visited" in told(Step(tree.seq // 2, tree.seq, some))
+    assert "+ visited" in format_step(Step(tree.seq // 2, tree.seq, some))
 
 
 async def test_a_running_search_moves_on_while_the_past_is_looked_at(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, THEMES, app_options, glyphs, install, palette
-from agentr_tui.widgets.tree.line import Painter, columns, labels, told
+from agentr_tui.widgets.tree.line import Painter, columns, labels, summarise_row
 from agentr_tui.widgets.tree.view import Mark, TreeView
 from engine.tree.tree import ROOT, TreeReader
 from tests.agentr_tui.trees import Grower, chain, imported_tree, random_tree, yellow_bed
@@ -129,7 +129,7 @@ def test_every_line_is_exactly_as_wide_as_the_view(width: int, kind: str) -> Non
         id = len(tree) - 1
         depth = tree.node(id).depth
         now = columns(width, compact=compact, visits=12_345, deepest=depth, cursor_level=depth)
-        row = told(
+        row = summarise_row(
             tree, (id,), depth, score_range=(0.0, 1.0), glyphs=glyphs(False), columns=now, foldable=False, is_open=True
         )
         painter = Painter(palette(THEMES[0]), Style(), glyphs(False), focused=True)

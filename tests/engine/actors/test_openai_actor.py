@@ -26,7 +26,7 @@ from engine.models.prompts import check_prompts, fill, prompt
 from engine.models.reply import Reply
 from engine.search.job import new_job, resume_job
 from engine.trace.diff import compare
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.events import Message, SearchSettings
 from engine.tree.tree import SearchTree
 from envs.textcraft.env import TextCraft

@@ -21,7 +21,7 @@ from engine.environment.replay import opener, replay_tree
 from engine.explain.answer_warning import answer_warning
 from engine.search.job import branch_job, fork_job, new_job, resume_job
 from engine.trace.diff import compare
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import Sampled, SearchSettings, Started
 from engine.tree.tree import SearchTree
 from tests.engine.answer_table import ROWS, A, T

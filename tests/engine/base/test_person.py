@@ -14,7 +14,7 @@ from engine.base.person import MAX_NAME, reviewer_name
 from engine.search.control_file import Inbox, RemoteControl
 from engine.search.interventions import Intervention
 from engine.search.job import branch_job, fork_job, new_job, resume_job
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.events import Intervened, SearchSettings, SettingsChanged
 
 ROOT = Path(__file__).resolve().parents[3]

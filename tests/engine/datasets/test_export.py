@@ -30,7 +30,7 @@ from engine.samples.tail import Tail, TailStep
 from engine.search.interventions import Intervention
 from engine.search.job import fork_job
 from engine.trace.sources import load_any
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.workspace.workspace import Workspace
 from tests.engine.made import AS_FOUND, MADE, MAKE, ROWS, TWIN, VERDICTS, Row, honey_trace, made_workspace, revised
 from tests.engine.searched import search

@@ -14,7 +14,7 @@ import pytest
 from agentr_tui.cli.main import run
 from engine.base.errors import InputError
 from engine.explain.graph import KINDS, kind_of, repeated_states, save_graph, state_graph, states, tree_graph
-from engine.trace.trace import write_trace
+from engine.trace.trace_file import write_trace
 from engine.tree.events import AnyEvent, BackedUp, Child, Expanded, Message, Sampled, SearchSettings, Selected, Started
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from tests.engine.searched import search, tree_until

@@ -17,7 +17,7 @@ from engine.search.control import Control
 from engine.search.interventions import Intervention
 from engine.search.search import Search
 from engine.search.started import started_event
-from engine.trace.trace import TraceWriter
+from engine.trace.trace_file import TraceWriter
 from engine.tree.events import AnyEvent, SearchSettings, Selected
 from engine.tree.tree import ROOT, SearchTree
 

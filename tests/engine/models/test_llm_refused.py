@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.base.errors import InputError
-from engine.environment.trust import UntrustedTrace, check_server
+from engine.environment.permission import UntrustedTrace, check_server
 from engine.models import client as llm
 from engine.models.client import CallFailed, ChatRequest, check_endpoint
 from engine.models.faults import refusal_of_status

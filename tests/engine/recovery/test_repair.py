@@ -28,7 +28,7 @@ from engine.samples.revise import (
 from engine.samples.splice import Turn, quoting
 from engine.search.control import Control
 from engine.trace.sources import load_any
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import AnyEvent
 from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace

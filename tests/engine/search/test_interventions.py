@@ -32,7 +32,7 @@ from engine.search.interventions import (
 )
 from engine.search.job import SearchJob, branch_job, fork_job, new_job, resume_job
 from engine.trace.diff import compare
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import (
     AnyEvent,
     BackedUp,

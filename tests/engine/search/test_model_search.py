@@ -14,7 +14,7 @@ import pytest
 from agentr_tui.cli.main import run
 from engine.search.job import new_job, resume_job
 from engine.trace.diff import compare
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import Failed, Sampled, SearchSettings
 from tests.engine.go_on import IN_FLIGHT, go_on
 from tests.engine.search.test_outages import HOPELESS

@@ -16,7 +16,7 @@ from engine.actors.base import draw_seed
 from engine.search.algorithms import ALGORITHMS
 from engine.search.job import SearchJob, new_job, resume_job
 from engine.trace.diff import compare
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.tree.events import (
     AnyEvent,
     Ended,

@@ -14,7 +14,7 @@ from agentr_tui.cli.main import run
 from engine.search.job import new_job
 from engine.trace.diff import compare
 from engine.trace.sources import load_any
-from engine.trace.trace import TraceWriter, load, read_events
+from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Ended, Expanded, Failed, Iteration, Resumed, Sampled, SearchSettings, Selected
 from engine.tree.tree import SearchTree
 from engine.workspace.figures import state_of

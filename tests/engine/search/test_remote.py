@@ -16,7 +16,8 @@ from engine.base.errors import WorkFailed
 from engine.search.control import Control
 from engine.search.control_file import Inbox, RemoteControl, control_path, obey
 from engine.trace.diff import compare
-from engine.trace.trace import Follower, is_being_written, load, read_events
+from engine.trace.follower import Follower
+from engine.trace.trace_file import is_being_written, load, read_events
 from engine.tree.events import Expanded, SearchSettings, SettingsChanged
 from engine.tree.tree import SearchTree
 

@@ -25,7 +25,7 @@ from engine.search.search import Search
 from engine.search.settings import check_settings
 from engine.search.started import started_event
 from engine.trace.diff import compare
-from engine.trace.trace import TraceWriter, load, read_events
+from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Ended, Expanded, Paused, Sampled, SearchSettings, Selected, Usage
 from engine.tree.tree import SearchTree
 from tests.benchmarks.bench_search import Walk

@@ -22,16 +22,9 @@ import zstandard
 from engine.base.errors import AgentrError, InputError, TraceError, WorkFailed
 from engine.search.job import new_job
 from engine.trace.diff import compare
-from engine.trace.trace import (
-    Follower,
-    TraceWriter,
-    is_being_written,
-    json_schema,
-    load,
-    read_events,
-    trace_state,
-    write_trace,
-)
+from engine.trace.follower import Follower
+from engine.trace.schema import json_schema
+from engine.trace.trace_file import TraceWriter, is_being_written, load, read_events, trace_state, write_trace
 from engine.tree.events import (
     FORMAT_VERSION,
     AnyEvent,
@@ -580,7 +573,7 @@ def test_the_schema_is_up_to_date() -> None:
     path = ROOT / "engine" / "tree" / "trace.schema.json"
     now = json.loads(msgspec.json.encode(json_schema()))
     assert json.loads(path.read_text(encoding="utf-8")) == now, (
-        "python -m engine.trace.trace > engine/tree/trace.schema.json"
+        "python -m engine.trace.schema > engine/tree/trace.schema.json"
     )
 
 

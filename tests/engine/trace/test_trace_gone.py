@@ -14,7 +14,7 @@ import pytest
 
 from engine.base.errors import WorkFailed
 from engine.search.job import new_job
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import SearchSettings
 
 PATIENCE = 60.0

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from engine.base.errors import InputError, TraceError
 from engine.search.job import new_job, recorded_settings
-from engine.trace.trace import load, write_trace
+from engine.trace.trace_file import load, write_trace
 from engine.trace.treefile import scan as treefile_scan
 from engine.trace.treefile.read import read_tree, save_tree, write_tree
 from engine.tree.events import Imported, ImportedNode, Message, PrefixStep, SearchSettings, Started, event_encoder

@@ -11,7 +11,7 @@ from engine.base.errors import InputError
 from engine.datasets.export import export
 from engine.samples.revise import ReviseSettings, revise
 from engine.trace.sources import load_any
-from engine.trace.trace import load, read_events
+from engine.trace.trace_file import load, read_events
 from engine.trace.treefile.write import save_tree
 from engine.tree.events import event_encoder
 from engine.workspace.workspace import Workspace

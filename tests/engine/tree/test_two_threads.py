@@ -16,7 +16,7 @@ from engine.explain.why import facts, why
 from engine.query.find import find
 from engine.query.nodes import parse
 from engine.search.job import fork_job, new_job
-from engine.trace.trace import read_events
+from engine.trace.trace_file import read_events
 from engine.tree.events import AnyEvent, SearchSettings, SettingsChanged, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 

@@ -13,7 +13,7 @@ import pytest
 from engine.base.errors import InputError
 from engine.search.job import new_job
 from engine.trace.sources import find_sources, load_any
-from engine.trace.trace import TraceWriter, load, read_events
+from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import SearchSettings
 from engine.workspace.figures import TraceFigures, cached_figures, figures, total
 from engine.workspace.index import Index
@@ -38,6 +38,7 @@ FIELDS = [
     "calls",
     "tokens_in",
     "tokens_out",
+    "tokens_cached",
     "cost",
     "failures",
     "answers",

@@ -20,6 +20,7 @@ from textual.worker import get_current_worker
 from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.shared.compare_lines import BESIDE, Document, Side, trace_document, trajectory_document
 from agentr_tui.screens.shared.dialogs import Dialog
+from agentr_tui.screens.shared.loud_workers import LoudWorkers
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.state.library_scan import listed
 from agentr_tui.state.session import Session
@@ -33,7 +34,7 @@ from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import figures
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(LoudWorkers, Screen[None]):
     """Two sides in one pane, so that they scroll together."""
 
     DEFAULT_CSS = "CompareScreen TextPane { height: 1fr; scrollbar-gutter: stable; }"

@@ -23,8 +23,10 @@ class EditStep(Dialog[str]):
     EditStep TextArea { height: 1fr; background: $background; }
     """
 
-    def __init__(self, title: str, response: str) -> None:
+    def __init__(self, title: str, response: str, executed: str) -> None:
+        """`executed`: a clause that says which part of the text is executed."""
         super().__init__()
+        self._executed = executed
         self._title = title
         self._shown = escape(response, multiline=True)  # control characters are written out: they would be obeyed
         self._changed_by_us = self._shown != response
@@ -34,7 +36,7 @@ class EditStep(Dialog[str]):
         with Vertical(classes="dialog"):
             yield Static(escape(self._title), classes="dialog-title", markup=False)
             yield TextArea(self._shown, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", compact=True)
-            hint = "ctrl+s takes it · esc leaves it · the line `Action: …` is what is executed"
+            hint = f"ctrl+s takes it · esc leaves it · {self._executed}"
             if self._changed_by_us:
                 hint += " · control characters are written out"
             yield Static(hint, classes="dialog-hint", markup=False)

@@ -15,6 +15,7 @@ from textual.worker import get_current_worker
 
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.shared.host import Host
+from agentr_tui.screens.shared.loud_workers import LoudWorkers
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.plots import PLOTS, PlotPane, Plotted
@@ -23,7 +24,7 @@ from agentr_tui.widgets.top_bar import TopBar
 from engine.base.errors import AgentrError
 from engine.explain.series import Snapshot, Spending, figures, returns, snapshot
 from engine.explain.timeline import Timeline
-from engine.trace.trace import Follower
+from engine.trace.follower import Follower
 from envs.base import title_of
 
 REFRESH = 0.5
@@ -33,7 +34,7 @@ LEAST_WIDTH, LEAST_HEIGHT = 40, 9
 """Cells of a plot below which fewer are shown at once."""
 
 
-class PlotsScreen(Screen[None]):
+class PlotsScreen(LoudWorkers, Screen[None]):
     """Plots of the open tree. Time moves as on the Search screen."""
 
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]

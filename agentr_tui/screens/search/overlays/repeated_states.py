@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from agentr_tui.screens.shared.dialogs import Popup
+from agentr_tui.screens.shared.loud_workers import LoudWorkers
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.terminal.theme import format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, RowTable, cell
@@ -28,7 +29,7 @@ COLUMNS = (
 )
 
 
-class StatesScreen(Popup[None]):
+class StatesScreen(LoudWorkers, Popup[None]):
     """A table of states; enter goes to the nodes of one in turn."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

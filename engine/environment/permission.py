@@ -1,4 +1,4 @@
-"""What a file of somebody else's may have this machine do.
+"""What a file of somebody else's may use on this machine: environment, files, server, key.
 
 A trace, a tree file or a run of `revise` may come from anybody, and names things that reach beyond it: an environment
 whose module is imported, files and folders that are read, a server and the variable that holds its key. None of them is
@@ -7,9 +7,8 @@ used unless one of these holds:
 - it reaches nothing: an environment that is built in, or installed, and takes no place (`textcraft`, `castle:blue`);
   a server that gets no key;
 - a person named it: with an option, the environment or their own settings file (`TrustedSettings`);
-- a person said yes to it, for this trace, on this machine (`engine.environment.consent`). Who starts a search says yes
-to what
-  that search names.
+- a person said yes to it, for this trace, on this machine (`engine.environment.consent_store`). Who starts a search
+  says yes to what that search names.
 
 Else `UntrustedTrace` is raised, before anything is imported, read or sent. A key is sent without permission only to a
 server on loopback or to the default one, and only the key in `OPENAI_API_KEY`. The variables of `--header` count like
@@ -30,7 +29,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.base.errors import InputError
-from engine.environment.consent import give, given
+from engine.environment.consent_store import give, given
 from engine.tree.events import SearchSettings, Started
 from envs.base import names_place
 

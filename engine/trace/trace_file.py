@@ -1,4 +1,4 @@
-"""Trace files: one event a line, appended and never edited (`docs/trace-format.md`).
+"""Reading and writing trace files: one event a line, appended and never edited (`docs/trace-format.md`).
 
 A trace has one writer at a time, which holds a lock beside the file. A writer that is killed may leave a torn last
 line; readers drop it and say so, and the next writer cuts it off. Any other line that is no event is an error.
@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import zstandard
 from filelock import FileLock, Timeout
 
-from engine.base.compression import GZIP, ZSTD, open_unpacked, reading, unusable
+from engine.base.compression import open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
@@ -28,11 +28,9 @@ if sys.platform != "win32":
     import fcntl
 
 __all__ = [
-    "Follower",
     "Loaded",
     "TraceWriter",
     "is_being_written",
-    "json_schema",
     "load",
     "read_events",
     "trace_state",
@@ -357,116 +355,3 @@ def trace_state(tree: SearchTree, path: str | os.PathLike[str]) -> TraceState:
     if not is_being_written(path):
         return "crashed"
     return "paused" if tree.state == "paused" else "running"
-
-
-# -- following ---------------------------------------------------------------------------------------
-
-
-class Follower:
-    """Gives the events of a trace as they are written, by whichever process.
-
-    An incomplete last line is held back until the rest is there. A file that does not exist yet has no events. A
-    file that was replaced (a packed trace is, when it is resumed) is read again, and events that were given are not
-    given twice; one that holds another trace, became shorter, or is gone, is a `TraceError`, as is a broken line.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.count = 0  # events given
-        self._trace: str | None = None
-        self._stamp: tuple[int, int, int] | None = None  # inode, size, time of change: at the last look
-        self._restart()
-
-    def _restart(self) -> None:
-        self._at = 0  # bytes of the file that were used
-        self._lines = 0
-        self._held = b""  # unpacked, of an incomplete line; only of a packed file
-        self.incomplete = False  # whether the last look found a line without its end
-        self.behind = False  # whether there was more than the last look took
-        self._size = 0
-        self._unpacker: zstandard.ZstdDecompressionObj | None = None
-
-    def poll(self, most: int = -1) -> list[AnyEvent]:
-        """Events that were written since the last call, of about `most` bytes of the file (-1: all; see `behind`).
-
-        Costs one `stat` where nothing was written. Raises `TraceError`.
-        """
-        try:
-            stat = os.stat(self.path)
-        except FileNotFoundError:
-            if self._stamp is None:
-                return []
-            raise TraceError(self.path, None, "was removed while it was followed") from None
-        except OSError as error:
-            raise TraceError(self.path, None, error.strerror or str(error)) from error
-        stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if stamp == self._stamp:
-            return []
-        if self._stamp is not None and stat.st_ino != self._stamp[0]:
-            self._restart()
-        if stat.st_size < self._at:
-            raise TraceError(self.path, None, "became shorter while it was followed: open it again")
-        with reading(self.path):
-            data = self._fresh(most)
-        self._stamp, self._size = (stat.st_ino, -1, -1) if self.behind else stamp, stat.st_size
-        return self._events(data)
-
-    @property
-    def share(self) -> float:
-        """Which part of the file's bytes was used, at the last look."""
-        return self._at / self._size if self._size else 0.0
-
-    def _fresh(self, most: int) -> bytes:
-        """Unpacked bytes after those that were used, whole lines only."""
-        with open(self.path, "rb") as file:
-            file.seek(self._at)
-            data = file.read(most)
-            if self._unpacker is None:
-                data += file.readline()
-            self.behind = 0 <= most <= len(data) and file.tell() < os.fstat(file.fileno()).st_size
-        if self._at == 0 and data.startswith(GZIP):
-            raise TraceError(self.path, None, "a .gz file can't be followed: open it without")
-        if self._at == 0 and data[:4] == ZSTD:
-            self._unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-        if self._unpacker is None:
-            self.incomplete = not data.endswith(b"\n")
-            lines = data[: data.rfind(b"\n") + 1]  # a torn line is cut off by the next writer: read it again
-            self._at += len(lines)
-            return lines
-        self._at += len(data)
-        data = self._held + self._unpacker.decompress(data)
-        end = data.rfind(b"\n") + 1
-        self._held = data[end:]
-        self.incomplete = bool(self._held)
-        return data[:end]
-
-    def _events(self, data: bytes) -> list[AnyEvent]:
-        events: list[AnyEvent] = []
-        for line in data.splitlines(keepends=True):
-            self._lines += 1
-            event = decode_event(line, self.path, self._lines)
-            if isinstance(event, Started):
-                if self._trace not in (None, event.trace):
-                    raise TraceError(self.path, 1, "contains a different trace now: open it again")
-                self._trace = event.trace
-            if self._lines > self.count:
-                events.append(event)
-        self.count = max(self.count, self._lines)
-        return events
-
-
-# -- schema ------------------------------------------------------------------------------------------
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of one line of a trace, as in `engine/tree/trace.schema.json`."""
-    schema = msgspec.json.schema(AnyEvent)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"A line of an agentr trace, format version {FORMAT_VERSION}",
-        **schema,
-    }
-
-
-if __name__ == "__main__":  # python -m engine.trace.trace > engine/tree/trace.schema.json
-    print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.environment.trust import UntrustedTrace, check_server
+from engine.environment.permission import UntrustedTrace, check_server
 from engine.search.interventions import Intervention
 from engine.search.job import branch_job, fork_job, new_job, resume_job
-from engine.trace.trace import load
+from engine.trace.trace_file import load
 from engine.tree.events import SearchSettings
 from tests.servers.llm_server import LLMServer
 

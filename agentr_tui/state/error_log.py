@@ -1,0 +1,32 @@
+"""Defects of our own that a worker of the app ran into: a line for the screen, where it happened for a file."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.base.errors import AgentrError
+
+FILE = "errors.log"
+
+
+def error_line(folder: Path, error: Exception) -> str:
+    """One line that says what went wrong. Of an error that is not foreseen, the place is appended to the folder's
+    `errors.log`, without the error's own words: they may quote anything, a key too."""
+    if isinstance(error, AgentrError):
+        return str(error)
+    line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+    try:
+        with (folder / FILE).open("a", encoding="utf-8") as stream:
+            stream.write(_places(error))
+    except OSError:
+        return line
+    return f"{line}; {folder / FILE} says where"
+
+
+def _places(error: BaseException) -> str:
+    """The type of an error and where it was raised, its causes first."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = _places(cause) if cause is not None else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n"
+    return f"{before}{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
