@@ -65,7 +65,7 @@ def _unreplayed(exported: Exported) -> list[str]:
     count = exported.verdicts.get("unreplayed", 0)
     if not count:
         return []
-    who = "" if exported.which == "all" else "; a person accepted each"
+    who = "; a person accepted each" if exported.which == "accepted" else ""
     return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}"]
 
 

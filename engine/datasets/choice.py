@@ -39,23 +39,28 @@ def which_of(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided
     return "accepted" if any(each is not None and each.verdict for each in decided) else "all that hold"
 
 
-def left_out(sample: Sample, decided: Decided | None, which: Which, only_verified: bool) -> str | None:
-    """Why a sample is left out, as far as that can be told without its tree."""
+def left_out(
+    sample: Sample, decided: Decided | None, which: Which, only_verified: bool, spliced: bool = True
+) -> str | None:
+    """Why a sample is left out, as far as that can be told without its tree. `spliced` as in `does_not_hold`."""
     if which == "accepted":
         verdict = decided.verdict if decided else None
         if verdict != "accepted":
             return verdict or UNDECIDED
     if moves_mark(sample, decided):
         return None  # what was changed is replayed first
-    return does_not_hold(sample, which, only_verified)
+    return does_not_hold(sample, which, only_verified, spliced)
 
 
-def does_not_hold(sample: Sample, which: Which, only_verified: bool) -> str | None:
-    """Why a sample is left out for what the verifier or the replay said."""
+def does_not_hold(sample: Sample, which: Which, only_verified: bool, spliced: bool = True) -> str | None:
+    """Why a sample is left out for what the verifier or the replay said.
+
+    An unreplayed one needs a person's acceptance, unless the format joins no two trajectories (`Format.spliced`).
+    """
     if which != "all":
         if sample.no_wrong_step:
             return NO_WRONG_STEP
-        if sample.verdict not in (NOT_REFUTED if which == "accepted" else HOLDS):
+        if sample.verdict not in (NOT_REFUTED if which == "accepted" or not spliced else HOLDS):
             return sample.verdict
     if only_verified and sample.verdict != "verified":
         return sample.verdict
@@ -99,6 +104,7 @@ def expected(
     all: bool = False,
     only_verified: bool = False,
     per_lesson: int = 1,
+    spliced: bool = True,
 ) -> Expected:
     """What an export of these samples takes."""
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
@@ -106,7 +112,7 @@ def expected(
     dropped: Counter[str] = Counter()
     taken = []
     for sample in mine:
-        reason = left_out(sample, current.get(sample.id), which, only_verified)
+        reason = left_out(sample, current.get(sample.id), which, only_verified, spliced)
         if reason is None:
             taken.append(sample)
         else:
@@ -127,9 +133,10 @@ def expected_line(
     all: bool,
     only_verified: bool,
     options: ExportOptions,
+    spliced: bool = True,
 ) -> str:
     """How many samples are about to be written, in a line."""
-    found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson)
+    found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson, spliced)
     traces = len({sample.trace for sample in chosen.samples})
     runs = f"{len(chosen.runs)} run{'s' if len(chosen.runs) != 1 else ''}"
     return (

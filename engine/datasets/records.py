@@ -89,7 +89,9 @@ class Records:
         """Each record with its sample and where it comes from, tree by tree. Raises `InputError`."""
         which, verified, current = self.exported.which, self.only_verified, self.current
         wanted = [
-            sample for sample in samples if not self._drop(left_out(sample, current.get(sample.id), which, verified))
+            sample
+            for sample in samples
+            if not self._drop(left_out(sample, current.get(sample.id), which, verified, self.format.spliced))
         ]
         if self.exported.which != "all" and self.per_lesson:
             kept = kept_of_lessons(wanted, self.current, self.per_lesson)
@@ -141,7 +143,7 @@ class Records:
                 check_same_trace(tree, stored)
                 decided = self.current.get(stored.id)
                 sample = effective(stored, decided, tree, replayer)
-                if self._drop(does_not_hold(sample, self.exported.which, self.only_verified)):
+                if self._drop(does_not_hold(sample, self.exported.which, self.only_verified, self.format.spliced)):
                     yield []
                     continue
                 yield self._of_one_sample(tree, stored, sample, decided, model, known, walk, thoughts)

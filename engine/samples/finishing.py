@@ -149,11 +149,13 @@ def sure(sample: Sample) -> bool:
 
 
 def quality(sample: Sample) -> tuple[int, int, int]:
-    """Sort key of finished samples, best first: by verdict, mistakes left in the context, length of the tail."""
+    """Sort key of finished samples, best first: by verdict (of unreplayed ones those whose wrong step
+    changed nothing), mistakes left in the context, length of the tail."""
     order = ("verified", "reobserved", "repaired", "unreplayed")
     place = order.index(sample.verdict) if sample.verdict in order else len(order)
     length = len(sample.tail.steps) if sample.tail is not None else sample.good_depth - sample.fork_depth
-    return place, sample.earlier, length
+    unsafe = sample.verdict == "unreplayed" and not sample.harmless
+    return 2 * place + unsafe, sample.earlier, length
 
 
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:

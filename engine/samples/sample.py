@@ -66,6 +66,7 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     tails: Tails = "as-found"  # how its tail is made, also where a person moves the mark
     alpha: float | None = None  # a return above it will do, where it beats the bad one by more than `beta`
     beta: float = 0  # None at alpha: only the expected return holds
+    harmless: str = ""  # why the wrong step changed nothing, as its result says: such a splice is the safest
     merged: bool = False  # the thought has no turn of its own: it is said by the turn that takes the next step
 
     @property

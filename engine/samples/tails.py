@@ -10,6 +10,7 @@ from engine.base.errors import InputError
 from engine.base.step_kind import careless, only_looks, refused
 from engine.environment.replay import HOLDS, NOT_REFUTED, Replayer
 from engine.environment.states import START
+from engine.samples.harmless import why_harmless
 from engine.samples.lessons import changed_nothing, lesson_id
 from engine.samples.quotes import Quotes, bare
 from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
@@ -277,7 +278,8 @@ def with_lesson(sample: Sample, ground: Ground) -> Sample:
     if sample.mark is None or not parts.bad:
         return sample
     wrong = parts.bad[-1]
-    return replace(sample, wrong=wrong, lesson=lesson_id(ground.tree, ground, wrong))
+    harmless = why_harmless(ground.tree.nodes[wrong])
+    return replace(sample, wrong=wrong, lesson=lesson_id(ground.tree, ground, wrong), harmless=harmless)
 
 
 def plan_left(sample: Sample, ground: Ground) -> int | None:

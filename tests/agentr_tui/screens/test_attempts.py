@@ -12,8 +12,13 @@ from agentr_tui.cli.rollouts import options_of, with_stored
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.tree.view import TreeView
+from engine.samples.harmless import ERROR, READS, why_harmless
 from engine.trace.sources import load_any
+from engine.trace.treefile.write import save_tree
+from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.apps import notices, opened, pane, running, table_lines, until
+from tests.engine.imports.attempts import attempt, tree_of
 
 
 def row(reward: float | None, *commands: str, task: str = "mend", said: str = "") -> dict[str, object]:
@@ -109,10 +114,70 @@ def test_revise_of_rollouts_is_unreplayed_and_only_an_acceptance_exports_it(
     assert run(["revise", str(rollouts), "--json", *work]) == 0
     told = capsys.readouterr()
     assert "--verifier value" in told.err
-    assert json.loads(told.out)["by_verdict"] == {"unreplayed": json.loads(told.out)["samples"]}
-    out = str(tmp_path / "out.jsonl")
-    assert run(["export", "--format", "openai", "--out", out, *work]) == 1
+    made = json.loads(told.out)
+    assert made["by_verdict"] == {"unreplayed": made["samples"]}
+    out = tmp_path / "out.jsonl"
+    assert run(["export", "--format", "openai", "--out", str(out), *work]) == 1
     assert "unreplayed" in capsys.readouterr().err
+    assert run(["export", "--format", "trl-dpo", "--out", str(tmp_path / "dpo.jsonl"), *work]) == 0, "no splice in it"
+    assert run(["review", "accept", "kind:revision", *work]) == 0
+    assert run(["export", "--format", "openai", "--out", str(out), *work]) == 0
+    (line,) = out.read_text().splitlines()
+    said = [message["content"] for message in json.loads(line)["messages"] if message["role"] == "assistant"]
+    assert said[0] == " look", "up to the wrong step in the words of the attempt that took it"
+    assert said[1] == " guess"
+    assert said[-1] == "Done."
+    card = (tmp_path / "out.jsonl.card.md").read_text()
+    assert "- unreplayed: 1 of 1 samples, for which no environment was at hand; a person accepted each" in card
+
+
+def test_a_tree_of_the_original_whose_environment_nobody_knows_is_judged_by_the_tree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = [
+        {"role": "system", "content": "You help."},
+        {"role": "user", "content": "Rules of a place that nobody knows."},
+        {"role": "assistant", "content": "Ok."},
+        {"role": "user", "content": "You are somewhere else."},
+    ]
+    steps = [ImportedNode(visits=2, value=1.0)]
+    for action, reward in (("good", 1), ("bad", 0)):
+        said = f"Thought: so.\nAction: {action}"
+        steps.append(ImportedNode(0, said, action, f"You did {action}.", reward, 1, reward, "done"))
+    started = Started(
+        seq=0,
+        version=FORMAT_VERSION,
+        trace="0" * 16,
+        environment="unknown",
+        task="7",
+        header=[Message(**turn) for turn in head],  # type: ignore[arg-type]
+        settings=SearchSettings(),
+    )
+    path = tmp_path / "search_results_7.json"
+    save_tree(SearchTree([started, Imported(seq=1, source="agent-r", nodes=steps)]), path)
+    assert run(["revise", str(path), "--json", "--workspace", str(tmp_path / "w")]) == 0
+    told = capsys.readouterr()
+    assert "no environment is at hand (unknown)" in told.err
+    made = json.loads(told.out)
+    assert made["pairs"] == 1
+    assert set(made["by_verdict"]) <= {"unreplayed"}
+
+
+@pytest.mark.parametrize(
+    ("command", "result", "why"),
+    [
+        ("cat a.py | head -3", "text", READS),
+        ("git log --oneline", "abc", READS),
+        ("sed -i s/a/b/ a.py", "", ""),
+        ("rm a.py", "", ""),
+        ("rm b.py", "rm: cannot remove 'b.py': No such file or directory", ERROR),
+        ("python x.py", "Traceback (most recent call last):\n", ERROR),
+        ("cat a > b", "", ""),
+    ],
+)
+def test_a_wrong_step_that_changed_nothing_is_the_safest(command: str, result: str, why: str) -> None:
+    tree = tree_of(attempt(0, ("", command, result), "Done."))
+    assert why_harmless(tree.nodes[1]) == why
 
 
 def test_a_file_that_is_nothing_known_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,13 @@ def shape(messages: Sequence[AttemptMessage] | Sequence[Message]) -> list[tuple[
     return found
 
 
+def reads_as(tree: SearchTree, told: ImportedAttempt, attempt: Attempt) -> bool:
+    """Whether the tree holds an attempt as it was; of a file without call ids nobody knows what answers what."""
+    own, raw = read_back(tree, told), shape(attempt.messages)
+    nameless = any(not call.id for message in attempt.messages for call in message.tool_calls)
+    return [each[:-1] for each in own] == [each[:-1] for each in raw] if nameless else own == raw
+
+
 def read_back(tree: SearchTree, told: ImportedAttempt) -> list[tuple[Any, ...]]:
     """The shape of an attempt as the tree holds it."""
     return shape(tree.attempt_messages(told))
