@@ -39,6 +39,7 @@ from engine.review.curation import effective
 from engine.review.decisions import Decided
 from engine.samples.duplicates import NEAR, THRESHOLD, Duplicates
 from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import sample_words
 from engine.samples.splice import Turn
 from engine.samples.thoughts import REASON
 from engine.samples.trained import StateWalk, Trained, trained_of
@@ -164,7 +165,7 @@ class Records:
         """The records of a sample; none where a rule is broken, or an equal sample was exported."""
         turns = turns_of(tree, sample)
         if thoughts is not None:
-            turns = with_reasoning(tree, turns, thoughts)
+            turns = with_reasoning(tree, turns, thoughts, sample_words(tree, sample))
         approved = decided is not None and (decided.verdict == "accepted" or decided.mark is not None)
         item = Item(tree, sample, turns, approved)
         records = self.format.records(item, self.options)

@@ -15,11 +15,13 @@ ERROR = "its result is an error"
 READS = "it only reads"
 
 _ERROR = re.compile(
-    r"^\W{0,12}(?:error|exception|traceback \(most recent call last\)|fatal|usage error|invalid"
-    r"|unknown (?:tool|command)|no such (?:file|tool)|permission denied|tool_use_error|string to replace not found)\b"
-    r"|\bcommand not found\b|\bNo such file or directory\b",
+    r"^\W{0,12}(?:error|exception|traceback|fatal|usage error|invalid|unknown (?:tool|command)|no such (?:file|tool)"
+    r"|permission denied|tool_use_error|string to replace not found)\b",
     re.IGNORECASE,
 )
+_NOT_RUN = re.compile(r"\b(?:command not found|No such file or directory|Permission denied)\b")
+"""Of a shell: a program that fails may have done something before."""
+
 _READS = re.compile(
     r"(?:read|view|cat|open|get|list|ls|find|search|grep|glob|show|look|inspect|fetch|query|lookup|check|describe|stat)"
     r"(?:[_A-Z-]\w*)?",
@@ -42,9 +44,11 @@ def why_harmless(node: Node) -> str:
     if row is None or not node.calls:
         return ""
     results = [answer.content for answer in node.answers if answer.role == "tool"] or [node.observation]
-    if row.error and len(node.calls) == 1:
+    shell = any(call.name.lower() in _SHELLS for call in node.calls)
+    if row.error and len(node.calls) == 1 and not shell:
         return ERROR
-    if len(results) >= len(node.calls) and all(_ERROR.search(result[:200]) for result in results):
+    failed = _NOT_RUN if shell else _ERROR
+    if len(results) >= len(node.calls) and all(failed.search(result[:200]) for result in results):
         return ERROR
     return READS if all(_reads(call.name, call.arguments) for call in node.calls) else ""
 

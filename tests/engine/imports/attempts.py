@@ -42,10 +42,11 @@ def tree_of(*attempts: Attempt, **more: Any) -> SearchTree:
 def shape(messages: Sequence[AttemptMessage] | Sequence[Message]) -> list[tuple[Any, ...]]:
     """What is said, and which call each result answers, whatever the ids are."""
     ids: dict[str, int] = {}
-    found = []
+    found, calls_so_far = [], 0
     for message in messages:
-        for call in message.tool_calls:
-            ids[call.id] = len(ids)
+        for call in message.tool_calls:  # files repeat ids
+            ids[call.id] = calls_so_far
+            calls_so_far += 1
         calls = [(call.name, call.arguments) for call in message.tool_calls]
         found.append((message.role, message.content, calls, message.reasoning, ids.get(message.tool_call_id)))
     return found
