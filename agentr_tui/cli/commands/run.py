@@ -103,7 +103,8 @@ def search(
             raise InputError(f"--from {from_}: write TRACE:NODE, a file and the number of a node")
         place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
         own = [own_settings(workspace), {"env": env}]
-        return run_job(branch_job(Path(source), int(number), place, changes=given, delay=delay, own=own))
+        job = branch_job(Path(source), int(number), place, changes=given, delay=delay, own=own, environment=env)
+        return run_job(job)
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
         traces = Workspace.open(workspace, create=True).traces

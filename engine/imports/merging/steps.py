@@ -52,12 +52,20 @@ def steps_of(attempt: Attempt) -> tuple[list[AttemptMessage], list[Step]]:
 
 
 def beginning(attempt: Attempt) -> list[AttemptMessage]:
-    """What stands before the agent's first turn."""
+    """What stands before the agent's first turn. An acknowledgement of the rules (`Ok.`) is no turn of its own."""
     messages = attempt.messages
-    first = 0
-    while first < len(messages) and (messages[first].role != "assistant" or messages[first].untrained):
+    first, last = 0, len(messages) - 1
+    while first <= last and (
+        messages[first].role != "assistant"
+        or messages[first].untrained
+        or (first < last and _acknowledges(messages[first]) and messages[first + 1].role == "user")
+    ):
         first += 1
     return messages[:first]
+
+
+def _acknowledges(message: AttemptMessage) -> bool:
+    return not message.tool_calls and len(message.content) < 8 and message.content.strip(" .!\n").lower() == "ok"
 
 
 def step_of(said: AttemptMessage, answers: Sequence[AttemptMessage]) -> Step:

@@ -17,7 +17,7 @@ from engine.trace.sources import load_any
 from engine.trace.treefile.write import save_tree
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started
 from engine.tree.tree import SearchTree
-from tests.agentr_tui.apps import notices, opened, pane, running, table_lines, until
+from tests.agentr_tui.apps import notices, opened, pane, running, searched, table_lines, until
 from tests.engine.imports.attempts import attempt, tree_of
 
 
@@ -178,6 +178,43 @@ def test_a_tree_of_the_original_whose_environment_nobody_knows_is_judged_by_the_
 def test_a_wrong_step_that_changed_nothing_is_the_safest(command: str, result: str, why: str) -> None:
     tree = tree_of(attempt(0, ("", command, result), "Done."))
     assert why_harmless(tree.nodes[1]) == why
+
+
+def test_attempts_in_an_environment_that_is_known_are_replayed_and_gone_on_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = opened(tmp_path / "w")
+    searched_tree = load_any(searched(workspace)).tree
+    path = tmp_path / "rollouts.jsonl"
+    with open(path, "w") as file:
+        for leaf in searched_tree.leaves():
+            said = [{"role": turn.role, "content": turn.content} for turn in searched_tree.conversation(leaf.id)]
+            file.write(json.dumps({"task_id": "2", "messages": said, "reward": leaf.reward}) + "\n")
+    work = ["--workspace", str(tmp_path / "other")]
+    assert run(["revise", str(path), "--json", *work]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["samples"]
+    assert made["by_verdict"].get("verified")
+    (trace,) = (tmp_path / "other" / "traces").glob("*.trace.jsonl")
+    tree = load_any(trace).tree
+    assert tree.started is not None
+    assert (tree.started.environment, tree.started.task) == ("textcraft", "2")
+    node = next(node.id for node in tree.nodes[1:] if node.children)
+    out = tmp_path / "b.trace.jsonl"
+    assert run(["search", "--from", f"{trace}:{node}", "--iterations", "1", "--out", str(out), *work]) == 0
+    new = load_any(out).tree.started
+    assert new is not None
+    assert len(new.prefix) == tree.nodes[node].depth
+
+
+def test_an_import_without_an_environment_is_gone_on_from_only_where_one_is_named(
+    rollouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "t.trace.jsonl"
+    rollouts.write_text("".join(rollouts.read_text().splitlines(keepends=True)[:5]))
+    assert run(["convert", str(rollouts), str(out)]) == 0
+    assert run(["search", "--from", f"{out}:1", "--env", "textcraft", "--workspace", str(tmp_path / "w")]) == 2
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_file_that_is_nothing_known_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
