@@ -12,7 +12,7 @@ early, as most do, cost little more than reading them.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from hashlib import blake2b
+from hashlib import sha256
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from engine.imports.merging.steps import Step, opening, plain, steps_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class _Place:
@@ -80,7 +80,7 @@ class _Outcomes:
 def digest_of(attempt: Attempt) -> str:
     """A digest of an attempt's content, wherever its file lies."""
     content = [attempt.id, attempt.reward, attempt.rewards, attempt.stop, attempt.messages]
-    return blake2b(_encode(content), digest_size=8).hexdigest()
+    return sha256(_encode(content)).hexdigest()[:16]
 
 
 class TreeOfAttempts:
