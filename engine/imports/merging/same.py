@@ -72,12 +72,43 @@ def seen_alike(one: Sequence[Message], other: Sequence[Message], ids: Sequence[s
             return False
         if a.content == b.content:
             continue
-        mine, its = tidy(_without_ids(a.content, ids)).split("\n"), tidy(_without_ids(b.content, others)).split("\n")
+        mine, its = (text.split("\n") for text in _apart(a.content, b.content, ids, others))
         if len(mine) != len(its):
             return False
         if mine != its and any(x != y and masked(x) != masked(y) for x, y in zip(mine, its, strict=True)):
             return False
     return True
+
+
+def _apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
+    """The lines of two different texts from the first to the last in which they differ, as they are compared."""
+    most = min(len(a), len(b))
+    same, left = 0, most
+    while same < left:  # characters that both begin with
+        middle = (same + left + 1) // 2
+        if a[same:middle] == b[same:middle]:
+            same = middle
+        else:
+            left = middle - 1
+    first = a.rfind("\n", 0, same) + 1
+    same, left = 0, most - first
+    while same < left:  # and end with
+        middle = (same + left + 1) // 2
+        if a[len(a) - middle : len(a) - same] == b[len(b) - middle : len(b) - same]:
+            same = middle
+        else:
+            left = middle - 1
+    end = a.find("\n", len(a) - same) if same else -1
+    behind = len(a) - end if end >= 0 else 0  # characters of the lines that follow
+    mine, its = a[first : len(a) - behind], b[first : len(b) - behind]
+    mine, its = _without_ids(mine, ids), _without_ids(its, others)
+    if "\r" in mine or "\r" in its:
+        mine, its = mine.replace("\r\n", "\n"), its.replace("\r\n", "\n")
+    if not first:
+        mine, its = mine.lstrip(), its.lstrip()
+    if not behind:
+        mine, its = mine.rstrip(), its.rstrip()
+    return mine, its
 
 
 def _seen(text: str, ids: Sequence[str]) -> str:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
 from engine.imports.merging.grouping import Groups, group
-from engine.imports.merging.same import Merge
+from engine.imports.merging.same import Merge, seen, seen_alike
 from engine.imports.merging.volatile import masked
 from engine.imports.trees import Import, ImportedTree, store
 from engine.pairs.pairs import count_pairs, pairs
 from engine.pairs.ranking import RANKS, ranked
 from engine.trace.sources import load_any
+from engine.tree.events import Message
 from engine.tree.thresholds import Thresholds
 from tests.engine.imports.attempts import attempt, read_back, shape, tree_of
 
@@ -251,3 +252,12 @@ def test_times_ids_and_addresses_are_masked(one: str, other: str) -> None:
 )
 def test_content_is_not_masked(one: str, other: str) -> None:
     assert masked(one) != masked(other)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, max_size=4), st.lists(TEXTS, max_size=4))
+def test_results_are_compared_alike_by_their_keys_and_by_the_lines_that_differ(
+    one: list[str], other: list[str]
+) -> None:
+    first, second = Message("tool", "\n".join(one)), Message("tool", "\n".join(other))
+    assert seen_alike([first], [second], (), ()) == (seen([first]) == seen([second]))
