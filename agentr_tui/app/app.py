@@ -13,15 +13,18 @@ from typing import Any, ClassVar
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Key
+from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets import Input
 from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
+from agentr_tui.app.badges import badges
 from agentr_tui.app.preferences import Preferences
+from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
 from agentr_tui.screens.library.screen import LibraryScreen
 from agentr_tui.screens.pairs.screen import PairsScreen
@@ -39,10 +42,13 @@ from agentr_tui.state.last_place import LastPlace, Place
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.session import OpenTree, Session, read_tree
+from agentr_tui.state.tour import Facts, Tour
+from agentr_tui.state.workspace_contents import contents
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
+from agentr_tui.widgets.hint_line import HintLine
 from engine.base.errors import AgentrError
 from engine.verifiers.base import JudgeSettings
 
@@ -53,6 +59,9 @@ SWITCH_INTERVAL = 0.0005
 LONGEST_NOTICE = 600
 """Characters of a notice that are shown."""
 
+
+BADGES_EVERY = 1.0
+"""Seconds between two counts of what waits on the other screens."""
 
 HINT_EVERY = 5.0
 """Seconds between two words about keys that mean nothing."""
@@ -85,6 +94,8 @@ class AgentrApp(LoudWorkers, Host):
                 tooltip="Every action, by its name"),
         Binding("colon", "command_palette", "command", id="command", show=False, key_display=":",
                 tooltip="Command line: every action, by its name"),
+        Binding("escape", "end_hints", "no hints", id="hints.end", show=False, priority=True,
+                tooltip="No more hints of the first minute, ever"),
         Binding("q", "go_back", "back", id="back", show=False, tooltip="Back; at the first screen: leave"),
         Binding("ctrl+q", "leave", "Quit", id="quit", show=False, priority=True,
                 tooltip="Quit at once; a running search stops cleanly and can be resumed"),
@@ -99,11 +110,12 @@ class AgentrApp(LoudWorkers, Host):
         place: Place | None = None,
         opening: tuple[Path, bool] | None = None,
         own: OwnSettings = OwnSettings(),  # noqa: B008 - frozen
+        tour: Tour | None = None,
     ) -> None:
         """`memory` keeps theme and place; None forgets them. `place`: where to go on, once its trace is read.
 
         `opening`: a trace to read while the app runs already, and whether to follow it. `own` reads the
-        user's settings when they are needed.
+        user's settings when they are needed. `tour`: hints for the first minute; None gives none.
         """
         super().__init__(**app_options())
         self._guard = Guard()
@@ -112,11 +124,14 @@ class AgentrApp(LoudWorkers, Host):
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
         self._memory, self._place, self._opening = memory, place, opening
         self._own = own
+        self._tour = tour
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
         self._last_hint = 0.0
+        self._badges: tuple[float, tuple[tuple[str, str], ...]] = (-BADGES_EVERY, ())
         self._plain = Plain()
+        self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -176,6 +191,7 @@ class AgentrApp(LoudWorkers, Host):
         for rack in (rack for screen in self.screen_stack for rack in screen.query(ToastRack)):
             if not rack.children:  # Textual leaves its line where it was
                 rack.display = False
+        self._show_hint()
         session = self.session
         was_over = session.live is not None and session.live.over
         try:
@@ -195,8 +211,48 @@ class AgentrApp(LoudWorkers, Host):
             elif session.reading != self._read and session.tree is None and isinstance(self.screen, SearchScreen):
                 self._read = session.reading
                 self.screen.refresh_view()
+        if isinstance(self.screen, ModeScreen) and self.screen.is_mounted:
+            now = time.monotonic()
+            if now - self._badges[0] > BADGES_EVERY:
+                self._badges = now, tuple(badges(session, self._to_review()).items())
+            self.screen.top_bar.badges = self._badges[1]
         if session.behind:  # keys and frames first
             self.set_timer(0.01, self.flush)
+
+    def _to_review(self) -> int | None:
+        """Samples of the open review that nobody decided; None where none is open."""
+        screen = next(
+            (each for each in self._screen_stacks.get("revision", ()) if isinstance(each, RevisionScreen)), None
+        )
+        review = screen.front.review if screen is not None else None
+        return None if review is None else len(review.samples) - review.counts().done
+
+    def _show_hint(self) -> None:
+        """The hint of the first minute, over the keys of the screen in front."""
+        screen, tour = self.screen, self._tour
+        if tour is None or not isinstance(screen, ModeScreen) or not screen.is_mounted:
+            return
+        if tour.hint:
+            accepted = sum(each.verdict == "accepted" for each in self.session.decisions.current().values())
+            tour.go_on(Facts(self.current_mode, accepted, contents(self.session.workspace).exports))
+        lines = screen.query(HintLine)
+        if lines:
+            lines.first().show(tour.hint)
+        elif tour.hint:
+            screen.mount(HintLine(), before=screen.key_bar)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hints can be ended while one is shown, where escape means nothing else."""
+        if action == "end_hints":
+            free = isinstance(self.screen, ModeScreen) and not isinstance(self.screen.focused, Input)
+            return free and self._tour is not None and bool(self._tour.hint)
+        return super().check_action(action, parameters)
+
+    def action_end_hints(self) -> None:
+        """No hint any more, ever."""
+        if self._tour is not None:
+            self._tour.end()
+            self._show_hint()
 
     def run_live(self, live: LiveSearch) -> None:
         """Run a search in a thread worker; the flush shows it."""
@@ -249,6 +305,8 @@ class AgentrApp(LoudWorkers, Host):
         markup: bool = False,
     ) -> None:
         """A notice. Errors quote models, files and environments: whatever it says is shown, never obeyed."""
+        for shown in [each for each in self._notifications if each.message == message]:
+            self._unnotify(shown)  # said again: it stands there once
         text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
         super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
 
@@ -275,6 +333,13 @@ class AgentrApp(LoudWorkers, Host):
 
     # -- actions -----------------------------------------------------------------------------------
 
+    async def on_event(self, event: Event) -> None:
+        """A key that is typed waits until the one before it is done."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._type_ahead.take(event)
+        else:
+            await super().on_event(event)
+
     def on_key(self, event: Key) -> None:
         """Explains an unbound key, at most once in `HINT_EVERY` seconds."""
         screen = self.screen
@@ -283,7 +348,8 @@ class AgentrApp(LoudWorkers, Host):
         now = time.monotonic()
         if event.is_printable and now - self._last_hint > HINT_EVERY:
             self._last_hint = now
-            self.notify(f"{event.character} is not bound here; press ? for the keys", markup=False, timeout=3)
+            name = (event.character or "").strip() or event.key
+            self.notify(f"{name} is not bound here; press ? for the keys", markup=False, timeout=3)
 
     def action_help_quit(self) -> None:
         """Ctrl+C only explains how to quit: it is easily pressed by habit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -53,5 +54,6 @@ def run_detached(out: Path, arguments: list[str]) -> int:
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         warn((said[-1] if said else f"the search ended with code {code}").removeprefix("agentr: "))
         return code or 1
-    say(f"{out}: process {process.pid}; agentr attach {out} shows and steers it; its output is in {log.name}")
+    say(f"{out}: process {process.pid}; its output is in {log.name}. To watch and steer it:")
+    say(f"  agentr attach {shlex.quote(str(out))}")
     return 0

@@ -71,6 +71,14 @@ class ExportFlags(TypedDict, total=False):
             "What to do about control tokens of chat templates in texts. The default is to report them.",
         ),
     ]
+    redact: Annotated[
+        bool,
+        _option(
+            RECORDS,
+            "redact",
+            "Replace strings that look like access keys. The default is to leave such samples out.",
+        ),
+    ]
     reasoning: Annotated[bool, _option(RECORDS, "reasoning", "Write the model's reasoning before each trained turn.")]
     loss_weight: Annotated[
         bool, _option(RECORDS, "loss_weight", "Write the loss mask as loss weights (format sharegpt).")

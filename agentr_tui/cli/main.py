@@ -21,6 +21,7 @@ from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.safe_text import escape
+from engine.base.compression import unusable
 from engine.base.errors import AgentrError, InputError
 from engine.environment.permission import NeedsConsent
 from envs.base import EnvError
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. Every error becomes one line here."""
     debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments = command_first([argument for argument in arguments if argument != "--debug"])
     while True:
         try:
             return _run(arguments, debug)
@@ -47,6 +48,18 @@ def run(arguments: list[str]) -> int:
             if not _agreed(unasked):
                 return _failed(2, str(unasked), unasked, debug)
             unasked.allow()
+
+
+def command_first(arguments: list[str]) -> list[str]:
+    """The same with a workspace that was named before the command put behind it: `agentr --workspace W open F`."""
+    named = 0
+    while named < len(arguments) and arguments[named].partition("=")[0] == "--workspace":
+        named += 1 if "=" in arguments[named] else 2
+    if not named or named >= len(arguments) or arguments[named] not in COMMANDS:
+        return arguments
+    rest = arguments[named:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *arguments[:named], *rest[end:]]
 
 
 def _agreed(unasked: NeedsConsent) -> bool:
@@ -80,6 +93,11 @@ def _run(arguments: list[str], debug: bool) -> int:
     except BrokenPipeError:  # the reader of our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # of a file that only its user knows: a name too long, a folder without permission
+        if error.filename is None:
+            return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
+        told = unusable(os.fsdecode(error.filename), error)
+        return _failed(2 if isinstance(told, InputError) else 1, str(told), error, debug)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:  # a defect of ours: still one line

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import INPUT
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
@@ -16,6 +17,8 @@ from engine.imports.sources import files_below, mapping_of
 from engine.imports.trees import Import, ImportOptions, import_rollouts, store
 from engine.imports.which import is_rollouts
 from engine.trace.sources import Source, find_sources, is_trace, is_tree_file, load_any
+from engine.trace.trace_file import NoEvents
+from engine.workspace.figures import TraceFigures, figures_without_events
 from engine.workspace.workspace import Workspace
 
 MOST_TOLD = 8
@@ -103,12 +106,20 @@ def with_stored(
     return plain + stored, stored
 
 
-def all_sources(paths: Sequence[Path], options: ImportOptions) -> Iterator[Source]:
-    """Every tree below some paths, read: of rollouts one for each task. Raises `InputError`."""
+def all_sources(paths: Sequence[Path], options: ImportOptions, broken: BrokenFiles) -> Iterator[Source | TraceFigures]:
+    """Every tree below some paths, read: of rollouts one for each task; the figures of a trace without an event.
+    `broken` hears of files of folders that can't be read. Raises `InputError`."""
     plain, rollouts = parted(paths, options)
     if plain or not rollouts:
         for path in find_sources(plain):
-            yield load_any(path)
+            try:
+                yield load_any(path)
+            except NoEvents:  # its search was killed at once
+                if path in broken.named:
+                    raise
+                yield figures_without_events(str(path))
+            except InputError as error:
+                broken.tell(path, error)
     if rollouts:
         for tree in read(rollouts, options).trees:
             yield tree.source()

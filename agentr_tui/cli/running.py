@@ -14,6 +14,7 @@ from agentr_tui.cli.commands.config import foreign_settings, own_readers, own_se
 from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.places import DEMO_DELAY
 from agentr_tui.state.settings_files import user_file
+from agentr_tui.state.workspace_contents import Contents, come_back_line, contents
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.explain.answer_warning import answer_warning
@@ -62,7 +63,7 @@ def run_job(job: SearchJob) -> int:
         say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
     say(
         f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
-        f" {found.calls} calls, {found.failures} failures{f', {owed} draws owed' if owed else ''}"
+        f" {found.calls} calls, {found.failures} failures{f', {owed} answers owed' if owed else ''}"
     )
     if warning := answer_warning(job.tree):
         warn(warning)
@@ -92,22 +93,35 @@ def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any
     return Session(workspace, sources=sources or [], configured=own_settings(workspace.path), unasked=unasked)
 
 
-def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path, bool] | None = None) -> int:
-    """Run the app; returns its exit code. `go_on`: where the person was when it ran last.
+def run_app(
+    session: Any,
+    mode: str,
+    *,
+    go_on: bool = False,
+    opening: tuple[Path, bool] | None = None,
+    made_by_us: Contents | None = None,
+) -> int:
+    """Run the app, and say how to come back to what was made; returns its exit code.
 
-    `opening`: see `AgentrApp`.
+    go_on: where the person was when it ran last. opening: see `AgentrApp`. made_by_us: what lay in the workspace before
+    the command; None: what lies there now.
     """
     from agentr_tui.app.app import AgentrApp
     from agentr_tui.app.preferences_file import read_preferences
     from agentr_tui.app.signals import ends_cleanly
     from agentr_tui.state.last_place import LastPlace
+    from agentr_tui.state.tour import Tour
 
     preferences = read_preferences([user_file(), session.workspace.settings_file])
     memory = LastPlace(session.workspace.path)
     place = memory.place()
     session.views = place.views
     own = own_readers(session.workspace.path)
-    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own)
+    tour = Tour()
+    if tour.first_start:
+        tour.begin()
+    app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own, tour)
+    before = contents(session.workspace) if made_by_us is None else made_by_us
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:
@@ -116,4 +130,6 @@ def run_app(session: Any, mode: str, *, go_on: bool = False, opening: tuple[Path
     session.flush()  # how the search ended
     if session.path is not None and session.tree is not None and session.tree.state == "stopped":
         say(f"stopped; to continue: agentr search --resume {session.path}")
+    if told := come_back_line(session.workspace, before):
+        say(told)
     return app.return_code or result or 0

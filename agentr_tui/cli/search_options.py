@@ -50,18 +50,18 @@ class SearchOptions(TypedDict, total=False):
     max_depth: Annotated[int, _option(SEARCH, "max_depth", "Greatest depth. Deeper nodes are terminal.")]
     samples: Annotated[int, _option(SEARCH, "samples", "Number of actions drawn at each node.")]
     c: Annotated[float, _option(SEARCH, "c", "Exploration constant of UCT and PUCT.", name="--c")]
-    seed: Annotated[int, _option(SEARCH, "seed", "Seed of ties and draws.")]
+    seed: Annotated[int, _option(SEARCH, "seed", "Seed of ties and of sampled answers.")]
     temperature: Annotated[float, _option(ACTOR, "temperature", "Sampling temperature of the actor's model.")]
     max_tokens: Annotated[int, _option(ACTOR, "max_tokens", "Maximum tokens of one answer.")]
     error_rate: Annotated[
-        float, _option(ACTOR, "error_rate", "Share of draws in which the scripted actor makes a mistake.")
+        float, _option(ACTOR, "error_rate", "Share of answers in which the scripted actor makes a mistake.")
     ]
     concurrency: Annotated[
         int, _option(SEARCH, "concurrency", "Number of simultaneous calls. It never changes a trace.")
     ]
     parallel_nodes: Annotated[int, _option(SEARCH, "parallel_nodes", "Number of nodes expanded at the same time.")]
     max_failures: Annotated[
-        int, _option(SEARCH, "max_failures", "Failed draws or steps in a row after which the search pauses.")
+        int, _option(SEARCH, "max_failures", "Failed answers or steps in a row after which the search pauses.")
     ]
     model: Annotated[str, _option(MODEL, "model", "Model of the actor openai.")]
     base_url: BaseUrlOption

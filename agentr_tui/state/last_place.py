@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +15,7 @@ from platformdirs import user_state_path
 
 from engine.base.errors import AgentrError
 from engine.base.files import write_beside
+from engine.base.foreign import read_struct
 
 MOST_VIEWS = 20
 """Traces of a workspace whose views are kept."""
@@ -46,9 +46,6 @@ class ThemeChoice(Struct):
     instead_of: str
 
 
-T = TypeVar("T", bound=Struct)
-
-
 class LastPlace:
     """Reads and writes what is remembered. Never raises: what can't be read is forgotten."""
 
@@ -59,7 +56,7 @@ class LastPlace:
 
     def place(self) -> Place:
         """Where the person was, the start where that is not known."""
-        return _read(self._place, Place) or Place()
+        return read_struct(self._place, Place) or Place()
 
     def keep_place(self, mode: str, trace: Path | None, views: dict[str, View]) -> None:
         """Remember it."""
@@ -68,19 +65,12 @@ class LastPlace:
 
     def theme(self, configured: str) -> str:
         """The theme that was chosen in the app, where the settings say what they said then; else theirs."""
-        choice = _read(self._theme, ThemeChoice)
+        choice = read_struct(self._theme, ThemeChoice)
         return choice.theme if choice is not None and choice.instead_of == configured else configured
 
     def keep_theme(self, theme: str, configured: str) -> None:
         """Remember it."""
         _write(self._theme, ThemeChoice(theme, configured))
-
-
-def _read(file: Path, type: type[T]) -> T | None:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=type)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def _write(file: Path, value: Struct) -> None:

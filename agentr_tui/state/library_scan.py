@@ -11,8 +11,10 @@ import msgspec
 
 from agentr_tui.state.library_tail import Tail
 from agentr_tui.state.trace_row import TraceRow
-from engine.base.errors import InputError
-from engine.trace.sources import find_sources, is_trace
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import UNREADABLE
+from engine.recovery.repair import FOLDER as REPAIRS
+from engine.trace.sources import NothingFound, find_sources, is_trace
 from engine.trace.trace_file import read_events
 from engine.trace.treefile.read import read_tree
 from engine.tree.events import Started
@@ -24,7 +26,7 @@ PATIENCE = 0.15  # seconds between two reports
 RESTS = 10.0
 """After a file took t seconds to read it is left alone for this many times t, also where it goes on growing."""
 
-_KIND = "head"
+_KIND = "head2"
 
 
 class Head(msgspec.Struct):
@@ -32,6 +34,7 @@ class Head(msgspec.Struct):
 
     goal: str
     score_range: tuple[float, float]
+    origin: str = ""  # of a repair's search
 
 
 Stamp = tuple[int, int]
@@ -69,7 +72,7 @@ def look(
         before = known.get(path)
         if before is None:
             fresh.append(Known(TraceRow(path, modified, error=error), None))
-        elif before.row.state == "running":
+        elif before.row.goes_on and not before.row.live:
             continue  # `look_at_running` does
         elif before.stamp == stamp:
             continue
@@ -85,7 +88,7 @@ def look(
 def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
     """Tell `report` of the running searches that went on, or that nobody runs any more. A `stat` each, else."""
     for path, before in known.items():
-        if before.row.state != "running" or before.row.live:
+        if not before.row.goes_on or before.row.live:
             continue
         tail = before.tail or Tail(path)
         try:
@@ -96,7 +99,7 @@ def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
         if row is None and tail.is_alone() and (row := tail.grown(before.row)) is None:
             row = _crashed(before.row)
         if row is not None:
-            report([Known(row, _stamp(path)[0], tail if row.state == "running" else None)])
+            report([Known(row, _stamp(path)[0], tail if row.goes_on else None)])
         elif before.tail is None:
             report([replace(before, tail=tail)])
 
@@ -113,8 +116,10 @@ def listed(workspace: Workspace, sources: Sequence[Path]) -> Iterator[tuple[Path
     for place in (workspace.traces, *sources):
         try:
             paths = find_sources([place])
+        except NothingFound:
+            continue
         except InputError as error:
-            if place != workspace.traces and not place.is_dir():
+            if place != workspace.traces or not isinstance(error, NoFile):
                 yield place, str(error)
             continue
         for path in paths:
@@ -162,6 +167,7 @@ def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelle
                         error=errors.get(str(item.row.path), ""),
                         goal=heads[str(item.row.path)].goal if str(item.row.path) in heads else "",
                         score_range=heads[str(item.row.path)].score_range if str(item.row.path) in heads else (0, 1),
+                        origin=heads[str(item.row.path)].origin if str(item.row.path) in heads else "",
                     ),
                     stamps[item.row.path],
                     rest_until=rest,
@@ -195,9 +201,11 @@ def _head(index: Index, path: str) -> Head:
         if body is not None:
             return msgspec.json.decode(body, type=Head)
         started = first_event(Path(path))
-    except (OSError, InputError, msgspec.MsgspecError):
+    except (OSError, InputError, *UNREADABLE):
         return Head("", (0.0, 1.0))
-    head = Head(started.instruction, started.score_range)
+    repairs = Path(path).parent.name == REPAIRS and started.forked_from is not None
+    origin = started.forked_from.trace if repairs and started.forked_from is not None else ""
+    head = Head(started.instruction, started.score_range, origin)
     index.put(_KIND, key, stat, msgspec.json.encode(head))
     return head
 

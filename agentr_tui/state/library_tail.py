@@ -53,7 +53,8 @@ class Tail:
         self._rest_until = time.monotonic() + RESTS * (time.monotonic() - began)
         if found.state == "crashed":  # nobody is seen to hold it, but it grows
             found.state = "running"
-        return TraceRow(row.path, time.time(), found, started.instruction, started.score_range)
+        paused = self._tree.state == "paused"
+        return TraceRow(row.path, time.time(), found, started.instruction, started.score_range, paused=paused)
 
     def is_alone(self) -> bool:
         """Whether nobody writes the trace any more: its lock is free, or, where none was ever seen, it stands still."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +23,16 @@ def short_name(environment: str) -> str:
     return f"{head}-{kind}" if at and kind else head
 
 
+LONGEST = 120
+"""Bytes of an environment and a task in the name of a trace: file systems take 255."""
+
+
 def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
     """A trace name that is not taken yet."""
-    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{environment}-{task}-s{seed}")
+    told = f"{environment}-{task}".encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
+    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{told}-s{seed}")
     place, number = folder / f"{stem}.trace.jsonl", 2
-    while place.exists():
+    while os.path.lexists(place):
         place, number = folder / f"{stem}-{number}.trace.jsonl", number + 1
     return place
 

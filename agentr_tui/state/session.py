@@ -14,6 +14,7 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
+from engine.base.foreign import is_file
 from engine.environment.permission import NeedsConsent
 from engine.pairs.pairs import Pair
 from engine.review.decisions import Decisions
@@ -57,7 +58,7 @@ def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] 
     if not is_trace(str(path)) or path.suffix == ".gz":
         source = load_any(path)
         return OpenTree(path, source.tree, None, source.warnings)
-    if not follow and not path.is_file():
+    if not follow and not is_file(path):
         load_any(path)  # says what is wrong with it
     follower = Follower(path)
     try:
@@ -102,6 +103,7 @@ class Session:
     alpha: float | None = None  # None: the default of the environment's scale
     beta: float | None = None
     chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
+    review_query: str | None = None  # which samples of all trees are to be reviewed; None: those of the open tree
     warnings: list[str] = field(default_factory=list)
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
@@ -112,9 +114,9 @@ class Session:
     reading: tuple[Path, float] | None = None  # a trace that is being opened, and which part of it was read
 
     def __post_init__(self) -> None:
-        """The decisions of the workspace, as far as they are written."""
+        """The decisions of the workspace, as far as they are written and can be read: a review tells of the rest."""
         self.own.append(self.configured)
-        self.decisions = Decisions(self.workspace.decisions)
+        self.decisions = Decisions(self.workspace.decisions, strict=False)
         self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
 
     @property
@@ -187,6 +189,7 @@ class Session:
         self.tree, self.path, self.warnings = tree, path, warnings
         self.live = self.follower = self.past = None
         self.chosen = (None, None)
+        self.review_query = None
 
     def flush(self) -> int | None:
         """Fold what happened since the last call; the first new node id, or None where nothing happened."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_config_path
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import read_toml
 
 DEFAULT_WORKSPACE = "agentr-workspace"
 SETTINGS_FILE = "agentr.toml"
@@ -37,15 +37,13 @@ def workspace_file(arguments: Sequence[str]) -> Path:
 def read_settings(file: Path) -> dict[str, Any]:
     """What a file says; nothing where it is missing. Raises `InputError` naming file and place."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+        return read_toml(file)
+    except NoFile:
         return {}
-    except OSError as error:
-        if isinstance(error, PermissionError) and file == user_file():  # the home of somebody else
+    except InputError as error:
+        if isinstance(error.__cause__, PermissionError) and file == user_file():  # the home of somebody else
             return {}
-        raise InputError(f"{file}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{file}: not TOML: {error}") from error
+        raise
 
 
 def check_names(settings: dict[str, Any], commands: Sequence[str], file: Path) -> None:

@@ -22,15 +22,24 @@ class TraceRow:
     score_range: tuple[float, float] = (0.0, 1.0)
     error: str = ""  # why it can't be read
     live: bool = False  # a search that this app runs
+    paused: bool = False  # it stands still until somebody lets it go on
+    origin: str = ""  # of a repair's search: the id of the trace that it repairs
 
     @property
     def state(self) -> str:
-        """One word: live, running, done, stopped, crashed, broken, reading."""
+        """One word: live, running, paused, done, stopped, crashed, broken, reading."""
+        if self.paused and self.goes_on:
+            return "paused"
         if self.live:
             return "live"
         if self.error:
             return "broken"
         return self.figures.state if self.figures else "reading"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a search writes the trace, here or in another process; it may be paused."""
+        return self.live or (self.figures is not None and self.figures.state == "running" and not self.error)
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ class Glyphs:
     seen: str = "·"  # visited, nothing below
     folded: str = "▸"
     open: str = "▾"
-    repeat: str = "⟲"  # a state that was seen before
+    repeat: str = "↺"  # a state that was seen before
     mark: str = "✖"  # the first wrong step
     bookmark: str = "★"
     here: str = "◀"  # what the search takes next

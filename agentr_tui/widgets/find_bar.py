@@ -53,30 +53,33 @@ class FindBar(Vertical):
     FindBar #find-note.-wrong { color: $agentr-warn; }
     """
 
-    class Typed(Message):
+    class Told(Message):
+        """What a person does with the line."""
+
+    class Typed(Told):
         """The text is another."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
-    class Entered(Message):
+    class Entered(Told):
         """Enter: to the first match."""
 
-    class Stepped(Message):
+    class Stepped(Told):
         """To another match."""
 
         def __init__(self, by: int) -> None:
             super().__init__()
             self.by = by
 
-    class ModeAsked(Message):
+    class ModeAsked(Told):
         """Hide what does not match, or dim it."""
 
-    class Left(Message):
+    class Left(Told):
         """To the tree; the line stays."""
 
-    class Closed(Message):
+    class Closed(Told):
         """Find nothing any more."""
 
     def compose(self) -> ComposeResult:

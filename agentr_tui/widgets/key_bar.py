@@ -63,6 +63,12 @@ class KeyBar(Widget):
     left_out: reactive[frozenset[str]] = reactive(frozenset())
     """Actions that lead nowhere now: their keys give their room to others."""
 
+    words: reactive[dict[str, str]] = reactive(dict)
+    """What actions do in the state that is shown, where that is not what their bindings say."""
+
+    also: reactive[frozenset[str]] = reactive(frozenset())
+    """Actions that are told first now, though their bindings are not shown."""
+
     def keys(self) -> list[ShownKey]:
         """What is shown at this width, from left to right."""
         nothing = self.screen.has_class("-nothing")
@@ -70,13 +76,14 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             name = binding.action.removeprefix("app.")
-            here = name in NOTHING_KEYS if nothing else binding.show and name not in self.left_out
+            told = binding.show or name in self.also
+            here = name in NOTHING_KEYS if nothing else told and name not in self.left_out
             if here and active.enabled and active.node.display:  # what has the focus may be hidden
                 display = self.app.get_key_display(binding)
-                found.setdefault(
-                    name, ShownKey(binding.key, display, binding.description.lower(), name, active.tooltip or "")
-                )
-        return fitting(list(found.values()), self.size.width)
+                word = self.words.get(name, binding.description.lower())
+                found.setdefault(name, ShownKey(binding.key, display, word, name, active.tooltip or ""))
+        shown = sorted(found.values(), key=lambda key: key.action not in self.also)
+        return fitting(shown, self.size.width)
 
     def render(self) -> RenderResult:
         """The line."""

@@ -22,7 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from agentr_tui.terminal.safe_text import ELLIPSIS, clip, escape
-from agentr_tui.terminal.theme import Palette, Role, palette
+from agentr_tui.terminal.theme import Palette, Role, glyphs, palette
 
 Cell = tuple[tuple[str, Role], ...]
 """Parts of text with their roles. One without parts gives its room to the cell before it."""
@@ -109,6 +109,22 @@ class RowTable(ScrollView, can_focus=True):
 
     class Selected(RowMessage):
         """The row was chosen: by enter, or by a click on the row that has the cursor."""
+
+    class ColumnChosen(Message):
+        """The name of a column was clicked."""
+
+        def __init__(self, table: RowTable, column: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
+
+        @property
+        def control(self) -> RowTable:
+            """The sender."""
+            return self.table
+
+    sorted_by: reactive[tuple[str, bool]] = reactive(("", False))
+    """The column that rows are sorted by, and whether the least comes first; "" for none."""
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -230,6 +246,8 @@ class RowTable(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Take the row; choose it where it was taken already."""
         at = event.get_content_offset(self)
+        if at is not None and at.y == 0:
+            self._click_name(at.x)
         row = -1 if at is None or at.y < 1 else at.y - 1 + round(self.scroll_offset.y)
         if not 0 <= row < len(self._keys):
             return
@@ -238,6 +256,18 @@ class RowTable(ScrollView, can_focus=True):
             self.action_select()
         else:
             self.cursor = row
+
+    def _click_name(self, x: int) -> None:
+        start = 0
+        for place, width in self._layout():
+            if start <= x < start + width:
+                self.post_message(self.ColumnChosen(self, self._columns[place].name))
+            start += width + GAP
+
+    def to_top(self) -> None:
+        """Put the cursor on the first row."""
+        self.cursor = 0
+        self.scroll_to(y=0, animate=False)
 
     # -- drawing -----------------------------------------------------------------------------------
 
@@ -263,13 +293,21 @@ class RowTable(ScrollView, can_focus=True):
         width, base = self.scrollable_content_region.width, self.rich_style
         colors = palette(self.app.current_theme)
         if y == 0:
-            return self._strip([cell(column.name, "muted") for column in self._columns], base, colors, width)
+            return self._strip([self._heading(column) for column in self._columns], base, colors, width)
         row = y - 1 + round(self.scroll_offset.y)
         if row >= len(self._keys):
             return Strip.blank(width, base)
         if row == self.cursor:
             base += Style.parse(colors.cursor if self.has_focus else colors.cursor_blurred)
         return self._strip(self._cells(row), base, colors, width)
+
+    def _heading(self, column: Column) -> Cell:
+        name, least_first = self.sorted_by
+        if not name or column.name != name:
+            return cell(column.name, "muted")
+        arrows = "^v" if glyphs().guide.isascii() else "↑↓"
+        sign = arrows[not least_first]
+        return cell(f"{column.name[: column.width - 1]}{sign}", "focus")
 
     def _strip(self, cells: Sequence[Cell], base: Style, colors: Palette, width: int) -> Strip:
         segments: list[Segment] = []

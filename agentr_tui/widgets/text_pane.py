@@ -162,17 +162,14 @@ class TextPane(FrugalScroll, can_focus=True):
             if row.key is not None:
                 self._row_of_key.setdefault(row.key, len(self._rows))
             sign, role = row.gutter or ("", "text")
-            gutter = Text(sign, style=Style.parse(colors[role]), end="")
+            gutter = Text(end="").append(sign, Style.parse(colors[role]))  # not the style of what follows
             self._rows.extend((piece, row.highlight) for piece in _wrapped(text, width, row.indent, gutter))
         self.set_height(len(self._rows))
 
     def on_resize(self) -> None:
         """Wrap again where the width changed."""
-        width = self._width()
-        if width != self._wrapped_at:
-            if self._build is not None:
-                self._lines = list(self._build(width))
-            self._wrap()
+        if self._width() != self._wrapped_at:
+            self._wrap_anew()
             self.refresh()
         if self._wanted is not None and self._wanted[1] == round(self.scroll_offset.y):  # nobody scrolled since
             self.call_after_refresh(self.scroll_to_key, self._wanted[0])
@@ -186,7 +183,14 @@ class TextPane(FrugalScroll, can_focus=True):
         """A theme was put on: colours are part of the wrapped rows."""
         super().notify_style_update()
         if self.is_attached and self._wrapped_at:
-            self._wrap()
+            self._wrap_anew()
+
+    def _wrap_anew(self) -> None:
+        """Wrap the lines, or those that are made for another width."""
+        width = self._width()
+        if self._build is not None and width != self._wrapped_at:
+            self._lines = list(self._build(width))
+        self._wrap()
 
     def render_line(self, y: int) -> Strip:
         """One visible row."""

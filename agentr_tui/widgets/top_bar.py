@@ -1,4 +1,4 @@
-"""The one line at the top: which screen, which task, how the search stands."""
+"""The one line at the top: the screens, which task, the state of the search."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from textual.widget import Widget
 
 from agentr_tui.terminal.safe_text import escape, fit
 from agentr_tui.terminal.theme import Role, palette
-
-MODES = ("library", "search", "pairs", "revision", "dataset")
-"""The screens, in the order of their keys 1 to 5."""
+from agentr_tui.widgets.mode_tabs import GAP, MODES, Tab, cells, tab_at, tabs
 
 Parts = tuple[tuple[str, Role], ...]
 
 
 class TopBar(Widget):
-    """Mode badge at the left, then what the screen says, then figures at the right."""
+    """The screens as tabs, then what the screen says, then figures at the right."""
 
+    ALLOW_SELECT = False
     DEFAULT_CSS = "TopBar { height: 1; dock: top; background: $panel; }"
 
     left: reactive[Parts] = reactive(())
     right: reactive[Parts] = reactive(())
+    badges: reactive[tuple[tuple[str, str], ...]] = reactive(())
+    """What waits on the screens: mode and word."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -37,12 +38,17 @@ class TopBar(Widget):
         """Put these parts up."""
         self.left, self.right = tuple(left), tuple(right)
 
+    def tabs(self) -> list[Tab]:
+        """The tabs that have room beside what the screen says."""
+        left = [(escape(part), role) for part, role in self.left]
+        needed = _cells(_without_bars(left)) - _slack(left) + 2
+        return tabs(self.mode, dict(self.badges), self.size.width, needed + min(LEAST_FIGURES, _cells(self.right)))
+
     def render(self) -> RenderResult:
         """The line. Where it does not fit, the longest part at the left is cut, bars go, then figures."""
         colors = palette(self.app.current_theme)
-        number = f"{MODES.index(self.mode) + 1} " if self.mode in MODES else ""
-        badge = f" {number}{self.mode.capitalize()} "
-        width = self.size.width - len(badge) - 2
+        row = self.tabs()
+        width = self.size.width - cells(row) - 2
         left = [(escape(part), role) for part, role in self.left]
         figures = list(self.right)
         while figures and _cells(left) - _slack(left) + _cells(figures) + 1 > width:
@@ -52,8 +58,12 @@ class TopBar(Widget):
             left = less
         left = _shortened(left, width - _cells(figures) - bool(figures))
         text = Text(end="")
-        text.append(badge, Style.parse(colors.focus) + Style(reverse=True))
-        text.append(" ")
+        for place, tab in enumerate(row):
+            text.append(" " * GAP if place else "")
+            here = tab.mode == self.mode
+            text.append(tab.text, Style.parse(colors.focus) + Style(reverse=True) if here else colors["muted"])
+            text.append(f" {tab.badge}" if tab.badge else "", colors["warn"])
+        text.append(" " * (1 if len(row) == 1 else 2))
         for part, role in left:
             text.append(part, colors[role])
         text.append(" " * max(0, width - _cells(left) - _cells(figures)))
@@ -62,13 +72,18 @@ class TopBar(Widget):
         return text
 
     def on_click(self, event: Click) -> None:
-        """A click on the badge opens the menu of screens."""
-        if event.x < len(self.mode) + 4:
+        """A click on a tab goes there; on the open one it opens the menu of screens."""
+        mode = tab_at(self.tabs(), event.x)
+        if mode == self.mode:
             self.run_worker(self.app.run_action("screens"))
+        elif mode in MODES:
+            self.run_worker(self.app.run_action(f"mode('{mode}')"))
 
 
 BARS = frozenset("█░#.")
 """Signs of a bar; a part of nothing else is the first to go."""
+LEAST_FIGURES = 10
+"""Cells of figures that tabs leave."""
 LEAST = 20
 """Cells to which the longest part may be cut before figures go."""
 

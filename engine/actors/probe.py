@@ -21,8 +21,11 @@ from engine.answers.reader import form_of
 from engine.base.errors import WorkFailed
 from engine.base.text import flatten, parse_action
 from engine.environment.opened import open_environment
+from engine.environment.tools import header_of, tools_of
+from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
 from envs.base import EnvError, info_of
+from envs.tools import calls_text
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
     from engine.models.client import ChatRequest, Client, Endpoint
@@ -142,10 +145,11 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
         raise WorkFailed(str(error)) from error
     endpoint = endpoint_of(changed(settings, retries=0))
     client = open_client(endpoint)
-    sent, _ = prepared(settings, opened.header)
+    offered = tools_of(opened, settings)
+    sent, _ = prepared(settings, header_of(opened, settings))
     schema = ANSWER_SCHEMA if settings.structured == "json" else None
-    ask = ChatRequest(sent, 1.0, settings.max_tokens, stop=stops(settings), logprobs=True, schema=schema,
-              extra=form_fields(settings))  # fmt: skip
+    ask = ChatRequest(sent, 1.0, settings.max_tokens, stop=stops(settings, bool(offered)), logprobs=True, schema=schema,
+              extra=form_fields(settings) | tool_fields(settings, offered))  # fmt: skip
     try:
         first = await _answer(client, endpoint, ask, SEEDS[0])  # alone: it finds out what the server refuses
         rest = await asyncio.gather(*(_answer(client, endpoint, ask, seed) for seed in SEEDS[1:]))
@@ -156,7 +160,10 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
     finally:
         await client.close()
     replies = [reply for reply, _ in (first, *rest)]
-    action, label, problem = _read(replies[0], settings, opened.environment)
+    said = _said(replies[0])
+    action, label, problem = (
+        _called(replies[0], settings) if offered else _read(replies[0], settings, opened.environment)
+    )
     observation = ""
     if action:
         try:
@@ -172,7 +179,7 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
         logprobs=any(reply.tokens for reply in replies),
         usage=usage,
         where=f"{opened.environment} {opened.task}",
-        answer=replies[0].text,
+        answer=said,
         action=action,
         label=label,
         problem=problem,
@@ -201,6 +208,24 @@ def _read(reply: Reply, settings: SearchSettings, environment: str) -> tuple[str
     if not labelled:
         return action, False, "its answer has no line `Action:`: try --structured json, or --example"
     return action, True, ""
+
+
+def _said(reply: Reply) -> str:
+    """All that an answer says, calls of tools as text."""
+    calls = calls_text([(call.name, call.arguments) for call in reply.calls])
+    return "\n".join(filter(None, (reply.text, calls)))
+
+
+def _called(reply: Reply, settings: SearchSettings) -> tuple[str, bool, str]:
+    """The same of an answer that may call tools."""
+    from engine.actors.openai import read_calls
+
+    try:
+        answer = read_calls(reply, settings)
+    except DrawFailed as error:
+        return "", False, str(error)
+    action = calls_text([(call.name, call.arguments) for call in answer.tool_calls])
+    return action, bool(action), "" if action else "it called no tool: try --tools required, or another model"
 
 
 def _refuses(environment: str, observation: str) -> bool:

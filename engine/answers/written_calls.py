@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from envs.tools import Call, parse_calls
+from envs.tools import Call, read_calls
 
 _LABEL = re.compile(r"^[ \t]*(?:Action|Calls?)(?: 1)?:[ \t]*", re.I)
 _THOUGHT = re.compile(r"^\s*Thought(?: 1)?:[ \t]*", re.I)
@@ -24,7 +24,7 @@ def written_calls(text: str) -> tuple[str, list[Call]]:
     lines = text.strip().split("\n")
     first = len(lines)
     found: list[Call] = []
-    while first and (calls := parse_calls(_LABEL.sub("", lines[first - 1]).strip())) is not None:
+    while first and (calls := read_calls(_LABEL.sub("", lines[first - 1]).strip())) is not None:
         first -= 1
         found[:0] = calls
         if _LABEL.match(lines[first]):

@@ -16,20 +16,17 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from engine.base.errors import AgentrError, InputError, WorkFailed
-from engine.base.files import refusal
+from engine.base.foreign import UNREADABLE, lines_of, open_given, refusal, refused
 
 T = TypeVar("T")
 
 SUFFIX = ".jsonl"
-
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Line(NamedTuple, Generic[T]):
@@ -140,34 +137,36 @@ class AppendLog(Generic[T]):
         for name in names:
             if name.startswith(self._prefix) and name.endswith(SUFFIX):
                 path = self.folder / name
-                with suppress(FileNotFoundError):  # removed since
+                try:
                     status = path.stat()
-                    if stat.S_ISREG(status.st_mode):
-                        found[path] = status
+                except OSError as error:
+                    if error.errno in (errno.ENOENT, errno.ELOOP):  # removed since; a link that leads nowhere
+                        continue
+                    raise
+                if stat.S_ISREG(status.st_mode):
+                    found[path] = status
         return found
 
     def _read(self, path: Path, file: _File, lines: list[Line[T]]) -> None:
         """Read what is new in a file. Raises `InputError`; the lines before the bad one were read then."""
-        try:
-            with path.open("rb") as stream:
-                stream.seek(file.offset)
-                data = stream.read()
-        except OSError as error:
-            raise refusal(path, error) from error
-        *whole, rest = data.split(b"\n")
-        for line in whole:
-            number = file.lines + 1
-            if line.strip():
-                try:
-                    lines.append(Line(path, number, self._kind.decode(line)))
-                except _UNREADABLE as error:
-                    told = f"{path}:{number}: not a {self._kind.one} ({error})"
-                    if self._kind.strict:
-                        raise InputError(f"{told}: fix or remove the line") from error
-                    file.left_out.append(told)
-            file.offset += len(line) + 1
-            file.lines = number
-        file.torn = bool(rest)
+        with open_given(path) as stream, refused(path):
+            stream.seek(file.offset)
+            file.torn = False
+            for line in lines_of(stream, path, file.lines + 1):
+                if not line.endswith(b"\n"):
+                    file.torn = True
+                    return
+                number = file.lines + 1
+                if line.strip():
+                    try:
+                        lines.append(Line(path, number, self._kind.decode(line)))
+                    except UNREADABLE as error:
+                        told = f"{path}:{number}: not a {self._kind.one} ({error})"
+                        if self._kind.strict:
+                            raise InputError(f"{told}: fix or remove the line") from error
+                        file.left_out.append(told)
+                file.offset += len(line)
+                file.lines = number
 
     # -- writing -----------------------------------------------------------------------------------
 

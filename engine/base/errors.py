@@ -9,11 +9,16 @@ class AgentrError(Exception):
     """Base of every error that a person can mend. `str(error)` is one line: place, fact, remedy."""
 
     def __str__(self) -> str:
-        return " ".join(super().__str__().split())
+        # Half a surrogate pair, as a name in JSON may hold it, can be written nowhere.
+        return " ".join(super().__str__().split()).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class InputError(AgentrError):
     """A file, setting, name or path given by a person is unusable (exit code 2)."""
+
+
+class NoFile(InputError):
+    """There is no file or folder of that name."""
 
 
 class TraceError(InputError):

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.base.errors import InputError, WorkFailed
+from engine.base.errors import WorkFailed
+from engine.base.foreign import check_place, refusal
 
 CLOCK_SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without a word."""
@@ -31,21 +32,13 @@ def in_future(time: str) -> bool:
     return stamp(told if told.tzinfo else told.replace(tzinfo=UTC)) > limit
 
 
-def refusal(path: str | os.PathLike[str], error: OSError) -> InputError:
-    """The line for a file or folder that can't be opened, read or made."""
-    return InputError(f"{path}: {error.strerror or error}")
-
-
 def place_and_part(out: Path) -> tuple[Path, Path]:
     """Where a file will stand, links followed, and the name beside it under which it is written until it is whole.
 
     Raises `InputError` for a folder, and for a device or a pipe, which moving a file there would destroy.
     """
     place = Path(os.path.realpath(out))
-    if place.is_dir():
-        raise InputError(f"{out}: is a folder: name a file")
-    if place.exists() and not place.is_file():
-        raise InputError(f"{out}: is not a regular file: name one")
+    check_place(place)
     return place, place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
 
 

@@ -65,3 +65,8 @@ def clean(text: str) -> str:
 def flatten(observation: str) -> str:
     """An observation as the search stores it: newlines and tabs become spaces."""
     return observation.replace("\n", " ").replace("\t", " ")
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """A count with its noun: `1 line`, `1,200 lines`. `more`: the plural where it is not the singular and an s."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

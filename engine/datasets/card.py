@@ -17,8 +17,8 @@ MOST_SOURCES = 50
 MOST_RUNS = 10
 
 _RULES = {
-    "accepted": "samples that a reviewer accepted and that hold in the environment",
-    "all that hold": "all samples that hold in the environment; nobody had reviewed any of them",
+    "accepted": "samples that a reviewer accepted and that pass the replay in the environment",
+    "all that hold": "all samples that pass the replay in the environment; nobody had reviewed any of them",
     "all": "every sample, whatever reviewers and the replay said, duplicates and marks without a judgement included",
 }
 
@@ -33,7 +33,7 @@ def card(exported: Exported, chosen: Selection, format: Format, options: ExportO
         "",
         f"- chosen: {_RULES[exported.which]}",
         f"- loss mask: {format.mask}",
-        f"- conversations that differ in more than the revision thought: {exported.distinct}",
+        f"- conversations that differ in something else than the revision thought: {exported.distinct}",
         *_lengths(exported, options),
         *_unreplayed(exported),
         f"- licence: {code(options.licence) if options.licence else 'not stated'}",

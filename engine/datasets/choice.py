@@ -7,17 +7,26 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from engine.base.text import many
 from engine.datasets.formats import DataType, data_type_of
 from engine.datasets.options import Exported, ExportOptions, Which
 from engine.environment.replay import HOLDS, NOT_REFUTED
 from engine.review.curation import moves_mark
 from engine.review.decisions import Decided
+from engine.review.variety import tail_length
 from engine.samples.revise import Sample
 from engine.workspace.workspace import Selection
 
 NO_WRONG_STEP = "no wrong step found"
 SAME_LESSON = "same lesson, a better one is kept"
 UNDECIDED = "not decided"
+WHICH_WORDS: dict[Which, str] = {
+    "accepted": "accepted ones",
+    "all that hold": "all that pass the replay",
+    "all": "all",
+}
+"""The rules by which samples are chosen, for people."""
+
 VERDICT_ORDER = {"verified": 0, "reobserved": 1, "repaired": 2, "unreplayed": 3}
 
 
@@ -42,14 +51,19 @@ def which_of(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided
 def left_out(
     sample: Sample, decided: Decided | None, which: Which, only_verified: bool, spliced: bool = True
 ) -> str | None:
-    """Why a sample is left out, as far as that can be told without its tree. `spliced` as in `does_not_hold`."""
+    """Why a sample is left out, as far as that can be told without its tree: what the replay said comes first.
+
+    `spliced` as in `does_not_hold`.
+    """
+    if not moves_mark(sample, decided):  # what was changed is replayed first
+        reason = does_not_hold(sample, which, only_verified, spliced)
+        if reason is not None:
+            return reason
     if which == "accepted":
         verdict = decided.verdict if decided else None
         if verdict != "accepted":
             return verdict or UNDECIDED
-    if moves_mark(sample, decided):
-        return None  # what was changed is replayed first
-    return does_not_hold(sample, which, only_verified, spliced)
+    return None
 
 
 def does_not_hold(sample: Sample, which: Which, only_verified: bool, spliced: bool = True) -> str | None:
@@ -88,13 +102,6 @@ def kept_of_lessons(samples: Sequence[Sample], current: Mapping[str, Decided], m
         others.sort(key=lambda each: (VERDICT_ORDER.get(each.verdict, 9), each.earlier, tail_length(each), each.id))
         kept.update(each.id for each in others[: max(0, most - len(decided_on))])
     return kept
-
-
-def tail_length(sample: Sample) -> int:
-    """Steps of the tail, as the run has it."""
-    if sample.tail is not None:
-        return len(sample.tail.steps)
-    return sample.good_depth - (sample.fork_depth if sample.bad is not None else sample.mark or 0)
 
 
 def expected(
@@ -138,10 +145,9 @@ def expected_line(
     """How many samples are about to be written, in a line."""
     found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson, spliced)
     traces = len({sample.trace for sample in chosen.samples})
-    runs = f"{len(chosen.runs)} run{'s' if len(chosen.runs) != 1 else ''}"
     return (
-        f"writing up to {found.lines} of {found.samples} samples ({found.which}), of {traces}"
-        f" trace{'s' if traces != 1 else ''} in {runs}"
+        f"writing up to {found.lines} of {many(found.samples, 'sample')} ({WHICH_WORDS[found.which]}),"
+        f" of {many(traces, 'trace')} in {many(len(chosen.runs), 'run')}"
     )
 
 
@@ -150,4 +156,5 @@ def nothing_line(done: Exported) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
     why = f"left out: {reasons}" if reasons else f"there is no {done.data_type} sample"
     left = f" {done.left} of an earlier export is left as it was." if done.left else ""
-    return f"no line to export ({done.which}; {why}): no file was written.{left} --all takes whatever there is"
+    why = f"{WHICH_WORDS[done.which]}; {why}"
+    return f"no line to export ({why}): no file was written.{left} --all takes whatever there is"

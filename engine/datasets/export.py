@@ -16,7 +16,8 @@ import msgspec
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.files import place_and_part, refusal
+from engine.base.files import place_and_part
+from engine.base.foreign import refusal
 from engine.datasets.card import card
 from engine.datasets.choice import which_of
 from engine.datasets.files import (
@@ -183,6 +184,7 @@ def format_options(format: Format, options: ExportOptions, model: ModelTemplate 
         no_system=options.no_system,
         trim=model is not None and markup.trim,
         escape=options.control_tokens == "escape",
+        redact=options.redact,
         reasoning=options.reasoning,
     )
 

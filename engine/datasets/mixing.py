@@ -6,7 +6,6 @@ conversation in a form that people share (`engine.datasets.shared_forms`). What 
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import random
@@ -16,8 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from engine.base.errors import InputError
-from engine.base.files import refusal
+from engine.base.compression import open_unpacked, reading
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import MAX_LINE, lines_of, what_is
+from engine.base.secrets import redacted_record
 from engine.datasets.formats.base import Format, Record
 from engine.datasets.formats.options import FormatOptions
 from engine.datasets.formats.ready import CONTROL, escaped_record, holds_control
@@ -46,8 +47,8 @@ def parse_mix(text: str) -> Mix:
     mix = Mix(Path(name), share_of(f"--mix {text!r}", share))
     if mix.share >= 1:
         raise InputError(f"--mix {text!r}: a share below 1 leaves room for the samples")
-    if not mix.path.is_file():
-        raise InputError(f"{mix.path}: no such file (--mix)")
+    if what_is(mix.path) is None:
+        raise NoFile(f"{mix.path}: no such file (--mix)")
     return mix
 
 
@@ -96,19 +97,15 @@ def numbered_values(path: Path) -> Iterator[tuple[int, Any]]:
     Raises `InputError` where the file can't be read, or its array is broken.
     """
     try:
-        with _opened(path) as stream:
-            if _is_array(stream):
+        with reading(path), open_unpacked(path) as stream:
+            if stream.peek(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
                 yield from _items(path, stream)
                 return
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(lines_of(stream, path), 1):
                 if line.strip():
                     yield number, _value(line)
-    except (OSError, UnicodeDecodeError) as error:  # gzip's own errors among them
-        if isinstance(error, UnicodeDecodeError):
-            raise InputError(f"{path}: not UTF-8 (--mix)") from error
-        raise refusal(path, error) from error
-    except EOFError as error:
-        raise InputError(f"{path}: the file is cut short") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (--mix)") from error
 
 
 def _value(line: bytes) -> Any:
@@ -116,13 +113,6 @@ def _value(line: bytes) -> Any:
         return json.loads(line.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError):
         return NOTHING
-
-
-def _is_array(stream: BinaryIO) -> bool:
-    """Whether a file is one array; it stands at its beginning again afterwards."""
-    begin = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    stream.seek(0)
-    return begin.startswith(b"[")
 
 
 def _items(path: Path, stream: BinaryIO) -> Iterator[tuple[int, Any]]:
@@ -141,6 +131,8 @@ def _items(path: Path, stream: BinaryIO) -> Iterator[tuple[int, Any]]:
             if end == len(buffer):  # a number may go on
                 raise ValueError("cut")
         except (ValueError, RecursionError) as error:
+            if isinstance(error, RecursionError) or len(buffer) - at > MAX_LINE:
+                raise InputError(f"{path}: item {number + 1} of its array is nested too deep, or too large") from error
             read = text.read(more)
             if not read:
                 raise InputError(f"{path}: item {number + 1} of its array is not JSON ({error})") from error
@@ -149,12 +141,6 @@ def _items(path: Path, stream: BinaryIO) -> Iterator[tuple[int, Any]]:
         more = CHUNK
         number, at = number + 1, end
         yield number, value
-
-
-def _opened(path: Path) -> BinaryIO:
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else path.open("rb")  # type: ignore[return-value]
 
 
 def mixed_records(
@@ -201,6 +187,8 @@ def mixed_records(
 
 def mixed_line(value: Any, format: Format, options: FormatOptions) -> tuple[list[Record], str | None]:
     """The records that a line of another dataset gives, or why it gives none."""
+    if options.redact:
+        value = redacted_record(value)[0]
     if isinstance(value, dict):
         own = _own(value, format, options)
         if own is not None:

@@ -28,6 +28,7 @@ class ExportOptions(Struct, kw_only=True, frozen=True):
     chat_template: str = "chatml"  # in which tokens are counted
     for_model: str = ""  # a tokenizer's folder, a model in a local cache, or a family: whose template records follow
     no_system: bool = False  # the system's text at the head of the first user turn
+    redact: bool = False  # take out of texts what looks like a key, in place of leaving the sample out
     control_tokens: Literal["report", "escape"] = "report"  # of chat templates, in texts
     reasoning: bool = False  # write what the model thought before a trained turn
     loss_weight: bool = False  # `sharegpt`
@@ -75,6 +76,7 @@ class Exported(Struct, kw_only=True):
     mixed: int = 0  # records of another dataset, of all
     files: list[Written] = []
     configs: list[str] = []  # paths of trainers' configurations
+    redacted: int = 0  # strings that look like keys and were taken out of texts
     problems: dict[str, int] = {}  # only with `all`: samples that were written although a rule is broken
     warned: dict[str, int] = {}  # samples that were written although something is odd
     verdicts: dict[str, int] = {}  # replay verdict → samples

@@ -14,11 +14,13 @@ from pathlib import Path
 from msgspec import structs
 
 from engine.base.errors import InputError
+from engine.base.secrets import redacted, redacted_record
 from engine.datasets.choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.formats import Format, FormatOptions, Item
 from engine.datasets.formats.ready import CONTROL, ESCAPED, holds_control
 from engine.datasets.formats.rules import (
     CUT,
+    TAKEN_OUT,
     TOO_LONG,
     UNTRAINED,
     record_problems,
@@ -166,12 +168,19 @@ class Records:
         turns = turns_of(tree, sample)
         if thoughts is not None:
             turns = with_reasoning(tree, turns, thoughts, sample_words(tree, sample))
+        taken = 0
+        if self.options.redact:
+            turns, taken = _redacted_turns(turns)
         approved = decided is not None and (decided.verdict == "accepted" or decided.mark is not None)
         item = Item(tree, sample, turns, approved)
         records = self.format.records(item, self.options)
+        if self.options.redact:  # some formats write more than the trajectory
+            records, more = redacted_record(records)
+            taken = max(taken, more)
         trained = trained_of(tree, sample, turns, walk)
         problems = self._problems(item, records) + trained.faults
         warnings = sample_warnings(sample, turns) + self._measure(item, records) + self._control(item, records)
+        warnings += [TAKEN_OUT] if taken else []
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
@@ -205,6 +214,7 @@ class Records:
         shown = partial(shown_path, workspace=self.workspace.path, beside=Path(self.exported.out).parent)
         origin = origin_of(info.id, stored, sample, decided, problems, warnings, written, recovery, shown, tail)
         origin.records = len(encoded)
+        self.exported.redacted += taken
         return [(sample, record, _nth(origin, number)) for number, record in enumerate(encoded, 1)]
 
     def _count_lesson(self, sample: Sample, turns: Sequence[Turn], trained: Trained, tail: int) -> None:
@@ -290,6 +300,18 @@ class Records:
         self._counts["environments"][sample.environment] += 1
         self._counts["models"][model] += 1
         self._counts["reviewers"].update(decided.by_reviewer.keys() if decided is not None else ())
+
+
+def _redacted_turns(turns: Sequence[Turn]) -> tuple[list[Turn], int]:
+    """The turns without strings that look like keys, and how many those were."""
+    found, taken = [], 0
+    for turn in turns:
+        (content, one), (reasoning, other) = redacted(turn.content), redacted(turn.reasoning)
+        arguments = [redacted(call.arguments) for call in turn.calls]
+        calls = [structs.replace(call, arguments=text) for call, (text, _) in zip(turn.calls, arguments, strict=True)]
+        found.append(turn._replace(content=content, reasoning=reasoning, calls=tuple(calls)))
+        taken += one + other + sum(count for _, count in arguments)
+    return found, taken
 
 
 def near_duplicates() -> Duplicates | None:

@@ -16,6 +16,8 @@ from engine.samples.duplicates import THRESHOLD, Duplicates
 from engine.samples.sample import Sample, turns_of
 from engine.samples.splice import Turn
 from engine.samples.trained import StateWalk, Trained, trained_of
+from engine.tree.node import Node
+from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import Workspace
 
@@ -28,6 +30,8 @@ class Shape(NamedTuple):
     trained: int  # tokens of turns with loss
     faults: Trained = Trained()  # trained turns, and of these the steps that must not be
     duplicate: str = ""  # why it repeats an earlier sample (`engine.samples.duplicates`); "" where it does not
+    wrong: str = ""  # action of the wrong step; "" where no step is marked
+    answer: str = ""  # observation after the wrong step
 
 
 def shape_of(turns: Sequence[Turn]) -> Shape:
@@ -67,9 +71,26 @@ def shapes(
                 turns = turns_of(tree, sample)
                 reason = known.reason(sample.environment, sample.task, turns) if known is not None else None
                 faults = trained_of(tree, sample, turns, walk)
-                yield sample, shape_of(turns)._replace(duplicate=reason or "", faults=faults)
+                wrong = wrong_step(tree, sample)
+                yield (
+                    sample,
+                    shape_of(turns)._replace(
+                        duplicate=reason or "",
+                        faults=faults,
+                        wrong=wrong.action if wrong is not None else "",
+                        answer=wrong.observation if wrong is not None else "",
+                    ),
+                )
         finally:
             replayer.close()
+
+
+def wrong_step(tree: SearchTree, sample: Sample) -> Node | None:
+    """The node of the wrong step, as the run has it; None where no step is marked."""
+    if sample.mark is None:
+        return None
+    path = tree.ancestors(sample.good if sample.bad is None else sample.bad)[1:]
+    return tree.nodes[path[sample.mark - 1]] if 0 < sample.mark <= len(path) else None
 
 
 def _revisions(samples: Sequence[Sample]) -> Iterator[Sample]:

@@ -17,6 +17,7 @@ from platformdirs import user_state_path
 
 from engine.base.errors import AgentrError
 from engine.base.files import stamp, write_beside
+from engine.base.foreign import read_struct
 
 
 class Consent(Struct, omit_defaults=True, frozen=True, kw_only=True):
@@ -50,11 +51,8 @@ def given(about: str, name: str, value: str) -> Consent | None:
     known = _given.get((about, name, value))
     if known is not None:
         return known
-    try:
-        found = msgspec.json.decode(_place(about, name, value).read_bytes(), type=Consent)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return found if (found.about, found.name, found.value) == (about, name, value) else None
+    found = read_struct(_place(about, name, value), Consent)
+    return found if found is not None and (found.about, found.name, found.value) == (about, name, value) else None
 
 
 def give(about: str, name: str, value: str, *, source: object = "", folder: str = "") -> None:

@@ -22,7 +22,6 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -241,7 +240,7 @@ def permit(
     if any(each.get("env") == name for each in named):
         return by_person(name)
     known = given(digest_of(started), "env", name)
-    return Permit(name, known.folder if known is not None and Path(known.folder).is_dir() else "")
+    return Permit(name, known.folder if known is not None and os.path.isdir(known.folder) else "")
 
 
 def remember(

@@ -24,7 +24,10 @@ def answer_warning(tree: SearchTree) -> str | None:
         said.append(f"{counts.refused} of {counts.actions} actions were refused")
     if not said:
         return None
-    parts = [f"{' and '.join(said)}: look at an answer: {_example(tree)}", _remedy(settings, counts)]
+    parts = [
+        f"{' and '.join(said)}: look at an answer: {_example(tree)}",
+        _remedy(settings, counts, bool(tree.started.tools)),
+    ]
     return "; ".join(part for part in parts if part)
 
 
@@ -42,11 +45,14 @@ def _example(tree: SearchTree) -> str:
     return f"draw {useless.draw + 1} of node {useless.parent}: {useless.error}"
 
 
-def _remedy(settings: SearchSettings, counts: AnswerCounts) -> str:
+def _remedy(settings: SearchSettings, counts: AnswerCounts, tools: bool) -> str:
     if counts.empty > counts.not_in_form + counts.refused:
         return ""  # why they are empty says what to do
     if counts.cut > counts.not_in_form + counts.refused:
         return "raise --max-tokens"
+    if tools:
+        often = counts.no_call >= MANY * counts.answers and settings.tools != "required"
+        return "try --tools required" if often else "try another model"
     if not settings.structured:
         return "try --structured json"
     return "try --example" if not settings.example else "try another model"

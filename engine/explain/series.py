@@ -17,6 +17,8 @@ from engine.tree.tree import Node, SearchTree, TreeReader
 
 BINS = 10
 
+MOST_TOKENS = 1 << 62  # that an array of integers holds
+
 MOST = 400
 """Points of a series; longer ones are thinned out evenly, the last point kept."""
 
@@ -155,7 +157,7 @@ class Spending:
             self.seqs.append(event.seq)
             self.seconds.append(event.t)
             self.calls.append(calls)
-            self.tokens.append(tokens)
+            self.tokens.append(min(tokens, MOST_TOKENS))
             self.cost.append(cost)
 
     def until(self, seq: int) -> Spent:

@@ -122,7 +122,7 @@ ENDS = {
     "done": "the environment ended the episode",
     "disaster": "disaster: the score fell below 0, the return counts as 0",
     "depth": "too deep: it lies below max_depth {max_depth}",
-    "dead_end": "dead end: its draws were made and none was usable",
+    "dead_end": "dead end: no answer of the actor was usable",
     "cut_off": "cut off: a limit or a failure outside of the agent ended the attempt",
     "unscored": "nobody knows the reward of the attempt",
 }
@@ -140,22 +140,22 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
     elif reader.pruned(id):
         found.append(_pruned(tree, id, seq))
     elif exhausted:
-        found.append(Fact("exhausted", "every line below has ended: nothing there can be selected"))
+        found.append(Fact("all ended", "every line below has ended: nothing there can be selected"))
     if id in tree.human:
         found.append(Fact("written", f"by {tree.human[id]} (event {tree.born_at(id)})", person=True))
     found += _said_of(tree, id, seq)
     if repeats := tree.repeats.get(id, 0):
         found.append(
-            Fact("repeated", f"{repeats} further draw{'s' * (repeats != 1)} said the same: no node of their own")
+            Fact("repeated", f"{repeats} further answer{'s' * (repeats != 1)} said the same: no node of their own")
         )
     found += _same_state(reader, tree, id)
     failed = [event for event in tree.failures if event.parent == id and event.seq <= seq]
     if failed:
         found.append(
-            Fact("failed", f"{len(failed)} draw{'s' * (len(failed) != 1)} failed, the last: {failed[-1].error}")
+            Fact("failed", f"{len(failed)} answer{'s' * (len(failed) != 1)} failed, the last: {failed[-1].error}")
         )
     if reader is tree and (owed := len(tree.owed.get(id, ()))):
-        found.append(Fact("owed", f"{_count(owed, 'draw')} met an outage: made again when the search goes on"))
+        found.append(Fact("owed", f"{_count(owed, 'answer')} met an outage: asked for again when the search goes on"))
     dropped = tree.usages.get(id, (None, None, 0))[2]
     if dropped:
         found.append(Fact("cut", f"the actor did not see the first {_count(dropped, 'step')}: no room in its context"))

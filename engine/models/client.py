@@ -25,6 +25,7 @@ import openai
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
 from engine.base.errors import InputError
+from engine.base.secrets import check_url
 from engine.environment.permission import DEFAULT_KEY_ENV, is_loopback
 from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_status
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
@@ -163,8 +164,7 @@ def check_endpoint(endpoint: Endpoint) -> None:
         usable = False
     if not usable:
         raise InputError(f"base URL {url[:200]!r} is not one: write it like http://127.0.0.1:8000/v1")
-    if parts.username or parts.password:
-        raise InputError(f"the base URL of {parts.hostname} holds a password: put the key into {endpoint.key_env}")
+    check_url(url)
     secrets = [_key(endpoint), *headers_of(endpoint).values()]
     written = json.dumps(dict(endpoint.extra_body))
     if any(_is_secret(secret) and secret in written for secret in secrets):

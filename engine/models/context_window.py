@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.base.errors import InputError
+from engine.base.foreign import MAX_LINE, read_text
 from engine.tree.events import Message
 
 HEADER_TURNS = 4
@@ -60,7 +61,9 @@ def counter(tokenizer: str = "") -> TokenCounter:
     except ImportError as error:
         raise InputError("--tokenizer needs the package tokenizers: pip install 'agentr-tui[tokenizer]'") from error
     try:
-        read = Tokenizer.from_file(tokenizer)
+        read = Tokenizer.from_str(read_text(tokenizer, MAX_LINE))
+    except InputError:
+        raise
     except Exception as error:  # the library raises nothing more specific
         raise InputError(f"{tokenizer}: not a tokenizer file (tokenizer.json): {error}") from error
 

@@ -220,9 +220,9 @@ def _tokens(logprobs: object) -> tuple[tuple[str, float], ...]:
         score = item.get("logprob") if isinstance(item, dict) else None
         if not isinstance(token, str) or isinstance(score, bool) or not isinstance(score, int | float):
             return ()
-        if not score <= 0:  # NaN too
+        if not -1e9 <= score <= 0:  # NaN and what no float holds, too
             return ()
-        found.append((token, float(score)))
+        found.append((clean(token), float(score)))
     return tuple(found)
 
 
@@ -237,10 +237,10 @@ def _count(value: object) -> int | None:
 def _text(value: object) -> str:
     """A text, or the texts of a list of parts; "" for anything else."""
     if isinstance(value, str):
-        return value
+        return clean(value)
     if isinstance(value, list):
         parts = (part.get("text") for part in value if isinstance(part, dict) and not _is_thinking(part))
-        return "".join(part for part in parts if isinstance(part, str))
+        return clean("".join(part for part in parts if isinstance(part, str)))
     return ""
 
 

@@ -132,7 +132,7 @@ def marks_of(tree: SearchTree, sample: Sample, max_depth: int) -> list[Mark]:
         room = max_depth + 1 - mark
         over = "the episode is over here" if node.terminal in ("done", "disaster") else ""
         if not over and room < 1:
-            over = "the depth limit leaves no step"
+            over = "no step is left before the depth limit"
         found.append(Mark(mark, id, node.action, max(0, room), over))
     return found
 

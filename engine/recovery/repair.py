@@ -54,7 +54,7 @@ EMBEDDED = "scripted"
 
 ENDED = "the episode is over after the wrong step"
 NOTHING = "no good leaf was found"
-LOST = "the tail does not hold when it is replayed"
+LOST = "the tail does not reach the return when it is replayed"
 STOPPED = "stopped"
 NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
 SLOW = "its environment takes long: --repair searches all the same"

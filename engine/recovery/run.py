@@ -41,7 +41,6 @@ from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.messages import messages_of, observed
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, Unavailable
-from envs.regular import check_regular
 
 TOLD_EVERY = 0.1  # seconds, at most so often
 
@@ -317,7 +316,9 @@ class Recovery:
         """What the actor sees at the mark."""
         messages = self._own.conversation(node)
         if arm.thought:
-            messages += [Message("assistant", thought_turn(arm.thought)), Message("user", WAIT_ANSWER)]
+            calls = self._own.started is not None and bool(self._own.started.tools)  # no line `Action:` then
+            said = arm.thought if calls else thought_turn(arm.thought)
+            messages += [Message("assistant", said), Message("user", WAIT_ANSWER)]
         return messages
 
     def _request(self, arm: Arm, mark: int, at: int, number: int, place: int, shown: list[Message]) -> Request:
@@ -377,10 +378,6 @@ class RecordedContinuations:
 
 def recorded_actor(path: Path, arm: Arm) -> Actor:
     """The continuations that a file holds from this arm's node with this arm's thought. Raises `InputError`."""
-    try:
-        check_regular(path)
-    except EnvError as error:
-        raise InputError(str(error)) from error
     arms, continuations = read_file(path)
     for key, each in arms.items():
         if (each.trace, each.node, each.thought) == (arm.trace, arm.node, arm.thought):

@@ -5,13 +5,13 @@ that were planted.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from importlib import import_module
 from math import sqrt
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -99,8 +99,7 @@ class Agreement(Struct, kw_only=True):
 def agreement(samples: Iterable[Sample], current: Mapping[str, Decided]) -> Agreement:
     """Krippendorff's alpha over the latest verdict of each reviewer; skips say nothing.
 
-    It is not defined where no sample has two verdicts, or where all verdicts are the same. Raises `InputError` where
-    the package is missing.
+    It is not defined where no sample has two verdicts, or where all verdicts are the same.
     """
     rows: list[dict[str, str]] = []
     for sample in samples:
@@ -114,17 +113,31 @@ def agreement(samples: Iterable[Sample], current: Mapping[str, Decided]) -> Agre
         alpha=None, reviewers=reviewers, both=len(shared), same=sum(len(set(row.values())) == 1 for row in shared)
     )
     if len({what for row in shared for what in row.values()}) > 1:
-        found.alpha = _alpha(shared)
+        found.alpha = round(nominal_alpha(row.values() for row in shared), 9)
     return found
 
 
-def _alpha(rows: Sequence[Mapping[str, str]]) -> float:
-    try:
-        krippendorff: Any = import_module("krippendorff")
-    except ImportError as error:
-        raise InputError("agreement needs the package krippendorff: pip install 'agentr-tui[review]'") from error
-    counts = [[sum(what == verdict for what in row.values()) for verdict in ("accepted", "rejected")] for row in rows]
-    return round(float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")), 9)
+def nominal_alpha(units: Iterable[Iterable[Hashable]]) -> float:
+    """Krippendorff's alpha of nominal data: 1 - D_o / D_e (Krippendorff 2011, "Computing Krippendorff's
+    Alpha-Reliability").
+
+    units: the values that each unit was given, by whomever and in any order; units with fewer than two say nothing.
+    Raises `ValueError` where alpha is not defined: fewer than two different values can be paired.
+    """
+    observed = 0.0  # disagreeing pairs of values within a unit, each unit weighted by 1 / (m - 1)
+    totals: Counter[Hashable] = Counter()  # value → how often it can be paired
+    for unit in units:
+        counts = Counter(unit)
+        given = counts.total()
+        if given < 2:
+            continue
+        totals += counts
+        observed += (given * given - sum(count * count for count in counts.values())) / (given - 1)
+    paired = totals.total()
+    expected = paired * paired - sum(count * count for count in totals.values())  # times (n - 1)
+    if not expected:
+        raise ValueError("alpha is not defined: all values are the same")
+    return 1 - (paired - 1) * observed / expected
 
 
 # -- planted faults ------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,9 +11,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import read_toml
 from engine.environment.replay import Replayer
 from engine.review.decisions import Decided
+from engine.review.variety import varied
 from engine.samples.reasons import reasoned
 from engine.samples.revise import with_mark
 from engine.samples.sample import Sample, with_tail, with_uncut
@@ -104,12 +105,13 @@ def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replaye
 
 # -- the order in which samples are looked at ----------------------------------------------------------
 
-Order = Literal["run", "unreviewed", "stratified", "disagreement", "unsure"]
-"""`run`: as `revise` made them. `unreviewed`: those without a verdict first. `stratified`: at random, in turn one of
-each replay verdict. `disagreement`: those first on which reviewers differ. `unsure`: those first of whose steps the
-verifier called the greatest share Uncertain."""
+Order = Literal["run", "varied", "unreviewed", "stratified", "disagreement", "unsure"]
+"""`run`: as `revise` made them. `varied`: another mistake each time, the most telling ones first
+(`engine.review.variety`). `unreviewed`: those without a verdict first. `stratified`: at random, in turn one of each
+replay verdict. `disagreement`: those first on which reviewers differ. `unsure`: those first of whose steps the verifier
+called the greatest share Uncertain."""
 
-ORDERS: tuple[Order, ...] = ("run", "unreviewed", "stratified", "disagreement", "unsure")
+ORDERS: tuple[Order, ...] = ("run", "varied", "unreviewed", "stratified", "disagreement", "unsure")
 
 
 def ordered(
@@ -118,6 +120,8 @@ def ordered(
     """The samples in the order in which they are looked at. Raises `InputError` for an unknown order."""
     if order not in ORDERS:
         raise InputError(f"unknown order {order!r}: one of {', '.join(ORDERS)}")
+    if order == "varied":
+        return varied(samples)
     if order == "unreviewed":
         return sorted(samples, key=lambda sample: decision_of(sample.id, current) != UNDECIDED)
     if order == "disagreement":
@@ -189,7 +193,8 @@ class ReviewSettings(Struct, kw_only=True, frozen=True):
 
     reasons: list[str] = []  # to reject, besides `REJECT_REASONS`
     blind: bool = False  # the verifier's mark and verdict stay hidden until a person decided
-    order: Order = "run"
+    order: Order = "varied"
+    fold: bool = True  # samples that teach the same are one place of the queue
 
     @property
     def all_reasons(self) -> list[str]:
@@ -200,13 +205,8 @@ class ReviewSettings(Struct, kw_only=True, frozen=True):
 def review_settings(file: Path) -> ReviewSettings:
     """The review's settings of a workspace; a missing file sets nothing. Raises `InputError`."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("review", {})
-        return msgspec.convert(table, ReviewSettings)
-    except (FileNotFoundError, NotADirectoryError):
+        return msgspec.convert(read_toml(file).get("review", {}), ReviewSettings)
+    except NoFile:
         return ReviewSettings()
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror or error}") from error
     except msgspec.ValidationError as error:
         raise InputError(f"{file}: [review] {error}") from error
-    except ValueError as error:
-        raise InputError(f"{file}: not TOML: {error}") from error

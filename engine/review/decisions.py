@@ -167,8 +167,11 @@ def _writable(text: str) -> str:
 class Decisions:
     """All decisions of a workspace, and the writer of one reviewer's process. May be used from several threads."""
 
-    def __init__(self, folder: Path, reviewer: str | None = None) -> None:
-        """Read what there is. Raises `InputError` for a line that can't be read, naming file and line."""
+    def __init__(self, folder: Path, reviewer: str | None = None, *, strict: bool = True) -> None:
+        """Read what there is. Raises `InputError` for a line that can't be read, naming file and line.
+
+        strict: False leaves that to the next `refresh`; what could be read counts meanwhile.
+        """
         self.folder = folder
         self.reviewer = reviewer or reviewer_name()
         self._log = AppendLog(folder, _KIND, (self.reviewer,))
@@ -179,7 +182,10 @@ class Decisions:
         self._done: list[list[Decision]] = []  # what can be undone, a batch each
         self._undone: list[tuple[list[Decision], list[Decision]]] = []  # a batch, and the lines that took it back
         self._lock = threading.RLock()
-        self.refresh()
+        if strict:
+            self.refresh()
+        else:
+            self._look()
 
     # -- reading -----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ The grammar is that of `engine.query.grammar`; of a field may be asked:
 - `field:value` (or `=`): equal, case aside; `a,b` is either, `*` stands for anything. `none` is an empty field.
 - `field<n`, `<=`, `>`, `>=`: numbers. A field that is not set is never smaller or larger.
 - `field~text`: holds the text, case aside. `!=` and `!~` are the opposites.
-- a bare word or a quoted text: the start of a sample's id, or part of its text.
+- a bare word or a quoted text: the start of a sample's id, or part of its text, its verdict, decision, kind or task.
 
 The fields are in `FIELDS`.
 """
@@ -76,8 +76,9 @@ SAMPLE = FieldTable(values=FIELDS, text=ANYWHERE, bare=True)
 
 
 def anywhere(sample: Sample, decided: Decided | None, wanted: str) -> bool:
-    """Whether a sample's id begins with a text, or what it says holds it."""
-    return sample.id.startswith(wanted) or wanted in f"{sample.task}\n{_text(sample, decided)}".casefold()
+    """Whether a sample's id begins with a text, or what it says, or is called, holds it."""
+    called = (sample.environment, sample.task, sample.kind, sample.verdict, decision_in(decided))
+    return sample.id.startswith(wanted) or wanted in "\n".join((*called, _text(sample, decided))).casefold()
 
 
 def parse(query: str, words: Words = anywhere) -> Test:

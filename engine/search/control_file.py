@@ -8,18 +8,26 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from engine.base.errors import WorkFailed
+from engine.base.errors import InputError, WorkFailed
+from engine.base.foreign import UNREADABLE, check_place, open_given
 from engine.base.person import reviewer_name
 from engine.search.control import Control
 from engine.search.interventions import CHANGEABLE, Intervention
 
 POLL_SECONDS = 0.2
+
+LONGEST = 1 << 20
+"""Bytes of a request."""
+
+MOST_AT_ONCE = 1_000
+"""Lines that one look takes, so that a flood of them does not stop the search."""
 
 
 class Command(Struct, omit_defaults=True, kw_only=True):
@@ -73,8 +81,13 @@ class RemoteControl:
     def _send(self, do: Any, changes: dict[str, Any] | None = None, asked: Intervention | None = None) -> None:
         command = Command(do=do, who=reviewer_name(), time=time.time(), changes=changes or {}, asked=asked)
         try:
-            with open(self._path, "ab", buffering=0) as file:
+            # Beside a trace of somebody else's there may be a link to a file that is not theirs to write.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            check_place(self._path)
+            with open(os.open(self._path, flags, 0o666), "ab", buffering=0) as file:
                 file.write(msgspec.json.encode(command) + b"\n")
+        except InputError as error:
+            raise WorkFailed(str(error)) from error
         except OSError as error:
             raise WorkFailed(f"{self._path}: cannot reach the search ({error.strerror})") from error
 
@@ -85,6 +98,7 @@ class Inbox:
     def __init__(self, trace: str | os.PathLike[str]) -> None:
         self._path = control_path(trace)
         self._at = self._size()
+        self._begun = False  # in the middle of a line that is too long
 
     def _size(self) -> int:
         try:
@@ -93,23 +107,24 @@ class Inbox:
             return 0
 
     def take(self) -> list[Command]:
-        """New whole lines; what is no request is passed over."""
+        """New whole lines; what is no request, also what is longer than any, is passed over."""
         if self._size() <= self._at:
             return []
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(self._at)
-                data = file.read()
-        except OSError:
-            return []
-        data = data[: data.rfind(b"\n") + 1]
-        self._at += len(data)
         commands = []
-        for line in data.splitlines():
-            try:
-                commands.append(_decoder.decode(line))
-            except msgspec.MsgspecError:
-                continue
+        with suppress(InputError, OSError), open_given(self._path) as file:
+            file.seek(self._at)
+            for _ in range(MOST_AT_ONCE):
+                line = file.readline(LONGEST)
+                if not line.endswith(b"\n"):
+                    if len(line) < LONGEST:  # it is still being written
+                        break
+                    self._begun = True  # of a line that is too long, no part is a request
+                elif self._begun:
+                    self._begun = False
+                else:
+                    with suppress(*UNREADABLE):
+                        commands.append(_decoder.decode(line))
+                self._at += len(line)
         return commands
 
 

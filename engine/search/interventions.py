@@ -131,14 +131,14 @@ def _expansion_refused(tree: SearchTree, id: int) -> str | None:
     if can_expand(tree, node):
         return None
     if node.terminal == "dead_end":
-        return f"node {id} is a dead end: its draws were made and none was usable"
+        return f"node {id} is a dead end: no answer of the actor was usable"
     if node.terminal is not None:
         return f"node {id} is the end of its trajectory ({node.terminal}): nothing can follow it"
     if id in tree.in_flight:
         return f"node {id} is being expanded already"
     if node.pruned:
         return f"node {id} is pruned: restore it first"
-    return f"node {id} was expanded already: all its draws were made"
+    return f"node {id} was expanded already: all its answers came"
 
 
 def _pruning_refused(tree: SearchTree, id: int) -> str | None:

@@ -43,7 +43,6 @@ from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, Setti
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 from envs.recorded import Recording, read_recording
-from envs.regular import check_regular
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
@@ -80,7 +79,6 @@ def make_actor(
         path = name.removeprefix("recorded:")
         try:
             if is_trace(path):
-                check_regular(path)
                 return actor_of_trace(read_events(path), path)
             return actor_of_recording(path)
         except EnvError as error:
@@ -106,8 +104,10 @@ def recorded_settings(environment: str) -> dict[str, Any]:
         return {}
     names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
     given = recording.raw.get("settings") or {}
-    found: dict[str, Any] = {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
-    if "search_seed" in recording.raw:
+    found: dict[str, Any] = {
+        ours: int(given[theirs]) for theirs, ours in names.items() if given.get(theirs) is not None
+    }
+    if recording.raw.get("search_seed") is not None:
         found["seed"] = int(recording.raw["search_seed"])
     return found
 

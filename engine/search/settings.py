@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 
 from engine.base.errors import InputError
+from engine.base.foreign import UNREADABLE
+from engine.base.secrets import check_url, key_like
 from engine.search.algorithms import ALGORITHMS
 from engine.tree.events import SearchSettings
 
@@ -27,6 +30,9 @@ def settings_from(values: dict[str, Any]) -> SearchSettings:
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$.")
         raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
+    check_url(settings.base_url)
+    if key_like(json.dumps(settings.extra_body)):
+        raise InputError("--extra-body holds a key, and would be written into traces: use --header NAME=VARIABLE")
     if settings.algorithm not in ALGORITHMS:
         raise InputError(f"unknown algorithm {settings.algorithm!r}: one of {', '.join(ALGORITHMS)}")
     priced = settings.price_in is not None and settings.price_out is not None
@@ -42,7 +48,7 @@ def with_body(values: dict[str, Any]) -> dict[str, Any]:
         return values
     try:
         body = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise InputError(f"--extra-body: not JSON: {error}") from error
     if not isinstance(body, dict):
         raise InputError("--extra-body: takes a JSON object, e.g. '{\"enable_thinking\": false}'")

@@ -11,7 +11,7 @@ from engine.answers.reader import AnswerForm, written_response
 from engine.answers.written_calls import written_calls
 from engine.base.text import clean, normalise_response, parse_action, stored_action
 from engine.environment.at_node import EnvironmentAtNode
-from engine.tree.events import Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason, ToolCall
+from engine.tree.events import MAX_INT, Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason, ToolCall
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import SearchTree
 from envs.base import EnvError, StateKeys, Unavailable
@@ -144,6 +144,8 @@ def step_answer(
     """Step one answer. Raises `EnvError`."""
     action = _action(stand, settings, parent, answer, response)
     observation, score, done = stand.try_action(parent, action)
+    if isinstance(score, int) and abs(score) > MAX_INT:  # no trace could hold it
+        raise EnvError("the environment gave a score beyond 2^53, which no float keeps exactly")
     if not math.isfinite(score):
         raise EnvError(f"the environment gave the score {score}")
     terminal: TerminalReason | None = None

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import zstandard
 
-from engine.base.compression import GZIP, ZSTD, reading
+from engine.base.compression import GZIP, ZSTD, check_size, reading
 from engine.base.errors import TraceError
+from engine.base.foreign import MAX_LINE, in_words, lines_of, open_given
 from engine.trace.trace_file import decode_event
 from engine.tree.events import AnyEvent, Started
+
+AT_ONCE = 1 << 24
+"""Bytes of a followed file that are read at once."""
+
+UNPACKED_AT_ONCE = 1 << 10
+"""Packed bytes that are unpacked at once: they may hold thirty thousand times as much."""
 
 
 class Follower:
@@ -35,6 +42,7 @@ class Follower:
         self.incomplete = False  # whether the last look found a line without its end
         self.behind = False  # whether there was more than the last look took
         self._size = 0
+        self._given = 0  # bytes that the unpacker gave
         self._unpacker: zstandard.ZstdDecompressionObj | None = None
 
     def poll(self, most: int = -1) -> list[AnyEvent]:
@@ -42,6 +50,15 @@ class Follower:
 
         Costs one `stat` where nothing was written. Raises `TraceError`.
         """
+        if most >= 0:
+            return self._poll(most)
+        events = self._poll(AT_ONCE)
+        while self.behind:
+            events += self._poll(AT_ONCE)
+        return events
+
+    def _poll(self, most: int) -> list[AnyEvent]:
+        """The same, of about `most` bytes of the file."""
         try:
             stat = os.stat(self.path)
         except FileNotFoundError:
@@ -69,12 +86,13 @@ class Follower:
 
     def _fresh(self, most: int) -> bytes:
         """Unpacked bytes after those that were used, whole lines only."""
-        with open(self.path, "rb") as file:
+        with open_given(self.path) as file:
             file.seek(self._at)
             data = file.read(most)
-            if self._unpacker is None:
-                data += file.readline()
-            self.behind = 0 <= most <= len(data) and file.tell() < os.fstat(file.fileno()).st_size
+            if self._unpacker is None and not data.endswith(b"\n"):
+                data += next(lines_of(file, self.path, self._lines + data.count(b"\n") + 1), b"")
+            size = os.fstat(file.fileno()).st_size
+            self.behind = most <= len(data) and file.tell() < size
         if self._at == 0 and data.startswith(GZIP):
             raise TraceError(self.path, None, "a .gz file can't be followed: open it without")
         if self._at == 0 and data[:4] == ZSTD:
@@ -84,12 +102,28 @@ class Follower:
             lines = data[: data.rfind(b"\n") + 1]  # a torn line is cut off by the next writer: read it again
             self._at += len(lines)
             return lines
-        self._at += len(data)
-        data = self._held + self._unpacker.decompress(data)
+        data = self._held + self._unpacked(data, size)
         end = data.rfind(b"\n") + 1
         self._held = data[end:]
         self.incomplete = bool(self._held)
         return data[:end]
+
+    def _unpacked(self, data: bytes, packed: int) -> bytes:
+        """What packed bytes hold, of the first of them where it is much. Raises `TraceError` where it is too much."""
+        assert self._unpacker is not None
+        parts, before = [], self._given
+        for start in range(0, len(data), UNPACKED_AT_ONCE):
+            if self._given - before > AT_ONCE:
+                self.behind = True
+                break
+            part = self._unpacker.decompress(data[start : start + UNPACKED_AT_ONCE])
+            self._at += len(data[start : start + UNPACKED_AT_ONCE])
+            self._given += len(part)
+            check_size(self.path, self._given, packed)
+            parts.append(part)
+        if len(self._held) + self._given - before > MAX_LINE and not any(b"\n" in part for part in parts):
+            raise TraceError(self.path, None, f"a line is longer than {in_words(MAX_LINE)}")
+        return b"".join(parts)
 
     def _events(self, data: bytes) -> list[AnyEvent]:
         events: list[AnyEvent] = []

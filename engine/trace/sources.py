@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import is_folder, refusal, what_is
 from engine.trace.trace_file import load
 from engine.trace.treefile.read import read_tree
 from engine.tree.tree import SearchTree
@@ -17,6 +18,10 @@ TRACE_ENDINGS = (".trace.jsonl", ".trace.jsonl.zst", ".trace.jsonl.gz")
 
 
 TREE_START, TREE_ENDINGS = "search_results_", (".json", ".json.gz", ".json.zst")
+
+
+class NothingFound(InputError):
+    """No folder of those that were named holds a trace."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +53,32 @@ def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     given = [Path(path) for path in paths]
     found: dict[str, Path] = {}
     for path in given:
-        if path.is_dir():
-            names = (
-                os.path.join(folder, name)
-                for folder, _, files in os.walk(path)
-                for name in files
-                if is_trace(name) or is_tree_file(name)
-            )
-            for name in sorted(names, key=lambda name: name.split(os.sep)):
+        if is_folder(path):
+            for name in sorted(_below(path), key=lambda name: name.split(os.sep)):
                 found.setdefault(os.path.abspath(name), Path(name))
-        elif path.exists():
+        elif what_is(path) is not None:
             found.setdefault(os.path.abspath(path), path)
         else:
-            raise InputError(f"{path}: no such file or folder")
+            raise NoFile(f"{path}: no such file or folder")
     if not found:
         below = ", ".join(str(path) for path in given) or "nothing"
-        raise InputError(f"no traces below {below}: they are named *.trace.jsonl or search_results_*.json")
+        raise NothingFound(f"no traces below {below}: they are named *.trace.jsonl or search_results_*.json")
     return list(found.values())
+
+
+def _below(top: Path) -> Iterator[str]:
+    """The traces and tree files in a folder, and the folders in it that can't be looked into: reading them says so.
+
+    Raises `InputError` where the folder itself can't be.
+    """
+    hidden: list[OSError] = []
+    for folder, _, files in os.walk(top, onerror=hidden.append):
+        yield from (os.path.join(folder, name) for name in files if is_trace(name) or is_tree_file(name))
+    for error in hidden:
+        if error.filename == os.fspath(top):
+            raise refusal(top, error)
+        if isinstance(error, PermissionError):
+            yield str(error.filename)
 
 
 def load_any(path: str | os.PathLike[str], environment: str | None = None, task: str | None = None) -> Source:

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.foreign import MAX_LINE, check_place, in_words, lines_of
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
@@ -76,7 +77,7 @@ class _Lines:
         with reading(self.path), open_unpacked(self.path) as file:
             if file.peek(1)[:1] not in (b"", b"{"):  # before a line is read: it might be gigabytes
                 raise TraceError(self.path, None, "not a trace: it does not begin with an event")
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(lines_of(file, self.path), 1):
                 if not line.endswith(b"\n"):
                     self.torn = number
                     break
@@ -92,7 +93,11 @@ class _Lines:
                 self.end += len(line)
                 yield number, event
         if self.end == 0:
-            raise TraceError(self.path, None, "not a trace: " + ("no whole event in it" if number else "it is empty"))
+            raise NoEvents(self.path, None, "not a trace: " + ("no whole event in it" if number else "it is empty"))
+
+
+class NoEvents(TraceError):
+    """Nothing but the beginning of a first event stands in the file: its search was killed before it wrote one."""
 
 
 class _Torn(TraceError):
@@ -200,6 +205,7 @@ class TraceWriter:
 
     def _open(self, append_to: int | None, overwrite: bool) -> int:
         """Open the file; returns its size."""
+        check_place(self.path, device=True)
         packed = self.path.suffix == ".zst"
         if append_to is None:
             if not overwrite and self.path.exists() and self.path.stat().st_size:
@@ -223,7 +229,7 @@ class TraceWriter:
             start -= skip
             if len(file.read(skip)) < skip:
                 raise TraceError(self.path, None, "became shorter since it was read: read it again")
-        line = file.readline()
+        line = file.readline(MAX_LINE)
         with suppress(TraceError):
             if line.endswith(b"\n"):
                 decode_event(line, self.path, 2)
@@ -235,6 +241,8 @@ class TraceWriter:
             data = event_encoder.encode(event) + b"\n"
         except (UnicodeEncodeError, TypeError, RecursionError) as error:
             raise WorkFailed(f"{self.path}: event {event.seq} can't be written: {error}") from error
+        if len(data) > MAX_LINE:  # no reader would take it
+            raise WorkFailed(f"{self.path}: event {event.seq} is larger than {in_words(MAX_LINE)}: it can't be written")
         if self._packer is not None:
             data = self._packer.compress(data) + self._packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self._write(data)
@@ -334,7 +342,7 @@ def is_being_written(path: str | os.PathLike[str]) -> bool:
         except (Timeout, OSError):
             return True
     try:
-        fd = os.open(lock, os.O_RDONLY)  # of someone else's trace as well
+        fd = os.open(lock, os.O_RDONLY | os.O_NONBLOCK)  # of someone else's trace as well; a pipe would wait
     except OSError:
         return False
     try:

@@ -19,7 +19,12 @@ FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
 Role = Literal["system", "user", "assistant", "tool"]
-Number = int | float
+MAX_INT = 2**53
+"""The greatest integer that a float, and every reader of JSON, keeps exactly."""
+
+Int = Annotated[int, Meta(ge=-MAX_INT, le=MAX_INT)]
+Number = Int | float
+Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 TerminalReason = Literal["done", "disaster", "depth", "dead_end", "cut_off", "unscored"]
 """Why a node has no future: the environment said done; its score fell below 0; depth > max_depth; its draws
 were made and none was usable; a limit ended an imported attempt; nobody knows an imported attempt's reward."""
@@ -81,10 +86,10 @@ class Fork(Struct, frozen=True):
 class Usage(Struct, omit_defaults=True, frozen=True):
     """What an answer cost. None means unknown, not zero."""
 
-    tokens_in: int | None = None
-    tokens_out: int | None = None
+    tokens_in: Int | None = None
+    tokens_out: Int | None = None
     cost: float | None = None  # in US dollars
-    cached: int | None = None  # of tokens_in: those that the server had cached
+    cached: Int | None = None  # of tokens_in: those that the server had cached
 
 
 class SearchSettings(Struct, omit_defaults=False, kw_only=True):
@@ -190,7 +195,7 @@ class ImportedNode(Struct, omit_defaults=True, gc=False):
     action: str = ""
     observation: str = ""
     reward: Number = 0
-    visits: int = 0
+    visits: Int = 0
     value: Number = 0.0
     terminal: TerminalReason | None = None
     raw: dict[str, Any] | None = None  # fields of the foreign file that do not follow from the rest
@@ -239,7 +244,7 @@ class Selected(Event, tag="selected"):
     """The search chose the node to expand next."""
 
     path: list[int]  # nodes walked, from where the walk stood to the chosen node
-    ties: list[int] = []  # at each choice, how many children shared the best score
+    ties: list[Small] = []  # at each choice, how many children shared the best score
     in_flight: list[int] = []  # nodes whose expansion had not been applied yet
     draws: int = 0  # how many draws are made; 0: all that were not made yet
 
@@ -290,8 +295,8 @@ class Expanded(Event, tag="expanded"):
     children: list[Child] = []
     repeats: list[Repeat] = []
     partial: bool = False  # draws are still to be made (a rollout made the first)
-    steps: int = 0  # environment steps it took, replayed ones included
-    resets: int = 0
+    steps: Int = 0  # environment steps it took, replayed ones included
+    resets: Int = 0
 
 
 class BackedUp(Event, tag="backed_up"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.tree import fold_expansions as growth
 from engine.tree import fold_interventions as human
 from engine.tree.events import (
@@ -20,6 +22,7 @@ from engine.tree.events import (
     Paused,
     Resumed,
     Sampled,
+    SearchSettings,
     Selected,
     SettingsChanged,
     Started,
@@ -180,9 +183,13 @@ def _settings_changed(tree: TreeState, event: SettingsChanged) -> None:
     assert tree.started is not None
     settings, before = tree.started.settings, {}
     for name in event.changes:
-        if not hasattr(settings, name):
+        if name not in SearchSettings.__struct_fields__:
             raise ValueError(f"unknown setting {name!r}")
         before[name] = getattr(settings, name)
+    try:
+        msgspec.convert(event.changes, SearchSettings)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"settings that can't be: {error}") from error
     tree.chronicle.settings_changed(event.seq, before)  # first: another thread may ask for the settings of the past
     for name, value in event.changes.items():
         setattr(settings, name, value)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
 
 from engine.base.errors import InputError
+from engine.base.foreign import UNREADABLE
 from engine.pairs.pairs import Pair
 from engine.tree.events import Message
 from engine.tree.tree import SearchTree
@@ -18,15 +21,31 @@ from engine.verifiers.judgement_text import read_said
 from envs.base import EnvError
 from envs.regular import read_whole
 
-if TYPE_CHECKING:
-    pass
-
-
 Key = tuple[tuple[str, str], ...]
 
 
-def _key(messages: list[Message]) -> Key:
+def _key(messages: Iterable[Message | _Turn]) -> Key:
     return tuple((message.role, message.content) for message in messages)
+
+
+class _Turn(Struct):
+    role: str
+    content: str
+
+
+class _Feedback(Struct):
+    revision_feedback: str
+
+
+class _Line(Struct):
+    """What is read of a recorded revision line."""
+
+    low_log: list[_Turn]
+    high_log: list[_Turn]
+    revise_feedback: list[_Feedback] | Literal[""] | None  # "": of a line that was not judged yet
+
+
+_line = msgspec.json.Decoder(_Line)
 
 
 class RecordedVerifier:
@@ -69,13 +88,9 @@ def _read_lines(path: str) -> dict[tuple[Key, Key], deque[list[str]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            keys = [
-                tuple((message["role"], message["content"]) for message in row[side])
-                for side in ("low_log", "high_log")
-            ]
-            texts = [item["revision_feedback"] for item in row["revise_feedback"] or []]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            row = _line.decode(line)
+        except UNREADABLE as error:
             raise InputError(f"{path}:{number}: not a recorded revision line ({error})") from error
-        found.setdefault((keys[0], keys[1]), deque()).append(texts)
+        texts = [item.revision_feedback for item in row.revise_feedback or []]
+        found.setdefault((_key(row.low_log), _key(row.high_log)), deque()).append(texts)
     return found

@@ -11,11 +11,12 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import UNREADABLE, what_is
 from engine.pairs.pairs import count_by_chance, count_pairs, return_of
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
-from engine.trace.trace_file import is_being_written, trace_state
+from engine.trace.trace_file import NoEvents, is_being_written, trace_state
 from engine.tree.answer_counts import AnswerCounts
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
@@ -152,6 +153,16 @@ def _of_attempts(tree: SearchTree, thresholds: Thresholds) -> dict[str, Any]:
     }
 
 
+def figures_without_events(path: str) -> TraceFigures:
+    """Those of a trace without a whole event: its search was killed before it wrote one, or begins this moment."""
+    return TraceFigures(
+        path=path, trace="", env="", task="", state="running" if is_being_written(path) else "crashed", algorithm="",
+        nodes=0, leaves=0, good=0, bad=0, best_return=None, max_depth=0, pairs=0, calls=0, tokens_in=None,
+        tokens_out=None, cost=None, tokens_cached=None, failures=0, answers=AnswerCounts(), steps_per_node=None,
+        resets_per_node=None, seconds=None,
+    )  # fmt: skip
+
+
 def state_of(tree: SearchTree, path: str | os.PathLike[str]) -> State:
     """Whether a search is going on, done, stopped, or was killed; one that stands still but lives is running."""
     if tree.imported_from is not None:
@@ -243,14 +254,16 @@ def cached_figures(
 
 def _one(index: Index, path: str) -> TraceFigures:
     key = os.path.abspath(path)
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+    stat = what_is(path)
+    if stat is None:
+        raise NoFile(f"{path}: no such file")
     body = index.get(_KIND, key, stat)
     kept = _kept_in(body) if body is not None else None
     if kept is None:
-        source = load_any(path)
+        try:
+            source = load_any(path)
+        except NoEvents:
+            return figures_without_events(path)
         ended = source.tree.imported_from is not None or source.tree.state in ("done", "stopped")
         kept = _Kept(figures(source), ended)
         index.put(_KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
@@ -264,5 +277,5 @@ def _one(index: Index, path: str) -> TraceFigures:
 def _kept_in(body: bytes) -> _Kept | None:
     try:
         return msgspec.json.decode(body, type=_Kept)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

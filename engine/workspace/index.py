@@ -52,7 +52,7 @@ class Index:
                     return _connect(str(path))
                 except sqlite3.OperationalError:
                     break  # locked, read-only, no such folder: the file itself may be fine
-                except sqlite3.DatabaseError:
+                except (sqlite3.DatabaseError, UnicodeError):
                     with suppress(OSError):
                         path.unlink()  # damaged: make it again
         self.path = None
@@ -63,10 +63,10 @@ class Index:
         query = "SELECT body FROM entries WHERE kind = ? AND path = ? AND size = ? AND changed = ?"
         try:
             found = self._db.execute(query, (kind, path, stat.st_size, stat.st_mtime_ns)).fetchone()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeError):
             self._go_to_memory()
             return None
-        return None if found is None else bytes(found[0])
+        return found[0] if found is not None and isinstance(found[0], bytes) else None
 
     def put(self, kind: str, path: str, stat: os.stat_result, body: bytes) -> None:
         """Keep something of a file as it was at `stat`."""

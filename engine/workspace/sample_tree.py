@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.base.errors import InputError
@@ -16,7 +17,7 @@ def trace_path(workspace: Workspace, sample: Sample) -> Path:
     recorded = Path(sample.path)
     places = (recorded, workspace.path / recorded, workspace.traces / recorded.name)
     for place in places:
-        if place.is_file():
+        if os.path.isfile(place):
             return place
     raise InputError(
         f"{sample.path}: the trace of sample {sample.id} is missing: put it back there, or into {workspace.traces}"

@@ -28,7 +28,8 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
-from engine.base.files import refusal, stamp
+from engine.base.files import stamp
+from engine.base.foreign import UNREADABLE, is_folder, lines_of, names_in, open_given, refused, what_is
 from engine.samples.revise import Revised, ReviseSettings, Sample
 
 RUN_VERSION = 2  # 1: samples without lessons, every tail as found
@@ -134,8 +135,8 @@ class Workspace:
                 raise InputError(
                     f"{folder}: the workspace can't be made ({error.strerror}): name a folder with --workspace"
                 ) from error
-        elif not folder.is_dir():
-            why = "is not a folder" if folder.exists() else "no such workspace"
+        elif not is_folder(folder):
+            why = "is not a folder" if what_is(folder) is not None else "no such workspace"
             raise InputError(f"{folder}: {why}: name one with --workspace, or make one with `agentr demo`")
         return cls(folder)
 
@@ -180,15 +181,12 @@ class Workspace:
 
     def runs(self) -> list[RunInfo]:
         """All runs, newest first. Raises `InputError` for a file that is not a run's."""
-        try:
-            files = sorted(self.runs_folder.glob("*.jsonl"), reverse=True)
-        except OSError as error:
-            raise refusal(self.runs_folder, error) from error
+        files = (self.runs_folder / name for name in reversed(names_in(self.runs_folder)) if name.endswith(".jsonl"))
         return [info for file in files if (info := read_info(file)) is not None]
 
     def has_runs(self) -> bool:
         """Whether there is any run, without reading one."""
-        return next(self.runs_folder.glob("*.jsonl"), None) is not None
+        return any(name.endswith(".jsonl") for name in names_in(self.runs_folder))
 
     def run_info(self, id: str | None = None) -> RunInfo:
         """One run; None is the newest that is complete. Raises `InputError` naming those there are."""
@@ -252,7 +250,7 @@ class Workspace:
     def _place(self, path: str) -> str:
         """A path by which a file is known, wherever this process stands."""
         for place in (Path(path), self.path / path, self.traces / Path(path).name):
-            if place.exists():
+            if os.path.exists(place):
                 return str(place.resolve())
         return path
 
@@ -325,14 +323,11 @@ def read_info(file: Path) -> RunInfo | None:
 
     Raises `InputError` for a file of another kind.
     """
-    try:
-        with file.open("rb") as stream:
-            first = stream.readline()
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(len(first), size - TAIL))
-            tail = stream.read()
-    except OSError as error:
-        raise refusal(file, error) from error
+    with open_given(file) as stream, refused(file):
+        first = next(lines_of(stream, file), b"")
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(len(first), size - TAIL))
+        tail = stream.read(TAIL)
     if not first.endswith(b"\n"):
         return None
     header = _decode(_header.decode, first, file, 1)
@@ -361,22 +356,19 @@ def read_samples(info: RunInfo, warnings: list[str] | None = None) -> Iterator[S
     Raises `InputError` naming file and line.
     """
     count = 0
-    try:
-        with open(info.file, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if number == 1:
-                    continue
-                if line.startswith(_END_PREFIX) and line.endswith(b"\n"):
-                    end = _decode(_end.decode, line, info.file, number)
-                    if end.samples != count:
-                        raise InputError(f"{info.file}: holds {count} samples, its last line says {end.samples}")
-                    return
-                if not line.endswith(b"\n"):
-                    break  # torn
-                yield _decode(_sample.decode, line, info.file, number)
-                count += 1
-    except OSError as error:
-        raise refusal(info.file, error) from error
+    with open_given(info.file) as stream, refused(info.file):
+        for number, line in enumerate(lines_of(stream, info.file), 1):
+            if number == 1:
+                continue
+            if line.startswith(_END_PREFIX) and line.endswith(b"\n"):
+                end = _decode(_end.decode, line, info.file, number)
+                if end.samples != count:
+                    raise InputError(f"{info.file}: holds {count} samples, its last line says {end.samples}")
+                return
+            if not line.endswith(b"\n"):
+                break  # torn
+            yield _decode(_sample.decode, line, info.file, number)
+            count += 1
     if warnings is not None:
         warnings.append(f"{info.file}: the run was not finished; it holds {count} samples")
 
@@ -388,5 +380,5 @@ def _decode(decode: Callable[[bytes], T], line: bytes, file: str | Path, number:
     place = f"{file}:{number}" if number else str(file)
     try:
         return decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{place}: not a line of a run of `revise`: {error}") from error

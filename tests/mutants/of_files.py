@@ -100,8 +100,8 @@ FILES: list[Mutant] = [
         "context-oldest",
         "where a conversation is too long its oldest steps go",
         _WINDOW,
-        "return kept + list(tail[first:]), first // 2",
-        "return kept + list(tail[: len(tail) - first]), first // 2",
+        "return kept + list(messages[end:]), first",
+        "return kept + list(messages[header : len(messages) - end + header]), first",
         f"{_ACTOR}::test_whole_steps_are_dropped_oldest_first_and_the_drop_is_recorded",
     ),
     mutant(

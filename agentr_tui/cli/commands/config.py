@@ -17,6 +17,7 @@ from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file, workspace_file
 from agentr_tui.state.settings_trust import ForeignSettings, Held, WorkspaceSettings
 from agentr_tui.terminal.output import emit_json, table
+from engine.base.foreign import what_is
 from engine.search.settings import with_body
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
@@ -52,7 +53,7 @@ def held_of(app: App) -> list[Held]:
 def foreign_settings(workspace: Path, commands: Sequence[str] = ALL_COMMANDS) -> ForeignSettings | None:
     """What of the workspace's file a person has to say yes to, for these commands; None where nothing is."""
     file = workspace / SETTINGS_FILE
-    if not file.exists():
+    if what_is(file) is None:
         return None
     app = build(["--workspace", str(workspace)], refuse=False)
     for name in commands:

@@ -15,6 +15,7 @@ from agentr_tui.cli.options import (
 from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, parted, read
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
+from engine.base.foreign import what_is
 from engine.environment.replay import opener, replay_tree
 from engine.imports.trees import ImportOptions
 from engine.trace.sources import is_trace, load_any
@@ -74,7 +75,7 @@ def convert(
     kind: Kind | None = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
     if kind is None:
         raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
-    if out.exists() and not force:
+    if what_is(out) is not None and not force:
         raise InputError(f"{out}: exists already: choose another name, or --force")
     options = options_of(read_as, map_, merge, reward)
     if parted([source], options)[1]:

@@ -40,6 +40,7 @@ from agentr_tui.terminal.output import emit_json, say
 from engine.actors.probe import ENVIRONMENT, Trial
 from engine.base.errors import AgentrError
 from engine.base.version import __version__
+from engine.models.tool_calls import START_WITH_TOOLS
 from engine.search.settings import settings_from
 from engine.tree.events import SearchSettings
 from envs.base import environments, missing
@@ -314,8 +315,12 @@ def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Che
     yield Check("model system", "ok" if found.system else "hint", joined, "" if found.system else "--no-system")
     yield Check("model seed", "ok" if found.seed == "honoured" else "hint", found.seed)
     yield Check("model logprobs", "ok" if found.logprobs else "hint", "yes" if found.logprobs else "none: no puct")
+    called = {"called": "calls them", "not called": "called none that was offered", "refused": "the server takes none"}
     yield Check(
-        "model tools", "ok", {"called": "calls tools", "not called": "calls none", "refused": "refused"}[found.tools]
+        "model tools",
+        "hint" if found.tools == "refused" else "ok",
+        called[found.tools],
+        START_WITH_TOOLS if found.tools == "refused" else "",
     )
     speed = "tokens unknown" if found.speed is None else f"{found.speed:.0f} tokens a second"
     yield Check("model speed", "ok", f"{found.seconds:.1f} s an answer, {speed}, one call at a time")
@@ -325,9 +330,6 @@ def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Che
             "hint",
             f"left out, since the server refuses them: {', '.join(found.left_out)}",
         )
-
-
-_TOOL_WORDS = {"called": "calls them", "not called": "calls none", "refused": "the server takes none"}
 
 
 def _quoted(text: str) -> str:

@@ -18,8 +18,9 @@ from agentr_tui.cli.options import (
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
+from engine.base.text import many
 from engine.datasets.card import trained_told
-from engine.datasets.choice import expected_line, nothing_line
+from engine.datasets.choice import WHICH_WORDS, expected_line, nothing_line
 from engine.datasets.export import export as export_samples
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
@@ -95,7 +96,10 @@ def _say_exported(done: Exported) -> None:
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(done.dropped.items()))
     factor = f", {done.factor:.1f} lines a sample" if done.factor != 1 else ""
     runs = f", of {len(done.runs)} runs" if len(done.runs) > 1 else ""
-    say(f"{done.lines} lines, {done.which}{factor}{runs}" + (f"; left out: {dropped}" if dropped else ""))
+    say(
+        f"{many(done.lines, 'line')}, {WHICH_WORDS[done.which]}{factor}{runs}"
+        + (f"; left out: {dropped}" if dropped else "")
+    )
     for words in trained_told(done):
         say(f"  {words}")
     for reason, count in sorted(done.warned.items()):

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import OUTPUT, JsonOption
+from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
 from engine.query.find import find_in
-from engine.query.nodes import parse
 from engine.trace.sources import find_sources
 from engine.tree.tree import SearchTree
 
@@ -31,19 +32,17 @@ def grep(
     json: JsonOption = False,
 ) -> int:
     """List the nodes of many traces that match a query."""
-    wanted = parse(query)
+    wanted = find_query(query)
     if limit is not None and limit < 0:
         raise InputError("--limit must be at least 0")
-    named = set(paths)
+    broken = BrokenFiles(paths)
     rows: list[dict[str, Any]] = []
     total = matching = traces = 0
     for path in find_sources(paths):
         try:
             found = find_in(path, wanted)
         except InputError as error:
-            if path in named:
-                raise
-            warn(str(error))  # one broken file in a folder does not hide the others
+            broken.tell(path, error)  # one broken file in a folder does not hide the others
             continue
         for warning in found.warnings:
             warn(warning)
@@ -59,11 +58,11 @@ def grep(
                 say(line_of(row))
     if json:
         figures = {"matches": rows, "total": total, "matching": matching, "traces": traces}
-        emit_json({"query": wanted.text, **figures})
+        emit_json({"query": wanted.text, **figures, **broken.as_json()})
     else:
         more = f" ({total - limit} not listed)" if limit is not None and total > limit else ""
         say(f"{total} nodes in {matching} of {traces} traces{more}")
-    return 0
+    return broken.code
 
 
 def row_of(path: Path, tree: SearchTree, id: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.model_options import (
     BaseUrlOption,
     ExtraBodyOption,
@@ -27,8 +28,8 @@ from agentr_tui.cli.model_options import (
 from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
+from engine.base.secrets import check_url
 from engine.search.settings import with_body
-from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import JudgeSettings, JudgeTotals
 from engine.verifiers.judge_price import JudgePrice
@@ -84,16 +85,21 @@ class JudgeFlags(TypedDict, total=False):
 def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
     """The settings that the options make. Raises `InputError` naming the one that is unusable."""
     try:
-        return msgspec.convert(with_body(dict(flags or {})), JudgeSettings)
+        settings = msgspec.convert(with_body(dict(flags or {})), JudgeSettings)
+        check_url(settings.base_url)
+        return settings
     except msgspec.ValidationError as error:
         raise InputError(f"option of the judge: {error}") from error
 
 
-def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path) -> JudgePrice:
+def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path, broken: BrokenFiles) -> JudgePrice:
     """What the judge of these settings costs at most for all pairs of these sources. Raises `InputError`."""
     price = JudgePrice()
     for path in sources:
-        tree = load_any(path, environment=settings.environment).tree
+        source = broken.load(path, settings.environment)
+        if source is None:
+            continue
+        tree = source.tree
         assert tree.started is not None
         thresholds = Thresholds.for_range(tree.started.score_range, settings.alpha, settings.beta, settings.compat)
         price.include(

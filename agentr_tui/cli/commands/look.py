@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import OUTPUT, JsonOption
 from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, all_sources, options_of
 from agentr_tui.terminal.output import emit_json, say, table, warn
@@ -47,7 +48,12 @@ def stats(
     answers: list[str] = []
     parted: list[list[ForkOf]] = []
     notes: list[str] = []
-    for source in all_sources(paths, options_of(read_as, map_, merge, reward)):
+    broken = BrokenFiles(paths)
+    for source in all_sources(paths, options_of(read_as, map_, merge, reward), broken):
+        if isinstance(source, TraceFigures):
+            rows.append(source)
+            parted += [[]] if forks else []
+            continue
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))
@@ -64,8 +70,8 @@ def stats(
         told_rows = [msgspec.to_builtins(row) for row in rows]
         for told_row, ways in zip(told_rows, parted, strict=False):
             told_row["forks"] = msgspec.to_builtins(ways)
-        emit_json({"traces": told_rows, "total": summed})
-        return 0
+        emit_json({"traces": told_rows, "total": summed, **broken.as_json()})
+        return broken.code
     head = [
         "trace",
         "env",
@@ -118,7 +124,7 @@ def stats(
         say(f"{len(rows)} traces, {summed.lessons} lessons: {depths}")
     elif len(rows) > 1:
         say(f"{len(rows)} traces")
-    return 0
+    return broken.code
 
 
 MOST_FORKS = 10

@@ -95,7 +95,7 @@ def recover(
     alpha: Annotated[
         float | None, Parameter(group=RECOVERY, help="Threshold that a good return exceeds. The default is the run's.")
     ] = None,
-    seed: Annotated[int | None, Parameter(group=RECOVERY, help="Seed of the draws.")] = None,
+    seed: Annotated[int | None, Parameter(group=RECOVERY, help="Seed of the sampled answers.")] = None,
     price: Annotated[bool, Parameter(group=BUDGETS, help="Print an estimate of the price and call no model.")] = False,
     yes: YesOption = False,
     json: JsonOption = False,
@@ -251,19 +251,20 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
     rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]
     table(("", "step", "action", "left", "without", "with", "adds", "95 %", ""), rows, right=(1, 3, 4, 5, 6))
     for kind, count in done.failed.items():
-        say(f"  {count} draws failed ({kind}): {done.words[kind]}; run the same command again to make the missing ones")
+        again = "run the same command again to ask for the missing ones"
+        say(f"  {count} answers failed ({kind}): {done.words[kind]}; {again}")
 
 
 def _owed(sample: Sample, done: Progress) -> list[str]:
     """The draws of a sample that met an outage, and a sample of which nothing came: a line each."""
     lines = [
-        f"sample {sample.id}: {count} draws are owed, the last ({kind}): {done.words[kind]}; fix the cause, then the"
+        f"sample {sample.id}: {count} answers are owed, the last ({kind}): {done.words[kind]}; fix the cause, then the"
         " same command goes on"
         for kind, count in done.failed.items()
         if is_outage(kind)
     ]
     if done.failed and not lines and not any(each.without.of or each.thought.of for each in done.figures):
-        lines.append(f"sample {sample.id}: no draw was usable, the last: {list(done.words.values())[-1]}")
+        lines.append(f"sample {sample.id}: no answer was usable, the last: {list(done.words.values())[-1]}")
     return lines
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
@@ -50,7 +52,6 @@ from engine.samples.revise import revise as revise_tree
 from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, RevisionTurn, Tails
 from engine.samples.splice import BeforeFork
 from engine.trace.sources import Source, find_sources, is_trace, load_any
-from engine.trace.trace_file import read_events
 from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
 from engine.verifiers.choice import DEFAULT, verifier_for
@@ -189,9 +190,9 @@ def revise(
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
     paths, _ = with_stored(paths, options_of(read_as, map_, merge, reward), workspace, quiet=json)
-    sources = find_sources(paths)
+    sources, broken = find_sources(paths), BrokenFiles(paths)
     if verifier is None:
-        verifier = _verifier_that_can(sources, env) if verify else DEFAULT
+        verifier = _verifier_that_can(sources, env, broken) if verify else DEFAULT
     values: dict[str, object] = {
         "alpha": alpha,
         "beta": beta,
@@ -229,11 +230,11 @@ def revise(
     place = Workspace.open(workspace, create=True)
     pairs = 0
     if settings.verify and is_model(settings.verifier):
-        price = price_of_all(sources, settings, place.judgements)
+        price = price_of_all(sources, settings, place.judgements, broken)
         confirm(price, judge_named(settings.judge, settings.verifier), yes)
         pairs = price.pairs
-    _confirm_repairs(sources, settings, yes)
-    run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs)
+    _confirm_repairs(sources, settings, yes, broken)
+    run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs, broken=broken)
     if json:
         emit_json(
             {
@@ -247,14 +248,16 @@ def revise(
                 "judge": judge_figures(figures.judging),
                 "tails": {name: figures.tails.get(name, 0) for name in TAILS},
                 "steps": figures.steps,
+                **broken.as_json(),
             }
         )
-    return complain(figures.judging)
+    return complain(figures.judging) or broken.code
 
 
-def _verifier_that_can(sources: Sequence[Path], environment: str | None) -> str:
+def _verifier_that_can(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> str:
     """The verifier for these sources where nobody named one; says so where it is not the usual one."""
-    verifier, lacking = verifier_for(_started(sources, environment), environment, [{"env": environment}])
+    firsts = _started(sources, environment, broken)
+    verifier, lacking = verifier_for(firsts, environment, [{"env": environment}])
     if lacking and not at_hand(lacking):
         warn(
             f"no environment is at hand ({lacking}): the tree judges its steps (--verifier {verifier}), and samples are"
@@ -265,22 +268,22 @@ def _verifier_that_can(sources: Sequence[Path], environment: str | None) -> str:
     return verifier
 
 
-def _started(sources: Sequence[Path], environment: str | None) -> Iterator[tuple[Path, Started]]:
+def _started(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> Iterator[tuple[Path, Started]]:
     """The first event of each source. That of a tree file matters where nobody named its environment."""
     for path in sources:
-        if is_trace(path.name):
-            first = next(iter(read_events(path)), None)
-        else:
-            first = load_any(path).tree.started if environment is None else None
-        if isinstance(first, Started):
+        first = broken.first(path)
+        if first is None and environment is None and not is_trace(path.name):
+            with suppress(InputError):  # told where it is read
+                first = load_any(path).tree.started
+        if first is not None:
             yield path, first
 
 
-def check_environments(sources: Sequence[Path], environment: str | None) -> None:
+def check_environments(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> None:
     """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
     for path in sources:
-        first = next(iter(read_events(path)), None) if is_trace(path.name) else None
-        if isinstance(first, Started) and (environment is not None or at_hand(name_to_open(first))):
+        first = broken.first(path)
+        if first is not None and (environment is not None or at_hand(name_to_open(first))):
             permit(environment or name_to_open(first), first, [{"env": environment}], path)
 
 
@@ -288,11 +291,12 @@ TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
 """What `revise --json` counts of tails."""
 
 
-def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool) -> None:
+def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool, broken: BrokenFiles) -> None:
     """Say what repairs by a model may cost. Raises `InputError` where nobody said yes."""
     if settings.repair is None or not settings.repair.paid or settings.compat:
         return
-    trees = (load_any(path, environment=settings.environment).tree for path in sources)
+    loaded = (broken.load(path, settings.environment) for path in sources)
+    trees = (source.tree for source in loaded if source is not None)
     price = repair_price(trees, settings.repair)
     if price is None:
         return
@@ -302,16 +306,25 @@ def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: boo
 
 
 def revise_paths(
-    workspace: Workspace, sources: Sequence[Path], settings: ReviseSettings, quiet: bool = False, pairs: int = 0
+    workspace: Workspace,
+    sources: Sequence[Path],
+    settings: ReviseSettings,
+    quiet: bool = False,
+    pairs: int = 0,
+    broken: BrokenFiles | None = None,
 ) -> tuple[str, Revised]:
-    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar."""
+    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar.
+
+    broken: takes the sources that can't be read; None raises `InputError` for the first.
+    """
+    broken = BrokenFiles(sources) if broken is None else broken
     cache = workspace.judgements
     judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
     actor = {"actor": settings.repair.actor} if settings.repair is not None else {}
     own = [own_settings(workspace.path), judge, actor] if settings.repair is not None else []
     mend = repairer(workspace.traces / FOLDER, settings, own)
     known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
-    check_environments(sources, settings.environment)
+    check_environments(sources, settings.environment, broken)
     decisions = Decisions(workspace.decisions)
     for warning in decisions.warnings:
         warn(warning)
@@ -320,8 +333,9 @@ def revise_paths(
     taught: Counter[str] = Counter()
     pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
     try:
-        with workspace.new_run(settings, [str(path) for path in sources]) as run, progress(pairs, pool) as done:
-            for path, source, verifier in _opened(sources, settings, cache, pool):
+        readable = [str(path) for path in sources if path not in broken]
+        with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
+            for path, source, verifier in _opened(sources, settings, cache, pool, broken):
                 for warning in source.warnings:
                     warn(warning)
                 made = revise_tree(
@@ -370,13 +384,15 @@ def revise_paths(
 
 
 def _opened(
-    sources: Sequence[Path], settings: ReviseSettings, cache: Path, pool: JudgePool | None
+    sources: Sequence[Path], settings: ReviseSettings, cache: Path, pool: JudgePool | None, broken: BrokenFiles
 ) -> Iterator[tuple[Path, Source, Verifier | None]]:
     """The sources in their order; where a model judges, the next ones are read and begun with meanwhile."""
 
     def read() -> Iterator[tuple[Path, Source, Verifier | None]]:
         for path in sources:
-            source = load_any(path, environment=settings.environment)
+            source = broken.load(path, settings.environment)
+            if source is None:
+                continue
             yield path, source, begun_verifier(source.tree, settings, cache, pool) if pool is not None else None
 
     return read() if pool is None else fed(read(), busy(pool, settings.judge))

@@ -22,7 +22,10 @@ from agentr_tui.cli.running import has_terminal, make_session, need_terminal, ru
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
+from agentr_tui.state.tour import Tour
+from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
+from engine.base.foreign import is_folder, what_is
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.search.settings import check_settings, settings_from, with_body
@@ -67,7 +70,7 @@ def search(
             group=TASK, help="Key of the observation's text, for a gym: environment whose observations are dicts."
         ),
     ] = None,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes to answer.")] = 0.0,
     out: Annotated[
         Path | None,
         Parameter(
@@ -122,7 +125,7 @@ def attach(
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Show and steer a search that another process runs."""
-    if not path.exists():
+    if what_is(path) is None:
         raise InputError(f"{path}: no such trace")
     if not is_being_written(path):
         raise InputError(
@@ -138,8 +141,8 @@ def demo(
     *,
     task: Annotated[str, Parameter(group=TASK, help="TextCraft task id.")] = DEMO_TASK,
     iterations: Annotated[int, Parameter(group=SEARCH, help="Number of walks from the root.")] = DEMO_ITERATIONS,
-    seed: Annotated[int, Parameter(group=SEARCH, help="Seed of ties and draws.")] = 0,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that each draw takes on screen.")] = DEMO_DELAY,
+    seed: Annotated[int, Parameter(group=SEARCH, help="Seed of ties and of sampled answers.")] = 0,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that each answer takes on screen.")] = DEMO_DELAY,
     headless: Annotated[
         bool,
         Parameter(group=OUTPUT, help="Run without a screen: search, revise, export and print the path of the dataset."),
@@ -179,9 +182,10 @@ def demo(
         control = Control(waits_on_failures=True)
         return new_job("textcraft", task, settings, out, listener=listener, delay=delay, control=control)
 
+    before = contents(place)
     session = make_session(place)
     session.start(make)
-    return run_app(session, "search")
+    return run_app(session, "search", made_by_us=before)
 
 
 def open_(
@@ -204,7 +208,7 @@ def open_(
         wanted.append(shipped_folder())
     if not wanted:
         raise InputError("nothing to open: name a trace, a tree file or a folder, or use --shipped")
-    folders = any(path.is_dir() for path in wanted)
+    folders = any(is_folder(path) for path in wanted)
     sources = wanted if follow and folders else find_sources(wanted)  # a folder that is followed may be empty yet
     need_terminal("agentr stats and agentr show")
     session = make_session(Workspace.open(workspace, create=True), wanted if folders else sources)
@@ -219,6 +223,8 @@ def open_(
 
 
 def library(workspace: Path) -> int:
-    """Open the library of a workspace."""
+    """Open the library of a workspace; on the first start ever, where nothing is there yet, the demo."""
     need_terminal("a command: agentr --help lists them")
+    if str(workspace) == DEFAULT_WORKSPACE and not workspace.exists() and Tour().first_start:
+        return demo()
     return run_app(make_session(Workspace.open(workspace, create=True)), "library", go_on=True)

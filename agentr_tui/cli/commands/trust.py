@@ -11,6 +11,7 @@ from agentr_tui.cli.commands.config import foreign_settings
 from agentr_tui.cli.options import TASK
 from agentr_tui.state.settings_files import SETTINGS_FILE
 from agentr_tui.terminal.output import say
+from engine.base.foreign import is_folder, what_is
 from engine.environment.permission import NeedsConsent, UntrustedTrace, environment_claims, settings_claims
 from engine.trace.sources import find_sources, load_any
 
@@ -25,9 +26,9 @@ def trust(
 ) -> int:
     """Permit, once, what a trace or a workspace names."""
     for path in paths:
-        settings = foreign_settings(path) if path.is_dir() else None
+        settings = foreign_settings(path) if is_folder(path) else None
         asked: list[NeedsConsent] = [] if settings is None else [settings]
-        if not path.is_dir() or not (path / SETTINGS_FILE).exists():
+        if not is_folder(path) or what_is(path / SETTINGS_FILE) is None:
             asked += [found for source in find_sources([path]) for found in _named_in(source, env)]
         for each in asked:
             each.allow()

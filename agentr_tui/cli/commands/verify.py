@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.judge_options import (
     JudgeFlags,
     complain,
@@ -29,7 +30,7 @@ from engine.review.decisions import Decisions
 from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
 from engine.samples.revise import ReviseSettings
 from engine.samples.splice import BeforeFork
-from engine.trace.sources import find_sources, load_any
+from engine.trace.sources import find_sources
 from engine.tree.tree import SearchTree
 from engine.verifiers.judge_price import JudgePrice
 from engine.verifiers.judging import is_model, open_pool
@@ -83,11 +84,11 @@ def verify(
         )
         for name in (verifier, against)
     )
-    sources = find_sources(paths)
+    sources, broken = find_sources(paths), BrokenFiles(paths)
     cache = Workspace(workspace).judgements
     price = JudgePrice()
     for each in {each.verifier: each for each in (measured, taken) if is_model(each.verifier)}.values():
-        price.include(price_of_all(sources, each, cache))
+        price.include(price_of_all(sources, each, cache, broken))
     confirm(price, settings, yes)
     decisions = Decisions(workspace / "decisions")
     for warning in decisions.warnings:
@@ -97,22 +98,30 @@ def verify(
     try:
         with progress(price.pairs, pool) as done:
             report = measure(
-                _trees(sources, env), measured, taken, marks, cache, pool,
+                _trees(sources, env, broken), measured, taken, marks, cache, pool,
                 lambda report: done(report.pairs + report.left_out + report.refused),
             )  # fmt: skip
     finally:
         if pool is not None:
             pool.close()
     if json:
-        emit_json({**msgspec.to_builtins(report), "judge": judge_figures(report.judging)})
+        emit_json(
+            {
+                **msgspec.to_builtins(report),
+                "judge": judge_figures(report.judging),
+                **broken.as_json(),
+            }
+        )
     else:
         _say(report)
-    return complain(report.judging)
+    return complain(report.judging) or broken.code
 
 
-def _trees(sources: list[Path], environment: str | None) -> Iterator[SearchTree]:
+def _trees(sources: list[Path], environment: str | None, broken: BrokenFiles) -> Iterator[SearchTree]:
     for path in sources:
-        source = load_any(path, environment=environment)
+        source = broken.load(path, environment)
+        if source is None:
+            continue
         for warning in source.warnings:
             warn(warning)
         yield source.tree

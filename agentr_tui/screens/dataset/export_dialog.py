@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from msgspec.structs import fields
@@ -14,20 +14,21 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, Input, Select, Static
+from textual.widgets import Button, Input, Static
 
+from agentr_tui.screens.dataset.funnel import DATA_TYPE_WORDS, WHICH, Funnel, Which, left_out_lines, stage_line
 from agentr_tui.screens.shared.dialogs import Dialog
 from agentr_tui.terminal.safe_text import escape
+from agentr_tui.widgets.chips import Chips
+from agentr_tui.widgets.text_pane import TextPane
 from engine.base.errors import InputError
+from engine.base.text import many
+from engine.datasets.files import packing_of, place_of
 from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
 from engine.datasets.options import ExportOptions
 
-Which = Literal["default", "all", "only verified"]
-WHICH: dict[Which, str] = {
-    "default": "accepted ones that hold; where nobody decided: all that hold",
-    "all": "whatever decision and verdict, duplicates too",
-    "only verified": "as default, but only where every observation was as written",
-}
+Preview = Callable[[DataType, Which, int], Funnel]
+"""What a choice writes, with so many samples of one lesson at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,81 +75,119 @@ def options_of(text: str) -> ExportOptions:
         raise InputError(f"options: {error}") from error
 
 
+def file_stem(environments: list[str], format: str, data_type: DataType, which: Which) -> str:
+    """The name of a dataset without its ending: it tells what is in it, so that no other dataset takes its place."""
+    made = "-".join(dict.fromkeys(re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") for name in environments))
+    parts = [made if len(environments) < 3 else "mixed", format]
+    parts += [] if which == "default" else [which.replace(" ", "-")]
+    parts += [] if data_type == "centric" else [data_type]
+    return "-".join(part for part in parts if part)
+
+
 class ExportDialog(Dialog[ExportRequest]):
-    """Format, data type, which samples, file."""
+    """The format, what is taken, how many lines that gives, and then the file's name: enter there writes."""
 
     BINDINGS = [
         Binding("escape", "dismiss(None)", "cancel", id="export.cancel", tooltip="Leave without writing anything"),
-        Binding("ctrl+s", "export", "export", id="export.go", tooltip="Export", priority=True),
+        Binding("ctrl+s", "export", "export", id="export.go", tooltip="Write it", priority=True),
+        Binding("down", "app.focus_next", "next field", id="export.next", tooltip="The next field"),
+        Binding("up", "app.focus_previous", "previous field", id="export.previous", tooltip="The field before"),
+        Binding("enter", "app.focus_next", "next field", id="export.take", tooltip="The next field"),
     ]
 
-    def __init__(
-        self, folder: Path, stem: str, what: str, many: Callable[[DataType, Which, int], str] | None = None
-    ) -> None:
-        """`many` tells how many samples a choice takes, with so many of one lesson at most."""
+    def __init__(self, folder: Path, environments: list[str], what: str, preview: Preview) -> None:
+        """`what` names the samples; `preview` tells how many lines a choice gives."""
         super().__init__()
-        self._many = many
-        self._folder, self._stem, self._what = folder, stem, what
+        self._preview = preview
+        self._folder, self._environments, self._what = folder, environments, what
         self._typed = ""  # a file name that the person wrote
+        self._made = ""  # the one that follows the choices
 
     def compose(self) -> ComposeResult:
-        """A line for every choice, with its meaning at the right."""
+        """A line for every choice, what they give, the file's name."""
         broken_entry_points()  # other packages' formats are listed, too
-        format = next(iter(FORMATS))
-        with Vertical(classes="dialog form"):
-            yield Static(f"export {self._what}", classes="dialog-title", markup=False)
-            yield from self._choice("format", list(FORMATS), format)
-            yield from self._choice("data-type", list(DATA_TYPES), DATA_TYPES[0])
-            yield from self._choice("which", list(WHICH), "default")
+        with Vertical(classes="dialog form", id="export-form"):
+            yield Static(f"export: {self._what}", classes="dialog-title", markup=False)
+            yield from self._choice("format", list(FORMATS))
+            yield from self._choice("data-type", list(DATA_TYPES), "contents")
+            yield from self._choice("which", list(WHICH), "samples")
             with Horizontal(classes="field"):
-                yield Static("file", classes="field-name", markup=False)
-                yield Input(compact=True, id="out", classes="wide", select_on_focus=False)
-            yield Static("", classes="field-error", id="out-error", markup=False)
-            with Horizontal(classes="field"):
-                yield Static("more", classes="field-name", markup=False)
+                yield Static("options", classes="field-name", markup=False)
                 yield Input(
                     compact=True, id="more", classes="wide", placeholder="--split train=0.9,dev=0.1 --max-length 4096"
                 )
+            yield TextPane(id="funnel-preview")
             yield Static("", classes="dialog-hint", id="told", markup=False)
+            with Horizontal(classes="field", id="file"):
+                yield Static("file", classes="field-name", markup=False)
+                yield Input(compact=True, id="out", classes="wide", select_on_focus=False)
+            yield Static("", classes="field-error", id="out-error", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("Export", compact=True, variant="primary", id="go")
-                yield Static("enter in the file's name exports · esc leaves", markup=False)
+                yield Button("Write", compact=True, variant="primary", id="go")
+                yield Static("ctrl+s writes, or enter in the name · esc leaves", markup=False)
 
-    def _choice(self, id: str, names: list[str], first: str) -> ComposeResult:
-        with Horizontal(classes="field"):
-            yield Static(id.replace("-", " "), classes="field-name", markup=False)
-            options = [(name, name) for name in names]
-            yield Select(options, value=first, allow_blank=False, compact=True, id=id, classes="wide")
+    def _choice(self, id: str, names: list[str], label: str = "") -> ComposeResult:
+        with Horizontal(classes="field choice"):
+            yield Static(label or id, classes="field-name", markup=False)
+            yield Chips(names, names[0], id=id)
 
     def on_mount(self) -> None:
-        """The file's name has the focus: enter takes everything as it is."""
+        """The format has the focus: it is what one comes for."""
+        self.query_one("#funnel-preview").can_focus = False
         self._tell()
-        self.query_one("#out").focus()
+        self.call_after_refresh(self._tell)  # the lines are as wide as the dialog, which is known by then
+        self.query_one("#format").focus()
 
     def _value(self, id: str) -> str:
-        return str(self.query_one(f"#{id}", Select).value)
+        return self.query_one(f"#{id}", Chips).value
 
-    @on(Select.Changed)
+    @property
+    def _data_type(self) -> DataType:
+        return self._value("data-type")  # type: ignore[return-value]
+
+    @property
+    def _which(self) -> Which:
+        return self._value("which")  # type: ignore[return-value]
+
+    @on(Chips.Changed)
     def _tell(self) -> None:
-        """Say what the choices mean, and name the file by them."""
-        format = format_named(self._value("format"))
-        which: Which = self._value("which")  # type: ignore[assignment]
+        """Say what the choices mean and give, and name the file by them."""
+        format, data_type, which = format_named(self._value("format")), self._data_type, self._which
         box = self.query_one("#out", Input)
+        stem = file_stem(self._environments, format.name, data_type, which)
+        made = str(self._folder / f"{stem}{format.extension}")
         if not self._typed:
-            box.value = str(self._folder / f"{self._stem}-{self._value('data-type')}{format.extension}")
+            self._made = made
+            box.value = made
             box.cursor_position = len(box.value)
-        told = f"{format.name}: {format.summary}\nmask: {format.mask}\n{which}: {WHICH[which]}"
-        if self._many is not None:
-            data_type: DataType = self._value("data-type")  # type: ignore[assignment]
-            told = f"writes {self._many(data_type, which, self._per_lesson())}\n{told}"
-        self.query_one("#told", Static).update(told)
+        found = self._preview(data_type, which, self._options().per_lesson)
+        self.query_one("#funnel-preview", TextPane).set_lines([stage_line(found), *left_out_lines(found)])
+        self.query_one("#go", Button).label = f"Write at most {many(found.lines, 'line')}"
+        self._explain()
+        self._warn()
 
-    def _per_lesson(self) -> int:
-        """As the options say, as far as they can be read yet."""
+    def on_descendant_focus(self) -> None:
+        """Another field: what it means."""
+        self._explain()
+
+    def _explain(self) -> None:
+        """What the field that has the focus means."""
+        format, data_type, which = format_named(self._value("format")), self._data_type, self._which
+        told = {
+            "data-type": f"{data_type}: {DATA_TYPE_WORDS[data_type]}",
+            "which": f"{which}: {WHICH[which]}",
+            "more": "options of agentr export: --split, --mix, --max-length, --per-lesson, --for-model, --compress …",
+        }
+        about_format = f"{format.name}: {format.summary}\n{format.mask}"
+        focused = self.focused.id if self.focused is not None else None
+        self.query_one("#told", Static).update(told.get(focused or "", about_format))
+
+    def _options(self) -> ExportOptions:
+        """As far as they can be read yet."""
         try:
-            return options_of(self.query_one("#more", Input).value).per_lesson
+            return options_of(self.query_one("#more", Input).value)
         except InputError:
-            return ExportOptions().per_lesson
+            return ExportOptions()
 
     @on(Input.Changed, "#more")
     def _more_changed(self) -> None:
@@ -156,11 +195,34 @@ class ExportDialog(Dialog[ExportRequest]):
 
     @on(Input.Changed, "#out")
     def _named(self, event: Input.Changed) -> None:
-        expected = self._folder / f"{self._stem}-{self._value('data-type')}"
-        if not event.value.startswith(str(expected)):
+        if event.value != self._made:
             self._typed = event.value
-        there = event.value.strip() and Path(event.value.strip()).expanduser().is_file()
-        self._say("this file is there already and will be replaced" if there else "", warning=True)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Say so where a file is there already, or the format does not hold this."""
+        format, data_type = format_named(self._value("format")), self._data_type
+        name = self.query_one("#out", Input).value.strip()
+        if data_type not in format.data_types:
+            self._say(f"{format.name} holds no {data_type} trajectories: {' or '.join(format.data_types)} only")
+        elif name and self._stands(name):
+            self._say("this file is there already and will be replaced", warning=True)
+        else:
+            self._say("")
+
+    def _stands(self, name: str) -> bool:
+        """Whether an export of that name is there, in one file or in parts."""
+        target = self._target(name)
+        return target.is_file() or Path(f"{target}.provenance.jsonl").is_file()
+
+    def _target(self, name: str) -> Path:
+        """The file that is written: a packing changes the name's ending."""
+        out = Path(name).expanduser()
+        try:
+            packing = packing_of(out, self._options().compress)
+            return place_of(out, packing, format_named(self._value("format")).extension)[0]
+        except (InputError, ValueError):
+            return out
 
     def _say(self, message: str, warning: bool = False) -> None:
         told = self.query_one("#out-error", Static)
@@ -168,23 +230,27 @@ class ExportDialog(Dialog[ExportRequest]):
         told.set_class(bool(message), "-wrong")
         told.set_class(warning, "-warning")
 
-    @on(Input.Submitted)
+    @on(Input.Submitted, "#more")
+    def _to_the_name(self) -> None:
+        self.query_one("#out").focus()
+
+    @on(Input.Submitted, "#out")
     @on(Button.Pressed)
     def action_export(self) -> None:
         """Take it as it is."""
-        format, data_type = format_named(self._value("format")), self._value("data-type")
+        format, data_type = format_named(self._value("format")), self._data_type
         name = self.query_one("#out", Input).value.strip()
         if data_type not in format.data_types:
-            self._say(f"{format.name} holds no {data_type} trajectories: {' or '.join(format.data_types)} only")
+            self._warn()
         elif not name:
             self._say("needs a file name")
         elif Path(name).expanduser().is_dir():
             self._say("is a folder: name a file in it")
         else:
-            which: Which = self._value("which")  # type: ignore[assignment]
             try:
                 options = options_of(self.query_one("#more", Input).value)
             except InputError as error:
                 self._say(str(error))
                 return
-            self.dismiss(ExportRequest(format.name, data_type, which, Path(name).expanduser(), options))
+            out = Path(name).expanduser()
+            self.dismiss(ExportRequest(format.name, data_type, self._which, out, options))

@@ -9,13 +9,14 @@ from functools import partial
 from textual.message import Message
 
 from agentr_tui.screens.dataset.export_dialog import ExportDialog, ExportRequest
-from agentr_tui.screens.dataset.export_dialog import Which as ExportWhich
+from agentr_tui.screens.dataset.funnel import Funnel, Which, funnel
 from agentr_tui.screens.dataset.rows import progress_line, report_lines
 from agentr_tui.screens.dataset.run_watch import RunWatch
 from agentr_tui.screens.shared.desk import Desk, Stopped
 from agentr_tui.widgets.text_pane import Line, line
 from engine.base.errors import AgentrError
-from engine.datasets.choice import expected, nothing_line
+from engine.base.text import many
+from engine.datasets.choice import nothing_line
 from engine.datasets.export import Exported, export
 from engine.datasets.formats import DataType
 from engine.environment.permission import NeedsConsent
@@ -68,15 +69,14 @@ class Exporter:
         elif self._exporting:
             self._desk.say("An export is being written.", severity="warning")
         else:
-            folder = self._desk.session.workspace.exports
-            stem = loaded.info.id[:15]
             samples, current = loaded.samples, counted.summary.current
+            environments = sorted({sample.environment for sample in samples})
 
-            def many(data_type: DataType, which: ExportWhich, per_lesson: int) -> str:
-                found = expected(samples, current, data_type, which == "all", which == "only verified", per_lesson)
-                return f"up to {found.lines} of {found.samples} samples ({found.which})"
+            def preview(data_type: DataType, which: Which, per_lesson: int) -> Funnel:
+                return funnel(samples, current, data_type, which, per_lesson)
 
-            self._desk.open(ExportDialog(folder, stem, loaded.title, many), partial(self._export, loaded.run))
+            dialog = ExportDialog(self._desk.session.workspace.exports, environments, loaded.title, preview)
+            self._desk.open(dialog, partial(self._export, loaded.run))
 
     def _export(self, run: str | None, request: ExportRequest | None) -> None:
         if request is None:
@@ -126,7 +126,7 @@ class Exporter:
         if isinstance(came, Exported):
             self._report = report_lines(came)
             if came.files:
-                self._desk.say(f"{came.lines} lines: {came.out}")
+                self._desk.say(f"{many(came.lines, 'line')}: {came.out}")
             else:
                 self._desk.complain(nothing_line(came))
             return

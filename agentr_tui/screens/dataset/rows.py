@@ -7,19 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agentr_tui.screens.dataset.funnel import Funnel, funnel
 from agentr_tui.terminal.theme import Role, bar, glyphs
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
+from engine.base.text import many
 from engine.datasets.card import trained_told
-from engine.datasets.choice import Expected, expected, nothing_line, tail_length
+from engine.datasets.choice import WHICH_WORDS, nothing_line
 from engine.datasets.export import Exported
-from engine.datasets.formats import data_type_of
 from engine.datasets.sizes import Shape
 from engine.environment.replay import HOLDS
 from engine.query.grammar import QueryError
 from engine.review.curation import Tally, decision_in, decision_of, tally
 from engine.review.decisions import Decided
 from engine.review.sample_query import parse
+from engine.review.variety import tail_length
 from engine.samples.sample import Sample
 from engine.samples.thoughts import REASON
 from engine.samples.trained import Trained
@@ -29,10 +31,10 @@ COLUMNS = (
     Column("env task", 13),
     Column("goal", 14, flex=1, drop=1),
     Column("samples", 7, right=True),
-    Column("hold", 5, right=True),
+    Column("pass", 5, right=True),
     Column("", 6, drop=2),
     Column("accepted", 8, right=True),
-    Column("open", 5, right=True),
+    Column("to review", 9, right=True),
 )
 
 VERDICTS = ("verified", "reobserved", "repaired", "diverged", "unreplayable", "unreplayed", "not replayed")
@@ -46,7 +48,7 @@ class OfTrace:
     path: str
     task: str  # with its environment
     goal: str
-    samples: int = 0
+    samples: int = 0  # good trajectories aside
     holds: int = 0
     accepted: int = 0
     undecided: int = 0
@@ -58,9 +60,10 @@ class RunSummary:
 
     left: list[Sample] = field(default_factory=list)  # what the filter leaves
     current: Mapping[str, Decided] = field(default_factory=dict)  # what people had decided
-    samples: int = 0  # that the filter leaves
-    kinds: Counter[str] = field(default_factory=Counter)
-    verdicts: Counter[str] = field(default_factory=Counter)  # of all kinds
+    samples: int = 0  # that the filter leaves; good trajectories aside, here and below
+    good: int = 0  # good trajectories that the filter leaves
+    kinds: Counter[str] = field(default_factory=Counter)  # of all
+    verdicts: Counter[str] = field(default_factory=Counter)
     no_wrong_step: int = 0
     before_fork: int = 0
     decided: Tally = field(default_factory=Tally)  # of samples that can be reviewed: not of good trajectories
@@ -73,21 +76,12 @@ class RunSummary:
     plans: int = 0  # steps that the plan had left there
     earlier: Counter[int] = field(default_factory=Counter)  # earlier mistakes in the context → samples
     made: Counter[str] = field(default_factory=Counter)  # how tails came about
-    # A default export, which knows no filter:
-    centric: int = 0
-    holds: int = 0
-    accepted: int = 0
-    expected: Expected = field(default_factory=lambda: Expected(which="all that hold", samples=0, lines=0))
+    funnel: Funnel = field(default_factory=lambda: funnel((), {}))  # a default export, which knows no filter
 
     @property
     def decided_or_open(self) -> int:
         """Samples that can be reviewed."""
         return self.decided.decided + self.decided.undecided
-
-    @property
-    def any_verdict(self) -> bool:
-        """Whether anybody decided about a revision sample."""
-        return self.expected.which == "accepted"
 
 
 def holds(sample: Sample) -> bool:
@@ -118,8 +112,10 @@ def in_row(sample: Sample, decided: Decided | None, word: str) -> bool:
     return word in " ".join(told).lower()
 
 
-def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted: str = "") -> RunSummary:
-    """Count the samples that `wanted` names (`filter_of`)."""
+def summarise(
+    samples: Sequence[Sample], current: Mapping[str, Decided], wanted: str = "", pairs: int = 0
+) -> RunSummary:
+    """Count the samples that `wanted` names (`filter_of`), which were made of so many pairs (0: not known)."""
     summary = RunSummary()
     fits = filter_of(wanted)
     left = [sample for sample in samples if fits(sample, current.get(sample.id))]
@@ -127,13 +123,16 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
     lessons: set[str] = set()
     for sample in left:
         summary.kinds[sample.kind] += 1
+        if sample.kind == "good":
+            summary.good += 1
+            continue
+        summary.samples += 1
         summary.verdicts[sample.verdict] += 1
         summary.no_wrong_step += sample.no_wrong_step
         summary.before_fork += sample.before_fork
         if sample.mark is not None:
             summary.marks[sample.mark] += 1
-        if sample.kind != "good":
-            _lesson(summary, lessons, sample)
+        _lesson(summary, lessons, sample)
         trace = traces.get(sample.path)
         if trace is None:
             task = title_of(sample.environment, sample.task)
@@ -142,20 +141,12 @@ def summarise(samples: Sequence[Sample], current: Mapping[str, Decided], wanted:
         trace.samples += 1
         trace.holds += holds(sample)
         trace.accepted += decision == "accepted"
-        trace.undecided += decision == "undecided" and sample.kind != "good"
+        trace.undecided += decision == "undecided"
     summary.left, summary.current, summary.lessons = left, current, len(lessons)
-    summary.samples, summary.traces = len(left), list(traces.values())
+    summary.traces = list(traces.values())
     summary.decided = tally((sample for sample in left if sample.kind != "good"), current)
-    _preview(summary, samples, current)
+    summary.funnel = funnel(samples, current, pairs=pairs)
     return summary
-
-
-def _preview(summary: RunSummary, samples: Sequence[Sample], current: Mapping[str, Decided]) -> None:
-    centric = [sample for sample in samples if data_type_of(sample) == "centric"]
-    summary.centric = len(centric)
-    summary.holds = sum(holds(sample) for sample in centric)
-    summary.accepted = sum(decision_of(sample.id, current) == "accepted" for sample in centric)
-    summary.expected = expected(centric, current)
 
 
 def _lesson(summary: RunSummary, lessons: set[str], sample: Sample) -> None:
@@ -205,14 +196,14 @@ def count_lines(summary: RunSummary, width: int) -> list[Line]:
     """The counts of a run with bars, for a pane of that width."""
     of, room = summary.samples, max(4, min(_BAR, width - _LABEL - 10))
     signs = _signs()
-    lines = [line(("in the environment", "focus"))]
+    lines = [line(("replay", "focus"), ("  in the environment", "muted"))]
     for name in VERDICTS:
         if summary.verdicts[name] or name in ("verified", "reobserved", "diverged"):
             lines.append(_bar_line(name, summary.verdicts[name], of, *signs[name], room))
     lines += [BLANK, line(("judged", "focus"))]
     lines.append(_bar_line("no wrong step", summary.no_wrong_step, of, "!", "warn", room))
-    lines.append(_bar_line("before the fork", summary.before_fork, of, "!", "warn", room))
-    lines += [BLANK, line(("decided", "focus"), ("  by people, good trajectories aside", "muted"))]
+    lines.append(_bar_line("in shared steps", summary.before_fork, of, "!", "warn", room))
+    lines += [BLANK, line(("decided", "focus"), ("  by people", "muted"))]
     decided = summary.decided
     reviewable = decided.decided + decided.undecided
     for name in DECISIONS:
@@ -221,8 +212,11 @@ def count_lines(summary: RunSummary, width: int) -> list[Line]:
         lines.append(_bar_line("reviewers disagree", decided.disputed, reviewable, "!", "warn", room))
     lines += [BLANK, line(("kinds", "focus"))]
     for kind, count in sorted(summary.kinds.items()):
-        lines.append(_bar_line(kind, count, of, signs["undecided"][0], "focus", room))
-    lines += histogram("first wrong step", summary.marks, width)
+        if kind != "good":
+            lines.append(_bar_line(kind, count, of, signs["undecided"][0], "focus", room))
+    if summary.good:
+        told = f"and {many(summary.good, 'good trajectory', 'good trajectories')} (an export of its own: contents good)"
+        lines.append(line((told, "muted"), indent=4))
     return lines
 
 
@@ -231,21 +225,25 @@ _ROWS = 4
 
 
 def histogram(name: str, counts: Mapping[int, int], width: int) -> list[Line]:
-    """Columns of blocks, one a value from 1 on; what lies beyond the width is added up in the last."""
+    """Columns of blocks, one a value from 1 on; what lies beyond the width is added up in the last. The count of the
+    highest stands before it."""
     if not counts:
         return []
-    most = max(1, min(max(counts), (width - 4) // 2))
+    top = len(str(max(counts.values())))
+    most = max(1, min(max(counts), (width - top - 2) // 2))
     columns = [0] * most
     for value, count in counts.items():
         columns[max(1, min(value, most)) - 1] += count
-    top = max(columns)
-    lines = [BLANK, line((name, "focus"), (f"  at step 1 to {max(counts)} · highest bar {top}", "muted"))]
+    highest = max(columns)
+    top = len(str(highest))
+    lines = [BLANK, line((name, "focus"), ("  samples a step", "muted"))]
     for row in range(_ROWS - 1, -1, -1):
-        blocks = [round(8 * _ROWS * count / top) or (count > 0) for count in columns]
+        blocks = [round(8 * _ROWS * count / highest) or (count > 0) for count in columns]
         text = "".join(f"{_LEVELS[max(0, min(8, block - 8 * row))]} " for block in blocks)
-        lines.append(line((f"  {text}".rstrip(), "person")))
+        scale = str(highest) if row == _ROWS - 1 else ""
+        lines.append(line((f"{scale:>{top}} ", "muted"), (text.rstrip(), "person")))
     marks = "".join(f"{value if value % 5 == 0 or value == 1 else '·':<2}" for value in range(1, most + 1))
-    return [*lines, line((f"  {marks}", "muted"))]
+    return [*lines, line((f"{'':{top}} {marks}".rstrip(), "muted"))]
 
 
 def trace_cells(trace: OfTrace) -> list[Cell]:
@@ -260,38 +258,6 @@ def trace_cells(trace: OfTrace) -> list[Cell]:
         cell(str(trace.accepted), "good" if trace.accepted else "muted"),
         cell(str(trace.undecided), "warn" if trace.undecided else "muted"),
     ]
-
-
-def preview_lines(summary: RunSummary) -> list[Line]:
-    """What a default export would write."""
-    if not summary.centric:
-        return [line(("There are no revision samples: no leaf was good enough, or none bad enough.", "warn"))]
-    told: list[tuple[str, Role]] = [
-        (f"{summary.holds} of {summary.centric}", "strong"),
-        (" samples hold in the environment", "text"),
-    ]
-    found = summary.expected
-    lines = f"{found.lines} lines" if found.lines != 1 else "1 line"
-    if not summary.any_verdict:
-        told += [
-            (", and nobody decided anything yet: a default export writes ", "text"),
-            (lines if found.lines != summary.holds else f"all {summary.holds} that hold", "good"),
-            (", duplicates aside.", "text"),
-        ]
-    else:
-        told += [
-            (f", {summary.accepted} were accepted: a default export writes ", "text"),
-            (lines, "good" if found.lines else "warn"),
-            (", duplicates aside.", "text"),
-        ]
-    shown = [line(*told)]
-    if found.moved:
-        told_moved = f"{found.moved} of them were changed by hand: they are replayed first, and kept if they hold."
-        shown.append(line((told_moved, "person")))
-    if found.dropped:
-        left = ", ".join(f"{count} {reason}" for reason, count in found.dropped.items())
-        shown.append(line(("left out: ", "muted"), (left, "warn")))
-    return shown
 
 
 def trained_lines(summary: RunSummary, shapes: Mapping[str, Shape | None]) -> list[Line]:
@@ -310,9 +276,10 @@ def trained_lines(summary: RunSummary, shapes: Mapping[str, Shape | None]) -> li
 
     def row(name: str, value: str, ok: bool | None = None) -> Line:
         sign: tuple[str, Role] = ("", "text") if ok is None else (f"  {signs.good}", "good") if ok else ("  !", "bad")
-        return line((f"{name:<26}", "muted"), (value, "strong"), sign, indent=26)
+        return line((f"{name:<{wide}}", "muted"), (value, "strong"), sign, indent=wide)
 
-    lines = [BLANK, line(("what is trained", "focus"), ("  by the samples that hold", "muted"))]
+    wide = 25
+    lines = [line(("what is trained", "focus"), ("  by samples that pass", "muted"))]
     if read < len(mine):
         lines.append(line((f"reading traces {signs.ellipsis} {read} of {len(mine)}", "muted")))
     else:
@@ -320,16 +287,16 @@ def trained_lines(summary: RunSummary, shapes: Mapping[str, Shape | None]) -> li
         lines += [
             row("trained turns", f"{all.turns:,}"),
             row("refused · Bad · idle", " · ".join(map(str, figures)), not any(figures)),
-            row("repeats the disowned step", str(all.repeated), not all.repeated),
+            row("repeats the wrong step", str(all.repeated), not all.repeated),
         ]
     lines.append(row("lessons", f"{summary.lessons}"))
     if summary.plans:
         ratio = summary.tails / summary.plans
         lines.append(row("tail beside the plan", f"{ratio:.2f}×", ratio <= 1.3))
-    lines.append(row("thought names the mistake", f"{summary.named} of {summary.decided_or_open}"))
+    lines.append(row("mistake named by thought", f"{summary.named} of {summary.decided_or_open}"))
     made = " · ".join(f"{count} {how}" for how, count in sorted(summary.made.items()))
     lines.append(row("tails", made))
-    earlier = " · ".join(f"{count} with {many or 'none'}" for many, count in sorted(summary.earlier.items()))
+    earlier = " · ".join(f"{each or 'none'} in {count}" for each, count in sorted(summary.earlier.items()))
     lines.append(row("earlier mistakes", earlier, set(summary.earlier) <= {0}))
     return lines
 
@@ -348,8 +315,8 @@ def report_lines(done: Exported) -> list[Line]:
         return [line((f"{signs.bad} {nothing_line(done)}", "warn"), indent=2)]
     lines = [
         line(
-            (f"{signs.good} {done.lines} lines ", "good" if done.lines else "warn"),
-            (f"{done.format}, {done.data_type}: {done.which}", "text"),
+            (f"{signs.good} {many(done.lines, 'line')} ", "good" if done.lines else "warn"),
+            (f"{done.format}, {done.data_type}: {WHICH_WORDS[done.which]}", "text"),
             indent=2,
         ),
         line(("  ", "muted"), (done.out, "focus"), indent=2),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agentr_tui.screens.dataset.rows import RunSummary, summarise
 from agentr_tui.screens.dataset.tabs import Trust, trust
+from engine.base.text import many
 from engine.review.decisions import Decisions
 from engine.samples.revise import Sample
 from engine.workspace.workspace import RunInfo, Selection, Workspace
@@ -14,7 +15,7 @@ from engine.workspace.workspace import RunInfo, Selection, Workspace
 NO_RUN = """\
 No samples here yet.
 
-A run of `revise` pairs good and bad leaves, looks for the first wrong step, splices the two trajectories and
+A run of `revise` pairs good and bad leaves, looks for the first wrong step, splices the two trajectories and \
 replays the result. Its samples are what a dataset is made of.
 
   4   Revision makes a run of the open tree and lets you accept or reject its samples
@@ -58,7 +59,17 @@ class LoadedRun:
     @property
     def title(self) -> str:
         """What it is, in a few words."""
-        return f"run {self.info.id[:15]}" if len(self.chosen.runs) == 1 else f"newest of {len(self.chosen.runs)} runs"
+        if self.run is not None:
+            return f"run {self.info.id[:15]}"
+        trees = many(len({sample.trace for sample in self.samples}), "tree")
+        return f"{trees}, {len(self.chosen.runs)} runs" if len(self.chosen.runs) > 1 else trees
+
+    @property
+    def pairs(self) -> int:
+        """Pairs that the samples were made of; 0 where that is not known, or samples of other traces are left out."""
+        whole = sum(info.samples or 0 for info in self.chosen.runs) == len(self.samples)
+        counts = [info.figures.pairs for info in self.chosen.runs if info.figures is not None]
+        return sum(counts) if whole and len(counts) == len(self.chosen.runs) else 0
 
 
 def load(workspace: Workspace, wanted: str | None, by: int, known: LoadedRun | None) -> LoadedRun | None:
@@ -104,7 +115,7 @@ def count(workspace: Workspace, loaded: LoadedRun, decisions: Decisions, words: 
     of = (loaded.chosen.name, loaded.stamp, loaded.of, words, id(current))
     if known is not None and known.of == of and known.summary.current is current:
         return known
-    summary = summarise(loaded.samples, current, words)
+    summary = summarise(loaded.samples, current, words, loaded.pairs)
     return Counted(of, summary, trust(workspace, loaded.chosen.ids, summary.left, decisions))
 
 
@@ -113,9 +124,9 @@ def settings_told(info: RunInfo) -> str:
     settings = info.settings
     told = [f"verifier {settings.verifier}" if settings.verify else "direct revision"]
     if settings.alpha is not None:
-        told.append(f"alpha {settings.alpha:g}")
+        told.append(f"good above {settings.alpha:g} (alpha)")
     if settings.beta is not None:
-        told.append(f"beta {settings.beta:g}")
+        told.append(f"apart by more than {settings.beta:g} (beta)")
     if settings.compat:
         told.append("compat")
     return " · ".join(told)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from textual.message import Message
 
+from agentr_tui.screens.dataset.past_exports import PastExport, past_exports
 from agentr_tui.screens.dataset.run import Counted, LoadedRun, count, load
 from agentr_tui.screens.shared.desk import Desk, Stopped
 from engine.base.errors import AgentrError
@@ -24,12 +25,13 @@ class RunWatch:
             self,
             loaded: LoadedRun | None = None,
             counted: Counted | None = None,
+            exports: Sequence[PastExport] = (),
             *,
             same: bool = False,
             error: str = "",
         ) -> None:
             super().__init__()
-            self.loaded, self.counted = loaded, counted
+            self.loaded, self.counted, self.exports = loaded, counted, exports
             self.same, self.error = same, error
 
     def __init__(self, desk: Desk, moved: Callable[[], None]) -> None:
@@ -37,12 +39,14 @@ class RunWatch:
         self._moved = moved
         self._loaded: LoadedRun | None = None
         self._counted: Counted | None = None
+        self._exports: Sequence[PastExport] = ()
         self._error = ""
         self._wanted: str | None = None  # id of the run that a person went to; None: the newest
         self._by = 0  # places from there that a person wants to go
         self._words = ""
         self._looking = False
         self._again = False
+        self.looked_once = False  # something is known, if only that there is nothing
 
     @property
     def loaded(self) -> LoadedRun | None:
@@ -53,6 +57,11 @@ class RunWatch:
     def counted(self) -> Counted | None:
         """What was counted of it; None where it can't be read."""
         return self._counted
+
+    @property
+    def exports(self) -> Sequence[PastExport]:
+        """The exports of the workspace, the newest first."""
+        return self._exports
 
     @property
     def error(self) -> str:
@@ -88,18 +97,22 @@ class RunWatch:
                 self._desk.post(self.Looked())
                 return
             counted = count(workspace, loaded, decisions, words, self._counted)
+            exports = past_exports(workspace.exports, {each.path: each for each in self._exports})
         except (AgentrError, OSError) as error:
             self._desk.post(self.Looked(error=str(error)))
         else:
-            self._desk.post(self.Looked(loaded, counted, same=counted is self._counted))
+            same = counted is self._counted and exports == self._exports
+            self._desk.post(self.Looked(loaded, counted, exports, same=same))
 
     def looked(self, event: Looked) -> bool:
         """Takes up what a look found; whether there is something else to show."""
+        self.looked_once = True
         if event.error:
             self._counted, self._error = None, event.error
         elif not event.same:
             loaded, before = event.loaded, self._loaded
             self._loaded, self._counted, self._error = loaded, event.counted, ""
+            self._exports = event.exports
             if before is not None and loaded is not None and loaded.chosen.name != before.chosen.name:
                 self._moved()
             if loaded is not None:

@@ -5,6 +5,7 @@ The screen shows what its parts know (`run_watch`, `shape_reader`, `exporter`), 
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,25 +13,41 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.widgets import Input
 
+from agentr_tui.screens.dataset import lessons, past_exports
 from agentr_tui.screens.dataset.exporter import Exporter
-from agentr_tui.screens.dataset.rows import COLUMNS, count_lines, preview_lines, trace_cells, trained_lines
-from agentr_tui.screens.dataset.run import NO_RUN, settings_told
+from agentr_tui.screens.dataset.funnel import funnel_lines
+from agentr_tui.screens.dataset.lessons import WrongAction, lesson_cells, wrong_actions
+from agentr_tui.screens.dataset.past_exports import export_cells
+from agentr_tui.screens.dataset.rows import COLUMNS, count_lines, histogram, trace_cells, trained_lines
+from agentr_tui.screens.dataset.run import NO_RUN, Counted, settings_told
 from agentr_tui.screens.dataset.run_watch import RunWatch
 from agentr_tui.screens.dataset.shape_reader import ShapeReader
-from agentr_tui.screens.dataset.tabs import coverage_lines, plot_lines, trust_lines
+from agentr_tui.screens.dataset.tabs import beside, coverage_lines, plot_lines, trust_lines
+from agentr_tui.screens.shared.copying import Copyable
 from agentr_tui.screens.shared.mode_screen import ModeScreen, key, tab_title
 from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.state.session import OpenTree, read_tree
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
-from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
+from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.errors import AgentrError
+from engine.base.text import many
 
 LOOK_EVERY = 2.0  # seconds: other reviewers decide, other runs end
 
-TABS = ("samples", "plots", "coverage", "review")
+TABS = ("samples", "plots", "coverage", "review", "lessons")
+BESIDE = ("plots", "lessons")
+"""Tabs that stand in panes of their own where there is room."""
+
+BIG_WIDTH, BIG_HEIGHT = 150, 44
+COUNTS_WIDTH = 47
+"""Cells of each column of the counts."""
+
+MOST_TRACES = 10
+"""Traces that have room beside the other panes of a big window; more scroll."""
 
 
 class DatasetScreen(ModeScreen):
@@ -58,24 +75,43 @@ class DatasetScreen(ModeScreen):
         self.shapes = ShapeReader(desk)
         self.exporter = Exporter(desk, self.runs)
         self._tab = 0
+        self._wrong: list[WrongAction] = []
 
     def compose_body(self) -> ComposeResult:
-        """Counts at the left; traces and the export at the right."""
+        """What an export takes at the top; counts and lessons at the left; traces, plots and exports at the right."""
+        yield TextPane(id="funnel")
         with Horizontal(id="dataset-body"):
-            yield TextPane(id="counts")
+            with Vertical(id="counts-side"):
+                yield TextPane(id="counts")
+                yield RowTable(lessons.COLUMNS, id="lessons")
             with Vertical(id="dataset-side"):
                 yield RowTable(COLUMNS, id="of-traces")
+                yield TextPane(id="plots")
+                yield RowTable(past_exports.COLUMNS, id="exports")
                 yield TextPane(id="export")
         told = "verified, undecided, good, a task …, or a query: gap>=0.5 mark<3 tag:later"
         yield Input(placeholder=told, id="sample-filter", classes="filter", compact=True)
 
     def on_mount(self) -> None:
         """Titles, focus, a look every other second."""
+        self.query_one("#funnel").border_title = "from samples to lines"
         self.query_one("#counts").border_title = "samples"
         self.query_one("#of-traces").border_title = "traces"
+        self.query_one("#plots").border_title = "forks and lengths"
+        self.query_one("#exports").border_title = "exports"
         self.query_one("#export").border_title = "export"
         self.query_one("#counts").focus()
         self.set_interval(LOOK_EVERY, self.runs.look)
+
+    def on_resize(self, event: Resize) -> None:
+        """A big window has every pane at once."""
+        super().on_resize(event)
+        big = event.size.width >= BIG_WIDTH and event.size.height >= BIG_HEIGHT
+        if big != self.has_class("-big"):
+            self.set_class(big, "-big")
+            if big and TABS[self._tab] in BESIDE:
+                self._tab = 0
+            self._show()
 
     def refresh_view(self) -> None:
         """Look now."""
@@ -106,6 +142,8 @@ class DatasetScreen(ModeScreen):
     # -- what is shown -----------------------------------------------------------------------------
 
     def _show(self) -> None:
+        if not self.runs.looked_once:
+            return
         loaded, counted = self.runs.loaded, self.runs.counted
         if self.runs.error:
             self._show_nothing([line((self.runs.error, "bad"))])
@@ -115,15 +153,14 @@ class DatasetScreen(ModeScreen):
             return
         summary = counted.summary
         workspace, decided = self.agentr.session.workspace, summary.decided
-        seen = decided.decided + decided.undecided
+        seen = summary.decided_or_open
         when = loaded.info.time[:16].replace("T", " ")
         self.top_bar.show(
             [
                 (f"{loaded.title}  ", "strong"),
                 (f"{when}  " if not loaded.info.sealed else "", "muted"),
-                (f"{loaded.of - loaded.place} of {loaded.of}  ", "muted"),
+                (f"{loaded.of - loaded.place} of {loaded.of}  " if loaded.run is not None else "", "muted"),
                 ("" if loaded.info.sealed else "not finished  ", "warn"),
-                (f"{summary.holds} hold  ", "good"),
                 (f"{decided.decided} of {seen} decided ", "text"),
             ],
             [(str(workspace.path), "muted")],
@@ -132,40 +169,82 @@ class DatasetScreen(ModeScreen):
         traces = self.query_one("#of-traces", RowTable)
         traces.border_title = f"traces  {len(summary.traces)}"
         traces.set_rows([trace.path for trace in summary.traces], self._cells)
+        traces.styles.max_height = min(len(summary.traces), MOST_TRACES) + 3 if self.has_class("-big") else None
         self._show_export()
+
+    @property
+    def _tabs(self) -> list[str]:
+        """The tabs that there are: not those that stand beside."""
+        return [name for name in TABS if not (self.has_class("-big") and name in BESIDE)]
 
     def _show_tab(self) -> None:
         loaded, counted = self.runs.loaded, self.runs.counted
         if loaded is None or counted is None:
             return
         pane, summary = self.query_one("#counts", TextPane), counted.summary
-        many = f"{summary.samples} of {len(loaded.samples)}" if self.runs.words else str(summary.samples)
-        pane.border_title = tab_title([f"samples {many}", *TABS[1:]], self._tab)
-        words = self.runs.words
-        pane.border_subtitle = _plain(f"filter: {words}" if words else settings_told(loaded.info))
+        reviewable = [sample for sample in loaded.samples if sample.kind != "good"]
+        shown = f"{summary.samples} of {len(reviewable)}" if self.runs.words else str(summary.samples)
+        tabs = self._tabs
         name = TABS[self._tab]
-        wanted = [sample for sample in loaded.samples if sample.kind != "good"]
+        title = tab_title([f"samples {shown}", *tabs[1:]], tabs.index(name))
+        words = self.runs.words
+        told = _plain(f"filter: {words}" if words else settings_told(loaded.info))
+        of_lessons = self.query_one("#lessons", RowTable)
+        for each in (pane, of_lessons):
+            each.border_title, each.border_subtitle = title, told
+        alone = name == "lessons"
+        pane.display, of_lessons.display = not alone, alone or self.has_class("-big")
         self.shapes.read(loaded)
         shapes = self.shapes.shapes
+        self._show_lessons(counted)
         if name == "plots":
-            pane.set_lines(lambda width: plot_lines(summary.left, shapes, width, wanted), keep_scroll=True)
+            pane.set_lines(lambda width: plot_lines(summary.left, shapes, width, reviewable), keep_scroll=True)
         elif name == "coverage":
             pane.set_lines(
-                lambda width: coverage_lines(summary.left, loaded.chosen.paths, shapes, width, wanted),
+                lambda width: coverage_lines(summary.left, loaded.chosen.paths, shapes, width, reviewable),
                 keep_scroll=True,
             )
         elif name == "review":
             pane.set_lines(lambda width: trust_lines(counted.trust, width), keep_scroll=True)
-        else:
+        elif name == "samples":
             pane.set_lines(
-                lambda width: [*count_lines(summary, width), *trained_lines(summary, shapes)], keep_scroll=True
+                lambda width: beside(
+                    [
+                        count_lines(summary, width),
+                        [*trained_lines(summary, shapes), *histogram("first wrong step", summary.marks, width // 2)],
+                    ],
+                    width,
+                    COUNTS_WIDTH,
+                ),
+                keep_scroll=True,
             )
+        if self.has_class("-big"):
+            rows = max(3, (self.size.height - 21) // 4 - 3)  # four plots, one above the other
+            self.query_one("#plots", TextPane).set_lines(
+                lambda width: plot_lines(summary.left, shapes, width, reviewable, rows), keep_scroll=True
+            )
+
+    def _show_lessons(self, counted: Counted) -> None:
+        """The wrong actions that the samples disown."""
+        table = self.query_one("#lessons", RowTable)
+        mine = [sample for sample in counted.summary.left if sample.kind != "good"]
+        ready = all(sample.id in self.shapes.shapes for sample in mine)  # rows in motion can't be chosen
+        self._wrong = wrong_actions(mine, counted.summary.current, self.shapes.shapes) if ready else []
+        most = len(self._wrong[0].ids) if self._wrong else 0
+        if self.has_class("-big"):
+            told = many(len(self._wrong), "wrong action") if ready else "reading the traces …"
+            table.border_title = f"what went wrong  {told}"
+            table.border_subtitle = "enter reviews these samples"
+        table.set_rows([each.key for each in self._wrong], lambda row: lesson_cells(self._wrong[row], most))
 
     def action_tab(self, by: int) -> None:
         """Another tab."""
-        self._tab = (self._tab + by) % len(TABS)
+        tabs = self._tabs
+        self._tab = TABS.index(tabs[(tabs.index(TABS[self._tab]) + by) % len(tabs)])
         self.query_one("#counts", TextPane).scroll_home(animate=False)
         self._show_tab()
+        if self.focused is None or self.focused.id in ("counts", "lessons"):
+            self.query_one("#lessons" if TABS[self._tab] == "lessons" else "#counts").focus()
 
     def _cells(self, row: int) -> list[Cell]:
         assert self.runs.counted is not None
@@ -175,17 +254,40 @@ class DatasetScreen(ModeScreen):
         counted, loaded = self.runs.counted, self.runs.loaded
         if counted is None or loaded is None:
             return
-        lines = preview_lines(counted.summary)
-        if self.exporter.report:
-            lines = [*self.exporter.report, BLANK, *lines]
+        shown = counted.summary.funnel
+        top = self.query_one("#funnel", TextPane)
+        top.border_subtitle = f"e exports {many(shown.lines, 'line')}"
+        top.set_lines(lambda width: funnel_lines(shown, width))
+        lines = [*self.exporter.report]
         lines += [line((f"! {warning}", "warn")) for warning in loaded.warnings]
-        self.query_one("#export", TextPane).set_lines(lines)
+        pane = self.query_one("#export", TextPane)
+        pane.display = bool(lines)
+        pane.set_lines(lines)
+        exports = self.runs.exports
+        table, current, now = self.query_one("#exports", RowTable), counted.summary.current, time.time()
+        table.border_title = f"exports  {len(exports)}" if exports else "exports: none yet, e writes one"
+        table.border_subtitle = "y copies the path or the command" if exports else ""
+        table.set_rows([each.path for each in exports], lambda row: export_cells(exports[row], current, now))
+        table.styles.max_height = min(max(1, len(exports)), MOST_TRACES) + 3 if self.has_class("-big") else None
 
     def _show_nothing(self, lines: list[Line]) -> None:
         self.top_bar.show([("no run of `revise` in this workspace", "muted")])
         self.query_one("#counts", TextPane).set_lines(lines)
-        self.query_one("#of-traces", RowTable).set_rows([], lambda row: ())
-        self.query_one("#export", TextPane).set_lines([])
+        for table in self.query(RowTable):
+            table.set_rows([], lambda row: ())
+        for pane in ("#export", "#funnel", "#plots"):
+            self.query_one(pane, TextPane).set_lines([])
+
+    def copyable(self) -> list[Copyable]:
+        """The export under the cursor."""
+        key = self.query_one("#exports", RowTable).cursor_key
+        export = next((each for each in self.runs.exports if each.path == key), None)
+        if export is None:
+            return []
+        things = [Copyable("p", f"path of {Path(export.path).name}", lambda: export.path)]
+        if export.command:
+            things.append(Copyable("t", f"command: {export.command}", lambda: export.command))
+        return things
 
     # -- keys, passed on ---------------------------------------------------------------------------
 
@@ -227,11 +329,31 @@ class DatasetScreen(ModeScreen):
         self.query_one("#counts").focus()
 
     def action_next_pane(self) -> None:
-        """Counts, traces, export, and around."""
-        order = ["counts", "of-traces", "export"]
-        now = self.focused.id if self.focused is not None and self.focused.id in order else "export"
-        new = order[(order.index(now or "export") + 1) % len(order)]
+        """The next pane; in a narrow window it stands alone."""
+        order = [each for each in ("counts", "lessons", "of-traces", "plots", "exports", "export") if self._there(each)]
+        now = self.focused.id if self.focused is not None else None
+        new = order[(order.index(now) + 1) % len(order) if now in order else 0]
+        self.set_class(new in ("of-traces", "exports", "export"), "-side")
         self.query_one(f"#{new}").focus()
+
+    def _there(self, id: str) -> bool:
+        """Whether a pane has something to show."""
+        if id == "plots":
+            return self.has_class("-big")
+        return bool(self.query_one(f"#{id}").display)
+
+    @on(RowTable.Selected, "#lessons")
+    def _lesson_chosen(self, event: RowTable.Selected) -> None:
+        """Review the samples of that wrong action."""
+        wrong = next((each for each in self._wrong if each.key == event.key), None)
+        if wrong is not None:
+            self.agentr.session.review_query = f"id:{','.join(wrong.ids)}"
+            self.app.switch_mode("revision")
+
+    @on(RowTable.Selected, "#exports")
+    def _export_chosen(self) -> None:
+        """What can be copied of an export."""
+        self.app.run_action("app.copy")  # type: ignore[unused-coroutine]
 
     @on(RowTable.Selected, "#of-traces")
     def _trace_chosen(self, event: RowTable.Selected) -> None:

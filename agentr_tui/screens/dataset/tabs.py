@@ -15,10 +15,10 @@ from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Role, bar, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import InputError
-from engine.datasets.choice import tail_length
 from engine.datasets.sizes import Shape
 from engine.review.agreement import Agreement, DefectRate, HitRate, agreement, defect_rate, hit_rates, read_planted
 from engine.review.decisions import Decisions
+from engine.review.variety import tail_length
 from engine.samples.duplicates import EXACT, NEAR
 from engine.samples.revise import Sample
 from engine.workspace.workspace import Workspace
@@ -32,7 +32,7 @@ _LEAST_PLOT = 34
 """Cells that a plot wants; where there is room for two, two stand beside each other."""
 
 
-def plot(name: str, values: Sequence[float], width: int, role: Role = "focus") -> list[Line]:
+def plot(name: str, values: Sequence[float], width: int, role: Role = "focus", rows: int = _ROWS) -> list[Line]:
     """Columns of blocks over the range of some values, in at most `width` cells; a whole number a column where that
     fits."""
     if not values:
@@ -55,8 +55,8 @@ def plot(name: str, values: Sequence[float], width: int, role: Role = "focus") -
     top = max(columns)
     middle = sorted(values)[len(values) // 2]
     lines = [line((name, "focus"), (f"  median {_figure(middle)}", "text"), (f" · at most {top}", "muted"))]
-    blocks = [round(8 * _ROWS * count / top) or (count > 0) for count in columns]
-    for row in range(_ROWS - 1, -1, -1):
+    blocks = [round(8 * rows * count / top) or (count > 0) for count in columns]
+    for row in range(rows - 1, -1, -1):
         lines.append(line(("".join(f"{_LEVELS[max(0, min(8, block - 8 * row))]} " for block in blocks), role)))
     first, last = _figure(low), _figure(high)
     room = 2 * bins - 1
@@ -68,9 +68,9 @@ def _figure(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}"
 
 
-def beside(blocks: Sequence[list[Line]], width: int) -> list[Line]:
-    """Blocks of lines one under the other; two in a row where there is room."""
-    if width < 2 * _LEAST_PLOT:
+def beside(blocks: Sequence[list[Line]], width: int, least: int = _LEAST_PLOT) -> list[Line]:
+    """Blocks of lines one under the other; two in a row where there is room for `least` cells each."""
+    if width < 2 * least:
         return [row for block in blocks for row in [*block, BLANK]]
     half = width // 2
     lines: list[Line] = []
@@ -96,19 +96,23 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
 
 
 def plot_lines(
-    samples: Sequence[Sample], shapes: Mapping[str, Shape | None], width: int, wanted: Sequence[Sample] = ()
+    samples: Sequence[Sample],
+    shapes: Mapping[str, Shape | None],
+    width: int,
+    wanted: Sequence[Sample] = (),
+    rows: int = _ROWS,
 ) -> list[Line]:
-    """Plots of the revision samples that are shown; of `shapes` as far as they are known."""
+    """Plots of the revision samples that are shown, so many rows high; of `shapes` as far as they are known."""
     mine = [sample for sample in samples if sample.kind != "good"]
     if not mine:
         return [line(("no revision samples", "muted"))]
     half = width // 2 - 2 if width >= 2 * _LEAST_PLOT else width
-    blocks = [plot(name, [measure(sample) for sample in mine], half) for name, measure in MEASURES]
+    blocks = [plot(name, [measure(sample) for sample in mine], half, rows=rows) for name, measure in MEASURES]
     known = [shape for sample in mine if (shape := shapes.get(sample.id)) is not None]
     blocks += [
-        plot("turns", [shape.turns for shape in known], half, "person"),
-        plot("tokens ≈", [shape.tokens for shape in known], half, "person"),
-        plot("trained tokens ≈", [shape.trained for shape in known], half, "good"),
+        plot("turns", [shape.turns for shape in known], half, "person", rows),
+        plot("tokens ≈", [shape.tokens for shape in known], half, "person", rows),
+        plot("trained tokens ≈", [shape.trained for shape in known], half, "good", rows),
     ]
     return _reading(shapes, wanted) + beside(blocks, width)
 
@@ -170,7 +174,7 @@ def coverage_lines(
                  (f"of all from the fullest task · {even:.0f} a task on average", "text"))
         )  # fmt: skip
     lines += [BLANK, *_reading(shapes, wanted), *duplicate_lines(mine, shapes)]
-    lines += [BLANK, line(("samples by task", "focus"), ("  and how many hold", "muted"))]
+    lines += [BLANK, line(("samples by task", "focus"), ("  and how many pass the replay", "muted"))]
     most = max(of_task.values(), default=1)
     room = max(4, width - 36)
     for task, count in of_task.most_common():
@@ -233,7 +237,12 @@ def trust_lines(found: Trust, width: int) -> list[Line]:
     if found.rate.rate is None:
         lines.append(line((found.rate.line, "muted"), indent=2))
         lines.append(
-            line(("4 reviews samples; o there draws them at random, so that the rate speaks for all", "muted"))
+            line(
+                (
+                    "4 reviews samples; o there takes them at random, so that the rate speaks for all",
+                    "muted",
+                )
+            )
         )
     else:
         lines += [*_interval("all", found.rate, width)]

@@ -44,11 +44,12 @@ class TraceDeletion:
             f"Delete {name}? {told}".strip(),
             [
                 Choice("escape", "keep it", lambda: None),
-                Choice("y", "delete it from the disk", lambda: self._delete(path)),
+                Choice("y", "delete it from the disk", lambda: self.delete(path)),
             ],
         )
 
-    def _delete(self, path: Path) -> None:
+    def delete(self, path: Path) -> None:
+        """Delete a trace, unless it is being written."""
         session = self._desk.session
         if is_being_written(path):
             self._desk.say(f"{path.name} is being written: stop that search first.", severity="warning")

@@ -53,16 +53,16 @@ ROWS: tuple[tuple[Field, ...], ...] = (
         Field("max_depth", "max depth", "deeper nodes are terminal", "whole", least=1),
     ),
     (
-        Field("samples", "samples", "draws a node", "whole", least=1),
+        Field("samples", "samples", "answers a node", "whole", least=1),
         Field("parallel_nodes", "parallel", "nodes that are expanded at a time", "whole", least=1),
     ),
     (
         Field("c", "c", "exploration constant"),
-        Field("seed", "seed", "of ties and draws", "whole", least=-math.inf),
+        Field("seed", "seed", "of ties and answers", "whole", least=-math.inf),
     ),
     (
         Field("error_rate", "error rate", "0 to 1: how often the actor errs", most=1, actor="scripted"),
-        Field("delay", "delay", "seconds a draw takes, to watch it", most=60, actor="scripted"),
+        Field("delay", "delay", "seconds an answer takes, to watch it", most=60, actor="scripted"),
     ),
     (Field("model", "model", "its name, as the server knows it", "text", actor="openai"),),
     (Field("base_url", "base URL", "http://127.0.0.1:8000/v1; empty: OpenAI's own", "text", actor="openai"),),

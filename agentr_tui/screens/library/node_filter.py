@@ -8,23 +8,23 @@ from pathlib import Path
 
 from textual.message import Message
 
+from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.screens.shared.desk import Desk, Stopped
+from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role
 from engine.base.errors import InputError
 from engine.query.find import find_in
-from engine.query.nodes import Query, QueryError, parse
-
-_ASKS = re.compile(r"""[<>=~!()"']|^nodes? """)
-"""What words of a task or file rarely hold: then the filter asks for nodes."""
+from engine.query.nodes import Query, QueryError
 
 Key = tuple[Path, float]
 """A trace at a time; one that still grows is gone through once."""
 
 
 def node_query(wanted: str) -> Query | None:
-    """The query that a filter is; None where it is words. Raises `QueryError`."""
-    return parse(re.sub("^nodes? ", "", wanted)) if _ASKS.search(wanted) else None
+    """The query on nodes that a filter is; None where it is words and columns. Raises `QueryError`."""
+    asked = re.sub("^nodes? ", "", wanted)
+    return find_query(asked) if asked != wanted or row_filter(wanted) is None else None
 
 
 class NodeFilter:
@@ -103,4 +103,4 @@ class NodeFilter:
 
 def key_of(row: TraceRow) -> Key:
     """The trace as it is now."""
-    return row.path, 0.0 if row.state in ("live", "running") else row.modified
+    return row.path, 0.0 if row.goes_on else row.modified

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import structs
 
+from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role, format_count, format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, cell
@@ -19,16 +20,16 @@ COLUMNS = (
     Column("state", 9),
     Column("env task", 13),
     Column("goal", 14, flex=2),
-    Column("nodes", 5, right=True),
-    Column("good", 4, right=True),
+    Column("nodes", 6, right=True),
+    Column("good", 5, right=True),
     Column("bad", 4, right=True, drop=5),
-    Column("best", 4, right=True, drop=4),
-    Column("pairs", 5, right=True, drop=2),
+    Column("best", 5, right=True, drop=4),
+    Column("pairs", 6, right=True, drop=2),
     Column("depth", 5, right=True, drop=9),
     Column("calls", 5, right=True, drop=8),
     Column("time", 6, right=True, drop=7),
     Column("age", 4, right=True, drop=3),
-    Column("file", 8, flex=1, drop=6, tail=True),
+    Column("file", 14, flex=1, drop=6, tail=True),
 )
 
 
@@ -38,6 +39,7 @@ def state_sign(state: str) -> tuple[str, Role]:
     known: dict[str, tuple[str, Role]] = {
         "live": (signs.live, "focus"),
         "running": (signs.running, "good"),
+        "paused": (signs.paused, "warn"),
         "done": (signs.good, "muted"),
         "stopped": (signs.paused, "warn"),
         "crashed": (signs.bad, "bad"),
@@ -67,9 +69,32 @@ _ORDERS: dict[str, Callable[[TraceRow], Any]] = {
     "good": _falling(lambda figures: figures.good),
     "pairs": _falling(lambda figures: figures.pairs),
     "best": _falling(lambda figures: figures.best_return),
+    "bad": _falling(lambda figures: figures.bad),
+    "depth": _falling(lambda figures: figures.max_depth),
+    "calls": _falling(lambda figures: figures.calls),
+    "time": _falling(lambda figures: figures.seconds),
+    "state": lambda row: row.state,
+    "goal": lambda row: row.goal.lower(),
+    "file": lambda row: row.name.lower(),
 }
-SORTS = tuple(_ORDERS)
-"""How rows can be sorted; whatever it is, live and running searches come first."""
+SORTS = ("newest", "task", "nodes", "good", "pairs", "best")
+"""The orders that `s` goes through; a click on a column's name takes any. Live and running searches come first."""
+
+LEAST_FIRST = frozenset({"newest", "task", "state", "goal", "file"})
+"""Orders in which the least, the youngest or the first letter comes first; in the others the greatest."""
+
+COLUMN_ORDERS = {"age": "newest", "env task": "task"}
+"""Orders whose columns have another name."""
+
+
+def order_of(column: str) -> str:
+    """The order that a click on a column asks for."""
+    return COLUMN_ORDERS.get(column, column)
+
+
+def column_of(order: str) -> str:
+    """The column that rows of that order are sorted by."""
+    return next((column for column, of in COLUMN_ORDERS.items() if of == order), order)
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
@@ -77,18 +102,25 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
     return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in text.split()]
 
 
-def arranged(rows: Iterable[TraceRow], sort: str, wanted: str) -> list[TraceRow]:
-    """The rows that hold every word of `wanted`, sorted."""
-    order, words = _ORDERS[sort], wanted.lower().split()
-    left = [row for row in rows if not words or matches(row, words)]
-    first = {"live": 0, "running": 1}
-    return sorted(left, key=lambda row: (first.get(row.state, 2), order(row), str(row.path)))
-
-
-def matches(row: TraceRow, words: Sequence[str]) -> bool:
-    """Whether every word (in lower case) stands somewhere in state, environment, task, goal or path."""
-    told = f"{row.state} {row.task} {row.goal} {row.path} {row.error}".lower()
-    return all(word in told for word in words)
+def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = False) -> list[TraceRow]:
+    """The rows that a filter takes, sorted; the searches of repairs below the trace that they repair."""
+    order, asked = _ORDERS[sort], row_filter(wanted)
+    left = sorted((row for row in rows if asked is None or asked.holds(row)), key=lambda row: str(row.path))
+    left.sort(key=order, reverse=reverse)
+    if reverse:  # what is unknown comes last in any order
+        left.sort(key=lambda row: row.figures is None)
+    left.sort(key=lambda row: 0 if row.live else 1 if row.goes_on else 2)
+    repairs: dict[str, list[TraceRow]] = {}
+    there = {row.figures.trace for row in left if row.figures is not None and not row.origin}
+    for row in left:
+        if row.origin in there:
+            repairs.setdefault(row.origin, []).append(row)
+    nested: list[TraceRow] = []
+    for row in left:
+        if row.origin not in there:
+            nested.append(row)
+            nested += repairs.get(row.figures.trace, []) if row.figures is not None else []
+    return nested
 
 
 # -- what is shown ---------------------------------------------------------------------------------------
@@ -97,19 +129,32 @@ def matches(row: TraceRow, words: Sequence[str]) -> bool:
 def with_live(row: TraceRow, tree: SearchTree | None) -> TraceRow:
     """The row of the running search, its cheap figures as they are on screen."""
     if tree is None or tree.started is None or row.figures is None:
-        return replace(row, live=True)
+        return replace(row, live=True, paused=tree is not None and tree.state == "paused")
     figures = structs.replace(row.figures, nodes=len(tree), calls=tree.calls, seconds=tree.t)
-    return replace(row, live=True, figures=figures, goal=tree.started.instruction)
+    paused = tree.state == "paused"
+    return replace(row, live=True, paused=paused, figures=figures, goal=tree.started.instruction)
 
 
-def cells(row: TraceRow, now: float, open_path: Path | None = None) -> list[Cell]:
+def short_name(row: TraceRow) -> str:
+    """The file's name without the environment in front, which the row names already."""
+    env = f"{row.figures.env}-" if row.figures is not None else ""
+    return row.name.removeprefix(env) or row.name
+
+
+MARKED = ("◆", "*")
+"""The sign of a marked row, and that of a terminal without it."""
+
+
+def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool = False) -> list[Cell]:
     """The cells of a row, one for each of `COLUMNS`."""
     glyph, role = state_sign(row.state)
     state: Cell = ((f"{glyph} ", role), (row.state, role))
+    if marked:
+        state = ((f"{MARKED[glyphs().guide.isascii()]} ", "person"), (row.state, "person"))
     figures = row.figures
     name: Role = "strong" if row.path == open_path or row.live else "text"
     old = cell(age(now - row.modified) if row.modified else "", "muted")
-    file = cell(row.name, "muted")
+    file = cell(short_name(row), "muted")
     if figures is None:
         told = cell(row.error, "bad") if row.error else cell("")
         return [state, cell(row.name, name), told, *([()] * 8), old, file]
@@ -119,8 +164,8 @@ def cells(row: TraceRow, now: float, open_path: Path | None = None) -> list[Cell
         state = ((f"{glyph} ", role), (solved, "good" if figures.solved else "bad" if figures.scored else "muted"))
     return [
         state,
-        cell(row.task, name),
-        cell(row.goal, name),
+        cell(f"{glyphs().elbow} repair" if row.origin else row.task, "muted" if row.origin else name),
+        cell(row.goal, "muted" if row.origin else name),
         cell(format_count(figures.nodes), "text"),
         cell(format_count(figures.solved if figures.attempts else figures.good), "good" if figures.good else "muted"),
         cell(
@@ -146,7 +191,7 @@ def facts(row: TraceRow) -> list[tuple[str, Role]]:
         return [(str(row.path), "muted")]
     parts = [str(row.path), figures.algorithm, *attempts_told(figures)]
     if figures.failures:
-        parts.append(f"{figures.failures} failed draws")
+        parts.append(f"{figures.failures} failed answers")
     if figures.tokens_in is not None or figures.tokens_out is not None:
         parts.append(f"{figures.tokens_in or 0} → {figures.tokens_out or 0} tokens")
     if figures.cost is not None:
@@ -189,17 +234,21 @@ def duration(seconds: float) -> str:
     return f"{min(int(seconds) // 3_600, 999)}h{int(seconds) % 3_600 // 60:02}"
 
 
-def summary(rows: Sequence[TraceRow], sort: str, wanted: str) -> tuple[str, str]:
+def summary(
+    rows: Sequence[TraceRow], sort: str, wanted: str, reverse: bool = False, marked: int = 0
+) -> tuple[str, str]:
     """Title and subtitle of the table."""
-    running = sum(row.state in ("live", "running") for row in rows)
-    broken = sum(row.state == "broken" for row in rows)
     parts = [f"traces  {len(rows)}"]
-    if running:
-        parts.append(f"{running} running")
-    if broken:
-        parts.append(f"{broken} broken")
+    counts = {word: sum(row.state in states for row in rows) for word, states in COUNTED.items()}
+    parts += [f"{count} {word}" for word, count in counts.items() if count]
+    parts += [f"{marked} marked"] if marked else []
     order = f"{sort} first" if sort == "newest" else f"by {sort}"
+    order = order if not reverse else "oldest first" if sort == "newest" else f"{order}, reversed"
     return " · ".join(parts), f"{order} · filter: {wanted}" if wanted else order
+
+
+COUNTED = {"running": ("live", "running"), "paused": ("paused",), "broken": ("broken",)}
+"""States that the title counts."""
 
 
 EMPTY = """\
@@ -210,7 +259,7 @@ answer, every step, every return. Here you watch searches, open their trees,
 and take good and bad trajectories out of them.
 
   o   starts a search (TextCraft needs no key and no network)
-  e   shows the sample trees that ship with the package
+  t   shows the sample trees that ship with the package
   ?   the keys; 1 to 5 are the screens
 
 On the command line:

@@ -13,21 +13,44 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Container
+from textual.events import Resize
+from textual.timer import Timer
 from textual.widgets import Input
 
+from agentr_tui.screens.library.beside import beside_lines
 from agentr_tui.screens.library.deletion import TraceDeletion
+from agentr_tui.screens.library.marked import MarkedTraces
 from agentr_tui.screens.library.node_filter import NodeFilter
-from agentr_tui.screens.library.rows import COLUMNS, EMPTY, SORTS, arranged, cells, facts, summary
+from agentr_tui.screens.library.preview import Preview
+from agentr_tui.screens.library.rows import (
+    COLUMNS,
+    EMPTY,
+    LEAST_FIRST,
+    SORTS,
+    arranged,
+    cells,
+    column_of,
+    facts,
+    order_of,
+    summary,
+)
 from agentr_tui.screens.library.starting import SearchStarter
 from agentr_tui.screens.library.trace_watch import LOOK_EVERY, TraceWatch
 from agentr_tui.screens.shared.copying import Copyable, as_json
-from agentr_tui.screens.shared.mode_screen import ModeScreen, key
+from agentr_tui.screens.shared.mode_screen import MIN_WIDTH, ModeScreen, key
 from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.state.places import shipped_folder
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
+
+SIDE_FROM, BELOW_FROM = 150, 36
+"""Columns of the terminal from which the preview stands at the side, and rows from which it stands below."""
+
+PREVIEW_AFTER = 0.15
+"""Seconds for which the cursor rests on a trace before it is read for the preview."""
 
 
 class LibraryScreen(ModeScreen):
@@ -37,11 +60,17 @@ class LibraryScreen(ModeScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         key("o", "new", "new", "library.new", "New search, set as the trace under the cursor", show=True),
         key("r", "resume", "resume", "library.resume", "Go on with the search under the cursor", show=True),
+        key("space", "mark", "mark", "library.mark", "Mark this trace, for e and D; again: unmark it",
+            show=True),
+        key("e", "export", "export", "library.export", "Make samples of the marked traces, then go to Dataset",
+            show=True),
         key("s", "sort", "sort", "library.sort", "Sort by the next: newest, task, nodes, good, pairs, best", show=True),
-        key("D", "delete", "delete", "library.delete", "Delete the trace under the cursor; asks first", show=True),
-        key("slash", "filter", "filter", "library.filter", "Only traces that hold these words, or such nodes: q>0.9",
+        key("S", "reverse", "reverse", "library.reverse", "Reverse the order"),
+        key("D", "delete", "delete", "library.delete", "Delete the marked traces, or this one; asks first", show=True),
+        key("slash", "filter", "filter", "library.filter", "Only traces with words, figures (good>5) or nodes (q>0.9)",
             show=True, key_display="/"),
-        key("e", "examples", "samples", "library.examples", "Show the sample trees that ship with the package"),
+        key("t", "examples", "sample trees", "library.examples",
+            "Show the sample trees that ship with the package", show=True),
         key("escape", "unfilter", "show all", "library.unfilter", "Show all traces again", show=True),
     ]  # fmt: skip
 
@@ -52,17 +81,23 @@ class LibraryScreen(ModeScreen):
         self.node_filter = NodeFilter(desk)
         self.starter = SearchStarter(desk)
         self.deletion = TraceDeletion(desk, self._deleted)
+        self.marked = MarkedTraces(desk, lambda: self.app.switch_mode("dataset"), self.deletion.delete)
+        self.preview = Preview(desk, lambda: self.query_one("#preview", TextPane))
         self.shown: list[TraceRow] = []
         self.sort = SORTS[0]
+        self.reverse = False
+        self._to_source = False  # the cursor is to go to what was named on the command line
         self._wanted = ""
 
     def compose_body(self) -> ComposeResult:
         """The table, a line about the row under the cursor, the filter."""
-        yield RowTable(COLUMNS, id="traces")
+        with Container(id="library-body"):
+            yield RowTable(COLUMNS, id="traces")
+            yield TextPane(id="preview")
         yield TextPane(id="library-empty", classes="empty")
         yield TextPane(id="trace-note", classes="note")
         yield Input(
-            placeholder="words of state, task, goal or file · or nodes: q>0.9 depth<6, nodes disaster",
+            placeholder="words · columns: good>5 pairs>=10 state=done · nodes: q>0.9, nodes disaster",
             id="trace-filter",
             classes="filter",
             compact=True,
@@ -76,9 +111,12 @@ class LibraryScreen(ModeScreen):
     def on_mount(self) -> None:
         """The first look, then one every other second."""
         self.query_one("#trace-note").can_focus = False
-        self.query_one("#library-empty", TextPane).set_lines([line((text, "text")) for text in EMPTY.splitlines()])
+        told = [line((text, "text")) for text in EMPTY.splitlines()]
+        told += beside_lines(self.agentr.session.workspace.path)
+        self.query_one("#library-empty", TextPane).set_lines(told)
         self.query_one("#library-empty").border_title = "library"
         self.table.focus()
+        self._to_source = bool(self.agentr.session.sources)
         self.set_interval(LOOK_EVERY / 4, self.watched.look)
 
     def copyable(self) -> list[Copyable]:
@@ -108,7 +146,8 @@ class LibraryScreen(ModeScreen):
 
     def _show(self) -> None:
         rows = self.watched.rows()
-        listed = arranged(rows, self.sort, "" if self.node_filter.asks_for_nodes else self._wanted)
+        wanted = "" if self.node_filter.asks_for_nodes else self._wanted
+        listed = arranged(rows, self.sort, wanted, self.reverse)
         self.shown = shown = self.node_filter.holding(listed)
         was_empty, empty = self.has_class("-none"), not rows and self.watched.looked_once
         self.set_class(empty, "-none")
@@ -116,7 +155,13 @@ class LibraryScreen(ModeScreen):
         if was_empty != empty:  # what is hidden loses the focus
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
         self.table.set_rows([row.path for row in shown], self._cells)
-        title, subtitle = summary(shown, self.sort, self._wanted)
+        if self._to_source and self.watched.looked_once:
+            self._to_source = False
+            self._go_to_source()
+        self.marked.paths &= {row.path for row in rows}
+        self.key_bar.words = {"export": f"export {len(self.marked.paths)} marked"} if self.marked.paths else {}
+        self.table.sorted_by = (column_of(self.sort), (self.sort in LEAST_FIRST) != self.reverse)
+        title, subtitle = summary(shown, self.sort, self._wanted, self.reverse, len(self.marked.paths))
         self.table.border_title = title
         self.table.border_subtitle = clip(subtitle.replace("[", "("), 60)
         figures = [row.figures for row in shown if row.figures is not None]
@@ -128,7 +173,17 @@ class LibraryScreen(ModeScreen):
         self._note()
 
     def _cells(self, place: int) -> list[Cell]:
-        return cells(self.shown[place], time.time(), self.agentr.session.path)
+        row = self.shown[place]
+        return cells(row, time.time(), self.agentr.session.path, row.path in self.marked.paths)
+
+    def _go_to_source(self) -> None:
+        """Put the cursor on the first trace of what was named on the command line."""
+        places = [source.resolve() for source in self.agentr.session.sources]
+        for row in self.shown:
+            path = row.path.resolve()
+            if any(path == place or place in path.parents for place in places):
+                self.table.go_to(row.path)
+                return
 
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
@@ -139,6 +194,22 @@ class LibraryScreen(ModeScreen):
         elif row is None and self._wanted:
             parts = [("no trace contains these words", "warn")]
         self.query_one("#trace-note", TextPane).set_lines([line(*parts)] if parts else [])
+        if self._preview_timer is not None:
+            self._preview_timer.stop()
+        self._preview_timer = self.set_timer(PREVIEW_AFTER, self._show_preview)
+
+    _preview_timer: Timer | None = None
+
+    def _show_preview(self) -> None:
+        if self.has_class("-preview") and self.is_current:
+            self.preview.show(self.current, time.time())
+
+    def on_resize(self, event: Resize) -> None:
+        """The preview comes and goes with the room there is: at the side, or below."""
+        width, height = event.size
+        self.set_class(width >= SIDE_FROM, "-side")
+        self.set_class(width >= SIDE_FROM or (height >= BELOW_FROM and width >= MIN_WIDTH), "-preview")
+        self._show_preview()
 
     @property
     def current(self) -> TraceRow | None:
@@ -170,7 +241,22 @@ class LibraryScreen(ModeScreen):
 
     def action_delete(self) -> None:
         """Delete a trace of the workspace, after a question that says what refers to it."""
-        self.deletion.ask(self.current)
+        rows = self.marked.of(self.shown, self.current)
+        if len(rows) > 1:
+            self.marked.ask_delete(rows)
+        else:
+            self.deletion.ask(rows[0] if rows else None)
+
+    def action_mark(self) -> None:
+        """Mark the trace under the cursor, or take its mark away, and go to the next."""
+        if self.current is not None:
+            self.marked.toggle(self.current)
+            self.table.cursor += 1
+            self._show()
+
+    def action_export(self) -> None:
+        """Make samples of the marked traces, or of the one under the cursor, and go to Dataset."""
+        self.marked.export(self.marked.of(self.shown, self.current))
 
     def _deleted(self, path: Path) -> None:
         self.watched.forget(path)
@@ -197,8 +283,22 @@ class LibraryScreen(ModeScreen):
 
     def action_sort(self) -> None:
         """The next order."""
-        self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
+        at = SORTS.index(self.sort) + 1 if self.sort in SORTS else 0
+        self._sort_by(SORTS[at % len(SORTS)], False)
+
+    def action_reverse(self) -> None:
+        """The other end of the order first."""
+        self._sort_by(self.sort, not self.reverse)
+
+    @on(RowTable.ColumnChosen, "#traces")
+    def _column_chosen(self, event: RowTable.ColumnChosen) -> None:
+        order = order_of(event.column)
+        self._sort_by(order, order == self.sort and not self.reverse)
+
+    def _sort_by(self, order: str, reverse: bool) -> None:
+        self.sort, self.reverse = order, reverse
         self._show()
+        self.table.to_top()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what is filtered can be shown whole again."""

@@ -51,7 +51,7 @@ class SearchStarter:
             self._desk.complain(f"{row.path}: {row.error or 'is still being read'}")
         elif row.state == "done":
             self._desk.say(f"{row.name} is done: press o to start a search like it.", severity="warning")
-        elif row.state == "running":
+        elif row.goes_on:
             self._desk.say(f"{row.name} runs elsewhere: press enter to watch it.", severity="warning")
         else:
             self._resume(row.path)

@@ -85,7 +85,7 @@ class TraceWatch:
         self._desk.beside(work, "look")
 
     def _others_run(self) -> bool:
-        return any(known.row.state == "running" for known in self._known.values())
+        return any(known.row.goes_on for known in self._known.values())
 
     def _report(self, items: Sequence[Known]) -> None:
         self._desk.post(self.Found(items))

@@ -14,6 +14,7 @@ from engine.pairs.pairs import Pair, count_pairs, fork_of, leaves_by_q
 from engine.pairs.ranking import Rank, ranked
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
+from envs.base import title_of
 
 MANY_LEAVES = 2_000
 """Of trees with more leaves, what is known first is told first."""
@@ -47,7 +48,7 @@ SUGGESTION_COLUMNS = (
     Column("bad", 5, right=True),
     Column("fork", 4, right=True),
     Column("gap", 4, right=True),
-    Column("good goes on", 8, flex=1, drop=1),
+    Column("next good step", 8, flex=1, drop=1),
 )
 
 ENDED = {
@@ -125,6 +126,25 @@ def suggestion_cells(
         cell(format_value(pair.gap, 0.0, high - low), "text"),
         cell(tree.nodes[after].action, "strong" if is_chosen else "text"),
     ]
+
+
+def chosen_words(chosen: tuple[int | None, int | None]) -> str:
+    """Which leaves are chosen for a pair."""
+    good, bad = ("–" if leaf is None else str(leaf) for leaf in chosen)
+    return "space chooses" if chosen == (None, None) else f"chosen: {good} against {bad}"
+
+
+def top_parts(tree: SearchTree, thresholds: Thresholds, pairs: int | None) -> list[tuple[str, Role]]:
+    """What the top bar says: the task, alpha and beta, how many pairs they give (None: not counted yet)."""
+    started = tree.started
+    assert started is not None
+    return [
+        (f"{title_of(started.environment, started.task)}  ", "strong"),
+        ("alpha ", "muted"), (f"{thresholds.alpha:g}  ", "person"),
+        ("beta ", "muted"), (f"{thresholds.beta:g}  ", "person"),
+        ("counting pairs …  " if pairs is None else f"{pairs} pair{'s' * (pairs != 1)}  ", "text"),
+        (started.instruction, "muted"),
+    ]  # fmt: skip
 
 
 # -- two trajectories ------------------------------------------------------------------------------------

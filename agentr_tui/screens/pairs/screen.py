@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
@@ -12,22 +12,27 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import DescendantFocus, Resize
+from textual.widgets import Input
 
+from agentr_tui.screens.pairs.leaf_filter import LeafFilter
 from agentr_tui.screens.pairs.rows import (
     FORK,
     LEAF_COLUMNS,
     RANK_LABELS,
     SUGGESTION_COLUMNS,
     PairFigures,
+    chosen_words,
     leaf_cells,
     pair_figures,
     pair_of,
     path_lines,
     suggestion_cells,
+    top_parts,
     why_no_pairs,
 )
+from agentr_tui.screens.pairs.thresholds import ask_threshold
 from agentr_tui.screens.shared.copying import Copyable, of_node
-from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text
+from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, key
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.row_table import Cell, RowTable
@@ -36,7 +41,6 @@ from engine.pairs.pairs import Pair, best_partner
 from engine.pairs.ranking import Rank
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
-from envs.base import title_of
 
 COUNT_EVERY = 0.5  # seconds, while the tree grows
 REST = 10
@@ -81,11 +85,14 @@ class PairsScreen(ModeScreen):
             show=True),
         key("b", "threshold('beta')", "beta", "pairs.beta", "Set beta: a bad leaf must be worse by more than it",
             show=True),
+        key("slash", "find", "find", "pairs.find", "Only leaves whose trajectory holds words, or such a node: q>0.5",
+            show=True, key_display="/"),
         key("o", "order", "order…", "pairs.order", "Which pairs are suggested first", show=True),
         key("tab", "next_pane", "next pane", "pairs.next_pane", "Next pane", show=True),
         key("enter", "revise", "revise", "pairs.revise_shown", "Go to Revision with the pair that is shown"),
         key("plus", "enlarge", "enlarge", "pairs.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane"),
+        key("underscore,escape", "restore", "restore", "pairs.restore", "Restore the enlarged pane; then all leaves",
+            key_display="esc"),
     ]  # fmt: skip
 
     def copyable(self) -> list[Copyable]:
@@ -95,14 +102,16 @@ class PairsScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._figures: PairFigures | None = None
+        self.filter = LeafFilter(self._filtered)
+        self._all: PairFigures | None = None  # as it was counted
+        self.figures: PairFigures | None = None  # what is looked for of it
         self._counted: Counted | None = None
         self._wanted: Counted | None = None  # what is being counted
         self._next_count = 0.0
         self._pane = "leaves"
         self._rank: Rank = "fork"
         self._partner: tuple[int, Pair | None] | None = None  # of a leaf, found by a thread
-        self._shown: Pair | None = None
+        self.shown: Pair | None = None
 
     def compose_body(self) -> ComposeResult:
         """Leaves and suggestions above, trajectories below."""
@@ -110,6 +119,7 @@ class PairsScreen(ModeScreen):
             yield PairTable(LEAF_COLUMNS, id="leaves")
             yield PairTable(SUGGESTION_COLUMNS, id="suggestions")
         yield TextPane(id="paths")
+        yield Input(placeholder="words · good · q>0.5 · depth<6", id="pair-filter", classes="filter", compact=True)
 
     @property
     def leaves(self) -> RowTable:
@@ -155,7 +165,7 @@ class PairsScreen(ModeScreen):
         wanted = Counted(id(tree), tree.seq, session.thresholds, self._rank)
         if self._wanted is None and wanted != self._counted:
             if self._counted is not None and self._counted.tree != wanted.tree:
-                self._figures = self._partner = None
+                self._all = self.figures = self._partner = None
             self._wanted = wanted
             self.run_worker(partial(self._count, tree, wanted), thread=True, group="count")
 
@@ -167,8 +177,39 @@ class PairsScreen(ModeScreen):
         self.from_thread(self._counted_all, time.monotonic() - began)
 
     def _take(self, figures: PairFigures, counted: Counted) -> None:
-        self._figures, self._counted, self._partner = figures, counted, None
+        self._all, self._counted, self._partner = figures, counted, None
+        self._filtered()
+
+    # -- finding -----------------------------------------------------------------------------------
+
+    def _filtered(self) -> None:
+        """Show what is looked for of what was counted."""
+        tree, figures = self.agentr.session.tree, self._all
+        if tree is None or figures is None:
+            return
+        leaves, pairs = self.filter.leaves(tree, figures.leaves), self.filter.pairs(tree, figures.suggestions)
+        self.figures = replace(figures, leaves=leaves, suggestions=pairs)
         self._show()
+        if self.filter.is_set:
+            self.leaves.border_title = f"leaves  {len(leaves)} of {len(figures.leaves)} match · esc shows all"
+
+    def action_find(self) -> None:
+        """Write what to find."""
+        box = self.query_one("#pair-filter", Input)
+        box.add_class("-open")
+        self.set_focus(box)
+
+    @on(Input.Changed, "#pair-filter")
+    def _find_typed(self, event: Input.Changed) -> None:
+        session = self.agentr.session
+        if self.filter.take(event.value) and session.tree is not None:
+            work = self.filter.go_through(session.tree, session.thresholds.alpha)
+            self.run_worker(work, group="find", exclusive=True)
+        self.leaves.border_subtitle = self.filter.error.replace("[", "(") or chosen_words(self.agentr.session.chosen)
+
+    @on(Input.Submitted, "#pair-filter")
+    def _find_entered(self) -> None:
+        self.leaves.focus()
 
     def _counted_all(self, took: float) -> None:
         counted, self._wanted = self._wanted, None
@@ -179,31 +220,21 @@ class PairsScreen(ModeScreen):
     # -- what is shown -----------------------------------------------------------------------------
 
     def _show(self) -> None:
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         tree = session.tree
         if tree is None or tree.started is None:
             self.top_bar.show([("no tree is open", "muted")])
             self.show_placeholder(NOTHING_OPEN)
             return
         self.show_placeholder(None)
-        thresholds, started = session.thresholds, tree.started
         pairs = figures.pairs if figures is not None else None
-        counted = "counting pairs …" if pairs is None else f"{pairs} pairs"
-        self.top_bar.show(
-            [
-                (f"{title_of(started.environment, started.task)}  ", "strong"),
-                ("alpha ", "muted"), (f"{thresholds.alpha:g}  ", "person"),
-                ("beta ", "muted"), (f"{thresholds.beta:g}  ", "person"),
-                (f"{counted}  ", "text"),
-                (started.instruction, "muted"),
-            ]
-        )  # fmt: skip
+        self.top_bar.show(top_parts(tree, session.thresholds, pairs))
         if figures is None:
             self._nothing("counting …")
             return
         bad = len(figures.leaves) - figures.good
         self.leaves.border_title = f"leaves  {len(figures.leaves)} · {figures.good} good · {bad} bad"
-        self.leaves.border_subtitle = self._chosen_words()
+        self.leaves.border_subtitle = chosen_words(self.agentr.session.chosen)
         shown = len(figures.suggestions)
         many = "…" if pairs is None else str(pairs)
         self.suggestions.border_title = f"pairs  the best {shown} of {many}" if shown != pairs else f"pairs  {pairs}"
@@ -214,50 +245,42 @@ class PairsScreen(ModeScreen):
 
     def _nothing(self, text: str, role: Role = "muted") -> None:
         """A line in place of trajectories, and empty lists."""
-        self._shown = None
+        self.shown = None
         self.leaves.set_rows([], lambda row: ())
         self.suggestions.set_rows([], lambda row: ())
         self.paths.set_lines([line((text, role))])
 
-    def _chosen_words(self) -> str:
-        good, bad = self.agentr.session.chosen
-        if good is None and bad is None:
-            return "space chooses"
-        return f"chosen: {'–' if good is None else good} against {'–' if bad is None else bad}"
-
     def _leaf_cells(self, row: int) -> list[Cell]:
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         assert session.tree is not None
         assert figures is not None
         return leaf_cells(session.tree, figures.leaves[row], session.thresholds, session.score_range, session.chosen)
 
     def _suggestion_cells(self, row: int) -> list[Cell]:
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         assert session.tree is not None
         assert figures is not None
         return suggestion_cells(session.tree, figures.suggestions[row], session.score_range, session.chosen)
 
     def _show_paths(self) -> None:
-        session, figures, pane = self.agentr.session, self._figures, self.paths
+        session, figures, pane = self.agentr.session, self.figures, self.paths
         tree = session.tree
         if tree is None or figures is None:
             return
         why = why_no_pairs(figures, session.thresholds, tree.q(figures.leaves[0]) if figures.leaves else None)
-        pair = self._shown = None if why else self._pair_here(tree)
+        pair = self.shown = None if why else self._pair_here(tree)
         if pair is None:
             pane.border_title = "trajectories"
             told = why or "No partner: no other leaf differs enough from this one. tab goes to the pairs there are."
             pane.set_lines([line((told, "warn" if why else "muted"))])
             return
         pane.border_title = f"trajectories · {pair.good} against {pair.bad} · gap {pair.gap:.3g}"
-        width = pane.scrollable_content_region.width
-        if width:  # else it is laid out soon
-            pane.set_lines(path_lines(tree, pair, width))
-            pane.scroll_to_key(FORK)
+        pane.set_lines(lambda width: path_lines(tree, pair, width))  # also where the scrollbar takes a cell
+        self.call_after_refresh(pane.scroll_to_key, FORK)
 
     def _pair_here(self, tree: SearchTree) -> Pair | None:
         """The pair under the cursor; among the leaves: the chosen one, else that of the leaf under the cursor."""
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         assert figures is not None
         if self._pane == "suggestions" and figures.suggestions:
             return figures.suggestions[self.suggestions.cursor]
@@ -320,12 +343,12 @@ class PairsScreen(ModeScreen):
         new = order[(order.index(now or "paths") + 1) % len(order)]
         if new != "paths":
             self.set_class(new == "suggestions", "-suggestions")
-        self.minimize()
+        self.enlarging.restore()
         self.call_after_refresh(self.query_one(f"#{new}").focus)
 
     def action_choose(self) -> None:
         """Take what is under the cursor for the pair; again: let it go."""
-        session, figures = self.agentr.session, self._figures
+        session, figures = self.agentr.session, self.figures
         if session.tree is None or figures is None:
             return
         if self._pane == "suggestions" and figures.suggestions:
@@ -334,7 +357,7 @@ class PairsScreen(ModeScreen):
             session.chosen = (None, None) if session.chosen == both else both
         elif figures.leaves:
             session.choose(figures.leaves[self.leaves.cursor])
-        self.leaves.border_subtitle = self._chosen_words()
+        self.leaves.border_subtitle = chosen_words(self.agentr.session.chosen)
         self.leaves.refresh()
         self.suggestions.refresh()
         self._show_paths()
@@ -342,10 +365,10 @@ class PairsScreen(ModeScreen):
     @on(RowTable.Selected)
     def action_revise(self) -> None:
         """To Revision with the pair that is shown."""
-        if self._shown is None:
+        if self.shown is None:
             self.notify("There is no pair here: see the reason below the lists.", severity="warning")
             return
-        self.agentr.session.chosen = (self._shown.good, self._shown.bad)
+        self.agentr.session.chosen = (self.shown.good, self.shown.bad)
         self.app.switch_mode("revision")
 
     def action_order(self) -> None:
@@ -359,38 +382,13 @@ class PairsScreen(ModeScreen):
 
     def action_threshold(self, name: Literal["alpha", "beta"]) -> None:
         """Ask for alpha or beta."""
-        if self.agentr.session.tree is None:
-            self.notify("No tree is open: press 1 for the library.", severity="warning")
-            return
-        low, high = self.agentr.session.score_range
-        now = getattr(self.agentr.session.thresholds, name)
-        told = {
-            "alpha": f"alpha: the Q of a good leaf must exceed it (returns: {low:g} to {high:g})",
-            "beta": "beta: a bad leaf's Q must be lower by more than it",
-        }[name]
-        ask_text(self.app, told, partial(self._set, name), f"{now:g}")
-
-    def _set(self, name: Literal["alpha", "beta"], text: str) -> None:
-        session = self.agentr.session
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            now = getattr(session.thresholds, name)
-            self.notify(f"{text[:40]!r} is not a number: {name} stays {now:g}.", severity="warning", markup=False)
-            return
-        if name == "alpha":
-            session.alpha = value
-        else:
-            session.beta = value
-        self.refresh_view()
-
-    def action_enlarge(self) -> None:
-        """Give the focused pane the whole screen."""
-        if self.focused is not None:
-            self.maximize(self.focused)
+        ask_threshold(self, name, self.refresh_view)
 
     def action_restore(self) -> None:
-        """Back to all panes."""
-        self.minimize()
+        """Back to all panes; where they are there, to all leaves."""
+        box = self.query_one("#pair-filter", Input)
+        if self.enlarging.pane is None and box.has_class("-open"):
+            box.value = ""
+            box.remove_class("-open")
+            self.leaves.focus()
+        self.enlarging.restore()

@@ -337,6 +337,6 @@ def _made_told(job: Job, progress: Progress) -> str:
     found = recovery_told(progress.figures[0]) if job.mark is not None else curve_told(progress.figures)
     told = f"{found} ({progress.calls} calls)"
     if progress.failed:
-        failed = [f"{count} draws failed ({kind}): {progress.words[kind]}" for kind, count in progress.failed.items()]
+        failed = [f"{count} answers failed ({kind}): {progress.words[kind]}" for kind, count in progress.failed.items()]
         told += f"; {'; '.join(failed)}"
     return told

@@ -28,6 +28,27 @@ VERDICTS: dict[str, tuple[str, Role]] = {
 }
 
 
+AROUND = 40
+"""Characters that stay before and after words that differ, in a long text."""
+
+
+def difference_parts(expected: str, got: str, most: int = 0) -> list[tuple[str, Role]]:
+    """What came, with the words that were not expected marked; of what is the same only what stands beside them. Of
+    `most` characters that differ in a row the rest is left out; 0: nothing is."""
+    _, pieces = word_diff(expected, got)
+    parts: list[tuple[str, Role]] = []
+    for place, piece in enumerate(pieces):
+        text = piece.text
+        if piece.changed and most:
+            text = clip(text, most)
+        if not piece.changed and len(text) > 2 * AROUND + 3:
+            head = text[:AROUND] if place else ""
+            tail = text[-AROUND:] if place + 1 < len(pieces) else ""
+            text = f"{head} … {tail}"
+        parts.append((text, "warn" if piece.changed else "muted"))
+    return parts
+
+
 def replay_lines(sample: Sample) -> list[Line]:
     """What the replay found, in short."""
     replay = sample.replay
@@ -38,13 +59,15 @@ def replay_lines(sample: Sample) -> list[Line]:
     if replay.verdict == "verified":
         told = f"{steps} of {steps} observations as written · return {replay.score:g}"
     elif replay.verdict == "reobserved":
-        told = f"return {replay.score:g} holds · {len(replay.observations)} of {steps} observations were false"
+        told = (
+            f"return {replay.score:g} as expected · {len(replay.observations)} of {steps} observations were other ones"
+        )
         if replay.ended is not None:
             told += f" · reached early: the tail is cut after step {replay.ended}"
     elif replay.verdict == "repaired" and sample.tail is not None:
         told = f"return {replay.score:g} by {len(sample.tail.steps)} steps of a search of its own"
     elif replay.verdict == "diverged":
-        told = f"{replay.reason} · R mends it"
+        told = f"{replay.reason} · R replays it again, or searches another tail"
     elif replay.verdict == "unreplayed":
         safest = f" · safest: the wrong step changed nothing ({sample.harmless})" if sample.harmless else ""
         told = f"{replay.reason}: a default export takes it if you accept it{safest}"
@@ -55,8 +78,10 @@ def replay_lines(sample: Sample) -> list[Line]:
         lines.append(line((f"tail: leaf {sample.tail.leaf} of {Path(sample.tail.path).name}", "muted"), indent=6))
     if replay.step is not None and replay.verdict in ("diverged", "reobserved"):
         told = f"first at step {replay.step + 1}: "
-        expected, got = clip(replay.expected, IN_SHORT), clip(replay.got, IN_SHORT)
-        lines.append(line((told, "muted"), (expected, "text"), (" → ", "muted"), (got, "warn"), indent=4))
+        expected = difference_parts(replay.got, replay.expected, IN_SHORT // 2)
+        got = difference_parts(replay.expected, replay.got, IN_SHORT // 2)
+        lines.append(line((told, "muted"), ("expected ", "muted"), *expected, indent=4))
+        lines.append(line(("    got ", "muted"), *got, indent=8))
     shape = (
         f"fork after step {sample.fork_depth} · {sample.bad_depth} bad and {sample.good_depth} good steps"
         f" · gap {sample.return_good - sample.return_bad:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -15,6 +16,8 @@ from agentr_tui.state.review.load import load_review
 from agentr_tui.state.review.queue import Review, Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
+from engine.base.errors import AgentrError
+from engine.base.text import many
 from engine.samples.revise import ReviseSettings
 
 T = TypeVar("T")
@@ -32,6 +35,46 @@ WHAT_NEXT = (
 """What can be done where there is no sample."""
 
 
+TELL_EVERY = 0.5  # seconds, while samples are made or replayed
+
+
+class StoppedByHand(AgentrError):
+    """A person stopped the making of samples."""
+
+
+class Loading:
+    """How far the making of samples is. A thread counts along; the screen tells."""
+
+    def __init__(self, judges: bool) -> None:
+        """judges: samples may have to be made; else they are read."""
+        self.judges = judges
+        self.stopped = False
+        self._began = time.monotonic()
+        self._made = self._of = 0
+
+    def told(self, made: int, of: int) -> None:
+        """So many samples are made, of about so many. Raises `StoppedByHand`."""
+        self._made, self._of = made, of
+        if self.stopped:
+            raise StoppedByHand(f"Stopped after {many(made, 'sample')}: nothing was written. Press 4 to begin again.")
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        if not self.judges:
+            return "Reading the newest samples of each tree …"
+        seconds = time.monotonic() - self._began
+        if self.stopped:
+            return "Stopping after this sample …"
+        if not self._made:
+            return f"Pairing, judging and replaying … {seconds:.0f} s\n\nesc stops it"
+        of = f" of about {self._of}" if self._of > self._made else ""
+        left = ""
+        if self._of > self._made and seconds > 2:
+            left = f" · about {seconds / self._made * (self._of - self._made):.0f} s to go"
+        return f"Judging and replaying … {many(self._made, 'sample')}{of} · {seconds:.0f} s{left}\n\nesc stops it"
+
+
 class SampleInFront:
     """What all other parts of the screen act on."""
 
@@ -44,6 +87,9 @@ class SampleInFront:
         self._review: Review | None = None
         self._changing = False  # a decision is being written
         self._of: tuple[object, ...] | None = None  # path, pair and thresholds that the review was made for
+        self._size = 0  # nodes of the tree then
+        self._loading: Loading | None = None  # samples are being made or read
+        self._stop_telling: Callable[[], None] = lambda: None
 
     @property
     def review(self) -> Review | None:
@@ -75,23 +121,59 @@ class SampleInFront:
             self._of = None
             self._view.clear([("no tree is open", "muted")], NOTHING_OPEN)
             return
-        path = session.path if session.tree is not None and len(session.tree) else None
-        wanted = (path, session.chosen_pair(), session.alpha, session.beta)
+        query = session.review_query  # None: the open tree
+        size = len(session.tree) if session.tree is not None else 0
+        path = session.path if size and query is None else None
+        wanted = (path, session.chosen_pair() if query is None else None, session.alpha, session.beta, query is None)
         if self._of == wanted:
-            if self._review is not None:
-                self.show_later()  # else it is being loaded, or can't be: it says why
-            return
+            review = self._review
+            if review is None:
+                return  # it is being loaded, or can't be: it says why
+            if query is not None and review.query != query:
+                self.change(lambda: review.set_query(query))
+                return
+            if review.samples or review.query or size == self._size:
+                self.show_later()
+                return
+        self._size = size
         old, self._of = self._review, wanted
         self._review = None
-        self._message("pairing, judging and replaying …" if path is not None else "reading the newest run …")
         settings = ReviseSettings(alpha=session.alpha, beta=session.beta)
+        loading = self._begin_loading(path is not None)
 
         def load() -> Review:
             if old is not None:
                 old.close()
-            return load_review(session.workspace, session.decisions, path, settings, wanted[1])
+            review = load_review(session.workspace, session.decisions, path, settings, wanted[1], loading.told)
+            if query:
+                review.set_query(query)
+            return review
 
         self._desk.with_consent(load, self._loaded, "review", failed=self._failed)
+
+    def _begin_loading(self, judges: bool) -> Loading:
+        self._stop_telling()
+        loading = self._loading = Loading(judges)
+        self._tell_loading()
+        self._stop_telling = self._desk.every(TELL_EVERY, self._tell_loading)
+        return loading
+
+    def _tell_loading(self) -> None:
+        if self._loading is not None:
+            self._message(self._loading.words)
+
+    def _end_loading(self) -> None:
+        self._loading = None
+        self._stop_telling()
+        self._stop_telling = lambda: None
+
+    def stop_loading(self) -> bool:
+        """Stop making samples; whether any were being made. Nothing is written then."""
+        if self._loading is None or not self._loading.judges:
+            return False
+        self._loading.stopped = True
+        self._tell_loading()
+        return True
 
     def take_up_again(self) -> None:
         """Another tree: another review."""
@@ -110,18 +192,27 @@ class SampleInFront:
 
     def _failed(self, message: str) -> None:
         """What can't be loaded or shown says why."""
+        self._end_loading()
         if self._review is None:  # coming here again tries again
             self._of = None
         self._message(message, "bad", WHAT_NEXT)
 
     def _loaded(self, review: Review) -> None:
+        self._end_loading()
         self._review = review
         for warning in review.warnings:
             self._desk.say(warning, severity="warning")
-        if not review.samples:
+        if not review.samples and not review.query:
+            self._say_empty()
+        else:
+            self.show_later()
+
+    def _say_empty(self) -> None:
+        session = self._desk.session
+        if session.tree is not None and session.tree.state == "running":
+            self._message("No pair yet: the search goes on. Press 4 again when it has good and bad leaves.", "warn")
+        else:
             self._message("No pair here: no leaf is good enough, or none bad enough.", "warn", WHAT_NEXT)
-            return
-        self.show_later()
 
     # -- showing -----------------------------------------------------------------------------------
 
@@ -131,6 +222,9 @@ class SampleInFront:
         if review is None or self._changing:  # what is being decided shows what comes after it
             return
         sample = review.current
+        if sample is None and not review.query:
+            self._say_empty()
+            return
         if sample is None:
             self._message(f"No sample fits {review.query!r}.\n\n  /    another query\n  esc  all samples again", "warn")
             return
@@ -168,6 +262,14 @@ class SampleInFront:
             return
         self._changing = True
         written: list[T] = []
+        self._stop_telling()
+        began = time.monotonic()
+
+        def tell() -> None:
+            if time.monotonic() - began > 1:
+                self._view.tell(f"replaying … {time.monotonic() - began:.0f} s")
+
+        self._stop_telling = self._desk.every(TELL_EVERY, tell)
 
         def change() -> Shown | None:
             if not written:  # once, also where a person has to be asked before it is shown
@@ -176,6 +278,7 @@ class SampleInFront:
 
         def changed(shown: Shown | None) -> None:
             self._changing = False
+            self._end_loading()
             then(written[0])
             if shown is None:
                 self.show_later()
@@ -184,6 +287,7 @@ class SampleInFront:
 
         def refused(message: str) -> None:
             self._changing = False
+            self._end_loading()
             self._desk.complain(message)
 
         self._desk.with_consent(change, changed, "change", failed=refused, after=partial(self._after, review))

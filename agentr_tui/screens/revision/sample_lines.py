@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from agentr_tui.screens.revision.replay_lines import IN_SHORT
+from agentr_tui.screens.revision.replay_lines import IN_SHORT, difference_parts
 from agentr_tui.state.review.queue import Shown
 from agentr_tui.state.review.traces import PROGRESS
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
+from engine.base.text import many
 from engine.samples.sample import Sample, whole_splice
 from engine.samples.splice import Turn, quoting
 from engine.samples.tail import Cut, CutPart
@@ -114,7 +115,7 @@ def voice_parts(shown: Shown) -> list[tuple[str, Role]]:
         parts.append((f"{voice.name} {voice.mark or 'none'}", voice.role))
         before = shown.sample.bad is not None and voice.mark is not None and voice.mark <= shown.sample.fork_depth
         if before:
-            parts.append((" (before the fork)", "muted"))
+            parts.append((" (shared)", "muted"))
     return parts
 
 
@@ -163,20 +164,22 @@ def bad_lines(shown: Shown, cuts: Cuts = NO_CUTS) -> list[Line]:
         elif id in gone:
             lines += _cut_lines(tree, gone[id], 4)
         else:
+            if step == mark:
+                told = voice_parts(shown)
+                lines.append(line(("━━ first wrong step ━━  ", "bad"), *told, indent=4, key=MARK_KEY))
             words = [each[step].word if step in each else None for each in judged]
             lines += _bad_step(tree, sample, step, id, mark, words, marked)
+            if step == mark and not shown.hidden:
+                lines += why_mark_lines(shown, indent=max(1, len(judged)) + (marked is not None) + 4)
         if step == sample.fork_depth and sample.kind != "recovery":
-            lines.append(line(("── fork: here the good trajectory leaves ──", "focus")))
-        if step == mark:
-            lines.append(
-                line(("━━ first wrong step ━━", "bad"), ("  ", "muted"), *voice_parts(shown), indent=4, key=MARK_KEY)
-            )
+            lines.append(line(("── fork: the good trajectory leaves ──", "focus")))
     if shown.veiled:
         lines.append(
             line(("━━ blind: J from the fork on, K from the end: mark the first wrong step ━━", "person"), key=MARK_KEY)
         )
     elif mark is None and not shown.hidden:
         lines.append(line(("━━ no wrong step marked: the whole trajectory is taken ━━", "warn"), key=MARK_KEY))
+        lines += why_mark_lines(shown)
     return lines
 
 
@@ -204,38 +207,42 @@ def _bad_step(
     ]  # fmt: skip
 
 
-def why_mark_lines(shown: Shown) -> list[Line]:
-    """Why the marked step is wrong, in the words of everybody who judged it."""
+def why_mark_lines(shown: Shown, indent: int = 0) -> list[Line]:
+    """Why the marked step is wrong, in the words of everybody who judged it; where it is shown, set in by `indent`."""
     sample = shown.sample
-    if sample.kind == "direct":
-        return [line(("direct revision: nobody judged the steps", "muted"))]
+    before = (" " * indent, "muted")
     lines = []
+
+    def add(*parts: tuple[str, Role]) -> None:
+        lines.append(line(before, *parts, indent=indent + 2))  # type: ignore[arg-type]
+
+    if sample.kind == "direct":
+        add(("direct revision: nobody judged the steps", "muted"))
+        return lines
     if sample.mark is None and sample.whole:
-        lines.append(line(("the verifier found no wrong step: the whole bad trajectory is taken", "warn")))
+        add(("the verifier found no wrong step: the whole bad trajectory is taken", "warn"))
     elif sample.mark is None:
-        lines.append(line(("the verifier found no wrong step: J or K sets a mark by hand", "warn")))
+        add(("the verifier found no wrong step: J or K sets a mark by hand", "warn"))
     for voice in voices(shown):
         told = [each for each in voice.judgements if each.step in (sample.mark, voice.mark)]
         for judgement in told:
             glyph, role = _WORD_ROLES[judgement.word]
+            place = f" (step {judgement.step})" if judgement.step != sample.mark else ""
             reason = judgement.reason or "no reason given"
-            lines.append(
-                line((f"{glyph} {judgement.step} {judgement.word}  ", role), (f"{voice.name}: ", "muted"),
-                     (reason, "text"), indent=4)
-            )  # fmt: skip
+            add((f"why {glyph} ", role), (f"{voice.name}{place}: ", "muted"), (reason, "text"))
         if voice.judgements and not told and voice.mark is None:
-            lines.append(line((f"{voice.name} calls no step bad", "muted")))
+            add((f"{voice.name} calls no step bad", "muted"))
     if sample.before_fork and sample.mark == sample.fork_depth + 1:
-        lines.append(
-            line(
-                (f"Step {sample.found} is shared by the good trajectory: a mark there would disown what led to"
-                 f" the goal, so it stands at step {sample.mark}.", "warn"),
-            )
+        add(
+            (f"Step {sample.found} is called Bad, but the good trajectory took it, too, and reached the goal all the"
+             f" same. So step {sample.mark} is disowned, the first that only the bad one took.", "warn")
         )  # fmt: skip
     if shown.own_mark:
         who = shown.decided.marked_by if shown.decided is not None else ""
-        lines.append(line((f"{glyphs().edited} step {sample.mark} was marked by {who or 'hand'}", "person")))
-    return lines or [line((f"step {sample.mark} was marked", "muted"))]
+        add((f"{glyphs().edited} step {sample.mark} was marked by {who or 'hand'}", "person"))
+    if not lines:
+        add((f"step {sample.mark} was marked", "muted"))
+    return lines
 
 
 def tail_judged(tree: SearchTree, sample: Sample) -> dict[int, Judgement]:
@@ -316,9 +323,9 @@ def spliced_lines(
                     line((" " * 16, "muted"), (f"true observation; stored was: {turn.replaced}", "warn"), indent=16)
                 )
             elif got and turn.part in ("bad", "good") and place in got:
-                lines.append(
-                    line((" " * 16, "muted"), (f"{signs.bad} the environment says: {got[place]}", "bad"), indent=16)
-                )
+                said_now = difference_parts(turn.content, got[place])
+                told = f"{signs.bad} the environment says: "
+                lines.append(line((" " * 16, "muted"), (told, "bad"), *said_now, indent=16))
         if turn.role != "assistant" and tree is not None and at == last.get(turn.part):
             lines += _cuts_at(tree, cuts, _part(turn.part), kept[turn.part], judged)
     return lines
@@ -348,21 +355,27 @@ def made_lines(sample: Sample, cuts: Cuts) -> list[Line]:
     if tail is not None:
         counts = Counter(cut.reason for cut in cuts.out("tail"))
         told = ", ".join(f"{count} {reason}" for reason, count in counts.items())
-        told = f": {sum(counts.values())} steps cut ({told})" if told else ": nothing had to be cut"
-        plan = f" · tail {len(tail.steps)} steps, plan {sample.plan_left}" if sample.plan_left is not None else ""
+        told = f": {many(sum(counts.values()), 'step')} cut ({told})" if told else ": nothing had to be cut"
+        plan = (
+            f" · tail {many(len(tail.steps), 'step')}, plan {sample.plan_left}" if sample.plan_left is not None else ""
+        )
         how = {"straight": "tail straightened", "joined": "tail joined another way of the tree",
                "repaired": "tail searched anew"}[tail.made]  # fmt: skip
         hint = "  x folds, X takes back" if cuts.open else "  x shows" if counts else ""
         lines.append(line((f"{signs.edited} {how}{told}", "warn"), (plan, "text"), (hint, "muted"), indent=4))
         masked = sum(not step.loss for step in tail.steps)
         if masked:
-            lines.append(line((f"{masked} steps of the tail are masked: wrong, but they stay", "warn"), indent=4))
+            lines.append(line((f"{many(masked, 'step')} of the tail masked: wrong, but needed", "warn"), indent=4))
     context = cuts.out("context")
     if context:
         reasons = ", ".join(dict.fromkeys(cut.reason for cut in context))
-        lines.append(line((f"{signs.edited} {len(context)} steps of the context cut ({reasons})", "warn"), indent=4))
+        lines.append(
+            line((f"{signs.edited} {many(len(context), 'step')} of the context cut ({reasons})", "warn"), indent=4)
+        )
     if sample.earlier:
-        lines.append(line((f"{sample.earlier} earlier mistakes in the context, undisowned", "warn"), indent=4))
+        lines.append(
+            line((f"{many(sample.earlier, 'earlier mistake')} in the context, not disowned", "warn"), indent=4)
+        )
     if sample.unfinished:
         lines.append(line(("nobody saw the end of the bad trajectory", "warn"), indent=4))
     return lines

@@ -10,6 +10,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from engine.review.curation import ORDERS, Order
 
 ORDER_LABELS: dict[Order, tuple[str, str]] = {
+    "varied": ("m", "another mistake each time, the most telling ones first"),
     "run": ("r", "as revise made them"),
     "unreviewed": ("u", "without a verdict first"),
     "stratified": ("s", "at random, in turn one of each replay verdict"),
@@ -54,8 +55,23 @@ class SampleQueue:
         """Ask which samples are to be gone through."""
         review = self._front.review
         if review is not None:
-            told = "only samples like this · escape takes it off"
+            told = "only samples that hold a word, or fit a query · escape takes it off"
             self._desk.ask_text(told, self._set_query, review.query, "verdict:diverged mark<3 gap>=0.5 !tag:later")
+
+    def toggle_like(self) -> None:
+        """Put the samples that teach the same as the one in front into the queue, or fold them again."""
+        review = self._front.review
+        if review is None:
+            return
+        if review.query:
+            self._desk.say("With a filter nothing is folded: esc takes it off.")
+            return
+
+        def told(count: int) -> None:
+            if not count:
+                self._desk.say("No other sample teaches the same.")
+
+        self._front.change(review.toggle_like, told)
 
     def show_all(self) -> None:
         """Go through all samples again, where a query narrows them."""
@@ -66,4 +82,7 @@ class SampleQueue:
     def _set_query(self, query: str) -> None:
         review = self._front.review
         if review is not None:
+            session = self._desk.session
+            if session.review_query is not None:
+                session.review_query = query.strip()
             self._front.change(lambda: review.set_query(query.strip()))

@@ -1,4 +1,4 @@
-"""The panes of the Revision screen: the bad trajectory, why its step is wrong, the conversation, the replay."""
+"""The panes of the Revision screen: queue, bad trajectory, task, conversation, replay and decision."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agentr_tui.screens.revision.around_lines import (
+    decision_lines,
+    queue_line,
+    rules_lines,
+    task_lines,
+    verdict_line,
+)
 from agentr_tui.screens.revision.desk import RevisionDesk
-from agentr_tui.screens.revision.replay_lines import DIFFERENCE_KEY, VERDICTS, replay_lines, replay_step_lines
+from agentr_tui.screens.revision.replay_lines import DIFFERENCE_KEY, replay_lines, replay_step_lines
 from agentr_tui.screens.revision.sample_lines import (
     BLIND,
     MARK_KEY,
@@ -22,7 +29,6 @@ from agentr_tui.screens.revision.sample_lines import (
     tail_judged,
     token_line,
     trajectory_lines,
-    why_mark_lines,
 )
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.review.queue import Review, Shown
@@ -30,15 +36,16 @@ from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import Line, line
 from engine.datasets.formats import FORMATS
 from engine.recovery.store import FOLDER as RECOVERIES
+from engine.review.curation import ReviewSettings
 from envs.base import title_of
 
-TABS = ("spliced", "replay", "good", "bad", "line")
+TABS = ("spliced", "replay", "good", "bad", "task", "line")
 BLIND_SPLICE = (
     "Blind: mark the first wrong step with J and K; then the spliced conversation stands here."
     " b shows what the verifier and the replay said."
 )
-VERDICT_ROLES: dict[str, Role] = {"accepted": "good", "rejected": "bad", "skipped": "warn"}
-DECIDED_SIGNS = {"accepted": "✓", "rejected": "✗", "skipped": "▸"}
+
+DEFAULT_ORDER = ReviewSettings().order
 
 
 class SampleView:
@@ -62,6 +69,10 @@ class SampleView:
         """The name of the format whose line is shown."""
         return list(FORMATS)[self._format % len(FORMATS)]
 
+    def tell(self, text: str) -> None:
+        """A few words in place of the queue, while something takes its time."""
+        self._desk.pane("queue").set_lines([line((text, "focus"))])
+
     def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line]) -> None:
         """No sample: a few lines in place of the panes."""
         self._now = None
@@ -83,14 +94,15 @@ class SampleView:
         bad.set_lines(bad_lines(shown, cuts), keep_scroll=True)
         at = sample.fork_depth + 1 if shown.veiled else MARK_KEY
         self._desk.later(lambda: bad.scroll_to_key(at))  # rows have a place only then
-        why = self._desk.pane("why")
-        why.border_title = f"why step {sample.mark}" if sample.mark and not shown.hidden else "why"
         hidden = [line((BLIND, "muted"))]
-        why.set_lines([*(hidden if shown.hidden else why_mark_lines(shown)), *_said_lines(shown)])
+        self._desk.pane("queue").set_lines(lambda width: [queue_line(review, shown, width)])
+        self._desk.pane("verdict-line").set_lines([verdict_line(shown)])
+        self._desk.pane("task").set_lines(task_lines(shown))
         if not self._repairing:
             replay = self._desk.pane("replay")
-            replay.border_title = "replay"
-            replay.set_lines(hidden if shown.hidden else [*replay_lines(sample), *made_lines(sample, cuts)])
+            replay.border_title = "replay and decision"
+            told = hidden if shown.hidden else [*replay_lines(sample), *made_lines(sample, cuts)]
+            replay.set_lines([*told, *decision_lines(shown)])
         self._desk.recovery.show(shown, review.workspace.path / RECOVERIES, self._desk.session.alpha)
         self._show_tab()
 
@@ -98,17 +110,11 @@ class SampleView:
         return Cuts(review.cuts(shown.sample), self._cuts_open)
 
     def _show_top(self, review: Review, shown: Shown) -> None:
-        sample, counts = shown.sample, shown.counts
-        count, done, signs = len(review.samples), counts.done, glyphs()
-        filled = round(8 * done / count)
+        sample, signs = shown.sample, glyphs()
         left: list[tuple[str, Role]] = [
             (f"{title_of(sample.environment, sample.task)}  ", "strong"),
-            (f"sample {review.place + 1} of {count} ", "text"),
-            ("█" * filled + "░" * (8 - filled) + "  ", "focus"),
+            (f"sample {review.place + 1} of {len(review.samples)}  ", "text"),
         ]
-        if self._desk.narrow and not shown.hidden:  # the replay is on the other side
-            text, role = VERDICTS[sample.verdict]
-            left.append((f"{text}  ", role))
         left += [
             (f"leaf {sample.good} {signs.good} {sample.return_good:g}  ", "good"),
             ("vs  " if sample.bad is not None else "a recovery  ", "muted"),
@@ -116,16 +122,8 @@ class SampleView:
             (sample.instruction, "muted"),
         ]
         right: list[tuple[str, Role]] = []
-        if review.query:
-            right.append((f"  / {review.query}", "focus"))
-        if review.order != "run":
+        if review.order != DEFAULT_ORDER:
             right.append((f"  {review.order}", "muted"))
-        right += [(f"  {counts.rejected} rejected", "muted"), (f"  {counts.accepted} accepted", "muted")]
-        if review.blind:
-            right.append(("  blind", "person"))
-        verdict = shown.decided.verdict if shown.decided is not None else None
-        if verdict is not None:
-            right.append((f"  {DECIDED_SIGNS[verdict]} {verdict}", VERDICT_ROLES[verdict]))
         self._desk.show_top(left, right)
 
     # -- tabs --------------------------------------------------------------------------------------
@@ -133,6 +131,12 @@ class SampleView:
     def next_tab(self, by: int) -> None:
         """Another tab."""
         self._tab = (self._tab + by) % len(TABS)
+        self._desk.show_right_side()
+        self._show_tab()
+
+    def toggle_rules(self) -> None:
+        """The tab with the rules and the task; again: the spliced conversation."""
+        self._tab = 0 if TABS[self._tab] == "task" else TABS.index("task")
         self._desk.show_right_side()
         self._show_tab()
 
@@ -170,6 +174,8 @@ class SampleView:
             return spliced_lines(shown.turns, got, shown.tree.human, shown.tree, cuts, judged)
         if name == "replay":
             return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
+        if name == "task":
+            return rules_lines(shown)
         if name == "good":
             return trajectory_lines(shown.tree, sample.good, sample.fork_depth)
         if name == "bad":
@@ -201,20 +207,3 @@ class SampleView:
     def end_repair(self) -> None:
         """The search is over; the next sample that is shown has its replay there."""
         self._repairing = False
-
-
-def _said_lines(shown: Shown) -> list[Line]:
-    """What people said of the sample."""
-    decided = shown.decided
-    if decided is None:
-        return []
-    lines = []
-    for who, verdict in sorted(decided.by_reviewer.items()):
-        reason = f": {decided.reason}" if who == decided.reviewer and decided.reason else ""
-        role = VERDICT_ROLES[verdict]
-        lines.append(line((f"{DECIDED_SIGNS[verdict]} {verdict} by {who}", role), (reason, "text"), indent=2))
-    if decided.note:
-        lines.append(line(("✎ ", "person"), (decided.note, "person"), indent=2))
-    if decided.tags:
-        lines.append(line(("# ", "person"), ("  ".join(decided.tags), "person"), indent=2))
-    return lines

@@ -48,9 +48,12 @@ class RevisionScreen(ModeScreen):
         key("x", "cuts", "cuts", "revision.cuts", "Show what was cut, step by step; again: fold it", show=True),
         key("X", "take_back", "take back…", "revision.take_back", "Take back a step that was cut, or out again"),
         key("V", "judge", "judge…", "revision.judge", "Have a model judge the steps, one by one; again: stop it"),
+        key("equals_sign", "like", "alike", "revision.like",
+            "Show the samples that teach the same as this one, or fold them", key_display="="),
+        key("i", "rules", "rules", "revision.rules", "What the agent was told: the rules and the task; again: back"),
         key("b", "blind", "blind", "revision.blind", "Hide the verifier's mark and the verdict until you decide"),
         key("o", "order", "order…", "revision.order", "Another order of the samples"),
-        key("slash", "query", "only …", "revision.query", "Only the samples that a query names",
+        key("slash", "query", "only …", "revision.query", "Only the samples that hold a word, or that a query names",
             key_display="/"),
         key("A", "decide_all", "decide all…", "revision.decide_all",
             "Decide about every sample of the queue at once; one undo takes it back"),
@@ -81,21 +84,26 @@ class RevisionScreen(ModeScreen):
         self.queue = SampleQueue(desk, front)
 
     def compose_body(self) -> ComposeResult:
-        """Bad trajectory and why at the left; conversation and replay at the right."""
+        """The queue at the top; bad trajectory and task at the left; conversation, replay and decision at the right."""
+        yield TextPane(id="queue", classes="bar-line")
         with Horizontal(id="revision-body"):
             with Vertical(id="bad-side"):
                 yield TextPane(id="bad")
-                yield TextPane(id="why")
+                yield TextPane(id="task")
                 yield RecoveryPane(id="recovery")
             with Vertical(id="spliced-side"):
                 yield TextPane(id="spliced")
                 yield TextPane(id="replay")
+        yield TextPane(id="verdict-line", classes="bar-line")
 
     def on_mount(self) -> None:
         """Titles and focus."""
         self.query_one("#bad").border_title = "bad trajectory"
-        self.query_one("#why").border_title = "why"
-        self.query_one("#replay").border_title = "replay"
+        self.query_one("#task").border_title = "task"
+        self.query_one("#task").border_subtitle = "i: rules"
+        self.query_one("#replay").border_title = "replay and decision"
+        for bar in self.query(".bar-line"):
+            bar.can_focus = False
         self.query_one("#spliced").focus()
 
     def on_unmount(self) -> None:
@@ -197,6 +205,14 @@ class RevisionScreen(ModeScreen):
         """Hide what the verifier and the replay said until a person decided, or show it again."""
         self.queue.toggle_blind()
 
+    def action_like(self) -> None:
+        """Show what teaches the same, or fold it."""
+        self.queue.toggle_like()
+
+    def action_rules(self) -> None:
+        """The tab with rules and task, or back."""
+        self.view.toggle_rules()
+
     def action_order(self) -> None:
         """The menu of orders."""
         self.queue.order_menu()
@@ -225,13 +241,8 @@ class RevisionScreen(ModeScreen):
         self.toggle_class("-detail")
         self.query_one("#spliced" if self.has_class("-detail") else "#bad").focus()
 
-    def action_enlarge(self) -> None:
-        """Give the focused pane the whole screen."""
-        if self.focused is not None:
-            self.maximize(self.focused)
-
     def action_restore(self) -> None:
-        """Back to all panes; then all samples again."""
-        if self.maximized is None:
+        """Back to all panes; then all samples again. While samples are made: stop that."""
+        if self.enlarging.pane is None and not self.front.stop_loading():
             self.queue.show_all()
-        self.minimize()
+        self.enlarging.restore()

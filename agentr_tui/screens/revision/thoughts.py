@@ -13,6 +13,8 @@ from textual.app import SuspendNotSupported
 from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.shared.dialogs import Choice
+from engine.base.errors import InputError
+from engine.base.foreign import read_text
 from engine.samples.splice import revision_thoughts
 
 KEYS = "abcdefghijklmnoprstuvwxyz"
@@ -80,9 +82,8 @@ class Thoughts:
             try:
                 with self._desk.suspended():
                     subprocess.run([*shlex.split(editor), file.name], check=True)
-                with open(file.name, encoding="utf-8") as edited:  # an editor may put a new file in its place
-                    self._set(edited.read())
+                self._set(read_text(file.name))  # an editor may put a new file in its place
             except SuspendNotSupported:
                 self._desk.complain(f"{editor}: an editor needs a terminal, and here is none: w writes it here")
-            except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            except (OSError, ValueError, InputError, subprocess.CalledProcessError) as error:
                 self._desk.complain(f"{editor}: {error}; the thought stays as it was")

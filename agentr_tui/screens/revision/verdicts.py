@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from agentr_tui.screens.revision.desk import RevisionDesk
@@ -45,7 +45,8 @@ class Verdicts:
                     severity="warning",
                 )
             if not more:
-                self._desk.say("Every sample is decided: press 5 for the dataset.")
+                left = f" {review.folded} that teach the same are folded (= shows them)." if review.folded else ""
+                self._desk.say(f"Every sample is decided: press 5 for the dataset.{left}")
 
         self._front.change(decide, decided)
 
@@ -114,34 +115,53 @@ class Verdicts:
 
         used = " ".join(review.all_tags()[:8])
         value = " ".join(review.tags(shown.sample))
-        self._desk.ask_text("tags, with blanks between", keep, value, f"in use: {used}" if used else "")
+        self._desk.ask_text("tags (words, separated by spaces)", keep, value, f"in use: {used}" if used else "")
 
     # -- taking back -------------------------------------------------------------------------------
 
     def undo(self) -> None:
         """Take back the last decision and go to its sample."""
-        self._take_back(self._desk.session.decisions.undo, "nothing to undo")
+        self._take_back(self._desk.session.decisions.undo, "took back", "There is nothing to undo.")
 
     def redo(self) -> None:
         """Decide again what was taken back."""
-        self._take_back(self._desk.session.decisions.redo, "nothing to redo")
+        self._take_back(self._desk.session.decisions.redo, "decided again", "There is nothing to redo.")
 
-    def _take_back(self, work: Callable[[], list[Decision]], nothing: str) -> None:
+    def _take_back(self, work: Callable[[], list[Decision]], did: str, nothing: str) -> None:
         review = self._front.review
         if review is None:
             return
+        decisions = self._desk.session.decisions
 
-        def take_back() -> int:
+        def take_back() -> str:
             lines = work()
+            if not lines:
+                return nothing
             ids = {item.sample for item in lines}
             if review.current is None or review.current.id not in ids:
                 review.find(lambda sample: sample.id in ids)
-            return len(lines)
+            what = _words_of(lines, [line for id in ids for line in decisions.lines_of(id)])
+            if len(ids) > 1:
+                return f"{did}: {what}, {len(ids)} samples at once"
+            return f"{did}: {what}, sample {review.place + 1} of {len(review.samples)}"
 
-        def done(count: int) -> None:
-            if not count:
-                self._desk.say(nothing)
-            elif count > 1:
-                self._desk.say(f"{count} samples at once.")
+        self._front.change(take_back, self._desk.say)
 
-        self._front.change(take_back, done)
+
+def _words_of(lines: Sequence[Decision], known: Sequence[Decision]) -> str:
+    """What lines said that were taken back, or decided again: `accepted`, `mark 3`, `comment`."""
+    by_id = {each.id: each for each in known}
+    said = lines[0]
+    while said.undo_of is not None and said.undo_of in by_id:
+        said = by_id[said.undo_of]
+    if said.verdict is not None:
+        return said.verdict
+    parts = {
+        f"mark {said.mark}": said.mark is not None,
+        "thought": said.thought is not None,
+        "comment": said.note is not None,
+        "tags": said.tags is not None,
+        "another tail": said.repair is not None,
+        "steps taken back": said.uncut is not None,
+    }
+    return next((word for word, there in parts.items() if there), "a decision")

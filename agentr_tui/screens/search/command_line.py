@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from agentr_tui.screens.search.command_prompt import CommandPrompt
 from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.finder import Finder
 from agentr_tui.screens.search.interventions import Interventions
@@ -29,6 +31,7 @@ class Parts(NamedTuple):
     interventions: Interventions
     views: Views
     node: NodePane
+    written: list[str]  # lines of `:`, the newest last
 
     @property
     def cursor(self) -> int:
@@ -137,9 +140,10 @@ def run_line(parts: Parts, text: str, commands: Sequence[Command] = COMMANDS) ->
             action()
             return
     if command is None:
-        near = [command.name for command in commands if command.name.startswith(name.lower()[:3])]
-        names = ", ".join(near or [command.name for command in commands])
-        raise InputError(f"{name[:40]!r} is neither a node nor a command: {names}")
+        known = [command.name for command in commands]
+        near = get_close_matches(name.lower(), known, 4, 0.5) or [each for each in known if each[0] == name[0].lower()]
+        meant = f"did you mean {', '.join(near[:4])}?" if near else "ctrl+p lists all"
+        raise InputError(f"{name[:40]!r} is neither a node nor a command: {meant}")
     if command.argument and not command.argument.startswith("[") and not rest:
         raise InputError(f"{name} needs an argument: {command.name} {command.argument}")
     if not command.argument and rest:
@@ -150,8 +154,15 @@ def run_line(parts: Parts, text: str, commands: Sequence[Command] = COMMANDS) ->
 def ask_line(parts: Parts, start: str = "") -> None:
     """Ask for a line and do it."""
 
-    title = "a node (87), a time (t 120), or a command"
-    parts.desk.ask_text(title, partial(do_line, parts), value=start, placeholder="best · fold 3 · break good")
+    title = "a node (87), a time (t 120), or a command · tab completes"
+    names = sorted(f"{command.name} " if command.argument else command.name for command in COMMANDS)
+
+    def written(text: str | None) -> None:
+        if text is not None:
+            do_line(parts, text)
+
+    placeholder = "best · fold 3 · break good"
+    parts.desk.open(CommandPrompt(title, start, placeholder, names, parts.written), written)
 
 
 class SearchCommands(Provider):

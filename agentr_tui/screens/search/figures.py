@@ -9,6 +9,7 @@ from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import Role, glyphs
 from engine.actors.request_log import calls_in_flight
 from engine.pairs.pairs import count_pairs
+from engine.tree.events import Paused
 from engine.tree.tree import SearchTree
 from envs.base import title_of
 
@@ -72,7 +73,42 @@ COUNTED_LEAVES = 1_000
 Words = list[tuple[str, Role]]
 
 
-def top_line(session: Session) -> tuple[Words, Words]:
+def pause_reason(tree: SearchTree) -> str:
+    """Why the search stands still: `paused`, the breakpoint that stopped it and the node, or what failed."""
+    last = next((event for event in reversed(tree.chronicle.log) if isinstance(event, Paused)), None)
+    if last is None or last.kind == "asked":
+        return "paused"
+    if last.kind == "breakpoint":
+        return f"stopped at {last.query} · node {last.node}"
+    return f"stopped: {last.reason}"
+
+
+def state_words(session: Session, tree: SearchTree) -> str:
+    """The state of the search, and what it ended or stopped by."""
+    if tree.state == "paused":
+        return pause_reason(tree)
+    if tree.state == "running" and session.control is None:
+        return "not finished"
+    reason = tree.end_reason if tree.state in ("done", "stopped") else None
+    return tree.state if not reason or reason == tree.state else f"{tree.state} ({reason})"
+
+
+def next_step(session: Session) -> str:
+    """What a person does next with a search that is over; empty while it goes on, and in the past."""
+    tree = session.tree
+    if tree is None or not len(tree) or session.past is not None or session.control is not None:
+        return ""
+    if sum(session.leaf_counts()) > COUNTED_LEAVES:
+        return "3 shows its pairs · 4 reviews them"
+    pairs = count_pairs(tree, session.thresholds)
+    if pairs:
+        return f"4 reviews its {pairs} pair{'s' * (pairs != 1)} · 3 compares their leaves"
+    if not session.leaf_counts()[0]:
+        return "no pairs: no leaf is good · 3 tells more · i s sets more iterations"
+    return "no pairs: no bad leaf is worse by more than beta · 3 sets alpha and beta"
+
+
+def top_line(session: Session, following: bool = False) -> tuple[Words, Words]:
     """What the top bar says of the open search: at its left, and figures at its right."""
     tree = session.tree
     assert tree is not None
@@ -84,9 +120,11 @@ def top_line(session: Session) -> tuple[Words, Words]:
     ]
     past = session.past
     if past is None:
-        state = tree.state if tree.state != "running" or session.control is not None else "not finished"
-        ended = f" ({tree.end_reason})" if tree.end_reason and tree.state in ("done", "stopped") else ""
-        left.append((f" {glyphs().live} {state}{ended} ", STATE_ROLES.get(tree.state, "warn")))
+        left.append((f" {glyphs().live} {state_words(session, tree)} ", STATE_ROLES.get(tree.state, "warn")))
+        if following:
+            left.append((" following ", "focus"))
+        if tree.breakpoints and session.control is not None:
+            left.append((f" break at {', '.join(tree.breakpoints)} ", "person"))
         done = tree.iteration
     else:
         left.append((f" {glyphs().here} past: event {past} ", "warn"))

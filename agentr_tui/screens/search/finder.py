@@ -8,15 +8,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.widgets.find_bar import FindBar
 from engine.query.find import gap_of, greatest, in_display_order, return_of, slices
-from engine.query.nodes import Query, QueryError, parse, tree_of
+from engine.query.nodes import Query, QueryError, tree_of
 from engine.tree.tree import SearchTree, TreeReader
 
 AGAIN_AFTER = 0.5
 """Seconds after which a growing tree is gone through again."""
 
-EXAMPLES = 'figures q>0.5 depth<6 · flags good disaster human … · texts action~craft obs~"not found"'
+EXAMPLES = 'words of a text · figures q>0.5 depth<6 · flags good disaster human … · texts action~craft obs~"not found"'
 
 TOLD_EVERY = 0.15
 """Seconds between two counts of matches while they stream in."""
@@ -53,7 +54,7 @@ class Finder:
             self._say_found()
             return
         try:
-            query = parse(text)
+            query = find_query(text)
         except QueryError as error:
             self._bar().say(str(error), wrong=True)
             return
@@ -192,6 +193,21 @@ class Finder:
         if dim != self._dim:
             self.change_mode()
 
+    def told(self, event: FindBar.Told) -> None:
+        """A person did something with the line."""
+        if isinstance(event, FindBar.Typed):
+            self.typed(event.text)
+        elif isinstance(event, FindBar.Stepped):
+            self.next(event.by)
+        elif isinstance(event, FindBar.Entered):
+            self.to_first()
+        elif isinstance(event, FindBar.ModeAsked):
+            self.change_mode()
+        elif isinstance(event, FindBar.Left):
+            self.leave()
+        else:
+            self.close()
+
     # -- going there ---------------------------------------------------------------------------------
 
     def to_first(self) -> None:
@@ -250,7 +266,7 @@ class Finder:
     def go_next(self, text: str) -> None:
         """To the next node that matches a query, in the order of creation. Raises `QueryError`."""
         if (reader := self._desk.session.reader) is not None:
-            query = parse(text)
+            query = find_query(text)
             self.seek(_all_at_the_end(slices(query, reader)), f"No node matches {query.text}.")
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.figures import next_step
 from agentr_tui.screens.search.overlays.edit_step import EditStep
 from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice
@@ -73,7 +74,7 @@ class Interventions:
     def _where(self) -> str:
         session = self._desk.session
         if self._continues:
-            return "goes on in this search"
+            return "in this search"
         if session.past is not None:
             return f"the past: a new trace starts from event {session.past}"
         return "this search is over: a new trace starts from its end"
@@ -94,9 +95,9 @@ class Interventions:
         forced = Intervention("forced", id)
         prune = Intervention("restored" if pruned else "pruned", id)
         choices = [
-            Choice("x", f"expand it now: {price(tree, forced)}{self._but(forced)}", partial(self.ask_for, forced)),
-            Choice("d", f"{'take it up again' if pruned else 'prune what is below it'}{self._but(prune)}",
-                   partial(self.ask_for, prune)),
+            Choice("x", f"expand it now: {price(tree, forced)}", partial(self.ask_for, forced), self._but(forced)),
+            Choice("d", "take it up again" if pruned else "prune what is below it", partial(self.ask_for, prune),
+                   self._but(prune)),
             Choice("w", "write a step below it …", partial(self.edit, id, None)),
             Choice("b", "breakpoint …", self.breakpoints),
             Choice("s", "settings …", self.ask_settings),
@@ -116,7 +117,7 @@ class Interventions:
         """Why that can't be done, for the menu; nothing where it can, or where the past will say."""
         tree = self._desk.session.tree
         why = refused(tree, asked) if tree is not None and self._desk.session.past is None else None
-        return f" (no: {why})" if why else ""
+        return f"not now: {why}" if why else ""
 
     # -- asking --------------------------------------------------------------------------------------
 
@@ -256,7 +257,7 @@ class Interventions:
         for key, query in zip("abcdefgh", tree.breakpoints, strict=False):
             removed = Intervention("breakpoint removed", ROOT, query)
             choices.append(Choice(key, f"remove: {query[:40]}", partial(self.ask_for, removed)))
-        self._desk.choose(f"pause at · {self._where()}", choices)
+        self._desk.choose(f"break at: the search pauses at a new node that is · {self._where()}", choices)
 
     def _preset(self, query: str, words: str) -> None:
         if "…" in words:
@@ -265,7 +266,7 @@ class Interventions:
             self.set_breakpoint(query)
 
     def _ask_breakpoint(self, query: str) -> None:
-        title = "pause at a new node that is"
+        title = "break at a new node that is"
         self._desk.ask_text(title, self.set_breakpoint, value=query, placeholder="good depth<6")
 
     def set_breakpoint(self, text: str) -> None:
@@ -362,6 +363,8 @@ class Interventions:
             elif isinstance(event, Paused) and event.kind == "failures":
                 self._desk.say(f"{event.reason} · space goes on", severity="error", seconds=15)
             elif isinstance(event, Ended):
+                if step := next_step(session):
+                    self._desk.say(step, seconds=15)
                 for warning in filter(None, (answer_warning(tree), *score_warnings(tree))):
                     self._desk.say(warning, severity="warning", seconds=20)
         self._logged = len(log)

@@ -28,7 +28,7 @@ TERMINAL_WORDS = {
     "done": "the environment ended the episode",
     "disaster": "disaster: the score fell below 0",
     "depth": "too deep: depth exceeds max_depth",
-    "dead_end": "dead end: its draws were made and none was usable",
+    "dead_end": "dead end: no answer of the actor was usable",
     "cut_off": "cut off: a limit or a failure outside of the agent ended the attempt",
     "unscored": "the attempt ended here, and nobody knows its reward",
 }
@@ -61,7 +61,7 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     lines.append(labelled("action", node.action, "focus"))
     lines.append(labelled("observed", node.observation))
     lines.append(BLANK)
-    lines.append(labelled("standing", *standing(reader, node, score_range)))
+    lines.append(labelled("status", *standing(reader, node, score_range)))
     if node.reward and not node.is_leaf:
         lines.append(labelled("score", f"{node.reward:g} so far"))
     if id in tree.human:
@@ -69,8 +69,8 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     elif tree.imported_from is None:
         draws = tree.settings_at(tree.born_at(id)).samples
         repeats = tree.repeats.get(id, 0)
-        same = f" · {repeats} more said the same" if repeats else ""
-        lines.append(labelled("draw", f"{node.draw + 1} of {draws}{same}{_usage(tree, id)}", "muted"))
+        same = f" · {repeats} other{'s' * (repeats != 1)} said the same" if repeats else ""
+        lines.append(labelled("answer", f"{node.draw + 1} of {draws}{same}{_usage(tree, id)}", "muted"))
     same_state = [other for other in tree.same_state(id) if other < len(reader)]
     if len(same_state) > 1:
         others = [str(other) for other in same_state if other != id]
@@ -105,7 +105,7 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
     if reader.pruned(node.id):
         return "pruned by hand: never selected any more", "person"
     if reader.exhausted(node.id):
-        return "exhausted: every line below has ended", "muted"
+        return "all ended: nothing below can be selected any more", "muted"
     if not reader.expanded(node.id):
         return "not expanded yet", "muted"
     return "open", "text"

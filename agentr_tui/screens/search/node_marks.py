@@ -44,16 +44,16 @@ def said_of(
         top = parent == NO_PARENT or not reader.pruned(parent)
         return Said(Mark("pruned", "person" if top else "muted", glyphs.edited if top else ""))
     if reader is tree and id in tree.in_flight and tree.state == "running":
-        return Said(Mark("drawing", "focus"))
+        return Said(Mark("asking", "focus"))
     node = tree.nodes[id]
     if node.parent == NO_PARENT:
         return None
     if node.terminal is None and refuses(node.observation):
-        return Said(Mark("refused", "muted"), weak=True)
+        return Said(Mark("refused", "faint"), weak=True)
     if node.state_key is not None:
         times = bisect_left(tree.same_state(id), len(reader))
         if times > 1:
-            return Said(Mark(f"seen {times}×" if times < 1000 else "seen", "muted", glyphs.repeat), weak=True)
+            return Said(Mark(f"seen {times}×" if times < 1000 else "seen", "faint", glyphs.repeat), weak=True)
     if tree.attempts and (shared := row_mark(tree, id)) is not None:
         return Said(shared, weak=True)
     return None

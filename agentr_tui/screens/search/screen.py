@@ -13,10 +13,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
+from textual.widgets import Static
 
 from agentr_tui.screens.search.attempts import ATTEMPT_KEYS
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
-from agentr_tui.screens.search.figures import top_line, tree_title
+from agentr_tui.screens.search.figures import next_step, top_line, tree_title
 from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
@@ -33,11 +34,14 @@ from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.overview import Overview
 from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.timeline import TimelineView
-from agentr_tui.widgets.tree.view import TreeView
+from agentr_tui.widgets.tree.view import FollowChanged, TreeView
 from engine.tree.tree import SearchTree
 
 STEERING = frozenset({"pause", "step", "stop"})
 """Actions that need a search that goes on."""
+
+KEY_WORDS = {"select": "node", "restore": "back"}
+"""Words of keys that are told where panes stand in place of one another."""
 
 VIEWS_EVERY = 0.3
 """Seconds between two drawings of what shows the whole search, while it grows."""
@@ -52,11 +56,6 @@ class SearchScreen(ModeScreen):
     MODE = "search"
     COMMANDS = {SearchCommands}
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall"), (TALLER, "-taller")]
-    DEFAULT_CSS = """
-    SearchScreen.-tall TimelineView { height: 5; border: round $agentr-faint; }
-    SearchScreen.-taller TimelineView { height: 6; border: round $agentr-faint; }
-    SearchScreen.-taller Overview { height: 8; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         key("space", "pause", "pause", "search.pause", "Pause the search, or go on", show=True),
         key("s", "step", "step", "search.step", "One expansion, then pause", show=True),
@@ -83,9 +82,9 @@ class SearchScreen(ModeScreen):
         key("c", "other_c", "other c", "search.other_c", "What another exploration constant would choose"),
         key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
         key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane"),
+        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane", key_display="esc"),
         key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
-        key("escape", "escape", "restore", "search.escape", "Restore the panes; then end finding; then unmark"),
+        key("escape", "escape", "restore", "search.escape", "Restore panes; then end finding; then unmark steps"),
     ]  # fmt: skip
 
     def __init__(self) -> None:
@@ -98,7 +97,7 @@ class SearchScreen(ModeScreen):
         self.views = Views(desk, self.time, lambda: self.query_one(Overview))
         self.node = NodePane(desk, lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)))
         self.steering = Steering(desk)
-        self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node)
+        self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node, [])
         self._viewed: SearchTree | None = None  # the tree that this screen shows
         self._views_due = False  # the tree grew since what shows the whole search was drawn
 
@@ -113,11 +112,13 @@ class SearchScreen(ModeScreen):
                 yield TextPane(id="node")
                 yield TextPane(id="tabs")
         yield TimelineView(id="time")
+        yield Static("", id="next-step", markup=False)
 
     def on_mount(self) -> None:
         """The tree has the focus."""
         self.query_one("#node").border_title = "node"
         self.session.view_now = self._view_now
+        self.tree_view.crowded = True
         self.tree_view.drawing.describe = self.marks.describe
         self.tree_view.focus()
         self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
@@ -173,7 +174,7 @@ class SearchScreen(ModeScreen):
         self._refresh_near()
         if not self._views_due:
             self._views_due = True
-            self.set_timer(VIEWS_EVERY, self._show_due_views)
+            self.set_timer(VIEWS_EVERY, lambda: self.show_views() if self._views_due else None)
 
     def on_screen_resume(self) -> None:
         """In front again: take up what grew meanwhile."""
@@ -211,25 +212,35 @@ class SearchScreen(ModeScreen):
             self.tree_view.set_path(tree.path if tree.state in ("running", "paused") else [])
         self.marks.take()
         self.tree_view.set_pair(*session.chosen)
-        self.top_bar.show(*top_line(session))
-        self.key_bar.left_out = STEERING if session.control is None else frozenset()
+        self.show_state()
         self.node.show()
         self.interventions.take_log()
+
+    @on(FollowChanged)
+    def show_state(self) -> None:
+        """The state of the search: in the top bar, in the words of the keys, and what to do next."""
+        session, tree = self.session, self.session.tree
+        if tree is None or not len(tree):
+            return
+        self.top_bar.show(*top_line(session, self.tree_view.follow and session.control is not None))
+        self.key_bar.left_out = STEERING if session.control is None else frozenset()
+        self.key_bar.words = KEY_WORDS | ({"pause": "go on"} if tree.state == "paused" else {})
+        if self.enlarging.pane is None and self.has_class("-narrow"):
+            self.key_bar.also = frozenset({"restore" if self.has_class("-detail") else "select"})
+        self.query_one("#next-step", Static).update(next_step(session))
 
     def show_views(self) -> None:
         """Timeline, overview and figures of the session as it is now."""
         self._views_due = False
-        self.time.show(self.query_one(TimelineView))
+        if self.enlarging.pane is None:
+            self.time.show(self.query_one(TimelineView))
         self.show_overview()
         self.show_title()
 
-    def _show_due_views(self) -> None:
-        if self._views_due:
-            self.show_views()
-
     def show_overview(self) -> None:
         """The overview, where it is not folded away."""
-        self.views.show_overview(self.size.width >= 100 and self.size.height >= TALL)
+        room = self.size.width >= 100 and self.size.height >= TALL
+        self.views.show_overview(room and self.enlarging.pane is None)
 
     def on_resize(self, event: Resize) -> None:
         """The overview comes and goes with the room there is."""
@@ -261,6 +272,7 @@ class SearchScreen(ModeScreen):
         if self.has_class("-narrow"):
             self.add_class("-detail")  # the node in place of the tree
             self.query_one("#tabs").focus()
+            self.show_state()
 
     @on(TimelineView.MomentChosen)
     def _moment_chosen(self, event: TimelineView.MomentChosen) -> None:
@@ -270,30 +282,13 @@ class SearchScreen(ModeScreen):
     def _node_chosen(self, event: Overview.NodeChosen) -> None:
         self.desk.go_to_node(event.node)
 
-    @on(FindBar.Typed)
-    def _query_typed(self, event: FindBar.Typed) -> None:
-        self.finder.typed(event.text)
+    @on(FindBar.Told)
+    def _find_told(self, event: FindBar.Told) -> None:
+        self.finder.told(event)
 
-    @on(FindBar.Closed)
-    def _find_closed(self) -> None:
-        self.finder.close()
-
-    @on(FindBar.Left)
-    def _find_left(self) -> None:
-        self.finder.leave()
-
-    @on(FindBar.ModeAsked)
     def action_find_mode(self) -> None:
         """Dim the rows that do not match, or hide them."""
         self.finder.change_mode()
-
-    @on(FindBar.Entered)
-    def _find_entered(self) -> None:
-        self.finder.to_first()
-
-    @on(FindBar.Stepped)
-    def _find_stepped(self, event: FindBar.Stepped) -> None:
-        self.finder.next(event.by)
 
     def action_find(self) -> None:
         """Write what to find."""
@@ -365,20 +360,17 @@ class SearchScreen(ModeScreen):
         """Ask for a node, a time or a command."""
         ask_line(self.parts)
 
-    def action_enlarge(self) -> None:
-        """Give the focused pane the whole screen."""
-        if self.focused is not None:
-            self.maximize(self.focused)
-
     def action_restore(self) -> None:
         """Back to all panes."""
-        self.minimize()
+        self.enlarging.restore()
+        self.show_overview()
         self.remove_class("-detail")
+        self.show_state()
         self.tree_view.focus()
 
     def action_escape(self) -> None:
         """Back to all panes; where they are there, find nothing any more; then take away what was marked."""
-        enlarged = self.maximized is not None or self.has_class("-detail")
+        enlarged = self.enlarging.pane is not None or self.has_class("-detail")
         if not enlarged and (self.query_one(FindBar).is_open or self.finder.matches):
             self.finder.close()
             return

@@ -160,7 +160,11 @@ def format_step(step: Step | None) -> str:
     """What a step through time changed, in words."""
     if step is None:
         return ""
-    parts = [f"{len(step.changes.new)} {'new' if step.after > step.before else 'gone'}"] if step.changes.new else []
+    parts = (
+        [f"{len(step.changes.new)} {'new' if step.after > step.before else 'not there yet'}"]
+        if step.changes.new
+        else []
+    )
     more = "" if step.changes.complete else "+"
     parts += [f"{len(step.changes.visited)}{more} visited"] if step.changes.visited else []
     return ", ".join(parts)

@@ -41,11 +41,12 @@ class Views:
 
     def menu(self) -> None:
         """What else can be looked at."""
-        folded = not self._overview().display
+        folded, crowded = not self._overview().display, self._desk.tree_view.crowded
         self._desk.choose(
             "view",
             [
                 Choice("w", "columns: " + ("all" if self._desk.tree_view.is_compact else "fewer"), self.columns),
+                Choice("n", "never-visited siblings: " + ("a row each" if crowded else "one row"), self.crowds),
                 Choice("o", "overview: " + ("show" if folded else "fold away"), self.fold_overview),
                 Choice("c", "compare …", self.compare),
                 Choice("s", "states that were reached more than once, and loops", self.states),
@@ -57,6 +58,11 @@ class Views:
         """Bars and figures in the tree, or more room for what was done."""
         tree = self._desk.tree_view
         tree.compact = not tree.is_compact
+
+    def crowds(self) -> None:
+        """Never-visited siblings share a row, or have one each."""
+        tree = self._desk.tree_view
+        tree.crowded = not tree.crowded
 
     def fold_overview(self) -> None:
         """Fold the overview away, or show it."""

@@ -28,7 +28,7 @@ def why_lines(reader: TreeReader, id: int, width: int = 48, c: float | None = No
         head += f" · {told.now.in_flight} in flight"
     lines = [line((head, "muted")), BLANK]
     if not told.now.rows:
-        lines.append(line(("no draws were made here yet", "muted")))
+        lines.append(line(("the actor was not asked here yet", "muted")))
     elif tree.imported_from is None:
         lines += _table(tree, told.now, id, width, signs, told.other)
         lines += [BLANK, *_next_words(tree, told, c, signs)]
@@ -92,7 +92,7 @@ def _next_words(tree: SearchTree, told: Why, c: float | None, signs: Glyphs) -> 
     best, algorithm = told.now.best, told.now.settings.algorithm
     words = []
     if not best:
-        words.append("nothing to select here: every child has ended, is exhausted, pruned or being drawn")
+        words.append("nothing to select here: every child and all below it has ended, is pruned, or is being asked now")
     elif algorithm == "best-first":
         words.append(f"{signs.here} the best of these; best-first takes the best open node of the whole tree")
     elif any(row.best and row.score.total == inf for row in told.now.rows):
@@ -100,7 +100,7 @@ def _next_words(tree: SearchTree, told: Why, c: float | None, signs: Glyphs) -> 
     else:
         words.append(f"{signs.here} the greatest score is selected next{_tied(best)}")
     if any(not row.score.selectable for row in told.now.rows):
-        words.append("children without a score have ended, are exhausted, pruned or being drawn: not selected")
+        words.append("children without a score are not selected: all of them has ended, is pruned, or is asked now")
     if any(row.score.virtual_loss for row in told.now.rows):
         words.append("loss: each expansion in flight below counts as a visit with the least return")
     lines = [line((text, "muted"), indent=2) for text in words]
@@ -144,7 +144,7 @@ def _choice_lines(tree: SearchTree, told: Why, width: int, signs: Glyphs) -> lis
     ]
     same = [(row.child, row.score) for row in then.rows] == [(row.child, row.score) for row in told.now.rows]
     if not same and len(then.rows) > 1 and then.settings.algorithm != "best-first":
-        lines += [line(("as the scores were then", "muted")), *_table(tree, then, choice.child, width, signs, [])]
+        lines += [line(("the scores at that moment", "muted")), *_table(tree, then, choice.child, width, signs, [])]
     return lines
 
 
@@ -198,7 +198,7 @@ def logged(event: AnyEvent) -> tuple[str, Role]:
     match event:
         case Failed():
             again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-            return f"failed node {event.parent}, draw {event.draw + 1}: {event.what}: {event.error}{again}", "bad"
+            return f"failed node {event.parent}, answer {event.draw + 1}: {event.what}: {event.error}{again}", "bad"
         case Intervened():
             return _intervention(event), "warn" if event.what == "refused" else "person"
         case SettingsChanged():

@@ -32,6 +32,7 @@ class Choice:
     key: str
     label: str
     action: Callable[[], object]
+    why_not: str = ""  # why it can't be done now: it stands dimmed, the reason below it
 
 
 Result = TypeVar("Result")
@@ -65,14 +66,12 @@ class Menu(Popup[Choice]):
     def compose(self) -> ComposeResult:
         """A title and the choices."""
         wide = max((len(_shown(choice.key)) for choice in self._choices), default=1)
-        key = f"bold {palette(self.app.current_theme).focus}"
+        colors = palette(self.app.current_theme)
+        key, muted = f"bold {colors.focus}", colors.muted
         with Vertical(classes="dialog"):
             yield Static(escape(self._title), classes="dialog-title", markup=False)
             yield OptionList(
-                *(
-                    Option(Content.assemble((f" {_shown(c.key):<{wide}} ", key), f" {escape(c.label)}"))
-                    for c in self._choices
-                ),
+                *(Option(_line(choice, wide, key, muted)) for choice in self._choices),
                 compact=True,
             )
 
@@ -90,6 +89,14 @@ class Menu(Popup[Choice]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter or a click."""
         self.dismiss(self._choices[event.option_index])
+
+
+def _line(choice: Choice, wide: int, key: str, muted: str) -> Content:
+    """A choice as it is shown: its key and its label, or, dimmed, why it can't be done."""
+    shown = f" {_shown(choice.key):<{wide}} "
+    if not choice.why_not:
+        return Content.assemble((shown, key), f" {escape(choice.label)}")
+    return Content.assemble((f"{shown} {escape(choice.label)}\n{' ' * (wide + 5)}{escape(choice.why_not)}", muted))
 
 
 def _shown(key: str) -> str:

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from agentr_tui.screens.shared.dialogs import Popup
+from agentr_tui.screens.shared.glossary import WORDS
 from agentr_tui.screens.shared.palette import rank
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
@@ -23,7 +24,7 @@ def signs_on(mode: str) -> list[tuple[str, str]]:
     if mode == "library":
         return [
             (signs.running, "running, here or in another process"),
-            (signs.paused, "stopped: r goes on"),
+            (signs.paused, "paused (space goes on), or stopped (r goes on)"),
             (signs.good, "done"),
             (signs.bad, "crashed (r goes on), or a file that can't be read"),
         ]
@@ -41,10 +42,11 @@ def signs_on(mode: str) -> list[tuple[str, str]]:
         return [
             ends,
             (signs.disaster, "a disaster: the score fell below 0"),
-            (signs.dead_end, "a dead end: its draws were made and none was usable"),
+            (signs.dead_end, "a dead end: no answer of the actor was usable"),
             (signs.unseen, "never visited: the search goes there before it goes anywhere twice"),
             (f"{signs.folded} {signs.open}", "folded and open"),
             (signs.repeat, "a state that was reached before"),
+            (f"{signs.unseen} 3 more", "never-visited siblings in one row: l gives each a row, v n all"),
             (signs.bookmark, "a bookmark"),
             (signs.edited, "what a person did or wrote"),
             ("N Q", "visits and mean return of what lies below"),
@@ -105,6 +107,11 @@ def help_lines(screen: Screen[Any]) -> list[Line]:
                 line((f"{keys:>14}  ", "focus"), (" / ".join(told), "text"), indent=16) for keys, told in rows.items()
             ]
             lines.append(BLANK)
+    words = WORDS.get(getattr(screen, "MODE", ""), ())
+    if words:
+        lines.append(line(("words", "muted")))
+        lines += [line((f"{word:>14}  ", "focus"), (told, "text"), indent=16) for word, told in words]
+        lines.append(BLANK)
     signs = signs_on(getattr(screen, "MODE", ""))
     if signs:
         lines.append(line(("signs", "muted")))

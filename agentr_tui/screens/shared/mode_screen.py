@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from agentr_tui.screens.shared.copying import Copyable
+from agentr_tui.screens.shared.enlarging import Enlarging
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.terminal.safe_text import ELLIPSIS
 from agentr_tui.widgets.key_bar import KeyBar
@@ -90,6 +91,10 @@ class ModeScreen(Screen[None]):
     ModeScreen.-too-small > .too-small { display: block; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.enlarging = Enlarging(self)
+
     def compose(self) -> ComposeResult:
         """Top bar, the screen's own widgets, key bar."""
         yield TopBar(self.MODE)
@@ -133,10 +138,14 @@ class ModeScreen(Screen[None]):
         elif self.has_class("-nothing"):
             self.remove_class("-nothing")
             self.key_bar.refresh()
-            if self._focused_before is not None:
-                self.call_after_refresh(self.set_focus, self._focused_before)
+            self.call_after_refresh(self._focus_again)
 
     _focused_before: Widget | None = None
+
+    def _focus_again(self) -> None:
+        """Give the focus back, where nothing took it meanwhile."""
+        if self.focused is None and self._focused_before is not None:
+            self.set_focus(self._focused_before)
 
     def from_thread(self, call: Callable[..., object], *args: object) -> None:
         """Runs a call on the UI thread. Ignored if the app has exited."""
@@ -145,6 +154,11 @@ class ModeScreen(Screen[None]):
         except RuntimeError:  # the screen is gone
             return
         app.call_from_thread(call, *args)
+
+    def action_enlarge(self) -> None:
+        """Give the pane that has the focus the room of all."""
+        if self.focused is not None:
+            self.enlarging.enlarge(self.focused)
 
     def on_resize(self, event: Resize) -> None:
         """Say so where there is no room to show anything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ class Action(NamedTuple):
 
     id: str  # of the binding
     name: str  # what it does
-    told: str  # its keys and its id
+    told: str  # its keys
     run: partial[Any]
 
 
@@ -35,12 +36,12 @@ def actions(app: App[Any], screen: Screen[Any]) -> Iterator[Action]:
         binding = active.binding
         if binding.id and not binding.system and active.enabled:
             place = (binding.id, binding.action)
-            keys.setdefault(place, []).append(app.get_key_display(binding))
+            keys.setdefault(place, []).append(app.get_key_display(replace(binding, key_display=None)))
             found.setdefault(place, active)
     for place, active in found.items():
         binding = active.binding
         name = binding.tooltip or binding.description
-        told = f"{' '.join(dict.fromkeys(keys[place]))} · {binding.id}"
+        told = " ".join(dict.fromkeys(keys[place]))
         yield Action(place[0], name, told, partial(app.run_action, binding.action, active.node))
 
 
@@ -56,6 +57,6 @@ class ActionCommands(Provider):
         """Those whose meaning or id fits."""
         matcher = self.matcher(query)
         for action in actions(self.app, self.screen):
-            score = max(matcher.match(action.name), 0.9 * matcher.match(action.told))
+            score = max(matcher.match(action.name), 0.9 * matcher.match(action.id))
             if score > 0:
                 yield Hit(score, matcher.highlight(action.name), action.run, help=action.told)

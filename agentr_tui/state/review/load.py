@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -15,8 +16,10 @@ from engine.pairs.pairs import Pair
 from engine.review.agreement import read_planted
 from engine.review.curation import review_settings
 from engine.review.decisions import Decisions
+from engine.samples.lessons import known_lessons
 from engine.samples.revise import Revised, ReviseSettings, revise
 from engine.trace.sources import load_any
+from engine.tree.thresholds import Thresholds
 from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.workspace.workspace import RunInfo, Selection, Workspace
 
@@ -27,13 +30,23 @@ PLANTED = "planted"
 """Folder of a workspace that records its planted faults."""
 
 
+Progress = Callable[[int, int], None]
+"""Called with the samples that were made, and with an estimate of how many there will be; 0: not known."""
+
+
 def load_review(
-    workspace: Workspace, decisions: Decisions, path: Path | None, settings: ReviseSettings, pair: Pair | None
+    workspace: Workspace,
+    decisions: Decisions,
+    path: Path | None,
+    settings: ReviseSettings,
+    pair: Pair | None,
+    told: Progress = lambda made, of: None,
 ) -> Review:
     """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
 
     In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
     run of each trace. The tree is read from its file: it is not the one on screen, which another thread changes.
+    `told` hears of every sample that is made; what it raises ends the making, and nothing is written.
     """
     decisions.refresh()
     if path is None:
@@ -61,7 +74,13 @@ def load_review(
     if pair is not None:  # the sample of this very pair is wanted, whatever else teaches the same
         settings = replace(settings, rank="fork", per_lesson=0)
     figures = Revised()
-    made = list(revise(source.tree, resolved, settings, figures))
+    thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta)
+    of = len(known_lessons(source.tree, thresholds)) if settings.rank == "lesson" else 0
+    made = []
+    told(0, of)
+    for sample in revise(source.tree, resolved, settings, figures):
+        made.append(sample)
+        told(len(made), of)
     if all(sample.kind == "good" for sample in made):  # a run would hide one that has samples
         return _nothing(workspace, decisions, "")
     with workspace.new_run(settings, [resolved]) as run:
@@ -91,7 +110,7 @@ def _review_of(workspace: Workspace, decisions: Decisions, chosen: Selection, tr
     planted = [each for each in read_planted(workspace.path / PLANTED, warnings) if each.run in chosen.ids]
     for each in planted:  # wherever chance puts them
         samples.insert(random.Random(each.id).randint(0, len(samples)), each.sample)
-    return Review(
+    review = Review(
         workspace,
         chosen.name,
         samples,
@@ -101,6 +120,9 @@ def _review_of(workspace: Workspace, decisions: Decisions, chosen: Selection, tr
         settings=review_settings(workspace.settings_file),
         planted=frozenset(each.id for each in planted),
     )
+    if review.settings.fold:
+        review.fold(traces.known)
+    return review
 
 
 def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:

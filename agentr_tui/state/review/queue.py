@@ -21,6 +21,7 @@ from engine.recovery.repair import reobserve_cost, repair_cost, repair_sample, s
 from engine.review.curation import REJECT_REASONS, Order, ReviewSettings, effective, ordered
 from engine.review.decisions import Decided, Decisions, DecisionVerdict, fold_one, in_effect
 from engine.review.sample_query import select
+from engine.review.variety import Teaching, alike, teaching
 from engine.samples.revise import Repairs, RepairSettings, Sample, replay_sample, turns_of
 from engine.samples.splice import Turn, revision_thoughts
 from engine.samples.tail import Cut
@@ -70,6 +71,7 @@ class Shown:
     by_model: tuple[str, Sequence[Judgement]] | None = None  # a model that was asked here, and what it said so far
     people: Sequence[tuple[str, int]] = ()  # each reviewer's mark
     counts: Counts = Counts()
+    like: tuple[int, bool] = (0, False)  # samples that teach the same, and whether they stand in the queue
 
     @property
     def veiled(self) -> bool:
@@ -106,6 +108,10 @@ class Review:
         self._replayed: dict[tuple[object, ...], Sample] = {}
         self._lock = threading.RLock()  # of the traces: a thread that was given up may still be at work
         self._all = list(self.samples)  # in the order of the run
+        self._teaches: dict[str, Teaching | None] = {}  # by sample
+        self._alike: dict[str, list[Sample]] = {}  # by the sample that stands for them
+        self._open: set[str] = set()  # samples whose like stand in the queue, too
+        self._last: str | None = None  # the sample that was in front last, where the queue is empty
         self.blind = self.blind or self.settings.blind
         if self.settings.order != "run":
             self.set_order(self.settings.order)
@@ -140,6 +146,7 @@ class Review:
             by_model=(model.name, tuple(model.judgements)) if (model := self.by_model.get(sample.id)) else None,
             people=[mark for mark in people_marks(self.decisions, sample.id) if self._speaks(mark[0])],
             counts=self.counts(),
+            like=self.like(sample),
         )
 
     def _effective(self, sample: Sample, standing: Decided | None) -> Sample:
@@ -207,10 +214,52 @@ class Review:
     def _set_queue(self, query: str, order: Order) -> None:
         current = self.decisions.current()
         chosen = ordered(select(self._all, current, query), current, order)
+        front = self.current.id if self.current is not None else self._last
+        self._alike = alike(chosen, current, self._teaches) if not query else {}
+        stands_for = {each.id: first for first, others in self._alike.items() for each in others}
+        if front in stands_for:
+            self._open.add(stands_for[front])
+        queue: list[Sample] = []
+        for sample in chosen:
+            if sample.id not in stands_for:
+                queue.append(sample)
+                queue += self._alike[sample.id] if sample.id in self._open and sample.id in self._alike else ()
+        self.samples, self.order, self.query, self._last = queue, order, query, front
+        self.place = next((place for place, sample in enumerate(queue) if sample.id == front), 0)
+
+    # -- samples that teach the same ---------------------------------------------------------------
+
+    def fold(self, tree_of: Callable[[Sample], SearchTree | None] = lambda sample: None) -> None:
+        """From now on samples that teach the same are one place of the queue. `tree_of` as `alike` needs it."""
+        self._teaches = {
+            sample.id: teaching(sample, tree_of(sample)) for sample in self._all if sample.id not in self.planted
+        }
+        self._set_queue(self.query, self.order)
+
+    def like(self, sample: Sample) -> tuple[int, bool]:
+        """How many other samples teach the same as one in the queue, and whether they stand there, too."""
+        for first, others in self._alike.items():
+            if sample.id == first or any(each.id == sample.id for each in others):
+                return len(others), first in self._open
+        return 0, False
+
+    @property
+    def folded(self) -> int:
+        """Number of samples that others stand for now."""
+        return sum(len(others) for first, others in self._alike.items() if first not in self._open)
+
+    def toggle_like(self) -> int:
+        """Puts the samples that teach the same as the current one into the queue, or folds them again. Returns how
+        many these are."""
         front = self.current
-        self.samples, self.order, self.query = chosen, order, query
-        ids = (place for place, sample in enumerate(chosen) if front is not None and sample.id == front.id)
-        self.place = next(ids, 0)
+        for first, others in self._alike.items():
+            if front is not None and (front.id == first or any(each.id == front.id for each in others)):
+                self._open ^= {first}
+                if first not in self._open:  # the one in front may be one of those that go
+                    self.place = next(place for place, sample in enumerate(self.samples) if sample.id == first)
+                self._set_queue(self.query, self.order)
+                return len(others)
+        return 0
 
     def decide_all(self, verdict: DecisionVerdict, reason: str = "") -> int:
         """Decides all samples of the queue except planted ones, as one undo step. Returns their number."""
@@ -320,10 +369,16 @@ class Review:
         return None
 
     def find(self, wanted: Callable[[Sample], bool]) -> bool:
-        """Goes to the first sample of a kind. Returns False if the queue has none."""
+        """Goes to the first sample of a kind, also to one that another stands for. Returns False if there is none."""
         for place, sample in enumerate(self.samples):
             if wanted(sample):
                 self.place = place
+                return True
+        for first, others in self._alike.items():
+            if first not in self._open and (hidden := next(filter(wanted, others), None)) is not None:
+                self._open.add(first)
+                self._set_queue(self.query, self.order)
+                self.place = next(place for place, sample in enumerate(self.samples) if sample.id == hidden.id)
                 return True
         return False
 

@@ -109,6 +109,11 @@ class Traces:
         """Adds a tree that was read already."""
         self._open[path] = ReviewedTrace(tree)
 
+    def known(self, sample: Sample) -> SearchTree | None:
+        """Returns the tree of a sample where it was read already."""
+        trace = self._open.get(sample.path)
+        return trace.tree if trace is not None else None
+
     def of(self, sample: Sample) -> ReviewedTrace:
         """Returns the trace of a sample. Raises `InputError` if its file is missing or contains a different trace."""
         trace = self._open.get(sample.path)

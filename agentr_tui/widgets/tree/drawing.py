@@ -114,7 +114,9 @@ class RowDrawing:
             mark=overlay.marks.get(id),
             side=overlay.sides.get(id),
         )
-        if self.describe is not None and id not in overlay.marks:
+        if crowd := rows.crowding.members(id):
+            row = row._replace(crowd=crowd)
+        elif self.describe is not None and id not in overlay.marks:
             row = self._with_said(row, self.describe)
         if self.lit is not None and self.lit.isdisjoint(row.chain):
             row = row._replace(glyph_role="faint", text_role="faint", value_role="faint", word_role="faint")
@@ -162,7 +164,7 @@ class RowDrawing:
         row = self._drawn[line] = self.row_of(id, now, cursor)
         strip = self.strips.get(row) if self._columns is not None else None
         if strip is None:
-            strip = self.painter.strip(row, labels(self.rows.reader, row.chain, self.glyphs), now)
+            strip = self.painter.strip(row, labels(self.rows.reader, row.chain, self.glyphs, row.crowd), now)
             if self._columns is not None:
                 self.strips[row] = strip
         return strip

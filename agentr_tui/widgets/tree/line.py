@@ -77,6 +77,7 @@ class RowSummary(NamedTuple):
     cursor: int  # the node of the row that the cursor is on, NO_PARENT where it is elsewhere
     path: int  # bit k: the search path runs along the guide k levels left of the glyph
     elbow: bool  # the path turns into this row
+    crowd: tuple[int, ...] = ()  # the never-visited siblings that share the row
 
 
 def columns(width: int, *, compact: bool, visits: int, deepest: int, cursor_level: int) -> Columns:
@@ -137,7 +138,7 @@ def summarise_row(
         glyph = glyphs.open if is_open else glyphs.folded
         glyph_role: Role = "focus" if on_path else "muted"
         if exhausted and why is None:
-            word = "exhausted"
+            word = "all ended"
     elif why == "disaster":
         glyph, glyph_role = glyphs.disaster, "bad"
     elif why in WITHOUT_RETURN:
@@ -175,8 +176,11 @@ def summarise_row(
     )
 
 
-def labels(reader: TreeReader, chain: tuple[int, ...], glyphs: Glyphs) -> list[str]:
-    """The actions of the nodes that share a row, safe to show."""
+def labels(reader: TreeReader, chain: tuple[int, ...], glyphs: Glyphs, crowd: tuple[int, ...] = ()) -> list[str]:
+    """The actions of the nodes that share a row, safe to show; of a crowd how many there are, too."""
+    if crowd:
+        actions = dict.fromkeys(reader.node(id).action for id in crowd)
+        return [clip(f"{len(crowd)} more: {', '.join(actions)}", LABEL_CELLS, ellipsis=glyphs.ellipsis)]
     return [
         clip(reader.node(id).action, LABEL_CELLS, ellipsis=glyphs.ellipsis) if id != ROOT else "root" for id in chain
     ]

@@ -7,9 +7,24 @@ last node of their chain.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 
 from agentr_tui.widgets.tree.rows import TreeRows
 from engine.tree.tree import ROOT
+
+
+def opened(rows: TreeRows, id: int) -> None:
+    """Fold what is open, unfold what is folded; give those that share the row of a node a row each."""
+    if rows.crowding.members(id):
+        rows.crowding.spread.add(rows.reader.node(id).parent)
+        rows.rebuild()
+    else:
+        rows.toggle(id)
+
+
+def opens(rows: TreeRows, id: int) -> bool:
+    """Whether there is something to fold or unfold at the row of a node."""
+    return rows.has_children(id) or bool(rows.crowding.members(id))
 
 
 def down(rows: TreeRows, cursor: int) -> int | None:
@@ -66,3 +81,14 @@ def folding(rows: TreeRows, cursor: int) -> int | None:
     if cursor == last and rows.is_open(last) and rows.has_children(last):
         return None
     return rows.reader.node(cursor).parent
+
+
+WAYS: dict[str, Callable[[TreeRows, int], int | None]] = {
+    "down": down,
+    "up": up,
+    "first": lambda rows, cursor: ROOT,
+    "last": lambda rows, cursor: last(rows, ROOT),
+    "next": lambda rows, cursor: sibling(rows, cursor, 1),
+    "before": lambda rows, cursor: sibling(rows, cursor, -1),
+}
+"""Moves that keys name; `next` and `before` are siblings."""

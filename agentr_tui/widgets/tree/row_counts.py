@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from agentr_tui.widgets.tree import fenwick
+from agentr_tui.widgets.tree.crowds import Crowding
 from engine.query.nodes import tree_of
 from engine.tree.tree import NO_PARENT, ROOT, TreeReader
 
@@ -27,8 +28,10 @@ MANY = 16
 class RowCounts:
     """What of a tree is folded or filtered away, and how many rows are left. `TreeRows` finds them."""
 
-    def __init__(self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False) -> None:
-        self.reader = reader
+    def __init__(
+        self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False, crowded: bool = False
+    ) -> None:
+        self.reader, self.crowding = reader, Crowding(crowded)
         self.generation = 0  # rises with every change of the rows
         self.max_depth = 0  # of any node, shown or not
         self._open_depth = open_depth
@@ -40,7 +43,7 @@ class RowCounts:
         self._unfiltered = bytearray()  # what was folded before the filter
         self._sums: dict[int, list[int]] = {}  # wide open node → Fenwick tree over the rows of its children
         self._learn(len(reader))
-        self._rebuild()
+        self.rebuild()
 
     def __len__(self) -> int:
         """How many rows there are; at least one."""
@@ -66,12 +69,12 @@ class RowCounts:
                 folded.append(limit is not None and at.depth >= limit)
         self._below.frombytes(bytes(self._below.itemsize * (count - len(self._below))))
 
-    def _rebuild(self) -> None:
+    def rebuild(self) -> None:
         """All counts anew, children before parents."""
         self.generation += 1
         self._sums.clear()
-        up, folded, shown = self._up, self._folded, self._shown
-        count = len(self._below)
+        up, folded, count = self._up, self._folded, len(self._below)
+        shown = self.crowding.take(self.reader, count, self._shown)
         below = array("i", bytes(self._below.itemsize * count))
         if shown is None and not self._chains:
             for id in range(count - 1, ROOT, -1):
@@ -86,7 +89,7 @@ class RowCounts:
             for id in range(count - 1, ROOT, -1):
                 parent = up[id]
                 if not folded[parent] and (shown is None or shown[id]):
-                    joined = self._chains and parent != ROOT and kids[parent] == 1
+                    joined = self._chains and kids[parent] == 1 and self.crowding.may_join(parent)
                     below[parent] += below[id] + (not joined)
         self._below = below
 
@@ -96,11 +99,11 @@ class RowCounts:
         known, shown = len(self._below), self._shown
         if children and children[-1] >= known:  # the tree grew and nobody said so yet
             children = children[: bisect_left(children, known)]
-        return children if shown is None else [child for child in children if shown[child]]
+        return self.crowding.shown(children) if shown is None else [child for child in children if shown[child]]
 
     def _joins(self, parent: int, kids: int) -> bool:
         """Whether an only child of `parent`, which has `kids` of them, shares its row."""
-        return self._chains and kids == 1 and parent != ROOT
+        return self._chains and kids == 1 and self.crowding.may_join(parent)
 
     def _own(self, parent: int, kids: Sequence[int]) -> int:
         """Rows of its own that each of these children has: 1, or 0 for an only child in a chain."""
@@ -163,14 +166,14 @@ class RowCounts:
     def unfold_all(self) -> None:
         """Show every node."""
         self._folded = bytearray(len(self._folded))
-        self._rebuild()
+        self.rebuild()
 
     def fold_to_depth(self, depth: int) -> None:
         """Show nodes down to a depth; what is deeper is folded."""
         node = self.reader.node
         for id in range(len(self._below)):
             self._folded[id] = node(id).depth >= depth
-        self._rebuild()
+        self.rebuild()
 
     def folds(self) -> tuple[bool, list[int]]:
         """What is folded, in few words: whether the ids are of folded nodes (else of open ones), and the ids."""
@@ -189,10 +192,13 @@ class RowCounts:
         for id in ids:
             if 0 <= id < len(self._folded):
                 self._folded[id] = shut
-        self._rebuild()
+        self.rebuild()
 
     def reveal(self, id: int) -> None:
         """Unfold what hides a node. What the filter hides stays hidden."""
+        if self.crowding.stands_behind(id):
+            self.crowding.spread.add(self._up[id])
+            self.rebuild()
         hidden = []
         while id != ROOT:
             id = self._up[id]
@@ -205,7 +211,7 @@ class RowCounts:
         """Join chains of only children into one row each, or part them."""
         if chains != self._chains:
             self._chains = chains
-            self._rebuild()
+            self.rebuild()
 
     # -- filter --------------------------------------------------------------------------------------
 
@@ -231,7 +237,7 @@ class RowCounts:
                     id = self._up[id]
             self._shown = shown
             self._folded = bytearray(len(self._folded))
-        self._rebuild()
+        self.rebuild()
 
     # -- growing, and time ---------------------------------------------------------------------------
 
@@ -251,10 +257,12 @@ class RowCounts:
             self._learn(count)
             if self._shown is not None:
                 self._shown.extend(bytes(count - known))
-            elif count - known > known // MANY:
-                self._rebuild()
+            elif self.crowding.finds(known) or count - known > known // MANY:
+                self.rebuild()
             else:
                 self._insert(range(known, count))
+        elif self.crowding.is_other(self.reader, count):
+            self.rebuild()
         return range(known, count)
 
     def _insert(self, ids: range) -> None:
@@ -281,12 +289,12 @@ class RowCounts:
         for id in range(count, len(self._below)):
             if self._up[id] < count:
                 gone.setdefault(self._up[id], []).append(self._below[id])
-        many = len(self._below) - count > count // MANY
+        many = self.crowding.finds(count) or len(self._below) - count > count // MANY
         del self._below[count:]
         if many or self._shown is not None:
             if self._shown is not None:
                 del self._shown[count:]
-            self._rebuild()
+            self.rebuild()
             return
         self.generation += 1
         for parent, sizes in gone.items():

@@ -18,11 +18,13 @@ class TreeRows(RowCounts):
 
     `open_depth`: nodes shallower than that are open at first, also those that are born later; None opens all.
     `chains`: an only child shares the row of its parent; the row then stands for the last of them. The root
-    always has a row of its own.
+    always has a row of its own. `crowded`: never-visited siblings share the row of the first of them.
     """
 
-    def __init__(self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False) -> None:
-        super().__init__(reader, open_depth=open_depth, chains=chains)
+    def __init__(
+        self, reader: TreeReader, *, open_depth: int | None = None, chains: bool = False, crowded: bool = False
+    ) -> None:
+        super().__init__(reader, open_depth=open_depth, chains=chains, crowded=crowded)
         self._levels = _ChainLevels(self)
 
     # -- rows and nodes ------------------------------------------------------------------------------
@@ -90,7 +92,7 @@ class TreeRows(RowCounts):
         """The node that the row of `id` stands for: the last of its chain, else `id` itself."""
         while self._chains and id != ROOT and not self._folded[id]:
             kids = self.children(id)
-            if len(kids) != 1:
+            if not self._joins(id, len(kids)):
                 break
             id = kids[0]
         return id
@@ -119,6 +121,8 @@ class TreeRows(RowCounts):
         if not 0 <= id < len(self._below) or (self._shown is not None and not self._shown[id]):
             return False
         up, folded = self._up, self._folded
+        if self.crowding.stands_behind(id):
+            return False
         while id != ROOT:
             id = up[id]
             if folded[id]:
@@ -126,7 +130,8 @@ class TreeRows(RowCounts):
         return True
 
     def visible_ancestor(self, id: int) -> int:
-        """The node itself, or its nearest ancestor, that has a row."""
+        """The node itself, or the one whose row it shares, or its nearest ancestor, that has a row."""
+        id = self.crowding.leader(self.reader, id)
         up, folded, shown = self._up, self._folded, self._shown
         best = id
         while id != ROOT:

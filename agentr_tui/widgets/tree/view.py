@@ -42,6 +42,10 @@ def _binding(keys: str, action: str, id: str, name: str, tooltip: str) -> Bindin
     return Binding(keys, action, name, show=False, id=f"tree.{id}", tooltip=tooltip)
 
 
+class FollowChanged(Message):
+    """The view follows the newest node now, or does not any more."""
+
+
 class TreeView(FrugalScroll, can_focus=True):
     """Shows a tree; the cursor chooses a node (hosts watch `cursor_node`, so that they draw in the same frame).
 
@@ -56,21 +60,22 @@ class TreeView(FrugalScroll, can_focus=True):
 
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        _binding("j,down", "cursor_down", "down", "down", "Next row"),
-        _binding("k,up", "cursor_up", "up", "up", "Previous row"),
-        _binding("g,home", "cursor_first", "first", "first", "First row"),
-        _binding("G,end", "cursor_last", "last", "last", "Last row"),
+        _binding("j,down", "go('down')", "down", "down", "Next row"),
+        _binding("k,up", "go('up')", "up", "up", "Previous row"),
+        _binding("g,home", "go('first')", "first", "first", "First row"),
+        _binding("G,end", "go('last')", "last", "last", "Last row"),
         _binding("pagedown,ctrl+f", "page(1)", "page_down", "page down", "A page down"),
         _binding("pageup,ctrl+b", "page(-1)", "page_up", "page up", "A page up"),
         _binding("l,right", "unfold", "unfold", "unfold", "Unfold; where that is done, go to the first child"),
         _binding("h,left", "fold", "fold", "fold", "Fold; where that is done, go to the parent"),
         _binding("z", "toggle_below", "below", "fold below", "Fold, or unfold everything below"),
-        _binding("right_parenthesis", "sibling(1)", "next_sibling", "next sibling", "Next child of the same parent"),
-        _binding("left_parenthesis", "sibling(-1)", "previous_sibling", "previous sibling", "Previous such child"),
+        _binding("right_parenthesis", "go('next')", "next_sibling", "next sibling", "Next child of the same parent"),
+        _binding("left_parenthesis", "go('before')", "previous_sibling", "previous sibling", "Previous such child"),
         _binding("enter", "select", "open", "open", "Open this node"),
     ]
 
     cursor_node: reactive[int] = reactive(ROOT, init=False, repaint=False)
+    crowded: reactive[bool] = reactive(False, init=False, repaint=False)
     compact: reactive[bool | None] = reactive(None, init=False, repaint=False)
     follow: reactive[bool] = reactive(False, init=False, repaint=False)
 
@@ -114,7 +119,7 @@ class TreeView(FrugalScroll, can_focus=True):
         """
         if open_depth is None and len(reader) >= SMALL:
             open_depth = OPEN_DEPTH
-        rows = TreeRows(reader, open_depth=open_depth, chains=self.is_compact)
+        rows = TreeRows(reader, open_depth=open_depth, chains=self.is_compact, crowded=self.crowded)
         self.window.take(rows)
         self.drawing.take(rows, score_range)
         self.set_reactive(TreeView.cursor_node, ROOT)
@@ -135,7 +140,7 @@ class TreeView(FrugalScroll, can_focus=True):
             anchor = rows.reader.node(anchor).parent
         rows.follow(reader)
         self.window.settle(anchor, offset)
-        self.cursor_node = cursor
+        self.cursor_node = rows.crowding.leader(reader, cursor)
         self._freshen()
 
     def grow(self, new_ids: Iterable[int] = ()) -> None:
@@ -146,12 +151,19 @@ class TreeView(FrugalScroll, can_focus=True):
         rows = self.rows
         if rows is None:
             return
-        anchor, offset = self.window.anchor()
-        if rows.follow():
+        (anchor, offset), before = self.window.anchor(), rows.generation
+        new = rows.follow()
+        if rows.generation != before:
             self.window.settle(anchor, offset)
-            if self.follow:
-                self.window.see(rows.nodes - 1)
+        if new and self.follow:
+            self._to_newest()
         self._freshen()
+
+    def _to_newest(self) -> None:
+        """The cursor goes where the tree grows."""
+        if (rows := self.rows) is not None:
+            self.cursor_node = rows.crowding.leader(rows.reader, rows.nodes - 1)
+            self.window.see(self.cursor_node)
 
     def refresh_statistics(self) -> None:
         """Figures, or what is said of nodes, changed: visible rows that show others are drawn anew, no other."""
@@ -197,7 +209,7 @@ class TreeView(FrugalScroll, can_focus=True):
     def toggle(self, id: int) -> None:
         """Fold or unfold a node."""
         if (rows := self.rows) is not None:
-            self._refold(lambda: rows.toggle(id))
+            self._refold(lambda: moves.opened(rows, id))
 
     def fold_to_depth(self, depth: int) -> None:
         """Show nodes down to a depth."""
@@ -206,6 +218,7 @@ class TreeView(FrugalScroll, can_focus=True):
 
     def unfold_all(self) -> None:
         """Show every node."""
+        self.crowded = False
         if (rows := self.rows) is not None:
             self._refold(rows.unfold_all)
 
@@ -321,50 +334,39 @@ class TreeView(FrugalScroll, can_focus=True):
 
     def watch_follow(self, follow: bool) -> None:
         """Go where the tree grows."""
-        if follow and self.rows is not None:
-            self.window.see(self.rows.nodes - 1)
+        if follow:
+            self._to_newest()
+        self.post_message(FollowChanged())
+
+    def watch_crowded(self, crowded: bool) -> None:
+        """Let never-visited siblings share a row, or have one each."""
+        if (rows := self.rows) is not None and self.is_attached:
+            rows.crowding.on, rows.crowding.spread = crowded, set()
+            self._refold(rows.rebuild)
 
     def _move(self, id: int | None) -> None:
-        """The reader moved the cursor."""
+        """The reader moved the cursor, also to where it is: then it is shown."""
+        self.follow = False
         if id is not None and id != NO_PARENT:
-            self.follow = False
             self.cursor_node = id
+        self.window.see(self.cursor_node)
 
-    def action_cursor_down(self) -> None:
-        """Next row."""
+    def action_go(self, way: str) -> None:
+        """Move the cursor; see `moves.WAYS`."""
         if rows := self.rows:
-            self._move(moves.down(rows, self.cursor_node))
-
-    def action_cursor_up(self) -> None:
-        """Previous row."""
-        if rows := self.rows:
-            self._move(moves.up(rows, self.cursor_node))
-
-    def action_cursor_first(self) -> None:
-        """First row."""
-        self._move(ROOT)
-
-    def action_cursor_last(self) -> None:
-        """Last row."""
-        if rows := self.rows:
-            self._move(moves.last(rows, ROOT))
+            self._move(moves.WAYS[way](rows, self.cursor_node))
 
     def action_page(self, pages: int) -> None:
         """Rows further by the height of the view."""
         if rows := self.rows:
             self._move(moves.further(rows, self.cursor_node, pages * max(1, self.size.height - 1)))
 
-    def action_sibling(self, step: int) -> None:
-        """Another child of the same parent."""
-        if rows := self.rows:
-            self._move(moves.sibling(rows, self.cursor_node, step))
-
     def action_unfold(self) -> None:
         """Unfold; where that is done, go to the first child (in a chain: to the next step)."""
         if rows := self.rows:
             if (there := moves.unfolding(rows, self.cursor_node)) is not None:
                 self._move(there)
-            elif rows.has_children(last := rows.row_node(self.cursor_node)):
+            elif moves.opens(rows, last := rows.row_node(self.cursor_node)):
                 self.toggle(last)
 
     def action_fold(self) -> None:
@@ -398,7 +400,7 @@ class TreeView(FrugalScroll, can_focus=True):
             return
         event.stop()
         id, level = ids[at.y], self.drawing.level_at(at.y)
-        if level is not None and self._columns().glyph_cell(level) == at.x and rows.has_children(id):
+        if level is not None and self._columns().glyph_cell(level) == at.x and moves.opens(rows, id):
             self.toggle(id)
         elif rows.row_node(self.cursor_node) == id:
             self.action_select()
@@ -411,5 +413,9 @@ class TreeView(FrugalScroll, can_focus=True):
     @on(ScrollUp)
     @on(ScrollDown)
     def _reader_scrolled(self) -> None:
-        """The reader looks elsewhere: stop following."""
+        """The reader looks elsewhere: stop following; the cursor stays in sight."""
         self.follow = False
+        self.call_after_refresh(self._cursor_into_sight)
+
+    def _cursor_into_sight(self) -> None:
+        self.cursor_node = self.window.nearest(self.cursor_node)

@@ -40,6 +40,16 @@ class RowWindow:
         top = self._widget.scroll_offset.y
         return (node, row - top) if row is not None and top <= row < top + self._widget.size.height else self.anchor()
 
+    def nearest(self, node: int) -> int:
+        """The node itself where its row is on screen, else one whose row is, and a little further in."""
+        ids = self.nodes()
+        row = self.rows.row_of(self.rows.row_node(node)) if self.rows is not None else None
+        top = round(self._widget.scroll_offset.y)
+        if row is None or not ids or top <= row < top + len(ids):
+            return node
+        around = min(2, (len(ids) - 1) // 2)
+        return ids[around] if row < top else ids[-1 - around]
+
     def settle(self, anchor: int, line: int) -> None:
         """The rows changed: tell the scrollbar how many there are, and put `anchor` on a line."""
         rows = self.rows

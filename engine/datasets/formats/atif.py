@@ -6,6 +6,8 @@ in the document's `extra`. `engine.imports` reads it again, message by message.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.masks import trained, within
 from engine.datasets.formats.options import FormatOptions
@@ -23,7 +25,7 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
     kept = within(turns, options)
     if not kept:
         return []
-    if options.max_length is None:
+    if len(kept) == len(within(turns, replace(options, max_length=None))):
         kept = turns  # with what came of the last step: nothing is predicted from a trajectory
     sample, started = item.sample, item.tree.started
     reward = float(sample.expected_return)

@@ -72,10 +72,14 @@ TOOL_KEYS = {
 """Keys of messages in a conversation with tools."""
 
 
+def _is_role(value: object) -> bool:
+    return isinstance(value, str) and value in TOOL_KEYS
+
+
 def with_tools(value: Record) -> Record | None:
     """The record of a conversation with tool turns in OpenAI's own form; None where it is in another."""
     rows = value.get("messages")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("role") in TOOL_KEYS for row in rows):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_role(row.get("role")) for row in rows):
         return None
     messages = []
     for row in rows:

@@ -24,6 +24,7 @@ class FormatOptions:
     no_system: bool = False  # the system's text at the head of the first user turn, as where a template has no place
     trim: bool = False  # drop white space around texts, as the model's own template does
     escape: bool = False  # break control tokens in texts
+    redact: bool = False  # take out of texts what looks like a key
     reasoning: bool = False  # write what the model thought, where turns have it
     tools: Sequence[dict[str, Any]] = ()  # that the agent of this conversation may call
 

@@ -5,11 +5,10 @@ Each function returns what is wrong in a few fixed words, so that an export can 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
+from engine.base.secrets import key_like as key_like
 from engine.environment.replay import HOLDS
 from engine.samples.revise import Sample, splice_of
 from engine.samples.splice import Turn, quoting
@@ -30,23 +29,7 @@ NOT_REPLAYED = "not replayed"
 SAME_ACTION = "the first good action is the flagged one again"
 QUOTED = "a thought quotes an observation that was replaced"
 CUT = "cut to the length"
-
-_KEY_LIKE = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
-    r"sk-[A-Za-z0-9_-]{20,}"  # OpenAI and those that copied it
-    r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"
-    r"|hf_[A-Za-z0-9]{30,}"
-    r"|AKIA[0-9A-Z]{16}"  # AWS
-    r"|AIza[A-Za-z0-9_-]{35}"  # Google
-    r"|xox[abprs]-[A-Za-z0-9-]{10,}"  # Slack
-    r")|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-)
-
-
-@lru_cache(maxsize=4096)  # samples of a tree share most of their texts
-def key_like(text: str) -> bool:
-    """Whether a text holds something that looks like an access key."""
-    return _KEY_LIKE.search(text) is not None
+TAKEN_OUT = "a text that looks like a key was redacted"
 
 
 def turn_problems(turns: Sequence[Turn]) -> list[str]:

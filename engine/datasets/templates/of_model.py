@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import is_file, is_folder, read_text, what_is
 from engine.datasets.templates.markup import ANY_CONTROL, CHATML, FAMILIES, Markup, family_of
 from engine.datasets.templates.tokens import EXTRA
 from engine.samples.splice import Turn
@@ -41,7 +42,7 @@ class ModelTemplate:
 def model_template(name: str) -> ModelTemplate:
     """The template of a folder, a model in a local cache, or a family. Raises `InputError`."""
     place = Path(name).expanduser()
-    if place.exists():
+    if what_is(place) is not None:
         return _read(place, name)
     cached = _in_caches(name)
     if cached is not None:
@@ -64,9 +65,9 @@ def _in_caches(name: str) -> Path | None:
     for cache in _caches():
         snapshots = cache / folder / "snapshots"
         try:
-            named = (cache / folder / "refs" / "main").read_text(encoding="utf-8").strip()
+            named = read_text(cache / folder / "refs" / "main").strip()
             found = [snapshots / named] if named else []
-        except OSError:
+        except InputError:
             found = []
         if snapshots.is_dir():
             found += sorted(snapshots.iterdir(), key=lambda each: (each.stat().st_mtime, each.name), reverse=True)
@@ -90,13 +91,13 @@ TOKENS: tuple[str, ...] = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 def _read(place: Path, name: str) -> ModelTemplate:
     """The template of a tokenizer's folder, or of one of its files."""
-    folder = place if place.is_dir() else place.parent
+    folder = place if is_folder(place) else place.parent
     config = _json(folder / CONFIG)
     tokens = {key: _content(config[key]) for key in TOKENS if key in config}
-    if place.is_file() and place.suffix in (".jinja", ".j2"):
-        source = _text(place)
-    elif (folder / TEMPLATE).is_file():
-        source = _text(folder / TEMPLATE)
+    if is_file(place) and place.suffix in (".jinja", ".j2"):
+        source = read_text(place)
+    elif is_file(folder / TEMPLATE):
+        source = read_text(folder / TEMPLATE)
     else:
         source = _source(config.get("chat_template") or _json(folder / "chat_template.json").get("chat_template"))
     if not source:
@@ -114,27 +115,20 @@ def _read(place: Path, name: str) -> ModelTemplate:
     quiet = config.get("tokenizer_class") in QWEN_CLASSES
     markup = replace(markup, own_start=markup.start == ("" if quiet else bos))
     tokenizer = folder / "tokenizer.json"
-    return ModelTemplate(markup, alternate, tokenizer if tokenizer.is_file() else None)
+    return ModelTemplate(markup, alternate, tokenizer if is_file(tokenizer) else None)
 
 
 def _json(path: Path) -> dict[str, Any]:
     """A file's object; empty where there is no file. Raises `InputError`."""
-    if not path.is_file():
-        return {}
     try:
-        found = json.loads(_text(path))
+        found = json.loads(read_text(path))
+    except NoFile:
+        return {}
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error})") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: not an object of JSON")
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: can't be read ({error})") from error
 
 
 def _content(token: Any) -> str:

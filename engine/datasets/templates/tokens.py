@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, NoFile
+from engine.base.foreign import MAX_LINE, read_text
 from engine.datasets.templates.markup import Markup
 from engine.samples.splice import Turn
 
@@ -38,10 +39,12 @@ class Vocabulary:
             from tokenizers import Tokenizer
         except ImportError as error:
             raise InputError(f"--tokenizer needs the package tokenizers: pip install 'agentr-tui[{EXTRA}]'") from error
-        if not Path(path).is_file():
-            raise InputError(f"{path}: no such file: give the tokenizer.json of the model")
         try:
-            self._tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+            self._tokenizer: Tokenizer = Tokenizer.from_str(read_text(path, MAX_LINE))
+        except NoFile as error:
+            raise InputError(f"{path}: no such file: give the tokenizer.json of the model") from error
+        except InputError:
+            raise
         except Exception as error:  # the library raises a bare Exception
             raise InputError(f"{path}: not a tokenizer.json: {error}") from error
         if self._tokenizer.token_to_id(markup.end) is None:

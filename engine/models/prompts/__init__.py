@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from engine.base.errors import InputError
+from engine.base.foreign import is_file, is_folder, names_in, read_text, what_is
 
 NAMES = (
     "json.txt",
@@ -38,9 +39,9 @@ def prompt(name: str, folder: str = "") -> str:
     """
     if folder:
         place = Path(folder)
-        if not place.is_dir():
+        if not is_folder(place):
             raise InputError(f"{folder}: no such folder of prompts")
-        if (place / name).exists():
+        if what_is(place / name) is not None:
             return _read(place / name)
     text = _shipped(name)
     if text is None:
@@ -50,7 +51,7 @@ def prompt(name: str, folder: str = "") -> str:
 
 def has_prompt(name: str, folder: str = "") -> bool:
     """Whether there is such a file, in the folder or shipped."""
-    return bool(folder and (Path(folder) / name).is_file()) or _shipped(name) is not None
+    return bool(folder and is_file(Path(folder) / name)) or _shipped(name) is not None
 
 
 def prompt_lines(name: str, folder: str = "") -> tuple[str, ...]:
@@ -63,12 +64,9 @@ def check_prompts(folder: str) -> None:
     if not folder:
         return
     place = Path(folder)
-    if not place.is_dir():
+    if not is_folder(place):
         raise InputError(f"{folder}: no such folder of prompts")
-    try:
-        found = sorted(path.name for path in place.iterdir() if path.suffix in (".txt", ".gbnf"))
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}") from error
+    found = [name for name in names_in(place) if name.endswith((".txt", ".gbnf"))]
     unknown = [name for name in found if name not in NAMES and not _EXAMPLE.fullmatch(name)]
     if unknown or not found:
         why = f"{unknown[0]} is not the name of a prompt" if unknown else "contains no prompts"
@@ -95,12 +93,7 @@ def _shipped(name: str) -> str | None:
 
 
 def _read(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8").strip("\n")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not UTF-8 text: {error}") from error
+    text = read_text(path).strip("\n")
     if not text.strip():
         raise InputError(f"{path}: is empty: fill it, or delete it to use the shipped one")
     return text

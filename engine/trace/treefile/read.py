@@ -36,6 +36,7 @@ from engine.trace.treefile.write import (
 )
 from engine.tree.events import (
     FORMAT_VERSION,
+    MAX_INT,
     AnyEvent,
     Imported,
     ImportedNode,
@@ -204,7 +205,7 @@ class _Import:
                 odd["recent_actions"] = _own(scanned.grown["recent_actions"], above, line, "recent_actions")
         row = ImportedNode(scanned.parent, said, action, saw, 0, visits, value)
         score = fields.pop("env_score")
-        if type(score) is int or (type(score) is float and math.isfinite(score)):
+        if (type(score) is int and abs(score) <= MAX_INT) or (type(score) is float and math.isfinite(score)):
             row.reward = score
         else:
             odd["env_score"] = score
@@ -353,7 +354,7 @@ def _visits(value: Any, node: ScannedNode) -> int:
 
 
 def _value(value: Any, node: ScannedNode) -> Number:
-    if type(value) not in (int, float) or not abs(value) < 1e300:
+    if type(value) not in (int, float) or not abs(value) <= (MAX_INT if type(value) is int else 1e300):
         raise Broken(f"node {node.id} (depth {node.depth}): `value` is not a finite number: {value!r:.40}")
     number: Number = value
     return number

@@ -270,6 +270,7 @@ async def reviewing(pilot: Pilot[Any], app: AgentrApp) -> RevisionScreen:
     await until(
         pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None, "a sample"
     )
+    await until(pilot, lambda: bool(app.screen.query_one("#spliced", TextPane).plain), "its lines")
     return revision(app)
 
 
@@ -381,7 +382,7 @@ async def test_thoughts_are_changed_and_comments_kept(tmp_path: Path) -> None:
         await pilot.press("c")
         await pilot.pause(0.1)
         await pilot.press(*"ok", "enter")
-        await until(pilot, lambda: "ok" in screen.query_one("#why", TextPane).plain, "the comment")
+        await until(pilot, lambda: "ok" in screen.query_one("#replay", TextPane).plain, "the comment")
         await pilot.press("f")
         await pilot.pause(0.2)
         assert '"revise_log"' in screen.query_one("#spliced", TextPane).plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from typing import cast, get_type_hints
 
 import pytest
@@ -15,9 +16,15 @@ from agentr_tui.cli.commands.judge_options import JudgeFlags
 from agentr_tui.cli.search_options import SearchOptions
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
-from tests.agentr_tui.cli.test_cli import agentr
+from tests.agentr_tui.cli.test_cli import Called, agentr
 
 ROOT = ""
+
+
+@cache
+def help_of(command: str) -> Called:
+    """What a command prints for `--help`."""
+    return agentr(*([command] if command else []), "--help")
 
 
 def panels(command: str) -> Iterator[tuple[str, str, str]]:
@@ -45,7 +52,7 @@ def test_every_option_is_told_in_sentences_and_belongs_to_a_named_group(command:
 
 @pytest.mark.parametrize("command", [ROOT, *ALL_COMMANDS])
 def test_help_has_examples_that_the_command_line_accepts(command: str) -> None:
-    shown = agentr("--help") if command == ROOT else agentr(command, "--help")
+    shown = help_of(command)
     assert shown.code == 0
     assert "Examples:" in shown.out
     for example in EXAMPLES[command]:
@@ -58,7 +65,7 @@ def test_help_has_examples_that_the_command_line_accepts(command: str) -> None:
 
 @pytest.mark.parametrize("command", [ROOT, *ALL_COMMANDS])
 def test_no_environment_variable_is_named_twice(command: str) -> None:
-    shown = " ".join(agentr(*([command] if command else []), "--help").out.replace("│", " ").split())
+    shown = " ".join(help_of(command).out.replace("│", " ").split())
     assert "env var:" not in shown
     assert shown.count("AGENTR_WORKSPACE") <= 1
 
@@ -69,7 +76,7 @@ def test_no_environment_variable_is_named_twice(command: str) -> None:
      ("export", "--chat-template", "chatml"), ("doctor", "--max-tokens", "500"), ("serve", "--port", "8000")],
 )  # fmt: skip
 def test_help_shows_the_default_of_settings_too(command: str, option: str, default: str) -> None:
-    shown = " ".join(agentr(command, "--help").out.replace("│", " ").split())
+    shown = " ".join(help_of(command).out.replace("│", " ").split())
     assert f"[default: {default}]" in shown.split(f" {option} ", 1)[1].split(" --", 1)[0]
 
 
@@ -84,7 +91,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
 
 @pytest.mark.parametrize("command", [ROOT, *ALL_COMMANDS])
 def test_no_option_empties_a_list(command: str) -> None:
-    shown = agentr(*([command] if command else []), "--help")
+    shown = help_of(command)
     assert shown.code == 0
     assert "--empty" not in shown.out
 

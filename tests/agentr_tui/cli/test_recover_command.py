@@ -66,9 +66,9 @@ def test_what_could_not_be_asked_is_told_in_its_own_words_and_is_no_result(
     sample = next(each for each in read_samples(workspace.run_info()) if each.mark is not None)
     monkeypatch.setattr("engine.models.client.FIRST_WAIT", 0.001)
     faults: dict[str, str] = {
-        "bad request": f"sample {sample.id}: 2 draws are owed, the last (bad request): 400: this conversation",
+        "bad request": f"sample {sample.id}: 2 answers are owed, the last (bad request): 400: this conversation",
         "authentication": f"sample {sample.id}: no further call would be answered (authentication): 401: incorrect",
-        "refusal": f"sample {sample.id}: no draw was usable, the last: the model refused: I would rather not.",
+        "refusal": f"sample {sample.id}: no answer was usable, the last: the model refused: I would rather not.",
     }
     with LLMServer() as server:
         asked = [

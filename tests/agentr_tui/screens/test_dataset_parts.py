@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from agentr_tui.screens.dataset.export_dialog import ExportDialog, ExportRequest
+from agentr_tui.screens.dataset.export_dialog import ExportDialog, ExportRequest, file_stem
 from agentr_tui.screens.dataset.exporter import Exporter
+from agentr_tui.screens.dataset.funnel import Which
+from agentr_tui.screens.dataset.lessons import wrong_actions
+from agentr_tui.screens.dataset.past_exports import past_exports
 from agentr_tui.screens.dataset.run_watch import RunWatch
 from agentr_tui.screens.dataset.shape_reader import ShapeReader
+from engine.datasets.export import export
+from engine.datasets.formats import DataType
 from engine.datasets.options import ExportOptions
 from engine.datasets.sizes import shapes
 from engine.environment.permission import NeedsConsent
@@ -136,6 +142,46 @@ def test_the_traces_of_a_run_are_read_once(runs: Runs) -> None:
     }
     assert not reader.was_read(ShapeReader.Read("another run", {}))
     assert reader.shapes != {}
+
+
+def test_wrong_actions_that_differ_in_amounts_alone_are_one_and_name_their_samples(runs: Runs) -> None:
+    desk, loaded = runs.desk, runs.watch.loaded
+    assert loaded is not None
+    found = list(shapes(desk.session.workspace, loaded.samples, loaded.chosen.environment_of))
+    mine = [sample for sample, _ in found]
+    by_id = {sample.id: shape for sample, shape in found}
+    wrong = wrong_actions(mine, {}, by_id)
+    assert [len(each.ids) for each in wrong] == sorted((len(each.ids) for each in wrong), reverse=True)
+    assert sorted(id for each in wrong for id in each.ids) == sorted(s.id for s in mine if s.mark is not None)
+    for each in wrong:
+        assert len({re.sub("[0-9]+", "#", action) for action in each.actions}) == 1
+    fewer = {**by_id, mine[0].id: None}  # its trace is gone
+    assert sum(len(each.ids) for each in wrong_actions(mine, {}, fewer)) == sum(len(each.ids) for each in wrong) - 1
+
+
+@pytest.mark.parametrize(
+    ("environments", "format", "data_type", "which", "name"),
+    [
+        (["textcraft"], "trl-sft", "centric", "default", "textcraft-trl-sft"),
+        (["textcraft"], "trl-sft", "good", "only verified", "textcraft-trl-sft-only-verified-good"),
+        (["my_env.py:World", "textcraft"], "verl", "centric", "all", "my_env-py-World-textcraft-verl-all"),
+        (["a", "b", "c"], "verl", "centric", "default", "mixed-verl"),
+    ],
+)
+def test_a_dataset_is_named_by_what_is_in_it(
+    environments: list[str], format: str, data_type: DataType, which: Which, name: str
+) -> None:
+    assert file_stem(environments, format, data_type, which) == name
+
+
+def test_what_is_no_report_is_no_export_and_a_refused_one_wrote_nothing(runs: Runs, tmp_path: Path) -> None:
+    workspace = runs.desk.session.workspace
+    export(workspace, None, "sharegpt", workspace.exports / "one.json", all=True)
+    (workspace.exports / "two.report.json").write_text("{}")
+    refused = (workspace.exports / "one.json.report.json").read_text().replace('"refused": false', '"refused": true')
+    (workspace.exports / "three.report.json").write_text(refused)
+    assert [Path(each.path).name for each in past_exports(workspace.exports)] == ["one.json"]
+    assert past_exports(tmp_path / "nowhere") == []
 
 
 # -- export --------------------------------------------------------------------------------------------

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Select, Static
+from textual.widgets import Button, Input, Static
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.dataset.export_dialog import ExportDialog, options_of
-from agentr_tui.screens.dataset.rows import count_lines, histogram, preview_lines, summarise
+from agentr_tui.screens.dataset.funnel import funnel_lines
+from agentr_tui.screens.dataset.past_exports import decided_since
+from agentr_tui.screens.dataset.rows import count_lines, histogram, summarise
 from agentr_tui.screens.dataset.screen import DatasetScreen
 from agentr_tui.screens.dataset.tabs import coverage_lines, plot
 from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.state.session import Session
+from agentr_tui.widgets.chips import Chips
 from agentr_tui.widgets.text_pane import Line
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import ExportOptions
@@ -116,13 +120,13 @@ def test_counts_are_those_of_the_run_and_of_the_decisions(workspace: Workspace) 
     current = Decisions(workspace.decisions).current()
     summary = summarise(run.samples, current)
     assert run.info.figures is not None
-    assert summary.samples == len(run.samples)
+    assert (summary.samples, summary.good) == (len(samples), len(run.samples) - len(samples))
     by_pair = summarise(samples, current)
     assert dict(by_pair.verdicts) == run.info.figures.by_verdict
     assert by_pair.no_wrong_step == run.info.figures.no_wrong_step
     assert by_pair.before_fork == run.info.figures.before_fork
     assert summary.decided == tally(samples, current)
-    assert sum(trace.samples for trace in summary.traces) == len(run.samples)
+    assert sum(trace.samples for trace in summary.traces) == len(samples)
     assert sum(trace.accepted for trace in summary.traces) == 5
     text = plain(count_lines(summary, 48))
     assert f"{summary.verdicts['verified']}" in text
@@ -135,12 +139,15 @@ def test_the_preview_says_what_a_default_export_writes(workspace: Workspace, tmp
     current = Decisions(workspace.decisions).current()
     summary = summarise(workspace.load_run().samples, current)
     done = export(workspace, None, "agent-r", tmp_path / "out.jsonl")
-    promised = summary.expected.lines
+    promised = summary.funnel.lines
     rules = [*FAULTS, "duplicate"]  # what only the traces tell
     assert promised == done.lines + sum(done.dropped.get(rule, 0) for rule in rules)
-    text = plain(preview_lines(summary))
-    assert f"{summary.holds} of {summary.centric} samples hold" in text
-    assert (f"{promised} lines" if promised != 1 else "1 line") in text or f"all {promised} that hold" in text
+    counts = [stage.count for stage in summary.funnel.stages]
+    assert counts == sorted(counts, reverse=True), "no step adds a sample"
+    assert counts[0] - counts[-1] == sum(count for _, count in summary.funnel.left_out)
+    for width in (60, 200):
+        assert f"{promised:,} line" in plain(funnel_lines(summary.funnel, 60))
+        assert f"{counts[0]}" in plain(funnel_lines(summary.funnel, width))
 
 
 def test_accepted_samples_that_do_not_hold_or_were_moved_are_named(workspace: Workspace) -> None:
@@ -151,9 +158,9 @@ def test_accepted_samples_that_do_not_hold_or_were_moved_are_named(workspace: Wo
     moved = next(sample for sample in samples if sample.verdict == "verified" and sample.mark != sample.bad_depth)
     decisions = Decisions(workspace.decisions, "bob")
     decisions.decide(moved.id, "accepted", mark=moved.bad_depth)
-    lines = plain(preview_lines(summarise(samples, decisions.current()))).splitlines()
-    assert any(line.startswith("left out: 1 diverged") for line in lines)
-    assert any(line.startswith("1 of them were changed by hand") for line in lines)
+    lines = plain(funnel_lines(summarise(samples, decisions.current()).funnel, 60)).splitlines()
+    assert any(line.startswith(f"left out: {len(broken)} diverged") for line in lines)
+    assert any(line.startswith("1 was changed by hand") for line in lines)
 
 
 @pytest.mark.parametrize("query", ["verdict:diverged", "gap>=0.5 mark<4", "!verdict:verified textcraft", "fork<"])
@@ -176,7 +183,7 @@ def test_a_filter_narrows_the_counts_and_not_the_preview(workspace: Workspace) -
     summary = summarise(samples, {}, "DIVERGED revision")
     assert summary.samples == sum(sample.verdict == "diverged" and sample.kind == "revision" for sample in samples)
     assert set(summary.verdicts) == {"diverged"}
-    assert summary.holds == summarise(samples, {}).holds
+    assert summary.funnel == summarise(samples, {}).funnel
 
 
 def test_the_histogram_holds_every_value_and_fits() -> None:
@@ -208,12 +215,15 @@ async def test_it_shows_the_newest_run_and_what_was_decided_elsewhere(
     async with running(Session(workspace), "dataset", size) as (app, pilot):
         screen = await counted(app, pilot)
         assert f"verified {screen.runs.counted.summary.verdicts['verified']}" in pane(app, "counts")  # type: ignore[union-attr]
-        assert "nobody decided anything yet" in pane(app, "export")
+        assert "not decided" not in pane(app, "funnel")
+        while screen.focused is None or screen.focused.id != "of-traces":
+            await pilot.press("tab")
+        await pilot.pause()
         text = "\n".join(table_lines(screen.query_one("#of-traces")))  # type: ignore[arg-type]
         assert "textcraft 2" in text
         assert "textcraft 11" in text
         decide(workspace, samples[:3], "accepted")
-        await until(pilot, lambda: "3 were accepted" in pane(app, "export"))
+        await until(pilot, lambda: "not decided" in pane(app, "funnel"))
 
 
 async def test_export_writes_the_file_and_reports_it(workspace: Workspace) -> None:
@@ -223,13 +233,13 @@ async def test_export_writes_the_file_and_reports_it(workspace: Workspace) -> No
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         out = Path(app.screen.query_one("#out", Input).value)
-        assert out.parent == workspace.exports
-        await pilot.press("enter")
+        assert out == workspace.exports / "textcraft-agent-r.jsonl"
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: app.screen is screen and not screen.exporter.exporting and screen.exporter.report)
         await pilot.pause()
         lines = lines_of(out)
         report = pane(app, "export")
-        assert f"✓ {len(lines)} lines" in report
+        assert f"✓ {many(len(lines), 'line')} " in report
         assert "not decided" in report
         assert "".join(out.name.split()) in "".join(report.split())
         assert all(json.loads(line)["revise"] for line in lines)
@@ -255,16 +265,45 @@ def test_options_that_cannot_be_read_are_one_line(text: str) -> None:
     assert "\n" not in str(error.value)
 
 
+async def test_the_form_is_filled_by_keys_alone_and_two_formats_lie_beside_each_other(workspace: Workspace) -> None:
+    apart = {sample.mark: sample for sample in pairs_of(workspace) if sample.verdict == "verified" and sample.mark}
+    decide(workspace, list(apart.values())[:2], "accepted")
+    async with running(Session(workspace), "dataset", NARROW) as (app, pilot):
+        screen = await counted(app, pilot)
+        for keys in (["enter"], ["a", "a", "down"]):  # the first format; the second next that begins with an a
+            await pilot.press("e")
+            await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+            await pilot.pause()
+            assert str(app.screen.query_one("#go", Button).label) == "Write at most 2 lines"
+            await pilot.press(*keys, "enter", "enter", "enter", "enter")
+            await until(pilot, lambda: app.screen is screen and not screen.exporter.exporting)
+        names = ["textcraft-agent-r.jsonl", "textcraft-axolotl.jsonl"]
+        written = {name: len(lines_of(workspace.exports / name)) for name in names}
+        assert all(written.values())
+        await until(pilot, lambda: len(screen.runs.exports) == 2)
+        told = [(Path(each.path).name, each.told.lines) for each in screen.runs.exports]
+        assert told == [(name, written[name]) for name in reversed(names)]
+        assert [decided_since(each, Decisions(workspace.decisions).current()) for each in screen.runs.exports] == [0, 0]
+        others = [sample for sample in pairs_of(workspace) if sample.verdict == "diverged"]
+        decide(workspace, others[:2], "rejected")
+        assert decided_since(screen.runs.exports[0], Decisions(workspace.decisions).current()) == 2
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        await pilot.pause()
+        assert "is there already" in str(app.screen.query_one("#out-error", Static).content)
+
+
 async def test_a_split_is_exported_from_the_dialog(workspace: Workspace) -> None:
     async with running(Session(workspace), "dataset", (120, 60)) as (app, pilot):
         screen = await counted(app, pilot)
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         app.screen.query_one("#more", Input).value = "--split train=0.5,dev=0.5 --shards none"
-        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: "shards" in str(app.screen.query_one("#out-error", Static).content))
         app.screen.query_one("#more", Input).value = "--split train=0.5,dev=0.5"
-        await pilot.press("enter")
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: app.screen is screen and "parts: train" in pane(app, "export"))
 
 
@@ -277,26 +316,19 @@ async def test_every_format_and_type_can_be_chosen_and_names_the_file(workspace:
                 continue
             await pilot.press("e")
             await until(pilot, lambda: isinstance(app.screen, ExportDialog))
-            app.screen.query_one("#format", Select).value = format.name
-            app.screen.query_one("#data-type", Select).value = "good"
-            app.screen.query_one("#which", Select).value = "only verified"
+            app.screen.query_one("#format", Chips).value = format.name
+            app.screen.query_one("#data-type", Chips).value = "good"
+            app.screen.query_one("#which", Chips).value = "only verified"
             box = app.screen.query_one("#out", Input)
             await until(pilot, lambda box=box, end=f"-good{format.extension}": box.value.endswith(end))  # type: ignore[misc]
             out = tmp_path / f"{format.name}{format.extension}"
             box.value = str(out)
             await pilot.pause()
             assert box.value == str(out)
-            kind = "good"
-            if "good" not in format.data_types:
-                await pilot.press("enter")
-                await pilot.pause()
-                assert "holds no good trajectories" in str(app.screen.query_one("#out-error", Static).content)
-                app.screen.query_one("#data-type", Select).value, kind = "centric", "revision"
-                await pilot.pause()
-            await pilot.press("enter")
+            await pilot.press("ctrl+s")
             await until(pilot, lambda out=out: out.exists() and not screen.exporter.exporting)  # type: ignore[misc]
             origins = [json.loads(line) for line in lines_of(Path(f"{out}.provenance.jsonl"))]
-            assert {origin["kind"] for origin in origins} == {kind}
+            assert {origin["kind"] for origin in origins} == {"good"}
             assert {origin["replay"] for origin in origins} == {"verified"}
 
 
@@ -309,17 +341,17 @@ async def test_an_export_that_cannot_be_written_is_one_line(workspace: Workspace
         box = app.screen.query_one("#out", Input)
         for wrong in ("", str(tmp_path)):  # refused in the dialog
             box.value = wrong
-            await pilot.press("enter")
+            await pilot.press("ctrl+s")
             await pilot.pause()
             assert isinstance(app.screen, ExportDialog)
         box.value = str(tmp_path / "a-file" / "out.jsonl")
-        await pilot.press("enter")
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: "✗" in pane(app, "export") if app.screen is screen else False)
         assert "a-file" in "".join(pane(app, "export").split())
         lose_traces(workspace)
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
-        await pilot.press("enter")
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: app.screen is screen and not screen.exporter.exporting)
         assert "is missing" in pane(app, "export")
 
@@ -356,7 +388,7 @@ async def test_a_run_that_was_killed_can_be_read_and_says_so(workspace: Workspac
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
         assert screen.runs.counted is not None
-        assert screen.runs.counted.summary.samples == 19
+        assert screen.runs.counted.summary.samples + screen.runs.counted.summary.good == 19
         assert "not finished" in pane(app, "export")
     file = rewrite(workspace, "\n".join([whole[0], "nonsense", *whole[1:]]) + "\n")
     async with running(Session(workspace), "dataset") as (app, pilot):
@@ -369,10 +401,10 @@ async def test_the_filter_stays_until_escape(workspace: Workspace) -> None:
         assert screen.runs.loaded is not None
         diverged = sum(sample.verdict == "diverged" for sample in screen.runs.loaded.samples)
         await pilot.press("f", *"diverged", "enter")
-        title = f"samples {diverged} of {len(screen.runs.loaded.samples)} "
+        title = f"samples {diverged} of {len(pairs_of(workspace))} "
         await until(pilot, lambda: title in str(screen.query_one("#counts").border_title))
         await pilot.press("escape")
-        title = f"samples {len(screen.runs.loaded.samples)} "
+        title = f"samples {len(pairs_of(workspace))} "
         await until(pilot, lambda: title in str(screen.query_one("#counts").border_title))
 
 
@@ -439,7 +471,8 @@ async def test_tabs_show_plots_coverage_and_how_far_the_review_can_be_trusted(wo
 async def test_enter_on_a_trace_reviews_its_samples(workspace: Workspace) -> None:
     async with running(Session(workspace), "dataset") as (app, pilot):
         screen = await counted(app, pilot)
-        await pilot.press("tab", "j", "enter")
+        app.screen.query_one("#of-traces").focus()
+        await pilot.press("j", "enter")
         path = screen.runs.counted.summary.traces[1].path  # type: ignore[union-attr]
         await until(pilot, lambda: isinstance(app.screen, RevisionScreen) and app.screen.front.shown is not None)
         assert isinstance(app.screen, RevisionScreen)

@@ -331,7 +331,7 @@ async def test_states_seen_before_and_refused_steps_are_marked(session: Session)
         await pilot.pause()
         words = {node.id: screen.tree_view.row_of(node.id).word for node in tree.nodes}
         repeated = next(n for n in tree.nodes if n.terminal is None and len(tree.same_state(n.id)) > 1
-                        and words[n.id] != "refused" and words[n.id] != "exhausted")  # fmt: skip
+                        and words[n.id] != "refused" and words[n.id] != "all ended")  # fmt: skip
         assert words[repeated.id] == f"seen {len(tree.same_state(repeated.id))}×"
         refused = [id for id, word in words.items() if word == "refused"]
         assert refused

@@ -144,7 +144,7 @@ async def test_a_step_is_edited_and_expanded_in_the_running_search(live: Session
         sibling = tree.nodes[ROOT].children[0]
         screen.tree_view.go_to(sibling)
         said = await chosen(pilot, app, "i", "e")
-        assert f"node {sibling} · goes on in this search" in said
+        assert f"node {sibling} · in this search" in said
         assert "4 calls, tokens unknown" in said or "was expanded already" in said
         await until(pilot, lambda: isinstance(app.screen, EditStep))
         area = app.screen.query_one(TextArea)

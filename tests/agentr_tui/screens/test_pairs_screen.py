@@ -194,7 +194,7 @@ async def test_title_and_tables_hold_what_the_engine_counts(tmp_path: Path) -> N
     good = sum(DEFAULT.good(leaf) for leaf in leaves)
     async with running(session, "pairs") as (app, pilot):
         screen = pairs_screen(app)
-        await until(pilot, lambda: screen._figures is not None and screen._figures.pairs is not None)
+        await until(pilot, lambda: screen.figures is not None and screen.figures.pairs is not None)
         top = "".join(text for text, _ in screen.top_bar.left)
         assert "alpha 0.5" in top
         assert "beta 0.2" in top
@@ -209,7 +209,7 @@ async def test_alpha_and_beta_take_numbers_and_nothing_else(tmp_path: Path) -> N
     session = session_with(tmp_path)
     async with running(session, "pairs") as (app, pilot):
         screen = pairs_screen(app)
-        await until(pilot, lambda: screen._figures is not None)
+        await until(pilot, lambda: screen.figures is not None)
         for text in ("high", "", "nan", "inf", "[red]"):
             await pilot.press("a")
             await until(pilot, lambda: app.screen is not screen)
@@ -236,7 +236,7 @@ async def test_space_chooses_and_enter_goes_to_revision_with_the_pair(tmp_path: 
     assert tree is not None
     async with running(session, "pairs") as (app, pilot):
         screen = pairs_screen(app)
-        await until(pilot, lambda: screen._figures is not None)
+        await until(pilot, lambda: screen.figures is not None)
         leaves = leaves_by_q(tree)
         seen = []
         for keys in (["space"], ["G", "space"], ["space"], ["space"]):
@@ -257,12 +257,12 @@ async def test_a_leaf_is_shown_with_its_best_partner(tmp_path: Path) -> None:
     assert tree is not None
     async with running(session, "pairs") as (app, pilot):
         screen = pairs_screen(app)
-        await until(pilot, lambda: screen._figures is not None)
+        await until(pilot, lambda: screen.figures is not None)
         for _ in range(screen.leaves.row_count):
             leaf = screen.leaves.cursor_key
             assert isinstance(leaf, int)
             await pilot.pause()
-            best, shown = best_partner(tree, leaf, DEFAULT), screen._shown
+            best, shown = best_partner(tree, leaf, DEFAULT), screen.shown
             assert (best is None) == (shown is None)
             if best is not None and shown is not None:
                 assert leaf in (shown.good, shown.bad)
@@ -274,15 +274,15 @@ async def test_a_suggestion_is_one_key_away_from_revision_also_in_a_narrow_windo
     session = session_with(tmp_path)
     async with running(session, "pairs", NARROW) as (app, pilot):
         screen = pairs_screen(app)
-        await until(pilot, lambda: screen._figures is not None and screen._figures.suggestions)
-        assert screen._figures is not None
+        await until(pilot, lambda: screen.figures is not None and screen.figures.suggestions)
+        assert screen.figures is not None
         assert not screen.suggestions.display
         await pilot.press("tab")
         await until(pilot, lambda: screen.suggestions.has_focus)
         assert not screen.leaves.display
         await pilot.press("j")
-        wanted = screen._figures.suggestions[1]
-        await until(pilot, lambda: screen._shown == wanted)
+        wanted = screen.figures.suggestions[1]
+        await until(pilot, lambda: screen.shown == wanted)
         assert "fork" in pane(app, "paths")
         await pilot.press("enter")
         await until(pilot, lambda: app.current_mode == "revision")
@@ -314,14 +314,14 @@ async def test_a_tree_that_grows_is_counted_again(tmp_path: Path) -> None:
         screen = pairs_screen(app)
         await until(pilot, lambda: live.over and session.live is None)
         expected = count_pairs(load_any(path).tree, DEFAULT)
-        await until(pilot, lambda: screen._figures is not None and screen._figures.pairs == expected)
+        await until(pilot, lambda: screen.figures is not None and screen.figures.pairs == expected)
 
 
 async def test_a_large_tree_lists_every_leaf_and_draws_only_what_is_seen(tmp_path: Path) -> None:
     tree = wide_tree(30_000)
     async with running(session_with(tmp_path, tree), "pairs") as (app, pilot):
         screen = pairs_screen(app)
-        await until(pilot, lambda: screen._figures is not None and screen._figures.pairs is not None)
+        await until(pilot, lambda: screen.figures is not None and screen.figures.pairs is not None)
         assert screen.leaves.row_count == 30_000
         drawn: list[int] = []
         cells = screen.leaves._cells
@@ -330,14 +330,14 @@ async def test_a_large_tree_lists_every_leaf_and_draws_only_what_is_seen(tmp_pat
         await pilot.pause()
         assert screen.leaves.cursor == 29_999
         assert 0 < len(set(drawn)) < 60
-        await until(pilot, lambda: screen._shown is not None)  # found by a thread
+        await until(pilot, lambda: screen.shown is not None)  # found by a thread
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW, (40, 12)])
 async def test_nothing_is_cut_away_silently_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
     async with running(session_with(tmp_path), "pairs", size) as (app, pilot):
         screen = pairs_screen(app)
-        await until(pilot, lambda: screen._figures is not None and screen._figures.pairs is not None)
+        await until(pilot, lambda: screen.figures is not None and screen.figures.pairs is not None)
         await pilot.pause()
         assert "✓ good" in "\n".join(table_lines(screen.leaves))
         assert "fork" in pane(app, "paths")

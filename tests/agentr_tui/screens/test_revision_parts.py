@@ -10,9 +10,11 @@ from typing import TypeVar, cast
 
 import pytest
 
+from agentr_tui.screens.revision.around_lines import queue_line
 from agentr_tui.screens.revision.mark_and_cuts import MarkAndCuts
 from agentr_tui.screens.revision.model_judge import ModelJudge
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
+from agentr_tui.screens.revision.replay_lines import difference_parts
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_queue import SampleQueue
 from agentr_tui.screens.revision.sample_view import SampleView
@@ -36,7 +38,7 @@ class RevisionFakeDesk(FakeDesk):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.panes = {name: FakePane() for name in ("bad", "why", "spliced", "replay")}
+        self.panes = {name: FakePane() for name in ("bad", "task", "queue", "verdict-line", "spliced", "replay")}
         self.top = ""
         self.nothing = ""
         self.timers: list[Callable[[], object]] = []
@@ -267,7 +269,7 @@ def test_tags_and_comments_are_asked_for_with_what_is_there(stage: Stage) -> Non
     stage.settle()
     standing = stage.desk.session.decisions.current()[id]
     assert (sorted(standing.tags), standing.note) == (["later", "odd"], "why not")
-    assert "why not" in stage.desk.panes["why"].text
+    assert "why not" in stage.desk.panes["replay"].text
     stage.verdicts.tags()
     assert stage.desk.asked is not None
     assert sorted(stage.desk.asked[2].split()) == ["later", "odd"]
@@ -290,7 +292,6 @@ def test_the_mark_moves_between_the_fork_and_the_end(stage: Stage) -> None:
 
 
 def test_a_thought_is_never_empty_and_the_list_gives_another(stage: Stage) -> None:
-    before = stage.shown.sample.thought
     stage.thoughts.menu()
     stage.desk.press("w")
     stage.desk.write("   ")
@@ -300,7 +301,7 @@ def test_a_thought_is_never_empty_and_the_list_gives_another(stage: Stage) -> No
     assert stage.shown.sample.thought == "I took the wrong planks."
     stage.desk.press("n")
     stage.settle()
-    assert stage.shown.sample.thought not in ("", before, "I took the wrong planks.")
+    assert stage.shown.sample.thought not in ("", "I took the wrong planks.")
 
 
 def test_an_editor_writes_the_thought(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,3 +372,168 @@ def test_a_model_is_asked_for_with_the_calls_that_it_costs(stage: Stage) -> None
     stage.settle()
     assert stage.desk.timers == []
     assert stage.desk.said[-1].startswith("openai:another")
+
+
+# -- the queue, and what stands beside the sample ------------------------------------------------------
+
+
+def test_the_place_is_kept_through_a_filter_that_fits_and_one_that_does_not(stage: Stage) -> None:
+    stage.queue.go(5)
+    stage.settle()
+    front = stage.shown.sample.id
+    for query in ("nomatch", f"id:{front}", "nomatch"):
+        stage.queue.ask_query()
+        stage.desk.write(query)
+        stage.settle()
+        assert (stage.front.review is not None and stage.review.query) == query
+    stage.queue.show_all()
+    stage.settle()
+    assert stage.shown.sample.id == front
+    assert stage.review.place == 5
+
+
+def test_the_strip_shows_decisions_around_the_place_what_is_left_and_the_filter(stage: Stage) -> None:
+    count = len(stage.review.samples)
+    stage.verdicts.decide("accepted")
+    stage.settle()
+    stage.verdicts.decide("skipped")
+    stage.settle()
+    told = stage.desk.panes["queue"].text
+    assert told.startswith("queue ✓▸[·]···")
+    assert f"1 accepted  1 skipped  {count - 2} to go" in told
+    assert f"{stage.review.folded} alike folded" in told
+    for width in (80, 110, 200):
+        text = "".join(part for part, _ in queue_line(stage.review, stage.shown, width).parts)
+        assert len(text) <= width
+        assert "[·]" in text
+    stage.review.set_query("verdict:verified")
+    text = "".join(part for part, _ in queue_line(stage.review, stage.shown, 110).parts)
+    assert "/ verdict:verified" in text
+
+
+def test_samples_that_teach_the_same_are_one_place_until_they_are_asked_for(stage: Stage) -> None:
+    review = stage.review
+    everything, folded = review.of_run, review.folded
+    assert len(review.samples) + folded == everything
+    assert folded > 0
+    while not stage.shown.like[0]:
+        stage.queue.go(1)
+        stage.settle()
+    front, (count, is_open) = stage.shown.sample.id, stage.shown.like
+    assert not is_open
+    assert f"{count} more teach" in stage.desk.panes["replay"].text
+    stage.queue.toggle_like()
+    stage.settle()
+    assert len(review.samples) == everything - folded + count
+    assert (stage.shown.sample.id, stage.shown.like) == (front, (count, True))
+    stage.queue.go(1)
+    stage.settle()
+    hidden = stage.shown.sample.id
+    assert hidden != front
+    stage.verdicts.decide("rejected")  # what is decided about one of them stands for that one
+    stage.settle()
+    assert stage.decided() == {hidden: "rejected"}
+    review.find(lambda sample: sample.id == front)
+    stage.queue.toggle_like()
+    stage.settle()
+    assert stage.shown.sample.id == front
+    assert hidden in {sample.id for sample in review.samples}, "a decision is never out of sight"
+    assert len(review.samples) + review.folded == everything
+
+
+def test_undo_and_redo_say_what_they_did_and_where(stage: Stage) -> None:
+    first, count = stage.shown.sample.id, len(stage.review.samples)
+    stage.verdicts.undo()
+    stage.settle()
+    assert stage.desk.said[-1] == "There is nothing to undo."
+    stage.verdicts.decide("rejected", "a duplicate")
+    stage.settle()
+    stage.verdicts.undo()
+    stage.settle()
+    assert stage.desk.said[-1] == f"took back: rejected, sample 1 of {count}"
+    assert stage.shown.sample.id == first
+    stage.verdicts.redo()
+    stage.settle()
+    assert stage.desk.said[-1] == f"decided again: rejected, sample 1 of {count}"
+    stage.verdicts.undo()
+    stage.settle()
+    stage.thoughts._set("Another thought.")
+    stage.settle()
+    stage.verdicts.undo()
+    stage.settle()
+    assert stage.desk.said[-1].startswith("took back: thought, sample ")
+
+
+def test_the_making_of_samples_tells_how_far_it_is_and_can_be_stopped(desk: RevisionFakeDesk) -> None:
+    path = searched(desk.session.workspace)
+    desk.session.open(path)
+    stage = Stage(desk)
+    stage.front.take_up()
+    assert "Pairing, judging and replaying" in desk.nothing
+    assert "esc stops it" in desk.nothing
+    loading = stage.front._loading
+    assert loading is not None
+    loading.told(12, 40)
+    for tell in list(desk.timers):
+        tell()
+    assert "12 samples of about 40" in desk.nothing
+    assert stage.front.stop_loading()
+    assert "Stopping" in desk.nothing
+    stage.settle()
+    assert "nothing was written" in desk.nothing
+    assert desk.session.workspace.runs() == []
+    assert desk.timers == []
+    assert not stage.front.stop_loading(), "nothing is being made any more"
+    stage.front.take_up()
+    stage.settle()
+    assert stage.shown.sample.id
+    assert desk.timers == []
+
+
+def test_the_task_and_its_rules_are_at_hand(stage: Stage) -> None:
+    told = stage.desk.panes["task"].text
+    assert told.startswith("Goal: craft cut red sandstone\nCrafting commands:\n")
+    assert told.count("cut red sandstone") == 2, "the goal once, its recipe once"
+    stage.view.toggle_rules()
+    rules = stage.desk.panes["spliced"].text
+    assert "You craft items by text" in rules
+    assert "Goal: craft cut red sandstone." in rules
+    stage.view.toggle_rules()
+    assert "trained agent" in stage.desk.panes["spliced"].text
+
+
+def test_verdict_and_decision_stand_in_one_line(stage: Stage) -> None:
+    stage.verdicts.decide("accepted")
+    stage.settle()
+    stage.queue.go(-1)
+    stage.settle()
+    line = stage.desk.panes["verdict-line"].text
+    assert stage.shown.sample.verdict in line
+    assert "✓ accepted" in line
+    stage.review.blind = True
+    stage.queue.go(1)
+    stage.settle()
+    assert "hidden" in stage.desk.panes["verdict-line"].text
+    assert "verified" not in stage.desk.panes["verdict-line"].text
+
+
+def test_why_and_both_rules_stand_where_they_speak_of(stage: Stage) -> None:
+    while stage.shown.sample.fork_depth == 0:
+        stage.queue.go(1)
+        stage.settle()
+    sample = stage.shown.sample
+    rows = stage.desk.panes["bad"].text.splitlines()
+    mark = next(at for at, row in enumerate(rows) if "first wrong step" in row)
+    assert f" {sample.mark} " in rows[mark + 1], "the rule stands above its step"
+    assert rows[mark + 3].strip().startswith("why")
+    fork = next(at for at, row in enumerate(rows) if "fork: the good trajectory leaves" in row)
+    assert f" {sample.fork_depth + 1} " in rows[fork + 1] or "first wrong step" in rows[fork + 1]
+
+
+@pytest.mark.parametrize("words", [3, 400])
+def test_of_texts_that_differ_in_a_word_that_word_is_marked_and_what_is_the_same_is_short(words: int) -> None:
+    same = " ".join(f"word{number}" for number in range(words))
+    parts = difference_parts(f"{same} red {same}", f"{same} blue {same}")
+    assert [text.strip() for text, role in parts if role == "warn"] == ["blue"]
+    assert sum(len(text) for text, _ in parts) < 200
+    assert difference_parts("same", "same") == [("same", "muted")]

@@ -106,13 +106,16 @@ def test_a_leaf_is_paired_with_its_best_partner_and_a_node_that_is_none_is_not(d
 def test_the_menu_names_the_node_where_it_goes_on_and_what_each_costs(desk: FakeDesk, control: Control) -> None:
     desk.tree.cursor_node = 5
     Interventions(desk).menu()
-    assert desk.menu[0] == "node 5 · goes on in this search"
+    assert desk.menu[0] == "node 5 · in this search"
     assert list(desk.labels) == ["e", "x", "d", "w", "b", "s", "n", "f"]
     assert desk.labels["x"] == "expand it now: 4 calls, tokens unknown"
     desk.tree.cursor_node = 0
     Interventions(desk).menu()
     assert "e" not in desk.labels, "the root has no step to edit"
-    assert desk.labels["d"].startswith("prune what is below it (no: the root can't be pruned")
+    assert desk.labels["d"] == "prune what is below it"
+    assert next(each for each in desk.menu[1] if each.key == "d").why_not.startswith(
+        "not now: the root can't be pruned"
+    )
 
 
 def test_what_is_asked_of_a_running_search_reaches_it(desk: FakeDesk, control: Control) -> None:

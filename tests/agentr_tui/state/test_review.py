@@ -167,8 +167,8 @@ def test_another_order_keeps_the_sample_in_front(tmp_path: Path) -> None:
     for order in ORDERS:
         review.set_order(order)
         assert review.current == front
-    assert front is not None
-    assert review.samples[7] == front
+    review.fold(lambda sample: None)
+    assert review.current == front
 
 
 def test_who_is_blind_starts_from_either_end_and_never_from_the_verifiers_mark(tmp_path: Path) -> None:
@@ -208,9 +208,10 @@ def test_the_queue_goes_over_every_trace_of_a_run_however_few_stay_open(
         assert shown.tree.started.trace == sample.trace
         assert len(review.traces._open) == 1
     paths[0].unlink()
+    gone, there = (next(s for s in review.samples if s.path == str(path)) for path in paths)
+    review.show(there)
     with pytest.raises(InputError, match="missing"):
-        review.show(review.samples[0])
-    review.show(review.samples[-1])
+        review.show(gone)
 
 
 def test_blind_reviewers_hear_nobody_but_themselves(tmp_path: Path) -> None:

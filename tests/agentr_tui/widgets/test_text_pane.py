@@ -75,3 +75,22 @@ async def test_lines_that_bring_a_scrollbar_are_laid_out_beside_it() -> None:
         await pilot.pause()
         assert not shown.show_vertical_scrollbar
         assert shown.plain == "x" * 20
+
+
+async def test_lines_that_are_made_for_a_width_are_made_anew_where_a_style_comes_with_the_width() -> None:
+    class Narrow(App[None]):
+        HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (50, "-wide")]
+        CSS = ".-narrow TextPane { color: red; } TextPane { height: auto; border: round white; }"
+
+        def compose(self) -> ComposeResult:
+            yield TextPane()
+
+    app = Narrow()
+    async with app.run_test(size=(80, 10)) as pilot:
+        install(app, "agentr-dark")
+        shown = app.query_one(TextPane)
+        shown.set_lines(lambda width: [line((f"for {width}", "text"))])
+        for width in (40, 70, 30):
+            await pilot.resize_terminal(width, 10)
+            await pilot.pause(0.05)
+            assert shown.plain == f"for {width - 2}"

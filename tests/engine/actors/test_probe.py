@@ -14,6 +14,7 @@ import pytest
 from engine.actors.probe import Probe, Trial
 from engine.base.errors import WorkFailed
 from engine.tree.events import SearchSettings
+from tests.servers.calling import plays_with_tools
 from tests.servers.llm_server import Body, LLMServer, plays_textcraft
 
 
@@ -121,3 +122,23 @@ def test_a_trial_that_nobody_waits_for_ends() -> None:
         trial.cancel()
         thread.join(20)
         assert found == [None]
+
+
+def test_where_the_environment_has_tools_they_are_offered_and_called() -> None:
+    with LLMServer(answer=plays_with_tools) as server:
+        found = Trial(SearchSettings(actor="openai", model="m", base_url=server.url), "textcraft:tools", "3").run()
+        first = server.calls[0].body
+    assert found is not None
+    assert [tool["function"]["name"] for tool in first["tools"]] == ["get", "craft", "inventory"]
+    assert (found.works, found.tools) == (True, "called")
+    assert found.action.startswith(("get(", "craft(", "inventory("))
+    assert found.answer.endswith(found.action)
+    with LLMServer(answer=lambda body: "I would get stems.") as server:
+        found = Trial(SearchSettings(actor="openai", model="m", base_url=server.url), "textcraft:tools", "3").run()
+    assert found is not None
+    assert found.problem == "it called no tool: try --tools required, or another model"
+    with (
+        LLMServer(refusal="gemma:2b does not support tools") as server,
+        pytest.raises(WorkFailed, match=r"no tools: 400: gemma:2b does not support tools; start the server with tool"),
+    ):
+        Trial(SearchSettings(actor="openai", model="m", base_url=server.url), "textcraft:tools", "3").run()

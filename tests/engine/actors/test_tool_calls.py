@@ -19,7 +19,7 @@ from engine.trace.trace_file import load, read_events
 from engine.tree.events import Message, Sampled, SearchSettings, ToolCall
 from engine.tree.tree import SearchTree
 from tests.servers.calling import always, calls, plays_with_tools
-from tests.servers.llm_server import LLMServer, Said
+from tests.servers.llm_server import Call, LLMServer, Said
 
 STEMS = '{"item": "warped stems", "count": 2}'
 GOT = "Got 2 warped stems"
@@ -149,12 +149,14 @@ ANSWERS: dict[str, tuple[Said, Becomes]] = {
 }
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["", "streamed"])
-@pytest.mark.parametrize("kind", ANSWERS)
+STREAMED = ("words beside it", "bad JSON", "two at once", "words alone")
+
+
+@pytest.mark.parametrize(
+    ("kind", "stream"), [*((kind, False) for kind in ANSWERS), *((kind, True) for kind in STREAMED)]
+)
 def test_what_an_answer_becomes(kind: str, stream: bool, tmp_path: Path) -> None:
     said, expected = ANSWERS[kind]
-    if stream and kind in ("arguments that the server parsed", "the older form"):
-        return
     with LLMServer(always(said), stream=stream) as server:
         tree = search(server, tmp_path / "t.trace.jsonl")
     assert [failure.error for failure in tree.failures] == []
@@ -273,6 +275,26 @@ def test_each_call_is_sent_back_with_its_result(tmp_path: Path) -> None:
     }
 
 
+def parses_arguments(call: Call) -> str | None:
+    """What a server does whose template parses the arguments of earlier calls."""
+    made = [each["function"]["arguments"] for turn in call.body["messages"] for each in turn.get("tool_calls", ())]
+    try:
+        good = all(isinstance(json.loads(arguments), dict) for arguments in made)
+    except ValueError:
+        good = False
+    return None if good else "bad request"
+
+
+def test_bad_arguments_are_put_into_an_object_for_a_server_that_parses_them(tmp_path: Path) -> None:
+    bad = "{item: warped stems}"
+    with LLMServer(always(calls(("get", bad))), faults=parses_arguments) as server:
+        tree = search(server, tmp_path / "t.trace.jsonl")
+        sent = [call.body["messages"][-2].get("tool_calls") for call in server.calls[1:]]
+    assert [each[0]["function"]["arguments"] for each in sent] == [bad, json.dumps({"arguments": bad})]
+    assert [node.calls[0].arguments for node in tree.nodes[1:]] == [bad, bad]
+    assert tree.failures[0].error.endswith("asked again with arguments that are no JSON object put into one")
+
+
 def test_with_tools_off_calls_are_written_as_text(tmp_path: Path) -> None:
     said = 'Thought: I need stems.\nAction: get(count=2, item="warped stems")'
     with LLMServer(always(said)) as server:
@@ -285,7 +307,7 @@ def test_with_tools_off_calls_are_written_as_text(tmp_path: Path) -> None:
 
 
 def test_required_calls_of_nothing_are_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="textcraft has no tools; --env tools:textcraft gives it one"):
+    with pytest.raises(InputError, match="textcraft has no tools: --env textcraft:tools"):
         new_job("textcraft", "3", SearchSettings(tools="required"), tmp_path / "t.trace.jsonl")
     assert not (tmp_path / "t.trace.jsonl").exists()
 

@@ -156,7 +156,7 @@ def test_a_sample_without_a_wrong_step_is_left_out_until_a_person_sets_one(tmp_p
     assert exported(workspace, all=True)[0].lines == 6
     Decisions(workspace.decisions, "ada").decide(pair(workspace, 2, 6).id, "accepted", mark=1)
     done, records = exported(workspace)
-    assert (done.lines, done.dropped) == (1, {"not decided": 5})
+    assert (done.lines, done.dropped) == (1, {"no wrong step found": 5})
     assert records[0]["revise"] is True
 
 

@@ -603,7 +603,7 @@ def test_configurations_can_be_read_and_name_files_that_are_there(
     workspace = tasks_workspace(tmp_path, 4)
     out = workspace.exports / f"data{FORMATS[name].extension}"
     done = export(workspace, None, name, out, all=True, options=ExportOptions(**options))
-    assert bool(done.configs) == (name not in ("agent-r", "openai"))
+    assert bool(done.configs) == (name not in ("agent-r", "atif", "openai"))
     names = {Path(file.path).name for file in done.files if file.lines}
     for config in done.configs:
         text = Path(config).read_text(encoding="utf-8")

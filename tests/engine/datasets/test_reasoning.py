@@ -85,7 +85,7 @@ def test_the_reasoning_of_each_draw_reaches_the_turn_that_came_of_it(tmp_path: P
                 event["reasoning"] = f" of {event['parent']}/{event['draw']}\n"
             file.write(json.dumps(event) + "\n")
     tree = load_any(path).tree
-    settings = ReviseSettings(max_pairs=12)
+    settings = ReviseSettings(max_pairs=24)
     with workspace.new_run(settings, [str(path)]) as run:
         for sample in revise(tree, str(path), settings, run.figures):
             run.add(sample)
@@ -96,7 +96,7 @@ def test_the_reasoning_of_each_draw_reaches_the_turn_that_came_of_it(tmp_path: P
         options = ExportOptions(reasoning=True)
         done = export(workspace, None, "axolotl", out, data_type=data_type, all=True, options=options)
         origins = Path(done.provenance).read_text(encoding="utf-8").splitlines()
-        assert done.lines > 2
+        assert done.lines >= {"centric": 20, "good": 1}[data_type]  # the good ones are the same, once they are straight
         for line, origin in zip(out.read_text(encoding="utf-8").splitlines(), origins, strict=True):
             turns = turns_of(tree, samples[json.loads(origin)["sample"]])
             for row, turn in zip(json.loads(line)["messages"], turns, strict=False):

@@ -508,6 +508,21 @@ def test_a_key_like_text_is_found_in_every_format_and_named(format: str, tmp_pat
     assert {named[issue["sample"]] for issue in issues} == {8}
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_redact_writes_the_samples_without_their_keys_and_counts_them(format: str, tmp_path: Path) -> None:
+    workspace = keyed_workspace(tmp_path)
+    done = exported(workspace, workspace.exports / "out", format, redact=True)
+    assert "looks like a key" not in done.dropped
+    written = contents(workspace.exports)
+    assert not any(b"sk-a1" in text for text in written.values())
+    assert written["out"].count(b"[redacted]") >= (1 if format == "trl-stepwise" else 2)
+    assert done.redacted >= done.warned["a text that looks like a key was redacted"]
+    report = report_of(done)
+    assert report["exported"]["redacted"] == done.redacted
+    told = "a text that looks like a key was redacted"
+    assert done.warned[told] == sum(told in issue["warnings"] for issue in report["issues"]) > 0
+
+
 def test_strict_refuses_what_would_be_dropped_and_leaves_a_report(tmp_path: Path) -> None:
     workspace = keyed_workspace(tmp_path)
     out = workspace.exports / "out.jsonl"

@@ -20,6 +20,7 @@ from engine.review.agreement import (
     defect_rate,
     hit_rates,
     keep_planted,
+    nominal_alpha,
     plant,
     read_planted,
     wilson,
@@ -117,6 +118,32 @@ def alpha_by_hand(rows: list[dict[str, str]]) -> float:
     observed = sum(weight for (a, b), weight in pairs.items() if a != b)
     expected = sum(of[a] * of[b] for a in of for b in of if a != b) / (total - 1)
     return 1 - observed / expected
+
+
+PUBLISHED = {
+    # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability": sections A to C; "." is missing
+    "two observers, two values": (["0100000010", "1110010000"], 0.095),
+    "two observers, any number of values": (["aabbdcccedda", "babbbccceddd"], 0.692),
+    "four observers, values missing": (["12332141 2...", "12332241 25.3", ".3332342 251.", "12332441 251."], 0.743),
+}
+
+
+@pytest.mark.parametrize("table", PUBLISHED)
+def test_alpha_is_that_of_the_published_tables(table: str) -> None:
+    rows, alpha = PUBLISHED[table]
+    columns = zip(*(row.replace(" ", "") for row in rows), strict=True)
+    units = [[value for value in column if value != "."] for column in columns]
+    assert len(units) == (10 if table == "two observers, two values" else 12)
+    assert round(nominal_alpha(units), 3) == alpha
+
+
+def test_alpha_is_0_for_chance_below_0_for_opposition_and_not_defined_without_a_difference() -> None:
+    assert nominal_alpha([["a", "b"]] * 50) == pytest.approx(-0.98)
+    rng = random.Random(1)
+    assert abs(nominal_alpha([rng.choices("abc", k=3) for _ in range(20_000)])) < 0.01
+    for units in ([], [["a"]], [["a"], ["b"]], [["a", "a"], ["a", "a", "a"]]):
+        with pytest.raises(ValueError, match="not defined"):
+            nominal_alpha(units)
 
 
 def test_alpha_is_what_its_definition_gives() -> None:

@@ -24,8 +24,8 @@ COLUMNS = (
     Column("loops", 6, right=True),
     Column("N", 5, right=True, drop=1),
     Column("best Q", 6, right=True, drop=2),
-    Column("first", 6, right=True),
-    Column("reached first by", 20, flex=1),
+    Column("node", 6, right=True),
+    Column("action that led there first", 20, flex=1),
 )
 
 

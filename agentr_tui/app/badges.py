@@ -1,0 +1,24 @@
+"""What waits on the other screens, for the tabs of the top bar."""
+
+from __future__ import annotations
+
+from agentr_tui.state.session import Session
+from agentr_tui.terminal.theme import glyphs
+from engine.pairs.pairs import count_pairs
+
+COUNTED_LEAVES = 400
+"""Up to so many leaves pairs are counted for the tab."""
+
+
+def badges(session: Session, to_review: int | None = None) -> dict[str, str]:
+    """A word for each screen on which something waits: a running search, pairs, samples that nobody decided."""
+    found = {}
+    tree = session.tree
+    if session.running and tree is not None:
+        found["search"] = glyphs().paused if tree.state == "paused" else glyphs().running
+    countable = tree is not None and len(tree) and sum(session.leaf_counts()) <= COUNTED_LEAVES
+    if countable and tree is not None and (pairs := count_pairs(tree, session.thresholds)):
+        found["pairs"] = str(pairs)
+    if to_review:
+        found["revision"] = f"{to_review} to go"
+    return found

@@ -1,0 +1,118 @@
+"""Keys that arrive together, or while something opens: each waits until the one before it is done.
+
+Textual sends a key to the widget that has the focus when the key is read. The keys that are read with it (a paste, a
+slow line, a busy app) would go there, too, before a dialog that the first one opens has the focus. Here they wait in
+a queue: the next key is sent when the one before went the whole way up from its widget to the app, and when the
+screen that it opened is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any
+
+from textual.app import App
+from textual.dom import DOMNode
+from textual.events import InputEvent, Key, Paste
+
+Typed = Key | Paste
+
+OPENING = frozenset({"open", "prepare", "library", "compare", "partner", "review", "change", "costs"})
+"""Groups of workers that open something when they are done: keys wait for it."""
+
+PATIENCE = 2.0
+"""Seconds after which a key is sent on, whatever the one before it still waits for."""
+
+FRAME = 0.1
+"""Seconds between two frames while keys wait; what happens between them is drawn once."""
+
+LOOK_EVERY = 0.01
+"""Seconds between two looks at what opens."""
+
+
+class TypeAhead:
+    """The keys that wait, in the order in which they were typed."""
+
+    def __init__(
+        self,
+        app: App[Any],
+        send: Callable[[InputEvent | Paste], Awaitable[None]],
+        starting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`send` gives a key to the widget that has the focus; `starting`: whether what the screen shows is to come."""
+        self._app, self._send, self._starting = app, send, starting
+        self._waiting: deque[Typed] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._undrawn = ExitStack()  # closed: draw what changed
+        self._drawn = 0.0  # seconds of the loop's clock
+
+    async def take(self, typed: Typed) -> None:
+        """Send a key, now or after those that wait."""
+        self._waiting.append(typed)
+        if self._task is None:
+            if self._opening:  # the app starts, or reads what the last key opened
+                self._wait_for(None)
+            else:
+                await self._next()
+
+    async def _next(self) -> None:
+        self._task = None
+        if self._waiting and self._app.is_running:
+            target: DOMNode = self._app.focused or self._app.screen
+            self._draw_later(len(self._waiting) > 1)
+            await self._send(self._waiting.popleft())
+            self._wait_for(target)
+
+    def _draw_later(self, more: bool) -> None:
+        """Draw the screen now, or, where more keys wait, only now and then."""
+        now = asyncio.get_running_loop().time()
+        self._undrawn.close()
+        if more and now - self._drawn < FRAME:
+            self._undrawn.enter_context(self._app.batch_update())
+        else:
+            self._drawn = now
+
+    def _wait_for(self, target: DOMNode | None) -> None:
+        self._task = asyncio.create_task(self._settle(target))
+
+    async def _settle(self, target: DOMNode | None) -> None:
+        """Wait until a key that was sent to a widget is done, then send the next."""
+        end = asyncio.get_running_loop().time() + PATIENCE
+        for node in target.ancestors_with_self if target is not None else ():
+            await self._passed(node)
+        await self._passed(self._app)  # what the key's own action left there to do
+        while self._waiting and self._opening:
+            if self._app.screen_stack and asyncio.get_running_loop().time() > end:
+                break
+            self._undrawn.close()
+            await asyncio.sleep(LOOK_EVERY)
+        await self._passed(self._app)
+        now = self._app.focused or self._app.screen
+        if self._waiting and now is not target:  # something opened: it takes up what it shows
+            self._undrawn.close()
+            self._wait_for(now)
+        else:
+            self._app.call_later(self._next)
+
+    async def _passed(self, node: DOMNode) -> None:
+        """Wait until a node has handled all messages that it has now."""
+        passed = asyncio.Event()
+        if node.is_running and node.call_later(passed.set):
+            end = asyncio.get_running_loop().time() + PATIENCE
+            while node.is_running and asyncio.get_running_loop().time() < end:
+                try:
+                    await asyncio.wait_for(passed.wait(), 5 * LOOK_EVERY)
+                    return
+                except TimeoutError:  # closed meanwhile, or busy
+                    continue
+
+    @property
+    def _opening(self) -> bool:
+        """Whether a screen is on its way."""
+        app = self._app
+        if not app.screen_stack or not app.screen.is_mounted:
+            return True
+        return self._starting() or any(worker.group in OPENING and not worker.is_finished for worker in app.workers)

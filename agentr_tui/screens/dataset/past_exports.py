@@ -1,0 +1,88 @@
+"""The exports that lie in a workspace: read from the reports that were written beside them. No Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from agentr_tui.widgets.row_table import Cell, Column, cell
+from engine.datasets.options import Exported, Report
+from engine.review.decisions import Decided
+
+COLUMNS = (
+    Column("when", 11),
+    Column("format", 16),
+    Column("lines", 6, right=True),
+    Column("file", 16, flex=1, tail=True),
+    Column("since then", 16, drop=1),
+)
+
+ENDING = ".report.json"
+MOST = 50
+"""Exports that are listed."""
+
+_report = msgspec.json.Decoder(Report)
+
+
+class PastExport(NamedTuple):
+    """One export, as its report tells of it."""
+
+    path: str  # the dataset
+    when: float  # seconds since the epoch
+    told: Exported
+
+    @property
+    def command(self) -> str:
+        """The first command that trains on it; "" where none is known."""
+        return self.told.commands[0] if self.told.commands else ""
+
+
+def past_exports(folder: Path, known: Mapping[str, PastExport] = {}) -> list[PastExport]:
+    """The exports of a folder, the newest first; what `known` holds, by path, is not read again. What can't be read,
+    and what was refused, is left out."""
+    found = []
+    with suppress(OSError):
+        for report in folder.glob(f"*{ENDING}"):
+            with suppress(OSError, msgspec.MsgspecError):
+                when = report.stat().st_mtime
+                path = str(report)[: -len(ENDING)]
+                before = known.get(path)
+                if before is not None and before.when == when:
+                    found.append(before)
+                    continue
+                read = _report.decode(report.read_bytes())
+                if not read.refused:
+                    found.append(PastExport(path, when, read.exported))
+    return sorted(found, key=lambda each: -each.when)[:MOST]
+
+
+def decided_since(export: PastExport, current: Mapping[str, Decided]) -> int:
+    """Number of samples that were accepted, rejected or skipped after an export."""
+    return sum(each.verdict is not None and _seconds(each.time) > export.when for each in current.values())
+
+
+def _seconds(time: str) -> float:
+    with suppress(ValueError):
+        return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+    return 0.0
+
+
+def export_cells(export: PastExport, current: Mapping[str, Decided], now: float) -> list[Cell]:
+    """The cells of an export, one for each of `COLUMNS`."""
+    then, today = datetime.fromtimestamp(export.when, UTC).astimezone(), datetime.fromtimestamp(now, UTC).astimezone()
+    when = f"{then:%H:%M}" if then.date() == today.date() else f"{then:%m-%d %H:%M}"
+    told = export.told
+    since = decided_since(export, current)
+    kind = told.format if told.data_type == "centric" else f"{told.format} {told.data_type}"
+    return [
+        cell(when, "muted"),
+        cell(kind, "text"),
+        cell(f"{told.lines:,}", "strong" if told.lines else "warn"),
+        cell(Path(export.path).name, "text"),
+        cell(f"{since} decided" if since else "up to date", "warn" if since else "muted"),
+    ]

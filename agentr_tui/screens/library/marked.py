@@ -1,0 +1,77 @@
+"""The traces that a person marked in the library: revised together, deleted together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.screens.shared.dialogs import Choice
+from agentr_tui.state.review.load import load_review
+from agentr_tui.state.trace_row import TraceRow
+from engine.samples.settings import ReviseSettings
+from engine.trace.trace_file import is_being_written
+
+
+class MarkedTraces:
+    """The marked files, and what is done with all of them."""
+
+    def __init__(self, desk: Desk, to_dataset: Callable[[], object], delete: Callable[[Path], object]) -> None:
+        """`to_dataset` goes to the Dataset screen; `delete` deletes one file without a question."""
+        self._desk, self._to_dataset, self._delete = desk, to_dataset, delete
+        self.paths: set[Path] = set()
+
+    def toggle(self, row: TraceRow) -> None:
+        """Mark a trace, or take its mark away."""
+        self.paths ^= {row.path}
+
+    def of(self, rows: Sequence[TraceRow], row: TraceRow | None) -> list[TraceRow]:
+        """The marked rows; where none is marked, the one under the cursor."""
+        marked = [each for each in rows if each.path in self.paths]
+        return marked or ([row] if row is not None else [])
+
+    def export(self, rows: Sequence[TraceRow]) -> None:
+        """Make samples of these traces where that was not done yet, then go to Dataset, which exports them."""
+        usable = [row for row in rows if row.figures is not None and not row.error]
+        if not usable:
+            self._desk.say("No trace to export is marked: space marks the one under the cursor.", severity="warning")
+            return
+        session = self._desk.session
+        settings = ReviseSettings(alpha=session.alpha, beta=session.beta)
+        self._desk.say(f"making samples of {_count(usable)} …", seconds=3)
+
+        def work() -> int:
+            reviews = [load_review(session.workspace, session.decisions, row.path, settings, None) for row in usable]
+            for review in reviews:
+                review.close()
+            return sum(len(review.samples) for review in reviews)
+
+        def done(samples: int) -> None:
+            self._desk.say(f"{samples} samples of {_count(usable)}: e exports them")
+            self._to_dataset()
+
+        self._desk.in_thread(work, done, "library")
+
+    def ask_delete(self, rows: Sequence[TraceRow]) -> None:
+        """Ask whether to delete several traces; those that are written, or are not of the workspace, stay."""
+        inside = self._desk.session.workspace.traces.resolve()
+        mine = [row for row in rows if row.path.resolve().is_relative_to(inside) and not is_being_written(row.path)]
+        if not mine:
+            self._desk.say("None of the marked traces can be deleted: they are outside the workspace, or are written.")
+            return
+        stay = f" {len(rows) - len(mine)} stay." if len(rows) > len(mine) else ""
+
+        def delete() -> None:
+            for row in mine:
+                self._delete(row.path)
+                self.paths.discard(row.path)
+
+        keep = Choice("escape", "keep them", lambda: None)
+        self._desk.choose(
+            f"Delete {_count(mine)}? Their samples can't be exported without them.{stay}",
+            [keep, Choice("y", "delete them from the disk", delete)],
+        )
+
+
+def _count(rows: Sequence[TraceRow]) -> str:
+    return f"{len(rows)} trace{'s' * (len(rows) != 1)}"

@@ -1,0 +1,215 @@
+"""The trace under the cursor, told in a pane: its goal in full, how it went, its first levels, what to do with it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from agentr_tui.screens.library.rows import age, duration
+from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.terminal.theme import Role, format_value, glyphs, value_role
+from agentr_tui.widgets.overview import layout
+from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
+from engine.base.errors import InputError
+from engine.trace.sources import load_any
+from engine.tree.tree import SearchTree
+
+LARGEST = 8 << 20
+"""Bytes of a file that is read for its preview."""
+
+LABELLED = 8
+"""Cells of a subtree from which its Q is written."""
+
+LEVELS = 4
+"""Levels of the tree that are drawn."""
+
+CURVE_ROWS = 5
+
+FULL = ("█", "#")
+"""A full cell, and that of a terminal without such signs."""
+
+
+class Reviewed(NamedTuple):
+    """How many samples of a trace there are, and how many of them somebody decided."""
+
+    samples: int
+    accepted: int
+    decided: int
+
+
+class Seen(NamedTuple):
+    """What was read of a trace for its preview."""
+
+    tree: SearchTree | None
+    reviewed: Reviewed | None
+
+
+class Preview:
+    """Shows the trace under the cursor; a thread reads it."""
+
+    def __init__(self, desk: Desk, pane: Callable[[], TextPane]) -> None:
+        self._desk, self._pane = desk, pane
+        self._key: tuple[Path, float] | None = None  # of what is shown or being read
+        self._seen = Seen(None, None)
+
+    def show(self, row: TraceRow | None, now: float) -> None:
+        """Show a row; its tree follows when it is read."""
+        pane = self._pane()
+        if row is None:
+            self._key = None
+            pane.border_title = ""
+            pane.set_lines([])
+            return
+        key = (row.path, row.modified)
+        if key != self._key:
+            same = self._key is not None and self._key[0] == row.path
+            self._key, self._seen = key, self._seen if same else Seen(None, None)
+            if row.figures is not None and not row.error:
+                self._desk.in_thread(
+                    lambda: self._read(row),
+                    lambda seen: self._read_it(key, row, now, seen),
+                    "preview",
+                    failed=lambda told: None,  # the row says why
+                )
+        self._draw(row, now)
+
+    def _read(self, row: TraceRow) -> Seen:
+        trace = row.figures.trace if row.figures is not None else ""
+        tree = load_any(row.path).tree if row.path.stat().st_size <= LARGEST else None
+        try:
+            samples = [each for each in self._desk.session.workspace.select().samples if each.trace == trace]
+        except InputError:  # no run yet
+            return Seen(tree, None)
+        decided = [found for each in samples if (found := self._desk.session.decisions.current().get(each.id))]
+        verdicts = [each.verdict for each in decided]
+        done = sum(verdict is not None for verdict in verdicts)
+        return Seen(tree, Reviewed(len(samples), verdicts.count("accepted"), done) if samples else None)
+
+    def _read_it(self, key: tuple[Path, float], row: TraceRow, now: float, seen: Seen) -> None:
+        if key == self._key:
+            self._seen = seen
+            self._draw(row, now)
+
+    def _draw(self, row: TraceRow, now: float) -> None:
+        pane, seen = self._pane(), self._seen
+        pane.border_title = (row.task or row.name).replace("[", "(")
+        pane.set_lines(lambda width: preview_lines(row, seen, now, width), keep_scroll=True)
+
+
+def preview_lines(row: TraceRow, seen: Seen, now: float, width: int) -> list[Line]:
+    """What is told of a trace in `width` cells."""
+    figures = row.figures
+    lines = [line((row.goal or row.name, "strong"))]
+    if row.error:
+        return [*lines, BLANK, line((row.error, "bad"))]
+    if figures is None:
+        return [*lines, BLANK, line(("being read …", "muted"))]
+    cost = f" · ${figures.cost:.2f}" if figures.cost is not None else ""
+    took = f" · {duration(figures.seconds)}" if figures.seconds is not None else ""
+    when = f" · {age(now - row.modified)} ago".replace("now ago", "now") if row.modified else ""
+    lines.append(line((f"{figures.nodes} nodes · {figures.calls} calls{cost}{took}{when}", "muted")))
+    if seen.tree is not None:
+        lines += [line((_settings(seen.tree), "muted")), BLANK, *curve_lines(seen.tree, row.score_range, width)]
+        lines += [BLANK, *_overview_lines(seen.tree, row.score_range, width)]
+    lines += [BLANK, line((_funnel(row, seen.reviewed), "text"))]
+    if figures.failures:
+        lines.append(line((f"{figures.failures} failed answers", "warn")))
+    lines += [BLANK, *(_key_line(*each) for each in _steps(row, seen.reviewed)), BLANK, line((str(row.path), "muted"))]
+    return lines
+
+
+def _settings(tree: SearchTree) -> str:
+    started = tree.started
+    if started is None or tree.imported_from is not None:
+        return "imported: no settings are known"
+    settings = started.settings
+    who = settings.model if settings.actor == "openai" and settings.model else settings.actor
+    return f"{who} · {settings.algorithm} c {settings.c:g} · {settings.iterations} iterations × {settings.samples}"
+
+
+def _funnel(row: TraceRow, reviewed: Reviewed | None) -> str:
+    assert row.figures is not None
+    parts = [f"{row.figures.good} good and {row.figures.bad} bad leaves", f"{row.figures.pairs} pairs"]
+    parts += [f"{row.figures.lessons} lessons"] if row.figures.lessons else []
+    if reviewed is not None:
+        parts += [f"{reviewed.decided} of {reviewed.samples} reviewed", f"{reviewed.accepted} accepted"]
+    return " → ".join(parts)
+
+
+def _steps(row: TraceRow, reviewed: Reviewed | None) -> list[tuple[str, str]]:
+    figures = row.figures
+    steps = [("enter", "look at the tree")]
+    if figures is not None and figures.pairs:
+        left = f" ({reviewed.samples - reviewed.decided} to go)" if reviewed is not None else ""
+        steps.append(("enter 4", f"review its pairs{left}"))
+    if figures is not None and figures.state in ("stopped", "crashed"):
+        steps.append(("r", "go on with it"))
+    return [*steps, ("space", "mark it; e exports the marked"), ("o", "a new search like it")]
+
+
+def _key_line(keys: str, told: str) -> Line:
+    return line((f"{keys:>8}  ", "focus"), (told, "text"), indent=10)
+
+
+def curve_lines(tree: SearchTree, score_range: tuple[float, float], width: int) -> list[Line]:
+    """The best return after each iteration, as columns of a plot, and the mean of the root."""
+    returns = best_by_iteration(tree)
+    low, high = score_range
+    best = max((value for value in returns if value is not None), default=None)
+    title = f"best {format_value(best, low, high)} · mean {format_value(tree.q(0), low, high)}"
+    if len(returns) < 2 or best is None or high <= low:
+        return [line((title, "text"))]
+    cells = max(1, min(6, (width - 2) // len(returns)))
+    shown = returns[-(width // cells) :]
+    lines = [line((title, "text"))]
+    for level in range(CURVE_ROWS, 0, -1):
+        least = low + (high - low) * (level - 0.5) / CURVE_ROWS
+        parts: list[tuple[str, Role]] = [
+            (
+                (FULL[glyphs().guide.isascii()] if value is not None and value >= least else " ") * cells,
+                value_role(value, low, high),
+            )
+            for value in shown
+        ]
+        lines.append(line(*parts))
+    last = str(len(returns))
+    first = f"iteration {len(returns) - len(shown) + 1}"
+    lines.append(line((first + last.rjust(max(1, cells * len(shown) - len(first))), "muted")))
+    return lines
+
+
+def best_by_iteration(tree: SearchTree) -> list[float | None]:
+    """The best return of the leaves that were there after each iteration; None before the first leaf."""
+    ends = tree.iteration_seqs
+    best: list[float | None] = [None] * len(ends)
+    for node in tree.nodes:
+        if node.terminal is not None and node.terminal != "dead_end" and not node.children and ends:
+            at = min(bisect_right(ends, tree.born_at(node.id) - 1), len(ends) - 1)
+            best[at] = max(node.reward, best[at]) if best[at] is not None else node.reward  # type: ignore[type-var]
+    for at in range(1, len(best)):
+        before = best[at - 1]
+        if before is not None:
+            best[at] = max(before, best[at]) if best[at] is not None else before  # type: ignore[type-var]
+    return best
+
+
+def _overview_lines(tree: SearchTree, score_range: tuple[float, float], width: int) -> list[Line]:
+    low, high = score_range
+    lines = []
+    for cells in layout(tree, max(1, width - 1), LEVELS):
+        parts: list[tuple[str, Role]] = []
+        at = 0
+        for cell in cells:
+            q, full = tree.q(cell.id), max(1, cell.width - 1)
+            told = f" {format_value(q, low, high)} " if q is not None and full >= LABELLED else ""
+            block = glyphs().unseen if q is None else FULL[glyphs().guide.isascii()]
+            left = (full - len(told)) // 2
+            shown = block * left + told + block * (full - left - len(told))
+            parts += [(" " * (cell.start - at), "text"), (shown, "faint" if q is None else value_role(q, low, high))]
+            at = cell.start + full
+        if parts:
+            lines.append(line(*parts))
+    return lines

@@ -1,0 +1,113 @@
+"""The first minute: six hints that lead from a running search to an exported line. Knows no Textual.
+
+They are shown until a person ends them, or has seen the last one; then never again, in no workspace.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+from platformdirs import user_state_path
+
+from engine.base.errors import AgentrError
+from engine.base.files import write_beside
+
+HINTS = (
+    "The agent tries: every row is a step, Q says how well it ends. When ✓ and ✗ leaves are there, press 3.",
+    "A good ✓ and a bad ✗ trajectory part at a fork: that is a pair. Press 4 to see what the bad one can learn.",
+    "Left: the first wrong step, and why. Right: the lesson, replayed in the environment. Press a to accept it.",
+    "Accepted, and on disk: u takes it back. Review a few more, then press 5 for the dataset.",
+    "From samples to lines: this is what an export takes. Press e, choose a format, then ctrl+s.",
+    "Written: a trainer reads that file. Press 1: the library has every search, and o starts your own.",
+)
+LAST_MODE = "library"
+"""The screen that the last hint is about."""
+
+
+class Facts(NamedTuple):
+    """What a person did so far."""
+
+    mode: str
+    accepted: int = 0
+    exports: int = 0
+
+
+class Kept(Struct):
+    """What is remembered of the hints, for all workspaces."""
+
+    step: int = 0
+    over: bool = False
+
+
+def step_of(facts: Facts, before: int) -> int:
+    """The hint that comes next: it never goes back."""
+    step = {"pairs": 1, "revision": 2, "dataset": 4}.get(facts.mode, 0)
+    if facts.accepted:
+        step = max(step, 3)
+    if step == 3 and facts.mode == "dataset":
+        step = 4
+    if facts.exports:
+        step = 5
+    return max(before, step)
+
+
+class Tour:
+    """The hints, and which of them is shown."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or user_state_path("agentr", appauthor=False)
+        self._file = self._folder / "hints.json"
+        self._kept = self._read()
+        self._last_mode = ""
+
+    def _read(self) -> Kept | None:
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(self._file.read_bytes(), type=Kept)
+        return None
+
+    @property
+    def first_start(self) -> bool:
+        """Whether the app never ran here before."""
+        if self._kept is not None:
+            return False
+        with suppress(OSError):
+            return next(self._folder.glob("place-*.json"), None) is None
+        return True
+
+    def begin(self) -> None:
+        """This is the first start: the hints begin."""
+        self._keep(Kept())
+
+    @property
+    def hint(self) -> str:
+        """The hint that is shown, with its number; "" where none is."""
+        if self._kept is None or self._kept.over:
+            return ""
+        return f"{self._kept.step + 1}/{len(HINTS)}  {HINTS[self._kept.step]}"
+
+    def go_on(self, facts: Facts) -> None:
+        """Take up what a person did. Who has read the last hint and comes to its screen needs none any more."""
+        kept = self._kept
+        if kept is None or kept.over:
+            return
+        step = step_of(facts, kept.step)
+        last = len(HINTS) - 1
+        if kept.step == last == step and facts.mode != self._last_mode and self._last_mode == LAST_MODE:
+            self.end()
+        elif step != kept.step:
+            self._keep(Kept(step))
+        self._last_mode = facts.mode
+
+    def end(self) -> None:
+        """No hint any more, ever."""
+        self._keep(Kept(len(HINTS) - 1, over=True))
+
+    def _keep(self, kept: Kept) -> None:
+        self._kept = kept
+        data = msgspec.json.encode(kept)
+        with suppress(OSError, AgentrError):  # a home that can't be written is no reason to stop
+            write_beside(self._file, lambda stream: stream.write(data))
