@@ -83,10 +83,11 @@ def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], l
 def read(paths: Sequence[Path], options: ImportOptions) -> Import:
     """The trees of rollouts; what could not be read is told. Raises `InputError`."""
     found = import_rollouts(paths, options)
-    for problem in found.problems[:MOST_TOLD]:
-        warn(problem)
-    if len(found.problems) > MOST_TOLD:
-        warn(f"{len(found.problems) - MOST_TOLD} more problems of that kind")
+    lines = [str(problem) for problem in found.problems] + found.warnings
+    for line in lines[:MOST_TOLD]:
+        warn(line)
+    if len(lines) > MOST_TOLD:
+        warn(f"{len(lines) - MOST_TOLD} more lines of that kind")
     return found
 
 
@@ -121,5 +122,7 @@ def all_sources(paths: Sequence[Path], options: ImportOptions, broken: BrokenFil
             except InputError as error:
                 broken.tell(path, error)
     if rollouts:
-        for tree in read(rollouts, options).trees:
+        read_in = read(rollouts, options)
+        broken.told.update({Path(problem.path): str(problem) for problem in read_in.problems})
+        for tree in read_in.trees:
             yield tree.source()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine.base.errors import InputError
 from engine.imports.attempt import ForeignTree
+from engine.imports.files import Problem
 from engine.imports.merging.foreign import foreign_events
 from engine.imports.merging.grouping import Group, Groups
 from engine.imports.merging.merge import TreeOfAttempts, digest_of
@@ -59,7 +60,8 @@ class Import:
     """What was read."""
 
     trees: list[ImportedTree]
-    problems: list[str]  # a line each
+    problems: list[Problem]  # what could not be read
+    warnings: list[str]  # a line each
     formats: dict[str, int]  # attempts, by format
 
     @property
@@ -84,8 +86,7 @@ def import_rollouts(
         events = foreign_events(found)
         started = events[0]
         trees.append(ImportedTree(found.task, stem_of(found.task, getattr(started, "trace", "")), events))
-    problems = [str(problem) for problem in rollouts.problems] + copies(groups)
-    return Import(trees, problems, rollouts.formats)
+    return Import(trees, rollouts.problems, copies(groups), rollouts.formats)
 
 
 @contextmanager

@@ -189,7 +189,7 @@ def test_importing_again_adds_what_is_new_and_changes_no_number(
 
         def imported(some: list[Attempt]) -> int:
             trees = [ImportedTree(each.name, f"t-{each.key}", events) for each, events in group(some).all()]
-            return store(Import(trees, [], {}), place, "action")[1]
+            return store(Import(trees, [], [], {}), place, "action")[1]
 
         assert imported(all_of[:first]) == len(all_of[:first])
         before = {path: [node.action for node in load_any(path).tree.nodes] for path in place.glob("*.jsonl")}
