@@ -43,7 +43,7 @@ def stats(
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Print figures of traces: nodes, leaves, pairs, lessons, calls. Of rollouts: attempts and their solved share."""
+    """Print figures of traces: nodes, leaves, pairs, lessons, calls; of rollouts: attempts, solved share."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
     parted: list[list[ForkOf]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from agentr_tui.screens.search.attempts import figures_of
+from agentr_tui.screens.search.imports.attempts import figures_of
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import Role, glyphs
 from engine.actors.request_log import calls_in_flight

@@ -6,8 +6,8 @@ import json
 
 import msgspec
 
-from agentr_tui.screens.search.attempts import shared_lines
 from agentr_tui.screens.search.figures import search_figures
+from agentr_tui.screens.search.imports.attempts import shared_lines
 from agentr_tui.screens.shared.copying import node_facts
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
-from agentr_tui.screens.search.attempts import row_mark
+from agentr_tui.screens.search.imports.attempts import row_mark
 from agentr_tui.state.bookmarks import NodeMark
 from agentr_tui.terminal.theme import Glyphs
 from agentr_tui.widgets.tree.overlay import Mark, Said

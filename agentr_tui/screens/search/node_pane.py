@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentr_tui.screens.search.attempts import TABS as TABS_OF_ATTEMPTS
-from agentr_tui.screens.search.attempts import Attempts, attempt_lines, fork_lines
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.imports.attempts import TABS as TABS_OF_ATTEMPTS
+from agentr_tui.screens.search.imports.attempts import Attempts, attempt_lines, fork_lines
 from agentr_tui.screens.search.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
 from agentr_tui.screens.search.why_lines import log_lines, why_lines
 from agentr_tui.screens.shared.mode_screen import tab_title
