@@ -19,6 +19,7 @@ import random
 import re
 import shutil
 import string
+import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -26,23 +27,12 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import gymnasium
 from gymnasium.spaces import Text
 
+from envs.errors import EnvError as EnvError
+from envs.errors import InstanceDied as InstanceDied
+from envs.errors import Unavailable as Unavailable
+from envs.errors import UnknownTask as UnknownTask
+
 TextEnv = gymnasium.Env[str, str]
-
-
-class EnvError(Exception):
-    """An environment can't be made or reset: the message is one line with the remedy."""
-
-
-class UnknownTask(EnvError):
-    """There is no such task."""
-
-
-class Unavailable(EnvError):
-    """The environment can't be used now: nothing was learned about the action."""
-
-
-class InstanceDied(Unavailable):
-    """This instance can't go on, since its process or server is gone; a new one may."""
 
 
 class Plan(NamedTuple):
@@ -232,13 +222,22 @@ class EnvironmentInfo:
 
 
 _REGISTRY: dict[str, EnvironmentInfo] = {}
+OWN = "envs.registered"
+"""The module that registers the environments of this package."""
 GROUP = "agentr_tui.envs"
 """Entry points of this group name environments of other packages."""
 
 
 def register(info: EnvironmentInfo) -> None:
     """Add an environment, or replace the one of that name."""
-    _REGISTRY[info.name] = info
+    _registered()[info.name] = info
+
+
+def _registered() -> dict[str, EnvironmentInfo]:
+    """All environments so far by name, the package's own among them."""
+    if OWN not in sys.modules:  # else it was loaded, or is just registering them
+        importlib.import_module(OWN)
+    return _REGISTRY
 
 
 @functools.cache
@@ -258,7 +257,7 @@ def broken_entry_points() -> tuple[str, ...]:
             line = " ".join(f"entry point {point.name!r} ({point.value}): {type(error).__name__}: {error}".split())
             broken.append(line)
             continue
-        if _REGISTRY.setdefault(info.name, info) is not info:
+        if _registered().setdefault(info.name, info) is not info:
             broken.append(f"entry point {point.name!r} ({point.value}): there is an environment {info.name!r} already")
     return tuple(broken)
 
@@ -266,7 +265,7 @@ def broken_entry_points() -> tuple[str, ...]:
 def environments() -> list[EnvironmentInfo]:
     """All environments, those of other packages included, by name."""
     broken_entry_points()
-    return sorted(_REGISTRY.values(), key=lambda info: info.name)
+    return sorted(_registered().values(), key=lambda info: info.name)
 
 
 def info_of(name: str) -> EnvironmentInfo:
@@ -276,9 +275,9 @@ def info_of(name: str) -> EnvironmentInfo:
     Raises `EnvError` with the names there are, or where what follows the ":" is no good.
     """
     head, _, argument = name.partition(":")
-    if head not in _REGISTRY:
+    if head not in _registered():
         broken_entry_points()
-    info = _REGISTRY.get(head)
+    info = _registered().get(head)
     if info is None:
         known = ", ".join(info.name for info in environments())
         raise EnvError(f"unknown environment {name!r}: one of {known}")
@@ -295,9 +294,9 @@ def names_place(name: str) -> bool:
     A file that somebody else wrote may not name such an environment unasked (`engine.environment.permission`).
     """
     head, _, argument = name.partition(":")
-    if head not in _REGISTRY:
+    if head not in _registered():
         broken_entry_points()
-    info = _REGISTRY.get(head)
+    info = _registered().get(head)
     return info is not None and info.takes_place(argument)
 
 

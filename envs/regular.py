@@ -11,7 +11,7 @@ import io
 import os
 import stat
 
-from envs.base import EnvError
+from envs.errors import EnvError
 
 MAX_BYTES = 128 << 20
 """Bytes of a file that is read whole, packed and unpacked; also of a line."""

@@ -34,7 +34,7 @@ PROGRAMS = dict(re.findall(r"```python (\w+)\n(.*?)```", PAGE, re.S))
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
     """What a program of the page adds is taken away again."""
-    tables: list[dict[str, Any]] = [ALGORITHMS, FORMATS, OTHERS, environments._REGISTRY]
+    tables: list[dict[str, Any]] = [ALGORITHMS, FORMATS, OTHERS, environments._registered()]
     before = [dict(table) for table in tables]
     yield
     for table, was in zip(tables, before, strict=True):

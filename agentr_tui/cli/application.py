@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "agentr_tui.cli.commands.run:demo",
     "open": "agentr_tui.cli.commands.run:open_",
     "search": "agentr_tui.cli.commands.run:search",
+    "collect": "agentr_tui.cli.commands.scale.collect:collect",
     "attach": "agentr_tui.cli.commands.run:attach",
     "revise": "agentr_tui.cli.commands.revise:revise",
     "review": "agentr_tui.cli.commands.review:review",
@@ -37,6 +38,9 @@ COMMANDS = {
     "show": "agentr_tui.cli.commands.look:show",
     "grep": "agentr_tui.cli.commands.grep:grep",
     "diff": "agentr_tui.cli.commands.look:diff",
+    "eval": "agentr_tui.cli.commands.scale.evaluate:evaluate",
+    "compare": "agentr_tui.cli.commands.scale.compare:compare",
+    "notes": "agentr_tui.cli.commands.scale.notes:notes",
     "serve": "agentr_tui.cli.commands.serve:serve",
     "envs": "agentr_tui.cli.commands.look:envs",
     "config": "agentr_tui.cli.commands.config:config",
@@ -45,13 +49,26 @@ COMMANDS = {
 }
 ALL_COMMANDS = tuple(COMMANDS)
 
-CONFIGURABLE = ("search", "demo", "revise", "review", "verify", "export", "convert", "replay", "open")
+CONFIGURABLE = (
+    "search",
+    "collect",
+    "eval",
+    "demo",
+    "revise",
+    "review",
+    "verify",
+    "export",
+    "convert",
+    "replay",
+    "open",
+)
 """Commands whose options may stand in the settings file, each in a table of its own name."""
 
 HELP = {
     "demo": "Watch a TextCraft search live. Without a terminal, it goes all the way to a JSONL file.",
     "open": "Open traces, original tree files, rollouts of other harnesses or folders in the app.",
     "search": "Run one search and write its trace.",
+    "collect": "Search many tasks in worker processes, one trace a task. The same command again continues.",
     "attach": "Show and steer a search that another process runs.",
     "revise": "Make revision samples from the pairs in traces, tree files or rollouts of other harnesses.",
     "review": "List, accept and reject samples without a screen, and print figures of the review.",
@@ -60,10 +77,13 @@ HELP = {
     "export": "Write a dataset of the samples that replay in the environment.",
     "convert": "Convert a trace to a tree file or a graph, or a tree file or rollouts of another harness to traces.",
     "replay": "Execute every step of a tree again and list the differences.",
-    "stats": "Print figures of traces: nodes, leaves, pairs, lessons, calls; of rollouts: attempts, solved share.",
+    "stats": "Print figures of traces: nodes, leaves, pairs, lessons, what 1,000 calls gave; of rollouts: solved attempts.",
     "show": "Print a node with its children, or the path to it, as text.",
     "grep": "List the nodes of many traces that match a query.",
     "diff": "Compare two traces, without what depends on the machine.",
+    "eval": "Let an actor do tasks alone and print its scores. The same command again continues.",
+    "compare": "Compare searches on the same tasks: algorithms, models, settings.",
+    "notes": "Write the lessons of a workspace as a page that people edit and actors read.",
     "serve": "Show the app in a browser. Prints a link with a token that works once.",
     "envs": "List the environments and what each needs.",
     "config": "List every setting, its value and where it comes from.",
@@ -79,6 +99,11 @@ EXAMPLES = {
         "agentr search --task 2 --iterations 8",
         "agentr search --actor openai --model MODEL --base-url http://localhost:8000/v1",
         "agentr search --resume run.trace.jsonl",
+    ),
+    "collect": (
+        "agentr collect --env textcraft --tasks 0-99",
+        "agentr collect --tasks 0-9999 --shard 3/16 --out /shared/round-1",
+        "agentr collect --tasks @ids.txt --concurrency 32 --total-calls 20000",
     ),
     "attach": ("agentr attach run.trace.jsonl",),
     "revise": ("agentr revise run.trace.jsonl", "agentr revise traces/ --verifier openai --model MODEL"),
@@ -99,6 +124,12 @@ EXAMPLES = {
     "show": ("agentr show run.trace.jsonl --depth 4", "agentr show run.trace.jsonl 17 --path"),
     "grep": ("agentr grep 'disaster depth<6' traces/",),
     "diff": ("agentr diff a.trace.jsonl b.trace.jsonl",),
+    "eval": (
+        "agentr eval --tasks 0-49 --actor openai --model MODEL --base-url URL",
+        "agentr eval new/ --against old/",
+    ),
+    "compare": ("agentr compare traces/", "agentr compare traces/ --by model --verify --json"),
+    "notes": ("agentr notes", "agentr notes --out notes.md --kinds 20"),
     "serve": ("agentr serve", "agentr serve traces/ --port 0"),
     "envs": ("agentr envs",),
     "config": ("agentr config", "agentr config --json"),

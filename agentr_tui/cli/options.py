@@ -54,6 +54,14 @@ WorkspaceOption = Annotated[
 ]
 
 
+NotesOption = Annotated[
+    Path | None,
+    Parameter(
+        group=PROMPT,
+        help="File of notes (`agentr notes` writes one) that the actor reads below the environment's rules.",
+    ),
+]
+
 JsonOption = Annotated[bool, Parameter(group=OUTPUT, name="--json", help="Print one JSON object.")]
 
 AlphaOption = Annotated[

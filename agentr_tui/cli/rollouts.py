@@ -107,20 +107,20 @@ def with_stored(
     return plain + stored, stored
 
 
-def all_sources(paths: Sequence[Path], options: ImportOptions, broken: BrokenFiles) -> Iterator[Source | TraceFigures]:
-    """Every tree below some paths, read: of rollouts one for each task; the figures of a trace without an event.
-    `broken` hears of files of folders that can't be read. Raises `InputError`."""
-    plain, rollouts = parted(paths, options)
-    if plain or not rollouts:
-        for path in find_sources(plain):
-            try:
-                yield load_any(path)
-            except NoEvents:  # its search was killed at once
-                if path in broken.named:
-                    raise
-                yield figures_without_events(str(path))
-            except InputError as error:
-                broken.tell(path, error)
+def all_sources(
+    files: Sequence[Path], rollouts: Sequence[Path], options: ImportOptions, broken: BrokenFiles
+) -> Iterator[Source | TraceFigures]:
+    """Every tree, read: of rollouts one for each task; the figures of a trace without an event. `broken` hears of files
+    of folders that can't be read. Raises `InputError`."""
+    for path in files:
+        try:
+            yield load_any(path)
+        except NoEvents:  # its search was killed at once
+            if path in broken.named:
+                raise
+            yield figures_without_events(str(path))
+        except InputError as error:
+            broken.tell(path, error)
     if rollouts:
         read_in = read(rollouts, options)
         broken.told.update({Path(problem.path): str(problem) for problem in read_in.problems})

@@ -43,7 +43,10 @@ class SearchOptions(TypedDict, total=False):
     algorithm: Annotated[
         str,
         _option(
-            SEARCH, "algorithm", "Search algorithm: agent-r (as the original, node for node), uct, puct or best-first."
+            SEARCH,
+            "algorithm",
+            "Search algorithm: agent-r (as the original, node for node), uct, puct, best-first or lessons (the most"
+            " verified lessons per call).",
         ),
     ]
     iterations: Annotated[int, _option(SEARCH, "iterations", "Number of walks from the root.")]

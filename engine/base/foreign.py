@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.base.errors import InputError, NoFile, TraceError
-from envs.base import EnvError
+from envs.errors import EnvError
 from envs.regular import MAX_BYTES, not_regular, open_regular
 
 MAX_LINE = MAX_BYTES

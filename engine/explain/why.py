@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.query.nodes import tree_of
+from engine.search.promise import promises
 from engine.search.scores import Score, scores
 from engine.tree.choice_log import Choice
 from engine.tree.events import SearchSettings
@@ -43,20 +44,24 @@ class Scored(NamedTuple):
 def scored(tree: SearchTree, parent: int, seq: int, *, in_flight: Sequence[int], c: float | None = None) -> Scored:
     """The children of `parent` right after event `seq`; `c` in place of the search's own exploration constant.
 
-    `best-first` does not compare siblings but all open nodes: there the rows' total is the score after the step.
+    `best-first` and `lessons` do not compare siblings but all open nodes: the rows of `best-first` have the score after
+    the step as their total. A walk of `lessons` that has drawn a step goes on with it: it is the child without a step.
     """
     settings = tree.settings_at(seq)
     reader = tree.at(seq)  # also of now: the tree may grow meanwhile
-    low = tree.started.score_range[0] if tree.started else 0.0
+    low, high = tree.started.score_range if tree.started else (0.0, 1.0)
     passing = _passing(tree, in_flight)
-    found = scores(
-        reader,
-        parent,
-        settings.c if c is None else c,
-        algorithm=settings.algorithm,
-        low=low,
-        in_flight=passing,
-    )
+    if settings.algorithm == "lessons":
+        found = promises(reader, parent, low, high, passing)
+    else:
+        found = scores(
+            reader,
+            parent,
+            settings.c if c is None else c,
+            algorithm=settings.algorithm,
+            low=low,
+            in_flight=passing,
+        )
     if settings.algorithm == "best-first":
         found = [(child, _by_reward(reader, child, score, passing.get(child, 0))) for child, score in found]
     greatest = max((score.total for _, score in found if score.selectable), default=None)

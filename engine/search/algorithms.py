@@ -10,19 +10,24 @@ at once (`parallel_nodes`); each stands at the node that it expands or has just 
 - `puct`: as `uct`, but selects by PUCT with priors from the actor's log-probabilities.
 - `best-first`: an iteration expands the open node with the greatest score so far, of equal ones that with the
   greatest prior.
+- `lessons`: the most verified lessons per actor call (docs/scale.md). A walk starts at the open node of the whole
+  tree that promises most (`engine.search.promise`), draws once, and goes on from the step that it drew, one
+  draw a step, until the trajectory ends. The root's draws are made at once.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from engine.search.promise import promise, steps_by_state
 from engine.search.scores import best_children
 from engine.tree.events import SearchSettings
 from engine.tree.node import Walk
-from engine.tree.tree import SearchTree
+from engine.tree.tree import ROOT, SearchTree
 
 ALL = 0
 """As a number of draws: all that were not made yet."""
@@ -105,6 +110,36 @@ def _best_first(
     return Selection(tree.ancestors(rng.choice(best)), [len(best)])
 
 
+def _lessons(
+    tree: SearchTree, settings: SearchSettings, rng: random.Random, walk: Walk, in_flight: Mapping[int, int]
+) -> Selection | Outcome:
+    nodes = tree.nodes
+    if walk.rolling:
+        new = [id for id in nodes[walk.position].children if not nodes[id].children and _takes_a_draw(tree, id)]
+        return Selection([walk.position, rng.choice(new)], [len(new)], 1) if new else Outcome.OVER
+    steps = steps_by_state(tree)
+    low, high = tree.started.score_range if tree.started else (0.0, 1.0)
+    best: list[int] = []
+    greatest = -math.inf
+    for node in nodes:
+        if not _takes_a_draw(tree, node.id):
+            continue
+        total = promise(tree, node.id, steps, low, high)
+        if total > greatest:
+            greatest, best = total, [node.id]
+        elif total == greatest:
+            best.append(node.id)
+    if not best:
+        return Outcome.BLOCKED if tree.in_flight else Outcome.OVER
+    chosen = rng.choice(best)
+    return Selection(tree.ancestors(chosen), [len(best)], ALL if chosen == ROOT else 1)
+
+
+def _takes_a_draw(tree: SearchTree, id: int) -> bool:
+    """Whether one more draw of a node can be made now."""
+    return tree.nodes[id].terminal is None and not tree.fully_drawn(id) and id not in tree.in_flight
+
+
 WalkOn = Callable[[SearchTree, SearchSettings, random.Random, Walk, Mapping[int, int]], Selection | Outcome]
 
 ALGORITHMS: dict[str, WalkOn] = {
@@ -112,5 +147,6 @@ ALGORITHMS: dict[str, WalkOn] = {
     "uct": _select_down,
     "puct": _select_down,
     "best-first": _best_first,
+    "lessons": _lessons,
 }
 """Every algorithm by its name, and how it walks on; another one is added by an entry (docs/architecture.md)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -54,6 +55,7 @@ class Draws:
         self._of_node: dict[int, asyncio.Future[Any]] = {}  # node in flight → its draws
         self._cut_short: set[int] = set()  # nodes in flight whose draws were left out: a budget is used up, an outage
         self._cancelled = False
+        self.shared: AbstractAsyncContextManager[object] = nullcontext()  # entered for each call; of several searches
         self.limit()
 
     def limit(self) -> None:
@@ -143,9 +145,11 @@ class Draws:
         )
         async with self._slots:
             try:
-                self._permit()
-                began = time.monotonic()
-                answer = await self._actor.sample(request)
+                async with self.shared:
+                    self._permit()
+                    began = time.monotonic()
+                    answer = await self._actor.sample(request)
+                    took = time.monotonic() - began
             except NotPermitted:
                 self._cut_short.add(parent)
                 return
@@ -160,7 +164,7 @@ class Draws:
                 self.failed(parent, draw, what, str(error))
                 return
         self.outages.answered()
-        self._emit(self._sampled(parent, draw, answer, time.monotonic() - began))
+        self._emit(self._sampled(parent, draw, answer, took))
 
     def _permit(self) -> None:
         """A call that was not made yet costs nothing: a budget is overrun by what is in flight, at most."""

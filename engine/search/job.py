@@ -36,7 +36,7 @@ from engine.search.control_file import control_path, listen
 from engine.search.interventions import Intervention, forked_events, refused
 from engine.search.search import Search
 from engine.search.settings import settings_from
-from engine.search.started import started_event
+from engine.search.started import started_event, with_notes
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
@@ -188,9 +188,11 @@ def new_job(
     overwrite: bool = False,
     control: Control | None = None,
     choose_actor: bool = False,
+    notes: str = "",
 ) -> SearchJob:
     """A new search, its `started` event written. Raises `InputError` before anything is written.
 
+    `notes`: what the actor is told below the rules, kept in the header of the trace.
     `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
     mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
     on (`engine.environment.permission`).
@@ -205,6 +207,8 @@ def new_job(
             opened.env.close()
             raise
     started = _begun(opened, settings)
+    if notes:
+        started = with_notes(started, notes)
     actor = make_actor(settings.actor, settings, delay, opened.environment, opened, started.tools)
     remember(started, which, settings, out, called=opened.environment)
     writer = TraceWriter(out, overwrite=overwrite)

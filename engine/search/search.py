@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -155,6 +156,10 @@ class Search:
                 return "failures"
             self.control.pause(Pause(self.outage, "failures"))
         return self._budgets.spent()
+
+    def share(self, limits: AbstractAsyncContextManager[object]) -> None:
+        """Enter these limits for each call: several searches of one process share them."""
+        self._draws.shared = limits
 
     @property
     def outage(self) -> str:

@@ -6,6 +6,8 @@ import platform
 import uuid
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from engine.base.version import __version__
 from engine.environment.opened import Opened, instruction_of
 from engine.environment.tools import header_of, tools_of
@@ -42,3 +44,11 @@ def started_event(
         code=code_versions(),
         forked_from=forked_from,
     )
+
+
+def with_notes(started: Started, notes: str) -> Started:
+    """The first event of a search whose actor is told these notes, below the rules of its environment."""
+    if len(started.header) < 2:
+        return started
+    system, rules, *more = started.header
+    return replace(started, header=[system, replace(rules, content=f"{rules.content}\n\n{notes}"), *more])

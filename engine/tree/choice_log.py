@@ -105,6 +105,10 @@ class ChoiceLog:
             applied.add(~node)
         return []
 
+    def expansions(self, node: int, seq: int) -> int:
+        """Returns how many expansions of a node had been applied right after event `seq`."""
+        return self._flight_nodes[: bisect_right(self._flight_seqs, seq)].count(~node)
+
     def stands_at(self, seq: int, iteration_seqs: Sequence[int]) -> int | None:
         """Returns the last node of the current walk right after event `seq`; None if no walk was in progress."""
         for place in range(bisect_right(self._flight_seqs, seq) - 1, -1, -1):

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from envs.tools import calls_text
+
 FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""
 
@@ -60,8 +62,6 @@ class Message(Struct, omit_defaults=True, frozen=True, gc=False):
         """All that it says, calls as text."""
         if not self.tool_calls:
             return self.content
-        from envs.tools import calls_text  # `envs` loads gymnasium, which who reads decisions has no use for
-
         calls = calls_text([(call.name, call.arguments) for call in self.tool_calls])
         return "\n".join(filter(None, (self.content, calls)))
 

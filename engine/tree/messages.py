@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from engine.tree.events import Message, PrefixStep, ToolCall
+from envs.tools import split_results
 
 Words = Mapping[int, int]
 """Node → which of its wordings is meant; a node that is not there: its own."""
@@ -79,8 +80,6 @@ def results_of(calls: Sequence[ToolCall], results: Sequence[str]) -> tuple[Messa
 
 def observed(step: PrefixStep, observation: str) -> PrefixStep:
     """The step with another observation."""
-    from envs.tools import split_results  # `envs` loads gymnasium: see `engine.tree.events.Message.said`
-
     count = len(step.tool_calls)
     return replace(step, observation=observation, results=tuple(split_results(observation, count)) if count > 1 else ())
 

@@ -109,6 +109,10 @@ class TreeState:
         node = self.nodes[id]
         return node.expanded and not (node.pruned and not node.children)
 
+    def fully_drawn(self, id: int) -> bool:
+        """Whether all draws of the node were made, or never will be (it was pruned)."""
+        return self.nodes[id].expanded and (id not in self.partial or self.nodes[id].pruned)
+
     def exhausted(self, id: int) -> bool:
         """Whether nothing below the node can be selected any more."""
         return self.nodes[id].exhausted
@@ -281,6 +285,18 @@ class PastTree:
             return node.children[0] < self._count
         # a dead end, which is exhausted from its expansion on
         return node.expanded and not node.pruned and self.tree.history.exhausted_at(id, self.seq)
+
+    def fully_drawn(self, id: int) -> bool:
+        """Whether all draws of the node had been made, or never would be (it was pruned)."""
+        if self.pruned(id):
+            return True
+        made = self.tree.chronicle.expansions(id, self.seq)
+        return bool(made) and id not in self.tree.partial and made == self.tree.chronicle.expansions(id, self.tree.seq)
+
+    def same_state(self, id: int) -> Sequence[int]:
+        """The nodes in the node's state at that moment, oldest first; empty where the environment tells no states."""
+        known = self.tree.same_state(id)
+        return known[: bisect_left(known, self._count)]
 
     def exhausted(self, id: int) -> bool:
         """Whether nothing below the node could be selected any more."""

@@ -64,6 +64,10 @@ class TraceFigures(Struct, kw_only=True):
     spread: float | None = None  # standard deviation of their returns
     cut_off: int = 0  # ended by a limit
     by_chance: int = 0  # pairs that are none, because no decision parts them
+    disasters: int = 0  # leaves whose score fell below 0
+    repeats: int = 0  # draws that said what an earlier draw of their node had said
+    duplicates: int = 0  # nodes in a state in which another node was before
+    seconds_of_calls: float | None = None  # that answers took, added up; overlapping calls count each
 
 
 class Total(Struct, kw_only=True):
@@ -93,6 +97,10 @@ class Total(Struct, kw_only=True):
     attempts: int = 0
     solved: int = 0
     scored: int = 0
+    disasters: int = 0
+    repeats: int = 0
+    duplicates: int = 0
+    seconds_of_calls: float | None = None
 
 
 def figures(source: Source) -> TraceFigures:
@@ -133,6 +141,10 @@ def figures(source: Source) -> TraceFigures:
         lessons=len(lessons),
         lessons_by_depth=dict(sorted(Counter(depth for depth, _ in lessons).items())),
         wrong_actions=len({action for _, action in lessons}),
+        disasters=sum(node.terminal == "disaster" for node in tree.nodes),
+        repeats=sum(tree.repeats.values()),
+        duplicates=sum(len(ids) - 1 for ids in tree.by_state.values()),
+        seconds_of_calls=_known_sum(latency for _, latency, _ in tree.usages.values()),
         source=tree.imported_from or "",
         **_of_attempts(tree, thresholds),
     )
@@ -200,6 +212,10 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         attempts=sum(row.attempts for row in rows),
         solved=sum(row.solved for row in rows),
         scored=sum(row.scored for row in rows),
+        disasters=sum(row.disasters for row in rows),
+        repeats=sum(row.repeats for row in rows),
+        duplicates=sum(row.duplicates for row in rows),
+        seconds_of_calls=_known_sum(row.seconds_of_calls for row in rows),
     )
 
 

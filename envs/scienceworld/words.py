@@ -68,7 +68,7 @@ def phrase(action: str) -> str:
         match = pattern.fullmatch(action)
         if match:
             groups = match.groups()
-            return text.format(*(thing(group) for group in groups), verb=groups[0])
+            return text.format(*(thing(group) for group in groups), verb=match[1] if groups else "")
     return ""
 
 

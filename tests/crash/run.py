@@ -29,7 +29,8 @@ from engine.base.errors import AgentrError
 from engine.review.decisions import Decisions
 from engine.search.algorithms import ALGORITHMS
 from engine.trace.diff import compare
-from engine.trace.trace_file import Follower, NoEvents, is_being_written, load, read_events
+from engine.trace.follower import Follower
+from engine.trace.trace_file import NoEvents, is_being_written, load, read_events
 from engine.tree.events import AnyEvent
 from engine.workspace.workspace import Workspace
 from tests.engine.searched import search

@@ -115,6 +115,24 @@ SEARCH: list[Mutant] = [
         f"{_ORACLE}::test_best_first_expands_the_greatest_score",
     ),
     mutant(
+        "promise-states",
+        "what is new at a node is counted over all nodes in its state",
+        "engine/search/promise.py",
+        "key = tree.node(id).state_key or id",
+        "key = id",
+        "engine/search/test_lessons_algorithm.py"
+        "::test_a_promise_is_the_chance_of_a_good_end_times_the_share_of_new_steps",
+    ),
+    mutant(
+        "walk-of-lessons",
+        "a walk of lessons draws one step at a time",
+        _ALGORITHMS,
+        "ALL if chosen == ROOT else 1",
+        "ALL",
+        "engine/search/test_lessons_algorithm.py"
+        "::test_a_walk_draws_the_root_at_once_and_then_one_step_at_a_time_to_an_end",
+    ),
+    mutant(
         "resumed-ties",
         "a resumed search breaks ties as the uninterrupted one would",
         _SEARCH,

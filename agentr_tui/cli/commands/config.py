@@ -22,7 +22,13 @@ from engine.search.settings import with_body
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 
-DEFAULTS = {"search": SearchSettings(), "revise": JudgeSettings(), "verify": JudgeSettings()}
+DEFAULTS = {
+    "search": SearchSettings(),
+    "collect": SearchSettings(),
+    "eval": SearchSettings(),
+    "revise": JudgeSettings(),
+    "verify": JudgeSettings(),
+}
 """What holds for an option that was not given and has no default of its own on the command line."""
 
 

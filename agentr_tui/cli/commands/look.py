@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,20 +10,26 @@ import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
-from agentr_tui.cli.options import OUTPUT, JsonOption
-from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, all_sources, options_of
+from agentr_tui.cli.options import OUTPUT, JsonOption, WorkspaceOption
+from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, all_sources, options_of, parted
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.explain.forks import ForkOf, fork_line
 from engine.explain.forks import forks as forks_of
 from engine.trace.diff import compare
-from engine.trace.sources import load_any
+from engine.trace.sources import find_sources, load_any
 from engine.trace.trace_file import read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, SearchTree
-from engine.workspace.figures import TraceFigures, figures, total
+from engine.workspace.figures import TraceFigures, cached_figures, figures, total
+from engine.workspace.rates import Rate, rates, verified_in
+from engine.workspace.workspace import Workspace
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
+
+MANY = 32
+"""Files of a workspace from which on their figures are taken from its index."""
 
 
 def stats(
@@ -42,17 +49,24 @@ def stats(
         ),
     ] = False,
     json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Print figures of traces: nodes, leaves, pairs, lessons, calls; of rollouts: attempts, solved share."""
+    """Print figures of traces: nodes, leaves, pairs, lessons, what 1,000 calls gave; of rollouts: solved attempts."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
-    parted: list[list[ForkOf]] = []
+    found_forks: list[list[ForkOf]] = []
     notes: list[str] = []
     broken = BrokenFiles(paths)
-    for source in all_sources(paths, options_of(read_as, map_, merge, reward), broken):
+    options = options_of(read_as, map_, merge, reward)
+    plain, rollouts = parted(paths, options)
+    files = find_sources(plain) if plain or not rollouts else []
+    indexed = {} if forks else _in_workspace(workspace, files)
+    if indexed:
+        rows += cached_figures(Workspace(workspace), indexed, lambda path, error: broken.tell(Path(path), error))
+    for source in all_sources([path for path in files if path not in indexed], rollouts, options, broken):
         if isinstance(source, TraceFigures):
             rows.append(source)
-            parted += [[]] if forks else []
+            found_forks += [[]] if forks else []
             continue
         for warning in source.warnings:
             warn(warning)
@@ -61,16 +75,17 @@ def stats(
         if forks:
             started = source.tree.started
             assert started is not None
-            parted.append(forks_of(source.tree, Thresholds.for_range(started.score_range, None, None)))
+            found_forks.append(forks_of(source.tree, Thresholds.for_range(started.score_range, None, None)))
         started, counts = source.tree.started, source.tree.answers
         if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
             answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
+    gave = rates(summed, verified_in(Workspace(workspace), rows))
     if json:
         told_rows = [msgspec.to_builtins(row) for row in rows]
-        for told_row, ways in zip(told_rows, parted, strict=False):
+        for told_row, ways in zip(told_rows, found_forks, strict=False):
             told_row["forks"] = msgspec.to_builtins(ways)
-        emit_json({"traces": told_rows, "total": summed, **broken.as_json()})
+        emit_json({"traces": told_rows, "total": summed, "rates": gave, **broken.as_json()})
         return broken.code
     head = [
         "trace",
@@ -115,7 +130,7 @@ def stats(
     table(head, body, right=range(4, len(head)))
     for note in notes:
         say(note)
-    for row, ways in zip(rows, parted, strict=False):
+    for row, ways in zip(rows, found_forks, strict=False):
         _say_forks(row, ways)
     for told in answers:
         say(told)
@@ -124,6 +139,8 @@ def stats(
         say(f"{len(rows)} traces, {summed.lessons} lessons: {depths}")
     elif len(rows) > 1:
         say(f"{len(rows)} traces")
+    for line in _rate_lines(gave):
+        say(line)
     return broken.code
 
 
@@ -141,6 +158,29 @@ def _say_forks(row: TraceFigures, ways: list[ForkOf]) -> None:
         say(f"  {fork_line(way)}  {' '.join(way.action.split())[:80]}")
     if len(ways) > MOST_FORKS:
         say(f"  and {len(ways) - MOST_FORKS} more: --json lists them")
+
+
+def _in_workspace(workspace: Path, sources: Sequence[Path]) -> dict[Path, None]:
+    """Those of many files that lie in the workspace, whose index knows their figures; few are read."""
+    if len(sources) < MANY or not workspace.is_dir():
+        return {}
+    place = workspace.resolve()
+    return {source: None for source in sources if source.resolve().is_relative_to(place)}
+
+
+def _rate_lines(gave: Mapping[str, Rate]) -> list[str]:
+    """What each unit of cost gave, where it is known."""
+    lines = []
+    for name, unit in (
+        ("per_1000_calls", "1,000 calls"),
+        ("per_million_tokens", "million tokens"),
+        ("per_dollar", "$"),
+    ):
+        known = {what: value for what, each in gave.items() if (value := getattr(each, name)) is not None}
+        if known:
+            parts = ", ".join(f"{value:.3g} {what.replace('_', ' ')}" for what, value in known.items())
+            lines.append(f"per {unit}: {parts.replace('good', 'good leaves', 1)}")
+    return lines
 
 
 def show(

@@ -113,7 +113,7 @@ def recover(
         settings = msgspec.convert(values, RecoverySettings)
     except msgspec.ValidationError as error:
         raise InputError(f"option of recover: {error}") from error
-    plans = _plans(place, info, words, settings, marks)
+    plans = plans_of(place, info, words, settings, marks)
     total = sum((plan.price for plan in plans[1:]), plans[0].price)
     if price:
         if json:
@@ -135,7 +135,7 @@ def recover(
             )  # fmt: skip
             done = work.run_blocking()
             rows.append(_row(plan, work.settings, done))
-            owed += _owed(plan.sample, done)
+            owed += owed_lines(plan.sample, done)
             for each in done.figures:  # samples share wrong steps: each is counted once
                 together[plan.sample.trace, each.node, plan.sample.thought] = each
             if not json:
@@ -162,7 +162,7 @@ class Plan(NamedTuple):
     known: Recoveries
 
 
-def _plans(
+def plans_of(
     place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
 ) -> list[Plan]:
     """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
@@ -255,7 +255,7 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
         say(f"  {count} answers failed ({kind}): {done.words[kind]}; {again}")
 
 
-def _owed(sample: Sample, done: Progress) -> list[str]:
+def owed_lines(sample: Sample, done: Progress) -> list[str]:
     """The draws of a sample that met an outage, and a sample of which nothing came: a line each."""
     lines = [
         f"sample {sample.id}: {count} answers are owed, the last ({kind}): {done.words[kind]}; fix the cause, then the"

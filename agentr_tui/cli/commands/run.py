@@ -15,6 +15,7 @@ from agentr_tui.cli.options import (
     OUTPUT,
     SEARCH,
     TASK,
+    NotesOption,
     WorkspaceOption,
 )
 from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, with_stored
@@ -26,6 +27,7 @@ from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
 from engine.base.foreign import is_folder, what_is
+from engine.notes.page import read_notes
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
 from engine.search.settings import check_settings, settings_from, with_body
@@ -70,6 +72,7 @@ def search(
             group=TASK, help="Key of the observation's text, for a gym: environment whose observations are dicts."
         ),
     ] = None,
+    notes: NotesOption = None,
     delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes to answer.")] = 0.0,
     out: Annotated[
         Path | None,
@@ -95,6 +98,9 @@ def search(
         if not env.startswith("gym:"):
             raise InputError(f"--obs-key is for gym:MODULE:ID, not for {env}")
         env = f"{env}{'&' if '?' in env else '?'}obs={obs_key}"
+    if notes is not None and (resume is not None or from_ is not None):
+        raise InputError("--notes is for a new search: a trace keeps the notes that it began with")
+    told = "" if notes is None else read_notes(notes)
     if resume is not None:
         if detach:
             where = ["--resume", str(resume.resolve()), "--env", env, "--workspace", str(workspace)]
@@ -114,8 +120,9 @@ def search(
         out = free_name(traces, short_name(env), task or "0", settings.seed)
     if detach:
         which = ["--env", env, *(["--task", task] if task is not None else []), "--delay", str(delay)]
+        which += ["--notes", str(notes.resolve())] if notes is not None else []
         return run_detached(out, [*which, *flags_of(given), "--out", str(out.resolve())])
-    return run_job(new_job(env, task, settings, out, delay=delay, choose_actor="actor" not in given))
+    return run_job(new_job(env, task, settings, out, delay=delay, choose_actor="actor" not in given, notes=told))
 
 
 def attach(

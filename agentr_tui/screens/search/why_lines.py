@@ -55,6 +55,8 @@ def _table(tree: SearchTree, scored: Scored, id: int, width: int, signs: Glyphs,
     best_first, puct = scored.settings.algorithm == "best-first", scored.settings.algorithm == "puct"
     losing = any(row.score.virtual_loss for row in scored.rows)
     heads = ["N", "Q", *(["P"] if puct or best_first else []), *([] if best_first else ["U"])]
+    if scored.settings.algorithm == "lessons":
+        heads = ["N", "good", "new"]
     heads += [*(["loss"] if losing else []), "score"]
     name = max(8, width - 4 - 6 * len(heads))
     lines = [line((f"    {'child':<{name}}" + "".join(f"{head:>6}" for head in heads), "muted"))]
@@ -84,6 +86,9 @@ def _table(tree: SearchTree, scored: Scored, id: int, width: int, signs: Glyphs,
     return lines
 
 
+NO_CONSTANT = ("best-first", "lessons")
+"""Algorithms without an exploration constant: another c changes nothing."""
+
 OTHER = "="
 """Marks what another c would choose."""
 
@@ -95,6 +100,11 @@ def _next_words(tree: SearchTree, told: Why, c: float | None, signs: Glyphs) -> 
         words.append("nothing to select here: every child and all below it has ended, is pruned, or is being asked now")
     elif algorithm == "best-first":
         words.append(f"{signs.here} the best of these; best-first takes the best open node of the whole tree")
+    elif algorithm == "lessons":
+        words.append(
+            f"{signs.here} the best of these: the chance of a good end, times the share of new steps; a walk starts at"
+            " the best open node of the whole tree and goes on with the step that it drew (∞)"
+        )
     elif any(row.best and row.score.total == inf for row in told.now.rows):
         words.append(f"{signs.here} unseen first: a child that was never visited counts as infinite{_tied(best)}")
     else:
@@ -104,7 +114,7 @@ def _next_words(tree: SearchTree, told: Why, c: float | None, signs: Glyphs) -> 
     if any(row.score.virtual_loss for row in told.now.rows):
         words.append("loss: each expansion in flight below counts as a visit with the least return")
     lines = [line((text, "muted"), indent=2) for text in words]
-    if c is not None and algorithm != "best-first":
+    if c is not None and algorithm not in NO_CONSTANT:
         lines.append(_other_words(tree, told, c))
     return lines
 

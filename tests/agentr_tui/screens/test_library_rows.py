@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -125,7 +126,9 @@ def test_the_preview_tells_goal_curve_and_what_to_do(desk: FakeDesk) -> None:
 
 
 def test_marked_traces_are_revised_together_and_deleted_after_one_question(desk: FakeDesk) -> None:
-    workspace, gone, went = desk.session.workspace, [], []
+    workspace = desk.session.workspace
+    gone: list[Any] = []
+    went: list[Any] = []
     paths = [searched(workspace, iterations=3), searched(workspace, "3", iterations=2)]
     rows = [TraceRow(path, 1.0, figures(load_any(path))) for path in paths]
     marked = MarkedTraces(desk, lambda: went.append("dataset"), gone.append)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from agentr_tui.screens.search.command_prompt import CommandPrompt
 from agentr_tui.screens.search.figures import next_step, pause_reason, top_line
@@ -93,7 +94,7 @@ async def test_bars_stay_round_an_enlarged_pane_and_the_line_of_commands_complet
         await pilot.press("colon", "up")
         prompt = app.screen
         assert isinstance(prompt, CommandPrompt)
-        await until(pilot, lambda: prompt.query_one("Input").value == "fold 2")
+        await until(pilot, lambda: prompt.query_one(Input).value == "fold 2")
         await pilot.press("escape")
         app.push_screen(Menu("what?", [Choice("a", "do it", lambda: None, "not now: it is over")]))
         await until(pilot, lambda: isinstance(app.screen, Menu))

@@ -61,7 +61,7 @@ def test_every_choice_of_a_search_is_explained_by_the_scores_of_its_moment(algor
     tree = SearchTree(events)
     checked = flying = 0
     for event in events:
-        if not isinstance(event, Selected) or algorithm == "best-first":
+        if not isinstance(event, Selected) or algorithm in ("best-first", "lessons"):
             continue
         for parent, child, ties in zip(event.path[:-1], event.path[1:], event.ties, strict=True):
             choice = tree.choice(parent, event.seq)
@@ -75,8 +75,38 @@ def test_every_choice_of_a_search_is_explained_by_the_scores_of_its_moment(algor
             assert told.choice == choice
             checked += 1
             flying += bool(choice.in_flight)
-    assert checked > 10 or algorithm == "best-first"
-    assert (flying > 0) == (nodes > 1) or algorithm == "best-first"
+    assert checked > 10 or algorithm in ("best-first", "lessons")
+    assert (flying > 0) == (nodes > 1) or algorithm in ("best-first", "lessons")
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_lessons_starts_at_the_best_open_node_and_goes_on_with_the_step_it_drew(nodes: int) -> None:
+    events = grown(algorithm="lessons", parallel_nodes=nodes, iterations=40)
+    whole, so_far = SearchTree(events), SearchTree()
+    starts = went_on = 0
+    for event in events:
+        if isinstance(event, Selected) and event.path != [ROOT]:
+            chosen = event.path[-1]
+            stands = event.path[0]
+            goes_on = any(walk.position == stands and stands not in so_far.in_flight for walk in so_far.walks)
+            parent = whole.nodes[chosen].parent
+            of_parent = scored(whole, parent, event.seq, in_flight=event.in_flight)
+            if goes_on:
+                assert event.path == [stands, chosen]
+                assert chosen in of_parent.best
+                assert (len(of_parent.best), whole.at(event.seq).children(chosen)) == (event.ties[0], [])
+                went_on += 1
+            else:
+                parents = [node.id for node in so_far.nodes if node.children]
+                rows = [row for id in parents for row in scored(whole, id, event.seq, in_flight=event.in_flight).rows]
+                greatest = max(row.score.total for row in rows if row.score.selectable)
+                assert event.path == whole.ancestors(chosen)
+                assert [row.score.total for row in of_parent.rows if row.child == chosen] == [greatest]
+                assert event.ties == [sum(row.score.selectable and row.score.total == greatest for row in rows)]
+                starts += 1
+        so_far.apply(event)
+    assert starts > 20
+    assert went_on > 40
 
 
 def test_best_first_compares_scores_after_the_step() -> None:

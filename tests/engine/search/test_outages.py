@@ -80,7 +80,7 @@ def _small_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from envs import base
 
     monkeypatch.setattr("engine.models.client.FIRST_WAIT", 0.001)
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._registered()))
     register(EnvironmentInfo("frail", "for tests", f"{__name__}:frail", "Craft it."))
     yield
     weather.__init__()  # type: ignore[misc]

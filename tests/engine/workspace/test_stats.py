@@ -48,6 +48,10 @@ FIELDS = [
     "lessons",
     "lessons_by_depth",
     "wrong_actions",
+    "disasters",
+    "repeats",
+    "duplicates",
+    "seconds_of_calls",
 ]
 
 

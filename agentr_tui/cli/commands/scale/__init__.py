@@ -1,0 +1,1 @@
+"""Commands over many tasks: collect, compare, eval, notes."""

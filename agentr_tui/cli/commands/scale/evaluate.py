@@ -1,0 +1,284 @@
+"""The command `eval`: an actor alone at its tasks, and one run against another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from msgspec.structs import replace
+
+from agentr_tui.cli.broken_files import BrokenFiles
+from agentr_tui.cli.commands.config import own_settings
+from agentr_tui.cli.commands.recover import Plan as RecoveryPlan
+from agentr_tui.cli.commands.recover import owed_lines, plans_of, say_price
+from agentr_tui.cli.commands.scale.collect import shown
+from agentr_tui.cli.options import (
+    ACTOR,
+    BUDGETS,
+    INPUT,
+    INTERRUPTED,
+    OUTPUT,
+    SEARCH,
+    TASK,
+    JsonOption,
+    NotesOption,
+    WorkspaceOption,
+)
+from agentr_tui.cli.running import stopping
+from agentr_tui.cli.search_options import SearchOptions
+from agentr_tui.state.places import short_name
+from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
+from agentr_tui.terminal.output import emit_json, say, table, warn
+from engine.base.errors import InputError
+from engine.base.intervals import Interval
+from engine.collect.run import Collected, Plan, check_plan, collect
+from engine.collect.tasks import task_ids
+from engine.evaluate.episodes import (
+    Difference,
+    Episode,
+    Scores,
+    by_family,
+    difference,
+    episode_of,
+    episode_settings,
+    scores_of,
+)
+from engine.evaluate.recovered import WrongStep, recovery_scores, wrong_step
+from engine.notes.page import read_notes
+from engine.recovery.plan import IGNORES_CONVERSATION_LINE, RecoverySettings, actor_settings, reads_thoughts
+from engine.recovery.run import Recovery
+from engine.search.control import Control
+from engine.search.settings import settings_from, with_body
+from engine.trace.sources import find_sources
+from engine.workspace.workspace import Workspace
+
+MAX_STEPS = 100
+"""Steps of an episode, as the original's evaluation has it."""
+
+SHAPE = ("algorithm", "iterations", "samples", "max_depth", "parallel_nodes", "c")
+"""Options of a search that an evaluation sets itself."""
+
+
+def evaluate(
+    paths: Annotated[
+        list[Path] | None, Parameter(help="Folders of earlier evaluations: print their scores and run nothing.")
+    ] = None,
+    /,
+    *,
+    env: Annotated[
+        str, Parameter(group=TASK, name="--env", help="Environment (`agentr envs` lists them).")
+    ] = "textcraft",
+    tasks: Annotated[
+        str,
+        Parameter(group=TASK, help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line."),
+    ] = "",
+    repeats: Annotated[int, Parameter(group=TASK, help="Episodes of each task, each with a seed of its own.")] = 1,
+    max_steps: Annotated[int, Parameter(group=TASK, help="Greatest number of steps of an episode.")] = MAX_STEPS,
+    recovery: Annotated[
+        str | None,
+        Parameter(
+            group=TASK,
+            help="Start after the wrong steps of the workspace's samples instead, with the revision thought and without"
+            " it: a query, for example verdict:verified.",
+        ),
+    ] = None,
+    continuations: Annotated[
+        int,
+        Parameter(group=TASK, help="With --recovery: continuations of each wrong step, both ways."),
+    ] = 4,
+    yes: Annotated[
+        bool, Parameter(group=BUDGETS, help="With --recovery: call a paid model without asking first.")
+    ] = False,
+    success: Annotated[
+        float, Parameter(group=TASK, help="Least score, on a scale of 0 to 1, that is a success.")
+    ] = 1.0,
+    against: Annotated[
+        Path | None, Parameter(group=INPUT, help="Folder of another evaluation, to compare with task by task.")
+    ] = None,
+    workers: Annotated[
+        int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
+    ] = None,
+    options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
+    notes: NotesOption = None,
+    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Folder of the episodes. The default is a folder in the workspace.")
+    ] = None,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
+) -> int:
+    """Let an actor do tasks alone and print its scores. The same command again continues."""
+    runs: list[Collected] = []
+    if recovery is not None:
+        if paths or tasks:
+            raise InputError("--recovery starts from the samples of the workspace: leave out tasks and folders")
+        return _recovery(recovery, continuations, with_body(dict(options or {})), yes, json, workspace)
+    if paths:
+        if tasks:
+            raise InputError("name folders of earlier evaluations, or --tasks to run one; not both")
+        folders = list(paths)
+    else:
+        given: dict[str, Any] = with_body(dict(options or {}))
+        runs, folders = _run(env, tasks, repeats, max_steps, workers, given, delay, notes, out, workspace)
+    episodes = [] if runs and not any(run.done for run in runs) else episodes_in(folders)
+    other = None if against is None else difference(episodes, episodes_in([against]), success)
+    overall, families = scores_of(episodes, success), by_family(episodes, success)
+    if json:
+        told = {"episodes": episodes, "scores": overall, "families": families, "difference": other, "runs": runs}
+        emit_json({"folders": [str(folder) for folder in folders], **told})
+    else:
+        _tell(overall, families, other)
+    return _ended(runs)
+
+
+def _run(
+    env: str, tasks: str, repeats: int, max_steps: int, workers: int | None, given: dict[str, Any], delay: float,
+    notes: Path | None, out: Path | None, workspace: Path,
+) -> tuple[list[Collected], list[Path]]:  # fmt: skip
+    """Run the episodes, seed by seed; what came of each run, and its folder. Raises `InputError`."""
+    if not tasks:
+        raise InputError("--tasks is missing: name the tasks, for example --tasks 0-99, or a folder to print")
+    for name, value in (("repeats", repeats), ("max-steps", max_steps), ("workers", workers)):
+        if value is not None and value < 1:
+            raise InputError(f"--{name} {value}: must be at least 1")
+    for name in SHAPE:
+        if name in given:
+            raise InputError(f"--{name.replace('_', '-')} is for searches: an evaluation draws once a step")
+    settings = episode_settings(settings_from(given), max_steps)
+    if out is None:
+        who = settings.model.replace("/", "-") or settings.actor.partition(":")[0]
+        told = "-notes" if notes is not None else ""
+        out = Workspace.open(workspace, create=True).traces / f"eval-{short_name(env)}-{who}{told}"
+    runs, folders = [], []
+    for number in range(repeats):
+        seed = settings.seed + number
+        folder = out.absolute() / f"seed-{seed}"
+        plan = Plan(
+            environment=env,
+            tasks=task_ids(tasks),
+            settings=replace(settings, seed=seed),
+            out=folder,
+            short=short_name(env),
+            choose_actor="actor" not in given,
+            workers=workers or os.cpu_count() or 1,
+            delay=delay,
+            notes="" if notes is None else read_notes(notes),
+        )
+        if not number:
+            check_plan(plan)
+        with shown() as show:
+            found = asyncio.run(collect(plan, show))
+        runs.append(found)
+        folders.append(folder)
+        if found.reason != "done":
+            break
+    return runs, folders
+
+
+def _recovery(query: str, continuations: int, given: dict[str, Any], yes: bool, json: bool, workspace: Path) -> int:
+    """Continue from wrong steps with and without the thought, and print what it adds. Raises `InputError`."""
+    for name in given:
+        if name not in RecoverySettings.__struct_fields__:
+            raise InputError(f"--{name.replace('_', '-')} does not go with --recovery")
+    place = Workspace.open(workspace)
+    info = place.select()
+    settings = RecoverySettings(continuations=continuations, alpha=info.runs[0].settings.alpha, **given)
+    plans = plans_of(place, info, query.split(), settings, "mark")
+    say_price(sum((plan.price for plan in plans[1:]), plans[0].price), yes)
+    control, steps, owed = Control(), dict[tuple[str, int, str], WrongStep](), list[str]()
+    with stopping(control) as came:
+        for plan in plans:
+            work = Recovery(
+                plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.environment_of(plan.sample),
+                control=control, own=[own_settings(place.path)],
+            )  # fmt: skip
+            done = work.run_blocking()
+            owed += owed_lines(plan.sample, done)
+            for each in done.figures:  # samples share wrong steps: each is counted once
+                steps[plan.sample.trace, each.node, plan.sample.thought] = wrong_step(plan.tree, plan.sample, each)
+            if came:
+                break
+    found = recovery_scores(list(steps.values()))
+    if json:
+        emit_json({"recovery": found, "steps": list(steps.values()), "reads_thoughts": reads(plans, settings)})
+    else:
+        table(
+            ["after a wrong step", "score", "recovered"],
+            [
+                ["without the thought", _shown(found.without), _shown(found.recovered_without)],
+                ["with the thought", _shown(found.thought), _shown(found.recovered_thought)],
+                ["difference", _shown(found.difference, sign=True), _shown(found.recovered_difference, sign=True)],
+            ],
+        )
+        say(f"{found.steps} wrong steps of {found.tasks} tasks, {found.continuations} continuations")
+        if not reads(plans, settings):
+            say(IGNORES_CONVERSATION_LINE.format(actor_settings(plans[0].tree, settings).actor))
+    for line in owed:
+        warn(line)
+    return INTERRUPTED if came else 1 if owed else 0
+
+
+def reads(plans: Sequence[RecoveryPlan], settings: RecoverySettings) -> bool:
+    """Whether the actor reads thoughts at all."""
+    return reads_thoughts(actor_settings(plans[0].tree, settings).actor)
+
+
+def episodes_in(folders: Sequence[Path]) -> list[Episode]:
+    """The episodes of some folders. Raises `InputError` where a trace is none."""
+    found, broken = [], BrokenFiles(folders)
+    for path in find_sources(folders):
+        source = broken.load(path)
+        if source is None:
+            continue
+        started = source.tree.started
+        assert started is not None
+        if started.settings.samples != 1 or started.settings.iterations != 1:
+            raise InputError(f"{path}: is a search, not an episode: agentr eval --tasks makes episodes")
+        found.append(episode_of(source))
+    return found
+
+
+def _ended(runs: Sequence[Collected]) -> int:
+    failed = [failure for run in runs for failure in run.failed]
+    for failure in failed[:5]:
+        warn(f"task {failure.task}: {failure.error}")
+    if left := len(failed) + sum(run.left for run in runs):
+        warn(f"{left} episodes are not done: the same command again continues with them")
+    if any(run.reason == "interrupted" for run in runs):
+        return INTERRUPTED
+    return 1 if failed else 0
+
+
+def _tell(overall: Scores, families: dict[str, Scores], other: Difference | None) -> None:
+    rows = {"all": overall, **(families if len(families) > 1 else {})}
+    table(
+        ["tasks of", "tasks", "episodes", "score", "success", "steps", "repeated actions"],
+        [
+            [
+                name, str(row.tasks), str(row.episodes), _shown(row.score), _shown(row.success), _shown(row.steps),
+                _shown(row.repeated),
+            ]
+            for name, row in rows.items()
+        ],
+        right=(1, 2),
+    )  # fmt: skip
+    if overall.ends:
+        say("ended: " + ", ".join(f"{count} {end}" for end, count in sorted(overall.ends.items())))
+    if other is None:
+        return
+    if not other.tasks:
+        warn("the other evaluation has no task in common with this one")
+        return
+    parts = {"score": other.score, "success": other.success, "steps": other.steps, "repeated": other.repeated}
+    told = ", ".join(f"{name} {_shown(value, sign=True)}" for name, value in parts.items())
+    say(f"difference over {other.tasks} tasks of both: {told}; {other.better} better, {other.worse} worse")
+
+
+def _shown(interval: Interval | None, sign: bool = False) -> str:
+    if interval is None:
+        return "–"
+    return f"+{interval}" if sign and interval.value > 0 else str(interval)

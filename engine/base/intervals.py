@@ -1,0 +1,51 @@
+"""Bootstrap intervals of figures over tasks: percentile bootstrap (Efron 1979), with a fixed seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import TypeVar
+
+from msgspec import Struct
+
+RESAMPLES = 2000
+
+T = TypeVar("T")
+
+
+class Interval(Struct, frozen=True):
+    """A figure and its 95 % interval. Of one task alone nothing is known about the spread: low and high are None."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        shown = f"{self.value:.3g}"
+        return shown if self.low is None or self.high is None else f"{shown} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def bootstrap(
+    rows: Sequence[T], figure: Callable[[Sequence[T]], float | None], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval | None:
+    """The figure of some rows, one a task, with its 95 % interval; None where the figure is unknown.
+
+    Tasks are drawn with replacement. A draw for which `figure` gives None (nothing to divide by) is left out.
+    """
+    value = figure(rows)
+    if value is None:
+        return None
+    if len(rows) < 2:
+        return Interval(value, None, None)
+    rng = random.Random(seed)
+    drawn = (figure(rng.choices(rows, k=len(rows))) for _ in range(resamples))
+    found = sorted(each for each in drawn if each is not None)
+    if not found:
+        return Interval(value, None, None)
+    return Interval(value, found[int(0.025 * (len(found) - 1))], found[round(0.975 * (len(found) - 1))])
+
+
+def mean_interval(values: Sequence[float], seed: int = 0) -> Interval | None:
+    """The mean of some values with its interval; None where there is none."""
+    return bootstrap(values, fmean, seed) if values else None

@@ -1,0 +1,61 @@
+"""Which tasks are meant: ranges, lists, files of ids, and the shard of a batch system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.base.errors import InputError
+
+_RANGE = re.compile(r"(\d+)-(\d+)")
+
+MOST_TASKS = 1_000_000
+"""Tasks of one collection."""
+
+
+def task_ids(text: str) -> list[str]:
+    """The tasks that a text names, each once, in its order: `0-99,120`, any ids with commas, or `@FILE` (one a line).
+
+    Raises `InputError` naming the part that is unusable.
+    """
+    if text.startswith("@"):
+        parts = _lines(Path(text[1:]))
+    else:
+        parts = [part.strip() for part in text.split(",")]
+        if not all(parts):
+            raise InputError(f"--tasks {text[:60]!r}: an id is missing between commas; write for example 0-99,120")
+    found: dict[str, None] = {}
+    for part in parts:
+        match = _RANGE.fullmatch(part)
+        if match is None:
+            found[part] = None
+            continue
+        first, last = int(match[1]), int(match[2])
+        if last < first:
+            raise InputError(f"--tasks {part}: the range ends before it begins; write {last}-{first}")
+        if last - first >= MOST_TASKS:
+            raise InputError(f"--tasks {part}: more than {MOST_TASKS:,} tasks; give each collection a part of them")
+        found.update(dict.fromkeys(map(str, range(first, last + 1))))
+    if not found:
+        raise InputError(f"--tasks {text[:60]}: names no task")
+    return list(found)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--tasks @{path}: can't be read: {error}") from error
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def shard_of(tasks: Sequence[str], shard: str | None) -> list[str]:
+    """The tasks of shard I of N (`I/N`, I from 1): every N-th of them. All where there is no shard. Raises
+    `InputError`."""
+    if shard is None:
+        return list(tasks)
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--shard {shard[:40]}: write I/N with I from 1 to N, for example 1/8")
+    return list(tasks[int(match[1]) - 1 :: int(match[2])])
