@@ -77,7 +77,7 @@ HELP = {
     "export": "Write a dataset of the samples that replay in the environment.",
     "convert": "Convert a trace to a tree file or a graph, or a tree file or rollouts of another harness to traces.",
     "replay": "Execute every step of a tree again and list the differences.",
-    "stats": "Print figures of traces: nodes, leaves, pairs, lessons, what 1,000 calls gave; of rollouts: solved attempts.",
+    "stats": "Print figures of traces: nodes, pairs, lessons, what 1,000 calls gave; of rollouts: solved attempts.",
     "show": "Print a node with its children, or the path to it, as text.",
     "grep": "List the nodes of many traces that match a query.",
     "diff": "Compare two traces, without what depends on the machine.",

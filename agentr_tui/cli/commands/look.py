@@ -51,7 +51,7 @@ def stats(
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Print figures of traces: nodes, leaves, pairs, lessons, what 1,000 calls gave; of rollouts: solved attempts."""
+    """Print figures of traces: nodes, pairs, lessons, what 1,000 calls gave; of rollouts: solved attempts."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
     found_forks: list[list[ForkOf]] = []
