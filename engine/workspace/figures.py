@@ -57,6 +57,10 @@ class TraceFigures(Struct, kw_only=True):
     lessons: int = 0  # wrong actions, each in each state once, that the tree alone tells of (`known_lessons`)
     lessons_by_depth: dict[int, int] = {}
     wrong_actions: int = 0  # different ones among the lessons
+    disasters: int = 0  # leaves whose score fell below 0
+    repeats: int = 0  # draws that said what an earlier draw of their node had said
+    duplicates: int = 0  # nodes in a state in which another node was before
+    seconds_of_calls: float | None = None  # that answers took, added up; overlapping calls count each
     source: str = ""  # format of an import; "" of a search
     attempts: int = 0  # of an import: equal ones count each
     solved: int = 0  # of these, how many have a return above the default alpha
@@ -64,10 +68,6 @@ class TraceFigures(Struct, kw_only=True):
     spread: float | None = None  # standard deviation of their returns
     cut_off: int = 0  # ended by a limit
     by_chance: int = 0  # pairs that are none, because no decision parts them
-    disasters: int = 0  # leaves whose score fell below 0
-    repeats: int = 0  # draws that said what an earlier draw of their node had said
-    duplicates: int = 0  # nodes in a state in which another node was before
-    seconds_of_calls: float | None = None  # that answers took, added up; overlapping calls count each
 
 
 class Total(Struct, kw_only=True):
