@@ -16,6 +16,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 LONGEST_LINE = 10_000
 """Characters of a line that is read as a call in Python's form."""
 _DECODER = json.JSONDecoder()
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 class Call(NamedTuple):
@@ -30,7 +31,7 @@ def arguments_of(arguments: str) -> dict[str, Any] | None:
     if not arguments.strip():
         return {}
     try:
-        found = json.loads(arguments)
+        found = _DECODER.decode(arguments)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -176,4 +177,4 @@ def _word(word: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return _ENCODER.encode(value)

@@ -24,7 +24,7 @@ from engine.search.job import SearchJob
 from engine.trace.follower import Follower
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace_file import is_being_written
-from engine.tree.events import AnyEvent
+from engine.tree.events import WITHOUT_RETURN, AnyEvent
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree, TreeReader
 from engine.workspace.workspace import Workspace
@@ -221,7 +221,7 @@ class Session:
         if counted_tree is not tree or counted_alpha != alpha:
             seen = good = bad = 0
         for node in tree.nodes[seen:]:
-            if node.terminal is not None and node.terminal != "dead_end" and not node.children:
+            if node.terminal is not None and node.terminal not in WITHOUT_RETURN and not node.children:
                 good += node.reward > alpha
                 bad += node.reward <= alpha
         self._counted = (tree, alpha, len(tree.nodes), good, bad)

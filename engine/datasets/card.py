@@ -35,6 +35,7 @@ def card(exported: Exported, chosen: Selection, format: Format, options: ExportO
         f"- loss mask: {format.mask}",
         f"- conversations that differ in something else than the revision thought: {exported.distinct}",
         *_lengths(exported, options),
+        *_unreplayed(exported),
         f"- licence: {code(options.licence) if options.licence else 'not stated'}",
         f"- defect rate: {exported.defects}",
         f"- where each record comes from: {code(_name(exported.provenance))}",
@@ -58,6 +59,14 @@ def card(exported: Exported, chosen: Selection, format: Format, options: ExportO
     if len(exported.sources) > MOST_SOURCES:
         lines += ["", f"and {len(exported.sources) - MOST_SOURCES} more: see the provenance file."]
     return "\n".join(lines) + "\n"
+
+
+def _unreplayed(exported: Exported) -> list[str]:
+    count = exported.verdicts.get("unreplayed", 0)
+    if not count:
+        return []
+    who = "; a person accepted each" if exported.which == "accepted" else ""
+    return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}"]
 
 
 def trained_told(exported: Exported) -> list[str]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from engine.base.text import many
 from engine.datasets.formats import DataType, data_type_of
 from engine.datasets.options import Exported, ExportOptions, Which
-from engine.environment.replay import HOLDS
+from engine.environment.replay import HOLDS, NOT_REFUTED
 from engine.review.curation import moves_mark
 from engine.review.decisions import Decided
 from engine.review.variety import tail_length
@@ -27,7 +27,7 @@ WHICH_WORDS: dict[Which, str] = {
 }
 """The rules by which samples are chosen, for people."""
 
-VERDICT_ORDER = {"verified": 0, "reobserved": 1, "repaired": 2}
+VERDICT_ORDER = {"verified": 0, "reobserved": 1, "repaired": 2, "unreplayed": 3}
 
 
 class Expected(Struct, kw_only=True):
@@ -48,10 +48,15 @@ def which_of(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided
     return "accepted" if any(each is not None and each.verdict for each in decided) else "all that hold"
 
 
-def left_out(sample: Sample, decided: Decided | None, which: Which, only_verified: bool) -> str | None:
-    """Why a sample is left out, as far as that can be told without its tree: what the replay said comes first."""
+def left_out(
+    sample: Sample, decided: Decided | None, which: Which, only_verified: bool, spliced: bool = True
+) -> str | None:
+    """Why a sample is left out, as far as that can be told without its tree: what the replay said comes first.
+
+    `spliced` as in `does_not_hold`.
+    """
     if not moves_mark(sample, decided):  # what was changed is replayed first
-        reason = does_not_hold(sample, which, only_verified)
+        reason = does_not_hold(sample, which, only_verified, spliced)
         if reason is not None:
             return reason
     if which == "accepted":
@@ -61,12 +66,15 @@ def left_out(sample: Sample, decided: Decided | None, which: Which, only_verifie
     return None
 
 
-def does_not_hold(sample: Sample, which: Which, only_verified: bool) -> str | None:
-    """Why a sample is left out for what the verifier or the replay said."""
+def does_not_hold(sample: Sample, which: Which, only_verified: bool, spliced: bool = True) -> str | None:
+    """Why a sample is left out for what the verifier or the replay said.
+
+    An unreplayed one needs a person's acceptance, unless the format joins no two trajectories (`Format.spliced`).
+    """
     if which != "all":
         if sample.no_wrong_step:
             return NO_WRONG_STEP
-        if sample.verdict not in HOLDS:
+        if sample.verdict not in (NOT_REFUTED if which == "accepted" or not spliced else HOLDS):
             return sample.verdict
     if only_verified and sample.verdict != "verified":
         return sample.verdict
@@ -103,6 +111,7 @@ def expected(
     all: bool = False,
     only_verified: bool = False,
     per_lesson: int = 1,
+    spliced: bool = True,
 ) -> Expected:
     """What an export of these samples takes."""
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
@@ -110,7 +119,7 @@ def expected(
     dropped: Counter[str] = Counter()
     taken = []
     for sample in mine:
-        reason = left_out(sample, current.get(sample.id), which, only_verified)
+        reason = left_out(sample, current.get(sample.id), which, only_verified, spliced)
         if reason is None:
             taken.append(sample)
         else:
@@ -131,9 +140,10 @@ def expected_line(
     all: bool,
     only_verified: bool,
     options: ExportOptions,
+    spliced: bool = True,
 ) -> str:
     """How many samples are about to be written, in a line."""
-    found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson)
+    found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson, spliced)
     traces = len({sample.trace for sample in chosen.samples})
     return (
         f"writing up to {found.lines} of {many(found.samples, 'sample')} ({WHICH_WORDS[found.which]}),"

@@ -9,6 +9,7 @@ from engine.samples.splice import Turn
 from engine.trace.sources import is_trace
 from engine.trace.trace_file import read_events
 from engine.tree.events import Sampled
+from engine.tree.messages import NO_WORDS, Words
 from engine.tree.tree import SearchTree
 
 Thoughts = Mapping[tuple[int, int], str]
@@ -26,13 +27,16 @@ def thoughts_of(path: Path) -> Thoughts:
     }
 
 
-def with_reasoning(tree: SearchTree, turns: Sequence[Turn], thoughts: Thoughts) -> list[Turn]:
-    """The turns, those of the actor with their reasoning. A step that a person wrote or changed has none."""
-    return [turn._replace(reasoning=_reasoning(tree, turn, thoughts)) for turn in turns]
+def with_reasoning(tree: SearchTree, turns: Sequence[Turn], thoughts: Thoughts, words: Words = NO_WORDS) -> list[Turn]:
+    """The turns, those of the actor with their reasoning. A step that a person wrote or changed has none. `words` are
+    those of the attempts that an imported sample is made of."""
+    return [turn._replace(reasoning=_reasoning(tree, turn, thoughts, words)) for turn in turns]
 
 
-def _reasoning(tree: SearchTree, turn: Turn, thoughts: Thoughts) -> str:
+def _reasoning(tree: SearchTree, turn: Turn, thoughts: Thoughts, words: Words) -> str:
     if turn.role != "assistant" or turn.node is None:
         return ""
     node = tree.nodes[turn.node]
+    if node.imported is not None:
+        return node.reasoning_as(words.get(node.id, 0)).strip()
     return thoughts.get((node.parent, node.draw), "") if node.draw is not None else ""

@@ -41,6 +41,7 @@ from engine.review.curation import effective
 from engine.review.decisions import Decided
 from engine.samples.duplicates import NEAR, THRESHOLD, Duplicates
 from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import sample_words
 from engine.samples.splice import Turn
 from engine.samples.thoughts import REASON
 from engine.samples.trained import StateWalk, Trained, trained_of
@@ -91,7 +92,9 @@ class Records:
         """Each record with its sample and where it comes from, tree by tree. Raises `InputError`."""
         which, verified, current = self.exported.which, self.only_verified, self.current
         wanted = [
-            sample for sample in samples if not self._drop(left_out(sample, current.get(sample.id), which, verified))
+            sample
+            for sample in samples
+            if not self._drop(left_out(sample, current.get(sample.id), which, verified, self.format.spliced))
         ]
         if self.exported.which != "all" and self.per_lesson:
             kept = kept_of_lessons(wanted, self.current, self.per_lesson)
@@ -143,7 +146,7 @@ class Records:
                 check_same_trace(tree, stored)
                 decided = self.current.get(stored.id)
                 sample = effective(stored, decided, tree, replayer)
-                if self._drop(does_not_hold(sample, self.exported.which, self.only_verified)):
+                if self._drop(does_not_hold(sample, self.exported.which, self.only_verified, self.format.spliced)):
                     yield []
                     continue
                 yield self._of_one_sample(tree, stored, sample, decided, model, known, walk, thoughts)
@@ -164,7 +167,7 @@ class Records:
         """The records of a sample; none where a rule is broken, or an equal sample was exported."""
         turns = turns_of(tree, sample)
         if thoughts is not None:
-            turns = with_reasoning(tree, turns, thoughts)
+            turns = with_reasoning(tree, turns, thoughts, sample_words(tree, sample))
         taken = 0
         if self.options.redact:
             turns, taken = _redacted_turns(turns)

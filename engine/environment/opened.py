@@ -61,6 +61,11 @@ def _header(name: str, observation: str, info: dict[str, Any]) -> list[Message]:
     ]
 
 
+def at_hand(environment: str) -> bool:
+    """Whether a tree's environment has a name to open it by: those of imports are the imports' own."""
+    return environment != "unknown" and not environment.startswith("attempts:")
+
+
 def name_to_open(started: Started) -> str:
     """The name by which the environment of a trace is opened to execute what it holds.
 

@@ -15,16 +15,18 @@ from engine.base.errors import InputError
 from engine.base.text import clean, flatten
 from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.instances import Reply
-from engine.environment.opened import Opened, instruction_of, name_to_open, open_environment, recalls
+from engine.environment.opened import Opened, at_hand, instruction_of, name_to_open, open_environment, recalls
 from engine.environment.permission import TrustedSettings, UntrustedTrace, permit, remember
 from engine.environment.states import States
 from engine.tree.events import Number
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
 from envs.base import EnvError, InstanceDied, UnknownTask
 
-Verdict = Literal["verified", "reobserved", "diverged", "unreplayable", "repaired"]
+Verdict = Literal["verified", "reobserved", "diverged", "unreplayable", "repaired", "unreplayed"]
 HOLDS: frozenset[str] = frozenset({"verified", "reobserved", "repaired"})
 """Verdicts after which a sample holds in the environment."""
+NOT_REFUTED = HOLDS | {"unreplayed"}
+"""These, and that of a sample that no environment was asked about: whether it holds is for a person to say."""
 
 TOLERANCE = 1e-9  # of returns, which environments compute in floating point
 
@@ -48,7 +50,7 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     pair's own terms are met: `observations` gives the true text of the steps (0 for the first) where another was
     stored, `score` the true return; where it is reached before the last step, `ended` is the number of steps that
     are left of the trajectory. `diverged`: the return is lost; `step` is where it first went otherwise.
-    `unreplayable`: `reason` says why.
+    `unreplayable`: `reason` says why. `unreplayed`: the tree is an import, and no environment is at hand.
     """
 
     verdict: Verdict
@@ -62,6 +64,10 @@ class Replay(Struct, omit_defaults=True, frozen=True):
     ended: int | None = None  # steps after which the episode was over, where that is before the last one
 
 
+class NoEnvironment(InputError):
+    """Nobody knows the environment of an imported tree, and nobody named one."""
+
+
 class AnotherTask(InputError):
     """An environment was opened for a tree, and has another task than the tree."""
 
@@ -71,7 +77,7 @@ def opener(tree: SearchTree, environment: str | None = None, own: TrustedSetting
     task is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
 
     `environment` in place of the tree's own; `own`: what a person named (`engine.environment.permission`). The callable
-    raises `InputError`, `AnotherTask`, and `UntrustedTrace` where a person has to be asked first.
+    raises `InputError`, `NoEnvironment`, `AnotherTask`, and `UntrustedTrace` where a person has to be asked first.
     """
     started = tree.started
     if started is None:
@@ -83,6 +89,8 @@ def opener(tree: SearchTree, environment: str | None = None, own: TrustedSetting
 
     def open_tree() -> Opened:
         source = tree.source or "this trace"
+        if not at_hand(name):
+            raise NoEnvironment(f"{source}: no environment is at hand ({name}): --env names one to replay in")
         allowed = permit(name, started, own, source)
         try:
             opened = open_environment(allowed, started.task, hint)
@@ -169,7 +177,7 @@ class Replayer:
         self._open = open_environment
         self._stand: EnvironmentAtNode | None = None
         self._states: States | None = None
-        self._refused: str | None = None
+        self._refused: Replay | None = None
         self._memory = _Memory()
 
     def stand(self) -> EnvironmentAtNode:
@@ -200,7 +208,7 @@ class Replayer:
         Never raises for what happens there; raises `UntrustedTrace` where the environment may not be opened unasked,
         and `AnotherTask`."""
         if self._refused is not None:
-            return Replay("unreplayable", reason=self._refused)
+            return self._refused
         if len(self._memory.known) > MAX_REMEMBERED:
             self._memory = _Memory()
         try:
@@ -208,9 +216,12 @@ class Replayer:
                 self.stand()
         except (UntrustedTrace, AnotherTask):  # what a person has to decide or mend is no property of the sample
             raise
+        except NoEnvironment:
+            self._refused = Replay("unreplayed", reason="no environment is at hand")
+            return self._refused
         except (InputError, EnvError) as error:
-            self._refused = str(error)
-            return Replay("unreplayable", reason=self._refused)
+            self._refused = Replay("unreplayable", reason=str(error))
+            return self._refused
         return run(_Walk(self._memory, self._at_the_root), steps, expected_return, tail, enough)
 
     def _at_the_root(self) -> EnvironmentAtNode:

@@ -111,8 +111,9 @@ def _vertex(reader: TreeReader, ids: list[int]) -> dict[str, Any]:
         "state": nodes[0].state_key or "",
         "ids": ids,
     }
-    if visits:
-        facts["q"] = value / visits
+    scored = visits - sum(node.unscored for node in nodes)
+    if scored:
+        facts["q"] = value / scored
         facts["best_q"] = max(q for id in ids if (q := reader.q(id)) is not None)
     return facts
 

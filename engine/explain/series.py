@@ -92,7 +92,7 @@ def figures(of: Snapshot) -> Figures:
     if of.dead_ends:
         children[0] = of.dead_ends
     if of.imported:
-        ended = [float(node.value_sum / node.visits) for node in of.nodes if node.is_leaf and node.visits]
+        ended = [float(node.q) for node in of.nodes if node.is_leaf and node.q is not None]
         visits: Counter[int] = Counter()
         for node in of.nodes:
             visits[node.depth] += node.visits

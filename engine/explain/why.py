@@ -128,6 +128,8 @@ ENDS = {
     "disaster": "disaster: the score fell below 0, the return counts as 0",
     "depth": "too deep: it lies below max_depth {max_depth}",
     "dead_end": "dead end: no answer of the actor was usable",
+    "cut_off": "cut off: a limit or a failure outside of the agent ended the attempt",
+    "unscored": "nobody knows the reward of the attempt",
 }
 
 

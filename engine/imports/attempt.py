@@ -17,7 +17,7 @@ __all__ = ["Attempt", "AttemptMessage", "AttemptRole", "ForeignTree", "ToolCall"
 AttemptRole = Literal["system", "user", "assistant", "tool"]
 
 
-class Transcript(Struct, frozen=True, omit_defaults=True):
+class Transcript(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a subagent did, folded into the message that returned its result (or tells of it)."""
 
     messages: tuple[AttemptMessage, ...]

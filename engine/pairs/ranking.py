@@ -15,7 +15,8 @@ from math import isqrt
 from typing import Literal, NamedTuple
 
 from engine.base.errors import InputError
-from engine.pairs.pairs import Pair, pairs
+from engine.pairs.pairs import Pair, pairs, return_of
+from engine.pairs.parting import is_decision
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, Node, SearchTree
 
@@ -77,7 +78,7 @@ class _Layout:
             node = tree.nodes[id]
             self.start[id] = len(self.leaves)
             if id in known:
-                leaf = _Leaf(len(self.leaves), id, node.depth, node.value_sum / node.visits)
+                leaf = _Leaf(len(self.leaves), id, node.depth, return_of(node))
                 self.leaves.append(leaf)
                 if thresholds.good(node):
                     self.goods.append(leaf)
@@ -295,6 +296,12 @@ def _above(layout: _Layout, id: int, bads: Sequence[_Leaf], known: dict[int, OfC
 
 def ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Iterator[Pair]:
     """Yields all pairs of a tree lazily, best first by `rank`. Raises `InputError` for an unknown rank."""
+    for pair in _ranked(tree, thresholds, rank):
+        if is_decision(tree, pair.fork, pair.good, pair.bad):
+            yield pair
+
+
+def _ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank) -> Iterator[Pair]:
     if rank not in RANKS:
         raise InputError(f"unknown rank {rank!r}: one of {', '.join(RANKS)}")
     if rank == "return":

@@ -22,7 +22,7 @@ from engine.query.node_fields import FIELDS as FIELDS
 from engine.query.node_fields import FLAGS as FLAGS
 from engine.query.node_fields import NODE
 from engine.query.node_fields import TEXTS as TEXTS
-from engine.tree.events import Number
+from engine.tree.events import WITHOUT_RETURN, Number
 from engine.tree.state import PastTree
 from engine.tree.thresholds import ALPHA
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
@@ -94,12 +94,14 @@ class View:
 
     def q(self, node: Node) -> Value:
         """Q, None where N = 0."""
+        if self.statistics is None:
+            return self.reader.q(node.id)
         visits = self.visits(node)
         return self.value_sum(node) / visits if visits else None
 
     def is_leaf(self, node: Node) -> bool:
         """Whether it ends a trajectory that has a return."""
-        return node.terminal is not None and node.terminal != "dead_end" and not node.children
+        return node.terminal is not None and node.terminal not in WITHOUT_RETURN and not node.children
 
     def is_terminal(self, node: Node) -> bool:
         """Whether it has no future of its own, as far as was known."""
@@ -171,7 +173,7 @@ _OF_NODE: dict[str, _Getter] = {
     "prior": operator.attrgetter("prior"),
 }
 _OF_NOW: dict[str, _Getter] = {
-    "q": lambda node: node.value_sum / node.visits if node.visits else None,
+    "q": operator.attrgetter("q"),
     "visits": operator.attrgetter("visits"),
     "w": operator.attrgetter("value_sum"),
     "children": lambda node: len(node.children),

@@ -292,7 +292,8 @@ class Recovery:
             seq=0, parent=at, draw=number, response=response, action=answer.action, tool_calls=answer.tool_calls
         )
         child = step_answer(self._own, self._stand, self.settings, at, sampled, response)
-        assert child.terminal != "dead_end"
+        ended = child.terminal or ""
+        assert ended == "" or ended == "done" or ended == "disaster" or ended == "depth"
         step = ContinuedStep(
             key=arm.key,
             number=number,
@@ -301,7 +302,7 @@ class Recovery:
             action=child.action,
             observation=child.observation,
             score=child.reward,
-            end=child.terminal or "",
+            end=ended,
             usage=answer.usage,
             dropped=answer.dropped,
             tool_calls=answer.tool_calls,

@@ -53,6 +53,10 @@ class Finisher:
         self.compat = settings.compat
         self.straight = settings.tail != "as-found" and not settings.compat
         self.repair = None if settings.compat else repair
+        started, attempts = self.tree.started, bool(self.tree.attempts)  # whose files may not name the tools
+        self.calls_tools = started is not None and bool(
+            started.tools or (attempts and any(node.calls for node in self.tree.nodes))
+        )
         self.searched: set[str] = set()  # lessons for which a repair was searched
 
     def on_terms(self, sample: Sample) -> Sample:
@@ -62,8 +66,8 @@ class Finisher:
         thresholds = self.ground.thresholds
         sample.alpha, sample.beta = thresholds.alpha, thresholds.beta
         sample.tails = self.settings.tail
-        turn, started = self.settings.revision_turn, self.tree.started
-        sample.merged = turn == "merged" or (turn is None and started is not None and bool(started.tools))
+        turn = self.settings.revision_turn
+        sample.merged = turn == "merged" or (turn is None and self.calls_tools)
         return with_lesson(sample, self.ground)
 
     def finish(self, sample: Sample, *, mend: bool = True) -> Sample | None:
@@ -145,11 +149,13 @@ def sure(sample: Sample) -> bool:
 
 
 def quality(sample: Sample) -> tuple[int, int, int]:
-    """Sort key of finished samples, best first: by verdict, mistakes left in the context, length of the tail."""
-    order = ("verified", "reobserved", "repaired")
+    """Sort key of finished samples, best first: by verdict (of unreplayed ones those whose wrong step
+    changed nothing), mistakes left in the context, length of the tail."""
+    order = ("verified", "reobserved", "repaired", "unreplayed")
     place = order.index(sample.verdict) if sample.verdict in order else len(order)
     length = len(sample.tail.steps) if sample.tail is not None else sample.good_depth - sample.fork_depth
-    return place, sample.earlier, length
+    unsafe = sample.verdict == "unreplayed" and not sample.harmless
+    return 2 * place + unsafe, sample.earlier, length
 
 
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:

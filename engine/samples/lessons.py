@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from engine.base.errors import InputError
 from engine.base.step_kind import counts_time, only_looks, refused
 from engine.pairs.pairs import Pair
+from engine.pairs.parting import action_group, by_chance, is_decision, is_silent
 from engine.samples.straight import Ground
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
@@ -201,6 +202,7 @@ class Lessons:
                 self._good[child]
                 for child in nodes[at].children
                 if child != below and child < len(self._good) and self._good[child] != NO_PARENT
+                if not (self.tree.attempts and by_chance(self.tree, child, below))
             ]
             goods.sort(key=lambda leaf: (-(nodes[leaf].q or 0), nodes[leaf].depth, leaf))
             if not unfinished:
@@ -224,7 +226,7 @@ class Lessons:
                 if good == NO_PARENT:
                     continue
                 gap = (self.tree.nodes[good].q or 0) - (leaf.q or 0)
-                if gap > self.thresholds.beta:
+                if gap > self.thresholds.beta and is_decision(self.tree, at, good, leaf.id):
                     yield Pair(good, leaf.id, at, gap)
                 break
 
@@ -244,8 +246,13 @@ def known_lessons(tree: SearchTree, thresholds: Thresholds) -> list[tuple[int, s
                 marks[at] = 1
                 at = nodes[at].parent
     found: dict[tuple[str, str], tuple[int, str]] = {}
+    well = {action_group(node): True for node in nodes if good[node.id]} if tree.attempts else {}
     for node in nodes[1:count]:
-        wrong = not good[node.id] or refused(environment, node.action, node.observation)
+        if is_silent(node):
+            continue
+        wrong = not (good[node.id] or well.get(action_group(node))) or refused(
+            environment, node.action, node.observation
+        )
         if wrong and (good[node.id] or (good[node.parent] and ended[node.id])):
             key = (nodes[node.parent].state_key if keyed else None) or f"node {node.parent}"
             found.setdefault((key, node.action), (node.depth, node.action))

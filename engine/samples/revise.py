@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError
-from engine.environment.replay import HOLDS, Replayer, opener
+from engine.environment.replay import NOT_REFUTED, Replayer, opener
 from engine.pairs import ranking as choice
 from engine.pairs.pairs import Pair, count_pairs, pairs
 from engine.pairs.ranking import PairLimits, Rank, ranked
@@ -351,7 +351,7 @@ class _Making:
             if reason is not None:
                 figures.drop(reason)
                 return None
-        if self.finisher.straight and sample.mark is not None and sample.verdict in HOLDS:
+        if self.finisher.straight and sample.mark is not None and sample.verdict in NOT_REFUTED:
             judged = judged_by_text(sample, self.ground, self.replayer)
             if judged is None:
                 figures.drop(NO_CLEAN_TAIL)

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from engine.environment.replay import Replay, Replayer, Step
 from engine.samples.quotes import Quotes, bare
 from engine.samples.settings import Tails
-from engine.samples.splice import Splice, Turn, header_turns, revision_turns, splice, steps_of, tail_turns
+from engine.samples.splice import Splice, Turn, header_turns, revision_turns, splice, steps_of, steps_to, tail_turns
 from engine.samples.tail import Cut, Tail, tail_step
 from engine.tree.events import Number
+from engine.tree.messages import NO_WORDS, Words
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 
@@ -65,6 +66,7 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     tails: Tails = "as-found"  # how its tail is made, also where a person moves the mark
     alpha: float | None = None  # a return above it will do, where it beats the bad one by more than `beta`
     beta: float = 0  # None at alpha: only the expected return holds
+    harmless: str = ""  # why the wrong step changed nothing, as its result says: such a splice is the safest
     merged: bool = False  # the thought has no turn of its own: it is said by the turn that takes the next step
 
     @property
@@ -101,12 +103,22 @@ def recovery_id(trace: str, good: int, wrong: int) -> str:
 def whole_splice(tree: SearchTree, sample: Sample) -> Splice:
     """All steps of the trajectories that a sample is made of, before anything is cut or replaced."""
     if sample.kind == "recovery":
-        path = tree.ancestors(sample.good)[1:]
+        path = steps_to(tree, sample.good)
         mark = sample.mark or 0
         return Splice(path[:mark], path[mark:])
     if sample.bad is None:
-        return Splice([], tree.ancestors(sample.good)[1:])
+        return Splice([], steps_to(tree, sample.good))
     return splice(tree, sample.good, sample.bad, sample.fork, sample.mark, sample.compat)
+
+
+def sample_words(tree: SearchTree, sample: Sample) -> Words:
+    """The words of a sample: up to the wrong step those of one attempt, from there on those of another one."""
+    if not tree.attempts:
+        return NO_WORDS
+    words = tree.words_at(sample.good)
+    if sample.bad is None:
+        return words
+    return {**words, **dict.fromkeys(tree.ancestors(sample.bad), 0), **tree.words_at(sample.bad)}
 
 
 def splice_of(tree: SearchTree, sample: Sample) -> Splice:
@@ -134,11 +146,12 @@ def turns_of(tree: SearchTree, sample: Sample) -> list[Turn]:
         if replay.ended is not None:  # nothing follows the end of an episode
             left = replay.ended - len(parts.bad)
             parts, tail = Splice(parts.bad, parts.good[:left]), tail[:left]
+    words = sample_words(tree, sample)
     if sample.kind == "good":
         if sample.tail is None:
-            return revision_turns(tree, parts, None, true)
-        return header_turns(tree) + tail_turns(tail, true or {}, 0)
-    turns = revision_turns(tree, parts, sample.thought, true, tail, sample.merged)
+            return revision_turns(tree, parts, None, true, words=words)
+        return header_turns(tree, words) + tail_turns(tree, tail, true or {}, 0, words)
+    turns = revision_turns(tree, parts, sample.thought, true, tail, sample.merged, words)
     return _without_stale_thoughts(tree, sample, turns)
 
 

@@ -14,12 +14,15 @@ from importlib.resources import files
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from engine.base.errors import InputError
 from engine.base.text import split_thought, stored_action
 from engine.environment.replay import Step
 from engine.samples.tail import TailStep
 from engine.tree.events import Message, ToolCall
-from engine.tree.messages import messages_of, prefix_messages, step_messages
+from engine.tree.fold_attempts import is_end
+from engine.tree.messages import NO_WORDS, Words, messages_of, prefix_messages, step_messages
 from engine.tree.tree import SearchTree
 from envs.tools import calls_text, split_results
 
@@ -95,7 +98,7 @@ def splice(tree: SearchTree, good: int, bad: int, fork: int, mark: int | None, c
     the fork (after the mark, where that lies before the fork); with `compat` it starts after the common beginning
     of both texts, as in the original. Raises `InputError` where the mark is not on the bad trajectory.
     """
-    bad_path, good_path = tree.ancestors(bad)[1:], tree.ancestors(good)[1:]
+    bad_path, good_path = steps_to(tree, bad), steps_to(tree, good)
     if mark is not None and not 1 <= mark <= len(bad_path):
         raise InputError(f"step {mark} is not on the bad trajectory: it has steps 1 to {len(bad_path)}")
     cut = bad_path if mark is None else bad_path[:mark]
@@ -107,21 +110,28 @@ def splice(tree: SearchTree, good: int, bad: int, fork: int, mark: int | None, c
     return Splice(cut, good_path[shared:])
 
 
+def steps_to(tree: SearchTree, leaf: int) -> list[int]:
+    """The steps from the root to a leaf. The end of an attempt where others went on is no step."""
+    path = tree.ancestors(leaf)[1:]
+    return path[:-1] if path and is_end(tree.nodes[path[-1]]) else path
+
+
 def steps_of(tree: SearchTree, ids: Sequence[int]) -> list[Step]:
     """Steps as they are replayed."""
     return [Step(tree.nodes[id].action, tree.nodes[id].observation) for id in ids]
 
 
-def header_turns(tree: SearchTree) -> list[Turn]:
+def header_turns(tree: SearchTree, words: Words = NO_WORDS) -> list[Turn]:
     """The header, and the steps before the root; untrained."""
     assert tree.started is not None
-    turns = [_turn(message, None, "header") for message in tree.started.header]
+    turns = [_turn(message, None, "header") for message in tree.header_as(words)]
     return turns + [_turn(message, False, "prefix") for message in prefix_messages(tree.started.prefix)]
 
 
 def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: bool = True) -> list[Turn]:
     """The whole conversation of one trajectory, its steps all trained or all not."""
-    return header_turns(tree) + _step_turns(tree, tree.ancestors(leaf)[1:], part, loss, {}, 0)
+    words = tree.words_at(leaf)
+    return header_turns(tree, words) + _step_turns(tree, tree.ancestors(leaf)[1:], part, loss, {}, 0, words)
 
 
 def revision_turns(
@@ -131,16 +141,18 @@ def revision_turns(
     observations: Mapping[int, str] | None = None,
     tail: Sequence[TailStep] = (),
     merged: bool = False,
+    words: Words = NO_WORDS,
 ) -> list[Turn]:
     """The revision trajectory as turns; without a thought, one that needs none.
 
     `observations` are the true ones of a replay, by place among the executed steps; they take the place of the
     stored ones. The steps of `tail` come last, in place of good steps. A `merged` thought has no turn of its own: it is
-    the content of the turn that takes the next step.
+    the content of the turn that takes the next step. `words` are those of the attempts that the steps are of.
     """
     true = observations or {}
-    turns = header_turns(tree) + _step_turns(tree, parts.bad, "bad", False, true, 0)
-    ahead = _step_turns(tree, parts.good, "good", True, true, len(parts.bad)) + tail_turns(tail, true, len(parts.steps))
+    turns = header_turns(tree, words) + _step_turns(tree, parts.bad, "bad", False, true, 0, words)
+    ahead = _step_turns(tree, parts.good, "good", True, true, len(parts.bad), words)
+    ahead += tail_turns(tree, tail, true, len(parts.steps), words)
     if thought is None:
         return turns + ahead
     if merged and ahead:
@@ -152,19 +164,25 @@ def revision_turns(
     return turns + ahead
 
 
-def tail_turns(tail: Sequence[TailStep], true: Mapping[int, str], first: int) -> list[Turn]:
+def tail_turns(
+    tree: SearchTree, tail: Sequence[TailStep], true: Mapping[int, str], first: int, words: Words = NO_WORDS
+) -> list[Turn]:
     """The steps of a tail as turns; `first` is the place of the first among the executed steps."""
     turns = []
     for place, step in enumerate(tail, first):
         name = f"t{place}" if step.node is None else str(step.node)
-        stored = messages_of(step, name)
+        if step.node is not None and (node := tree.nodes[step.node]).imported is not None:
+            said, *answers = node.messages_as(words.get(node.id, 0))
+            stored = [replace(said, content=step.response), *answers]
+        else:
+            stored = messages_of(step, name)
         turns += _turns_of(stored, name, step.tool_calls, true.get(place), step.loss, "good", step.node)
     return turns
 
 
 def step_turns(tree: SearchTree, ids: Sequence[int]) -> list[Turn]:
     """Steps of the tree as turns, as they are stored."""
-    return _step_turns(tree, ids, "good", True, {}, 0)
+    return _step_turns(tree, ids, "good", True, {}, 0, tree.words_at(ids[-1]) if ids else NO_WORDS)
 
 
 def thought_turn(thought: str) -> str:
@@ -173,12 +191,14 @@ def thought_turn(thought: str) -> str:
 
 
 def _step_turns(
-    tree: SearchTree, ids: Sequence[int], part: Part, loss: bool, true: Mapping[int, str], first: int
+    tree: SearchTree, ids: Sequence[int], part: Part, loss: bool, true: Mapping[int, str], first: int, words: Words
 ) -> list[Turn]:
     turns = []
     for place, id in enumerate(ids, first):
         node = tree.nodes[id]
-        turns += _turns_of(node.messages, str(id), node.calls, true.get(place), loss, part, id)
+        stored = node.messages_as(words.get(id, 0))
+        trained = loss and not (node.imported is not None and node.imported.untrained)
+        turns += _turns_of(stored, str(id), node.calls, true.get(place), trained, part, id)
     return turns
 
 

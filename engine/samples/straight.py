@@ -17,6 +17,7 @@ from engine.base.step_kind import counts_time, only_looks, refused
 from engine.environment.states import Edge, States
 from engine.samples.tail import TailStep, tail_step
 from engine.tree.events import Number
+from engine.tree.messages import NO_WORDS, Words
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import StateVerifier, Verifier, Word
@@ -333,9 +334,9 @@ class Ground:
         strange = any(step.node not in {move.node for move in moves} for step in steps)
         return Way(steps, score, why, joined=strange, leaf=leaf if strange else None)
 
-    def moves(self, ids: Iterable[int]) -> list[TailStep]:
-        """The steps into some nodes."""
-        return [tail_step(self.tree.nodes[id]) for id in ids]
+    def moves(self, ids: Iterable[int], words: Words = NO_WORDS) -> list[TailStep]:
+        """The steps into some nodes, in the words of an attempt."""
+        return [tail_step(self.tree.nodes[id], wording=words.get(id, 0)) for id in ids]
 
     def roads(self, least: Number, never: str = "") -> _Roads:
         """The shortest clean ways of the tree to a good leaf whose return is at least so high."""

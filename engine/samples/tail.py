@@ -29,9 +29,9 @@ class TailStep(Struct, omit_defaults=True, frozen=True):
     results: tuple[str, ...] = ()  # what each call returned, where there were several
 
 
-def tail_step(node: Node, *, own: bool = True) -> TailStep:
-    """The step into a node; not `own`: of another tree than the sample's."""
-    step = node.as_prefix()
+def tail_step(node: Node, *, own: bool = True, wording: int = 0) -> TailStep:
+    """The step into a node; not `own`: of another tree than the sample's. `wording`: of which attempt."""
+    step = node.as_prefix(wording)
     id = node.id if own else None
     return TailStep(step.response, step.action, step.observation, id, True, step.tool_calls, step.results)
 

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from engine.base.errors import InputError
 from engine.base.step_kind import careless, only_looks, refused
-from engine.environment.replay import HOLDS, Replayer
+from engine.environment.replay import HOLDS, NOT_REFUTED, Replayer
 from engine.environment.states import START
+from engine.samples.harmless import why_harmless
 from engine.samples.lessons import changed_nothing, lesson_id
 from engine.samples.quotes import Quotes, bare
 from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
@@ -88,7 +89,7 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
     and those that are known to be wrong are masked."""
     tree, states = ground.tree, ground.states
     parts = splice_of(tree, replace(sample, tail=None))
-    moves = ground.moves(parts.good)
+    moves = ground.moves(parts.good, tree.words_at(sample.good))
     never = tree.nodes[parts.bad[-1]].action if parts.bad else ""
     try:
         start, expected = START, sample.return_good
@@ -102,6 +103,8 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
         way = ground.straight(start, moves, expected, lambda score: enough_for(sample, score), never)
         judged = _judged(ground, start, moves, way)
     except (EnvError, InputError):
+        if tree.attempts and parts.bad and tree.nodes[parts.bad[-1]].terminal == "done":
+            return ENDED
         return _masked(sample, ground, moves, never)
     if way is None or (
         sample.merged and any(_careless(ground, move) for move in way.moves[:1])
@@ -236,7 +239,8 @@ def straight_good(sample: Sample, ground: Ground) -> Sample:
     made = straightened(sample, ground)
     if isinstance(made, Sample):
         return made
-    return _masked(sample, ground, ground.moves(whole_splice(ground.tree, sample).good), "")
+    moves = ground.moves(whole_splice(ground.tree, sample).good, ground.tree.words_at(sample.good))
+    return _masked(sample, ground, moves, "")
 
 
 def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample | None:
@@ -253,7 +257,7 @@ def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample
     good = whole_splice(tree, sample).good
     place_of = {id: place for place, id in enumerate(good, 1)}
     tail = sample.tail
-    steps = list(tail.steps) if tail is not None else ground.moves(good)
+    steps = list(tail.steps) if tail is not None else ground.moves(good, tree.words_at(sample.good))
     kept: list[TailStep] = []
     judged: list[Judgement] = []
     cut = list(sample.cut)
@@ -273,7 +277,7 @@ def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample
     shorter = replace(whole, steps=kept)
     changed = replace(sample, tail=shorter, cut=cut, tail_judgements=judged, replay=None)
     changed = replace(changed, replay=replay_sample(tree, changed, replayer))
-    return changed if kept and changed.verdict in HOLDS else None
+    return changed if kept and changed.verdict in NOT_REFUTED else None
 
 
 def with_lesson(sample: Sample, ground: Ground) -> Sample:
@@ -282,7 +286,8 @@ def with_lesson(sample: Sample, ground: Ground) -> Sample:
     if sample.mark is None or not parts.bad:
         return sample
     wrong = parts.bad[-1]
-    return replace(sample, wrong=wrong, lesson=lesson_id(ground.tree, ground, wrong))
+    harmless = why_harmless(ground.tree.nodes[wrong])
+    return replace(sample, wrong=wrong, lesson=lesson_id(ground.tree, ground, wrong), harmless=harmless)
 
 
 def plan_left(sample: Sample, ground: Ground) -> int | None:

@@ -17,7 +17,7 @@ from engine.actors.random_actor import RandomActor
 from engine.actors.scripted import ScriptedActor
 from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
-from engine.environment.opened import Opened, name_to_go_on, open_environment, recalls
+from engine.environment.opened import Opened, at_hand, name_to_go_on, open_environment, recalls
 from engine.environment.permission import (
     Permit,
     TrustedSettings,
@@ -357,11 +357,13 @@ def branch_job(
     overwrite: bool = False,
     control: Control | None = None,
     own: TrustedSettings = (),
+    environment: str = "",
 ) -> SearchJob:
     """A new search that begins where a node of another trace stands: the way there is its prefix.
 
-    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere. `own` as in
-    `resume_job`. Raises `InputError` before anything is written.
+    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere;
+    `environment` is the one of an import that names none. `own` as in `resume_job`. Raises `InputError` before anything
+    is written.
     """
     tree = load_any(path).tree
     started = tree.started
@@ -375,12 +377,17 @@ def branch_job(
     before = {} if foreign else msgspec.to_builtins(started.settings)
     settings = settings_from({**before, **(changes or {})})
     own = [changes or {}, *own]
-    check_search(settings, started, own, path, name_to_go_on(started))
-    which = permit(name_to_go_on(started), started, own, path)
+    name = name_to_go_on(started)
+    name = environment if environment and not at_hand(name) else name
+    if not at_hand(name):
+        raise InputError(f"{path}: no environment is at hand ({name}): --env names the one to go on in")
+    check_search(settings, started, own, path, name)
+    which = permit(name, started, own, path)
     hint = first if foreign else _recalled(which.name, started)
     opened = open_environment(which, started.task, hint)
     _check_task(path, started, opened)
-    steps = [tree.node(step).as_prefix() for step in tree.ancestors(node)[1:]]
+    words = tree.words_at(node)
+    steps = [tree.node(step).as_prefix(words.get(step, 0)) for step in tree.ancestors(node)[1:]]
     new = _begun(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )

@@ -30,7 +30,7 @@ class Source:
 
     tree: SearchTree
     path: str
-    kind: Literal["trace", "tree"]
+    kind: Literal["trace", "tree", "rollouts"]
     torn: bool = False  # a torn last line was dropped
     warnings: list[str] = field(default_factory=list)
 

@@ -27,16 +27,19 @@ MAX_INT = 2**53
 Int = Annotated[int, Meta(ge=-MAX_INT, le=MAX_INT)]
 Number = Int | float
 Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-TerminalReason = Literal["done", "disaster", "depth", "dead_end"]
+TerminalReason = Literal["done", "disaster", "depth", "dead_end", "cut_off", "unscored"]
+"""Why a node has no future: the environment said done; its score fell below 0; depth > max_depth; its draws
+were made and none was usable; a limit ended an imported attempt; nobody knows an imported attempt's reward."""
 PauseKind = Literal["asked", "breakpoint", "failures"]
 InterventionKind = Literal[
     "edited", "forced", "pruned", "restored", "breakpoint", "breakpoint removed", "note", "mark", "refused"
 ]
-"""Why a node has no future: the environment said done; its score fell below 0; depth > max_depth; its draws
-were made and none was usable."""
+
+WITHOUT_RETURN = frozenset({"dead_end", "unscored"})
+"""Reasons for which a node without children has no return."""
 
 
-class ToolCall(Struct, omit_defaults=True, frozen=True):
+class ToolCall(Struct, omit_defaults=True, frozen=True, gc=False):
     """A call of a tool. Its id is made where a conversation is (`engine.tree.messages`): events hold none."""
 
     name: str
@@ -44,7 +47,7 @@ class ToolCall(Struct, omit_defaults=True, frozen=True):
     id: str = ""
 
 
-class Message(Struct, omit_defaults=True, frozen=True):
+class Message(Struct, omit_defaults=True, frozen=True, gc=False):
     """One turn of a conversation. A step is one message of the assistant and all that answers it."""
 
     role: Role
@@ -162,8 +165,30 @@ class Started(Event, tag="started"):
     forked_from: Fork | None = None
 
 
-class ImportedNode(Struct, omit_defaults=True):
-    """A node of a foreign tree with its exact statistics. Nodes come parents first, siblings in their order."""
+class Transcript(Struct, omit_defaults=True, frozen=True, gc=False):
+    """What a subagent did, folded into the step that called it."""
+
+    messages: tuple[Message, ...]
+    agent: str = ""
+
+
+class Wording(Struct, omit_defaults=True, frozen=True, gc=False):
+    """What another attempt said or saw at a step that it shares; None where it is as in the node."""
+
+    response: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] | None = None
+    observation: str | None = None
+    answers: tuple[Message, ...] | None = None
+    transcripts: tuple[Transcript, ...] | None = None
+    messages: tuple[Message, ...] | None = None  # at the root: the header of that attempt
+
+
+class ImportedNode(Struct, omit_defaults=True, gc=False):
+    """A node of a foreign tree with its exact statistics. Nodes come parents first, siblings in their order.
+
+    Where attempts were merged, N and W follow from them (`Imported.attempts`) and are not written here.
+    """
 
     parent: int = -1  # NO_PARENT at the root
     response: str = ""
@@ -176,13 +201,43 @@ class ImportedNode(Struct, omit_defaults=True):
     raw: dict[str, Any] | None = None  # fields of the foreign file that do not follow from the rest
     tool_calls: tuple[ToolCall, ...] = ()
     answers: tuple[Message, ...] = ()  # all that answers the step, where that is not its observation alone
+    reasoning: str = ""
+    wordings: list[Wording] = []  # of other attempts, where they differ from this
+    outcome_of: int = -1  # the sibling with the same action and another answer: chance parts them, no decision
+    silent: bool = False  # no turn of the agent: what it was told before its first, or the end of an attempt
+    unanswered: bool = False  # nothing answers the step: an attempt ended here
+    compacted: bool = False  # the context was rewritten here: nothing below merges with what was not
+    error: bool = False  # a result is marked as an error
+    untrained: bool = False  # the foreign file says that this turn is not to be trained
+    transcripts: tuple[Transcript, ...] = ()  # of subagents
+
+
+class ImportedAttempt(Struct, omit_defaults=True):
+    """One attempt of those that became a tree, and where it is from."""
+
+    leaf: int  # where it ends; an end below that node (a silent child without messages) takes it over
+    digest: str  # of its content: importing again adds what is new
+    source: str = ""  # the file
+    place: str = ""  # where in the file
+    id: str = ""  # the file's own
+    reward: Number | None = None  # None: unknown, which is not 0
+    rewards: dict[str, Number | None] = {}
+    stop: str = ""  # why it ended, where that is told
+    cut_off: bool = False  # by a limit or a failure outside of the agent
+    words: list[int] = []  # by depth, from the root: 0 for the node's own words, n for its n-th wording; 0 to the end
+    notes: list[str] = []
 
 
 class Imported(Event, tag="imported"):
-    """In place of a search's events: a whole foreign tree."""
+    """In place of a search's events: a whole foreign tree, or what was added to one."""
 
     source: str  # kind of the foreign file, e.g. "agent-r"
     nodes: list[ImportedNode]
+    attempts: list[ImportedAttempt] = []
+    merge: str = ""  # which messages are equal: action, text, state, none
+    notes: list[str] = []  # what was left out, or decided, a sentence each
+    wordings: dict[int, list[Wording]] = {}  # further ones of nodes that were there before
+    score_range: tuple[float, float] | None = None  # in place of the one in `started`, where rewards lie outside of it
 
 
 class Selected(Event, tag="selected"):

@@ -29,6 +29,7 @@ from engine.tree.events import (
     Usage,
 )
 from engine.tree.failure_kinds import is_outage
+from engine.tree.fold_attempts import attempts_of
 from engine.tree.node import NO_PARENT, ROOT, Node, Walk
 
 if TYPE_CHECKING:
@@ -48,9 +49,15 @@ def _started(tree: TreeState, event: Started) -> None:
 
 
 def _imported(tree: TreeState, event: Imported) -> None:
-    if len(tree.nodes) != 1 or not event.nodes or event.nodes[0].parent != NO_PARENT:
+    first = tree.imported_from is None
+    if first and (len(tree.nodes) != 1 or not event.nodes or event.nodes[0].parent != NO_PARENT):
         raise ValueError("`imported` must hold a root and follow `started`")
+    if not first and not (tree.attempts and event.attempts):
+        raise ValueError("a second `imported`")
     tree.imported_from = event.source
+    if event.attempts:
+        attempts_of(tree, event)
+        return
     nodes: list[Node] = []
     for id, row in enumerate(event.nodes):
         if not (row.parent < id and (row.parent >= 0 or id == 0)):
@@ -61,6 +68,8 @@ def _imported(tree: TreeState, event: Imported) -> None:
         node = Node(id, row.parent, depth, response, action, row.observation, row.reward, row.terminal)
         node.visits, node.value_sum, node.raw = row.visits, row.value, row.raw
         node.calls, node.answers = row.tool_calls, row.answers
+        if row.reasoning or row.silent or row.unanswered or row.transcripts:
+            node.imported = row
         nodes.append(node)
         if id:
             nodes[row.parent].children.append(id)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from engine.tree.events import Message, PrefixStep, ToolCall
 from envs.tools import split_results
+
+Words = Mapping[int, int]
+"""Node → which of its wordings is meant; a node that is not there: its own."""
+
+NO_WORDS: Words = {}
 
 
 class AStep(Protocol):
@@ -38,19 +43,33 @@ def step_messages(
     """A step as messages; `step` names it in the ids of its calls.
 
     Without calls the observation is the user's. With calls it is the result of the first. `answers` stand in its place;
-    results among them belong to the calls in their order.
+    results among them belong to the calls in their order, or say to which (`answers_call`).
     """
     if not calls:
         return [Message("assistant", response), *(answers or (Message("user", observation),))]
     named = tuple(replace(call, id=call_id(step, place)) for place, call in enumerate(calls))
     left = iter(named)
     given = answers or (Message("tool", observation),)
-    return [Message("assistant", response, named), *(_answering(each, left) for each in given)]
+    return [Message("assistant", response, named), *(_answering(each, named, left) for each in given)]
 
 
-def _answering(answer: Message, calls: Iterator[ToolCall]) -> Message:
-    if answer.role != "tool" or (call := next(calls, None)) is None:
+def answers_call(place: int) -> str:
+    """The `tool_call_id` of a stored result that does not answer the next call, but the one at that place."""
+    return f"#{place}"
+
+
+def _answering(answer: Message, calls: Sequence[ToolCall], left: Iterator[ToolCall]) -> Message:
+    if answer.role != "tool":
         return answer
+    if answer.tool_call_id:
+        place = answer.tool_call_id.removeprefix("#")
+        if place == answer.tool_call_id or not place.isdecimal() or int(place) >= len(calls):
+            return answer  # of a call that is not the agent's
+        call = calls[int(place)]
+    elif (found := next(left, None)) is None:
+        return answer
+    else:
+        call = found
     return replace(answer, tool_call_id=call.id, name=call.name)
 
 

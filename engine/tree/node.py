@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from engine.base.text import split_thought
-from engine.tree.events import Message, Number, PrefixStep, TerminalReason, ToolCall
+from engine.tree.events import ImportedNode, Message, Number, PrefixStep, TerminalReason, ToolCall
 from engine.tree.messages import step_messages
 
 ROOT = 0
@@ -44,6 +46,7 @@ class Node:
         "depth",
         "draw",
         "id",
+        "imported",
         "observation",
         "open_children",
         "parent",
@@ -54,6 +57,7 @@ class Node:
         "reward",
         "state_key",
         "terminal",
+        "unscored",
         "value_sum",
         "visits",
     )
@@ -85,7 +89,9 @@ class Node:
         self.state_key: str | None = None
         self.draw = 0  # which of the parent's draws it came of; -1: a person wrote it
         self.pruned = False  # a person ruled it, or an ancestor, out: counts as exhausted
+        self.unscored = 0  # of the visits: attempts whose reward nobody knows; they are not in W
         self.raw: dict[str, Any] | None = None  # see ImportedNode.raw
+        self.imported: ImportedNode | None = None  # of merged attempts: what only they have
         self.calls: tuple[ToolCall, ...] = ()  # of tools; its action is their text
         self.answers: tuple[Message, ...] = ()  # all that answers the step, where that is not its observation alone
 
@@ -102,12 +108,45 @@ class Node:
     @property
     def messages(self) -> list[Message]:
         """The step as it stands in a conversation: what the assistant said, and all that answered it."""
-        return step_messages(str(self.id), self.response, self.observation, self.calls, self.answers)
+        return self.messages_as(0)
 
-    def as_prefix(self) -> PrefixStep:
-        """The step as one that was executed before a search began."""
-        results = tuple(answer.content for answer in self.answers)
-        return PrefixStep(self.response, self.action, self.observation, self.calls, results)
+    def messages_as(self, wording: int) -> list[Message]:
+        """The step in the words of one of the attempts that share it; 0 stands for the node's own."""
+        row = self.imported
+        response, observation, calls, answers = self._words(wording)
+        if row is not None and row.silent:
+            return list(answers)
+        messages = step_messages(str(self.id), response, observation, calls, answers)
+        if reasoning := self.reasoning_as(wording):
+            messages[0] = replace(messages[0], reasoning=reasoning)
+        return messages[:1] if row is not None and row.unanswered else messages
+
+    def reasoning_as(self, wording: int) -> str:
+        """What an attempt that shares the step thought before it, where its file tells."""
+        row = self.imported
+        if row is None:
+            return ""
+        own = row.wordings[wording - 1].reasoning if wording else None
+        return row.reasoning if own is None else own
+
+    def _words(self, wording: int) -> tuple[str, str, tuple[ToolCall, ...], tuple[Message, ...]]:
+        row = self.imported
+        if row is None or not wording:
+            return self.response, self.observation, self.calls, self.answers
+        own = row.wordings[wording - 1]
+        answers = self.answers if own.answers is None and own.observation is None else own.answers or ()
+        return (
+            self.response if own.response is None else own.response,
+            self.observation if own.observation is None else own.observation,
+            self.calls if own.tool_calls is None else own.tool_calls,
+            answers,
+        )
+
+    def as_prefix(self, wording: int = 0) -> PrefixStep:
+        """The step as one that was executed before a search began, in the words of an attempt that shares it."""
+        response, observation, calls, answers = self._words(wording)
+        results = tuple(answer.content for answer in answers)
+        return PrefixStep(response, self.action, observation, calls, results)
 
     @property
     def expanded(self) -> bool:
@@ -126,8 +165,9 @@ class Node:
 
     @property
     def q(self) -> float | None:
-        """Mean return Q = W / N; None where N = 0."""
-        return self.value_sum / self.visits if self.visits else None
+        """Mean return Q = W / N, over visits with a return; None where there is none."""
+        scored = self.visits - self.unscored
+        return self.value_sum / scored if scored else None
 
     def __repr__(self) -> str:
         return f"Node({self.id}, {self.action!r}, N={self.visits}, W={self.value_sum})"

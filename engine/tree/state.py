@@ -16,6 +16,7 @@ from engine.tree.backup_history import BackupHistory
 from engine.tree.choice_log import Choice, ChoiceLog
 from engine.tree.events import (
     Failed,
+    ImportedAttempt,
     Intervened,
     Message,
     Number,
@@ -25,8 +26,8 @@ from engine.tree.events import (
     Started,
     Usage,
 )
-from engine.tree.messages import prefix_messages
-from engine.tree.node import NO_PARENT, Node, Walk
+from engine.tree.messages import NO_WORDS, Words, prefix_messages
+from engine.tree.node import NO_PARENT, ROOT, Node, Walk
 
 
 class TreeState:
@@ -70,6 +71,10 @@ class TreeState:
         self.steps = 0  # environment steps
         self.resets = 0
         self.imported_from: str | None = None
+        self.attempts: list[ImportedAttempt] = []  # that were merged into it
+        self.import_notes: list[str] = []
+        self.merged_by = ""  # which messages were equal, see `Imported.merge`
+        self.first_through: list[int] = []  # node → the first attempt that passed it, by its place in `attempts`
         self.ties: list[int] = []  # at every choice so far: how many shared the best score
         self.iteration_seqs: list[int] = []
         self.by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
@@ -139,18 +144,54 @@ class TreeState:
 
     def leaves(self) -> Iterator[Node]:
         """Terminal nodes without children, in order of creation. Dead ends have no return and are left out."""
-        return (node for node in self.nodes if node.is_leaf and node.visits)
+        return (node for node in self.nodes if node.is_leaf and node.q is not None)
 
     def conversation(self, id: int) -> list[Message]:
-        """The whole conversation at a node: header, prefix, then the messages of each step."""
+        """The whole conversation at a node: header, prefix, then the messages of each step.
+
+        Where attempts were merged, it is in the words of the first one that passed the node.
+        """
         assert self.started is not None
-        messages = self.started.header + prefix_messages(self.started.prefix)
+        words = self.words_at(id)
+        messages = self.header_as(words) + prefix_messages(self.started.prefix)
         for step in self.ancestors(id)[1:]:
-            said, *answers = self.nodes[step].messages
+            own = self.nodes[step].messages_as(words.get(step, 0))
             if step in self.reasoning:
-                said = replace(said, reasoning=self.reasoning[step])
-            messages += [said, *answers]
+                own[0] = replace(own[0], reasoning=self.reasoning[step])
+            messages += own
         return messages
+
+    # -- attempts that were merged -----------------------------------------------------------------
+
+    def words_of(self, attempt: ImportedAttempt) -> Words:
+        """The words of an attempt."""
+        path = self.ancestors(attempt.leaf)
+        return {id: number for id, number in zip(path, attempt.words, strict=False) if number}
+
+    def words_at(self, id: int) -> Words:
+        """The words of the first attempt that passed a node."""
+        return self.words_of(self.attempts[self.first_through[id]]) if self.attempts else NO_WORDS
+
+    def header_as(self, words: Words) -> list[Message]:
+        """The header in somebody's words."""
+        assert self.started is not None
+        row = self.nodes[ROOT].imported
+        own = row.wordings[number - 1].messages if row is not None and (number := words.get(ROOT, 0)) else None
+        return list(self.started.header if own is None else own)
+
+    def attempt_messages(self, attempt: ImportedAttempt) -> list[Message]:
+        """An attempt, as it was: what its file says, message by message. Only the ids of calls are the tree's."""
+        words = self.words_of(attempt)
+        messages = self.header_as(words)
+        for id in self.ancestors(attempt.leaf)[1:]:
+            messages += self.nodes[id].messages_as(words.get(id, 0))
+        return messages
+
+    def attempts_at(self, leaf: int) -> list[ImportedAttempt]:
+        """The attempts that end at a leaf, in their order: several are equal."""
+        return [attempt for attempt in self.attempts if attempt.leaf == leaf]
+
+    # -- the past ----------------------------------------------------------------------------------
 
     def at(self, seq: int) -> PastTree:
         """The tree as it was right after event `seq`: a read-only view, valid as long as this tree."""
@@ -225,6 +266,8 @@ class PastTree:
 
     def q(self, id: int) -> float | None:
         """Q at that moment, None where N = 0."""
+        if self.tree.imported_from is not None:
+            return self.node(id).q
         visits = self.visits(id)
         return self.value_sum(id) / visits if visits else None
 

@@ -35,4 +35,5 @@ class Thresholds:
 
     def good(self, leaf: Node) -> bool:
         """Whether a leaf may be the good one of a pair."""
-        return leaf.visits > 0 and (leaf.value_sum if self.compat else leaf.value_sum / leaf.visits) > self.alpha
+        q = leaf.q
+        return q is not None and (leaf.value_sum if self.compat else q) > self.alpha

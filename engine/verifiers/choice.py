@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.base.errors import InputError
-from engine.environment.opened import name_to_open, open_environment
+from engine.environment.opened import at_hand, name_to_open, open_environment
 from engine.environment.permission import TrustedSettings, permit
 from engine.tree.events import Started
 from envs.base import Planner
@@ -42,6 +42,8 @@ def verifier_for(
         if name in seen:
             continue
         seen.add(name)
+        if not at_hand(name):
+            return WITHOUT_PLAN, name
         if lacking := lacks_plan(started, environment, named, path):
             return WITHOUT_PLAN, lacking
     return DEFAULT, ""

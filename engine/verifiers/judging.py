@@ -210,7 +210,7 @@ def price_of_judging(
 
 
 def _q(leaf: Node) -> float:
-    return leaf.value_sum / leaf.visits if leaf.visits else 0.0
+    return leaf.q or 0.0
 
 
 def complaint(totals: JudgeTotals | None) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeVar
+from statistics import pstdev
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError, NoFile
 from engine.base.foreign import UNREADABLE, what_is
-from engine.pairs.pairs import count_pairs
+from engine.pairs.pairs import count_by_chance, count_pairs, return_of
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
 from engine.trace.trace_file import NoEvents, is_being_written, trace_state
@@ -60,6 +61,13 @@ class TraceFigures(Struct, kw_only=True):
     repeats: int = 0  # draws that said what an earlier draw of their node had said
     duplicates: int = 0  # nodes in a state in which another node was before
     seconds_of_calls: float | None = None  # that answers took, added up; overlapping calls count each
+    source: str = ""  # format of an import; "" of a search
+    attempts: int = 0  # of an import: equal ones count each
+    solved: int = 0  # of these, how many have a return above the default alpha
+    scored: int = 0  # and how many have one at all
+    spread: float | None = None  # standard deviation of their returns
+    cut_off: int = 0  # ended by a limit
+    by_chance: int = 0  # pairs that are none, because no decision parts them
 
 
 class Total(Struct, kw_only=True):
@@ -86,6 +94,9 @@ class Total(Struct, kw_only=True):
     seconds: float | None = None
     lessons: int = 0
     lessons_by_depth: dict[int, int] = {}
+    attempts: int = 0
+    solved: int = 0
+    scored: int = 0
     disasters: int = 0
     repeats: int = 0
     duplicates: int = 0
@@ -98,7 +109,7 @@ def figures(source: Source) -> TraceFigures:
     started = tree.started
     assert started is not None
     thresholds = Thresholds.for_range(started.score_range, None, None)
-    returns = [leaf.value_sum / leaf.visits for leaf in tree.leaves()]
+    returns = [return_of(leaf) for leaf in tree.leaves()]
     good = sum(value > thresholds.alpha for value in returns)
     made = len(tree) - 1
     lessons = known_lessons(tree, thresholds)
@@ -134,7 +145,24 @@ def figures(source: Source) -> TraceFigures:
         repeats=sum(tree.repeats.values()),
         duplicates=sum(len(ids) - 1 for ids in tree.by_state.values()),
         seconds_of_calls=_known_sum(latency for _, latency, _ in tree.usages.values()),
+        source=tree.imported_from or "",
+        **_of_attempts(tree, thresholds),
     )
+
+
+def _of_attempts(tree: SearchTree, thresholds: Thresholds) -> dict[str, Any]:
+    """The figures that only imported attempts have."""
+    if not tree.attempts:
+        return {}
+    returns = [float(attempt.reward) for attempt in tree.attempts if attempt.reward is not None]
+    return {
+        "attempts": len(tree.attempts),
+        "solved": sum(value > thresholds.alpha for value in returns),
+        "scored": len(returns),
+        "spread": pstdev(returns) if len(returns) > 1 else None,
+        "cut_off": sum(attempt.cut_off for attempt in tree.attempts),
+        "by_chance": count_by_chance(tree, thresholds),
+    }
 
 
 def figures_without_events(path: str) -> TraceFigures:
@@ -181,6 +209,9 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         seconds=_known_sum(row.seconds for row in rows),
         lessons=sum(row.lessons for row in rows),
         lessons_by_depth=dict(sorted(sum((Counter(row.lessons_by_depth) for row in rows), Counter[int]()).items())),
+        attempts=sum(row.attempts for row in rows),
+        solved=sum(row.solved for row in rows),
+        scored=sum(row.scored for row in rows),
         disasters=sum(row.disasters for row in rows),
         repeats=sum(row.repeats for row in rows),
         duplicates=sum(row.duplicates for row in rows),

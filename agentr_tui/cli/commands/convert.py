@@ -12,18 +12,24 @@ from agentr_tui.cli.options import (
     OUTPUT,
     JsonOption,
 )
+from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, parted, read
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
 from engine.base.foreign import what_is
 from engine.environment.replay import opener, replay_tree
+from engine.imports.trees import ImportOptions
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace_file import write_trace
 from engine.trace.treefile.read import read_tree
 from engine.trace.treefile.write import save_tree
+from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
 if TYPE_CHECKING:  # the client library takes half a second to import
     pass
+
+
+Kind = Literal["tree", "trace", "graphml", "dot", "node-link"]
 
 
 def convert(
@@ -37,15 +43,22 @@ def convert(
     /,
     *,
     to: Annotated[
-        Literal["tree", "trace", "graphml", "dot", "node-link"] | None,
+        Kind | None,
         Parameter(group=OUTPUT, help="Kind of file to write. The default follows the file's name."),
     ] = None,
-    merge: Annotated[
+    merge: MergeOption = "action",
+    no_merge: Annotated[
         bool,
         Parameter(
-            group=OUTPUT, help="Make one vertex of a graph for each state. With --no-merge, there is one for each node."
+            group=OUTPUT,
+            name="--no-merge",
+            negative="",
+            help="Make one vertex of a graph for each node. The default is one for each state.",
         ),
-    ] = True,
+    ] = False,
+    read_as: ReadAsOption = None,
+    map_: MapOption = None,
+    reward: RewardOption = None,
     env: Annotated[
         str | None,
         Parameter(group=INPUT, name="--env", help="Environment of a tree file. The default is to recognise it."),
@@ -55,26 +68,48 @@ def convert(
     ] = None,
     force: Annotated[bool, Parameter(group=OUTPUT, help="Replace the file if it exists.")] = False,
 ) -> int:
-    """Convert a trace to a tree file or a graph, or a tree file to a trace."""
-    from engine.explain.graph import kind_of, save_graph
+    """Convert a trace to a tree file or a graph, or a tree file or rollouts of another harness to traces."""
+    from engine.explain.graph import kind_of
 
     graph = kind_of(out.name)
-    kind = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
+    kind: Kind | None = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
     if kind is None:
         raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
     if what_is(out) is not None and not force:
         raise InputError(f"{out}: exists already: choose another name, or --force")
+    options = options_of(read_as, map_, merge, reward)
+    if parted([source], options)[1]:
+        return _rollouts(source, options, out, kind, states=not no_merge, force=force)
     loaded = load_any(source, environment=env, task=task)
     for warning in loaded.warnings:
         warn(warning)
-    if kind == "tree":
-        save_tree(loaded.tree, out)
-    elif kind != "trace":
-        save_graph(loaded.tree, out, kind, merge=merge)
+    if kind != "trace":
+        _save(loaded.tree, out, kind, states=not no_merge)
     else:
         if loaded.kind == "trace":
             raise InputError(f"{source}: is a trace already")
         write_trace(out, read_tree(source, environment=env, task=task), overwrite=force)
+    say(str(out))
+    return 0
+
+
+def _save(tree: SearchTree, out: Path, kind: Kind, *, states: bool) -> None:
+    from engine.explain.graph import save_graph
+
+    if kind == "tree":
+        save_tree(tree, out)
+    elif kind != "trace":
+        save_graph(tree, out, kind, merge=states)
+
+
+def _rollouts(source: Path, options: ImportOptions, out: Path, kind: Kind, *, states: bool, force: bool) -> int:
+    trees = read([source], options).trees
+    if len(trees) > 1:
+        raise InputError(f"{source}: holds {len(trees)} tasks: agentr open and agentr revise store each as a trace")
+    if kind == "trace":
+        write_trace(out, trees[0].events, overwrite=force)
+    else:
+        _save(trees[0].source().tree, out, kind, states=states)
     say(str(out))
     return 0
 

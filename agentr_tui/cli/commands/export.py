@@ -65,7 +65,9 @@ def export(
         raise InputError("--per-lesson must be at least 1, or 0 for all")
     if not json:
         chosen = place.select(run)
-        warn(expected_line(chosen, Decisions(place.decisions).current(), data_type, all, only_verified, options))
+        spliced = format not in FORMATS or FORMATS[format].spliced
+        current = Decisions(place.decisions).current()
+        warn(expected_line(chosen, current, data_type, all, only_verified, options, spliced))
     done = export_samples(
         place, run, format, out, data_type=data_type, all=all, only_verified=only_verified, options=options
     )

@@ -6,19 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import OUTPUT, JsonOption, WorkspaceOption
+from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, all_sources, options_of, parted
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.explain.forks import ForkOf, fork_line
+from engine.explain.forks import forks as forks_of
 from engine.trace.diff import compare
 from engine.trace.sources import find_sources, load_any
-from engine.trace.trace_file import NoEvents, read_events
+from engine.trace.trace_file import read_events
 from engine.tree.answer_counts import answer_words, asks_model
+from engine.tree.thresholds import Thresholds
 from engine.tree.tree import ROOT, SearchTree
-from engine.workspace.figures import TraceFigures, cached_figures, figures, figures_without_events, total
+from engine.workspace.figures import TraceFigures, cached_figures, figures, total
 from engine.workspace.rates import Rate, rates, verified_in
 from engine.workspace.workspace import Workspace
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
@@ -28,41 +33,59 @@ MANY = 32
 
 
 def stats(
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders. Folders are read recursively.")],
+    paths: Annotated[
+        list[Path], Parameter(help="Traces, tree files, rollouts or folders. Folders are read recursively.")
+    ],
     /,
     *,
+    read_as: ReadAsOption = None,
+    map_: MapOption = None,
+    merge: MergeOption = "action",
+    reward: RewardOption = None,
+    forks: Annotated[
+        bool,
+        Parameter(
+            group=OUTPUT, negative="", help="List the steps at which failures leave successes, the surest first."
+        ),
+    ] = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Print figures of traces: nodes, leaves, pairs, lessons, calls, and what each 1,000 calls gave."""
+    """Print figures of traces: nodes, pairs, lessons, what 1,000 calls gave; of rollouts: solved attempts."""
     rows: list[TraceFigures] = []
     answers: list[str] = []
+    found_forks: list[list[ForkOf]] = []
+    notes: list[str] = []
     broken = BrokenFiles(paths)
-    sources = find_sources(paths)
-    indexed = _in_workspace(workspace, sources)
+    options = options_of(read_as, map_, merge, reward)
+    plain, rollouts = parted(paths, options)
+    files = find_sources(plain) if plain or not rollouts else []
+    indexed = {} if forks else _in_workspace(workspace, files)
     if indexed:
         rows += cached_figures(Workspace(workspace), indexed, lambda path, error: broken.tell(Path(path), error))
-    for path in (source for source in sources if source not in indexed):
-        try:
-            source = load_any(path)
-        except NoEvents as error:  # its search was killed at once
-            if path in broken.named:
-                raise error
-            rows.append(figures_without_events(str(path)))
-            continue
-        except InputError as error:
-            broken.tell(path, error)
+    for source in all_sources([path for path in files if path not in indexed], rollouts, options, broken):
+        if isinstance(source, TraceFigures):
+            rows.append(source)
+            found_forks += [[]] if forks else []
             continue
         for warning in source.warnings:
             warn(warning)
         rows.append(figures(source))
+        notes += [f"{rows[-1].task}: {note}" for note in source.tree.import_notes]
+        if forks:
+            started = source.tree.started
+            assert started is not None
+            found_forks.append(forks_of(source.tree, Thresholds.for_range(started.score_range, None, None)))
         started, counts = source.tree.started, source.tree.answers
         if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
             answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
     summed = total(rows)
     gave = rates(summed, verified_in(Workspace(workspace), rows))
     if json:
-        emit_json({"traces": rows, "total": summed, "rates": gave, **broken.as_json()})
+        told_rows = [msgspec.to_builtins(row) for row in rows]
+        for told_row, ways in zip(told_rows, found_forks, strict=False):
+            told_row["forks"] = msgspec.to_builtins(ways)
+        emit_json({"traces": told_rows, "total": summed, "rates": gave, **broken.as_json()})
         return broken.code
     head = [
         "trace",
@@ -99,7 +122,16 @@ def stats(
         ]
         for row in rows
     ]
+    if summed.attempts:
+        head += ["attempts", "solved"]
+        for cells, row in zip(body, rows, strict=True):
+            share = f"{row.solved / row.scored:.0%}" if row.scored else "–"
+            cells += [str(row.attempts), share] if row.attempts else ["–", "–"]
     table(head, body, right=range(4, len(head)))
+    for note in notes:
+        say(note)
+    for row, ways in zip(rows, found_forks, strict=False):
+        _say_forks(row, ways)
     for told in answers:
         say(told)
     if summed.lessons:
@@ -110,6 +142,22 @@ def stats(
     for line in _rate_lines(gave):
         say(line)
     return broken.code
+
+
+MOST_FORKS = 10
+"""Of each tree so many are printed; `--json` has all."""
+
+
+def _say_forks(row: TraceFigures, ways: list[ForkOf]) -> None:
+    what = "attempts" if row.attempts else "leaves"
+    if not ways:
+        say(f"{row.task}: no step parts failed {what} from solved ones")
+        return
+    say(f"{row.task}: where failed {what} leave solved ones")
+    for way in ways[:MOST_FORKS]:
+        say(f"  {fork_line(way)}  {' '.join(way.action.split())[:80]}")
+    if len(ways) > MOST_FORKS:
+        say(f"  and {len(ways) - MOST_FORKS} more: --json lists them")
 
 
 def _in_workspace(workspace: Path, sources: Sequence[Path]) -> dict[Path, None]:

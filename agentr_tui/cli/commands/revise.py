@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,10 +35,11 @@ from agentr_tui.cli.options import (
     JsonOption,
     WorkspaceOption,
 )
+from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, with_stored
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
-from engine.environment.opened import name_to_open
+from engine.environment.opened import at_hand, name_to_open
 from engine.environment.permission import permit
 from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
@@ -49,7 +51,8 @@ from engine.samples.revise import begun_verifier
 from engine.samples.revise import revise as revise_tree
 from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, RevisionTurn, Tails
 from engine.samples.splice import BeforeFork
-from engine.trace.sources import Source, find_sources
+from engine.trace.sources import Source, find_sources, is_trace, load_any
+from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
 from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.verifiers.judging import busy, fed, is_model, judge_named, open_pool
@@ -177,11 +180,16 @@ def revise(
     ] = "",
     yes: YesOption = False,
     json: JsonOption = False,
+    read_as: ReadAsOption = None,
+    map_: MapOption = None,
+    merge: MergeOption = "action",
+    reward: RewardOption = None,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Make revision samples from the pairs in traces or tree files."""
+    """Make revision samples from the pairs in traces, tree files or rollouts of other harnesses."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
+    paths, _ = with_stored(paths, options_of(read_as, map_, merge, reward), workspace, quiet=json)
     sources, broken = find_sources(paths), BrokenFiles(paths)
     if verifier is None:
         verifier = _verifier_that_can(sources, env, broken) if verify else DEFAULT
@@ -248,17 +256,34 @@ def revise(
 
 def _verifier_that_can(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> str:
     """The verifier for these sources where nobody named one; says so where it is not the usual one."""
-    traces = ((path, first) for path in sources if (first := broken.first(path)) is not None)
-    verifier, lacking = verifier_for(traces, environment, [{"env": environment}])
-    if lacking:
+    firsts = _started(sources, environment, broken)
+    verifier, lacking = verifier_for(firsts, environment, [{"env": environment}])
+    if lacking and not at_hand(lacking):
+        warn(
+            f"no environment is at hand ({lacking}): the tree judges its steps (--verifier {verifier}), and samples are"
+            " unreplayed; --env NAME replays them in an environment"
+        )
+    elif lacking:
         warn(f"{lacking} has no plan to measure progress by: the tree judges its steps (--verifier {verifier})")
     return verifier
+
+
+def _started(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> Iterator[tuple[Path, Started]]:
+    """The first event of each source. That of a tree file matters where nobody named its environment."""
+    for path in sources:
+        first = broken.first(path)
+        if first is None and environment is None and not is_trace(path.name):
+            with suppress(InputError):  # told where it is read
+                first = load_any(path).tree.started
+        if first is not None:
+            yield path, first
 
 
 def check_environments(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> None:
     """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
     for path in sources:
-        if (first := broken.first(path)) is not None:
+        first = broken.first(path)
+        if first is not None and (environment is not None or at_hand(name_to_open(first))):
             permit(environment or name_to_open(first), first, [{"env": environment}], path)
 
 

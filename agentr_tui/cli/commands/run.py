@@ -18,6 +18,7 @@ from agentr_tui.cli.options import (
     NotesOption,
     WorkspaceOption,
 )
+from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, with_stored
 from agentr_tui.cli.running import has_terminal, make_session, need_terminal, run_app, run_job
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
@@ -111,7 +112,8 @@ def search(
             raise InputError(f"--from {from_}: write TRACE:NODE, a file and the number of a node")
         place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
         own = [own_settings(workspace), {"env": env}]
-        return run_job(branch_job(Path(source), int(number), place, changes=given, delay=delay, own=own))
+        job = branch_job(Path(source), int(number), place, changes=given, delay=delay, own=own, environment=env)
+        return run_job(job)
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
         traces = Workspace.open(workspace, create=True).traces
@@ -194,17 +196,21 @@ def demo(
 
 
 def open_(
-    paths: Annotated[list[Path] | None, Parameter(help="Traces, tree files or folders.")] = None,
+    paths: Annotated[list[Path] | None, Parameter(help="Traces, tree files, rollouts or folders.")] = None,
     /,
     *,
     shipped: Annotated[bool, Parameter(group=INPUT, help="Open the sample trees that ship with the package.")] = False,
     follow: Annotated[
         bool, Parameter(group=INPUT, help="Keep reading while traces grow, and find new traces in folders.")
     ] = False,
+    read_as: ReadAsOption = None,
+    map_: MapOption = None,
+    merge: MergeOption = "action",
+    reward: RewardOption = None,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Open traces, original tree files or folders in the app."""
-    wanted = list(paths or [])
+    """Open traces, original tree files, rollouts of other harnesses or folders in the app."""
+    wanted, _ = with_stored(paths or [], options_of(read_as, map_, merge, reward), workspace)
     if shipped:
         wanted.append(shipped_folder())
     if not wanted:

@@ -37,7 +37,7 @@ COLUMNS = (
     Column("to review", 9, right=True),
 )
 
-VERDICTS = ("verified", "reobserved", "repaired", "diverged", "unreplayable", "not replayed")
+VERDICTS = ("verified", "reobserved", "repaired", "diverged", "unreplayable", "unreplayed", "not replayed")
 DECISIONS = ("accepted", "rejected", "skipped", "undecided")
 
 
@@ -173,6 +173,7 @@ def _signs() -> dict[str, tuple[str, Role]]:
         "reobserved": ("~", "fair"),
         "diverged": (signs.bad, "bad"),
         "unreplayable": ("?", "poor"),
+        "unreplayed": ("?", "warn"),
         "not replayed": (signs.ellipsis, "muted"),
         "accepted": (signs.good, "good"),
         "rejected": (signs.bad, "bad"),

@@ -159,13 +159,19 @@ def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool
         told = cell(row.error, "bad") if row.error else cell("")
         return [state, cell(row.name, name), told, *([()] * 8), old, file]
     q: Role = value_role(figures.best_return, *row.score_range)
+    if figures.attempts:  # what was imported is done: how many of its attempts were solved says more
+        solved = f"{figures.solved} of {figures.attempts}" if figures.scored else f"{figures.attempts} tried"
+        state = ((f"{glyph} ", role), (solved, "good" if figures.solved else "bad" if figures.scored else "muted"))
     return [
         state,
         cell(f"{glyphs().elbow} repair" if row.origin else row.task, "muted" if row.origin else name),
         cell(row.goal, "muted" if row.origin else name),
         cell(format_count(figures.nodes), "text"),
-        cell(format_count(figures.good), "good" if figures.good else "muted"),
-        cell(format_count(figures.bad), "bad" if figures.bad else "muted"),
+        cell(format_count(figures.solved if figures.attempts else figures.good), "good" if figures.good else "muted"),
+        cell(
+            format_count(figures.scored - figures.solved if figures.attempts else figures.bad),
+            "bad" if figures.bad else "muted",
+        ),
         cell(format_value(figures.best_return, *row.score_range), q),
         cell(format_count(figures.pairs), "text" if figures.pairs else "muted"),
         cell(str(figures.max_depth), "muted"),
@@ -183,7 +189,7 @@ def facts(row: TraceRow) -> list[tuple[str, Role]]:
     figures = row.figures
     if figures is None:
         return [(str(row.path), "muted")]
-    parts = [str(row.path), figures.algorithm]
+    parts = [str(row.path), figures.algorithm, *attempts_told(figures)]
     if figures.failures:
         parts.append(f"{figures.failures} failed answers")
     if figures.tokens_in is not None or figures.tokens_out is not None:
@@ -193,6 +199,22 @@ def facts(row: TraceRow) -> list[tuple[str, Role]]:
     if figures.steps_per_node is not None:
         parts.append(f"{figures.steps_per_node:.1f} steps a node")
     return [(" · ".join(parts), "muted")]
+
+
+def attempts_told(figures: TraceFigures) -> list[str]:
+    """What an import came to: attempts, their solved share, the spread of their returns."""
+    if not figures.attempts:
+        return []
+    told = [f"{figures.attempts} attempts of {figures.source}"]
+    if figures.scored:
+        told.append(f"{figures.solved} of {figures.scored} solved ({figures.solved / figures.scored:.0%})")
+    if figures.spread is not None:
+        told.append(f"spread {figures.spread:.2g}")
+    if figures.cut_off:
+        told.append(f"{figures.cut_off} cut off")
+    if figures.by_chance:
+        told.append(f"{figures.by_chance} pairs parted by chance")
+    return told
 
 
 def age(seconds: float) -> str:

@@ -51,7 +51,14 @@ SUGGESTION_COLUMNS = (
     Column("next good step", 8, flex=1, drop=1),
 )
 
-ENDED = {"done": "done", "disaster": "disaster", "depth": "too deep", "dead_end": "dead end"}
+ENDED = {
+    "done": "done",
+    "disaster": "disaster",
+    "depth": "too deep",
+    "dead_end": "dead end",
+    "cut_off": "cut off",
+    "unscored": "no reward",
+}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ VERDICTS: dict[str, tuple[str, Role]] = {
     "reobserved": ("≈ reobserved", "warn"),
     "diverged": ("✗ diverged", "bad"),
     "unreplayable": ("? unreplayable", "bad"),
+    "unreplayed": ("? unreplayed", "warn"),
     "not replayed": ("… not replayed", "muted"),
 }
 
@@ -67,6 +68,9 @@ def replay_lines(sample: Sample) -> list[Line]:
         told = f"return {replay.score:g} by {len(sample.tail.steps)} steps of a search of its own"
     elif replay.verdict == "diverged":
         told = f"{replay.reason} · R replays it again, or searches another tail"
+    elif replay.verdict == "unreplayed":
+        safest = f" · safest: the wrong step changed nothing ({sample.harmless})" if sample.harmless else ""
+        told = f"{replay.reason}: a default export takes it if you accept it{safest}"
     else:
         told = replay.reason
     lines = [line((f"{text} ", role), (f" {told}", "text"), indent=4)]

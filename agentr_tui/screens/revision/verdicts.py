@@ -36,7 +36,9 @@ class Verdicts:
             return review.go_to_next_undecided()
 
         def decided(more: bool) -> None:
-            if verdict == "accepted" and shown.sample.verdict not in HOLDS:
+            if verdict == "accepted" and shown.sample.verdict == "unreplayed":
+                self._desk.say("accepted, unreplayed: no environment was asked, your word counts, and the card says so")
+            elif verdict == "accepted" and shown.sample.verdict not in HOLDS:
                 self._desk.say(
                     f"accepted, but it does not replay in the environment ({shown.sample.verdict}): a default export"
                     " leaves it out",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from agentr_tui.screens.search.imports.attempts import figures_of
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import Role, glyphs
 from engine.actors.request_log import calls_in_flight
@@ -136,6 +137,8 @@ def top_line(session: Session, following: bool = False) -> tuple[Words, Words]:
         full, empty = ("#", ".") if glyphs().guide.isascii() else ("█", "░")
         left.append((full * filled + empty * (8 - filled), "focus"))
     figures = search_figures(tree) if past is None else [f"{len(session.reader or tree)} nodes"]
+    if tree.attempts:
+        figures = [part for part in figures_of(session, tree) if part]
     return left, [(f"  {part}", "muted") for part in figures]
 
 
@@ -150,4 +153,6 @@ def tree_title(session: Session, found: str) -> str:
         told += [f"{good} good", f"{bad} bad"]
         if good + bad <= COUNTED_LEAVES:
             told.append(f"{count_pairs(tree, session.thresholds)} pairs")
+    if tree.attempts:
+        return f"tree of {len(tree.attempts)} attempts  " + " · ".join(told)
     return "tree  " + " · ".join(told)

@@ -7,13 +7,14 @@ import json
 import msgspec
 
 from agentr_tui.screens.search.figures import search_figures
+from agentr_tui.screens.search.imports.attempts import shared_lines
 from agentr_tui.screens.shared.copying import node_facts
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.actors.request_log import request_of, seen_and_dropped
 from engine.base.errors import AgentrError
 from engine.models.context_window import turns_of_steps
-from engine.tree.events import Sampled
+from engine.tree.events import WITHOUT_RETURN, Sampled
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 from envs.base import title_of
 
@@ -28,6 +29,8 @@ TERMINAL_WORDS = {
     "disaster": "disaster: the score fell below 0",
     "depth": "too deep: depth exceeds max_depth",
     "dead_end": "dead end: no answer of the actor was usable",
+    "cut_off": "cut off: a limit or a failure outside of the agent ended the attempt",
+    "unscored": "the attempt ended here, and nobody knows its reward",
 }
 
 
@@ -48,6 +51,11 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
             lines.append(labelled("so far", " · ".join(search_figures(tree)[1:])))
         return lines
     lines = []
+    if tree.attempts:
+        words = tree.words_at(id).get(id, 0)
+        if reasoning := node.reasoning_as(words):
+            lines.append(labelled("reasoned", reasoning, "muted"))
+        lines += [labelled(*told) for told in shared_lines(tree, id)]
     if node.thought:
         lines.append(labelled("thought", node.thought))
     lines.append(labelled("action", node.action, "focus"))
@@ -90,8 +98,8 @@ def _usage(tree: SearchTree, id: int) -> str:
 def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -> tuple[str, Role]:
     """How a node stands, in words, and the role to show it in."""
     if node.is_leaf and node.terminal is not None:
-        if node.terminal == "dead_end":
-            return TERMINAL_WORDS["dead_end"], "warn"
+        if node.terminal in WITHOUT_RETURN:
+            return TERMINAL_WORDS[node.terminal], "warn"
         role = value_role(float(node.reward), *score_range)
         return f"return {node.reward:g} · {TERMINAL_WORDS[node.terminal]}", role
     if reader.pruned(node.id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
+from agentr_tui.screens.search.imports.attempts import row_mark
 from agentr_tui.state.bookmarks import NodeMark
 from agentr_tui.terminal.theme import Glyphs
 from agentr_tui.widgets.tree.overlay import Mark, Said
@@ -53,4 +54,6 @@ def said_of(
         times = bisect_left(tree.same_state(id), len(reader))
         if times > 1:
             return Said(Mark(f"seen {times}×" if times < 1000 else "seen", "faint", glyphs.repeat), weak=True)
+    if tree.attempts and (shared := row_mark(tree, id)) is not None:
+        return Said(shared, weak=True)
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.imports.attempts import TABS as TABS_OF_ATTEMPTS
+from agentr_tui.screens.search.imports.attempts import Attempts, attempt_lines, fork_lines
 from agentr_tui.screens.search.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
 from agentr_tui.screens.search.why_lines import log_lines, why_lines
 from agentr_tui.screens.shared.mode_screen import tab_title
@@ -24,6 +26,7 @@ class NodePane:
     def __init__(self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane]]) -> None:
         """`panes`: the pane of the node, and that of the tabs."""
         self._desk, self._panes = desk, panes
+        self._attempts = Attempts(desk)
         self._tab = 0
         self._c: float | None = None  # an exploration constant to compare with
         self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
@@ -46,15 +49,24 @@ class NodePane:
         node, tabs = self._panes()
         node.retitle(f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task")
         node.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
-        tabs.retitle(tab_title(TABS, self._tab, tabs.outer_size.width or 200))
+        names = self._names(tree)
+        tabs.retitle(tab_title(names, self._tab % len(names), tabs.outer_size.width or 200))
         tabs.set_lines(self._tab_lines(id), keep_scroll=True)
+
+    def _names(self, tree: SearchTree) -> tuple[str, ...]:
+        return TABS_OF_ATTEMPTS if tree.attempts else TABS
 
     def _tab_lines(self, id: int) -> Lines:
         session = self._desk.session
         tree, reader = session.tree, session.reader
         assert tree is not None
         assert reader is not None
-        name = TABS[self._tab]
+        names = self._names(tree)
+        name = names[self._tab % len(names)]
+        if name == "attempts":
+            return attempt_lines(session, tree, id)
+        if name == "forks":
+            return fork_lines(self._attempts.forks, self._attempts.fork)
         if name == "why":
             return lambda width: why_lines(reader, id, width, self._c)
         if name == "conversation":
@@ -87,6 +99,18 @@ class NodePane:
 
         self._desk.in_thread(read, found, "answer")
         return "reading …"
+
+    def go(self, by: int) -> None:
+        """To the next attempt of an imported tree, or the one before; 0: to the next fork where failures leave
+        successes, with the tab of the forks where the tree has one."""
+        if by:
+            self._attempts.next(by)
+            return
+        self._attempts.next_fork()
+        tree = self._desk.session.tree
+        if tree is not None and tree.attempts:
+            self._tab = TABS_OF_ATTEMPTS.index("forks")
+        self.show()
 
     def next_tab(self, by: int) -> None:
         """The next tab, or the one before."""

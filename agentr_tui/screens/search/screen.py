@@ -18,6 +18,7 @@ from textual.widgets import Static
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
 from agentr_tui.screens.search.figures import next_step, top_line, tree_title
 from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
+from agentr_tui.screens.search.imports.attempts import ATTEMPT_KEYS
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
@@ -66,12 +67,11 @@ class SearchScreen(ModeScreen):
         key("p", "pair", "pair", "search.pair", "Pair this leaf with its best partner", show=True),
         key("slash", "find", "find", "search.find", "Find nodes: q>0.5 disaster action~craft", show=True,
             key_display="/"),
-        key("i", "intervene", "intervene…", "search.intervene", "Edit, expand, prune, breakpoints, settings",
-            show=True),
+        key("i", "intervene", "intervene…", "search.intervene", "Edit, expand, prune, breakpoint, settings", show=True),
         key("m", "mark", "mark…", "search.mark", "Mark this node: good, bad, a bookmark with a name", show=True),
         key("v", "view", "view…", "search.view", "Columns, overview, plots, compare, repeated states", show=True),
         key("right_square_bracket", "tab(1)", "tabs", "search.tab_next", "Next tab", show=True, key_display="[ ]"),
-        key("left_square_bracket", "tab(-1)", "tabs", "search.tab_back", "Previous tab"),
+        key("left_square_bracket", "tab(-1)", "tabs", "search.tab_back", "Previous tab"), *ATTEMPT_KEYS,
         key("S", "stop", "stop", "search.stop", "Stop the search cleanly; it can be resumed", show=True),
         key("n", "find_next(1)", "next match", "search.find_next", "Next match", key_display="n N"),
         key("N", "find_next(-1)", "match before", "search.find_back", "Match before"),
@@ -329,6 +329,10 @@ class SearchScreen(ModeScreen):
         """The next tab, or the one before."""
         self.node.next_tab(by)
         self.add_class("-detail")
+
+    def action_attempt(self, by: int) -> None:
+        """The next attempt of an imported tree, or the one before; 0: the next fork."""
+        self.node.go(by)
 
     def action_other_c(self) -> None:
         """Compare with the next other exploration constant; after the last with none."""

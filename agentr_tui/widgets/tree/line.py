@@ -16,6 +16,7 @@ from textual.strip import Strip
 from agentr_tui.terminal.safe_text import clip, fit, pad
 from agentr_tui.terminal.theme import Glyphs, Palette, Role, bar, format_count, format_value, is_good, share, value_role
 from agentr_tui.widgets.tree.overlay import Mark, Side
+from engine.tree.events import WITHOUT_RETURN
 from engine.tree.tree import NO_PARENT, ROOT, TreeReader
 
 LABEL_CELLS = 400
@@ -29,6 +30,8 @@ _WORDS: dict[str, tuple[str, Role]] = {
     "disaster": ("disaster", "bad"),
     "depth": ("depth", "muted"),
     "dead_end": ("dead end", "warn"),
+    "cut_off": ("cut off", "warn"),
+    "unscored": ("no reward", "warn"),
 }
 
 _UNDER_CURSOR: dict[Role, Role] = {"faint": "muted", "muted": "text", "text": "strong"}
@@ -138,7 +141,7 @@ def summarise_row(
             word = "all ended"
     elif why == "disaster":
         glyph, glyph_role = glyphs.disaster, "bad"
-    elif why == "dead_end":
+    elif why in WITHOUT_RETURN:
         glyph, glyph_role, text_role = glyphs.dead_end, "warn", "muted"
     elif why is not None:
         good = is_good(q if q is not None else float(node.reward), low, high)

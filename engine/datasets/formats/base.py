@@ -66,6 +66,7 @@ class Format:
     with_tools: Callable[[Record], Record | None] | None = None  # the record of a conversation with tool turns
     thinks: bool = False  # whether a turn has a place for its reasoning
     calls: Calls = ""
+    spliced: bool = True  # whether a record joins two trajectories; if not, no environment has to say that it holds
     trainer: str = ""  # whose configuration is written beside the dataset (`engine.datasets.trainer_configs`)
 
     def records(self, item: Item, options: FormatOptions = DEFAULT_OPTIONS) -> list[Record]:

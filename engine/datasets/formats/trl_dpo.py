@@ -76,7 +76,7 @@ def sides_of(item: Item) -> Sides | str:
         return MASKED
     wrong = max(at for at, turn in enumerate(turns) if turn.part == "bad" and turn.role == "assistant")
     step = [turn for turn in turns[wrong:] if turn.part == "bad"]
-    if changes_nothing(tree, step):
+    if changes_nothing(tree, step) and sample.verdict != "unreplayed":
         chosen = [_without_thought(turn) for turn in turns if turn.part == "good"]
         end = low_end(tree, sample)
         rest = [id for id in tree.ancestors(end) if tree.nodes[id].depth > sample.mark]
@@ -200,6 +200,7 @@ register(
         why_none=why_none,
         columns=True,
         calls="native",
+        spliced=False,
         trainer="trl-dpo",
     )
 )

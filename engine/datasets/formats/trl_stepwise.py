@@ -119,6 +119,7 @@ register(
         empty=UNJUDGED,
         columns=True,
         calls="text",
+        spliced=False,
         trainer="trl-prm",
     )
 )

@@ -52,6 +52,13 @@ FIELDS = [
     "repeats",
     "duplicates",
     "seconds_of_calls",
+    "source",
+    "attempts",
+    "solved",
+    "scored",
+    "spread",
+    "cut_off",
+    "by_chance",
 ]
 
 

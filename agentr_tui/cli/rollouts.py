@@ -1,0 +1,128 @@
+"""Rollouts of other harnesses on the command line: options to read them by, and paths that turn out to be some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from agentr_tui.cli.broken_files import BrokenFiles
+from agentr_tui.cli.options import INPUT
+from agentr_tui.terminal.output import say, warn
+from engine.base.errors import InputError
+from engine.imports.merging.same import Merge
+from engine.imports.sources import files_below, mapping_of
+from engine.imports.trees import Import, ImportOptions, import_rollouts, store
+from engine.imports.which import is_rollouts
+from engine.trace.sources import Source, find_sources, is_trace, is_tree_file, load_any
+from engine.trace.trace_file import NoEvents
+from engine.workspace.figures import TraceFigures, figures_without_events
+from engine.workspace.workspace import Workspace
+
+MOST_TOLD = 8
+"""Problems that are told one by one."""
+
+ReadAsOption = Annotated[
+    str | None,
+    Parameter(group=INPUT, name="--read-as", help="Format of rollouts. The default is to recognise it by the content."),
+]
+MapOption = Annotated[
+    list[str] | None,
+    Parameter(
+        group=INPUT,
+        name="--map",
+        negative="",
+        help="Where rows of rollouts hold a field, written FIELD=PATH, for example reward=scores.main.",
+    ),
+]
+MergeOption = Annotated[
+    Merge,
+    Parameter(
+        group=INPUT,
+        name="--merge",
+        help="Which turns of rollouts are equal: those with equal calls (action), or also with equal words (text).",
+    ),
+]
+RewardOption = Annotated[
+    str | None,
+    Parameter(group=INPUT, name="--reward", help="Which reward of rollouts counts, if they have several."),
+]
+
+
+def options_of(read_as: str | None, map_: Sequence[str] | None, merge: Merge, reward: str | None) -> ImportOptions:
+    """The options as the import takes them. Raises `InputError`."""
+    return ImportOptions(read_as or "", mapping_of(map_ or ()), merge, reward or "")
+
+
+def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], list[Path]]:
+    """Paths of traces and tree files, and paths of rollouts.
+
+    A folder that holds traces is one of traces: what else lies in it (decisions, datasets) is no rollout, unless
+    `--read-as` says so.
+    """
+    plain: list[Path] = []
+    rollouts: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            try:
+                found = [] if options.read_as else find_sources([path])
+            except InputError:
+                found = []
+            (plain if found or not files_below(path) else rollouts).append(path)
+        elif options.read_as or not path.exists():
+            (rollouts if options.read_as or any(letter in str(path) for letter in "*?[") else plain).append(path)
+        elif is_trace(path.name) or is_tree_file(path.name) or not is_rollouts(path):
+            plain.append(path)
+        else:
+            rollouts.append(path)
+    return plain, rollouts
+
+
+def read(paths: Sequence[Path], options: ImportOptions) -> Import:
+    """The trees of rollouts; what could not be read is told. Raises `InputError`."""
+    found = import_rollouts(paths, options)
+    lines = [str(problem) for problem in found.problems] + found.warnings
+    for line in lines[:MOST_TOLD]:
+        warn(line)
+    if len(lines) > MOST_TOLD:
+        warn(f"{len(lines) - MOST_TOLD} more lines of that kind")
+    return found
+
+
+def with_stored(
+    paths: Sequence[Path], options: ImportOptions, workspace: Path, quiet: bool = False
+) -> tuple[list[Path], list[Path]]:
+    """The paths with rollouts replaced by their traces in the workspace, where they are stored first; and the latter
+    alone."""
+    plain, rollouts = parted(paths, options)
+    if not rollouts:
+        return plain, []
+    found = read(rollouts, options)
+    stored, new = store(found, Workspace.open(workspace, create=True).traces, options.merge)
+    trees = "1 tree" if len(stored) == 1 else f"{len(stored)} trees"
+    if not quiet:
+        say(f"{found.attempts} attempts, {new} of them new: {trees} in {Workspace.open(workspace).traces}")
+    return plain + stored, stored
+
+
+def all_sources(
+    files: Sequence[Path], rollouts: Sequence[Path], options: ImportOptions, broken: BrokenFiles
+) -> Iterator[Source | TraceFigures]:
+    """Every tree, read: of rollouts one for each task; the figures of a trace without an event. `broken` hears of files
+    of folders that can't be read. Raises `InputError`."""
+    for path in files:
+        try:
+            yield load_any(path)
+        except NoEvents:  # its search was killed at once
+            if path in broken.named:
+                raise
+            yield figures_without_events(str(path))
+        except InputError as error:
+            broken.tell(path, error)
+    if rollouts:
+        read_in = read(rollouts, options)
+        broken.told.update({Path(problem.path): str(problem) for problem in read_in.problems})
+        for tree in read_in.trees:
+            yield tree.source()

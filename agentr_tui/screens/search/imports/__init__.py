@@ -1,0 +1,1 @@
+"""Imported trees on the Search screen."""

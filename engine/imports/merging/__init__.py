@@ -1,0 +1,1 @@
+"""Attempts of one task become one tree."""

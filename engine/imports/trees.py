@@ -1,0 +1,214 @@
+"""Rollouts of files and folders as trees: in memory, or stored as traces of a workspace.
+
+A tree that is stored already grows: attempts that are new are appended, and nodes keep their numbers.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.base.errors import InputError
+from engine.imports.attempt import ForeignTree
+from engine.imports.files import Problem
+from engine.imports.merging.foreign import foreign_events
+from engine.imports.merging.grouping import Group, Groups
+from engine.imports.merging.merge import TreeOfAttempts, digest_of
+from engine.imports.merging.same import MERGES, Merge
+from engine.imports.sources import Rollouts, read_rollouts
+from engine.trace.sources import Source
+from engine.trace.trace_file import TraceWriter, load, write_trace
+from engine.tree.events import AnyEvent, Imported, ImportedAttempt
+from engine.tree.tree import SearchTree
+
+KEPT_LETTERS = 60  # of a task's name, in the name of its trace
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How rollouts are read and merged."""
+
+    read_as: str = ""
+    mapping: dict[str, str] = field(default_factory=dict)
+    merge: Merge = "action"
+    reward: str = ""  # which of several named rewards
+
+
+@dataclass
+class ImportedTree:
+    """One tree of an import."""
+
+    name: str  # for people
+    stem: str  # of its trace's name
+    events: list[AnyEvent]
+
+    def source(self) -> Source:
+        """The tree, folded; its path names the first file it is from."""
+        tree = SearchTree(self.events)
+        path = tree.attempts[0].source if tree.attempts else self.name
+        tree.source = path
+        return Source(tree, path, "rollouts", warnings=[])
+
+
+@dataclass
+class Import:
+    """What was read."""
+
+    trees: list[ImportedTree]
+    problems: list[Problem]  # what could not be read
+    warnings: list[str]  # a line each
+    formats: dict[str, int]  # attempts, by format
+
+    @property
+    def attempts(self) -> int:
+        """Attempts in all."""
+        return sum(self.formats.values())
+
+
+def import_rollouts(
+    paths: Iterable[str | os.PathLike[str]], options: ImportOptions, told: Callable[[int], object] = lambda count: None
+) -> Import:
+    """Read and merge. `told` hears how many attempts were read. Raises `InputError` where nothing can be read."""
+    if options.merge not in MERGES:
+        raise InputError(f"--merge {options.merge}: one of {', '.join(MERGES)}")
+    if options.merge == "state":
+        raise InputError("--merge state: rollouts hold no state keys: merge by action, text or none")
+    rollouts = read_rollouts(paths, options.read_as, options.mapping)
+    with _no_collections():
+        groups, foreign = _read(rollouts, options, told)
+    trees = [ImportedTree(group.name, stem_of(group.first.task, group.key), events) for group, events in groups.all()]
+    for found in foreign:
+        events = foreign_events(found)
+        started = events[0]
+        trees.append(ImportedTree(found.task, stem_of(found.task, getattr(started, "trace", "")), events))
+    return Import(trees, rollouts.problems, copies(groups), rollouts.formats)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Nothing that is read is garbage: looking for some would take as long as the work."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _read(
+    rollouts: Rollouts, options: ImportOptions, told: Callable[[int], object]
+) -> tuple[Groups, list[ForeignTree]]:
+    groups, foreign, names = Groups(options.merge), [], Counter[str]()
+    count, named = 0, 0
+    for rollout in rollouts:
+        if isinstance(rollout, ForeignTree):
+            foreign.append(rollout)
+            continue
+        if options.reward:
+            names.update(rollout.rewards)
+            named += options.reward in rollout.rewards
+            rollout.reward = rollout.rewards.get(options.reward)
+            rollout.reward_range = None
+        groups.add(rollout)
+        count += 1
+        told(count)
+    if options.reward and not named:
+        known = ", ".join(sorted(names)) or "none has a name"
+        raise InputError(f"--reward {options.reward}: no attempt has a reward of that name: {known}")
+    return groups, foreign
+
+
+def copies(groups: Groups) -> list[str]:
+    """A line where files hold the same attempts, to the letter: resumed or copied results."""
+    lines = []
+    for group in groups.groups.values():
+        of_file: dict[str, list[str]] = {}
+        for attempt in group.tree.attempts:
+            of_file.setdefault(attempt.source, []).append(attempt.digest)
+        seen: dict[tuple[str, ...], str] = {}
+        for source, digests in of_file.items():
+            first = seen.setdefault(tuple(digests), source)
+            if first != source:
+                lines.append(f"{source}: holds the same attempts as {first}: a copy? each counts")
+    return lines
+
+
+def stem_of(task: str, key: str) -> str:
+    """The name of a tree's trace, the same at each import."""
+    letters = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in task)[:KEPT_LETTERS]
+    return f"{letters.strip('.-') or 'task'}-{key[:8]}"
+
+
+# -- traces of a workspace -------------------------------------------------------------------------------
+
+
+def store(found: Import, folder: Path, merge: Merge) -> tuple[list[Path], int]:
+    """Write each tree into a folder of traces, or add to the one that is there what is new.
+
+    Returns their paths, and how many attempts were new.
+    """
+    paths, new = [], 0
+    for tree in found.trees:
+        stem = tree.stem if merge == "action" else f"{tree.stem}-{merge}"
+        path = folder / f"{stem}.trace.jsonl"
+        imported = tree.events[1]
+        assert isinstance(imported, Imported)
+        if not path.exists() or not path.stat().st_size:
+            write_trace(path, tree.events)
+            new += len(imported.attempts)
+        elif imported.attempts:
+            new += _grow(path, tree)
+        paths.append(path)
+    return paths, new
+
+
+def _grow(path: Path, fresh: ImportedTree) -> int:
+    """Append the attempts that a stored tree does not hold yet; returns how many."""
+    loaded = load(path)
+    tree = loaded.tree
+    known = Counter(attempt.digest for attempt in tree.attempts)
+    imported = SearchTree(fresh.events)
+    missing: list[ImportedAttempt] = []
+    for attempt in imported.attempts:
+        if known[attempt.digest]:
+            known[attempt.digest] -= 1
+        else:
+            missing.append(attempt)
+    if not missing:
+        return 0
+    merger = TreeOfAttempts.of(tree)
+    nodes, attempts = len(merger.rows), len(merger.attempts)
+    wordings = [len(row.wordings) for row in merger.rows]
+    for attempt in missing:
+        merger.again(imported, attempt)
+    changed = {
+        id: row.wordings[count:]
+        for id, (row, count) in enumerate(zip(merger.rows, wordings, strict=False))
+        if len(row.wordings) > count
+    }
+    assert tree.started is not None
+    assert imported.started is not None
+    low, high = tree.started.score_range
+    other = imported.started.score_range
+    wider = (min(low, other[0]), max(high, other[1]))
+    event = Imported(
+        seq=tree.seq + 1,
+        source=imported.imported_from or "",
+        nodes=merger.rows[nodes:],
+        attempts=merger.attempts[attempts:],
+        merge=merger.merge,
+        wordings=changed,
+        score_range=None if wider == (low, high) else wider,
+    )
+    with TraceWriter(path, append_to=loaded.end) as writer:
+        writer.write(event)
+    return len(missing)
+
+
+__all__ = ["Group", "Import", "ImportOptions", "ImportedTree", "digest_of", "import_rollouts", "store"]

@@ -1,0 +1,224 @@
+"""Imported attempts in the app: a newcomer's command, the list, the next one, and where failures leave successes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agentr_tui.cli.main import run
+from agentr_tui.cli.rollouts import options_of, with_stored
+from agentr_tui.state.session import Session
+from agentr_tui.widgets.row_table import RowTable
+from agentr_tui.widgets.tree.view import TreeView
+from engine.samples.harmless import ERROR, READS, why_harmless
+from engine.trace.sources import load_any
+from engine.trace.treefile.write import save_tree
+from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started
+from engine.tree.tree import SearchTree
+from tests.agentr_tui.apps import notices, opened, pane, running, searched, table_lines, until
+from tests.engine.imports.attempts import attempt, tree_of
+
+
+def row(reward: float | None, *commands: str, task: str = "mend", said: str = "") -> dict[str, object]:
+    messages: list[dict[str, object]] = [{"role": "user", "content": "Mend it."}]
+    for place, command in enumerate(commands):
+        call = {
+            "id": f"c{place}",
+            "type": "function",
+            "function": {"name": "bash", "arguments": json.dumps({"c": command})},
+        }
+        messages.append({"role": "assistant", "content": f"{said} {command}", "tool_calls": [call]})
+        messages.append({"role": "tool", "tool_call_id": f"c{place}", "content": f"saw {command}"})
+    messages.append({"role": "assistant", "content": "Done."})
+    return {"task_id": task, "messages": messages, "reward": reward}
+
+
+@pytest.fixture
+def rollouts(tmp_path: Path) -> Path:
+    path = tmp_path / "rollouts.jsonl"
+    rows = [
+        row(1, "look", "fix", said="A:"),
+        row(1, "look", "fix", said="B:"),
+        row(0, "look", "guess"),
+        row(0, "look", "guess", "again"),
+        row(None, "look", "nothing"),
+        row(1, "other", task="second"),
+    ]
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    return path
+
+
+async def test_the_library_has_a_row_for_each_task_with_its_solved_share(rollouts: Path, tmp_path: Path) -> None:
+    workspace = opened(tmp_path / "w")
+    paths, stored = with_stored([rollouts], options_of(None, None, "action", None), workspace.path, quiet=True)
+    assert paths == stored
+    async with running(Session(workspace)) as (app, pilot):
+        await until(pilot, lambda: "2 of 5" in "\n".join(table_lines(app.screen.query_one(RowTable))))
+        assert "1 of 1" in "\n".join(table_lines(app.screen.query_one(RowTable)))
+
+
+async def test_keys_go_through_attempts_and_to_the_fork_where_failures_leave_successes(
+    rollouts: Path, tmp_path: Path
+) -> None:
+    workspace = opened(tmp_path / "w")
+    paths, _ = with_stored([rollouts], options_of(None, None, "action", None), workspace.path, quiet=True)
+    session = Session(workspace)
+    session.open(next(path for path in paths if "mend" in path.name))
+    tree = session.tree
+    assert tree is not None
+    async with running(session, "search", size=(140, 40)) as (app, pilot):
+        view = app.screen.query_one(TreeView)
+        assert "5 attempts" in str(view.border_title)
+        await pilot.press("right_curly_bracket")
+        assert view.cursor_node == tree.attempts[0].leaf
+        await pilot.press("right_curly_bracket")
+        assert view.cursor_node == tree.attempts[2].leaf, "an equal attempt is passed over"
+        assert "attempt 3 of 5" in notices(app)
+        await pilot.press("left_curly_bracket")
+        assert view.cursor_node == tree.attempts[1].leaf
+        assert "2 of 5 pass here" in pane(app, "node")
+        await pilot.press("D")
+        assert view.cursor_node is not None
+        assert tree.nodes[view.cursor_node].action == 'bash(c="guess")'
+        assert "0 of 2; others 2 of 2" in pane(app, "tabs")
+
+
+def test_stats_counts_attempts_and_ranks_the_forks(rollouts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["stats", str(rollouts), "--forks", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    first = found["traces"][0]
+    assert (first["attempts"], first["solved"], first["scored"], first["source"]) == (5, 2, 4, "chat")
+    assert found["total"]["attempts"] == 6
+    assert [fork["action"] for fork in first["forks"]] == ['bash(c="guess")']
+    assert first["forks"][0]["fall"] == 1
+
+
+def test_convert_writes_a_trace_that_reads_as_the_import(
+    rollouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.trace.jsonl"
+    assert run(["convert", str(rollouts), str(out)]) == 2
+    assert "holds 2 tasks" in capsys.readouterr().err
+    rollouts.write_text("".join(rollouts.read_text().splitlines(keepends=True)[:5]))
+    assert run(["convert", str(rollouts), str(out)]) == 0
+    tree = load_any(out).tree
+    assert len(tree.attempts) == tree.nodes[0].visits == 5
+
+
+def test_revise_of_rollouts_is_unreplayed_and_only_an_acceptance_exports_it(
+    rollouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = ["--workspace", str(tmp_path / "w")]
+    assert run(["revise", str(rollouts), "--json", *work]) == 0
+    told = capsys.readouterr()
+    assert "--verifier value" in told.err
+    made = json.loads(told.out)
+    assert made["by_verdict"] == {"unreplayed": made["samples"]}
+    out = tmp_path / "out.jsonl"
+    assert run(["export", "--format", "openai", "--out", str(out), *work]) == 1
+    assert "unreplayed" in capsys.readouterr().err
+    assert run(["export", "--format", "trl-dpo", "--out", str(tmp_path / "dpo.jsonl"), *work]) == 0, "no splice in it"
+    assert run(["review", "accept", "kind:revision", *work]) == 0
+    assert run(["export", "--format", "openai", "--out", str(out), *work]) == 0
+    (line,) = out.read_text().splitlines()
+    said = [message["content"] for message in json.loads(line)["messages"] if message["role"] == "assistant"]
+    assert said[0] == " look", "up to the wrong step in the words of the attempt that took it"
+    assert said[1] == " guess"
+    assert said[-1] == "Done."
+    card = (tmp_path / "out.jsonl.card.md").read_text()
+    assert "- unreplayed: 1 of 1 samples, for which no environment was at hand; a person accepted each" in card
+
+
+def test_a_tree_of_the_original_whose_environment_nobody_knows_is_judged_by_the_tree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = [
+        {"role": "system", "content": "You help."},
+        {"role": "user", "content": "Rules of a place that nobody knows."},
+        {"role": "assistant", "content": "Ok."},
+        {"role": "user", "content": "You are somewhere else."},
+    ]
+    steps = [ImportedNode(visits=2, value=1.0)]
+    for action, reward in (("good", 1), ("bad", 0)):
+        said = f"Thought: so.\nAction: {action}"
+        steps.append(ImportedNode(0, said, action, f"You did {action}.", reward, 1, reward, "done"))
+    started = Started(
+        seq=0,
+        version=FORMAT_VERSION,
+        trace="0" * 16,
+        environment="unknown",
+        task="7",
+        header=[Message(**turn) for turn in head],  # type: ignore[arg-type]
+        settings=SearchSettings(),
+    )
+    path = tmp_path / "search_results_7.json"
+    save_tree(SearchTree([started, Imported(seq=1, source="agent-r", nodes=steps)]), path)
+    assert run(["revise", str(path), "--json", "--workspace", str(tmp_path / "w")]) == 0
+    told = capsys.readouterr()
+    assert "no environment is at hand (unknown)" in told.err
+    made = json.loads(told.out)
+    assert made["pairs"] == 1
+    assert set(made["by_verdict"]) <= {"unreplayed"}
+
+
+@pytest.mark.parametrize(
+    ("command", "result", "why"),
+    [
+        ("cat a.py | head -3", "text", READS),
+        ("git log --oneline", "abc", READS),
+        ("sed -i s/a/b/ a.py", "", ""),
+        ("rm a.py", "", ""),
+        ("rm b.py", "rm: cannot remove 'b.py': No such file or directory", ERROR),
+        ("python x.py", "Traceback (most recent call last):\n", ""),
+        ("cat a > b", "", ""),
+    ],
+)
+def test_a_wrong_step_that_changed_nothing_is_the_safest(command: str, result: str, why: str) -> None:
+    tree = tree_of(attempt(0, ("", command, result), "Done."))
+    assert why_harmless(tree.nodes[1]) == why
+
+
+def test_attempts_in_an_environment_that_is_known_are_replayed_and_gone_on_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = opened(tmp_path / "w")
+    searched_tree = load_any(searched(workspace)).tree
+    path = tmp_path / "rollouts.jsonl"
+    with open(path, "w") as file:
+        for leaf in searched_tree.leaves():
+            said = [{"role": turn.role, "content": turn.content} for turn in searched_tree.conversation(leaf.id)]
+            file.write(json.dumps({"task_id": "2", "messages": said, "reward": leaf.reward}) + "\n")
+    work = ["--workspace", str(tmp_path / "other")]
+    assert run(["revise", str(path), "--json", *work]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["samples"]
+    assert made["by_verdict"].get("verified")
+    (trace,) = (tmp_path / "other" / "traces").glob("*.trace.jsonl")
+    tree = load_any(trace).tree
+    assert tree.started is not None
+    assert (tree.started.environment, tree.started.task) == ("textcraft", "2")
+    node = next(node.id for node in tree.nodes[1:] if node.children)
+    out = tmp_path / "b.trace.jsonl"
+    assert run(["search", "--from", f"{trace}:{node}", "--iterations", "1", "--out", str(out), *work]) == 0
+    new = load_any(out).tree.started
+    assert new is not None
+    assert len(new.prefix) == tree.nodes[node].depth
+
+
+def test_an_import_without_an_environment_is_gone_on_from_only_where_one_is_named(
+    rollouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "t.trace.jsonl"
+    rollouts.write_text("".join(rollouts.read_text().splitlines(keepends=True)[:5]))
+    assert run(["convert", str(rollouts), str(out)]) == 0
+    assert run(["search", "--from", f"{out}:1", "--env", "textcraft", "--workspace", str(tmp_path / "w")]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_file_that_is_nothing_known_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"colour": "red"}\n')
+    assert run(["stats", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") <= 1 + 1
