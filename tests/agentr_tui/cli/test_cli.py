@@ -158,7 +158,8 @@ def test_stats_tell_what_the_contract_names() -> None:
         "max_depth", "pairs", "calls", "tokens_in", "tokens_out", "tokens_cached", "cost", "failures", "answers",
         "steps_per_node",
         "resets_per_node", "seconds", "lessons", "lessons_by_depth", "wrong_actions",
-        "disasters", "repeats", "duplicates", "seconds_of_calls",
+        "disasters", "repeats", "duplicates", "seconds_of_calls", "source", "attempts", "solved", "scored", "spread",
+        "cut_off", "by_chance",
     }  # fmt: skip
     assert len(told["traces"]) == len(MADE) + 1  # and the local model's
     assert all(set(row) == names for row in told["traces"])
