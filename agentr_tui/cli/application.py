@@ -83,7 +83,7 @@ HELP = {
     "diff": "Compare two traces, without what depends on the machine.",
     "eval": "Let an actor do tasks alone and print its scores. The same command again continues.",
     "compare": "Compare searches on the same tasks, with 95 % bootstrap intervals over the tasks.",
-    "notes": "Write the lessons of a workspace as a page of notes. Edits in the page are kept when it is written again.",
+    "notes": "Write the lessons of a workspace as a page of notes; what was edited there is kept.",
     "serve": "Show the app in a browser. Prints a link with a token that works once.",
     "envs": "List the environments and what each needs.",
     "config": "List every setting, its value and where it comes from.",

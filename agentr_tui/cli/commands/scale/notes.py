@@ -37,7 +37,7 @@ def notes(
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Write the lessons of a workspace as a page of notes. Edits in the page are kept when it is written again."""
+    """Write the lessons of a workspace as a page of notes; what was edited there is kept."""
     for name, value in (("kinds", kinds), ("examples", examples)):
         if value < 1:
             raise InputError(f"--{name} {value}: must be at least 1")
