@@ -12,9 +12,9 @@ from typing import Any
 
 from envs.base import EnvError, EnvironmentInfo, TextEnv, Tools, info_of
 from envs.base import make as make_env
+from envs.call_text import arguments_of, parse_calls, split_results
 from envs.calling import Toolbox, calling, refuses
 from envs.tool_schemas import tool
-from envs.tools import arguments_of, parse_calls, split_results
 
 NAME = "tools"
 ACT = tool("act", "Take one action in the environment.", text={"type": "string", "description": "the action"})

@@ -127,7 +127,7 @@ class Needs(Protocol):
 class Tools(Protocol):
     """An environment whose agent calls tools.
 
-    An action is the text of the calls of one turn (`envs.tools.calls_text`), or what the agent said without a call.
+    An action is the text of the calls of one turn (`envs.call_text.calls_text`), or what the agent said without a call.
     `envs.calling` makes one of an environment that takes other actions.
     """
 

@@ -1,7 +1,7 @@
 """Environments whose agent calls tools, made of environments that take texts.
 
-The action of a step is the text of its calls (`envs.tools`). Each call is checked by the schema of its tool, becomes an
-action of the environment below, and is executed there; several calls are executed in order, as one step. What is no
+The action of a step is the text of its calls (`envs.call_text`). Each call is checked by the schema of its tool, becomes
+an action of the environment below, and is executed there; several calls are executed in order, as one step. What is no
 valid call is answered, and changes nothing. Everything else that an environment offers (snapshots, a plan, mistakes,
 words, valid actions) is that of the one below, its actions told as calls.
 """
@@ -32,8 +32,8 @@ from envs.base import (
     Tools,
     Words,
 )
+from envs.call_text import Call, arguments_of, canonical, join_results, parse_calls, read_calls
 from envs.tool_schemas import misfit, name_of
-from envs.tools import Call, arguments_of, canonical, join_results, parse_calls, read_calls
 
 NO_CALL = "No tool was called"
 INVALID = "Invalid call"

@@ -15,8 +15,8 @@ from engine.base.errors import InputError
 from engine.tree.events import AnyEvent, Failed, Message, Sampled, ToolCall, Usage
 from engine.tree.failure_kinds import is_outage
 from envs.base import TextEnv
+from envs.call_text import parse_calls
 from envs.recorded import read_recording
-from envs.tools import parse_calls
 
 
 class DrawFailed(Exception):

@@ -26,7 +26,7 @@ from engine.models.prompts import check_prompts
 from engine.models.reply import Reply, action_probability, why_empty
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import Message, SearchSettings, ToolCall
-from envs.tools import arguments_of
+from envs.call_text import arguments_of
 
 SHOWN = 80
 """Characters of an answer that the reason shows for which it was not used."""

@@ -25,7 +25,7 @@ from engine.environment.tools import header_of, tools_of
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
 from envs.base import EnvError, info_of
-from envs.tools import calls_text
+from envs.call_text import calls_text
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
     from engine.models.client import ChatRequest, Client, Endpoint

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from envs.tools import Call, read_calls
+from envs.call_text import Call, read_calls
 
 _LABEL = re.compile(r"^[ \t]*(?:Action|Calls?)(?: 1)?:[ \t]*", re.I)
 _THOUGHT = re.compile(r"^\s*Thought(?: 1)?:[ \t]*", re.I)

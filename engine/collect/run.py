@@ -13,10 +13,10 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.collect.collector import Collector
 from engine.collect.ledger import Budget, Ledger
 from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_path
 from engine.collect.messages import Orders
+from engine.collect.workers import Collector
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
 from engine.search.actor_choice import with_actor

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.tree.events import Message, SearchSettings
-from envs.tools import arguments_of
+from envs.call_text import arguments_of
 
 _REFUSED = re.compile(
     r"(?:not|n't|un-?)\s?(?:\w+\s){0,2}(?:support|allow|enabl|permit|accept|implement)\w*\W+(?:\w+\W+){0,3}"

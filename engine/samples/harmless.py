@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from engine.tree.node import Node
-from envs.tools import arguments_of
+from envs.call_text import arguments_of
 
 ERROR = "its result is an error"
 READS = "it only reads"

@@ -30,8 +30,8 @@ from engine.samples.sample import (
     with_tail,
 )
 from engine.samples.settings import NoWrongStep, Repairs, RepairSettings, Revised, ReviseSettings
-from engine.samples.straight import Ground
-from engine.samples.tails import NO_CLEAN_TAIL, judged_by_text
+from engine.samples.straight_tails import NO_CLEAN_TAIL, judged_by_text
+from engine.samples.straight_ways import Ground
 from engine.samples.thoughts import REASON, check_thought, make_writer
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree

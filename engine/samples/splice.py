@@ -24,7 +24,7 @@ from engine.tree.events import Message, ToolCall
 from engine.tree.fold_attempts import is_end
 from engine.tree.messages import NO_WORDS, Words, messages_of, prefix_messages, step_messages
 from engine.tree.tree import SearchTree
-from envs.tools import calls_text, split_results
+from envs.call_text import calls_text, split_results
 
 BeforeFork = Literal["recover", "move", "refuse", "keep"]
 """What becomes of a wrong step that the good trajectory shares: `recover` makes a sample of how the good trajectory

@@ -15,7 +15,7 @@ from engine.tree.events import MAX_INT, Child, Expanded, Repeat, Sampled, Search
 from engine.tree.fold_interventions import WRITTEN
 from engine.tree.tree import SearchTree
 from envs.base import EnvError, StateKeys, Unavailable
-from envs.tools import calls_text, split_results
+from envs.call_text import calls_text, split_results
 
 
 class FailedStep(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from envs.tools import calls_text
+from envs.call_text import calls_text
 
 FORMAT_VERSION = 2
 """Version of the trace format. A reader refuses a newer one, and reads older ones for ever."""

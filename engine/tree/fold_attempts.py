@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.tree import fold_expansions as growth
 from engine.tree.events import Imported, ImportedAttempt, ImportedNode, Message
 from engine.tree.node import NO_PARENT, ROOT, Node
-from envs.tools import join_results
+from envs.call_text import join_results
 
 if TYPE_CHECKING:
     from engine.tree.state import TreeState

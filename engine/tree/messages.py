@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from engine.tree.events import Message, PrefixStep, ToolCall
-from envs.tools import split_results
+from envs.call_text import split_results
 
 Words = Mapping[int, int]
 """Node → which of its wordings is meant; a node that is not there: its own."""

@@ -13,8 +13,8 @@ from envs.any_gymnasium.foreign import Foreign, Reply
 from envs.any_gymnasium.spec import Spec
 from envs.any_gymnasium.valid_actions import attribute, lists_actions, valid_actions, with_names
 from envs.base import EnvError
+from envs.call_text import canonical
 from envs.tool_schemas import misfit, name_of
-from envs.tools import canonical
 
 STEPS = 6
 SEED = 0

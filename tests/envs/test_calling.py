@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from engine.base.step_kind import only_looks, refused
 from envs import base
 from envs.base import Actions, AnyText, EnvError, LastWords, Mistakes, Needs, Planner, Snapshots, StateKeys, Tools
+from envs.call_text import arguments_of, canonical, parse_calls
 from envs.calling import Calling, refuses, refuses_calls, with_own_tools
 from envs.textcraft import tools as textcraft_tools
 from envs.tool_schemas import misfit, name_of, signature, tool
-from envs.tools import arguments_of, canonical, parse_calls
 from envs.webshop import tools as webshop_tools
 
 GET = textcraft_tools.TOOLS[0]

@@ -506,7 +506,7 @@ def test_environments_are_loaded_when_they_are_made() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     tools = ["envs.any_tools", "envs.base", "envs.calling"]
     known = [*tools, "envs.scienceworld", "envs.scienceworld.info", "envs.textcraft", "envs.textcraft.tools"]
-    known += ["envs.tool_schemas", "envs.tools", "envs.webshop", "envs.webshop.info", "envs.webshop.tools"]
+    known += ["envs.tool_schemas", "envs.call_text", "envs.webshop", "envs.webshop.info", "envs.webshop.tools"]
     assert out == f"{known} False\n"
 
 

@@ -109,8 +109,8 @@ SAMPLES: list[Mutant] = [
         "mask-bad",
         "bad steps are not trained",
         _SPLICE,
-        '_step_turns(tree, parts.bad, "bad", False, true, 0)',
-        '_step_turns(tree, parts.bad, "bad", True, true, 0)',
+        '_step_turns(tree, parts.bad, "bad", False, true, 0, words)',
+        '_step_turns(tree, parts.bad, "bad", True, true, 0, words)',
         f"{_PREFIX}::test_only_the_thought_and_the_good_steps_of_a_branched_search_are_trained",
     ),
     mutant(
@@ -133,8 +133,8 @@ SAMPLES: list[Mutant] = [
         "mask-good",
         "good steps are trained",
         _SPLICE,
-        '_step_turns(tree, parts.good, "good", True, true, len(parts.bad))',
-        '_step_turns(tree, parts.good, "good", False, true, len(parts.bad))',
+        '_step_turns(tree, parts.good, "good", True, true, len(parts.bad), words)',
+        '_step_turns(tree, parts.good, "good", False, true, len(parts.bad), words)',
         f"{_PREFIX}::test_only_the_thought_and_the_good_steps_of_a_branched_search_are_trained",
     ),
     mutant(

@@ -10,7 +10,7 @@ from typing import Any
 from engine.actors.base import Request
 from engine.actors.scripted import ScriptedActor
 from envs.base import TextEnv, make
-from envs.tools import call_text
+from envs.call_text import call_text
 from tests.servers.llm_server import Body, Said
 
 

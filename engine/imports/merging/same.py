@@ -15,7 +15,7 @@ from engine.answers.thinking import take_out_thinking
 from engine.base.text import stored_action
 from engine.imports.merging.volatile import masked
 from engine.tree.events import Message, ToolCall
-from envs.tools import calls_text
+from envs.call_text import calls_text
 
 Merge = Literal["action", "text", "state", "none"]
 MERGES: tuple[Merge, ...] = ("action", "text", "state", "none")

@@ -17,7 +17,7 @@ from engine.trace.diff import compare
 from engine.trace.trace_file import load, read_events
 from engine.tree.events import SearchSettings
 from engine.tree.tree import SearchTree
-from envs.tools import calls_text, parse_calls
+from envs.call_text import calls_text, parse_calls
 
 TOOLS = "textcraft:tools"
 

@@ -15,7 +15,7 @@ from engine.samples.lessons import changed_nothing, lesson_id
 from engine.samples.quotes import Quotes, bare
 from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
 from engine.samples.splice import thought_turn
-from engine.samples.straight import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Way
+from engine.samples.straight_ways import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Way
 from engine.samples.tail import Cut, Tail, TailStep
 from engine.verifiers.base import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.tools import arguments_of, call_text, calls_text, join_results, parse_calls, read_calls, split_results
+from envs.call_text import arguments_of, call_text, calls_text, join_results, parse_calls, read_calls, split_results
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
