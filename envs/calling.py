@@ -1,7 +1,7 @@
 """Environments whose agent calls tools, made of environments that take texts.
 
-The action of a step is the text of its calls (`envs.call_text`). Each call is checked by the schema of its tool, becomes
-an action of the environment below, and is executed there; several calls are executed in order, as one step. What is no
+The action of a step is the text of its calls (`envs.call_text`). The schema of its tool checks each call; it becomes
+an action of the environment below, and is executed there. Several calls are executed in order, as one step. What is no
 valid call is answered, and changes nothing. Everything else that an environment offers (snapshots, a plan, mistakes,
 words, valid actions) is that of the one below, its actions told as calls.
 """
