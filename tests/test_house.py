@@ -76,3 +76,14 @@ def test_private_parts_of_other_packages_are_listed_with_the_reason() -> None:
     assert used == {"textual.keys._character_to_key", "textual.widgets._toast.ToastRack"}
     listed = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in listed for name in used)
+
+
+def test_an_id_in_the_styles_of_the_app_belongs_to_one_module() -> None:
+    """A rule for `#plots` of one screen would also hold for a `#plots` of another."""
+    styles = (ROOT / "agentr_tui" / "app" / "agentr.tcss").read_text(encoding="utf-8")
+    named = set(re.findall(r"#([a-z][\w-]*)", styles))
+    owners: dict[str, set[str]] = {}
+    for path in (ROOT / "agentr_tui").rglob("*.py"):
+        for id in re.findall(r'\bid="([a-z][\w-]*)"', path.read_text(encoding="utf-8")):
+            owners.setdefault(id, set()).add(path.name)
+    assert {id: modules for id, modules in owners.items() if id in named and len(modules) > 1} == {}

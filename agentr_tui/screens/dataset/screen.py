@@ -86,7 +86,7 @@ class DatasetScreen(ModeScreen):
                 yield RowTable(lessons.COLUMNS, id="lessons")
             with Vertical(id="dataset-side"):
                 yield RowTable(COLUMNS, id="of-traces")
-                yield TextPane(id="plots")
+                yield TextPane(id="dataset-plots")
                 yield RowTable(past_exports.COLUMNS, id="exports")
                 yield TextPane(id="export")
         told = "verified, undecided, good, a task …, or a query: gap>=0.5 mark<3 tag:later"
@@ -97,7 +97,7 @@ class DatasetScreen(ModeScreen):
         self.query_one("#funnel").border_title = "from samples to lines"
         self.query_one("#counts").border_title = "samples"
         self.query_one("#of-traces").border_title = "traces"
-        self.query_one("#plots").border_title = "forks and lengths"
+        self.query_one("#dataset-plots").border_title = "forks and lengths"
         self.query_one("#exports").border_title = "exports"
         self.query_one("#export").border_title = "export"
         self.query_one("#counts").focus()
@@ -220,7 +220,7 @@ class DatasetScreen(ModeScreen):
             )
         if self.has_class("-big"):
             rows = max(3, (self.size.height - 21) // 4 - 3)  # four plots, one above the other
-            self.query_one("#plots", TextPane).set_lines(
+            self.query_one("#dataset-plots", TextPane).set_lines(
                 lambda width: plot_lines(summary.left, shapes, width, reviewable, rows), keep_scroll=True
             )
 
@@ -275,7 +275,7 @@ class DatasetScreen(ModeScreen):
         self.query_one("#counts", TextPane).set_lines(lines)
         for table in self.query(RowTable):
             table.set_rows([], lambda row: ())
-        for pane in ("#export", "#funnel", "#plots"):
+        for pane in ("#export", "#funnel", "#dataset-plots"):
             self.query_one(pane, TextPane).set_lines([])
 
     def copyable(self) -> list[Copyable]:

@@ -437,7 +437,9 @@ async def test_a_wrong_field_says_so_below_it_and_nothing_starts(tmp_path: Path)
         await filled(pilot, dialog, iterations="2", task="no such task", details="more")
         await pilot.press("enter")
         await until(pilot, lambda: dialog.query_one("#task-error", Static).display)
-        assert "textcraft takes no argument, not 'more'" in str(dialog.query_one("#task-error", Static).content)
+        assert "textcraft takes no argument but tools, not 'more'" in str(
+            dialog.query_one("#task-error", Static).content
+        )
         await filled(pilot, dialog, details="", task="no such task")
         await pilot.press("enter")
         await until(pilot, lambda: dialog.query_one("#task-error", Static).display)
