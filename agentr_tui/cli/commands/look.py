@@ -15,6 +15,7 @@ from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, Reward
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.explain.forks import ForkOf, fork_line
 from engine.explain.forks import forks as forks_of
 from engine.trace.diff import compare
@@ -136,9 +137,9 @@ def stats(
         say(told)
     if summed.lessons:
         depths = ", ".join(f"{count} at depth {depth}" for depth, count in summed.lessons_by_depth.items())
-        say(f"{len(rows)} traces, {summed.lessons} lessons: {depths}")
+        say(f"{many(len(rows), 'trace')}, {many(summed.lessons, 'lesson')}: {depths}")
     elif len(rows) > 1:
-        say(f"{len(rows)} traces")
+        say(many(len(rows), "trace"))
     for line in _rate_lines(gave):
         say(line)
     return broken.code

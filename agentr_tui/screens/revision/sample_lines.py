@@ -297,9 +297,12 @@ def spliced_lines(
             text: Role = "person" if turn.part == "thought" or turn.revises else "good" if turn.loss else "text"
             key = THOUGHT_KEY if turn.part == "thought" or turn.revises else None
             place += turn.part in ("bad", "good")
-            for row, part in enumerate(lines_of(turn.said)):
+            called: Role = "good" if turn.loss else "text"  # a call is the agent's own, also below a thought of ours
+            rows = [(part, text) for part in lines_of(turn.content)] if turn.content or not turn.calls else []
+            rows += [(part, called) for part in lines_of(turn.action)] if turn.calls else []
+            for row, (part, shade) in enumerate(rows):
                 label = f"{sign} {'':<14}" if row else f"{sign} {word} agent "
-                lines.append(line((label, role), (part, text), indent=16, key=key, gutter=(sign, role)))
+                lines.append(line((label, role), (part, shade), indent=16, key=key, gutter=(sign, role)))
             said = judged.get(turn.node) if turn.node is not None and turn.part == "good" else None
             if said is not None:
                 mark, shade = _WORD_ROLES[said.word]

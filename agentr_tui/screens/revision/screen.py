@@ -89,7 +89,7 @@ class RevisionScreen(ModeScreen):
         with Horizontal(id="revision-body"):
             with Vertical(id="bad-side"):
                 yield TextPane(id="bad")
-                yield TextPane(id="sample-task")
+                yield TextPane(id="task")
                 yield RecoveryPane(id="recovery")
             with Vertical(id="spliced-side"):
                 yield TextPane(id="spliced")
@@ -99,8 +99,8 @@ class RevisionScreen(ModeScreen):
     def on_mount(self) -> None:
         """Titles and focus."""
         self.query_one("#bad").border_title = "bad trajectory"
-        self.query_one("#sample-task").border_title = "task"
-        self.query_one("#sample-task").border_subtitle = "i: rules"
+        self.query_one("#task").border_title = "task"
+        self.query_one("#task").border_subtitle = "i: rules"
         self.query_one("#replay").border_title = "replay and decision"
         for bar in self.query(".bar-line"):
             bar.can_focus = False

@@ -69,7 +69,7 @@ def load_review(
         if pair is None:
             return _nothing(workspace, decisions, info.id)
     settings = replace(settings, max_pairs=MAX_PAIRS)
-    if settings.verifier == DEFAULT and source.tree.imported_from is None:
+    if settings.verifier == DEFAULT:
         settings = replace(settings, verifier=verifier_for([(path, started)], settings.environment, ())[0])
     if pair is not None:  # the sample of this very pair is wanted, whatever else teaches the same
         settings = replace(settings, rank="fork", per_lesson=0)

@@ -311,7 +311,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(workspace: Workspace) ->
     out = workspace.exports
     with pytest.raises(InputError, match="unknown format 'parquet': one of agent-r, agent-r-rewrite"):
         export(workspace, None, "parquet", out / "x")
-    with pytest.raises(InputError, match="is a folder"):
+    with pytest.raises(InputError, match="is a directory: name a file"):
         export(workspace, None, "agent-r", out)
     os.mkfifo(out / "pipe")
     with pytest.raises(InputError, match="not a regular file"):  # a move would put a file in its place
