@@ -104,9 +104,9 @@ def _apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[s
     mine, its = _without_ids(mine, ids), _without_ids(its, others)
     if "\r" in mine or "\r" in its:
         mine, its = mine.replace("\r\n", "\n"), its.replace("\r\n", "\n")
-    if not first:
+    if not first or (a[0].isspace() and not a[:first].strip()):
         mine, its = mine.lstrip(), its.lstrip()
-    if not behind:
+    if not behind or (a[-1].isspace() and not a[len(a) - behind :].strip()):
         mine, its = mine.rstrip(), its.rstrip()
     return mine, its
 

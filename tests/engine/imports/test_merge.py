@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
@@ -256,6 +256,9 @@ def test_content_is_not_masked(one: str, other: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(TEXTS, max_size=4), st.lists(TEXTS, max_size=4))
+@example(["", "ok"], ["", "", "ok"])
+@example(["é\r\n"], ["", "é\r\n", ""])
+@example(["ok", ""], ["ok", "", ""])
 def test_results_are_compared_alike_by_their_keys_and_by_the_lines_that_differ(
     one: list[str], other: list[str]
 ) -> None:
