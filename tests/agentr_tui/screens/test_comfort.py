@@ -25,7 +25,6 @@ from agentr_tui.state.last_place import LastPlace, Place, View
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copied_file, copy, tools
 from agentr_tui.widgets.key_bar import KeyBar
-from agentr_tui.widgets.top_bar import TopBar
 from agentr_tui.widgets.tree.view import TreeView
 from engine.search.job import new_job
 from engine.trace.trace_file import load
@@ -147,7 +146,7 @@ async def test_keys_that_come_too_fast_do_a_thing_once(session: Session) -> None
 
 async def test_dialogs_open_and_close_by_mouse(session: Session) -> None:
     async with running(session, "search") as (app, pilot):
-        await pilot.click(TopBar, offset=(2, 0))
+        await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, Menu))
         await pilot.click(offset=(1, 1))
         await until(pilot, lambda: isinstance(app.screen, SearchScreen))
