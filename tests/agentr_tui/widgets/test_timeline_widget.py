@@ -128,7 +128,7 @@ async def test_going_back_says_what_is_gone_and_by_how_much_figures_fell(session
         marks = app.screen.query_one("#tree", TreeView).drawing.overlay.marks
         assert marks
         assert all(mark.word.startswith("N -") for mark in marks.values())
-        assert "gone" in said(app)
+        assert "not there yet" in said(app)
 
 
 async def test_marks_go_when_the_moment_does_and_with_escape(session: Session, tmp_path: Path) -> None:
