@@ -368,7 +368,7 @@ def test_grep_finds_nodes_of_many_traces(tmp_path: Path, capsys: pytest.CaptureF
         grep("goood", [tmp_path])
     broken = tmp_path / "broken.trace.jsonl"
     broken.write_text("no\n")
-    assert grep("good", [tmp_path]) == 0
+    assert grep("good", [tmp_path]) == 1  # told, and the others are looked through
     assert "broken.trace.jsonl" in capsys.readouterr().err
     with pytest.raises(InputError, match="broken"):
         grep("good", [broken])
