@@ -182,7 +182,7 @@ def test_a_search_that_is_detached_goes_on_and_is_attached_to(
     screen.press("q")
     screen.until(lambda text: "detach" in text, "a question")
     screen.press("d")
-    screen.until(lambda text: "shows and steers" in text, "how to come back")
+    screen.until(lambda text: "watch and steer it" in text, "how to come back")
     path = next(tmp_path.glob("agentr-demo-1/traces/*.trace.jsonl"))
     assert is_being_written(path)
     screen.run(*AGENTR, "attach", str(path))
@@ -228,24 +228,25 @@ def test_tree_mark_and_export_by_mouse(terminal: Callable[..., Terminal], tmp_pa
     time.sleep(0.5)  # it scrolls to the mark
     decided = tmp_path / "w" / "decisions"
 
-    def click_the_step_after_the_fork() -> None:
+    def click_the_step_behind_the_wrong_one() -> None:
         rows = screen.screen().splitlines()
-        screen.mouse(12, next(row for row, line in enumerate(rows) if "fork: here" in line) + 1, times=2)
+        screen.mouse(12, next(row for row, line in enumerate(rows) if re.search(r"│· +\d+ .*left out", line)), times=2)
 
-    insist(click_the_step_after_the_fork, lambda: [*decided.glob("*")], "the mark was moved")
+    insist(click_the_step_behind_the_wrong_one, lambda: [*decided.glob("*")], "the mark was moved")
     assert any(json.loads(line)["mark"] for file in decided.glob("*") for line in file.open())
     screen.click("4 Revision")
     screen.until(lambda text: "go to" in text, "the menu of screens")
     screen.click("dataset")
     screen.until(
-        lambda text: "5 Dataset" in text and " hold " in text and "export" in text.splitlines()[-1], "the dataset"
+        lambda text: "5 Dataset" in text and "pass the replay" in text and "export" in text.splitlines()[-1],
+        "the dataset",
     )
     insist(
         lambda: screen.mouse(screen.screen().splitlines()[-1].index("export"), 43),
-        lambda: "enter in the file" in screen.screen(),
+        lambda: "enter in the name" in screen.screen(),
         "the dialog",
     )
-    screen.click("Export ")
+    screen.click("Write at most")
     until(lambda: [*(tmp_path / "w" / "exports").glob("*.jsonl")], "the dataset is written")
 
 
