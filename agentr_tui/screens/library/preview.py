@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from textual.markup import escape as escape_markup
+
 from agentr_tui.screens.library.rows import age, duration
 from agentr_tui.screens.shared.desk import Desk
 from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import Role, format_value, glyphs, value_role
 from agentr_tui.widgets.overview import layout
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
@@ -95,7 +98,7 @@ class Preview:
 
     def _draw(self, row: TraceRow, now: float) -> None:
         pane, seen = self._pane(), self._seen
-        pane.border_title = (row.task or row.name).replace("[", "(")
+        pane.border_title = escape_markup(escape(row.task or row.name))
         pane.set_lines(lambda width: preview_lines(row, seen, now, width), keep_scroll=True)
 
 
