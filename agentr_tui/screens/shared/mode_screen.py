@@ -87,7 +87,7 @@ class ModeScreen(Screen[None]):
     ModeScreen > .nothing { display: none; }
     ModeScreen.-nothing > * { display: none; }
     ModeScreen.-nothing > .nothing, ModeScreen.-nothing > TopBar, ModeScreen.-nothing > KeyBar { display: block; }
-    ModeScreen.-too-small > * { display: none; }
+    ModeScreen.-too-small > *, ModeScreen.-too-small > HintLine.-shown { display: none; }
     ModeScreen.-too-small > .too-small { display: block; }
     """
 
