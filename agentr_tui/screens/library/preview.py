@@ -55,8 +55,9 @@ class Preview:
 
     def __init__(self, desk: Desk, pane: Callable[[], TextPane]) -> None:
         self._desk, self._pane = desk, pane
-        self._key: tuple[Path, float] | None = None  # of what is shown or being read
+        self._key: tuple[Path, float, bool] | None = None  # of what is shown or being read
         self._seen = Seen(None, None)
+        self._reading = False
 
     def show(self, row: TraceRow | None, now: float) -> None:
         """Show a row; its tree follows when it is read."""
@@ -66,11 +67,12 @@ class Preview:
             pane.border_title = ""
             pane.set_lines([])
             return
-        key = (row.path, row.modified)
+        key = _key_of(row)
         if key != self._key:
             same = self._key is not None and self._key[0] == row.path
             self._key, self._seen = key, self._seen if same else Seen(None, None)
-            if row.figures is not None and not row.error:
+            self._reading = row.figures is not None and not row.error
+            if self._reading:
                 self._desk.in_thread(
                     lambda: self._read(row),
                     lambda seen: self._read_it(key, row, now, seen),
@@ -78,6 +80,10 @@ class Preview:
                     failed=lambda told: None,  # the row says why
                 )
         self._draw(row, now)
+
+    def rests_on(self, row: TraceRow | None) -> bool:
+        """Whether the row is shown, with all that is going to be read of it."""
+        return self._key == (_key_of(row) if row is not None else None) and not self._reading
 
     def _read(self, row: TraceRow) -> Seen:
         trace = row.figures.trace if row.figures is not None else ""
@@ -91,15 +97,20 @@ class Preview:
         done = sum(verdict is not None for verdict in verdicts)
         return Seen(tree, Reviewed(len(samples), verdicts.count("accepted"), done) if samples else None)
 
-    def _read_it(self, key: tuple[Path, float], row: TraceRow, now: float, seen: Seen) -> None:
+    def _read_it(self, key: tuple[Path, float, bool], row: TraceRow, now: float, seen: Seen) -> None:
         if key == self._key:
-            self._seen = seen
+            self._seen, self._reading = seen, False
             self._draw(row, now)
 
     def _draw(self, row: TraceRow, now: float) -> None:
         pane, seen = self._pane(), self._seen
         pane.border_title = escape_markup(escape(row.task or row.name))
         pane.set_lines(lambda width: preview_lines(row, seen, now, width), keep_scroll=True)
+
+
+def _key_of(row: TraceRow) -> tuple[Path, float, bool]:
+    """What a preview is of. A row whose figures came since is read anew."""
+    return row.path, row.modified, row.figures is not None
 
 
 def preview_lines(row: TraceRow, seen: Seen, now: float, width: int) -> list[Line]:

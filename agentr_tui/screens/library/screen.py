@@ -204,6 +204,12 @@ class LibraryScreen(ModeScreen):
         if self.has_class("-preview") and self.is_current:
             self.preview.show(self.current, time.time())
 
+    @property
+    def rests(self) -> bool:
+        """Whether the traces were counted, and the preview shows all of the one under the cursor."""
+        counted = self.watched.looked_once and all(row.figures or row.error for row in self.shown)
+        return counted and (not self.has_class("-preview") or self.preview.rests_on(self.current))
+
     def on_resize(self, event: Resize) -> None:
         """The preview comes and goes with the room there is: at the side, or below."""
         width, height = event.size

@@ -26,7 +26,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from agentr_tui.screens.library.screen import PREVIEW_AFTER
+from agentr_tui.screens.library.screen import LibraryScreen
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import MONO_THEME
 from engine.workspace.workspace import Workspace
@@ -161,6 +161,8 @@ def huge(path: Path) -> None:
 async def settled(pilot: Pilot[Any]) -> None:
     """Nothing is being read, counted or drawn any more."""
     await pilot.pause()
+    screen = pilot.app.screen
+    await until(pilot, lambda: not isinstance(screen, LibraryScreen) or screen.rests)
     await until(pilot, lambda: not any(worker.is_running for worker in pilot.app.workers))
     await pilot.pause(0.02)
 
@@ -206,9 +208,6 @@ async def test_picture(name: str, workspaces: dict[str, Workspace], snapshot: Sn
     taken = {}
     async with running(session, state.mode, SIZES[0]) as (app, pilot):
         await settled(pilot)
-        if state.mode == "library":  # the preview is read once the cursor rests; below a dialog it is not
-            await pilot.pause(PREVIEW_AFTER + 0.1)
-            await settled(pilot)
         for key in state.keys:
             await pilot.press(NAMED.get(key, key))
             if len(key) > 1 or key in "[]<:?vipsombcyeftrD":

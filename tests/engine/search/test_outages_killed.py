@@ -33,6 +33,7 @@ def _small_waits(monkeypatch: pytest.MonkeyPatch) -> Any:
     from envs import base
 
     monkeypatch.setattr("engine.models.client.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("envs.agentgym.env.FIRST_WAIT", 0.001)
     monkeypatch.setattr(base, "_REGISTRY", dict(base._registered()))
     register(EnvironmentInfo("frail", "for tests", "tests.engine.search.test_outages:frail", "Craft it."))
     weather.__init__()  # type: ignore[misc]
