@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from envs.base import EnvError, EnvironmentInfo, info_of
@@ -28,10 +29,13 @@ def only_looks(environment: str, action: str) -> bool:
     return info is not None and info.looks(action)
 
 
-def careless(environment: str, action: str, observation: str) -> bool:
-    """Whether the action did something else than it says, and the environment took it all the same."""
+def careless(environment: str, action: str, observation: str, ahead: Sequence[str] | None = None) -> bool:
+    """Whether the action did something else than it says, and the environment took it all the same; or took more than
+    the actions `ahead` use up, where these are known: all that follow it, up to the return."""
     info = info_or_none(environment)
-    return info is not None and info.careless(action, observation)
+    if info is None:
+        return False
+    return info.careless(action, observation) or (ahead is not None and info.wasteful(action, ahead))
 
 
 def counts_time(environment: str) -> bool:
