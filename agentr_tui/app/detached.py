@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentr_tui.terminal.output import say, warn
+from engine.base.compression import unusable
 from engine.base.errors import InputError
 from engine.trace.trace_file import is_being_written
 
@@ -38,8 +39,13 @@ def run_detached(out: Path, arguments: list[str]) -> int:
         raise InputError(f"{out}: another process is writing it: agentr attach {out} shows and steers it")
     log = Path(f"{out}.log")
     before = out.stat().st_size if out.exists() else 0
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)  # it may be a link to a file that is not to be written
+        file = log.open("xb")
+    except OSError as error:
+        raise unusable(log, error) from error
+    with file:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "agentr_tui", "search", *arguments],  # -P: no module of the working folder
             stdin=subprocess.DEVNULL,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.base.errors import AgentrError
+from engine.base.foreign import check_place
 
 FILE = "errors.log"
 
@@ -18,9 +20,12 @@ def error_line(folder: Path, error: Exception) -> str:
         return str(error)
     line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
     try:
-        with (folder / FILE).open("a", encoding="utf-8") as stream:
+        check_place(folder / FILE)
+        # A folder of somebody else's may hold a link to a file that is not theirs to write.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(folder / FILE, flags, 0o666), "a", encoding="utf-8") as stream:
             stream.write(_places(error))
-    except OSError:
+    except (OSError, AgentrError):
         return line
     return f"{line}; {folder / FILE} says where"
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from agentr_tui.widgets.row_table import Cell, Column, cell
+from engine.base.errors import AgentrError
+from engine.base.foreign import read_given
 from engine.datasets.options import Exported, Report
 from engine.review.decisions import Decided
 
@@ -48,14 +50,14 @@ def past_exports(folder: Path, known: Mapping[str, PastExport] = {}) -> list[Pas
     found = []
     with suppress(OSError):
         for report in folder.glob(f"*{ENDING}"):
-            with suppress(OSError, msgspec.MsgspecError):
+            with suppress(OSError, AgentrError, msgspec.MsgspecError):
                 when = report.stat().st_mtime
                 path = str(report)[: -len(ENDING)]
                 before = known.get(path)
                 if before is not None and before.when == when:
                     found.append(before)
                     continue
-                read = _report.decode(report.read_bytes())
+                read = _report.decode(read_given(report))
                 if not read.refused:
                     found.append(PastExport(path, when, read.exported))
     return sorted(found, key=lambda each: -each.when)[:MOST]
