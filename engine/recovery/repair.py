@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.base.closing import closed_on_failure
 from engine.base.errors import InputError, TraceError, WorkFailed
 from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
@@ -35,7 +36,7 @@ from engine.samples.revise import (
 )
 from engine.samples.tail import Tail, tail_step
 from engine.search.control import Control
-from engine.search.job import SearchJob, make_actor
+from engine.search.job import SearchJob, make_actor, sink_of
 from engine.search.outages import owed_words
 from engine.search.search import Search
 from engine.search.settings import settings_from
@@ -305,18 +306,8 @@ def _job(
         tools=started.tools,
     )
     remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
-    writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end
-
-    def sink(event: AnyEvent) -> None:
-        writer.write(event)
-        if listener is not None:
-            listener(event)
-
-    try:
-        search = Search.begin(begun, opened, actor, sink, control)
-    except BaseException:
-        writer.close()
-        raise
+    with closed_on_failure(TraceWriter(path, overwrite=True)) as writer:  # of a search that did not come to its end
+        search = Search.begin(begun, opened, actor, sink_of(writer, listener), control)
     return SearchJob(search, writer, path)
 
 
