@@ -22,13 +22,14 @@ from engine.base.errors import WorkFailed
 from engine.base.text import flatten, parse_action
 from engine.environment.opened import open_environment
 from engine.environment.tools import header_of, tools_of
+from engine.models.endpoint import Endpoint
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
 from envs.base import EnvError, info_of
 from envs.call_text import calls_text
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
-    from engine.models.client import ChatRequest, Client, Endpoint
+    from engine.models.client import ChatRequest, Client
     from engine.models.reply import Reply
 
 SEEDS = (1, 1, 2)
@@ -136,14 +137,13 @@ class Trial:
 
 async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: str | None = None) -> Probe:
     """Try the model of these settings. Raises as `Trial.run` does."""
-    from engine.actors.openai import endpoint_of
     from engine.models.client import CallFailed, ChatRequest, open_client
 
     try:
         opened = open_environment(environment, TASK if task is None and environment == ENVIRONMENT else task)
     except EnvError as error:
         raise WorkFailed(str(error)) from error
-    endpoint = endpoint_of(changed(settings, retries=0))
+    endpoint = Endpoint.of(changed(settings, retries=0))
     client = open_client(endpoint)
     offered = tools_of(opened, settings)
     sent, _ = prepared(settings, header_of(opened, settings))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.base.errors import InputError, WorkFailed
+from engine.models.endpoint import Endpoint, check_endpoint
 from engine.models.prompts import fill, prompt, prompt_lines
 from engine.samples.splice import choose_thought
 from engine.tree.tree import SearchTree
@@ -81,15 +82,14 @@ class ModelWriter:
 
     def __init__(self, tree: SearchTree, judge: JudgeSettings, prompts: str, cache: Path | None) -> None:
         """Raises `InputError` where these settings can't work."""
-        from engine.models.client import Client, check_endpoint
+        from engine.models.client import Client
         from engine.models.reply_cache import JudgementCache, shared_cache
-        from engine.verifiers.openai import endpoint_of
 
         if not judge.model:
             raise InputError("--thought model: no model is named: use --model")
         self._tree = tree
         self._judge = judge
-        self._endpoint = endpoint_of(judge)
+        self._endpoint = Endpoint.of(judge)
         check_endpoint(self._endpoint)
         self._template = prompt("thought.txt", prompts)
         fill(self._template, {"task": "", "log": "", "action": "", "observation": "", "reason": ""}, "thought.txt")

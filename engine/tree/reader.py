@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine.tree.events import Number
 from engine.tree.node import Node
-
-if TYPE_CHECKING:
-    pass
 
 
 class TreeReader(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -26,9 +26,6 @@ from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
-
-if TYPE_CHECKING:  # the client library takes half a second to import
-    pass
 
 
 def export(

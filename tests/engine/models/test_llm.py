@@ -16,7 +16,8 @@ import pytest
 
 from engine.base.errors import InputError
 from engine.models import client as llm
-from engine.models.client import CallFailed, ChatRequest, Endpoint, check_endpoint, complete, open_client, wait_before
+from engine.models.client import CallFailed, ChatRequest, complete, open_client, wait_before
+from engine.models.endpoint import NO_KEY, Endpoint, check_endpoint
 from engine.models.faults import KINDS, RETRYABLE, Refusal, retry_after
 from engine.models.reply import Reply, action_probability, read_reply
 from engine.tree.events import Message, Usage
@@ -347,7 +348,7 @@ def test_without_a_key_openai_is_refused_and_a_server_of_ones_own_is_not(monkeyp
         check_endpoint(Endpoint("m"))
     with LLMServer(answer=says_north) as server:
         (reply,), _ = call(endpoint(server))
-        assert server.calls[0].headers["authorization"] == f"Bearer {llm.NO_KEY}"
+        assert server.calls[0].headers["authorization"] == f"Bearer {NO_KEY}"
     assert isinstance(reply, Reply)
 
 
