@@ -14,7 +14,7 @@ from pathlib import Path
 from planted_fault import planted
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from agentr_tui.state.session import Session
 from engine.samples.revise import ReviseSettings
 from engine.trace.trace_file import write_trace

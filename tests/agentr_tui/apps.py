@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.commands.config import own_readers
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane

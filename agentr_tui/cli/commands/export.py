@@ -13,6 +13,7 @@ from agentr_tui.cli.options import (
     OUTPUT,
     SAMPLES,
     JsonOption,
+    RunOption,
     WorkspaceOption,
 )
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
@@ -32,10 +33,7 @@ def export(
     *,
     format: Annotated[str, Parameter(group=OUTPUT, help=f"Format of the dataset: {', '.join(FORMATS)}.")] = "agent-r",
     out: Annotated[Path, Parameter(group=OUTPUT, help="File to write.")],
-    run: Annotated[
-        str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
-    ] = None,
+    run: RunOption = None,
     data_type: Annotated[
         Literal["centric", "good"],
         Parameter(

@@ -175,7 +175,7 @@ def demo(
     out = free_name(place.traces, "textcraft", task, seed)
     if headless or not has_terminal():
         from agentr_tui.cli.commands.export import export_run
-        from agentr_tui.cli.commands.revise import revise_paths
+        from agentr_tui.cli.revising import revise_paths
         from engine.samples.revise import ReviseSettings
 
         code = run_job(new_job("textcraft", task, settings, out))

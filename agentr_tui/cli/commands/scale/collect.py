@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,14 +17,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from agentr_tui.cli.options import (
-    ACTOR,
     BUDGETS,
     INTERRUPTED,
     OUTPUT,
     SEARCH,
     TASK,
+    DelayOption,
+    EnvOption,
     JsonOption,
     NotesOption,
+    WorkersOption,
     WorkspaceOption,
 )
 from agentr_tui.cli.search_options import SearchOptions
@@ -34,7 +36,7 @@ from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import InputError
 from engine.collect.ledger import Budget
-from engine.collect.run import Collected, Plan, Progress, check_plan, with_defaults
+from engine.collect.run import Collected, Failure, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
 from engine.collect.tasks import shard_of, task_ids
 from engine.notes.page import read_notes
@@ -51,9 +53,7 @@ MOST_FAILURES_TOLD = 5
 
 def collect(
     *,
-    env: Annotated[
-        str, Parameter(group=TASK, name="--env", help="Environment (`agentr envs` lists them).")
-    ] = "textcraft",
+    env: EnvOption = "textcraft",
     tasks: Annotated[
         str,
         Parameter(
@@ -64,9 +64,7 @@ def collect(
         str | None,
         Parameter(group=TASK, help="Part I of N of the tasks, written I/N, for the jobs of a batch system."),
     ] = None,
-    workers: Annotated[
-        int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
-    ] = None,
+    workers: WorkersOption = None,
     at_once: Annotated[
         int | None,
         Parameter(
@@ -95,7 +93,7 @@ def collect(
         float | None, Parameter(group=BUDGETS, help="Rate limit: calls a minute of all workers together.")
     ] = None,
     notes: NotesOption = None,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    delay: DelayOption = 0.0,
     out: Annotated[
         Path | None,
         Parameter(
@@ -137,7 +135,7 @@ def collect(
         out=out.absolute(),
         short=short_name(env),
         choose_actor="actor" not in given,
-        workers=workers or os.cpu_count() or 1,
+        workers=number_of_workers(workers),
         at_once=at_once,
         per_minute=per_minute,
         attempts=attempts,
@@ -166,10 +164,7 @@ def tell(found: Collected, json: bool) -> int:
         )
     if found.lost:
         warn(f"{found.lost} worker{'s were' if found.lost > 1 else ' was'} lost; their searches were resumed")
-    for failure in found.failed[:MOST_FAILURES_TOLD]:
-        warn(f"task {failure.task}: {failure.error}")
-    if (more := len(found.failed) - MOST_FAILURES_TOLD) > 0:
-        warn(f"{more} more tasks failed")
+    warn_of_failures(found.failed)
     if found.elsewhere:
         warn(f"{found.elsewhere} tasks are being searched by another process")
     if found.left or found.failed:
@@ -178,6 +173,19 @@ def tell(found: Collected, json: bool) -> int:
     if found.reason == "interrupted":
         return INTERRUPTED
     return 1 if found.failed else 0
+
+
+def number_of_workers(workers: int | None) -> int:
+    """How many worker processes there are where --workers says so many, or nothing."""
+    return workers or os.cpu_count() or 1
+
+
+def warn_of_failures(failed: Sequence[Failure]) -> None:
+    """Tell the first tasks that failed one by one, and the number of the others."""
+    for failure in failed[:MOST_FAILURES_TOLD]:
+        warn(f"task {failure.task}: {failure.error}")
+    if (more := len(failed) - MOST_FAILURES_TOLD) > 0:
+        warn(f"{more} more tasks failed")
 
 
 @contextmanager
