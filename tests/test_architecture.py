@@ -53,6 +53,11 @@ def test_every_place_that_the_page_names_is_there() -> None:
     places = re.findall(r"`((?:engine|agentr_tui|envs|tests)/[\w/.]*)`", PAGE)
     assert len(places) > 20
     assert [place for place in places if not (ROOT / place).exists()] == []
+    rows = [row.split("|") for row in PAGE.splitlines() if row.startswith("| ")]
+    beside = [(re.findall(r"`([\w/]+/)[\w.]*`", row[2]), re.findall(r"`(\w+\.py)`", row[2])) for row in rows]
+    named = [(folders[0], name) for folders, names in beside for name in names]
+    assert len(named) > 5
+    assert [folder + name for folder, name in named if not (ROOT / folder / name).exists()] == []
     modules = re.findall(r"`((?:engine|agentr_tui|envs)(?:\.\w+)+)`", PAGE)
     for name in modules:
         path = ROOT.joinpath(*name.split("."))

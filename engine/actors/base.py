@@ -67,7 +67,7 @@ class Answer:
     reasoning: str | None = None
     dropped: int = 0
     raw: str | None = None  # the server's own words, where the response is not the same
-    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.reader.Note`
+    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.form.Note`
     tool_calls: tuple[ToolCall, ...] = ()
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops, wants_logprobs
-from engine.answers.reader import AnswerForm, Note, cut_at_stop, form_of, read_answer
+from engine.answers.form import AnswerForm, Note, cut_at_stop, form_of
+from engine.answers.reader import read_answer
 from engine.answers.written_calls import tagged_calls
 from engine.base.errors import InputError
 from engine.base.text import stored_action

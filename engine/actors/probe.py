@@ -17,7 +17,7 @@ from msgspec.structs import replace as changed
 
 from engine.actors.base import DrawFailed
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops
-from engine.answers.reader import form_of
+from engine.answers.form import form_of
 from engine.base.errors import WorkFailed
 from engine.base.text import flatten, parse_action
 from engine.environment.opened import open_environment

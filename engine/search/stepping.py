@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, cast
 
-from engine.answers.reader import AnswerForm, written_response
+from engine.answers.form import AnswerForm
+from engine.answers.reader import written_response
 from engine.answers.written_calls import written_calls
 from engine.base.text import clean, normalise_response, parse_action, stored_action
 from engine.environment.at_node import EnvironmentAtNode

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from msgspec.structs import replace
 
+from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, count_pairs
-from engine.pairs.ranking import PairLimits, Rank, ranked
+from engine.pairs.ranking import Rank, ranked
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import Node, SearchTree
 from engine.verifiers.base import JudgeSettings, JudgeTotals, Verifier

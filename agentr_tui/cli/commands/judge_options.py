@@ -30,9 +30,9 @@ from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, PAIRS, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.base.secrets import check_url
+from engine.samples.settings import rank_of, thresholds_of
 from engine.samples.splice import BeforeFork
 from engine.search.settings import with_body
-from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import JudgeSettings, JudgeTotals
 from engine.verifiers.judge_price import JudgePrice
 from engine.verifiers.judging import complaint, has_failed, price_of_judging
@@ -111,12 +111,10 @@ def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path,
     price = JudgePrice()
     for _, source in broken.each(sources, settings.environment):
         tree = source.tree
-        assert tree.started is not None
-        thresholds = Thresholds.for_range(tree.started.score_range, settings.alpha, settings.beta, settings.compat)
         price.include(
             price_of_judging(
-                tree, thresholds, settings.judge, settings.verifier, max_pairs=settings.max_pairs,
-                rank="return" if settings.compat else settings.rank, prompts=settings.prompts, cache=cache,
+                tree, thresholds_of(tree, settings), settings.judge, settings.verifier, max_pairs=settings.max_pairs,
+                rank=rank_of(settings), prompts=settings.prompts, cache=cache,
             )
         )  # fmt: skip
     return price
