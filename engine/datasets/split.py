@@ -45,6 +45,7 @@ def parse_split(text: str) -> tuple[Part, ...]:
 
 
 def share_of(option: str, text: str) -> float:
+    """The share that a text names, from 0 (excluded) to 1. Raises `InputError`, which begins with `option`."""
     try:
         share = float(text)
     except ValueError:

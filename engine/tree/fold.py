@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.base.unknown import plus
 from engine.tree import fold_expansions as growth
 from engine.tree import fold_interventions as human
 from engine.tree.events import (
@@ -227,10 +226,14 @@ def _ended(tree: TreeState, event: Ended) -> None:
 def _spend(tree: TreeState, usage: Usage | None) -> None:
     if usage is None:
         return
-    tree.tokens_in = plus(tree.tokens_in, usage.tokens_in)
-    tree.tokens_out = plus(tree.tokens_out, usage.tokens_out)
-    tree.tokens_cached = plus(tree.tokens_cached, usage.cached)
-    tree.cost = plus(tree.cost, usage.cost)
+    if usage.tokens_in is not None:
+        tree.tokens_in = (tree.tokens_in or 0) + usage.tokens_in
+    if usage.tokens_out is not None:
+        tree.tokens_out = (tree.tokens_out or 0) + usage.tokens_out
+    if usage.cached is not None:
+        tree.tokens_cached = (tree.tokens_cached or 0) + usage.cached
+    if usage.cost is not None:
+        tree.cost = (tree.cost or 0.0) + usage.cost
 
 
 _FOLDS: dict[type, Callable[[TreeState, Any], None]] = {

@@ -242,9 +242,11 @@ class RecoveryPane(TextPane):
         folder = self._folder
 
         def heard(progress: Progress) -> None:
+            """Keeps how far the continuations are, for the next frame."""
             job.progress = progress
 
         def run() -> None:
+            """In a worker thread: make the continuations, and hand over an error's line where they end with one."""
             told = ""
             try:
                 written = Recoveries(folder, shown.sample.trace)

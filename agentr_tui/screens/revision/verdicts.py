@@ -32,10 +32,12 @@ class Verdicts:
             return
 
         def decide() -> bool:
+            """Writes the verdict; returns whether another sample waits for one."""
             self._desk.session.decisions.decide(shown.sample.id, verdict, reason=reason)
             return review.go_to_next_undecided()
 
         def decided(more: bool) -> None:
+            """Says what the verdict means for an export, and that the queue is done once it is."""
             if verdict == "accepted" and shown.sample.verdict == "unreplayed":
                 self._desk.say("accepted, unreplayed: no environment was asked, your word counts, and the card says so")
             elif verdict == "accepted" and shown.sample.verdict not in HOLDS:
@@ -134,6 +136,7 @@ class Verdicts:
         decisions = self._desk.session.decisions
 
         def take_back() -> str:
+            """Takes back, or makes again; returns what that was, and goes to its sample."""
             lines = work()
             if not lines:
                 return nothing

@@ -140,6 +140,7 @@ class NodeMarks:
             return
 
         def chosen(mark: NodeMark | None) -> None:
+            """Goes to the node of a mark, in another trace too; None: nothing was chosen."""
             if mark is None:
                 return
             if mark.trace == trace:
