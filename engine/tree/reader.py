@@ -22,7 +22,7 @@ class TreeReader(Protocol):
         ...
 
     def node(self, id: int) -> Node:
-        """The node of that id: its texts and reward. Its own statistics are of now: those of the moment are asked below."""
+        """The node of that id, for its texts and reward. Its own statistics are of now: ask those of the moment below."""
         ...
 
     def visits(self, id: int) -> int:
