@@ -22,7 +22,7 @@ class TreeReader(Protocol):
         ...
 
     def node(self, id: int) -> Node:
-        """The node of that id, for its texts and reward. Its own statistics are of now: ask those of the moment below."""
+        """The node of that id, for its texts and reward. Its own statistics are of now: the moment has those below."""
         ...
 
     def visits(self, id: int) -> int:
