@@ -87,6 +87,10 @@ def export(
     Raises `InputError` for an unknown run or format, unusable options, a missing trace, or (with `options.strict`) a
     broken rule; `WorkFailed` where the disk is full. Then every file is as it was before; a refusal leaves the report
     alone.
+
+    `out`: the file to write; a packed or split dataset takes its folder and name from it. `options`: parts,
+    packing, limits, what a record holds. `progress`: called
+    with the samples that are done, and with all there are.
     """
     chosen = format_named(format)
     if data_type not in DATA_TYPES:

@@ -119,7 +119,13 @@ def origin_of(
     tail_steps: int,
 ) -> Origin:
     """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it. `shown` makes a
-    path one that tells nothing of this machine (`shown_path`)."""
+    path one that tells nothing of this machine (`shown_path`).
+
+    `run`: its id. `decided`: what people said, if they did. `problems` and `warnings`: lines of the format's
+    checks. `written`:
+    person → nodes of the record whose steps they wrote. `recovery`: what continuations from the
+    wrong step came to, if there are any. `tail_steps`: steps after the thought.
+    """
     mark_from: MarkFrom = "none"
     marked_by = ""
     if sample.mark is not None:

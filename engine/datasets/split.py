@@ -88,7 +88,11 @@ def shard_bounds(records: int, shards: int) -> list[tuple[int, int]]:
 
 
 def file_name(base: str, extension: str, part: str, shard: int, shards: int) -> str:
-    """Name of a file of a dataset: `data.jsonl`, `data.train.jsonl`, `data.train-00001-of-00004.jsonl`."""
+    """Name of a file of a dataset: `data.jsonl`, `data.train.jsonl`, `data.train-00001-of-00004.jsonl`.
+
+    `base` and `extension`: of the dataset's own file. `part`: its name, empty where there is one part. `shard`: its
+    number of `shards`; one alone gets none.
+    """
     stem = base[: -len(extension)] if extension and base.endswith(extension) else base
     ending = extension if base.endswith(extension) else ""
     name = f"{stem}.{part}" if part else stem

@@ -128,6 +128,10 @@ def repair_sample(
     `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events. `own`:
     settings of the user's, whose servers are trusted (`engine.environment.permission`). Raises `InputError` where no
     search is possible (an actor that is not there), `WorkFailed` where it can't be written.
+
+    `tree`: the sample's. `replayer`: of that tree, to confirm the tail. `settings`: how the search is made.
+    `figures`: counts searches, calls and why one failed. `thresholds`: which leaves are good; None: the defaults.
+    `environment`: in place of the tree's own.
     """
     if sample.kind not in ("revision", "recovery") or sample.compat:
         raise InputError("only revisions and recoveries that are not made with --compat can be repaired")

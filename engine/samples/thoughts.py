@@ -60,7 +60,11 @@ def thought_for(sample: str, thought: str, seed: int, prompts: str = "") -> str:
 def make_writer(
     thought: str, tree: SearchTree, judge: JudgeSettings, prompts: str = "", cache: Path | None = None
 ) -> ThoughtWriter | None:
-    """Who writes the thoughts of a tree; None where they are from the list. Raises `InputError`."""
+    """Who writes the thoughts of a tree; None where they are from the list. Raises `InputError`.
+
+    `thought`: as the setting has it. `judge`: the model, as a judge's settings name it. `prompts`: a folder whose
+    files replace prompts. `cache`: the folder of replies; None keeps none.
+    """
     if thought != MODEL:
         return None
     try:

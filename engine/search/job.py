@@ -194,6 +194,10 @@ def new_job(
     `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
     mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
     on (`engine.environment.permission`).
+
+    `environment`: its name, or a permit. `task`: None is its first. `out`: the trace file; `overwrite`: whether
+    one of that name may go. `listener`: hears each event after it is written. `delay`: seconds a draw that the
+    scripted actor takes. `control`: steers the search from another thread.
     """
     settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
@@ -294,6 +298,8 @@ def fork_job(
 
     `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
     first. `own` as in `resume_job`. Raises `InputError` before anything is written.
+
+    `path`: the other trace. `out`, `delay`, `overwrite`, `control`: as in `new_job`.
     """
     events = forked_events(read_events(path), seq, path)
     first = events[0]
@@ -344,6 +350,8 @@ def branch_job(
     It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere;
     `environment` is the one of an import that names none. `own` as in `resume_job`. Raises `InputError` before anything
     is written.
+
+    `path`: the other trace. `out`, `listener`, `delay`, `overwrite`, `control`: as in `new_job`.
     """
     tree = load_any(path).tree
     started = tree.started

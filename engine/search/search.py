@@ -76,7 +76,11 @@ class Search:
     def begin(
         cls, started: Started, opened: Opened, actor: Actor, sink: Sink, control: Control | None = None
     ) -> Search:
-        """A new search: `started` is its first event."""
+        """A new search: `started` is its first event.
+
+        `opened`: the environment, reset. `sink`: gets each event before the next is made. `control`: steers it
+        from another thread.
+        """
         tree = SearchTree()
         sink(replace(started, settings=replace(started.settings)))  # this fold changes its own
         tree.apply(started)

@@ -171,7 +171,11 @@ class Plan(NamedTuple):
 def plans_of(
     place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
 ) -> list[Plan]:
-    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
+    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`.
+
+    `place`: the workspace; `info`: its runs and samples. `words`: ids, or a query. `settings`: of the
+    continuations. `which`: the marks to try, as `--marks` has it.
+    """
     decisions = Decisions(place.decisions)
     for warning in decisions.warnings:
         warn(warning)

@@ -237,7 +237,11 @@ def duration(seconds: float) -> str:
 def summary(
     rows: Sequence[TraceRow], sort: str, wanted: str, reverse: bool = False, marked: int = 0
 ) -> tuple[str, str]:
-    """Title and subtitle of the table."""
+    """Title and subtitle of the table.
+
+    `rows`: those shown. `sort`: by which column; `reverse`: the other way round. `wanted`: the filter. `marked`:
+    number of marked rows.
+    """
     parts = [f"traces  {len(rows)}"]
     counts = {word: sum(row.state in states for row in rows) for word, states in COUNTED.items()}
     parts += [f"{count} {word}" for word, count in counts.items() if count]

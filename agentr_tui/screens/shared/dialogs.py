@@ -168,7 +168,11 @@ def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], objec
 
 
 def ask_text(app: App[Any], title: str, then: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
-    """Ask for one line of text."""
+    """Ask for one line of text.
+
+    `title`: the question. `then`: called with the text; not where a person gives up. `value`: stands there first.
+    `placeholder`: shown while the line is empty.
+    """
 
     def typed(text: str | None) -> None:
         if text is not None:
