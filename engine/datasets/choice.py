@@ -116,8 +116,7 @@ def expected(
     """What an export of these samples takes.
 
     `current`: what was decided, by sample id. `data_type`, `all`, `only_verified`, `per_lesson`: as `export` takes
-    them. `spliced`: as in
-    `does_not_hold`.
+    them. `spliced`: as in `does_not_hold`.
     """
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
     which = which_of(all, mine, current)
