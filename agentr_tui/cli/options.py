@@ -40,7 +40,7 @@ def option_of(settings: type[msgspec.Struct], group: Group, field_name: str, hel
     """
     field = next(field for field in msgspec.structs.fields(settings) if field.name == field_name)
     shown = None if field.default in (None, "", msgspec.NODEFAULT) else str(field.default)
-    return Parameter(group=group, help=help, show_default=shown, **more)
+    return Parameter(group=group, help=help, **{"show_default": shown, **more})
 
 
 WorkspaceOption = Annotated[
@@ -67,7 +67,11 @@ JsonOption = Annotated[bool, Parameter(group=OUTPUT, name="--json", help="Print 
 EnvOption = Annotated[str, Parameter(group=TASK, name="--env", help="Environment (`agentr envs` lists them).")]
 TasksOption = Annotated[
     str,
-    Parameter(group=TASK, help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line."),
+    Parameter(
+        group=TASK,
+        show_default=False,
+        help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line.",
+    ),
 ]
 WorkersOption = Annotated[
     int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")

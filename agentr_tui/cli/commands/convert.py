@@ -29,7 +29,7 @@ Kind = Literal["tree", "trace", "graphml", "dot", "node-link"]
 
 
 def convert(
-    source: Annotated[Path, Parameter(help="Trace or tree file. It may be compressed with gzip.")],
+    source: Annotated[Path, Parameter(help="Trace, tree file or rollouts. A file may be compressed with gzip.")],
     out: Annotated[
         Path,
         Parameter(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -29,19 +29,28 @@ from agentr_tui.cli.options import (
     WorkersOption,
     WorkspaceOption,
 )
-from agentr_tui.cli.search_options import SearchOptions
+from agentr_tui.cli.search_options import SearchOptions, options_of_command
 from agentr_tui.state.places import short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import InputError
 from engine.collect.ledger import Budget
-from engine.collect.run import Collected, Failure, Plan, Progress, check_plan, with_defaults
+from engine.collect.run import LESSON_WALKS, Collected, Failure, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
 from engine.collect.tasks import shard_of, task_ids
 from engine.notes.page import read_notes
 from engine.search.settings import settings_from, with_body
+from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    CollectOptions = SearchOptions
+else:
+    CollectOptions = options_of_command(
+        algorithm={"show_default": "lessons"},
+        iterations={"show_default": f"{LESSON_WALKS} with the algorithm lessons, else {SearchSettings().iterations}"},
+    )
 
 LINE_SECONDS = 10.0
 """Between two lines of progress, where there is no terminal."""
@@ -57,7 +66,9 @@ def collect(
     tasks: Annotated[
         str,
         Parameter(
-            group=TASK, help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line. Required."
+            group=TASK,
+            show_default=False,
+            help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line. Required.",
         ),
     ] = "",
     shard: Annotated[
@@ -76,7 +87,7 @@ def collect(
     attempts: Annotated[
         int, Parameter(group=SEARCH, help="Number of times that a task may fail before it is given up.")
     ] = 3,
-    options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
+    options: Annotated[CollectOptions | None, Parameter(name="*")] = None,
     total_calls: Annotated[
         int | None, Parameter(group=BUDGETS, help="End the collection after this many calls of all its searches.")
     ] = None,

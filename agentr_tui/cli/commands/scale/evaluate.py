@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from msgspec.structs import replace
@@ -30,7 +30,7 @@ from agentr_tui.cli.options import (
     WorkspaceOption,
 )
 from agentr_tui.cli.running import stopping
-from agentr_tui.cli.search_options import SearchOptions
+from agentr_tui.cli.search_options import SearchOptions, options_of_command
 from agentr_tui.state.places import short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
@@ -62,6 +62,17 @@ MAX_STEPS = 100
 
 SHAPE = ("algorithm", "iterations", "samples", "max_depth", "parallel_nodes", "c")
 """Options of a search that an evaluation sets itself."""
+
+if TYPE_CHECKING:
+    EvalOptions = SearchOptions
+else:
+    EvalOptions = options_of_command(
+        **{name: {"show": False} for name in SHAPE if name != "max_depth"},
+        max_depth={
+            "help": "With --recovery: greatest depth. The default is the search's own.",
+            "show_default": False,
+        },
+    )
 
 
 def evaluate(
@@ -96,7 +107,7 @@ def evaluate(
         Path | None, Parameter(group=INPUT, help="Folder of another evaluation, to compare with task by task.")
     ] = None,
     workers: WorkersOption = None,
-    options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
+    options: Annotated[EvalOptions | None, Parameter(name="*")] = None,
     notes: NotesOption = None,
     delay: DelayOption = 0.0,
     out: Annotated[
