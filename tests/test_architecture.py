@@ -22,9 +22,9 @@ from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import first_wrong_step
 from engine.verifiers.registry import OTHERS, make_verifier
 from engine.workspace.workspace import Workspace
-from envs import base as environments
 from tests.engine.made import honey_trace
 from tests.engine.searched import search
+from tests.fixtures import own_environments
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -34,9 +34,10 @@ PROGRAMS = dict(re.findall(r"```python (\w+)\n(.*?)```", PAGE, re.S))
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
     """What a program of the page adds is taken away again."""
-    tables: list[dict[str, Any]] = [ALGORITHMS, FORMATS, OTHERS, environments._registered()]
+    tables: list[dict[str, Any]] = [ALGORITHMS, FORMATS, OTHERS]
     before = [dict(table) for table in tables]
-    yield
+    with own_environments():
+        yield
     for table, was in zip(tables, before, strict=True):
         table.clear()
         table.update(was)

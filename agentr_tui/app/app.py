@@ -118,7 +118,7 @@ class AgentrApp(LoudWorkers, Host):
         user's settings when they are needed. `tour`: hints for the first minute; None gives none.
         """
         super().__init__(**app_options())
-        self._guard = Guard()
+        self.guard = Guard()
         self.session = session
         self.preferences = preferences or Preferences()
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
@@ -324,7 +324,7 @@ class AgentrApp(LoudWorkers, Host):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Those of Textual; the one that lets no control character out; letters that the locale has."""
-        return [*super().get_line_filters(), *(own for own in (self._guard, self._plain) if own.enabled)]
+        return [*super().get_line_filters(), *(own for own in (self.guard, self._plain) if own.enabled)]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette holds besides the actions of `ActionCommands`."""

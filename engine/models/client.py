@@ -175,7 +175,7 @@ async def complete(
         try:
             return replace(await _attempt(client, endpoint, fields), attempt=attempt)
         except Refusal as refusal:
-            message = _in_a_line(client.scrub(str(refusal)))
+            message = in_a_line(client.scrub(str(refusal)))
             if refusal.tools and "tools" in fields:
                 refusal.kind = "no tools"  # whatever the status: without them nothing can be called
                 raise CallFailed(refusal.kind, message, attempt, refusal.usage, _remedy(refusal, endpoint)) from None
@@ -225,7 +225,7 @@ def _wrapping(client: Client, refusal: Refusal, ask: ChatRequest) -> str:
     return "with arguments that are no JSON object put into one" if client.wraps_arguments else ""
 
 
-def _in_a_line(text: str) -> str:
+def in_a_line(text: str) -> str:
     """A server's words, scrubbed before they are cut, so that no half of a key is left."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…"

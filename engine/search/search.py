@@ -59,7 +59,7 @@ class Search:
         self.actor = actor
         self.remarks: list[str] = []  # what is odd about the environment, as it was found out
         self.on_remark: Callable[[str], None] = lambda line: None  # is told each of them at once
-        self._sink = sink
+        self.sink = sink
         self._clock = time.monotonic() - tree.t
         self._rng = random.Random(self.settings.seed)
         for ties in tree.ties:  # as far as the trace got
@@ -88,7 +88,7 @@ class Search:
 
     def _emit(self, event: AnyEvent) -> None:
         event.t = round(time.monotonic() - self._clock, 4)
-        self._sink(event)  # the file first: what the tree shows was written
+        self.sink(event)  # the file first: what the tree shows was written
         self.tree.apply(event)
 
     @property

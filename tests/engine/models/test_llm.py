@@ -323,7 +323,7 @@ def test_the_key_is_sent_and_is_nowhere_else(
 
 def test_a_key_at_the_edge_of_a_cut_message_leaves_no_half(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in range(llm.MAX_MESSAGE - len(KEY) - 8, llm.MAX_MESSAGE + 2):
-        assert KEY[:10] not in llm._in_a_line(("x" * place + KEY).replace(KEY, "[key]"))
+        assert KEY[:10] not in llm.in_a_line(("x" * place + KEY).replace(KEY, "[key]"))
     with LLMServer() as server:
         monkeypatch.setattr(
             server, "_reply", lambda to, call: server._error(to, call, 400, "x" * (llm.MAX_MESSAGE - 20) + KEY)
