@@ -19,12 +19,13 @@ from engine.actors.base import DrawFailed
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops
 from engine.answers.reader import form_of
 from engine.base.errors import WorkFailed
+from engine.base.step_kind import refused
 from engine.base.text import flatten, parse_action
 from engine.environment.opened import open_environment
 from engine.environment.tools import header_of, tools_of
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
-from envs.base import EnvError, info_of
+from envs.base import EnvError
 from envs.call_text import calls_text
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
@@ -68,6 +69,7 @@ class Probe:
     action: str  # read from it; "" where there is none
     label: bool  # whether it is labelled, or in the JSON form that was asked for
     problem: str = ""  # why no search works with such answers
+    remedy: str = ""  # what may make it answer otherwise
     observation: str = ""  # what the environment said to the action
     refused: bool = False  # whether it refused the action
     stop: Stopping = "not tried"
@@ -183,8 +185,9 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
         action=action,
         label=label,
         problem=problem,
+        remedy=remedies(settings, bool(offered)) if problem else "",
         observation=observation,
-        refused=bool(observation) and _refuses(opened.environment, observation),
+        refused=bool(observation) and refused(opened.environment, action, observation),
         stop=stop,
         system=not client.no_system,
         tools=tools,
@@ -206,8 +209,18 @@ def _read(reply: Reply, settings: SearchSettings, environment: str) -> tuple[str
     if not action:
         return "", labelled, "no action can be read from its answer"
     if not labelled:
-        return action, False, "its answer has no line `Action:`: try --structured json, or --example"
+        return action, False, f"its answer has no line `Action:`: try {remedies(settings, False)}"
     return action, True, ""
+
+
+def remedies(settings: SearchSettings, calls: bool) -> str:
+    """What may make a model answer in the form; what is set already is not said again. `calls`: it is offered tools."""
+    if calls:
+        ways = [] if settings.tools == "required" else ["--tools required"]
+    else:
+        ways = [] if settings.structured else ["--structured json"]
+        ways += [] if settings.example else ["--example"]
+    return ", or ".join(filter(None, (", ".join(ways), "another model")))
 
 
 def _said(reply: Reply) -> str:
@@ -225,14 +238,7 @@ def _called(reply: Reply, settings: SearchSettings) -> tuple[str, bool, str]:
     except DrawFailed as error:
         return "", False, str(error)
     action = calls_text([(call.name, call.arguments) for call in answer.tool_calls])
-    return action, bool(action), "" if action else "it called no tool: try --tools required, or another model"
-
-
-def _refuses(environment: str, observation: str) -> bool:
-    try:
-        return info_of(environment).refuses(observation)
-    except EnvError:
-        return False
+    return action, bool(action), "" if action else f"it called no tool: try {remedies(settings, True)}"
 
 
 async def _stopping(client: Client, endpoint: Endpoint, ask: ChatRequest, answer: str) -> Stopping:

@@ -307,8 +307,7 @@ def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Che
     said = f"{found.action!r}{label}" if found.action else "none can be read"
     taken = f"; {'refused' if found.refused else 'taken'}: {_quoted(found.observation)}" if found.action else ""
     state: State = "wrong" if not found.works else "hint" if found.refused else "ok"
-    remedy = "" if found.works else "--structured json, --example, --max-tokens, or another model"
-    yield Check("model action", state, said + taken, remedy)
+    yield Check("model action", state, said + taken, found.remedy)
     stop: State = "ok" if found.stop == "honoured" else "hint"
     yield Check("model stop", stop, found.stop, "" if stop == "ok" else "answers are cut here instead")
     joined = "taken" if found.system else "refused: it is joined to the first user turn"

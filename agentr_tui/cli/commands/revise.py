@@ -251,7 +251,7 @@ def revise(
                 **broken.as_json(),
             }
         )
-    return complain(figures.judging) or broken.code
+    return complain(figures.judging, bool(settings.judge.structured)) or broken.code
 
 
 def _verifier_that_can(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> str:
