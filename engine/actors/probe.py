@@ -21,7 +21,8 @@ from engine.answers.reader import form_of
 from engine.base.errors import WorkFailed
 from engine.base.step_kind import refused
 from engine.base.text import flatten, parse_action
-from engine.environment.opened import open_environment
+from engine.environment.opened import Opened, open_environment
+from engine.environment.permission import Permit
 from engine.environment.tools import header_of, tools_of
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
@@ -99,7 +100,9 @@ class Probe:
 class Trial:
     """One probe. `run` is called from a thread without an event loop; `cancel` ends it from any."""
 
-    def __init__(self, settings: SearchSettings, environment: str = ENVIRONMENT, task: str | None = None) -> None:
+    def __init__(
+        self, settings: SearchSettings, environment: Permit | str = ENVIRONMENT, task: str | None = None
+    ) -> None:
         self._settings = settings
         self._where = environment, task
         self._lock = threading.Lock()
@@ -136,18 +139,29 @@ class Trial:
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
 
-async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: str | None = None) -> Probe:
-    """Try the model of these settings. Raises as `Trial.run` does."""
-    from engine.actors.openai import endpoint_of
-    from engine.models.client import CallFailed, ChatRequest, open_client
-
+async def probe(settings: SearchSettings, environment: Permit | str = ENVIRONMENT, task: str | None = None) -> Probe:
+    """Try the model of these settings on the first turn of an environment. Raises as `Trial.run` does."""
+    name = environment if isinstance(environment, str) else environment.name
+    if task is None and name == ENVIRONMENT:
+        task = TASK
     try:
-        opened = open_environment(environment, TASK if task is None and environment == ENVIRONMENT else task)
+        opened = open_environment(environment, task)
     except EnvError as error:
         raise WorkFailed(str(error)) from error
+    try:
+        return await _probe(settings, opened)
+    finally:
+        opened.env.close()
+
+
+async def _probe(settings: SearchSettings, opened: Opened) -> Probe:
+    from engine.actors.openai import check_calling, endpoint_of
+    from engine.models.client import CallFailed, ChatRequest, open_client
+
+    offered = tools_of(opened, settings)
+    check_calling(settings, offered)
     endpoint = endpoint_of(changed(settings, retries=0))
     client = open_client(endpoint)
-    offered = tools_of(opened, settings)
     sent, _ = prepared(settings, header_of(opened, settings))
     schema = ANSWER_SCHEMA if settings.structured == "json" else None
     ask = ChatRequest(sent, 1.0, settings.max_tokens, stop=stops(settings, bool(offered)), logprobs=True, schema=schema,
@@ -172,7 +186,6 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
             observation = flatten(opened.env.step(action)[0])
         except EnvError as error:
             observation = str(error)
-    opened.env.close()
     usage = replies[0].usage
     tokens = usage.tokens_out if usage is not None else None
     return Probe(

@@ -40,6 +40,7 @@ from agentr_tui.terminal.output import emit_json, say
 from engine.actors.probe import ENVIRONMENT, Trial
 from engine.base.errors import AgentrError
 from engine.base.version import __version__
+from engine.environment.permission import by_person
 from engine.models.tool_calls import START_WITH_TOOLS
 from engine.search.settings import settings_from
 from engine.tree.events import SearchSettings
@@ -294,7 +295,7 @@ def _key(name: str) -> Check:
 def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Check]:
     """What the model made of the first turn of an environment, and what its server does."""
     try:
-        found = Trial(settings, env, task).run()
+        found = Trial(settings, by_person(env), task).run()
     except AgentrError as error:
         yield Check("model", "wrong", f"{settings.model}: {error}")
         return
