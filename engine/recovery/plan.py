@@ -20,7 +20,7 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 
 EMBEDDED = "scripted"
-IGNORES_CONVERSATION = frozenset({EMBEDDED, "random"})
+IGNORES_CONVERSATION = frozenset({EMBEDDED, "random", "replayed"})
 """Actors that read no conversation, so that a thought can't change what they do."""
 
 IGNORES_CONVERSATION_LINE = "the {} actor ignores the conversation, so the revision thought cannot change what it does"
@@ -127,7 +127,7 @@ def actor_settings(tree: SearchTree, settings: RecoverySettings) -> SearchSettin
 
 def reads_thoughts(actor: str) -> bool:
     """Whether an actor reads the conversation at all."""
-    return actor not in IGNORES_CONVERSATION
+    return actor.partition(":")[0] not in IGNORES_CONVERSATION
 
 
 def marks_of(tree: SearchTree, sample: Sample, max_depth: int) -> list[Mark]:

@@ -59,7 +59,7 @@ STOPPED = "stopped"
 NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
 SLOW = "its environment takes long: --repair searches all the same"
 
-FREE = frozenset({"scripted", "random"})
+FREE = frozenset({"scripted", "random", "replayed"})
 """Actors that cost nothing."""
 
 

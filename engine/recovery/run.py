@@ -338,7 +338,8 @@ class Recovery:
             self._spend(usage)
 
         seed = continuation_seed(self.settings.seed, arm.node, number, place)
-        return Request(mark, number, place, seed, lambda: shown, environment, fault)
+        actions = partial(self._own.actions_to, at)
+        return Request(mark, number, place, seed, lambda: shown, environment, fault, actions=actions)
 
     def _spend(self, usage: Usage | None) -> None:
         if usage is not None and usage.cost is not None:

@@ -71,7 +71,8 @@ def recover(
         str | None,
         Parameter(
             group=ACTOR,
-            help="Actor that continues: scripted, openai or recorded:FILE. The default is the actor of the search.",
+            help="Actor that continues: scripted, random, openai, replayed:FILE or recorded:FILE."
+            " The default is the actor of the search.",
         ),
     ] = None,
     model: Annotated[
