@@ -60,7 +60,7 @@ STOPPED = "stopped"
 NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
 SLOW = "its environment takes long: --repair searches all the same"
 
-FREE = frozenset({"scripted", "random"})
+FREE = frozenset({"scripted", "random", "replayed"})
 """Actors that cost nothing."""
 
 
@@ -188,7 +188,7 @@ def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | No
 def _careless_steps(tree: SearchTree, leaf: Node) -> int:
     environment = tree.started.environment if tree.started is not None else ""
     steps = (tree.nodes[id] for id in tree.ancestors(leaf.id)[1:])
-    return sum(careless(environment, step.action, step.observation) for step in steps)
+    return sum(careless(environment, step.action, step.observation, step.results) for step in steps)
 
 
 def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:
