@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.foreign import real_path
 from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
 from engine.environment.opened import name_to_go_on
@@ -163,7 +164,7 @@ def repair_sample(
         steps=[tail_step(step, own=False) for step in steps],
         score=leaf.reward,
         trace=found.started.trace,
-        path=str(path.resolve()),
+        path=str(real_path(path)),
         leaf=leaf.id,
     )
     mended = with_tail(tree, sample, tail, replayer)
