@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from engine.base.closing import closed_on_failure
 from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.foreign import real_path
 from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
 from engine.environment.opened import name_to_go_on
@@ -168,7 +169,7 @@ def repair_sample(
         steps=[tail_step(step, own=False) for step in steps],
         score=leaf.reward,
         trace=found.started.trace,
-        path=str(path.resolve()),
+        path=str(real_path(path)),
         leaf=leaf.id,
     )
     mended = with_tail(tree, sample, tail, replayer)

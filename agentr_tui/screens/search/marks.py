@@ -22,6 +22,7 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
+from engine.base.foreign import holds_file
 from engine.tree.tree import SearchTree
 
 FOLDER = "bookmarks"
@@ -144,7 +145,7 @@ class NodeMarks:
                 return
             if mark.trace == trace:
                 self._desk.go_to_node(mark.node)
-            elif mark.path and Path(mark.path).is_file():
+            elif mark.path and holds_file(mark.path):
                 known = session.views.get(mark.trace, View())
                 session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
                 self._desk.open_path(Path(mark.path))
