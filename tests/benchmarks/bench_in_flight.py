@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from msgspec.structs import replace
 
@@ -118,14 +119,13 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=150)
     parser.add_argument("--walks", type=int, default=8, help="of each search of the collection")
     given = parser.parse_args()
-    jobs.ScriptedActor = TimedActor  # type: ignore[misc]
     TimedActor.seconds = given.seconds
     one = SearchSettings(
         iterations=MANY, budget_calls=given.calls, concurrency=given.slots, parallel_nodes=given.nodes, max_depth=20
     )
     many = SearchSettings(algorithm="lessons", iterations=given.walks, concurrency=given.slots)
     print(f"{given.seconds:g} s a call, {given.slots} slots; one search: agent-r, {given.nodes} nodes in flight")
-    with TemporaryDirectory() as place:
+    with TemporaryDirectory() as place, patch.object(jobs, "ScriptedActor", TimedActor):
         for heavy in (False, True):
             for order in (False, True):
                 TimedActor.heavy = heavy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import pytest
 
 from agentr_tui.cli.main import run
-from engine.actors.base import Request, actor_of_trace
+from engine.actors.base import Answer, Request, actor_of_trace
+from engine.search.algorithms import ALGORITHMS
 from engine.search.job import new_job, resume_job
 from engine.trace.diff import compare
 from engine.trace.trace_file import read_events
 from engine.tree.events import AnyEvent, Expanded, Sampled, SearchSettings, Selected
 from engine.tree.tree import SearchTree
-from tests.engine.search.test_search import ALGORITHMS, Waits, grown
+from tests.engine.search.test_search import grown
 
 SETTINGS: dict[str, Any] = {"iterations": 16, "max_depth": 5, "parallel_nodes": 4, "concurrency": 16}
 
@@ -33,14 +35,24 @@ def overtaken(events: list[AnyEvent]) -> int:
     return count
 
 
+class Uneven:
+    """Draws of some nodes take many turns of the event loop, others few: no clock decides who is first."""
+
+    async def sample(self, request: Request) -> Answer:
+        for _ in range(50 * (request.parent % 3 == 1)):
+            await asyncio.sleep(0)
+        choice = random.Random(request.seed).choice(["get 1 sand", "get 2 red sand", "inventory", "get 1 stick"])
+        return Answer(f"Thought: so.\nAction: {choice}")
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_results_are_applied_as_they_come_and_the_trace_repeats_the_search(algorithm: str) -> None:
     settings = {**SETTINGS, "algorithm": algorithm, "any_order": True}
-    events = grown(Waits(1), **settings)
+    events = grown(Uneven(), **settings)
     tree = SearchTree(events)
     assert (tree.end_reason, tree.in_flight, tree.walks) == ("iterations", {}, [])
     assert overtaken(events) > 0
-    assert overtaken(grown(Waits(1), **{**settings, "any_order": False})) == 0
+    assert overtaken(grown(Uneven(), **{**settings, "any_order": False})) == 0
     drawn = [(event.parent, event.draw) for event in events if isinstance(event, Sampled)]
     assert len(drawn) == len(set(drawn)), "no draw is made twice"
     again = grown(actor_of_trace(events, "this"), **settings)
@@ -48,19 +60,20 @@ def test_results_are_applied_as_they_come_and_the_trace_repeats_the_search(algor
     assert overtaken(again) == overtaken(events)
 
 
-class OneIsSlow(Waits):
-    """Answers at once, but for one node, whose draws wait until so many others were made."""
+class OneIsSlow(Uneven):
+    """Draws of one node wait until so many others were made."""
 
     def __init__(self, slow: int, others: int) -> None:
-        super().__init__(0)
         self.slow, self.others, self.made = slow, others, 0
+        self.enough = asyncio.Event()
 
-    async def sample(self, request: Request) -> Any:
-        answer = await super().sample(request)
-        while request.parent == self.slow and self.made < self.others:
-            await super().sample(request)
+    async def sample(self, request: Request) -> Answer:
+        if request.parent == self.slow:
+            await self.enough.wait()
         self.made += 1
-        return answer
+        if self.made == self.others:
+            self.enough.set()
+        return await super().sample(request)
 
 
 def test_a_slow_node_holds_up_no_other() -> None:
