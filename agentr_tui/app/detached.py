@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from agentr_tui.terminal.output import say, warn
-from engine.base.compression import unusable
 from engine.base.errors import InputError
+from engine.base.foreign import open_to_append
 from engine.trace.trace_file import is_being_written
 
 
@@ -39,13 +39,8 @@ def run_detached(out: Path, arguments: list[str]) -> int:
         raise InputError(f"{out}: another process is writing it: agentr attach {out} shows and steers it")
     log = Path(f"{out}.log")
     before = out.stat().st_size if out.exists() else 0
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)  # it may be a link to a file that is not to be written
-        file = log.open("xb")
-    except OSError as error:
-        raise unusable(log, error) from error
-    with file:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open_to_append(log, anew=True) as file:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "agentr_tui", "search", *arguments],  # -P: no module of the working folder
             stdin=subprocess.DEVNULL,

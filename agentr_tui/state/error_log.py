@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.base.errors import AgentrError
-from engine.base.foreign import check_place
+from engine.base.foreign import open_to_append
 
 FILE = "errors.log"
 
@@ -20,12 +19,9 @@ def error_line(folder: Path, error: Exception) -> str:
         return str(error)
     line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
     try:
-        check_place(folder / FILE)
-        # A folder of somebody else's may hold a link to a file that is not theirs to write.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        with open(os.open(folder / FILE, flags, 0o666), "a", encoding="utf-8") as stream:
-            stream.write(_places(error))
-    except (OSError, AgentrError):
+        with open_to_append(folder / FILE) as stream:
+            stream.write(_places(error).encode("utf-8", "replace"))
+    except (AgentrError, OSError):
         return line
     return f"{line}; {folder / FILE} says where"
 

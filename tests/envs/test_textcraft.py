@@ -550,7 +550,7 @@ def test_of_recipes_that_close_a_cycle_the_first_by_file_name_stays(tmp_path: Pa
 def test_a_command_with_another_number_than_it_makes_is_careless(
     name: str, action: str, observation: str, wanted: bool
 ) -> None:
-    assert base.info_of(name).careless(action, observation) is wanted
+    assert careless(name, action, observation) is wanted
 
 
 PLANK = "craft 4 oak planks using 1 oak logs"

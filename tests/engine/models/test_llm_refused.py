@@ -10,7 +10,8 @@ import pytest
 from engine.base.errors import InputError
 from engine.environment.permission import UntrustedTrace, check_server
 from engine.models import client as llm
-from engine.models.client import CallFailed, ChatRequest, check_endpoint
+from engine.models.client import CallFailed, ChatRequest
+from engine.models.endpoint import check_endpoint
 from engine.models.faults import refusal_of_status
 from engine.models.refused_parameters import is_too_long, refused_parameters, refuses_system, words_of
 from engine.models.reply import Reply, read_reply, why_empty
