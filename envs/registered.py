@@ -11,7 +11,6 @@ from envs.any_tools import RULES as _ACT_RULES
 from envs.any_tools import described
 from envs.any_tools import info_for as _act_of
 from envs.base import EnvironmentInfo, is_place, names_place, register
-from envs.call_text import split_results
 from envs.calling import refuses_calls as _refuses_calls
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
@@ -58,12 +57,8 @@ _CRAFTED = re.compile(r"Crafted ([0-9]+) ")
 
 def _textcraft_careless(action: str, observation: str) -> bool:
     """Whether a command was given with another number than it makes: TextCraft takes any."""
-    lines = action.split("\n")
-    for line, result in zip(lines, split_results(observation, len(lines)), strict=True):
-        said, made = _SAID.match(line), _CRAFTED.match(result)
-        if said is not None and made is not None and int(said[1]) != int(made[1]):
-            return True
-    return False
+    said, made = _SAID.match(action), _CRAFTED.match(observation)
+    return said is not None and made is not None and int(said[1]) != int(made[1])
 
 
 def _textcraft_of(argument: str) -> EnvironmentInfo:

@@ -6,6 +6,8 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,6 +50,7 @@ from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
 from engine.base.errors import AgentrError
+from engine.base.foreign import holds_file
 from engine.verifiers.base import JudgeSettings
 
 FLUSHES_A_SECOND = 10
@@ -127,6 +130,7 @@ class AgentrApp(LoudWorkers, Host):
         self._plain = Plain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
+        self._told_to_leave: int | None = None  # the exit code that a signal asked for
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our variables, also under themes that are not ours."""
@@ -147,10 +151,12 @@ class AgentrApp(LoudWorkers, Host):
         place = self._place
         if self._opening is not None:
             self.open_path(*self._opening)
-        elif place is not None and place.mode != "library" and Path(place.trace).is_file():
+        elif place is not None and place.mode in [*self.MODES][1:] and holds_file(place.trace):
             self.open_path(Path(place.trace), mode=place.mode)
         if self.session.unasked is not None:
             self.call_after_refresh(ask_yes, self, self.session.unasked, self._settings_hold)
+        if self._told_to_leave is not None:
+            self._leave(self._told_to_leave)
 
     def _settings_hold(self) -> None:
         """A person said yes to what the workspace's settings name."""
@@ -373,9 +379,11 @@ class AgentrApp(LoudWorkers, Host):
         self._leave(0)
 
     def leave_soon(self, code: int) -> None:
-        """The same from a signal's handler, with an exit code."""
+        """The same from a signal's handler, with an exit code; before the first screen is there, once it is."""
+        self._told_to_leave = code
         if self._running_in is not None:
-            self._running_in.call_soon_threadsafe(self._leave, code)
+            with suppress(RuntimeError):  # the app has ended just now
+                self._running_in.call_soon_threadsafe(self._leave, code)
 
     def _leave(self, code: int) -> None:
         live = self.session.live
@@ -391,12 +399,15 @@ class AgentrApp(LoudWorkers, Host):
             self.exit(code)
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        """Remember where the person was, then end."""
+        """Remember where the person was, then end; a screen that opens just now is there first."""
+        if self.is_running and not self.screen.is_mounted:  # it would look for parts that it gets no more
+            self.set_timer(0.02, partial(self.exit, result, return_code, message))
+            return
         self.remember()
         super().exit(result, return_code, message)
 
     def remember(self) -> None:
         """Keep where the person is, for the next time."""
-        if self._memory is not None:
+        if self._memory is not None and self.current_mode in self.MODES:
             self.session.keep_view()
             self._memory.keep_place(self.current_mode, self.session.path, self.session.views)

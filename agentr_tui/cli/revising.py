@@ -13,6 +13,7 @@ from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.judge_options import format_totals, progress
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.base.foreign import real_path
 from engine.environment.opened import at_hand, name_to_open
 from engine.environment.permission import permit
 from engine.models.reply_cache import shared_cache
@@ -118,7 +119,7 @@ def revise_paths(
                 for warning in source.warnings:
                     warn(warning)
                 made = revise_tree(
-                    source.tree, str(path.resolve()), settings, run.figures, marks, cache,
+                    source.tree, str(real_path(path)), settings, run.figures, marks, cache,
                     repair=mend, known=known, verifier=verifier, taught=taught, decided=current.keys(),
                 )  # fmt: skip
                 try:

@@ -39,8 +39,9 @@ class SearchOptions(TypedDict, total=False):
         _option(
             ACTOR,
             "actor",
-            "Actor that proposes steps: scripted (follows a plan), random (any valid action), openai or recorded:FILE."
-            " The default is scripted where the environment has a plan, else random.",
+            "Actor that proposes steps: scripted (follows a plan), random (any valid action), openai, replayed:FILE"
+            " (follows a file of actions, or a trace) or recorded:FILE (its answers again). The default is scripted"
+            " where the environment has a plan, else random.",
             show_default=False,
         ),
     ]
@@ -61,7 +62,10 @@ class SearchOptions(TypedDict, total=False):
     temperature: Annotated[float, _option(ACTOR, "temperature", "Sampling temperature of the actor's model.")]
     max_tokens: Annotated[int, _option(ACTOR, "max_tokens", "Maximum tokens of one answer.")]
     error_rate: Annotated[
-        float, _option(ACTOR, "error_rate", "Share of answers in which the scripted actor makes a mistake.")
+        float,
+        _option(
+            ACTOR, "error_rate", "Share of answers in which the scripted actor, or that of a file, makes a mistake."
+        ),
     ]
     concurrency: Annotated[
         int, _option(SEARCH, "concurrency", "Number of simultaneous calls. It never changes a trace.")

@@ -54,6 +54,7 @@ class Request:
     environment: Callable[[Callable[[TextEnv], Any]], Awaitable[Any]]  # ask the environment as it stands at the parent
     fault: Fault
     permit: Callable[[], None] = lambda: None  # asked before a further attempt; raises `NotPermitted`
+    actions: Callable[[], list[str]] = list  # executed from the reset to the parent
 
 
 @dataclass(frozen=True, slots=True)

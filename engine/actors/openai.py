@@ -162,10 +162,18 @@ def read_calls(reply: Reply, settings: SearchSettings) -> Answer:
     )
 
 
+def _in_text(settings: SearchSettings) -> str:
+    """What to do where a model calls tools that nobody offered it."""
+    if settings.tools == "off":
+        return "offer it the tools of the environment (--tools auto), or use another model"
+    form = "" if settings.structured else "--structured json, "
+    return f"use {form}another model or chat template, or an environment with tools (agentr envs; tools:ENV)"
+
+
 def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) -> Answer:
     """The answer to store. Raises `DrawFailed` where there is none."""
     if not reply.text.strip():
-        why = why_empty(reply, settings.max_tokens, stops(settings))
+        why = why_empty(reply, settings.max_tokens, stops(settings), _in_text(settings))
         said = f"the answer is empty: {why}" if why else "the answer is empty"
         raise DrawFailed("empty", said, reply.attempt, reply.usage, reply.raw or None)
     text = cut_at_stop(reply.text, stops(settings))
@@ -177,7 +185,8 @@ def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) ->
         reading = read_answer(text, form, held_to_form=settings.structured == "json")
         response, notes, whole = reading.response, reading.notes, reading.whole
         if reply.tools and (not reading.action or "without label" in notes):  # the call is what it did
-            raise DrawFailed("empty", why_empty(reply, settings.max_tokens), reply.attempt, reply.usage, reply.raw)
+            why = why_empty(reply, settings.max_tokens, in_text=_in_text(settings))
+            raise DrawFailed("empty", why, reply.attempt, reply.usage, reply.raw)
         if not reading.action and not cut:
             why = f"the answer names no action: {' '.join(text.split())[:SHOWN]!r}"
             raise DrawFailed("not in the form", why, reply.attempt, reply.usage, reply.raw)

@@ -24,6 +24,7 @@ from engine.base.append_log import AppendLog, LogKind
 from engine.base.compression import unusable
 from engine.base.errors import InputError
 from engine.base.files import stamp
+from engine.base.foreign import UNREADABLE, read_given
 from engine.collect.messages import Finished
 from engine.search.started import code_versions
 from engine.tree.events import SearchSettings
@@ -123,10 +124,8 @@ def read_manifest(out: Path) -> Manifest:
     """The manifest of a folder. Raises `InputError`."""
     path = out / FOLDER / "manifest.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}: no collection") from error
-    except msgspec.MsgspecError as error:
+        return msgspec.json.decode(read_given(path), type=Manifest)
+    except UNREADABLE as error:
         raise InputError(
             f"{path}: not a manifest of a collection ({error}): remove it, or give another --out"
         ) from error

@@ -19,7 +19,7 @@ from engine.base.errors import InputError
 from engine.base.files import place_and_part
 from engine.base.foreign import refusal
 from engine.datasets.card import card
-from engine.datasets.choice import which_of
+from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -138,6 +138,8 @@ def export(
         if options.strict and records.broken:
             _refuse(exported, options, records)
         if not len(spool) and not all:
+            others = len(loaded.samples) - len(of_type)
+            exported.remedy = remedy_of(exported.dropped, records.stuck, data_type, others, only_verified)
             exported.left = str(layout.target) if layout.target.exists() else ""
             exported.card = exported.provenance = exported.report = ""
             return exported

@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from engine.base.foreign import real_path
 from engine.recovery.store import Recovered
 from engine.review.decisions import Decided, DecisionVerdict
 from engine.samples.revise import Sample
@@ -32,7 +33,7 @@ def shown_path(path: str, workspace: Path, beside: Path) -> str:
         return ""
     whole = Path(path).absolute()
     for folder in (workspace, beside):
-        for base in (folder.absolute(), folder.resolve()):
+        for base in (folder.absolute(), real_path(folder)):
             with suppress(ValueError):
                 return whole.relative_to(base).as_posix()
     return whole.name

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from platformdirs import user_state_path
 
 from engine.base.errors import AgentrError
 from engine.base.files import stamp, write_beside
 from engine.base.foreign import read_struct
+from envs.user_folders import state_folder
 
 
 class Consent(Struct, omit_defaults=True, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ _given: dict[tuple[str, str, str], Consent] = {}  # in this process
 
 def consent_folder() -> Path:
     """Where every yes is kept."""
-    return user_state_path("agentr", appauthor=False) / "consent"
+    return state_folder() / "consent"
 
 
 def _place(about: str, name: str, value: str) -> Path:

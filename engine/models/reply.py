@@ -118,14 +118,12 @@ def _is_thinking(part: object) -> bool:
     )
 
 
-def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = ()) -> str:
-    """Why an answer holds no text, as far as can be known: one clause, with the remedy."""
+def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = (), in_text: str = "use another model") -> str:
+    """Why an answer holds no text, as far as can be known: one clause, with the remedy. `in_text`: what makes a model
+    that calls tools write its answer."""
     if reply.tools:
         called = ", ".join(dict.fromkeys(reply.tools))
-        return (
-            f"the model called a tool ({called}) in place of writing an answer: use --structured json, or another model"
-            " or chat template, or an environment with tools (agentr envs)"
-        )
+        return f"the model called a tool ({called}) in place of writing an answer: {in_text}"
     tokens = reply.usage.tokens_out if reply.usage is not None else None
     if reply.finish == "length":
         if reply.hidden or reply.reasoning:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from engine.base.closing import closed_on_failure
 from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.foreign import real_path
 from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
 from engine.environment.opened import name_to_go_on
@@ -60,7 +61,7 @@ STOPPED = "stopped"
 NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
 SLOW = "its environment takes long: --repair searches all the same"
 
-FREE = frozenset({"scripted", "random"})
+FREE = frozenset({"scripted", "random", "replayed"})
 """Actors that cost nothing."""
 
 
@@ -168,7 +169,7 @@ def repair_sample(
         steps=[tail_step(step, own=False) for step in steps],
         score=leaf.reward,
         trace=found.started.trace,
-        path=str(path.resolve()),
+        path=str(real_path(path)),
         leaf=leaf.id,
     )
     mended = with_tail(tree, sample, tail, replayer)
@@ -188,7 +189,7 @@ def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | No
 def _careless_steps(tree: SearchTree, leaf: Node) -> int:
     environment = tree.started.environment if tree.started is not None else ""
     steps = (tree.nodes[id] for id in tree.ancestors(leaf.id)[1:])
-    return sum(careless(environment, step.action, step.observation) for step in steps)
+    return sum(careless(environment, step.action, step.observation, step.results) for step in steps)
 
 
 def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:

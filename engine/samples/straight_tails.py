@@ -40,7 +40,7 @@ def with_context(sample: Sample, ground: Ground) -> Sample:
     for place, id in enumerate(before):
         if id in gone:
             node = tree.nodes[id]
-            refusal = refused(ground.environment, node.action, node.observation)
+            refusal = refused(ground.environment, node.action, node.observation, node.results)
             reason = REFUSED if refusal else BAD if id in bad else LOOP
             cut.append(Cut("context", id, sum(other not in gone for other in before[:place]), reason))
     rest = [each for each in sample.cut if each.part != "context"]
@@ -210,7 +210,7 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[T
 
 
 def _careless(ground: Ground, move: TailStep) -> bool:
-    return careless(ground.environment, move.action, move.observation)
+    return careless(ground.environment, move.action, move.observation, move.results)
 
 
 def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: str) -> Sample:
@@ -218,7 +218,7 @@ def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: st
     steps, wrong = [], False
     for move in moves:
         named = ground.environment
-        doubt = refused(named, move.action, move.observation) or only_looks(named, move.action)
+        doubt = refused(named, move.action, move.observation, move.results) or only_looks(named, move.action)
         doubt = doubt or _careless(ground, move)
         if not doubt and move.node is not None and isinstance(ground.verifier, StepVerifier):
             try:

@@ -142,6 +142,7 @@ class Draws:
             partial(self._at_node, parent),
             partial(self._fail, parent, draw),
             self._permit,
+            partial(self._tree.actions_to, parent),
         )
         async with self._slots:
             try:

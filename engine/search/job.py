@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from engine.actors.base import Actor, actor_of_recording, actor_of_trace
 from engine.actors.random_actor import RandomActor
+from engine.actors.replayed import NAME as REPLAYED
+from engine.actors.replayed import replayed_actor
 from engine.actors.scripted import ScriptedActor
 from engine.base.closing import closed_on_failure
 from engine.base.errors import InputError, WorkFailed
@@ -48,7 +50,7 @@ from envs.recorded import Recording, read_recording
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
 
-ACTORS = ("scripted", "random", "openai", "recorded:FILE")
+ACTORS = ("scripted", "random", "openai", "replayed:FILE", "recorded:FILE")
 
 
 def make_actor(
@@ -73,6 +75,8 @@ def make_actor(
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
         return OpenAIActor(settings, environment, tools)
+    if name.startswith(REPLAYED):
+        return replayed_actor(name.removeprefix(REPLAYED), settings.error_rate, bool(tools))
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:

@@ -55,8 +55,8 @@ class AnswerCounts(Struct, kw_only=True):
 
 
 def asks_model(settings: SearchSettings) -> bool:
-    """Whether a model answers: neither the scripted or the random actor nor a recording."""
-    return settings.actor not in ("scripted", "random") and not settings.actor.startswith("recorded:")
+    """Whether a model answers: neither the scripted or the random actor nor a file."""
+    return settings.actor not in ("scripted", "random") and not settings.actor.startswith(("recorded:", "replayed:"))
 
 
 def answer_words(counts: AnswerCounts) -> list[str]:

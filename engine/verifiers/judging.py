@@ -219,14 +219,15 @@ def _q(leaf: Node) -> float:
     return leaf.q or 0.0
 
 
-def complaint(totals: JudgeTotals | None) -> str:
-    """What to warn of after judging; "" where most votes were read."""
+def complaint(totals: JudgeTotals | None, structured: bool = False) -> str:
+    """What to warn of after judging; "" where most votes were read. `structured`: whether a form was asked for."""
     if totals is None or totals.lost < WARN_FROM:
         return ""
     lost = totals.unread + totals.failed
     quote = " ".join(totals.quote.split())
     quote = quote if len(quote) <= QUOTED else f"{quote[:QUOTED]}…"
-    hint = "; --structured json asks for a form that small models keep" if totals.unread > totals.failed else ""
+    in_form = "try another model" if structured else "--structured json asks for a form that small models keep"
+    hint = f"; {in_form}" if totals.unread > totals.failed else ""
     return (
         f"{lost} of {totals.votes} votes gave no judgement ({totals.unread} unread, {totals.failed} failed)"
         f" and count as Uncertain{hint}; one of them: {quote}"

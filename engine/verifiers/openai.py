@@ -273,7 +273,8 @@ class OpenAIVerifier:
         """Why a reply can't be looked at; "" where it can."""
         limit = self._judge.max_tokens
         if not reply.text.strip() or (reply.tools and read_said(reply.text).word is None):
-            why = why_empty(reply, limit)
+            form = "" if self._judge.structured else "--structured json, or "
+            why = why_empty(reply, limit, in_text=f"use {form}another model")
             return f"the reply is empty: {why}" if why else "the reply is empty"
         if reply.finish == "length" and not judgement_is_whole(reply.text):
             return f"the reply was cut off after {limit} tokens, before its judgement: raise --max-tokens"

@@ -157,11 +157,11 @@ def format_totals(totals: JudgeTotals) -> str:
     return f"{totals.calls} calls, {totals.cached} known already, {tokens} tokens{kept}, {cost}{more}"
 
 
-def complain(totals: JudgeTotals | None) -> int:
+def complain(totals: JudgeTotals | None, structured: bool) -> int:
     """Warn of what was left out of requests, and where many votes came to nothing; returns the exit code."""
     if totals is not None and totals.left_out:
         warn(f"the judge's server refuses these parameters, so they were left out: {', '.join(totals.left_out)}")
-    if said := complaint(totals):
+    if said := complaint(totals, structured):
         warn(said)
     return int(has_failed(totals))
 

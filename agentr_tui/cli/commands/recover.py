@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from cyclopts import Parameter
@@ -77,7 +77,8 @@ def recover(
         str | None,
         Parameter(
             group=ACTOR,
-            help="Actor that continues: scripted, openai or recorded:FILE. The default is the actor of the search.",
+            help="Actor that continues: scripted, random, openai, replayed:FILE or recorded:FILE."
+            " The default is the actor of the search.",
         ),
     ] = None,
     model: Annotated[
@@ -88,6 +89,13 @@ def recover(
         Parameter(group=MODEL, help="URL of an OpenAI-compatible server. The default is the server of the search."),
     ] = None,
     key_env: Annotated[str | None, Parameter(group=MODEL, help="Environment variable that holds the API key.")] = None,
+    tools: Annotated[
+        Literal["auto", "required"] | None,
+        Parameter(
+            group=MODEL,
+            help="Whether the model may answer without calling a tool: auto or required. The default is the search's.",
+        ),
+    ] = None,
     price_in: Annotated[float | None, PRICE_IN] = None,
     price_out: Annotated[float | None, PRICE_OUT] = None,
     concurrency: Annotated[int | None, Parameter(group=RECOVERY, help="Number of simultaneous continuations.")] = None,
@@ -113,7 +121,7 @@ def recover(
     values = {
         "continuations": continuations, "actor": actor, "model": model, "base_url": base_url, "key_env": key_env,
         "price_in": price_in, "price_out": price_out, "concurrency": concurrency, "max_depth": max_depth,
-        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed,
+        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed, "tools": tools,
     }  # fmt: skip
     try:
         settings = msgspec.convert(values, RecoverySettings)

@@ -229,4 +229,4 @@ def revise(
                 **broken.as_json(),
             }
         )
-    return complain(figures.judging) or broken.code
+    return complain(figures.judging, bool(settings.judge.structured)) or broken.code

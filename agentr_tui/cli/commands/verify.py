@@ -107,7 +107,7 @@ def verify(
         )
     else:
         _say(report)
-    return complain(report.judging) or broken.code
+    return complain(report.judging, bool(settings.structured)) or broken.code
 
 
 def _trees(sources: list[Path], environment: str | None, broken: BrokenFiles) -> Iterator[SearchTree]:

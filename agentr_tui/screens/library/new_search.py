@@ -246,7 +246,8 @@ class NewSearch(Dialog[Ready]):
         settings = request.settings
         where = settings.model + (f" at {settings.base_url}" if settings.base_url else "")
         self._told(f"asking {where} …")
-        trial = self._trial = Trial(settings)
+        which = permit(request.environment, request.about, self._named(request))
+        trial = self._trial = Trial(settings, which, request.task or None)
 
         def run() -> None:
             """In a worker thread: ask the model, and show what came."""

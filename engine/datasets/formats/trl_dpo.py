@@ -22,7 +22,7 @@ from engine.datasets.formats.rules import SHAPE
 from engine.datasets.formats.trl_sft import prompted_problems
 from engine.datasets.templates.tokens import fitting
 from engine.samples.sample import Sample, whole_splice
-from engine.samples.splice import Turn, step_turns, trajectory_turns
+from engine.samples.splice import Turn, answer_of, results_of, step_turns, trajectory_turns
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 
@@ -135,7 +135,7 @@ def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int]) -> list[i
     for id in path:
         node = tree.nodes[id]
         idle = only_looks(tree.started.environment, node.action) or _same_state(tree, id)
-        named, step = tree.started.environment, (node.action, node.observation)
+        named, step = tree.started.environment, (node.action, node.observation, node.results)
         if idle or refused(named, *step) or careless(named, *step) or words.get(id) == "Bad":
             break
         clean.append(id)
@@ -154,7 +154,7 @@ def changes_nothing(tree: SearchTree, step: Sequence[Turn]) -> bool:
     """Whether a step left the state as it was; it is given as its turns."""
     assert tree.started is not None
     environment, action, node = tree.started.environment, step[0].action, step[0].node
-    if refused(environment, action, "\n".join(turn.content for turn in step[1:])):
+    if refused(environment, action, answer_of(step), results_of(step)):
         return True
     if counts_time(environment):
         return False

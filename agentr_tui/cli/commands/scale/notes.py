@@ -13,7 +13,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.base.files import write_beside
-from engine.base.foreign import read_text
+from engine.base.foreign import read_text, real_path
 from engine.notes.kinds import kinds_of
 from engine.notes.page import write_page
 from engine.samples.sample import Sample
@@ -44,7 +44,7 @@ def notes(
     found = kinds_of(samples, _trees(place, samples), examples)
     file = out or place.path / "notes.md"
     old = read_text(file) if file.exists() else ""
-    page = write_page(found, old, file.resolve().parent, kinds)
+    page = write_page(found, old, real_path(file).parent, kinds)
     write_beside(file, lambda stream: stream.write(page.text.encode()))
     lessons = sum(kind.lessons for kind in found)
     if json:
