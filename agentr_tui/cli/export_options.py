@@ -21,7 +21,9 @@ class ExportFlags(TypedDict, total=False):
     mix: Annotated[
         str,
         _option(
-            DATASET, "mix", "Mix lines of another dataset into the first part, as a share of it, for example FILE:0.2."
+            DATASET,
+            "mix",
+            "Mix lines of other datasets into the first part, as shares of it, for example FILE:0.2 or A:0.2,B:0.1.",
         ),
     ]
     shuffle: Annotated[

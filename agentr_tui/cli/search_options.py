@@ -71,6 +71,15 @@ class SearchOptions(TypedDict, total=False):
         int, _option(SEARCH, "concurrency", "Number of simultaneous calls. It never changes a trace.")
     ]
     parallel_nodes: Annotated[int, _option(SEARCH, "parallel_nodes", "Number of nodes expanded at the same time.")]
+    any_order: Annotated[
+        bool,
+        _option(
+            SEARCH,
+            "any_order",
+            "With --parallel-nodes, apply results as they come. Faster, but another run gives another tree.",
+            negative="",
+        ),
+    ]
     max_failures: Annotated[
         int, _option(SEARCH, "max_failures", "Failed answers or steps in a row after which the search pauses.")
     ]

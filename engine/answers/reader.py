@@ -45,12 +45,14 @@ def read_answer(text: str, form: AnswerForm = ONE_LINE, *, held_to_form: bool = 
 
     `held_to_form`: a form was asked for (JSON), so that an answer without any label is not one.
     """
-    text, cut = without_control_tokens(tidy(_unpacked(text[:LONGEST])))
+    text, cut = without_control_tokens(tidy(_unpacked(text[:LONGEST])).replace("｜DSML｜", ""))
     if not form.several_lines:
         text = without_formatting(text)
     reading = _Reader(text, form).read(held_to_form)
     if not reading.action:
         return reading._replace(whole=cut)
+    if held_to_form:  # what was asked for has no label
+        reading = reading._replace(notes=tuple(note for note in reading.notes if note != "without label"))
     trimmed: tuple[Note, ...] = ("trimmed",) if cut and "trimmed" not in reading.notes else ()
     return reading._replace(notes=(*trimmed, *reading.notes), whole=reading.whole or cut)
 

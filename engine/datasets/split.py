@@ -66,9 +66,12 @@ def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> in
     return len(parts) - 1
 
 
-def lines_to_mix(share: float, own: int) -> int:
-    """How many lines make up that share of all lines, beside `own` others."""
-    return round(own * share / (1 - share))
+def lines_to_mix(share: float, own: int, other: float = 0.0) -> int:
+    """How many lines make up that share of all lines, beside `own` others.
+
+    other: the share that lines of further datasets make up.
+    """
+    return round(own * share / (1 - share - other))
 
 
 def orders(of_part: Sequence[int], parts: int, shuffle: bool, seed: int) -> list[array[int]]:

@@ -188,8 +188,12 @@ def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | No
 
 def _careless_steps(tree: SearchTree, leaf: Node) -> int:
     environment = tree.started.environment if tree.started is not None else ""
-    steps = (tree.nodes[id] for id in tree.ancestors(leaf.id)[1:])
-    return sum(careless(environment, step.action, step.observation, step.results) for step in steps)
+    steps = [tree.nodes[id] for id in tree.ancestors(leaf.id)[1:]]
+    actions = [step.action for step in steps]
+    return sum(
+        careless(environment, step.action, step.observation, step.results, actions[place:])
+        for place, step in enumerate(steps, 1)
+    )
 
 
 def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:

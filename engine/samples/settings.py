@@ -39,7 +39,7 @@ class RepairSettings(Struct, kw_only=True, frozen=True):
 
     iterations: Annotated[int, Meta(ge=1)] = 8
     calls: Annotated[int, Meta(ge=1)] = 200  # of the actor, for one sample
-    good: Annotated[int, Meta(ge=1)] = 3  # the search ends at so many good leaves; the best of them is taken
+    good: Annotated[int, Meta(ge=1)] = 1  # the search ends at so many good leaves; the best of them is taken
     actor: str | None = None
     model: str | None = None
     base_url: str | None = None

@@ -92,6 +92,11 @@ class Draws:
         for draw in draws:
             await self._draw(parent, draw, first + draw)
 
+    async def first_made(self, parents: Sequence[int]) -> int:
+        """Wait until the draws of one of these nodes are made, or came to an end otherwise; of several the first."""
+        await asyncio.wait([self._of_node[parent] for parent in parents], return_when=asyncio.FIRST_COMPLETED)
+        return next(parent for parent in parents if self._of_node[parent].done())
+
     async def made(self, parent: int) -> bool:
         """Wait for the draws of a node; False where they were not all made, so that the node stays in flight."""
         try:

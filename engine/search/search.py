@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -148,8 +148,20 @@ class Search:
                 if self.control.requests or self.control.changes:  # came at the last moment
                     continue
                 return "iterations" if tree.iteration >= self.settings.iterations else "exhausted"
-            if await self._expand(next(iter(tree.in_flight))):
+            if await self._expand(await self._next_result()):
                 self.control.take_step()
+
+    async def _next_result(self) -> int:
+        """The node in flight whose result is applied next: the one that was selected first, or with `any_order` the
+        one whose draws are made first (again in the order of a trace whose answers are given again)."""
+        in_flight = list(self.tree.in_flight)
+        if not self.settings.any_order:
+            return in_flight[0]
+        order: Mapping[tuple[int, int], int] | None = getattr(self.actor, "order", None)
+        if order is None:
+            return await self._draws.first_made(in_flight)
+        made = self.tree.partial
+        return min(in_flight, key=lambda id: order.get((id, made.get(id, 0)), len(order)))
 
     def _must_end(self) -> str | None:
         """Why the search may not go on, although there may be nodes to expand."""

@@ -26,7 +26,11 @@ from engine.workspace.workspace import Workspace
 
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
-_KIND = "figures-3"
+KIND = "figures-3"
+"""Of what the index keeps of a trace."""
+
+MANY = 200
+"""Files from which on all figures of the index are read at once."""
 
 
 class TraceFigures(Struct, kw_only=True):
@@ -249,9 +253,11 @@ def cached_figures(
 
     A file that can't be read goes to `on_error` and is left out; without one its `InputError` is raised.
     """
-    rows = []
+    rows, paths = [], list(sources)
     with Index(workspace.index_file if workspace else None) as index:
-        for path in sources:
+        if len(paths) >= MANY:
+            index.load(KIND)
+        for path in paths:
             try:
                 rows.append(_one(index, os.fspath(path)))
             except InputError as error:
@@ -261,12 +267,22 @@ def cached_figures(
     return rows
 
 
+def kept_figures(index: Index, path: str, stat: os.stat_result) -> TraceFigures | None:
+    """The figures that the index holds of a file; None where it changed, or its search may have gone on."""
+    body = index.get(KIND, os.path.abspath(path), stat)
+    kept = _kept_in(body) if body is not None else None
+    if kept is None or not kept.ended:
+        return None
+    kept.figures.path = path
+    return kept.figures
+
+
 def _one(index: Index, path: str) -> TraceFigures:
     key = os.path.abspath(path)
     stat = what_is(path)
     if stat is None:
         raise NoFile(f"{path}: no such file")
-    body = index.get(_KIND, key, stat)
+    body = index.get(KIND, key, stat)
     kept = _kept_in(body) if body is not None else None
     if kept is None:
         try:
@@ -275,7 +291,7 @@ def _one(index: Index, path: str) -> TraceFigures:
             return figures_without_events(path)
         ended = source.tree.imported_from is not None or source.tree.state in ("done", "stopped")
         kept = _Kept(figures(source), ended)
-        index.put(_KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
+        index.put(KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
         return kept.figures
     kept.figures.path = path
     if not kept.ended:  # the file did not change, but who wrote it may be gone

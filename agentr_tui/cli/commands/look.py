@@ -167,7 +167,8 @@ def _in_workspace(workspace: Path, sources: Sequence[Path]) -> dict[Path, None]:
     if len(sources) < MANY or not workspace.is_dir():
         return {}
     place = real_path(workspace)
-    return {source: None for source in sources if real_path(source).is_relative_to(place)}
+    inside = {folder: real_path(folder).is_relative_to(place) for folder in {source.parent for source in sources}}
+    return {source: None for source in sources if inside[source.parent]}
 
 
 def _rate_lines(gave: Mapping[str, Rate]) -> list[str]:

@@ -154,6 +154,12 @@ LONG = [
     "Input is too long for requested model.",
     "Your input exceeds the context window of this model.",
     "Requested tokens (600) exceed context window of 512",
+    "Prompt contains 40000 tokens, exceeding the model's limit of 32768",
+    "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
+    "Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)",
+    "The number of tokens in the prompt (5000) is greater than the maximum of 4096",
+    "Request body too large for gpt-4.1 model. Max size: 8000 tokens.",
+    "输入长度超过限制",
 ]
 
 
