@@ -56,6 +56,11 @@ def info_for(argument: str) -> EnvironmentInfo:
         calls = parse_calls(action) or []
         return any(below.careless(_text_in(call.arguments), observation) for call in calls)
 
+    def wasteful(action: str, ahead: Sequence[str]) -> bool:
+        texts = [[_text_in(call.arguments) for call in parse_calls(each) or ()] for each in (action, *ahead)]
+        later = [text for each in texts[1:] for text in each]
+        return any(below.wasteful(text, [*texts[0][place:], *later]) for place, text in enumerate(texts[0], 1))
+
     return _with_calls(
         replace(
             below,
@@ -64,6 +69,7 @@ def info_for(argument: str) -> EnvironmentInfo:
             rules=f"{RULES}\n\n{below.rules}",
             looks=looks,
             careless=careless,
+            wasteful=wasteful,
         )
     )
 

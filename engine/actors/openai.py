@@ -16,12 +16,14 @@ from typing import Any
 
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops, wants_logprobs
-from engine.answers.reader import AnswerForm, Note, cut_at_stop, form_of, read_answer
+from engine.answers.form import AnswerForm, Note, cut_at_stop, form_of
+from engine.answers.reader import read_answer
 from engine.answers.written_calls import tagged_calls
 from engine.base.errors import InputError
 from engine.base.text import stored_action
-from engine.models.client import CallFailed, ChatRequest, Client, Endpoint, check_endpoint, complete, open_client
+from engine.models.client import CallFailed, ChatRequest, Client, complete, open_client
 from engine.models.context_window import counter, fit
+from engine.models.endpoint import Endpoint, check_endpoint
 from engine.models.prompts import check_prompts
 from engine.models.reply import Reply, action_probability, why_empty
 from engine.models.tool_calls import tool_fields
@@ -30,25 +32,6 @@ from envs.call_text import arguments_of
 
 SHOWN = 80
 """Characters of an answer that the reason shows for which it was not used."""
-
-
-def endpoint_of(settings: SearchSettings) -> Endpoint:
-    """The server and model that the settings name."""
-    return Endpoint(
-        settings.model,
-        settings.base_url,
-        settings.key_env,
-        settings.timeout,
-        settings.retries,
-        settings.price_in,
-        settings.price_out,
-        settings.price_cached,
-        settings.top_p,
-        settings.reasoning_effort,
-        settings.extra_body,
-        tuple(settings.header),
-        settings.no_system,
-    )
 
 
 class OpenAIActor:
@@ -66,7 +49,7 @@ class OpenAIActor:
         self._counter = counter(settings.tokenizer)
         self._client: Client | None = None
         self._opened_for: tuple[object, ...] = ()
-        check_endpoint(endpoint_of(settings))
+        check_endpoint(Endpoint.of(settings))
         check_prompts(settings.prompts)
         _room(settings)
 
@@ -79,7 +62,7 @@ class OpenAIActor:
     async def sample(self, request: Request) -> Answer:
         """Ask the model for one draw. Raises `DrawFailed`; `InputError` where the settings can't work."""
         settings = self._settings
-        endpoint = endpoint_of(settings)
+        endpoint = Endpoint.of(settings)
         messages, dropped = self._conversation(request.conversation())
         ask = ChatRequest(
             messages,

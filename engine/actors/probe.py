@@ -17,20 +17,21 @@ from msgspec.structs import replace as changed
 
 from engine.actors.base import DrawFailed
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops
-from engine.answers.reader import form_of
+from engine.answers.form import form_of
 from engine.base.errors import WorkFailed
 from engine.base.step_kind import refused
 from engine.base.text import flatten, parse_action
 from engine.environment.opened import Opened, open_environment
 from engine.environment.permission import Permit
 from engine.environment.tools import header_of, tools_of
+from engine.models.endpoint import Endpoint
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
 from envs.base import EnvError
 from envs.call_text import calls_text
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
-    from engine.models.client import ChatRequest, Client, Endpoint
+    from engine.models.client import ChatRequest, Client
     from engine.models.reply import Reply
 
 SEEDS = (1, 1, 2)
@@ -155,12 +156,12 @@ async def probe(settings: SearchSettings, environment: Permit | str = ENVIRONMEN
 
 
 async def _probe(settings: SearchSettings, opened: Opened) -> Probe:
-    from engine.actors.openai import check_calling, endpoint_of
+    from engine.actors.openai import check_calling
     from engine.models.client import CallFailed, ChatRequest, open_client
 
     offered = tools_of(opened, settings)
     check_calling(settings, offered)
-    endpoint = endpoint_of(changed(settings, retries=0))
+    endpoint = Endpoint.of(changed(settings, retries=0))
     client = open_client(endpoint)
     sent, _ = prepared(settings, header_of(opened, settings))
     schema = ANSWER_SCHEMA if settings.structured == "json" else None

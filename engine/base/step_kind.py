@@ -35,11 +35,21 @@ def only_looks(environment: str, action: str) -> bool:
     return info is not None and info.looks(action)
 
 
-def careless(environment: str, action: str, observation: str, results: Sequence[str] = ()) -> bool:
+def careless(
+    environment: str,
+    action: str,
+    observation: str,
+    results: Sequence[str] = (),
+    ahead: Sequence[str] | None = None,
+) -> bool:
     """Whether the action, or one of its calls, did something else than it says, and the environment took it all the
-    same."""
+    same; or took more than the actions `ahead` use up, where these are known: all that follow it, up to the return."""
     info = info_or_none(environment)
-    return info is not None and any(info.careless(*each) for each in _parts(action, observation, results))
+    if info is None:
+        return False
+    if any(info.careless(*each) for each in _parts(action, observation, results)):
+        return True
+    return ahead is not None and info.wasteful(action, ahead)
 
 
 def _parts(action: str, observation: str, results: Sequence[str]) -> list[tuple[str, str]]:

@@ -118,7 +118,11 @@ def expected(
     per_lesson: int = 1,
     spliced: bool = True,
 ) -> Expected:
-    """What an export of these samples takes."""
+    """What an export of these samples takes.
+
+    `current`: what was decided, by sample id. `data_type`, `all`, `only_verified`, `per_lesson`: as `export` takes
+    them. `spliced`: as in `does_not_hold`.
+    """
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
     which = which_of(all, mine, current)
     dropped: Counter[str] = Counter()
@@ -147,7 +151,11 @@ def expected_line(
     options: ExportOptions,
     spliced: bool = True,
 ) -> str:
-    """How many samples are about to be written, in a line."""
+    """How many samples are about to be written, in a line.
+
+    `chosen`: the runs and their samples. `current`: what was decided, by sample id. `options`: of the export; the
+    rest as in `expected`.
+    """
     found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson, spliced)
     traces = len({sample.trace for sample in chosen.samples})
     return (

@@ -182,7 +182,11 @@ def figures_of(
     known: Recoveries,
     alpha: float | None = None,
 ) -> list[MarkFigures]:
-    """What the continuations that are known say of these marks."""
+    """What the continuations that are known say of these marks.
+
+    `thought`: the revision thought that was tried. `settings`: of the actor that continued. `known`: the
+    continuations. `alpha`: a return above it is a recovery; None: the default for the tree's returns.
+    """
     assert tree.started is not None
     above = Thresholds.for_range(tree.started.score_range, alpha, None).alpha
     found = []

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from engine.actors.base import Actor, Answer, DrawFailed, Request
 from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
+from engine.base.unknown import plus
 from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import name_to_go_on
 from engine.environment.permission import TrustedSettings, check_search
@@ -342,8 +343,8 @@ class Recovery:
         return Request(mark, number, place, seed, lambda: shown, environment, fault, actions=actions)
 
     def _spend(self, usage: Usage | None) -> None:
-        if usage is not None and usage.cost is not None:
-            self._cost = (self._cost or 0.0) + usage.cost
+        if usage is not None:
+            self._cost = plus(self._cost, usage.cost)
 
     def _tell(self) -> None:
         now = time.monotonic()

@@ -104,7 +104,11 @@ _DEFAULTS = SearchSettings()
 
 
 def new_arm(trace: str, node: int, mark: int, thought: str, settings: SearchSettings) -> Arm:
-    """An arm with its key."""
+    """An arm with its key.
+
+    `trace`: its id. `node`: the one after the wrong step; `mark`: that step, counted from 1. `thought`: the
+    revision thought; empty: without it. `settings`: of the actor.
+    """
     shaped = shaping(settings)
     digest = blake2b(msgspec.json.encode([trace, node, thought, shaped]), digest_size=8).hexdigest()
     return Arm(

@@ -3,7 +3,7 @@
 A step is *refused* where the environment says so, *Bad* where the verifier judged it so in the state that the splice is
 in, *idle* where it leaves the state as it was or only looks, *repeated* where it is the disowned step once more: the
 same action with the same answer, or in the same state. One is *careless* where it did something else than it says, and
-the environment took it all the same.
+the environment took it all the same, or where it took more than the steps after it use up.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
             answers.append([])
         elif answers:
             answers[-1].append(turn)
-    actions = [step.action for step in steps_to_replay(tree, sample)][: len(steps)]
+    whole = [step.action for step in steps_to_replay(tree, sample)]
+    actions = whole[: len(steps)]
     name = tree.started.environment if tree.started is not None else ""
     states = walk.along(actions)
     words = tail_words(tree, sample)
@@ -109,7 +110,7 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
             continue
         told = action, answer_of(answers[place]), results_of(answers[place])
         found.refused += refused(name, *told)
-        found.careless += careless(name, *told)
+        found.careless += careless(name, *told, whole[place + 1 :])
         found.bad += place >= bad and words.get(place - bad) == "Bad"
         found.idle += only_looks(name, action) or (bool(states) and states[place + 1] == states[place])
         if bad and sample.mark is not None and place >= bad and action == actions[bad - 1]:

@@ -6,14 +6,9 @@ no use, and the observations of the steps (`engine.base.step_kind`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
 
 from engine.tree.events import Failed, Sampled, SearchSettings
-
-if TYPE_CHECKING:
-    pass
 
 USELESS = {"cut off": "cut", "not in the form": "not_in_form", "empty": "empty"}
 """Kinds of failed draws that a model answered, and where they are counted."""

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from msgspec.structs import replace
 
+from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, count_pairs
-from engine.pairs.ranking import PairLimits, Rank, ranked
+from engine.pairs.ranking import Rank, ranked
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import Node, SearchTree
 from engine.verifiers.base import JudgeSettings, JudgeTotals, Verifier
@@ -191,7 +192,12 @@ def price_of_judging(
     prompts: str = "",
     cache: Path | None = None,
 ) -> JudgePrice:
-    """What judging a tree's pairs costs at most. Raises `InputError`."""
+    """What judging a tree's pairs costs at most. Raises `InputError`.
+
+    `thresholds`: which leaves are good and bad. `judge` and `verifier`: who judges. `max_pairs` and `rank`: how
+    many pairs, in which order. `prompts`: a folder whose files replace prompts. `cache`: the folder of replies;
+    those that are known cost nothing.
+    """
     from engine.verifiers.openai import OpenAIVerifier
 
     count = count_pairs(tree, thresholds)

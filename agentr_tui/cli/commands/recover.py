@@ -14,7 +14,16 @@ from cyclopts import Parameter
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.review import are_ids, named
 from agentr_tui.cli.model_options import PRICE_IN, PRICE_OUT, YesOption
-from agentr_tui.cli.options import ACTOR, BUDGETS, INTERRUPTED, MODEL, RECOVERY, SAMPLES, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import (
+    ACTOR,
+    BUDGETS,
+    INTERRUPTED,
+    MODEL,
+    RECOVERY,
+    JsonOption,
+    RunOption,
+    WorkspaceOption,
+)
 from agentr_tui.cli.running import stopping
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
@@ -63,10 +72,7 @@ def recover(
             help="Number of continuations with the thought, and as many without it, for each wrong step.",
         ),
     ] = 8,
-    run: Annotated[
-        str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
-    ] = None,
+    run: RunOption = None,
     actor: Annotated[
         str | None,
         Parameter(
@@ -173,7 +179,11 @@ class Plan(NamedTuple):
 def plans_of(
     place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
 ) -> list[Plan]:
-    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
+    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`.
+
+    `place`: the workspace; `info`: its runs and samples. `words`: ids, or a query. `settings`: of the
+    continuations. `which`: the marks to try, as `--marks` has it.
+    """
     decisions = Decisions(place.decisions)
     for warning in decisions.warnings:
         warn(warning)

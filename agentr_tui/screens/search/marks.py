@@ -22,6 +22,7 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
+from engine.base.foreign import holds_file
 from engine.tree.tree import SearchTree
 
 FOLDER = "bookmarks"
@@ -139,11 +140,12 @@ class NodeMarks:
             return
 
         def chosen(mark: NodeMark | None) -> None:
+            """Goes to the node of a mark, in another trace too; None: nothing was chosen."""
             if mark is None:
                 return
             if mark.trace == trace:
                 self._desk.go_to_node(mark.node)
-            elif mark.path and Path(mark.path).is_file():
+            elif mark.path and holds_file(mark.path):
                 known = session.views.get(mark.trace, View())
                 session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
                 self._desk.open_path(Path(mark.path))

@@ -20,7 +20,7 @@ from engine.actors.request_log import request_of
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.tree.tree import SearchTree
-from tests.agentr_tui.apps import WIDE, notices, opened, pane, running, until
+from tests.agentr_tui.apps import WIDE, frame, notices, opened, pane, running, until
 from tests.servers.calling import plays_with_tools
 from tests.servers.llm_server import LLMServer, some_faults
 
@@ -65,7 +65,7 @@ def beyond(session: Session, seq: int) -> bool:
 
 def rows(app: AgentrApp) -> Iterator[str]:
     """What is drawn, a row each."""
-    return ("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+    return ("".join(segment.text for segment in strip) for strip in frame(app))
 
 
 async def test_a_model_is_tried_in_the_form_then_searched_with_and_the_key_is_on_no_screen(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_each_remedy_gives_lines(tmp_path: Path) -> None:
     workspace = made_workspace(tmp_path / "w")
     ids = [sample.id for sample in workspace.load_run().samples]
 
-    def wrote(options: ExportOptions = ExportOptions(), **more: bool) -> Exported:  # noqa: B008 - frozen
-        return export(workspace, None, "openai", tmp_path / "o.jsonl", options=options, **more)
+    def wrote(options: ExportOptions = ExportOptions(), all: bool = False) -> Exported:  # noqa: B008 - frozen
+        return export(workspace, None, "openai", tmp_path / "o.jsonl", options=options, all=all)
 
     short = wrote(ExportOptions(max_length=5))
     assert nothing_line(short).endswith("raise --max-length")
