@@ -42,7 +42,7 @@ MergeOption = Annotated[
     Parameter(
         group=INPUT,
         name="--merge",
-        help="Which turns of rollouts are equal: those with equal calls (action), or also with equal words (text).",
+        help="Which turns of rollouts are equal: those with equal calls (action), with equal words too (text), none.",
     ),
 ]
 RewardOption = Annotated[
