@@ -304,7 +304,7 @@ REPORT = Report(
         out="o.jsonl",
         lines=3,
         dropped={"not decided": 1},
-        which="default",
+        which="all",
         run="r",
         format="agent-r",
         data_type="centric",
@@ -320,8 +320,9 @@ REPORT = Report(
 MADE: dict[str, Callable[[], list[bytes]]] = {
     "collection": lambda: [msgspec.json.encode(manifest_of("textcraft", SearchSettings(), True, False))],
     "collection-log": lambda: [
-        msgspec.json.encode(Ended(time=time, attempt=1, ended=Finished(task, outcome, Spent(3, 4, 5, 0.1, 6)))) + b"\n"
-        for time, task, outcome in (("2026-01-01T00:00:00Z", "0", "done"), ("2026-01-01", "1", "failed"))
+        msgspec.json.encode(Ended(time="2026-01-01", attempt=1, ended=Finished("0", "failed", Spent(nodes=2)))) + b"\n",
+        msgspec.json.encode(Ended(time="2026-01-02", attempt=2, ended=Finished("1", "done", Spent(3, 4, 5, 0.1, 6))))
+        + b"\n",
     ],
     "small-states": lambda: [
         msgspec.json.encode(Consent(about="a", name="env", value="v")),

@@ -39,7 +39,7 @@ from engine.datasets.templates.markup import CHATML
 from engine.datasets.templates.of_model import model_template
 from engine.datasets.templates.tokens import Vocabulary
 from engine.environment.consent_store import Consent
-from engine.imports.files import look
+from engine.imports import files
 from engine.imports.sources import read_rollouts
 from engine.models.context_window import counter
 from engine.models.prompts import check_prompts
@@ -117,7 +117,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "tasks": ("ids.txt", lambda path: task_ids(f"@{path}")),
     "notes": ("notes.md", read_notes),
     "rollouts": ("chat.jsonl", lambda path: list(read_rollouts([path]))),
-    "document of rollouts": ("log.json", look),
+    "document of rollouts": ("log.json", files.look),
 }
 """Readers of files that a person or a workspace names: each tells what is wrong."""
 

@@ -20,7 +20,7 @@ EXPORTED = Exported(
     out="o.jsonl",
     lines=1,
     dropped={},
-    which="default",
+    which="all",
     run="r",
     format="agent-r",
     data_type="centric",
@@ -49,7 +49,7 @@ class Jumping(datetime):
     hours = 20
 
     @classmethod
-    def now(cls, tz: Any = None) -> datetime:
+    def now(cls, tz: Any = None) -> Any:
         cls.hours -= 1
         return datetime(2026, 11, 28, cls.hours, tzinfo=UTC)
 
