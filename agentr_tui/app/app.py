@@ -193,9 +193,9 @@ class AgentrApp(LoudWorkers, Host):
         """Fold new events and tell the screen in front."""
         if not self.is_running:  # leaving: the screens are gone already
             return
-        for rack in (rack for screen in self.screen_stack for rack in screen.query(ToastRack)):
-            if not rack.children:  # Textual leaves its line where it was
-                rack.display = False
+        for part in (part for screen in self.screen_stack for part in screen.children):  # no query: it walks all parts
+            if isinstance(part, ToastRack) and not part.children:  # Textual leaves its line where it was
+                part.display = False
         self._show_hint()
         session = self.session
         was_over = session.live is not None and session.live.over
@@ -240,9 +240,9 @@ class AgentrApp(LoudWorkers, Host):
         if tour.hint:
             accepted = sum(each.verdict == "accepted" for each in self.session.decisions.current().values())
             tour.go_on(Facts(self.current_mode, accepted, contents(self.session.workspace).exports))
-        lines = screen.query(HintLine)
-        if lines:
-            lines.first().show(tour.hint)
+        line = next((each for each in screen.children if isinstance(each, HintLine)), None)
+        if line is not None:
+            line.show(tour.hint)
         elif tour.hint:
             screen.mount(HintLine(), before=screen.key_bar)
 
