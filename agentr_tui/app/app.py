@@ -188,9 +188,9 @@ class AgentrApp(LoudWorkers, Host):
         """Fold new events and tell the screen in front."""
         if not self.is_running:  # leaving: the screens are gone already
             return
-        for rack in (rack for screen in self.screen_stack for rack in screen.query(ToastRack)):
-            if not rack.children:  # Textual leaves its line where it was
-                rack.display = False
+        for part in (part for screen in self.screen_stack for part in screen.children):  # no query: it walks all parts
+            if isinstance(part, ToastRack) and not part.children:  # Textual leaves its line where it was
+                part.display = False
         self._show_hint()
         session = self.session
         was_over = session.live is not None and session.live.over

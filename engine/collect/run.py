@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.collect.ledger import Budget, Ledger
-from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_path
+from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_paths
 from engine.collect.messages import Orders
 from engine.collect.workers import Collector
 from engine.environment.opened import open_environment
@@ -132,7 +132,7 @@ def prepare(plan: Plan) -> Collector:
     manifest = open_manifest(
         plan.out, manifest_of(plan.environment, plan.settings, plan.choose_actor, plan.pack, plan.notes)
     )
-    paths = {task: trace_path(plan.out, manifest, plan.short, task) for task in plan.tasks}
+    paths = trace_paths(plan.out, manifest, plan.short, plan.tasks)
     ledger = Ledger(plan.tasks, paths, log_of(plan.out), plan.attempts, plan.budget)
     workers = max(1, min(plan.workers, len(plan.tasks)))
     slots = max(1, plan.settings.concurrency // workers)
