@@ -71,6 +71,51 @@ def test_a_search_goes_on_at_a_node_of_raw_rollouts(capsys: pytest.CaptureFixtur
     assert any(node.reward for node in tree.nodes)
 
 
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """The attempts as another harness would have written them: no word of their environment."""
+    rows = [json.loads(line) for line in RAW.read_text().splitlines()]
+    for row in rows:
+        row["agent"] |= {"name": "their-agent", "model_name": "their-model"}
+        row["extra"] = {"task": "cut red sandstone", "reward": row["extra"]["reward"]}
+        row["steps"][3]["message"] = row["steps"][3]["message"].replace("Crafting commands:", "You have:")
+    path = tmp_path / "theirs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_an_imported_failure_is_gone_on_from_where_environment_and_actor_are_named(
+    capsys: pytest.CaptureFixture[str], theirs: Path
+) -> None:
+    code, out, _ = called(capsys, "revise", theirs, "--json")
+    assert (code, set(json.loads(out)["by_verdict"])) == (0, {"unreplayed"})
+    code, out, _ = called(capsys, "review", "list", "--json")
+    sample = json.loads(out)["samples"][0]["id"]
+    code, _, err = called(capsys, "recover", sample)
+    assert (code, "--env names one" in err) == (2, True)
+    code, out, _ = called(capsys, "recover", sample, "--env", "textcraft:tools", "--continuations", "2", "--json")
+    (told,) = json.loads(out)["samples"]
+    assert (code, told["marks"][0]["without"]["of"]) == (0, 2)
+    words = ["--env", "textcraft:tools", "--iterations", "1", "--out", "b.trace.jsonl"]
+    assert called(capsys, "search", "--from", f"{theirs}:16", *words)[0] == 0
+    assert any(node.reward for node in load_any("b.trace.jsonl").tree.nodes)
+
+
+def test_a_tree_whose_environment_is_recognised_is_the_one_that_takes_calls(
+    capsys: pytest.CaptureFixture[str], theirs: Path
+) -> None:
+    theirs.write_text(theirs.read_text().replace("You have:", "Crafting commands:"))
+    code, out, _ = called(capsys, "replay", theirs, "--json")
+    assert (code, json.loads(out)["env"], json.loads(out)["differences"]) == (0, "textcraft:tools", [])
+    assert called(capsys, "revise", theirs)[0] == 0
+    _, out, _ = called(capsys, "review", "list", "--json")
+    sample = json.loads(out)["samples"][0]["id"]
+    code, out, _ = called(capsys, "recover", sample, "--continuations", "2", "--json")
+    (told,) = json.loads(out)["samples"]
+    assert (code, told["actor"], told["model"]) == (0, "scripted", "")  # theirs is unknown here
+    assert told["marks"][0]["without"]["of"] == 2
+
+
 @pytest.mark.parametrize(
     "words",
     [["show", ATTEMPTS], ["replay", ATTEMPTS], ["convert", ATTEMPTS, "x.trace.jsonl"], ["diff", RAW, RAW],
