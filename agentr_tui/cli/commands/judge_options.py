@@ -29,6 +29,7 @@ from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.base.secrets import check_url
+from engine.environment.opened import at_hand
 from engine.search.settings import with_body
 from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import JudgeSettings, JudgeTotals
@@ -108,6 +109,21 @@ def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path,
                 rank="return" if settings.compat else settings.rank, prompts=settings.prompts, cache=cache,
             )
         )  # fmt: skip
+    return price
+
+
+def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken: BrokenFiles) -> JudgePrice:
+    """What judging the seams of these sources costs at most. Raises `InputError`."""
+    price = JudgePrice()
+    for path in sources:
+        source = broken.load(path, settings.environment)
+        started = source.tree.started if source is not None else None
+        if source is None or started is None or at_hand(settings.environment or started.environment):
+            continue  # what is replayed has no seam to judge
+        thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+        from engine.verifiers.seam import price_of_seams
+
+        price.include(price_of_seams(source.tree, thresholds, settings.seam, settings.judge, settings.max_pairs))
     return price
 
 

@@ -21,6 +21,7 @@ from agentr_tui.cli.commands.judge_options import (
     judge_figures,
     judge_of,
     price_of_all,
+    price_of_all_seams,
     progress,
 )
 from agentr_tui.cli.model_options import YesOption
@@ -56,6 +57,7 @@ from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
 from engine.verifiers.choice import DEFAULT, verifier_for
 from engine.verifiers.judging import busy, fed, is_model, judge_named, open_pool
+from engine.verifiers.registry import check_seam
 from engine.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # the client library takes half a second to import
@@ -174,6 +176,14 @@ def revise(
     repair_actor: Annotated[
         str | None, Parameter(group=REPAIR, help="Actor of repair searches. The default is the trace's own.")
     ] = None,
+    seam: Annotated[
+        str,
+        Parameter(
+            group=JUDGE,
+            show_default=False,
+            help="Model that judges whether the tails of unreplayed samples can follow: openai or openai:MODEL.",
+        ),
+    ] = "",
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
     prompts: Annotated[
         str, Parameter(group=JUDGE, show_default=False, help="Folder of prompts that replace the shipped ones.")
@@ -189,6 +199,7 @@ def revise(
     """Make revision samples from the pairs in traces, tree files or rollouts of other harnesses."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
+    check_seam(seam)
     paths, _ = with_stored(paths, options_of(read_as, map_, merge, reward), workspace, quiet=json)
     sources, broken = find_sources(paths), BrokenFiles(paths)
     if verifier is None:
@@ -217,6 +228,7 @@ def revise(
         "context": context,
         "per_lesson": per_lesson,
         "unfinished": unfinished,
+        "seam": seam,
         "repair": RepairSettings(
             iterations=repair_iterations, calls=repair_calls, actor=repair_actor, paid=bool(repair)
         )
@@ -233,6 +245,9 @@ def revise(
         price = price_of_all(sources, settings, place.judgements, broken)
         confirm(price, judge_named(settings.judge, settings.verifier), yes)
         pairs = price.pairs
+    if settings.seam:
+        named = judge_named(settings.judge, settings.seam)
+        confirm(price_of_all_seams(sources, settings, broken), named, yes)
     _confirm_repairs(sources, settings, yes, broken)
     run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs, broken=broken)
     if json:
@@ -248,6 +263,7 @@ def revise(
                 "judge": judge_figures(figures.judging),
                 "tails": {name: figures.tails.get(name, 0) for name in TAILS},
                 "steps": figures.steps,
+                **({"seams": figures.seams} if settings.seam else {}),
                 **broken.as_json(),
             }
         )
@@ -332,6 +348,8 @@ def revise_paths(
     marks = curation.marks_of(current)
     taught: Counter[str] = Counter()
     pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
+    shares = pool is not None and settings.seam == settings.verifier  # one budget
+    seam_pool = pool if shares else open_pool(settings.judge, settings.seam) if settings.seam else None
     try:
         readable = [str(path) for path in sources if path not in broken]
         with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
@@ -341,6 +359,7 @@ def revise_paths(
                 made = revise_tree(
                     source.tree, str(path.resolve()), settings, run.figures, marks, cache,
                     repair=mend, known=known, verifier=verifier, taught=taught, decided=current.keys(),
+                    seam_pool=seam_pool,
                 )  # fmt: skip
                 try:
                     for sample in made:
@@ -350,8 +369,8 @@ def revise_paths(
                     warn(f"{spent}; this run holds the samples made so far")
                     break
     finally:
-        if pool is not None:
-            pool.close()
+        for each in {id(each): each for each in (pool, seam_pool) if each is not None}.values():
+            each.close()
     figures = run.figures
     if figures.judging is not None:
         for warning in shared_cache(cache.absolute()).warnings:
@@ -372,6 +391,9 @@ def revise_paths(
         )
         if tails:
             say(f"  tails: {tails}; {figures.steps} environment steps")
+        if figures.seams:
+            words = ", ".join(f"{count} {word}" for word, count in sorted(figures.seams.items()))
+            say(f"  seams that nobody replayed, as a model judges them: {words}")
         if figures.judging is not None:
             say(f"  model: {format_totals(figures.judging)}")
         if figures.repairs is not None:

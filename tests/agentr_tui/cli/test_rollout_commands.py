@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sample_trees
 from agentr_tui.cli.main import run
 from engine.trace.sources import load_any
+from tests.servers.llm_server import LLMServer
 
 ATTEMPTS = Path(sample_trees.__file__).parent / "attempts"
 RAW = ATTEMPTS / "textcraft-tools-2.atif.jsonl"
@@ -137,3 +139,48 @@ def test_convert_writes_a_trace_of_each_task_into_a_folder(capsys: pytest.Captur
     assert (code, out) == (2, "")
     assert "exists already" in err
     assert called(capsys, "convert", ATTEMPTS, "new", "--force")[0] == 0
+
+
+def test_a_model_looks_at_the_seams_of_unreplayed_samples_and_no_export_takes_one_for_it(
+    capsys: pytest.CaptureFixture[str], theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-seen-0123456789")
+    with LLMServer(answer=lambda body: "The sand is still there.\nJudgement: Good") as server:
+        words = ["revise", theirs, "--seam", "openai", "--model", "m", "--base-url", server.url, "--json"]
+        code, out, _ = called(capsys, *words)
+        told = json.loads(out)
+        count = told["by_verdict"]["unreplayed"]
+        assert (code, told["seams"], told["judge"]["calls"]) == (0, {"Good": count}, len(server.calls))
+        assert count == len(server.calls) == 5
+        said = server.calls[0].body["messages"][-1]["content"]
+        assert "The wrong step:\nAction: " in said
+        assert "Crafted 4 minecraft:cut_red_sandstone" in said.partition("From here on")[2]
+        code, out, _ = called(capsys, *words)
+        assert (code, json.loads(out)["judge"]["calls"]) == (0, 0)  # kept, as judgements are
+        other = ["--seam", "openai:n", "--base-url", server.url, "--price-in", "1", "--price-out", "1"]
+        code, _, err = called(capsys, "revise", theirs, *other)
+        assert (code, "--yes" in err, len(server.calls)) == (2, True, 5)
+    (seam, *_) = [sample["seam"] for sample in samples_of(Path("agentr-workspace")) if sample["kind"] != "good"]
+    assert (seam["word"], seam["reason"]) == ("Good", "The sand is still there.")
+    assert called(capsys, "export", "--format", "atif", "--out", "o.jsonl")[0] == 1  # nothing by default
+    _, out, _ = called(capsys, "review", "list", "--json")
+    accepted = next(row["id"] for row in json.loads(out)["samples"] if row["kind"] == "revision")
+    assert called(capsys, "review", "accept", accepted)[0] == 0
+    assert called(capsys, "export", "--format", "atif", "--out", "o.jsonl")[0] == 0
+    assert "a person accepted each; their seams, as a model judges them: 1 Good" in Path("o.jsonl.card.md").read_text()
+
+
+def test_seams_of_what_is_replayed_are_not_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
+    with LLMServer() as server:
+        code, out, _ = called(capsys, "revise", RAW, "--seam", "openai:m", "--base-url", server.url, "--json")
+        assert (code, json.loads(out)["seams"], server.calls) == (0, {}, [])
+    code, _, err = called(capsys, "revise", RAW, "--seam", "value")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--seam value: openai or openai:MODEL" in err
+
+
+def samples_of(workspace: Path) -> list[dict[str, Any]]:
+    """The samples of the newest run, as they are written."""
+    (*_, newest) = sorted((workspace / "runs").glob("*.jsonl"))
+    rows = [json.loads(line) for line in newest.read_text().splitlines()]
+    return [row for row in rows if "kind" in row]
