@@ -85,7 +85,8 @@ def seen_alike(one: Sequence[Message], other: Sequence[Message], ids: Sequence[s
 
 
 def _lines_alike(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> bool | None:
-    """Whether two different texts are seen alike, line by line; None where blanks, line ends or ids need a closer look."""
+    """Whether two different texts are seen alike, line by line; None where blanks at the ends, line ends or ids need a
+    closer look."""
     if not a or not b or a[0].isspace() or b[0].isspace() or a[-1].isspace() or b[-1].isspace():
         return None
     if "\r" in a or "\r" in b:

@@ -184,3 +184,30 @@ def samples_of(workspace: Path) -> list[dict[str, Any]]:
     (*_, newest) = sorted((workspace / "runs").glob("*.jsonl"))
     rows = [json.loads(line) for line in newest.read_text().splitlines()]
     return [row for row in rows if "kind" in row]
+
+
+ART = b"""- trajectories:
+  - reward: 1.0
+    messages_and_choices:
+    - role: user
+      content: Hi.
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("0001.yaml", ART, "is YAML of ART"),
+        ("a.parquet", b"PAR1\x15\x04", "is a parquet file"),
+        ("a.pkl", b"\x80\x04\x95", "is a Python pickle, which is never opened"),
+        ("rollouts.jsonl", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("a.db", b"SQLite format 3\0", "is a SQLite database"),
+    ],
+)
+def test_a_file_that_is_named_is_told_by_its_kind(
+    capsys: pytest.CaptureFixture[str], name: str, content: bytes, said: str
+) -> None:
+    Path(name).write_bytes(content)
+    code, out, err = called(capsys, "stats", name)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{name}: {said}" in err
