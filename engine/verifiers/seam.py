@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.models.context_window import estimate
+from engine.models.endpoint import Endpoint
 from engine.models.prompts import fill, prompt
 from engine.pairs.pairs import count_pairs, pairs
 from engine.tree.thresholds import Thresholds
@@ -19,7 +20,7 @@ from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeSettings
 from engine.verifiers.judge_price import JudgePrice
 from engine.verifiers.judging import judge_named
-from engine.verifiers.openai import NOTHING_YET, OpenAIVerifier, endpoint_of
+from engine.verifiers.openai import NOTHING_YET, OpenAIVerifier
 
 if TYPE_CHECKING:
     from engine.verifiers.judge_pool import JudgePool
@@ -73,7 +74,7 @@ def price_of_seams(
 ) -> JudgePrice:
     """What judging a tree's seams costs at most: one for each bad leaf, or as many as there are pairs."""
     named = judge_named(judge, seam)
-    price = JudgePrice(model=named.model, url=endpoint_of(named).url)
+    price = JudgePrice(model=named.model, url=Endpoint.of(named).url)
     count = min(count_pairs(tree, thresholds), most or 1 << 62)
     longest = 0
     for pair in islice(pairs(tree, thresholds), MEASURED):
