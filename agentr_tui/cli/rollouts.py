@@ -108,6 +108,38 @@ def with_stored(
     return plain + stored, stored
 
 
+def one_source(path: Path, environment: str | None = None) -> Source:
+    """A trace, a tree file, or rollouts of one task, read. Raises `InputError`."""
+    options = ImportOptions()
+    if not parted([path], options)[1]:
+        return load_any(path, environment=environment)
+    trees = read([path], options).trees
+    if len(trees) > 1:
+        raise several(path, len(trees))
+    return trees[0].source()
+
+
+def several(path: Path, count: int) -> InputError:
+    """What to say where a file holds more tasks than one tree can."""
+    return InputError(f"{path}: holds {count} tasks: agentr convert {path} FOLDER/ writes a trace of each")
+
+
+def as_one_trace(path: Path, workspace: Path) -> Path:
+    """A trace as it is; rollouts of one task as the trace of the workspace that they are stored as. Raises
+    `InputError`."""
+    found, stored = with_stored([path], ImportOptions(), workspace)
+    if len(stored) > 1:
+        names = ", ".join(map(str, stored[:MOST_TOLD]))
+        raise InputError(f"{path}: holds {len(stored)} tasks: name one of their traces: {names}")
+    return found[0]
+
+
+def refuse_rollouts(paths: Sequence[Path], what: str) -> None:
+    """Raises `InputError` with the remedy where a path is one of rollouts, of which a command makes nothing."""
+    for path in parted(paths, ImportOptions())[1]:
+        raise InputError(f"{path}: holds rollouts, and {what}: agentr convert {path} FOLDER/ makes traces of them")
+
+
 def all_sources(
     files: Sequence[Path], rollouts: Sequence[Path], options: ImportOptions, broken: BrokenFiles
 ) -> Iterator[Source | TraceFigures]:
