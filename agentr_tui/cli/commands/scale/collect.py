@@ -67,6 +67,15 @@ def collect(
     workers: Annotated[
         int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
     ] = None,
+    ray: Annotated[
+        list[str] | None,
+        Parameter(
+            group=SEARCH,
+            consume_multiple=True,
+            help="Run the workers on Ray: on the cluster at this address (auto: the one of this machine), or without an"
+            " address on one that is started for this run. Needs the extra ray.",
+        ),
+    ] = None,
     at_once: Annotated[
         int | None,
         Parameter(
@@ -126,6 +135,8 @@ def collect(
         and (settings.price_in is None or settings.price_out is None)
     ):
         raise InputError("--total-cost needs --price-in and --price-out: without them no cost is known")
+    if ray is not None and len(ray) > 1:
+        raise InputError(f"--ray {' '.join(ray)[:60]}: takes one address")
     chosen = shard_of(task_ids(tasks), shard)
     if out is None:
         name = f"{short_name(env)}-{settings.algorithm}-s{settings.seed}"
@@ -145,6 +156,7 @@ def collect(
         pack=pack,
         delay=delay,
         notes="" if notes is None else read_notes(notes),
+        ray=None if ray is None else "".join(ray),
     )
     if not chosen:
         say(f"{out}: no task in shard {shard}")
