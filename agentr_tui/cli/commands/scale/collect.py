@@ -25,6 +25,8 @@ from agentr_tui.cli.options import (
     TASK,
     JsonOption,
     NotesOption,
+    PartOption,
+    SplitOption,
     WorkspaceOption,
 )
 from agentr_tui.cli.search_options import SearchOptions
@@ -36,7 +38,7 @@ from engine.base.errors import InputError
 from engine.collect.ledger import Budget
 from engine.collect.run import Collected, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
-from engine.collect.tasks import shard_of, task_ids
+from engine.collect.tasks import shard_of, task_ids, tasks_of_part
 from engine.notes.page import read_notes
 from engine.search.settings import settings_from, with_body
 from engine.workspace.workspace import Workspace
@@ -60,6 +62,8 @@ def collect(
             group=TASK, help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line. Required."
         ),
     ] = "",
+    split: SplitOption = "",
+    part: PartOption = "",
     shard: Annotated[
         str | None,
         Parameter(group=TASK, help="Part I of N of the tasks, written I/N, for the jobs of a batch system."),
@@ -137,7 +141,7 @@ def collect(
         raise InputError("--total-cost needs --price-in and --price-out: without them no cost is known")
     if ray is not None and len(ray) > 1:
         raise InputError(f"--ray {' '.join(ray)[:60]}: takes one address")
-    chosen = shard_of(task_ids(tasks), shard)
+    chosen = shard_of(tasks_of_part(env, task_ids(tasks), split, part), shard)
     if out is None:
         name = f"{short_name(env)}-{settings.algorithm}-s{settings.seed}"
         out = Workspace.open(workspace, create=True).traces / name
