@@ -81,6 +81,9 @@ def round_(
     return 0
 
 
+SERVED = "openai"
+"""The actor that asks a server."""
+
 BAD_USAGE = 2
 """Exit code of a command whose options are unusable."""
 
@@ -229,7 +232,7 @@ class Rounds:
         """A stage that is a command of `agentr`."""
 
         def act() -> dict[str, Any]:
-            if command in ("collect", "eval"):
+            if self._file.option(command, "actor", now.round) == SERVED:
                 self._server.serve(now.learned if command == "eval" else now.model)
             return self._command(command, options, may_be_empty=stage == "good")
 
