@@ -47,6 +47,7 @@ COMMANDS = {
     "config": "agentr_tui.cli.commands.config:config",
     "trust": "agentr_tui.cli.commands.trust:trust",
     "doctor": "agentr_tui.cli.commands.doctor:doctor",
+    "completion": "agentr_tui.cli.commands.completion:completion",
 }
 ALL_COMMANDS = tuple(COMMANDS)
 
@@ -91,6 +92,7 @@ HELP = {
     "config": "List every setting, its value and where it comes from.",
     "trust": "Permit, once, what a trace or a workspace names.",
     "doctor": "Check this installation and say how to get what is missing.",
+    "completion": "Print the script with which a shell completes commands and options.",
 }
 
 EXAMPLES = {
@@ -138,6 +140,7 @@ EXAMPLES = {
     "config": ("agentr config", "agentr config --json"),
     "trust": ("agentr trust foreign.trace.jsonl",),
     "doctor": ("agentr doctor", "agentr doctor --base-url http://localhost:8000/v1 --model MODEL"),
+    "completion": ("agentr completion bash", "agentr completion zsh"),
 }
 
 

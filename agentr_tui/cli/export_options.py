@@ -70,7 +70,7 @@ class ExportFlags(TypedDict, total=False):
         _option(
             RECORDS,
             "control_tokens",
-            "What to do about control tokens of chat templates in texts. The default is to report them.",
+            "What to do about control tokens of chat templates in texts: report them, or escape them.",
         ),
     ]
     redact: Annotated[

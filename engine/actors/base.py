@@ -54,6 +54,7 @@ class Request:
     environment: Callable[[Callable[[TextEnv], Any]], Awaitable[Any]]  # ask the environment as it stands at the parent
     fault: Fault
     permit: Callable[[], None] = lambda: None  # asked before a further attempt; raises `NotPermitted`
+    actions: Callable[[], list[str]] = list  # executed from the reset to the parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Answer:
     reasoning: str | None = None
     dropped: int = 0
     raw: str | None = None  # the server's own words, where the response is not the same
-    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.reader.Note`
+    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.form.Note`
     tool_calls: tuple[ToolCall, ...] = ()
 
 

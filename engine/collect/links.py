@@ -10,9 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.base.foreign import open_to_append
 from engine.collect.manifest import FOLDER
 from engine.collect.messages import FromWorker, ToWorker, from_worker, line_of
 from engine.collect.worker import MOST_LINE
+
+MOST_LAST_WORDS = 1 << 16
+"""Bytes at the end of a worker's log in which its last line is looked for."""
 
 
 class WorkerLink:
@@ -70,7 +74,7 @@ class ProcessLink(WorkerLink):
     async def start(cls, out: Path, number: int) -> ProcessLink:
         """Start a process; what it prints beside its messages goes to a log in the folder of the collection."""
         log_path = out / FOLDER / f"worker-{os.getpid()}-{number}.log"
-        log = log_path.open("ab")
+        log = open_to_append(log_path)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "engine.collect.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, limit=MOST_LINE,
@@ -79,21 +83,26 @@ class ProcessLink(WorkerLink):
         return cls(process, log, log_path)
 
     def tell(self, message: ToWorker) -> None:
+        """Write a message to its input; one that is gone is noticed by the end of its output."""
         with suppress(OSError, RuntimeError):
             self._stdin.write(line_of(message))
 
     async def hear(self) -> FromWorker | None:
+        """The next message of its output; None where it ended, or was killed in the middle of a line."""
         line = await self._stdout.readline()
         return from_worker.decode(line) if line.endswith(b"\n") else None  # else it was killed in the middle of a line
 
     def close(self) -> None:
+        """End its input."""
         self._stdin.close()
 
     def kill(self) -> None:
+        """Kill the process."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def ended(self) -> bool:
+        """Wait for the process; whether a signal ended it."""
         self._log.close()
         await self._process.wait()
         if self._log_path.exists() and not self._log_path.stat().st_size:
@@ -101,7 +110,10 @@ class ProcessLink(WorkerLink):
         return (self._process.returncode or 0) < 0
 
     def last_words(self) -> str:
+        """The last line of its log."""
         with suppress(OSError):
-            lines = self._log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            with self._log_path.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - MOST_LAST_WORDS))
+                lines = file.read().decode("utf-8", "replace").strip().splitlines()
             return lines[-1] if lines else ""
         return ""

@@ -69,10 +69,12 @@ class RayLink(WorkerLink):
         self._lost = ""
 
     def tell(self, message: ToWorker) -> None:
+        """Call the actor with a message."""
         with suppress(self._ray.exceptions.RayError):
             self._actor.tell.remote(line_of(message))
 
     async def hear(self) -> FromWorker | None:
+        """The next message; None where the actor ended, or its process or node is lost."""
         if not self._heard:
             try:
                 self._heard.extend(await self._actor.hear.remote())
@@ -81,18 +83,22 @@ class RayLink(WorkerLink):
         return from_worker.decode(self._heard.popleft()) if self._heard else None
 
     def close(self) -> None:
+        """Tell the actor that nothing else will come."""
         with suppress(self._ray.exceptions.RayError):
             self._actor.tell.remote(b"")
 
     def kill(self) -> None:
+        """Kill the actor."""
         with suppress(self._ray.exceptions.RayError):
             self._ray.kill(self._actor)
 
     async def ended(self) -> bool:
+        """Let the actor go; whether it was lost."""
         self.kill()
         return bool(self._lost)
 
     def last_words(self) -> str:
+        """How Ray says that it was lost."""
         return self._lost
 
 

@@ -19,7 +19,7 @@ from engine.base.errors import InputError
 from engine.base.files import place_and_part
 from engine.base.foreign import refusal
 from engine.datasets.card import card
-from engine.datasets.choice import which_of
+from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -87,6 +87,10 @@ def export(
     Raises `InputError` for an unknown run or format, unusable options, a missing trace, or (with `options.strict`) a
     broken rule; `WorkFailed` where the disk is full. Then every file is as it was before; a refusal leaves the report
     alone.
+
+    `out`: the file to write; a packed or split dataset takes its folder and name from it. `options`: parts,
+    packing, limits, what a record holds. `progress`: called
+    with the samples that are done, and with all there are.
     """
     chosen = format_named(format)
     if data_type not in DATA_TYPES:
@@ -134,6 +138,8 @@ def export(
         if options.strict and records.broken:
             _refuse(exported, options, records)
         if not len(spool) and not all:
+            others = len(loaded.samples) - len(of_type)
+            exported.remedy = remedy_of(exported.dropped, records.stuck, data_type, others, only_verified)
             exported.left = str(layout.target) if layout.target.exists() else ""
             exported.card = exported.provenance = exported.report = ""
             return exported

@@ -161,6 +161,9 @@ def mixed_records(
     """At most `count` records from lines of another dataset, chosen by the seed among those that fit.
 
     Lines that do not fit are left out, and counted in a warning. Raises `InputError` where no line fits.
+
+    `mix`: the dataset, and the share that it makes up. `format`, `options`: what a line has to be, and what is
+    left out of it. `warnings`: takes the warning.
     """
 
     def reason(value: Any) -> str | None:

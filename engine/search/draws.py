@@ -147,6 +147,7 @@ class Draws:
             partial(self._at_node, parent),
             partial(self._fail, parent, draw),
             self._permit,
+            partial(self._tree.actions_to, parent),
         )
         async with self._slots:
             try:
@@ -186,7 +187,12 @@ class Draws:
         usage: Usage | None = None,
         raw: str | None = None,
     ) -> None:
-        """A draw, or its step, failed for good."""
+        """A draw, or its step, failed for good.
+
+        `parent` and `draw`: which. `what`: the kind (`engine.tree.failure_kinds`); `error`: a line. `attempt`:
+        the last one, from 1. `usage`: what was paid all the same. `raw`: the answer as it arrived, if there
+        was one.
+        """
         self._fail(parent, draw, what, error, attempt, usage, raw)
         self.outages.failed(what, self._tree.failures[-1].error)
 

@@ -59,7 +59,7 @@ class Search:
         self.actor = actor
         self.remarks: list[str] = []  # what is odd about the environment, as it was found out
         self.on_remark: Callable[[str], None] = lambda line: None  # is told each of them at once
-        self._sink = sink
+        self.sink = sink
         self._clock = time.monotonic() - tree.t
         self._rng = random.Random(self.settings.seed)
         for ties in tree.ties:  # as far as the trace got
@@ -76,7 +76,11 @@ class Search:
     def begin(
         cls, started: Started, opened: Opened, actor: Actor, sink: Sink, control: Control | None = None
     ) -> Search:
-        """A new search: `started` is its first event."""
+        """A new search: `started` is its first event.
+
+        `opened`: the environment, reset. `sink`: gets each event before the next is made. `control`: steers it
+        from another thread.
+        """
         tree = SearchTree()
         sink(replace(started, settings=replace(started.settings)))  # this fold changes its own
         tree.apply(started)
@@ -84,7 +88,7 @@ class Search:
 
     def _emit(self, event: AnyEvent) -> None:
         event.t = round(time.monotonic() - self._clock, 4)
-        self._sink(event)  # the file first: what the tree shows was written
+        self.sink(event)  # the file first: what the tree shows was written
         self.tree.apply(event)
 
     @property

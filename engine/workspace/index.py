@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from engine.base.closing import closed_on_failure
+
 SCHEMA = 3
 """Raise it whenever what is kept of a file changes its meaning: older indexes are thrown away."""
 
@@ -128,8 +130,7 @@ class Index:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=5)
-    try:
+    with closed_on_failure(sqlite3.connect(path, timeout=5)) as db:
         # No write-ahead log: it needs memory shared between processes, which a network file system has not.
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA:
@@ -139,6 +140,3 @@ def _connect(path: str) -> sqlite3.Connection:
             db.commit()
         db.execute("SELECT kind, path, size, changed, body FROM entries LIMIT 1").fetchone()
         return db
-    except BaseException:
-        db.close()
-        raise

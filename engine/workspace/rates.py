@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from engine.base.errors import InputError
+from engine.base.foreign import real_path
 from engine.environment.replay import HOLDS
 from engine.samples.sample import Sample
 from engine.workspace.figures import Total, TraceFigures
@@ -62,7 +63,7 @@ def verified_in(workspace: Workspace, rows: Sequence[TraceFigures]) -> Verified 
 
 
 def _given(paths: Collection[str]) -> set[str]:
-    return {str(Path(path).resolve()) for path in paths}
+    return {str(real_path(path)) for path in paths}
 
 
 def rate(count: int, calls: int, tokens: int | None, cost: float | None) -> Rate:

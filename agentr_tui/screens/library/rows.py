@@ -243,7 +243,11 @@ def duration(seconds: float) -> str:
 def summary(
     rows: Sequence[TraceRow], sort: str, wanted: str, reverse: bool = False, marked: int = 0
 ) -> tuple[str, str]:
-    """Title and subtitle of the table."""
+    """Title and subtitle of the table.
+
+    `rows`: those shown. `sort`: by which column; `reverse`: the other way round. `wanted`: the filter. `marked`:
+    number of marked rows.
+    """
     parts = [f"traces  {len(rows)}"]
     of_state = Counter(row.state for row in rows)
     counts = {word: sum(of_state[state] for state in states) for word, states in COUNTED.items()}

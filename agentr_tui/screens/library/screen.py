@@ -45,6 +45,7 @@ from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
+from engine.base.foreign import real_path
 
 SIDE_FROM, BELOW_FROM = 150, 36
 """Columns of the terminal from which the preview stands at the side, and rows from which it stands below."""
@@ -178,9 +179,9 @@ class LibraryScreen(ModeScreen):
 
     def _go_to_source(self) -> None:
         """Put the cursor on the first trace of what was named on the command line."""
-        places = [source.resolve() for source in self.agentr.session.sources]
+        places = [real_path(source) for source in self.agentr.session.sources]
         for row in self.shown:
-            path = row.path.resolve()
+            path = real_path(row.path)
             if any(path == place or place in path.parents for place in places):
                 self.table.go_to(row.path)
                 return
