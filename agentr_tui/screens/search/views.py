@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.imports.attempts import Attempts, attempt_name
 from agentr_tui.screens.search.overlays.compare import (
     CompareScreen,
     best_leaf,
@@ -106,6 +107,24 @@ class Views:
             choices.append(Choice("n", f"node {node} with another node …", partial(self._ask_other, node)))
         choices.append(Choice("t", "this search with another trace …", self._ask_trace))
         self._desk.choose("compare", choices)
+
+    def compare_attempt(self, attempts: Attempts) -> None:
+        """The attempt under the cursor beside one that ended otherwise, from where they part; { } takes others."""
+        session = self._desk.session
+        tree, reader = session.tree, session.reader
+        if tree is None or reader is None or not tree.attempts:
+            self._desk.say("This tree is no import: v c compares nodes and searches.", severity="warning")
+            return
+        found = attempts.rival(self._desk.tree_view.cursor_node or ROOT)
+        if found is None:
+            self._desk.say("All attempts are the same, step by step: there is nothing to compare.")
+            return
+        own, other = found
+        sides = [
+            Side(attempt_name(place, attempt), tree, reader, attempt.leaf)
+            for place, attempt in enumerate(tree.attempts)
+        ]
+        self._desk.open(CompareScreen(self._desk, sides[own], sides[other], sides))
 
     def _compare(self, one: int, other: int) -> None:
         try:
