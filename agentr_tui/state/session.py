@@ -105,6 +105,7 @@ class Session:
     chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
     review_query: str | None = None  # which samples of all trees are to be reviewed; None: those of the open tree
     warnings: list[str] = field(default_factory=list)
+    beside: Path | None = None  # a trace that the one just opened is to be compared with
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
     configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file

@@ -64,6 +64,8 @@ class LibraryScreen(ModeScreen):
             show=True),
         key("e", "export", "export", "library.export", "Make samples of the marked traces, then go to Dataset",
             show=True),
+        key("equals_sign", "compare", "compare", "library.compare",
+            "Compare the two marked traces, or the marked one with this one", key_display="="),
         key("s", "sort", "sort", "library.sort", "Sort by the next: newest, task, nodes, good, pairs, best", show=True),
         key("S", "reverse", "reverse", "library.reverse", "Reverse the order"),
         key("D", "delete", "delete", "library.delete", "Delete the marked traces, or this one; asks first", show=True),
@@ -160,6 +162,7 @@ class LibraryScreen(ModeScreen):
             self._go_to_source()
         self.marked.paths &= {row.path for row in rows}
         self.key_bar.words = {"export": f"export {len(self.marked.paths)} marked"} if self.marked.paths else {}
+        self.key_bar.also = frozenset({"compare"} if self.marked.paths else ())
         self.table.sorted_by = (column_of(self.sort), (self.sort in LEAST_FIRST) != self.reverse)
         title, subtitle = summary(shown, self.sort, self._wanted, self.reverse, len(self.marked.paths))
         self.table.border_title = title
@@ -263,6 +266,12 @@ class LibraryScreen(ModeScreen):
     def action_export(self) -> None:
         """Make samples of the marked traces, or of the one under the cursor, and go to Dataset."""
         self.marked.export(self.marked.of(self.shown, self.current))
+
+    def action_compare(self) -> None:
+        """Two searches beside each other: the marked ones, or the marked one and the one under the cursor."""
+        two = self.marked.two(self.shown, self.current)
+        if two is not None:
+            self.agentr.open_path(two[0].path, beside=two[1].path)
 
     def _deleted(self, path: Path) -> None:
         self.watched.forget(path)

@@ -35,6 +35,7 @@ class NodePane:
         """`panes`: the pane of the node, that of the tabs, and that of an imported tree's forks."""
         self._desk, self._panes = desk, panes
         self.attempts = Attempts(desk)
+        self._forks_told: tuple[object, ...] = ()
         self._shown: tuple[SearchTree | None, int] = (None, 0)  # whose place in its text is kept
         self._tab = 0
         self._c: float | None = None  # an exploration constant to compare with
@@ -76,6 +77,10 @@ class NodePane:
     def _show_forks(self, tree: SearchTree, forks: TextPane) -> None:
         """The pane below the tree of an import; all of it is told again where the key of a fork was pressed."""
         found, at = self.attempts.forks, self.attempts.fork
+        told = (tree, tree.seq, id(found), at)
+        if told == self._forks_told:  # the cursor moved: they are the same
+            return
+        self._forks_told = told
         forks.retitle("where failed attempts leave solved ones", f"D: {'the next one' if found else 'none'}")
         forks.set_lines(lambda width: fork_lines(found, at, tree, width), keep_scroll=True)
         if at is not None:

@@ -154,6 +154,9 @@ class SearchScreen(ModeScreen):
         self.marks.take()
         self.finder.found_nothing_yet()
         self.refresh_view()
+        other, session.beside = session.beside, None
+        if other is not None:
+            self.views.compare_with(other)
 
     def _view_now(self) -> View | None:
         """How the open tree is looked at; None where this screen has not shown it yet."""

@@ -20,8 +20,8 @@ from engine.tree.fold_attempts import is_end
 from engine.tree.node import NO_PARENT, ROOT, Node
 from engine.tree.tree import SearchTree, TreeReader
 
-MOST_ATTEMPTS = 200
-"""Attempts and forks that a pane lists."""
+MOST_LISTED = 60
+"""Attempts or forks that a pane lists, around the one that the cursor is on: a key costs what is in sight."""
 
 TABS = ("attempts", "forks", "conversation", "environment", "raw")
 """Of an imported tree; nobody chose anything there, so that there is no `why`."""
@@ -118,8 +118,8 @@ def attempt_lines(session: Session, tree: SearchTree, id: int, steps: list[int])
     low, high = session.score_range
     here = glyphs().here
     first = tree.first_through[id]
-    start = max(0, min(first - MOST_ATTEMPTS // 2, len(tree.attempts) - MOST_ATTEMPTS))
-    shown = tree.attempts[start : start + MOST_ATTEMPTS]
+    start = _start(first, len(tree.attempts))
+    shown = tree.attempts[start : start + MOST_LISTED]
     depth = tree.nodes[id].depth
     of_end: dict[int, bool] = {}  # whether an end is on a path through the node: equal attempts share it
     lines = [line((note, "warn")) for note in tree.import_notes]
@@ -151,6 +151,11 @@ def attempt_lines(session: Session, tree: SearchTree, id: int, steps: list[int])
     if (after := len(tree.attempts) - start - len(shown)) > 0:
         lines.append(line((f"{after} after: {{ }} goes through all", "muted")))
     return lines
+
+
+def _start(place: int, count: int) -> int:
+    """The first of so many that is listed, where one is in front."""
+    return max(0, min(place - MOST_LISTED // 2, count - MOST_LISTED))
 
 
 def _passes(tree: SearchTree, leaf: int, id: int, depth: int) -> bool:
@@ -188,8 +193,11 @@ def fork_lines(found: list[ForkOf], child: int | None, tree: SearchTree, width: 
             ("what these did", "muted"),
         )
     ]
+    start = _start(next((place for place, fork in enumerate(found) if fork.child == child), 0), len(found))
+    if start:
+        lines.append(line((f"{start} before", "muted")))
     before = -1
-    for fork in found[:MOST_ATTEMPTS]:
+    for fork in found[start : start + MOST_LISTED]:
         low, high = fork.taken.interval
         at = fork.child == child
         role: Role = "focus" if at else "text"
@@ -208,8 +216,8 @@ def fork_lines(found: list[ForkOf], child: int | None, tree: SearchTree, width: 
                 highlight=at,
             )
         )
-    if len(found) > MOST_ATTEMPTS:
-        lines.append(line((f"and {len(found) - MOST_ATTEMPTS} more: D goes through all", "muted")))
+    if (more := len(found) - start - MOST_LISTED) > 0:
+        lines.append(line((f"and {more} more: D goes through all", "muted")))
     return lines
 
 
