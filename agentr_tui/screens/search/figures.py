@@ -101,7 +101,7 @@ def next_step(session: Session) -> str:
         return ""
     if sum(session.leaf_counts()) > COUNTED_LEAVES:
         return "3 shows its pairs · 4 reviews them"
-    pairs = count_pairs(tree, session.thresholds)
+    pairs = session.pair_count()
     if pairs:
         return f"4 reviews its {pairs} pair{'s' * (pairs != 1)} · 3 compares their leaves"
     if tree.attempts:
@@ -168,7 +168,7 @@ def tree_title(session: Session, found: str) -> str:
         good, bad = session.leaf_counts()
         told += [f"{good} good", f"{bad} bad"]
         if good + bad <= COUNTED_LEAVES:
-            told.append(f"{count_pairs(tree, session.thresholds)} pairs")
+            told.append(f"{session.pair_count()} pairs")
     if tree.attempts:
         return f"tree of {len(tree.attempts)} attempt{'s' * (len(tree.attempts) != 1)}  " + " · ".join(told)
     return "tree  " + " · ".join(told)

@@ -20,7 +20,7 @@ from engine.tree.fold_attempts import is_end
 from engine.tree.node import NO_PARENT, ROOT, Node
 from engine.tree.tree import SearchTree, TreeReader
 
-MOST_LISTED = 60
+MOST_LISTED = 40
 """Attempts or forks that a pane lists, around the one that the cursor is on: a key costs what is in sight."""
 
 TABS = ("attempts", "forks", "conversation", "environment", "raw")
