@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from make_pictures import PICTURES, SAMPLES, settled
+from make_pictures import PICTURES, SAMPLES
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
@@ -60,6 +60,9 @@ STORY: tuple[tuple[str, str, float], ...] = (
     ("ctrl+s", "ctrl+s writes it, with a card and where every line came from", 4.5),
 )
 """Keys, what the caption says after them (empty: as before), and seconds for which that is shown."""
+
+SHOWN = {"4": "verified", "5": "e exports", "e": "Write at most", "ctrl+s": "trained turns", "3": "alpha"}
+"""What is on the screen when the work that a key began is done."""
 
 _CLOCK = re.compile(r"\b\d\d:\d\d\b")
 
@@ -143,6 +146,20 @@ def animated(frames: list[tuple[list[int], str, float]], drawing: Drawing) -> st
     )
 
 
+async def drawn(app: AgentrApp, wanted: str) -> list[Strip]:
+    """The screen when it holds a text and stands still: so a busy machine records the same frames."""
+    before: list[str] = []
+    for _ in range(600):
+        await asyncio.sleep(0.1)
+        strips: list[Strip] = app.screen._compositor.render_strips()
+        now = [strip.text for strip in strips]
+        busy = any(worker.is_running and worker.group != "search" for worker in app.workers)
+        if now == before and not busy and wanted in "\n".join(now):
+            return strips
+        before = now
+    raise SystemExit(f"the screen never showed {wanted!r}, or never stood still")
+
+
 async def record() -> str:
     """Play the story; the frames as one SVG."""
     os.environ["AGENTR_REVIEWER"] = "you"
@@ -163,9 +180,8 @@ async def record() -> str:
                 for keys, told, seconds in STORY:
                     for key in keys.split():
                         await pilot.press(key)
-                    await settled(app)
+                    strips = await drawn(app, SHOWN.get(keys, ""))
                     caption = told or caption
-                    strips: list[Strip] = app.screen._compositor.render_strips()
                     frames.append(([drawing.line(strip) for strip in strips], caption, seconds))
         finally:
             os.chdir(home)

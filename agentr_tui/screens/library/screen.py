@@ -49,6 +49,9 @@ from agentr_tui.widgets.text_pane import TextPane, line
 SIDE_FROM, BELOW_FROM = 150, 36
 """Columns of the terminal from which the preview stands at the side, and rows from which it stands below."""
 
+FIRST_SAMPLE = "textcraft-many-pairs.trace.jsonl"
+"""The sample tree to begin with: it has pairs, and its environment needs nothing else."""
+
 PREVIEW_AFTER = 0.15
 """Seconds for which the cursor rests on a trace before it is read for the preview."""
 
@@ -158,8 +161,7 @@ class LibraryScreen(ModeScreen):
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
         self.table.set_rows([row.path for row in shown], self._cells)
         if self._to_source and self.watched.looked_once:
-            self._to_source = False
-            self._go_to_source()
+            self._to_source = not self._go_to_source()
         self.marked.paths &= {row.path for row in rows}
         self.key_bar.words = {"export": f"export {len(self.marked.paths)} marked"} if self.marked.paths else {}
         self.key_bar.also = frozenset({"compare"} if self.marked.paths else ())
@@ -179,14 +181,19 @@ class LibraryScreen(ModeScreen):
         row = self.shown[place]
         return cells(row, time.time(), self.agentr.session.path, row.path in self.marked.paths)
 
-    def _go_to_source(self) -> None:
-        """Put the cursor on the first trace of what was named on the command line."""
-        places = [source.resolve() for source in self.agentr.session.sources]
-        for row in self.shown:
-            path = row.path.resolve()
-            if any(path == place or place in path.parents for place in places):
-                self.table.go_to(row.path)
-                return
+    def _go_to_source(self) -> bool:
+        """Put the cursor on the first trace of what was named; of the sample trees, on the one to begin with.
+
+        Whether it is listed yet.
+        """
+        places = {source.resolve() for source in self.agentr.session.sources}
+        named = [row.path for row in self.shown if places & {row.path.resolve(), *row.path.resolve().parents}]
+        begin = shipped_folder() / FIRST_SAMPLE
+        if begin.parent.resolve() in places:
+            named = [path for path in named if path.name == begin.name]
+        if named:
+            self.table.go_to(named[0])
+        return bool(named)
 
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
@@ -353,4 +360,5 @@ class LibraryScreen(ModeScreen):
             self.notify("The sample trees are listed already.")
             return
         session.sources.append(folder)
+        self._to_source = True
         self.refresh_view()
