@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,6 +51,7 @@ from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
 from agentr_tui.widgets.hint_line import HintLine
 from engine.base.errors import AgentrError
+from engine.base.foreign import holds_file
 from engine.verifiers.base import JudgeSettings
 
 FLUSHES_A_SECOND = 10
@@ -118,7 +120,7 @@ class AgentrApp(LoudWorkers, Host):
         user's settings when they are needed. `tour`: hints for the first minute; None gives none.
         """
         super().__init__(**app_options())
-        self._guard = Guard()
+        self.guard = Guard()
         self.session = session
         self.preferences = preferences or Preferences()
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
@@ -133,6 +135,7 @@ class AgentrApp(LoudWorkers, Host):
         self._plain = Plain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
+        self._told_to_leave: int | None = None  # the exit code that a signal asked for
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our variables, also under themes that are not ours."""
@@ -153,10 +156,12 @@ class AgentrApp(LoudWorkers, Host):
         place = self._place
         if self._opening is not None:
             self.open_path(*self._opening)
-        elif place is not None and place.mode != "library" and Path(place.trace).is_file():
+        elif place is not None and place.mode in [*self.MODES][1:] and holds_file(place.trace):
             self.open_path(Path(place.trace), mode=place.mode)
         if self.session.unasked is not None:
             self.call_after_refresh(ask_yes, self, self.session.unasked, self._settings_hold)
+        if self._told_to_leave is not None:
+            self._leave(self._told_to_leave)
 
     def _settings_hold(self) -> None:
         """A person said yes to what the workspace's settings name."""
@@ -325,7 +330,7 @@ class AgentrApp(LoudWorkers, Host):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Those of Textual; the one that lets no control character out; letters that the locale has."""
-        return [*super().get_line_filters(), *(own for own in (self._guard, self._plain) if own.enabled)]
+        return [*super().get_line_filters(), *(own for own in (self.guard, self._plain) if own.enabled)]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette holds besides the actions of `ActionCommands`."""
@@ -413,9 +418,11 @@ class AgentrApp(LoudWorkers, Host):
         self._leave(0)
 
     def leave_soon(self, code: int) -> None:
-        """The same from a signal's handler, with an exit code."""
+        """The same from a signal's handler, with an exit code; before the first screen is there, once it is."""
+        self._told_to_leave = code
         if self._running_in is not None:
-            self._running_in.call_soon_threadsafe(self._leave, code)
+            with suppress(RuntimeError):  # the app has ended just now
+                self._running_in.call_soon_threadsafe(self._leave, code)
 
     def _leave(self, code: int) -> None:
         live = self.session.live
@@ -431,12 +438,15 @@ class AgentrApp(LoudWorkers, Host):
             self.exit(code)
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        """Remember where the person was, then end."""
+        """Remember where the person was, then end; a screen that opens just now is there first."""
+        if self.is_running and not self.screen.is_mounted:  # it would look for parts that it gets no more
+            self.set_timer(0.02, partial(self.exit, result, return_code, message))
+            return
         self.remember()
         super().exit(result, return_code, message)
 
     def remember(self) -> None:
         """Keep where the person is, for the next time."""
-        if self._memory is not None:
+        if self._memory is not None and self.current_mode in self.MODES:
             self.session.keep_view()
             self._memory.keep_place(self.current_mode, self.session.path, self.session.views)

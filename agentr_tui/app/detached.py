@@ -12,6 +12,7 @@ from typing import Any
 
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.base.foreign import open_to_append
 from engine.trace.trace_file import is_being_written
 
 
@@ -39,7 +40,7 @@ def run_detached(out: Path, arguments: list[str]) -> int:
     log = Path(f"{out}.log")
     before = out.stat().st_size if out.exists() else 0
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
+    with open_to_append(log, anew=True) as file:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "agentr_tui", "search", *arguments],  # -P: no module of the working folder
             stdin=subprocess.DEVNULL,

@@ -39,6 +39,7 @@ COMMANDS = {
     "grep": "agentr_tui.cli.commands.grep:grep",
     "diff": "agentr_tui.cli.commands.look:diff",
     "eval": "agentr_tui.cli.commands.scale.evaluate:evaluate",
+    "round": "agentr_tui.cli.commands.scale.round:round_",
     "compare": "agentr_tui.cli.commands.scale.compare:compare",
     "notes": "agentr_tui.cli.commands.scale.notes:notes",
     "serve": "agentr_tui.cli.commands.serve:serve",
@@ -46,6 +47,7 @@ COMMANDS = {
     "config": "agentr_tui.cli.commands.config:config",
     "trust": "agentr_tui.cli.commands.trust:trust",
     "doctor": "agentr_tui.cli.commands.doctor:doctor",
+    "completion": "agentr_tui.cli.commands.completion:completion",
 }
 ALL_COMMANDS = tuple(COMMANDS)
 
@@ -82,6 +84,7 @@ HELP = {
     "grep": "List the nodes of many traces that match a query.",
     "diff": "Compare two traces, without what depends on the machine.",
     "eval": "Let an actor do tasks alone and print its scores. The same command again continues.",
+    "round": "Collect, revise, export, learn and evaluate, round after round. The same command again continues.",
     "compare": "Compare searches on the same tasks, with 95 % bootstrap intervals over the tasks.",
     "notes": "Write the lessons of a workspace as a page of notes; what was edited there is kept.",
     "serve": "Show the app in a browser. Prints a link with a token that works once.",
@@ -89,6 +92,7 @@ HELP = {
     "config": "List every setting, its value and where it comes from.",
     "trust": "Permit, once, what a trace or a workspace names.",
     "doctor": "Check this installation and say how to get what is missing.",
+    "completion": "Print the script with which a shell completes commands and options.",
 }
 
 EXAMPLES = {
@@ -128,6 +132,7 @@ EXAMPLES = {
         "agentr eval --tasks 0-49 --actor openai --model MODEL --base-url URL",
         "agentr eval new/ --against old/",
     ),
+    "round": ("agentr round rounds.toml", "agentr round rounds.toml --learned models/round-1"),
     "compare": ("agentr compare traces/", "agentr compare traces/ --by model --verify --json"),
     "notes": ("agentr notes", "agentr notes --out notes.md --kinds 20"),
     "serve": ("agentr serve", "agentr serve traces/ --port 0"),
@@ -135,6 +140,7 @@ EXAMPLES = {
     "config": ("agentr config", "agentr config --json"),
     "trust": ("agentr trust foreign.trace.jsonl",),
     "doctor": ("agentr doctor", "agentr doctor --base-url http://localhost:8000/v1 --model MODEL"),
+    "completion": ("agentr completion bash", "agentr completion zsh"),
 }
 
 

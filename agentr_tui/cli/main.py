@@ -34,7 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # so that what a command began is put away
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    try:
+        code = run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:  # between two of its lines
+        code = INTERRUPTED
+    for number in (signal.SIGINT, signal.SIGTERM):  # what is put away now needs no traceback
+        signal.signal(number, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -16,7 +16,7 @@ from engine.imports.merging.same import Merge
 from engine.imports.sources import files_below, mapping_of
 from engine.imports.trees import Import, ImportOptions, import_rollouts, store
 from engine.imports.which import is_rollouts
-from engine.trace.sources import Source, find_sources, is_trace, is_tree_file, load_any
+from engine.trace.sources import Source, holds_sources, is_trace, is_tree_file, load_any
 from engine.trace.trace_file import NoEvents
 from engine.workspace.figures import TraceFigures, figures_without_events
 from engine.workspace.workspace import Workspace
@@ -67,9 +67,9 @@ def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], l
     for path in paths:
         if path.is_dir():
             try:
-                found = [] if options.read_as else find_sources([path])
+                found = not options.read_as and holds_sources(path)
             except InputError:
-                found = []
+                found = False
             (plain if found or not files_below(path) else rollouts).append(path)
         elif options.read_as or not path.exists():
             (rollouts if options.read_as or any(letter in str(path) for letter in "*?[") else plain).append(path)

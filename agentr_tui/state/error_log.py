@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.base.errors import AgentrError
+from engine.base.foreign import open_to_append
 
 FILE = "errors.log"
 
@@ -18,9 +19,9 @@ def error_line(folder: Path, error: Exception) -> str:
         return str(error)
     line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
     try:
-        with (folder / FILE).open("a", encoding="utf-8") as stream:
-            stream.write(_places(error))
-    except OSError:
+        with open_to_append(folder / FILE) as stream:
+            stream.write(_places(error).encode("utf-8", "replace"))
+    except (AgentrError, OSError):
         return line
     return f"{line}; {folder / FILE} says where"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from platformdirs import user_state_path
 
 from engine.base.errors import AgentrError
 from engine.base.files import write_beside
-from engine.base.foreign import read_struct
+from engine.base.foreign import read_struct, real_path
+from envs.user_folders import state_folder
 
 MOST_VIEWS = 20
 """Traces of a workspace whose views are kept."""
@@ -50,8 +50,8 @@ class LastPlace:
     """Reads and writes what is remembered. Never raises: what can't be read is forgotten."""
 
     def __init__(self, workspace: Path, folder: Path | None = None) -> None:
-        folder = folder or user_state_path("agentr", appauthor=False)
-        name = hashlib.sha256(str(workspace.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        folder = folder or state_folder()
+        name = hashlib.sha256(str(real_path(workspace)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self._place, self._theme = folder / f"place-{name}.json", folder / "theme.json"
 
     def place(self) -> Place:

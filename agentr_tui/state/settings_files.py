@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path
-
 from engine.base.errors import InputError, NoFile
 from engine.base.foreign import read_toml
+from envs.user_folders import config_folder
 
 DEFAULT_WORKSPACE = "agentr-workspace"
 SETTINGS_FILE = "agentr.toml"
@@ -20,7 +19,7 @@ APP_NAMES = ("theme", "keys", "themes")
 
 def user_file() -> Path:
     """Settings of the user, for every workspace; may be missing."""
-    return user_config_path("agentr", appauthor=False) / SETTINGS_FILE
+    return config_folder() / SETTINGS_FILE
 
 
 def workspace_file(arguments: Sequence[str]) -> Path:

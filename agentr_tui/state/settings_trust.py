@@ -19,6 +19,7 @@ from cyclopts import App, Argument, ArgumentCollection
 from cyclopts.config import Dict
 
 from agentr_tui.state.settings_files import user_file
+from engine.base.foreign import real_path
 from engine.environment.consent_store import give, given
 from engine.environment.permission import NeedsConsent
 
@@ -69,7 +70,7 @@ class ForeignSettings(NeedsConsent):
 
 
 def _about(file: Path) -> str:
-    return "settings " + blake2b(str(file.resolve()).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return "settings " + blake2b(str(real_path(file)).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def names_a_place(argument: Argument, value: str) -> bool:

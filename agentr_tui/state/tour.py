@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
-from msgspec import Struct
-from platformdirs import user_state_path
+from msgspec import Meta, Struct
 
 from engine.base.errors import AgentrError
 from engine.base.files import write_beside
+from engine.base.foreign import read_struct
+from envs.user_folders import state_folder
 
 HINTS = (
     "The agent tries: every row is a step, Q says how well it ends. When ✓ and ✗ leaves are there, press 3.",
@@ -39,7 +40,7 @@ class Facts(NamedTuple):
 class Kept(Struct):
     """What is remembered of the hints, for all workspaces."""
 
-    step: int = 0
+    step: Annotated[int, Meta(ge=0, lt=len(HINTS))] = 0
     over: bool = False
 
 
@@ -59,15 +60,13 @@ class Tour:
     """The hints, and which of them is shown."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or user_state_path("agentr", appauthor=False)
+        self._folder = folder or state_folder()
         self._file = self._folder / "hints.json"
         self._kept = self._read()
         self._last_mode = ""
 
     def _read(self) -> Kept | None:
-        with suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(self._file.read_bytes(), type=Kept)
-        return None
+        return read_struct(self._file, Kept)
 
     @property
     def first_start(self) -> bool:

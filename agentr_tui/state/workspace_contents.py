@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from engine.base.errors import AgentrError
+from engine.base.foreign import real_path
 from engine.review.decisions import Decisions
 from engine.trace.sources import is_trace
 from engine.workspace.workspace import Workspace
@@ -88,13 +89,13 @@ def workspaces_beside(workspace: Path) -> list[tuple[Path, str]]:
     """Other workspaces in the folder of one that hold something, the newest first: each with its contents in words."""
     found = []
     try:
-        own = workspace.resolve()
+        own = real_path(workspace)
         folders = [entry for entry in (workspace.parent or Path()).iterdir() if entry.is_dir()]
     except OSError:
         return []
     for folder in folders:
         with suppress(OSError):
-            if folder.resolve() == own or not (folder / "traces").is_dir():
+            if real_path(folder) == own or not (folder / "traces").is_dir():
                 continue
             other = Workspace(folder)
             inside = contents(other)

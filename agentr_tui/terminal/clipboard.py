@@ -12,10 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from engine.base.errors import AgentrError
 from engine.base.files import write_beside
+from envs.user_folders import cache_folder
 
 OSC52_MOST = 74_000
 """Bytes; terminals drop a longer sequence, or break it."""
@@ -41,7 +40,7 @@ def tools(environment: Mapping[str, str] = os.environ, platform: str = sys.platf
 
 def copied_file(suffix: str) -> Path:
     """Where the text that was copied last stands."""
-    return user_cache_path("agentr", appauthor=False) / f"copied.{suffix}"
+    return cache_folder() / f"copied.{suffix}"
 
 
 def copy(text: str, suffix: str, osc52: Callable[[str], object], commands: Sequence[list[str]] | None = None) -> str:

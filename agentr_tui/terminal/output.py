@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from rich.cells import cell_len
 
-from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.safe_text import escape, in_escapes
+from engine.base.text import clean_values
 
 
 def say(text: str = "") -> None:
@@ -23,8 +24,17 @@ def warn(text: str) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """One JSON object on standard output."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    """One JSON object on standard output, which a terminal may show: its texts have no sign that a terminal obeys."""
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8
+        encoded = msgspec.json.encode(clean_values(msgspec.to_builtins(value)))
+    sys.stdout.write(in_escapes(encoded.decode(), ascii_only=not _takes_unicode(sys.stdout.encoding)) + "\n")
+
+
+def _takes_unicode(encoding: str | None) -> bool:
+    """Whether every letter can be printed. Where one can't, what Python prints in its place is no JSON."""
+    return encoding is None or encoding.lower().replace("-", "").startswith("utf")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:

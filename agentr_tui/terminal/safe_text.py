@@ -25,6 +25,7 @@ _UNSAFE = re.compile(
     "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_NOT_ASCII = re.compile("[\x00-\x1f\x7f-\U0010ffff]")
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -62,6 +63,21 @@ def escape(text: str, *, multiline: bool = False) -> str:
 def without_controls(text: str) -> str:
     """The text less what `escape` would write out."""
     return text if text.isprintable() else _UNSAFE.sub("", text)
+
+
+def in_escapes(json: str, ascii_only: bool = False) -> str:
+    """The same JSON with what `escape` would write out as `\\uXXXX`: its value is the same, a terminal obeys nothing.
+
+    ascii_only: whether every letter past ASCII is written so.
+    """
+    if json.isascii() and json.isprintable():
+        return json
+    return (_NOT_ASCII if ascii_only else _UNSAFE).sub(_json_escape, json)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def fit(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:

@@ -13,6 +13,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -66,6 +67,20 @@ def read_given(path: str | os.PathLike[str], most: int = MAX_TEXT) -> bytes:
     if len(data) > most:
         raise InputError(f"{os.fspath(path)}: is larger than {in_words(most)}: name another file, or shorten it")
     return data
+
+
+def open_to_append(path: str | os.PathLike[str], anew: bool = False) -> io.FileIO:
+    """A file beside somebody's traces, open for appending, made where there is none; `anew` empties it.
+
+    A link is not followed: it may lead to a file that is not theirs to write. Raises `InputError`, also where something
+    that is no regular file stands there.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_TRUNC if anew else 0)
+    for name in ("O_NOFOLLOW", "O_BINARY", "O_NONBLOCK", "O_NOCTTY"):  # not on every system
+        flags |= getattr(os, name, 0)
+    check_place(path)
+    with refused(path):
+        return os.fdopen(os.open(path, flags, 0o666), "ab", buffering=0)
 
 
 def read_text(path: str | os.PathLike[str], most: int = MAX_TEXT) -> str:
@@ -140,6 +155,27 @@ def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether a regular file stands at a path. Raises `InputError` where that can't be told."""
     there = what_is(path)
     return there is not None and stat.S_ISREG(there.st_mode)
+
+
+def holds_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a regular file stands at a path that somebody typed or wrote down; no where that can't be told."""
+    try:
+        return is_file(path)
+    except InputError:
+        return False
+
+
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """A path with its links followed, as far as they lead: a loop of them, and a name that no file has, stay."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return Path(os.path.abspath(path))
+
+
+def typed_path(text: str) -> Path:
+    """The path that a person typed; `~` is their home, where it is known."""
+    return Path(os.path.expanduser(text))
 
 
 def check_place(path: str | os.PathLike[str], device: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _NUMBERED = re.compile(r"^\d+\.\s+")
 _LABELS = ("Action 1:", "Action:")
@@ -60,6 +61,17 @@ def clean(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def clean_values(value: Any) -> Any:
+    """A value of JSON whose texts and keys have no lone surrogates."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list | tuple):
+        return [clean_values(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_values(key): clean_values(item) for key, item in value.items()}
+    return value
 
 
 def flatten(observation: str) -> str:

@@ -24,6 +24,7 @@ from engine.base.append_log import AppendLog, LogKind
 from engine.base.compression import unusable
 from engine.base.errors import InputError
 from engine.base.files import stamp
+from engine.base.foreign import UNREADABLE, read_given
 from engine.collect.messages import Finished
 from engine.search.started import code_versions
 from engine.tree.events import SearchSettings
@@ -74,7 +75,11 @@ LOG: LogKind[Ended] = LogKind(
 def manifest_of(
     environment: str, settings: SearchSettings, choose_actor: bool, pack: bool, notes: str = ""
 ) -> Manifest:
-    """The manifest of a new collection."""
+    """The manifest of a new collection.
+
+    `settings`: of each search. `choose_actor`: whether the actor is the one that can work in the environment.
+    `pack`: whether traces are packed. `notes`: text that the actor reads below the rules.
+    """
     return Manifest(
         environment=environment,
         settings=settings,
@@ -119,10 +124,8 @@ def read_manifest(out: Path) -> Manifest:
     """The manifest of a folder. Raises `InputError`."""
     path = out / FOLDER / "manifest.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}: no collection") from error
-    except msgspec.MsgspecError as error:
+        return msgspec.json.decode(read_given(path), type=Manifest)
+    except UNREADABLE as error:
         raise InputError(
             f"{path}: not a manifest of a collection ({error}): remove it, or give another --out"
         ) from error

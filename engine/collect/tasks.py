@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.base.errors import InputError
+from engine.base.foreign import MAX_LINE, read_text
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
@@ -44,9 +45,9 @@ def task_ids(text: str) -> list[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--tasks @{path}: can't be read: {error}") from error
+        lines = read_text(path, MAX_LINE).removeprefix("\ufeff").splitlines()
+    except InputError as error:
+        raise InputError(f"--tasks @{error}") from error
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.base.errors import WorkFailed
+from engine.base.foreign import open_to_append
 from engine.collect.ledger import Ledger
 from engine.collect.manifest import FOLDER
 from engine.collect.messages import (
@@ -38,6 +39,9 @@ TICK = 0.25
 
 PATIENCE = 20.0
 """Seconds that workers have to end their searches after they were told to."""
+
+MOST_LAST_WORDS = 1 << 16
+"""Bytes at the end of a worker's log in which its last line is looked for."""
 
 MOST_FAILED_STARTS, MOST_KILLED_STARTS = 3, 30
 """Workers in a row that end before they say anything: of themselves, or killed."""
@@ -64,7 +68,9 @@ class _Process:
     def last_words(self) -> str:
         """The last line that it printed."""
         with suppress(OSError):
-            lines = self.log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            with self.log_path.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - MOST_LAST_WORDS))
+                lines = file.read().decode("utf-8", "replace").strip().splitlines()
             return lines[-1] if lines else ""
         return ""
 
@@ -158,7 +164,7 @@ class Collector:
 
     async def _start(self, number: int) -> _Process:
         log_path = self._out / FOLDER / f"worker-{os.getpid()}-{number}.log"
-        log = log_path.open("ab")
+        log = open_to_append(log_path)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "engine.collect.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, limit=MOST_LINE,

@@ -94,6 +94,7 @@ class Exported(Struct, kw_only=True):
     trained: Trained = field(default_factory=Trained)
     lessons: Lessons = field(default_factory=Lessons)
     commands: list[str] = []  # that train on it, in its folder; or, in words, what reads it
+    remedy: str = ""  # where nothing was written: what would give lines
     left: str = ""  # an older file of that name, which stays since nothing was written
     checksum: str = ""  # SHA-256 of the dataset, where it is one file
     warnings: list[str] = []

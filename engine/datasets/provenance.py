@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from engine.base.foreign import real_path
 from engine.recovery.store import Recovered
 from engine.review.decisions import Decided, DecisionVerdict
 from engine.samples.revise import Sample
@@ -32,7 +33,7 @@ def shown_path(path: str, workspace: Path, beside: Path) -> str:
         return ""
     whole = Path(path).absolute()
     for folder in (workspace, beside):
-        for base in (folder.absolute(), folder.resolve()):
+        for base in (folder.absolute(), real_path(folder)):
             with suppress(ValueError):
                 return whole.relative_to(base).as_posix()
     return whole.name
@@ -119,7 +120,13 @@ def origin_of(
     tail_steps: int,
 ) -> Origin:
     """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it. `shown` makes a
-    path one that tells nothing of this machine (`shown_path`)."""
+    path one that tells nothing of this machine (`shown_path`).
+
+    `run`: its id. `decided`: what people said, if they did. `problems` and `warnings`: lines of the format's
+    checks. `written`:
+    person → nodes of the record whose steps they wrote. `recovery`: what continuations from the
+    wrong step came to, if there are any. `tail_steps`: steps after the thought.
+    """
     mark_from: MarkFrom = "none"
     marked_by = ""
     if sample.mark is not None:

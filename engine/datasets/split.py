@@ -45,6 +45,7 @@ def parse_split(text: str) -> tuple[Part, ...]:
 
 
 def share_of(option: str, text: str) -> float:
+    """The share that a text names, from 0 (excluded) to 1. Raises `InputError`, which begins with `option`."""
     try:
         share = float(text)
     except ValueError:
@@ -65,9 +66,12 @@ def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> in
     return len(parts) - 1
 
 
-def lines_to_mix(share: float, own: int) -> int:
-    """How many lines make up that share of all lines, beside `own` others."""
-    return round(own * share / (1 - share))
+def lines_to_mix(share: float, own: int, other: float = 0.0) -> int:
+    """How many lines make up that share of all lines, beside `own` others.
+
+    other: the share that lines of further datasets make up.
+    """
+    return round(own * share / (1 - share - other))
 
 
 def orders(of_part: Sequence[int], parts: int, shuffle: bool, seed: int) -> list[array[int]]:
@@ -87,7 +91,11 @@ def shard_bounds(records: int, shards: int) -> list[tuple[int, int]]:
 
 
 def file_name(base: str, extension: str, part: str, shard: int, shards: int) -> str:
-    """Name of a file of a dataset: `data.jsonl`, `data.train.jsonl`, `data.train-00001-of-00004.jsonl`."""
+    """Name of a file of a dataset: `data.jsonl`, `data.train.jsonl`, `data.train-00001-of-00004.jsonl`.
+
+    `base` and `extension`: of the dataset's own file. `part`: its name, empty where there is one part. `shard`: its
+    number of `shards`; one alone gets none.
+    """
     stem = base[: -len(extension)] if extension and base.endswith(extension) else base
     ending = extension if base.endswith(extension) else ""
     name = f"{stem}.{part}" if part else stem

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from platformdirs import user_state_path
 
 from engine.base.errors import AgentrError
 from engine.base.files import stamp, write_beside
 from engine.base.foreign import read_struct
+from envs.user_folders import state_folder
 
 
 class Consent(Struct, omit_defaults=True, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ _given: dict[tuple[str, str, str], Consent] = {}  # in this process
 
 def consent_folder() -> Path:
     """Where every yes is kept."""
-    return user_state_path("agentr", appauthor=False) / "consent"
+    return state_folder() / "consent"
 
 
 def _place(about: str, name: str, value: str) -> Path:
@@ -56,7 +56,11 @@ def given(about: str, name: str, value: str) -> Consent | None:
 
 
 def give(about: str, name: str, value: str, *, source: object = "", folder: str = "") -> None:
-    """Keep a yes. Never raises; what is known already is not written again."""
+    """Keep a yes. Never raises; what is known already is not written again.
+
+    `about`: digest of the file that the yes is about. `name` and `value`: what it names, such as an environment.
+    `source`: the file as the person saw it; `folder`: from which modules may be loaded.
+    """
     known = given(about, name, value)
     if not about or (known is not None and (known.folder or not folder)):
         return

@@ -160,7 +160,7 @@ def settings_claims(settings: SearchSettings) -> list[Claim]:
 
     A setting that is not known to be a mere word or number names a place.
     """
-    if settings.actor.startswith("recorded:"):
+    if settings.actor.startswith(("recorded:", "replayed:")):
         return [Claim("actor", settings.actor, {"actor": settings.actor})]
     if settings.actor != "openai":
         return []

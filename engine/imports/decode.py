@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.base.text import clean
+from engine.base.text import clean_values
 
 
 class Malformed(ValueError):
@@ -28,22 +28,11 @@ def decode(data: bytes | str, type: Any = Any) -> Any:
         first = str(error)
     try:
         value = json.loads(data)
-        return _cleaned(value)
+        return clean_values(value)
     except RecursionError:
         raise Malformed("is nested too deeply") from None
     except ValueError:
         raise Malformed(f"is no JSON: {first}") from None
-
-
-def _cleaned(value: Any) -> Any:
-    """The value without lone surrogates, which no text of ours may hold."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [_cleaned(item) for item in value]
-    if isinstance(value, dict):
-        return {clean(key): _cleaned(item) for key, item in value.items()}
-    return value
 
 
 def compact(value: Any) -> str:

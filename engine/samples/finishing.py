@@ -94,6 +94,7 @@ class Finisher:
         return (
             sure(sample)
             and tail is not None
+            and (self.ground.timed or not masked_steps(sample))
             and (self.ground.timed or sample.plan_left is None or len(tail.steps) <= sample.plan_left)
         )
 
@@ -148,14 +149,19 @@ def sure(sample: Sample) -> bool:
     return sample.verdict == "verified" and not sample.earlier
 
 
-def quality(sample: Sample) -> tuple[int, int, int]:
+def quality(sample: Sample) -> tuple[int, int, int, int]:
     """Sort key of finished samples, best first: by verdict (of unreplayed ones those whose wrong step
-    changed nothing), mistakes left in the context, length of the tail."""
+    changed nothing), mistakes left in the context, length of the tail, masked steps in it."""
     order = ("verified", "reobserved", "repaired", "unreplayed")
     place = order.index(sample.verdict) if sample.verdict in order else len(order)
     length = len(sample.tail.steps) if sample.tail is not None else sample.good_depth - sample.fork_depth
     unsafe = sample.verdict == "unreplayed" and not sample.harmless
-    return 2 * place + unsafe, sample.earlier, length
+    return 2 * place + unsafe, sample.earlier, length, masked_steps(sample)
+
+
+def masked_steps(sample: Sample) -> int:
+    """Steps of the tail that are not trained."""
+    return sum(not step.loss for step in sample.tail.steps) if sample.tail is not None else 0
 
 
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:

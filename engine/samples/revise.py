@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError
 from engine.environment.replay import NOT_REFUTED, Replayer, opener
-from engine.pairs import ranking as choice
+from engine.pairs import limits
 from engine.pairs.pairs import Pair, count_pairs, pairs
-from engine.pairs.ranking import PairLimits, Rank, ranked
+from engine.pairs.ranking import ranked
 from engine.samples.drafts import draft_id, draft_sample, pair_sample
 from engine.samples.duplicates import Duplicates
 from engine.samples.finishing import Finisher, Repairer, quality, sure, with_mark
@@ -29,11 +29,19 @@ from engine.samples.sample import (
     whole_splice,
     with_tail,
 )
-from engine.samples.settings import NoWrongStep, Repairs, RepairSettings, Revised, ReviseSettings
+from engine.samples.settings import (
+    NoWrongStep,
+    Repairs,
+    RepairSettings,
+    Revised,
+    ReviseSettings,
+    limits_of,
+    rank_of,
+    thresholds_of,
+)
 from engine.samples.straight_tails import NO_CLEAN_TAIL, judged_by_text
 from engine.samples.straight_ways import Ground
 from engine.samples.thoughts import REASON, check_thought, make_writer
-from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
 from engine.verifiers.judging import Begins, first_pairs, looking_ahead
@@ -125,7 +133,7 @@ class _Making:
         check_thought(settings.thought, settings.prompts)
         self.tree, self.path, self.settings, self.figures = tree, path, settings, figures
         self.compat = settings.compat
-        self.thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+        self.thresholds = thresholds_of(tree, settings)
         open_environment = opener(tree, settings.environment, [{"env": settings.environment}])
         self.replayer = Replayer(tree, open_environment)
         self.verifier = verifier
@@ -196,7 +204,7 @@ class _Making:
         for pair in self.limits.filter(looking_ahead(ordered, self.verifier, self.limits)):
             for sample in self._of_pair(pair):
                 if sample.lesson and self._enough(sample):
-                    self.figures.drop(choice.PER_LESSON)
+                    self.figures.drop(limits.PER_LESSON)
                     continue
                 done = self.finisher.finish(sample)
                 if done is None:
@@ -224,7 +232,7 @@ class _Making:
             figures.before_fork += sample.before_fork
             if sample.before_fork and settings.before_fork == "refuse" and not self.compat:
                 figures.refused += 1
-                figures.drop(choice.REFUSED)
+                figures.drop(limits.REFUSED)
                 return
             if self.limits.is_repeat(pair.bad, sample.mark):
                 return
@@ -248,7 +256,7 @@ class _Making:
         if found is None:
             figures.no_wrong_step += 1
             if shared and settings.per_lesson:
-                figures.drop(choice.NONE_AFTER)
+                figures.drop(limits.NONE_AFTER)
                 return
         elif self.limits.is_repeat(pair.bad, found):
             return
@@ -279,8 +287,8 @@ class _Making:
         figures.drop("a wrong step whose trajectory did not end", lessons.unended)
         for place, lesson in enumerate(found):
             for most, reached, reason in (
-                (settings.max_pairs, place, choice.MAX_PAIRS),
-                (settings.per_tree, self.limits.samples, choice.PER_TREE),
+                (settings.max_pairs, place, limits.MAX_PAIRS),
+                (settings.per_tree, self.limits.samples, limits.PER_TREE),
             ):
                 if most is not None and reached >= most:
                     figures.drop(reason, len(found) - place)
@@ -289,7 +297,7 @@ class _Making:
             decided = [draft for id, draft in ids.items() if id in self.decided and id not in self.made]
             room = settings.per_lesson - self.taught[lesson.id] if settings.per_lesson else len(lesson.drafts)
             if room <= 0 and not decided:
-                figures.drop(choice.PER_LESSON)
+                figures.drop(limits.PER_LESSON)
                 continue
             yield from self._of_lesson(lesson, verifier, decided, max(room, len(decided)))
         yield from self._without_mistake(lessons)
@@ -395,36 +403,16 @@ def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[J
     return [Judgement(step, *verifier.step_into(id)) for step, id in enumerate(tree.ancestors(node)[1:], 1)]
 
 
-def rank_of(settings: ReviseSettings) -> Rank:
-    """The order in which pairs are taken."""
-    return "return" if settings.compat else settings.rank
-
-
-def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
-    """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
-    return PairLimits(
-        tree,
-        count,
-        drop,
-        max_pairs=settings.max_pairs,
-        per_tree=settings.per_tree,
-        per_fork=settings.per_fork,
-        diverse=settings.diverse and not settings.compat,
-    )
-
-
 def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | None, pool: JudgePool) -> Verifier:
     """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge."""
-    started = tree.started
-    assert started is not None
-    thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+    thresholds = thresholds_of(tree, settings)
     verifier = make_verifier(
         settings.verifier, tree, thresholds, opener(tree, settings.environment),
         judge=settings.judge, prompts=settings.prompts, cache=cache, pool=pool,
     )  # fmt: skip
     if isinstance(verifier, Begins):
-        limits = limits_of(tree, settings, 0, lambda reason, count: None)
-        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), limits))
+        taken = limits_of(tree, settings, 0, lambda reason, count: None)
+        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), taken))
     return verifier
 
 

@@ -190,6 +190,16 @@ def thought_turn(thought: str) -> str:
     return f"Thought: {thought}\nAction: {WAIT_ACTION}"
 
 
+def answer_of(turns: Sequence[Turn]) -> str:
+    """All that answers a step, as one text; `turns` are its own."""
+    return "\n".join(turn.content for turn in turns if turn.role != "assistant")
+
+
+def results_of(turns: Sequence[Turn]) -> list[str]:
+    """What each call of a step returned; `turns` are its own."""
+    return [turn.content for turn in turns if turn.role == "tool"]
+
+
 def _step_turns(
     tree: SearchTree, ids: Sequence[int], part: Part, loss: bool, true: Mapping[int, str], first: int, words: Words
 ) -> list[Turn]:

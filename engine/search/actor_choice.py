@@ -17,7 +17,7 @@ NEEDS: dict[str, tuple[Any, str, str]] = {
 }
 """Actors that need something of the environment: its protocol, what is said without it, and the other of the two."""
 
-OTHERS = "--actor openai --model NAME, or the answers of a trace with --actor recorded:FILE"
+OTHERS = "--actor openai --model NAME, or --actor replayed:FILE with a file of actions, one a line"
 
 
 def with_actor(opened: Opened, settings: SearchSettings) -> SearchSettings:

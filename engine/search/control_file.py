@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
-from engine.base.foreign import UNREADABLE, check_place, open_given
+from engine.base.foreign import UNREADABLE, open_given, open_to_append
 from engine.base.person import reviewer_name
 from engine.search.control import Control
 from engine.search.interventions import CHANGEABLE, Intervention
@@ -81,13 +81,10 @@ class RemoteControl:
     def _send(self, do: Any, changes: dict[str, Any] | None = None, asked: Intervention | None = None) -> None:
         command = Command(do=do, who=reviewer_name(), time=time.time(), changes=changes or {}, asked=asked)
         try:
-            # Beside a trace of somebody else's there may be a link to a file that is not theirs to write.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            check_place(self._path)
-            with open(os.open(self._path, flags, 0o666), "ab", buffering=0) as file:
+            with open_to_append(self._path) as file:
                 file.write(msgspec.json.encode(command) + b"\n")
         except InputError as error:
-            raise WorkFailed(str(error)) from error
+            raise WorkFailed(f"{error}: cannot reach the search") from error
         except OSError as error:
             raise WorkFailed(f"{self._path}: cannot reach the search ({error.strerror})") from error
 

@@ -136,5 +136,7 @@ class Follower:
                 self._trace = event.trace
             if self._lines > self.count:
                 events.append(event)
+        if self._lines < self.count and not self.behind:
+            raise TraceError(self.path, None, "was replaced by a shorter one while it was followed: open it again")
         self.count = max(self.count, self._lines)
         return events

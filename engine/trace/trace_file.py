@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.foreign import MAX_LINE, check_place, in_words, lines_of
+from engine.base.files import place_and_part
+from engine.base.foreign import MAX_LINE, check_place, in_words, is_file, lines_of
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
@@ -181,8 +182,17 @@ class TraceWriter:
     or wrote to it since it was read, `WorkFailed` where the disk is full; after that the writer is closed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, append_to: int | None = None, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        append_to: int | None = None,
+        overwrite: bool = False,
+        whole: bool = False,
+    ) -> None:
+        """`whole`: a new trace is written beside its place, and only takes it with `put`."""
         self.path = Path(path)
+        self._part: Path | None = None
         if self.path.suffix == ".gz":
             raise InputError(f"{path}: traces are not written as .gz: name it .jsonl or .jsonl.zst")
         self._fd: int | None = None
@@ -191,6 +201,8 @@ class TraceWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=_LOCK_PATIENCE, poll_interval=0.02)
+            if whole and (is_file(path) or not os.path.lexists(path)):  # not for a device, which takes what comes
+                self._part = place_and_part(self.path)[1]
             self._size = self._open(append_to, overwrite)
         except Timeout:
             if not os.path.exists(_lock_path(path)):  # not held: it could not be made
@@ -210,7 +222,8 @@ class TraceWriter:
         if append_to is None:
             if not overwrite and self.path.exists() and self.path.stat().st_size:
                 raise InputError(f"{self.path}: exists already: choose another name, or resume it")
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY
+            self._fd = os.open(self._part or self.path, flags, 0o666)
         else:
             with reading(self.path), open_unpacked(self.path) as file:
                 self._check_tail(file, append_to)
@@ -262,6 +275,16 @@ class TraceWriter:
             raise unusable(self.path, error) from error
         self._size += len(data)
 
+    def put(self) -> None:
+        """Put a `whole` trace in its place: readers see all of it, or what was there before. Raises `WorkFailed`."""
+        self._finish()
+        if self._part is not None:
+            try:
+                os.replace(self._part, os.path.realpath(self.path))
+            except OSError as error:
+                raise unusable(self.path, error) from error
+            self._part = None
+
     def check(self) -> None:
         """Raises `WorkFailed` where what was written is no longer at the trace's path.
 
@@ -288,10 +311,11 @@ class TraceWriter:
     def close(self) -> None:
         """Finish the file and give the lock back. Harmless when repeated."""
         try:
-            if self._packer is not None and self._fd is not None:
-                packer, self._packer = self._packer, None
-                self._write(packer.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH))
+            self._finish()
         finally:
+            if self._part is not None:
+                with suppress(OSError):
+                    os.unlink(self._part)
             if self._fd is not None:
                 with suppress(OSError):
                     os.close(self._fd)
@@ -302,6 +326,11 @@ class TraceWriter:
                         os.unlink(self._lock.lock_file)
                 self._lock.release()
 
+    def _finish(self) -> None:
+        if self._packer is not None and self._fd is not None:
+            packer, self._packer = self._packer, None
+            self._write(packer.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH))
+
     def __enter__(self) -> TraceWriter:
         return self
 
@@ -310,10 +339,14 @@ class TraceWriter:
 
 
 def write_trace(path: str | os.PathLike[str], events: Iterable[AnyEvent], *, overwrite: bool = False) -> None:
-    """Write a whole trace. Raises what `TraceWriter` raises."""
-    with TraceWriter(path, overwrite=overwrite) as writer:
+    """Write a whole trace: a reader, also after a kill, sees all of it or what was there before.
+
+    Raises what `TraceWriter` raises.
+    """
+    with TraceWriter(path, overwrite=overwrite, whole=True) as writer:
         for event in events:
             writer.write(event)
+        writer.put()
 
 
 def _repack(path: Path, size: int) -> None:

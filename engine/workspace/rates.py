@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from engine.base.errors import InputError
+from engine.base.foreign import real_path
 from engine.environment.replay import HOLDS
 from engine.samples.sample import Sample
 from engine.workspace.figures import Total, TraceFigures
@@ -49,8 +50,7 @@ def verified_in(workspace: Workspace, rows: Sequence[TraceFigures]) -> Verified 
         return None
     wanted = {row.trace for row in rows}
     samples = [sample for sample in selection.samples if sample.trace in wanted]
-    covered = {str(Path(row.path).resolve()) for row in rows} & _given(selection.paths)
-    if not samples and not covered:
+    if not samples and _given([row.path for row in rows]).isdisjoint(_given(selection.paths)):
         return None
     runs = {selection.run_of(sample).id: selection.run_of(sample) for sample in samples}
     repairs = (info.figures.repairs for info in runs.values() if info.figures is not None)
@@ -63,7 +63,7 @@ def verified_in(workspace: Workspace, rows: Sequence[TraceFigures]) -> Verified 
 
 
 def _given(paths: Collection[str]) -> set[str]:
-    return {str(Path(path).resolve()) for path in paths}
+    return {str(real_path(path)) for path in paths}
 
 
 def rate(count: int, calls: int, tokens: int | None, cost: float | None) -> Rate:

@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp
-from engine.base.foreign import UNREADABLE, is_folder, lines_of, names_in, open_given, refused, what_is
+from engine.base.foreign import UNREADABLE, is_folder, lines_of, names_in, open_given, real_path, refused, what_is
 from engine.samples.revise import Revised, ReviseSettings, Sample
 
 RUN_VERSION = 2  # 1: samples without lessons, every tail as found
@@ -251,7 +251,7 @@ class Workspace:
         """A path by which a file is known, wherever this process stands."""
         for place in (Path(path), self.path / path, self.traces / Path(path).name):
             if os.path.exists(place):
-                return str(place.resolve())
+                return str(real_path(place))
         return path
 
 

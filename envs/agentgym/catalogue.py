@@ -16,11 +16,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from platformdirs import user_config_path
-
 from envs.agentgym.kind import Kind, read_kind
 from envs.base import EnvError
 from envs.regular import read_whole
+from envs.user_folders import config_folder
 
 GROUP = "agentr_tui.agentgym"
 """Entry points of this group are kinds: a mapping as a TOML file gives it, or the path of such a file."""
@@ -40,7 +39,7 @@ class Catalogue(NamedTuple):
 
 def own_folder() -> Path:
     """Where a user's own kinds are; may be missing."""
-    return user_config_path("agentr", appauthor=False) / "agentgym"
+    return config_folder() / "agentgym"
 
 
 def catalogue() -> Catalogue:

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import msgspec
 import tantivy
-from platformdirs import user_cache_path
 from tantivy import Filter, Occur, Query, TextAnalyzerBuilder, Tokenizer
 
+from envs.user_folders import cache_folder
 from envs.webshop.catalogue import Product
 
 MAX_RESULTS = 50
@@ -95,7 +95,7 @@ class ProductIndex:
 def open_index(products: Sequence[Product], cache: Path | None = None) -> ProductIndex:
     """The index over these products: the kept one, else a new one. `cache`: folder, default the user's."""
     digest = digest_of(products)
-    parent = cache if cache is not None else user_cache_path("agentr-tui") / "webshop"
+    parent = cache if cache is not None else cache_folder("agentr-tui") / "webshop"
     folder = parent / digest
     index = _open(folder, digest)
     if index is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -86,7 +87,7 @@ def open_shop(argument: str = "") -> Shop:
     """
     if not argument:
         return _open_shop(None, ())
-    places = find(Path(argument).expanduser().absolute())
+    places = find(Path(os.path.expanduser(argument)).absolute())
     return _open_shop(places, tuple(place.stat().st_mtime_ns for place in places if place is not None))
 
 

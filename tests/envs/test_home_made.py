@@ -9,6 +9,7 @@ import pytest
 
 import tests.envs.home_made
 from agentr_tui.cli.main import run
+from engine.actors.replayed import way_of_text
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 from envs.base import Actions, make
@@ -64,6 +65,39 @@ def test_an_environment_gives_a_tree_that_replays_and_is_revised(capfd: pytest.C
     assert ", 0 differences" in capfd.readouterr().out
     assert run(["revise", str(ran.trace)]) == 0
     assert "--verifier value" in capfd.readouterr().err
+
+
+def test_a_file_of_actions_gives_a_tree_where_there_is_neither_plan_nor_valid_action(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    Path("walk.txt").write_text("# the way out\n\ntake key\nopen door\n", encoding="utf-8")
+    ran = search(capfd, "Silent-v0", "--actor", "replayed:walk.txt", "--seed", "3")
+    assert (ran.code, ran.said) == (0, "")
+    assert ran.tree is not None
+    assert {node.action for node in ran.tree.nodes[1:]} == {"take key", "open door"}
+    assert {leaf.reward for leaf in ran.tree.leaves()} >= {0, 1}
+    assert run(["replay", str(ran.trace)]) == 0
+    assert ", 0 differences" in capfd.readouterr().out
+    assert run(["revise", str(ran.trace)]) == 0
+    first = ran.trace.rename("first.trace.jsonl")
+    capfd.readouterr()
+    best = search(capfd, "Silent-v0", "--actor", f"replayed:{first}", "--error-rate", "0")
+    assert best.tree is not None
+    assert [(node.action, node.reward) for node in best.tree.nodes[1:]] == [("take key", 0.3), ("open door", 1.0)]
+
+
+def test_actions_that_are_not_on_the_way_are_passed_over() -> None:
+    way = way_of_text("a\nb\nc")
+    assert list(way.behind(["x", "a", "c", "x"]).next) == ["b"]
+    assert list(way.behind(["a", "b", "c"]).next) == []
+
+
+def test_a_file_without_actions_is_one_line_and_leaves_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("empty.txt").write_text("# nothing\n", encoding="utf-8")
+    for file, words in (("empty.txt", "empty.txt: holds no action"), ("gone.txt", "gone.txt: No such file")):
+        ran = search(capfd, "Silent-v0", "--actor", f"replayed:{file}")
+        assert (ran.code, ran.trace.exists(), ran.said.count("\n")) == (2, False, 1)
+        assert words in ran.said
 
 
 def test_random_draws_depend_on_their_seeds_alone(capfd: pytest.CaptureFixture[str]) -> None:

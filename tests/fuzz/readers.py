@@ -18,7 +18,8 @@ from agentr_tui.cli.commands.config import settings_of
 from agentr_tui.state.bookmarks import Bookmarks
 from agentr_tui.state.last_place import LastPlace
 from engine.actors.base import actor_of_recording, actor_of_trace
-from engine.answers.reader import ONE_LINE, read_answer
+from engine.answers.form import ONE_LINE
+from engine.answers.reader import read_answer
 from engine.base.errors import AgentrError, InputError
 from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.mixing import choose_lines, mixed_line, numbered_values

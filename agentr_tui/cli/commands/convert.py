@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -25,15 +25,11 @@ from engine.trace.treefile.write import save_tree
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
-if TYPE_CHECKING:  # the client library takes half a second to import
-    pass
-
-
 Kind = Literal["tree", "trace", "graphml", "dot", "node-link"]
 
 
 def convert(
-    source: Annotated[Path, Parameter(help="Trace or tree file. It may be compressed with gzip.")],
+    source: Annotated[Path, Parameter(help="Trace, tree file or rollouts. A file may be compressed with gzip.")],
     out: Annotated[
         Path,
         Parameter(

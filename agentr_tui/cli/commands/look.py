@@ -15,6 +15,7 @@ from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, Reward
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.base.foreign import real_path
 from engine.base.text import many
 from engine.explain.forks import ForkOf, fork_line
 from engine.explain.forks import forks as forks_of
@@ -165,8 +166,9 @@ def _in_workspace(workspace: Path, sources: Sequence[Path]) -> dict[Path, None]:
     """Those of many files that lie in the workspace, whose index knows their figures; few are read."""
     if len(sources) < MANY or not workspace.is_dir():
         return {}
-    place = workspace.resolve()
-    return {source: None for source in sources if source.resolve().is_relative_to(place)}
+    place = real_path(workspace)
+    inside = {folder: real_path(folder).is_relative_to(place) for folder in {source.parent for source in sources}}
+    return {source: None for source in sources if inside[source.parent]}
 
 
 def _rate_lines(gave: Mapping[str, Rate]) -> list[str]:

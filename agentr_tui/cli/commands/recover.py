@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from cyclopts import Parameter
@@ -14,7 +14,16 @@ from cyclopts import Parameter
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.review import are_ids, named
 from agentr_tui.cli.model_options import PRICE_IN, PRICE_OUT, YesOption
-from agentr_tui.cli.options import ACTOR, BUDGETS, INTERRUPTED, MODEL, RECOVERY, SAMPLES, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import (
+    ACTOR,
+    BUDGETS,
+    INTERRUPTED,
+    MODEL,
+    RECOVERY,
+    JsonOption,
+    RunOption,
+    WorkspaceOption,
+)
 from agentr_tui.cli.running import stopping
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
@@ -63,15 +72,13 @@ def recover(
             help="Number of continuations with the thought, and as many without it, for each wrong step.",
         ),
     ] = 8,
-    run: Annotated[
-        str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
-    ] = None,
+    run: RunOption = None,
     actor: Annotated[
         str | None,
         Parameter(
             group=ACTOR,
-            help="Actor that continues: scripted, openai or recorded:FILE. The default is the actor of the search.",
+            help="Actor that continues: scripted, random, openai, replayed:FILE or recorded:FILE."
+            " The default is the actor of the search.",
         ),
     ] = None,
     model: Annotated[
@@ -82,6 +89,13 @@ def recover(
         Parameter(group=MODEL, help="URL of an OpenAI-compatible server. The default is the server of the search."),
     ] = None,
     key_env: Annotated[str | None, Parameter(group=MODEL, help="Environment variable that holds the API key.")] = None,
+    tools: Annotated[
+        Literal["auto", "required"] | None,
+        Parameter(
+            group=MODEL,
+            help="Whether the model may answer without calling a tool: auto or required. The default is the search's.",
+        ),
+    ] = None,
     price_in: Annotated[float | None, PRICE_IN] = None,
     price_out: Annotated[float | None, PRICE_OUT] = None,
     concurrency: Annotated[int | None, Parameter(group=RECOVERY, help="Number of simultaneous continuations.")] = None,
@@ -107,7 +121,7 @@ def recover(
     values = {
         "continuations": continuations, "actor": actor, "model": model, "base_url": base_url, "key_env": key_env,
         "price_in": price_in, "price_out": price_out, "concurrency": concurrency, "max_depth": max_depth,
-        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed,
+        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed, "tools": tools,
     }  # fmt: skip
     try:
         settings = msgspec.convert(values, RecoverySettings)
@@ -165,7 +179,11 @@ class Plan(NamedTuple):
 def plans_of(
     place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
 ) -> list[Plan]:
-    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
+    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`.
+
+    `place`: the workspace; `info`: its runs and samples. `words`: ids, or a query. `settings`: of the
+    continuations. `which`: the marks to try, as `--marks` has it.
+    """
     decisions = Decisions(place.decisions)
     for warning in decisions.warnings:
         warn(warning)

@@ -26,7 +26,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
-from engine.base.foreign import is_folder, what_is
+from engine.base.foreign import is_folder, typed_path, what_is
 from engine.notes.page import read_notes
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
@@ -42,7 +42,6 @@ DEMO_ERRORS = 0.5
 
 LARGE = 1 << 24
 """Bytes of a trace that is read while the app runs already; smaller ones are there at once."""
-"""Seconds a draw: the scripted actor answers at once, a person wants to watch."""
 
 
 def search(
@@ -93,7 +92,7 @@ def search(
     """Run one search and write its trace."""
     given: dict[str, Any] = with_body(dict(options or {}))
     if data is not None:
-        env = f"{env}:{data.expanduser().absolute()}"  # the trace names it, and may be opened from elsewhere
+        env = f"{env}:{typed_path(str(data)).absolute()}"  # the trace names it, and may be opened from elsewhere
     if obs_key is not None:
         if not env.startswith("gym:"):
             raise InputError(f"--obs-key is for gym:MODULE:ID, not for {env}")
@@ -175,7 +174,7 @@ def demo(
     out = free_name(place.traces, "textcraft", task, seed)
     if headless or not has_terminal():
         from agentr_tui.cli.commands.export import export_run
-        from agentr_tui.cli.commands.revise import revise_paths
+        from agentr_tui.cli.revising import revise_paths
         from engine.samples.revise import ReviseSettings
 
         code = run_job(new_job("textcraft", task, settings, out))

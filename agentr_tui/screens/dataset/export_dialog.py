@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from agentr_tui.terminal.safe_text import escape
 from agentr_tui.widgets.chips import Chips
 from agentr_tui.widgets.text_pane import TextPane
 from engine.base.errors import InputError
+from engine.base.foreign import holds_file, typed_path
 from engine.base.text import many
 from engine.datasets.files import packing_of, place_of
 from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
@@ -213,11 +215,11 @@ class ExportDialog(Dialog[ExportRequest]):
     def _stands(self, name: str) -> bool:
         """Whether an export of that name is there, in one file or in parts."""
         target = self._target(name)
-        return target.is_file() or Path(f"{target}.provenance.jsonl").is_file()
+        return holds_file(target) or holds_file(f"{target}.provenance.jsonl")
 
     def _target(self, name: str) -> Path:
         """The file that is written: a packing changes the name's ending."""
-        out = Path(name).expanduser()
+        out = typed_path(name)
         try:
             packing = packing_of(out, self._options().compress)
             return place_of(out, packing, format_named(self._value("format")).extension)[0]
@@ -244,7 +246,7 @@ class ExportDialog(Dialog[ExportRequest]):
             self._warn()
         elif not name:
             self._say("needs a file name")
-        elif Path(name).expanduser().is_dir():
+        elif os.path.isdir(typed_path(name)):
             self._say("is a folder: name a file in it")
         else:
             try:
@@ -252,5 +254,5 @@ class ExportDialog(Dialog[ExportRequest]):
             except InputError as error:
                 self._say(str(error))
                 return
-            out = Path(name).expanduser()
+            out = typed_path(name)
             self.dismiss(ExportRequest(format.name, data_type, self._which, out, options))

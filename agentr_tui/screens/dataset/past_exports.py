@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from agentr_tui.widgets.row_table import Cell, Column, cell
+from engine.base.foreign import read_struct
 from engine.datasets.options import Exported, Report
 from engine.review.decisions import Decided
 
@@ -25,8 +24,6 @@ COLUMNS = (
 ENDING = ".report.json"
 MOST = 50
 """Exports that are listed."""
-
-_report = msgspec.json.Decoder(Report)
 
 
 class PastExport(NamedTuple):
@@ -48,15 +45,15 @@ def past_exports(folder: Path, known: Mapping[str, PastExport] = {}) -> list[Pas
     found = []
     with suppress(OSError):
         for report in folder.glob(f"*{ENDING}"):
-            with suppress(OSError, msgspec.MsgspecError):
+            with suppress(OSError):
                 when = report.stat().st_mtime
                 path = str(report)[: -len(ENDING)]
                 before = known.get(path)
                 if before is not None and before.when == when:
                     found.append(before)
                     continue
-                read = _report.decode(report.read_bytes())
-                if not read.refused:
+                read = read_struct(report, Report)
+                if read is not None and not read.refused:
                     found.append(PastExport(path, when, read.exported))
     return sorted(found, key=lambda each: -each.when)[:MOST]
 

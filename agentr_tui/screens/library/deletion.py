@@ -11,6 +11,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
+from engine.base.foreign import real_path
 from engine.trace.trace_file import is_being_written
 from engine.workspace.workspace import Workspace, read_samples
 
@@ -27,7 +28,7 @@ class TraceDeletion:
         workspace = self._desk.session.workspace
         if row is None:
             return
-        if not row.path.resolve().is_relative_to(workspace.traces.resolve()):
+        if not real_path(row.path).is_relative_to(real_path(workspace.traces)):
             self._desk.say(f"{row.name} is outside the workspace: it is not moved.", severity="warning")
         elif row.live or is_being_written(row.path):
             self._desk.say(f"{row.name} is being written: stop that search first.", severity="warning")
@@ -68,7 +69,7 @@ class TraceDeletion:
 
 def references(workspace: Workspace, path: Path, trace: str) -> int:
     """How many samples of the workspace's runs are made from a trace. Runs that can't be read are left out."""
-    place = str(path.resolve())
+    place = str(real_path(path))
     found: set[str] = set()
     try:
         runs = workspace.runs()

@@ -9,6 +9,7 @@ from agentr_tui.screens.shared.desk import Desk
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.trace_row import TraceRow
+from engine.base.foreign import real_path
 from engine.samples.settings import ReviseSettings
 from engine.trace.trace_file import is_being_written
 
@@ -70,8 +71,8 @@ class MarkedTraces:
 
     def ask_delete(self, rows: Sequence[TraceRow]) -> None:
         """Ask whether to delete several traces; those that are written, or are not of the workspace, stay."""
-        inside = self._desk.session.workspace.traces.resolve()
-        mine = [row for row in rows if row.path.resolve().is_relative_to(inside) and not is_being_written(row.path)]
+        inside = real_path(self._desk.session.workspace.traces)
+        mine = [row for row in rows if real_path(row.path).is_relative_to(inside) and not is_being_written(row.path)]
         if not mine:
             self._desk.say("None of the marked traces can be deleted: they are outside the workspace, or are written.")
             return

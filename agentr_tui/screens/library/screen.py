@@ -45,6 +45,7 @@ from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
+from engine.base.foreign import real_path
 
 SIDE_FROM, BELOW_FROM = 150, 36
 """Columns of the terminal from which the preview stands at the side, and rows from which it stands below."""
@@ -186,10 +187,10 @@ class LibraryScreen(ModeScreen):
 
         Whether it is listed yet.
         """
-        places = {source.resolve() for source in self.agentr.session.sources}
-        named = [row.path for row in self.shown if places & {row.path.resolve(), *row.path.resolve().parents}]
+        places = {real_path(source) for source in self.agentr.session.sources}
+        named = [row.path for row in self.shown if places & {real_path(row.path), *real_path(row.path).parents}]
         begin = shipped_folder() / FIRST_SAMPLE
-        if begin.parent.resolve() in places:
+        if real_path(begin.parent) in places:
             named = [path for path in named if path.name == begin.name]
         if named:
             self.table.go_to(named[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from agentr_tui.screens.search.desk import TreeDesk
-from agentr_tui.screens.search.node_marks import refuses_of, said_of
+from agentr_tui.screens.search.node_marks import said_of
 from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
@@ -23,6 +22,7 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
+from engine.base.foreign import holds_file
 from engine.tree.tree import SearchTree
 
 FOLDER = "bookmarks"
@@ -37,13 +37,13 @@ class NodeMarks:
         self._bookmarks: Bookmarks | None = None
         self._marks: dict[int, list[NodeMark]] = {}  # of the trace that is shown
         self._marks_of: SearchTree | None = None
-        self._refuses: Callable[[str], bool] = lambda observation: False
+        self._environment = ""  # of that trace
         self._signs = glyphs()
 
     def describe(self, id: int) -> Said | None:
         """What is known of a node, for its row."""
         reader = self._desk.session.reader
-        return None if reader is None else said_of(reader, id, self._marks, self._refuses, self._signs)
+        return None if reader is None else said_of(reader, id, self._marks, self._environment, self._signs)
 
     @property
     def bookmarks(self) -> Bookmarks | None:
@@ -68,7 +68,7 @@ class NodeMarks:
         if tree is None or tree.started is None or (tree is self._marks_of and not again):
             return
         self._marks_of, self._marks = tree, {}
-        self._refuses = refuses_of(tree.started.environment)
+        self._environment = tree.started.environment
         if self.bookmarks is not None:
             for mark in self.bookmarks.of_trace(tree.started.trace):
                 self._marks.setdefault(mark.node, []).append(mark)
@@ -140,11 +140,12 @@ class NodeMarks:
             return
 
         def chosen(mark: NodeMark | None) -> None:
+            """Goes to the node of a mark, in another trace too; None: nothing was chosen."""
             if mark is None:
                 return
             if mark.trace == trace:
                 self._desk.go_to_node(mark.node)
-            elif mark.path and Path(mark.path).is_file():
+            elif mark.path and holds_file(mark.path):
                 known = session.views.get(mark.trace, View())
                 session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
                 self._desk.open_path(Path(mark.path))

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.traces import Traces
 from engine.base.errors import InputError
+from engine.base.foreign import real_path
 from engine.pairs.pairs import Pair
 from engine.review.agreement import read_planted
 from engine.review.curation import review_settings
@@ -47,6 +48,8 @@ def load_review(
     In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
     run of each trace. The tree is read from its file: it is not the one on screen, which another thread changes.
     `told` hears of every sample that is made; what it raises ends the making, and nothing is written.
+
+    `decisions`: of the workspace. `path`: of the tree. `settings`: of a new run.
     """
     decisions.refresh()
     if path is None:
@@ -55,7 +58,7 @@ def load_review(
     source = load_any(path)
     started = source.tree.started
     assert started is not None
-    resolved = str(path.resolve())
+    resolved = str(real_path(path))
     info = _run_over(workspace, path, settings)
     if info is not None:
         environment = info.settings.environment
@@ -139,12 +142,12 @@ def _go_to(review: Review, trace: str, pair: Pair | None) -> bool:
 
 def _run_over(workspace: Workspace, path: Path, settings: ReviseSettings) -> RunInfo | None:
     """Returns the newest finished run with these alpha and beta that read the file after its last change, or None."""
-    resolved = str(path.resolve())
+    resolved = str(real_path(path))
     changed = os.stat(path).st_mtime
     for info in workspace.runs():
         asked = ((settings.alpha, info.settings.alpha), (settings.beta, info.settings.beta))
         if any(mine is not None and mine != its for mine, its in asked):
             continue
-        if info.sealed and any(str(Path(known).resolve()) == resolved for known in info.paths):
+        if info.sealed and any(str(real_path(known)) == resolved for known in info.paths):
             return info if os.stat(info.file).st_mtime >= changed else None
     return None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import is_file, is_folder, read_text, what_is
+from engine.base.foreign import is_file, is_folder, read_text, typed_path, what_is
 from engine.datasets.templates.markup import ANY_CONTROL, CHATML, FAMILIES, Markup, family_of
 from engine.datasets.templates.tokens import EXTRA
 from engine.samples.splice import Turn
@@ -41,7 +41,7 @@ class ModelTemplate:
 
 def model_template(name: str) -> ModelTemplate:
     """The template of a folder, a model in a local cache, or a family. Raises `InputError`."""
-    place = Path(name).expanduser()
+    place = typed_path(name)
     if what_is(place) is not None:
         return _read(place, name)
     cached = _in_caches(name)
@@ -78,7 +78,7 @@ def _in_caches(name: str) -> Path | None:
 
 
 def _caches() -> list[Path]:
-    home = Path(os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser())
+    home = Path(os.environ.get("HF_HOME") or typed_path("~/.cache/huggingface"))
     named = [os.environ.get("HF_HUB_CACHE"), os.environ.get("HUGGINGFACE_HUB_CACHE")]
     return [*(Path(each) for each in named if each), home / "hub"]
 

@@ -51,7 +51,11 @@ def _called(calls: tuple[tuple[str, str], ...]) -> str:
 
 
 def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, ids: Sequence[str] = ()) -> Hashable:
-    """The key of an assistant's turn."""
+    """The key of an assistant's turn.
+
+    `response`: all that it says; `calls`: its calls; `action`: what it does, as `action_of` tells. `merge`: which
+    of these have to be equal. `ids`: names of runs and paths of this attempt alone, which do not count.
+    """
     if merge == "action":
         return tidy(_without_ids(action, ids))
     words = tidy(_without_ids(response, ids))

@@ -11,9 +11,15 @@ import pytest
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.main import run
 from agentr_tui.screens.library.screen import LibraryScreen
+from agentr_tui.screens.shared.mode_screen import ModeScreen
+from agentr_tui.state.error_log import error_line
 from agentr_tui.state.last_place import LastPlace
 from agentr_tui.state.session import Session
-from engine.search.control_file import control_path
+from agentr_tui.state.tour import Tour
+from engine.base.errors import WorkFailed
+from engine.environment.consent_store import consent_folder
+from engine.search.control_file import RemoteControl, control_path
+from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import opened, until
 from tests.agentr_tui.cli.test_cli import Called, agentr
@@ -174,6 +180,7 @@ GARBAGE: dict[str, bytes] = {
     "deep": b'{"a":' * 50_000,
     "a number": b"1" + b"0" * 5000,
     "another kind": b'{"mode": [1], "trace": {}, "views": 7, "theme": 1}\n',
+    "a step that there is none": b'{"step": 99, "over": false}',
     "an odd time": b'{"id":"a","sample":"b","reviewer":"c","time":"0"}\n{"id":"d","sample":"b","reviewer":"c",'
     b'"time":"\xc3\xa9","verdict":"accepted","count":9007199254740992}\n',
 }
@@ -184,6 +191,7 @@ async def test_no_state_file_keeps_the_app_from_starting(what: str, tmp_path: Pa
     workspace = opened(tmp_path / "w")
     trace = honey_trace(workspace.traces / "m.trace.jsonl")
     memory = LastPlace(workspace.path, tmp_path / "state")
+    tour_folder = tmp_path / "state"
     places = [
         memory._place,
         memory._theme,
@@ -195,6 +203,9 @@ async def test_no_state_file_keeps_the_app_from_starting(what: str, tmp_path: Pa
         control_path(trace),
         workspace.traces / "recoveries" / "x.jsonl",
         workspace.runs_folder / "20260101-000000-0000000.jsonl",
+        workspace.exports / "o.jsonl.report.json",
+        tour_folder / "hints.json",
+        consent_folder() / "0123.json",
     ]
     for place in places:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +215,7 @@ async def test_no_state_file_keeps_the_app_from_starting(what: str, tmp_path: Pa
         else:
             place.write_bytes(GARBAGE[what])
     session = Session(Workspace.open(workspace.path))
-    app = AgentrApp(session, "library", memory=memory)
+    app = AgentrApp(session, "library", memory=memory, tour=Tour(tour_folder))
     async with app.run_test(size=(110, 32)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, LibraryScreen) and app.screen.is_mounted)
         session.open(trace)
@@ -213,6 +224,61 @@ async def test_no_state_file_keeps_the_app_from_starting(what: str, tmp_path: Pa
             await pilot.pause()
         assert app.is_running
     assert app.return_code in (None, 0)
+
+
+ODD_PLACES: dict[str, str] = {
+    "a screen that there is none": '{"mode": "nowhere", "trace": "TRACE"}',
+    "a path with a zero byte": '{"mode": "pairs", "trace": "a\\u0000b"}',
+    "a name that is too long": '{"mode": "pairs", "trace": "' + "x" * 5000 + '"}',
+    "a loop of links": '{"mode": "search", "trace": "LOOP"}',
+    "nodes and a tab that there are none": '{"mode": "search", "trace": "TRACE", "views": {"ID": {"cursor":'
+    ' 999999999999, "top": -99999999999, "folds": [-1, 999999999999], "tab": 99999999999}}}',
+}
+
+
+@pytest.mark.parametrize("what", ODD_PLACES)
+async def test_an_odd_place_that_was_remembered_keeps_nobody_out(what: str, tmp_path: Path) -> None:
+    workspace = opened(tmp_path / "w")
+    trace = honey_trace(workspace.traces / "m.trace.jsonl")
+    (loop := workspace.traces / "l.trace.jsonl").symlink_to(loop)
+    started = load_any(trace).tree.started
+    assert started is not None
+    memory = LastPlace(workspace.path, tmp_path)
+    told = ODD_PLACES[what].replace("TRACE", str(trace)).replace("LOOP", str(loop)).replace("ID", started.trace)
+    memory._place.write_text(told)
+    session = Session(Workspace.open(workspace.path))
+    place = memory.place()
+    session.views = place.views
+    app = AgentrApp(session, "library", memory=memory, place=place)
+    async with app.run_test(size=(110, 32)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ModeScreen) and app.screen.is_mounted)
+        if "nodes" in what:
+            await until(pilot, lambda: app.current_mode == "search" and session.tree is not None)
+        for key in ("1", "slash", "x", "escape", "2", "1"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert app.is_running
+    assert app.return_code in (None, 0)
+
+
+def test_a_link_beside_a_trace_leads_nobody_to_write_where_it_points(tmp_path: Path) -> None:
+    (mine := tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "w").mkdir()
+    for name in ("errors.log", "t.trace.jsonl.control", "t.trace.jsonl.log"):
+        (tmp_path / "w" / name).symlink_to(mine)
+    told = error_line(tmp_path / "w", ValueError("odd"))
+    assert told == "unexpected ValueError: odd"
+    with pytest.raises(WorkFailed):
+        RemoteControl(tmp_path / "w" / "t.trace.jsonl").stop()
+    done = agentr("search", "--task", "2", "--detach", "--out", tmp_path / "w" / "t.trace.jsonl")
+    assert (done.code, "t.trace.jsonl.log" in done.err) == (2, True), done.err
+    assert mine.read_text() == "mine"
+    for name in ("errors.log", "t.trace.jsonl.log"):
+        (tmp_path / "w" / name).unlink()
+        os.mkfifo(tmp_path / "w" / name)
+    assert error_line(tmp_path / "w", ValueError("odd")) == "unexpected ValueError: odd"
+    done = agentr("search", "--task", "2", "--detach", "--out", tmp_path / "w" / "t.trace.jsonl")
+    assert (done.code, "not a regular file" in done.err) == (2, True), done.err
 
 
 def test_a_broken_settings_file_is_named_with_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

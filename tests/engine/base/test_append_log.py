@@ -202,6 +202,5 @@ def test_every_writer_of_append_only_lines_of_a_workspace_is_this_one() -> None:
     }
     assert appending == {
         "engine/base/append_log.py",
-        "engine/search/control_file.py",  # requests to a running search
-        "engine/collect/workers.py",  # what a worker's process prints
+        "engine/base/foreign.py",  # for requests to a running search, and what processes and defects of ours print
     }

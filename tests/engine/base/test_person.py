@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,19 @@ def test_nobody_asks_the_system_for_a_name_but_that_function() -> None:
         if re.search(r"getpass|getlogin|getpwuid|\bimport pwd\b", path.read_text())
     }
     assert asking == {"engine/base/person.py"}
+
+
+def test_a_user_without_a_home_has_folders_that_hold_nothing_and_take_nothing(tmp_path: Path) -> None:
+    """As a container's user id without a name and without HOME: nothing is remembered, and nothing fails."""
+    program = (
+        "import os, pwd, sys\n"
+        "pwd.getpwuid = lambda id: {}[id]\n"
+        "from agentr_tui.cli.main import run\n"
+        "sys.exit(run(['search', '--task', '2', '--iterations', '1']) or run(['config']) or run(['doctor']))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_") and name != "HOME"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["agentr-workspace"]

@@ -172,6 +172,23 @@ def test_a_step_that_only_the_splice_breaks_is_not_trained() -> None:
     assert (sample.good, sample.verdict) == (8, "verified")
 
 
+def test_a_step_that_fetches_more_than_is_needed_is_masked_and_the_thought_says_how_much_is_needed() -> None:
+    rows: list[Row] = [(0, NUGGETS), (1, INGOT), (2, "get 8 stone"), (3, CUTTER), (2, STOP), (5, LOOK, "depth")]
+    tree = grown(rows)
+    (sample,) = taught(tree)[0]
+    assert told(tree, sample) == ([NUGGETS, INGOT], STOP, ["get 8 stone", CUTTER])
+    assert sample.tail is not None
+    assert [step.loss for step in sample.tail.steps] == [False, True]
+    assert "get 3 stone for the stonecutter" in sample.thought
+    assert taught(tree, revision_turn="merged")[0] == []  # there a trained turn would say it
+    (good,) = [each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.kind == "good"]
+    masks = [turn.loss for turn in turns_of(tree, good) if turn.role == "assistant" and turn.part == "good"]
+    assert masks == [True, True, False, True]
+    clean = grown([*rows, (2, STONE), (7, CUTTER)])  # of two ways that are equally long, the one that is all trained
+    (better,) = taught(clean)[0]
+    assert told(clean, better)[2] == [STONE, CUTTER]
+
+
 def test_a_loop_goes_out_of_a_tail() -> None:
     env: Any = open_environment("webshop", "0").env
     route = []
@@ -329,8 +346,10 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
             assert env.plan().steps_left == left - 1
             left -= 1
         assert done
-        for step in sample.tail.steps if sample.tail is not None else []:
-            assert step.loss is not careless("textcraft", step.action, step.observation)
+        steps = sample.tail.steps if sample.tail is not None else []
+        for place, step in enumerate(steps, 1):
+            ahead = [later.action for later in steps[place:]]
+            assert step.loss is not careless("textcraft", step.action, step.observation, ahead)
     assert len({sample.lesson for sample in samples}) == len(samples)
 
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -152,6 +152,22 @@ def test_an_existing_trace_is_not_overwritten_unasked(tmp_path: Path) -> None:
     assert len(list(read_events(path))) == 3
     path.write_bytes(b"")
     write_trace(path, small_search())  # an empty file holds nothing that could be lost
+
+
+@pytest.mark.parametrize("name", ["x.trace.jsonl", "x.trace.jsonl.zst"])
+def test_a_whole_trace_that_fails_on_the_way_leaves_what_was_there_before(tmp_path: Path, name: str) -> None:
+    def broken() -> Iterator[AnyEvent]:
+        yield from small_search()[:3]
+        raise KeyboardInterrupt
+
+    path = tmp_path / name
+    for before in ([], small_search()):
+        if before:
+            write_trace(path, before)
+        with pytest.raises(KeyboardInterrupt):
+            write_trace(path, broken(), overwrite=True)
+        assert os.listdir(tmp_path) == ([name] if before else [])
+    assert list(read_events(path)) == small_search()
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
@@ -453,8 +469,10 @@ def test_a_follower_notices_what_cannot_be_the_same_trace(tmp_path: Path) -> Non
         change(path)
         return follower
 
-    with pytest.raises(TraceError, match="shorter"):
-        followed(lambda path: write_trace(path, small_search()[:2], overwrite=True), "a").poll()
+    with pytest.raises(TraceError, match="became shorter"):
+        followed(lambda path: path.write_bytes(b"".join(lines(small_search()[:2]))), "a").poll()
+    with pytest.raises(TraceError, match="replaced by a shorter one"):
+        followed(lambda path: write_trace(path, small_search()[:2], overwrite=True), "e").poll()
     with pytest.raises(TraceError, match="removed while it was followed"):
         followed(lambda path: path.unlink(), "b").poll()
     write_trace(tmp_path / "other", small_search("another"))

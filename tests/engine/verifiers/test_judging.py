@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from engine.base.errors import WorkFailed
 from engine.models import client as llm
 from engine.models.reply_cache import shared_cache
+from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, pairs
-from engine.pairs.ranking import PairLimits
 from engine.review.verifier_report import measure
 from engine.samples.revise import Revised, ReviseSettings, Sample, begun_verifier, revise
 from engine.search.job import new_job

@@ -46,10 +46,7 @@ def compare(
 
 
 def _sources(paths: Sequence[Path], broken: BrokenFiles) -> Iterator[Source]:
-    for path in paths:
-        source = broken.load(path)
-        if source is None:
-            continue
+    for _, source in broken.each(paths):
         for warning in source.warnings:
             warn(warning)
         yield source

@@ -8,12 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.options import OUTPUT, SAMPLES, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import OUTPUT, JsonOption, RunOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.base.files import write_beside
-from engine.base.foreign import read_text
+from engine.base.foreign import read_text, real_path
 from engine.notes.kinds import kinds_of
 from engine.notes.page import write_page
 from engine.samples.sample import Sample
@@ -25,10 +25,7 @@ from engine.workspace.workspace import Workspace
 
 def notes(
     *,
-    run: Annotated[
-        str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
-    ] = None,
+    run: RunOption = None,
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="File of the page. The default is notes.md in the workspace.")
     ] = None,
@@ -47,7 +44,7 @@ def notes(
     found = kinds_of(samples, _trees(place, samples), examples)
     file = out or place.path / "notes.md"
     old = read_text(file) if file.exists() else ""
-    page = write_page(found, old, file.resolve().parent, kinds)
+    page = write_page(found, old, real_path(file).parent, kinds)
     write_beside(file, lambda stream: stream.write(page.text.encode()))
     lessons = sum(kind.lessons for kind in found)
     if json:

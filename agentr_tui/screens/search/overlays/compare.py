@@ -29,6 +29,7 @@ from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import Line, TextPane
 from agentr_tui.widgets.top_bar import TopBar
 from engine.base.errors import InputError
+from engine.base.foreign import holds_file, typed_path
 from engine.trace.sources import Source, load_any
 from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import figures
@@ -319,8 +320,8 @@ class TraceChooser(Dialog[Path]):
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
-        given = Path(event.value.strip()).expanduser()
-        if event.value.strip() and given.is_file():
+        given = typed_path(event.value.strip())
+        if event.value.strip() and holds_file(given):
             self.dismiss(given)
         elif self._listed:
             self.dismiss(self._listed[self.query_one(OptionList).highlighted or 0])

@@ -90,6 +90,7 @@ def _rewards(result: dict[str, Any], folder: Path, step: Path | None) -> dict[st
     if place is None:
         return {}
     try:
-        return {"reward": number(float(place.read_text("utf-8")[:100]))}
+        with place.open("rb") as file:
+            return {"reward": number(float(file.read(100)))}
     except (OSError, ValueError):
         return {}

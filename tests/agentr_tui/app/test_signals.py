@@ -1,0 +1,46 @@
+"""A signal ends the app cleanly at any moment: before its first screen, while it runs, after it has ended."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from agentr_tui.app.app import AgentrApp
+from agentr_tui.app.signals import INTERRUPTED, ends_cleanly
+from agentr_tui.state.last_place import LastPlace
+from agentr_tui.state.session import Session
+from tests.agentr_tui.apps import opened, until
+
+
+async def test_a_signal_before_the_first_screen_ends_the_app_and_forgets_no_place(tmp_path: Path) -> None:
+    memory = LastPlace(tmp_path, tmp_path / "state")
+    memory.keep_place("pairs", tmp_path / "t.trace.jsonl", {})
+    app = AgentrApp(Session(opened(tmp_path / "w")), memory=memory)
+    with ends_cleanly(app):
+        signal.raise_signal(signal.SIGTERM)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: not app.is_running)
+    assert app.return_value == INTERRUPTED
+    assert memory.place().mode in ("pairs", "library"), "a screen that there is"
+
+
+async def test_a_signal_when_the_app_has_just_ended_is_no_error(tmp_path: Path) -> None:
+    app = AgentrApp(Session(opened(tmp_path / "w")))
+    with ends_cleanly(app):
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.current_mode == "library")
+            signal.raise_signal(signal.SIGTERM)
+            await until(pilot, lambda: not app.is_running)
+        loop = app._running_in
+        assert loop is not None
+        app._running_in = _Closed()  # type: ignore[assignment]
+        signal.raise_signal(signal.SIGTERM)
+        app._running_in = loop
+    assert app.return_value == INTERRUPTED
+
+
+class _Closed:
+    """An event loop that is over."""
+
+    def call_soon_threadsafe(self, *_: object) -> None:
+        raise RuntimeError("Event loop is closed")
