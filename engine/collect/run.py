@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from engine.collect.ledger import Budget, Ledger
 from engine.collect.links import ProcessLink, StartWorker
-from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_path
+from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_paths
 from engine.collect.messages import Orders
 from engine.collect.ray_link import ray_workers
 from engine.collect.workers import Collector
@@ -144,7 +144,7 @@ def prepare(plan: Plan, start: StartWorker | None = None) -> Collector:
     manifest = open_manifest(
         plan.out, manifest_of(plan.environment, plan.settings, plan.choose_actor, plan.pack, plan.notes)
     )
-    paths = {task: trace_path(plan.out, manifest, plan.short, task) for task in plan.tasks}
+    paths = trace_paths(plan.out, manifest, plan.short, plan.tasks)
     ledger = Ledger(plan.tasks, paths, log_of(plan.out), plan.attempts, plan.budget)
     workers = workers_of(plan)
     slots = max(1, plan.settings.concurrency // workers)

@@ -31,6 +31,7 @@ from agentr_tui.cli.options import (
     WorkersOption,
     WorkspaceOption,
 )
+from agentr_tui.cli.rollouts import refuse_rollouts
 from agentr_tui.cli.running import stopping
 from agentr_tui.cli.search_options import SearchOptions, options_of_command
 from agentr_tui.state.places import short_name
@@ -129,6 +130,7 @@ def evaluate(
     if paths:
         if tasks:
             raise InputError("name folders of earlier evaluations, or --tasks to run one; not both")
+        refuse_rollouts(paths, "eval prints what it ran itself (agentr stats prints theirs)")
         folders = list(paths)
     else:
         given: dict[str, Any] = with_body(dict(options or {}))
