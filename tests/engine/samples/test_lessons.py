@@ -349,7 +349,7 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
         steps = sample.tail.steps if sample.tail is not None else []
         for place, step in enumerate(steps, 1):
             ahead = [later.action for later in steps[place:]]
-            assert step.loss is not careless("textcraft", step.action, step.observation, ahead)
+            assert step.loss is not careless("textcraft", step.action, step.observation, ahead=ahead)
     assert len({sample.lesson for sample in samples}) == len(samples)
 
 
