@@ -333,7 +333,9 @@ def _configure(
     if unread:
         exported.warnings.append(unread)
         return
-    if options.for_model and (told := own_template(format.trainer, making.markup)):
+    if (options.for_model or exported.calling) and (
+        told := own_template(format.trainer, making.markup, bool(exported.calling))
+    ):
         exported.warnings.append(told)
     dataset = Dataset(
         base=layout.target.name,
