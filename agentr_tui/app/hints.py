@@ -34,9 +34,9 @@ class Hints:
         if tour.hint:
             accepted = sum(each.verdict == "accepted" for each in session.decisions.current().values())
             tour.go_on(Facts(mode, accepted, contents(session.workspace).exports))
-        lines = screen.query(HintLine)
-        if lines:
-            lines.first().show(tour.hint)
+        line = next((each for each in screen.children if isinstance(each, HintLine)), None)
+        if line is not None:
+            line.show(tour.hint)
         elif tour.hint:
             screen.mount(HintLine(), before=screen.key_bar)
 

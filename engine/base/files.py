@@ -26,9 +26,9 @@ def in_future(time: str) -> bool:
         return False
     try:
         told = datetime.fromisoformat(time)
-    except ValueError:  # no time at all
+        return stamp(told if told.tzinfo else told.replace(tzinfo=UTC)) > limit
+    except (ValueError, OverflowError):  # no time at all, or one past the last year that there is
         return False
-    return stamp(told if told.tzinfo else told.replace(tzinfo=UTC)) > limit
 
 
 def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:

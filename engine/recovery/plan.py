@@ -107,7 +107,8 @@ def actor_settings(tree: SearchTree, settings: RecoverySettings) -> SearchSettin
     values: dict[str, Any] = msgspec.to_builtins(tree.started.settings)
     if tree.imported_from is not None:
         deepest = max(node.depth for node in tree.nodes)
-        values.update(actor=EMBEDDED, max_depth=max(values["max_depth"], deepest - 1))
+        usual = SearchSettings(actor=EMBEDDED)
+        values = msgspec.to_builtins(replace(usual, max_depth=max(usual.max_depth, deepest - 1)))
     for name in NAMED:
         value = getattr(settings, name)
         if value is not None:
