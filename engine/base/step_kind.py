@@ -40,6 +40,7 @@ def careless(
     action: str,
     observation: str,
     results: Sequence[str] = (),
+    *,
     ahead: Sequence[str] | None = None,
 ) -> bool:
     """Whether the action, or one of its calls, did something else than it says, and the environment took it all the

@@ -191,7 +191,7 @@ def _careless_steps(tree: SearchTree, leaf: Node) -> int:
     steps = [tree.nodes[id] for id in tree.ancestors(leaf.id)[1:]]
     actions = [step.action for step in steps]
     return sum(
-        careless(environment, step.action, step.observation, step.results, actions[place:])
+        careless(environment, step.action, step.observation, step.results, ahead=actions[place:])
         for place, step in enumerate(steps, 1)
     )
 

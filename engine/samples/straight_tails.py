@@ -213,7 +213,7 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[T
 def _careless(ground: Ground, moves: Sequence[TailStep], place: int) -> bool:
     """Whether one of the steps of a way is careless."""
     move, ahead = moves[place], [later.action for later in moves[place + 1 :]]
-    return careless(ground.environment, move.action, move.observation, move.results, ahead)
+    return careless(ground.environment, move.action, move.observation, move.results, ahead=ahead)
 
 
 def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: str) -> Sample:

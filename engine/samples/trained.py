@@ -110,7 +110,7 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
             continue
         told = action, answer_of(answers[place]), results_of(answers[place])
         found.refused += refused(name, *told)
-        found.careless += careless(name, *told, whole[place + 1 :])
+        found.careless += careless(name, *told, ahead=whole[place + 1 :])
         found.bad += place >= bad and words.get(place - bad) == "Bad"
         found.idle += only_looks(name, action) or (bool(states) and states[place + 1] == states[place])
         if bad and sample.mark is not None and place >= bad and action == actions[bad - 1]:

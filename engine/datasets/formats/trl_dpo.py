@@ -137,7 +137,7 @@ def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int], *, whole:
         ahead = [tree.nodes[later].action for later in path[place:]] if whole else None
         idle = only_looks(tree.started.environment, node.action) or _same_state(tree, id)
         named, step = tree.started.environment, (node.action, node.observation, node.results)
-        if idle or refused(named, *step) or careless(named, *step, ahead) or words.get(id) == "Bad":
+        if idle or refused(named, *step) or careless(named, *step, ahead=ahead) or words.get(id) == "Bad":
             break
         clean.append(id)
     return clean
