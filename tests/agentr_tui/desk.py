@@ -239,7 +239,7 @@ class FakePane:
     def scroll_to_key(self, key: int) -> None:
         self.scrolled_to = key
 
-    def retitle(self, title: str) -> None:
+    def retitle(self, title: str, subtitle: str = "") -> None:
         self.title = title
 
     def set_lines(self, lines: Lines, keep_scroll: bool = False) -> None:
