@@ -72,7 +72,7 @@ def test_continuations_call_tools_and_are_continued_and_given_again(tmp_path: Pa
 
 
 def test_both_arms_offer_the_tools_as_asked_and_send_the_reasoning_again(tmp_path: Path) -> None:
-    settings = SearchSettings(error_rate=0.5, iterations=2, send_reasoning="reasoning_content")
+    settings = SearchSettings(error_rate=0.5, send_reasoning="reasoning_content")
     job = new_job("textcraft:tools", "3", settings, tmp_path / "t.trace.jsonl")
     job.run_blocking()
     tree = job.tree
