@@ -112,6 +112,8 @@ def revise_paths(
     marks = curation.marks_of(current)
     taught: Counter[str] = Counter()
     pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
+    shares = pool is not None and settings.seam == settings.verifier  # one budget
+    seam_pool = pool if shares else open_pool(settings.judge, settings.seam) if settings.seam else None
     try:
         readable = [str(path) for path in sources if path not in broken]
         with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
@@ -121,6 +123,7 @@ def revise_paths(
                 made = revise_tree(
                     source.tree, str(real_path(path)), settings, run.figures, marks, cache,
                     repair=mend, known=known, verifier=verifier, taught=taught, decided=current.keys(),
+                    seam_pool=seam_pool,
                 )  # fmt: skip
                 try:
                     for sample in made:
@@ -130,8 +133,8 @@ def revise_paths(
                     warn(f"{spent}; this run holds the samples made so far")
                     break
     finally:
-        if pool is not None:
-            pool.close()
+        for each in {id(each): each for each in (pool, seam_pool) if each is not None}.values():
+            each.close()
     figures = run.figures
     if figures.judging is not None:
         for warning in shared_cache(cache.absolute()).warnings:
@@ -152,6 +155,9 @@ def revise_paths(
         )
         if tails:
             say(f"  tails: {tails}; {figures.steps} environment steps")
+        if figures.seams:
+            words = ", ".join(f"{count} {word}" for word, count in sorted(figures.seams.items()))
+            say(f"  seams that nobody replayed, as a model judges them: {words}")
         if figures.judging is not None:
             say(f"  model: {format_totals(figures.judging)}")
         if figures.repairs is not None:

@@ -12,6 +12,7 @@ from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import INPUT
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.base.foreign import is_folder, what_is
 from engine.imports.merging.same import Merge
 from engine.imports.sources import files_below, mapping_of
 from engine.imports.trees import Import, ImportOptions, import_rollouts, store
@@ -42,7 +43,7 @@ MergeOption = Annotated[
     Parameter(
         group=INPUT,
         name="--merge",
-        help="Which turns of rollouts are equal: those with equal calls (action), or also with equal words (text).",
+        help="Which turns of rollouts are equal: those with equal calls (action), with equal words too (text), none.",
     ),
 ]
 RewardOption = Annotated[
@@ -65,13 +66,13 @@ def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], l
     plain: list[Path] = []
     rollouts: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             try:
                 found = not options.read_as and holds_sources(path)
             except InputError:
                 found = False
             (plain if found or not files_below(path) else rollouts).append(path)
-        elif options.read_as or not path.exists():
+        elif options.read_as or what_is(path) is None:
             (rollouts if options.read_as or any(letter in str(path) for letter in "*?[") else plain).append(path)
         elif is_trace(path.name) or is_tree_file(path.name) or not is_rollouts(path):
             plain.append(path)
@@ -105,6 +106,38 @@ def with_stored(
     if not quiet:
         say(f"{found.attempts} attempts, {new} of them new: {trees} in {Workspace.open(workspace).traces}")
     return plain + stored, stored
+
+
+def one_source(path: Path, environment: str | None = None) -> Source:
+    """A trace, a tree file, or rollouts of one task, read. Raises `InputError`."""
+    options = ImportOptions()
+    if not parted([path], options)[1]:
+        return load_any(path, environment=environment)
+    trees = read([path], options).trees
+    if len(trees) > 1:
+        raise several(path, len(trees))
+    return trees[0].source()
+
+
+def several(path: Path, count: int) -> InputError:
+    """What to say where a file holds more tasks than one tree can."""
+    return InputError(f"{path}: holds {count} tasks: agentr convert {path} FOLDER/ writes a trace of each")
+
+
+def as_one_trace(path: Path, workspace: Path) -> Path:
+    """A trace as it is; rollouts of one task as the trace of the workspace that they are stored as. Raises
+    `InputError`."""
+    found, stored = with_stored([path], ImportOptions(), workspace)
+    if len(stored) > 1:
+        names = ", ".join(map(str, stored[:MOST_TOLD]))
+        raise InputError(f"{path}: holds {len(stored)} tasks: name one of their traces: {names}")
+    return found[0]
+
+
+def refuse_rollouts(paths: Sequence[Path], what: str) -> None:
+    """Raises `InputError` with the remedy where a path is one of rollouts, of which a command makes nothing."""
+    for path in parted(paths, ImportOptions())[1]:
+        raise InputError(f"{path}: holds rollouts, and {what}: agentr convert {path} FOLDER/ makes traces of them")
 
 
 def all_sources(

@@ -67,7 +67,9 @@ def _unreplayed(exported: Exported) -> list[str]:
     if not count:
         return []
     who = "; a person accepted each" if exported.which == "accepted" else ""
-    return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}"]
+    judged = ", ".join(f"{count} {word}" for word, count in sorted(exported.seams.items()))
+    seams = f"; their seams, as a model judges them: {judged}" if judged else ""
+    return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}{seams}"]
 
 
 def trained_told(exported: Exported) -> list[str]:

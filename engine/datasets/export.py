@@ -16,8 +16,7 @@ import msgspec
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.files import place_and_part
-from engine.base.foreign import refusal
+from engine.base.foreign import place_and_part, refusal
 from engine.datasets.card import card
 from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (

@@ -80,6 +80,7 @@ class Exported(Struct, kw_only=True):
     problems: dict[str, int] = {}  # only with `all`: samples that were written although a rule is broken
     warned: dict[str, int] = {}  # samples that were written although something is odd
     verdicts: dict[str, int] = {}  # replay verdict → samples
+    seams: dict[str, int] = {}  # what a model said of seams that nobody replayed → samples
     sources: dict[str, int] = {}  # path of a trace → samples
     environments: dict[str, int] = {}  # → samples
     models: dict[str, int] = {}  # who proposed the steps → samples

@@ -298,6 +298,8 @@ class Records:
         self._counts["problems"].update(problems)
         self._counts["warned"].update(warnings)
         self._counts["verdicts"][sample.verdict] += 1
+        if sample.seam is not None:
+            self._counts["seams"][sample.seam.word] += 1
         shown = shown_path(sample.path, self.workspace.path, Path(self.exported.out).parent)
         self._counts["sources"][shown] += 1
         self._counts["environments"][sample.environment] += 1
@@ -325,7 +327,18 @@ def near_duplicates() -> Duplicates | None:
         return None
 
 
-COUNTED = ("dropped", "problems", "warned", "verdicts", "sources", "environments", "models", "reviewers", "writers")
+COUNTED = (
+    "dropped",
+    "problems",
+    "warned",
+    "verdicts",
+    "seams",
+    "sources",
+    "environments",
+    "models",
+    "reviewers",
+    "writers",
+)
 """Fields of `Exported` that count samples by something."""
 
 

@@ -107,7 +107,8 @@ def actor_settings(tree: SearchTree, settings: RecoverySettings) -> SearchSettin
     values: dict[str, Any] = msgspec.to_builtins(tree.started.settings)
     if tree.imported_from is not None:
         deepest = max(node.depth for node in tree.nodes)
-        values.update(actor=EMBEDDED, max_depth=max(values["max_depth"], deepest - 1))
+        usual = SearchSettings(actor=EMBEDDED)
+        values = msgspec.to_builtins(replace(usual, max_depth=max(usual.max_depth, deepest - 1)))
     for name in NAMED:
         value = getattr(settings, name)
         if value is not None:
@@ -165,7 +166,10 @@ def chosen_marks(marks: Sequence[Mark], sample: Sample, which: str) -> list[Mark
 
 
 def arms_of(tree: SearchTree, mark: Mark, thought: str, settings: SearchSettings) -> tuple[Arm, Arm]:
-    """Without the thought, and with it."""
+    """Without the thought, and with it.
+
+    `mark`: the wrong step and the node after it. `settings`: of the actor that continues.
+    """
     assert tree.started is not None
     trace = tree.started.trace
     return (
@@ -215,7 +219,10 @@ def newest(tree: SearchTree, sample: Sample, known: Recoveries) -> RecoverySetti
 
 
 def recovered(tree: SearchTree, sample: Sample, known: Recoveries, alpha: float | None = None) -> Recovered | None:
-    """What the newest continuations from a sample's mark came to; None where there are none."""
+    """What the newest continuations from a sample's mark came to; None where there are none.
+
+    `known`: the continuations of the trace. `alpha`: a return above it is a recovery; None: the default.
+    """
     if sample.bad is None or sample.mark is None or not known.arms:
         return None
     try:

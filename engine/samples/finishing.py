@@ -167,6 +167,7 @@ def masked_steps(sample: Sample) -> int:
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:
     """The sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made it."""
     tail = sample.tail if sample.tail is not None and sample.tail.mark == mark else None
+    sample = replace(sample, seam=sample.seam if sample.mark == mark else None)
     if tail is not None or sample.tails == "as-found" or mark is None or sample.bad is None:
         moved = replace(sample, mark=mark, replay=None, tail=tail)
         return replace(moved, replay=replay_sample(tree, moved, replayer))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from engine.base.errors import InputError
 from engine.environment.replay import NOT_REFUTED, Replayer, opener
 from engine.pairs import limits
@@ -45,7 +47,7 @@ from engine.samples.thoughts import REASON, check_thought, make_writer
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
 from engine.verifiers.judging import Begins, first_pairs, looking_ahead
-from engine.verifiers.registry import make_verifier
+from engine.verifiers.registry import make_seam_judge, make_verifier
 
 if TYPE_CHECKING:  # the client library takes half a second to import
     from engine.verifiers.judge_pool import JudgePool
@@ -93,6 +95,7 @@ def revise(
     verifier: Verifier | None = None,
     taught: Counter[str] | None = None,
     decided: Collection[str] = (),
+    seam_pool: JudgePool | None = None,
 ) -> Iterator[Sample]:
     """The samples of one tree; `figures` counts along.
 
@@ -100,11 +103,12 @@ def revise(
     (verifier `openai`, thoughts by a model). `repair` mends what has no tail that holds
     (`engine.recovery.repair.repairer`); `known` are the samples of other trees of the same run, for duplicates;
     `taught` counts the lessons of the run; `decided` are ids of samples with a decision, which keep their place.
-    `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. What
+    `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. `seam_pool`:
+    the calls of the judge of seams that trees share. What
     `settings` name is a person's. Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its
     environment needs permission (`engine.environment.permission`), `WorkFailed` if its model can't be reached.
     """
-    making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided)
+    making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided, seam_pool)
     try:
         yield from making.all()
     finally:
@@ -127,6 +131,7 @@ class _Making:
         verifier: Verifier | None,
         taught: Counter[str] | None,
         decided: Collection[str],
+        seam_pool: JudgePool | None,
     ) -> None:
         started = tree.started
         assert started is not None
@@ -151,6 +156,9 @@ class _Making:
                 states=self.replayer.states,
             )
         self.writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, cache)
+        self.seams = make_seam_judge(
+            "" if settings.compat else settings.seam, tree, settings.judge, settings.prompts, cache, seam_pool
+        )
         self.ground = Ground(tree, self.replayer.states, self.verifier, self.thresholds)
         if settings.unfinished and not self.ground.judges:
             raise InputError(
@@ -172,7 +180,7 @@ class _Making:
         """Close the environments and connections."""
         self.figures.steps += self.replayer.steps
         self.replayer.close()
-        for paid in (self.verifier, self.writer):
+        for paid in (self.verifier, self.writer, self.seams):
             _add_judging(self.figures, paid)
             close = getattr(paid, "close", None)
             if close is not None:
@@ -366,6 +374,12 @@ class _Making:
                 figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
                 return None
             sample = judged
+        if self.seams is not None and sample.verdict == "unreplayed":
+            bad, steps = len(splice_of(self.tree, sample).bad), steps_to_replay(self.tree, sample)
+            if 0 < bad < len(steps):
+                judgement = self.seams.of([(step.action, step.observation) for step in steps], bad)
+                figures.seams[judgement.word] = figures.seams.get(judgement.word, 0) + 1
+                sample = replace(sample, seam=judgement)
         if self.settings.thought == REASON:
             sample = reasoned(self.tree, sample, self.replayer, self.settings.seed, self.settings.prompts)
         figures.samples += 1
@@ -404,7 +418,10 @@ def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[J
 
 
 def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | None, pool: JudgePool) -> Verifier:
-    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge."""
+    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge.
+
+    `settings`: of the run. `cache`: the folder of replies. `pool`: the calls that all trees share.
+    """
     thresholds = thresholds_of(tree, settings)
     verifier = make_verifier(
         settings.verifier, tree, thresholds, opener(tree, settings.environment),

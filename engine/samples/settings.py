@@ -74,6 +74,7 @@ class ReviseSettings(Struct, kw_only=True):
     duplicates: Annotated[float, Meta(ge=0, le=1)] | None = None  # Jaccard similarity; None or 0: keep them all
     revision_turn: RevisionTurn | None = None  # None: merged where the agent calls tools, own for text
     repair: RepairSettings | None = RepairSettings()  # None: what has no clean tail stays without
+    seam: str = ""  # the model that judges seams of unreplayed splices (`openai`, `openai:MODEL`); "": nobody does
 
 
 class Repairs(Struct):
@@ -111,6 +112,7 @@ class Revised(Struct):
         str, int
     ] = {}  # straight, joined, repaired, as_found → samples; left_out → lessons without a clean tail
     steps: int = 0  # in environments: to look ahead and to replay
+    seams: dict[str, int] = {}  # what a model said of seams that nobody replayed → samples
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count pairs that give no sample."""

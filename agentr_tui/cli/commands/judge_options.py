@@ -30,6 +30,7 @@ from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, PAIRS, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.base.secrets import check_url
+from engine.environment.opened import at_hand
 from engine.samples.settings import rank_of, thresholds_of
 from engine.samples.splice import BeforeFork
 from engine.search.settings import with_body
@@ -117,6 +118,20 @@ def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path,
                 rank=rank_of(settings), prompts=settings.prompts, cache=cache,
             )
         )  # fmt: skip
+    return price
+
+
+def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken: BrokenFiles) -> JudgePrice:
+    """What judging the seams of these sources costs at most. Raises `InputError`."""
+    from engine.verifiers.seam import price_of_seams
+
+    price = JudgePrice()
+    for _, source in broken.each(sources, settings.environment):
+        tree, started = source.tree, source.tree.started
+        if started is None or at_hand(settings.environment or started.environment):
+            continue  # what is replayed has no seam to judge
+        terms = thresholds_of(tree, settings)
+        price.include(price_of_seams(tree, terms, settings.seam, settings.judge, settings.max_pairs))
     return price
 
 

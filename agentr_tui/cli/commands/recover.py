@@ -73,6 +73,14 @@ def recover(
         ),
     ] = 8,
     run: RunOption = None,
+    env: Annotated[
+        str | None,
+        Parameter(
+            group=RECOVERY,
+            name="--env",
+            help="Environment in which to continue. The default is the run's, else the tree's own.",
+        ),
+    ] = None,
     actor: Annotated[
         str | None,
         Parameter(
@@ -127,7 +135,7 @@ def recover(
         settings = msgspec.convert(values, RecoverySettings)
     except msgspec.ValidationError as error:
         raise InputError(f"option of recover: {error}") from error
-    plans = plans_of(place, info, words, settings, marks)
+    plans = plans_of(place, info, words, settings, marks, env)
     total = sum((plan.price for plan in plans[1:]), plans[0].price)
     if price:
         if json:
@@ -144,8 +152,9 @@ def recover(
     with stopping(control) as came:
         for plan in plans:
             work = Recovery(
-                plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.environment_of(plan.sample),
-                control=control, heard=heard, own=[own_settings(place.path)],
+                plan.tree, plan.sample, plan.marks, settings, plan.known,
+                environment=env or info.environment_of(plan.sample), control=control, heard=heard,
+                own=[own_settings(place.path)],
             )  # fmt: skip
             done = work.run_blocking()
             rows.append(_row(plan, work.settings, done))
@@ -177,12 +186,18 @@ class Plan(NamedTuple):
 
 
 def plans_of(
-    place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
+    place: Workspace,
+    info: Selection,
+    words: Sequence[str],
+    settings: RecoverySettings,
+    which: str,
+    env: str | None = None,
 ) -> list[Plan]:
     """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`.
 
     `place`: the workspace; `info`: its runs and samples. `words`: ids, or a query. `settings`: of the
-    continuations. `which`: the marks to try, as `--marks` has it.
+    continuations. `which`: the marks to try, as `--marks` has it. `env`: the environment that a
+    person named; None: that of the samples' run.
     """
     decisions = Decisions(place.decisions)
     for warning in decisions.warnings:
@@ -197,13 +212,14 @@ def plans_of(
             if stored.bad is None and not ids:  # a query may name good trajectories, too
                 continue
             if tree is None:
-                tree = load_tree(place, stored, info.environment_of(stored))
+                environment = env or info.environment_of(stored)
+                tree = load_tree(place, stored, environment)
                 check_same_trace(tree, stored)
                 actor = actor_settings(tree, settings)
                 known = Recoveries(place.path / FOLDER, stored.trace)
                 for warning in known.warnings:
                     warn(warning)
-                replayer = Replayer(tree, opener(tree, info.environment_of(stored)))
+                replayer = Replayer(tree, opener(tree, environment))
             sample = effective(stored, decisions.current().get(stored.id), tree, replayer)
             if sample.mark is None and which == "mark" and not ids:
                 warn(f"sample {sample.id} has no mark: left out")

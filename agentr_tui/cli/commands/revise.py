@@ -18,6 +18,7 @@ from agentr_tui.cli.commands.judge_options import (
     judge_figures,
     judge_of,
     price_of_all,
+    price_of_all_seams,
 )
 from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import (
@@ -42,6 +43,7 @@ from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revise
 from engine.trace.sources import find_sources
 from engine.verifiers.choice import DEFAULT
 from engine.verifiers.judging import is_model, judge_named
+from engine.verifiers.registry import check_seam
 from engine.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # the client library takes half a second to import
@@ -154,6 +156,14 @@ def revise(
     repair_actor: Annotated[
         str | None, Parameter(group=REPAIR, help="Actor of repair searches. The default is the trace's own.")
     ] = None,
+    seam: Annotated[
+        str,
+        Parameter(
+            group=JUDGE,
+            show_default=False,
+            help="Model that judges whether the tails of unreplayed samples can follow: openai or openai:MODEL.",
+        ),
+    ] = "",
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
     prompts: JudgePromptsOption = "",
     yes: YesOption = False,
@@ -167,6 +177,7 @@ def revise(
     """Make revision samples from the pairs in traces, tree files or rollouts of other harnesses."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
+    check_seam(seam)
     paths, _ = with_stored(paths, options_of(read_as, map_, merge, reward), workspace, quiet=json)
     sources, broken = find_sources(paths), BrokenFiles(paths)
     if verifier is None:
@@ -195,6 +206,7 @@ def revise(
         "context": context,
         "per_lesson": per_lesson,
         "unfinished": unfinished,
+        "seam": seam,
         "repair": RepairSettings(
             iterations=repair_iterations, calls=repair_calls, actor=repair_actor, paid=bool(repair)
         )
@@ -211,6 +223,9 @@ def revise(
         price = price_of_all(sources, settings, place.judgements, broken)
         confirm(price, judge_named(settings.judge, settings.verifier), yes)
         pairs = price.pairs
+    if settings.seam:
+        named = judge_named(settings.judge, settings.seam)
+        confirm(price_of_all_seams(sources, settings, broken), named, yes)
     confirm_repairs(sources, settings, yes, broken)
     run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs, broken=broken)
     if json:
@@ -226,6 +241,7 @@ def revise(
                 "judge": judge_figures(figures.judging),
                 "tails": {name: figures.tails.get(name, 0) for name in TAILS},
                 "steps": figures.steps,
+                **({"seams": figures.seams} if settings.seam else {}),
                 **broken.as_json(),
             }
         )

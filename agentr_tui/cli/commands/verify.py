@@ -24,9 +24,11 @@ from agentr_tui.cli.commands.judge_options import (
 )
 from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import INPUT, JUDGE, AlphaOption, BetaOption, JsonOption, MaxPairsOption, WorkspaceOption
+from agentr_tui.cli.rollouts import with_stored
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.imports.trees import ImportOptions
 from engine.review.curation import marks_of
 from engine.review.decisions import Decisions
 from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
@@ -41,7 +43,7 @@ _NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:R
 
 
 def verify(
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders.")],
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files, rollouts or folders.")],
     /,
     *,
     against: Annotated[str, Parameter(group=JUDGE, help=f"Verifier taken as right: {_NAMES}.")],
@@ -77,6 +79,7 @@ def verify(
         )
         for name in (verifier, against)
     )
+    paths, _ = with_stored(paths, ImportOptions(), workspace, quiet=json)
     sources, broken = find_sources(paths), BrokenFiles(paths)
     cache = Workspace(workspace).judgements
     price = JudgePrice()

@@ -129,7 +129,15 @@ class Views:
         self._desk.ask_text(f"compare node {node} with which node?", typed, placeholder="87")
 
     def _ask_trace(self) -> None:
-        def chosen(path: Path) -> None:
-            self._desk.in_thread(lambda: trace_sides(self._desk.session, path), self._show, "compare")
+        choose_trace(self._desk, self.compare_with)
 
-        choose_trace(self._desk, chosen)
+    def compare_beside(self) -> None:
+        """The open search beside the trace that it was opened with, where it was."""
+        session = self._desk.session
+        other, session.beside = session.beside, None
+        if other is not None:
+            self.compare_with(other)
+
+    def compare_with(self, path: Path) -> None:
+        """The open search beside another trace."""
+        self._desk.in_thread(lambda: trace_sides(self._desk.session, path), self._show, "compare")

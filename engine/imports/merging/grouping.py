@@ -149,7 +149,11 @@ def environment_of(first: Attempt, tree: TreeOfAttempts) -> str:
     if told and info_or_none(told) is not None and not names_place(told):
         return told
     if tree.header and (known := recognise(tree.header[-1].content)) is not None:
-        return known.name
+        if not any(row.tool_calls for row in tree.rows):
+            return known.name
+        name = f"{known.name}:tools"  # calls mean nothing to the environment that takes texts
+        if (tools := info_or_none(name)) is not None and tools.name == name:
+            return name
     return f"attempts:{first.format}"
 
 

@@ -33,9 +33,7 @@ def test_continuations_call_tools_and_are_continued_and_given_again(tmp_path: Pa
     job.run_blocking()
     tree = job.tree
     samples = [
-        each
-        for each in revise(tree, "t", ReviseSettings(), Revised())
-        if each.mark and each.thought and each.bad is not None
+        each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.bad and each.mark and each.thought
     ]
     sample = min(samples, key=lambda each: (each.mark, each.id))
     with LLMServer(two_at_first) as server:
@@ -77,9 +75,7 @@ def test_both_arms_offer_the_tools_as_asked_and_send_the_reasoning_again(tmp_pat
     job.run_blocking()
     tree = job.tree
     samples = [
-        each
-        for each in revise(tree, "t", ReviseSettings(), Revised())
-        if each.mark and each.thought and each.bad is not None
+        each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.bad and each.mark and each.thought
     ]
     sample = min(samples, key=lambda each: (each.mark, each.id))
 
