@@ -84,8 +84,9 @@ def test_both_arms_offer_the_tools_as_asked_and_send_the_reasoning_again(tmp_pat
         return said if isinstance(said, str) else said | {"reasoning_content": "hm"}
 
     with LLMServer(thinks) as server:
-        chosen = RecoverySettings(continuations=1, actor="openai", model="m", base_url=server.url, tools="required")
-        marks = chosen_marks(marks_of(tree, sample, 10), sample, "mark")
+        chosen = RecoverySettings(continuations=1, actor="openai", model="m", base_url=server.url, tools="required",
+                                  max_depth=14)  # fmt: skip
+        marks = chosen_marks(marks_of(tree, sample, 14), sample, "mark")
         known = Recoveries(tmp_path / "r", sample.trace)
         Recovery(tree, sample, marks, chosen, known).run_blocking()
         asked = [call.body for call in server.calls]
@@ -99,7 +100,11 @@ def test_both_arms_offer_the_tools_as_asked_and_send_the_reasoning_again(tmp_pat
     assert all(turn["tool_calls"] for turn in later)
     arms = arms_of(tree, marks[0], sample.thought, actor_settings(tree, chosen))
     assert [arm.settings["tools"] for arm in arms] == ["required", "required"]
-    assert not known.of(arms_of(tree, marks[0], "", actor_settings(tree, RecoverySettings()))[0].key)
+    assert not known.of(
+        arms_of(tree, marks[0], "", actor_settings(tree, RecoverySettings(actor="openai", model="m", max_depth=14)))[
+            0
+        ].key
+    )
 
 
 def test_settings_of_tools_make_other_arms_and_default_ones_are_found_as_before() -> None:
