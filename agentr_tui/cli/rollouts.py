@@ -12,6 +12,7 @@ from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import INPUT
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.base.foreign import is_folder, what_is
 from engine.imports.merging.same import Merge
 from engine.imports.sources import files_below, mapping_of
 from engine.imports.trees import Import, ImportOptions, import_rollouts, store
@@ -42,7 +43,7 @@ MergeOption = Annotated[
     Parameter(
         group=INPUT,
         name="--merge",
-        help="Which turns of rollouts are equal: those with equal calls (action), or also with equal words (text).",
+        help="Which turns of rollouts are equal: those with equal calls (action), with equal words too (text), none.",
     ),
 ]
 RewardOption = Annotated[
@@ -65,13 +66,13 @@ def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], l
     plain: list[Path] = []
     rollouts: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             try:
                 found = not options.read_as and holds_sources(path)
             except InputError:
                 found = False
             (plain if found or not files_below(path) else rollouts).append(path)
-        elif options.read_as or not path.exists():
+        elif options.read_as or what_is(path) is None:
             (rollouts if options.read_as or any(letter in str(path) for letter in "*?[") else plain).append(path)
         elif is_trace(path.name) or is_tree_file(path.name) or not is_rollouts(path):
             plain.append(path)

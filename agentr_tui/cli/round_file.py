@@ -77,7 +77,8 @@ class RoundFile:
     @property
     def base_url(self) -> str:
         """Where the actor's server answers."""
-        return str(_at(self.tables["collect"].get("base-url", ""), 0))
+        told = [self.tables.get(name, {}).get("base-url", "") for name in ("collect", "eval")]
+        return str(_at(told[0] or told[1], 0))
 
     def option(self, table: str, name: str, number: int, default: str = "") -> str:
         """The value of an option in round `number`."""
@@ -142,7 +143,7 @@ def read_round_file(path: Path) -> RoundFile:
         tables=tables,
     )
     if found.serve and not found.base_url:
-        raise InputError(f"{path}: serve needs base-url in [actor]: where the server answers")
+        raise InputError(f"{path}: serve needs base-url in [actor] or [eval]: where the server answers")
     _check_options(found)
     return found
 

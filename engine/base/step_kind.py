@@ -22,7 +22,11 @@ def refused(environment: str, action: str, observation: str, results: Sequence[s
     """Whether the observation says that the environment did nothing: of several calls, none did anything. `results`:
     what each of them returned, where that is kept."""
     info = info_or_none(environment)
-    return info is not None and all(info.refuses(result) for _, result in _parts(action, observation, results))
+    if info is None:
+        return False
+    if "\n" not in action:  # asked of every step: no list is made
+        return info.refuses(observation)
+    return all(info.refuses(result) for _, result in _parts(action, observation, results))
 
 
 def only_looks(environment: str, action: str) -> bool:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -148,9 +149,19 @@ def log_of(out: Path) -> AppendLog[Ended]:
     return AppendLog(out / FOLDER, LOG, prefix="log-")
 
 
-def trace_path(out: Path, manifest: Manifest, short: str, task: str) -> Path:
+def trace_paths(out: Path, manifest: Manifest, short: str, tasks: Sequence[str]) -> dict[str, Path]:
+    """Where the traces of tasks are: names that differ also where a file system takes `a` and `A` for the same."""
+    paths = {task: trace_path(out, manifest, short, task) for task in tasks}
+    same = Counter(path.name.casefold() for path in paths.values())
+    return {
+        task: path if same[path.name.casefold()] == 1 else trace_path(out, manifest, short, task, with_digest=True)
+        for task, path in paths.items()
+    }
+
+
+def trace_path(out: Path, manifest: Manifest, short: str, task: str, with_digest: bool = False) -> Path:
     """Where the trace of a task is. `short`: the environment's name in file names."""
     told = re.sub(r"[^A-Za-z0-9_-]+", "-", task)[:80]
-    if told != task:
+    if told != task or with_digest:
         told += f"-{blake2b(task.encode(), digest_size=4).hexdigest()}"
     return out / f"{short}-{told}-s{manifest.settings.seed}.trace.jsonl{'.zst' if manifest.pack else ''}"

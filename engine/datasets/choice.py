@@ -59,6 +59,9 @@ def left_out(
     """Why a sample is left out, as far as that can be told without its tree: what the replay said comes first.
 
     `spliced` as in `does_not_hold`.
+
+    `decided`: what people said, if they did. `which`: the rule, as `which_of` tells. `only_verified`: whether the
+    verdict `verified` is asked for.
     """
     if not moves_mark(sample, decided):  # what was changed is replayed first
         reason = does_not_hold(sample, which, only_verified, spliced)

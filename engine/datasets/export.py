@@ -16,8 +16,7 @@ import msgspec
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.files import place_and_part
-from engine.base.foreign import refusal
+from engine.base.foreign import place_and_part, refusal
 from engine.datasets.card import card
 from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (
@@ -334,7 +333,9 @@ def _configure(
     if unread:
         exported.warnings.append(unread)
         return
-    if options.for_model and (told := own_template(format.trainer, making.markup)):
+    if (options.for_model or exported.calling) and (
+        told := own_template(format.trainer, making.markup, bool(exported.calling))
+    ):
         exported.warnings.append(told)
     dataset = Dataset(
         base=layout.target.name,

@@ -56,7 +56,11 @@ def share_of(option: str, text: str) -> float:
 
 
 def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> int:
-    """Which part a task belongs to, as an index: by a digest, so it stays there whatever else is exported."""
+    """Which part a task belongs to, as an index: by a digest, so it stays there whatever else is exported.
+
+    `environment` and `task`: as the trace names them. `parts`: with their shares, which add up to 1. `seed`:
+    another one splits otherwise.
+    """
     digest = blake2b(f"{seed}\n{environment}\n{task}".encode("utf-8", "replace"), digest_size=8).digest()
     place = int.from_bytes(digest, "big") / 2**64
     for index, part in enumerate(parts):
@@ -75,7 +79,10 @@ def lines_to_mix(share: float, own: int, other: float = 0.0) -> int:
 
 
 def orders(of_part: Sequence[int], parts: int, shuffle: bool, seed: int) -> list[array[int]]:
-    """For each part, the records of it: in their order, or shuffled."""
+    """For each part, the records of it: in their order, or shuffled.
+
+    `of_part`: for each record the index of its part. `parts`: how many there are. `shuffle`: whether, by `seed`.
+    """
     found: list[array[int]] = [array("Q") for _ in range(parts)]
     for record, part in enumerate(of_part):
         found[part].append(record)

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.base.compression import open_unpacked, reading
 from engine.base.errors import InputError, TraceError
+from engine.base.foreign import what_is
 from engine.imports.decode import Malformed, decode
 
 MOST_DOCUMENT = 1 << 30  # bytes, unpacked
@@ -193,10 +194,8 @@ def _small_json(place: Path, size: int, changed: int) -> dict[str, Any]:
 def look(path: str | os.PathLike[str]) -> RolloutFile:
     """Look at a file. Raises `InputError` where it can't be read at all."""
     place = Path(path)
-    if not place.exists():
+    if what_is(place) is None:
         raise InputError(f"{path}: no such file or folder")
-    if place.is_dir():
-        raise InputError(f"{path}: is a folder")
     with reading(place), open_unpacked(place) as stream:
         first = stream.readline(MOST_LINE + 1).removeprefix(_BOM)
         while first and not first.strip():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.base.errors import AgentrError, InputError, foreign_line
+from engine.base.foreign import is_folder, what_is
 from engine.imports import registry as _registry  # registers the readers
 from engine.imports.decode import Malformed
 from engine.imports.files import Problem, RolloutFile, look
@@ -44,6 +45,7 @@ class Rollouts:
     problems: list[Problem] = field(default_factory=list)
     formats: dict[str, int] = field(default_factory=dict)  # rollouts read, by format
     skipped: int = 0
+    folders: list[Path] = field(default_factory=list)  # that were searched
 
     def __iter__(self) -> Iterator[Rollout]:
         """Raises `InputError` at the end where nothing could be read; the line is the first problem's."""
@@ -54,7 +56,7 @@ class Rollouts:
 
     def _nothing(self) -> str:
         if not self.problems:
-            where = ", ".join(map(str, self.files[:3])) or "nothing"
+            where = ", ".join(map(str, [*self.folders, *self.named][:3])) or "nothing"
             return f"no rollouts in {where}"
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
         return f"{self.problems[0]}{more}"
@@ -120,18 +122,19 @@ def read_rollouts(
     named: dict[str, Path] = {}
     found: dict[str, Path] = {}
     folders: list[Path] = []
+    lost: list[OSError] = []
     for path in paths:
         place = Path(path)
-        if place.is_dir():
+        if is_folder(place):
             folders.append(place)
-            for inner in files_below(place):
+            for inner in files_below(place, lost):
                 found.setdefault(os.path.abspath(inner), inner)
-        elif place.exists():
+        elif what_is(place) is not None:
             named.setdefault(os.path.abspath(place), place)
             found.setdefault(os.path.abspath(place), place)
         elif matched := sorted(glob.glob(os.fspath(path), recursive=True)):
             for name in matched:
-                inner_files = files_below(Path(name)) if os.path.isdir(name) else [Path(name)]
+                inner_files = files_below(Path(name), lost) if os.path.isdir(name) else [Path(name)]
                 for inner in inner_files:
                     found.setdefault(os.path.abspath(inner), inner)
         else:
@@ -139,15 +142,21 @@ def read_rollouts(
     reader = reader_named(read_as) if read_as else None
     given = frozenset(named.values())
     problems = [Problem(str(path), "", reason) for folder in folders for path, reason in lost_trials(folder)]
-    return Rollouts(list(_wholes(found.values(), given)), given, reader, ReadOptions(mapping or {}), problems)
+    problems += [Problem(str(error.filename), "", error.strerror or str(error)) for error in lost]
+    return Rollouts(
+        list(_wholes(found.values(), given)), given, reader, ReadOptions(mapping or {}), problems, folders=folders
+    )
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Files below a folder that may hold rollouts, sorted; none that a link leads out of the folder to."""
+def files_below(folder: Path, lost: list[OSError] | None = None) -> list[Path]:
+    """Files below a folder that may hold rollouts, sorted; none that a link leads out of the folder to.
+
+    lost: gets an error for each folder that can't be looked into.
+    """
     root = os.path.realpath(folder) + os.sep
     names = (
         os.path.join(place, name)
-        for place, _, inner in os.walk(folder)
+        for place, _, inner in os.walk(folder, onerror=None if lost is None else lost.append)
         for name in inner
         if name.endswith(ENDINGS) and name not in _BESIDE and not any(fnmatch.fnmatch(name, other) for other in _OTHERS)
     )

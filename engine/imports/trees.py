@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,9 @@ from engine.trace.trace_file import TraceWriter, load, write_trace
 from engine.tree.events import AnyEvent, Imported, ImportedAttempt
 from engine.tree.tree import SearchTree
 
-KEPT_LETTERS = 60  # of a task's name, in the name of its trace
+KEPT_LETTERS, KEPT_BYTES = 60, 160  # of a task's name, in the name of its trace
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\.", re.I)
+"""Windows takes a file whose name begins so for a device."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ def copies(groups: Groups) -> list[str]:
 def stem_of(task: str, key: str) -> str:
     """The name of a tree's trace, the same at each import."""
     letters = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in task)[:KEPT_LETTERS]
-    return f"{letters.strip('.-') or 'task'}-{key[:8]}"
+    letters = letters.encode()[:KEPT_BYTES].decode("utf-8", "ignore").strip(".-") or "task"
+    return f"{'task-' if _DEVICES.match(letters) else ''}{letters}-{key[:8]}"
 
 
 # -- traces of a workspace -------------------------------------------------------------------------------

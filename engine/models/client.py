@@ -166,6 +166,8 @@ async def complete(
 
     `on_fault` hears of each of them, `permit` is asked before each further one and may raise. Raises `CallFailed` for
     the last.
+
+    `client`: open, of the endpoint's server. `ask`: the conversation and how it is sampled.
     """
     attempt = retried = 0
     while True:

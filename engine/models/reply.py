@@ -206,7 +206,11 @@ def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = (), in_text: 
 def read_usage(
     usage: object, price_in: float | None, price_out: float | None, price_cached: float | None = None
 ) -> Usage | None:
-    """Tokens and cost. What the server does not tell, or has no price, is None: unknown, not zero."""
+    """Tokens and cost. What the server does not tell, or has no price, is None: unknown, not zero.
+
+    `usage`: as the body has it. Prices are US dollars a million tokens; `price_cached`: of those that the server
+    had cached.
+    """
     if not isinstance(usage, dict):
         return None
     tokens_in = _count(usage.get("prompt_tokens", usage.get("input_tokens")))

@@ -6,6 +6,7 @@ time, and an attempt may end by a limit where others go on. A pair that parts th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from engine.tree.fold_attempts import is_end
@@ -37,7 +38,10 @@ def child_towards(tree: SearchTree, fork: int, leaf: int) -> int:
 
 
 def is_decision(tree: SearchTree, fork: int, a: int, b: int) -> bool:
-    """Whether the agent decided something where the ways to two leaves part."""
+    """Whether the agent decided something where the ways to two leaves part.
+
+    `fork`: the deepest node of both. `a` and `b`: the leaves.
+    """
     return not tree.attempts or not by_chance(tree, child_towards(tree, fork, a), child_towards(tree, fork, b))
 
 
@@ -46,8 +50,12 @@ def outcomes(tree: SearchTree, id: int) -> int:
     node = tree.nodes[id]
     if node.parent < 0 or is_silent(node):
         return 1
-    group = action_group(node)
-    return sum(action_group(tree.nodes[child]) == group for child in tree.nodes[node.parent].children)
+    counts = tree.outcome_counts.get(node.parent)
+    if counts is None:
+        counts = tree.outcome_counts[node.parent] = Counter(
+            action_group(tree.nodes[child]) for child in tree.nodes[node.parent].children
+        )
+    return counts[action_group(node)]
 
 
 def forks_by_chance(tree: SearchTree) -> list[int]:

@@ -166,7 +166,10 @@ def chosen_marks(marks: Sequence[Mark], sample: Sample, which: str) -> list[Mark
 
 
 def arms_of(tree: SearchTree, mark: Mark, thought: str, settings: SearchSettings) -> tuple[Arm, Arm]:
-    """Without the thought, and with it."""
+    """Without the thought, and with it.
+
+    `mark`: the wrong step and the node after it. `settings`: of the actor that continues.
+    """
     assert tree.started is not None
     trace = tree.started.trace
     return (
@@ -216,7 +219,10 @@ def newest(tree: SearchTree, sample: Sample, known: Recoveries) -> RecoverySetti
 
 
 def recovered(tree: SearchTree, sample: Sample, known: Recoveries, alpha: float | None = None) -> Recovered | None:
-    """What the newest continuations from a sample's mark came to; None where there are none."""
+    """What the newest continuations from a sample's mark came to; None where there are none.
+
+    `known`: the continuations of the trace. `alpha`: a return above it is a recovery; None: the default.
+    """
     if sample.bad is None or sample.mark is None or not known.arms:
         return None
     try:

@@ -354,7 +354,11 @@ class Recovery:
 
 
 def continuation_seed(seed: int, node: int, number: int, place: int) -> int:
-    """The seed of a draw: 31 bits. The same with the thought and without it: only what the actor reads differs."""
+    """The seed of a draw: 31 bits. The same with the thought and without it: only what the actor reads differs.
+
+    `seed`: of the run. `node`: after the wrong step. `number`: of the continuation, from 0. `place`: of the step
+    in it, from 0.
+    """
     digest = blake2b(b"%d/%d/%d/%d/continuation" % (seed, node, number, place), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFF_FFFF
 

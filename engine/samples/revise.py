@@ -418,7 +418,10 @@ def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[J
 
 
 def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | None, pool: JudgePool) -> Verifier:
-    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge."""
+    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge.
+
+    `settings`: of the run. `cache`: the folder of replies. `pool`: the calls that all trees share.
+    """
     thresholds = thresholds_of(tree, settings)
     verifier = make_verifier(
         settings.verifier, tree, thresholds, opener(tree, settings.environment),

@@ -92,7 +92,11 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
 
 
 def sample_id(kind: Kind, trace: str, good: int, bad: int | None) -> str:
-    """Digest of what makes a sample the one it is."""
+    """Digest of what makes a sample the one it is.
+
+    `kind`: revision, recovery, direct or good. `trace`: its id. `good` and `bad`: leaves; None where there is
+    none.
+    """
     return blake2b(f"{kind}\n{trace}\n{good}\n{bad}".encode(), digest_size=6).hexdigest()
 
 

@@ -129,7 +129,10 @@ def header_turns(tree: SearchTree, words: Words = NO_WORDS) -> list[Turn]:
 
 
 def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: bool = True) -> list[Turn]:
-    """The whole conversation of one trajectory, its steps all trained or all not."""
+    """The whole conversation of one trajectory, its steps all trained or all not.
+
+    `leaf`: where it ends. `part`: as which its steps count. `loss`: whether they are trained.
+    """
     words = tree.words_at(leaf)
     return header_turns(tree, words) + _step_turns(tree, tree.ancestors(leaf)[1:], part, loss, {}, 0, words)
 

@@ -227,5 +227,9 @@ class Draws:
             dropped=answer.dropped,
             raw=None if answer.raw is None or answer.raw == answer.response else clean(answer.raw),
             notes=list(answer.notes),
-            tool_calls=tuple(ToolCall(clean(call.name), clean(call.arguments)) for call in answer.tool_calls),
+            tool_calls=_cleaned(answer.tool_calls) if answer.tool_calls else (),
         )
+
+
+def _cleaned(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(clean(call.name), clean(call.arguments)) for call in calls)

@@ -233,6 +233,8 @@ def resume_job(
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
     (`engine.environment.permission`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
     permission.
+
+    `path`: the trace. `delay` and `control`: as in `new_job`.
     """
     loaded = load(path)
     tree = loaded.tree

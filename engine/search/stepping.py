@@ -39,6 +39,8 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 
     May run in the environment's thread: it reads the tree, which stands still meanwhile below this node, and writes
     nothing.
+
+    `stand`: moves the environment to the node. `settings`: of the search. `parent`: the node.
     """
     answers = tree.pending.get(parent, {})
     steps, resets = stand.steps, stand.resets
@@ -97,7 +99,11 @@ def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 def written_step(
     tree: SearchTree, form: AnswerForm, settings: SearchSettings, text: str
 ) -> tuple[str, tuple[ToolCall, ...]]:
-    """What a person wrote as a step: its response, and the calls of tools where the agent calls some."""
+    """What a person wrote as a step: its response, and the calls of tools where the agent calls some.
+
+    `form`: what actions look like in the environment. `settings`: of the search. `text`: a thought and action, an
+    action alone, or calls as text.
+    """
     if tree.started is not None and tree.started.tools:
         said, calls = written_calls(clean(text))
         return said, tuple(ToolCall(call.name, call.arguments) for call in calls)

@@ -170,7 +170,10 @@ def busy(pool: JudgePool, judge: JudgeSettings) -> Callable[[], bool]:
 
 
 def first_pairs(tree: SearchTree, thresholds: Thresholds, rank: Rank, limits: PairLimits) -> list[Pair]:
-    """The pairs with which a tree's judging surely begins."""
+    """The pairs with which a tree's judging surely begins.
+
+    `thresholds`: which leaves are good and bad. `rank`: the order. `limits`: which of them are tried.
+    """
     found: list[Pair] = []
     for place, pair in enumerate(islice(ranked(tree, thresholds, rank), MOST_AHEAD)):
         sure = limits.surely(place, found, pair)

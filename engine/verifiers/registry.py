@@ -56,6 +56,9 @@ def make_verifier(
     `judge`, `prompts` (a folder that replaces prompts), `cache` (the folder of judgements) and `pool` (the calls that
     several trees share) concern `openai` only; `states` are those of the tree where somebody has them already, for
     verifiers that look into the environment.
+
+    `thresholds`: which leaves are good, for `value`. `open_environment`: opens the tree's, for `progress`.
+    `marks`: a person's mark of a pair, for `human`.
     """
     if name == "progress":
         return ProgressVerifier(tree, open_environment, states)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -273,8 +273,8 @@ def _after_all(folder: Path, now: datetime) -> datetime:
 class RunWriter:
     """Writes a run of `revise`, a line a sample, and seals it at the end of the `with` block.
 
-    Each line is flushed, so a kill loses at most the one being written. A block that is left by an exception is not
-    sealed; where it made no sample, nothing stays.
+    Each line is written at once, so a kill loses at most the one being written. A block that is left by an exception is
+    not sealed; where it made no sample, nothing stays.
     """
 
     def __init__(self, folder: Path, settings: ReviseSettings, paths: list[str]) -> None:
@@ -285,15 +285,22 @@ class RunWriter:
             started = datetime.now(UTC)
             self.id = f"{_after_all(folder, started):%Y%m%d-%H%M%S-%f}{secrets.token_hex(1)}"
             self.path = folder / f"{self.id}.jsonl"
-            self._file: BinaryIO = self.path.open("xb")
+            self._file = self.path.open("xb", buffering=0)
         except OSError as error:
             raise InputError(f"{folder}: runs can't be written here ({error.strerror or error})") from error
-        self._line(RunHeader(version=RUN_VERSION, run=self.id, time=stamp(started), settings=settings, paths=paths))
+        try:
+            self._line(RunHeader(version=RUN_VERSION, run=self.id, time=stamp(started), settings=settings, paths=paths))
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
 
     def _line(self, row: RunHeader | Sample | RunEnd) -> None:
+        data = msgspec.json.encode(row) + b"\n"
         try:
-            self._file.write(msgspec.json.encode(row) + b"\n")
-            self._file.flush()
+            while data:
+                data = data[self._file.write(data) :]
+            if isinstance(row, RunEnd):
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise WorkFailed(f"{self.path}: {error.strerror or error}: {self.samples} samples are kept") from error
 
@@ -311,7 +318,6 @@ class RunWriter:
         try:
             if error is None:
                 self._line(RunEnd(self.samples, self.figures))
-                os.fsync(self._file.fileno())
         finally:
             self._file.close()
         if error is not None and not self.samples:

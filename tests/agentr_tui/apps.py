@@ -52,6 +52,14 @@ def opened(folder: Path) -> Workspace:
     return Workspace.open(folder, create=True)
 
 
+def showing(folder: Path, iterations: int) -> Session:
+    """A new workspace in which a search is open."""
+    workspace = opened(folder)
+    session = Session(workspace)
+    session.open(searched(workspace, iterations=iterations))
+    return session
+
+
 @asynccontextmanager
 async def running(
     session: Session, mode: str = "library", size: tuple[int, int] = WIDE

@@ -55,28 +55,29 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=KINDS, action="append")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="End after that time, whatever is left.")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="About so long in all, whatever is left.")
     given = parser.parse_args()
     counts: Counter[str] = Counter()
-    lost: list[str] = []
-    end = time.monotonic() + given.seconds
+    lost = total = 0
+    kinds = given.only or list(KINDS)
+    began, shares = time.monotonic(), sum(SHARES[each] for each in kinds)
     with _home() as home:
-        for kind in given.only or KINDS:
+        for number, kind in enumerate(kinds):
             (folder := home / kind).mkdir()
             attack: Check = KINDS[kind](folder, random.Random(given.seed))
-            share = given.kills * SHARES[kind] // sum(SHARES[each] for each in given.only or KINDS)
-            for number in range(max(1, share)):
+            end = began + given.seconds * sum(SHARES[each] for each in kinds[: number + 1]) / shares
+            for attempt in range(max(1, given.kills * SHARES[kind] // shares)):
                 if time.monotonic() > end:
                     break
                 try:
                     counts[attack()] += 1
                 except AssertionError as error:
-                    lost.append(f"{kind} {number} (--seed {given.seed}): {error}")
-    for what, count in sorted(counts.items()):
-        print(f"{count:>5}  {what}")
-    print(f"{sum(counts.values()) + len(lost)} times, {len(lost)} with a loss")
-    for line in lost:
-        print(line, file=sys.stderr)
+                    lost += 1
+                    print(f"{kind} {attempt} (--seed {given.seed}): {error}", file=sys.stderr, flush=True)
+            for what, count in sorted(counts.items()):
+                print(f"{count:>5}  {what}", flush=True)
+            counts, total = Counter(), total + sum(counts.values())
+    print(f"{total + lost} times, {lost} with a loss")
     return int(bool(lost))
 
 

@@ -581,5 +581,5 @@ def test_a_fetch_of_more_than_the_steps_after_it_use_is_wasteful(
     name: str, action: str, ahead: list[str], wanted: bool
 ) -> None:
     assert base.info_of(name).wasteful(action, ahead) is wanted
-    assert careless(name, action, "Got it", ahead) is wanted
+    assert careless(name, action, "Got it", ahead=ahead) is wanted
     assert not careless(name, action, "Got it")  # what follows is not known

@@ -15,22 +15,33 @@ import msgspec
 from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.cli.application import build
 from agentr_tui.cli.commands.config import settings_of
+from agentr_tui.screens.dataset.past_exports import export_cells, past_exports
 from agentr_tui.state.bookmarks import Bookmarks
 from agentr_tui.state.last_place import LastPlace
+from agentr_tui.state.tour import Facts, Tour
 from engine.actors.base import actor_of_recording, actor_of_trace
 from engine.answers.form import ONE_LINE
 from engine.answers.reader import read_answer
 from engine.base.errors import AgentrError, InputError
+from engine.base.foreign import read_struct
+from engine.collect.ledger import Budget, Ledger
+from engine.collect.manifest import Ended, log_of, manifest_of, read_manifest
+from engine.collect.messages import Finished, Spent
 from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.mixing import choose_lines, mixed_line, numbered_values
+from engine.datasets.options import Exported, ExportOptions, Report
+from engine.environment.consent_store import Consent
 from engine.explain.graph import repeated_states
 from engine.explain.series import Spending, returns, snapshot
 from engine.explain.series import figures as plotted
 from engine.explain.timeline import Timeline
 from engine.explain.why import facts, why
+from engine.imports.sources import FAILED
+from engine.imports.trees import ImportOptions, import_rollouts
 from engine.models.faults import Refusal
 from engine.models.reply import read_reply
 from engine.models.reply_cache import JudgementCache
+from engine.notes.page import read_notes
 from engine.pairs.ranking import ranked
 from engine.query.find import find
 from engine.query.nodes import parse
@@ -47,7 +58,7 @@ from engine.trace.follower import Follower
 from engine.trace.sources import Source, load_any
 from engine.trace.trace_file import read_events
 from engine.trace.treefile.write import write_tree
-from engine.tree.events import event_encoder
+from engine.tree.events import SearchSettings, event_encoder
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.judgement_text import read_said
@@ -56,6 +67,7 @@ from engine.workspace.figures import cached_figures, figures
 from engine.workspace.workspace import Workspace, read_info, read_samples
 from envs.base import EnvError
 from envs.recorded import make, read_recording
+from tests.engine.imports import samples
 
 CORPUS = Path(__file__).parent / "corpus"
 TYPED = (AgentrError, EnvError, Refusal)
@@ -219,6 +231,49 @@ def _replayed(path: Path) -> None:
     actor_of_trace(read_events(path), str(path))
 
 
+def _rollouts(path: Path) -> None:
+    for as_a in ("r.jsonl", "r.json", "r.traj"):
+        path.rename(path := path.with_name(as_a))
+        try:
+            found = import_rollouts([path], ImportOptions())
+        except InputError as error:
+            refused = error
+            continue
+        for tree in found.trees:
+            look_at(tree.source().tree)
+        assert not any(FAILED in problem.reason for problem in found.problems), found.problems
+        return
+    assert FAILED not in str(refused), refused
+    raise refused
+
+
+def _collection(path: Path) -> None:
+    (path.parent / ".collect").mkdir(exist_ok=True)
+    path.rename(path.parent / ".collect" / "manifest.json")
+    read_manifest(path.parent)
+
+
+def _collection_log(path: Path) -> None:
+    (path.parent / ".collect").mkdir(exist_ok=True)
+    path.rename(path.parent / ".collect" / path.name)
+    log = log_of(path.parent)
+    ledger = Ledger(["0", "1"], dict.fromkeys("01", path), log, 3, Budget(calls=10))
+    ledger.next_task()
+    ledger.over_budget()
+    msgspec.json.encode([ledger.total, log.warnings, ledger.count(["done"])])
+
+
+def _small_states(path: Path) -> None:
+    read_struct(path, Consent)
+    (path.parent / "hints.json").write_bytes(path.read_bytes())
+    tour = Tour(path.parent)
+    tour.go_on(Facts("pairs"))
+    assert isinstance(tour.hint, str)
+    path.rename(path.with_name("o.jsonl.report.json"))
+    for export in past_exports(path.parent):
+        export_cells(export, {}, 1e9)
+
+
 READERS: dict[str, Reader] = {
     "trace": Reader("t.trace.jsonl", _trace),
     "followed": Reader("t.trace.jsonl", _followed),
@@ -239,7 +294,46 @@ READERS: dict[str, Reader] = {
     "recoveries": Reader("r.jsonl", read_file),
     "answer": Reader("answer.json", _reply),
     "query": Reader("query.txt", _query),
+    "rollouts": Reader("r.json", _rollouts),
+    "collection": Reader("m.json", _collection),
+    "collection-log": Reader("log-here-1-abcdef.jsonl", _collection_log),
+    "small-states": Reader("s.json", _small_states),
+    "notes": Reader("n.md", read_notes),
 }
+REPORT = Report(
+    exported=Exported(
+        out="o.jsonl",
+        lines=3,
+        dropped={"not decided": 1},
+        which="all",
+        run="r",
+        format="agent-r",
+        data_type="centric",
+        card="o.md",
+        provenance="o.jsonl.provenance.jsonl",
+        commands=["train o.jsonl"],
+    ),
+    options=ExportOptions(),
+    refused=False,
+    rules=["a rule"],
+    issues=[],
+)
+MADE: dict[str, Callable[[], list[bytes]]] = {
+    "collection": lambda: [msgspec.json.encode(manifest_of("textcraft", SearchSettings(), True, False))],
+    "collection-log": lambda: [
+        msgspec.json.encode(Ended(time="2026-01-01", attempt=1, ended=Finished("0", "failed", Spent(nodes=2)))) + b"\n",
+        msgspec.json.encode(Ended(time="2026-01-02", attempt=2, ended=Finished("1", "done", Spent(3, 4, 5, 0.1, 6))))
+        + b"\n",
+    ],
+    "small-states": lambda: [
+        msgspec.json.encode(Consent(about="a", name="env", value="v")),
+        b'{"step": 3, "over": false}',
+        msgspec.json.encode(REPORT),
+    ],
+    "notes": lambda: [b"# Notes\n\n- craft first <!-- kind 1 -->\n- ~~no~~ [task 2](<t.trace.jsonl#3>)\n"],
+}
+"""Good bytes that are made here."""
+
 SAME = {"followed": "trace", "replayed": "trace"}
 """Readers that are given what another one is given."""
 
@@ -250,6 +344,11 @@ def seeds(reader: str) -> list[bytes]:
         with tempfile.TemporaryDirectory() as folder:
             cached_figures(Workspace(Path(folder)), [CORPUS / "trace" / "search.trace.jsonl"])
             return [(Path(folder) / "index.sqlite").read_bytes()]
+    if reader == "rollouts":
+        with tempfile.TemporaryDirectory() as folder:
+            return [samples.write(Path(folder), format).read_bytes() for format in samples.FILES]
+    if reader in MADE:
+        return MADE[reader]()
     return [path.read_bytes() for path in sorted((CORPUS / SAME.get(reader, reader)).iterdir())]
 
 

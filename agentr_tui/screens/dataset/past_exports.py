@@ -64,15 +64,17 @@ def decided_since(export: PastExport, current: Mapping[str, Decided]) -> int:
 
 
 def _seconds(time: str) -> float:
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
     return 0.0
 
 
 def export_cells(export: PastExport, current: Mapping[str, Decided], now: float) -> list[Cell]:
     """The cells of an export, one for each of `COLUMNS`."""
-    then, today = datetime.fromtimestamp(export.when, UTC).astimezone(), datetime.fromtimestamp(now, UTC).astimezone()
-    when = f"{then:%H:%M}" if then.date() == today.date() else f"{then:%m-%d}"
+    when = ""
+    with suppress(ValueError, OverflowError, OSError):  # a file from a year that there is not
+        then, today = (datetime.fromtimestamp(time, UTC).astimezone() for time in (export.when, now))
+        when = f"{then:%H:%M}" if then.date() == today.date() else f"{then:%m-%d}"
     told = export.told
     since = decided_since(export, current)
     kind = told.format if told.data_type == "centric" else f"{told.format} {told.data_type}"

@@ -321,18 +321,7 @@ def _figure_lines(one: Side, other: Side, signs: Glyphs) -> list[Line]:
     changed = [row for row in rows if row[1] != row[2]]
     figures: list[tuple[str, str, str]] = []
     if one.figures is not None and other.figures is not None:
-        for name in (
-            "nodes",
-            "leaves",
-            "good",
-            "bad",
-            "pairs",
-            "best_return",
-            "max_depth",
-            "calls",
-            "cost",
-            "failures",
-        ):
+        for name in FIGURES:
             x, y = getattr(one.figures, name), getattr(other.figures, name)
             if x is not None or y is not None:
                 figures.append((name.replace("_", " "), _figure(x), _figure(y)))

@@ -78,6 +78,7 @@ def test_the_example_of_the_page_runs_and_every_file_is_traced(
     assert made["exports/rounds/round-1/dataset.jsonl"]["checksum"] == sha256(rows).hexdigest()
     assert "exports/rounds/round-1/dataset.jsonl.provenance.jsonl" in made
     assert "traces/rounds-round-1/.collect/manifest.json" in made
+    assert f"runs/{done['revise']['figures']['run']}.jsonl" in made
     weights = tmp_path / "w/rounds/rounds/round-1/model/weights.txt"
     assert weights.read_text(encoding="utf-8") == f"base, and {after['lines']} lines more\n"
     assert made["rounds/rounds/round-1/model/weights.txt"]["checksum"] == sha256(weights.read_bytes()).hexdigest()

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from agentr_tui.screens.dataset.past_exports import past_exports
+from agentr_tui.state.tour import Tour
 from engine.base.append_log import AppendLog, LogKind, read_log
 from engine.base.compression import FREE, MAX_RATIO, open_unpacked
 from engine.base.errors import AgentrError, InputError, NoFile, TraceError
@@ -30,14 +32,19 @@ from engine.base.foreign import (
     read_toml,
     what_is,
 )
+from engine.collect.manifest import log_of, read_manifest
+from engine.collect.tasks import task_ids
 from engine.datasets.mixing import numbered_values
 from engine.datasets.templates.markup import CHATML
 from engine.datasets.templates.of_model import model_template
 from engine.datasets.templates.tokens import Vocabulary
 from engine.environment.consent_store import Consent
+from engine.imports import files
+from engine.imports.sources import read_rollouts
 from engine.models.context_window import counter
 from engine.models.prompts import check_prompts
 from engine.models.reply_cache import JudgementCache
+from engine.notes.page import read_notes
 from engine.recovery.store import read_file
 from engine.review.agreement import read_planted
 from engine.review.curation import review_settings
@@ -106,6 +113,11 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "tokenizer": ("tokenizer.json", lambda path: Vocabulary(path, CHATML)),
     "chat template": ("chat.jinja", lambda path: model_template(str(path))),
     "text": ("a.txt", read_text),
+    "collection": (".collect/manifest.json", lambda path: read_manifest(path.parents[1])),
+    "tasks": ("ids.txt", lambda path: task_ids(f"@{path}")),
+    "notes": ("notes.md", read_notes),
+    "rollouts": ("chat.jsonl", lambda path: list(read_rollouts([path]))),
+    "document of rollouts": ("log.json", files.look),
 }
 """Readers of files that a person or a workspace names: each tells what is wrong."""
 
@@ -115,6 +127,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 def test_what_is_no_regular_file_is_refused_at_once_and_named(reader: str, place: str, tmp_path: Path) -> None:
     name, read = READERS[reader]
     path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
     PLACES[place](path)
     if reader == "chat template" and place == "a folder":
         pytest.skip("a folder of a tokenizer is what it may name")
@@ -128,7 +141,11 @@ def test_what_is_no_regular_file_is_refused_at_once_and_named(reader: str, place
 def test_state_files_that_are_none_are_as_if_there_were_none(place: str, tmp_path: Path) -> None:
     for name in ("x.jsonl", "place.json", "index.sqlite", "t.trace.jsonl.control", "t.trace.jsonl.lock"):
         PLACES[place](tmp_path / name)
+    for name in ("hints.json", "o.jsonl.report.json"):
+        PLACES[place](tmp_path / name)
     assert read_struct(tmp_path / "place.json", Consent) is None
+    assert (Tour(tmp_path).hint, past_exports(tmp_path)) == ("", [])
+    assert log_of(tmp_path).refresh().lines == []
     assert Decisions(tmp_path, "me").current() == {}
     assert (read_planted(tmp_path), len(JudgementCache(tmp_path))) == ([], 0)
     with Index(tmp_path / "index.sqlite") as index:
@@ -157,11 +174,18 @@ def test_a_request_to_a_search_is_not_written_through_a_link(tmp_path: Path) -> 
 # -- names, permissions ----------------------------------------------------------------------------------
 
 
+def imported(path: str) -> object:
+    """Read as rollouts."""
+    return list(read_rollouts([path]))
+
+
 NAMES = {"too long": "x" * 300, "a zero byte": "a\0b", "half a pair": "\ud800"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("look", [what_is, is_file, is_folder, open_given, read_text, load, read_tree, load_any])
+@pytest.mark.parametrize(
+    "look", [what_is, is_file, is_folder, open_given, read_text, load, read_tree, load_any, imported]
+)
 def test_a_name_that_no_file_can_have_is_an_error_of_one_line(
     look: Callable[[str], object], name: str, tmp_path: Path
 ) -> None:

@@ -32,7 +32,9 @@ def test_continuations_call_tools_and_are_continued_and_given_again(tmp_path: Pa
     job = new_job("textcraft:tools", "3", SearchSettings(error_rate=0.5), tmp_path / "t.trace.jsonl")
     job.run_blocking()
     tree = job.tree
-    samples = [each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.mark and each.thought]
+    samples = [
+        each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.bad and each.mark and each.thought
+    ]
     sample = min(samples, key=lambda each: (each.mark, each.id))
     with LLMServer(two_at_first) as server:
         settings = RecoverySettings(continuations=1, actor="openai", model="m", base_url=server.url, max_depth=14)
@@ -68,11 +70,13 @@ def test_continuations_call_tools_and_are_continued_and_given_again(tmp_path: Pa
 
 
 def test_both_arms_offer_the_tools_as_asked_and_send_the_reasoning_again(tmp_path: Path) -> None:
-    settings = SearchSettings(error_rate=0.5, iterations=2, send_reasoning="reasoning_content")
+    settings = SearchSettings(error_rate=0.5, send_reasoning="reasoning_content")
     job = new_job("textcraft:tools", "3", settings, tmp_path / "t.trace.jsonl")
     job.run_blocking()
     tree = job.tree
-    samples = [each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.mark and each.thought]
+    samples = [
+        each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.bad and each.mark and each.thought
+    ]
     sample = min(samples, key=lambda each: (each.mark, each.id))
 
     def thinks(body: Body) -> Said:

@@ -349,7 +349,7 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
         steps = sample.tail.steps if sample.tail is not None else []
         for place, step in enumerate(steps, 1):
             ahead = [later.action for later in steps[place:]]
-            assert step.loss is not careless("textcraft", step.action, step.observation, ahead)
+            assert step.loss is not careless("textcraft", step.action, step.observation, ahead=ahead)
     assert len({sample.lesson for sample in samples}) == len(samples)
 
 
@@ -357,7 +357,8 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
 
 
 class Ladder(gymnasium.Env[str, str]):
-    """Four steps up, each worth a quarter at once. Its states have no keys, and it is never over."""
+    """Four steps up, each worth a quarter at once. Its states have no keys, and it is never over. Its plan takes hold
+    before the first, although whoever stands there holds on already."""
 
     def __init__(self) -> None:
         self.action_space = self.observation_space = AnyText()
@@ -365,18 +366,20 @@ class Ladder(gymnasium.Env[str, str]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Stand on the ground."""
-        self.height = 0
+        self.height, self.held = 0, False
         return "A ladder.", {"task": "0"}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """`up`, `look`, `rest`; all else is refused."""
+        """`up`, `look`, `rest`, `hold`; all else is refused."""
         self.height = min(4, self.height + (action == "up"))
-        answer = {"up": "Up.", "look": "A ladder.", "rest": "You rest."}.get(action, "Could not.")
+        self.held = self.held or action == "hold"
+        said = {"up": "Up.", "look": "A ladder.", "rest": "You rest.", "hold": "You hold on already."}
+        answer = said.get(action, "Could not.")
         return answer, self.height / 4, False, False, {}
 
     def plan(self) -> Plan:
-        """Go up."""
-        return Plan("up", 4 - self.height)
+        """Take hold, go up."""
+        return Plan("up" if self.held else "hold", 4 - self.height + (not self.held))
 
 
 @pytest.fixture
@@ -390,6 +393,7 @@ def ladder() -> Iterator[None]:
             rules="",
             refuses=lambda observation: observation.startswith("Could not"),
             looks=lambda action: action == "look",
+            careless=lambda action, observation: "already" in observation,
         )
     )
     yield
@@ -414,6 +418,16 @@ def test_without_state_keys_steps_are_tried_without_and_nothing_follows_the_retu
     assert [step.action for step in steps_to_replay(tree, good)] == ["up", "up", "up"]
     assert {recovery.verdict, good.verdict} == {"verified"}
     assert figures.dropped == {"nothing is left to gain after the wrong step": 1}  # the second flight
+
+
+def test_without_state_keys_a_step_that_was_done_already_goes_out_although_the_plan_has_it(ladder: None) -> None:
+    actions = ["up", "fly", "up", "hold", "up"]
+    rows: list[Row] = [(at, action) for at, action in enumerate(actions)]
+    tree = grown([*rows, (5, "look", "depth")], environment="ladder")
+    recovery, good = list(revise(tree, "t", ReviseSettings(), Revised()))
+    assert told(tree, recovery) == (["up"], "fly", ["up", "up"])
+    assert {cut.node for cut in recovery.cut} == {4, 6}
+    assert [step.action for step in steps_to_replay(tree, good)] == ["up", "up", "up"]
 
 
 # -- the verdict by the pair's own terms -----------------------------------------------------------------

@@ -26,6 +26,8 @@ from agentr_tui.cli.options import (
     EnvOption,
     JsonOption,
     NotesOption,
+    PartOption,
+    SplitOption,
     WorkersOption,
     WorkspaceOption,
 )
@@ -38,7 +40,7 @@ from engine.base.errors import InputError
 from engine.collect.ledger import Budget
 from engine.collect.run import LESSON_WALKS, Collected, Failure, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
-from engine.collect.tasks import shard_of, task_ids
+from engine.collect.tasks import shard_of, task_ids, tasks_of_part
 from engine.notes.page import read_notes
 from engine.search.settings import settings_from, with_body
 from engine.tree.events import SearchSettings
@@ -71,11 +73,22 @@ def collect(
             help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line. Required.",
         ),
     ] = "",
+    split: SplitOption = "",
+    part: PartOption = "",
     shard: Annotated[
         str | None,
         Parameter(group=TASK, help="Part I of N of the tasks, written I/N, for the jobs of a batch system."),
     ] = None,
     workers: WorkersOption = None,
+    ray: Annotated[
+        list[str] | None,
+        Parameter(
+            group=SEARCH,
+            consume_multiple=True,
+            help="Run the workers on Ray: on the cluster at this address (auto: the one of this machine), or without an"
+            " address on one that is started for this run. Needs the extra ray.",
+        ),
+    ] = None,
     at_once: Annotated[
         int | None,
         Parameter(
@@ -135,7 +148,9 @@ def collect(
         and (settings.price_in is None or settings.price_out is None)
     ):
         raise InputError("--total-cost needs --price-in and --price-out: without them no cost is known")
-    chosen = shard_of(task_ids(tasks), shard)
+    if ray is not None and len(ray) > 1:
+        raise InputError(f"--ray {' '.join(ray)[:60]}: takes one address")
+    chosen = shard_of(tasks_of_part(env, task_ids(tasks), split, part), shard)
     if out is None:
         name = f"{short_name(env)}-{settings.algorithm}-s{settings.seed}"
         out = Workspace.open(workspace, create=True).traces / name
@@ -154,6 +169,7 @@ def collect(
         pack=pack,
         delay=delay,
         notes="" if notes is None else read_notes(notes),
+        ray=None if ray is None else "".join(ray),
     )
     if not chosen:
         say(f"{out}: no task in shard {shard}")

@@ -25,6 +25,8 @@ from agentr_tui.cli.options import (
     EnvOption,
     JsonOption,
     NotesOption,
+    PartOption,
+    SplitOption,
     TasksOption,
     WorkersOption,
     WorkspaceOption,
@@ -38,7 +40,7 @@ from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.base.intervals import Interval
 from engine.collect.run import Collected, Plan, check_plan, collect
-from engine.collect.tasks import task_ids
+from engine.collect.tasks import task_ids, tasks_of_part
 from engine.evaluate.episodes import (
     Difference,
     Episode,
@@ -84,6 +86,8 @@ def evaluate(
     *,
     env: EnvOption = "textcraft",
     tasks: TasksOption = "",
+    split: SplitOption = "",
+    part: PartOption = "",
     repeats: Annotated[int, Parameter(group=TASK, help="Episodes of each task, each with a seed of its own.")] = 1,
     max_steps: Annotated[int, Parameter(group=TASK, help="Greatest number of steps of an episode.")] = MAX_STEPS,
     recovery: Annotated[
@@ -130,7 +134,8 @@ def evaluate(
         folders = list(paths)
     else:
         given: dict[str, Any] = with_body(dict(options or {}))
-        runs, folders = _run(env, tasks, repeats, max_steps, workers, given, delay, notes, out, workspace)
+        chosen = tasks_of_part(env, task_ids(tasks), split, part) if tasks else []
+        runs, folders = _run(env, chosen, repeats, max_steps, workers, given, delay, notes, out, workspace)
     episodes = [] if runs and not any(run.done for run in runs) else episodes_in(folders)
     other = None if against is None else difference(episodes, episodes_in([against]), success)
     overall, families = scores_of(episodes, success), by_family(episodes, success)
@@ -143,8 +148,8 @@ def evaluate(
 
 
 def _run(
-    env: str, tasks: str, repeats: int, max_steps: int, workers: int | None, given: dict[str, Any], delay: float,
-    notes: Path | None, out: Path | None, workspace: Path,
+    env: str, tasks: Sequence[str], repeats: int, max_steps: int, workers: int | None, given: dict[str, Any],
+    delay: float, notes: Path | None, out: Path | None, workspace: Path,
 ) -> tuple[list[Collected], list[Path]]:  # fmt: skip
     """Run the episodes, seed by seed; what came of each run, and its folder. Raises `InputError`."""
     if not tasks:
@@ -166,7 +171,7 @@ def _run(
         folder = out.absolute() / f"seed-{seed}"
         plan = Plan(
             environment=env,
-            tasks=task_ids(tasks),
+            tasks=tasks,
             settings=replace(settings, seed=seed),
             out=folder,
             short=short_name(env),
@@ -221,7 +226,8 @@ def _recovery(query: str, continuations: int, given: dict[str, Any], yes: bool, 
                 ["difference", _shown(found.difference, sign=True), _shown(found.recovered_difference, sign=True)],
             ],
         )
-        say(f"{found.steps} wrong steps of {found.tasks} tasks, {found.continuations} continuations")
+        length = f", after {_shown(found.revision_length)} steps" if found.revision_length is not None else ""
+        say(f"{found.steps} wrong steps of {found.tasks} tasks{length}, {found.continuations} continuations")
         if not reads(plans, settings):
             say(IGNORES_CONVERSATION_LINE.format(actor_settings(plans[0].tree, settings).actor))
     for line in owed:

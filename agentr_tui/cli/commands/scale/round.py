@@ -81,12 +81,23 @@ def round_(
     return 0
 
 
+SERVED = "openai"
+"""The actor that asks a server."""
+
 BAD_USAGE = 2
 """Exit code of a command whose options are unusable."""
 
 
 class _Interrupted(Exception):
     """A stage was interrupted."""
+
+
+Files = Callable[[dict[str, Any]], Sequence[Path]]
+"""The files that a stage made, by what its command printed."""
+
+
+def _no_files(printed: dict[str, Any]) -> Sequence[Path]:
+    return []
 
 
 class Rounds:
@@ -123,9 +134,10 @@ class Rounds:
         traces = self._traces(now.round)
         actor = self._actor(now.model, now.notes)
         options = [*file.arguments("collect", number), *actor, f"--out={traces}"]
-        self._agentr(now, "collect", options, lambda: [traces / ".collect" / "manifest.json"])
+        self._agentr(now, "collect", options, lambda _: [traces / ".collect" / "manifest.json"])
         options = [str(traces), *file.arguments("revise", number)]
-        run = str(self._agentr(now, "revise", options).figures["run"])
+        made = self._agentr(now, "revise", options, lambda done: [self._workspace.runs_folder / f"{done['run']}.jsonl"])
+        run = str(made.figures["run"])
         dataset = self._export(now, run) if file.exports else ""
         if file.learning == "wait":
             return self._wait(now, dataset, learned)
@@ -149,7 +161,7 @@ class Rounds:
         options = [part for part in file.arguments("export", number) if not part.startswith("--mix=")]
         options += [f"--mix={','.join(mixed)}"] if mixed else []
         out = folder / f"dataset{ending}"
-        done = self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], lambda: [folder])
+        done = self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], lambda _: [folder])
         return str(done.figures["out"])
 
     def _learn_notes(self, now: Round) -> None:
@@ -160,7 +172,7 @@ class Rounds:
                 copyfile(now.notes, page)  # what a person edited there is kept
         options = [f"--{name}={value}" for name, value in self._file.notes_options.items()]
         now.learned, now.learned_notes = now.model, str(page)
-        self._agentr(now, "notes", [f"--out={page}", *options], lambda: [page], "learn")
+        self._agentr(now, "notes", [f"--out={page}", *options], lambda _: [page], "learn")
 
     def _train(self, now: Round, dataset: str) -> None:
         out = (self._folder / f"round-{now.round}" / "model").absolute()
@@ -187,7 +199,7 @@ class Rounds:
                 )
             return {"learned": learned}
 
-        self._stage(now, "learn", [command], train, lambda: [out, log])
+        self._stage(now, "learn", [command], train, lambda _: [out, log])
 
     def _wait(self, now: Round, dataset: str, learned: str | None) -> str:
         known = now.stage("learn")
@@ -208,7 +220,7 @@ class Rounds:
         against = [f"--against={before}"] if before is not None and before.is_dir() else []
         actor = self._actor(now.learned, now.learned_notes)
         options = [*self._file.arguments("eval", now.round), *actor, f"--out={out}", *against]
-        self._agentr(now, "eval", options, lambda: sorted(out.glob("seed-*/.collect/manifest.json")))
+        self._agentr(now, "eval", options, lambda _: sorted(out.glob("seed-*/.collect/manifest.json")))
 
     # -- how a stage runs ----------------------------------------------------------------------------------
 
@@ -223,13 +235,13 @@ class Rounds:
         now: Round,
         command: str,
         options: Sequence[str],
-        files: Callable[[], Sequence[Path]] = list,
+        files: Files = _no_files,
         stage: str = "",
     ) -> Stage:
         """A stage that is a command of `agentr`."""
 
         def act() -> dict[str, Any]:
-            if command in ("collect", "eval"):
+            if self._file.option(command, "actor", now.round) == SERVED:
                 self._server.serve(now.learned if command == "eval" else now.model)
             return self._command(command, options, may_be_empty=stage == "good")
 
@@ -241,7 +253,7 @@ class Rounds:
         name: str,
         command: list[str],
         act: Callable[[], dict[str, Any]],
-        files: Callable[[], Sequence[Path]] = list,
+        files: Files = _no_files,
     ) -> Stage:
         """A stage, done now or before."""
         known = now.stage(name)
@@ -258,7 +270,7 @@ class Rounds:
             ) from error
         seconds = round(time.monotonic() - clock, 3)
         told = {key: value for key, value in figures.items() if not isinstance(value, list)}
-        made = files_made(files(), self._workspace.path)
+        made = files_made(files(figures), self._workspace.path)
         done = Stage(name=name, command=command, began=began, seconds=seconds, figures=told, files=made)
         now.stages.append(done)
         write_round(self._folder, now)
