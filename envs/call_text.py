@@ -7,6 +7,7 @@ they compare other actions. Several calls of one turn stand on a line each; thei
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -103,15 +104,22 @@ def _python_call(line: str) -> Call | None:
 
 
 def join_results(results: Sequence[str]) -> str:
-    """What the calls of one turn returned, as one observation: a single result as it is, several of them numbered."""
+    """What the calls of one turn returned, as one observation: a single result as it is, several of them numbered.
+
+    What looks like the number of the next result in one gets a backslash, so that `split_results` finds them all again.
+    """
     if len(results) == 1:
         return results[0]
-    return "\n".join(f"[{number}] {result}" for number, result in enumerate(results, 1))
+    last = len(results)
+    return "\n".join(
+        f"[{number}] {_marker(number + 1).sub(_ESCAPE, result) if number < last else result}"
+        for number, result in enumerate(results, 1)
+    )
 
 
 def split_results(observation: str, count: int) -> list[str]:
-    """The results in an observation of `count` calls, also where its line ends became blanks. What can't be told apart
-    is the first call's, and the others returned nothing."""
+    """The results that `join_results` made an observation of, also where its line ends became blanks. In a text that it
+    did not make, what can't be told apart is the first call's, and the others returned nothing."""
     if count == 1:
         return [observation]
     results, left = [], observation.removeprefix("[1] ")
@@ -119,10 +127,25 @@ def split_results(observation: str, count: int) -> list[str]:
         parts = re.split(rf"[\n ]\[{number}\] ", left, maxsplit=1)
         if len(parts) == 1:
             break
-        results.append(parts[0])
+        results.append(_escaped_marker(number).sub(r"\1", parts[0]))
         left = parts[1]
     results.append(left)
     return results + [""] * (count - len(results))
+
+
+_ESCAPE = r"\\\g<0>"
+_BLANK_BEFORE, _BLANK_AFTER = r"(?<![^\n\t ])", r"(?![^\n\t ])"  # or the end of the text
+
+
+@functools.cache
+def _marker(number: int) -> re.Pattern[str]:
+    """What would be read as the number of a result, with or without backslashes."""
+    return re.compile(rf"{_BLANK_BEFORE}\\*\[{number}\]{_BLANK_AFTER}")
+
+
+@functools.cache
+def _escaped_marker(number: int) -> re.Pattern[str]:
+    return re.compile(rf"{_BLANK_BEFORE}\\(\\*\[{number}\]){_BLANK_AFTER}")
 
 
 def _parse_call(text: str, at: int) -> tuple[Call, int] | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import random
-import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -32,7 +31,7 @@ from envs.base import (
     Tools,
     Words,
 )
-from envs.call_text import Call, arguments_of, canonical, join_results, parse_calls, read_calls
+from envs.call_text import Call, arguments_of, canonical, join_results, parse_calls, read_calls, split_results
 from envs.tool_schemas import misfit, name_of
 
 NO_CALL = "No tool was called"
@@ -41,8 +40,6 @@ OVER = "Not called: the episode was over before."
 _REFUSALS = (NO_CALL, f"{INVALID}:", OVER)
 SHOWN = 120
 """Characters of arguments that an answer shows."""
-
-_NUMBERED = re.compile(r"(?:^|[\n ])\[([0-9]{1,4})\] ")
 
 
 @dataclass(frozen=True)
@@ -75,23 +72,14 @@ def _class_of(kinds: tuple[type, ...]) -> type:
     return type("Calling", (*kinds, Calling), {}) if kinds else Calling
 
 
-def refuses(below: Callable[[str], bool], observation: str) -> bool:
-    """Whether an observation says that none of the calls of a step did anything; `below` says so of one result."""
-    marks = [match for place, match in enumerate(_NUMBERED.finditer(observation), 1) if int(match[1]) == place]
-    if len(marks) < 2 or marks[0].start():
-        return _refused(below, observation)
-    ends = [*(mark.start() for mark in marks[1:]), len(observation)]
-    results = [observation[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
-    return all(_refused(below, result) for result in results)
+def refuses_calls(result: str) -> bool:
+    """Whether a result says that its call was not made; where the environment itself refuses nothing."""
+    return result.startswith(_REFUSALS)
 
 
-def refuses_calls(observation: str) -> bool:
-    """The same where the environment itself refuses nothing."""
-    return observation.startswith(("[1] ", *_REFUSALS)) and refuses(lambda result: False, observation)
-
-
-def _refused(below: Callable[[str], bool], result: str) -> bool:
-    return result.startswith(_REFUSALS) or below(result)
+def refuses(below: Callable[[str], bool], result: str) -> bool:
+    """Whether a result says that its call did nothing; `below` says so of what the environment itself answers."""
+    return refuses_calls(result) or below(result)
 
 
 class Calling(gymnasium.Env[str, str]):
@@ -249,7 +237,7 @@ class _Needs(Calling):
         calls = read_calls(taken) or []
         meant = self._meant([taken])
         if len(meant) == len(calls) > 0:
-            return cast(Needs, self.below).words(meant[-1], _last(answer, len(calls)), steps)
+            return cast(Needs, self.below).words(meant[-1], split_results(answer, len(calls))[-1], steps)
         wrong = next((call for call in calls if isinstance(self._meaning(call), Call)), None)
         said = cast(Needs, self.below).words("", "", steps)
         return Words(self._fault(wrong), said.need, said.why)
@@ -283,11 +271,6 @@ _PARTS: tuple[tuple[Any, type[Calling]], ...] = (
     (Remarks, _Remarks),
 )
 """What the environment below may offer, and the part that passes it on."""
-
-
-def _last(answer: str, count: int) -> str:
-    """The result of the last of `count` calls."""
-    return answer if count == 1 else answer.rsplit(f"[{count}] ", 1)[-1]
 
 
 def with_own_tools(env: TextEnv) -> TextEnv:

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from envs.any_tools import RULES as _ACT_RULES
 from envs.any_tools import described
 from envs.any_tools import info_for as _act_of
 from envs.base import EnvironmentInfo, is_place, names_place, register
-from envs.call_text import split_results
+from envs.call_text import arguments_of, parse_calls
 from envs.calling import refuses_calls as _refuses_calls
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
+from envs.textcraft.tools import action_of as _command_of
 from envs.webshop.info import INFO as _WEBSHOP
 
 _TEXTCRAFT_RULES = """\
@@ -54,16 +56,44 @@ def _textcraft_looks(action: str) -> bool:
 
 _SAID = re.compile(r"craft(?: |\(count=)([0-9]+)\b")
 _CRAFTED = re.compile(r"Crafted ([0-9]+) ")
+_FETCH = re.compile(r"get ([0-9]{1,9}) (.+)")
+_PART = re.compile(r"([0-9]{1,9}) (.+)")
 
 
 def _textcraft_careless(action: str, observation: str) -> bool:
     """Whether a command was given with another number than it makes: TextCraft takes any."""
-    lines = action.split("\n")
-    for line, result in zip(lines, split_results(observation, len(lines)), strict=True):
-        said, made = _SAID.match(line), _CRAFTED.match(result)
-        if said is not None and made is not None and int(said[1]) != int(made[1]):
+    said, made = _SAID.match(action), _CRAFTED.match(observation)
+    return said is not None and made is not None and int(said[1]) != int(made[1])
+
+
+def _textcraft_wasteful(action: str, ahead: Sequence[str]) -> bool:
+    """Whether more is fetched than the commands after it use up."""
+    commands = [command for each in (action, *ahead) for command in _textcraft_commands(each)]
+    for place in range(len(_textcraft_commands(action))):
+        fetch = _FETCH.fullmatch(commands[place])
+        if fetch is not None and int(fetch[1]) > sum(_used(command, fetch[2]) for command in commands[place + 1 :]):
             return True
     return False
+
+
+def _textcraft_commands(action: str) -> list[str]:
+    """The commands of an action, which may be calls of the tools."""
+    calls = parse_calls(action)
+    if calls is None:
+        return [" ".join(action.split())]
+    found = []
+    for call in calls:
+        try:
+            found.append(_command_of(call.name, arguments_of(call.arguments) or {}))
+        except (KeyError, TypeError, ValueError):  # no call that the tools take
+            found.append("")
+    return found
+
+
+def _used(command: str, item: str) -> int:
+    """How many of an item a command uses up."""
+    _, _, parts = command.partition(" using ")
+    return sum(int(part[1]) for each in parts.split(",") if (part := _PART.fullmatch(each.strip())) and part[2] == item)
 
 
 def _textcraft_of(argument: str) -> EnvironmentInfo:
@@ -79,6 +109,7 @@ _TEXTCRAFT = EnvironmentInfo(
     refuses=_textcraft_refuses,
     looks=_textcraft_looks,
     careless=_textcraft_careless,
+    wasteful=_textcraft_wasteful,
     of=_textcraft_of,
     kinds=lambda: [_TEXTCRAFT_TOOLS],
     takes_place=lambda argument: argument != "tools" and is_place(argument),

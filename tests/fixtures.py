@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from envs import base
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SHARED = Path(__file__).parents[2] / "shared" / "fixtures"
@@ -32,3 +36,15 @@ def recorded(*names: str) -> list[Any]:
 def read_json(path: Path) -> Any:
     """A JSON file, gzip'd or not."""
     return json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+
+
+@contextmanager
+def own_environments() -> Iterator[None]:
+    """Environments that are registered within are forgotten after it."""
+    known = base._registered()
+    before = dict(known)
+    try:
+        yield
+    finally:
+        known.clear()
+        known.update(before)

@@ -22,9 +22,9 @@ from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import first_wrong_step
 from engine.verifiers.registry import OTHERS, make_verifier
 from engine.workspace.workspace import Workspace
-from envs import base as environments
 from tests.engine.made import honey_trace
 from tests.engine.searched import search
+from tests.fixtures import own_environments
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -34,9 +34,10 @@ PROGRAMS = dict(re.findall(r"```python (\w+)\n(.*?)```", PAGE, re.S))
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
     """What a program of the page adds is taken away again."""
-    tables: list[dict[str, Any]] = [ALGORITHMS, FORMATS, OTHERS, environments._registered()]
+    tables: list[dict[str, Any]] = [ALGORITHMS, FORMATS, OTHERS]
     before = [dict(table) for table in tables]
-    yield
+    with own_environments():
+        yield
     for table, was in zip(tables, before, strict=True):
         table.clear()
         table.update(was)
@@ -53,6 +54,11 @@ def test_every_place_that_the_page_names_is_there() -> None:
     places = re.findall(r"`((?:engine|agentr_tui|envs|tests)/[\w/.]*)`", PAGE)
     assert len(places) > 20
     assert [place for place in places if not (ROOT / place).exists()] == []
+    rows = [row.split("|") for row in PAGE.splitlines() if row.startswith("| ")]
+    beside = [(re.findall(r"`([\w/]+/)[\w.]*`", row[2]), re.findall(r"`(\w+\.py)`", row[2])) for row in rows]
+    named = [(folders[0], name) for folders, names in beside for name in names]
+    assert len(named) > 5
+    assert [folder + name for folder, name in named if not (ROOT / folder / name).exists()] == []
     modules = re.findall(r"`((?:engine|agentr_tui|envs)(?:\.\w+)+)`", PAGE)
     for name in modules:
         path = ROOT.joinpath(*name.split("."))

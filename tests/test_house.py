@@ -90,3 +90,21 @@ def test_an_id_in_the_styles_of_the_app_belongs_to_one_module() -> None:
         for id in re.findall(r'\bid="([a-z][\w-]*)"', path.read_text(encoding="utf-8")):
             owners.setdefault(id, set()).add(path.name)
     assert {id: modules for id, modules in owners.items() if id in named and len(modules) > 1} == {}
+
+
+def test_everything_public_says_what_it_is() -> None:
+    silent = []
+
+    def look(body: list[ast.stmt], place: str) -> None:
+        for node in body:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            marks = [ast.unparse(mark) for mark in node.decorator_list]
+            if not ast.get_docstring(node) and not any("overload" in mark or ".setter" in mark for mark in marks):
+                silent.append(f"{place}.{node.name}")
+            if isinstance(node, ast.ClassDef):
+                look(node.body, f"{place}.{node.name}")
+
+    for name, path in modules().items():
+        look(ast.parse(path.read_text(encoding="utf-8")).body, name)
+    assert silent == []

@@ -13,6 +13,7 @@ import pytest
 from agentr_tui.cli.main import run
 from engine.trace.sources import load_any
 from envs import base as environments
+from tests.fixtures import own_environments
 
 PAGE = (Path(__file__).parents[1] / "docs" / "your-environment.md").read_text(encoding="utf-8")
 BLOCKS: dict[str, str] = {
@@ -67,15 +68,14 @@ def test_a_wrapper_gives_a_tree(folder: Path) -> None:
     assert {leaf.reward for leaf in load_any(trace).tree.leaves()} == {0, 1}
 
 
-def test_an_entry_point_keeps_its_argument_and_its_range(
-    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entry_point_keeps_its_argument_and_its_range(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {"__name__": "castle"}
     exec(BLOCKS["castle.py"], names)
     info = names["INFO"]
     assert isinstance(info, environments.EnvironmentInfo)
-    monkeypatch.setitem(environments._REGISTRY, "castle", info)
-    assert [run(command) for command in commands("castle")] == [0, 0]
+    with own_environments():
+        environments.register(info)
+        assert [run(command) for command in commands("castle")] == [0, 0]
     assert "nodes in castle, 0 differences" in capfd.readouterr().out
     (trace,) = (folder / "agentr-workspace" / "traces").glob("*.trace.jsonl")
     tree = load_any(trace).tree

@@ -19,11 +19,12 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
-from textual.widgets import Input
 from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.app.badges import badges
+from agentr_tui.app.hints import Hints
+from agentr_tui.app.menus import ask_screen, ask_whether_to_leave
 from agentr_tui.app.preferences import Preferences
 from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
@@ -32,7 +33,7 @@ from agentr_tui.screens.pairs.screen import PairsScreen
 from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.copying import ask_copy
-from agentr_tui.screens.shared.dialogs import Choice, ask, ask_yes
+from agentr_tui.screens.shared.dialogs import ask_yes
 from agentr_tui.screens.shared.help import HelpScreen
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.screens.shared.loud_workers import LoudWorkers
@@ -43,13 +44,11 @@ from agentr_tui.state.last_place import LastPlace, Place
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.session import OpenTree, Session, read_tree
-from agentr_tui.state.tour import Facts, Tour
-from agentr_tui.state.workspace_contents import contents
+from agentr_tui.state.tour import Tour
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
-from agentr_tui.widgets.hint_line import HintLine
 from engine.base.errors import AgentrError
 from engine.base.foreign import holds_file
 from engine.verifiers.base import JudgeSettings
@@ -64,9 +63,6 @@ LONGEST_NOTICE = 600
 
 BADGES_EVERY = 1.0
 """Seconds between two counts of what waits on the other screens."""
-
-HINT_EVERY = 5.0
-"""Seconds between two words about keys that mean nothing."""
 
 
 class AgentrApp(LoudWorkers, Host):
@@ -120,17 +116,16 @@ class AgentrApp(LoudWorkers, Host):
         user's settings when they are needed. `tour`: hints for the first minute; None gives none.
         """
         super().__init__(**app_options())
-        self._guard = Guard()
+        self.guard = Guard()
         self.session = session
         self.preferences = preferences or Preferences()
         self.to_detach: Path | None = None  # trace of a search that is to go on without the app
         self._memory, self._place, self._opening = memory, place, opening
         self._own = own
-        self._tour = tour
+        self._hints = Hints(tour)
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
-        self._last_hint = 0.0
         self._badges: tuple[float, tuple[tuple[str, str], ...]] = (-BADGES_EVERY, ())
         self._plain = Plain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
@@ -232,32 +227,19 @@ class AgentrApp(LoudWorkers, Host):
         review = screen.front.review if screen is not None else None
         return None if review is None else len(review.samples) - review.counts().done
 
-    def _show_hint(self) -> None:
-        """The hint of the first minute, over the keys of the screen in front."""
-        screen, tour = self.screen, self._tour
-        if tour is None or not isinstance(screen, ModeScreen) or not screen.is_mounted:
-            return
-        if tour.hint:
-            accepted = sum(each.verdict == "accepted" for each in self.session.decisions.current().values())
-            tour.go_on(Facts(self.current_mode, accepted, contents(self.session.workspace).exports))
-        line = next((each for each in screen.children if isinstance(each, HintLine)), None)
-        if line is not None:
-            line.show(tour.hint)
-        elif tour.hint:
-            screen.mount(HintLine(), before=screen.key_bar)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hints can be ended while one is shown, where escape means nothing else."""
         if action == "end_hints":
-            free = isinstance(self.screen, ModeScreen) and not isinstance(self.screen.focused, Input)
-            return free and self._tour is not None and bool(self._tour.hint)
+            return self._hints.can_end(self.screen)
         return super().check_action(action, parameters)
 
     def action_end_hints(self) -> None:
         """No hint any more, ever."""
-        if self._tour is not None:
-            self._tour.end()
-            self._show_hint()
+        self._hints.end()
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        self._hints.show(self.screen, self.current_mode, self.session)
 
     def run_live(self, live: LiveSearch) -> None:
         """Run a search in a thread worker; the flush shows it."""
@@ -329,7 +311,7 @@ class AgentrApp(LoudWorkers, Host):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Those of Textual; the one that lets no control character out; letters that the locale has."""
-        return [*super().get_line_filters(), *(own for own in (self._guard, self._plain) if own.enabled)]
+        return [*super().get_line_filters(), *(own for own in (self.guard, self._plain) if own.enabled)]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette holds besides the actions of `ActionCommands`."""
@@ -346,15 +328,9 @@ class AgentrApp(LoudWorkers, Host):
             await super().on_event(event)
 
     def on_key(self, event: Key) -> None:
-        """Explains an unbound key, at most once in `HINT_EVERY` seconds."""
-        screen = self.screen
-        if not isinstance(screen, ModeScreen) or event.key in screen.active_bindings:
-            return
-        now = time.monotonic()
-        if event.is_printable and now - self._last_hint > HINT_EVERY:
-            self._last_hint = now
-            name = (event.character or "").strip() or event.key
-            self.notify(f"{name} is not bound here; press ? for the keys", markup=False, timeout=3)
+        """Explains a key that is not bound."""
+        if line := self._hints.of_key(event, self.screen):
+            self.notify(line, markup=False, timeout=3)
 
     def action_help_quit(self) -> None:
         """Ctrl+C only explains how to quit: it is easily pressed by habit."""
@@ -368,13 +344,7 @@ class AgentrApp(LoudWorkers, Host):
     def action_screens(self) -> None:
         """The five screens, and the way out, as a menu: for the mouse."""
         if isinstance(self.screen, ModeScreen):
-            modes = [Choice(str(n), mode, partial(self.action_mode, mode)) for n, mode in enumerate(self.MODES, 1)]
-            more = [
-                Choice("?", "help", self.action_help),
-                Choice(":", "palette: every action", self.action_command_palette),
-                Choice("q", "back", self.action_go_back),
-            ]
-            ask(self, "go to", [*modes, *more])
+            ask_screen(self, self.MODES, self.action_mode, self.action_help, self.action_go_back)
 
     def action_help(self) -> None:
         """The keys of where you are."""
@@ -388,15 +358,7 @@ class AgentrApp(LoudWorkers, Host):
         elif self.current_mode != "library":
             self.switch_mode("library")
         elif self.session.running:
-            ask(
-                self,
-                "A search is running.",
-                [
-                    Choice("d", "detach: leave, the search goes on (agentr attach shows it)", self.action_detach),
-                    Choice("s", "stop it cleanly and leave (it can be resumed)", self.action_leave),
-                    Choice("escape", "stay", lambda: None),
-                ],
-            )
+            ask_whether_to_leave(self, self.action_detach, self.action_leave)
         else:
             self.exit(0)
 

@@ -27,6 +27,7 @@ def ends_cleanly(app: AgentrApp) -> Iterator[None]:
     """On SIGINT, SIGTERM or SIGHUP: stops the search cleanly, saves the last place and exits with code 130."""
 
     def told(number: int, frame: FrameType | None) -> None:
+        """The handler: stops the search, and leaves; after a closed terminal nothing is written to it any more."""
         if number != getattr(signal, "SIGHUP", None):
             app.leave_soon(INTERRUPTED)
             return

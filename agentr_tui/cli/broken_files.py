@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from agentr_tui.terminal.output import warn
@@ -49,6 +49,13 @@ class BrokenFiles:
         except InputError as error:
             self.tell(path, error)
             return None
+
+    def each(self, paths: Iterable[Path], environment: str | None = None) -> Iterator[tuple[Path, Source]]:
+        """The traces and tree files that can be read, one after the other; the others are told."""
+        for path in paths:
+            source = self.load(path, environment)
+            if source is not None:
+                yield path, source
 
     def first(self, path: Path) -> Started | None:
         """With what a trace begins; None for a tree file, and where it can't be read, which is told."""

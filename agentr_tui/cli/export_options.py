@@ -21,7 +21,9 @@ class ExportFlags(TypedDict, total=False):
     mix: Annotated[
         str,
         _option(
-            DATASET, "mix", "Mix lines of another dataset into the first part, as a share of it, for example FILE:0.2."
+            DATASET,
+            "mix",
+            "Mix lines of other datasets into the first part, as shares of it, for example FILE:0.2 or A:0.2,B:0.1.",
         ),
     ]
     shuffle: Annotated[
@@ -68,7 +70,7 @@ class ExportFlags(TypedDict, total=False):
         _option(
             RECORDS,
             "control_tokens",
-            "What to do about control tokens of chat templates in texts. The default is to report them.",
+            "What to do about control tokens of chat templates in texts: report them, or escape them.",
         ),
     ]
     redact: Annotated[

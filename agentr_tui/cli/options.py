@@ -40,7 +40,7 @@ def option_of(settings: type[msgspec.Struct], group: Group, field_name: str, hel
     """
     field = next(field for field in msgspec.structs.fields(settings) if field.name == field_name)
     shown = None if field.default in (None, "", msgspec.NODEFAULT) else str(field.default)
-    return Parameter(group=group, help=help, show_default=shown, **more)
+    return Parameter(group=group, help=help, **{"show_default": shown, **more})
 
 
 WorkspaceOption = Annotated[
@@ -54,6 +54,19 @@ WorkspaceOption = Annotated[
 ]
 
 
+SplitOption = Annotated[
+    str,
+    Parameter(
+        group=TASK,
+        show_default=False,
+        help="Parts into which the tasks fall by a digest, as in `agentr export --split`, for example"
+        " train=0.9,dev=0.1. Needs --part.",
+    ),
+]
+PartOption = Annotated[
+    str, Parameter(group=TASK, show_default=False, help="Part of --split whose tasks are taken, for example dev.")
+]
+
 NotesOption = Annotated[
     Path | None,
     Parameter(
@@ -64,6 +77,25 @@ NotesOption = Annotated[
 
 JsonOption = Annotated[bool, Parameter(group=OUTPUT, name="--json", help="Print one JSON object.")]
 
+EnvOption = Annotated[str, Parameter(group=TASK, name="--env", help="Environment (`agentr envs` lists them).")]
+TasksOption = Annotated[
+    str,
+    Parameter(
+        group=TASK,
+        show_default=False,
+        help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
+]
+DelayOption = Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")]
+
+RunOption = Annotated[
+    str | None,
+    Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
+]
+MaxPairsOption = Annotated[int | None, Parameter(group=PAIRS, help="Maximum pairs of each tree.")]
 AlphaOption = Annotated[
     float | None,
     Parameter(

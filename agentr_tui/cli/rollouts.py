@@ -17,7 +17,7 @@ from engine.imports.merging.same import Merge
 from engine.imports.sources import files_below, mapping_of
 from engine.imports.trees import Import, ImportOptions, import_rollouts, store
 from engine.imports.which import is_rollouts
-from engine.trace.sources import Source, find_sources, is_trace, is_tree_file, load_any
+from engine.trace.sources import Source, holds_sources, is_trace, is_tree_file, load_any
 from engine.trace.trace_file import NoEvents
 from engine.workspace.figures import TraceFigures, figures_without_events
 from engine.workspace.workspace import Workspace
@@ -43,7 +43,7 @@ MergeOption = Annotated[
     Parameter(
         group=INPUT,
         name="--merge",
-        help="Which turns of rollouts are equal: those with equal calls (action), or also with equal words (text).",
+        help="Which turns of rollouts are equal: those with equal calls (action), with equal words too (text), none.",
     ),
 ]
 RewardOption = Annotated[
@@ -68,9 +68,9 @@ def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], l
     for path in paths:
         if is_folder(path):
             try:
-                found = [] if options.read_as else find_sources([path])
+                found = not options.read_as and holds_sources(path)
             except InputError:
-                found = []
+                found = False
             (plain if found or not files_below(path) else rollouts).append(path)
         elif options.read_as or what_is(path) is None:
             (rollouts if options.read_as or any(letter in str(path) for letter in "*?[") else plain).append(path)
@@ -106,6 +106,38 @@ def with_stored(
     if not quiet:
         say(f"{found.attempts} attempts, {new} of them new: {trees} in {Workspace.open(workspace).traces}")
     return plain + stored, stored
+
+
+def one_source(path: Path, environment: str | None = None) -> Source:
+    """A trace, a tree file, or rollouts of one task, read. Raises `InputError`."""
+    options = ImportOptions()
+    if not parted([path], options)[1]:
+        return load_any(path, environment=environment)
+    trees = read([path], options).trees
+    if len(trees) > 1:
+        raise several(path, len(trees))
+    return trees[0].source()
+
+
+def several(path: Path, count: int) -> InputError:
+    """What to say where a file holds more tasks than one tree can."""
+    return InputError(f"{path}: holds {count} tasks: agentr convert {path} FOLDER/ writes a trace of each")
+
+
+def as_one_trace(path: Path, workspace: Path) -> Path:
+    """A trace as it is; rollouts of one task as the trace of the workspace that they are stored as. Raises
+    `InputError`."""
+    found, stored = with_stored([path], ImportOptions(), workspace)
+    if len(stored) > 1:
+        names = ", ".join(map(str, stored[:MOST_TOLD]))
+        raise InputError(f"{path}: holds {len(stored)} tasks: name one of their traces: {names}")
+    return found[0]
+
+
+def refuse_rollouts(paths: Sequence[Path], what: str) -> None:
+    """Raises `InputError` with the remedy where a path is one of rollouts, of which a command makes nothing."""
+    for path in parted(paths, ImportOptions())[1]:
+        raise InputError(f"{path}: holds rollouts, and {what}: agentr convert {path} FOLDER/ makes traces of them")
 
 
 def all_sources(

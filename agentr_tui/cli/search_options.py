@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict, get_args, get_type_hints
+
+from cyclopts import Parameter
 
 from agentr_tui.cli.model_options import (
     BaseUrlOption,
@@ -36,8 +39,10 @@ class SearchOptions(TypedDict, total=False):
         _option(
             ACTOR,
             "actor",
-            "Actor that proposes steps: scripted (follows a plan), random (any valid action), openai or recorded:FILE."
-            " Default: scripted where the environment has a plan, else random.",
+            "Actor that proposes steps: scripted (follows a plan), random (any valid action), openai, replayed:FILE"
+            " (follows a file of actions, or a trace) or recorded:FILE (its answers again). The default is scripted"
+            " where the environment has a plan, else random.",
+            show_default=False,
         ),
     ]
     algorithm: Annotated[
@@ -57,12 +62,24 @@ class SearchOptions(TypedDict, total=False):
     temperature: Annotated[float, _option(ACTOR, "temperature", "Sampling temperature of the actor's model.")]
     max_tokens: Annotated[int, _option(ACTOR, "max_tokens", "Maximum tokens of one answer.")]
     error_rate: Annotated[
-        float, _option(ACTOR, "error_rate", "Share of answers in which the scripted actor makes a mistake.")
+        float,
+        _option(
+            ACTOR, "error_rate", "Share of answers in which the scripted actor, or that of a file, makes a mistake."
+        ),
     ]
     concurrency: Annotated[
         int, _option(SEARCH, "concurrency", "Number of simultaneous calls. It never changes a trace.")
     ]
     parallel_nodes: Annotated[int, _option(SEARCH, "parallel_nodes", "Number of nodes expanded at the same time.")]
+    any_order: Annotated[
+        bool,
+        _option(
+            SEARCH,
+            "any_order",
+            "With --parallel-nodes, apply results as they come. Faster, but another run gives another tree.",
+            negative="",
+        ),
+    ]
     max_failures: Annotated[
         int, _option(SEARCH, "max_failures", "Failed answers or steps in a row after which the search pauses.")
     ]
@@ -121,3 +138,13 @@ class SearchOptions(TypedDict, total=False):
     budget_calls: Annotated[int, _option(BUDGETS, "budget_calls", "End the search after this many calls.")]
     budget_seconds: Annotated[float, _option(BUDGETS, "budget_seconds", "End the search after this many seconds.")]
     budget_good: Annotated[int, _option(BUDGETS, "budget_good", "End the search after this many good leaves.")]
+
+
+def options_of_command(**changes: Mapping[str, Any]) -> Any:
+    """`SearchOptions` as a command's `--help` shows them: an option that it takes otherwise has these attributes of
+    `Parameter` changed, such as `show_default` or `help`; `show=False` leaves one out."""
+    hints = get_type_hints(SearchOptions, include_extras=True)
+    for name, changed in changes.items():
+        type_, parameter = get_args(hints[name])
+        hints[name] = Annotated[type_, Parameter.combine(parameter, Parameter(**changed))]
+    return TypedDict("SearchOptions", hints, total=False)  # type: ignore[operator]

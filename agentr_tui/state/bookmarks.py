@@ -89,7 +89,11 @@ class Bookmarks:
     # -- writing -----------------------------------------------------------------------------------
 
     def set(self, trace: str, node: int, kind: Kind, name: str = "", path: str = "") -> NodeMark:
-        """Put a mark on a node. Good and bad take each other's place. Raises `InputError`, `WorkFailed`."""
+        """Put a mark on a node. Good and bad take each other's place. Raises `InputError`, `WorkFailed`.
+
+        `trace`: its id. `kind`: bookmark, good or bad. `name`: a word of the person's. `path`: where the trace
+        lies, to open it from the list.
+        """
         self.refresh()
         name = " ".join(name.encode("utf-8", "replace").decode().split())[:MAX_NAME]
         other: dict[Kind, Kind] = {"good": "bad", "bad": "good"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +19,16 @@ from engine.trace.sources import NothingFound, find_sources, is_trace
 from engine.trace.trace_file import read_events
 from engine.trace.treefile.read import read_tree
 from engine.tree.events import Started
-from engine.workspace.figures import TraceFigures, cached_figures
+from engine.workspace.figures import KIND, MANY, TraceFigures, cached_figures, kept_figures
 from engine.workspace.index import Index
 from engine.workspace.workspace import Workspace
 
 PATIENCE = 0.15  # seconds between two reports
 RESTS = 10.0
 """After a file took t seconds to read it is left alone for this many times t, also where it goes on growing."""
+
+FIRST = 500
+"""Files that are shown before the index was asked for all others."""
 
 _KIND = "head2"
 
@@ -78,11 +82,43 @@ def look(
             continue
         elif time.monotonic() >= before.rest_until:
             fresh.append(replace(before, row=replace(before.row, modified=modified)))
+    if len(fresh) >= MANY:
+        fresh = _from_index(workspace, fresh, report)
     new = [item for item in fresh if item.stamp is None]
     if new:
         report(new)
     _read(workspace, [item for item in fresh if not item.row.error or item.stamp is not None], report, cancelled)
     return set(found)
+
+
+def _from_index(workspace: Workspace, items: Sequence[Known], report: Report) -> list[Known]:
+    """Tell `report` of all files that the index knows as they are, the newest first and the rest at once; returns the
+    others."""
+    told: list[Known] = []
+    left: list[Known] = []
+    with Index(workspace.index_file) as index:
+        index.load(KIND)
+        index.load(_KIND)
+        for item in sorted(items, key=lambda item: -item.row.modified):
+            path = os.fspath(item.row.path)
+            try:
+                stat = os.stat(path)
+                figures, head = kept_figures(index, path, stat), _kept_head(index, os.path.abspath(path), stat)
+            except OSError:
+                figures = head = None
+            if item.row.error or figures is None or head is None:
+                left.append(item)
+                continue
+            row = replace(
+                item.row, figures=figures, goal=head.goal, score_range=head.score_range, origin=head.origin, error=""
+            )
+            told.append(Known(row, (stat.st_size, stat.st_mtime_ns)))
+            if len(told) == FIRST:
+                report(told[:])
+    told = told[FIRST:] if len(told) >= FIRST else told
+    if told:
+        report(told)
+    return left
 
 
 def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
@@ -192,14 +228,22 @@ def _reason(path: str, error: InputError) -> str:
     return f"line {number}: {reason.strip()}" if colon and number.isdecimal() else told
 
 
+def _kept_head(index: Index, key: str, stat: os.stat_result) -> Head | None:
+    body = index.get(_KIND, key, stat)
+    try:
+        return None if body is None else msgspec.json.decode(body, type=Head)
+    except UNREADABLE:
+        return None
+
+
 def _head(index: Index, path: str) -> Head:
     """Goal and score range of a trace, from the index where the file did not change."""
-    key = str(Path(path).absolute())
+    key = os.path.abspath(path)
     try:
-        stat = Path(path).stat()
-        body = index.get(_KIND, key, stat)
-        if body is not None:
-            return msgspec.json.decode(body, type=Head)
+        stat = os.stat(path)
+        known = _kept_head(index, key, stat)
+        if known is not None:
+            return known
         started = first_event(Path(path))
     except (OSError, InputError, *UNREADABLE):
         return Head("", (0.0, 1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from engine.workspace.figures import TraceFigures
@@ -50,4 +51,10 @@ class TraceRow:
     @property
     def task(self) -> str:
         """Environment and task."""
-        return title_of(self.figures.env, self.figures.task) if self.figures else ""
+        return _title(self.figures.env, self.figures.task) if self.figures else ""
+
+
+@lru_cache(maxsize=1 << 16)
+def _title(environment: str, task: str) -> str:
+    """The same as `title_of`: a list of thousands asks for it at each sorting."""
+    return title_of(environment, task)

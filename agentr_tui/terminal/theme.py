@@ -353,6 +353,9 @@ def bar(q: float | None, width: int, low: float = 0.0, high: float = 1.0, *, asc
     """A bar of at most `width` cells, as long as the value's share of the score range; not padded.
 
     Any value above the least shows, if only as an eighth of a cell.
+
+    `q`: the value; None gives none. `low` and `high`: least and greatest return. `ascii`: without block
+    characters.
     """
     if q is None or width <= 0:
         return ""

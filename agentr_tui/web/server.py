@@ -7,12 +7,14 @@ that works once; whoever comes with it gets a cookie, and nothing at all is answ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
 import re
 import secrets
 import shlex
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -209,8 +211,11 @@ class _Line(logging.Handler):
         warn(f"{record.getMessage()}: {self._log} says more")
 
 
-def run(server: AppServer, listening: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; the apps are then asked to end."""
+def run(server: AppServer, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; the apps are then asked to end.
+
+    `ready` is called once the server answers and a signal ends it cleanly: whoever reads the link may send one at once.
+    """
     logs = logging.FileHandler(server.log, delay=True, encoding="utf-8")
     for name in ("aiohttp", "textual-serve", "asyncio"):
         logger = logging.getLogger(name)
@@ -218,7 +223,23 @@ def run(server: AppServer, listening: socket.socket) -> None:
         logger.addHandler(_Line(server.log))
         logger.propagate = False
     os.environ["PYTHONUTF8"] = "1"  # a browser shows every glyph, whatever the terminal here does
-    web.run_app(server._make_app(), sock=listening, print=None, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    with contextlib.suppress(KeyboardInterrupt):  # before the handlers stand, or where a system has none
+        asyncio.run(_serve(server, listening, ready))
+
+
+async def _serve(server: AppServer, listening: socket.socket, ready: Callable[[], None]) -> None:
+    asked = asyncio.Event()
+    with contextlib.suppress(NotImplementedError):  # Windows: ctrl+c is a KeyboardInterrupt there
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    runner = web.AppRunner(await server._make_app(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    try:
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        ready()
+        await asked.wait()
+    finally:
+        await runner.cleanup()
 
 
 def arguments(paths: Sequence[Path], workspace: Path) -> list[str]:

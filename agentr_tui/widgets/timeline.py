@@ -86,7 +86,12 @@ class TimelineView(Frugal):
         score_range: tuple[float, float] = (0.0, 1.0),
         changed: str = "",
     ) -> None:
-        """Show a tree at a moment. Costs what was folded since the last call, and the width where that is drawn."""
+        """Show a tree at a moment. Costs what was folded since the last call, and the width where that is drawn.
+
+        `alpha`: above it a leaf is good. `past`: event number of the moment; None: now. `live`: whether the
+        search runs. `score_range`: least and greatest return. `changed`: what the last
+        step through time changed, in words.
+        """
         timeline = self.shown.timeline if self.shown is not None else None
         if timeline is None or timeline.tree is not tree or timeline.alpha != alpha:
             timeline = Timeline(tree, alpha)
@@ -238,7 +243,11 @@ def _labelled(name: str, value: float | None, shown: Shown, parts: Parts) -> Par
 
 
 def bar_parts(values: Sequence[float | None], here: int, low: float, high: float, signs: Glyphs) -> Parts:
-    """A bar that is as high as the value in each column; what lies after the moment is faint."""
+    """A bar that is as high as the value in each column; what lies after the moment is faint.
+
+    `values`: one a column; None: nothing yet. `here`: the column of the moment. `low` and `high`: least and
+    greatest return. `signs`: those of the terminal.
+    """
     levels = ASCII_LEVELS if signs.guide.isascii() else LEVELS
     parts: Parts = []
     for place, value in enumerate(values):

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from engine.base.errors import InputError
-from engine.tree.events import AnyEvent, Failed, Message, Sampled, ToolCall, Usage
+from engine.tree.events import AnyEvent, Expanded, Failed, Message, Sampled, Selected, ToolCall, Usage
 from engine.tree.failure_kinds import is_outage
 from envs.base import TextEnv
 from envs.call_text import parse_calls
@@ -54,6 +54,7 @@ class Request:
     environment: Callable[[Callable[[TextEnv], Any]], Awaitable[Any]]  # ask the environment as it stands at the parent
     fault: Fault
     permit: Callable[[], None] = lambda: None  # asked before a further attempt; raises `NotPermitted`
+    actions: Callable[[], list[str]] = list  # executed from the reset to the parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Answer:
     reasoning: str | None = None
     dropped: int = 0
     raw: str | None = None  # the server's own words, where the response is not the same
-    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.reader.Note`
+    notes: tuple[str, ...] = ()  # what was odd about it, see `engine.answers.form.Note`
     tool_calls: tuple[ToolCall, ...] = ()
 
 
@@ -106,10 +107,13 @@ class RecordedActor:
         answers: Mapping[int, Answer] | None,
         by_draw: Mapping[tuple[int, int], Answer | DrawFailed],
         source: str,
+        order: Mapping[tuple[int, int], int] | None = None,
     ):
+        """`order`: the places of expansions, by node and draws made there before, for a search in any order."""
         self._answers = answers  # by the order in which they were asked for
         self._by_draw = by_draw  # by (parent, draw)
         self._source = source
+        self.order = order
 
     async def sample(self, request: Request) -> Answer:
         """The recorded answer. Raises `DrawFailed` where the recording ends."""
@@ -144,8 +148,17 @@ def actor_of_recording(path: str) -> RecordedActor:
 def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
     """An actor over the answers of a trace, those that came to nothing included."""
     by_draw: dict[tuple[int, int], Answer | DrawFailed] = {}
+    order: dict[tuple[int, int], int] = {}
+    draws: dict[int, int] = {}  # of nodes in flight
+    made: dict[int, int] = {}  # of nodes that are expanded in part
     for event in events:
-        if isinstance(event, Sampled):
+        if isinstance(event, Selected):
+            draws[event.path[-1]] = event.draws
+        elif isinstance(event, Expanded):
+            order[event.parent, made.get(event.parent, 0)] = len(order)
+            if event.partial:
+                made[event.parent] = made.get(event.parent, 0) + draws.get(event.parent, 0)
+        elif isinstance(event, Sampled):
             by_draw[event.parent, event.draw] = Answer(
                 event.response,
                 event.action,
@@ -160,4 +173,4 @@ def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
         elif isinstance(event, Failed) and not is_outage(event.what):  # of a draw that was answered: its step failed
             failed = DrawFailed(event.what, event.error, event.attempt, event.usage, event.raw)
             by_draw.setdefault((event.parent, event.draw), failed)
-    return RecordedActor(None, by_draw, source)
+    return RecordedActor(None, by_draw, source, order)

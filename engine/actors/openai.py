@@ -16,12 +16,14 @@ from typing import Any
 
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops, wants_logprobs
-from engine.answers.reader import AnswerForm, Note, cut_at_stop, form_of, read_answer
+from engine.answers.form import AnswerForm, Note, cut_at_stop, form_of
+from engine.answers.reader import read_answer
 from engine.answers.written_calls import tagged_calls
 from engine.base.errors import InputError
 from engine.base.text import stored_action
-from engine.models.client import CallFailed, ChatRequest, Client, Endpoint, check_endpoint, complete, open_client
+from engine.models.client import CallFailed, ChatRequest, Client, complete, open_client
 from engine.models.context_window import counter, fit
+from engine.models.endpoint import Endpoint, check_endpoint
 from engine.models.prompts import check_prompts
 from engine.models.reply import Reply, action_probability, why_empty
 from engine.models.tool_calls import tool_fields
@@ -30,25 +32,6 @@ from envs.call_text import arguments_of
 
 SHOWN = 80
 """Characters of an answer that the reason shows for which it was not used."""
-
-
-def endpoint_of(settings: SearchSettings) -> Endpoint:
-    """The server and model that the settings name."""
-    return Endpoint(
-        settings.model,
-        settings.base_url,
-        settings.key_env,
-        settings.timeout,
-        settings.retries,
-        settings.price_in,
-        settings.price_out,
-        settings.price_cached,
-        settings.top_p,
-        settings.reasoning_effort,
-        settings.extra_body,
-        tuple(settings.header),
-        settings.no_system,
-    )
 
 
 class OpenAIActor:
@@ -66,7 +49,7 @@ class OpenAIActor:
         self._counter = counter(settings.tokenizer)
         self._client: Client | None = None
         self._opened_for: tuple[object, ...] = ()
-        check_endpoint(endpoint_of(settings))
+        check_endpoint(Endpoint.of(settings))
         check_prompts(settings.prompts)
         _room(settings)
 
@@ -79,7 +62,7 @@ class OpenAIActor:
     async def sample(self, request: Request) -> Answer:
         """Ask the model for one draw. Raises `DrawFailed`; `InputError` where the settings can't work."""
         settings = self._settings
-        endpoint = endpoint_of(settings)
+        endpoint = Endpoint.of(settings)
         messages, dropped = self._conversation(request.conversation())
         ask = ChatRequest(
             messages,
@@ -179,10 +162,18 @@ def read_calls(reply: Reply, settings: SearchSettings) -> Answer:
     )
 
 
+def _in_text(settings: SearchSettings) -> str:
+    """What to do where a model calls tools that nobody offered it."""
+    if settings.tools == "off":
+        return "offer it the tools of the environment (--tools auto), or use another model"
+    form = "" if settings.structured else "--structured json, "
+    return f"use {form}another model or chat template, or an environment with tools (agentr envs; tools:ENV)"
+
+
 def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) -> Answer:
     """The answer to store. Raises `DrawFailed` where there is none."""
     if not reply.text.strip():
-        why = why_empty(reply, settings.max_tokens, stops(settings))
+        why = why_empty(reply, settings.max_tokens, stops(settings), _in_text(settings))
         said = f"the answer is empty: {why}" if why else "the answer is empty"
         raise DrawFailed("empty", said, reply.attempt, reply.usage, reply.raw or None)
     text = cut_at_stop(reply.text, stops(settings))
@@ -194,7 +185,8 @@ def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) ->
         reading = read_answer(text, form, held_to_form=settings.structured == "json")
         response, notes, whole = reading.response, reading.notes, reading.whole
         if reply.tools and (not reading.action or "without label" in notes):  # the call is what it did
-            raise DrawFailed("empty", why_empty(reply, settings.max_tokens), reply.attempt, reply.usage, reply.raw)
+            why = why_empty(reply, settings.max_tokens, in_text=_in_text(settings))
+            raise DrawFailed("empty", why, reply.attempt, reply.usage, reply.raw)
         if not reading.action and not cut:
             why = f"the answer names no action: {' '.join(text.split())[:SHOWN]!r}"
             raise DrawFailed("not in the form", why, reply.attempt, reply.usage, reply.raw)

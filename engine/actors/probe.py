@@ -17,18 +17,21 @@ from msgspec.structs import replace as changed
 
 from engine.actors.base import DrawFailed
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops
-from engine.answers.reader import form_of
+from engine.answers.form import form_of
 from engine.base.errors import WorkFailed
+from engine.base.step_kind import refused
 from engine.base.text import flatten, parse_action
-from engine.environment.opened import open_environment
+from engine.environment.opened import Opened, open_environment
+from engine.environment.permission import Permit
 from engine.environment.tools import header_of, tools_of
+from engine.models.endpoint import Endpoint
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
-from envs.base import EnvError, info_of
+from envs.base import EnvError
 from envs.call_text import calls_text
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
-    from engine.models.client import ChatRequest, Client, Endpoint
+    from engine.models.client import ChatRequest, Client
     from engine.models.reply import Reply
 
 SEEDS = (1, 1, 2)
@@ -68,6 +71,7 @@ class Probe:
     action: str  # read from it; "" where there is none
     label: bool  # whether it is labelled, or in the JSON form that was asked for
     problem: str = ""  # why no search works with such answers
+    remedy: str = ""  # what may make it answer otherwise
     observation: str = ""  # what the environment said to the action
     refused: bool = False  # whether it refused the action
     stop: Stopping = "not tried"
@@ -97,7 +101,9 @@ class Probe:
 class Trial:
     """One probe. `run` is called from a thread without an event loop; `cancel` ends it from any."""
 
-    def __init__(self, settings: SearchSettings, environment: str = ENVIRONMENT, task: str | None = None) -> None:
+    def __init__(
+        self, settings: SearchSettings, environment: Permit | str = ENVIRONMENT, task: str | None = None
+    ) -> None:
         self._settings = settings
         self._where = environment, task
         self._lock = threading.Lock()
@@ -134,18 +140,29 @@ class Trial:
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
 
-async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: str | None = None) -> Probe:
-    """Try the model of these settings. Raises as `Trial.run` does."""
-    from engine.actors.openai import endpoint_of
-    from engine.models.client import CallFailed, ChatRequest, open_client
-
+async def probe(settings: SearchSettings, environment: Permit | str = ENVIRONMENT, task: str | None = None) -> Probe:
+    """Try the model of these settings on the first turn of an environment. Raises as `Trial.run` does."""
+    name = environment if isinstance(environment, str) else environment.name
+    if task is None and name == ENVIRONMENT:
+        task = TASK
     try:
-        opened = open_environment(environment, TASK if task is None and environment == ENVIRONMENT else task)
+        opened = open_environment(environment, task)
     except EnvError as error:
         raise WorkFailed(str(error)) from error
-    endpoint = endpoint_of(changed(settings, retries=0))
-    client = open_client(endpoint)
+    try:
+        return await _probe(settings, opened)
+    finally:
+        opened.env.close()
+
+
+async def _probe(settings: SearchSettings, opened: Opened) -> Probe:
+    from engine.actors.openai import check_calling
+    from engine.models.client import CallFailed, ChatRequest, open_client
+
     offered = tools_of(opened, settings)
+    check_calling(settings, offered)
+    endpoint = Endpoint.of(changed(settings, retries=0))
+    client = open_client(endpoint)
     sent, _ = prepared(settings, header_of(opened, settings))
     schema = ANSWER_SCHEMA if settings.structured == "json" else None
     ask = ChatRequest(sent, 1.0, settings.max_tokens, stop=stops(settings, bool(offered)), logprobs=True, schema=schema,
@@ -170,7 +187,6 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
             observation = flatten(opened.env.step(action)[0])
         except EnvError as error:
             observation = str(error)
-    opened.env.close()
     usage = replies[0].usage
     tokens = usage.tokens_out if usage is not None else None
     return Probe(
@@ -183,8 +199,9 @@ async def probe(settings: SearchSettings, environment: str = ENVIRONMENT, task: 
         action=action,
         label=label,
         problem=problem,
+        remedy=remedies(settings, bool(offered)) if problem else "",
         observation=observation,
-        refused=bool(observation) and _refuses(opened.environment, observation),
+        refused=bool(observation) and refused(opened.environment, action, observation),
         stop=stop,
         system=not client.no_system,
         tools=tools,
@@ -206,8 +223,18 @@ def _read(reply: Reply, settings: SearchSettings, environment: str) -> tuple[str
     if not action:
         return "", labelled, "no action can be read from its answer"
     if not labelled:
-        return action, False, "its answer has no line `Action:`: try --structured json, or --example"
+        return action, False, f"its answer has no line `Action:`: try {remedies(settings, False)}"
     return action, True, ""
+
+
+def remedies(settings: SearchSettings, calls: bool) -> str:
+    """What may make a model answer in the form; what is set already is not said again. `calls`: it is offered tools."""
+    if calls:
+        ways = [] if settings.tools == "required" else ["--tools required"]
+    else:
+        ways = [] if settings.structured else ["--structured json"]
+        ways += [] if settings.example else ["--example"]
+    return ", or ".join(filter(None, (", ".join(ways), "another model")))
 
 
 def _said(reply: Reply) -> str:
@@ -225,14 +252,7 @@ def _called(reply: Reply, settings: SearchSettings) -> tuple[str, bool, str]:
     except DrawFailed as error:
         return "", False, str(error)
     action = calls_text([(call.name, call.arguments) for call in answer.tool_calls])
-    return action, bool(action), "" if action else "it called no tool: try --tools required, or another model"
-
-
-def _refuses(environment: str, observation: str) -> bool:
-    try:
-        return info_of(environment).refuses(observation)
-    except EnvError:
-        return False
+    return action, bool(action), "" if action else f"it called no tool: try {remedies(settings, True)}"
 
 
 async def _stopping(client: Client, endpoint: Endpoint, ask: ChatRequest, answer: str) -> Stopping:

@@ -12,12 +12,12 @@ from engine.answers.undress import words_of
 Kind = Literal["action", "actions", "thought", "reason", "input", "continuation", "command"]
 """`reason`: a thought, where nothing is called one; `command`: an action, likewise. `continuation`: what others say."""
 
-_ACTION_WORDS = frozenset(("action", *OTHER_ACTION_WORDS))
+_ACTION_WORDS = frozenset(("action", "hành động", "ενέργεια", *OTHER_ACTION_WORDS))
 _ACTIONS_WORDS = words_of("actions aktionen acciones azioni ações acties")
 _THOUGHT_WORDS = words_of(
     "thought thoughts think gedanke gedanken pensamiento pensamento pensée pensee pensiero gedachte tanke "
-    "мысль размышление 思考 想法 思路 考え 생각 düşünce pemikiran"
-)
+    "мысль размышление 思考 想法 思路 考え 생각 düşünce pemikiran σκέψη"
+) | {"suy nghĩ"}
 _REASON_WORDS = frozenset(("reason", "reasoning", "rationale", "thinking", "analysis", "begründung", "理由", "推理"))
 _COMMAND_WORDS = frozenset(("command", "cmd", "move", "step", "act", "answer", "response", "output", "next"))
 _CONTINUATION_WORDS = words_of(
@@ -36,7 +36,7 @@ _LABEL = re.compile(
     r"(?P<lead>(?:[^\w\n]|_)*(?:\(?\d+[.):][^\w\n]*)?)"
     r"(?P<name>[^\W\d_]+(?:[ \t_-]+[^\W\d_]+){0,6}?)"
     r"(?P<tail>[ \t#(\[\])*_`\"'”’>】」-]*\d*[ \t\])*_`\"'”’>】」]*)"
-    r"(?:(?P<sep>[:：﹕꞉∶]|=>|->|→|⇒|=|\||[–—-](?=\s))(?P<rest>.*)|$)"
+    r"(?:(?P<sep>[:：﹕꞉∶](?:[ \t]*[:：](?=\s))?|=>|->|→|⇒|=|>(?=\s)|\||[–—-](?=\s))(?P<rest>.*)|$)"
 )  # fmt: skip
 _DRESSED = re.compile(
     r"(?:[^\w\n]|_)*?(?:\*\*|__|[\[【<`(])(?P<name>[^\W\d_]+)[ \t]*\d*(?:\*\*|__|[\]】>`)])[ \t]+"
@@ -45,6 +45,10 @@ _DRESSED = re.compile(
 _BRACKETED = re.compile(
     r"(?:[^\w\n]|_)*(?:action|act)[ \t]*(?:\((?P<round>[^()]+)\)|\[(?P<square>[^\[\]]+)\])[.;]?\s*$", re.I
 )
+_CHOICES = re.compile(
+    r"^(\W*\baction)[ \t]*(?:\([^()\n]*[^\W\d][^()\n]*\)|\[[^\[\]\n]*[^\W\d][^\[\]\n]*\])[ \t]*(?=[:：])", re.I
+)
+"""What an action may be, between its label and the colon: `Action (choose one): …`."""
 _QUOTES = tuple("\"“”'")
 _OBJECTS = ('{"', "{'", "{“", "[{")
 
@@ -70,6 +74,8 @@ def label_of(line: str) -> Label | None:
         kind = _kind(dressed["name"])
         if kind in ("action", "thought"):
             return Label(kind, dressed["rest"].strip(), True)
+    if short:
+        line = _CHOICES.sub(r"\1", line, count=1)
     match = _LABEL.match(line[:LONGEST])
     if match is None:
         return None
@@ -79,7 +85,7 @@ def label_of(line: str) -> Label | None:
     sep = match["sep"]
     if sep is None:  # a heading on a line of its own
         return Label(kind, "", False) if kind in ("action", "actions", "thought", "continuation") else None
-    if sep not in ":：﹕꞉∶|" and kind not in ("action", "input"):
+    if sep[0] not in ":：﹕꞉∶|" and kind not in ("action", "input") and not (sep == ">" and kind == "thought"):
         return None
     rest = line[match.start("rest") :]
     if sep == "|":  # a row of a table
@@ -98,6 +104,8 @@ def _kind(name: str) -> Kind | None:
         return "input"
     if words == ["final", "answer"]:
         return "continuation"
+    if " ".join(words) in _ACTION_WORDS | _THOUGHT_WORDS:
+        return "action" if " ".join(words) in _ACTION_WORDS else "thought"
     core = [word for word in words if word not in _BESIDE] or words[-1:]
     if len(core) != 1:
         return None

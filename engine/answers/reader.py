@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from engine.answers.form import ONE_LINE, AnswerForm, Note, Reading
 from engine.answers.labels import Kind, Label, label_of
 from engine.answers.structured import (
     Structured,
@@ -35,54 +35,9 @@ from engine.answers.unlabelled import (
     may_act,
     next_filled,
 )
-from engine.base.step_kind import info_or_none
 from engine.base.text import clean
 
-Note = Literal["cut", "trimmed", "without label", "several actions", "no call"]
-"""What was odd about an answer that was used: the limit of tokens ended it; something else stood after its action;
-its action had no label; it named further ones; it called none of the tools."""
-
-JOINED = "{action} {input}"
-"""How an action and its `Action Input` are one action, where the environment does not say otherwise."""
-
-
 LONGEST = 200_000  # characters of an answer that are looked at
-
-
-class AnswerForm(NamedTuple):
-    """What the actions of an environment look like."""
-
-    several_lines: bool = False
-    joined: str = JOINED
-
-
-ONE_LINE = AnswerForm()
-
-
-def form_of(environment: str) -> AnswerForm:
-    """The form of the actions of an environment; one line, where nobody registered it."""
-    info = info_or_none(environment)
-    return ONE_LINE if info is None else AnswerForm(info.several_lines, info.joined)
-
-
-class Reading(NamedTuple):
-    """What an answer says."""
-
-    thought: str
-    action: str  # "": there is none
-    notes: tuple[Note, ...] = ()
-    whole: bool = False  # whether something ended the action, so that no limit of tokens cut it
-
-    @property
-    def response(self) -> str:
-        """The answer in the form in which it is stored."""
-        return f"Thought: {self.thought}\nAction: {self.action}" if self.thought else f"Action: {self.action}"
-
-
-def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """The text before the first stop word, as a server that knows them gives it."""
-    places = [place for stop in stops if (place := text.find(stop)) >= 0]
-    return text[: min(places)] if places else text
 
 
 def read_answer(text: str, form: AnswerForm = ONE_LINE, *, held_to_form: bool = False) -> Reading:
@@ -90,12 +45,14 @@ def read_answer(text: str, form: AnswerForm = ONE_LINE, *, held_to_form: bool = 
 
     `held_to_form`: a form was asked for (JSON), so that an answer without any label is not one.
     """
-    text, cut = without_control_tokens(tidy(_unpacked(text[:LONGEST])))
+    text, cut = without_control_tokens(tidy(_unpacked(text[:LONGEST])).replace("｜DSML｜", ""))
     if not form.several_lines:
         text = without_formatting(text)
     reading = _Reader(text, form).read(held_to_form)
     if not reading.action:
         return reading._replace(whole=cut)
+    if held_to_form:  # what was asked for has no label
+        reading = reading._replace(notes=tuple(note for note in reading.notes if note != "without label"))
     trimmed: tuple[Note, ...] = ("trimmed",) if cut and "trimmed" not in reading.notes else ()
     return reading._replace(notes=(*trimmed, *reading.notes), whole=reading.whole or cut)
 

@@ -59,7 +59,7 @@ def take_out_thinking(text: str) -> tuple[str, str]:
     else:
         kept.append(rest[place:])
     if not thoughts:
-        return _SOLUTION.sub("", text) if "<|" in text else text, ""
+        return _SOLUTION.sub("", rest) if "<|" in rest else rest, ""
     answer = "\n".join(part.strip() for part in kept if part.strip())
     return _SOLUTION.sub("", answer).strip(), "\n".join(part.strip() for part in thoughts if part.strip())
 

@@ -36,7 +36,11 @@ _BULLET = re.compile(r"(?:[-*•·‣▪●○◦▶→⇒>$–—+]+[ \t]+|\(?\
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|code|pre|span|kbd|tt|mark|p|div|br|action|act|command|answer)\s*/?>", re.I)
 _ESCAPED_MARK = re.compile(r"\\([\[\]_*`#()<>])")
 _BOXED = re.compile(r"\\(?:boxed|text|texttt|mathtt)\{(.*)\}")
-_COMMENT = re.compile(r"\s+(?://|#)\s+[^\])}]*$|\s+[#=~|*_-]{2,}$|\s*\[/\w+\]$")
+_COMMENT = re.compile(
+    r"\s+(?://|#)\s+[^\])}]*$|\s+[#=~|*_-]{2,}$|\s*\[/\w+\]$|\s+<--+\s[^`\"]*$|(?:\\n)+$"
+    r"|\s*[(\[](?:i(?:['’]ll| will)? )?(?:now )?(?:wait|waiting|awaiting|paus(?:e|ing))\b[^()\[\]]*[)\]]\.?$"
+    r"|\s+PAUSE\.?$"
+)
 _MARKED_FIRST = re.compile(
     r"(?:(?P<mark>`|\*\*)(?P<marked>[^`*]+)(?P=mark)|(?P<quote>[\"“])(?P<quoted>[^\"”]+)[\"”])"
     r"(?P<after>\s+(?:[-–—(,;:#]|(?:to|because|since|as|so|which|for|then|and|in)\b).*|\s*[(,;:–—].*)"
@@ -116,7 +120,10 @@ def undress(action: str) -> str:
         action = _trimmed(action)
         if action == before:
             break
-    return _ESCAPED_MARK.sub(r"\1", action) if "\\" in action else action
+    if "\\" not in action:
+        return action
+    plain = _ESCAPED_MARK.sub(r"\1", action)
+    return _unwrapped(plain) if plain[:1] in ("`", "*") and plain != action else plain
 
 
 def _unwrapped(action: str) -> str:

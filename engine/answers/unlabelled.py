@@ -67,10 +67,20 @@ _PROSE_STARTS = words_of(
 _SMALL_TALK = words_of("sorry sure hello hi okay ok certainly thanks thank done finished")
 
 
+_NOTHING = re.compile(
+    r"\W*(?:none|null|nil|undefined|n/a|nothing|(?:no|empty) (?:response|answer|output|reply)"
+    r"|no (?:\w+ ){0,2}actions?(?: \w+)?(?: (?:needed|required|necessary|possible|available))?(?: \w+){0,2}"
+    r"|(?:(?:the|my|this) )?(?:task|goal|mission|objective)(?: (?:is|was|has been))?(?: \w+)?"
+    r" (?:complete|completed|done|finished|accomplished|achieved)(?: successfully)?)\W*",
+    re.I,
+)
+"""A line that says that there is no action."""
+
+
 def _is_prose(line: str) -> bool:
     """Whether a line without a label says something rather than names an action."""
     words = line.split()
-    if not words:
+    if not words or (len(words) < 10 and _NOTHING.fullmatch(line)):
         return True
     if line.rstrip("*_ \"'”)").endswith(("?", "？", "…", ":", "：")):
         return True

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from engine.base.errors import WorkFailed
-from engine.base.foreign import check_place, refusal
+from engine.base.foreign import place_and_part, refusal
 
 CLOCK_SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without a word."""
@@ -30,16 +29,6 @@ def in_future(time: str) -> bool:
         return stamp(told if told.tzinfo else told.replace(tzinfo=UTC)) > limit
     except (ValueError, OverflowError):  # no time at all, or one past the last year that there is
         return False
-
-
-def place_and_part(out: Path) -> tuple[Path, Path]:
-    """Where a file will stand, links followed, and the name beside it under which it is written until it is whole.
-
-    Raises `InputError` for a folder, and for a device or a pipe, which moving a file there would destroy.
-    """
-    place = Path(os.path.realpath(out))
-    check_place(place)
-    return place, place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
 
 
 def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import stat
 import tomllib
 from collections.abc import Callable, Iterator
@@ -184,6 +185,16 @@ def check_place(path: str | os.PathLike[str], device: bool = False) -> None:
     there = what_is(path)
     if there is not None and not (stat.S_ISREG(there.st_mode) or (device and stat.S_ISCHR(there.st_mode))):
         raise InputError(not_regular(path, there.st_mode))
+
+
+def place_and_part(out: Path) -> tuple[Path, Path]:
+    """Where a file will stand, links followed, and the name beside it under which it is written until it is whole.
+
+    Raises `InputError` for a folder, and for a device or a pipe, which moving a file there would destroy.
+    """
+    place = Path(os.path.realpath(out))
+    check_place(place)
+    return place, place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
 
 
 def names_in(folder: str | os.PathLike[str]) -> list[str]:

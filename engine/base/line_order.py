@@ -27,11 +27,19 @@ class OrderedLine(Protocol):
     """A line that has a place in the order."""
 
     @property
-    def time(self) -> str: ...
+    def time(self) -> str:
+        """When it was written by its writer's clock: ISO 8601, UTC, microseconds."""
+        ...
+
     @property
-    def after(self) -> str: ...
+    def after(self) -> str:
+        """The time of the latest line that its writer knew of, where its own time is not later; else empty."""
+        ...
+
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Its number among the lines that have the same `after`."""
+        ...
 
 
 class Order(NamedTuple):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from envs.base import EnvError, EnvironmentInfo, info_of
+from envs.call_text import call_text, read_calls, split_results
 
 
 @lru_cache(maxsize=64)
@@ -16,10 +18,15 @@ def info_or_none(environment: str) -> EnvironmentInfo | None:
         return None
 
 
-def refused(environment: str, action: str, observation: str) -> bool:
-    """Whether the observation says that the environment did nothing."""
+def refused(environment: str, action: str, observation: str, results: Sequence[str] = ()) -> bool:
+    """Whether the observation says that the environment did nothing: of several calls, none did anything. `results`:
+    what each of them returned, where that is kept."""
     info = info_or_none(environment)
-    return info is not None and info.refuses(observation)
+    if info is None:
+        return False
+    if "\n" not in action:  # asked of every step: no list is made
+        return info.refuses(observation)
+    return all(info.refuses(result) for _, result in _parts(action, observation, results))
 
 
 def only_looks(environment: str, action: str) -> bool:
@@ -28,10 +35,30 @@ def only_looks(environment: str, action: str) -> bool:
     return info is not None and info.looks(action)
 
 
-def careless(environment: str, action: str, observation: str) -> bool:
-    """Whether the action did something else than it says, and the environment took it all the same."""
+def careless(
+    environment: str,
+    action: str,
+    observation: str,
+    results: Sequence[str] = (),
+    ahead: Sequence[str] | None = None,
+) -> bool:
+    """Whether the action, or one of its calls, did something else than it says, and the environment took it all the
+    same; or took more than the actions `ahead` use up, where these are known: all that follow it, up to the return."""
     info = info_or_none(environment)
-    return info is not None and info.careless(action, observation)
+    if info is None:
+        return False
+    if any(info.careless(*each) for each in _parts(action, observation, results)):
+        return True
+    return ahead is not None and info.wasteful(action, ahead)
+
+
+def _parts(action: str, observation: str, results: Sequence[str]) -> list[tuple[str, str]]:
+    """The calls of a step, each with its result; the step itself where it is none of several calls."""
+    several = "\n" in action and (len(results) > 1 or observation.startswith("[1] "))
+    if several and (calls := read_calls(action)) is not None and len(calls) > 1:
+        lines = [call_text(call.name, call.arguments) for call in calls]
+        return list(zip(lines, results or split_results(observation, len(calls)), strict=False))
+    return [(action, observation)]
 
 
 def counts_time(environment: str) -> bool:

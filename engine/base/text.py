@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 _NUMBERED = re.compile(r"^\d+\.\s+")
-_LABELS = ("Action 1:", "Action:")
+_ACTION = "Action:"
+_LABELS = ("Action 1:", _ACTION)
 _AT_LINE_START = re.compile(r"^[ \t]*Action(?: 1)?:[ \t]*", re.M)
 
 
@@ -35,6 +36,15 @@ def stored_action(response: str) -> str:
 
 def _label_at(response: str) -> tuple[int, int] | None:
     """Where the label of a stored response's action is."""
+    if "Action 1:" not in response:  # mostly: its last line begins with the label
+        at = response.rfind(_ACTION)
+        if at < 0:
+            return None
+        start, end = response.rfind("\n", 0, at) + 1, at + len(_ACTION)
+        if start == at:
+            while response[end : end + 1] in (" ", "\t"):
+                end += 1
+            return start, end
     labels = list(_AT_LINE_START.finditer(response))
     return labels[-1].span() if labels else None
 

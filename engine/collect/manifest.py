@@ -76,7 +76,11 @@ LOG: LogKind[Ended] = LogKind(
 def manifest_of(
     environment: str, settings: SearchSettings, choose_actor: bool, pack: bool, notes: str = ""
 ) -> Manifest:
-    """The manifest of a new collection."""
+    """The manifest of a new collection.
+
+    `settings`: of each search. `choose_actor`: whether the actor is the one that can work in the environment.
+    `pack`: whether traces are packed. `notes`: text that the actor reads below the rules.
+    """
     return Manifest(
         environment=environment,
         settings=settings,

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from engine.base.unknown import plus
 from engine.tree.events import SearchSettings
 
 Outcome = Literal["done", "halted", "owed", "failed", "hopeless", "elsewhere"]
@@ -27,12 +28,9 @@ class Spent(Struct, omit_defaults=True):
         """Add what another used; what is unknown stays out of the sum."""
         self.calls += other.calls
         self.nodes += other.nodes
-        if other.tokens_in is not None:
-            self.tokens_in = (self.tokens_in or 0) + other.tokens_in
-        if other.tokens_out is not None:
-            self.tokens_out = (self.tokens_out or 0) + other.tokens_out
-        if other.cost is not None:
-            self.cost = (self.cost or 0.0) + other.cost
+        self.tokens_in = plus(self.tokens_in, other.tokens_in)
+        self.tokens_out = plus(self.tokens_out, other.tokens_out)
+        self.cost = plus(self.cost, other.cost)
 
     def take(self, other: Spent) -> None:
         """Take off what was added before."""

@@ -7,15 +7,18 @@ import math
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.collect.ledger import Budget, Ledger
+from engine.collect.links import ProcessLink, StartWorker
 from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_paths
 from engine.collect.messages import Orders
+from engine.collect.ray_link import ray_workers
 from engine.collect.workers import Collector
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
@@ -47,6 +50,7 @@ class Plan(Struct, kw_only=True, frozen=True):
     pack: bool = False
     delay: float = 0.0
     notes: str = ""  # what the actor is told below the rules
+    ray: str | None = None  # workers on Ray at this address, "" on one of our own; None: processes of this machine
 
 
 class Failure(Struct):
@@ -116,25 +120,33 @@ async def collect(plan: Plan, progress: Callable[[Progress], None] = lambda prog
 
     Raises `InputError` where its folder holds another collection, `WorkFailed` where no worker can live.
     """
-    collector = prepare(plan)
-    collector.changed = lambda: progress(progress_of(collector.ledger))
-    interrupted = _on_signals(collector)
-    try:
-        await collector.run()
-    finally:
-        interrupted()
-    collector.changed()
-    return collected(plan, collector.ledger, collector.halted)
+    workers = nullcontext(None) if plan.ray is None else ray_workers(plan.ray, workers_of(plan))
+    with workers as start:
+        collector = prepare(plan, start)
+        collector.changed = lambda: progress(progress_of(collector.ledger))
+        interrupted = _on_signals(collector)
+        try:
+            await collector.run()
+        finally:
+            interrupted()
+        collector.changed()
+        return collected(plan, collector.ledger, collector.halted)
 
 
-def prepare(plan: Plan) -> Collector:
-    """What runs a collection, its folder made and its log read. Raises `InputError`."""
+def workers_of(plan: Plan) -> int:
+    """How many workers there are at most."""
+    return max(1, min(plan.workers, len(plan.tasks)))
+
+
+def prepare(plan: Plan, start: StartWorker | None = None) -> Collector:
+    """What runs a collection, its folder made and its log read. `start`: starts a worker; None: a process. Raises
+    `InputError`."""
     manifest = open_manifest(
         plan.out, manifest_of(plan.environment, plan.settings, plan.choose_actor, plan.pack, plan.notes)
     )
     paths = trace_paths(plan.out, manifest, plan.short, plan.tasks)
     ledger = Ledger(plan.tasks, paths, log_of(plan.out), plan.attempts, plan.budget)
-    workers = max(1, min(plan.workers, len(plan.tasks)))
+    workers = workers_of(plan)
     slots = max(1, plan.settings.concurrency // workers)
     orders = Orders(
         environment=plan.environment,
@@ -146,7 +158,9 @@ def prepare(plan: Plan) -> Collector:
         delay=plan.delay,
         notes=plan.notes,
     )
-    return Collector(ledger, orders, plan.out, workers, searches_of_worker(plan, workers))
+    return Collector(
+        ledger, orders, start or partial(ProcessLink.start, plan.out), workers, searches_of_worker(plan, workers)
+    )
 
 
 def _on_signals(collector: Collector) -> Callable[[], None]:

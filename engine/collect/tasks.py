@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.base.errors import InputError
 from engine.base.foreign import MAX_LINE, read_text
+from engine.datasets.split import parse_split, part_of
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
@@ -49,6 +50,23 @@ def _lines(path: Path) -> list[str]:
     except InputError as error:
         raise InputError(f"--tasks @{error}") from error
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def tasks_of_part(environment: str, tasks: Sequence[str], split: str, part: str, seed: int = 0) -> list[str]:
+    """The tasks that fall into a part of a split, by the same digest as the samples of an export (`--split`): a model
+    that was trained on one part is evaluated on another. All where there is no split. Raises `InputError`."""
+    if not split:
+        if part:
+            raise InputError(f"--part {part}: needs --split, for example --split train=0.9,dev=0.1")
+        return list(tasks)
+    parts = parse_split(split)
+    names = [each.name for each in parts]
+    if part not in names:
+        raise InputError(f"--part {part!r}: one of {', '.join(names)}, the parts of --split")
+    chosen = [task for task in tasks if names[part_of(environment, task, parts, seed)] == part]
+    if not chosen:
+        raise InputError(f"--part {part}: none of {len(tasks)} tasks falls into it: name more tasks")
+    return chosen
 
 
 def shard_of(tasks: Sequence[str], shard: str | None) -> list[str]:

@@ -1,38 +1,21 @@
 """Runs a collection: starts workers, gives them tasks, and goes on where a worker is lost.
 
-A worker is a process (`engine.collect.worker`). A lost one's searches are resumed by another from their traces: what
-was answered is never asked again.
+A worker is a process (`engine.collect.worker`), of this machine or of Ray (`engine.collect.links`). The searches of one
+that is lost are resumed by another from their traces: what was answered is never asked again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO
 
 from engine.base.errors import WorkFailed
-from engine.base.foreign import open_to_append
 from engine.collect.ledger import Ledger
-from engine.collect.manifest import FOLDER
-from engine.collect.messages import (
-    Finished,
-    Grant,
-    Halt,
-    Orders,
-    Report,
-    RunTask,
-    ToWorker,
-    Wants,
-    from_worker,
-    line_of,
-)
-from engine.collect.worker import MOST_LINE
+from engine.collect.links import StartWorker, WorkerLink
+from engine.collect.messages import Finished, Grant, Halt, Orders, Report, RunTask, Wants
 
 TICK = 0.25
 """Seconds between two looks at budgets and at tasks that are due again."""
@@ -40,52 +23,21 @@ TICK = 0.25
 PATIENCE = 20.0
 """Seconds that workers have to end their searches after they were told to."""
 
-MOST_LAST_WORDS = 1 << 16
-"""Bytes at the end of a worker's log in which its last line is looked for."""
-
 MOST_FAILED_STARTS, MOST_KILLED_STARTS = 3, 30
 """Workers in a row that end before they say anything: of themselves, or killed."""
-
-
-class _Process:
-    """A worker process, as the collector sees it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, log: BinaryIO, log_path: Path) -> None:
-        self.process, self.log, self.log_path = process, log, log_path
-        self.tasks: set[str] = set()
-        self.begun: set[str] = set()  # those of its tasks that it told of
-        self.spoke = False
-        self.granted = 0  # calls that it was granted and has not told of
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.stdin, self.stdout = process.stdin, process.stdout
-
-    def tell(self, message: ToWorker) -> None:
-        """Send a message; a worker that is gone is noticed by the end of its output."""
-        with suppress(OSError, RuntimeError):
-            self.stdin.write(line_of(message))
-
-    def last_words(self) -> str:
-        """The last line that it printed."""
-        with suppress(OSError):
-            with self.log_path.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - MOST_LAST_WORDS))
-                lines = file.read().decode("utf-8", "replace").strip().splitlines()
-            return lines[-1] if lines else ""
-        return ""
 
 
 class Collector:
     """One run of a collection."""
 
-    def __init__(self, ledger: Ledger, orders: Orders, out: Path, workers: int, at_once: int) -> None:
-        """`orders`: of each worker. `at_once`: searches of one worker."""
+    def __init__(self, ledger: Ledger, orders: Orders, start: StartWorker, workers: int, at_once: int) -> None:
+        """`orders`: of each worker. `start`: starts one. `at_once`: searches of one worker."""
         self.ledger = ledger
         self.pids: list[int] = []  # of the workers that run
-        self._orders, self._out = orders, out
+        self._orders, self._start_worker = orders, start
         self._workers, self._at_once = workers, at_once
         self.changed: Callable[[], None] = lambda: None  # is called when there is news
-        self._running: list[_Process] = []
+        self._running: list[WorkerLink] = []
         self._news = asyncio.Event()
         self._halted = ""
         self._failed_starts = 0
@@ -117,14 +69,13 @@ class Collector:
                     if keeper.done():
                         keeper.result()
             for worker in self._running:
-                worker.stdin.close()
+                worker.close()
             await asyncio.wait_for(asyncio.gather(*keepers), PATIENCE)
         except TimeoutError:
             pass
         finally:
             for worker in self._running:
-                with suppress(ProcessLookupError):
-                    worker.process.kill()
+                worker.kill()
             await asyncio.gather(*keepers, return_exceptions=True)
 
     async def _tick(self) -> None:
@@ -157,32 +108,20 @@ class Collector:
                 await self._listen(worker)
             finally:
                 self._running.remove(worker)
-                self.pids.remove(worker.process.pid)
-                worker.log.close()
-            await worker.process.wait()
-            self._lost(worker)
+                self.pids.remove(worker.pid)
+            self._lost(worker, killed=await worker.ended())
 
-    async def _start(self, number: int) -> _Process:
-        log_path = self._out / FOLDER / f"worker-{os.getpid()}-{number}.log"
-        log = open_to_append(log_path)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "engine.collect.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, limit=MOST_LINE,
-            start_new_session=True,  # an interrupt at the terminal is for the collector, which ends them cleanly
-        )  # fmt: skip
-        worker = _Process(process, log, log_path)
+    async def _start(self, number: int) -> WorkerLink:
+        worker = await self._start_worker(number)
         worker.tell(self._orders)
         self._running.append(worker)
-        self.pids.append(process.pid)
+        self.pids.append(worker.pid)
         self._news.set()
         return worker
 
-    async def _listen(self, worker: _Process) -> None:
-        while line := await worker.stdout.readline():
-            if not line.endswith(b"\n"):  # killed in the middle of a line
-                return
+    async def _listen(self, worker: WorkerLink) -> None:
+        while (message := await worker.hear()) is not None:
             worker.spoke = True
-            message = from_worker.decode(line)
             if isinstance(message, Wants):
                 self._grant(worker)
                 continue
@@ -193,24 +132,22 @@ class Collector:
                 self._ended(worker, message)
             self.changed()
 
-    def _grant(self, worker: _Process) -> None:
+    def _grant(self, worker: WorkerLink) -> None:
         calls = 0 if self._halted else self.ledger.grant(self._workers)
         worker.granted += calls
         worker.tell(Grant(calls))
         if not calls and not self._halted:
             self.halt("calls of the collection")
 
-    def _ended(self, worker: _Process, finished: Finished) -> None:
+    def _ended(self, worker: WorkerLink, finished: Finished) -> None:
         worker.tasks.discard(finished.task)
         self.ledger.ended(finished)
         if not self._halted:
             self._give()
         self._news.set()
 
-    def _lost(self, worker: _Process) -> None:
+    def _lost(self, worker: WorkerLink, killed: bool) -> None:
         """A worker ended: of itself at the end, or lost, with searches to be resumed."""
-        if worker.log_path.exists() and not worker.log_path.stat().st_size:
-            worker.log_path.unlink(missing_ok=True)
         if worker.tasks or not self.ledger.settled:
             self.ledger.lost += not self._halted
         self.ledger.granted = max(0, self.ledger.granted - max(0, worker.granted))
@@ -220,7 +157,6 @@ class Collector:
             else:
                 self.ledger.give_back(task, begun=task in worker.begun)
         self._failed_starts = 0 if worker.spoke else self._failed_starts + 1
-        killed = (worker.process.returncode or 0) < 0
         if self._failed_starts >= (MOST_KILLED_STARTS if killed else MOST_FAILED_STARTS):
             raise WorkFailed(f"no worker can be started: {worker.last_words() or 'it ended at once'}")
         self._news.set()

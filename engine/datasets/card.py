@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from engine.datasets.formats import Format
+from engine.datasets.mixing import mix_without_folders
 from engine.datasets.options import Exported, ExportOptions
 from engine.samples.duplicates import THRESHOLD
 from engine.samples.revise import ReviseSettings
@@ -66,7 +67,9 @@ def _unreplayed(exported: Exported) -> list[str]:
     if not count:
         return []
     who = "; a person accepted each" if exported.which == "accepted" else ""
-    return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}"]
+    judged = ", ".join(f"{count} {word}" for word, count in sorted(exported.seams.items()))
+    seams = f"; their seams, as a model judges them: {judged}" if judged else ""
+    return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}{seams}"]
 
 
 def trained_told(exported: Exported) -> list[str]:
@@ -173,7 +176,7 @@ def _options(exported: Exported, options: ExportOptions) -> list[str]:
     if options.split:
         told.append(f"- split by task: {code(options.split)}, seed {options.seed}")
     if options.mix:
-        told.append(f"- mixed in: {code(_name(options.mix))} (share of the lines of the first part)")
+        told.append(f"- mixed in: {code(mix_without_folders(options.mix))} (share of the lines of the first part)")
     if options.shuffle or (options.mix and options.shuffle is None):
         told.append(f"- shuffled, seed {options.seed}")
     if exported.format == "sharegpt" and options.loss_weight:

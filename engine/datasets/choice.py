@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import get_args
 
 from msgspec import Struct
 
 from engine.base.text import many
-from engine.datasets.formats import DataType, data_type_of
+from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, data_type_of
+from engine.datasets.formats.base import NO_CALLS, UNKNOWN_CALLS
+from engine.datasets.formats.rules import NOT_REPLAYED, TOO_LONG
 from engine.datasets.options import Exported, ExportOptions, Which
-from engine.environment.replay import HOLDS, NOT_REFUTED
+from engine.environment.replay import HOLDS, NOT_REFUTED, Verdict
 from engine.review.curation import moves_mark
 from engine.review.decisions import Decided
 from engine.review.variety import tail_length
@@ -20,6 +23,8 @@ from engine.workspace.workspace import Selection
 NO_WRONG_STEP = "no wrong step found"
 SAME_LESSON = "same lesson, a better one is kept"
 UNDECIDED = "not decided"
+VERDICTS = frozenset([*get_args(Verdict), NO_WRONG_STEP, NOT_REPLAYED])
+"""Reasons that a replay, or the verifier before it, gives."""
 WHICH_WORDS: dict[Which, str] = {
     "accepted": "accepted ones",
     "all that hold": "all that pass the replay",
@@ -54,6 +59,9 @@ def left_out(
     """Why a sample is left out, as far as that can be told without its tree: what the replay said comes first.
 
     `spliced` as in `does_not_hold`.
+
+    `decided`: what people said, if they did. `which`: the rule, as `which_of` tells. `only_verified`: whether the
+    verdict `verified` is asked for.
     """
     if not moves_mark(sample, decided):  # what was changed is replayed first
         reason = does_not_hold(sample, which, only_verified, spliced)
@@ -113,7 +121,11 @@ def expected(
     per_lesson: int = 1,
     spliced: bool = True,
 ) -> Expected:
-    """What an export of these samples takes."""
+    """What an export of these samples takes.
+
+    `current`: what was decided, by sample id. `data_type`, `all`, `only_verified`, `per_lesson`: as `export` takes
+    them. `spliced`: as in `does_not_hold`.
+    """
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
     which = which_of(all, mine, current)
     dropped: Counter[str] = Counter()
@@ -142,7 +154,11 @@ def expected_line(
     options: ExportOptions,
     spliced: bool = True,
 ) -> str:
-    """How many samples are about to be written, in a line."""
+    """How many samples are about to be written, in a line.
+
+    `chosen`: the runs and their samples. `current`: what was decided, by sample id. `options`: of the export; the
+    rest as in `expected`.
+    """
     found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson, spliced)
     traces = len({sample.trace for sample in chosen.samples})
     return (
@@ -157,4 +173,29 @@ def nothing_line(done: Exported) -> str:
     why = f"left out: {reasons}" if reasons else f"there is no {done.data_type} sample"
     left = f" {done.left} of an earlier export is left as it was." if done.left else ""
     why = f"{WHICH_WORDS[done.which]}; {why}"
-    return f"no line to export ({why}): no file was written.{left} --all takes whatever there is"
+    remedy = f" {done.remedy}" if done.remedy else ""
+    return f"no line to export ({why}): no file was written.{left}{remedy}"
+
+
+def remedy_of(
+    dropped: Mapping[str, int], stuck: Collection[str], data_type: DataType, others: int, only_verified: bool
+) -> str:
+    """What would give lines where an export wrote none; "" where nothing would. `dropped`: samples by the reason for
+    which they were left out; `stuck`: reasons that `--all` does not lift; `others`: samples of the other data type."""
+    if NO_CALLS in dropped:
+        return f"formats that hold calls: {', '.join(sorted(name for name, each in FORMATS.items() if each.calls))}"
+    if UNKNOWN_CALLS in dropped:
+        own = ", ".join(sorted(name for name, each in FORMATS.items() if each.calls == "own"))
+        return f"the chat template chatml, the default, writes them out; the formats {own} need none"
+    if TOO_LONG in dropped:
+        return "raise --max-length"
+    judged = VERDICTS & dropped.keys() if only_verified else set()
+    if dropped.keys() - set(stuck) - judged:
+        return "--all takes whatever there is"
+    if judged:
+        held = HOLDS & judged
+        return "leave --only-verified out" if held else "--all without --only-verified takes whatever there is"
+    if not dropped:
+        other = next(each for each in DATA_TYPES if each != data_type)
+        return f"there are {other} ones: --data-type {other}" if others else "agentr revise makes samples"
+    return ""

@@ -16,10 +16,9 @@ import msgspec
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.files import place_and_part
-from engine.base.foreign import refusal
+from engine.base.foreign import place_and_part, refusal
 from engine.datasets.card import card
-from engine.datasets.choice import which_of
+from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -34,7 +33,7 @@ from engine.datasets.files import (
 )
 from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, Format, FormatOptions, data_type_of, format_named
 from engine.datasets.formats.rules import RULES
-from engine.datasets.mixing import mixed_records, parse_mix
+from engine.datasets.mixing import mix_without_folders, mixed_records, parse_mix
 from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report
 from engine.datasets.records import Records, encode
 from engine.datasets.split import (
@@ -87,6 +86,10 @@ def export(
     Raises `InputError` for an unknown run or format, unusable options, a missing trace, or (with `options.strict`) a
     broken rule; `WorkFailed` where the disk is full. Then every file is as it was before; a refusal leaves the report
     alone.
+
+    `out`: the file to write; a packed or split dataset takes its folder and name from it. `options`: parts,
+    packing, limits, what a record holds. `progress`: called
+    with the samples that are done, and with all there are.
     """
     chosen = format_named(format)
     if data_type not in DATA_TYPES:
@@ -100,7 +103,7 @@ def export(
     if options.config and (reason := unfit(chosen.trainer, making.markup, options.loss_weight)):
         raise InputError(f"{reason}: --no-config writes the records without a configuration")
     layout = _layout(Path(out), chosen, options)
-    mix = parse_mix(options.mix) if options.mix else None
+    mixes = parse_mix(options.mix) if options.mix else []
     loaded = workspace.select(run)
     decisions = Decisions(workspace.decisions)
     current = decisions.current()
@@ -134,11 +137,14 @@ def export(
         if options.strict and records.broken:
             _refuse(exported, options, records)
         if not len(spool) and not all:
+            others = len(loaded.samples) - len(of_type)
+            exported.remedy = remedy_of(exported.dropped, records.stuck, data_type, others, only_verified)
             exported.left = str(layout.target) if layout.target.exists() else ""
             exported.card = exported.provenance = exported.report = ""
             return exported
-        if mix is not None:
-            count = lines_to_mix(mix.share, sum(1 for part in spool.of_part if part == 0))
+        own, shares = sum(1 for part in spool.of_part if part == 0), sum(mix.share for mix in mixes)
+        for mix in mixes:
+            count = lines_to_mix(mix.share, own, shares - mix.share)
             for general, source in mixed_records(mix, count, options.seed, chosen, making, exported.warnings):
                 spool.add(encode(general), encode(msgspec.to_builtins(source)), 0)
                 exported.mixed += 1
@@ -253,7 +259,7 @@ def older_only(workspace: Workspace, chosen: Selection, current: Mapping[str, De
 def _report(exported: Exported, options: ExportOptions, records: Records, refused: bool = False) -> str:
     report = Report(
         exported=_without_folders(exported),
-        options=structs.replace(options, mix=_name_of(options.mix), tokenizer=_name_of(options.tokenizer)),
+        options=structs.replace(options, mix=mix_without_folders(options.mix), tokenizer=_name_of(options.tokenizer)),
         refused=refused,
         rules=list(RULES),
         issues=records.issues,
@@ -327,7 +333,9 @@ def _configure(
     if unread:
         exported.warnings.append(unread)
         return
-    if options.for_model and (told := own_template(format.trainer, making.markup)):
+    if (options.for_model or exported.calling) and (
+        told := own_template(format.trainer, making.markup, bool(exported.calling))
+    ):
         exported.warnings.append(told)
     dataset = Dataset(
         base=layout.target.name,

@@ -20,8 +20,7 @@ from typing import Any, BinaryIO, Literal
 from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
-from engine.base.files import place_and_part
-from engine.base.foreign import refusal
+from engine.base.foreign import place_and_part, refusal
 from engine.base.text import clean
 
 Packing = Literal["none", "gzip", "parquet"]

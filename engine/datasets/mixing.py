@@ -1,4 +1,4 @@
-"""Lines of another dataset among those of this one (`--mix FILE:SHARE`): which are chosen, and what becomes of them.
+"""Lines of other datasets among those of this one (`--mix FILE:SHARE`): which are chosen, and what becomes of them.
 
 Files are JSON Lines or one JSON array, gzip'd or not; each line (or item of the array) is a record of the format, or a
 conversation in a form that people share (`engine.datasets.shared_forms`). What does not fit is left out and counted.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -39,17 +40,28 @@ class Mix(NamedTuple):
     share: float  # of the lines of the first part
 
 
-def parse_mix(text: str) -> Mix:
-    """Another dataset from `FILE:SHARE`. Raises `InputError`."""
-    name, sign, share = text.rpartition(":")
-    if not sign or not name:
-        raise InputError(f"--mix {text!r}: write FILE:SHARE, such as general.jsonl:0.2")
-    mix = Mix(Path(name), share_of(f"--mix {text!r}", share))
-    if mix.share >= 1:
+def parse_mix(text: str) -> list[Mix]:
+    """Other datasets from `FILE:SHARE`, several with commas between. Raises `InputError`."""
+    found = []
+    for part in _AFTER_SHARE.split(text):
+        name, sign, share = part.rpartition(":")
+        if not sign or not name:
+            raise InputError(f"--mix {text!r}: write FILE:SHARE, such as general.jsonl:0.2")
+        mix = Mix(Path(name), share_of(f"--mix {text!r}", share))
+        if what_is(mix.path) is None:
+            raise NoFile(f"{mix.path}: no such file (--mix)")
+        found.append(mix)
+    if sum(mix.share for mix in found) >= 1:
         raise InputError(f"--mix {text!r}: a share below 1 leaves room for the samples")
-    if what_is(mix.path) is None:
-        raise NoFile(f"{mix.path}: no such file (--mix)")
-    return mix
+    return found
+
+
+def mix_without_folders(text: str) -> str:
+    """The same option with names of files alone: what a folder is called is nobody's business."""
+    return ",".join(part.replace("\\", "/").rpartition("/")[2] for part in _AFTER_SHARE.split(text))
+
+
+_AFTER_SHARE = re.compile(r"(?<=\d),(?=[^,]*:)")  # a comma behind a share
 
 
 @dataclass
@@ -149,6 +161,9 @@ def mixed_records(
     """At most `count` records from lines of another dataset, chosen by the seed among those that fit.
 
     Lines that do not fit are left out, and counted in a warning. Raises `InputError` where no line fits.
+
+    `mix`: the dataset, and the share that it makes up. `format`, `options`: what a line has to be, and what is
+    left out of it. `warnings`: takes the warning.
     """
 
     def reason(value: Any) -> str | None:

@@ -80,6 +80,7 @@ class Exported(Struct, kw_only=True):
     problems: dict[str, int] = {}  # only with `all`: samples that were written although a rule is broken
     warned: dict[str, int] = {}  # samples that were written although something is odd
     verdicts: dict[str, int] = {}  # replay verdict → samples
+    seams: dict[str, int] = {}  # what a model said of seams that nobody replayed → samples
     sources: dict[str, int] = {}  # path of a trace → samples
     environments: dict[str, int] = {}  # → samples
     models: dict[str, int] = {}  # who proposed the steps → samples
@@ -94,6 +95,7 @@ class Exported(Struct, kw_only=True):
     trained: Trained = field(default_factory=Trained)
     lessons: Lessons = field(default_factory=Lessons)
     commands: list[str] = []  # that train on it, in its folder; or, in words, what reads it
+    remedy: str = ""  # where nothing was written: what would give lines
     left: str = ""  # an older file of that name, which stays since nothing was written
     checksum: str = ""  # SHA-256 of the dataset, where it is one file
     warnings: list[str] = []

@@ -59,6 +59,7 @@ class Origin(Struct, kw_only=True):
     thought_from: ThoughtFrom
     thought_by: str  # person or model
     replay: str  # verdict
+    seam: str  # what a model said of a seam that nobody replayed: Good, Bad or Uncertain; "": nobody was asked
     return_good: float
     return_bad: float | None
     tail_made: TailMade | None  # how the tail came about, where it is not the good leaf's own steps
@@ -120,7 +121,13 @@ def origin_of(
     tail_steps: int,
 ) -> Origin:
     """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it. `shown` makes a
-    path one that tells nothing of this machine (`shown_path`)."""
+    path one that tells nothing of this machine (`shown_path`).
+
+    `run`: its id. `decided`: what people said, if they did. `problems` and `warnings`: lines of the format's
+    checks. `written`:
+    person → nodes of the record whose steps they wrote. `recovery`: what continuations from the
+    wrong step came to, if there are any. `tail_steps`: steps after the thought.
+    """
     mark_from: MarkFrom = "none"
     marked_by = ""
     if sample.mark is not None:
@@ -146,6 +153,7 @@ def origin_of(
         thought_from=thought_from,
         thought_by=thought_by,
         replay=sample.verdict,
+        seam=sample.seam.word if sample.seam is not None else "",
         return_bad=None if sample.bad is None else sample.return_bad,
         tail_made=sample.tail.made if sample.tail else None,
         tail_trace=sample.tail.trace or None if sample.tail else None,

@@ -82,6 +82,7 @@ class Records:
         self.more_issues = 0
         self.broken: Counter[str] = Counter()  # samples by the rule they break
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
+        self.stuck: set[str] = set()  # reasons for which samples gave no record at all
         self._seen: set[bytes] = set()  # digests of samples' records
         self._distinct: set[bytes] = set()  # digests of conversations, the thought aside
         self._lessons: set[str] = set()
@@ -184,13 +185,15 @@ class Records:
         everything = self.exported.which == "all"
         self.broken.update(problems)
         if not records and not problems:
-            self._drop(
-                self.format.why_no_record(item, self.options)
-            )  # the format has no place for this sample: no rule is broken
+            reason = self.format.why_no_record(item, self.options)  # the format has no place for it: no rule is broken
+            self.stuck.add(reason)
+            self._drop(reason)
             return []
         if problems:
             self._note(sample, bool(records) and everything, problems, warnings)
             if not everything or not records:
+                if not records:
+                    self.stuck.add(problems[0])
                 self._drop(problems[0])
                 return []
         encoded = [encode(record) for record in records]
@@ -295,6 +298,8 @@ class Records:
         self._counts["problems"].update(problems)
         self._counts["warned"].update(warnings)
         self._counts["verdicts"][sample.verdict] += 1
+        if sample.seam is not None:
+            self._counts["seams"][sample.seam.word] += 1
         shown = shown_path(sample.path, self.workspace.path, Path(self.exported.out).parent)
         self._counts["sources"][shown] += 1
         self._counts["environments"][sample.environment] += 1
@@ -322,7 +327,18 @@ def near_duplicates() -> Duplicates | None:
         return None
 
 
-COUNTED = ("dropped", "problems", "warned", "verdicts", "sources", "environments", "models", "reviewers", "writers")
+COUNTED = (
+    "dropped",
+    "problems",
+    "warned",
+    "verdicts",
+    "seams",
+    "sources",
+    "environments",
+    "models",
+    "reviewers",
+    "writers",
+)
 """Fields of `Exported` that count samples by something."""
 
 

@@ -49,6 +49,9 @@ def shapes(
     """Every revision sample with its shape, those of one trace together; None where its trace is not there any more.
 
     Duplicates are exact, and near from `threshold` on; without the package that finds near ones nothing is one.
+
+    `environment_of`: the environment that a sample's run was made in, if it was named. `threshold`: similarity
+    from which two are near duplicates.
     """
     try:
         known = Duplicates(threshold)

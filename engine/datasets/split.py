@@ -45,6 +45,7 @@ def parse_split(text: str) -> tuple[Part, ...]:
 
 
 def share_of(option: str, text: str) -> float:
+    """The share that a text names, from 0 (excluded) to 1. Raises `InputError`, which begins with `option`."""
     try:
         share = float(text)
     except ValueError:
@@ -55,7 +56,11 @@ def share_of(option: str, text: str) -> float:
 
 
 def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> int:
-    """Which part a task belongs to, as an index: by a digest, so it stays there whatever else is exported."""
+    """Which part a task belongs to, as an index: by a digest, so it stays there whatever else is exported.
+
+    `environment` and `task`: as the trace names them. `parts`: with their shares, which add up to 1. `seed`:
+    another one splits otherwise.
+    """
     digest = blake2b(f"{seed}\n{environment}\n{task}".encode("utf-8", "replace"), digest_size=8).digest()
     place = int.from_bytes(digest, "big") / 2**64
     for index, part in enumerate(parts):
@@ -65,13 +70,19 @@ def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> in
     return len(parts) - 1
 
 
-def lines_to_mix(share: float, own: int) -> int:
-    """How many lines make up that share of all lines, beside `own` others."""
-    return round(own * share / (1 - share))
+def lines_to_mix(share: float, own: int, other: float = 0.0) -> int:
+    """How many lines make up that share of all lines, beside `own` others.
+
+    other: the share that lines of further datasets make up.
+    """
+    return round(own * share / (1 - share - other))
 
 
 def orders(of_part: Sequence[int], parts: int, shuffle: bool, seed: int) -> list[array[int]]:
-    """For each part, the records of it: in their order, or shuffled."""
+    """For each part, the records of it: in their order, or shuffled.
+
+    `of_part`: for each record the index of its part. `parts`: how many there are. `shuffle`: whether, by `seed`.
+    """
     found: list[array[int]] = [array("Q") for _ in range(parts)]
     for record, part in enumerate(of_part):
         found[part].append(record)
@@ -87,7 +98,11 @@ def shard_bounds(records: int, shards: int) -> list[tuple[int, int]]:
 
 
 def file_name(base: str, extension: str, part: str, shard: int, shards: int) -> str:
-    """Name of a file of a dataset: `data.jsonl`, `data.train.jsonl`, `data.train-00001-of-00004.jsonl`."""
+    """Name of a file of a dataset: `data.jsonl`, `data.train.jsonl`, `data.train-00001-of-00004.jsonl`.
+
+    `base` and `extension`: of the dataset's own file. `part`: its name, empty where there is one part. `shard`: its
+    number of `shards`; one alone gets none.
+    """
     stem = base[: -len(extension)] if extension and base.endswith(extension) else base
     ending = extension if base.endswith(extension) else ""
     name = f"{stem}.{part}" if part else stem

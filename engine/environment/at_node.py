@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar, cast
 
-from engine.answers.reader import form_of
+from engine.answers.form import form_of
 from engine.base.text import clean, flatten, stored_action
 from engine.environment.instances import Instance, InstancePool, Reply, RootRecipe
 from engine.environment.opened import Opened, reset_options

@@ -56,7 +56,11 @@ def given(about: str, name: str, value: str) -> Consent | None:
 
 
 def give(about: str, name: str, value: str, *, source: object = "", folder: str = "") -> None:
-    """Keep a yes. Never raises; what is known already is not written again."""
+    """Keep a yes. Never raises; what is known already is not written again.
+
+    `about`: digest of the file that the yes is about. `name` and `value`: what it names, such as an environment.
+    `source`: the file as the person saw it; `folder`: from which modules may be loaded.
+    """
     known = given(about, name, value)
     if not about or (known is not None and (known.folder or not folder)):
         return

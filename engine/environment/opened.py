@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.base.closing import closed_on_failure
 from engine.base.errors import InputError, foreign_line
 from engine.environment.permission import Permit, permit
 from engine.tree.events import Message, Started
@@ -111,11 +112,8 @@ def open_environment(which: Permit | str, task: str | None, observation: str | N
     try:
         with modules_from(folder):
             env = make(name)
-        try:
+        with closed_on_failure(env):
             first, info = env.reset(options=reset_options(task, observation))
-        except BaseException:
-            env.close()
-            raise
     except EnvError as error:
         raise InputError(str(error)) from error
     except Exception as error:  # another package's code

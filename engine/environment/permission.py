@@ -160,7 +160,7 @@ def settings_claims(settings: SearchSettings) -> list[Claim]:
 
     A setting that is not known to be a mere word or number names a place.
     """
-    if settings.actor.startswith("recorded:"):
+    if settings.actor.startswith(("recorded:", "replayed:")):
         return [Claim("actor", settings.actor, {"actor": settings.actor})]
     if settings.actor != "openai":
         return []
@@ -223,7 +223,10 @@ def check_search(
     settings: SearchSettings, started: Started, own: TrustedSettings, source: object, environment: str | None = None
 ) -> None:
     """The same for a search with these settings in the environment that a trace names, or another one: one question
-    for all that it would do."""
+    for all that it would do.
+
+    `started`: the trace's first event. `own`: what a person named. `source`: the file, for messages.
+    """
     name = environment or started.opened or started.environment
     check([*environment_claims(name), *settings_claims(settings)], started, own, source)
 
@@ -231,7 +234,11 @@ def check_search(
 def permit(
     name: str, started: Started | str | None, own: TrustedSettings = (), source: object = "this trace"
 ) -> Permit:
-    """The permit for an environment that a trace, or what was made of it, names. Raises `UntrustedTrace`."""
+    """The permit for an environment that a trace, or what was made of it, names. Raises `UntrustedTrace`.
+
+    `name`: of the environment. `started`: first event of the trace, or its digest. `own`: what a person named.
+    `source`: the file, for messages.
+    """
     claims = environment_claims(name)
     if not claims:
         return Permit(name)

@@ -39,6 +39,7 @@ class RecoveryScores(Struct, kw_only=True):
     recovered_without: Interval | None
     recovered_thought: Interval | None
     recovered_difference: Interval | None
+    revision_length: Interval | None  # steps up to the wrong one, which counts: where the revision begins
 
 
 def wrong_step(tree: SearchTree, sample: Sample, figures: MarkFigures) -> WrongStep:
@@ -81,4 +82,5 @@ def recovery_scores(steps: Sequence[WrongStep]) -> RecoveryScores:
         recovered_without=mean_interval([one for one, _ in shares]),
         recovered_thought=mean_interval([other for _, other in shares]),
         recovered_difference=mean_interval([other - one for one, other in shares]),
+        revision_length=mean_interval([row.mark for row in steps]),
     )

@@ -169,6 +169,8 @@ def save_graph(reader: TreeReader, out: Path, kind: GraphKind, *, merge: bool = 
 
     GraphML for Gephi, yEd and networkx; DOT for Graphviz; node-link is the JSON of networkx and D3. Raises
     `InputError` where the file can't be written.
+
+    `reader`: the tree, now or in its past. `out`: the file. `kind`: graphml, dot or node-link.
     """
     if not len(reader):
         raise InputError(f"{out}: the tree has no nodes")

@@ -9,6 +9,7 @@ import functools
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -85,6 +86,14 @@ class RolloutFile:
             self.problems.append(Problem(str(self.path), place, reason))
         elif len(self.problems) == MOST_PROBLEMS:
             self.problems.append(Problem(str(self.path), "", "further rows can't be read, see above"))
+
+    @contextmanager
+    def reporting(self, place: str) -> Iterator[None]:
+        """What is read within is at `place`; where it is `Malformed`, that is recorded, and the rest is read on."""
+        try:
+            yield
+        except Malformed as error:
+            self.problem(place, str(error))
 
     def document(self) -> dict[str, Any]:
         """The fields of the document, undecoded (`value` decodes one)."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import NoneType
 from typing import Any
 
@@ -198,11 +199,18 @@ def conversation(raw: Iterable[Any]) -> list[AttemptMessage]:
         if (plain := _plain(message)) is not None:
             made.append(plain)
             continue
-        try:
+        with at_message(index):
             made += messages_of(message)
-        except Malformed as error:
-            raise Malformed(f"message {index + 1}: {error}") from None
     return made
+
+
+@contextmanager
+def at_message(index: int) -> Iterator[None]:
+    """What is read within is the message of that index. A `Malformed` of it is raised with the message's number."""
+    try:
+        yield
+    except Malformed as error:
+        raise Malformed(f"message {index + 1}: {error}") from None
 
 
 _PLAIN = frozenset({"role", "content", "tool_calls", "tool_call_id"})

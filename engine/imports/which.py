@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.base.errors import AgentrError
 from engine.imports.decode import Malformed
 from engine.imports.files import look
+from engine.imports.formats.unknown import kind_by_bytes
 from engine.imports.reader import reader_of
 from engine.imports.sources import ENDINGS
 
@@ -29,4 +30,4 @@ def is_rollouts(path: Path) -> bool:
         return True
     if file.keys >= _OF_TRACE or any(file.keys & keys == keys for keys in _OF_TREE):
         return False
-    return bool(file.keys) or file.shape in ("zip", "list")
+    return bool(file.keys or kind_by_bytes(file)) or file.shape in ("zip", "list")

@@ -11,22 +11,17 @@ where several were asked for. The library's own retries are off; ours report eve
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, RequestOptions
 
-from engine.base.errors import InputError
-from engine.base.secrets import check_url
-from engine.environment.permission import DEFAULT_KEY_ENV, is_loopback
+from engine.environment.permission import is_loopback
+from engine.models.endpoint import Endpoint, check_endpoint, headers_of, is_secret, key_of
 from engine.models.faults import RETRYABLE, Refusal, asks_too_much, refusal_of_status
 from engine.models.refused_parameters import DROPPED, FORM, LIMITS
 from engine.models.reply import Reply, read_reply
@@ -34,46 +29,12 @@ from engine.models.structured_form import FORMS, chosen_fields, form_field, join
 from engine.models.tool_calls import START_WITH_TOOLS, as_sent, holds_bad_arguments
 from engine.tree.events import Message, Usage
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 PATH = "/chat/completions"
-NO_KEY = "no-key"
-"""Sent where no key is set: servers of one's own mostly ask for none, the library for some."""
-
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""What a name of an environment variable looks like."""
-
-SHORTEST_SECRET = 8  # characters
 MAX_ANSWER = 8 << 20  # bytes; reading stops there
 MAX_PACKED = MAX_ANSWER // 128  # bytes of an answer that came packed although plain was asked for
 FIRST_WAIT = 0.5  # seconds before the second attempt; doubled for each further one
-LONGEST_WAIT = 30.0  # seconds that we choose to wait; a server may ask for more, see `llm_faults.LONGEST_ASKED`
+LONGEST_WAIT = 30.0  # seconds that we choose to wait; a server may ask for more (`faults.LONGEST_ASKED`)
 MAX_MESSAGE = 300  # characters of a server's own words that are kept
-HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What a header's name looks like."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where and how a model is called."""
-
-    model: str
-    base_url: str = ""  # "": OPENAI_BASE_URL, else OpenAI's own
-    key_env: str = DEFAULT_KEY_ENV  # name of the variable that holds the key
-    timeout: float = 120.0  # seconds an attempt, from connecting to the last byte
-    retries: int = 4  # attempts after the first
-    price_in: float | None = None  # US dollars a million prompt tokens; None: unknown
-    price_out: float | None = None  # US dollars a million completion tokens
-    price_cached: float | None = None  # US dollars a million prompt tokens that the server had cached; None: price_in
-    top_p: float | None = None  # None: the server's own
-    reasoning_effort: str = ""  # "": the server's own
-    extra_body: Mapping[str, Any] = field(default_factory=dict)  # further fields of every request; None takes one out
-    header: tuple[str, ...] = ()  # NAME=ENV: headers whose values are in variables of the environment
-    no_system: bool = False  # the system turn is sent as part of the first user turn
-
-    @property
-    def url(self) -> str:
-        """The base URL that is called."""
-        return self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +94,7 @@ class Client:
 
 def _scrubber(secrets: Sequence[str]) -> Callable[[str], str]:
     """What takes the key and the values of headers out of a text. A function: no representation shows what it holds."""
-    hidden = sorted(filter(_is_secret, secrets), key=len, reverse=True)
+    hidden = sorted(filter(is_secret, secrets), key=len, reverse=True)
 
     def scrub(text: str) -> str:
         for secret in hidden:
@@ -147,78 +108,13 @@ class TooLarge(Exception):
     """An answer went on past `MAX_ANSWER`."""
 
 
-def _is_secret(key: str) -> bool:
-    """Whether a key is one: `none`, `EMPTY` and the like stand in many texts that have nothing to hide."""
-    return key != NO_KEY and len(key) >= SHORTEST_SECRET
-
-
-def check_endpoint(endpoint: Endpoint) -> None:
-    """Raises `InputError` with the remedy where calls can't even begin."""
-    if not endpoint.model:
-        raise InputError("no model is named: use --model")
-    url = endpoint.url
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InputError(f"base URL {url[:200]!r} is not one: write it like http://127.0.0.1:8000/v1")
-    check_url(url)
-    secrets = [_key(endpoint), *headers_of(endpoint).values()]
-    written = json.dumps(dict(endpoint.extra_body))
-    if any(_is_secret(secret) and secret in written for secret in secrets):
-        raise InputError("--extra-body holds the key, and would be written into traces: use --header NAME=VARIABLE")
-
-
-def headers_of(endpoint: Endpoint) -> dict[str, str]:
-    """The headers that `header` names, with their values. Raises `InputError`, which holds no value."""
-    found = {}
-    for each in endpoint.header:
-        name, _, variable = each.partition("=")
-        if not HEADER.fullmatch(name) or not VARIABLE.fullmatch(variable):
-            raise InputError(
-                "--header takes NAME=VARIABLE: a header and the environment variable that holds its value; the value"
-                " itself is written nowhere"
-            )
-        value = os.environ.get(variable, "").strip()
-        if not value:  # not named here: it may be a value that somebody pasted
-            raise InputError(f"the environment variable for the header {name} is not set: set it, or name another")
-        if not (value.isascii() and value.isprintable()):
-            raise InputError(f"the value of the header {name} holds characters that can't be sent")
-        found[name] = value
-    return found
-
-
-def _key(endpoint: Endpoint) -> str:
-    if not VARIABLE.fullmatch(endpoint.key_env):
-        raise InputError("--key-env takes the name of an environment variable; a key itself is written nowhere")
-    key = os.environ.get(endpoint.key_env, "").strip()
-    if not key:
-        if endpoint.key_env != DEFAULT_KEY_ENV:  # not named here: it may be a key that somebody pasted
-            raise InputError("the environment variable that --key-env names is not set: set it, or name another")
-        if urlsplit(endpoint.url).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
-            raise InputError(
-                f"no key: set the environment variable {endpoint.key_env} (--key-env names another),"
-                " or --base-url for a server of your own"
-            )
-        return NO_KEY
-    if not (key.isascii() and key.isprintable()):
-        raise InputError(f"the key in {endpoint.key_env} holds characters that can't be sent: is it a key?")
-    if _is_secret(key) and key in endpoint.url:
-        raise InputError(
-            f"the base URL holds the key, and would be written into traces: leave it to {endpoint.key_env}"
-        )
-    return key
-
-
 def open_client(endpoint: Endpoint) -> Client:
     """A client of the endpoint's server. Raises `InputError`."""
     check_endpoint(endpoint)
     headers = headers_of(endpoint)
     return Client(
         AsyncOpenAI(
-            api_key=_key(endpoint),
+            api_key=key_of(endpoint),
             base_url=endpoint.url,
             timeout=endpoint.timeout,
             max_retries=0,
@@ -270,6 +166,8 @@ async def complete(
 
     `on_fault` hears of each of them, `permit` is asked before each further one and may raise. Raises `CallFailed` for
     the last.
+
+    `client`: open, of the endpoint's server. `ask`: the conversation and how it is sampled.
     """
     attempt = retried = 0
     while True:
@@ -279,7 +177,7 @@ async def complete(
         try:
             return replace(await _attempt(client, endpoint, fields), attempt=attempt)
         except Refusal as refusal:
-            message = _in_a_line(client.scrub(str(refusal)))
+            message = in_a_line(client.scrub(str(refusal)))
             if refusal.tools and "tools" in fields:
                 refusal.kind = "no tools"  # whatever the status: without them nothing can be called
                 raise CallFailed(refusal.kind, message, attempt, refusal.usage, _remedy(refusal, endpoint)) from None
@@ -329,7 +227,7 @@ def _wrapping(client: Client, refusal: Refusal, ask: ChatRequest) -> str:
     return "with arguments that are no JSON object put into one" if client.wraps_arguments else ""
 
 
-def _in_a_line(text: str) -> str:
+def in_a_line(text: str) -> str:
     """A server's words, scrubbed before they are cut, so that no half of a key is left."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from engine.models.refused_parameters import is_too_long, refused_parameters, refuses_system, words_of
 from engine.models.tool_calls import refuses_tools
@@ -143,8 +144,8 @@ def refusal_in_body(error: object, usage: Usage | None = None) -> Refusal:
     told = f"{status}: {said}" if 400 <= status < 600 else said or code or "no words"
     if not 400 <= status < 600:
         status = _CODES.get(code.lower(), 500)
-    if status == 500 and _without_money(429, code, said):
-        status = 402
+    if status == 500:
+        status = 402 if _without_money(429, code, said) else _status_of_words(said)
     refusal = refusal_of_status(status, error, {})
     message = f"an error in place of an answer: {told}"
     return Refusal(
@@ -155,6 +156,44 @@ def refusal_in_body(error: object, usage: Usage | None = None) -> Refusal:
         system=refusal.system,
         tools=refusal.tools,
     )
+
+
+def error_in(body: Any) -> Any:
+    """The error in a body of status 200 that holds no choice, in the shapes of servers and gateways; None: there is
+    none."""
+    if isinstance(body, list) and body:  # Gemini's is in a list
+        body = body[0]
+    if not isinstance(body, dict):
+        return None
+    if body.get("error"):
+        return body["error"]
+    told = body.get("base_resp")  # MiniMax's
+    if isinstance(told, dict) and told.get("status_code"):
+        return {"code": told["status_code"], "message": str(told.get("status_msg", ""))}
+    if "choices" in body and body.get("object") != "error":
+        return None
+    if body.get("object") == "error" or body.get("type") == "error" or body.get("errors"):
+        return body
+    return (
+        body if any(isinstance(body.get(name), str) and body[name] for name in ("detail", "message", "msg")) else None
+    )
+
+
+_UNAUTHORISED = re.compile(
+    r"\bunauthori[sz]ed\b|(?:invalid|incorrect|missing|wrong|no) (?:\w+[- ])?api[ _-]?key"
+    r"|api[ _-]?key.{0,20}(?:invalid|missing)",
+    re.I,
+)
+_NO_MODEL = re.compile(
+    r"\bmodel\b.{0,80}?\b(?:not found|not exist|n't exist|not available|unknown)|no such model", re.I
+)
+
+
+def _status_of_words(said: str) -> int:
+    """The status that an error without one would have had."""
+    if _UNAUTHORISED.search(said):
+        return 401
+    return 404 if _NO_MODEL.search(said) else 500
 
 
 _CODES = {
@@ -168,7 +207,9 @@ _CODES = {
     "forbidden": 403,
     "model_not_found": 404,
     "not_found_error": 404,
+    "rate_limit": 429,
     "rate_limit_exceeded": 429,
+    "too_many_requests": 429,
     "rate_limit_error": 429,
     "context_length_exceeded": 400,
     "content_filter": 400,

@@ -72,7 +72,9 @@ _SYSTEM = re.compile(
     r"|developer instruction is not enabled",
     re.I | re.S,
 )
-_LONG_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
+_LONG_CODES = frozenset(
+    {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length", "tokens_limit_reached"}
+)
 _LONG = re.compile(
     r"(?:maximum|max|model'?s?|exceeds?\w*|over\w*|beyond|available|the)\s.{0,40}context.{0,3}(?:length|size|window|limit)"
     r"|context.{0,3}(?:length|size|window|limit).{0,60}(?:exceed|too (?:small|short)|overflow)"
@@ -86,6 +88,12 @@ _LONG = re.compile(
     r"|`?inputs`? (?:tokens )?(?:\+|must have less).{0,80}tokens?"
     r"|(?:range of )?input length should be|input (?:token )?length.{0,40}(?:exceed|should be)"
     r"|max_tokens.{0,30}exceed context limit|larger than the (?:model's )?context"
+    r"|\btokens,? exceeding the (?:model|maximum|limit)|exceed(?:s|ed)? (?:the )?(?:model|configured|input)(?:'s)? "
+    r"(?:max(?:imum)? )?(?:input |token )?limit"
+    r"|(?:number of|prompt|input) tokens.{0,40}(?:greater|more|larger) than the (?:maximum|limit|model)"
+    r"|(?:prompt|input)(?: length)? \(?\d+\)?(?: tokens)? > |body too large.{0,40}tokens"
+    r"|(?:message|prompt|input)\b.{0,30}\bwas too long"
+    r"|(?:输入|上下文|提示).{0,12}(?:过长|超长|超过|超出)|prompt ?超长"
     r"|token length exceeds|tokens? (?:count )?(?:\(\d+\) )?exceeds? the (?:maximum|limit|model)",
     re.I | re.S,
 )
@@ -115,16 +123,32 @@ def refused_parameters(param: str, code: str, said: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def is_html(text: str) -> bool:
+    """Whether a body is a page for people."""
+    return text[:200].lstrip("\ufeff \t\r\n").lower().startswith(("<!doctype html", "<html", "<head", "<!-- "))
+
+
+_TITLE = re.compile(r"<(title|h1)\b[^>]*>\s*(.*?)\s*</\1>", re.I | re.S)
+
+
+def _title_of(page: str) -> str:
+    """What a page is about: its title, else that it is one."""
+    title = _TITLE.search(page[:20_000])
+    return " ".join(title[2].split()) if title is not None and title[2] else "a page without a title"
+
+
 def words_of(error: Any) -> str:
     """A server's words in an error of any shape, in one text: message, detail, the places that a check names."""
     if isinstance(error, str):
-        return error
+        return _title_of(error) if is_html(error) else error
     if isinstance(error, list | tuple):
         return "; ".join(filter(None, map(words_of, error)))
     if not isinstance(error, dict):
         return "" if error is None else str(error)
     place = error.get("loc")
-    said = next((error[name] for name in ("message", "msg", "detail", "error", "errors") if error.get(name)), None)
+    said = next(
+        (error[name] for name in ("message", "msg", "detail", "error", "errors", "error_msg") if error.get(name)), None
+    )
     if said is None:
         return str(error)
     text = words_of(said)

@@ -11,7 +11,8 @@ from typing import Any
 
 from engine.answers.thinking import take_out_thinking
 from engine.base.text import clean
-from engine.models.faults import Refusal, refusal_in_body
+from engine.models.faults import Refusal, error_in, refusal_in_body
+from engine.models.refused_parameters import is_html, words_of
 from engine.models.stream import streamed
 from engine.models.tool_calls import calls_of
 from engine.tree.events import ToolCall, Usage
@@ -53,31 +54,32 @@ def read_reply(
     Prices are in US dollars a million tokens; cached prompt tokens without a price of their own cost `price_in`.
     A stream of events, which a server may send although none was asked for, is put together. Raises `Refusal`.
     """
-    body = streamed(data)
-    if body is None:
-        try:
-            body = json.loads(data)
-        except (ValueError, RecursionError):
-            raise Refusal("bad json", f"not JSON: {_shown(data)}") from None
+    body = _completion(data)
+    if isinstance(body, dict) and isinstance(body.get("result"), dict) and "choices" not in body:
+        body = {**body, **body["result"]}  # a gateway's wrapping
     if not isinstance(body, dict):
+        if (error := error_in(body)) is not None:
+            raise refusal_in_body(error)
         raise Refusal("bad json", f"not a completion: {_shown(data)}")
     usage = read_usage(body.get("usage"), price_in, price_out, price_cached)
     choices = body.get("choices")
     if not choices:
-        if body.get("error"):
-            raise refusal_in_body(body["error"], usage)
+        if (error := error_in(body)) is not None:
+            raise refusal_in_body(error, usage)
         if isinstance(choices, list):
             raise Refusal("empty choices", "the answer has no choices", usage=usage)
     choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if isinstance(choice, dict) and (error := choice.get("error") or body.get("error")):
+    if error := (choice.get("error") if isinstance(choice, dict) else None) or body.get("error"):
         raise refusal_in_body(error, usage)  # what came before it is no whole answer
-    if not isinstance(choice, dict) or not isinstance(message, dict):
+    message = _message(choice)
+    if not isinstance(choice, dict) or message is None:
         raise Refusal("bad json", f"not a completion: {_shown(data)}", usage=usage)
-    finish = _text(choice.get("finish_reason"))
+    finish = _finish(choice.get("finish_reason"))
     if finish == "error":
-        raise Refusal("server error", "the answer ended in an error", usage=usage)
-    if refused := _text(message.get("refusal")):
+        said = choice.get("finish_reason")
+        told = "" if said == "error" else f" ({clean(str(said))[:80]})"
+        raise Refusal("server error", f"the answer ended in an error{told}", usage=usage)
+    if refused := _text(message.get("refusal")) or _refused_part(message.get("content")):
         raise Refusal("refusal", f"the model refused: {refused}", usage=usage)
     if finish == "content_filter":
         raise Refusal("refusal", "a content filter withheld the answer", usage=usage)
@@ -100,14 +102,68 @@ def read_reply(
     )
 
 
+def _completion(data: bytes) -> Any:
+    """The JSON value of a body, which may be a stream of events. Raises `Refusal`."""
+    body = streamed(data)
+    if body is not None:
+        return body
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        shown = _shown(data)
+    if is_html(shown):
+        raise Refusal("bad json", f"an HTML page in place of JSON: {words_of(shown)}; does --base-url end in /v1?")
+    raise Refusal("bad json", f"not JSON: {shown}")
+
+
+def _message(choice: object) -> dict[str, Any] | None:
+    """The message of a choice; some gateways leave the names of a stream, or of older interfaces, in it."""
+    if not isinstance(choice, dict):
+        return None
+    for name in ("message", "delta"):
+        if isinstance(choice.get(name), dict):
+            found: dict[str, Any] = choice[name]
+            return found
+    return {"content": choice["text"]} if isinstance(choice.get("text"), str) else None
+
+
+_FINISHES = {
+    "length": {
+        *("max_tokens", "max_output_tokens", "max_length", "model_length", "token_limit"),
+        "model_context_window_exceeded",
+    },
+    "content_filter": {
+        *("safety", "recitation", "blocklist", "prohibited_content", "spii", "sensitive", "refusal"),
+        *("content_filtered", "guardrail_intervened", "image_safety"),
+    },
+    "error": {"abort", "aborted", "cancelled", "canceled", "insufficient_system_resource", "network_error"},
+}
+"""Why an answer ended, and what others than OpenAI call it."""
+
+
+def _finish(said: object) -> str:
+    """Why an answer ended, in OpenAI's word where there is one."""
+    text = _text(said)
+    word = text.lower().rpartition(".")[2]
+    return next((name for name, others in _FINISHES.items() if word == name or word in others), text)
+
+
+def _refused_part(content: object) -> str:
+    """What a part of the content says that refuses; "" where none does."""
+    parts = content if isinstance(content, list) else []
+    return next((said for part in parts if isinstance(part, dict) and (said := _text(part.get("refusal")))), "")
+
+
 def _reasoning(message: dict[str, Any]) -> str:
     """What the model thought, where the server tells it apart: in a field of its own, or in parts of the content."""
     for name in ("reasoning_content", "reasoning", "thinking"):
         if said := _text(message.get(name)):
             return said
-    content, details = message.get("content"), message.get("reasoning_details")
+    content = message.get("content")
     parts = [part for part in content if _is_thinking(part)] if isinstance(content, list) else []
-    parts += [part for part in details if isinstance(part, dict)] if isinstance(details, list) else []
+    for name in ("reasoning_details", "thinking_blocks"):
+        details = message.get(name)
+        parts += [part for part in details if isinstance(part, dict)] if isinstance(details, list) else []
     texts = (_text(part.get("thinking")) or _text(part.get("text")) or _text(part.get("summary")) for part in parts)
     return "\n".join(text for text in texts if text)
 
@@ -118,14 +174,12 @@ def _is_thinking(part: object) -> bool:
     )
 
 
-def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = ()) -> str:
-    """Why an answer holds no text, as far as can be known: one clause, with the remedy."""
+def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = (), in_text: str = "use another model") -> str:
+    """Why an answer holds no text, as far as can be known: one clause, with the remedy. `in_text`: what makes a model
+    that calls tools write its answer."""
     if reply.tools:
         called = ", ".join(dict.fromkeys(reply.tools))
-        return (
-            f"the model called a tool ({called}) in place of writing an answer: use --structured json, or another model"
-            " or chat template, or an environment with tools (agentr envs)"
-        )
+        return f"the model called a tool ({called}) in place of writing an answer: {in_text}"
     tokens = reply.usage.tokens_out if reply.usage is not None else None
     if reply.finish == "length":
         if reply.hidden or reply.reasoning:
@@ -152,10 +206,15 @@ def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = ()) -> str:
 def read_usage(
     usage: object, price_in: float | None, price_out: float | None, price_cached: float | None = None
 ) -> Usage | None:
-    """Tokens and cost. What the server does not tell, or has no price, is None: unknown, not zero."""
+    """Tokens and cost. What the server does not tell, or has no price, is None: unknown, not zero.
+
+    `usage`: as the body has it. Prices are US dollars a million tokens; `price_cached`: of those that the server
+    had cached.
+    """
     if not isinstance(usage, dict):
         return None
-    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    tokens_in = _count(usage.get("prompt_tokens", usage.get("input_tokens")))
+    tokens_out = _count(usage.get("completion_tokens", usage.get("output_tokens")))
     if tokens_in is None and tokens_out is None:
         return None
     cached = min(_cached(usage), tokens_in or 0)
@@ -234,13 +293,19 @@ def _count(value: object) -> int | None:
     return value
 
 
-def _text(value: object) -> str:
+DEEPEST = 5  # parts within parts
+
+
+def _text(value: object, depth: int = 0) -> str:
     """A text, or the texts of a list of parts; "" for anything else."""
     if isinstance(value, str):
         return clean(value)
+    if depth > DEEPEST:
+        return ""
     if isinstance(value, list):
-        parts = (part.get("text") for part in value if isinstance(part, dict) and not _is_thinking(part))
-        return clean("".join(part for part in parts if isinstance(part, str)))
+        return "".join(_text(part, depth + 1) for part in value if not _is_thinking(part))
+    if isinstance(value, dict):
+        return next((_text(value[name], depth + 1) for name in ("text", "content", "value") if value.get(name)), "")
     return ""
 
 

@@ -81,7 +81,15 @@ def calls_of(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     listed = message.get("tool_calls")
     found = [call.get("function") for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
     found.append(message.get("function_call"))
-    return [(_name(each), _arguments(each.get("arguments"))) for each in found if isinstance(each, dict)]
+    content = message.get("content")
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, dict) and part.get("type") == "tool_use":  # Anthropic's, behind a gateway
+            found.append({"name": part.get("name"), "arguments": part.get("input")})
+    return [
+        (_name(each), _arguments(each.get("arguments")))
+        for each in found
+        if isinstance(each, dict) and (each.get("name") or each.get("arguments"))
+    ]
 
 
 def _name(function: Mapping[str, Any]) -> str:

@@ -93,7 +93,7 @@ def kinds_of(samples: Iterable[Sample], trees: Mapping[str, SearchTree], example
             key,
             Kind(
                 id=key, env=sample.environment, pattern=pattern, answer=answer,
-                refused=refused(sample.environment, wrong.action, wrong.observation),
+                refused=refused(sample.environment, wrong.action, wrong.observation, wrong.results),
             ),
         )  # fmt: skip
         needed = sample.tail.steps[0].action if sample.tail is not None and sample.tail.steps else ""

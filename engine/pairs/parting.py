@@ -37,7 +37,10 @@ def child_towards(tree: SearchTree, fork: int, leaf: int) -> int:
 
 
 def is_decision(tree: SearchTree, fork: int, a: int, b: int) -> bool:
-    """Whether the agent decided something where the ways to two leaves part."""
+    """Whether the agent decided something where the ways to two leaves part.
+
+    `fork`: the deepest node of both. `a` and `b`: the leaves.
+    """
     return not tree.attempts or not by_chance(tree, child_towards(tree, fork, a), child_towards(tree, fork, b))
 
 

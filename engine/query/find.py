@@ -25,14 +25,22 @@ T = TypeVar("T")
 
 
 def find(query: Query, reader: TreeReader, alpha: float | None = None) -> list[int]:
-    """All nodes that match at the moment of `reader`, in order of creation."""
+    """All nodes that match at the moment of `reader`, in order of creation.
+
+    `query`: parsed. `reader`: the tree at a moment. `alpha`: the threshold that `good` and `bad` go by; None: the
+    default for the tree's returns.
+    """
     return [id for part in slices(query, reader, alpha=alpha, seconds=3600.0) for id in part]
 
 
 def slices(
     query: Query, reader: TreeReader, *, alpha: float | None = None, first: int = ROOT, seconds: float = SLICE
 ) -> Iterator[list[int]]:
-    """The nodes from id `first` on that match, in order of creation, a part at a time; a part may be empty."""
+    """The nodes from id `first` on that match, in order of creation, a part at a time; a part may be empty.
+
+    `query`: parsed. `reader`: the tree at a moment. `alpha`: the threshold that `good` and `bad` go by; None: the
+    default for the tree's returns. `seconds`: how long one part may take.
+    """
     view = View(reader, alpha)
     if not view.now and query.names() & {"q", "visits", "w", "unseen"}:
         yield from ([] for _ in _take_statistics(view, seconds))

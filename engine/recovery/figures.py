@@ -107,7 +107,11 @@ def chance(one: Share, other: Share) -> float:
 
 
 def compared(mark: int, node: int, action: str, without: Share, thought: Share, reads: bool) -> MarkFigures:
-    """The figures of a mark. `reads`: whether the actor reads what it is shown."""
+    """The figures of a mark. `reads`: whether the actor reads what it is shown.
+
+    `mark`: the step, counted from 1. `node` and `action`: where it leads, and what it does. `without` and
+    `thought`: the continuations that recovered, of all, without the revision thought and with it.
+    """
     if not (without.of and thought.of):
         return MarkFigures(mark=mark, node=node, action=action, without=without, thought=thought)
     difference, low, high = newcombe(thought, without)

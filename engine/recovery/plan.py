@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,10 +20,16 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 
 EMBEDDED = "scripted"
-IGNORES_CONVERSATION = frozenset({EMBEDDED})
+IGNORES_CONVERSATION = frozenset({EMBEDDED, "random", "replayed"})
 """Actors that read no conversation, so that a thought can't change what they do."""
 
 IGNORES_CONVERSATION_LINE = "the {} actor ignores the conversation, so the revision thought cannot change what it does"
+
+
+NAMED = (
+    "actor", "model", "base_url", "key_env", "price_in", "price_out", "concurrency", "max_depth", "seed", "tools",
+)  # fmt: skip
+"""Fields of `RecoverySettings` that stand for settings of the search."""
 
 
 class RecoverySettings(Struct, kw_only=True, frozen=True):
@@ -40,6 +46,7 @@ class RecoverySettings(Struct, kw_only=True, frozen=True):
     concurrency: int | None = None
     max_depth: int | None = None
     seed: int | None = None
+    tools: Literal["auto", "required", "off"] | None = None  # of an agent that calls tools
 
 
 class Mark(Struct, frozen=True):
@@ -100,8 +107,9 @@ def actor_settings(tree: SearchTree, settings: RecoverySettings) -> SearchSettin
     values: dict[str, Any] = msgspec.to_builtins(tree.started.settings)
     if tree.imported_from is not None:
         deepest = max(node.depth for node in tree.nodes)
-        values.update(actor=EMBEDDED, max_depth=max(values["max_depth"], deepest - 1))
-    for name in ("actor", "model", "base_url", "key_env", "price_in", "price_out", "concurrency", "max_depth", "seed"):
+        usual = SearchSettings(actor=EMBEDDED)
+        values = msgspec.to_builtins(replace(usual, max_depth=max(usual.max_depth, deepest - 1)))
+    for name in NAMED:
         value = getattr(settings, name)
         if value is not None:
             values[name] = value
@@ -111,12 +119,16 @@ def actor_settings(tree: SearchTree, settings: RecoverySettings) -> SearchSettin
             f"the actor {found.actor} holds no answers to new conversations: name another (--actor), or a file of"
             " recorded continuations (recorded:…/recoveries/….jsonl)"
         )
+    if settings.tools == "off" and tree.started.tools:
+        raise InputError("--tools off: the conversation of the search holds calls of tools; leave it out")
+    if settings.tools == "required" and not tree.started.tools:
+        raise InputError("--tools required: the agent of the search had no tools to call; leave it out")
     return found
 
 
 def reads_thoughts(actor: str) -> bool:
     """Whether an actor reads the conversation at all."""
-    return actor not in IGNORES_CONVERSATION
+    return actor.partition(":")[0] not in IGNORES_CONVERSATION
 
 
 def marks_of(tree: SearchTree, sample: Sample, max_depth: int) -> list[Mark]:
@@ -154,7 +166,10 @@ def chosen_marks(marks: Sequence[Mark], sample: Sample, which: str) -> list[Mark
 
 
 def arms_of(tree: SearchTree, mark: Mark, thought: str, settings: SearchSettings) -> tuple[Arm, Arm]:
-    """Without the thought, and with it."""
+    """Without the thought, and with it.
+
+    `mark`: the wrong step and the node after it. `settings`: of the actor that continues.
+    """
     assert tree.started is not None
     trace = tree.started.trace
     return (
@@ -171,7 +186,11 @@ def figures_of(
     known: Recoveries,
     alpha: float | None = None,
 ) -> list[MarkFigures]:
-    """What the continuations that are known say of these marks."""
+    """What the continuations that are known say of these marks.
+
+    `thought`: the revision thought that was tried. `settings`: of the actor that continued. `known`: the
+    continuations. `alpha`: a return above it is a recovery; None: the default for the tree's returns.
+    """
     assert tree.started is not None
     above = Thresholds.for_range(tree.started.score_range, alpha, None).alpha
     found = []
@@ -194,12 +213,16 @@ def newest(tree: SearchTree, sample: Sample, known: Recoveries) -> RecoverySetti
         return RecoverySettings()
     shaped = max(arms, key=lambda arm: arm.time).settings
     return msgspec.convert(
-        {name: shaped[name] for name in ("actor", "model", "max_depth", "seed") if name in shaped}, RecoverySettings
+        {name: shaped[name] for name in ("actor", "model", "max_depth", "seed", "tools") if name in shaped},
+        RecoverySettings,
     )
 
 
 def recovered(tree: SearchTree, sample: Sample, known: Recoveries, alpha: float | None = None) -> Recovered | None:
-    """What the newest continuations from a sample's mark came to; None where there are none."""
+    """What the newest continuations from a sample's mark came to; None where there are none.
+
+    `known`: the continuations of the trace. `alpha`: a return above it is a recovery; None: the default.
+    """
     if sample.bad is None or sample.mark is None or not known.arms:
         return None
     try:

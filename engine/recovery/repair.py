@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from engine.base.closing import closed_on_failure
 from engine.base.errors import InputError, TraceError, WorkFailed
 from engine.base.foreign import real_path
 from engine.base.step_kind import careless, info_or_none
@@ -36,7 +37,7 @@ from engine.samples.revise import (
 )
 from engine.samples.tail import Tail, tail_step
 from engine.search.control import Control
-from engine.search.job import SearchJob, make_actor
+from engine.search.job import SearchJob, make_actor, sink_of
 from engine.search.outages import owed_words
 from engine.search.search import Search
 from engine.search.settings import settings_from
@@ -60,7 +61,7 @@ STOPPED = "stopped"
 NOT_ASKED = "its actor is a model that costs: --repair searches all the same"
 SLOW = "its environment takes long: --repair searches all the same"
 
-FREE = frozenset({"scripted", "random"})
+FREE = frozenset({"scripted", "random", "replayed"})
 """Actors that cost nothing."""
 
 
@@ -128,6 +129,10 @@ def repair_sample(
     `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events. `own`:
     settings of the user's, whose servers are trusted (`engine.environment.permission`). Raises `InputError` where no
     search is possible (an actor that is not there), `WorkFailed` where it can't be written.
+
+    `tree`: the sample's. `replayer`: of that tree, to confirm the tail. `settings`: how the search is made.
+    `figures`: counts searches, calls and why one failed. `thresholds`: which leaves are good; None: the defaults.
+    `environment`: in place of the tree's own.
     """
     if sample.kind not in ("revision", "recovery") or sample.compat:
         raise InputError("only revisions and recoveries that are not made with --compat can be repaired")
@@ -183,8 +188,12 @@ def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | No
 
 def _careless_steps(tree: SearchTree, leaf: Node) -> int:
     environment = tree.started.environment if tree.started is not None else ""
-    steps = (tree.nodes[id] for id in tree.ancestors(leaf.id)[1:])
-    return sum(careless(environment, step.action, step.observation) for step in steps)
+    steps = [tree.nodes[id] for id in tree.ancestors(leaf.id)[1:]]
+    actions = [step.action for step in steps]
+    return sum(
+        careless(environment, step.action, step.observation, step.results, actions[place:])
+        for place, step in enumerate(steps, 1)
+    )
 
 
 def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:
@@ -306,18 +315,8 @@ def _job(
         tools=started.tools,
     )
     remember(begun, permit(name, started, own, tree.source), settings, path, called=opened.environment)
-    writer = TraceWriter(path, overwrite=True)  # of a search that did not come to its end
-
-    def sink(event: AnyEvent) -> None:
-        writer.write(event)
-        if listener is not None:
-            listener(event)
-
-    try:
-        search = Search.begin(begun, opened, actor, sink, control)
-    except BaseException:
-        writer.close()
-        raise
+    with closed_on_failure(TraceWriter(path, overwrite=True)) as writer:  # of a search that did not come to its end
+        search = Search.begin(begun, opened, actor, sink_of(writer, listener), control)
     return SearchJob(search, writer, path)
 
 

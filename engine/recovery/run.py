@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from engine.actors.base import Actor, Answer, DrawFailed, Request
 from engine.base.errors import AgentrError, InputError, WorkFailed
 from engine.base.text import clean, normalise_response
+from engine.base.unknown import plus
 from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import name_to_go_on
 from engine.environment.permission import TrustedSettings, check_search
@@ -32,6 +33,7 @@ from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
 from engine.samples.revise import Sample
 from engine.samples.splice import WAIT_ANSWER, thought_turn
+from engine.search.actor_choice import check_actor
 from engine.search.control import Control
 from engine.search.job import make_actor
 from engine.search.outages import Outages
@@ -149,6 +151,11 @@ class Recovery:
 
     async def _continue_all(self) -> None:
         opened = opener(self._tree, self._environment or self._open_as, self._named)()
+        try:
+            check_actor(opened, self.settings.actor)
+        except InputError:
+            opened.env.close()
+            raise
         self._thread = ThreadPoolExecutor(1, "environment") if opened.blocking else None
         lanes = self.settings.concurrency
         if not isinstance(opened.env, Snapshots):  # more would take turns with the instances, and replay the way
@@ -217,6 +224,8 @@ class Recovery:
             child.tool_calls, child.results = step.tool_calls, step.results
             at = self._grow(at, child)
             self._stand.remember_as(at)
+            if reasoning := self._tree.reasoning.get(id):
+                self._own.reasoning[at] = reasoning
             if done or score < 0:
                 self._over |= {mark: "the episode is over here" for mark in open_marks if mark >= depth}
                 break
@@ -307,6 +316,7 @@ class Recovery:
             dropped=answer.dropped,
             tool_calls=answer.tool_calls,
             results=child.results,
+            reasoning=answer.reasoning or "" if self.settings.send_reasoning else "",
         )
         node = self._grow(at, _child(number, step))
         self._stand.remember_as(node)
@@ -329,11 +339,12 @@ class Recovery:
             self._spend(usage)
 
         seed = continuation_seed(self.settings.seed, arm.node, number, place)
-        return Request(mark, number, place, seed, lambda: shown, environment, fault)
+        actions = partial(self._own.actions_to, at)
+        return Request(mark, number, place, seed, lambda: shown, environment, fault, actions=actions)
 
     def _spend(self, usage: Usage | None) -> None:
-        if usage is not None and usage.cost is not None:
-            self._cost = (self._cost or 0.0) + usage.cost
+        if usage is not None:
+            self._cost = plus(self._cost, usage.cost)
 
     def _tell(self) -> None:
         now = time.monotonic()
@@ -343,7 +354,11 @@ class Recovery:
 
 
 def continuation_seed(seed: int, node: int, number: int, place: int) -> int:
-    """The seed of a draw: 31 bits. The same with the thought and without it: only what the actor reads differs."""
+    """The seed of a draw: 31 bits. The same with the thought and without it: only what the actor reads differs.
+
+    `seed`: of the run. `node`: after the wrong step. `number`: of the continuation, from 0. `place`: of the step
+    in it, from 0.
+    """
     digest = blake2b(b"%d/%d/%d/%d/continuation" % (seed, node, number, place), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFF_FFFF
 
@@ -355,7 +370,10 @@ def _child(number: int, step: ContinuedStep) -> Child:
 
 
 def _messages(step: ContinuedStep) -> list[Message]:
-    return messages_of(step, f"r{step.step}")
+    messages = messages_of(step, f"r{step.step}")
+    if step.reasoning:
+        messages[0] = replace(messages[0], reasoning=step.reasoning)
+    return messages
 
 
 class RecordedContinuations:

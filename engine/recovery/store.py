@@ -37,6 +37,11 @@ SHAPING = (
 )  # fmt: skip
 """Settings that shape what an actor does; where and how patiently it is asked does not."""
 
+ALSO_SHAPING = (
+    "tools", "parallel_tool_calls", "send_reasoning", "top_p", "reasoning_effort", "extra_body", "no_system", "parse",
+)  # fmt: skip
+"""These, too; they count only where they are not at their default, so that older continuations are found again."""
+
 
 class Arm(Struct, omit_defaults=True, frozen=True, kw_only=True, tag="arm"):
     """What is continued: a node, with or without a thought, by an actor."""
@@ -66,6 +71,7 @@ class ContinuedStep(Struct, omit_defaults=True, frozen=True, kw_only=True, tag="
     dropped: int = 0  # steps that the actor did not see, since its context was full
     tool_calls: tuple[ToolCall, ...] = ()
     results: tuple[str, ...] = ()  # what each call returned, where there were several
+    reasoning: str = ""  # what the model thought, where it is sent again
 
 
 Continuation = list[ContinuedStep]
@@ -90,11 +96,19 @@ def ended(continuation: Continuation) -> bool:
 
 def shaping(settings: SearchSettings) -> dict[str, Any]:
     """The settings that shape continuations."""
-    return {name: getattr(settings, name) for name in SHAPING}
+    changed = {name: value for name in ALSO_SHAPING if (value := getattr(settings, name)) != getattr(_DEFAULTS, name)}
+    return {name: getattr(settings, name) for name in SHAPING} | changed
+
+
+_DEFAULTS = SearchSettings()
 
 
 def new_arm(trace: str, node: int, mark: int, thought: str, settings: SearchSettings) -> Arm:
-    """An arm with its key."""
+    """An arm with its key.
+
+    `trace`: its id. `node`: the one after the wrong step; `mark`: that step, counted from 1. `thought`: the
+    revision thought; empty: without it. `settings`: of the actor.
+    """
     shaped = shaping(settings)
     digest = blake2b(msgspec.json.encode([trace, node, thought, shaped]), digest_size=8).hexdigest()
     return Arm(

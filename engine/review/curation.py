@@ -86,6 +86,9 @@ def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replaye
 
     A repair holds with the mark that it was made for. A recovery's mark does not move. Raises `InputError` where the
     mark is not on the bad trajectory.
+
+    `decided`: what people said; None: nothing. `tree` and `replayer`: the sample's, to replay a mark that was
+    moved.
     """
     if decided is None:
         return sample

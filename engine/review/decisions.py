@@ -15,7 +15,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import msgspec
 from msgspec import Struct
@@ -49,6 +49,18 @@ class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
     uncut: list[int] | None = None  # nodes of steps that were cut and are taken back; all of them
     batch: str = ""  # id of the first of several lines that were said at once
     undo_of: str | None = None  # id of the line (of the same sample) that this one takes back
+
+
+class Said(TypedDict, total=False):
+    """What a person may say about a sample beside the verdict, as the fields of `Decision` have it."""
+
+    reason: str
+    mark: int | None
+    thought: str | None
+    note: str | None
+    tags: Iterable[str] | None
+    repair: Tail | None
+    uncut: Iterable[int] | None
 
 
 class Decided(Struct, kw_only=True):
@@ -259,31 +271,9 @@ class Decisions:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def decide(
-        self,
-        sample: str,
-        verdict: DecisionVerdict | None = None,
-        *,
-        reason: str = "",
-        mark: int | None = None,
-        thought: str | None = None,
-        note: str | None = None,
-        tags: Iterable[str] | None = None,
-        repair: Tail | None = None,
-        uncut: Iterable[int] | None = None,
-    ) -> Decision:
+    def decide(self, sample: str, verdict: DecisionVerdict | None = None, **said: Unpack[Said]) -> Decision:
         """Say something about a sample; on disk when this returns. Raises `InputError`, `WorkFailed`."""
-        return self.decide_all(
-            [sample],
-            verdict,
-            reason=reason,
-            mark=mark,
-            thought=thought,
-            note=note,
-            tags=tags,
-            repair=repair,
-            uncut=uncut,
-        )[0]
+        return self.decide_all([sample], verdict, **said)[0]
 
     def decide_all(
         self,

@@ -52,7 +52,12 @@ def pair_sample(
     verifier: Verifier | None,
     writer: ThoughtWriter | None = None,
 ) -> Sample:
-    """The sample of one pair: judged, marked by the rule for marks before the fork, with its thought; not replayed."""
+    """The sample of one pair: judged, marked by the rule for marks before the fork, with its thought; not replayed.
+
+    `path`: where the tree was read from. `settings`: the rule for marks before the fork, and the thought. `kind`:
+    `revision` or `direct`. `verifier`: None leaves the sample without a mark. `writer`: writes the thought where a
+    model does.
+    """
     assert tree.started is not None
     judgements = list(verifier.judge(pair)) if verifier is not None else []
     found = first_wrong_step(judgements)

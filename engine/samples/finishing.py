@@ -94,6 +94,7 @@ class Finisher:
         return (
             sure(sample)
             and tail is not None
+            and (self.ground.timed or not masked_steps(sample))
             and (self.ground.timed or sample.plan_left is None or len(tail.steps) <= sample.plan_left)
         )
 
@@ -148,19 +149,25 @@ def sure(sample: Sample) -> bool:
     return sample.verdict == "verified" and not sample.earlier
 
 
-def quality(sample: Sample) -> tuple[int, int, int]:
+def quality(sample: Sample) -> tuple[int, int, int, int]:
     """Sort key of finished samples, best first: by verdict (of unreplayed ones those whose wrong step
-    changed nothing), mistakes left in the context, length of the tail."""
+    changed nothing), mistakes left in the context, length of the tail, masked steps in it."""
     order = ("verified", "reobserved", "repaired", "unreplayed")
     place = order.index(sample.verdict) if sample.verdict in order else len(order)
     length = len(sample.tail.steps) if sample.tail is not None else sample.good_depth - sample.fork_depth
     unsafe = sample.verdict == "unreplayed" and not sample.harmless
-    return 2 * place + unsafe, sample.earlier, length
+    return 2 * place + unsafe, sample.earlier, length, masked_steps(sample)
+
+
+def masked_steps(sample: Sample) -> int:
+    """Steps of the tail that are not trained."""
+    return sum(not step.loss for step in sample.tail.steps) if sample.tail is not None else 0
 
 
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:
     """The sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made it."""
     tail = sample.tail if sample.tail is not None and sample.tail.mark == mark else None
+    sample = replace(sample, seam=sample.seam if sample.mark == mark else None)
     if tail is not None or sample.tails == "as-found" or mark is None or sample.bad is None:
         moved = replace(sample, mark=mark, replay=None, tail=tail)
         return replace(moved, replay=replay_sample(tree, moved, replayer))

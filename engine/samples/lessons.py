@@ -62,7 +62,8 @@ def place_of(tree: SearchTree, ground: Ground, id: int) -> str:
     told = [
         step.action
         for step in steps
-        if not only_looks(environment, step.action) and not refused(environment, step.action, step.observation)
+        if not only_looks(environment, step.action)
+        and not refused(environment, step.action, step.observation, step.results)
     ]
     return json.dumps(told)
 
@@ -85,7 +86,7 @@ def lesson_id(tree: SearchTree, ground: Ground, wrong: int) -> str:
 def changed_nothing(ground: Ground, id: int) -> bool:
     """Whether the step into a node left the state as it was, as far as that can be told."""
     node = ground.tree.nodes[id]
-    if refused(ground.environment, node.action, node.observation):
+    if refused(ground.environment, node.action, node.observation, node.results):
         return True
     try:
         return ground.keyed and ground.states.of_node(id) == ground.states.of_node(node.parent)
@@ -251,7 +252,7 @@ def known_lessons(tree: SearchTree, thresholds: Thresholds) -> list[tuple[int, s
         if is_silent(node):
             continue
         wrong = not (good[node.id] or well.get(action_group(node))) or refused(
-            environment, node.action, node.observation
+            environment, node.action, node.observation, node.results
         )
         if wrong and (good[node.id] or (good[node.parent] and ended[node.id])):
             key = (nodes[node.parent].state_key if keyed else None) or f"node {node.parent}"

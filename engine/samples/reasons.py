@@ -53,6 +53,9 @@ def reasoned(tree: SearchTree, sample: Sample, replayer: Replayer, seed: int = 0
 
     Asks the environment; where that is not at hand the thought tells what the tree knows. Raises `InputError` for a
     file of sentences that can't be read.
+
+    `replayer`: of the tree, for what the environment says of a step. `seed`: of the choice among sentences.
+    `prompts`: a folder whose files replace them.
     """
     mistake = None if sample.compat or sample.mark is None else mistake_of(tree, sample, replayer)
     if mistake is None or (mistake.kind == "judged" and not _reason(sample)):

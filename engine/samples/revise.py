@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from engine.base.errors import InputError
 from engine.environment.replay import NOT_REFUTED, Replayer, opener
-from engine.pairs import ranking as choice
+from engine.pairs import limits
 from engine.pairs.pairs import Pair, count_pairs, pairs
-from engine.pairs.ranking import PairLimits, Rank, ranked
+from engine.pairs.ranking import ranked
 from engine.samples.drafts import draft_id, draft_sample, pair_sample
 from engine.samples.duplicates import Duplicates
 from engine.samples.finishing import Finisher, Repairer, quality, sure, with_mark
@@ -29,15 +31,23 @@ from engine.samples.sample import (
     whole_splice,
     with_tail,
 )
-from engine.samples.settings import NoWrongStep, Repairs, RepairSettings, Revised, ReviseSettings
+from engine.samples.settings import (
+    NoWrongStep,
+    Repairs,
+    RepairSettings,
+    Revised,
+    ReviseSettings,
+    limits_of,
+    rank_of,
+    thresholds_of,
+)
 from engine.samples.straight_tails import NO_CLEAN_TAIL, judged_by_text
 from engine.samples.straight_ways import Ground
 from engine.samples.thoughts import REASON, check_thought, make_writer
-from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
 from engine.verifiers.judging import Begins, first_pairs, looking_ahead
-from engine.verifiers.registry import make_verifier
+from engine.verifiers.registry import make_seam_judge, make_verifier
 
 if TYPE_CHECKING:  # the client library takes half a second to import
     from engine.verifiers.judge_pool import JudgePool
@@ -85,6 +95,7 @@ def revise(
     verifier: Verifier | None = None,
     taught: Counter[str] | None = None,
     decided: Collection[str] = (),
+    seam_pool: JudgePool | None = None,
 ) -> Iterator[Sample]:
     """The samples of one tree; `figures` counts along.
 
@@ -92,11 +103,12 @@ def revise(
     (verifier `openai`, thoughts by a model). `repair` mends what has no tail that holds
     (`engine.recovery.repair.repairer`); `known` are the samples of other trees of the same run, for duplicates;
     `taught` counts the lessons of the run; `decided` are ids of samples with a decision, which keep their place.
-    `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. What
+    `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. `seam_pool`:
+    the calls of the judge of seams that trees share. What
     `settings` name is a person's. Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its
     environment needs permission (`engine.environment.permission`), `WorkFailed` if its model can't be reached.
     """
-    making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided)
+    making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided, seam_pool)
     try:
         yield from making.all()
     finally:
@@ -119,13 +131,14 @@ class _Making:
         verifier: Verifier | None,
         taught: Counter[str] | None,
         decided: Collection[str],
+        seam_pool: JudgePool | None,
     ) -> None:
         started = tree.started
         assert started is not None
         check_thought(settings.thought, settings.prompts)
         self.tree, self.path, self.settings, self.figures = tree, path, settings, figures
         self.compat = settings.compat
-        self.thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+        self.thresholds = thresholds_of(tree, settings)
         open_environment = opener(tree, settings.environment, [{"env": settings.environment}])
         self.replayer = Replayer(tree, open_environment)
         self.verifier = verifier
@@ -143,6 +156,9 @@ class _Making:
                 states=self.replayer.states,
             )
         self.writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, cache)
+        self.seams = make_seam_judge(
+            "" if settings.compat else settings.seam, tree, settings.judge, settings.prompts, cache, seam_pool
+        )
         self.ground = Ground(tree, self.replayer.states, self.verifier, self.thresholds)
         if settings.unfinished and not self.ground.judges:
             raise InputError(
@@ -164,7 +180,7 @@ class _Making:
         """Close the environments and connections."""
         self.figures.steps += self.replayer.steps
         self.replayer.close()
-        for paid in (self.verifier, self.writer):
+        for paid in (self.verifier, self.writer, self.seams):
             _add_judging(self.figures, paid)
             close = getattr(paid, "close", None)
             if close is not None:
@@ -196,7 +212,7 @@ class _Making:
         for pair in self.limits.filter(looking_ahead(ordered, self.verifier, self.limits)):
             for sample in self._of_pair(pair):
                 if sample.lesson and self._enough(sample):
-                    self.figures.drop(choice.PER_LESSON)
+                    self.figures.drop(limits.PER_LESSON)
                     continue
                 done = self.finisher.finish(sample)
                 if done is None:
@@ -224,7 +240,7 @@ class _Making:
             figures.before_fork += sample.before_fork
             if sample.before_fork and settings.before_fork == "refuse" and not self.compat:
                 figures.refused += 1
-                figures.drop(choice.REFUSED)
+                figures.drop(limits.REFUSED)
                 return
             if self.limits.is_repeat(pair.bad, sample.mark):
                 return
@@ -248,7 +264,7 @@ class _Making:
         if found is None:
             figures.no_wrong_step += 1
             if shared and settings.per_lesson:
-                figures.drop(choice.NONE_AFTER)
+                figures.drop(limits.NONE_AFTER)
                 return
         elif self.limits.is_repeat(pair.bad, found):
             return
@@ -279,8 +295,8 @@ class _Making:
         figures.drop("a wrong step whose trajectory did not end", lessons.unended)
         for place, lesson in enumerate(found):
             for most, reached, reason in (
-                (settings.max_pairs, place, choice.MAX_PAIRS),
-                (settings.per_tree, self.limits.samples, choice.PER_TREE),
+                (settings.max_pairs, place, limits.MAX_PAIRS),
+                (settings.per_tree, self.limits.samples, limits.PER_TREE),
             ):
                 if most is not None and reached >= most:
                     figures.drop(reason, len(found) - place)
@@ -289,7 +305,7 @@ class _Making:
             decided = [draft for id, draft in ids.items() if id in self.decided and id not in self.made]
             room = settings.per_lesson - self.taught[lesson.id] if settings.per_lesson else len(lesson.drafts)
             if room <= 0 and not decided:
-                figures.drop(choice.PER_LESSON)
+                figures.drop(limits.PER_LESSON)
                 continue
             yield from self._of_lesson(lesson, verifier, decided, max(room, len(decided)))
         yield from self._without_mistake(lessons)
@@ -358,6 +374,12 @@ class _Making:
                 figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
                 return None
             sample = judged
+        if self.seams is not None and sample.verdict == "unreplayed":
+            bad, steps = len(splice_of(self.tree, sample).bad), steps_to_replay(self.tree, sample)
+            if 0 < bad < len(steps):
+                judgement = self.seams.of([(step.action, step.observation) for step in steps], bad)
+                figures.seams[judgement.word] = figures.seams.get(judgement.word, 0) + 1
+                sample = replace(sample, seam=judgement)
         if self.settings.thought == REASON:
             sample = reasoned(self.tree, sample, self.replayer, self.settings.seed, self.settings.prompts)
         figures.samples += 1
@@ -395,36 +417,19 @@ def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[J
     return [Judgement(step, *verifier.step_into(id)) for step, id in enumerate(tree.ancestors(node)[1:], 1)]
 
 
-def rank_of(settings: ReviseSettings) -> Rank:
-    """The order in which pairs are taken."""
-    return "return" if settings.compat else settings.rank
-
-
-def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
-    """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
-    return PairLimits(
-        tree,
-        count,
-        drop,
-        max_pairs=settings.max_pairs,
-        per_tree=settings.per_tree,
-        per_fork=settings.per_fork,
-        diverse=settings.diverse and not settings.compat,
-    )
-
-
 def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | None, pool: JudgePool) -> Verifier:
-    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge."""
-    started = tree.started
-    assert started is not None
-    thresholds = Thresholds.for_range(started.score_range, settings.alpha, settings.beta, settings.compat)
+    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge.
+
+    `settings`: of the run. `cache`: the folder of replies. `pool`: the calls that all trees share.
+    """
+    thresholds = thresholds_of(tree, settings)
     verifier = make_verifier(
         settings.verifier, tree, thresholds, opener(tree, settings.environment),
         judge=settings.judge, prompts=settings.prompts, cache=cache, pool=pool,
     )  # fmt: skip
     if isinstance(verifier, Begins):
-        limits = limits_of(tree, settings, 0, lambda reason, count: None)
-        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), limits))
+        taken = limits_of(tree, settings, 0, lambda reason, count: None)
+        verifier.begin(first_pairs(tree, thresholds, rank_of(settings), taken))
     return verifier
 
 

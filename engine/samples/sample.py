@@ -67,6 +67,7 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
     alpha: float | None = None  # a return above it will do, where it beats the bad one by more than `beta`
     beta: float = 0  # None at alpha: only the expected return holds
     harmless: str = ""  # why the wrong step changed nothing, as its result says: such a splice is the safest
+    seam: Judgement | None = None  # what a model said of a seam that nobody replayed: whether the tail can follow
     merged: bool = False  # the thought has no turn of its own: it is said by the turn that takes the next step
 
     @property
@@ -91,7 +92,11 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
 
 
 def sample_id(kind: Kind, trace: str, good: int, bad: int | None) -> str:
-    """Digest of what makes a sample the one it is."""
+    """Digest of what makes a sample the one it is.
+
+    `kind`: revision, recovery, direct or good. `trace`: its id. `good` and `bad`: leaves; None where there is
+    none.
+    """
     return blake2b(f"{kind}\n{trace}\n{good}\n{bad}".encode(), digest_size=6).hexdigest()
 
 
@@ -193,7 +198,9 @@ def replay_sample(tree: SearchTree, sample: Sample, replayer: Replayer) -> Repla
 
 def with_tail(tree: SearchTree, sample: Sample, tail: Tail, replayer: Replayer) -> Sample:
     """The sample with another tail, replayed."""
-    mended = replace(sample, tail=tail, cut=[each for each in sample.cut if each.part == "context"], replay=None)
+    mended = replace(
+        sample, tail=tail, seam=None, cut=[each for each in sample.cut if each.part == "context"], replay=None
+    )
     return replace(mended, replay=replay_sample(tree, mended, replayer))
 
 
@@ -217,5 +224,5 @@ def with_uncut(tree: SearchTree, sample: Sample, nodes: Collection[int], replaye
         tail = replace(tail, steps=steps)
     context = sum(each.part == "context" and each.reason != "loop" for each in back)
     cut = [each for each in sample.cut if each.node not in nodes]
-    changed = replace(sample, tail=tail, cut=cut, earlier=sample.earlier + context, replay=None)
+    changed = replace(sample, tail=tail, seam=None, cut=cut, earlier=sample.earlier + context, replay=None)
     return replace(changed, replay=replay_sample(tree, changed, replayer))

@@ -1,14 +1,18 @@
-"""Settings of `revise`, and what came of it."""
+"""Settings of `revise`, what they say of a tree (thresholds, rank, limits), and what came of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from engine.pairs.limits import PairLimits
 from engine.pairs.ranking import Rank
 from engine.samples.splice import BeforeFork
 from engine.samples.thoughts import REASON
+from engine.tree.thresholds import Thresholds
+from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings, JudgeTotals
 
 Kind = Literal["revision", "recovery", "direct", "good"]
@@ -35,7 +39,7 @@ class RepairSettings(Struct, kw_only=True, frozen=True):
 
     iterations: Annotated[int, Meta(ge=1)] = 8
     calls: Annotated[int, Meta(ge=1)] = 200  # of the actor, for one sample
-    good: Annotated[int, Meta(ge=1)] = 3  # the search ends at so many good leaves; the best of them is taken
+    good: Annotated[int, Meta(ge=1)] = 1  # the search ends at so many good leaves; the best of them is taken
     actor: str | None = None
     model: str | None = None
     base_url: str | None = None
@@ -70,6 +74,7 @@ class ReviseSettings(Struct, kw_only=True):
     duplicates: Annotated[float, Meta(ge=0, le=1)] | None = None  # Jaccard similarity; None or 0: keep them all
     revision_turn: RevisionTurn | None = None  # None: merged where the agent calls tools, own for text
     repair: RepairSettings | None = RepairSettings()  # None: what has no clean tail stays without
+    seam: str = ""  # the model that judges seams of unreplayed splices (`openai`, `openai:MODEL`); "": nobody does
 
 
 class Repairs(Struct):
@@ -107,8 +112,33 @@ class Revised(Struct):
         str, int
     ] = {}  # straight, joined, repaired, as_found → samples; left_out → lessons without a clean tail
     steps: int = 0  # in environments: to look ahead and to replay
+    seams: dict[str, int] = {}  # what a model said of seams that nobody replayed → samples
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count pairs that give no sample."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+
+def thresholds_of(tree: SearchTree, settings: ReviseSettings) -> Thresholds:
+    """Which leaves of a tree are good and which are bad, by these settings and the tree's score range."""
+    assert tree.started is not None
+    return Thresholds.for_range(tree.started.score_range, settings.alpha, settings.beta, settings.compat)
+
+
+def rank_of(settings: ReviseSettings) -> Rank:
+    """The order in which pairs are taken."""
+    return "return" if settings.compat else settings.rank
+
+
+def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
+    """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
+    return PairLimits(
+        tree,
+        count,
+        drop,
+        max_pairs=settings.max_pairs,
+        per_tree=settings.per_tree,
+        per_fork=settings.per_fork,
+        diverse=settings.diverse and not settings.compat,
+    )

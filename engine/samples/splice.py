@@ -129,7 +129,10 @@ def header_turns(tree: SearchTree, words: Words = NO_WORDS) -> list[Turn]:
 
 
 def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: bool = True) -> list[Turn]:
-    """The whole conversation of one trajectory, its steps all trained or all not."""
+    """The whole conversation of one trajectory, its steps all trained or all not.
+
+    `leaf`: where it ends. `part`: as which its steps count. `loss`: whether they are trained.
+    """
     words = tree.words_at(leaf)
     return header_turns(tree, words) + _step_turns(tree, tree.ancestors(leaf)[1:], part, loss, {}, 0, words)
 
@@ -188,6 +191,16 @@ def step_turns(tree: SearchTree, ids: Sequence[int]) -> list[Turn]:
 def thought_turn(thought: str) -> str:
     """The text of a revision turn."""
     return f"Thought: {thought}\nAction: {WAIT_ACTION}"
+
+
+def answer_of(turns: Sequence[Turn]) -> str:
+    """All that answers a step, as one text; `turns` are its own."""
+    return "\n".join(turn.content for turn in turns if turn.role != "assistant")
+
+
+def results_of(turns: Sequence[Turn]) -> list[str]:
+    """What each call of a step returned; `turns` are its own."""
+    return [turn.content for turn in turns if turn.role == "tool"]
 
 
 def _step_turns(

@@ -40,7 +40,7 @@ def with_context(sample: Sample, ground: Ground) -> Sample:
     for place, id in enumerate(before):
         if id in gone:
             node = tree.nodes[id]
-            refusal = refused(ground.environment, node.action, node.observation)
+            refusal = refused(ground.environment, node.action, node.observation, node.results)
             reason = REFUSED if refusal else BAD if id in bad else LOOP
             cut.append(Cut("context", id, sum(other not in gone for other in before[:place]), reason))
     rest = [each for each in sample.cut if each.part != "context"]
@@ -107,7 +107,7 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
             return ENDED
         return _masked(sample, ground, moves, never)
     if way is None or (
-        sample.merged and any(_careless(ground, move) for move in way.moves[:1])
+        sample.merged and way.moves and _careless(ground, way.moves, 0)
     ):  # the thought is said by a trained turn
         return NO_CLEAN_TAIL
     return _with_way(sample, ground, parts.bad, moves, way, judged)
@@ -131,7 +131,8 @@ def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> S
     if way.joined:
         mended = _with_way(sample, ground, bad, moves, way, [])
     else:
-        mended = replace(sample, tail=replace(tail, steps=way.moves, score=way.score), tail_judgements=[])
+        steps = [replace(move, loss=not _careless(ground, way.moves, place)) for place, move in enumerate(way.moves)]
+        mended = replace(sample, tail=replace(tail, steps=steps, score=way.score), tail_judgements=[])
     mended = replace(mended, replay=None)
     mended = replace(mended, replay=replay_sample(tree, mended, replayer))
     return mended if mended.verdict in HOLDS else None
@@ -195,7 +196,7 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[T
     quotes.show(thought_turn(sample.thought))
     shown = {*bad, *(move.node for move in moves)}
     steps = []
-    for move in moves:
+    for place, move in enumerate(moves):
         response = move.response
         if move.node is not None:
             hidden = [id for id in tree.ancestors(move.node)[1:] if id not in shown]
@@ -203,23 +204,25 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[T
                 response = bare(response, move.tool_calls)
         quotes.show(f"{response}\n{move.action}" if move.tool_calls else response)
         quotes.show(move.observation)
-        # one that only looks, or did not do what it says, and has to stay, is masked
-        clean = not only_looks(ground.environment, move.action) and not _careless(ground, move)
+        # one that only looks, did not do what it says or took too much, and has to stay, is masked
+        clean = not only_looks(ground.environment, move.action) and not _careless(ground, moves, place)
         steps.append(replace(move, response=response, loss=clean))
     return steps
 
 
-def _careless(ground: Ground, move: TailStep) -> bool:
-    return careless(ground.environment, move.action, move.observation)
+def _careless(ground: Ground, moves: Sequence[TailStep], place: int) -> bool:
+    """Whether one of the steps of a way is careless."""
+    move, ahead = moves[place], [later.action for later in moves[place + 1 :]]
+    return careless(ground.environment, move.action, move.observation, move.results, ahead)
 
 
 def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: str) -> Sample:
     """The sample with its good steps as they are found; those that are known to be wrong are masked."""
     steps, wrong = [], False
-    for move in moves:
+    for place, move in enumerate(moves):
         named = ground.environment
-        doubt = refused(named, move.action, move.observation) or only_looks(named, move.action)
-        doubt = doubt or _careless(ground, move)
+        doubt = refused(named, move.action, move.observation, move.results) or only_looks(named, move.action)
+        doubt = doubt or _careless(ground, moves, place)
         if not doubt and move.node is not None and isinstance(ground.verifier, StepVerifier):
             try:
                 doubt = ground.verifier.step_into(move.node)[0] == "Bad"

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from engine.base.step_kind import counts_time, only_looks, refused
+from engine.base.step_kind import careless, counts_time, only_looks, refused
 from engine.environment.states import Edge, States
 from engine.samples.tail import TailStep, tail_step
 from engine.tree.events import Number
@@ -111,7 +111,8 @@ class Ground:
             return BAD
         if only_looks(self.environment, action) or (judged is not None and judged[0] == "Uncertain"):
             return NOT_NEEDED
-        return ""
+        # Where states can't be compared, only the answer tells that nothing changed: `The door is already open.`
+        return NOT_NEEDED if not self.keyed and careless(self.environment, action, edge.observation) else ""
 
     # -- ways ----------------------------------------------------------------------------------------------
 

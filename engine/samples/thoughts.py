@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.base.errors import InputError, WorkFailed
+from engine.models.endpoint import Endpoint, check_endpoint
 from engine.models.prompts import fill, prompt, prompt_lines
 from engine.samples.splice import choose_thought
 from engine.tree.tree import SearchTree
@@ -59,7 +60,11 @@ def thought_for(sample: str, thought: str, seed: int, prompts: str = "") -> str:
 def make_writer(
     thought: str, tree: SearchTree, judge: JudgeSettings, prompts: str = "", cache: Path | None = None
 ) -> ThoughtWriter | None:
-    """Who writes the thoughts of a tree; None where they are from the list. Raises `InputError`."""
+    """Who writes the thoughts of a tree; None where they are from the list. Raises `InputError`.
+
+    `thought`: as the setting has it. `judge`: the model, as a judge's settings name it. `prompts`: a folder whose
+    files replace prompts. `cache`: the folder of replies; None keeps none.
+    """
     if thought != MODEL:
         return None
     try:
@@ -81,15 +86,14 @@ class ModelWriter:
 
     def __init__(self, tree: SearchTree, judge: JudgeSettings, prompts: str, cache: Path | None) -> None:
         """Raises `InputError` where these settings can't work."""
-        from engine.models.client import Client, check_endpoint
+        from engine.models.client import Client
         from engine.models.reply_cache import JudgementCache, shared_cache
-        from engine.verifiers.openai import endpoint_of
 
         if not judge.model:
             raise InputError("--thought model: no model is named: use --model")
         self._tree = tree
         self._judge = judge
-        self._endpoint = endpoint_of(judge)
+        self._endpoint = Endpoint.of(judge)
         check_endpoint(self._endpoint)
         self._template = prompt("thought.txt", prompts)
         fill(self._template, {"task": "", "log": "", "action": "", "observation": "", "reason": ""}, "thought.txt")

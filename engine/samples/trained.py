@@ -3,7 +3,7 @@
 A step is *refused* where the environment says so, *Bad* where the verifier judged it so in the state that the splice is
 in, *idle* where it leaves the state as it was or only looks, *repeated* where it is the disowned step once more: the
 same action with the same answer, or in the same state. One is *careless* where it did something else than it says, and
-the environment took it all the same.
+the environment took it all the same, or where it took more than the steps after it use up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine.base.step_kind import careless, info_or_none, only_looks, refused
 from engine.environment.replay import Replayer
 from engine.environment.states import START
 from engine.samples.sample import Sample, splice_of, steps_to_replay, whole_splice
-from engine.samples.splice import Turn
+from engine.samples.splice import Turn, answer_of, results_of
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Word
 from envs.base import EnvError
@@ -89,16 +89,18 @@ class StateWalk:
 def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: StateWalk) -> Trained:
     """The trained turns of a sample as it is written."""
     found = Trained(turns=sum(bool(turn.loss) for turn in turns))
-    steps, answers = [], []
+    steps: list[Turn] = []
+    answers: list[list[Turn]] = []
     for turn in turns:
         if turn.part not in ("bad", "good"):
             continue
         if turn.role == "assistant":
             steps.append(turn)
-            answers.append("")
+            answers.append([])
         elif answers:
-            answers[-1] += f"\n{turn.content}" if answers[-1] else turn.content
-    actions = [step.action for step in steps_to_replay(tree, sample)][: len(steps)]
+            answers[-1].append(turn)
+    whole = [step.action for step in steps_to_replay(tree, sample)]
+    actions = whole[: len(steps)]
     name = tree.started.environment if tree.started is not None else ""
     states = walk.along(actions)
     words = tail_words(tree, sample)
@@ -106,13 +108,14 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
     for place, (turn, action) in enumerate(zip(steps, actions, strict=False)):
         if not turn.loss:
             continue
-        found.refused += refused(name, action, answers[place])
-        found.careless += careless(name, action, answers[place])
+        told = action, answer_of(answers[place]), results_of(answers[place])
+        found.refused += refused(name, *told)
+        found.careless += careless(name, *told, whole[place + 1 :])
         found.bad += place >= bad and words.get(place - bad) == "Bad"
         found.idle += only_looks(name, action) or (bool(states) and states[place + 1] == states[place])
         if bad and sample.mark is not None and place >= bad and action == actions[bad - 1]:
             there = bool(states) and states[place] == states[bad - 1]
-            found.repeated += there or answers[place] == answers[bad - 1]
+            found.repeated += there or answer_of(answers[place]) == answer_of(answers[bad - 1])
     return found
 
 

@@ -92,6 +92,11 @@ class Draws:
         for draw in draws:
             await self._draw(parent, draw, first + draw)
 
+    async def first_made(self, parents: Sequence[int]) -> int:
+        """Wait until the draws of one of these nodes are made, or came to an end otherwise; of several the first."""
+        await asyncio.wait([self._of_node[parent] for parent in parents], return_when=asyncio.FIRST_COMPLETED)
+        return next(parent for parent in parents if self._of_node[parent].done())
+
     async def made(self, parent: int) -> bool:
         """Wait for the draws of a node; False where they were not all made, so that the node stays in flight."""
         try:
@@ -142,6 +147,7 @@ class Draws:
             partial(self._at_node, parent),
             partial(self._fail, parent, draw),
             self._permit,
+            partial(self._tree.actions_to, parent),
         )
         async with self._slots:
             try:
@@ -181,7 +187,12 @@ class Draws:
         usage: Usage | None = None,
         raw: str | None = None,
     ) -> None:
-        """A draw, or its step, failed for good."""
+        """A draw, or its step, failed for good.
+
+        `parent` and `draw`: which. `what`: the kind (`engine.tree.failure_kinds`); `error`: a line. `attempt`:
+        the last one, from 1. `usage`: what was paid all the same. `raw`: the answer as it arrived, if there
+        was one.
+        """
         self._fail(parent, draw, what, error, attempt, usage, raw)
         self.outages.failed(what, self._tree.failures[-1].error)
 
@@ -216,5 +227,9 @@ class Draws:
             dropped=answer.dropped,
             raw=None if answer.raw is None or answer.raw == answer.response else clean(answer.raw),
             notes=list(answer.notes),
-            tool_calls=tuple(ToolCall(clean(call.name), clean(call.arguments)) for call in answer.tool_calls),
+            tool_calls=_cleaned(answer.tool_calls) if answer.tool_calls else (),
         )
+
+
+def _cleaned(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(clean(call.name), clean(call.arguments)) for call in calls)

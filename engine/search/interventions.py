@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.answers.reader import form_of
+from engine.answers.form import form_of
 from engine.base.errors import InputError
 from engine.base.text import stored_action
 from engine.query.nodes import parse

@@ -14,7 +14,10 @@ from msgspec.structs import replace
 
 from engine.actors.base import Actor, actor_of_recording, actor_of_trace
 from engine.actors.random_actor import RandomActor
+from engine.actors.replayed import NAME as REPLAYED
+from engine.actors.replayed import replayed_actor
 from engine.actors.scripted import ScriptedActor
+from engine.base.closing import closed_on_failure
 from engine.base.errors import InputError, WorkFailed
 from engine.base.person import reviewer_name
 from engine.environment.opened import Opened, at_hand, name_to_go_on, open_environment, recalls
@@ -47,7 +50,7 @@ from envs.recorded import Recording, read_recording
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
 
-ACTORS = ("scripted", "random", "openai", "recorded:FILE")
+ACTORS = ("scripted", "random", "openai", "replayed:FILE", "recorded:FILE")
 
 
 def make_actor(
@@ -62,11 +65,8 @@ def make_actor(
     model names; `opened`: in which it has to work, which is closed where it can't; `tools`: that it calls, as their
     schemas. Raises `InputError`."""
     if opened is not None:
-        try:
+        with closed_on_failure(opened.env):
             check_actor(opened, name)
-        except InputError:
-            opened.env.close()
-            raise
     if name == "scripted":
         return ScriptedActor(settings.error_rate, delay, bool(tools))
     if name == "random":
@@ -75,6 +75,8 @@ def make_actor(
         from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
 
         return OpenAIActor(settings, environment, tools)
+    if name.startswith(REPLAYED):
+        return replayed_actor(name.removeprefix(REPLAYED), settings.error_rate, bool(tools))
     if name.startswith("recorded:"):
         path = name.removeprefix("recorded:")
         try:
@@ -196,27 +198,24 @@ def new_job(
     `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
     mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
     on (`engine.environment.permission`).
+
+    `environment`: its name, or a permit. `task`: None is its first. `out`: the trace file; `overwrite`: whether
+    one of that name may go. `listener`: hears each event after it is written. `delay`: seconds a draw that the
+    scripted actor takes. `control`: steers the search from another thread.
     """
     settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
     opened = open_environment(which, task)
     if choose_actor:
-        try:
+        with closed_on_failure(opened.env):
             settings = with_actor(opened, settings)
-        except InputError:
-            opened.env.close()
-            raise
     started = _begun(opened, settings)
     if notes:
         started = with_notes(started, notes)
     actor = make_actor(settings.actor, settings, delay, opened.environment, opened, started.tools)
     remember(started, which, settings, out, called=opened.environment)
-    writer = TraceWriter(out, overwrite=overwrite)
-    try:
-        search = Search.begin(started, opened, actor, _sink(writer, listener), control)
-    except BaseException:
-        writer.close()
-        raise
+    with closed_on_failure(TraceWriter(out, overwrite=overwrite)) as writer:
+        search = Search.begin(started, opened, actor, sink_of(writer, listener), control)
     return SearchJob(search, writer, out, opened.changed)
 
 
@@ -234,6 +233,8 @@ def resume_job(
     `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
     (`engine.environment.permission`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
     permission.
+
+    `path`: the trace. `delay` and `control`: as in `new_job`.
     """
     loaded = load(path)
     tree = loaded.tree
@@ -255,15 +256,11 @@ def resume_job(
     _check_task(path, started, opened)
     actor = make_actor(settings.actor, settings, delay, opened.environment, opened, started.tools)
     remember(started, which, settings, path)
-    writer = TraceWriter(path, append_to=loaded.end)
-    try:
+    with closed_on_failure(TraceWriter(path, append_to=loaded.end)) as writer:
         if listener is not None:
             for event in read_events(path):
                 listener(event)
-        search = Search(tree, opened, actor, _sink(writer, listener), control)
-    except BaseException:
-        writer.close()
-        raise
+        search = Search(tree, opened, actor, sink_of(writer, listener), control)
     return SearchJob(search, writer, path, opened.changed)
 
 
@@ -272,11 +269,8 @@ def _begun(
 ) -> Started:
     """The first event of a search in an environment, which is closed where these settings can't work there. Raises
     `InputError`."""
-    try:
+    with closed_on_failure(opened.env):
         return started_event(opened, settings, prefix=prefix, forked_from=forked_from)
-    except InputError:
-        opened.env.close()
-        raise
 
 
 def _recalled(environment: str, started: Started) -> str | None:
@@ -310,6 +304,8 @@ def fork_job(
 
     `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
     first. `own` as in `resume_job`. Raises `InputError` before anything is written.
+
+    `path`: the other trace. `out`, `delay`, `overwrite`, `control`: as in `new_job`.
     """
     events = forked_events(read_events(path), seq, path)
     first = events[0]
@@ -334,15 +330,11 @@ def fork_job(
     _check_task(path, started, opened)
     actor = make_actor(started.settings.actor, started.settings, delay, opened.environment, opened, started.tools)
     remember(first, which, started.settings, out, like=origin)
-    writer = TraceWriter(out, overwrite=overwrite)
-    try:
-        write = _sink(writer, listener)
+    with closed_on_failure(TraceWriter(out, overwrite=overwrite)) as writer:
+        write = sink_of(writer, listener)
         for event in events:
             write(event)
         search = Search(tree, opened, actor, write, control)
-    except BaseException:
-        writer.close()
-        raise
     return SearchJob(search, writer, out, opened.changed)
 
 
@@ -364,6 +356,8 @@ def branch_job(
     It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere;
     `environment` is the one of an import that names none. `own` as in `resume_job`. Raises `InputError` before anything
     is written.
+
+    `path`: the other trace. `out`, `listener`, `delay`, `overwrite`, `control`: as in `new_job`.
     """
     tree = load_any(path).tree
     started = tree.started
@@ -393,16 +387,13 @@ def branch_job(
     )
     actor = make_actor(settings.actor, settings, delay, opened.environment, opened, new.tools)
     remember(new, which, settings, out, called=opened.environment)
-    writer = TraceWriter(out, overwrite=overwrite)
-    try:
-        search = Search.begin(new, opened, actor, _sink(writer, listener), control)
-    except BaseException:
-        writer.close()
-        raise
+    with closed_on_failure(TraceWriter(out, overwrite=overwrite)) as writer:
+        search = Search.begin(new, opened, actor, sink_of(writer, listener), control)
     return SearchJob(search, writer, out, opened.changed)
 
 
-def _sink(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
+def sink_of(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
+    """What writes an event to the trace, then tells the listener, if there is one."""
     if listener is None:
         return writer.write
     heard = listener

@@ -44,6 +44,8 @@ def promises(
     """The scores of all children of `parent`: `exploitation` is the chance, `exploration` the share of what is new.
 
     `in_flight`: how many expansions in flight lie at or below each node.
+
+    `low` and `high`: least and greatest return.
     """
 
     def steps(id: int) -> int:

@@ -31,12 +31,20 @@ class Score:
 
 
 def uct(value_sum: float, visits: int, parent_visits: int, c: float) -> tuple[float, float]:
-    """Exploitation Q and exploration c * sqrt(ln N_parent / N) of a visited child (N, N_parent ≥ 1)."""
+    """Exploitation Q and exploration c * sqrt(ln N_parent / N) of a visited child (N, N_parent ≥ 1).
+
+    `value_sum`: W of the child. `visits`: N of the child. `parent_visits`: N of the parent. `c`: the exploration
+    constant. Both results are in units of return.
+    """
     return value_sum / visits, c * math.sqrt(math.log(parent_visits) / visits)
 
 
 def puct(value_sum: float, visits: int, parent_visits: int, c: float, prior: float, low: float) -> tuple[float, float]:
-    """Exploitation Q (the least return where N = 0) and exploration c * P * sqrt(N_parent) / (1 + N)."""
+    """Exploitation Q (the least return where N = 0) and exploration c * P * sqrt(N_parent) / (1 + N).
+
+    `value_sum`, `visits`, `parent_visits`, `c`: as in `uct`. `prior`: P, the child's share of the prior among its
+    siblings, 0 to 1. `low`: the least return.
+    """
     return (value_sum / visits if visits else low), c * prior * math.sqrt(parent_visits) / (1 + visits)
 
 
@@ -105,7 +113,11 @@ def best_children(
     low: float = 0.0,
     in_flight: Mapping[int, int] = NOTHING,
 ) -> Sequence[int]:
-    """The selectable children that share the greatest score; empty where there is none to select."""
+    """The selectable children that share the greatest score; empty where there is none to select.
+
+    `tree`, `parent`, `c`, `algorithm`, `low` and `in_flight` (node → expansions at or below it that were not
+    backed up yet): as in `scores`.
+    """
     if in_flight or algorithm == "puct":
         rows = scores(tree, parent, c, algorithm=algorithm, low=low, in_flight=in_flight)
         greatest = max((score.total for _, score in rows if score.selectable), default=None)

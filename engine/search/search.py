@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -59,7 +59,7 @@ class Search:
         self.actor = actor
         self.remarks: list[str] = []  # what is odd about the environment, as it was found out
         self.on_remark: Callable[[str], None] = lambda line: None  # is told each of them at once
-        self._sink = sink
+        self.sink = sink
         self._clock = time.monotonic() - tree.t
         self._rng = random.Random(self.settings.seed)
         for ties in tree.ties:  # as far as the trace got
@@ -76,7 +76,11 @@ class Search:
     def begin(
         cls, started: Started, opened: Opened, actor: Actor, sink: Sink, control: Control | None = None
     ) -> Search:
-        """A new search: `started` is its first event."""
+        """A new search: `started` is its first event.
+
+        `opened`: the environment, reset. `sink`: gets each event before the next is made. `control`: steers it
+        from another thread.
+        """
         tree = SearchTree()
         sink(replace(started, settings=replace(started.settings)))  # this fold changes its own
         tree.apply(started)
@@ -84,7 +88,7 @@ class Search:
 
     def _emit(self, event: AnyEvent) -> None:
         event.t = round(time.monotonic() - self._clock, 4)
-        self._sink(event)  # the file first: what the tree shows was written
+        self.sink(event)  # the file first: what the tree shows was written
         self.tree.apply(event)
 
     @property
@@ -144,8 +148,20 @@ class Search:
                 if self.control.requests or self.control.changes:  # came at the last moment
                     continue
                 return "iterations" if tree.iteration >= self.settings.iterations else "exhausted"
-            if await self._expand(next(iter(tree.in_flight))):
+            if await self._expand(await self._next_result()):
                 self.control.take_step()
+
+    async def _next_result(self) -> int:
+        """The node in flight whose result is applied next: the one that was selected first, or with `any_order` the
+        one whose draws are made first (again in the order of a trace whose answers are given again)."""
+        in_flight = list(self.tree.in_flight)
+        if not self.settings.any_order:
+            return in_flight[0]
+        order: Mapping[tuple[int, int], int] | None = getattr(self.actor, "order", None)
+        if order is None:
+            return await self._draws.first_made(in_flight)
+        made = self.tree.partial
+        return min(in_flight, key=lambda id: order.get((id, made.get(id, 0)), len(order)))
 
     def _must_end(self) -> str | None:
         """Why the search may not go on, although there may be nodes to expand."""

@@ -27,7 +27,11 @@ def started_event(
     forked_from: Fork | None = None,
     trace: str | None = None,
 ) -> Started:
-    """The first event of a new search."""
+    """The first event of a new search.
+
+    `opened`: the environment, reset to the task. `prefix`: steps before the root. `forked_from`: the trace and
+    event that it goes on from. `trace`: its id; None draws one.
+    """
     return Started(
         seq=0,
         version=FORMAT_VERSION,

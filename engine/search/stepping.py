@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, cast
 
-from engine.answers.reader import AnswerForm, written_response
+from engine.answers.form import AnswerForm
+from engine.answers.reader import written_response
 from engine.answers.written_calls import written_calls
 from engine.base.text import clean, normalise_response, parse_action, stored_action
 from engine.environment.at_node import EnvironmentAtNode
@@ -38,6 +39,8 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 
     May run in the environment's thread: it reads the tree, which stands still meanwhile below this node, and writes
     nothing.
+
+    `stand`: moves the environment to the node. `settings`: of the search. `parent`: the node.
     """
     answers = tree.pending.get(parent, {})
     steps, resets = stand.steps, stand.resets
@@ -79,7 +82,11 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 
 
 def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, text: str) -> Child:
-    """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`."""
+    """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`.
+
+    `stand`: moves the environment to the parent. `settings`: of the search. `text`: a thought and action, or an
+    action alone.
+    """
     response, calls = written_step(tree, stand.form, settings, text)
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response, tool_calls=calls)
     child = step_answer(tree, stand, settings, parent, answer, response)
@@ -92,7 +99,11 @@ def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 def written_step(
     tree: SearchTree, form: AnswerForm, settings: SearchSettings, text: str
 ) -> tuple[str, tuple[ToolCall, ...]]:
-    """What a person wrote as a step: its response, and the calls of tools where the agent calls some."""
+    """What a person wrote as a step: its response, and the calls of tools where the agent calls some.
+
+    `form`: what actions look like in the environment. `settings`: of the search. `text`: a thought and action, an
+    action alone, or calls as text.
+    """
     if tree.started is not None and tree.started.tools:
         said, calls = written_calls(clean(text))
         return said, tuple(ToolCall(call.name, call.arguments) for call in calls)
@@ -141,7 +152,11 @@ def _stays_partial(tree: SearchTree, settings: SearchSettings, parent: int) -> b
 def step_answer(
     tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answer: Sampled, response: str
 ) -> Child:
-    """Step one answer. Raises `EnvError`."""
+    """Step one answer. Raises `EnvError`.
+
+    `stand`: moves the environment to `parent`. `settings`: of the search. `answer`: as it was stored; `response`:
+    its text.
+    """
     action = _action(stand, settings, parent, answer, response)
     observation, score, done = stand.try_action(parent, action)
     if isinstance(score, int) and abs(score) > MAX_INT:  # no trace could hold it

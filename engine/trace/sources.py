@@ -54,8 +54,9 @@ def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: dict[str, Path] = {}
     for path in given:
         if is_folder(path):
+            top, whole = os.fspath(path), os.path.abspath(path)
             for name in sorted(_below(path), key=lambda name: name.split(os.sep)):
-                found.setdefault(os.path.abspath(name), Path(name))
+                found.setdefault(f"{whole}{name[len(top) :]}", Path(name))
         elif what_is(path) is not None:
             found.setdefault(os.path.abspath(path), path)
         else:
@@ -64,6 +65,11 @@ def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         below = ", ".join(str(path) for path in given) or "nothing"
         raise NothingFound(f"no traces below {below}: they are named *.trace.jsonl or search_results_*.json")
     return list(found.values())
+
+
+def holds_sources(folder: str | os.PathLike[str]) -> bool:
+    """Whether there is any trace or tree file below a folder. Raises `InputError` where it can't be read."""
+    return next(_below(Path(folder)), None) is not None
 
 
 def _below(top: Path) -> Iterator[str]:

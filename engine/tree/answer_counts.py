@@ -6,14 +6,9 @@ no use, and the observations of the steps (`engine.base.step_kind`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
 
 from engine.tree.events import Failed, Sampled, SearchSettings
-
-if TYPE_CHECKING:
-    pass
 
 USELESS = {"cut off": "cut", "not in the form": "not_in_form", "empty": "empty"}
 """Kinds of failed draws that a model answered, and where they are counted."""
@@ -40,6 +35,8 @@ class AnswerCounts(Struct, kw_only=True):
     def answered(self, event: Sampled) -> None:
         """An answer of use came."""
         self.answers += 1
+        if not event.notes:
+            return
         for note in event.notes:
             name = note.replace(" ", "_")
             if name in ("cut", "trimmed", "without_label", "several_actions", "no_call"):
@@ -60,8 +57,8 @@ class AnswerCounts(Struct, kw_only=True):
 
 
 def asks_model(settings: SearchSettings) -> bool:
-    """Whether a model answers: neither the scripted or the random actor nor a recording."""
-    return settings.actor not in ("scripted", "random") and not settings.actor.startswith("recorded:")
+    """Whether a model answers: neither the scripted or the random actor nor a file."""
+    return settings.actor not in ("scripted", "random") and not settings.actor.startswith(("recorded:", "replayed:"))
 
 
 def answer_words(counts: AnswerCounts) -> list[str]:

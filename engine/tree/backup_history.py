@@ -40,12 +40,12 @@ class BackupHistory:
             node = nodes[id]
             node.visits += 1
             node.value_sum = total = node.value_sum + value
-            if id in of:
-                seqs, sums = of[id]
-                seqs.append(seq)
-                sums.append(total)
-            else:
+            known = of.get(id)
+            if known is None:
                 of[id] = (array("q", (seq,)), array("d", (total,)))
+            else:
+                known[0].append(seq)
+                known[1].append(total)
             id = node.parent
         self.backups.append((seq, leaf, value))
 

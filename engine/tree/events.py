@@ -104,9 +104,10 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     seed: int = 0
     temperature: Annotated[float, Meta(ge=0)] = 1.0
     max_tokens: Annotated[int, Meta(ge=1)] = 500
-    error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.35  # of the scripted actor
+    error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.35  # of the scripted actor, and of one that follows a file
     concurrency: Annotated[int, Meta(ge=1)] = 4  # simultaneous calls; never changes a trace
     parallel_nodes: Annotated[int, Meta(ge=1)] = 1  # expansions in flight (K)
+    any_order: bool = False  # results are applied as they come, not in the order of selection
     max_failures: Annotated[int, Meta(ge=1)] = 12  # outages in a row of one source before the search stands still
     # of actors and verifiers behind an OpenAI-compatible server
     model: str = ""
@@ -262,7 +263,7 @@ class Sampled(Event, tag="sampled"):
     action: str | None = None  # to execute, where it is not what the response says
     dropped: int = 0  # steps cut from the front of the conversation to fit the context
     raw: str | None = None  # the server's own words, where the response is not the same
-    notes: list[str] = []  # what was odd about the answer, see `engine.answers.reader.Note`
+    notes: list[str] = []  # what was odd about the answer, see `engine.answers.form.Note`
     tool_calls: tuple[ToolCall, ...] = ()
 
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-
 ENVIRONMENT_GONE = "environment gone"
 """Kind of a step that was not made, since the environment could not be used."""
 

@@ -103,7 +103,8 @@ def _selected(tree: TreeState, event: Selected) -> None:
 def _sampled(tree: TreeState, event: Sampled) -> None:
     growth.known(tree, event.parent)
     tree.pending.setdefault(event.parent, {})[event.draw] = event
-    growth.settle(tree, event.parent, event.draw)
+    if tree.owed or tree.unusable:
+        growth.settle(tree, event.parent, event.draw)
     tree.calls += 1
     tree.answers.answered(event)
     _spend(tree, event.usage)

@@ -20,13 +20,24 @@ class AStep(Protocol):
     """A step that is no node: one of a prefix, or of a tail."""
 
     @property
-    def response(self) -> str: ...
+    def response(self) -> str:
+        """What the actor said, as it is stored."""
+        ...
+
     @property
-    def observation(self) -> str: ...
+    def observation(self) -> str:
+        """What the environment answered."""
+        ...
+
     @property
-    def tool_calls(self) -> tuple[ToolCall, ...]: ...
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of the response; empty where no tool was called."""
+        ...
+
     @property
-    def results(self) -> tuple[str, ...]: ...
+    def results(self) -> tuple[str, ...]:
+        """The results of the calls, where each has its own; else empty."""
+        ...
 
 
 def call_id(step: str, place: int) -> str:

@@ -142,11 +142,15 @@ class Node:
             answers,
         )
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What each call returned, where that is kept beside the observation."""
+        return _results(self.answers) if self.answers else ()
+
     def as_prefix(self, wording: int = 0) -> PrefixStep:
         """The step as one that was executed before a search began, in the words of an attempt that shares it."""
         response, observation, calls, answers = self._words(wording)
-        results = tuple(answer.content for answer in answers)
-        return PrefixStep(response, self.action, observation, calls, results)
+        return PrefixStep(response, self.action, observation, calls, _results(answers))
 
     @property
     def expanded(self) -> bool:
@@ -171,3 +175,7 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.id}, {self.action!r}, N={self.visits}, W={self.value_sum})"
+
+
+def _results(answers: tuple[Message, ...]) -> tuple[str, ...]:
+    return tuple(answer.content for answer in answers if answer.role == "tool")

@@ -142,6 +142,11 @@ class TreeState:
         path.reverse()
         return path
 
+    def actions_to(self, id: int) -> list[str]:
+        """The actions that were executed from the reset to a node."""
+        before = self.started.prefix if self.started is not None else ()
+        return [step.action for step in before] + [self.nodes[step].action for step in self.ancestors(id)[1:]]
+
     def leaves(self) -> Iterator[Node]:
         """Terminal nodes without children, in order of creation. Dead ends have no return and are left out."""
         return (node for node in self.nodes if node.is_leaf and node.q is not None)

@@ -25,7 +25,11 @@ class Thresholds:
     def for_range(
         cls, score_range: tuple[float, float], alpha: float | None, beta: float | None, compat: bool = False
     ) -> Thresholds:
-        """Thresholds on an environment's scale: given values are taken as they are, defaults are scaled to it."""
+        """Thresholds on an environment's scale: given values are taken as they are, defaults are scaled to it.
+
+        `score_range`: least and greatest return. `alpha` and `beta`: None is the default. `compat`: compare as
+        the original does.
+        """
         low, high = score_range
         return cls(
             low + ALPHA * (high - low) if alpha is None else alpha,

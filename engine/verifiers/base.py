@@ -6,23 +6,18 @@ A verifier judges the steps of the bad trajectory in order, Good, Bad or Uncerta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Meta, Struct
 
 from engine.base.errors import WorkFailed
+from engine.base.unknown import plus
 from engine.pairs.pairs import Pair
 from engine.tree.events import Usage
+from engine.tree.tree import SearchTree
 from engine.verifiers.judgement_text import Word as Word
 from engine.verifiers.judgement_text import read_said
-
-if TYPE_CHECKING:  # the client library takes half a second to import
-    pass
-
-if TYPE_CHECKING:
-    pass
-
 
 VOTE_TEMPERATURE = 0.7  # votes that can't differ are one vote
 
@@ -93,14 +88,10 @@ class JudgeTotals(Struct):
 
     def spend(self, usage: Usage) -> None:
         """Add what a call cost."""
-        if usage.tokens_in is not None:
-            self.tokens_in = (self.tokens_in or 0) + usage.tokens_in
-        if usage.tokens_out is not None:
-            self.tokens_out = (self.tokens_out or 0) + usage.tokens_out
-        if usage.cached is not None:
-            self.tokens_cached = (self.tokens_cached or 0) + usage.cached
-        if usage.cost is not None:
-            self.cost = (self.cost or 0.0) + usage.cost
+        self.tokens_in = plus(self.tokens_in, usage.tokens_in)
+        self.tokens_out = plus(self.tokens_out, usage.tokens_out)
+        self.tokens_cached = plus(self.tokens_cached, usage.cached)
+        self.cost = plus(self.cost, usage.cost)
 
     def add(self, other: JudgeTotals) -> None:
         """Add what another verifier came to."""
@@ -154,6 +145,20 @@ class TextVerifier(Protocol):
     def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
         """The judgement of a step after these (action, observation). Raises `WorkFailed`."""
         ...
+
+
+def judged_each(
+    tree: SearchTree, pair: Pair, start: int, step_into: Callable[[int], tuple[Word, str]]
+) -> Iterator[Judgement]:
+    """The judgements of a bad trajectory's steps from `start` on, each for itself, up to the first Bad.
+
+    step_into: judges the step into a node, as `StepVerifier` has it. Raises what that raises.
+    """
+    for step, id in enumerate(tree.ancestors(pair.bad)[start:], start):
+        word, reason = step_into(id)
+        yield Judgement(step, word, reason)
+        if word == "Bad":
+            return
 
 
 def first_wrong_step(judgements: list[Judgement]) -> int | None:

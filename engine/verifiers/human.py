@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from engine.pairs.pairs import Pair
 from engine.verifiers.base import Judgement
 from engine.verifiers.judgement_text import Word as Word
-
-if TYPE_CHECKING:
-    pass
 
 
 class HumanVerifier:

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from engine.base.errors import WorkFailed
-from engine.models.client import ChatRequest, Client, Endpoint, OnFault, complete, open_client
+from engine.models.client import ChatRequest, Client, OnFault, complete, open_client
+from engine.models.endpoint import Endpoint
 from engine.models.reply import Reply
 from engine.tree.events import Usage
 from engine.verifiers.base import BudgetSpent, JudgeSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from engine.base.unknown import plus
 from engine.environment.permission import is_loopback
 from engine.verifiers.base import JudgeSettings
 
@@ -39,8 +40,7 @@ class JudgePrice(Struct):
         self.pairs += other.pairs
         self.tokens_in += other.tokens_in
         self.tokens_out += other.tokens_out
-        if other.cost is not None:
-            self.cost = (self.cost or 0.0) + other.cost
+        self.cost = plus(self.cost, other.cost)
 
     def is_asked(self, judge: JudgeSettings) -> bool:
         """Whether a person is to say yes: where something is to be asked, and it costs, or leaves this machine."""

@@ -21,18 +21,34 @@ LONGEST = 20_000  # characters of a reply that are looked at, its last ones
 MOST_LABELS = 50  # that are looked at, the last ones
 
 _ONE = rf"(?:good|bad|uncertain)(?![\w-])|{'|'.join(_OTHER)}"
-_DRESS = r"[\s*_`#>~\"'“”‘’«»()\[\]{}<>|=:.,;!?\-–—→•$\\/✅❌❓⚠️]"
-"""What may stand around a word: markdown, quotes, brackets, signs."""
+_DRESS = r"(?:[^\w≠¬]|_)"
+"""What may stand around a word: markdown, quotes, brackets, signs; not one that says the opposite."""
+_MARKS = rf"{_DRESS}*+"
+_SET = re.compile(r"</?(?:b|i|u|em|strong|span|font|p|div|code|mark|br)(?:\s[^<>]*)?/?>|~~[^~\n]{1,80}~~", re.I)
+"""Tags that say how a text is set, and what was struck."""
 _BOX = re.compile(r"\\(?:boxed|text\w*|mathrm|mathbf)\b")
-_LABEL = r"judge?ments?|判断|判定|评判|评价|评估"
+_LABEL = (
+    r"ju(?:dge?|gde?)?m[en]{1,3}ts?|(?:最终)?(?:判断|判定)(?:结果)?|评判|评价|评估|評価|判定結果|판단|평가"
+    r"|jugement|urteil|bewertung|juicio|veredicto|valoración|giudizio|valutazione|oordeel|оценка|вердикт"
+)
 _LESSER = r"verdict|conclusion|assessment|evaluation|rating|classification|label|final answer|answer|decision|结论"
-_ADVERBS = r"clearly|definitely|certainly|obviously|probably|likely|rather|quite|very|simply|just|thus|so|a|an"
+_LEAST = r"result|output|score|grade|status|final|overall|judged?|quality|(?:this )?step(?:\s+\d+)?"
+"""Labels that count where the word stands alone behind them."""
+_ADVERBS = (
+    r"clearly|definitely|certainly|obviously|probably|likely|rather|quite|very|simply|just|thus|so|a|an|somewhat|mostly"
+    r"|extremely|really|pretty|fairly|largely|slightly|leaning|overall|strongly"
+)
+_SEEMS = r"(?:['’]s|\s+(?:is|seems|appears|looks|feels)(?:\s+to\s+be)?)"
 _CHOICE = re.compile(
     rf"(?:{_ONE}){_DRESS}*?(?:\||/|,|\bor\b|\band\b|或|、)\W*(?:or\s+)?(?:{_ONE})"
     rf"(?:{_DRESS}*?(?:\||/|,|\bor\b|\band\b|或|、)\W*(?:or\s+)?(?:{_ONE}))?",
     re.I,
 )
-_FIRST = re.compile(rf"{_DRESS}*(?:(?:{_ADVERBS})\s+)*(?P<word>{_ONE})", re.I)
+_FIRST = re.compile(
+    rf"{_MARKS}(?:(?:[a-c]|\d)[.)]|option\s+[a-c1-3]\b)?{_MARKS}(?:(?:{_ADVERBS})\s+)*"
+    rf"(?P<word>{_ONE})",
+    re.I,
+)
 _WORD = re.compile(rf"(?<![\w-])(?:{_ONE})", re.I)
 _ALONE = re.compile(rf"{_DRESS}*(?P<word>{_ONE}){_DRESS}*", re.I)
 _TICKED = re.compile(rf"(?:\[[x✓✔*]\]|[☑☒✅✔])\s*{_DRESS}*?(?P<word>{_ONE})", re.I)
@@ -57,6 +73,14 @@ _NOUN = re.compile(
     rf"(?P<word>{_ONE})[*_`\"'”]*\s+(?:step|action|move|choice|decision)(?P<after>)",
     re.I,
 )
+_OPINION = re.compile(
+    rf"{_MARKS}(?:(?:so|thus|hence|therefore|overall|in short)\b,?\s*)?"
+    rf"(?:i\s+(?:think|believe|feel|say|conclude)(?:\s+that)?:?\s+)?"
+    rf"(?:(?:it|this|that|{_SUBJECT}){_SEEMS}\s+|that\s+makes\s+(?:it|this|{_SUBJECT})\s+)?"
+    rf"(?:(?:{_ADVERBS})\s+)*{_MARKS}(?P<word>{_ONE})",
+    re.I,
+)
+"""A whole line, or the beginning of what follows a label: `I think it is bad`."""
 _HYPOTHETICAL = re.compile(r"\b(?:if|whether|unless|were|would be|could be|might be|when)\b[^,;]*$", re.I)
 
 
@@ -69,13 +93,13 @@ class Said(NamedTuple):
 
 def read_said(text: str) -> Said:
     """The judgement in a reply, and its reasons."""
-    plain = _BOX.sub("", unicodedata.normalize("NFKC", text[-LONGEST:]))
+    plain = _SET.sub(" ", _BOX.sub("", unicodedata.normalize("NFKC", text[-LONGEST:])))
     plain = re.sub(r"\s*\n\s*\n", "\n\n", re.sub(r"([-=_*#~.])\1{9,}", r"\1\1\1", plain))
     found = _in_json(plain)
     if found is not None:
         return found
-    for label in (_LABEL, _LESSER):
-        found = _labelled(plain, label)
+    for label in (_LABEL, _LESSER, _LEAST):
+        found = _labelled(plain, label, alone=label == _LEAST)
         if found is not None:
             return found
     return _unlabelled(plain)
@@ -94,22 +118,35 @@ def _word(text: str) -> Word:
     return WORDS.get(text.lower()) or _OTHER[text]
 
 
-def _labelled(text: str, label: str) -> Said | None:
-    """The word after the last label that has one."""
+def _labelled(text: str, label: str, *, alone: bool) -> Said | None:
+    """The word after the last label that has one. `alone`: only where nothing else stands there."""
     start = rf"(?:^|\n){_DRESS}*(?:\d+[.)]\s*)?(?:(?:final|my|overall|the|our)\s+)*(?P<label>{label})\b"
-    inside = rf"(?<!\w)(?P<label>{label})(?=\W{{0,4}}[:=]|\W{{0,4}}\s(?:is|would be|→|->|[-–—])\s)"
-    matches = [*re.finditer(start, text, re.I), *re.finditer(inside, text, re.I)]
+    tag = rf"<(?P<label>{label})>"
+    inside = rf"(?<!\w)(?P<label>{label})(?=\W{{0,4}}[:=]|\W{{0,4}}\s(?:is|would be|→|⇒|->|[-–—])\W)"
+    matches = [match for pattern in (start, inside, tag) for match in re.finditer(pattern, text, re.I)]
     for match in sorted(matches, key=lambda match: -match.end())[:MOST_LABELS]:
         after = text[match.end() :]
-        word = _after_label(after)
+        word = _alone_after(after) if alone else _after_label(after)
         if word is not None:
             return Said(word, text[: match.start("label")].rstrip(" \t\n*_#`>-([{\"'").strip() or _rest(after))
     return None
 
 
+def _alone_after(after: str) -> Word | None:
+    """The word in the rest of a label's line, where that says nothing else."""
+    line = after.split("\n", 1)[0]
+    match = _ALONE.fullmatch(line) if re.match(r"\W*[:=]", line) else None
+    return _word(match["word"]) if match is not None else None
+
+
 def _after_label(after: str) -> Word | None:
     """The word in what follows a label: on its line, else in the first line below that says anything."""
-    after = re.sub(r"^[ \t]*\([^)\n]*\)|^\s+(?:of|for|on|about)\s[^:\n]*(?=:)", "", after)
+    after = re.sub(
+        r"^[ \t]*(?:\([^)\n]*\)|\[[^\]\n]*[|/][^\]\n]*\]|\W?\s*\{[^}\n]*\})(?=\s*[:=])"
+        r"|^\s+(?:of|for|on|about)\s[^:\n]*(?=:)",
+        "",
+        after,
+    )
     for line in after.splitlines()[:6]:
         bare = re.sub(rf"^{_DRESS}+", "", line)
         bare = re.sub(r"^(?:is|would be)\b\W*", "", bare, flags=re.I)
@@ -126,12 +163,28 @@ def _of_line(bare: str, line: str) -> Word | None:
         return _word(ticked[0])
     choice = _CHOICE.search(line)
     if choice is not None and _is_echo(choice.group(), line[choice.end() :]):
+        if (word := _after_choice(line)) is not None:
+            return word
         chosen = {match["word"].lower() for match in _EMPHATIC.finditer(line)}
         return _word(chosen.pop()) if len(chosen) == 1 else None
-    match = _FIRST.match(bare)
+    match = _FIRST.match(bare) or _OPINION.match(bare)
     if match is not None:
         return _word(match["word"])
-    return _sentence(re.sub(r"^(?:it|this|that)\s+(?=is\b|was\b)", "the step ", bare, flags=re.I))
+    return _in_row(line) or _sentence(re.sub(r"^(?:it|this|that)\s+(?=is\b|was\b)", "the step ", bare, flags=re.I))
+
+
+def _in_row(line: str) -> Word | None:
+    """The word that is alone in a cell of a table's row, where it is the only one."""
+    cells = line.split("|") if line.count("|") > 1 else []
+    said = [cell["word"] for each in cells if (cell := _ALONE.fullmatch(each))]
+    return _word(said[0]) if len(said) == 1 else None
+
+
+def _after_choice(line: str) -> Word | None:
+    """The word that stands alone behind the choice: `Good|Bad|Uncertain: Bad`."""
+    choice = _CHOICE.search(line)
+    last = _ALONE.fullmatch(line[choice.end() :]) if choice is not None else None
+    return _word(last["word"]) if last is not None else None
 
 
 def _is_echo(choice: str, after: str) -> bool:
@@ -161,11 +214,13 @@ def _unlabelled(text: str) -> Said:
     """A reply without a label: a line of the word alone (the last one, else the first), else a sentence."""
     lines = [line for line in text.splitlines() if line.strip()]
     for line in (lines[-1], lines[0]) if lines else ():
-        match = _ALONE.fullmatch(line)
+        match = _ALONE.fullmatch(line) or _OPINION.fullmatch(line.rstrip(" .!*_`\"'”’)"))
         ticked = [each["word"] for each in _TICKED.finditer(line)]
         if match is not None or len(ticked) == 1:
             word = match["word"] if match is not None else ticked[0]
             return Said(_word(word), "\n".join(each for each in lines if each is not line).strip())
+        if (word := _after_choice(line) or _in_row(line)) is not None:
+            return Said(word, "\n".join(each for each in lines if each is not line).strip())
     ticked = [match["word"] for match in _TICKED.finditer(text)]
     if len(ticked) == 1:
         return Said(_word(ticked[0]), text.strip())
@@ -223,6 +278,7 @@ def _of_object(value: Any, depth: int = 0) -> Word | None:
 
 
 def _of_text(text: str) -> Word | None:
+    text = text.replace("_", " ")
     return _of_line(re.sub(rf"^{_DRESS}+", "", text), text)
 
 

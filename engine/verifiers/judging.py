@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from msgspec.structs import replace
 
+from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, count_pairs
-from engine.pairs.ranking import PairLimits, Rank, ranked
+from engine.pairs.ranking import Rank, ranked
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import Node, SearchTree
 from engine.verifiers.base import JudgeSettings, JudgeTotals, Verifier
@@ -169,7 +170,10 @@ def busy(pool: JudgePool, judge: JudgeSettings) -> Callable[[], bool]:
 
 
 def first_pairs(tree: SearchTree, thresholds: Thresholds, rank: Rank, limits: PairLimits) -> list[Pair]:
-    """The pairs with which a tree's judging surely begins."""
+    """The pairs with which a tree's judging surely begins.
+
+    `thresholds`: which leaves are good and bad. `rank`: the order. `limits`: which of them are tried.
+    """
     found: list[Pair] = []
     for place, pair in enumerate(islice(ranked(tree, thresholds, rank), MOST_AHEAD)):
         sure = limits.surely(place, found, pair)
@@ -191,7 +195,12 @@ def price_of_judging(
     prompts: str = "",
     cache: Path | None = None,
 ) -> JudgePrice:
-    """What judging a tree's pairs costs at most. Raises `InputError`."""
+    """What judging a tree's pairs costs at most. Raises `InputError`.
+
+    `thresholds`: which leaves are good and bad. `judge` and `verifier`: who judges. `max_pairs` and `rank`: how
+    many pairs, in which order. `prompts`: a folder whose files replace prompts. `cache`: the folder of replies;
+    those that are known cost nothing.
+    """
     from engine.verifiers.openai import OpenAIVerifier
 
     count = count_pairs(tree, thresholds)
@@ -213,14 +222,15 @@ def _q(leaf: Node) -> float:
     return leaf.q or 0.0
 
 
-def complaint(totals: JudgeTotals | None) -> str:
-    """What to warn of after judging; "" where most votes were read."""
+def complaint(totals: JudgeTotals | None, structured: bool = False) -> str:
+    """What to warn of after judging; "" where most votes were read. `structured`: whether a form was asked for."""
     if totals is None or totals.lost < WARN_FROM:
         return ""
     lost = totals.unread + totals.failed
     quote = " ".join(totals.quote.split())
     quote = quote if len(quote) <= QUOTED else f"{quote[:QUOTED]}…"
-    hint = "; --structured json asks for a form that small models keep" if totals.unread > totals.failed else ""
+    in_form = "try another model" if structured else "--structured json asks for a form that small models keep"
+    hint = f"; {in_form}" if totals.unread > totals.failed else ""
     return (
         f"{lost} of {totals.votes} votes gave no judgement ({totals.unread} unread, {totals.failed} failed)"
         f" and count as Uncertain{hint}; one of them: {quote}"

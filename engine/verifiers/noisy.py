@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from engine.base.errors import InputError
 from engine.pairs.pairs import Pair
 from engine.tree.tree import SearchTree
-from engine.verifiers.base import Judgement, Word
+from engine.verifiers.base import Judgement, Word, judged_each
 from engine.verifiers.progress import ProgressVerifier
 
 WORDS: tuple[Word, ...] = ("Good", "Bad", "Uncertain")
@@ -35,11 +35,7 @@ class NoisyVerifier:
 
     def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """Judge each step on its own, up to the first Bad."""
-        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
-            word, reason = self.step_into(id)
-            yield Judgement(step, word, reason)
-            if word == "Bad":
-                return
+        return judged_each(self._tree, pair, start, self.step_into)
 
     def step_into(self, id: int) -> tuple[Word, str]:
         """Judgement and reason of the step into a node. Raises `InputError`."""

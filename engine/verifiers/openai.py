@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 
 from engine.base.errors import InputError, WorkFailed
-from engine.models.client import CallFailed, ChatRequest, Endpoint, check_endpoint, wait_before
+from engine.models.client import CallFailed, ChatRequest, wait_before
 from engine.models.context_window import estimate
+from engine.models.endpoint import Endpoint, check_endpoint
 from engine.models.prompts import check_prompts, fill, prompt
 from engine.models.reply import Reply, why_empty
 from engine.models.reply_cache import JudgementCache, key_of, shared_cache
@@ -47,29 +48,10 @@ SEEDS_APART = 1_000_003
 """Between the seed of a vote and those with which it is asked again: the same seed would get the same reply."""
 
 
-def endpoint_of(judge: JudgeSettings) -> Endpoint:
-    """The server and model that the settings name."""
-    return Endpoint(
-        judge.model,
-        judge.base_url,
-        judge.key_env,
-        judge.timeout,
-        judge.retries,
-        judge.price_in,
-        judge.price_out,
-        judge.price_cached,
-        judge.top_p,
-        judge.reasoning_effort,
-        judge.extra_body,
-        tuple(judge.header),
-        judge.no_system,
-    )
-
-
 def new_pool(judge: JudgeSettings) -> JudgePool:
     """The calls of a judge, to be shared by several trees. Raises `InputError` where these settings can't work."""
     check_judge(judge)
-    return JudgePool(judge, endpoint_of(judge))
+    return JudgePool(judge, Endpoint.of(judge))
 
 
 def check_judge(judge: JudgeSettings) -> None:
@@ -81,7 +63,7 @@ def check_judge(judge: JudgeSettings) -> None:
         raise InputError(f"setting {place.rstrip('`')} of the verifier: {reason.lower()}") from error
     if judge.budget_cost is not None and (judge.price_in is None or judge.price_out is None):
         raise InputError("a budget of cost needs --price-in and --price-out: without them no cost is known")
-    check_endpoint(endpoint_of(judge))
+    check_endpoint(Endpoint.of(judge))
 
 
 class OpenAIVerifier:
@@ -103,7 +85,7 @@ class OpenAIVerifier:
         check_judge(judge)
         self._tree = tree
         self._judge = judge
-        self._url = endpoint_of(judge).url
+        self._url = Endpoint.of(judge).url
         check_prompts(prompts)
         self._system = prompt("judge_system.txt", prompts)
         self._template = prompt("judge.txt", prompts)
@@ -291,7 +273,8 @@ class OpenAIVerifier:
         """Why a reply can't be looked at; "" where it can."""
         limit = self._judge.max_tokens
         if not reply.text.strip() or (reply.tools and read_said(reply.text).word is None):
-            why = why_empty(reply, limit)
+            form = "" if self._judge.structured else "--structured json, or "
+            why = why_empty(reply, limit, in_text=f"use {form}another model")
             return f"the reply is empty: {why}" if why else "the reply is empty"
         if reply.finish == "length" and not judgement_is_whole(reply.text):
             return f"the reply was cut off after {limit} tokens, before its judgement: raise --max-tokens"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from engine.base.step_kind import refused
 from engine.environment.opened import Opened
 from engine.environment.states import States
 from engine.pairs.pairs import Pair
 from engine.tree.tree import SearchTree
-from engine.verifiers.base import Judgement
+from engine.verifiers.base import Judgement, judged_each
 from engine.verifiers.judgement_text import Word as Word
-
-if TYPE_CHECKING:
-    pass
 
 
 class ProgressVerifier:
@@ -31,11 +27,7 @@ class ProgressVerifier:
 
     def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
         """Judge by the expert's steps left before and after each step."""
-        for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
-            word, reason = self.step_into(id)
-            yield Judgement(step, word, reason)
-            if word == "Bad":
-                return
+        return judged_each(self._tree, pair, start, self.step_into)
 
     def step_into(self, id: int) -> tuple[Word, str]:
         """Judgement and reason of the step into a node. Raises `InputError`."""

@@ -17,12 +17,14 @@ from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings, Verifier
 from engine.verifiers.human import HumanVerifier
 from engine.verifiers.judgement_text import Word as Word
+from engine.verifiers.judging import is_model
 from engine.verifiers.progress import ProgressVerifier
 from engine.verifiers.recorded import RecordedVerifier
 from engine.verifiers.value import ValueVerifier
 
 if TYPE_CHECKING:
     from engine.verifiers.judge_pool import JudgePool
+    from engine.verifiers.seam import SeamJudge
 
 
 NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
@@ -54,6 +56,9 @@ def make_verifier(
     `judge`, `prompts` (a folder that replaces prompts), `cache` (the folder of judgements) and `pool` (the calls that
     several trees share) concern `openai` only; `states` are those of the tree where somebody has them already, for
     verifiers that look into the environment.
+
+    `thresholds`: which leaves are good, for `value`. `open_environment`: opens the tree's, for `progress`.
+    `marks`: a person's mark of a pair, for `human`.
     """
     if name == "progress":
         return ProgressVerifier(tree, open_environment, states)
@@ -76,3 +81,22 @@ def make_verifier(
     if name in OTHERS:
         return OTHERS[name](tree)
     raise InputError(f"unknown verifier {name!r}: one of {', '.join((*NAMES, *OTHERS))}")
+
+
+def check_seam(seam: str) -> None:
+    """Raises `InputError` where `seam` names no model to judge seams."""
+    if seam and not is_model(seam):
+        raise InputError(f"--seam {seam}: openai or openai:MODEL")
+
+
+def make_seam_judge(
+    seam: str, tree: SearchTree, judge: JudgeSettings, prompts: str = "", cache: Path | None = None,
+    pool: JudgePool | None = None,
+) -> SeamJudge | None:  # fmt: skip
+    """Who judges the seams of a tree's unreplayed splices; None where `seam` is "". Raises `InputError`."""
+    check_seam(seam)
+    if not seam:
+        return None
+    from engine.verifiers.seam import SeamJudge  # its client library takes half a second to import
+
+    return SeamJudge(tree, seam, judge, prompts, cache, pool)

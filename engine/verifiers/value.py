@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from engine.pairs.pairs import Pair
 from engine.pairs.parting import action_group, is_silent
@@ -11,9 +10,6 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 from engine.verifiers.judgement_text import Word as Word
-
-if TYPE_CHECKING:
-    pass
 
 
 class ValueVerifier:

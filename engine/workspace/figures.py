@@ -6,13 +6,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import pstdev
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError, NoFile
 from engine.base.foreign import UNREADABLE, what_is
+from engine.base.unknown import known_sum
 from engine.pairs.pairs import count_by_chance, count_pairs, return_of
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
@@ -25,7 +26,11 @@ from engine.workspace.workspace import Workspace
 
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
-_KIND = "figures-3"
+KIND = "figures-3"
+"""Of what the index keeps of a trace."""
+
+MANY = 200
+"""Files from which on all figures of the index are read at once."""
 
 
 class TraceFigures(Struct, kw_only=True):
@@ -144,7 +149,7 @@ def figures(source: Source) -> TraceFigures:
         disasters=sum(node.terminal == "disaster" for node in tree.nodes),
         repeats=sum(tree.repeats.values()),
         duplicates=sum(len(ids) - 1 for ids in tree.by_state.values()),
-        seconds_of_calls=_known_sum(latency for _, latency, _ in tree.usages.values()),
+        seconds_of_calls=known_sum(latency for _, latency, _ in tree.usages.values()),
         source=tree.imported_from or "",
         **_of_attempts(tree, thresholds),
     )
@@ -198,15 +203,15 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         max_depth=max((row.max_depth for row in rows), default=0),
         pairs=sum(row.pairs for row in rows),
         calls=sum(row.calls for row in rows),
-        tokens_in=_known_sum(row.tokens_in for row in rows),
-        tokens_out=_known_sum(row.tokens_out for row in rows),
-        tokens_cached=_known_sum(row.tokens_cached for row in rows),
-        cost=_known_sum(row.cost for row in rows),
+        tokens_in=known_sum(row.tokens_in for row in rows),
+        tokens_out=known_sum(row.tokens_out for row in rows),
+        tokens_cached=known_sum(row.tokens_cached for row in rows),
+        cost=known_sum(row.cost for row in rows),
         failures=sum(row.failures for row in rows),
         answers=_all_answers(rows),
         steps_per_node=_mean((row.steps_per_node, row.nodes - 1) for row in rows),
         resets_per_node=_mean((row.resets_per_node, row.nodes - 1) for row in rows),
-        seconds=_known_sum(row.seconds for row in rows),
+        seconds=known_sum(row.seconds for row in rows),
         lessons=sum(row.lessons for row in rows),
         lessons_by_depth=dict(sorted(sum((Counter(row.lessons_by_depth) for row in rows), Counter[int]()).items())),
         attempts=sum(row.attempts for row in rows),
@@ -215,7 +220,7 @@ def total(rows: Sequence[TraceFigures]) -> Total:
         disasters=sum(row.disasters for row in rows),
         repeats=sum(row.repeats for row in rows),
         duplicates=sum(row.duplicates for row in rows),
-        seconds_of_calls=_known_sum(row.seconds_of_calls for row in rows),
+        seconds_of_calls=known_sum(row.seconds_of_calls for row in rows),
     )
 
 
@@ -224,14 +229,6 @@ def _all_answers(rows: Sequence[TraceFigures]) -> AnswerCounts:
     for row in rows:
         counts.add(row.answers)
     return counts
-
-
-N = TypeVar("N", int, float)
-
-
-def _known_sum(values: Iterable[N | None]) -> N | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:
@@ -256,9 +253,11 @@ def cached_figures(
 
     A file that can't be read goes to `on_error` and is left out; without one its `InputError` is raised.
     """
-    rows = []
+    rows, paths = [], list(sources)
     with Index(workspace.index_file if workspace else None) as index:
-        for path in sources:
+        if len(paths) >= MANY:
+            index.load(KIND)
+        for path in paths:
             try:
                 rows.append(_one(index, os.fspath(path)))
             except InputError as error:
@@ -268,12 +267,22 @@ def cached_figures(
     return rows
 
 
+def kept_figures(index: Index, path: str, stat: os.stat_result) -> TraceFigures | None:
+    """The figures that the index holds of a file; None where it changed, or its search may have gone on."""
+    body = index.get(KIND, os.path.abspath(path), stat)
+    kept = _kept_in(body) if body is not None else None
+    if kept is None or not kept.ended:
+        return None
+    kept.figures.path = path
+    return kept.figures
+
+
 def _one(index: Index, path: str) -> TraceFigures:
     key = os.path.abspath(path)
     stat = what_is(path)
     if stat is None:
         raise NoFile(f"{path}: no such file")
-    body = index.get(_KIND, key, stat)
+    body = index.get(KIND, key, stat)
     kept = _kept_in(body) if body is not None else None
     if kept is None:
         try:
@@ -282,7 +291,7 @@ def _one(index: Index, path: str) -> TraceFigures:
             return figures_without_events(path)
         ended = source.tree.imported_from is not None or source.tree.state in ("done", "stopped")
         kept = _Kept(figures(source), ended)
-        index.put(_KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
+        index.put(KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
         return kept.figures
     kept.figures.path = path
     if not kept.ended:  # the file did not change, but who wrote it may be gone

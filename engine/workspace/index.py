@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from engine.base.closing import closed_on_failure
+
 SCHEMA = 3
 """Raise it whenever what is kept of a file changes its meaning: older indexes are thrown away."""
 
@@ -37,6 +39,7 @@ class Index:
         """Open the index at `path`; None keeps it in memory."""
         self.path = path
         self._waiting = 0  # entries since the last commit
+        self._loaded: dict[str, dict[str, tuple[int, int, bytes]]] = {}  # kind → path → size, change, body
         self._read_only = False
         self._db = self._open(path)
 
@@ -58,8 +61,21 @@ class Index:
         self.path = None
         return _connect(":memory:")
 
+    def load(self, kind: str) -> None:
+        """Read all entries of a kind at once, for whoever asks for thousands: much faster than one by one."""
+        query = "SELECT path, size, changed, body FROM entries WHERE kind = ?"
+        try:
+            rows = self._db.execute(query, (kind,)).fetchall()
+        except (sqlite3.Error, UnicodeError):
+            self._go_to_memory()
+            return
+        self._loaded[kind] = {path: (size, changed, body) for path, size, changed, body in rows}
+
     def get(self, kind: str, path: str, stat: os.stat_result) -> bytes | None:
         """What was kept of a file, if the file is as it was then."""
+        known = self._loaded.get(kind, {}).get(path)
+        if known is not None and known[:2] == (stat.st_size, stat.st_mtime_ns):
+            return known[2] if isinstance(known[2], bytes) else None
         query = "SELECT body FROM entries WHERE kind = ? AND path = ? AND size = ? AND changed = ?"
         try:
             found = self._db.execute(query, (kind, path, stat.st_size, stat.st_mtime_ns)).fetchone()
@@ -114,8 +130,7 @@ class Index:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=5)
-    try:
+    with closed_on_failure(sqlite3.connect(path, timeout=5)) as db:
         # No write-ahead log: it needs memory shared between processes, which a network file system has not.
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA:
@@ -125,6 +140,3 @@ def _connect(path: str) -> sqlite3.Connection:
             db.commit()
         db.execute("SELECT kind, path, size, changed, body FROM entries LIMIT 1").fetchone()
         return db
-    except BaseException:
-        db.close()
-        raise

@@ -50,8 +50,7 @@ def verified_in(workspace: Workspace, rows: Sequence[TraceFigures]) -> Verified 
         return None
     wanted = {row.trace for row in rows}
     samples = [sample for sample in selection.samples if sample.trace in wanted]
-    covered = {str(real_path(row.path)) for row in rows} & _given(selection.paths)
-    if not samples and not covered:
+    if not samples and _given([row.path for row in rows]).isdisjoint(_given(selection.paths)):
         return None
     runs = {selection.run_of(sample).id: selection.run_of(sample) for sample in samples}
     repairs = (info.figures.repairs for info in runs.values() if info.figures is not None)

@@ -35,7 +35,7 @@ class Twin:
             except EnvError as error:
                 self._walk = None
                 raise Unavailable(
-                    f"only the embedded {self._name} knows valid actions, and it can't be asked ({error}): mend that, "
+                    f"only the embedded {self._name} knows valid actions, and it can't be asked ({error}): fix that, "
                     "or choose another --algorithm than agent-r"
                 ) from error
 

@@ -43,8 +43,8 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
             if callable(seeded):
                 seeded(seed)
             result = self.env.reset()
-        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping):
-            observation, info = result
+        if isinstance(result, tuple) and len(result) == 2 and self._is_info(result[1]):
+            observation, info = result[0], result[1] or {}
         else:
             self._remark(OLD_RESET)
             observation, info = result, {}
@@ -56,16 +56,21 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step. Raises what the environment raises."""
         result: Any = self.env.step([action] if self.batched and self._takes_list() else action)
+        if not isinstance(result, tuple | list) or len(result) not in (4, 5):
+            held = f"{len(result)} values" if isinstance(result, tuple | list) else f"a {type(result).__name__}"
+            raise EnvError(
+                f"gym: its step gives {held}: observation, reward, terminated, truncated and info are needed"
+            )
         if len(result) == 4:
             self._remark(OLD_STEP)
             observation, reward, done, info = result
-            info = _one_info(info) if self.batched else dict(info)
+            info = _one_info(info or {}) if self.batched else dict(info or {})
             done = _one(done)
             truncated = bool(done and info.get("TimeLimit.truncated"))
             terminated = bool(done and not truncated)
         else:
             observation, reward, terminated, truncated, info = result
-            info = _one_info(info) if self.batched else dict(info)
+            info = _one_info(info or {}) if self.batched else dict(info or {})
         if self.batched:
             observation, reward = _one(observation), _one(reward)
             terminated, truncated = _one(terminated), _one(truncated)
@@ -78,6 +83,11 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _takes_list(self) -> bool:
         return self._batch == "list" or (not self._batch and not isinstance(self.env.action_space, Text))
+
+    def _is_info(self, value: Any) -> bool:
+        """Whether the second of two things that reset gave is the info; None may stand for an empty one."""
+        space = getattr(self.env, "observation_space", None)
+        return isinstance(value, Mapping) or (value is None and not isinstance(space, Tuple))
 
     def _is_batch(self, observation: Any) -> bool:
         space = getattr(self.env, "observation_space", None)

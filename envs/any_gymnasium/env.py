@@ -145,7 +145,8 @@ class GymText(gymnasium.Env[str, str]):
             raise
         except EnvError as error:
             self._seed = None  # nobody knows where it stands
-            self._remark(f"a step that raises is a failed draw, and with ?errors=observe an observation: {error}")
+            if isinstance(error, foreign.StepRaised):
+                self._remark(f"a step that raises is a failed draw, and with ?errors=observe an observation: {error}")
             raise
         if info is not None:
             self._info = info
@@ -157,7 +158,7 @@ class GymText(gymnasium.Env[str, str]):
     def close(self) -> None:
         """Close the environment. May be called again."""
         self._seed = None
-        foreign.close(self._env, self.spec_of_gym)
+        foreign.close(self._env)
 
 
 class _Plans:
@@ -293,7 +294,7 @@ class _Copies(GymText):
         self._stand(seed, before, replies)
         true = super()._take(action)
         if reply == true:
-            foreign.close(self._env, self.spec_of_gym)
+            foreign.close(self._env)
             self._env, self._score, self._info = copied
         else:
             self._copying = False
@@ -304,7 +305,7 @@ class _Copies(GymText):
         """Close the environment. May be called again."""
         self._kept.clear()
         if self._env is not self._original:
-            foreign.close(self._original, self.spec_of_gym)
+            foreign.close(self._original)
         super().close()
 
 

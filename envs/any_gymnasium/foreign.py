@@ -10,7 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +151,12 @@ def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
         raise
     except _LOST as error:
         raise InstanceDied(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise EnvError(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
+
+
+class StepRaised(EnvError):
+    """The environment's own `step` raised: the action was not taken."""
 
 
 def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, dict[str, Any] | None]:
@@ -170,10 +174,10 @@ def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, di
         raise
     except _LOST as error:
         raise InstanceDied(_line(f"{spec.name}: step failed", error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if spec.observe:
             return Reply(_told(error), score, False, False), None
-        raise EnvError(_line(f"{spec.name}: step failed", error)) from error
+        raise StepRaised(_line(f"{spec.name}: step failed", error)) from error
     try:
         score += float(reward)
         if not math.isfinite(score):
@@ -186,17 +190,15 @@ def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, di
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """An exception as an observation: the same in every process."""
     return f"Error: {_ADDRESS.sub('', str(error)).strip() or type(error).__name__}"
 
 
-def close(env: Foreign, spec: Spec) -> None:
-    """Close it. Raises `EnvError`."""
-    try:
+def close(env: Foreign) -> None:
+    """Close it. What it raises then harms nothing any more."""
+    with suppress(Exception, SystemExit):
         env.close()
-    except Exception as error:
-        raise EnvError(_line(f"{spec.name}: close failed", error)) from error
 
 
 _LOST = (ConnectionError, TimeoutError, EOFError)

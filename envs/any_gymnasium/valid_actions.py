@@ -107,6 +107,7 @@ def valid_actions(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, A
     known. Raises what the environment raises."""
     method = attribute(env, "valid_actions")
     found = method() if callable(method) else next((info[name] for name in LISTED if info.get(name) is not None), None)
+    found = found() if callable(found) else found
     if found is not None and not isinstance(found, str):
         return [_name(spec, each) for each in found]
     mask = next((info[name] for name in MASKS if info.get(name) is not None), None)

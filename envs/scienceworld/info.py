@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from envs.base import EnvironmentInfo
 
 RULES = """\
@@ -39,6 +41,14 @@ def _refuses(observation: str) -> bool:
     return observation.startswith(("No known action matches that input.", "Unknown action."))
 
 
+_ALREADY = re.compile(r"(?:The |It)[^.\n]{0,80}\balready\b[^.\n]{0,40}\.")
+
+
+def _idles(action: str, observation: str) -> bool:
+    """Whether an action found done already what it was to do: `The door is already open.` It takes its time."""
+    return _ALREADY.fullmatch(observation.strip()) is not None
+
+
 _LOOKS = ("look around", "look at ", "look in ", "examine ", "inventory", "task")
 
 
@@ -58,6 +68,7 @@ INFO = EnvironmentInfo(
     recognises=_is_scienceworld,
     refuses=_refuses,
     looks=_looks,
+    careless=_idles,
     timed=True,
     blocking=True,
     needs=("scienceworld",),

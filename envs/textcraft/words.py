@@ -101,7 +101,10 @@ def _need(goal: str, carried: Mapping[str, int], ahead: Sequence[str]) -> tuple[
         if not book().is_base(item):
             return "", ""
         user = _user(item, ahead[1:])
-        more = carried.get(item, 0) > 0
+        has = carried.get(item, 0)
+        if user is not None and 0 < user[1] - has < amount:
+            amount = user[1] - has  # what is needed, whatever the step fetches
+        more = has > 0
         told = f"get {amount} more {_plural(item) if amount > 1 else item}" if more else f"get {counted(amount, item)}"
         if user is None:
             return told, ""
@@ -110,6 +113,7 @@ def _need(goal: str, carried: Mapping[str, int], ahead: Sequence[str]) -> tuple[
     if found is None:
         return "", ""
     output, made, uses = found
+    made = next((recipe.count for recipe in book().recipes.get(output, ()) if _made_by(recipe, uses)), made)
     if any(carried.get(item, 0) < amount for item, amount in uses.items()):
         return "", ""
     parts = _listed_words([counted(amount, item) for item, amount in uses.items()])

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.commands.config import own_readers
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane
@@ -50,6 +52,14 @@ def opened(folder: Path) -> Workspace:
     return Workspace.open(folder, create=True)
 
 
+def showing(folder: Path, iterations: int) -> Session:
+    """A new workspace in which a search is open."""
+    workspace = opened(folder)
+    session = Session(workspace)
+    session.open(searched(workspace, iterations=iterations))
+    return session
+
+
 @asynccontextmanager
 async def running(
     session: Session, mode: str = "library", size: tuple[int, int] = WIDE
@@ -73,6 +83,11 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], patience: fl
 def table_lines(table: RowTable) -> list[str]:
     """The lines of a table as they are drawn."""
     return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
+
+
+def frame(app: App[Any]) -> list[Strip]:
+    """The lines of the screen in front, as they go to the terminal."""
+    return list(app.screen._compositor.render_strips())
 
 
 def pane(app: AgentrApp, id: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from engine.models.reply_cache import shared_cache
 from engine.samples.revise import ReviseSettings, Sample
 from engine.search.job import new_job

@@ -17,7 +17,7 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 
 import sample_trees
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from engine.base.step_kind import only_looks, refused
 from engine.environment.replay import HOLDS, Replayer, opener
 from engine.samples.finishing import ground_of

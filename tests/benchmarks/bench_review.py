@@ -24,7 +24,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.state.session import Session
 from engine.pairs.pairs import count_pairs

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agentr_tui.cli.commands.revise import revise_paths
+from agentr_tui.cli.revising import revise_paths
 from engine.base.text import flatten, parse_action
 from engine.datasets.export import export
 from engine.environment.opened import open_environment

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.actors.openai import OpenAIActor as OpenAIActor  # imported once, by the server that forks
-from engine.models.client import Endpoint, open_client
+from engine.models.client import open_client
+from engine.models.endpoint import Endpoint
 from engine.search.job import new_job, resume_job
 from engine.tree.events import SearchSettings
 from envs.textcraft.env import TextCraft

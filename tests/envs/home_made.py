@@ -179,7 +179,88 @@ class Pair(gymnasium.Env[Any, Any]):
         return "".join("\x1b[41m@\x1b[0m" if place == self.at else "." for place in range(3))
 
 
-_KINDS = (Key, Available, Silent, Old, Batch, Cost, Big, Raises, Global, Counts, NoSeed, Numbers, Pair)
+class Seeded(Key):
+    """Chance by the seed alone."""
+
+    def said(self, text: str) -> Any:
+        return f"{text} {self.np_random.integers(100)}"
+
+
+class Large(Key):
+    """Observations of 50 kB."""
+
+    def said(self, text: str) -> Any:
+        return f"{text}{' and a page of words' * 2_500}"
+
+
+class Drawn(Key):
+    """A picture for the eye, and a drawing in text."""
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"]}
+    observation_space = Box(0, 255, (8, 8, 3), np.uint8)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def said(self, text: str) -> Any:
+        self.text = text
+        return np.zeros((8, 8, 3), np.uint8)
+
+    def render(self) -> Any:
+        return self.text
+
+
+class Loose(Key):
+    """No info, numbers and truth values of NumPy, and it fails when it is closed."""
+
+    def step(self, action: Any) -> Any:
+        text, reward, done, truncated, _ = super().step(action)
+        return np.str_(text), np.float32(reward), np.bool_(done), np.bool_(truncated), None
+
+    def info(self) -> Any:
+        return None
+
+    def valid_actions(self) -> Any:
+        return tuple(ACTS)
+
+    def close(self) -> None:
+        raise RuntimeError("no display")
+
+
+class Called(Key):
+    """Its valid actions are told by a function."""
+
+    def info(self) -> Any:
+        return {"valid_actions": lambda: ACTS}
+
+
+class Worded(Key):
+    """Its valid actions are one text."""
+
+    def info(self) -> Any:
+        return {"valid_actions": ", ".join(ACTS)}
+
+
+class Short(Key):
+    """Three values of step."""
+
+    def step(self, action: Any) -> Any:
+        return super().step(action)[:3]
+
+
+class Leaves(Key):
+    """It ends its program."""
+
+    def step(self, action: Any) -> Any:
+        if action == "look":
+            raise SystemExit(3)
+        return super().step(action)
+
+
+_KINDS = (
+    *(Key, Available, Silent, Old, Batch, Cost, Big, Raises, Global, Counts, NoSeed, Numbers, Pair),
+    *(Seeded, Large, Drawn, Loose, Called, Worded, Short, Leaves),
+)
 for _kind in _KINDS:
     gymnasium.register(f"home/{_kind.__name__}-v0", entry_point=cast(Any, _kind))
 gymnasium.register("home/ShortOld-v0", entry_point=cast(Any, Old), max_episode_steps=2)

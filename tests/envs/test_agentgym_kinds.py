@@ -1,4 +1,4 @@
-"""Kinds of servers as data: eight searched and replayed, each in the shapes of its servers; kinds of one's own."""
+"""Kinds of servers as data: twelve searched and replayed, each in the shapes of its servers; kinds of one's own."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.actors.base import Answer, Request
+from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
 from engine.environment.replay import replay_tree
 from engine.search.search import Search
 from engine.search.started import started_event
 from engine.trace.diff import compare
-from engine.tree.events import AnyEvent, SearchSettings
+from engine.tree.events import AnyEvent, Child, Expanded, SearchSettings, Selected
 from engine.tree.tree import SearchTree
 from envs import base
 from envs.agentgym.catalogue import _catalogue, catalogue, own_folder
 from envs.agentgym.kind import Misread, at, read_kind
 from envs.base import Actions, EnvError, Unavailable, UnknownTask, environments, info_of, make
-from tests.servers.agentgym_kinds import SERVED, BabyAI, Served
+from tests.servers.agentgym_kinds import SERVED, BabyAI, Served, TodoAnew
 from tests.servers.agentgym_server import Live, Server
 
 LISTED = ("babyai", "alfworld", "maze")
@@ -41,6 +42,29 @@ SAID = {
         'finish with Action Input: {"answer": "2015-01-02"}',
         'finish with Action Input: {"answer": 3}',
         "finish",
+    ],
+    "movie": [
+        'get_search_movie with Action Input: {"movie_name": "Dune 2"}',
+        'Action: get_movie_details with Action Input: {"movie_id": "438631"}',
+        'finish with Action Input: {"answer": "2021-09-15"}',
+        'finish with Action Input: {"answer": null}',
+    ],
+    "sheet": [
+        'open_sheet with Action Input: {"name": "Sheet2"}',
+        'update_cell with Action Input: {"position": "B1", "value": "3"}',
+        "get_all_values with Action Input: {}",
+        "finish with Action Input: {}",
+    ],
+    "todo": [
+        'get_tasks with Action Input: {"project_id": "1"}',
+        'complete_task with Action Input: {"task_id": "7000"}',
+        'finish with Action Input: {"answer": "done"}',
+        "get_projects",
+    ],
+    "academia": [
+        "loadPaperNet with Action Input: {}",
+        'paperNodeCheck with Action Input: {"node": "P2"}',
+        'finish with Action Input: {"answer": "2021"}',
     ],
     "sqlgym": ["SELECT COUNT(*) FROM t WHERE a = 2", "```sql\nSELECT 1\n```", "DROP TABLE t", "SELECT a FROM t"],
     "searchqa": ["<search>city</search>", "<answer>Oslo</answer>", "<answer>Rome</answer>", "Oslo"],
@@ -107,6 +131,33 @@ def test_a_kind_is_searched_and_replayed_with_no_difference(kind: str, served: t
         assert state.games == {}, "all sessions are ended"
     else:
         assert not any("/close" in line for line in server.log)
+
+
+@pytest.mark.parametrize("kind", ["weather", "movie", "sheet", "todo", "academia"])
+def test_an_action_of_a_tool_is_sent_with_its_label(kind: str) -> None:
+    sent = catalogue().kinds[kind].sent
+    assert sent('finish with Action Input: {"answer": "1"}') == 'Action: finish with Action Input: {"answer": "1"}'
+    assert sent(" Action: finish with Action Input: {}\n") == "Action: finish with Action Input: {}"
+
+
+def test_an_account_that_a_reset_fills_with_new_ids_is_not_repeatable_and_that_is_told() -> None:
+    server = Server(TodoAnew().answer)
+    tree, _ = grown("todo", server)
+    opened = open_environment(by_person(f"agentgym:todo@{server.url}"), TASK)
+    assert {each.field for each in replay_tree(tree, opened)} == {"observation"}
+    opened = open_environment(by_person(f"agentgym:todo@{server.url}"), TASK)
+    stand = EnvironmentAtNode(SearchTree([started_event(opened, SETTINGS)]), opened, [])
+    stand.tree.apply(Selected(seq=1, path=[0]))
+    look = 'get_tasks with Action Input: {"project_id": "1"}'
+    seen, score, _ = stand.try_action(0, look)
+    stand.tree.apply(Expanded(seq=2, parent=0, children=[Child(0, look, seen, score, response="x")]))
+    stand.try_action(0, "get_projects")
+    stand.go_to(1)
+    assert "not repeatable: step 1 answered" in "".join(stand.take_remarks())
+    assert "not repeatable" in catalogue().kinds["todo"].note
+    assert opened.instances == 1, "a session empties the account of the others"
+    stand.close()
+    server.stop()
 
 
 def test_the_replay_of_a_kind_can_fail() -> None:

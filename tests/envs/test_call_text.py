@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.base.text import flatten
 from envs.call_text import arguments_of, call_text, calls_text, join_results, parse_calls, read_calls, split_results
 
 JSON = st.recursive(
@@ -60,11 +61,17 @@ def test_any_text_is_calls_or_none(text: str) -> None:
     assert read is None or parse_calls(calls_text(read)) == read
 
 
-@given(st.lists(st.text(alphabet=string.ascii_letters + " .:"), min_size=1, max_size=5))
+@given(st.lists(st.text(alphabet="a1234[]\\ \n\t") | st.text(), min_size=1, max_size=5))
 def test_results_are_told_apart_also_where_line_ends_became_blanks(results: list[str]) -> None:
     joined = join_results(results)
     assert split_results(joined, len(results)) == results
-    assert split_results(joined.replace("\n", " "), len(results)) == results
+    flat = [flatten(result) for result in results]
+    assert split_results(flatten(joined), len(results)) == flat
+
+
+def test_a_result_stays_as_it_is_where_it_can_not_be_mistaken() -> None:
+    assert join_results(["see [1] and [3]", "x[3] y", "[2] z"]) == "[1] see [1] and [3]\n[2] x[3] y\n[3] [2] z"
+    assert join_results(["[2] a", "b [3]", "c"]) == "[1] \\[2] a\n[2] b \\[3]\n[3] c"
 
 
 def test_results_that_can_not_be_told_apart_are_the_first_ones() -> None:

@@ -14,7 +14,7 @@ from engine.base.step_kind import only_looks, refused
 from envs import base
 from envs.base import Actions, AnyText, EnvError, LastWords, Mistakes, Needs, Planner, Snapshots, StateKeys, Tools
 from envs.call_text import arguments_of, canonical, parse_calls
-from envs.calling import Calling, refuses, refuses_calls, with_own_tools
+from envs.calling import Calling, with_own_tools
 from envs.textcraft import tools as textcraft_tools
 from envs.tool_schemas import misfit, name_of, signature, tool
 from envs.webshop import tools as webshop_tools
@@ -107,8 +107,6 @@ def test_several_calls_run_in_order_as_one_step() -> None:
     ]
     assert observation == "\n".join(f"[{number}] {each}" for number, each in enumerate(info["results"], 1))
     assert not refused("textcraft:tools", action, observation)
-    assert refused("textcraft:tools", "", "[1] Could not find x [2] Invalid call: there is no tool bad; call one of a.")
-    assert not refuses_calls("[1] Invalid call: x [2] done")
 
 
 def test_no_call_is_made_after_the_end_of_the_episode() -> None:
@@ -265,7 +263,3 @@ def test_a_gymnasium_environment_with_tools_is_one_of_ours() -> None:
 )
 def test_arguments_are_checked_by_the_schema(schema: Any, value: Any, wrong: str | None) -> None:
     assert misfit(tool("t", "", x=schema) if isinstance(schema, dict) else tool("t", "", x={}), {"x": value}) == wrong
-
-
-def test_refusals_of_single_results_are_not_read_into_words() -> None:
-    assert not refuses(lambda result: False, "a list: [1] one [2] two")

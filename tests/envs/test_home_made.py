@@ -9,6 +9,7 @@ import pytest
 
 import tests.envs.home_made
 from agentr_tui.cli.main import run
+from engine.actors.replayed import way_of_text
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 from envs.base import Actions, make
@@ -52,6 +53,12 @@ def search(capfd: pytest.CaptureFixture[str], kind: str, *more: str) -> Ran:
         "Silent-v0?actions=look,take key,open door",
         "Numbers-v0?obs=mission,held,place",
         "Pair-v0?obs=render",
+        "Seeded-v0",
+        "Large-v0",
+        "Drawn-v0?obs=render",
+        "Loose-v0",
+        "Called-v0",
+        "Leaves-v0?errors=observe",
     ],
 )
 def test_an_environment_gives_a_tree_that_replays_and_is_revised(capfd: pytest.CaptureFixture[str], kind: str) -> None:
@@ -64,6 +71,39 @@ def test_an_environment_gives_a_tree_that_replays_and_is_revised(capfd: pytest.C
     assert ", 0 differences" in capfd.readouterr().out
     assert run(["revise", str(ran.trace)]) == 0
     assert "--verifier value" in capfd.readouterr().err
+
+
+def test_a_file_of_actions_gives_a_tree_where_there_is_neither_plan_nor_valid_action(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    Path("walk.txt").write_text("# the way out\n\ntake key\nopen door\n", encoding="utf-8")
+    ran = search(capfd, "Silent-v0", "--actor", "replayed:walk.txt", "--seed", "3")
+    assert (ran.code, ran.said) == (0, "")
+    assert ran.tree is not None
+    assert {node.action for node in ran.tree.nodes[1:]} == {"take key", "open door"}
+    assert {leaf.reward for leaf in ran.tree.leaves()} >= {0, 1}
+    assert run(["replay", str(ran.trace)]) == 0
+    assert ", 0 differences" in capfd.readouterr().out
+    assert run(["revise", str(ran.trace)]) == 0
+    first = ran.trace.rename("first.trace.jsonl")
+    capfd.readouterr()
+    best = search(capfd, "Silent-v0", "--actor", f"replayed:{first}", "--error-rate", "0")
+    assert best.tree is not None
+    assert [(node.action, node.reward) for node in best.tree.nodes[1:]] == [("take key", 0.3), ("open door", 1.0)]
+
+
+def test_actions_that_are_not_on_the_way_are_passed_over() -> None:
+    way = way_of_text("a\nb\nc")
+    assert list(way.behind(["x", "a", "c", "x"]).next) == ["b"]
+    assert list(way.behind(["a", "b", "c"]).next) == []
+
+
+def test_a_file_without_actions_is_one_line_and_leaves_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("empty.txt").write_text("# nothing\n", encoding="utf-8")
+    for file, words in (("empty.txt", "empty.txt: holds no action"), ("gone.txt", "gone.txt: No such file")):
+        ran = search(capfd, "Silent-v0", "--actor", f"replayed:{file}")
+        assert (ran.code, ran.trace.exists(), ran.said.count("\n")) == (2, False, 1)
+        assert words in ran.said
 
 
 def test_random_draws_depend_on_their_seeds_alone(capfd: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +145,7 @@ def test_an_environment_without_plan_and_actions_is_one_line_and_leaves_no_trace
         ("Counts-v0", "not repeatable: step 1 answered 'Nothing happens. "),
         ("NoSeed-v0", "not repeatable: reset with the same seed answered"),
         ("Big-v0?range=auto", "?range=auto took 0 to 500, by a few episodes"),
+        ("Leaves-v0", "step failed: SystemExit: 3"),
     ],
 )
 def test_what_is_odd_is_told_once(capfd: pytest.CaptureFixture[str], kind: str, words: str) -> None:
@@ -116,6 +157,32 @@ def test_what_is_odd_is_told_once(capfd: pytest.CaptureFixture[str], kind: str, 
 
 def test_nothing_is_said_of_an_environment_that_is_as_it_should_be(capfd: pytest.CaptureFixture[str]) -> None:
     assert search(capfd, "Key-v0").said == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("Worded-v0", "has neither a plan nor valid actions: say --actor openai --model NAME"),
+        ("Worded-v0 --actor random", "lists no valid action at the start: say --actor openai --model NAME"),
+        ("Numbers-v0", "choose one with ?obs=KEY"),
+    ],
+)
+def test_what_can_not_be_searched_is_one_line_and_leaves_no_trace(
+    capfd: pytest.CaptureFixture[str], kind: str, words: str
+) -> None:
+    name, *more = kind.split()
+    ran = search(capfd, name, *more)
+    assert (ran.code, ran.trace.exists(), ran.said.count("\n")) == (2, False, 1)
+    assert words in ran.said
+
+
+def test_a_step_of_another_shape_is_no_observation(capfd: pytest.CaptureFixture[str]) -> None:
+    ran = search(capfd, "Short-v0?errors=observe")
+    assert ran.code == 1
+    assert ran.tree is not None
+    assert len(ran.tree) == 1
+    assert "its step gives 3 values: observation, reward, terminated, truncated and info are needed" in ran.said
+    assert "?errors=observe an observation" not in ran.said
 
 
 def test_exceptions_are_failed_draws_or_observations(capfd: pytest.CaptureFixture[str]) -> None:

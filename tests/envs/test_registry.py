@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from envs import base
 from envs.base import EnvError, EnvironmentInfo, broken_entry_points, environments, info_of, make, missing
+from tests.fixtures import own_environments
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,9 +108,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-package\nVersion: 1.0\n")
     (meta / "entry_points.txt").write_text(POINTS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._registered()))
     broken_entry_points.cache_clear()
-    yield
+    with own_environments():
+        yield
     broken_entry_points.cache_clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from envs import base
 from envs.scienceworld.words import phrase
 
 
@@ -20,3 +21,18 @@ from envs.scienceworld.words import phrase
 )
 def test_an_action_follows_i_have_to(action: str, said: str) -> None:
     assert phrase(action) == said
+
+
+@pytest.mark.parametrize(
+    ("observation", "wanted"),
+    [
+        ("The door is already open.", True),
+        ("The stove is already activated.", True),
+        ("It's already deactivated.", True),
+        ("The door is now open.", False),
+        ("You focus on the blue jay egg.", False),
+        ("This room is called the kitchen. The door is already open.", False),
+    ],
+)
+def test_what_was_done_already_is_known_by_its_answer(observation: str, wanted: bool) -> None:
+    assert base.info_of("scienceworld").careless("open door to hallway", observation) is wanted

@@ -19,6 +19,7 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.base.step_kind import careless
 from envs import base
 from envs.textcraft.env import MAX_ACTION, State, TextCraft, command, instruction, make, tasks
 from envs.textcraft.recipes import (
@@ -549,4 +550,36 @@ def test_of_recipes_that_close_a_cycle_the_first_by_file_name_stays(tmp_path: Pa
 def test_a_command_with_another_number_than_it_makes_is_careless(
     name: str, action: str, observation: str, wanted: bool
 ) -> None:
-    assert base.info_of(name).careless(action, observation) is wanted
+    assert careless(name, action, observation) is wanted
+
+
+PLANK = "craft 4 oak planks using 1 oak logs"
+PLANK_CALL = 'craft(count=4, ingredients=["1 oak logs"], output="oak planks")'
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "ahead", "wanted"),
+    [
+        ("textcraft", "get 2 oak logs", [PLANK, PLANK], False),
+        ("textcraft", "get 3 oak logs", [PLANK, PLANK], True),
+        ("textcraft", "get 1 oak logs", [PLANK, PLANK], False),  # the rest is carried, or fetched later
+        ("textcraft", "get 1 oak logs", [], True),
+        ("textcraft", "get 9 iron nugget", ["craft 1 chain using 1 iron ingot, 2 iron nugget"], True),
+        ("textcraft", "get 2 iron nugget", ["craft 1 chain using 1 iron ingot, 2 iron nugget"], False),
+        ("textcraft", PLANK, [], False),
+        ("textcraft", "inventory", [PLANK], False),
+        ("textcraft:tools", 'get(count=2, item="oak logs")', [PLANK_CALL], True),
+        ("textcraft:tools", 'get(count=1, item="oak logs")', [PLANK_CALL], False),
+        ("textcraft:tools", f'get(count=1, item="oak logs")\n{PLANK_CALL}', [], False),
+        ("textcraft:tools", f'get(count=2, item="oak logs")\n{PLANK_CALL}', [PLANK_CALL], False),
+        ("textcraft:tools", 'get(count="many")', [PLANK_CALL], False),
+        ("tools:textcraft", 'act(text="get 2 oak logs")', [f'act(text="{PLANK}")'], True),
+        ("tools:textcraft", 'act(text="get 1 oak logs")', [f'act(text="{PLANK}")'], False),
+    ],
+)
+def test_a_fetch_of_more_than_the_steps_after_it_use_is_wasteful(
+    name: str, action: str, ahead: list[str], wanted: bool
+) -> None:
+    assert base.info_of(name).wasteful(action, ahead) is wanted
+    assert careless(name, action, "Got it", ahead=ahead) is wanted
+    assert not careless(name, action, "Got it")  # what follows is not known

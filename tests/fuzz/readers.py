@@ -20,7 +20,8 @@ from agentr_tui.state.bookmarks import Bookmarks
 from agentr_tui.state.last_place import LastPlace
 from agentr_tui.state.tour import Facts, Tour
 from engine.actors.base import actor_of_recording, actor_of_trace
-from engine.answers.reader import ONE_LINE, read_answer
+from engine.answers.form import ONE_LINE
+from engine.answers.reader import read_answer
 from engine.base.errors import AgentrError, InputError
 from engine.base.foreign import read_struct
 from engine.collect.ledger import Budget, Ledger

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant, mutant
 
 _TRACE, _REPLY = "engine/trace/trace_file.py", "engine/models/reply.py"
-_CLIENT, _WINDOW = "engine/models/client.py", "engine/models/context_window.py"
+_CLIENT, _ENDPOINT = "engine/models/client.py", "engine/models/endpoint.py"
+_WINDOW = "engine/models/context_window.py"
 _CRAFT = "envs/textcraft/env.py"
 
 _TRACES, _LLM = "engine/trace/test_trace.py", "engine/models/test_llm.py"
@@ -66,7 +67,7 @@ FILES: list[Mutant] = [
     mutant(
         "key-scrubbed",
         "the key is in no text that comes from a server",
-        _CLIENT,
+        _ENDPOINT,
         "return key != NO_KEY and len(key) >= SHORTEST_SECRET",
         "return key != NO_KEY and len(key) >= 100 * SHORTEST_SECRET",
         f"{_LLM}::test_the_key_is_sent_and_is_nowhere_else",

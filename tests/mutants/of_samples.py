@@ -258,7 +258,7 @@ SAMPLES: list[Mutant] = [
         "mixed-share",
         "what is mixed in is that share of all lines, not of the samples'",
         _SPLIT,
-        "return round(own * share / (1 - share))",
+        "return round(own * share / (1 - share - other))",
         "return round(own * share)",
         f"{_SPLITS}::test_the_number_of_lines_to_mix_gives_the_share",
     ),

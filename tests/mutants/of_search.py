@@ -9,6 +9,7 @@ _SEARCH, _STEPPING, _BUDGETS = "engine/search/search.py", "engine/search/steppin
 _FOLD, _EXPANSIONS = "engine/tree/fold.py", "engine/tree/fold_expansions.py"
 _HUMAN, _PAST = "engine/tree/fold_interventions.py", "engine/tree/state.py"
 _PAIRS, _RANKING = "engine/pairs/pairs.py", "engine/pairs/ranking.py"
+_LIMITS = "engine/pairs/limits.py"
 
 _FORMULAS, _ORACLE = "engine/search/test_formulas.py", "engine/search/test_oracle.py"
 _REPEATS, _SEARCHES = "engine/search/test_repeats.py", "engine/search/test_search.py"
@@ -337,7 +338,7 @@ SEARCH: list[Mutant] = [
     mutant(
         "per-fork",
         "a limit of samples a fork is kept to",
-        _RANKING,
+        _LIMITS,
         "self._of_fork[fork] += 1",
         "self._of_fork[fork] += 0",
         f"{_CHOICE}::test_every_dropped_pair_is_counted_with_its_reason",

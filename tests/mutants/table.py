@@ -11,5 +11,6 @@ from tests.mutants.of_files import FILES
 from tests.mutants.of_samples import SAMPLES
 from tests.mutants.of_screens import SCREENS
 from tests.mutants.of_search import SEARCH
+from tests.mutants.of_strangers import STRANGERS
 
-MUTANTS: tuple[Mutant, ...] = (*SEARCH, *SAMPLES, *FILES, *SCREENS)
+MUTANTS: tuple[Mutant, ...] = (*SEARCH, *SAMPLES, *FILES, *SCREENS, *STRANGERS)

@@ -6,6 +6,7 @@ an unknown or finished session is answered, whether sessions can be ended.
 
 from __future__ import annotations
 
+import ast
 import sys
 import threading
 import time
@@ -329,14 +330,141 @@ class Forecast(Game):
         return f"Now new trial starts.\nYour goal: What day is it in city {self.task}?\nGive me one action."
 
     def step(self, action: str) -> tuple[str, float]:
-        name, colon, given = action.partition(" with Action Input: ")
-        if not colon:
-            return "Format error, please respond in the form of an action with its input", 0.0
+        label, name, given = asked(action)
+        if name is None:
+            return NOT_IN_FORM, self.score
+        if not label:  # it takes the action apart a second time, by its label
+            return said("ERROR | TypeError(cannot unpack non-iterable NoneType object)"), self.score
+        try:
+            words = self.use(name, ast.literal_eval(given))
+        except (ValueError, SyntaxError, KeyError):
+            return said("ERROR | Exception(Parameters in action input are not valid)"), self.score
+        self.done = "finish" in action
+        return said(words), self.score
+
+    score = 0.0
+
+    def use(self, name: str, given: dict[str, Any]) -> str:
+        """What a tool returns."""
         if name == "finish":
-            self.done = True
-            return f"Observation: {given}\nGive me one action.", float(given == '{"answer": "2015-01-02"}')
-        said = "2015-01-02" if name == "get_user_current_date" else f"{name} is no tool"
-        return f"Observation: {said}\nGive me one action.", 0.0
+            self.score = float(given["answer"] == "2015-01-02")
+            return str(given["answer"])
+        return "2015-01-02" if name == "get_user_current_date" else f"ERROR | Invalid action: {name}."
+
+
+NOT_IN_FORM = "Format error: name the action, and its Action Input"
+
+
+def asked(action: str) -> tuple[bool, str | None, str]:
+    """Whether an action has its label, its tool (None: it is not in the form), and what the tool takes."""
+    head, form, given = action.partition("with Action Input:")
+    name = head.strip().removeprefix("Action:").strip()
+    return head.strip().startswith("Action:"), name if form else None, given.strip()
+
+
+def said(words: str) -> str:
+    """What a tool returned, as it is answered."""
+    return f"Observation: {words}\nGive me one action."
+
+
+class Film(Forecast):
+    """Look the film up, then its date, then answer."""
+
+    def first(self) -> str:
+        return f"Now new trial starts.\nYour goal: When did the film Dune {self.task} come out?\nGive me one action."
+
+    def use(self, name: str, given: dict[str, Any]) -> str:
+        if name == "get_search_movie":
+            return str({"id": 438631, "title": given["movie_name"]})
+        if name == "get_movie_details":
+            return str({"release_date": "2021-09-15"} if given["movie_id"] == "438631" else {})
+        if name == "finish":
+            self.score = float(given["answer"] == "2021-09-15")
+            return str(given["answer"])
+        return f"ERROR | Invalid action: {name}."
+
+
+class Spreadsheet(Forecast):
+    """Open the sheet, then set a cell; the score is the share of cells that are right."""
+
+    def __init__(self, task: int) -> None:
+        super().__init__(task)
+        self.cells: dict[str, str] | None = None
+
+    def first(self) -> str:
+        return f'Now new trial starts.\nYour goal: In "Sheet{self.task}" set B1 to 3.\nGive me one action.'
+
+    def use(self, name: str, given: dict[str, Any]) -> str:
+        if name == "open_sheet":
+            self.cells = {"A1": "1", "B1": "2"}
+            return f"<Worksheet {given['name']!r} id:{self.task}>"
+        if self.cells is None:
+            return "Please open a sheet before operating it"
+        if name == "update_cell":
+            self.cells[given["position"]] = given["value"]
+        elif name not in ("get_all_values", "finish"):
+            return f"ERROR | Invalid action: {name}."
+        right = {"A1": "1", "B1": "3"}
+        self.score = max(self.score, sum(self.cells[cell] == value for cell, value in right.items()) / 2)
+        return str([list(self.cells.values())])
+
+
+class TodoList(Forecast):
+    """Look a task up in the account that all sessions share, complete it, then say so."""
+
+    anew: ClassVar[bool] = False  # whether a reset gives everything in the account another id, as the service does
+    account: ClassVar[dict[str, bool]] = {}
+    resets: ClassVar[int] = 0
+
+    def __init__(self, task: int) -> None:
+        super().__init__(task)
+        TodoList.resets += 1
+        self.account.clear()
+        self.account[str(7000 + (TodoList.resets if self.anew else 0))] = False
+
+    def first(self) -> str:
+        return f"Now new trial starts.\nYour goal: Complete the task Quiz {self.task}.\nGive me one action."
+
+    def use(self, name: str, given: dict[str, Any]) -> str:
+        if name == "get_tasks":
+            return str([{"id": id, "is_completed": done} for id, done in self.account.items()])
+        if name == "complete_task":
+            if given["task_id"] not in self.account:
+                return f"Task {given['task_id']} is not exists."
+            self.account[given["task_id"]] = True
+            return "Complete task successfully."
+        if name == "finish":
+            self.score = float(all(self.account.values()))
+            return str(given["answer"])
+        return f"ERROR | Invalid action: {name}."
+
+
+class NewIds(TodoList):
+    """The same, with new ids after each reset."""
+
+    anew = True
+
+
+class Papers(Forecast):
+    """Load the network, then ask it, then answer."""
+
+    def __init__(self, task: int) -> None:
+        super().__init__(task)
+        self.loaded = False
+
+    def first(self) -> str:
+        return f"Now new trial starts.\nYour goal: When was the paper P{self.task} published?\nGive me one action."
+
+    def use(self, name: str, given: dict[str, Any]) -> str:
+        if name == "loadPaperNet":
+            self.loaded = True
+            return "PaperNet is loaded."
+        if name == "paperNodeCheck":
+            return str({"year": 2021}) if self.loaded else "ERROR | KeyError(PaperNet)"
+        if name == "finish":
+            self.score = float(self.loaded and given["answer"] == "2021")
+            return str(given["answer"])
+        return f"ERROR | Invalid action: {name}."
 
 
 class Weather(Bare):
@@ -349,6 +477,26 @@ class Weather(Bare):
 
     def told(self, game: Game, text: str) -> str:
         return text.removesuffix("\nGive me one action.") if game.steps else text
+
+
+class Movie(Weather):
+    game = Film
+
+
+class Sheet(Weather):
+    game = Spreadsheet
+
+
+class Todo(Weather):
+    game = TodoList
+
+
+class TodoAnew(Weather):
+    game = NewIds
+
+
+class Academia(Weather):
+    game = Papers
 
 
 class Query(Game):
@@ -445,6 +593,10 @@ SERVED: dict[str, type[Served]] = {
     "maze": Maze,
     "wordle": Wordle,
     "weather": Weather,
+    "movie": Movie,
+    "sheet": Sheet,
+    "todo": Todo,
+    "academia": Academia,
     "sqlgym": SqlGym,
     "searchqa": SearchQA,
     "webarena": WebArena,

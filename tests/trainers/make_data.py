@@ -5,7 +5,8 @@ environments of the trainers, which know nothing of it. In the folder stand
 
 - `tokenizer.json`: a byte-level BPE of the texts, with the special tokens of ChatML;
 - `models`: each family's tokenizer folder, with its own template;
-- `samples.json`: sample → its conversation as `[role, text, trained]` up to the last response, and both trajectories;
+- `samples.json`: sample → its conversation as `[role, text, trained]` up to the last response, and both sides of a
+  preference;
 - a folder a case of `reading.CASES`, with the dataset `data.*` and everything that is written beside it.
 """
 
@@ -18,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.datasets.export import ExportOptions, export
-from engine.datasets.formats import FORMATS
+from engine.datasets.formats import FORMATS, Item
+from engine.datasets.formats.trl_dpo import sides_of
 from engine.datasets.templates.tool_calls import as_texts
-from engine.samples.revise import ReviseSettings, revise, turns_of
-from engine.samples.splice import Turn, trajectory_turns
+from engine.samples.revise import ReviseSettings, Sample, revise, turns_of
+from engine.samples.splice import Turn
 from engine.search.job import new_job
 from engine.trace.sources import load_any
 from engine.tree.events import SearchSettings
+from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import load_tree
 from engine.workspace.workspace import Workspace
 from tests.engine.hostile_texts import hostile_workspace
@@ -32,12 +35,13 @@ from tests.engine.real_templates import tokenizer_folder
 from tests.trainers.reading import CASES, SPECIAL, TOOLS
 
 TREES = Path(__file__).parents[2] / "sample_trees"
+UNTRAINED = {"atif"}  # formats that no trainer reads
 MOST = 24  # samples of the large tree
 
 
 def main(folder: Path) -> None:
     """Write everything."""
-    assert {name for name, _ in CASES.values()} == set(FORMATS)
+    assert {name for name, _ in CASES.values()} | UNTRAINED == set(FORMATS)
     shutil.rmtree(folder, ignore_errors=True)
     workspace = Workspace.open(folder / "workspace", create=True)
     settings = ReviseSettings(max_pairs=MOST)
@@ -49,10 +53,7 @@ def main(folder: Path) -> None:
     told: dict[str, Any] = {}
     for sample in workspace.load_run().samples:
         tree = load_tree(workspace, sample)
-        told[sample.id] = {"turns": rows(turns_of(tree, sample)), "good": rows(trajectory_turns(tree, sample.good))}
-        if sample.bad is not None:
-            told[sample.id]["bad"] = rows(trajectory_turns(tree, sample.bad))
-            told[sample.id]["shared"] = len(trajectory_turns(tree, sample.fork))
+        told[sample.id] = {"turns": rows(turns_of(tree, sample)), **sides(tree, sample)}
     hostile = hostile_workspace(folder / "hostile")
     for sample in hostile.load_run().samples:
         told[sample.id] = {"turns": rows(turns_of(load_tree(hostile, sample), sample))}
@@ -60,7 +61,10 @@ def main(folder: Path) -> None:
     for sample in tools.load_run().samples:
         tree = load_tree(tools, sample)
         assert tree.started is not None
-        told[sample.id] = {"turns": rows(as_texts(turns_of(tree, sample), tree.started.tools))}
+        told[sample.id] = {
+            "turns": rows(as_texts(turns_of(tree, sample), tree.started.tools)),
+            **sides(tree, sample),
+        }
     (folder / "samples.json").write_text(json.dumps(told), encoding="utf-8")
     made_tokenizer(folder / "tokenizer.json", [text for each in told.values() for _, text, _ in each["turns"]])
     for case, (name, given) in CASES.items():
@@ -87,6 +91,19 @@ def tools_workspace(folder: Path) -> Workspace:
         for sample in revise(load_any(path).tree, str(path), settings, run.figures):
             run.add(sample)
     return workspace
+
+
+def sides(tree: SearchTree, sample: Sample) -> dict[str, Any]:
+    """What a preference is between, and what stands before both, with the template's own text of calls; empty where a
+    sample has no two sides."""
+    found = sides_of(Item(tree, sample, turns_of(tree, sample)))
+    if isinstance(found, str):
+        return {}
+    assert tree.started is not None
+    prompt, *both = found
+    before = len(as_texts(prompt, tree.started.tools))
+    chosen, rejected = (rows(as_texts([*prompt, *side], tree.started.tools)) for side in both)
+    return {"prompt": chosen[:before], "chosen": chosen[before:], "rejected": rejected[before:]}
 
 
 def rows(turns: list[Turn]) -> list[tuple[str, str, bool]]:

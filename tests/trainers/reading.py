@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
@@ -117,6 +118,22 @@ def records(case: str, name: str = "data.jsonl") -> Iterator[tuple[dict[str, Any
     assert found
     for record, origin in zip(found, origins, strict=True):
         yield record, samples[json.loads(origin)["sample"]]
+
+
+def by_runs(case: str) -> Iterator[tuple[dict[str, Any], list[Row]]]:
+    """The same of a format that makes a record of each run of trained turns, with the turns of that record: those up to
+    the end of its run, of which only the run is trained."""
+    number: dict[str, int] = {}  # of the record, by sample
+    origins = (folder(case) / "data.jsonl.provenance.jsonl").read_text(encoding="utf-8").splitlines()
+    for (record, sample), origin in zip(records(case), origins, strict=True):
+        name = json.loads(origin)["sample"]
+        number[name] = number.get(name, 0) + 1
+        turns: list[Row] = [(role, text, on) for role, text, on in sample["turns"]]
+        said = [place for place, (role, _, _) in enumerate(turns) if role == "assistant"]
+        marks = "".join("#" if turns[place][2] else "." for place in said)
+        run = list(re.finditer("#+", marks))[number[name] - 1]
+        first, last = said[run.start()], said[run.end() - 1]
+        yield record, [(*turn[:2], turn[2] and place >= first) for place, turn in enumerate(turns[: last + 1])]
 
 
 def chatml(turns: Iterable[Row]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.real_templates import source
 from tests.trainers import reading
-from tests.trainers.reading import absent, chatml, folder, llama3, records, runs, trained
+from tests.trainers.reading import absent, by_runs, chatml, folder, llama3, records, runs, trained
 from tests.trainers.tiny import tiny_model
 
 trl = pytest.importorskip("trl", minversion="1.16", reason=absent("TRL"))
@@ -60,12 +60,13 @@ def test_sft_trains_the_tokens_of_the_samples_own_mask(
     tokenizer = trainer.processing_class
     said, end = (llama3, "<|eot_id|>") if case.endswith("llama3") else (chatml, "<|im_end|>\n")
     rows = batches(trainer)
-    wanted = list(records(case))
+    whole = [sample["turns"] for _, sample in records(case)]
+    wanted = whole if "tokens" in case else [turns for _, turns in by_runs(case)]
     assert len(rows) == len(wanted)
-    for row, (_, sample) in zip(rows, wanted, strict=True):
+    for row, turns in zip(rows, wanted, strict=True):
         input_ids, labels = row["input_ids"][0].tolist(), row["labels"][0].tolist()
-        assert tokenizer.decode(input_ids) == said(sample["turns"])
-        assert runs(input_ids, labels) == trained(sample["turns"], tokenizer.encode, end)
+        assert tokenizer.decode(input_ids) == said(turns)
+        assert runs(input_ids, labels) == trained(turns, tokenizer.encode, end)
 
 
 @pytest.mark.parametrize("family", list(reading.ENDS))
@@ -107,36 +108,40 @@ def test_the_written_template_marks_what_the_actor_says_and_the_token_that_ends_
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     tokenizer.chat_template = (folder("trl-sft") / "data.jsonl.chat_template.jinja").read_text()
-    for record, sample in records("trl-sft"):
+    for record, turns in by_runs("trl-sft"):
         made = tokenizer.apply_chat_template(
             record["prompt"] + record["completion"],
             tokenize=True,
             return_dict=True,
             return_assistant_tokens_mask=True,
         )
-        said = [(role, text, role == "assistant") for role, text, _ in sample["turns"]]
+        said = [(role, text, role == "assistant") for role, text, _ in turns]
         labels = [
             id if on else reading.IGNORED for id, on in zip(made["input_ids"], made["assistant_masks"], strict=True)
         ]
         assert runs(made["input_ids"], labels) == trained(said, tokenizer.encode)
 
 
-@pytest.mark.parametrize("case", ["trl-dpo", "trl-dpo-step"])
-def test_dpo_compares_what_follows_the_fork(
+@pytest.mark.parametrize("case", ["trl-dpo", "trl-dpo-step", "trl-dpo-tools"])
+def test_dpo_compares_what_follows_the_prompt(
     case: str, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    if case.endswith(reading.TOOLS):  # the trainer reads the model's own template: as the export says
+        own = shutil.copytree(model, tmp_path / "model")
+        shutil.copy(folder(case) / "data.jsonl.chat_template.jinja", own / "chat_template.jinja")
+        model = own
     trainer = prepared(monkeypatch, case, "dpo", model, tmp_path, steps=1)
     encode = trainer.processing_class.encode
-    first_step = case.endswith("step")
+    most, calls = 1 if case.endswith("step") else None, 0
     wanted = list(records(case))
     assert len(trainer.train_dataset) == len(wanted)
     for row, (_, sample) in zip(batches(trainer), wanted, strict=True):
-        shared = sample["shared"]
-        prompt = encode(chatml(sample["good"][:shared]) + "<|im_start|>assistant\n")
-        for side, name in enumerate(("good", "bad")):  # the collator stacks both
-            tail = sample[name][shared : shared + 1] if first_step else sample[name][shared:]
-            whole = encode(chatml(sample[name][:shared] + tail))
+        prompt = encode(chatml(sample["prompt"]) + "<|im_start|>assistant\n")
+        for side, name in enumerate(("chosen", "rejected")):  # the collator stacks both
+            whole = encode(chatml(sample["prompt"] + sample[name][:most]))
             kept = row["attention_mask"][side].bool()
             assert row["input_ids"][side][kept].tolist() == whole
+            calls += "<tool_call>" in trainer.processing_class.decode(whole[len(prompt) :])
             compared = row["completion_mask"][side].bool()
             assert row["input_ids"][side][compared].tolist() == whole[len(prompt) :]
+    assert (calls > len(wanted)) is case.endswith(reading.TOOLS)  # not all: a last word is no call

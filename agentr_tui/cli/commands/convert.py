@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,10 +12,20 @@ from agentr_tui.cli.options import (
     OUTPUT,
     JsonOption,
 )
-from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, parted, read
+from agentr_tui.cli.rollouts import (
+    MapOption,
+    MergeOption,
+    ReadAsOption,
+    RewardOption,
+    one_source,
+    options_of,
+    parted,
+    read,
+    several,
+)
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
-from engine.base.foreign import what_is
+from engine.base.foreign import is_folder, what_is
 from engine.environment.replay import opener, replay_tree
 from engine.imports.trees import ImportOptions
 from engine.trace.sources import is_trace, load_any
@@ -25,19 +35,16 @@ from engine.trace.treefile.write import save_tree
 from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
-if TYPE_CHECKING:  # the client library takes half a second to import
-    pass
-
-
 Kind = Literal["tree", "trace", "graphml", "dot", "node-link"]
 
 
 def convert(
-    source: Annotated[Path, Parameter(help="Trace or tree file. It may be compressed with gzip.")],
+    source: Annotated[Path, Parameter(help="Trace, tree file or rollouts. A file may be compressed with gzip.")],
     out: Annotated[
         Path,
         Parameter(
             help="File to write: NAME.trace.jsonl for a trace, .json for a tree file, .graphml or .dot for a graph."
+            " A folder (FOLDER/) takes a trace of each task of rollouts."
         ),
     ],
     /,
@@ -71,13 +78,15 @@ def convert(
     """Convert a trace to a tree file or a graph, or a tree file or rollouts of another harness to traces."""
     from engine.explain.graph import kind_of
 
+    options = options_of(read_as, map_, merge, reward)
+    if to in (None, "trace") and (is_folder(out) or not (out.suffixes or to)) and parted([source], options)[1]:
+        return _into_folder(source, options, out, force=force)
     graph = kind_of(out.name)
     kind: Kind | None = to or graph or ("trace" if is_trace(str(out)) else "tree" if ".json" in out.suffixes else None)
     if kind is None:
         raise InputError(f"{out}: the name does not say what to write: add --to tree, trace, graphml, dot or node-link")
     if what_is(out) is not None and not force:
         raise InputError(f"{out}: exists already: choose another name, or --force")
-    options = options_of(read_as, map_, merge, reward)
     if parted([source], options)[1]:
         return _rollouts(source, options, out, kind, states=not no_merge, force=force)
     loaded = load_any(source, environment=env, task=task)
@@ -105,7 +114,7 @@ def _save(tree: SearchTree, out: Path, kind: Kind, *, states: bool) -> None:
 def _rollouts(source: Path, options: ImportOptions, out: Path, kind: Kind, *, states: bool, force: bool) -> int:
     trees = read([source], options).trees
     if len(trees) > 1:
-        raise InputError(f"{source}: holds {len(trees)} tasks: agentr open and agentr revise store each as a trace")
+        raise several(source, len(trees))
     if kind == "trace":
         write_trace(out, trees[0].events, overwrite=force)
     else:
@@ -114,8 +123,21 @@ def _rollouts(source: Path, options: ImportOptions, out: Path, kind: Kind, *, st
     return 0
 
 
+def _into_folder(source: Path, options: ImportOptions, out: Path, *, force: bool) -> int:
+    trees = read([source], options).trees
+    paths = [out / f"{tree.stem}.trace.jsonl" for tree in trees]
+    for path in paths:
+        if what_is(path) is not None and not force:
+            raise InputError(f"{path}: exists already: choose another folder, or --force")
+    out.mkdir(parents=True, exist_ok=True)
+    for tree, path in zip(trees, paths, strict=True):
+        write_trace(path, tree.events, overwrite=force)
+        say(str(path))
+    return 0
+
+
 def replay(
-    path: Annotated[Path, Parameter(help="Trace or tree file.")],
+    path: Annotated[Path, Parameter(help="Trace, tree file, or rollouts of one task.")],
     /,
     *,
     env: Annotated[
@@ -127,7 +149,7 @@ def replay(
     json: JsonOption = False,
 ) -> int:
     """Execute every step of a tree again and list the differences."""
-    source = load_any(path, environment=env)
+    source = one_source(path, env)
     tree = source.tree
     for warning in source.warnings:
         warn(warning)

@@ -40,6 +40,7 @@ from agentr_tui.terminal.output import emit_json, say
 from engine.actors.probe import ENVIRONMENT, Trial
 from engine.base.errors import AgentrError
 from engine.base.version import __version__
+from engine.environment.permission import by_person
 from engine.models.tool_calls import START_WITH_TOOLS
 from engine.search.settings import settings_from
 from engine.tree.events import SearchSettings
@@ -294,7 +295,7 @@ def _key(name: str) -> Check:
 def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Check]:
     """What the model made of the first turn of an environment, and what its server does."""
     try:
-        found = Trial(settings, env, task).run()
+        found = Trial(settings, by_person(env), task).run()
     except AgentrError as error:
         yield Check("model", "wrong", f"{settings.model}: {error}")
         return
@@ -307,8 +308,7 @@ def _model(settings: SearchSettings, env: str, task: str | None) -> Iterator[Che
     said = f"{found.action!r}{label}" if found.action else "none can be read"
     taken = f"; {'refused' if found.refused else 'taken'}: {_quoted(found.observation)}" if found.action else ""
     state: State = "wrong" if not found.works else "hint" if found.refused else "ok"
-    remedy = "" if found.works else "--structured json, --example, --max-tokens, or another model"
-    yield Check("model action", state, said + taken, remedy)
+    yield Check("model action", state, said + taken, found.remedy)
     stop: State = "ok" if found.stop == "honoured" else "hint"
     yield Check("model stop", stop, found.stop, "" if stop == "ok" else "answers are cut here instead")
     joined = "taken" if found.system else "refused: it is joined to the first user turn"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +13,7 @@ from agentr_tui.cli.options import (
     OUTPUT,
     SAMPLES,
     JsonOption,
+    RunOption,
     WorkspaceOption,
 )
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
@@ -27,18 +28,12 @@ from engine.datasets.options import Exported, ExportOptions
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
 
-if TYPE_CHECKING:  # the client library takes half a second to import
-    pass
-
 
 def export(
     *,
     format: Annotated[str, Parameter(group=OUTPUT, help=f"Format of the dataset: {', '.join(FORMATS)}.")] = "agent-r",
     out: Annotated[Path, Parameter(group=OUTPUT, help="File to write.")],
-    run: Annotated[
-        str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
-    ] = None,
+    run: RunOption = None,
     data_type: Annotated[
         Literal["centric", "good"],
         Parameter(

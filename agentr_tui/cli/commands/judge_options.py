@@ -1,4 +1,4 @@
-"""Options of the verifier `openai`, for every command that may judge."""
+"""Options of commands that judge: what the verifier `openai` is, what it may cost, what is judged."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
+from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.model_options import (
@@ -25,12 +26,14 @@ from agentr_tui.cli.model_options import (
     TimeoutOption,
     TopPOption,
 )
-from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, option_of
+from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, PAIRS, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.base.secrets import check_url
+from engine.environment.opened import at_hand
+from engine.samples.settings import rank_of, thresholds_of
+from engine.samples.splice import BeforeFork
 from engine.search.settings import with_body
-from engine.tree.thresholds import Thresholds
 from engine.verifiers.base import JudgeSettings, JudgeTotals
 from engine.verifiers.judge_price import JudgePrice
 from engine.verifiers.judging import complaint, has_failed, price_of_judging
@@ -41,6 +44,18 @@ if TYPE_CHECKING:
 
 
 _option = partial(option_of, JudgeSettings)
+
+
+JudgePromptsOption = Annotated[
+    str, Parameter(group=JUDGE, show_default=False, help="Folder of prompts that replace the shipped ones.")
+]
+BeforeForkOption = Annotated[
+    BeforeFork,
+    Parameter(
+        group=PAIRS,
+        help="What becomes of a wrong step that the good trajectory shares: recover, keep, move or refuse.",
+    ),
+]
 
 
 class JudgeFlags(TypedDict, total=False):
@@ -95,19 +110,28 @@ def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
 def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path, broken: BrokenFiles) -> JudgePrice:
     """What the judge of these settings costs at most for all pairs of these sources. Raises `InputError`."""
     price = JudgePrice()
-    for path in sources:
-        source = broken.load(path, settings.environment)
-        if source is None:
-            continue
+    for _, source in broken.each(sources, settings.environment):
         tree = source.tree
-        assert tree.started is not None
-        thresholds = Thresholds.for_range(tree.started.score_range, settings.alpha, settings.beta, settings.compat)
         price.include(
             price_of_judging(
-                tree, thresholds, settings.judge, settings.verifier, max_pairs=settings.max_pairs,
-                rank="return" if settings.compat else settings.rank, prompts=settings.prompts, cache=cache,
+                tree, thresholds_of(tree, settings), settings.judge, settings.verifier, max_pairs=settings.max_pairs,
+                rank=rank_of(settings), prompts=settings.prompts, cache=cache,
             )
         )  # fmt: skip
+    return price
+
+
+def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken: BrokenFiles) -> JudgePrice:
+    """What judging the seams of these sources costs at most. Raises `InputError`."""
+    from engine.verifiers.seam import price_of_seams
+
+    price = JudgePrice()
+    for _, source in broken.each(sources, settings.environment):
+        tree, started = source.tree, source.tree.started
+        if started is None or at_hand(settings.environment or started.environment):
+            continue  # what is replayed has no seam to judge
+        terms = thresholds_of(tree, settings)
+        price.include(price_of_seams(tree, terms, settings.seam, settings.judge, settings.max_pairs))
     return price
 
 
@@ -148,11 +172,11 @@ def format_totals(totals: JudgeTotals) -> str:
     return f"{totals.calls} calls, {totals.cached} known already, {tokens} tokens{kept}, {cost}{more}"
 
 
-def complain(totals: JudgeTotals | None) -> int:
+def complain(totals: JudgeTotals | None, structured: bool) -> int:
     """Warn of what was left out of requests, and where many votes came to nothing; returns the exit code."""
     if totals is not None and totals.left_out:
         warn(f"the judge's server refuses these parameters, so they were left out: {', '.join(totals.left_out)}")
-    if said := complaint(totals):
+    if said := complaint(totals, structured):
         warn(said)
     return int(has_failed(totals))
 

@@ -11,7 +11,17 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import OUTPUT, JsonOption, WorkspaceOption
-from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, all_sources, options_of, parted
+from agentr_tui.cli.rollouts import (
+    MapOption,
+    MergeOption,
+    ReadAsOption,
+    RewardOption,
+    all_sources,
+    one_source,
+    options_of,
+    parted,
+    refuse_rollouts,
+)
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
@@ -20,7 +30,7 @@ from engine.base.text import many
 from engine.explain.forks import ForkOf, fork_line
 from engine.explain.forks import forks as forks_of
 from engine.trace.diff import compare
-from engine.trace.sources import find_sources, load_any
+from engine.trace.sources import find_sources
 from engine.trace.trace_file import read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.thresholds import Thresholds
@@ -167,7 +177,8 @@ def _in_workspace(workspace: Path, sources: Sequence[Path]) -> dict[Path, None]:
     if len(sources) < MANY or not workspace.is_dir():
         return {}
     place = real_path(workspace)
-    return {source: None for source in sources if real_path(source).is_relative_to(place)}
+    inside = {folder: real_path(folder).is_relative_to(place) for folder in {source.parent for source in sources}}
+    return {source: None for source in sources if inside[source.parent]}
 
 
 def _rate_lines(gave: Mapping[str, Rate]) -> list[str]:
@@ -186,7 +197,7 @@ def _rate_lines(gave: Mapping[str, Rate]) -> list[str]:
 
 
 def show(
-    path: Annotated[Path, Parameter(help="Trace or tree file.")],
+    path: Annotated[Path, Parameter(help="Trace, tree file, or rollouts of one task.")],
     node: Annotated[int, Parameter(help="Node id. The default is the root.")] = ROOT,
     /,
     *,
@@ -197,7 +208,7 @@ def show(
     depth: Annotated[int, Parameter(group=OUTPUT, help="Levels of children to list.")] = 2,
 ) -> int:
     """Print a node with its children, or the path to it, as text."""
-    source = load_any(path)
+    source = one_source(path)
     for warning in source.warnings:
         warn(warning)
     tree = source.tree
@@ -241,6 +252,7 @@ def diff(
     json: JsonOption = False,
 ) -> int:
     """Compare two traces, without what depends on the machine."""
+    refuse_rollouts([a, b], "diff compares traces")
     differences = compare(read_events(a), read_events(b))
     if json:
         emit_json({"a": str(a), "b": str(b), "differences": differences})

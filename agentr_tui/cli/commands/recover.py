@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from cyclopts import Parameter
@@ -14,7 +14,16 @@ from cyclopts import Parameter
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.review import are_ids, named
 from agentr_tui.cli.model_options import PRICE_IN, PRICE_OUT, YesOption
-from agentr_tui.cli.options import ACTOR, BUDGETS, INTERRUPTED, MODEL, RECOVERY, SAMPLES, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import (
+    ACTOR,
+    BUDGETS,
+    INTERRUPTED,
+    MODEL,
+    RECOVERY,
+    JsonOption,
+    RunOption,
+    WorkspaceOption,
+)
 from agentr_tui.cli.running import stopping
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
@@ -63,15 +72,21 @@ def recover(
             help="Number of continuations with the thought, and as many without it, for each wrong step.",
         ),
     ] = 8,
-    run: Annotated[
+    run: RunOption = None,
+    env: Annotated[
         str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
+        Parameter(
+            group=RECOVERY,
+            name="--env",
+            help="Environment in which to continue. The default is the run's, else the tree's own.",
+        ),
     ] = None,
     actor: Annotated[
         str | None,
         Parameter(
             group=ACTOR,
-            help="Actor that continues: scripted, openai or recorded:FILE. The default is the actor of the search.",
+            help="Actor that continues: scripted, random, openai, replayed:FILE or recorded:FILE."
+            " The default is the actor of the search.",
         ),
     ] = None,
     model: Annotated[
@@ -82,6 +97,13 @@ def recover(
         Parameter(group=MODEL, help="URL of an OpenAI-compatible server. The default is the server of the search."),
     ] = None,
     key_env: Annotated[str | None, Parameter(group=MODEL, help="Environment variable that holds the API key.")] = None,
+    tools: Annotated[
+        Literal["auto", "required"] | None,
+        Parameter(
+            group=MODEL,
+            help="Whether the model may answer without calling a tool: auto or required. The default is the search's.",
+        ),
+    ] = None,
     price_in: Annotated[float | None, PRICE_IN] = None,
     price_out: Annotated[float | None, PRICE_OUT] = None,
     concurrency: Annotated[int | None, Parameter(group=RECOVERY, help="Number of simultaneous continuations.")] = None,
@@ -107,13 +129,13 @@ def recover(
     values = {
         "continuations": continuations, "actor": actor, "model": model, "base_url": base_url, "key_env": key_env,
         "price_in": price_in, "price_out": price_out, "concurrency": concurrency, "max_depth": max_depth,
-        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed,
+        "alpha": info.runs[0].settings.alpha if alpha is None else alpha, "seed": seed, "tools": tools,
     }  # fmt: skip
     try:
         settings = msgspec.convert(values, RecoverySettings)
     except msgspec.ValidationError as error:
         raise InputError(f"option of recover: {error}") from error
-    plans = plans_of(place, info, words, settings, marks)
+    plans = plans_of(place, info, words, settings, marks, env)
     total = sum((plan.price for plan in plans[1:]), plans[0].price)
     if price:
         if json:
@@ -130,8 +152,9 @@ def recover(
     with stopping(control) as came:
         for plan in plans:
             work = Recovery(
-                plan.tree, plan.sample, plan.marks, settings, plan.known, environment=info.environment_of(plan.sample),
-                control=control, heard=heard, own=[own_settings(place.path)],
+                plan.tree, plan.sample, plan.marks, settings, plan.known,
+                environment=env or info.environment_of(plan.sample), control=control, heard=heard,
+                own=[own_settings(place.path)],
             )  # fmt: skip
             done = work.run_blocking()
             rows.append(_row(plan, work.settings, done))
@@ -163,9 +186,19 @@ class Plan(NamedTuple):
 
 
 def plans_of(
-    place: Workspace, info: Selection, words: Sequence[str], settings: RecoverySettings, which: str
+    place: Workspace,
+    info: Selection,
+    words: Sequence[str],
+    settings: RecoverySettings,
+    which: str,
+    env: str | None = None,
 ) -> list[Plan]:
-    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`."""
+    """The samples that ids or a query name, as people left them, with their marks. Raises `InputError`.
+
+    `place`: the workspace; `info`: its runs and samples. `words`: ids, or a query. `settings`: of the
+    continuations. `which`: the marks to try, as `--marks` has it. `env`: the environment that a
+    person named; None: that of the samples' run.
+    """
     decisions = Decisions(place.decisions)
     for warning in decisions.warnings:
         warn(warning)
@@ -179,13 +212,14 @@ def plans_of(
             if stored.bad is None and not ids:  # a query may name good trajectories, too
                 continue
             if tree is None:
-                tree = load_tree(place, stored, info.environment_of(stored))
+                environment = env or info.environment_of(stored)
+                tree = load_tree(place, stored, environment)
                 check_same_trace(tree, stored)
                 actor = actor_settings(tree, settings)
                 known = Recoveries(place.path / FOLDER, stored.trace)
                 for warning in known.warnings:
                     warn(warning)
-                replayer = Replayer(tree, opener(tree, info.environment_of(stored)))
+                replayer = Replayer(tree, opener(tree, environment))
             sample = effective(stored, decisions.current().get(stored.id), tree, replayer)
             if sample.mark is None and which == "mark" and not ids:
                 warn(f"sample {sample.id} has no mark: left out")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.options import DECISION, OUTPUT, SAMPLES, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import DECISION, OUTPUT, SAMPLES, JsonOption, RunOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
@@ -36,10 +36,7 @@ def review(
     action: Annotated[Action, Parameter(help="What to do. The default lists samples.")] = "list",
     /,
     *words: Annotated[str, Parameter(help="Sample ids, or a query such as: verdict:diverged mark<3 text~plank.")],
-    run: Annotated[
-        str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
-    ] = None,
+    run: RunOption = None,
     reason: Annotated[
         str, Parameter(group=DECISION, show_default=False, help="Reason of a rejection: one of the list, or your own.")
     ] = "",

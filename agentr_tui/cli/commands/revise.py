@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,16 +9,16 @@ import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
-from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.judge_options import (
+    BeforeForkOption,
     JudgeFlags,
+    JudgePromptsOption,
     complain,
     confirm,
-    format_totals,
     judge_figures,
     judge_of,
     price_of_all,
-    progress,
+    price_of_all_seams,
 )
 from agentr_tui.cli.model_options import YesOption
 from agentr_tui.cli.options import (
@@ -33,34 +30,24 @@ from agentr_tui.cli.options import (
     AlphaOption,
     BetaOption,
     JsonOption,
+    MaxPairsOption,
     WorkspaceOption,
 )
+from agentr_tui.cli.revising import TAILS, confirm_repairs, revise_paths, verifier_that_can
 from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, with_stored
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
-from agentr_tui.terminal.output import emit_json, say, warn
+from agentr_tui.terminal.output import emit_json
 from engine.base.errors import InputError
-from engine.base.foreign import real_path
-from engine.environment.opened import at_hand, name_to_open
-from engine.environment.permission import permit
-from engine.models.reply_cache import shared_cache
 from engine.pairs.ranking import Rank
-from engine.recovery.repair import FOLDER, repair_price, repairer
-from engine.review import curation
-from engine.review.decisions import Decisions
-from engine.samples.duplicates import Duplicates
-from engine.samples.revise import begun_verifier
-from engine.samples.revise import revise as revise_tree
-from engine.samples.settings import Context, NoWrongStep, RepairSettings, Revised, ReviseSettings, RevisionTurn, Tails
-from engine.samples.splice import BeforeFork
-from engine.trace.sources import Source, find_sources, is_trace, load_any
-from engine.tree.events import Started
-from engine.verifiers.base import BudgetSpent, Verifier
-from engine.verifiers.choice import DEFAULT, verifier_for
-from engine.verifiers.judging import busy, fed, is_model, judge_named, open_pool
+from engine.samples.settings import Context, NoWrongStep, RepairSettings, ReviseSettings, RevisionTurn, Tails
+from engine.trace.sources import find_sources
+from engine.verifiers.choice import DEFAULT
+from engine.verifiers.judging import is_model, judge_named
+from engine.verifiers.registry import check_seam
 from engine.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # the client library takes half a second to import
-    from engine.verifiers.judge_pool import JudgePool
+    pass
 
 
 def revise(
@@ -87,20 +74,14 @@ def revise(
     compat: Annotated[
         bool, Parameter(group=PAIRS, help="Make the same lines as the original, its faults included.")
     ] = False,
-    before_fork: Annotated[
-        BeforeFork,
-        Parameter(
-            group=PAIRS,
-            help="What becomes of a wrong step that the good trajectory shares: recover, keep, move or refuse.",
-        ),
-    ] = "recover",
+    before_fork: BeforeForkOption = "recover",
     env: Annotated[
         str | None,
         Parameter(
             group=INPUT, name="--env", help="Environment to replay in. The default is the tree's own, or recognised."
         ),
     ] = None,
-    max_pairs: Annotated[int | None, Parameter(group=PAIRS, help="Maximum pairs of each tree.")] = None,
+    max_pairs: MaxPairsOption = None,
     seed: Annotated[int, Parameter(group=SAMPLES, help="Seed of the choice of thoughts.")] = 0,
     no_wrong_step: Annotated[
         NoWrongStep,
@@ -175,10 +156,16 @@ def revise(
     repair_actor: Annotated[
         str | None, Parameter(group=REPAIR, help="Actor of repair searches. The default is the trace's own.")
     ] = None,
-    judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
-    prompts: Annotated[
-        str, Parameter(group=JUDGE, show_default=False, help="Folder of prompts that replace the shipped ones.")
+    seam: Annotated[
+        str,
+        Parameter(
+            group=JUDGE,
+            show_default=False,
+            help="Model that judges whether the tails of unreplayed samples can follow: openai or openai:MODEL.",
+        ),
     ] = "",
+    judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
+    prompts: JudgePromptsOption = "",
     yes: YesOption = False,
     json: JsonOption = False,
     read_as: ReadAsOption = None,
@@ -190,10 +177,11 @@ def revise(
     """Make revision samples from the pairs in traces, tree files or rollouts of other harnesses."""
     if max_pairs is not None and max_pairs < 1:
         raise InputError("--max-pairs must be at least 1")
+    check_seam(seam)
     paths, _ = with_stored(paths, options_of(read_as, map_, merge, reward), workspace, quiet=json)
     sources, broken = find_sources(paths), BrokenFiles(paths)
     if verifier is None:
-        verifier = _verifier_that_can(sources, env, broken) if verify else DEFAULT
+        verifier = verifier_that_can(sources, env, broken) if verify else DEFAULT
     values: dict[str, object] = {
         "alpha": alpha,
         "beta": beta,
@@ -218,6 +206,7 @@ def revise(
         "context": context,
         "per_lesson": per_lesson,
         "unfinished": unfinished,
+        "seam": seam,
         "repair": RepairSettings(
             iterations=repair_iterations, calls=repair_calls, actor=repair_actor, paid=bool(repair)
         )
@@ -234,7 +223,10 @@ def revise(
         price = price_of_all(sources, settings, place.judgements, broken)
         confirm(price, judge_named(settings.judge, settings.verifier), yes)
         pairs = price.pairs
-    _confirm_repairs(sources, settings, yes, broken)
+    if settings.seam:
+        named = judge_named(settings.judge, settings.seam)
+        confirm(price_of_all_seams(sources, settings, broken), named, yes)
+    confirm_repairs(sources, settings, yes, broken)
     run, figures = revise_paths(place, sources, settings, quiet=json, pairs=pairs, broken=broken)
     if json:
         emit_json(
@@ -249,151 +241,8 @@ def revise(
                 "judge": judge_figures(figures.judging),
                 "tails": {name: figures.tails.get(name, 0) for name in TAILS},
                 "steps": figures.steps,
+                **({"seams": figures.seams} if settings.seam else {}),
                 **broken.as_json(),
             }
         )
-    return complain(figures.judging) or broken.code
-
-
-def _verifier_that_can(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> str:
-    """The verifier for these sources where nobody named one; says so where it is not the usual one."""
-    firsts = _started(sources, environment, broken)
-    verifier, lacking = verifier_for(firsts, environment, [{"env": environment}])
-    if lacking and not at_hand(lacking):
-        warn(
-            f"no environment is at hand ({lacking}): the tree judges its steps (--verifier {verifier}), and samples are"
-            " unreplayed; --env NAME replays them in an environment"
-        )
-    elif lacking:
-        warn(f"{lacking} has no plan to measure progress by: the tree judges its steps (--verifier {verifier})")
-    return verifier
-
-
-def _started(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> Iterator[tuple[Path, Started]]:
-    """The first event of each source. That of a tree file matters where nobody named its environment."""
-    for path in sources:
-        first = broken.first(path)
-        if first is None and environment is None and not is_trace(path.name):
-            with suppress(InputError):  # told where it is read
-                first = load_any(path).tree.started
-        if first is not None:
-            yield path, first
-
-
-def check_environments(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> None:
-    """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
-    for path in sources:
-        first = broken.first(path)
-        if first is not None and (environment is not None or at_hand(name_to_open(first))):
-            permit(environment or name_to_open(first), first, [{"env": environment}], path)
-
-
-TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
-"""What `revise --json` counts of tails."""
-
-
-def _confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool, broken: BrokenFiles) -> None:
-    """Say what repairs by a model may cost. Raises `InputError` where nobody said yes."""
-    if settings.repair is None or not settings.repair.paid or settings.compat:
-        return
-    loaded = (broken.load(path, settings.environment) for path in sources)
-    trees = (source.tree for source in loaded if source is not None)
-    price = repair_price(trees, settings.repair)
-    if price is None:
-        return
-    warn(f"repairs: {price}")
-    if not yes:
-        raise InputError("repair searches call a paid model: pass --yes to go ahead, or --no-repair")
-
-
-def revise_paths(
-    workspace: Workspace,
-    sources: Sequence[Path],
-    settings: ReviseSettings,
-    quiet: bool = False,
-    pairs: int = 0,
-    broken: BrokenFiles | None = None,
-) -> tuple[str, Revised]:
-    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar.
-
-    broken: takes the sources that can't be read; None raises `InputError` for the first.
-    """
-    broken = BrokenFiles(sources) if broken is None else broken
-    cache = workspace.judgements
-    judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
-    actor = {"actor": settings.repair.actor} if settings.repair is not None else {}
-    own = [own_settings(workspace.path), judge, actor] if settings.repair is not None else []
-    mend = repairer(workspace.traces / FOLDER, settings, own)
-    known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
-    check_environments(sources, settings.environment, broken)
-    decisions = Decisions(workspace.decisions)
-    for warning in decisions.warnings:
-        warn(warning)
-    current = decisions.current()
-    marks = curation.marks_of(current)
-    taught: Counter[str] = Counter()
-    pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
-    try:
-        readable = [str(path) for path in sources if path not in broken]
-        with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
-            for path, source, verifier in _opened(sources, settings, cache, pool, broken):
-                for warning in source.warnings:
-                    warn(warning)
-                made = revise_tree(
-                    source.tree, str(real_path(path)), settings, run.figures, marks, cache,
-                    repair=mend, known=known, verifier=verifier, taught=taught, decided=current.keys(),
-                )  # fmt: skip
-                try:
-                    for sample in made:
-                        run.add(sample)
-                        done(run.figures.samples + sum(run.figures.dropped.values()))
-                except BudgetSpent as spent:
-                    warn(f"{spent}; this run holds the samples made so far")
-                    break
-    finally:
-        if pool is not None:
-            pool.close()
-    figures = run.figures
-    if figures.judging is not None:
-        for warning in shared_cache(cache.absolute()).warnings:
-            warn(warning)
-    if not quiet:
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
-        say(
-            f"run {run.id}: {figures.pairs} pairs, {figures.lessons} lessons, {figures.samples} samples"
-            f" ({verdicts or 'none'})"
-        )
-        say(
-            f"  {figures.before_fork} wrong steps that the good trajectory shares,"
-            f" {figures.no_wrong_step} without a wrong step, {figures.refused} refused,"
-            f" {figures.good} good trajectories"
-        )
-        tails = ", ".join(
-            f"{figures.tails[name]} {name.replace('_', ' ')}" for name in TAILS if figures.tails.get(name)
-        )
-        if tails:
-            say(f"  tails: {tails}; {figures.steps} environment steps")
-        if figures.judging is not None:
-            say(f"  model: {format_totals(figures.judging)}")
-        if figures.repairs is not None:
-            mended = figures.repairs
-            why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
-            say(f"  repair: {mended.repaired} of {mended.tried} searches, {mended.calls} calls{why}")
-        if figures.dropped:
-            say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
-    return run.id, figures
-
-
-def _opened(
-    sources: Sequence[Path], settings: ReviseSettings, cache: Path, pool: JudgePool | None, broken: BrokenFiles
-) -> Iterator[tuple[Path, Source, Verifier | None]]:
-    """The sources in their order; where a model judges, the next ones are read and begun with meanwhile."""
-
-    def read() -> Iterator[tuple[Path, Source, Verifier | None]]:
-        for path in sources:
-            source = broken.load(path, settings.environment)
-            if source is None:
-                continue
-            yield path, source, begun_verifier(source.tree, settings, cache, pool) if pool is not None else None
-
-    return read() if pool is None else fed(read(), busy(pool, settings.judge))
+    return complain(figures.judging, bool(settings.judge.structured)) or broken.code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,17 @@ from agentr_tui.cli.options import (
     NotesOption,
     WorkspaceOption,
 )
-from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, RewardOption, options_of, with_stored
+from agentr_tui.cli.rollouts import (
+    MapOption,
+    MergeOption,
+    ReadAsOption,
+    RewardOption,
+    as_one_trace,
+    options_of,
+    parted,
+    refuse_rollouts,
+    with_stored,
+)
 from agentr_tui.cli.running import has_terminal, make_session, need_terminal, run_app, run_job
 from agentr_tui.cli.search_options import SearchOptions
 from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
@@ -27,6 +38,7 @@ from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
 from engine.base.foreign import is_folder, typed_path, what_is
+from engine.imports.follow import Following
 from engine.notes.page import read_notes
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
@@ -63,7 +75,11 @@ def search(
     ] = None,
     from_: Annotated[
         str | None,
-        Parameter(group=TASK, name="--from", help="Start a new search at a node of a trace, written TRACE:NODE."),
+        Parameter(
+            group=TASK,
+            name="--from",
+            help="Start a new search at a node of a trace, written TRACE:NODE. Rollouts of one task will do.",
+        ),
     ] = None,
     obs_key: Annotated[
         str | None,
@@ -101,6 +117,7 @@ def search(
         raise InputError("--notes is for a new search: a trace keeps the notes that it began with")
     told = "" if notes is None else read_notes(notes)
     if resume is not None:
+        refuse_rollouts([resume], "--resume continues a search (--from starts one at a node of theirs)")
         if detach:
             where = ["--resume", str(resume.resolve()), "--env", env, "--workspace", str(workspace)]
             return run_detached(resume, [*where, *flags_of(given)])
@@ -109,9 +126,10 @@ def search(
         source, _, number = from_.rpartition(":")
         if not source or not number.isdecimal():
             raise InputError(f"--from {from_}: write TRACE:NODE, a file and the number of a node")
+        trace = as_one_trace(Path(source), workspace)
         place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
         own = [own_settings(workspace), {"env": env}]
-        job = branch_job(Path(source), int(number), place, changes=given, delay=delay, own=own, environment=env)
+        job = branch_job(trace, int(number), place, changes=given, delay=delay, own=own, environment=env)
         return run_job(job)
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:
@@ -133,6 +151,7 @@ def attach(
     """Show and steer a search that another process runs."""
     if what_is(path) is None:
         raise InputError(f"{path}: no such trace")
+    refuse_rollouts([path], "attach shows a search that runs")
     if not is_being_written(path):
         raise InputError(
             f"{path}: no process is writing it: agentr search --resume {path} continues it, agentr open shows it"
@@ -174,7 +193,7 @@ def demo(
     out = free_name(place.traces, "textcraft", task, seed)
     if headless or not has_terminal():
         from agentr_tui.cli.commands.export import export_run
-        from agentr_tui.cli.commands.revise import revise_paths
+        from agentr_tui.cli.revising import revise_paths
         from engine.samples.revise import ReviseSettings
 
         code = run_job(new_job("textcraft", task, settings, out))
@@ -200,7 +219,11 @@ def open_(
     *,
     shipped: Annotated[bool, Parameter(group=INPUT, help="Open the sample trees that ship with the package.")] = False,
     follow: Annotated[
-        bool, Parameter(group=INPUT, help="Keep reading while traces grow, and find new traces in folders.")
+        bool,
+        Parameter(
+            group=INPUT,
+            help="Keep reading while traces and rollouts grow, and find new ones in folders.",
+        ),
     ] = False,
     read_as: ReadAsOption = None,
     map_: MapOption = None,
@@ -209,7 +232,11 @@ def open_(
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
     """Open traces, original tree files, rollouts of other harnesses or folders in the app."""
-    wanted, _ = with_stored(paths or [], options_of(read_as, map_, merge, reward), workspace)
+    options = options_of(read_as, map_, merge, reward)
+    growing = None
+    if follow:
+        growing = Following(lambda: parted(paths or [], options)[1], options, Workspace(workspace).traces)
+    wanted, _ = with_stored(paths or [], options, workspace)
     if shipped:
         wanted.append(shipped_folder())
     if not wanted:
@@ -217,15 +244,17 @@ def open_(
     folders = any(is_folder(path) for path in wanted)
     sources = wanted if follow and folders else find_sources(wanted)  # a folder that is followed may be empty yet
     need_terminal("agentr stats and agentr show")
-    session = make_session(Workspace.open(workspace, create=True), wanted if folders else sources)
-    if len(sources) == 1 and not (follow and folders):
-        path = sources[0]
-        if is_trace(path.name) and path.stat().st_size > LARGE:
-            next(read_events(path))  # says what is wrong with it before the screen is taken
-            return run_app(session, "search", opening=(path, follow))
-        session.open(path, follow)
-        return run_app(session, "search")
-    return run_app(session, "library")
+    place = Workspace.open(workspace, create=True)
+    session = make_session(place, wanted if folders else sources)
+    with nullcontext() if growing is None else growing.looking():
+        if len(sources) == 1 and not (follow and folders):
+            path = sources[0]
+            if is_trace(path.name) and path.stat().st_size > LARGE:
+                next(read_events(path))  # says what is wrong with it before the screen is taken
+                return run_app(session, "search", opening=(path, follow))
+            session.open(path, follow)
+            return run_app(session, "search")
+        return run_app(session, "library")
 
 
 def library(workspace: Path) -> int:

@@ -53,8 +53,11 @@ def serve(
     log = workspace.absolute() / serving.LOG_FILE
     listening = serving.bind(host, port)
     server = serving.AppServer(serving.arguments(paths or [], workspace), host, listening.getsockname()[1], log)
-    say(f"{server.link}")
-    say("the link works once, in one browser; ctrl+c ends it")
-    sys.stdout.flush()
-    serving.run(server, listening)
+
+    def ready() -> None:
+        say(f"{server.link}")
+        say("the link works once, in one browser; ctrl+c ends it")
+        sys.stdout.flush()
+
+    serving.run(server, listening, ready)
     return INTERRUPTED

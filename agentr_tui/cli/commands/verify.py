@@ -11,7 +11,9 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.judge_options import (
+    BeforeForkOption,
     JudgeFlags,
+    JudgePromptsOption,
     complain,
     confirm,
     format_totals,
@@ -21,15 +23,16 @@ from agentr_tui.cli.commands.judge_options import (
     progress,
 )
 from agentr_tui.cli.model_options import YesOption
-from agentr_tui.cli.options import INPUT, JUDGE, PAIRS, AlphaOption, BetaOption, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import INPUT, JUDGE, AlphaOption, BetaOption, JsonOption, MaxPairsOption, WorkspaceOption
+from agentr_tui.cli.rollouts import with_stored
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.imports.trees import ImportOptions
 from engine.review.curation import marks_of
 from engine.review.decisions import Decisions
 from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
 from engine.samples.revise import ReviseSettings
-from engine.samples.splice import BeforeFork
 from engine.trace.sources import find_sources
 from engine.tree.tree import SearchTree
 from engine.verifiers.judge_price import JudgePrice
@@ -40,29 +43,21 @@ _NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:R
 
 
 def verify(
-    paths: Annotated[list[Path], Parameter(help="Traces, tree files or folders.")],
+    paths: Annotated[list[Path], Parameter(help="Traces, tree files, rollouts or folders.")],
     /,
     *,
     against: Annotated[str, Parameter(group=JUDGE, help=f"Verifier taken as right: {_NAMES}.")],
     verifier: Annotated[str, Parameter(group=JUDGE, help=f"Verifier to measure: {_NAMES}.")] = "progress",
     alpha: AlphaOption = None,
     beta: BetaOption = None,
-    before_fork: Annotated[
-        BeforeFork,
-        Parameter(
-            group=PAIRS,
-            help="What becomes of a wrong step that the good trajectory shares: recover, keep, move or refuse.",
-        ),
-    ] = "recover",
+    before_fork: BeforeForkOption = "recover",
     env: Annotated[
         str | None,
         Parameter(group=INPUT, name="--env", help="Environment of tree files. The default is to recognise it."),
     ] = None,
-    max_pairs: Annotated[int | None, Parameter(group=PAIRS, help="Maximum pairs of each tree.")] = None,
+    max_pairs: MaxPairsOption = None,
     judge: Annotated[JudgeFlags | None, Parameter(name="*")] = None,
-    prompts: Annotated[
-        str, Parameter(group=JUDGE, show_default=False, help="Folder of prompts that replace the shipped ones.")
-    ] = "",
+    prompts: JudgePromptsOption = "",
     yes: YesOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
@@ -84,6 +79,7 @@ def verify(
         )
         for name in (verifier, against)
     )
+    paths, _ = with_stored(paths, ImportOptions(), workspace, quiet=json)
     sources, broken = find_sources(paths), BrokenFiles(paths)
     cache = Workspace(workspace).judgements
     price = JudgePrice()
@@ -114,14 +110,11 @@ def verify(
         )
     else:
         _say(report)
-    return complain(report.judging) or broken.code
+    return complain(report.judging, bool(settings.structured)) or broken.code
 
 
 def _trees(sources: list[Path], environment: str | None, broken: BrokenFiles) -> Iterator[SearchTree]:
-    for path in sources:
-        source = broken.load(path, environment)
-        if source is None:
-            continue
+    for _, source in broken.each(sources, environment):
         for warning in source.warnings:
             warn(warning)
         yield source.tree

@@ -94,6 +94,7 @@ class Exporter:
         workspace = self._desk.session.workspace
 
         def work(stopped: Stopped) -> None:
+            """In a worker thread: export, and post the figures, a question for permission, or an error's line."""
             came: Exported | NeedsConsent | str
             try:
                 came = export(

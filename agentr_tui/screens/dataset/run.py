@@ -110,7 +110,11 @@ class Counted:
 
 
 def count(workspace: Workspace, loaded: LoadedRun, decisions: Decisions, words: str, known: Counted | None) -> Counted:
-    """Count again where anything changed since. Raises `InputError`."""
+    """Count again where anything changed since. Raises `InputError`.
+
+    `loaded`: the run and its samples. `words`: the filter. `known`: the last count, which is returned where
+    nothing changed.
+    """
     current = decisions.current()  # another object whenever a decision changed
     of = (loaded.chosen.name, loaded.stamp, loaded.of, words, id(current))
     if known is not None and known.of == of and known.summary.current is current:

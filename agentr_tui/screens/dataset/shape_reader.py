@@ -42,6 +42,7 @@ class ShapeReader:
         workspace, samples, environment = self._desk.session.workspace, loaded.samples, loaded.chosen.environment_of
 
         def work(stopped: Stopped) -> None:
+            """In a worker thread: read the traces, and post what is known of them now and then."""
             found: dict[str, Shape | None] = {}
             told = time.monotonic()
             for sample, shape in shapes(workspace, samples, environment):

@@ -154,6 +154,9 @@ def coverage_lines(
 ) -> list[Line]:
     """How much the samples differ: which tasks and trees give how many, the fullest first, which trees gave
     none; duplicates.
+
+    `samples`: of the run. `paths`: the traces that it was made from. `shapes`: by sample id, as far as they are
+    read. `width`: cells. `wanted`: the samples that an export takes.
     """
     mine = [sample for sample in samples if sample.kind != "good"]
     of_task = Counter(title_of(sample.environment, sample.task) for sample in mine)

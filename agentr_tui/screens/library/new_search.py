@@ -246,9 +246,11 @@ class NewSearch(Dialog[Ready]):
         settings = request.settings
         where = settings.model + (f" at {settings.base_url}" if settings.base_url else "")
         self._told(f"asking {where} …")
-        trial = self._trial = Trial(settings)
+        which = permit(request.environment, request.about, self._named(request))
+        trial = self._trial = Trial(settings, which, request.task or None)
 
         def run() -> None:
+            """In a worker thread: ask the model, and show what came."""
             try:
                 found = trial.run()
             except AgentrError as error:
@@ -286,6 +288,7 @@ class NewSearch(Dialog[Ready]):
         self.query_one("#progress", Static).update("opening the environment …")
 
         def prepare() -> None:
+            """In a worker thread: open the environment; the search is handed back, or the dialog says why not."""
             try:
                 ready = make_ready(self._workspace, request, which)
             except AgentrError as error:

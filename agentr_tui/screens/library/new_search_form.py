@@ -88,6 +88,12 @@ ROWS: tuple[tuple[Field, ...], ...] = (
               optional=True, actor="openai"),
     ),
     (
+        Field("tools", "tools", "where there are some: auto may answer in words; off: calls are written as text",
+              "choice", choices=tuple((name, name) for name in ("auto", "required", "off")), actor="openai"),
+        Field("parallel_tool_calls", "at once", "whether one answer may hold several calls of tools", "choice",
+              choices=(("one call", False), ("several calls", True)), actor="openai"),
+    ),
+    (
         Field("price_in", "price in", "US dollars a million prompt tokens; empty: unknown", optional=True,
               actor="openai"),
         Field("price_out", "price out", "US dollars a million tokens of answers; empty: unknown", optional=True,

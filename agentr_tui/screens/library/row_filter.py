@@ -49,8 +49,12 @@ class RowFilter(NamedTuple):
 
     def holds(self, row: TraceRow) -> bool:
         """Whether the row is shown."""
+        if self.conditions and not all(meets(row) for meets in self.conditions):
+            return False
+        if not self.words:
+            return True
         told = f"{row.state} {row.task} {row.goal} {row.path} {row.error}".lower()
-        return all(word in told for word in self.words) and all(meets(row) for meets in self.conditions)
+        return all(word in told for word in self.words)
 
 
 def row_filter(wanted: str) -> RowFilter | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -109,7 +110,12 @@ def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = F
     left.sort(key=order, reverse=reverse)
     if reverse:  # what is unknown comes last in any order
         left.sort(key=lambda row: row.figures is None)
-    left.sort(key=lambda row: 0 if row.live else 1 if row.goes_on else 2)
+    first = [row for row in left if row.live or row.goes_on]
+    if first:
+        first.sort(key=lambda row: not row.live)
+        left = first + [row for row in left if not (row.live or row.goes_on)]
+    if not any(row.origin for row in left):
+        return left
     repairs: dict[str, list[TraceRow]] = {}
     there = {row.figures.trace for row in left if row.figures is not None and not row.origin} - {""}
     for row in left:
@@ -237,9 +243,14 @@ def duration(seconds: float) -> str:
 def summary(
     rows: Sequence[TraceRow], sort: str, wanted: str, reverse: bool = False, marked: int = 0
 ) -> tuple[str, str]:
-    """Title and subtitle of the table."""
+    """Title and subtitle of the table.
+
+    `rows`: those shown. `sort`: by which column; `reverse`: the other way round. `wanted`: the filter. `marked`:
+    number of marked rows.
+    """
     parts = [f"traces  {len(rows)}"]
-    counts = {word: sum(row.state in states for row in rows) for word, states in COUNTED.items()}
+    of_state = Counter(row.state for row in rows)
+    counts = {word: sum(of_state[state] for state in states) for word, states in COUNTED.items()}
     parts += [f"{count} {word}" for word, count in counts.items() if count]
     parts += [f"{marked} marked"] if marked else []
     order = f"{sort} first" if sort == "newest" else f"by {sort}"

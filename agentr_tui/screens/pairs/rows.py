@@ -91,7 +91,11 @@ def pair_figures(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") 
 def leaf_cells(
     tree: SearchTree, id: int, thresholds: Thresholds, score_range: tuple[float, float], chosen: Sequence[int | None]
 ) -> list[Cell]:
-    """The cells of a leaf, one for each of `LEAF_COLUMNS`."""
+    """The cells of a leaf, one for each of `LEAF_COLUMNS`.
+
+    `thresholds`: whether it is good. `score_range`: least and greatest return, for the bar. `chosen`: the two
+    leaves of the pair.
+    """
     node, signs = tree.nodes[id], glyphs()
     good = thresholds.good(node)
     side: tuple[str, Role] = (f"{signs.good} good", "good") if good else (f"{signs.bad} bad", "bad")

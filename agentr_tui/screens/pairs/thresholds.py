@@ -24,6 +24,7 @@ def ask_threshold(screen: ModeScreen, name: Literal["alpha", "beta"], changed: C
     }[name]
 
     def take(text: str) -> None:
+        """Takes the number that was typed; anything else leaves the threshold as it is."""
         try:
             value = float(text)
         except ValueError:

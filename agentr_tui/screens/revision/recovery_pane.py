@@ -19,7 +19,7 @@ from agentr_tui.screens.revision.recovery_lines import curve_told, recovery_line
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, trusted
 from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
-from agentr_tui.state.review.queue import Shown
+from agentr_tui.state.review.shown import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.environment.permission import check_search
 from engine.recovery.figures import MarkFigures
@@ -242,9 +242,11 @@ class RecoveryPane(TextPane):
         folder = self._folder
 
         def heard(progress: Progress) -> None:
+            """Keeps how far the continuations are, for the next frame."""
             job.progress = progress
 
         def run() -> None:
+            """In a worker thread: make the continuations, and hand over an error's line where they end with one."""
             told = ""
             try:
                 written = Recoveries(folder, shown.sample.trace)

@@ -13,7 +13,8 @@ from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_view import SampleView
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN
 from agentr_tui.state.review.load import load_review
-from agentr_tui.state.review.queue import Review, Shown
+from agentr_tui.state.review.queue import Review
+from agentr_tui.state.review.shown import Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import AgentrError

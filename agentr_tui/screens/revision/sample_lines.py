@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agentr_tui.screens.revision.replay_lines import IN_SHORT, difference_parts
-from agentr_tui.state.review.queue import Shown
+from agentr_tui.state.review.shown import Shown
 from agentr_tui.state.review.traces import PROGRESS
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
@@ -358,11 +358,12 @@ def made_lines(sample: Sample, cuts: Cuts) -> list[Line]:
     if tail is not None:
         counts = Counter(cut.reason for cut in cuts.out("tail"))
         told = ", ".join(f"{count} {reason}" for reason, count in counts.items())
-        told = f": {many(sum(counts.values()), 'step')} cut ({told})" if told else ": nothing had to be cut"
+        told = f": {many(sum(counts.values()), 'step')} cut ({told})" if told else ""
         plan = (
             f" · tail {many(len(tail.steps), 'step')}, plan {sample.plan_left}" if sample.plan_left is not None else ""
         )
-        how = {"straight": "tail straightened", "joined": "tail joined another way of the tree",
+        straight = "tail straightened" if counts else "tail straight as found"
+        how = {"straight": straight, "joined": "tail joined another way of the tree",
                "repaired": "tail searched anew"}[tail.made]  # fmt: skip
         hint = "  x folds, X takes back" if cuts.open else "  x shows" if counts else ""
         lines.append(line((f"{signs.edited} {how}{told}", "warn"), (plan, "text"), (hint, "muted"), indent=4))

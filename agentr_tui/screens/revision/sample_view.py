@@ -31,7 +31,8 @@ from agentr_tui.screens.revision.sample_lines import (
     trajectory_lines,
 )
 from agentr_tui.screens.shared.mode_screen import tab_title
-from agentr_tui.state.review.queue import Review, Shown
+from agentr_tui.state.review.queue import Review
+from agentr_tui.state.review.shown import Shown
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import Line, line
 from engine.datasets.formats import FORMATS

@@ -8,7 +8,7 @@ from functools import partial
 from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.shared.dialogs import Choice
-from agentr_tui.state.review.queue import OTHER_REASON_KEY, reason_keys
+from agentr_tui.state.review.shown import OTHER_REASON_KEY, reason_keys
 from engine.environment.replay import HOLDS
 from engine.review.decisions import Decision, DecisionVerdict
 
@@ -32,10 +32,12 @@ class Verdicts:
             return
 
         def decide() -> bool:
+            """Writes the verdict; returns whether another sample waits for one."""
             self._desk.session.decisions.decide(shown.sample.id, verdict, reason=reason)
             return review.go_to_next_undecided()
 
         def decided(more: bool) -> None:
+            """Says what the verdict means for an export, and that the queue is done once it is."""
             if verdict == "accepted" and shown.sample.verdict == "unreplayed":
                 self._desk.say("accepted, unreplayed: no environment was asked, your word counts, and the card says so")
             elif verdict == "accepted" and shown.sample.verdict not in HOLDS:
@@ -134,6 +136,7 @@ class Verdicts:
         decisions = self._desk.session.decisions
 
         def take_back() -> str:
+            """Takes back, or makes again; returns what that was, and goes to its sample."""
             lines = work()
             if not lines:
                 return nothing

@@ -296,6 +296,7 @@ class Interventions:
         path, started = session.path, tree.started
 
         def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
+            """Makes the search once a person said yes; its trace gets a name that is free then."""
             out = free_name(session.workspace.traces, started.environment, started.task, settings.seed)
             control = Control(waits_on_failures=True)
             return fork_job(
@@ -330,6 +331,7 @@ class Interventions:
         costs = price_of_iterations(tree, iterations)
 
         def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
+            """Makes the search once a person said yes; its trace gets a name that is free then."""
             out = free_name(session.workspace.traces, started.environment, started.task, started.settings.seed)
             control = Control(waits_on_failures=True)
             own = session.own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from agentr_tui.screens.search.desk import TreeDesk
-from agentr_tui.screens.search.node_marks import refuses_of, said_of
+from agentr_tui.screens.search.node_marks import said_of
 from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
@@ -38,13 +37,13 @@ class NodeMarks:
         self._bookmarks: Bookmarks | None = None
         self._marks: dict[int, list[NodeMark]] = {}  # of the trace that is shown
         self._marks_of: SearchTree | None = None
-        self._refuses: Callable[[str], bool] = lambda observation: False
+        self._environment = ""  # of that trace
         self._signs = glyphs()
 
     def describe(self, id: int) -> Said | None:
         """What is known of a node, for its row."""
         reader = self._desk.session.reader
-        return None if reader is None else said_of(reader, id, self._marks, self._refuses, self._signs)
+        return None if reader is None else said_of(reader, id, self._marks, self._environment, self._signs)
 
     @property
     def bookmarks(self) -> Bookmarks | None:
@@ -69,7 +68,7 @@ class NodeMarks:
         if tree is None or tree.started is None or (tree is self._marks_of and not again):
             return
         self._marks_of, self._marks = tree, {}
-        self._refuses = refuses_of(tree.started.environment)
+        self._environment = tree.started.environment
         if self.bookmarks is not None:
             for mark in self.bookmarks.of_trace(tree.started.trace):
                 self._marks.setdefault(mark.node, []).append(mark)
@@ -141,6 +140,7 @@ class NodeMarks:
             return
 
         def chosen(mark: NodeMark | None) -> None:
+            """Goes to the node of a mark, in another trace too; None: nothing was chosen."""
             if mark is None:
                 return
             if mark.trace == trace:

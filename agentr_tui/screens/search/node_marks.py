@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from agentr_tui.screens.search.imports.attempts import row_mark
 from agentr_tui.state.bookmarks import NodeMark
 from agentr_tui.terminal.theme import Glyphs
 from agentr_tui.widgets.tree.overlay import Mark, Said
+from engine.base.step_kind import refused
 from engine.query.nodes import tree_of
 from engine.tree.tree import NO_PARENT, TreeReader
-from envs.base import EnvError, info_of
-
-
-def refuses_of(environment: str) -> Callable[[str], bool]:
-    """Whether an observation of that environment says that nothing was done; nobody knows of an unknown one."""
-    try:
-        return info_of(environment).refuses
-    except EnvError:
-        return lambda observation: False
 
 
 def said_of(
     reader: TreeReader,
     id: int,
     marks: Mapping[int, Sequence[NodeMark]],
-    refuses: Callable[[str], bool],
+    environment: str,
     glyphs: Glyphs,
 ) -> Said | None:
-    """The first that holds: marked by somebody, written, pruned, being drawn, refused, in a state seen before."""
+    """The first that holds: marked by somebody, written, pruned, being drawn, refused, in a state seen before.
+
+    `reader`: the tree at a moment; `id`: the node. `marks`: node → marks of people. `refuses`: whether an
+    observation says that nothing was done. `glyphs`: those of the terminal.
+    """
     tree = tree_of(reader)
     if id >= len(reader):
         return None
@@ -48,7 +44,7 @@ def said_of(
     node = tree.nodes[id]
     if node.parent == NO_PARENT:
         return None
-    if node.terminal is None and refuses(node.observation):
+    if node.terminal is None and refused(environment, node.action, node.observation, node.results):
         return Said(Mark("refused", "faint"), weak=True)
     if node.state_key is not None:
         times = bisect_left(tree.same_state(id), len(reader))

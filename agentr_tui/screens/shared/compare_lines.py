@@ -81,7 +81,11 @@ ROLES: tuple[Role, Role] = ("poor", "focus")
 def trajectory_document(
     one: Side, other: Side, width: int, *, unified: bool = False, roles: tuple[Role, Role] = ROLES
 ) -> Document:
-    """Two trajectories from what they share to where they end."""
+    """Two trajectories from what they share to where they end.
+
+    `one` and `other`: the tree and leaf of each. `width`: cells. `unified`: one below the other instead of side by
+    side. `roles`: the colours of the two.
+    """
     document, signs = Document(), glyphs()
     beside = width >= BESIDE and not unified
     shared, steps = align(one.reader, one.leaf, other.reader, other.leaf)
@@ -277,7 +281,11 @@ def _rule(name: str, width: int, signs: Glyphs) -> str:
 def trace_document(
     one: Side, other: Side, width: int, *, unified: bool = False, cancelled: Callable[[], bool] = lambda: False
 ) -> Document:
-    """Two searches: settings and figures that differ, then every place where their trees part."""
+    """Two searches: settings and figures that differ, then every place where their trees part.
+
+    `one` and `other`: the two trees. `width`: cells. `unified`: one below the other. `cancelled`: asked now and
+    then; True ends the work early.
+    """
     document, signs = Document(), glyphs()
     beside = width >= BESIDE and not unified
     document.lines += [
@@ -313,18 +321,7 @@ def _figure_lines(one: Side, other: Side, signs: Glyphs) -> list[Line]:
     changed = [row for row in rows if row[1] != row[2]]
     figures: list[tuple[str, str, str]] = []
     if one.figures is not None and other.figures is not None:
-        for name in (
-            "nodes",
-            "leaves",
-            "good",
-            "bad",
-            "pairs",
-            "best_return",
-            "max_depth",
-            "calls",
-            "cost",
-            "failures",
-        ):
+        for name in FIGURES:
             x, y = getattr(one.figures, name), getattr(other.figures, name)
             if x is not None or y is not None:
                 figures.append((name.replace("_", " "), _figure(x), _figure(y)))

@@ -60,7 +60,7 @@ class Menu(Popup[Choice]):
 
     def __init__(self, title: str, choices: Sequence[Choice]) -> None:
         super().__init__()
-        self._title = title
+        self.question = title
         self._choices = list(choices)
 
     def compose(self) -> ComposeResult:
@@ -69,7 +69,7 @@ class Menu(Popup[Choice]):
         colors = palette(self.app.current_theme)
         key, muted = f"bold {colors.focus}", colors.muted
         with Vertical(classes="dialog"):
-            yield Static(escape(self._title), classes="dialog-title", markup=False)
+            yield Static(escape(self.question), classes="dialog-title", markup=False)
             yield OptionList(
                 *(Option(_line(choice, wide, key, muted)) for choice in self._choices),
                 compact=True,
@@ -110,12 +110,12 @@ class Prompt(Dialog[str]):
 
     def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
         super().__init__()
-        self._title, self._value, self._placeholder = title, value, placeholder
+        self.question, self._value, self._placeholder = title, value, placeholder
 
     def compose(self) -> ComposeResult:
         """A title and an input."""
         with Vertical(classes="dialog prompt"):
-            yield Static(escape(self._title), classes="dialog-title", markup=False)
+            yield Static(escape(self.question), classes="dialog-title", markup=False)
             yield Input(escape(self._value), placeholder=self._placeholder, select_on_focus=False)
             yield Static(
                 "[@click=screen.take]enter takes it[/] · [@click=screen.dismiss(None)]esc leaves[/]",
@@ -168,7 +168,11 @@ def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], objec
 
 
 def ask_text(app: App[Any], title: str, then: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
-    """Ask for one line of text."""
+    """Ask for one line of text.
+
+    `title`: the question. `then`: called with the text; not where a person gives up. `value`: stands there first.
+    `placeholder`: shown while the line is empty.
+    """
 
     def typed(text: str | None) -> None:
         if text is not None:

@@ -34,7 +34,11 @@ def key(
     show: bool = False,
     key_display: str | None = None,
 ) -> Binding:
-    """A binding with an id (for the user's keymap) and a tooltip (for the help)."""
+    """A binding with an id (for the user's keymap) and a tooltip (for the help).
+
+    `keys`: separated by commas. `action` and `description`: as Textual's. `show`: whether the key bar has it.
+    `key_display`: how the key is written there; None: its own name.
+    """
     return Binding(keys, action, description, show=show, id=id, tooltip=tooltip, key_display=key_display)
 
 

@@ -48,6 +48,8 @@ def load_review(
     In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
     run of each trace. The tree is read from its file: it is not the one on screen, which another thread changes.
     `told` hears of every sample that is made; what it raises ends the making, and nothing is written.
+
+    `decisions`: of the workspace. `path`: of the tree. `settings`: of a new run.
     """
     decisions.refresh()
     if path is None:

@@ -154,7 +154,11 @@ class RowDrawing:
         return self.painter.blank(width)
 
     def strip(self, line: int, id: int, cursor: int, width: int, compact: bool) -> Strip:
-        """The strip of a line that shows the row of a node."""
+        """The strip of a line that shows the row of a node.
+
+        `line`: of the viewport, from 0; `id`: the node of its row. `cursor`: the node under the cursor.
+        `width`: cells. `compact`: without bars.
+        """
         assert self.painter is not None
         assert self.rows is not None
         now = self._columns

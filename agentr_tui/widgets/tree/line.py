@@ -126,7 +126,14 @@ def summarise_row(
     mark: Mark | None = None,
     side: Side | None = None,
 ) -> RowSummary:
-    """What a row shows; the figures are those of the last node of its chain."""
+    """What a row shows; the figures are those of the last node of its chain.
+
+    `reader`: the tree at a moment. `chain`: the nodes that share the row. `level`: of the row in the hierarchy.
+    `score_range`: least and greatest return. `glyphs`, `columns`: those of the view. `foldable`, `is_open`:
+    whether rows hang below it, and are shown. `cursor`, `path`, `elbow`: as the fields of `RowSummary`. `on_path`:
+    whether it is on the path to the cursor. `mark`: a person's word for it. `side`: good or bad trajectory of the
+    pair.
+    """
     id = chain[-1]
     node, visits, q = reader.node(id), reader.visits(id), reader.q(id)
     low, high = score_range

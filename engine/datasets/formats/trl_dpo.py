@@ -22,7 +22,7 @@ from engine.datasets.formats.rules import SHAPE
 from engine.datasets.formats.trl_sft import prompted_problems
 from engine.datasets.templates.tokens import fitting
 from engine.samples.sample import Sample, whole_splice
-from engine.samples.splice import Turn, step_turns, trajectory_turns
+from engine.samples.splice import Turn, answer_of, results_of, step_turns, trajectory_turns
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 
@@ -110,7 +110,7 @@ def _beside(tree: SearchTree, sample: Sample, before: list[Turn], step: list[Tur
     for child in tree.nodes[tree.nodes[node].parent].children:
         if child == node or not _reaches(tree, child, float(sample.return_good)):
             continue
-        clean = clean_steps(tree, sample, [child])
+        clean = clean_steps(tree, sample, [child], whole=False)
         if clean:
             return before, step_turns(tree, clean), step
     return NO_CLEAN_STEP
@@ -127,16 +127,17 @@ def _reaches(tree: SearchTree, id: int, least: float) -> bool:
     return False
 
 
-def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int]) -> list[int]:
-    """The first steps of a path, up to one that must not be chosen."""
+def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int], *, whole: bool = True) -> list[int]:
+    """The first steps of a path, up to one that must not be chosen. `whole`: whether the path leads to the return."""
     assert tree.started is not None
     words = {id: each.word for id, each in _judged(tree, sample)}
     clean = []
-    for id in path:
+    for place, id in enumerate(path, 1):
         node = tree.nodes[id]
+        ahead = [tree.nodes[later].action for later in path[place:]] if whole else None
         idle = only_looks(tree.started.environment, node.action) or _same_state(tree, id)
-        named, step = tree.started.environment, (node.action, node.observation)
-        if idle or refused(named, *step) or careless(named, *step) or words.get(id) == "Bad":
+        named, step = tree.started.environment, (node.action, node.observation, node.results)
+        if idle or refused(named, *step) or careless(named, *step, ahead) or words.get(id) == "Bad":
             break
         clean.append(id)
     return clean
@@ -154,7 +155,7 @@ def changes_nothing(tree: SearchTree, step: Sequence[Turn]) -> bool:
     """Whether a step left the state as it was; it is given as its turns."""
     assert tree.started is not None
     environment, action, node = tree.started.environment, step[0].action, step[0].node
-    if refused(environment, action, "\n".join(turn.content for turn in step[1:])):
+    if refused(environment, action, answer_of(step), results_of(step)):
         return True
     if counts_time(environment):
         return False

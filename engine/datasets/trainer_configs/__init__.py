@@ -91,12 +91,14 @@ def unfit(trainer: str, markup: Markup, loss_weight: bool = False) -> str | None
     return None
 
 
-def own_template(trainer: str, markup: Markup) -> str | None:
-    """What a trainer that reads the model's own template trains besides what the records say; None where nothing."""
-    if trainer == "trl-dpo" and markup.thinks:
+def own_template(trainer: str, markup: Markup, calls: bool = False) -> str | None:
+    """What a trainer that reads the model's own template trains otherwise than the records say; None where nothing.
+    `calls`: whether they hold calls of tools."""
+    why = markup.thinks or ("may write calls of tools otherwise, or leave them out" if calls else "")
+    if trainer == "trl-dpo" and why:
         return (
-            f"TRL's DPO trainer reads the model's own template, which {markup.thinks}: put the template that is written"
-            " beside the dataset into the model's folder as chat_template.jinja first"
+            f"TRL's DPO trainer reads the model's own template, which {why}: put the template that is written beside"
+            " the dataset into the model's folder as chat_template.jinja first"
         )
     return None
 
@@ -179,7 +181,7 @@ def _trl_sft(dataset: Dataset) -> Iterator[Configuration]:
 
 def _trl_dpo(dataset: Dataset) -> Iterator[Configuration]:
     yield _fill("trl_dpo.yaml", dataset, f"{dataset.base}.trl.yaml")
-    if own_template("trl-dpo", dataset.markup):
+    if own_template("trl-dpo", dataset.markup, dataset.calls):
         yield _template(dataset)
 
 

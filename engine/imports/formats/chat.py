@@ -72,10 +72,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
         yield _attempt({"messages": [value(item) for _, item in file.pieces()]}, options.mapping, file, "")
         return
     for place, row in file.rows():
-        try:
+        with file.reporting(place):
             yield from _attempts(row, options.mapping, file, place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempts(row: dict[str, Any], mapping: Mapping[str, str], file: RolloutFile, place: str) -> Iterator[Attempt]:

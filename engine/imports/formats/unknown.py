@@ -9,10 +9,11 @@ READABLE = "agentr open reads traces, trees of the original, and the rollouts th
 
 def kind_of(file: RolloutFile) -> str:
     """What a file is that no reader recognises, and what to do, in one line."""
-    return _by_bytes(file) or _by_keys(file) or _by_name(file) or _else(file)
+    return kind_by_bytes(file) or _by_keys(file) or _by_name(file) or _else(file)
 
 
-def _by_bytes(file: RolloutFile) -> str:
+def kind_by_bytes(file: RolloutFile) -> str:
+    """What a file is as far as its first bytes tell; "" where they do not."""
     head = file.head
     if head.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS, not the file itself: run git lfs pull where it came from"

@@ -25,6 +25,7 @@ def atif_document(attempt: Attempt) -> dict[str, Any]:
         **({"rewards": attempt.rewards} if attempt.rewards else {}),
         **({"environment": attempt.environment} if attempt.environment else {}),
         **({"stop": attempt.stop} if attempt.stop else {}),
+        **({"cut_off": True} if attempt.cut_off else {}),
     }
     agent = {
         "name": attempt.agent or "unknown",

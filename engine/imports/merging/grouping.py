@@ -17,7 +17,7 @@ from engine.imports.merging.merge import TreeOfAttempts, digest_of
 from engine.imports.merging.same import Merge, seen
 from engine.imports.merging.steps import beginning, plain
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, SearchSettings, Started
-from envs.base import recognise
+from envs.base import names_place, recognise
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -145,10 +145,15 @@ def _asked(attempt: Attempt) -> str:
 def environment_of(first: Attempt, tree: TreeOfAttempts) -> str:
     """The environment of a tree: the one that the reader tells, or the first observation shows; else the import's own
     name."""
-    if first.environment and ":" not in first.environment and info_or_none(first.environment) is not None:
-        return first.environment
+    told = first.environment
+    if told and info_or_none(told) is not None and not names_place(told):
+        return told
     if tree.header and (known := recognise(tree.header[-1].content)) is not None:
-        return known.name
+        if not any(row.tool_calls for row in tree.rows):
+            return known.name
+        name = f"{known.name}:tools"  # calls mean nothing to the environment that takes texts
+        if (tools := info_or_none(name)) is not None and tools.name == name:
+            return name
     return f"attempts:{first.format}"
 
 

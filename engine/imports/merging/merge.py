@@ -53,10 +53,11 @@ class _Index:
 class _Outcomes:
     """What an action led to."""
 
-    __slots__ = ("by_answer", "first")
+    __slots__ = ("answers", "by_answer", "first")
 
     def __init__(self, first: _Place) -> None:
         self.first = first
+        self.answers = _step_of(first.row).all_answers
         self.by_answer: dict[Hashable, _Place] | None = None  # all of them, from the second on
 
     def find(self, step: Step) -> _Place | None:
@@ -64,7 +65,7 @@ class _Outcomes:
         if self.by_answer is None:
             row = self.first.row
             if (row.compacted, row.unanswered) == (step.compacted, step.unanswered) and seen_alike(
-                step.all_answers, _step_of(row).all_answers, step.ids, self.first.ids
+                step.all_answers, self.answers, step.ids, self.first.ids
             ):
                 return self.first
             return None

@@ -13,7 +13,7 @@ from typing import Literal
 
 from engine.answers.thinking import take_out_thinking
 from engine.base.text import stored_action
-from engine.imports.merging.volatile import masked
+from engine.imports.merging.volatile import masked, masked_line
 from engine.tree.events import Message, ToolCall
 from envs.call_text import calls_text
 
@@ -51,7 +51,11 @@ def _called(calls: tuple[tuple[str, str], ...]) -> str:
 
 
 def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, ids: Sequence[str] = ()) -> Hashable:
-    """The key of an assistant's turn."""
+    """The key of an assistant's turn.
+
+    `response`: all that it says; `calls`: its calls; `action`: what it does, as `action_of` tells. `merge`: which
+    of these have to be equal. `ids`: names of runs and paths of this attempt alone, which do not count.
+    """
     if merge == "action":
         return tidy(_without_ids(action, ids))
     words = tidy(_without_ids(response, ids))
@@ -72,10 +76,36 @@ def seen_alike(one: Sequence[Message], other: Sequence[Message], ids: Sequence[s
             return False
         if a.content == b.content:
             continue
+        if (alike := _lines_alike(a.content, b.content, ids, others)) is not None:
+            if not alike:
+                return False
+            continue
         mine, its = (text.split("\n") for text in _apart(a.content, b.content, ids, others))
         if len(mine) != len(its):
             return False
         if mine != its and any(x != y and masked(x) != masked(y) for x, y in zip(mine, its, strict=True)):
+            return False
+    return True
+
+
+def _lines_alike(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> bool | None:
+    """Whether two different texts are seen alike, line by line; None where blanks at the ends, line ends or ids need a
+    closer look."""
+    if not a or not b or a[0].isspace() or b[0].isspace() or a[-1].isspace() or b[-1].isspace():
+        return None
+    if "\r" in a or "\r" in b:
+        return None
+    for id in ids:
+        if id and (id in a or id in b):
+            return None
+    for id in others:
+        if id and (id in a or id in b):
+            return None
+    mine, its = a.split("\n"), b.split("\n")
+    if len(mine) != len(its):
+        return False
+    for x, y in zip(mine, its, strict=True):
+        if x != y and masked_line(_without_ids(x, ())) != masked_line(_without_ids(y, ())):
             return False
     return True
 

@@ -58,12 +58,13 @@ def masked(text: str) -> str:
     if _MAY_BE.search(text) is None:
         return text
     if "\n" not in text:
-        return _masked_line(text)
-    return "\n".join(map(_masked_line, text.split("\n")))
+        return masked_line(text)
+    return "\n".join(map(masked_line, text.split("\n")))
 
 
 @lru_cache(maxsize=1 << 14)
-def _masked_line(line: str) -> str:
+def masked_line(line: str) -> str:
+    """A line with a sign for everything in it that is volatile."""
     if _MAY_BE.search(line) is None:
         return line
     if "tmp" in line or "emp\\" in line or "/T/" in line:

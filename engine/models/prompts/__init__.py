@@ -22,6 +22,8 @@ NAMES = (
     "judge_system.txt",
     "reasons.txt",
     "revision_thoughts.txt",
+    "seam.txt",
+    "seam_system.txt",
     "stop.txt",
     "thought.txt",
     "thought_action.gbnf",

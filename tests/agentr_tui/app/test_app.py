@@ -23,6 +23,7 @@ from engine.trace.diff import compare
 from engine.trace.trace_file import load, read_events
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.workspace.workspace import Workspace
+from tests.agentr_tui.apps import frame
 
 SETTINGS: dict[str, Any] = {"iterations": 5, "error_rate": 0.5}
 
@@ -67,10 +68,7 @@ async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None
 def shown(app: AgentrApp) -> str:
     """The text on the screen, cell by cell."""
     width, height = app.size
-    compositor = app.screen._compositor
-    return "\n".join(
-        "".join(segment.text for segment in strip).ljust(width) for strip in compositor.render_strips()[:height]
-    )
+    return "\n".join("".join(segment.text for segment in strip).ljust(width) for strip in frame(app)[:height])
 
 
 def search_screen(app: AgentrApp) -> SearchScreen:
@@ -488,14 +486,14 @@ async def test_a_broken_file_is_one_line_on_screen(tmp_path: Path) -> None:
 async def test_an_engine_that_can_not_write_any_more_says_so_and_the_app_lives(tmp_path: Path) -> None:
     session = starting(tmp_path, delay=0.01, iterations=50)
     assert session.live is not None
-    sink = session.live.job.search._sink
+    sink = session.live.job.search.sink
 
     def full(event: AnyEvent) -> None:
         if event.seq > 30:
             raise OSError(28, "No space left on device")
         sink(event)
 
-    session.live.job.search._sink = full
+    session.live.job.search.sink = full
     app = AgentrApp(session, "search")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: "No space left" in shown(app), "the error")

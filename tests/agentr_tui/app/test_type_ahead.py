@@ -72,7 +72,7 @@ class Watched(AgentrApp):
         if not self.screen_stack:
             return
         screen, focused = self.screen, self.focused
-        text = focused.value if isinstance(focused, Input) else screen._title if isinstance(screen, Menu) else ""
+        text = focused.value if isinstance(focused, Input) else screen.question if isinstance(screen, Menu) else ""
         moment = "now" if self.session.past is None else "past"
         shown = [f"{type(screen).__name__} {text}", f"{type(focused).__name__} {text or moment}"]
         file.with_suffix(".new").write_text(json.dumps([*shown, len(self.session.tree or ())]))

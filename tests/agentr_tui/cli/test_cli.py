@@ -19,6 +19,7 @@ from agentr_tui.cli.main import run
 from engine.trace.trace_file import TraceWriter, read_events
 from envs.base import info_of, missing
 from sample_trees import __file__ as samples_file
+from sample_trees.make_attempts import make as make_attempts
 
 SAMPLES = Path(samples_file).parent
 MANY = SAMPLES / "textcraft-many-pairs.trace.jsonl"
@@ -130,7 +131,7 @@ def test_two_runs_with_one_seed_do_not_differ_and_concurrency_changes_nothing() 
     assert agentr("diff", "a.trace.jsonl", "e.trace.jsonl", "--json").json["differences"]
 
 
-MADE = [line.split()[1:] for line in (SAMPLES / "make.sh").read_text().splitlines() if line.startswith("agentr ")]
+MADE = [line.split()[1:] for line in (SAMPLES / "make.sh").read_text().splitlines() if line.startswith("agentr s")]
 
 
 @pytest.mark.parametrize("words", MADE, ids=lambda words: words[-1])
@@ -141,6 +142,24 @@ def test_the_sample_trees_are_those_that_their_script_makes(words: list[str], tm
         pytest.skip(lacking)
     assert agentr(*words).code == 0
     assert agentr("diff", SAMPLES / words[-1], tmp_path / words[-1], "--json").json["differences"] == []
+
+
+def test_the_bundled_attempts_are_those_that_their_script_makes_and_part_at_wrong_steps(tmp_path: Path) -> None:
+    make_attempts(tmp_path / "attempts")
+    solved = {"2": 3, "5": 4, "10": 6}
+    for task, good in solved.items():
+        raw, name = f"attempts/textcraft-tools-{task}.atif.jsonl", f"textcraft-tools-{task}-attempts.trace.jsonl"
+        assert (tmp_path / raw).read_bytes() == (SAMPLES / raw).read_bytes()
+        assert agentr("convert", raw, name).code == 0
+        assert agentr("diff", SAMPLES / name, name, "--json").json["differences"] == []
+        assert agentr("replay", name, "--json").json["differences"] == []
+        row = agentr("stats", name, "--forks", "--json").json["traces"][0]
+        assert (row["env"], row["attempts"], row["solved"]) == ("textcraft:tools", 8, good)
+        assert row["pairs"] >= 12
+        assert len(row["forks"]) >= 4
+    revised = agentr("revise", "attempts", "--json").json
+    assert revised["by_verdict"] == {"verified": revised["samples"]}
+    assert revised["samples"] >= 25
 
 
 def test_the_shipped_tree_of_a_real_model_holds_in_the_environment_and_names_its_cost() -> None:
@@ -161,7 +180,7 @@ def test_stats_tell_what_the_contract_names() -> None:
         "disasters", "repeats", "duplicates", "seconds_of_calls", "source", "attempts", "solved", "scored", "spread",
         "cut_off", "by_chance",
     }  # fmt: skip
-    assert len(told["traces"]) == len(MADE) + 1  # and the local model's
+    assert len(told["traces"]) == len(MADE) + 1 + 3  # and the local model's, and those of attempts
     assert all(set(row) == names for row in told["traces"])
     by_name = {Path(row["path"]).name: row for row in told["traces"]}
     assert by_name[MANY.name]["pairs"] == 266

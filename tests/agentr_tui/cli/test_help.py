@@ -13,7 +13,9 @@ from msgspec.structs import fields
 
 from agentr_tui.cli.application import ALL_COMMANDS, EXAMPLES, HELP, build
 from agentr_tui.cli.commands.judge_options import JudgeFlags
+from agentr_tui.cli.commands.scale.evaluate import SHAPE
 from agentr_tui.cli.search_options import SearchOptions
+from engine.collect.run import LESSON_WALKS, with_defaults
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 from tests.agentr_tui.cli.test_cli import Called, agentr
@@ -73,11 +75,20 @@ def test_no_environment_variable_is_named_twice(command: str) -> None:
 @pytest.mark.parametrize(
     ("command", "option", "default"),
     [("search", "--iterations", "4"), ("search", "--timeout", "120.0"), ("revise", "--votes", "1"),
-     ("export", "--chat-template", "chatml"), ("doctor", "--max-tokens", "500"), ("serve", "--port", "8000")],
+     ("export", "--chat-template", "chatml"), ("doctor", "--max-tokens", "500"), ("serve", "--port", "8000"),
+     ("collect", "--algorithm", with_defaults(SearchSettings(), []).algorithm),
+     ("collect", "--iterations", f"{LESSON_WALKS} with the algorithm lessons, else 4")],
 )  # fmt: skip
 def test_help_shows_the_default_of_settings_too(command: str, option: str, default: str) -> None:
     shown = " ".join(help_of(command).out.replace("│", " ").split())
     assert f"[default: {default}]" in shown.split(f" {option} ", 1)[1].split(" --", 1)[0]
+
+
+def test_eval_shows_no_option_that_it_refuses() -> None:
+    shown = help_of("eval").out
+    refused = [name for name in SHAPE if agentr("eval", "--tasks", "0", f"--{name.replace('_', '-')}", "2").code == 2]
+    assert set(refused) >= {"iterations", "samples", "parallel_nodes"}
+    assert [name for name in SHAPE if f" --{name.replace('_', '-')} " in shown] == ["max_depth"], "of --recovery"
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself() -> None:

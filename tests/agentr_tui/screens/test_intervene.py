@@ -105,7 +105,7 @@ def menu(app: AgentrApp) -> str:
     """The title and lines of the menu in front."""
     assert isinstance(app.screen, Menu)
     options = app.screen.query_one(OptionList).options
-    return "\n".join([app.screen._title, *(str(option.prompt) for option in options)])
+    return "\n".join([app.screen.question, *(str(option.prompt) for option in options)])
 
 
 async def chosen(pilot: Pilot[Any], app: AgentrApp, *keys: str) -> str:

@@ -20,7 +20,8 @@ from engine.actors.request_log import request_of
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.tree.tree import SearchTree
-from tests.agentr_tui.apps import WIDE, notices, opened, pane, running, until
+from tests.agentr_tui.apps import WIDE, frame, notices, opened, pane, running, until
+from tests.servers.calling import plays_with_tools
 from tests.servers.llm_server import LLMServer, some_faults
 
 KEY = "sk-never-on-a-screen-5521"
@@ -64,7 +65,7 @@ def beyond(session: Session, seq: int) -> bool:
 
 def rows(app: AgentrApp) -> Iterator[str]:
     """What is drawn, a row each."""
-    return ("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+    return ("".join(segment.text for segment in strip) for strip in frame(app))
 
 
 async def test_a_model_is_tried_in_the_form_then_searched_with_and_the_key_is_on_no_screen(tmp_path: Path) -> None:
@@ -117,6 +118,31 @@ async def test_a_model_is_tried_in_the_form_then_searched_with_and_the_key_is_on
             drawn += rows(app)
     assert any(server.url in row for row in drawn)
     assert not any(KEY in row for row in drawn)
+
+
+async def test_the_tools_of_the_chosen_environment_are_tried_and_searched_with(tmp_path: Path) -> None:
+    session = Session(opened(tmp_path))
+    with LLMServer(plays_with_tools) as server:
+        async with running(session, size=(80, 24)) as (app, pilot):
+            dialog = await form(app, pilot)
+            fill(dialog, details="tools", task="2", iterations="1", samples="2", model="m", base_url=server.url)
+            dialog.query_one("#tools", Select).value = "required"
+            dialog.query_one("#parallel_tool_calls", Select).value = True
+            await pilot.press("ctrl+t")
+            await until(pilot, lambda: probed(dialog))
+            assert probed(dialog).startswith("✓")
+            first = server.calls[0].body
+            assert [tool["function"]["name"] for tool in first["tools"]] == ["get", "craft", "inventory"]
+            assert (first["tool_choice"], first["parallel_tool_calls"]) == ("required", True)
+            assert dialog.query_one("#start").region.bottom <= 24, "all of it fits a small terminal"
+            dialog.query_one("#task").focus()
+            await pilot.press("enter")
+            await until(pilot, lambda: session.tree is not None and session.live is None)
+    assert session.tree is not None
+    assert session.tree.started is not None
+    asked = session.tree.started.settings
+    assert (asked.tools, asked.parallel_tool_calls) == ("required", True)
+    assert all(node.calls for node in session.tree.nodes[1:])
 
 
 async def test_what_does_not_answer_is_a_line_in_the_form_which_stays_open(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import MONO_THEME
 from engine.workspace.workspace import Workspace
 from sample_trees import __file__ as samples
-from tests.agentr_tui.apps import running, until
+from tests.agentr_tui.apps import frame, running, until
 
 FOLDER = Path("/tmp") / "agentr-pictures"
 """Where the pictured workspace lies: its name is on some screens, and as long everywhere."""
@@ -172,7 +172,7 @@ def picture(app: App[Any]) -> str:
     letters: dict[str, str] = {}
     names = iter(ascii_letters + digits + "!?#$%&*+-/=@^~<>|" * 4)
     text, styles = [], []
-    for strip in app.screen._compositor.render_strips():
+    for strip in frame(app):
         line = "".join(segment.text for segment in strip)
         cells: list[str] = []
         for segment in strip:

@@ -15,16 +15,13 @@ from agentr_tui.terminal.theme import MONO_THEME, Palette, palette
 from agentr_tui.widgets.plots import PLOTS, Pen, PlotPane, Plotted, short
 from agentr_tui.widgets.timeline import TimelineView
 from engine.explain.series import BINS, Figures, Returns, Spent
-from tests.agentr_tui.apps import opened, running, searched, until
+from tests.agentr_tui.apps import opened, running, showing, until
 from tests.engine.made import honey_trace
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    workspace = opened(tmp_path / "w")
-    session = Session(workspace)
-    session.open(searched(workspace, iterations=6))
-    return session
+    return showing(tmp_path / "w", iterations=6)
 
 
 def plots(app: AgentrApp) -> PlotsScreen:

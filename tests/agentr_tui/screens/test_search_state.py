@@ -18,7 +18,7 @@ from agentr_tui.widgets.top_bar import TopBar
 from engine.pairs.pairs import count_pairs
 from engine.query.nodes import QueryError, parse
 from engine.tree.events import Ended, Intervened, Paused, Resumed
-from tests.agentr_tui.apps import opened, running, searched, until
+from tests.agentr_tui.apps import frame, opened, running, searched, until
 from tests.agentr_tui.desk import FakeDesk
 from tests.agentr_tui.trees import yellow_bed
 
@@ -99,7 +99,7 @@ async def test_bars_stay_round_an_enlarged_pane_and_the_line_of_commands_complet
         app.push_screen(Menu("what?", [Choice("a", "do it", lambda: None, "not now: it is over")]))
         await until(pilot, lambda: isinstance(app.screen, Menu))
         await pilot.pause()
-        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        shown = "\n".join(strip.text for strip in frame(app))
         label, reason = (
             next(at for at, each in enumerate(shown.splitlines()) if words in each)
             for words in ("do it", "not now: it is over")

@@ -29,7 +29,7 @@ from agentr_tui.state.session import Session
 from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.output import table
 from agentr_tui.widgets.text_pane import MAX_CHARACTERS, MAX_LINES, TextPane, lines_of
-from tests.agentr_tui.apps import opened, running, until
+from tests.agentr_tui.apps import frame, opened, running, until
 from tests.agentr_tui.hostile import HOSTILE, MEGABYTE, hostile_trace
 from tests.agentr_tui.terminal.test_safe_text import FORBIDDEN
 
@@ -52,7 +52,7 @@ async def idle(pilot: Pilot[Any]) -> None:
 def check(app: AgentrApp, key: str, width: int) -> str:
     """The screen holds nothing that a terminal obeys, and every line is as wide as the terminal."""
     shown = []
-    for y, strip in enumerate(app.screen._compositor.render_strips()):
+    for y, strip in enumerate(frame(app)):
         text = "".join(segment.text for segment in strip)
         wrong = [hex(ord(each)) for each in text if unicodedata.category(each) in FORBIDDEN]
         assert not wrong, (key, y, wrong, text)
@@ -70,7 +70,7 @@ async def test_every_screen_shows_hostile_text_written_out_and_stays_aligned(
     workspace = opened(tmp_path / "w")
     hostile_trace(workspace.traces, **options)
     async with running(Session(workspace), "library", size) as (app, pilot):
-        app._guard.enabled = False  # the widgets alone have to do it
+        app.guard.enabled = False  # the widgets alone have to do it
         await until(pilot, lambda: "h[red]o␛]0;" in check(app, "library", size[0]) or size[0] < 100)
         for key in TOUR if size[0] > 100 else TOUR[:14]:
             await pilot.press(NAMED.get(key, key))
@@ -83,7 +83,7 @@ async def test_every_screen_shows_hostile_text_written_out_and_stays_aligned(
 
 async def test_an_error_that_quotes_hostile_text_is_a_harmless_notice(tmp_path: Path) -> None:
     async with running(Session(opened(tmp_path / "w"))) as (app, pilot):
-        app._guard.enabled = False
+        app.guard.enabled = False
         app.complain(f"the model said {HOSTILE}")
         app.screen.notify(HOSTILE, severity="warning")
         await until(pilot, lambda: "the model said ␛[2J" in check(app, "notice", app.size.width))
@@ -94,7 +94,7 @@ async def test_what_is_pasted_into_an_input_never_reaches_the_terminal(tmp_path:
         await pilot.press("slash")
         app.screen.query_one("#trace-filter", Input).value = HOSTILE
         await pilot.pause()
-        for strip in app.screen._compositor.render_strips():
+        for strip in frame(app):
             assert all(unicodedata.category(each) not in FORBIDDEN for segment in strip for each in segment.text)
     line = [Segment("a\x1b[2Jb\udfff\u202e"), Segment("fine")]
     assert [segment.text for segment in Guard().apply(line, Color(0, 0, 0))] == ["a[2Jb", "fine"]

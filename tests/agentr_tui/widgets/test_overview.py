@@ -15,16 +15,13 @@ from agentr_tui.terminal.theme import MONO_THEME, THEME_VARIABLE_DEFAULTS
 from agentr_tui.widgets.overview import UNVISITED, Overview, layout
 from agentr_tui.widgets.tree.view import TreeView
 from engine.tree.tree import ROOT, SearchTree, TreeReader
-from tests.agentr_tui.apps import opened, running, searched
+from tests.agentr_tui.apps import running, showing
 from tests.agentr_tui.trees import Grower, chain, imported_tree, random_tree, yellow_bed
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    workspace = opened(tmp_path / "w")
-    session = Session(workspace)
-    session.open(searched(workspace, iterations=6))
-    return session
+    return showing(tmp_path / "w", iterations=6)
 
 
 def overview_of(app: AgentrApp) -> Overview:

@@ -17,16 +17,13 @@ from agentr_tui.terminal.theme import DEFAULT_THEME, MONO_THEME, glyphs
 from agentr_tui.widgets.timeline import LABEL, TimelineView, axis_parts, bar_parts, mark_parts
 from agentr_tui.widgets.tree.view import TreeView
 from engine.explain.timeline import Column, changed_between, column_of
-from tests.agentr_tui.apps import opened, running, searched, until
+from tests.agentr_tui.apps import opened, running, searched, showing, until
 from tests.agentr_tui.trees import random_tree
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    workspace = opened(tmp_path / "w")
-    session = Session(workspace)
-    session.open(searched(workspace, iterations=6))
-    return session
+    return showing(tmp_path / "w", iterations=6)
 
 
 def strip_of(app: AgentrApp) -> TimelineView:

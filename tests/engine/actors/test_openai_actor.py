@@ -15,7 +15,7 @@ import pytest
 from engine.actors.base import Answer, DrawFailed, Request, draw_seed
 from engine.actors.openai import OpenAIActor, read_reply_text
 from engine.actors.openai_request import ANSWER_SCHEMA, read_example, to_json, with_example
-from engine.answers.reader import AnswerForm
+from engine.answers.form import AnswerForm
 from engine.base.errors import InputError
 from engine.base.text import parse_action
 from engine.environment.opened import open_environment

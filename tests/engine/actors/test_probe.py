@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from engine.actors.probe import Probe, Trial
-from engine.base.errors import WorkFailed
+from engine.actors.probe import Probe, Trial, remedies
+from engine.base.errors import InputError, WorkFailed
 from engine.tree.events import SearchSettings
 from tests.servers.calling import plays_with_tools
 from tests.servers.llm_server import Body, LLMServer, plays_textcraft
@@ -142,3 +142,25 @@ def test_where_the_environment_has_tools_they_are_offered_and_called() -> None:
         pytest.raises(WorkFailed, match=r"no tools: 400: gemma:2b does not support tools; start the server with tool"),
     ):
         Trial(SearchSettings(actor="openai", model="m", base_url=server.url), "textcraft:tools", "3").run()
+
+
+@pytest.mark.parametrize(
+    ("settings", "calls", "said"),
+    [
+        ({}, False, "--structured json, --example, or another model"),
+        ({"structured": "json"}, False, "--example, or another model"),
+        ({"structured": "json", "example": True}, False, "another model"),
+        ({}, True, "--tools required, or another model"),
+        ({"tools": "required"}, True, "another model"),
+    ],
+)
+def test_what_is_set_already_is_no_remedy(settings: dict[str, Any], calls: bool, said: str) -> None:
+    assert remedies(SearchSettings(**settings), calls) == said
+
+
+def test_settings_with_which_no_search_starts_are_refused_before_a_call() -> None:
+    with LLMServer(answer=plays_with_tools) as server:
+        settings = SearchSettings(actor="openai", model="m", base_url=server.url, structured="json")
+        with pytest.raises(InputError, match="--structured asks for answers by text, and here the model calls tools"):
+            Trial(settings, "textcraft:tools", "3").run()
+        assert server.calls == []

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.actors.scripted import ScriptedActor
-from engine.answers.reader import ONE_LINE, AnswerForm, cut_at_stop, form_of, read_answer
+from engine.answers.form import ONE_LINE, AnswerForm, cut_at_stop, form_of
+from engine.answers.reader import read_answer
 from engine.answers.thinking import take_out_thinking
 from engine.base.text import split_thought, stored_action
 from engine.environment.replay import opener, replay_tree

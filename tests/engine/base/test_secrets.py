@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.base.errors import InputError
 from engine.base.secrets import REDACTED, check_url, key_like, redacted, redacted_record, secret_in_url
-from engine.models.client import Endpoint, check_endpoint
+from engine.models.endpoint import Endpoint, check_endpoint
 from engine.search.settings import settings_from
 
 KEY = "sk-" + "a1" * 12

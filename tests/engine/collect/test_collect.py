@@ -215,6 +215,7 @@ def test_budgets_count_what_earlier_runs_used_and_what_workers_hold(tmp_path: Pa
     assert ledger.report("b", Spent(calls=8, cost=0.6, nodes=3)) == 8
     assert (ledger.granted, ledger.over_budget()) == (2, "cost")
     ledger.ended(Finished("b", "halted", Spent(calls=8, cost=0.6, nodes=3)))
+    assert (ledger.total.calls, ledger.total.cost) == (38, 1.1), "what was told twice is used once"
     assert ledger_of(tmp_path).total.calls == 38
 
 

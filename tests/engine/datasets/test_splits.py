@@ -168,6 +168,16 @@ def test_another_dataset_makes_up_the_share_of_lines(many: Workspace, tmp_path: 
     assert places != sorted(range(len(records)))[-len(places) :]  # shuffled among the others
 
 
+def test_several_datasets_make_up_their_shares_of_all_lines(many: Workspace, tmp_path: Path) -> None:
+    first, second = general(tmp_path / "one.jsonl", 200), general(tmp_path / "two.jsonl", 200)
+    done = exported(many, tmp_path / "out.jsonl", mix=f"{first}:0.25,{second}:0.1")
+    told = [origin["mixed_from"] for origin in origins(done) if "mixed_from" in origin]
+    assert abs(told.count("one.jsonl") / done.lines - 0.25) < 0.01
+    assert abs(told.count("two.jsonl") / done.lines - 0.1) < 0.01
+    assert "one.jsonl:0.25,two.jsonl:0.1" in Path(done.card).read_text(encoding="utf-8")
+    assert str(tmp_path) not in Path(done.card).read_text(encoding="utf-8")
+
+
 def test_what_is_mixed_in_goes_to_the_first_part_and_may_be_packed(many: Workspace, tmp_path: Path) -> None:
     mix = general(tmp_path / "general.jsonl", 50)
     packed = tmp_path / "general.jsonl.gz"
@@ -228,12 +238,16 @@ def test_a_mixture_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     for text, words in (
         (f"{mix}", "write FILE:SHARE"),
         (f"{mix}:1", "a share below 1"),
+        (f"{mix}:0.5,{mix}:0.5", "a share below 1"),
+        (f"{mix}:0.5,{tmp_path}/absent.jsonl:0.2", "no such file"),
         (f"{mix}:x", "'x' is not a share"),
         (f"{tmp_path}/absent.jsonl:0.2", "no such file"),
     ):
         with pytest.raises(InputError, match=words):
             parse_mix(text)
-    assert parse_mix(f"{mix}:0.2").path == mix
+    assert parse_mix(f"{mix}:0.2") == [(mix, 0.2)]
+    comma = general(tmp_path / "a,b.jsonl", 1)
+    assert parse_mix(f"{comma}:0.2,{mix}:0.1") == [(comma, 0.2), (mix, 0.1)]
 
 
 @given(st.integers(0, 10_000), st.floats(0.01, 0.99))

@@ -24,9 +24,10 @@ from engine.search.job import fork_job, new_job, resume_job
 from engine.trace.trace_file import load
 from engine.tree.events import SearchSettings, SettingsChanged
 from engine.workspace.workspace import Workspace
-from envs.base import _REGISTRY, EnvError, EnvironmentInfo, names_place
+from envs.base import EnvError, EnvironmentInfo, names_place, register
 from envs.recorded import read_recording
 from envs.regular import read_whole
+from tests.fixtures import own_environments
 
 MODULE = """
 import pathlib
@@ -207,8 +208,8 @@ def test_what_a_recording_says_its_environment_is_gets_no_yes_from_it(tmp_path: 
 @pytest.fixture(scope="module", autouse=True)
 def castle() -> Iterator[None]:
     """An environment of an installed package; other files see only those there are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_REGISTRY, "castle", EnvironmentInfo("castle", "of a package", "nowhere:make", "rules"))
+    with own_environments():
+        register(EnvironmentInfo("castle", "of a package", "nowhere:make", "rules"))
         yield
 
 

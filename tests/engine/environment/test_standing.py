@@ -25,9 +25,9 @@ from engine.search.started import started_event
 from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, Imported, ImportedNode, PrefixStep, SearchSettings, Started
 from engine.tree.tree import NO_PARENT, ROOT, SearchTree
-from envs import base
 from envs.base import EnvError, EnvironmentInfo, InstanceDied, Plan, TextEnv, register
 from envs.textcraft.env import TextCraft
+from tests.fixtures import own_environments
 
 TASK = "2"
 ACTIONS = ("get 1 red sand", "get 2 red sand", "get 1 sand", "inventory", "get 1 honey bottle", "craft nothing")
@@ -112,11 +112,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("delay", 0.0),
     ):
         monkeypatch.setattr(Replayed, name, value, raising=False)
-    for name in ("Replayed", "Forgetful"):
-        register(EnvironmentInfo(name.lower(), "for tests", f"{__name__}:{name.lower()}", "Rules."))
-    yield
-    for name in ("replayed", "forgetful"):
-        del base._REGISTRY[name]
+    with own_environments():
+        for name in ("Replayed", "Forgetful"):
+            register(EnvironmentInfo(name.lower(), "for tests", f"{__name__}:{name.lower()}", "Rules."))
+        yield
 
 
 def replayed(argument: str) -> TextEnv:

@@ -75,15 +75,17 @@ def test_families_are_what_stands_before_the_variation() -> None:
 
 
 def test_what_a_thought_adds_is_paired_by_wrong_step() -> None:
-    def step(without: float | None, thought: float | None, task: str = "1") -> WrongStep:
+    def step(without: float | None, thought: float | None, task: str = "1", mark: int = 1) -> WrongStep:
         return WrongStep(
-            sample="s", env="e", task=task, mark=1, action="a", continuations=4, without=without, thought=thought,
+            sample="s", env="e", task=task, mark=mark, action="a", continuations=4, without=without, thought=thought,
             recovered_without=without, recovered_thought=thought,
         )  # fmt: skip
 
-    found = recovery_scores([step(0.0, 1.0), step(0.5, 0.5), step(0.25, 0.5, "2"), step(1.0, None)])
+    found = recovery_scores([step(0.0, 1.0), step(0.5, 0.5), step(0.25, 0.5, "2", 7), step(1.0, None, mark=3)])
     assert found.difference is not None
     assert found.without is not None
     assert found.difference.value == pytest.approx((1 + 0 + 0.25) / 3)
     assert found.without.value == pytest.approx(0.25), "only steps that were tried both ways"
     assert (found.steps, found.tasks, found.continuations) == (3, 2, 16)
+    assert found.revision_length is not None
+    assert found.revision_length.value == (1 + 1 + 7 + 3) / 4, "steps up to the wrong one, which counts"

@@ -92,6 +92,7 @@ def attempts(draw: st.DrawFn) -> Attempt:
         rewards={} if reward is None else {"reward": reward},
         reward=reward,
         stop=draw(st.sampled_from(["", "max_turns"])),
+        cut_off=draw(st.booleans()),
     )
 
 
@@ -116,7 +117,7 @@ def bare(messages: list[AttemptMessage]) -> list[AttemptMessage]:
 def test_an_attempt_written_as_atif_is_read_again_word_by_word(attempt: Attempt) -> None:
     found = again(atif_document(attempt), "trajectory.json")
     assert found.messages == attempt.messages
-    for name in ("task", "agent", "model", "environment", "tools", "reward", "rewards", "stop"):
+    for name in ("task", "agent", "model", "environment", "tools", "reward", "rewards", "stop", "cut_off"):
         assert getattr(found, name) == getattr(attempt, name), name
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from engine.base.errors import InputError
 from engine.models import client as llm
-from engine.models.client import CallFailed, ChatRequest, Endpoint, check_endpoint, complete, open_client, wait_before
+from engine.models.client import CallFailed, ChatRequest, complete, open_client, wait_before
+from engine.models.endpoint import NO_KEY, Endpoint, check_endpoint
 from engine.models.faults import KINDS, RETRYABLE, Refusal, retry_after
 from engine.models.reply import Reply, action_probability, read_reply
 from engine.tree.events import Message, Usage
@@ -322,7 +323,7 @@ def test_the_key_is_sent_and_is_nowhere_else(
 
 def test_a_key_at_the_edge_of_a_cut_message_leaves_no_half(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in range(llm.MAX_MESSAGE - len(KEY) - 8, llm.MAX_MESSAGE + 2):
-        assert KEY[:10] not in llm._in_a_line(("x" * place + KEY).replace(KEY, "[key]"))
+        assert KEY[:10] not in llm.in_a_line(("x" * place + KEY).replace(KEY, "[key]"))
     with LLMServer() as server:
         monkeypatch.setattr(
             server, "_reply", lambda to, call: server._error(to, call, 400, "x" * (llm.MAX_MESSAGE - 20) + KEY)
@@ -347,7 +348,7 @@ def test_without_a_key_openai_is_refused_and_a_server_of_ones_own_is_not(monkeyp
         check_endpoint(Endpoint("m"))
     with LLMServer(answer=says_north) as server:
         (reply,), _ = call(endpoint(server))
-        assert server.calls[0].headers["authorization"] == f"Bearer {llm.NO_KEY}"
+        assert server.calls[0].headers["authorization"] == f"Bearer {NO_KEY}"
     assert isinstance(reply, Reply)
 
 

@@ -10,7 +10,8 @@ import pytest
 from engine.base.errors import InputError
 from engine.environment.permission import UntrustedTrace, check_server
 from engine.models import client as llm
-from engine.models.client import CallFailed, ChatRequest, check_endpoint
+from engine.models.client import CallFailed, ChatRequest
+from engine.models.endpoint import check_endpoint
 from engine.models.faults import refusal_of_status
 from engine.models.refused_parameters import is_too_long, refused_parameters, refuses_system, words_of
 from engine.models.reply import Reply, read_reply, why_empty
@@ -153,6 +154,12 @@ LONG = [
     "Input is too long for requested model.",
     "Your input exceeds the context window of this model.",
     "Requested tokens (600) exceed context window of 512",
+    "Prompt contains 40000 tokens, exceeding the model's limit of 32768",
+    "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
+    "Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)",
+    "The number of tokens in the prompt (5000) is greater than the maximum of 4096",
+    "Request body too large for gpt-4.1 model. Max size: 8000 tokens.",
+    "输入长度超过限制",
 ]
 
 

@@ -12,17 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import InputError
+from engine.pairs.limits import MAX_PAIRS, PER_FORK, PER_TREE, REFUSED, SAME_STEP, wrong_step
 from engine.pairs.pairs import Pair, count_pairs, fork_of, pairs
-from engine.pairs.ranking import (
-    MAX_PAIRS,
-    PER_FORK,
-    PER_TREE,
-    RANKS,
-    REFUSED,
-    SAME_STEP,
-    ranked,
-    wrong_step,
-)
+from engine.pairs.ranking import RANKS, ranked
 from engine.samples.duplicates import EXACT, NEAR, Duplicates, shingles
 from engine.samples.revise import Revised, ReviseSettings, Sample, revise
 from engine.samples.splice import Turn

@@ -172,6 +172,23 @@ def test_a_step_that_only_the_splice_breaks_is_not_trained() -> None:
     assert (sample.good, sample.verdict) == (8, "verified")
 
 
+def test_a_step_that_fetches_more_than_is_needed_is_masked_and_the_thought_says_how_much_is_needed() -> None:
+    rows: list[Row] = [(0, NUGGETS), (1, INGOT), (2, "get 8 stone"), (3, CUTTER), (2, STOP), (5, LOOK, "depth")]
+    tree = grown(rows)
+    (sample,) = taught(tree)[0]
+    assert told(tree, sample) == ([NUGGETS, INGOT], STOP, ["get 8 stone", CUTTER])
+    assert sample.tail is not None
+    assert [step.loss for step in sample.tail.steps] == [False, True]
+    assert "get 3 stone for the stonecutter" in sample.thought
+    assert taught(tree, revision_turn="merged")[0] == []  # there a trained turn would say it
+    (good,) = [each for each in revise(tree, "t", ReviseSettings(), Revised()) if each.kind == "good"]
+    masks = [turn.loss for turn in turns_of(tree, good) if turn.role == "assistant" and turn.part == "good"]
+    assert masks == [True, True, False, True]
+    clean = grown([*rows, (2, STONE), (7, CUTTER)])  # of two ways that are equally long, the one that is all trained
+    (better,) = taught(clean)[0]
+    assert told(clean, better)[2] == [STONE, CUTTER]
+
+
 def test_a_loop_goes_out_of_a_tail() -> None:
     env: Any = open_environment("webshop", "0").env
     route = []
@@ -329,8 +346,10 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
             assert env.plan().steps_left == left - 1
             left -= 1
         assert done
-        for step in sample.tail.steps if sample.tail is not None else []:
-            assert step.loss is not careless("textcraft", step.action, step.observation)
+        steps = sample.tail.steps if sample.tail is not None else []
+        for place, step in enumerate(steps, 1):
+            ahead = [later.action for later in steps[place:]]
+            assert step.loss is not careless("textcraft", step.action, step.observation, ahead=ahead)
     assert len({sample.lesson for sample in samples}) == len(samples)
 
 
@@ -338,7 +357,8 @@ def test_nothing_refused_idle_bad_or_disowned_is_trained_by_default(tree: Search
 
 
 class Ladder(gymnasium.Env[str, str]):
-    """Four steps up, each worth a quarter at once. Its states have no keys, and it is never over."""
+    """Four steps up, each worth a quarter at once. Its states have no keys, and it is never over. Its plan takes hold
+    before the first, although whoever stands there holds on already."""
 
     def __init__(self) -> None:
         self.action_space = self.observation_space = AnyText()
@@ -346,18 +366,20 @@ class Ladder(gymnasium.Env[str, str]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Stand on the ground."""
-        self.height = 0
+        self.height, self.held = 0, False
         return "A ladder.", {"task": "0"}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """`up`, `look`, `rest`; all else is refused."""
+        """`up`, `look`, `rest`, `hold`; all else is refused."""
         self.height = min(4, self.height + (action == "up"))
-        answer = {"up": "Up.", "look": "A ladder.", "rest": "You rest."}.get(action, "Could not.")
+        self.held = self.held or action == "hold"
+        said = {"up": "Up.", "look": "A ladder.", "rest": "You rest.", "hold": "You hold on already."}
+        answer = said.get(action, "Could not.")
         return answer, self.height / 4, False, False, {}
 
     def plan(self) -> Plan:
-        """Go up."""
-        return Plan("up", 4 - self.height)
+        """Take hold, go up."""
+        return Plan("up" if self.held else "hold", 4 - self.height + (not self.held))
 
 
 @pytest.fixture
@@ -371,6 +393,7 @@ def ladder() -> Iterator[None]:
             rules="",
             refuses=lambda observation: observation.startswith("Could not"),
             looks=lambda action: action == "look",
+            careless=lambda action, observation: "already" in observation,
         )
     )
     yield
@@ -395,6 +418,16 @@ def test_without_state_keys_steps_are_tried_without_and_nothing_follows_the_retu
     assert [step.action for step in steps_to_replay(tree, good)] == ["up", "up", "up"]
     assert {recovery.verdict, good.verdict} == {"verified"}
     assert figures.dropped == {"nothing is left to gain after the wrong step": 1}  # the second flight
+
+
+def test_without_state_keys_a_step_that_was_done_already_goes_out_although_the_plan_has_it(ladder: None) -> None:
+    actions = ["up", "fly", "up", "hold", "up"]
+    rows: list[Row] = [(at, action) for at, action in enumerate(actions)]
+    tree = grown([*rows, (5, "look", "depth")], environment="ladder")
+    recovery, good = list(revise(tree, "t", ReviseSettings(), Revised()))
+    assert told(tree, recovery) == (["up"], "fly", ["up", "up"])
+    assert {cut.node for cut in recovery.cut} == {4, 6}
+    assert [step.action for step in steps_to_replay(tree, good)] == ["up", "up", "up"]
 
 
 # -- the verdict by the pair's own terms -----------------------------------------------------------------

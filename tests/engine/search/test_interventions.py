@@ -94,7 +94,7 @@ def first_pruned(tree: SearchTree) -> int:
 
 def follow_plan(job: SearchJob, plan: Plan) -> None:
     """Ask for what the plan says as soon as so many nodes were expanded; what the trace holds already is left out."""
-    tree, write = job.tree, job.search._sink
+    tree, write = job.tree, job.search.sink
     done = [event.what for event in tree.interventions] + ["settings"] * len(settings_changes(tree))
     count = sum(1 for node in job_events(job) if isinstance(node, Expanded))
 
@@ -120,7 +120,7 @@ def follow_plan(job: SearchJob, plan: Plan) -> None:
     pending: list[int] = []
     for at in range(1, count + 1):
         ask(at)
-    job.search._sink = sink
+    job.search.sink = sink
     must_end = job.search._must_end
 
     def between() -> str | None:  # where the loop of the search comes by between two expansions

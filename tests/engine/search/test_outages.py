@@ -27,6 +27,7 @@ from engine.tree.tree import SearchTree
 from engine.workspace.figures import state_of
 from envs.base import EnvError, EnvironmentInfo, InstanceDied, register
 from envs.textcraft.env import TextCraft
+from tests.fixtures import own_environments
 from tests.servers.llm_server import FAULTS, Call, LLMServer
 
 ABOUT_NODE = ("empty", "refusal", "too long")
@@ -77,12 +78,10 @@ def frail(argument: str) -> TextCraft:
 
 @pytest.fixture(autouse=True)
 def _small_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    from envs import base
-
     monkeypatch.setattr("engine.models.client.FIRST_WAIT", 0.001)
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._registered()))
-    register(EnvironmentInfo("frail", "for tests", f"{__name__}:frail", "Craft it."))
-    yield
+    with own_environments():
+        register(EnvironmentInfo("frail", "for tests", f"{__name__}:frail", "Craft it."))
+        yield
     weather.__init__()  # type: ignore[misc]
 
 
@@ -202,11 +201,11 @@ def test_the_draws_that_failed_are_made_again_when_it_goes_on(
 
 def stop_at(job: SearchJob, moments: set[int]) -> None:
     """Stop the search after the events with these numbers; what is in flight then is lost."""
-    write = job.search._sink
+    write = job.search.sink
 
     def sink(event: AnyEvent) -> None:
         write(event)
         if event.seq in moments and not isinstance(event, Ended):
             job.control.stop()
 
-    job.search._sink = sink
+    job.search.sink = sink

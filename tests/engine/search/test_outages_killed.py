@@ -20,6 +20,7 @@ from engine.tree.tree import SearchTree
 from engine.workspace.figures import state_of
 from envs.base import EnvironmentInfo, register
 from tests.engine.search.test_outages import HOPELESS, OUTAGES, SLOW, nodes_of, seeds_of, weather
+from tests.fixtures import own_environments
 from tests.servers.agentgym_server import Live, Server
 from tests.servers.llm_server import Call, LLMServer, no_faults
 
@@ -30,14 +31,12 @@ SMALL = ["--iterations", "3", "--max-depth", "4", "--samples", "3", "--actor", "
 
 @pytest.fixture(autouse=True)
 def _small_waits(monkeypatch: pytest.MonkeyPatch) -> Any:
-    from envs import base
-
     monkeypatch.setattr("engine.models.client.FIRST_WAIT", 0.001)
     monkeypatch.setattr("envs.agentgym.env.FIRST_WAIT", 0.001)
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._registered()))
-    register(EnvironmentInfo("frail", "for tests", "tests.engine.search.test_outages:frail", "Craft it."))
     weather.__init__()  # type: ignore[misc]
-    yield
+    with own_environments():
+        register(EnvironmentInfo("frail", "for tests", "tests.engine.search.test_outages:frail", "Craft it."))
+        yield
     weather.__init__()  # type: ignore[misc]
 
 

@@ -219,7 +219,7 @@ def test_a_stopped_search_resumes_into_the_uninterrupted_trace(tmp_path: Path) -
     for number, after in enumerate((1, 2, 5, 9, 14)):
         path = tmp_path / f"cut{number}.trace.jsonl"
         job = scripted(path)
-        write = job.search._sink
+        write = job.search.sink
         seen: list[int] = []
 
         def sink(
@@ -231,7 +231,7 @@ def test_a_stopped_search_resumes_into_the_uninterrupted_trace(tmp_path: Path) -
                 if len(seen) == after:
                     job.control.stop()
 
-        job.search._sink = sink
+        job.search.sink = sink
         assert job.run_blocking() == "stopped"
         assert resume_job(path).run_blocking() == "iterations"
         assert compare(read_events(whole.path), read_events(path)) == []
@@ -557,7 +557,7 @@ def test_too_many_failures_pause_a_search_that_has_a_screen() -> None:
         if isinstance(event, Paused):
             control.stop()
 
-    search._sink = stop_when_paused
+    search.sink = stop_when_paused
     assert asyncio.run(search.run()) == "stopped"
     paused = next(event for event in events if isinstance(event, Paused))
     assert paused.reason == "12 draws in a row failed, the last (server error): no"

@@ -14,41 +14,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.base.errors import WorkFailed
-from engine.models import client as llm
 from engine.models.reply_cache import shared_cache
+from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, pairs
-from engine.pairs.ranking import PairLimits
 from engine.review.verifier_report import measure
 from engine.samples.revise import Revised, ReviseSettings, Sample, begun_verifier, revise
 from engine.search.job import new_job
-from engine.trace.sources import load_any
 from engine.tree.events import SearchSettings
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import BudgetSpent, JudgeSettings, JudgeTotals
 from engine.verifiers.judging import busy, complaint, fed, has_failed, looking_ahead, open_pool, price_of_judging
 from engine.verifiers.openai import OpenAIVerifier
-from tests.engine.made import honey_trace
 from tests.engine.verifiers.test_openai_verifier import judged, judges, pair_of, settings_for
 from tests.servers.llm_server import Body, Call, LLMServer, faults_in_turn, no_faults
-
-KEY = "sk-not-to-be-seen-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def quick_and_keyed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Short waits, a key in the environment, and a cache that nobody read before."""
-    monkeypatch.setattr(llm, "FIRST_WAIT", 0.01)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    shared_cache.cache_clear()
-    yield
-    shared_cache.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> SearchTree:
-    """The honey tree."""
-    return load_any(honey_trace(tmp_path_factory.mktemp("trace") / "honey.trace.jsonl")).tree
 
 
 @pytest.fixture(scope="module")

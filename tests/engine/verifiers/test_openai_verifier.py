@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from engine.base.errors import InputError, WorkFailed
 from engine.environment.replay import opener
-from engine.models import client as llm
 from engine.models.reply import Reply
 from engine.models.reply_cache import JudgementCache, key_of, shared_cache
 from engine.pairs.pairs import Pair, pairs
@@ -30,25 +29,8 @@ from engine.verifiers.openai import NOTHING_YET, OpenAIVerifier, Stopped, majori
 from engine.verifiers.registry import make_verifier
 from tests.engine.made import honey_trace, made_workspace
 from tests.engine.samples.test_lessons import CUTTER, INGOT, LOOK, NO_CUTTER, NO_INGOT, NUGGETS, PLANTED, STONE, grown
+from tests.engine.verifiers.conftest import KEY
 from tests.servers.llm_server import Body, Call, LLMServer, faults_in_turn, no_faults, some_faults
-
-KEY = "sk-not-to-be-seen-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def quick_and_keyed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Short waits, a key in the environment, and a cache that nobody read before."""
-    monkeypatch.setattr(llm, "FIRST_WAIT", 0.01)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    shared_cache.cache_clear()
-    yield
-    shared_cache.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> SearchTree:
-    """The honey tree."""
-    return load_any(honey_trace(tmp_path_factory.mktemp("trace") / "honey.trace.jsonl")).tree
 
 
 def step_in_question(body: Body) -> tuple[str, str]:

@@ -6,10 +6,10 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -17,29 +17,42 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from agentr_tui.cli.options import (
-    ACTOR,
     BUDGETS,
     INTERRUPTED,
     OUTPUT,
     SEARCH,
     TASK,
+    DelayOption,
+    EnvOption,
     JsonOption,
     NotesOption,
+    PartOption,
+    SplitOption,
+    WorkersOption,
     WorkspaceOption,
 )
-from agentr_tui.cli.search_options import SearchOptions
+from agentr_tui.cli.search_options import SearchOptions, options_of_command
 from agentr_tui.state.places import short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import InputError
 from engine.collect.ledger import Budget
-from engine.collect.run import Collected, Plan, Progress, check_plan, with_defaults
+from engine.collect.run import LESSON_WALKS, Collected, Failure, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
-from engine.collect.tasks import shard_of, task_ids
+from engine.collect.tasks import shard_of, task_ids, tasks_of_part
 from engine.notes.page import read_notes
 from engine.search.settings import settings_from, with_body
+from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    CollectOptions = SearchOptions
+else:
+    CollectOptions = options_of_command(
+        algorithm={"show_default": "lessons"},
+        iterations={"show_default": f"{LESSON_WALKS} with the algorithm lessons, else {SearchSettings().iterations}"},
+    )
 
 LINE_SECONDS = 10.0
 """Between two lines of progress, where there is no terminal."""
@@ -51,21 +64,30 @@ MOST_FAILURES_TOLD = 5
 
 def collect(
     *,
-    env: Annotated[
-        str, Parameter(group=TASK, name="--env", help="Environment (`agentr envs` lists them).")
-    ] = "textcraft",
+    env: EnvOption = "textcraft",
     tasks: Annotated[
         str,
         Parameter(
-            group=TASK, help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line. Required."
+            group=TASK,
+            show_default=False,
+            help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line. Required.",
         ),
     ] = "",
+    split: SplitOption = "",
+    part: PartOption = "",
     shard: Annotated[
         str | None,
         Parameter(group=TASK, help="Part I of N of the tasks, written I/N, for the jobs of a batch system."),
     ] = None,
-    workers: Annotated[
-        int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
+    workers: WorkersOption = None,
+    ray: Annotated[
+        list[str] | None,
+        Parameter(
+            group=SEARCH,
+            consume_multiple=True,
+            help="Run the workers on Ray: on the cluster at this address (auto: the one of this machine), or without an"
+            " address on one that is started for this run. Needs the extra ray.",
+        ),
     ] = None,
     at_once: Annotated[
         int | None,
@@ -78,7 +100,7 @@ def collect(
     attempts: Annotated[
         int, Parameter(group=SEARCH, help="Number of times that a task may fail before it is given up.")
     ] = 3,
-    options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
+    options: Annotated[CollectOptions | None, Parameter(name="*")] = None,
     total_calls: Annotated[
         int | None, Parameter(group=BUDGETS, help="End the collection after this many calls of all its searches.")
     ] = None,
@@ -95,7 +117,7 @@ def collect(
         float | None, Parameter(group=BUDGETS, help="Rate limit: calls a minute of all workers together.")
     ] = None,
     notes: NotesOption = None,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    delay: DelayOption = 0.0,
     out: Annotated[
         Path | None,
         Parameter(
@@ -126,7 +148,9 @@ def collect(
         and (settings.price_in is None or settings.price_out is None)
     ):
         raise InputError("--total-cost needs --price-in and --price-out: without them no cost is known")
-    chosen = shard_of(task_ids(tasks), shard)
+    if ray is not None and len(ray) > 1:
+        raise InputError(f"--ray {' '.join(ray)[:60]}: takes one address")
+    chosen = shard_of(tasks_of_part(env, task_ids(tasks), split, part), shard)
     if out is None:
         name = f"{short_name(env)}-{settings.algorithm}-s{settings.seed}"
         out = Workspace.open(workspace, create=True).traces / name
@@ -137,7 +161,7 @@ def collect(
         out=out.absolute(),
         short=short_name(env),
         choose_actor="actor" not in given,
-        workers=workers or os.cpu_count() or 1,
+        workers=number_of_workers(workers),
         at_once=at_once,
         per_minute=per_minute,
         attempts=attempts,
@@ -145,6 +169,7 @@ def collect(
         pack=pack,
         delay=delay,
         notes="" if notes is None else read_notes(notes),
+        ray=None if ray is None else "".join(ray),
     )
     if not chosen:
         say(f"{out}: no task in shard {shard}")
@@ -166,10 +191,7 @@ def tell(found: Collected, json: bool) -> int:
         )
     if found.lost:
         warn(f"{found.lost} worker{'s were' if found.lost > 1 else ' was'} lost; their searches were resumed")
-    for failure in found.failed[:MOST_FAILURES_TOLD]:
-        warn(f"task {failure.task}: {failure.error}")
-    if (more := len(found.failed) - MOST_FAILURES_TOLD) > 0:
-        warn(f"{more} more tasks failed")
+    warn_of_failures(found.failed)
     if found.elsewhere:
         warn(f"{found.elsewhere} tasks are being searched by another process")
     if found.left or found.failed:
@@ -178,6 +200,19 @@ def tell(found: Collected, json: bool) -> int:
     if found.reason == "interrupted":
         return INTERRUPTED
     return 1 if found.failed else 0
+
+
+def number_of_workers(workers: int | None) -> int:
+    """How many worker processes there are where --workers says so many, or nothing."""
+    return workers or os.cpu_count() or 1
+
+
+def warn_of_failures(failed: Sequence[Failure]) -> None:
+    """Tell the first tasks that failed one by one, and the number of the others."""
+    for failure in failed[:MOST_FAILURES_TOLD]:
+        warn(f"task {failure.task}: {failure.error}")
+    if (more := len(failed) - MOST_FAILURES_TOLD) > 0:
+        warn(f"{more} more tasks failed")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import INPUT, JsonOption
+from agentr_tui.cli.rollouts import refuse_rollouts
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.intervals import Interval
 from engine.evaluate.compare import By, Comparison, compare_traces
@@ -33,6 +34,7 @@ def compare(
     json: JsonOption = False,
 ) -> int:
     """Compare searches on the same tasks, with 95 % bootstrap intervals over the tasks."""
+    refuse_rollouts(paths, "compare compares searches")
     broken = BrokenFiles(paths)
     found = compare_traces(_sources(find_sources(paths), broken), by, verify)
     if json:
@@ -46,10 +48,7 @@ def compare(
 
 
 def _sources(paths: Sequence[Path], broken: BrokenFiles) -> Iterator[Source]:
-    for path in paths:
-        source = broken.load(path)
-        if source is None:
-            continue
+    for _, source in broken.each(paths):
         for warning in source.warnings:
             warn(warning)
         yield source

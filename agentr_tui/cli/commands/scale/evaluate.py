@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from msgspec.structs import replace
@@ -15,28 +14,33 @@ from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.config import own_settings
 from agentr_tui.cli.commands.recover import Plan as RecoveryPlan
 from agentr_tui.cli.commands.recover import owed_lines, plans_of, say_price
-from agentr_tui.cli.commands.scale.collect import shown
+from agentr_tui.cli.commands.scale.collect import number_of_workers, shown, warn_of_failures
 from agentr_tui.cli.options import (
-    ACTOR,
     BUDGETS,
     INPUT,
     INTERRUPTED,
     OUTPUT,
-    SEARCH,
     TASK,
+    DelayOption,
+    EnvOption,
     JsonOption,
     NotesOption,
+    PartOption,
+    SplitOption,
+    TasksOption,
+    WorkersOption,
     WorkspaceOption,
 )
+from agentr_tui.cli.rollouts import refuse_rollouts
 from agentr_tui.cli.running import stopping
-from agentr_tui.cli.search_options import SearchOptions
+from agentr_tui.cli.search_options import SearchOptions, options_of_command
 from agentr_tui.state.places import short_name
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.base.intervals import Interval
 from engine.collect.run import Collected, Plan, check_plan, collect
-from engine.collect.tasks import task_ids
+from engine.collect.tasks import task_ids, tasks_of_part
 from engine.evaluate.episodes import (
     Difference,
     Episode,
@@ -62,6 +66,17 @@ MAX_STEPS = 100
 SHAPE = ("algorithm", "iterations", "samples", "max_depth", "parallel_nodes", "c")
 """Options of a search that an evaluation sets itself."""
 
+if TYPE_CHECKING:
+    EvalOptions = SearchOptions
+else:
+    EvalOptions = options_of_command(
+        **{name: {"show": False} for name in SHAPE if name != "max_depth"},
+        max_depth={
+            "help": "With --recovery: greatest depth. The default is the search's own.",
+            "show_default": False,
+        },
+    )
+
 
 def evaluate(
     paths: Annotated[
@@ -69,13 +84,10 @@ def evaluate(
     ] = None,
     /,
     *,
-    env: Annotated[
-        str, Parameter(group=TASK, name="--env", help="Environment (`agentr envs` lists them).")
-    ] = "textcraft",
-    tasks: Annotated[
-        str,
-        Parameter(group=TASK, help="Task ids: ranges and lists such as 0-99,120, or @FILE with one id on each line."),
-    ] = "",
+    env: EnvOption = "textcraft",
+    tasks: TasksOption = "",
+    split: SplitOption = "",
+    part: PartOption = "",
     repeats: Annotated[int, Parameter(group=TASK, help="Episodes of each task, each with a seed of its own.")] = 1,
     max_steps: Annotated[int, Parameter(group=TASK, help="Greatest number of steps of an episode.")] = MAX_STEPS,
     recovery: Annotated[
@@ -99,12 +111,10 @@ def evaluate(
     against: Annotated[
         Path | None, Parameter(group=INPUT, help="Folder of another evaluation, to compare with task by task.")
     ] = None,
-    workers: Annotated[
-        int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
-    ] = None,
-    options: Annotated[SearchOptions | None, Parameter(name="*")] = None,
+    workers: WorkersOption = None,
+    options: Annotated[EvalOptions | None, Parameter(name="*")] = None,
     notes: NotesOption = None,
-    delay: Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")] = 0.0,
+    delay: DelayOption = 0.0,
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="Folder of the episodes. The default is a folder in the workspace.")
     ] = None,
@@ -120,10 +130,12 @@ def evaluate(
     if paths:
         if tasks:
             raise InputError("name folders of earlier evaluations, or --tasks to run one; not both")
+        refuse_rollouts(paths, "eval prints what it ran itself (agentr stats prints theirs)")
         folders = list(paths)
     else:
         given: dict[str, Any] = with_body(dict(options or {}))
-        runs, folders = _run(env, tasks, repeats, max_steps, workers, given, delay, notes, out, workspace)
+        chosen = tasks_of_part(env, task_ids(tasks), split, part) if tasks else []
+        runs, folders = _run(env, chosen, repeats, max_steps, workers, given, delay, notes, out, workspace)
     episodes = [] if runs and not any(run.done for run in runs) else episodes_in(folders)
     other = None if against is None else difference(episodes, episodes_in([against]), success)
     overall, families = scores_of(episodes, success), by_family(episodes, success)
@@ -136,8 +148,8 @@ def evaluate(
 
 
 def _run(
-    env: str, tasks: str, repeats: int, max_steps: int, workers: int | None, given: dict[str, Any], delay: float,
-    notes: Path | None, out: Path | None, workspace: Path,
+    env: str, tasks: Sequence[str], repeats: int, max_steps: int, workers: int | None, given: dict[str, Any],
+    delay: float, notes: Path | None, out: Path | None, workspace: Path,
 ) -> tuple[list[Collected], list[Path]]:  # fmt: skip
     """Run the episodes, seed by seed; what came of each run, and its folder. Raises `InputError`."""
     if not tasks:
@@ -159,12 +171,12 @@ def _run(
         folder = out.absolute() / f"seed-{seed}"
         plan = Plan(
             environment=env,
-            tasks=task_ids(tasks),
+            tasks=tasks,
             settings=replace(settings, seed=seed),
             out=folder,
             short=short_name(env),
             choose_actor="actor" not in given,
-            workers=workers or os.cpu_count() or 1,
+            workers=number_of_workers(workers),
             delay=delay,
             notes="" if notes is None else read_notes(notes),
         )
@@ -214,7 +226,8 @@ def _recovery(query: str, continuations: int, given: dict[str, Any], yes: bool, 
                 ["difference", _shown(found.difference, sign=True), _shown(found.recovered_difference, sign=True)],
             ],
         )
-        say(f"{found.steps} wrong steps of {found.tasks} tasks, {found.continuations} continuations")
+        length = f", after {_shown(found.revision_length)} steps" if found.revision_length is not None else ""
+        say(f"{found.steps} wrong steps of {found.tasks} tasks{length}, {found.continuations} continuations")
         if not reads(plans, settings):
             say(IGNORES_CONVERSATION_LINE.format(actor_settings(plans[0].tree, settings).actor))
     for line in owed:
@@ -230,10 +243,7 @@ def reads(plans: Sequence[RecoveryPlan], settings: RecoverySettings) -> bool:
 def episodes_in(folders: Sequence[Path]) -> list[Episode]:
     """The episodes of some folders. Raises `InputError` where a trace is none."""
     found, broken = [], BrokenFiles(folders)
-    for path in find_sources(folders):
-        source = broken.load(path)
-        if source is None:
-            continue
+    for path, source in broken.each(find_sources(folders)):
         started = source.tree.started
         assert started is not None
         if started.settings.samples != 1 or started.settings.iterations != 1:
@@ -244,8 +254,7 @@ def episodes_in(folders: Sequence[Path]) -> list[Episode]:
 
 def _ended(runs: Sequence[Collected]) -> int:
     failed = [failure for run in runs for failure in run.failed]
-    for failure in failed[:5]:
-        warn(f"task {failure.task}: {failure.error}")
+    warn_of_failures(failed)
     if left := len(failed) + sum(run.left for run in runs):
         warn(f"{left} episodes are not done: the same command again continues with them")
     if any(run.reason == "interrupted" for run in runs):

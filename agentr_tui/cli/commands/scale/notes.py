@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentr_tui.cli.options import OUTPUT, SAMPLES, JsonOption, WorkspaceOption
+from agentr_tui.cli.options import OUTPUT, JsonOption, RunOption, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
@@ -25,10 +25,7 @@ from engine.workspace.workspace import Workspace
 
 def notes(
     *,
-    run: Annotated[
-        str | None,
-        Parameter(group=SAMPLES, help="Run of `agentr revise`. The default is the newest run of each trace."),
-    ] = None,
+    run: RunOption = None,
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="File of the page. The default is notes.md in the workspace.")
     ] = None,

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, listed, part, text
+from engine.imports.decode import listed, part, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.formats.coding.reports import run_of, with_report
 from engine.imports.formats.training.nemo_gym import items
-from engine.imports.messages import instruction_of, messages_of, shorten, text_of
+from engine.imports.messages import at_message, instruction_of, messages_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
 
 
@@ -30,10 +30,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
         yield _attempt({"messages": [value(item) for _, item in file.pieces()]}, file, "")
         return
     for place, document in file.rows():
-        try:
+        with file.reporting(place):
             yield _attempt(document, file, place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempt(document: dict[str, Any], file: RolloutFile, place: str) -> Attempt:
@@ -74,10 +72,8 @@ def _messages(raw: Any, index: int) -> Iterator[AttemptMessage]:
     elif isinstance(raw, dict) and raw.get("type") == "function_call_output":
         yield from items([raw])
     else:
-        try:
+        with at_message(index):
             yield from messages_of(raw)
-        except Malformed as error:
-            raise Malformed(f"message {index + 1}: {error}") from None
 
 
 READER = Reader("mini-swe-agent", "mini-swe-agent .traj.json", recognise, read)

@@ -30,10 +30,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[ForeignTree]:
         yield _tree({"nodes": [value(item) for _, item in file.pieces()]}, file, "")
         return
     for place, document in file.rows():
-        try:
+        with file.reporting(place):
             yield _tree(document, file, place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _tree(document: dict[str, Any], file: RolloutFile, place: str) -> ForeignTree:

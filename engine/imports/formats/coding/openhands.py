@@ -35,10 +35,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
         yield _attempt({"history": events}, file, "")
         return
     for place, row in file.rows():
-        try:
+        with file.reporting(place):
             yield _attempt(row, file, place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempt(row: dict[str, Any], file: RolloutFile, place: str) -> Attempt:

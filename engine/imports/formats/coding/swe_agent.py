@@ -11,7 +11,7 @@ from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.decode import Malformed, decode, listed, part, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.formats.coding.reports import run_of, with_report
-from engine.imports.messages import messages_of, shorten
+from engine.imports.messages import at_message, messages_of, shorten
 from engine.imports.reader import Reader, ReadOptions
 
 
@@ -31,10 +31,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
 
 
 def _attempts(document: dict[str, Any], around: dict[str, Any], file: RolloutFile, place: str) -> Iterator[Attempt]:
-    try:
+    with file.reporting(place):
         yield _attempt(document, around, file, place)
-    except Malformed as error:
-        file.problem(place, str(error))
 
 
 def _attempt(document: dict[str, Any], around: dict[str, Any], file: RolloutFile, place: str) -> Attempt:
@@ -72,10 +70,8 @@ def _history(told: list[Any], notes: list[str]) -> list[AttemptMessage]:
     messages = []
     agents = {text(raw, "agent") for raw in told if isinstance(raw, dict) and text(raw, "role") != "system"}
     for index, raw in enumerate(told):
-        try:
+        with at_message(index):
             made = messages_of(raw)
-        except Malformed as error:
-            raise Malformed(f"message {index + 1}: {error}") from None
         ids = raw.get("tool_call_ids")
         for message in made:
             if message.role == "tool" and isinstance(ids, list) and ids and isinstance(ids[0], str):

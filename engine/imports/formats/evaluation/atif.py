@@ -69,6 +69,7 @@ def attempt_of(document: dict[str, Any], file: RolloutFile, place: str = "") -> 
         rewards=rewards or ({"reward": reward} if reward is not None else {}),
         reward=reward,
         stop=text(extra, "stop"),
+        cut_off=extra.get("cut_off") is True,
         notes=story.notes,
         raw={
             key: found

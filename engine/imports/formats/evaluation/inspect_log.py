@@ -66,10 +66,8 @@ class _Log:
 
     def attempts(self, place: str, sample: dict[str, Any]) -> Iterator[Attempt]:
         """The attempt of a sample, or a problem."""
-        try:
+        with self.file.reporting(place):
             yield self._attempt(place, sample)
-        except Malformed as error:
-            self.file.problem(place, str(error))
 
     def _attempt(self, place: str, sample: dict[str, Any]) -> Attempt:
         attached = part(sample, "attachments") | part(sample, "transcript", "content")

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.decode import Malformed, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, each, small_json, value
-from engine.imports.messages import messages_of, schemas_of, shorten, text_of
+from engine.imports.messages import at_message, messages_of, schemas_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
 
 _OWN_ENDS = {"user_stop", "agent_stop", ""}
@@ -52,13 +52,11 @@ def _attempts(simulations: list[Any], info: Any, tasks: Any, file: RolloutFile) 
     known = {text(task, "id"): task for task in rows({"tasks": tasks}, "tasks")}
     for index, raw in enumerate(simulations):
         place = f"simulation {index + 1}" if len(simulations) > 1 else ""
-        try:
+        with file.reporting(place):
             simulation = value(raw)
             if not isinstance(simulation, dict):
                 raise Malformed("a simulation is no object")
             yield _attempt(simulation, part({"i": info}, "i"), known.get(text(simulation, "task_id"), {}), file, place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempt(
@@ -109,7 +107,7 @@ def _messages(raw: Any, index: int) -> Iterator[AttemptMessage]:
         for inner in raw["tool_messages"]:
             yield from _messages(inner, index)
         return
-    try:
+    with at_message(index):
         for message in messages_of(raw):
             if message.role == "tool" and isinstance(raw, dict):
                 message = replace(
@@ -119,8 +117,6 @@ def _messages(raw: Any, index: int) -> Iterator[AttemptMessage]:
                     error=raw.get("error") is True,
                 )
             yield message
-    except Malformed as error:
-        raise Malformed(f"message {index + 1}: {error}") from None
 
 
 READER = Reader("tau2", "tau2-bench results", recognise, read)

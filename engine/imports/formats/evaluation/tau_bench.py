@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.decode import Malformed, listed, number, part, text
+from engine.imports.decode import listed, number, part, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, shorten
 from engine.imports.reader import Reader, ReadOptions
@@ -20,10 +20,8 @@ def recognise(file: RolloutFile) -> bool:
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
     """One attempt a run."""
     for place, row in file.rows():
-        try:
+        with file.reporting(place):
             yield _attempt(row, str(file.path), place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:

@@ -40,10 +40,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
             for index, episode in enumerate(rows(row, "episodes")):
                 yield _episode(episode, file, f"episode {index + 1}")
             continue
-        try:
+        with file.reporting(place):
             yield _attempt(row, file, place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def environment_of(item: str) -> tuple[str, str]:

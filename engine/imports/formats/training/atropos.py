@@ -20,10 +20,8 @@ def recognise(file: RolloutFile) -> bool:
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
     """The attempts of each group."""
     for number_of_group, (place, group) in enumerate(file.rows(), start=1):
-        try:
+        with file.reporting(place):
             yield from _attempts(group, file, place, number_of_group)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempts(group: dict[str, Any], file: RolloutFile, place: str, which: int) -> Iterator[Attempt]:

@@ -24,10 +24,8 @@ def recognise(file: RolloutFile) -> bool:
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
     """One attempt a row."""
     for place, row in file.rows():
-        try:
+        with file.reporting(place):
             yield _attempt(row, str(file.path), place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:

@@ -30,10 +30,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
         trajectories = rows(episode, "trajectories") if "trajectories" in episode else [episode]
         for index, trajectory in enumerate(trajectories):
             where = place if index == 0 else f"{place}, trajectory {index + 1}"
-            try:
+            with file.reporting(where):
                 yield _attempt(episode, trajectory, str(file.path), where)
-            except Malformed as error:
-                file.problem(where, str(error))
 
 
 def _attempt(episode: dict[str, Any], trajectory: dict[str, Any], source: str, place: str) -> Attempt:

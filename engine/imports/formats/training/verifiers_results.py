@@ -25,10 +25,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
     """One attempt a row."""
     beside = small_json(file.path.parent, "metadata.json")
     for place, row in file.rows():
-        try:
+        with file.reporting(place):
             yield _attempt(row, beside, str(file.path), place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempt(row: dict[str, Any], beside: dict[str, Any], source: str, place: str) -> Attempt:

@@ -45,10 +45,8 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
         traces = episode.get("traces") if "traces" in episode else [episode]
         for index, trace in enumerate(traces if isinstance(traces, list) else []):
             where = place if index == 0 else f"{place}, trace {index + 1}"
-            try:
+            with file.reporting(where):
                 yield _attempt(episode, trace, str(file.path), where)
-            except Malformed as error:
-                file.problem(where, str(error))
         if not traces:
             errors = "; ".join(text(error, "message") or text(error, "type") for error in rows(episode, "errors"))
             file.problem(place, f"the episode has no traces{f': {errors}' if errors else ''}")

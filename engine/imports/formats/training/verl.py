@@ -26,10 +26,8 @@ def recognise(file: RolloutFile) -> bool:
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
     """One attempt a row; rows of the same input are attempts at the same task."""
     for place, row in file.rows():
-        try:
+        with file.reporting(place):
             yield _attempt(row, str(file.path), place)
-        except Malformed as error:
-            file.problem(place, str(error))
 
 
 def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:

@@ -1,0 +1,37 @@
+"""Menus of the app itself: where to go, and how to leave a running search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from textual.app import App
+
+from agentr_tui.screens.shared.dialogs import Choice, ask
+
+Act = Callable[[], object]
+
+
+def ask_screen(app: App[Any], modes: Iterable[str], go: Callable[[str], object], help: Act, back: Act) -> None:
+    """The screens (`modes`, by their numbers), help, the palette and the way back: for the mouse."""
+    screens = [Choice(str(number), mode, partial(go, mode)) for number, mode in enumerate(modes, 1)]
+    more = [
+        Choice("?", "help", help),
+        Choice(":", "palette: every action", app.action_command_palette),
+        Choice("q", "back", back),
+    ]
+    ask(app, "go to", [*screens, *more])
+
+
+def ask_whether_to_leave(app: App[Any], detach: Act, stop: Act) -> None:
+    """What becomes of a search that runs: it goes on without the app, stops, or nobody leaves."""
+    ask(
+        app,
+        "A search is running.",
+        [
+            Choice("d", "detach: leave, the search goes on (agentr attach shows it)", detach),
+            Choice("s", "stop it cleanly and leave (it can be resumed)", stop),
+            Choice("escape", "stay", lambda: None),
+        ],
+    )

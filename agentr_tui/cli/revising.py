@@ -1,0 +1,181 @@
+"""What `revise` does with its sources: which verifier, which permissions, what it costs, and the run itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentr_tui.cli.broken_files import BrokenFiles
+from agentr_tui.cli.commands.config import own_settings
+from agentr_tui.cli.commands.judge_options import format_totals, progress
+from agentr_tui.terminal.output import say, warn
+from engine.base.errors import InputError
+from engine.base.foreign import real_path
+from engine.environment.opened import at_hand, name_to_open
+from engine.environment.permission import permit
+from engine.models.reply_cache import shared_cache
+from engine.recovery.repair import FOLDER, repair_price, repairer
+from engine.review import curation
+from engine.review.decisions import Decisions
+from engine.samples.duplicates import Duplicates
+from engine.samples.revise import begun_verifier
+from engine.samples.revise import revise as revise_tree
+from engine.samples.settings import Revised, ReviseSettings
+from engine.trace.sources import Source, is_trace, load_any
+from engine.tree.events import Started
+from engine.verifiers.base import BudgetSpent, Verifier
+from engine.verifiers.choice import verifier_for
+from engine.verifiers.judging import busy, fed, open_pool
+from engine.workspace.workspace import Workspace
+
+if TYPE_CHECKING:  # the client library takes half a second to import
+    from engine.verifiers.judge_pool import JudgePool
+
+
+TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
+"""What `revise --json` counts of tails."""
+
+
+def verifier_that_can(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> str:
+    """The verifier for these sources where nobody named one; says so where it is not the usual one."""
+    firsts = _started(sources, environment, broken)
+    verifier, lacking = verifier_for(firsts, environment, [{"env": environment}])
+    if lacking and not at_hand(lacking):
+        warn(
+            f"no environment is at hand ({lacking}): the tree judges its steps (--verifier {verifier}), and samples are"
+            " unreplayed; --env NAME replays them in an environment"
+        )
+    elif lacking:
+        warn(f"{lacking} has no plan to measure progress by: the tree judges its steps (--verifier {verifier})")
+    return verifier
+
+
+def _started(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> Iterator[tuple[Path, Started]]:
+    """The first event of each source. That of a tree file matters where nobody named its environment."""
+    for path in sources:
+        first = broken.first(path)
+        if first is None and environment is None and not is_trace(path.name):
+            with suppress(InputError):  # told where it is read
+                first = load_any(path).tree.started
+        if first is not None:
+            yield path, first
+
+
+def check_environments(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> None:
+    """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
+    for path in sources:
+        first = broken.first(path)
+        if first is not None and (environment is not None or at_hand(name_to_open(first))):
+            permit(environment or name_to_open(first), first, [{"env": environment}], path)
+
+
+def confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool, broken: BrokenFiles) -> None:
+    """Say what repairs by a model may cost. Raises `InputError` where nobody said yes."""
+    if settings.repair is None or not settings.repair.paid or settings.compat:
+        return
+    trees = (source.tree for _, source in broken.each(sources, settings.environment))
+    price = repair_price(trees, settings.repair)
+    if price is None:
+        return
+    warn(f"repairs: {price}")
+    if not yes:
+        raise InputError("repair searches call a paid model: pass --yes to go ahead, or --no-repair")
+
+
+def revise_paths(
+    workspace: Workspace,
+    sources: Sequence[Path],
+    settings: ReviseSettings,
+    quiet: bool = False,
+    pairs: int = 0,
+    broken: BrokenFiles | None = None,
+) -> tuple[str, Revised]:
+    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar.
+
+    broken: takes the sources that can't be read; None raises `InputError` for the first.
+    """
+    broken = BrokenFiles(sources) if broken is None else broken
+    cache = workspace.judgements
+    judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
+    actor = {"actor": settings.repair.actor} if settings.repair is not None else {}
+    own = [own_settings(workspace.path), judge, actor] if settings.repair is not None else []
+    mend = repairer(workspace.traces / FOLDER, settings, own)
+    known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
+    check_environments(sources, settings.environment, broken)
+    decisions = Decisions(workspace.decisions)
+    for warning in decisions.warnings:
+        warn(warning)
+    current = decisions.current()
+    marks = curation.marks_of(current)
+    taught: Counter[str] = Counter()
+    pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
+    shares = pool is not None and settings.seam == settings.verifier  # one budget
+    seam_pool = pool if shares else open_pool(settings.judge, settings.seam) if settings.seam else None
+    try:
+        readable = [str(path) for path in sources if path not in broken]
+        with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
+            for path, source, verifier in _opened(sources, settings, cache, pool, broken):
+                for warning in source.warnings:
+                    warn(warning)
+                made = revise_tree(
+                    source.tree, str(real_path(path)), settings, run.figures, marks, cache,
+                    repair=mend, known=known, verifier=verifier, taught=taught, decided=current.keys(),
+                    seam_pool=seam_pool,
+                )  # fmt: skip
+                try:
+                    for sample in made:
+                        run.add(sample)
+                        done(run.figures.samples + sum(run.figures.dropped.values()))
+                except BudgetSpent as spent:
+                    warn(f"{spent}; this run holds the samples made so far")
+                    break
+    finally:
+        for each in {id(each): each for each in (pool, seam_pool) if each is not None}.values():
+            each.close()
+    figures = run.figures
+    if figures.judging is not None:
+        for warning in shared_cache(cache.absolute()).warnings:
+            warn(warning)
+    if not quiet:
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
+        say(
+            f"run {run.id}: {figures.pairs} pairs, {figures.lessons} lessons, {figures.samples} samples"
+            f" ({verdicts or 'none'})"
+        )
+        say(
+            f"  {figures.before_fork} wrong steps that the good trajectory shares,"
+            f" {figures.no_wrong_step} without a wrong step, {figures.refused} refused,"
+            f" {figures.good} good trajectories"
+        )
+        tails = ", ".join(
+            f"{figures.tails[name]} {name.replace('_', ' ')}" for name in TAILS if figures.tails.get(name)
+        )
+        if tails:
+            say(f"  tails: {tails}; {figures.steps} environment steps")
+        if figures.seams:
+            words = ", ".join(f"{count} {word}" for word, count in sorted(figures.seams.items()))
+            say(f"  seams that nobody replayed, as a model judges them: {words}")
+        if figures.judging is not None:
+            say(f"  model: {format_totals(figures.judging)}")
+        if figures.repairs is not None:
+            mended = figures.repairs
+            why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
+            say(f"  repair: {mended.repaired} of {mended.tried} searches, {mended.calls} calls{why}")
+        if figures.dropped:
+            say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
+    return run.id, figures
+
+
+def _opened(
+    sources: Sequence[Path], settings: ReviseSettings, cache: Path, pool: JudgePool | None, broken: BrokenFiles
+) -> Iterator[tuple[Path, Source, Verifier | None]]:
+    """The sources in their order; where a model judges, the next ones are read and begun with meanwhile."""
+
+    def read() -> Iterator[tuple[Path, Source, Verifier | None]]:
+        for path, source in broken.each(sources, settings.environment):
+            yield path, source, begun_verifier(source.tree, settings, cache, pool) if pool is not None else None
+
+    return read() if pool is None else fed(read(), busy(pool, settings.judge))

@@ -1,0 +1,51 @@
+"""What the answers of an actor look like in an environment, and what one of them says once it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from engine.base.step_kind import info_or_none
+
+Note = Literal["cut", "trimmed", "without label", "several actions", "no call"]
+"""What was odd about an answer that was used: the limit of tokens ended it; something else stood after its action;
+its action had no label; it named further ones; it called none of the tools."""
+
+JOINED = "{action} {input}"
+"""How an action and its `Action Input` are one action, where the environment does not say otherwise."""
+
+
+class AnswerForm(NamedTuple):
+    """What the actions of an environment look like."""
+
+    several_lines: bool = False
+    joined: str = JOINED
+
+
+ONE_LINE = AnswerForm()
+
+
+def form_of(environment: str) -> AnswerForm:
+    """The form of the actions of an environment; one line, where nobody registered it."""
+    info = info_or_none(environment)
+    return ONE_LINE if info is None else AnswerForm(info.several_lines, info.joined)
+
+
+class Reading(NamedTuple):
+    """What an answer says."""
+
+    thought: str
+    action: str  # "": there is none
+    notes: tuple[Note, ...] = ()
+    whole: bool = False  # whether something ended the action, so that no limit of tokens cut it
+
+    @property
+    def response(self) -> str:
+        """The answer in the form in which it is stored."""
+        return f"Thought: {self.thought}\nAction: {self.action}" if self.thought else f"Action: {self.action}"
+
+
+def cut_at_stop(text: str, stops: Sequence[str]) -> str:
+    """The text before the first stop word, as a server that knows them gives it."""
+    places = [place for stop in stops if (place := text.find(stop)) >= 0]
+    return text[: min(places)] if places else text
