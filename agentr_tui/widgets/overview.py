@@ -6,7 +6,7 @@ cell of the terminal is left out, so that drawing costs the room there is, howev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rich.segment import Segment
@@ -101,6 +101,7 @@ class Overview(Frugal):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.reader: TreeReader | None = None
+        self.label: Named | None = None  # of a tree of attempts: what a step is called
         self._score_range = (0.0, 1.0)
         self._cursor = ROOT
         self._way: frozenset[int] = frozenset()
@@ -135,12 +136,22 @@ class Overview(Frugal):
             colors = palette(self.app.current_theme)
             heights = ASCII_HEIGHTS if signs.guide.isascii() else HEIGHTS
             scale = [(height, colors[role]) for height, role in zip(heights, VALUE_ROLES, strict=True)]
-            self.retitle("overview", Content.assemble("width visits · height and colour Q ", *scale))
+            self.retitle(
+                "overview",
+                Content.assemble(
+                    f"width {'visits' if self.label is None else 'attempts'} · height and colour Q ", *scale
+                ),
+            )
             return
         node = reader.node(self._hovered)
         told = f" · depth {node.depth} · N {format_count(reader.visits(node.id))} · Q "
         value = format_value(reader.q(node.id), *self._score_range, ascii=signs.guide.isascii())
-        self.retitle("overview", Content(f"{node.id} {clip(node.action, max(8, self.size.width - 40))}{told}{value}"))
+        self.retitle(
+            "overview",
+            Content(
+                f"{node.id} {clip((self.label or _action)(reader, node.id), max(8, self.size.width - 40))}{told}{value}"
+            ),
+        )
 
     # -- drawing -----------------------------------------------------------------------------------
 
@@ -154,7 +165,7 @@ class Overview(Frugal):
         reader, width, base, theme = self.reader, self.size.width, self.rich_style, self.app.current_theme
         if reader is None or not width:
             return []
-        paint = CellPainter(palette(theme), base, theme.background, glyphs(), self._score_range)
+        paint = CellPainter(palette(theme), base, theme.background, glyphs(), self._score_range, self.label or _action)
         strips = []
         for row in self.rows():
             segments: list[Segment] = []
@@ -223,12 +234,27 @@ def _way(reader: TreeReader | None, cursor: int) -> frozenset[int]:
     return frozenset(way)
 
 
+Named = Callable[[TreeReader, int], str]
+"""What a step is called."""
+
+
+def _action(reader: TreeReader, id: int) -> str:
+    return reader.node(id).action
+
+
 class CellPainter:
     """Draws cells in the styles of a palette over a ground."""
 
     def __init__(
-        self, colors: Palette, base: Style, ground: str | None, signs: Glyphs, score_range: tuple[float, float]
+        self,
+        colors: Palette,
+        base: Style,
+        ground: str | None,
+        signs: Glyphs,
+        score_range: tuple[float, float],
+        named: Named,
     ) -> None:
+        self._named = named
         self._colors, self._base, self._signs, self._range = colors, base, signs, score_range
         self._ground = Color.parse(ground) if ground is not None and ground.startswith("#") else None
         self._ascii = signs.guide.isascii()
@@ -264,5 +290,5 @@ class CellPainter:
         figure = format_value(q, *self._range, ascii=self._ascii) if cell.width >= _FIGURE and q is not None else ""
         if cell.width < _LABEL:
             return figure.rjust(room - 1).ljust(room) if figure else " " * room
-        action = clip(reader.node(cell.id).action, room - len(figure) - 3, ellipsis=self._signs.ellipsis)
+        action = clip(self._named(reader, cell.id), room - len(figure) - 3, ellipsis=self._signs.ellipsis)
         return " " + pad(action, room - len(figure) - 2) + figure + " "

@@ -6,6 +6,7 @@ time, and an attempt may end by a limit where others go on. A pair that parts th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from engine.tree.fold_attempts import is_end
@@ -49,8 +50,12 @@ def outcomes(tree: SearchTree, id: int) -> int:
     node = tree.nodes[id]
     if node.parent < 0 or is_silent(node):
         return 1
-    group = action_group(node)
-    return sum(action_group(tree.nodes[child]) == group for child in tree.nodes[node.parent].children)
+    counts = tree.outcome_counts.get(node.parent)
+    if counts is None:
+        counts = tree.outcome_counts[node.parent] = Counter(
+            action_group(tree.nodes[child]) for child in tree.nodes[node.parent].children
+        )
+    return counts[action_group(node)]
 
 
 def forks_by_chance(tree: SearchTree) -> list[int]:

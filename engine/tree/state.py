@@ -75,6 +75,9 @@ class TreeState:
         self.import_notes: list[str] = []
         self.merged_by = ""  # which messages were equal, see `Imported.merge`
         self.first_through: list[int] = []  # node → the first attempt that passed it, by its place in `attempts`
+        self.outcome_counts: dict[
+            int, dict[int, int]
+        ] = {}  # node → how many outcomes each action below it had; a cache
         self.ties: list[int] = []  # at every choice so far: how many shared the best score
         self.iteration_seqs: list[int] = []
         self.by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first

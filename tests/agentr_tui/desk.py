@@ -234,6 +234,7 @@ class FakePane:
         self.border_title = self.border_subtitle = ""
         self.scrolled_to: int | None = None
         self.outer_size = SimpleNamespace(width=120)
+        self.display = True
 
     def scroll_to_key(self, key: int) -> None:
         self.scrolled_to = key

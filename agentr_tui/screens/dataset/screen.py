@@ -58,6 +58,7 @@ class DatasetScreen(ModeScreen):
         key("e", "export", "export", "dataset.export", "Write a dataset of this run", show=True),
         key("f", "filter", "filter", "dataset.filter", "Count only samples of a kind, verdict, decision or task",
             show=True),
+        key("d", "disputed", "disputed", "dataset.disputed", "Review the samples on which reviewers differ"),
         key("right_square_bracket", "tab(1)", "tabs", "dataset.tab_next", "Plots, coverage, review", show=True,
             key_display="[ ]"),
         key("left_square_bracket", "tab(-1)", "tab back", "dataset.tab_back", "Previous tab"),
@@ -205,7 +206,7 @@ class DatasetScreen(ModeScreen):
                 keep_scroll=True,
             )
         elif name == "review":
-            pane.set_lines(lambda width: trust_lines(counted.trust, width), keep_scroll=True)
+            pane.set_lines(lambda width: trust_lines(counted.trust, width, shapes), keep_scroll=True)
         elif name == "samples":
             pane.set_lines(
                 lambda width: beside(
@@ -349,6 +350,16 @@ class DatasetScreen(ModeScreen):
         if wrong is not None:
             self.agentr.session.review_query = f"id:{','.join(wrong.ids)}"
             self.app.switch_mode("revision")
+
+    def action_disputed(self) -> None:
+        """Review the samples on which reviewers differ."""
+        counted = self.runs.counted
+        found = counted.trust.disputed if counted is not None else []
+        if not found:
+            self.notify("No sample is disputed: reviewers differ on none.")
+            return
+        self.agentr.session.review_query = f"id:{','.join(sample.id for sample in found)}"
+        self.app.switch_mode("revision")
 
     @on(RowTable.Selected, "#exports")
     def _export_chosen(self) -> None:

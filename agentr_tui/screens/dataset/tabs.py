@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.cells import cell_len
 
+from agentr_tui.screens.dataset.disputed import disputed, disputed_lines
 from agentr_tui.screens.dataset.rows import holds
 from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Role, bar, glyphs
@@ -17,7 +18,7 @@ from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import InputError
 from engine.datasets.sizes import Shape
 from engine.review.agreement import Agreement, DefectRate, HitRate, agreement, defect_rate, hit_rates, read_planted
-from engine.review.decisions import Decisions
+from engine.review.decisions import Decided, Decisions
 from engine.review.variety import tail_length
 from engine.samples.duplicates import EXACT, NEAR
 from engine.samples.revise import Sample
@@ -207,13 +208,15 @@ class Trust:
     reasons: Counter[str] = field(default_factory=Counter)
     tags: Counter[str] = field(default_factory=Counter)
     warning: str = ""
+    disputed: list[Sample] = field(default_factory=list)
+    current: Mapping[str, Decided] = field(default_factory=dict)
 
 
 def trust(workspace: Workspace, runs: Sequence[str], samples: Sequence[Sample], decisions: Decisions) -> Trust:
     """Figures over the revision samples that are shown. Raises `InputError` for a broken file of planted faults."""
     mine = [sample for sample in samples if sample.kind != "good"]
     current = decisions.current()
-    found = Trust(defect_rate(mine, current))
+    found = Trust(defect_rate(mine, current), disputed=disputed(mine, current), current=current)
     for verdict in dict.fromkeys(sample.verdict for sample in mine):
         found.by_verdict[verdict] = defect_rate((each for each in mine if each.verdict == verdict), current)
     try:
@@ -234,9 +237,10 @@ def trust(workspace: Workspace, runs: Sequence[str], samples: Sequence[Sample], 
     return found
 
 
-def trust_lines(found: Trust, width: int) -> list[Line]:
-    """The defect rate with its interval, agreement, planted faults, reasons, tags."""
-    lines = [line(("defect rate", "focus"), ("  rejected of what was reviewed", "muted"))]
+def trust_lines(found: Trust, width: int, shapes: Mapping[str, Shape | None] = {}) -> list[Line]:
+    """Disputed samples, the defect rate with its interval, agreement, planted faults, reasons, tags."""
+    lines = disputed_lines(found.disputed, found.current, shapes)
+    lines += [line(("defect rate", "focus"), ("  rejected of what was reviewed", "muted"))]
     if found.rate.rate is None:
         lines.append(line((found.rate.line, "muted"), indent=2))
         lines.append(

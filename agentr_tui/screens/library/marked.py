@@ -31,6 +31,22 @@ class MarkedTraces:
         marked = [each for each in rows if each.path in self.paths]
         return marked or ([row] if row is not None else [])
 
+    def two(self, rows: Sequence[TraceRow], row: TraceRow | None) -> tuple[TraceRow, TraceRow] | None:
+        """The two traces to compare, in the order of the list; None, and a word why, where there are not two."""
+        marked = [each for each in rows if each.path in self.paths]
+        if len(marked) == 1 and row is not None and row is not marked[0]:
+            marked.append(row)
+        broken = next((each for each in marked if each.error), None)
+        if broken is not None:
+            self._desk.complain(f"{broken.path}: {broken.error}")
+        elif len(marked) == 2:
+            return marked[0], marked[1]
+        else:
+            self._desk.say(
+                f"Mark two traces with space, then = compares them: {len(marked)} marked.", severity="warning"
+            )
+        return None
+
     def export(self, rows: Sequence[TraceRow]) -> None:
         """Make samples of these traces where that was not done yet, then go to Dataset, which exports them."""
         usable = [row for row in rows if row.figures is not None and not row.error]

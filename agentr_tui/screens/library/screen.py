@@ -50,6 +50,9 @@ from engine.base.foreign import real_path
 SIDE_FROM, BELOW_FROM = 150, 36
 """Columns of the terminal from which the preview stands at the side, and rows from which it stands below."""
 
+FIRST_SAMPLE = "textcraft-many-pairs.trace.jsonl"
+"""The sample tree to begin with: it has pairs, and its environment needs nothing else."""
+
 PREVIEW_AFTER = 0.15
 """Seconds for which the cursor rests on a trace before it is read for the preview."""
 
@@ -65,6 +68,8 @@ class LibraryScreen(ModeScreen):
             show=True),
         key("e", "export", "export", "library.export", "Make samples of the marked traces, then go to Dataset",
             show=True),
+        key("equals_sign", "compare", "compare", "library.compare",
+            "Compare the two marked traces, or the marked one with this one", key_display="="),
         key("s", "sort", "sort", "library.sort", "Sort by the next: newest, task, nodes, good, pairs, best", show=True),
         key("S", "reverse", "reverse", "library.reverse", "Reverse the order"),
         key("D", "delete", "delete", "library.delete", "Delete the marked traces, or this one; asks first", show=True),
@@ -157,10 +162,10 @@ class LibraryScreen(ModeScreen):
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
         self.table.set_rows([row.path for row in shown], self._cells)
         if self._to_source and self.watched.looked_once:
-            self._to_source = False
-            self._go_to_source()
+            self._to_source = not self._go_to_source()
         self.marked.paths &= {row.path for row in rows}
         self.key_bar.words = {"export": f"export {len(self.marked.paths)} marked"} if self.marked.paths else {}
+        self.key_bar.also = frozenset({"compare"} if self.marked.paths else ())
         self.table.sorted_by = (column_of(self.sort), (self.sort in LEAST_FIRST) != self.reverse)
         title, subtitle = summary(shown, self.sort, self._wanted, self.reverse, len(self.marked.paths))
         self.table.border_title = title
@@ -177,14 +182,19 @@ class LibraryScreen(ModeScreen):
         row = self.shown[place]
         return cells(row, time.time(), self.agentr.session.path, row.path in self.marked.paths)
 
-    def _go_to_source(self) -> None:
-        """Put the cursor on the first trace of what was named on the command line."""
-        places = [real_path(source) for source in self.agentr.session.sources]
-        for row in self.shown:
-            path = real_path(row.path)
-            if any(path == place or place in path.parents for place in places):
-                self.table.go_to(row.path)
-                return
+    def _go_to_source(self) -> bool:
+        """Put the cursor on the first trace of what was named; of the sample trees, on the one to begin with.
+
+        Whether it is listed yet.
+        """
+        places = {real_path(source) for source in self.agentr.session.sources}
+        named = [row.path for row in self.shown if places & {real_path(row.path), *real_path(row.path).parents}]
+        begin = shipped_folder() / FIRST_SAMPLE
+        if real_path(begin.parent) in places:
+            named = [path for path in named if path.name == begin.name]
+        if named:
+            self.table.go_to(named[0])
+        return bool(named)
 
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
@@ -264,6 +274,12 @@ class LibraryScreen(ModeScreen):
     def action_export(self) -> None:
         """Make samples of the marked traces, or of the one under the cursor, and go to Dataset."""
         self.marked.export(self.marked.of(self.shown, self.current))
+
+    def action_compare(self) -> None:
+        """Two searches beside each other: the marked ones, or the marked one and the one under the cursor."""
+        two = self.marked.two(self.shown, self.current)
+        if two is not None:
+            self.agentr.open_path(two[0].path, beside=two[1].path)
 
     def _deleted(self, path: Path) -> None:
         self.watched.forget(path)
@@ -345,4 +361,5 @@ class LibraryScreen(ModeScreen):
             self.notify("The sample trees are listed already.")
             return
         session.sources.append(folder)
+        self._to_source = True
         self.refresh_view()

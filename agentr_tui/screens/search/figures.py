@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import replace
 
 from agentr_tui.screens.search.imports.attempts import figures_of
 from agentr_tui.state.session import Session
@@ -100,12 +101,27 @@ def next_step(session: Session) -> str:
         return ""
     if sum(session.leaf_counts()) > COUNTED_LEAVES:
         return "3 shows its pairs · 4 reviews them"
-    pairs = count_pairs(tree, session.thresholds)
+    pairs = session.pair_count()
     if pairs:
         return f"4 reviews its {pairs} pair{'s' * (pairs != 1)} · 3 compares their leaves"
+    if tree.attempts:
+        return _without_pairs(session, tree)
     if not session.leaf_counts()[0]:
         return "no pairs: no leaf is good · 3 tells more · i s sets more iterations"
     return "no pairs: no bad leaf is worse by more than beta · 3 sets alpha and beta"
+
+
+def _without_pairs(session: Session, tree: SearchTree) -> str:
+    """Why attempts give no pairs, and what is left to do with them."""
+    good, bad = session.leaf_counts()
+    if all(attempt.reward is None for attempt in tree.attempts):
+        return "no pairs: no attempt has a reward · agentr open FILE --map reward=FIELD names one"
+    if not good or not bad:
+        which = "failed" if not good else "was solved"
+        return f"no pairs: every attempt {which}" + ("" if len(tree.attempts) < 2 else " · = compares two")
+    if count_pairs(tree, replace(session.thresholds, beta=0.0)):
+        return "no pairs: no bad leaf is worse by more than beta · 3 sets alpha and beta"
+    return "no pairs: solved and failed attempts part by chance, at no decision of the agent · = compares two"
 
 
 def top_line(session: Session, following: bool = False) -> tuple[Words, Words]:
@@ -152,7 +168,7 @@ def tree_title(session: Session, found: str) -> str:
         good, bad = session.leaf_counts()
         told += [f"{good} good", f"{bad} bad"]
         if good + bad <= COUNTED_LEAVES:
-            told.append(f"{count_pairs(tree, session.thresholds)} pairs")
+            told.append(f"{session.pair_count()} pairs")
     if tree.attempts:
-        return f"tree of {len(tree.attempts)} attempts  " + " · ".join(told)
+        return f"tree of {len(tree.attempts)} attempt{'s' * (len(tree.attempts) != 1)}  " + " · ".join(told)
     return "tree  " + " · ".join(told)

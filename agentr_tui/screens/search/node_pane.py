@@ -7,7 +7,15 @@ from collections.abc import Callable
 from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.imports.attempts import TABS as TABS_OF_ATTEMPTS
 from agentr_tui.screens.search.imports.attempts import Attempts, attempt_lines, fork_lines
-from agentr_tui.screens.search.node_lines import Answered, conversation_lines, environment_lines, raw_lines, step_lines
+from agentr_tui.screens.search.imports.step_lines import attempt_conversation_lines, attempt_step_lines
+from agentr_tui.screens.search.node_lines import (
+    Answered,
+    conversation_lines,
+    environment_lines,
+    raw_lines,
+    shortened,
+    step_lines,
+)
 from agentr_tui.screens.search.why_lines import log_lines, why_lines
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.widgets.text_pane import Lines, TextPane
@@ -23,10 +31,12 @@ OTHER_CS = (0.0, 0.25, 1.0, 2.0)
 class NodePane:
     """What is known of one node."""
 
-    def __init__(self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane]]) -> None:
-        """`panes`: the pane of the node, and that of the tabs."""
+    def __init__(self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane, TextPane]]) -> None:
+        """`panes`: the pane of the node, that of the tabs, and that of an imported tree's forks."""
         self._desk, self._panes = desk, panes
-        self._attempts = Attempts(desk)
+        self.attempts = Attempts(desk)
+        self._forks_told: tuple[object, ...] = ()
+        self._shown: tuple[SearchTree | None, int] = (None, 0)  # whose place in its text is kept
         self._tab = 0
         self._c: float | None = None  # an exploration constant to compare with
         self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
@@ -46,12 +56,35 @@ class NodePane:
         tree, reader = session.tree, session.reader
         if tree is None or reader is None or id is None or id >= len(tree):
             return
-        node, tabs = self._panes()
+        node, tabs, forks = self._panes()
         node.retitle(f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task")
-        node.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
+        same = self._shown == (tree, id)
+        self._shown = tree, id
+        if tree.attempts:
+            whole, share = self.attempts.whole, self.attempts.share(id)
+            lines = attempt_step_lines(tree, id, share, session.score_range, whole)
+            node.set_lines(shortened(lines), keep_scroll=same)
+        else:
+            node.set_lines(step_lines(tree, reader, id, session.score_range), keep_scroll=True)
+        if forks.display:
+            self._show_forks(tree, forks)
         names = self._names(tree)
         tabs.retitle(tab_title(names, self._tab % len(names), tabs.outer_size.width or 200))
         tabs.set_lines(self._tab_lines(id), keep_scroll=True)
+        if tree.attempts and names[self._tab % len(names)] == "attempts" and id != ROOT:
+            tabs.scroll_to_key(tree.attempts[tree.first_through[id]].leaf)
+
+    def _show_forks(self, tree: SearchTree, forks: TextPane) -> None:
+        """The pane below the tree of an import; all of it is told again where the key of a fork was pressed."""
+        found, at = self.attempts.forks, self.attempts.fork
+        told = (tree, tree.seq, id(found), at)
+        if told == self._forks_told:  # the cursor moved: they are the same
+            return
+        self._forks_told = told
+        forks.retitle("where failed attempts leave solved ones", f"D: {'the next one' if found else 'none'}")
+        forks.set_lines(lambda width: fork_lines(found, at, tree, width), keep_scroll=True)
+        if at is not None:
+            forks.scroll_to_key(at)
 
     def _names(self, tree: SearchTree) -> tuple[str, ...]:
         return TABS_OF_ATTEMPTS if tree.attempts else TABS
@@ -64,11 +97,14 @@ class NodePane:
         names = self._names(tree)
         name = names[self._tab % len(names)]
         if name == "attempts":
-            return attempt_lines(session, tree, id)
+            return attempt_lines(session, tree, id, self.attempts.steps)
         if name == "forks":
-            return fork_lines(self._attempts.forks, self._attempts.fork)
+            found, at = self.attempts.forks, self.attempts.fork
+            return lambda width: fork_lines(found, at, tree, width)
         if name == "why":
             return lambda width: why_lines(reader, id, width, self._c)
+        if name == "conversation" and tree.attempts:
+            return shortened(attempt_conversation_lines(tree, id, self.attempts.whole))
         if name == "conversation":
             return conversation_lines(tree, id)
         if name == "environment":
@@ -104,12 +140,21 @@ class NodePane:
         """To the next attempt of an imported tree, or the one before; 0: to the next fork where failures leave
         successes, with the tab of the forks where the tree has one."""
         if by:
-            self._attempts.next(by)
+            self.attempts.next(by)
             return
-        self._attempts.next_fork()
+        self.attempts.next_fork()
         tree = self._desk.session.tree
-        if tree is not None and tree.attempts:
+        if tree is not None and tree.attempts and not self._panes()[2].display:
             self._tab = TABS_OF_ATTEMPTS.index("forks")
+        self.show()
+
+    def whole(self) -> None:
+        """Long texts of an imported tree in full, or folded again."""
+        tree = self._desk.session.tree
+        if tree is None or not tree.attempts:
+            self._desk.say("Texts are folded in imported trees only: these are in full.")
+            return
+        self.attempts.whole = not self.attempts.whole
         self.show()
 
     def next_tab(self, by: int) -> None:

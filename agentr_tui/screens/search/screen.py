@@ -18,7 +18,7 @@ from textual.widgets import Static
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
 from agentr_tui.screens.search.figures import next_step, top_line, tree_title
 from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
-from agentr_tui.screens.search.imports.attempts import ATTEMPT_KEYS
+from agentr_tui.screens.search.imports.attempts import ATTEMPT_KEYS, reader_label
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
@@ -39,6 +39,12 @@ from engine.tree.tree import SearchTree
 
 STEERING = frozenset({"pause", "step", "stop"})
 """Actions that need a search that goes on."""
+
+NOT_OF_ATTEMPTS = frozenset({"event(-1)"})
+"""Actions that lead nowhere in a tree of attempts: nobody watched how it grew."""
+
+OF_ATTEMPTS = frozenset({"attempt(1)", "attempt(0)", "compare_attempt", "whole"})
+"""Actions that are told first in a tree of attempts."""
 
 KEY_WORDS = {"select": "node", "restore": "back"}
 """Words of keys that are told where panes stand in place of one another."""
@@ -93,7 +99,7 @@ class SearchScreen(ModeScreen):
         self.marks = NodeMarks(desk)
         self.interventions = Interventions(desk)
         self.views = Views(desk, self.time, lambda: self.query_one(Overview))
-        self.node = NodePane(desk, lambda: (self.query_one("#node", TextPane), self.query_one("#tabs", TextPane)))
+        self.node = NodePane(desk, self._text_panes)
         self.steering = Steering(desk)
         self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node, [])
         self._viewed: SearchTree | None = None  # the tree that this screen shows
@@ -106,6 +112,7 @@ class SearchScreen(ModeScreen):
                 yield TreeView(id="tree")
                 yield FindBar()
                 yield Overview(id="overview")
+                yield TextPane(id="forks")
             with Vertical(id="node-side"):
                 yield TextPane(id="node")
                 yield TextPane(id="tabs")
@@ -118,10 +125,14 @@ class SearchScreen(ModeScreen):
         self.session.view_now = self._view_now
         self.tree_view.crowded = True
         self.tree_view.drawing.describe = self.marks.describe
+        self.query_one("#forks").display = False
         self.tree_view.focus()
         self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
         self.set_interval(AGAIN_AFTER, self.finder.look_again)
         self.tree_opened()
+
+    def _text_panes(self) -> tuple[TextPane, TextPane, TextPane]:
+        return self.query_one("#node", TextPane), self.query_one("#tabs", TextPane), self.query_one("#forks", TextPane)
 
     def copyable(self) -> list[Copyable]:
         """The node under the cursor."""
@@ -135,12 +146,17 @@ class SearchScreen(ModeScreen):
         if session.reader is None or session.tree is None or not len(session.tree):
             self.refresh_view()
             return
+        label = reader_label if session.tree.attempts else None
+        self.tree_view.drawing.label = self.query_one(Overview).label = label
         self.tree_view.set_tree(session.reader, session.score_range)
         self._take_view()
         self.tree_view.follow = session.running
         self.marks.take()
         self.finder.found_nothing_yet()
         self.refresh_view()
+        other, session.beside = session.beside, None
+        if other is not None:
+            self.views.compare_with(other)
 
     def _view_now(self) -> View | None:
         """How the open tree is looked at; None where this screen has not shown it yet."""
@@ -222,23 +238,39 @@ class SearchScreen(ModeScreen):
             return
         self.top_bar.show(*top_line(session, self.tree_view.follow and session.control is not None))
         self.key_bar.left_out = STEERING if session.control is None else frozenset()
+        if tree.attempts:
+            self.key_bar.left_out |= NOT_OF_ATTEMPTS
         self.key_bar.words = KEY_WORDS | ({"pause": "go on"} if tree.state == "paused" else {})
-        if self.enlarging.pane is None and self.has_class("-narrow"):
-            self.key_bar.also = frozenset({"restore" if self.has_class("-detail") else "select"})
+        if self.enlarging.pane is None:
+            also = OF_ATTEMPTS if tree.attempts else frozenset()
+            if self.has_class("-narrow"):
+                also |= {"restore" if self.has_class("-detail") else "select"}
+            self.key_bar.also = also
         self.query_one("#next-step", Static).update(next_step(session))
 
     def show_views(self) -> None:
         """Timeline, overview and figures of the session as it is now."""
         self._views_due = False
+        tree = self.session.tree
         if self.enlarging.pane is None:
-            self.time.show(self.query_one(TimelineView))
+            timeline = self.query_one(TimelineView)
+            timeline.display = tree is None or not tree.attempts
+            self.set_class(not timeline.display, "-attempts")
+            self.time.show(timeline)
         self.show_overview()
         self.show_title()
 
     def show_overview(self) -> None:
         """The overview, where it is not folded away."""
-        room = self.size.width >= 100 and self.size.height >= TALL
+        tree = self.session.tree
+        is_import = tree is not None and bool(tree.attempts)
+        room = self.size.width >= 100 and self.size.height >= (TALLER if is_import else TALL)
         self.views.show_overview(room and self.enlarging.pane is None)
+        forks = self.query_one("#forks", TextPane)
+        wanted = is_import and self.enlarging.pane is None and self.size.width >= 100 and self.size.height >= TALL
+        if self.enlarging.pane is None and forks.display != wanted:
+            forks.display = wanted
+            self.node.show()
 
     def on_resize(self, event: Resize) -> None:
         """The overview comes and goes with the room there is."""
@@ -333,6 +365,18 @@ class SearchScreen(ModeScreen):
     def action_attempt(self, by: int) -> None:
         """The next attempt of an imported tree, or the one before; 0: the next fork."""
         self.node.go(by)
+
+    def action_whole(self) -> None:
+        """Long texts of an imported tree in full, or folded again."""
+        self.node.whole()
+
+    def action_compare_attempt(self) -> None:
+        """This attempt beside one that ended otherwise."""
+        self.views.compare_attempt(self.node.attempts)
+
+    @on(TextPane.LineChosen, "#forks, #tabs")
+    def _line_chosen(self, event: TextPane.LineChosen) -> None:
+        self.desk.go_to_node(event.key)
 
     def action_other_c(self) -> None:
         """Compare with the next other exploration constant; after the last with none."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.imports.attempts import Attempts, attempt_name
 from agentr_tui.screens.search.overlays.compare import (
     CompareScreen,
     best_leaf,
@@ -107,6 +108,24 @@ class Views:
         choices.append(Choice("t", "this search with another trace …", self._ask_trace))
         self._desk.choose("compare", choices)
 
+    def compare_attempt(self, attempts: Attempts) -> None:
+        """The attempt under the cursor beside one that ended otherwise, from where they part; { } takes others."""
+        session = self._desk.session
+        tree, reader = session.tree, session.reader
+        if tree is None or reader is None or not tree.attempts:
+            self._desk.say("This tree is no import: v c compares nodes and searches.", severity="warning")
+            return
+        found = attempts.rival(self._desk.tree_view.cursor_node or ROOT)
+        if found is None:
+            self._desk.say("All attempts are the same, step by step: there is nothing to compare.")
+            return
+        own, other = found
+        sides = [
+            Side(attempt_name(place, attempt), tree, reader, attempt.leaf)
+            for place, attempt in enumerate(tree.attempts)
+        ]
+        self._desk.open(CompareScreen(self._desk, sides[own], sides[other], sides))
+
     def _compare(self, one: int, other: int) -> None:
         try:
             sides = trajectory_sides(self._desk.session, one, other)
@@ -129,7 +148,8 @@ class Views:
         self._desk.ask_text(f"compare node {node} with which node?", typed, placeholder="87")
 
     def _ask_trace(self) -> None:
-        def chosen(path: Path) -> None:
-            self._desk.in_thread(lambda: trace_sides(self._desk.session, path), self._show, "compare")
+        choose_trace(self._desk, self.compare_with)
 
-        choose_trace(self._desk, chosen)
+    def compare_with(self, path: Path) -> None:
+        """The open search beside another trace."""
+        self._desk.in_thread(lambda: trace_sides(self._desk.session, path), self._show, "compare")

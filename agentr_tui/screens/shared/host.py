@@ -26,8 +26,8 @@ class Host(App[int]):
         """One line about an error, from any thread; a defect of ours is logged, too."""
 
     @abstractmethod
-    def open_path(self, path: Path, follow: bool = False, mode: str = "search") -> None:
-        """Read a trace or tree file in a worker, and show it on a screen."""
+    def open_path(self, path: Path, follow: bool = False, mode: str = "search", beside: Path | None = None) -> None:
+        """Read a trace or tree file in a worker, and show it on a screen; with `beside`, compared with another."""
 
     @abstractmethod
     def show_tree(self, mode: str = "search") -> None:

@@ -11,10 +11,13 @@ from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.line import Columns, Painter, RowSummary, columns, drawn_levels, labels, summarise_row
 from agentr_tui.widgets.tree.overlay import Overlay, Said
 from agentr_tui.widgets.tree.rows import TreeRows
-from engine.tree.tree import NO_PARENT, ROOT
+from engine.tree.tree import NO_PARENT, ROOT, TreeReader
 
 LONGEST_CHAIN = 40
 """Of a longer chain of only children, these many steps are shown."""
+
+UNSAID = frozenset({"all ended", "done"})
+"""Words that tell nothing in a tree of attempts: all of them have ended."""
 
 _KEPT_STRIPS = 256
 
@@ -28,6 +31,8 @@ class RowDrawing:
         self.overlay = Overlay()
         self.describe: Callable[[int], Said | None] | None = None
         """What is said of a node at the moment that is shown. Marks of the overlay come first."""
+        self.label: Callable[[TreeReader, int], str] | None = None
+        """What a row calls a step of attempts that were made elsewhere; None: its action, as in a search."""
         self.lit: set[int] | None = None
         """The nodes whose rows do not stand back; None: no row does."""
         self.painter: Painter | None = None  # of the theme, the ground and the focus as they are now
@@ -79,6 +84,8 @@ class RowDrawing:
 
     def caption(self, now: Columns) -> str:
         """The names of the columns, for the lower border."""
+        if self.label is not None:
+            return "N attempts · Q mean reward" if now.value else ""
         figures = "N".rjust(max(0, now.visits - 1)) + "Q".rjust(now.value) if now.value else ""
         rest = max(0, now.bar + now.word - 1)
         line = (self.glyphs.dash * (rest - 7) + " status").rjust(rest) if rest > 7 else ""
@@ -117,6 +124,8 @@ class RowDrawing:
         if crowd := rows.crowding.members(id):
             row = row._replace(crowd=crowd)
         elif self.describe is not None and id not in overlay.marks:
+            if self.label is not None and row.word in UNSAID:
+                row = row._replace(word="")
             row = self._with_said(row, self.describe)
         if self.lit is not None and self.lit.isdisjoint(row.chain):
             row = row._replace(glyph_role="faint", text_role="faint", value_role="faint", word_role="faint")
@@ -132,6 +141,10 @@ class RowDrawing:
         if word and not (said.weak and row.word):
             row = row._replace(word=word, word_role=role)
         return row
+
+    def _labels(self, row: RowSummary) -> list[str]:
+        assert self.rows is not None
+        return labels(self.rows.reader, row.chain, self.glyphs, row.crowd, self.label)
 
     def stale(self, ids: Sequence[int], now: Columns, cursor: int) -> list[int]:
         """The lines of the viewport that show something else by now; `ids` are the nodes of its rows."""
@@ -168,7 +181,7 @@ class RowDrawing:
         row = self._drawn[line] = self.row_of(id, now, cursor)
         strip = self.strips.get(row) if self._columns is not None else None
         if strip is None:
-            strip = self.painter.strip(row, labels(self.rows.reader, row.chain, self.glyphs, row.crowd), now)
+            strip = self.painter.strip(row, self._labels(row), now)
             if self._columns is not None:
                 self.strips[row] = strip
         return strip

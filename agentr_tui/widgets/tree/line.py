@@ -5,6 +5,7 @@ Pure functions over a reader, and a `Painter` that holds prepared styles; no wid
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from typing import NamedTuple
 
@@ -183,14 +184,24 @@ def summarise_row(
     )
 
 
-def labels(reader: TreeReader, chain: tuple[int, ...], glyphs: Glyphs, crowd: tuple[int, ...] = ()) -> list[str]:
-    """The actions of the nodes that share a row, safe to show; of a crowd how many there are, too."""
+def labels(
+    reader: TreeReader,
+    chain: tuple[int, ...],
+    glyphs: Glyphs,
+    crowd: tuple[int, ...] = (),
+    label: Callable[[TreeReader, int], str] | None = None,
+) -> list[str]:
+    """The actions of the nodes that share a row (or what `label` calls them), safe to show; of a crowd how many there
+    are, too."""
     if crowd:
         actions = dict.fromkeys(reader.node(id).action for id in crowd)
         return [clip(f"{len(crowd)} more: {', '.join(actions)}", LABEL_CELLS, ellipsis=glyphs.ellipsis)]
-    return [
-        clip(reader.node(id).action, LABEL_CELLS, ellipsis=glyphs.ellipsis) if id != ROOT else "root" for id in chain
-    ]
+    named = label or _action
+    return [clip(named(reader, id), LABEL_CELLS, ellipsis=glyphs.ellipsis) if id != ROOT else "root" for id in chain]
+
+
+def _action(reader: TreeReader, id: int) -> str:
+    return reader.node(id).action
 
 
 class Painter:

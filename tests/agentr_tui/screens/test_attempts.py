@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentr_tui.cli.main import run
 from agentr_tui.cli.rollouts import options_of, with_stored
+from agentr_tui.screens.search.imports.step_text import EDITS, _pretty, call_lines, row_label, text_lines
+from agentr_tui.screens.search.overlays.compare import CompareScreen
 from agentr_tui.state.session import Session
+from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.row_table import RowTable
+from agentr_tui.widgets.text_pane import Line
+from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree.view import TreeView
 from engine.samples.harmless import ERROR, READS, why_harmless
 from engine.trace.sources import load_any
 from engine.trace.treefile.write import save_tree
-from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started
+from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, ToolCall
+from engine.tree.node import Node
 from engine.tree.tree import SearchTree
 from tests.agentr_tui.apps import notices, opened, pane, running, searched, table_lines, until
 from tests.engine.imports.attempts import attempt, tree_of
@@ -78,11 +87,11 @@ async def test_keys_go_through_attempts_and_to_the_fork_where_failures_leave_suc
         assert "attempt 3 of 5" in notices(app)
         await pilot.press("left_curly_bracket")
         assert view.cursor_node == tree.attempts[1].leaf
-        assert "2 of 5 pass here" in pane(app, "node")
+        assert "2 of 5 attempts through here" in pane(app, "node")
         await pilot.press("D")
         assert view.cursor_node is not None
         assert tree.nodes[view.cursor_node].action == 'bash(c="guess")'
-        assert "0 of 2; others 2 of 2" in pane(app, "tabs")
+        assert "0% to 66% 0/2 bash guess" in pane(app, "forks")
 
 
 def test_stats_counts_attempts_and_ranks_the_forks(rollouts: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,3 +231,113 @@ def test_a_file_that_is_nothing_known_is_told_in_one_line(tmp_path: Path, capsys
     path.write_text('{"colour": "red"}\n')
     assert run(["stats", str(path)]) == 2
     assert capsys.readouterr().err.count("\n") <= 1 + 1
+
+
+async def test_a_tree_of_attempts_shows_its_rows_list_and_forks_and_no_time(rollouts: Path, tmp_path: Path) -> None:
+    async with running(mend(rollouts, tmp_path), "search", size=(140, 40)) as (app, pilot):
+        view = app.screen.query_one(TreeView)
+        assert "N attempts" in str(view.border_subtitle)
+        assert not app.screen.query_one(TimelineView).display
+        rows = "\n".join(view.render_line(y).text for y in range(view.size.height))
+        assert "bash  guess" in rows, "a row tells the call and what it is about"
+        assert "all ended" not in rows
+        await pilot.press("right_curly_bracket")
+        listed = pane(app, "tabs").replace(" ", "")
+        assert "◀1✓13steps" in listed
+        assert "3✗03steps" in listed
+        bar = app.screen.query_one(KeyBar)
+        keys = [each.display for each in KeyBar.keys(bar)]
+        assert keys[:4] == ["{ }", "D", "=", "o"]
+        assert ", ." not in keys
+
+
+async def test_long_results_are_folded_until_o_is_pressed(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps(row(reward, "look", said=str(reward))) + "\n" for reward in (0, 1)))
+    long = "\\n".join(f"line {number}" for number in range(500))
+    path.write_text(path.read_text().replace("saw look", long))
+    async with running(mend(path, tmp_path), "search", size=(120, 60)) as (app, pilot):
+        await pilot.press("j")
+        assert "488 more lines: o shows them" in pane(app, "node")
+        assert "line 499" in pane(app, "node"), "an error stands at the end"
+        assert "line 100 " not in pane(app, "node")
+        await pilot.press("o")
+        assert "line 100 " in pane(app, "node")
+
+
+async def test_an_attempt_is_compared_with_the_one_that_ended_otherwise_from_where_they_part(
+    rollouts: Path, tmp_path: Path
+) -> None:
+    async with running(mend(rollouts, tmp_path), "search", size=(140, 40)) as (app, pilot):
+        await pilot.press("left_curly_bracket", "left_curly_bracket", "equals_sign")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.document is not None)
+        assert "attempt 4 (reward 0)" in pane(app, "compare")
+        assert "attempt 1 (reward 1)" in pane(app, "compare"), "solved, and parts from it latest"
+        assert "fork" in pane(app, "compare")
+        await pilot.press("right_curly_bracket")
+        await until(pilot, lambda: "attempt 3 (reward 0)" in pane(app, "compare"))
+
+
+def mend(rollouts: Path, tmp_path: Path) -> Session:
+    """A session with the tree of the task `mend` open."""
+    workspace = opened(tmp_path / "w")
+    paths, _ = with_stored([rollouts], options_of(None, None, "action", None), workspace.path, quiet=True)
+    session = Session(workspace)
+    session.open(next(path for path in paths if "mend" in path.name))
+    return session
+
+
+def said(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    """Text and colour of the last part of each line."""
+    return [("".join(text for text, _ in each.parts).strip(), each.parts[-1][1]) for each in lines]
+
+
+@pytest.mark.parametrize("names", EDITS)
+def test_an_edit_reads_as_what_goes_and_what_comes(names: tuple[str, str]) -> None:
+    call = ToolCall("edit", json.dumps({"path": "a/b/c.py", names[0]: "one\ntwo\nsix", names[1]: "one\ntoo\nsix"}))
+    assert said(call_lines(call, 0, whole=False)) == [
+        ("edit", "focus"),
+        ("path a/b/c.py", "text"),
+        ("one", "muted"),
+        ("- two", "bad"),
+        ("+ too", "good"),
+        ("six", "muted"),
+    ]
+    node = Node(1, 0, 1, "", "edit(…)", "")
+    node.calls = (call,)
+    assert row_label(node) == "edit  …/c.py two → too"
+
+
+def test_json_is_set_out_and_diffs_have_their_colours() -> None:
+    assert said(text_lines('{"a": {"b": [1]}}', 0, whole=True))[1:4] == [
+        ('"a": {', "text"),
+        ('"b": [', "text"),
+        ("1", "text"),
+    ]
+    diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same"
+    assert said(text_lines(diff, 0, whole=True))[3:] == [
+        ("@@ -1 +1 @@", "focus"),
+        ("-old", "bad"),
+        ("+new", "good"),
+        ("same", "text"),
+    ]
+    assert said(text_lines("- a list\n- of things", 0, whole=True)) == [("- a list", "text"), ("- of things", "text")]
+    (image,) = text_lines("see [image: sha256:9f68 image/png] here", 0, whole=True)
+    assert ("[image: sha256:9f68 image/png]", "person") in image.parts
+
+
+@given(st.text(max_size=400), st.integers(0, 40))
+def test_a_text_in_full_loses_no_word(text: str, indent: int) -> None:
+    """JSON aside, which is set out: its numbers and words are those of the text."""
+    shown = "".join("".join(part for part, _ in each.parts) for each in text_lines(text, indent, whole=True))
+    assert "".join(shown.split()) == "".join((_pretty(text) or text).split())
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+def test_any_call_has_a_row_and_lines(name: str, arguments: str, value: str) -> None:
+    for given_ in (arguments, json.dumps({arguments: value}), json.dumps([{"old": value, "new": name}])):
+        call = ToolCall(name, given_)
+        node = Node(1, 0, 1, "", "x", "")
+        node.calls = (call,)
+        assert "\n" not in row_label(node)
+        assert call_lines(call, 4, whole=False)

@@ -466,6 +466,12 @@ async def test_tabs_show_plots_coverage_and_how_far_the_review_can_be_trusted(wo
         assert f"{agreement(samples, current).alpha:.3f}" in pane(app, "counts")
         assert "bob 4 rejected" in pane(app, "counts")
         assert "4 poor" in pane(app, "counts")
+        assert "2 samples on which reviewers differ" in pane(app, "counts")
+        assert "✗ bob: poor" in pane(app, "counts")
+        await pilot.press("d")
+        await until(pilot, lambda: app.current_mode == "revision")
+        disputed = sorted(sample.id for sample in samples[4:6])
+        assert sorted(str(app.session.review_query).removeprefix("id:").split(",")) == disputed
 
 
 async def test_enter_on_a_trace_reviews_its_samples(workspace: Workspace) -> None:

@@ -18,6 +18,7 @@ from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.new_search_form import FIELDS, parse
 from agentr_tui.screens.library.rows import SORTS, age, arranged, cells, duration
 from agentr_tui.screens.library.screen import LibraryScreen
+from agentr_tui.screens.search.overlays.compare import CompareScreen
 from agentr_tui.screens.shared.dialogs import Menu
 from agentr_tui.state import library_tail
 from agentr_tui.state.library_scan import Known, look, look_at_running
@@ -553,3 +554,18 @@ async def test_a_trace_that_is_being_written_is_never_deleted(tmp_path: Path) ->
             await until(pilot, lambda: "is being written" in notices(app))
             assert not isinstance(app.screen, Menu)
     assert path.exists()
+
+
+async def test_two_marked_traces_are_compared_from_the_library(tmp_path: Path) -> None:
+    workspace = opened(tmp_path)
+    paths = [searched(workspace, seed=1), searched(workspace, "3", seed=2)]
+    async with running(Session(workspace), "library") as (app, pilot):
+        await listed(app, pilot, 2)
+        await pilot.press("equals_sign")
+        assert "Mark two traces" in notices(app)
+        await pilot.press("space", "equals_sign")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.document is not None)
+        shown = pane(app, "compare")
+        assert all(path.name.split(".")[0] in shown for path in paths)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.current_mode == "search" and app.session.beside is None)

@@ -29,8 +29,8 @@ class Node:
     """The panes of the node under the cursor."""
 
     def __init__(self, desk: FakeDesk) -> None:
-        self.node, self.tabs = FakePane(), FakePane()
-        self.pane = NodePane(desk, lambda: (self.node.as_pane, self.tabs.as_pane))
+        self.node, self.tabs, self.forks = FakePane(), FakePane(), FakePane()
+        self.pane = NodePane(desk, lambda: (self.node.as_pane, self.tabs.as_pane, self.forks.as_pane))
 
 
 def test_the_node_under_the_cursor_is_titled_and_told(desk: FakeDesk) -> None:

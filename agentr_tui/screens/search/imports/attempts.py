@@ -6,20 +6,22 @@ N is here how many attempts pass a node; nothing was searched.
 from __future__ import annotations
 
 from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.imports.step_text import row_label
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.state.session import Session
+from agentr_tui.terminal.safe_text import clip, pad
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from agentr_tui.widgets.tree.overlay import Mark
-from engine.explain.forks import ForkOf, forks
+from engine.explain.forks import ForkOf, Share, forks, shares
 from engine.pairs.parting import is_silent, outcomes
 from engine.tree.events import ImportedAttempt
 from engine.tree.fold_attempts import is_end
-from engine.tree.node import NO_PARENT, Node
-from engine.tree.tree import SearchTree
+from engine.tree.node import NO_PARENT, ROOT, Node
+from engine.tree.tree import SearchTree, TreeReader
 
-MOST_ATTEMPTS = 200
-"""Attempts and forks that a pane lists."""
+MOST_LISTED = 40
+"""Attempts or forks that a pane lists, around the one that the cursor is on: a key costs what is in sight."""
 
 TABS = ("attempts", "forks", "conversation", "environment", "raw")
 """Of an imported tree; nobody chose anything there, so that there is no `why`."""
@@ -36,8 +38,12 @@ def figures_of(session: Session, tree: SearchTree) -> list[str]:
         f"{len(tree.attempts) - len(scored)} without a reward" if len(scored) < len(tree.attempts) else "",
         f"{cut} cut off" if cut else "",
         f"{sum(reward > alpha for reward in scored)} solved",
-        f"{len(tree.attempts)} attempts",
+        _many(len(tree.attempts), "attempt"),
     ]
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def row_mark(tree: SearchTree, id: int) -> Mark | None:
@@ -53,14 +59,14 @@ def row_mark(tree: SearchTree, id: int) -> Mark | None:
     if row.compacted:
         return Mark("compacted", "warn")
     if (count := outcomes(tree, id)) > 1:
-        return Mark(f"{count} outcomes", "warn")
+        return Mark(f"{count} results", "warn")
     if node.is_leaf and node.visits > 1:
         return Mark(f"{node.visits}×", "muted")
     if row.error:
         return Mark("error", "warn")
     words = wordings(node)
     if words > 1:
-        return Mark(f"{words} words", "muted")
+        return Mark(f"worded {words}×", "muted")
     return Mark("times", "muted") if row.wordings else None
 
 
@@ -83,9 +89,9 @@ def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
     if row is None or not tree.attempts:
         return []
     first = tree.first_through[id] + 1
-    told: list[tuple[str, str, Role]] = [
-        ("attempts", f"{node.visits} of {len(tree.attempts)} pass here · in the words of attempt {first}", "text")
-    ]
+    all_of_them = _many(len(tree.attempts), "attempt")
+    whose = f"attempt {first}" if node.visits == 1 else f"in the words of attempt {first}"
+    told: list[tuple[str, str, Role]] = [("attempts", f"{node.visits} of {all_of_them} through here · {whose}", "text")]
     words = wordings(node)
     if words > 1:
         told.append(("", f"{words} wordings of the same action", "muted"))
@@ -104,35 +110,66 @@ def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
     return told
 
 
-def attempt_lines(session: Session, tree: SearchTree, id: int) -> list[Line]:
-    """All attempts, those that pass the node under the cursor told apart."""
+def attempt_lines(session: Session, tree: SearchTree, id: int, steps: list[int]) -> list[Line]:
+    """The attempts around the one that the cursor is on; those that pass the node are told apart.
+
+    `steps`: how many steps each has.
+    """
     low, high = session.score_range
-    path = set(tree.ancestors(id))
     here = glyphs().here
+    first = tree.first_through[id]
+    start = _start(first, len(tree.attempts))
+    shown = tree.attempts[start : start + MOST_LISTED]
+    depth = tree.nodes[id].depth
+    of_end: dict[int, bool] = {}  # whether an end is on a path through the node: equal attempts share it
     lines = [line((note, "warn")) for note in tree.import_notes]
     lines += [BLANK] if lines else []
-    for number, attempt in enumerate(tree.attempts[:MOST_ATTEMPTS], 1):
-        passes = id in tree.ancestors(attempt.leaf) or attempt.leaf in path
+    if start:
+        lines.append(line((f"{start} before", "muted")))
+    for number, attempt in enumerate(shown, start):
+        passes = of_end.get(attempt.leaf)
+        if passes is None:
+            passes = of_end[attempt.leaf] = _passes(tree, attempt.leaf, id, depth)
         sign, role = _sign(session, attempt)
-        reward = "–" if attempt.reward is None else f"{attempt.reward:g}"
+        reward = "–" if attempt.reward is None else f"{attempt.reward:.4g}"
         shade: Role = "text" if passes else "faint"
-        steps = sum(not is_silent(tree.nodes[step]) for step in tree.ancestors(attempt.leaf)[1:])
         cut = " · cut off" if attempt.cut_off else ""
         stop = f" · {attempt.stop}" if attempt.stop else ""
-        told = f"{steps} steps{cut}{stop}  {attempt.id or attempt.place}"
+        told = f"{_many(steps[number], 'step')}{cut}{stop}  {attempt.id or attempt.place}"
         value: Role = "muted" if attempt.reward is None else value_role(float(attempt.reward), low, high)
         lines.append(
             line(
-                (f"{here if passes else ' '} {number:>3} ", shade),
+                (f"{here if passes else ' '} {number + 1:>3} ", shade),
                 (f"{sign} ", role if passes else "faint"),
                 (f"{reward:>5}  ", value if passes else "faint"),
                 (told, shade),
                 indent=8,
+                key=attempt.leaf,
+                highlight=number == first and id != ROOT,
             )
         )
-    if len(tree.attempts) > MOST_ATTEMPTS:
-        lines.append(line((f"and {len(tree.attempts) - MOST_ATTEMPTS} more: {{ }} goes through all", "muted")))
+    if (after := len(tree.attempts) - start - len(shown)) > 0:
+        lines.append(line((f"{after} after: {{ }} goes through all", "muted")))
     return lines
+
+
+def _start(place: int, count: int) -> int:
+    """The first of so many that is listed, where one is in front."""
+    return max(0, min(place - MOST_LISTED // 2, count - MOST_LISTED))
+
+
+def _passes(tree: SearchTree, leaf: int, id: int, depth: int) -> bool:
+    """Whether the attempt that ends at a leaf passes a node, or the node lies where it ended."""
+    at = leaf
+    while tree.nodes[at].depth > depth:
+        at = tree.nodes[at].parent
+    return at == id or (tree.nodes[leaf].depth < depth and leaf in tree.ancestors(id))
+
+
+def attempt_name(place: int, attempt: ImportedAttempt) -> str:
+    """What an attempt is called beside another."""
+    reward = "no reward" if attempt.reward is None else f"reward {attempt.reward:.4g}"
+    return f"attempt {place + 1} ({reward})"
 
 
 def _sign(session: Session, attempt: ImportedAttempt) -> tuple[str, Role]:
@@ -142,32 +179,80 @@ def _sign(session: Session, attempt: ImportedAttempt) -> tuple[str, Role]:
     return (signs.good, "good") if attempt.reward > session.thresholds.alpha else (signs.bad, "bad")
 
 
-def fork_lines(found: list[ForkOf], child: int | None) -> list[Line]:
+def fork_lines(found: list[ForkOf], child: int | None, tree: SearchTree, width: int) -> list[Line]:
     """The forks where failures leave successes; `child`: the one that the cursor was put on."""
     if not found:
-        return [line(("No step parts failed attempts from solved ones.", "muted"))]
-    lines = [line(("Where failed attempts leave solved ones; D goes to the next one.", "muted")), BLANK]
-    for fork in found[:MOST_ATTEMPTS]:
+        return [line((no_fork(tree), "muted"))]
+    side = max(12, (width - FORK_FIGURES) // 2)
+    last = max(12, width - FORK_FIGURES - side - 1)
+    lines = [
+        line(
+            ("step ", "muted"),
+            (pad("after", side), "muted"),
+            (f" {'solved':>10} → {'then':<5} {'95 %':<11}{'of':>3}    ", "muted"),
+            ("what these did", "muted"),
+        )
+    ]
+    start = _start(next((place for place, fork in enumerate(found) if fork.child == child), 0), len(found))
+    if start:
+        lines.append(line((f"{start} before", "muted")))
+    before = -1
+    for fork in found[start : start + MOST_LISTED]:
         low, high = fork.taken.interval
-        role: Role = "focus" if fork.child == child else "text"
+        at = fork.child == child
+        role: Role = "focus" if at else "text"
+        after = "the same" if fork.node == before else label_at(tree, fork.node)
+        before = fork.node
         lines.append(
             line(
-                (f"step {fork.depth:<3} ", role),
-                (f"{fork.before.value:4.0%} → {fork.taken.value:.0%} ", "bad"),
-                (f"[{low:.0%}, {high:.0%}] ", "muted"),
-                (f"{fork.taken.solved} of {fork.taken.of}; others {fork.others.solved} of {fork.others.of}  ", "muted"),
-                (" ".join(fork.action.split())[:200], role),
-                indent=9,
+                (f"{fork.depth:>4} ", role),
+                (pad(clip(after, side), side), "muted"),
+                (f" {fork.before.value:>10.0%} → ", "text"),
+                (f"{fork.taken.value:<5.0%}", "bad"),
+                (f" {f'{low:.0%} to {high:.0%}':<11}", "muted"),
+                (f"{fork.taken.solved:>3}/{fork.taken.of:<3}", "bad"),
+                (clip(label_at(tree, fork.child), last), role),
+                key=fork.child,
+                highlight=at,
             )
         )
+    if (more := len(found) - start - MOST_LISTED) > 0:
+        lines.append(line((f"and {more} more: D goes through all", "muted")))
     return lines
+
+
+FORK_FIGURES = 5 + 14 + 5 + 12 + 7
+"""Cells of a fork's figures."""
+
+
+def label_at(tree: SearchTree, id: int) -> str:
+    """A step in one line."""
+    return "the prompt" if id == ROOT else row_label(tree.nodes[id])
+
+
+def reader_label(reader: TreeReader, id: int) -> str:
+    """A step in one line, for its row."""
+    return row_label(reader.node(id))
+
+
+def no_fork(tree: SearchTree) -> str:
+    """Why no step is told."""
+    known = {attempt.reward for attempt in tree.attempts if attempt.reward is not None}
+    if not known:
+        return "No reward is known: nothing tells failed attempts from solved ones."
+    if len(known) == 1:
+        return f"All known rewards are {known.pop():g}: no step parts failed attempts from solved ones."
+    return "No decision of the agent parts failed attempts from solved ones."
 
 
 ATTEMPT_KEYS = (
     key("right_curly_bracket", "attempt(1)", "attempt", "search.attempt_next", "Next attempt of an imported tree",
         key_display="{ }"),
     key("left_curly_bracket", "attempt(-1)", "attempt before", "search.attempt_back", "Attempt before"),
-    key("D", "attempt(0)", "fork", "search.next_fork", "Next fork where failures leave successes"),
+    key("D", "attempt(0)", "failures part", "search.next_fork", "Next fork where failures leave successes"),
+    key("equals_sign", "compare_attempt", "compare", "search.compare_attempt",
+        "Compare this attempt with one that ended otherwise, from where they part", key_display="="),
+    key("o", "whole", "whole texts", "search.whole", "Long texts of an imported tree in full, or folded again"),
 )  # fmt: skip
 
 
@@ -178,7 +263,11 @@ class Attempts:
         self._desk = desk
         self._of: tuple[SearchTree | None, int, float] = (None, 0, 0.0)
         self._found: list[ForkOf] = []
+        self._counts_of: tuple[SearchTree | None, int, float] = (None, 0, 0.0)
+        self._shares: list[Share] = []
+        self._steps: list[int] = []
         self.fork: int | None = None  # the child that `D` went to last
+        self.whole = False  # long texts in full
 
     @property
     def forks(self) -> list[ForkOf]:
@@ -191,6 +280,59 @@ class Attempts:
         if self._of != key:
             self._of, self._found, self.fork = key, forks(tree, session.thresholds), None
         return self._found
+
+    def _count(self) -> None:
+        """How many of the attempts through each node were solved, and the steps of each. O(nodes + attempts), once."""
+        session = self._desk.session
+        tree = session.tree
+        assert tree is not None
+        key = (tree, tree.seq, session.thresholds.alpha)
+        if self._counts_of != key:
+            self._counts_of, self._shares = key, shares(tree, session.thresholds)
+            steps = [0] * len(tree)
+            for node in tree.nodes[1:]:
+                steps[node.id] = steps[node.parent] + (not is_silent(node))
+            self._steps = [steps[attempt.leaf] for attempt in tree.attempts]
+
+    def share(self, id: int) -> Share:
+        """How many of the attempts through a node were solved."""
+        self._count()
+        return self._shares[id]
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps of each attempt."""
+        self._count()
+        return self._steps
+
+    def rival(self, id: int) -> tuple[int, int] | None:
+        """The attempt under the cursor, and one that ended otherwise and shares most steps with it: their places.
+
+        Where none ended otherwise, one that went elsewhere; None where all are equal.
+        """
+        session, tree = self._desk.session, self._desk.session.tree
+        if tree is None or len(tree.attempts) < 2:
+            return None
+        own = tree.first_through[id]
+        good = session.thresholds.alpha
+        mine = tree.attempts[own]
+        depths = {step: depth for depth, step in enumerate(tree.ancestors(mine.leaf))}
+        best: tuple[tuple[bool, int], int] | None = None
+        for place, attempt in enumerate(tree.attempts):
+            if attempt.leaf == mine.leaf:
+                continue
+            at = attempt.leaf
+            while at not in depths:
+                at = tree.nodes[at].parent
+            otherwise = (
+                attempt.reward is not None
+                and mine.reward is not None
+                and (attempt.reward > good) != (mine.reward > good)
+            )
+            rank = (otherwise, depths[at])
+            if best is None or rank > best[0]:
+                best = rank, place
+        return None if best is None else (own, best[1])
 
     def next(self, by: int) -> None:
         """To the end of the next attempt, or of the one before."""
@@ -214,7 +356,11 @@ class Attempts:
         """To the next fork where failures leave successes, the surest first."""
         found = self.forks
         if not found:
-            self._desk.say("No step parts failures from successes here.")
+            tree = self._desk.session.tree
+            told = (
+                no_fork(tree) if tree is not None and tree.attempts else "No step parts failures from successes here."
+            )
+            self._desk.say(told)
             return
         places = [fork.child for fork in found]
         place = (places.index(self.fork) + 1) % len(places) if self.fork in places else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -44,6 +44,9 @@ class CompareScreen(LoudWorkers, Screen[None]):
         key("n", "difference(1)", "difference", "compare.next", "Next difference", show=True, key_display="n N"),
         key("N", "difference(-1)", "before", "compare.previous", "Difference before"),
         key("u", "unified", "unified", "compare.unified", "One under the other, or side by side", show=True),
+        key("right_curly_bracket", "other(1)", "attempt", "compare.other", "The next attempt beside it", show=True,
+            key_display="{ }"),
+        key("left_curly_bracket", "other(-1)", "attempt before", "compare.other_back", "The attempt before"),
         key("x", "swap", "swap", "compare.swap", "Swap the sides", show=True),
         key(
             "b",
@@ -62,10 +65,12 @@ class CompareScreen(LoudWorkers, Screen[None]):
             show=True,
             key_display="enter",
         ),
-    ]
+    ]  # fmt: skip
 
-    def __init__(self, desk: TreeDesk, one: Side, other: Side) -> None:
+    def __init__(self, desk: TreeDesk, one: Side, other: Side, others: Sequence[Side] = ()) -> None:
+        """`others`: what may stand in the second's place, that one among them."""
         super().__init__()
+        self._others = others
         self._desk = desk
         self._sides = (one, other)
         self._searches: tuple[Side, Side] | None = None  # while their best leaves are shown
@@ -93,6 +98,10 @@ class CompareScreen(LoudWorkers, Screen[None]):
     def on_resize(self) -> None:
         """Wrap for the new width."""
         self.call_after_refresh(self._make)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Others are gone through where there are some."""
+        return action != "other" or len(self._others) > 2
 
     # -- what is shown -------------------------------------------------------------------------------
 
@@ -169,6 +178,19 @@ class CompareScreen(LoudWorkers, Screen[None]):
             self._searches = self._searches[1], self._searches[0]
         self._made_for = (0, False)
         self._make()
+
+    def action_other(self, by: int) -> None:
+        """The next of the others in the second's place."""
+        one, other = self._sides
+        leaves = [side.leaf for side in self._others]
+        place = leaves.index(other.leaf)
+        for _ in self._others:
+            place = (place + by) % len(leaves)
+            if leaves[place] not in (one.leaf, other.leaf):
+                self._sides = one, self._others[place]
+                self._document, self._at, self._made_for = None, -1, (0, False)
+                self._make()
+                return
 
     def action_best(self) -> None:
         """The best leaf of either search in the place of the searches, and back."""
