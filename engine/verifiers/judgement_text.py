@@ -38,7 +38,7 @@ _ADVERBS = (
     r"clearly|definitely|certainly|obviously|probably|likely|rather|quite|very|simply|just|thus|so|a|an|somewhat|mostly"
     r"|extremely|really|pretty|fairly|largely|slightly|leaning|overall|strongly"
 )
-_SEEMS = r"(?:['’]s|\s+(?:is|seems|appears|looks|feels)(?:\s+to\s+be)?)"
+_SEEMS = r"(?:['’]s|\s+(?:is|seems|appears)(?:\s+to\s+be)?)"
 _CHOICE = re.compile(
     rf"(?:{_ONE}){_DRESS}*?(?:\||/|,|\bor\b|\band\b|或|、)\W*(?:or\s+)?(?:{_ONE})"
     rf"(?:{_DRESS}*?(?:\||/|,|\bor\b|\band\b|或|、)\W*(?:or\s+)?(?:{_ONE}))?",

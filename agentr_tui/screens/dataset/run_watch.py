@@ -53,6 +53,15 @@ class RunWatch:
         """The run; None where there is none."""
         return self._loaded
 
+    def take_disputed(self) -> bool:
+        """Whether reviewers differ on samples: these are to be reviewed next. Says so where they differ on none."""
+        found = self._counted.trust.disputed if self._counted is not None else []
+        if found:
+            self._desk.session.review_query = f"id:{','.join(sample.id for sample in found)}"
+        else:
+            self._desk.say("No sample is disputed: reviewers differ on none.")
+        return bool(found)
+
     @property
     def counted(self) -> Counted | None:
         """What was counted of it; None where it can't be read."""

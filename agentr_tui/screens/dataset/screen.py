@@ -353,13 +353,8 @@ class DatasetScreen(ModeScreen):
 
     def action_disputed(self) -> None:
         """Review the samples on which reviewers differ."""
-        counted = self.runs.counted
-        found = counted.trust.disputed if counted is not None else []
-        if not found:
-            self.notify("No sample is disputed: reviewers differ on none.")
-            return
-        self.agentr.session.review_query = f"id:{','.join(sample.id for sample in found)}"
-        self.app.switch_mode("revision")
+        if self.runs.take_disputed():
+            self.app.switch_mode("revision")
 
     @on(RowTable.Selected, "#exports")
     def _export_chosen(self) -> None:

@@ -14,6 +14,7 @@ from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role, format_count, format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, cell
+from engine.base.text import many
 from engine.tree.tree import SearchTree
 from engine.workspace.figures import TraceFigures
 
@@ -211,7 +212,7 @@ def attempts_told(figures: TraceFigures) -> list[str]:
     """What an import came to: attempts, their solved share, the spread of their returns."""
     if not figures.attempts:
         return []
-    told = [f"{figures.attempts} attempts of {figures.source}"]
+    told = [f"{many(figures.attempts, 'attempt')} of {figures.source}"]
     if figures.scored:
         told.append(f"{figures.solved} of {figures.scored} solved ({figures.solved / figures.scored:.0%})")
     if figures.spread is not None:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from agentr_tui.screens.search.command_prompt import CommandPrompt
 from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.finder import Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
+from agentr_tui.screens.search.overlays.command_prompt import CommandPrompt
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
 from engine.base.errors import AgentrError, InputError

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.imports.attempts import TABS as TABS_OF_ATTEMPTS
-from agentr_tui.screens.search.imports.attempts import Attempts, attempt_lines, fork_lines
+from agentr_tui.screens.search.imports.attempts import Attempts, Step, attempt_lines, fork_lines
+from agentr_tui.screens.search.imports.comparing import compare_attempt
 from agentr_tui.screens.search.imports.step_lines import attempt_conversation_lines, attempt_step_lines
 from agentr_tui.screens.search.node_lines import (
     Answered,
@@ -31,9 +32,9 @@ OTHER_CS = (0.0, 0.25, 1.0, 2.0)
 class NodePane:
     """What is known of one node."""
 
-    def __init__(self, desk: TreeDesk, panes: Callable[[], tuple[TextPane, TextPane, TextPane]]) -> None:
-        """`panes`: the pane of the node, that of the tabs, and that of an imported tree's forks."""
-        self._desk, self._panes = desk, panes
+    def __init__(self, desk: TreeDesk, pane: Callable[[str], TextPane]) -> None:
+        """`pane`: of the node, the tabs, or the forks of an imported tree, by its id."""
+        self._desk, self._pane = desk, pane
         self.attempts = Attempts(desk)
         self._forks_told: tuple[object, ...] = ()
         self._shown: tuple[SearchTree | None, int] = (None, 0)  # whose place in its text is kept
@@ -56,7 +57,7 @@ class NodePane:
         tree, reader = session.tree, session.reader
         if tree is None or reader is None or id is None or id >= len(tree):
             return
-        node, tabs, forks = self._panes()
+        node, tabs, forks = self._pane("node"), self._pane("tabs"), self._pane("forks")
         node.retitle(f"node {id} · depth {tree.nodes[id].depth}" if id != ROOT else "root · the task")
         same = self._shown == (tree, id)
         self._shown = tree, id
@@ -136,26 +137,31 @@ class NodePane:
         self._desk.in_thread(read, found, "answer")
         return "reading …"
 
-    def go(self, by: int) -> None:
-        """To the next attempt of an imported tree, or the one before; 0: to the next fork where failures leave
-        successes, with the tab of the forks where the tree has one."""
-        if by:
-            self.attempts.next(by)
-            return
-        self.attempts.next_fork()
+    def go(self, what: Step) -> None:
+        """What a key does in a tree of attempts: `whole` shows long texts in full, or folds them again."""
         tree = self._desk.session.tree
-        if tree is not None and tree.attempts and not self._panes()[2].display:
-            self._tab = TABS_OF_ATTEMPTS.index("forks")
-        self.show()
-
-    def whole(self) -> None:
-        """Long texts of an imported tree in full, or folded again."""
-        tree = self._desk.session.tree
-        if tree is None or not tree.attempts:
+        if what in ("next", "back"):
+            self.attempts.next(1 if what == "next" else -1)
+        elif what == "compare":
+            compare_attempt(self._desk, self.attempts)
+        elif what == "fork":
+            self.attempts.next_fork()
+            if tree is not None and tree.attempts and not self._pane("forks").display:
+                self._tab = TABS_OF_ATTEMPTS.index("forks")
+            self.show()
+        elif tree is None or not tree.attempts:
             self._desk.say("Texts are folded in imported trees only: these are in full.")
-            return
-        self.attempts.whole = not self.attempts.whole
-        self.show()
+        else:
+            self.attempts.whole = not self.attempts.whole
+            self.show()
+
+    def show_forks(self, room: bool) -> None:
+        """The pane of the forks, for a tree of attempts where there is room."""
+        tree, forks = self._desk.session.tree, self._pane("forks")
+        wanted = room and tree is not None and bool(tree.attempts)
+        if forks.display != wanted:
+            forks.display = wanted
+            self.show()
 
     def next_tab(self, by: int) -> None:
         """The next tab, or the one before."""

@@ -18,8 +18,9 @@ from textual.widgets import Static
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
 from agentr_tui.screens.search.figures import next_step, top_line, tree_title
 from agentr_tui.screens.search.finder import AGAIN_AFTER, Finder
-from agentr_tui.screens.search.imports.attempts import ATTEMPT_KEYS, reader_label
+from agentr_tui.screens.search.imports.attempts import Step, not_of, reader_label, told_of
 from agentr_tui.screens.search.interventions import Interventions
+from agentr_tui.screens.search.keys import SEARCH_KEYS
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
 from agentr_tui.screens.search.screen_desk import SearchDesk
@@ -27,7 +28,7 @@ from agentr_tui.screens.search.steering import Steering
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
 from agentr_tui.screens.shared.copying import Copyable, of_node
-from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, key, reading_lines
+from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, reading_lines
 from agentr_tui.state.last_place import View
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.find_bar import FindBar
@@ -39,12 +40,6 @@ from engine.tree.tree import SearchTree
 
 STEERING = frozenset({"pause", "step", "stop"})
 """Actions that need a search that goes on."""
-
-NOT_OF_ATTEMPTS = frozenset({"event(-1)"})
-"""Actions that lead nowhere in a tree of attempts: nobody watched how it grew."""
-
-OF_ATTEMPTS = frozenset({"attempt(1)", "attempt(0)", "compare_attempt", "whole"})
-"""Actions that are told first in a tree of attempts."""
 
 KEY_WORDS = {"select": "node", "restore": "back"}
 """Words of keys that are told where panes stand in place of one another."""
@@ -62,34 +57,7 @@ class SearchScreen(ModeScreen):
     MODE = "search"
     COMMANDS = {SearchCommands}
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall"), (TALLER, "-taller")]
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("space", "pause", "pause", "search.pause", "Pause the search, or go on", show=True),
-        key("s", "step", "step", "search.step", "One expansion, then pause", show=True),
-        key("comma", "event(-1)", "time", "search.event_back", "An event back in time", show=True, key_display=", ."),
-        key("full_stop", "event(1)", "later", "search.event_forth", "An event forth"),
-        key("less_than_sign", "iteration(-1)", "earlier", "search.iteration_back", "An iteration back in time"),
-        key("greater_than_sign", "iteration(1)", "later", "search.iteration_forth", "An iteration forth"),
-        key("L", "live", "live", "search.live", "Back to how the tree is now; then follow the newest node"),
-        key("p", "pair", "pair", "search.pair", "Pair this leaf with its best partner", show=True),
-        key("slash", "find", "find", "search.find", "Find nodes: q>0.5 disaster action~craft", show=True,
-            key_display="/"),
-        key("i", "intervene", "intervene…", "search.intervene", "Edit, expand, prune, breakpoint, settings", show=True),
-        key("m", "mark", "mark…", "search.mark", "Mark this node: good, bad, a bookmark with a name", show=True),
-        key("v", "view", "view…", "search.view", "Columns, overview, plots, compare, repeated states", show=True),
-        key("right_square_bracket", "tab(1)", "tabs", "search.tab_next", "Next tab", show=True, key_display="[ ]"),
-        key("left_square_bracket", "tab(-1)", "tabs", "search.tab_back", "Previous tab"), *ATTEMPT_KEYS,
-        key("S", "stop", "stop", "search.stop", "Stop the search cleanly; it can be resumed", show=True),
-        key("n", "find_next(1)", "next match", "search.find_next", "Next match", key_display="n N"),
-        key("N", "find_next(-1)", "match before", "search.find_back", "Match before"),
-        key("f", "find_mode", "filter or dim", "search.find_mode", "Hide the rows that do not match, or dim them"),
-        key("apostrophe", "bookmarks", "marks", "search.bookmarks", "List all marks", key_display="'"),
-        key("c", "other_c", "other c", "search.other_c", "What another exploration constant would choose"),
-        key("tab", "app.focus_next", "next pane", "search.next_pane", "Next pane"),
-        key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane", key_display="esc"),
-        key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
-        key("escape", "escape", "restore", "search.escape", "Restore panes; then end finding; then unmark steps"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = SEARCH_KEYS
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +67,7 @@ class SearchScreen(ModeScreen):
         self.marks = NodeMarks(desk)
         self.interventions = Interventions(desk)
         self.views = Views(desk, self.time, lambda: self.query_one(Overview))
-        self.node = NodePane(desk, self._text_panes)
+        self.node = NodePane(desk, lambda id: self.query_one(f"#{id}", TextPane))
         self.steering = Steering(desk)
         self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node, [])
         self._viewed: SearchTree | None = None  # the tree that this screen shows
@@ -125,14 +93,10 @@ class SearchScreen(ModeScreen):
         self.session.view_now = self._view_now
         self.tree_view.crowded = True
         self.tree_view.drawing.describe = self.marks.describe
-        self.query_one("#forks").display = False
         self.tree_view.focus()
         self.watch(self.tree_view, "cursor_node", self._cursor_moved, init=False)
         self.set_interval(AGAIN_AFTER, self.finder.look_again)
         self.tree_opened()
-
-    def _text_panes(self) -> tuple[TextPane, TextPane, TextPane]:
-        return self.query_one("#node", TextPane), self.query_one("#tabs", TextPane), self.query_one("#forks", TextPane)
 
     def copyable(self) -> list[Copyable]:
         """The node under the cursor."""
@@ -154,9 +118,7 @@ class SearchScreen(ModeScreen):
         self.marks.take()
         self.finder.found_nothing_yet()
         self.refresh_view()
-        other, session.beside = session.beside, None
-        if other is not None:
-            self.views.compare_with(other)
+        self.views.compare_beside()
 
     def _view_now(self) -> View | None:
         """How the open tree is looked at; None where this screen has not shown it yet."""
@@ -237,40 +199,31 @@ class SearchScreen(ModeScreen):
         if tree is None or not len(tree):
             return
         self.top_bar.show(*top_line(session, self.tree_view.follow and session.control is not None))
-        self.key_bar.left_out = STEERING if session.control is None else frozenset()
-        if tree.attempts:
-            self.key_bar.left_out |= NOT_OF_ATTEMPTS
+        self.key_bar.left_out = (STEERING if session.control is None else frozenset()) | not_of(tree)
         self.key_bar.words = KEY_WORDS | ({"pause": "go on"} if tree.state == "paused" else {})
         if self.enlarging.pane is None:
-            also = OF_ATTEMPTS if tree.attempts else frozenset()
-            if self.has_class("-narrow"):
-                also |= {"restore" if self.has_class("-detail") else "select"}
-            self.key_bar.also = also
+            narrow = {"restore" if self.has_class("-detail") else "select"} if self.has_class("-narrow") else set()
+            self.key_bar.also = frozenset(narrow) | told_of(tree, bool(narrow))
         self.query_one("#next-step", Static).update(next_step(session))
 
     def show_views(self) -> None:
         """Timeline, overview and figures of the session as it is now."""
         self._views_due = False
-        tree = self.session.tree
         if self.enlarging.pane is None:
             timeline = self.query_one(TimelineView)
-            timeline.display = tree is None or not tree.attempts
-            self.set_class(not timeline.display, "-attempts")
+            self.set_class(self.session.tree is not None and bool(self.session.tree.attempts), "-attempts")
+            timeline.display = not self.has_class("-attempts")
             self.time.show(timeline)
         self.show_overview()
         self.show_title()
 
     def show_overview(self) -> None:
         """The overview, where it is not folded away."""
-        tree = self.session.tree
-        is_import = tree is not None and bool(tree.attempts)
-        room = self.size.width >= 100 and self.size.height >= (TALLER if is_import else TALL)
+        tall = TALLER if self.session.tree is not None and self.session.tree.attempts else TALL
+        room = self.size.width >= 100 and self.size.height >= tall
         self.views.show_overview(room and self.enlarging.pane is None)
-        forks = self.query_one("#forks", TextPane)
-        wanted = is_import and self.enlarging.pane is None and self.size.width >= 100 and self.size.height >= TALL
-        if self.enlarging.pane is None and forks.display != wanted:
-            forks.display = wanted
-            self.node.show()
+        if self.enlarging.pane is None:
+            self.node.show_forks(self.size.width >= 100 and self.size.height >= TALL)
 
     def on_resize(self, event: Resize) -> None:
         """The overview comes and goes with the room there is."""
@@ -362,17 +315,9 @@ class SearchScreen(ModeScreen):
         self.node.next_tab(by)
         self.add_class("-detail")
 
-    def action_attempt(self, by: int) -> None:
-        """The next attempt of an imported tree, or the one before; 0: the next fork."""
-        self.node.go(by)
-
-    def action_whole(self) -> None:
-        """Long texts of an imported tree in full, or folded again."""
-        self.node.whole()
-
-    def action_compare_attempt(self) -> None:
-        """This attempt beside one that ended otherwise."""
-        self.views.compare_attempt(self.node.attempts)
+    def action_attempt(self, what: Step) -> None:
+        """The next attempt of an imported tree or the one before, the next fork, a comparison, texts in full."""
+        self.node.go(what)
 
     @on(TextPane.LineChosen, "#forks, #tabs")
     def _line_chosen(self, event: TextPane.LineChosen) -> None:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from agentr_tui.screens.search.desk import TreeDesk
-from agentr_tui.screens.search.imports.attempts import Attempts, attempt_name
 from agentr_tui.screens.search.overlays.compare import (
     CompareScreen,
     best_leaf,
@@ -108,24 +107,6 @@ class Views:
         choices.append(Choice("t", "this search with another trace …", self._ask_trace))
         self._desk.choose("compare", choices)
 
-    def compare_attempt(self, attempts: Attempts) -> None:
-        """The attempt under the cursor beside one that ended otherwise, from where they part; { } takes others."""
-        session = self._desk.session
-        tree, reader = session.tree, session.reader
-        if tree is None or reader is None or not tree.attempts:
-            self._desk.say("This tree is no import: v c compares nodes and searches.", severity="warning")
-            return
-        found = attempts.rival(self._desk.tree_view.cursor_node or ROOT)
-        if found is None:
-            self._desk.say("All attempts are the same, step by step: there is nothing to compare.")
-            return
-        own, other = found
-        sides = [
-            Side(attempt_name(place, attempt), tree, reader, attempt.leaf)
-            for place, attempt in enumerate(tree.attempts)
-        ]
-        self._desk.open(CompareScreen(self._desk, sides[own], sides[other], sides))
-
     def _compare(self, one: int, other: int) -> None:
         try:
             sides = trajectory_sides(self._desk.session, one, other)
@@ -149,6 +130,13 @@ class Views:
 
     def _ask_trace(self) -> None:
         choose_trace(self._desk, self.compare_with)
+
+    def compare_beside(self) -> None:
+        """The open search beside the trace that it was opened with, where it was."""
+        session = self._desk.session
+        other, session.beside = session.beside, None
+        if other is not None:
+            self.compare_with(other)
 
     def compare_with(self, path: Path) -> None:
         """The open search beside another trace."""

@@ -30,6 +30,9 @@ FOLDED = 6
 MOST_CHARACTERS = 4_000
 """Of one text; what is longer is cut, and says so."""
 
+NAME = 9
+"""Cells of what a text is: action, thought, observed; the same words as at the node."""
+
 MOST_PARTINGS = 500
 
 FIGURES = ("nodes", "leaves", "good", "bad", "pairs", "best_return", "max_depth", "calls", "cost", "failures")
@@ -169,17 +172,17 @@ def _changed_step(
     x = one.reader.node(step.one) if step.one is not None else None
     y = other.reader.node(step.other) if step.other is not None else None
     fields: list[tuple[str, str | None, str | None]] = [
-        ("act", x.action if x else None, y.action if y else None),
-        ("think", x.thought if x else None, y.thought if y else None),
-        ("see", x.observation if x else None, y.observation if y else None),
-        ("hand", _writer(one, step.one), _writer(other, step.other)),
+        ("action", x.action if x else None, y.action if y else None),
+        ("thought", x.thought if x else None, y.thought if y else None),
+        ("observed", x.observation if x else None, y.observation if y else None),
+        ("written", _writer(one, step.one), _writer(other, step.other)),
     ]
     rows: list[Line] = []
     for name, a, b in fields:
         if not a and not b:
             continue
         left, right = _diffed(a, b)
-        shown = numbers if name == "act" else (None, None)
+        shown = numbers if name == "action" else (None, None)
         if a == b:
             starts = [_start("=", "muted", number, name) for number in shown]
             left = right = [(_cut(a), "muted")]
@@ -197,10 +200,10 @@ def _changed_step(
                 key,
             )
         elif a == b:
-            rows.append(line(*starts[0], *left, indent=12, key=key))
+            rows.append(line(*starts[0], *left, indent=6 + NAME, key=key))
         else:
             sides = zip(starts, (left, right), (a, b), strict=True)
-            rows += [line(*start, *told, indent=12, key=key) for start, told, text in sides if text is not None]
+            rows += [line(*start, *told, indent=6 + NAME, key=key) for start, told, text in sides if text is not None]
     document.lines += rows
 
 
@@ -210,7 +213,7 @@ def _writer(side: Side, id: int | None) -> str | None:
 
 
 def _start(sign: str, role: Role, number: int | None, name: str) -> Parts:
-    return [(f"{sign} {number if number is not None else '':>3} ", role), (f"{name:<6}", "muted")]
+    return [(f"{sign} {number if number is not None else '':>3} ", role), (f"{name:<{NAME}}", "muted")]
 
 
 def _diffed(one: str | None, other: str | None) -> tuple[Parts, Parts]:
@@ -238,7 +241,7 @@ def _shown(pieces: Sequence[Piece]) -> Parts:
 def _rows(left: Parts, right: Parts, width: int, signs: Glyphs, key: int | None) -> list[Line]:
     """Two texts beside each other, each wrapped in its column."""
     room = (width - 3) // 2
-    columns = _wrapped(left, room, 12), _wrapped(right, width - 3 - room, 12)
+    columns = _wrapped(left, room, 6 + NAME), _wrapped(right, width - 3 - room, 6 + NAME)
     lines = []
     nothing: Parts = []
     for one, other in zip_longest(*columns, fillvalue=nothing):
@@ -363,7 +366,7 @@ def _parting(
     document.lines += [BLANK, line((_rule(f" depth {node.depth}{which} · {where} ", width, signs), "focus"), key=key)]
     if parting.text:
         x, y = one.reader.node(parting.one), other.reader.node(parting.other)
-        for name, a, b in (("think", x.thought, y.thought), ("see", x.observation, y.observation)):
+        for name, a, b in (("thought", x.thought, y.thought), ("observed", x.observation, y.observation)):
             if a == b:
                 continue
             left, right = _diffed(a, b)
@@ -372,8 +375,8 @@ def _parting(
                 document.lines += _rows([*starts[0], *left], [*starts[1], *right], columns, signs, key)
             else:
                 document.lines += [
-                    line(*starts[0], *left, indent=12, key=key),
-                    line(*starts[1], *right, indent=12, key=key),
+                    line(*starts[0], *left, indent=6 + NAME, key=key),
+                    line(*starts[1], *right, indent=6 + NAME, key=key),
                 ]
     room = (columns // 2 if columns else width) - 8
     rows = (

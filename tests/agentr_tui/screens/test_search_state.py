@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from agentr_tui.screens.search.command_prompt import CommandPrompt
 from agentr_tui.screens.search.figures import next_step, pause_reason, top_line
+from agentr_tui.screens.search.overlays.command_prompt import CommandPrompt
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Choice, Menu
 from agentr_tui.screens.shared.finding import find_query

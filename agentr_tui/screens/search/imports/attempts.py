@@ -5,6 +5,8 @@ N is here how many attempts pass a node; nothing was searched.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.imports.step_text import row_label
 from agentr_tui.screens.shared.mode_screen import key
@@ -246,14 +248,31 @@ def no_fork(tree: SearchTree) -> str:
 
 
 ATTEMPT_KEYS = (
-    key("right_curly_bracket", "attempt(1)", "attempt", "search.attempt_next", "Next attempt of an imported tree",
+    key("right_curly_bracket", "attempt('next')", "attempt", "search.attempt_next", "Next attempt of an imported tree",
         key_display="{ }"),
-    key("left_curly_bracket", "attempt(-1)", "attempt before", "search.attempt_back", "Attempt before"),
-    key("D", "attempt(0)", "failures part", "search.next_fork", "Next fork where failures leave successes"),
-    key("equals_sign", "compare_attempt", "compare", "search.compare_attempt",
+    key("left_curly_bracket", "attempt('back')", "attempt before", "search.attempt_back", "Attempt before"),
+    key("D", "attempt('fork')", "failures part", "search.next_fork", "Next fork where failures leave successes"),
+    key("equals_sign", "attempt('compare')", "compare", "search.compare_attempt",
         "Compare this attempt with one that ended otherwise, from where they part", key_display="="),
-    key("o", "whole", "whole texts", "search.whole", "Long texts of an imported tree in full, or folded again"),
+    key("o", "attempt('whole')", "whole texts", "search.whole", "Long texts of an imported tree in full, or folded"),
 )  # fmt: skip
+
+
+Step = Literal["next", "back", "fork", "compare", "whole"]
+"""What a key does in a tree of attempts."""
+
+
+def not_of(tree: SearchTree) -> frozenset[str]:
+    """Actions that lead nowhere in a tree of attempts: nobody watched how it grew."""
+    return frozenset({"event(-1)"}) if tree.attempts else frozenset()
+
+
+def told_of(tree: SearchTree, narrow: bool) -> frozenset[str]:
+    """Actions that the key bar tells first in a tree of attempts."""
+    if not tree.attempts:
+        return frozenset()
+    steps: tuple[Step, ...] = ("next", "fork", "compare") if narrow else ("next", "fork", "compare", "whole")
+    return frozenset(f"attempt('{step}')" for step in steps)
 
 
 class Attempts:
