@@ -1,7 +1,7 @@
 """Why a search went where it went, and why a node is what it is: at any moment, as the search saw it.
 
-The scores are those of `engine.search.scores`, with the algorithm, the constants and the expansions in flight of that
-moment; who was chosen and how many tied comes from the trace.
+The scores are those of `engine.search.child_scores`, with the algorithm, the constants and the expansions in flight of
+that moment; who was chosen and how many tied comes from the trace.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.query.nodes import tree_of
+from engine.search.child_scores import Score, scores
 from engine.search.promise import promises
-from engine.search.scores import Score, scores
 from engine.tree.choice_log import Choice
 from engine.tree.events import SearchSettings
 from engine.tree.tree import NO_PARENT, SearchTree, TreeReader

@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from engine.search.child_scores import best_children
 from engine.search.promise import promise, steps_by_state
-from engine.search.scores import best_children
 from engine.tree.events import SearchSettings
 from engine.tree.node import Walk
 from engine.tree.tree import ROOT, SearchTree

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from engine.search.scores import NOTHING, Score
+from engine.search.child_scores import NOTHING, Score
 from engine.tree.tree import TreeReader
 
 StepsTaken = Callable[[int], int]

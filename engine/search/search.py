@@ -25,9 +25,9 @@ from engine.environment.opened import Opened
 from engine.environment.thread import EnvironmentThread, Stopped
 from engine.search.algorithms import Outcome, walk_on
 from engine.search.budgets import Budgets
+from engine.search.child_scores import NOTHING, passing
 from engine.search.control import Control, Pause
 from engine.search.draws import Draws
-from engine.search.scores import NOTHING, passing
 from engine.search.started import code_versions
 from engine.search.steering import Steering
 from engine.search.stepping import step_answers

@@ -71,7 +71,7 @@ def open_pool(judge: JudgeSettings, *verifiers: str) -> JudgePool | None:
     names = [name for name in verifiers if is_model(name)]
     if len(set(names)) != 1:  # two models have a pool a tree each: there is one client a pool
         return None
-    from engine.verifiers.openai import new_pool
+    from engine.verifiers.openai_judge import new_pool
 
     return new_pool(judge_named(judge, names[0]))
 
@@ -201,7 +201,7 @@ def price_of_judging(
     many pairs, in which order. `prompts`: a folder whose files replace prompts. `cache`: the folder of replies;
     those that are known cost nothing.
     """
-    from engine.verifiers.openai import OpenAIVerifier
+    from engine.verifiers.openai_judge import OpenAIVerifier
 
     count = count_pairs(tree, thresholds)
     if max_pairs is None or max_pairs >= count:

@@ -69,7 +69,7 @@ def make_verifier(
     if name.startswith("recorded:"):
         return RecordedVerifier(tree, name.removeprefix("recorded:"), thresholds.compat)
     if name == "openai" or name.startswith("openai:"):
-        from engine.verifiers.openai import OpenAIVerifier  # its client library takes half a second to import
+        from engine.verifiers.openai_judge import OpenAIVerifier  # its client library takes half a second to import
 
         judge = judge or JudgeSettings()
         model = name.removeprefix("openai").removeprefix(":") or judge.model

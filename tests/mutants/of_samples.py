@@ -181,7 +181,7 @@ SAMPLES: list[Mutant] = [
     mutant(
         "majority",
         "more than half of the votes decide: half is not enough",
-        "engine/verifiers/openai.py",
+        "engine/verifiers/openai_judge.py",
         " > votes / 2",
         " >= votes / 2",
         "engine/verifiers/test_votes.py::test_more_than_half_of_all_votes_decide",

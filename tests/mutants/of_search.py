@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant, mutant
 
-_SCORES, _ALGORITHMS = "engine/search/scores.py", "engine/search/algorithms.py"
+_SCORES, _ALGORITHMS = "engine/search/child_scores.py", "engine/search/algorithms.py"
 _SEARCH, _STEPPING, _BUDGETS = "engine/search/search.py", "engine/search/stepping.py", "engine/search/budgets.py"
 _FOLD, _EXPANSIONS = "engine/tree/fold.py", "engine/tree/fold_expansions.py"
 _HUMAN, _PAST = "engine/tree/fold_interventions.py", "engine/tree/state.py"

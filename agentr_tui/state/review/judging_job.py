@@ -12,7 +12,7 @@ from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeSettings
 
 if TYPE_CHECKING:  # its client library takes half a second to import
-    from engine.verifiers.openai import OpenAIVerifier
+    from engine.verifiers.openai_judge import OpenAIVerifier
 
 
 class ByModel:
@@ -30,7 +30,7 @@ class ByModel:
 
         Raises `InputError`, and `WorkFailed` if the model failed or `stop` was called.
         """
-        from engine.verifiers.openai import OpenAIVerifier
+        from engine.verifiers.openai_judge import OpenAIVerifier
 
         verifier = OpenAIVerifier(tree, settings, cache=cache)
         try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.search.scores import best_children, puct, scores, uct
+from engine.search.child_scores import best_children, puct, scores, uct
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.tree.tree import ROOT, SearchTree
 

@@ -18,9 +18,9 @@ from engine.actors.base import Answer, DrawFailed, Request, actor_of_recording, 
 from engine.base.errors import InputError
 from engine.environment.opened import Opened, open_environment
 from engine.search.algorithms import ALGORITHMS
+from engine.search.child_scores import scores
 from engine.search.control import Control
 from engine.search.job import new_job, recorded_settings, resume_job
-from engine.search.scores import scores
 from engine.search.search import Search
 from engine.search.settings import check_settings
 from engine.search.started import started_event
@@ -322,7 +322,7 @@ def test_the_search_ends_when_the_root_is_exhausted() -> None:
 
 def test_what_was_selected_can_be_explained_from_the_trace() -> None:
     """The ties that `selected` records are the ties of the tree at that moment."""
-    from engine.search.scores import best_children
+    from engine.search.child_scores import best_children
 
     events = grown(Waits(1), iterations=4, max_depth=6)
     tree = SearchTree()

@@ -25,7 +25,7 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import BudgetSpent, JudgeSettings, JudgeTotals
 from engine.verifiers.judging import busy, complaint, fed, has_failed, looking_ahead, open_pool, price_of_judging
-from engine.verifiers.openai import OpenAIVerifier
+from engine.verifiers.openai_judge import OpenAIVerifier
 from tests.engine.verifiers.test_openai_verifier import judged, judges, pair_of, settings_for
 from tests.servers.llm_server import Body, Call, LLMServer, faults_in_turn, no_faults
 

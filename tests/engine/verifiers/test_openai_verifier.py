@@ -25,7 +25,7 @@ from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeSettings, JudgeTotals
-from engine.verifiers.openai import NOTHING_YET, OpenAIVerifier, Stopped, majority
+from engine.verifiers.openai_judge import NOTHING_YET, OpenAIVerifier, Stopped, majority
 from engine.verifiers.registry import make_verifier
 from tests.engine.made import honey_trace, made_workspace
 from tests.engine.samples.test_lessons import CUTTER, INGOT, LOOK, NO_CUTTER, NO_INGOT, NUGGETS, PLANTED, STONE, grown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.verifiers.base import Word
-from engine.verifiers.openai import majority
+from engine.verifiers.openai_judge import majority
 
 
 @pytest.mark.parametrize(
