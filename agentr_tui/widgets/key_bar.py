@@ -69,15 +69,19 @@ class KeyBar(Widget):
     also: reactive[frozenset[str]] = reactive(frozenset())
     """Actions that are told first now, though their bindings are not shown."""
 
+    out_of_nothing: reactive[frozenset[str]] = reactive(frozenset())
+    """Further actions that are told where the screen has nothing to show, because they change that."""
+
     def keys(self) -> list[ShownKey]:
         """What is shown at this width, from left to right."""
         nothing = self.screen.has_class("-nothing")
+        lead_on = (*NOTHING_KEYS, *self.out_of_nothing)
         found: dict[str, ShownKey] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             name = binding.action.removeprefix("app.")
             told = binding.show or name in self.also
-            here = name in NOTHING_KEYS if nothing else told and name not in self.left_out
+            here = name in lead_on if nothing else told and name not in self.left_out
             if here and active.enabled and active.node.display:  # what has the focus may be hidden
                 display = self.app.get_key_display(binding)
                 word = self.words.get(name, binding.description.lower())

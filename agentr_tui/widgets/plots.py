@@ -29,6 +29,10 @@ class Plotted:
     spent: Spent | None = None  # None: the trace was not read yet
 
 
+HEADROOM = 1.15
+"""The vertical axis of counts ends so much above the greatest: the highest bar stays clear of the frame."""
+
+
 class Pen:
     """Draws on plotext in the roles of a palette; without colours the marks tell series apart."""
 
@@ -59,7 +63,7 @@ class Pen:
 
     def up_to(self, most: float) -> None:
         """The vertical axis goes from 0 to `most`, a count, in whole steps."""
-        self.plot.ylim(0, max(most, 1))
+        self.plot.ylim(0, max(most, 1) * HEADROOM)
         self.plot.yticks(*_ticks(most, 4))
 
     def seconds(self, xs: Sequence[float]) -> None:

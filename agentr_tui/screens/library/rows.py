@@ -204,7 +204,7 @@ def facts(row: TraceRow) -> list[tuple[str, Role]]:
     if figures.cost is not None:
         parts.append(f"${figures.cost:.2f}")
     if figures.steps_per_node is not None:
-        parts.append(f"{figures.steps_per_node:.1f} steps a node")
+        parts.append(f"{figures.steps_per_node:.1f} environment steps per node")
     return [(" · ".join(parts), "muted")]
 
 

@@ -47,8 +47,12 @@ from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.base.foreign import real_path
 
-SIDE_FROM, BELOW_FROM = 150, 36
-"""Columns of the terminal from which the preview stands at the side, and rows from which it stands below."""
+SIDE_FROM, BELOW_FROM, BELOW_FEW_FROM = 150, 36, 30
+"""Columns of the terminal from which the preview stands at the side, and rows from which it stands below: the second
+where it takes no line from the table, because that is short."""
+
+TABLE_SHARE, TABLE_FRAME = 0.55, 7
+"""Share of the screen that the table has above the preview; lines around its rows: bars, note, border, names."""
 
 FIRST_SAMPLE = "textcraft-many-pairs.trace.jsonl"
 """The sample tree to begin with: it has pairs, and its environment needs nothing else."""
@@ -64,7 +68,7 @@ class LibraryScreen(ModeScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         key("o", "new", "new", "library.new", "New search, set as the trace under the cursor", show=True),
         key("r", "resume", "resume", "library.resume", "Go on with the search under the cursor", show=True),
-        key("space", "mark", "mark", "library.mark", "Mark this trace, for e and D; again: unmark it",
+        key("space", "mark", "mark", "library.mark", "Mark this trace, for e and D; again: take the mark off",
             show=True),
         key("e", "export", "export", "library.export", "Make samples of the marked traces, then go to Dataset",
             show=True),
@@ -161,6 +165,7 @@ class LibraryScreen(ModeScreen):
         if was_empty != empty:  # what is hidden loses the focus
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
         self.table.set_rows([row.path for row in shown], self._cells)
+        self._make_room(*self.size)
         if self._to_source and self.watched.looked_once:
             self._to_source = not self._go_to_source()
         self.marked.paths &= {row.path for row in rows}
@@ -223,10 +228,14 @@ class LibraryScreen(ModeScreen):
 
     def on_resize(self, event: Resize) -> None:
         """The preview comes and goes with the room there is: at the side, or below."""
-        width, height = event.size
-        self.set_class(width >= SIDE_FROM, "-side")
-        self.set_class(width >= SIDE_FROM or (height >= BELOW_FROM and width >= MIN_WIDTH), "-preview")
+        self._make_room(*event.size)
         self._show_preview()
+
+    def _make_room(self, width: int, height: int) -> None:
+        few = len(self.watched.rows()) <= height * TABLE_SHARE - TABLE_FRAME
+        below = width >= MIN_WIDTH and height >= (BELOW_FEW_FROM if few else BELOW_FROM)
+        self.set_class(width >= SIDE_FROM, "-side")
+        self.set_class(width >= SIDE_FROM or below, "-preview")
 
     @property
     def current(self) -> TraceRow | None:

@@ -82,6 +82,7 @@ def replay_lines(sample: Sample) -> list[Line]:
         got = difference_parts(replay.expected, replay.got, IN_SHORT // 2)
         lines.append(line((told, "muted"), ("expected ", "muted"), *expected, indent=4))
         lines.append(line(("    got ", "muted"), *got, indent=8))
+    lines += seam_lines(sample)
     shape = (
         f"fork after step {sample.fork_depth} · {sample.bad_depth} bad and {sample.good_depth} good steps"
         f" · gap {sample.return_good - sample.return_bad:g}"
@@ -118,20 +119,17 @@ def replay_step_lines(shown: Shown) -> list[Line]:
             lines.append(
                 line(sign, (number, "muted"), (step.action, "text"), indent=6, key=DIFFERENCE_KEY if lost else None)
             )
-            lines.append(line(("      ", "muted"), (clip(step.observation, IN_SHORT), "muted"), indent=6))
             if lost:
-                lines.append(line(("      ", "muted"), (replay.got, "bad"), indent=6))
+                lines += _both_lines(step.observation, replay.got)
+            else:
+                lines.append(line(("      ", "muted"), (clip(step.observation, IN_SHORT), "muted"), indent=6))
         else:
-            expected, got = word_diff(step.observation, replay.observations[place])
             first = place == replay.step
             lines.append(
                 line((signs.bad, "bad"), (number, "muted"), (step.action, "text"), indent=6,
                      key=DIFFERENCE_KEY if first else None)
             )  # fmt: skip
-            sides: list[tuple[str, list[Piece], Role]] = [("expected ", expected, "warn"), ("got      ", got, "bad")]
-            for name, pieces, other in sides:
-                parts: list[tuple[str, Role]] = [(piece.text, other if piece.changed else "muted") for piece in pieces]
-                lines.append(line(("      ", "muted"), (name, "muted"), *parts, indent=15))
+            lines += _both_lines(step.observation, replay.observations[place])
     holds = abs(float(replay.score) - float(sample.expected_return)) < 1e-9
     lines += [
         BLANK,
@@ -142,3 +140,24 @@ def replay_step_lines(shown: Shown) -> list[Line]:
         ),
     ]
     return lines
+
+
+def _both_lines(wanted: str, came: str) -> list[Line]:
+    """What was expected and what came, below each other, with the words marked that differ."""
+    expected, got = word_diff(wanted, came)
+    sides: list[tuple[str, list[Piece], Role]] = [("expected ", expected, "warn"), ("got      ", got, "bad")]
+    lines = []
+    for name, pieces, other in sides:
+        parts: list[tuple[str, Role]] = [(piece.text, other if piece.changed else "muted") for piece in pieces]
+        lines.append(line(("      ", "muted"), (name, "muted"), *parts, indent=15))
+    return lines
+
+
+def seam_lines(sample: Sample) -> list[Line]:
+    """What a model said of a seam that nobody replayed (`--seam`); nothing where none was asked."""
+    if sample.seam is None:
+        return []
+    word = sample.seam.word
+    role: Role = "good" if word == "Good" else "bad" if word == "Bad" else "warn"
+    reason = sample.seam.reason or "it gave no reason"
+    return [line(("seam ", "muted"), (word, role), (f" · {reason}", "text"), indent=5)]

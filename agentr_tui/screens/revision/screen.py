@@ -68,7 +68,7 @@ class RevisionScreen(ModeScreen):
         key("U", "redo", "redo", "revision.redo", "Decide again what you took back"),
         key("tab", "next_pane", "next pane", "revision.next_pane", "Next pane; in a narrow window: the other side"),
         key("plus", "enlarge", "enlarge", "revision.enlarge", "Enlarge the pane that has the focus"),
-        key("underscore,escape", "restore", "restore", "revision.restore", "Restore the enlarged pane"),
+        key("escape,underscore", "restore", "restore", "revision.restore", "Restore the enlarged pane"),
     ]  # fmt: skip
 
     def __init__(self) -> None:

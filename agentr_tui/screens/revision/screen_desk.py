@@ -45,7 +45,11 @@ class RevisionScreenDesk(ScreenDesk):
         self._screen.set_class(True, "-detail")
 
     def show_placeholder(self, lines: Sequence[Line] | None) -> None:
-        """Replace the body by an explanation; None restores it."""
+        """Replace the body by an explanation; None restores it. Keys that take a filter off are told."""
+        review, bar = self._screen.front.review, self._screen.key_bar
+        filtered = lines is not None and review is not None and bool(review.query)
+        bar.out_of_nothing = frozenset({"query", "restore"} if filtered else ())
+        bar.words = {"query": "another query", "restore": "all samples"} if filtered else {}
         self._screen.show_placeholder(lines)
 
     def with_consent(

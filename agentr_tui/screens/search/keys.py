@@ -33,5 +33,5 @@ SEARCH_KEYS: list[BindingType] = [
     key("plus", "enlarge", "enlarge", "search.enlarge", "Enlarge the pane that has the focus"),
     key("underscore", "restore", "restore", "search.restore", "Restore the enlarged pane", key_display="esc"),
     key("colon", "go_to", "command", "search.go_to", "Command line: 87, t 120, best, fold 3, break good …"),
-    key("escape", "escape", "restore", "search.escape", "Restore panes; then end finding; then unmark steps"),
+    key("escape", "escape", "restore", "search.escape", "Restore panes; then end finding; then take marks off"),
 ]  # fmt: skip

@@ -226,8 +226,9 @@ class SearchScreen(ModeScreen):
             self.node.show_forks(self.size.width >= 100 and self.size.height >= TALL)
 
     def on_resize(self, event: Resize) -> None:
-        """The overview comes and goes with the room there is."""
+        """The overview comes and goes with the room there is, and what the keys do in a narrow window."""
         self.show_overview()
+        self.call_after_refresh(self.show_state)
 
     def show_title(self) -> None:
         """How many nodes there are, and how many match what is looked for."""

@@ -203,7 +203,11 @@ def _changed_step(
             rows.append(line(*starts[0], *left, indent=6 + NAME, key=key))
         else:
             sides = zip(starts, (left, right), (a, b), strict=True)
-            rows += [line(*start, *told, indent=6 + NAME, key=key) for start, told, text in sides if text is not None]
+            for start, told, text in sides:
+                if text is not None:
+                    first, *rest = _by_line(told)
+                    rows.append(line(*start, *first, indent=6 + NAME, key=key))
+                    rows += [line((" " * (6 + NAME), "muted"), *each, indent=6 + NAME, key=key) for each in rest]
     document.lines += rows
 
 
@@ -256,7 +260,11 @@ def _wrapped(parts: Parts, width: int, indent: int) -> list[Parts]:
     rows: list[Parts] = [[]]
     used = 0
     for text, role in parts:
-        for word in _WORD_OR_SPACE.findall(escape(text)):
+        for word in _WORD_OR_SPACE.findall(escape(text, multiline=True)):
+            if "\n" in word:
+                rows.append([(" " * indent, "text")])
+                used = indent
+                continue
             while word:
                 room = width - used
                 if cell_len(word) <= room:
@@ -272,6 +280,16 @@ def _wrapped(parts: Parts, width: int, indent: int) -> list[Parts]:
                 rows.append([(" " * indent, "text")])
                 used = indent
     return rows if parts else []
+
+
+def _by_line(parts: Parts) -> list[Parts]:
+    """Parts of a text, line by line."""
+    lines: list[Parts] = [[]]
+    for text, role in parts:
+        first, *rest = text.split("\n")
+        lines[-1].append((first, role))
+        lines += [[(each, role)] for each in rest]
+    return lines
 
 
 def _rule(name: str, width: int, signs: Glyphs) -> str:

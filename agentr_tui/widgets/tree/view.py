@@ -71,7 +71,7 @@ class TreeView(FrugalScroll, can_focus=True):
         _binding("z", "toggle_below", "below", "fold below", "Fold, or unfold everything below"),
         _binding("right_parenthesis", "go('next')", "next_sibling", "next sibling", "Next child of the same parent"),
         _binding("left_parenthesis", "go('before')", "previous_sibling", "previous sibling", "Previous such child"),
-        _binding("enter", "select", "open", "open", "Open this node"),
+        Binding("enter", "select", "open", show=False, id="tree.open", tooltip="Open this node", key_display="enter"),
     ]
 
     cursor_node: reactive[int] = reactive(ROOT, init=False, repaint=False)

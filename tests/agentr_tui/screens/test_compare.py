@@ -103,6 +103,21 @@ def test_fields_that_are_the_same_are_said_once_where_the_sides_stand_under_each
     assert next(text for text in texts(document) if "Same answer." in text).startswith("=")
 
 
+@pytest.mark.parametrize("width", [60, 120])
+def test_results_of_several_lines_stand_in_as_many_rows(width: int) -> None:
+    grower = Grower()
+    (a,) = grower.expand(ROOT, ["list"], observation="one file\ntwo files\nred end")
+    (b,) = grower.expand(ROOT, ["look"], observation="one file\ntwo files\nblue end")
+    document = trajectory_document(
+        Side("a", grower.tree, grower.tree, a), Side("b", grower.tree, grower.tree, b), width
+    )
+    shown = texts(document)
+    assert not [row for row in shown if "⏎" in row]
+    for said in ("one file", "two files", "red end", "blue end"):
+        assert len([row for row in shown if said in row]) >= 1
+        assert not [row for row in shown if said in row and "two files" in row and said != "two files"]
+
+
 def test_trajectories_that_are_the_same_say_so_and_long_shared_ways_are_folded() -> None:
     tree = imported_tree(range(30))
     one, other = Side("a", tree, tree, 30), Side("b", tree, tree, 30)

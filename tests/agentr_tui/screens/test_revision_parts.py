@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -9,12 +10,13 @@ from types import SimpleNamespace
 from typing import TypeVar, cast
 
 import pytest
+from msgspec.structs import replace
 
 from agentr_tui.screens.revision.around_lines import queue_line
 from agentr_tui.screens.revision.mark_and_cuts import MarkAndCuts
 from agentr_tui.screens.revision.model_judge import ModelJudge
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
-from agentr_tui.screens.revision.replay_lines import difference_parts
+from agentr_tui.screens.revision.replay_lines import difference_parts, replay_lines, replay_step_lines
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_queue import SampleQueue
 from agentr_tui.screens.revision.sample_view import SampleView
@@ -27,7 +29,8 @@ from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
 from engine.environment.permission import NeedsConsent
-from engine.verifiers.base import JudgeSettings
+from engine.samples.sample import steps_to_replay
+from engine.verifiers.base import Judgement, JudgeSettings, Word
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk, FakePane
 
@@ -538,3 +541,26 @@ def test_of_texts_that_differ_in_a_word_that_word_is_marked_and_what_is_the_same
     assert [text.strip() for text, role in parts if role == "warn"] == ["blue"]
     assert sum(len(text) for text, _ in parts) < 200
     assert difference_parts("same", "same") == [("same", "muted")]
+
+
+@pytest.mark.parametrize(("word", "role"), [("Good", "good"), ("Bad", "bad"), ("Uncertain", "warn")])
+def test_what_a_model_said_of_a_seam_stands_below_the_verdict(stage: Stage, word: Word, role: Role) -> None:
+    said = Judgement(step=1, word=word, reason="the gold is spent by then")
+    sample = replace(stage.shown.sample, seam=said)
+    (told,) = (line for line in replay_lines(sample) if line.parts[0][0].startswith("seam"))
+    assert told.parts[1] == (word, role)
+    assert "the gold is spent by then" in told.parts[2][0]
+    assert not [line for line in replay_lines(stage.shown.sample) if line.parts[0][0].startswith("seam")]
+
+
+def test_of_a_diverged_observation_only_the_words_that_differ_stand_out(stage: Stage) -> None:
+    shown = stage.shown
+    first = steps_to_replay(shown.tree, shown.sample)[0].observation
+    assert shown.sample.replay is not None
+    lost = replace(
+        shown.sample.replay, verdict="diverged", steps=1, step=0, got=f"{first} purple", observations={}, reason="other"
+    )
+    lines = replay_step_lines(dataclasses.replace(shown, sample=replace(shown.sample, replay=lost)))
+    loud = [text.strip() for each in lines for text, role in each.parts[2:] if role in ("warn", "bad")]
+    assert "purple" in loud
+    assert not [text for text in loud if first in text]

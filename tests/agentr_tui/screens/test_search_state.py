@@ -105,3 +105,16 @@ async def test_bars_stay_round_an_enlarged_pane_and_the_line_of_commands_complet
             for words in ("do it", "not now: it is over")
         )
         assert reason == label + 1
+
+
+async def test_a_narrow_window_names_the_keys_to_a_node_and_back_from_its_first_moment_on(tmp_path: Path) -> None:
+    workspace = opened(tmp_path / "w")
+    session = Session(workspace)
+    session.open(searched(workspace, "5", iterations=1))
+    async with running(session, "search", (80, 24)) as (app, pilot):
+        bar = app.screen.query_one(KeyBar)
+        await until(pilot, lambda: frame(app)[-1].text.startswith(" enter  node "))
+        await pilot.press("enter")
+        await until(pilot, lambda: frame(app)[-1].text.startswith(" esc  back "))
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: all(shown.word not in ("node", "back") for shown in KeyBar.keys(bar)))
