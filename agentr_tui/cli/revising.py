@@ -14,6 +14,7 @@ from agentr_tui.cli.commands.judge_options import format_totals, progress
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.base.foreign import real_path
+from engine.base.text import many
 from engine.environment.opened import at_hand, name_to_open
 from engine.environment.permission import permit
 from engine.models.reply_cache import shared_cache
@@ -142,7 +143,8 @@ def revise_paths(
     if not quiet:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
         say(
-            f"run {run.id}: {figures.pairs} pairs, {figures.lessons} lessons, {figures.samples} samples"
+            f"run {run.id}: {many(figures.pairs, 'pair')}, {many(figures.lessons, 'lesson')},"
+            f" {many(figures.samples, 'sample')}"
             f" ({verdicts or 'none'})"
         )
         say(

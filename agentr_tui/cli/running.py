@@ -17,6 +17,7 @@ from agentr_tui.state.settings_files import user_file
 from agentr_tui.state.workspace_contents import Contents, come_back_line, contents
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.explain.answer_warning import answer_warning
 from engine.search.control import Control
 from engine.search.job import SearchJob
@@ -62,8 +63,9 @@ def run_job(job: SearchJob) -> int:
     if asks_model(job.tree.settings_at(job.tree.seq)) and (words := answer_words(job.tree.answers)):
         say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
     say(
-        f"{job.path}: {reason}; {found.nodes} nodes, {found.good} good and {found.bad} bad leaves, {found.pairs} pairs,"
-        f" {found.calls} calls, {found.failures} failures{f', {owed} answers owed' if owed else ''}"
+        f"{job.path}: {reason}; {many(found.nodes, 'node')}, {found.good} good and {found.bad} bad leaves,"
+        f" {many(found.pairs, 'pair')}, {many(found.calls, 'call')}, {many(found.failures, 'failure')}"
+        f"{', ' + many(owed, 'answer') + ' owed' if owed else ''}"
     )
     if warning := answer_warning(job.tree):
         warn(warning)

@@ -30,6 +30,7 @@ from msgspec import Struct
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp
 from engine.base.foreign import UNREADABLE, is_folder, lines_of, names_in, open_given, real_path, refused, what_is
+from engine.base.text import many
 from engine.samples.revise import Revised, ReviseSettings, Sample
 
 RUN_VERSION = 2  # 1: samples without lessons, every tail as found
@@ -376,7 +377,7 @@ def read_samples(info: RunInfo, warnings: list[str] | None = None) -> Iterator[S
             yield _decode(_sample.decode, line, info.file, number)
             count += 1
     if warnings is not None:
-        warnings.append(f"{info.file}: the run was not finished; it holds {count} samples")
+        warnings.append(f"{info.file}: the run was not finished; it holds {many(count, 'sample')}")
 
 
 T = TypeVar("T")

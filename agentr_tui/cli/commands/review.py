@@ -14,6 +14,7 @@ from agentr_tui.cli.options import DECISION, OUTPUT, SAMPLES, JsonOption, RunOpt
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.environment.replay import Replayer, opener
 from engine.review.agreement import Planted, agreement, defect_rate, hit_rates, keep_planted, plant, read_planted
 from engine.review.curation import REJECT_REASONS, UNDECIDED, Order, decision_of, effective, ordered, tally
@@ -111,7 +112,7 @@ def review(
         emit_json({"run": info.name, "done": did, "samples": [line.sample for line in lines]})
     else:
         say(
-            f"{len(lines)} samples {did}; agentr review undo takes it back"
+            f"{many(len(lines), 'sample')} {did}; agentr review undo takes it back"
             if lines
             else "no sample matches: nothing was changed"
         )
@@ -171,7 +172,7 @@ def _list(info: Selection, samples: list[Sample], count: int, decisions: Decisio
     names = ("id", "kind", "task", "good", "bad", "fork", "mark", "verdict", "decision", "reason", "tags")
     table(names, [[_cell(row[name]) for name in names] for row in rows], right=range(3, 7))
     more = f", {count - len(rows)} more" if count > len(rows) else ""
-    say(f"{info.told}: {len(rows)} samples{more}")
+    say(f"{info.told}: {many(len(rows), 'sample')}{more}")
     return 0
 
 
@@ -257,7 +258,7 @@ def _take_back(decisions: Decisions, action: str, json: bool) -> int:
         say(f"nothing to {action} for {decisions.reviewer}")
     else:
         said = lines[0].verdict or ("a mark" if lines[0].mark is not None else "a note, tag or thought")
-        say(f"{'took back' if action == 'undo' else 'decided again'}: {said} on {len(lines)} samples")
+        say(f"{'took back' if action == 'undo' else 'decided again'}: {said} on {many(len(lines), 'sample')}")
     return 0
 
 
@@ -276,7 +277,7 @@ def _stats(place: Workspace, info: Selection, samples: Sequence[Sample], decisio
         told = {"run": info.name, "samples": len(centric), "tally": count, "reasons": dict(reasons.most_common())}
         emit_json({**told, "defect_rate": rate, "agreement": agreed, "planted": hits})
         return 0
-    say(f"{info.told}: {len(centric)} samples, {count.decided} decided")
+    say(f"{info.told}: {many(len(centric), 'sample')}, {count.decided} decided")
     say(f"  {count.accepted} accepted, {count.rejected} rejected, {count.skipped} skipped, {count.disputed} disputed")
     for reason, number in reasons.most_common():
         say(f"    {number} {reason}")

@@ -49,6 +49,9 @@ COUNTS_WIDTH = 47
 MOST_TRACES = 10
 """Traces that have room beside the other panes of a big window; more scroll."""
 
+OF_SAMPLES = frozenset({"export", "filter", "tab(1)", "run(1)", "next_pane"})
+"""Actions that lead nowhere while there are no samples."""
+
 
 class DatasetScreen(ModeScreen):
     """Counts, plots, traces and the export of one run."""
@@ -259,6 +262,8 @@ class DatasetScreen(ModeScreen):
         top = self.query_one("#funnel", TextPane)
         top.border_subtitle = f"e exports {many(shown.lines, 'line')}"
         top.set_lines(lambda width: funnel_lines(shown, width))
+        top.display = True
+        self.key_bar.left_out = frozenset()
         lines = [*self.exporter.report]
         lines += [line((f"! {warning}", "warn")) for warning in loaded.warnings]
         pane = self.query_one("#export", TextPane)
@@ -278,6 +283,8 @@ class DatasetScreen(ModeScreen):
             table.set_rows([], lambda row: ())
         for pane in ("#export", "#funnel", "#dataset-plots"):
             self.query_one(pane, TextPane).set_lines([])
+        self.query_one("#funnel").display = False
+        self.key_bar.left_out = OF_SAMPLES
 
     def copyable(self) -> list[Copyable]:
         """The export under the cursor."""

@@ -12,6 +12,7 @@ from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
 from engine.base.foreign import real_path
+from engine.base.text import many
 from engine.trace.trace_file import is_being_written
 from engine.workspace.workspace import Workspace, read_samples
 
@@ -40,7 +41,8 @@ class TraceDeletion:
 
     def _ask(self, path: Path, count: int) -> None:
         name = clip(path.name, 48)
-        told = f"{count} samples of `revise` refer to it and can't be exported without it." if count else ""
+        refer = f"{many(count, 'sample')} of `revise` {'refers' if count == 1 else 'refer'} to it"
+        told = f"{refer} and can't be exported without it." if count else ""
         self._desk.choose(
             f"Delete {name}? {told}".strip(),
             [

@@ -10,6 +10,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.trace_row import TraceRow
 from engine.base.foreign import real_path
+from engine.base.text import many
 from engine.samples.settings import ReviseSettings
 from engine.trace.trace_file import is_being_written
 
@@ -64,7 +65,7 @@ class MarkedTraces:
             return sum(len(review.samples) for review in reviews)
 
         def done(samples: int) -> None:
-            self._desk.say(f"{samples} samples of {_count(usable)}: e exports them")
+            self._desk.say(f"{many(samples, 'sample')} of {_count(usable)}: e exports them")
             self._to_dataset()
 
         self._desk.in_thread(work, done, "library")

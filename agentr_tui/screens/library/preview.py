@@ -17,6 +17,7 @@ from agentr_tui.terminal.theme import Role, format_value, glyphs, value_role
 from agentr_tui.widgets.overview import layout
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 
@@ -124,7 +125,7 @@ def preview_lines(row: TraceRow, seen: Seen, now: float, width: int) -> list[Lin
     cost = f" · ${figures.cost:.2f}" if figures.cost is not None else ""
     took = f" · {duration(figures.seconds)}" if figures.seconds is not None else ""
     when = f" · {age(now - row.modified)} ago".replace("now ago", "now") if row.modified else ""
-    lines.append(line((f"{figures.nodes} nodes · {figures.calls} calls{cost}{took}{when}", "muted")))
+    lines.append(line((f"{many(figures.nodes, 'node')} · {many(figures.calls, 'call')}{cost}{took}{when}", "muted")))
     if seen.tree is not None:
         lines += [line((_settings(seen.tree), "muted")), BLANK, *curve_lines(seen.tree, row.score_range, width)]
         lines += [BLANK, *_overview_lines(seen.tree, row.score_range, width)]
@@ -146,8 +147,8 @@ def _settings(tree: SearchTree) -> str:
 
 def _funnel(row: TraceRow, reviewed: Reviewed | None) -> str:
     assert row.figures is not None
-    parts = [f"{row.figures.good} good and {row.figures.bad} bad leaves", f"{row.figures.pairs} pairs"]
-    parts += [f"{row.figures.lessons} lessons"] if row.figures.lessons else []
+    parts = [f"{row.figures.good} good and {row.figures.bad} bad leaves", many(row.figures.pairs, "pair")]
+    parts += [many(row.figures.lessons, "lesson")] if row.figures.lessons else []
     if reviewed is not None:
         parts += [f"{reviewed.decided} of {reviewed.samples} reviewed", f"{reviewed.accepted} accepted"]
     return " → ".join(parts)

@@ -54,6 +54,9 @@ where it takes no line from the table, because that is short."""
 TABLE_SHARE, TABLE_FRAME = 0.55, 7
 """Share of the screen that the table has above the preview; lines around its rows: bars, note, border, names."""
 
+OF_TRACES = frozenset({"resume", "mark", "export", "sort", "delete", "filter"})
+"""Actions that lead nowhere while there is no trace."""
+
 FIRST_SAMPLE = "textcraft-many-pairs.trace.jsonl"
 """The sample tree to begin with: it has pairs, and its environment needs nothing else."""
 
@@ -161,7 +164,7 @@ class LibraryScreen(ModeScreen):
         self.shown = shown = self.node_filter.holding(listed)
         was_empty, empty = self.has_class("-none"), not rows and self.watched.looked_once
         self.set_class(empty, "-none")
-        self.key_bar.refresh()
+        self.key_bar.left_out = OF_TRACES if empty else frozenset()
         if was_empty != empty:  # what is hidden loses the focus
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
         self.table.set_rows([row.path for row in shown], self._cells)

@@ -8,6 +8,7 @@ from agentr_tui.state.review.shown import Shown
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
+from engine.base.text import many
 from engine.explain.alignment import Piece, word_diff
 from engine.samples.sample import Sample, splice_of, steps_to_replay
 
@@ -65,7 +66,7 @@ def replay_lines(sample: Sample) -> list[Line]:
         if replay.ended is not None:
             told += f" · reached early: the tail is cut after step {replay.ended}"
     elif replay.verdict == "repaired" and sample.tail is not None:
-        told = f"return {replay.score:g} by {len(sample.tail.steps)} steps of a search of its own"
+        told = f"return {replay.score:g} by {many(len(sample.tail.steps), 'step')} of a search of its own"
     elif replay.verdict == "diverged":
         told = f"{replay.reason} · R replays it again, or searches another tail"
     elif replay.verdict == "unreplayed":

@@ -9,6 +9,7 @@ from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.shown import OTHER_REASON_KEY, reason_keys
+from engine.base.text import many
 from engine.environment.replay import HOLDS
 from engine.review.decisions import Decision, DecisionVerdict
 
@@ -83,14 +84,14 @@ class Verdicts:
             Choice("s", "skip all", partial(self._decide_all, "skipped")),
             Choice("escape", "nothing", lambda: None),
         ]
-        self._desk.choose(f"{count} samples {which}: one undo takes it back", choices)
+        self._desk.choose(f"{many(count, 'sample')} {which}: one undo takes it back", choices)
 
     def _decide_all(self, verdict: DecisionVerdict, reason: str = "") -> None:
         review = self._front.review
         if review is not None:
             self._front.change(
                 lambda: review.decide_all(verdict, reason),
-                lambda count: self._desk.say(f"{count} samples {verdict}: press u to undo."),
+                lambda count: self._desk.say(f"{many(count, 'sample')} {verdict}: press u to undo."),
             )
 
     # -- words -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from agentr_tui.state.review.judging_job import ByModel
 from agentr_tui.state.review.shown import Counts, Shown, people_marks
 from agentr_tui.state.review.traces import Traces
+from engine.base.text import many
 from engine.environment.permission import TrustedSettings
 from engine.recovery.repair import FOLDER as REPAIRS
 from engine.recovery.repair import reobserve_cost, repair_cost, repair_sample, search_settings
@@ -264,9 +265,10 @@ class Review:
         finally:
             replayer.close()
         if mended.tail is None:
-            return f"not repaired: {', '.join(figures.failed)} ({figures.calls} calls)"
+            return f"not repaired: {', '.join(figures.failed)} ({many(figures.calls, 'call')})"
         self.decisions.decide(shown.id, repair=mended.tail)  # the mark stays whose it is
-        return f"repaired: {len(mended.tail.steps)} steps to return {mended.tail.score:g} ({figures.calls} calls)"
+        steps, calls = many(len(mended.tail.steps), "step"), many(figures.calls, "call")
+        return f"repaired: {steps} to return {mended.tail.score:g} ({calls})"
 
     # -- what was decided --------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from agentr_tui.state import library_tail
 from agentr_tui.state.library_scan import Known, look, look_at_running
 from agentr_tui.state.session import Session
 from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane
 from engine.base.errors import InputError
@@ -569,3 +571,28 @@ async def test_two_marked_traces_are_compared_from_the_library(tmp_path: Path) -
         assert all(path.name.split(".")[0] in shown for path in paths)
         await pilot.press("escape")
         await until(pilot, lambda: app.current_mode == "search" and app.session.beside is None)
+
+
+async def test_where_there_is_nothing_only_keys_that_lead_on_are_told(tmp_path: Path) -> None:
+    async with running(Session(opened(tmp_path)), "library", (110, 32)) as (app, pilot):
+
+        def told() -> list[str]:
+            keys = app.screen.query_one(KeyBar).keys()
+            return [shown.word for shown in keys]
+
+        await until(pilot, lambda: told() == ["new", "sample trees", "help"])
+        await pilot.press("5")
+        await until(pilot, lambda: app.current_mode == "dataset")
+        await until(pilot, lambda: told() == ["help"])
+
+
+@pytest.mark.parametrize(("rows", "height", "shown"), [(1, 30, True), (1, 29, False), (12, 30, False), (12, 36, True)])
+async def test_the_preview_stands_below_a_short_table(tmp_path: Path, rows: int, height: int, shown: bool) -> None:
+    workspace = opened(tmp_path)
+    first = searched(workspace, iterations=1)
+    for place in range(1, rows):
+        shutil.copy(first, first.with_name(f"copy-{place}.trace.jsonl"))
+    async with running(Session(workspace), size=(110, height)) as (app, pilot):
+        await listed(app, pilot, rows)
+        await until(pilot, lambda: library(app).has_class("-preview") == shown)
+        assert bool(app.screen.query_one("#preview").display) == shown

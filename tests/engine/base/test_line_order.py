@@ -68,7 +68,7 @@ def test_the_command_that_confirms_a_rejection_has_rejected(tmp_path: Path, caps
     where = ["--workspace", str(tmp_path)]
     assert run(["review", "reject", sample, "--reason", "no", *where]) == 0
     told = capsys.readouterr()
-    assert "1 samples rejected" in told.out
+    assert "1 sample rejected" in told.out
     assert "from the future" in told.err
     assert Decisions(workspace.decisions).current()[sample].verdict == "rejected"
     assert run(["review", "undo", *where]) == 0

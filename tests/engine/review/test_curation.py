@@ -134,7 +134,7 @@ def test_a_run_that_was_interrupted_keeps_its_samples_and_is_never_the_newest(tm
     left = workspace.load_run(workspace.runs()[0].id)
     assert left.samples == whole.samples[:1]
     assert not left.info.sealed
-    assert left.warnings == [f"{left.info.file}: the run was not finished; it holds 1 samples"]
+    assert left.warnings == [f"{left.info.file}: the run was not finished; it holds 1 sample"]
     interrupted(workspace, [])
     assert len(workspace.runs()) == 2  # one that made nothing leaves nothing
 
