@@ -40,8 +40,8 @@ class RevisionDesk(Desk, Protocol):
         """In a narrow window: the conversation in place of the bad trajectory."""
         ...
 
-    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
-        """Replace the body by an explanation; None restores it."""
+    def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
+        """Replace the body by an explanation; None restores it. `filtered`: tell the keys that take a filter off."""
         ...
 
     def with_consent(

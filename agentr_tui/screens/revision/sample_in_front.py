@@ -186,10 +186,10 @@ class SampleInFront:
         if self._review is not None:
             self._review.close()
 
-    def _message(self, text: str, role: Role = "muted", more: Sequence[Line] = ()) -> None:
+    def _message(self, text: str, role: Role = "muted", more: Sequence[Line] = (), *, filtered: bool = False) -> None:
         """A few words in place of a sample."""
         self._desk.recovery.clear()
-        self._view.clear([], [*(line((part, role)) for part in text.splitlines()), *more])
+        self._view.clear([], [*(line((part, role)) for part in text.splitlines()), *more], filtered=filtered)
 
     def _failed(self, message: str) -> None:
         """What can't be loaded or shown says why."""
@@ -227,7 +227,8 @@ class SampleInFront:
             self._say_empty()
             return
         if sample is None:
-            self._message(f"No sample fits {review.query!r}.\n\n  /    another query\n  esc  all samples again", "warn")
+            ways = "  /    another query\n  esc  all samples again"
+            self._message(f"No sample fits {review.query!r}.\n\n{ways}", "warn", filtered=True)
             return
         self._desk.with_consent(
             lambda: review.show(sample),

@@ -74,11 +74,11 @@ class SampleView:
         """A few words in place of the queue, while something takes its time."""
         self._desk.pane("queue").set_lines([line((text, "focus"))])
 
-    def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line]) -> None:
-        """No sample: a few lines in place of the panes."""
+    def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], *, filtered: bool = False) -> None:
+        """No sample: a few lines in place of the panes. `filtered`: because none fits."""
         self._now = None
         self._desk.show_top(top)
-        self._desk.show_placeholder(lines)
+        self._desk.show_placeholder(lines, filtered=filtered)
 
     def show(self, review: Review, shown: Shown) -> None:
         """Put a sample into all panes."""

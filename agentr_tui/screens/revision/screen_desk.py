@@ -44,10 +44,9 @@ class RevisionScreenDesk(ScreenDesk):
         """In a narrow window: the conversation in place of the bad trajectory."""
         self._screen.set_class(True, "-detail")
 
-    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
-        """Replace the body by an explanation; None restores it. Keys that take a filter off are told."""
-        review, bar = self._screen.front.review, self._screen.key_bar
-        filtered = lines is not None and review is not None and bool(review.query)
+    def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
+        """Replace the body by an explanation; None restores it. `filtered`: tell the keys that take a filter off."""
+        bar = self._screen.key_bar
         bar.out_of_nothing = frozenset({"query", "restore"} if filtered else ())
         bar.words = {"query": "another query", "restore": "all samples"} if filtered else {}
         self._screen.show_placeholder(lines)

@@ -45,6 +45,7 @@ class RevisionFakeDesk(FakeDesk):
         self.panes = {name: FakePane() for name in ("bad", "task", "queue", "verdict-line", "spliced", "replay")}
         self.top = ""
         self.nothing = ""
+        self.filtered = False  # the keys that take a filter off are told
         self.timers: list[Callable[[], object]] = []
         self.ended = 0
         self._recovery = SimpleNamespace(clear=lambda: None, show=lambda *args: None)
@@ -65,7 +66,8 @@ class RevisionFakeDesk(FakeDesk):
 
     def show_right_side(self) -> None: ...
 
-    def show_placeholder(self, lines: Sequence[Line] | None) -> None:
+    def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
+        self.filtered = filtered
         self.nothing = "\n".join("".join(text for text, _ in line.parts) for line in lines or ())
 
     def with_consent(
@@ -390,6 +392,7 @@ def test_the_place_is_kept_through_a_filter_that_fits_and_one_that_does_not(stag
         stage.desk.write(query)
         stage.settle()
         assert (stage.front.review is not None and stage.review.query) == query
+        assert stage.desk.filtered == (query == "nomatch"), "the keys out of it are told"
     stage.queue.show_all()
     stage.settle()
     assert stage.shown.sample.id == front
