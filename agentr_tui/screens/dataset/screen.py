@@ -18,7 +18,7 @@ from textual.widgets import Input
 
 from agentr_tui.screens.dataset import lessons, past_exports
 from agentr_tui.screens.dataset.exporter import Exporter
-from agentr_tui.screens.dataset.funnel import funnel_lines
+from agentr_tui.screens.dataset.funnel import Funnel, funnel_lines
 from agentr_tui.screens.dataset.lessons import WrongAction, lesson_cells, wrong_actions
 from agentr_tui.screens.dataset.past_exports import export_cells
 from agentr_tui.screens.dataset.rows import COLUMNS, count_lines, histogram, trace_cells, trained_lines
@@ -31,6 +31,7 @@ from agentr_tui.screens.shared.mode_screen import ModeScreen, key, tab_title
 from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.state.session import OpenTree, read_tree
 from agentr_tui.terminal.safe_text import clip
+from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.errors import AgentrError
@@ -258,12 +259,7 @@ class DatasetScreen(ModeScreen):
         counted, loaded = self.runs.counted, self.runs.loaded
         if counted is None or loaded is None:
             return
-        shown = counted.summary.funnel
-        top = self.query_one("#funnel", TextPane)
-        top.border_subtitle = f"e exports {many(shown.lines, 'line')}"
-        top.set_lines(lambda width: funnel_lines(shown, width))
-        top.display = True
-        self.key_bar.left_out = frozenset()
+        _show_funnel(self.query_one("#funnel", TextPane), self.key_bar, counted.summary.funnel)
         lines = [*self.exporter.report]
         lines += [line((f"! {warning}", "warn")) for warning in loaded.warnings]
         pane = self.query_one("#export", TextPane)
@@ -281,10 +277,9 @@ class DatasetScreen(ModeScreen):
         self.query_one("#counts", TextPane).set_lines(lines)
         for table in self.query(RowTable):
             table.set_rows([], lambda row: ())
-        for pane in ("#export", "#funnel", "#dataset-plots"):
+        for pane in ("#export", "#dataset-plots"):
             self.query_one(pane, TextPane).set_lines([])
-        self.query_one("#funnel").display = False
-        self.key_bar.left_out = OF_SAMPLES
+        _show_funnel(self.query_one("#funnel", TextPane), self.key_bar, None)
 
     def copyable(self) -> list[Copyable]:
         """The export under the cursor."""
@@ -386,3 +381,12 @@ class DatasetScreen(ModeScreen):
 def _plain(text: str) -> str:
     """For a border's title, which Textual reads as markup."""
     return clip(text, 40).replace("[", "(")
+
+
+def _show_funnel(pane: TextPane, bar: KeyBar, funnel: Funnel | None) -> None:
+    """The way from pairs to lines; without samples there is none, nor are keys that act on them."""
+    pane.display = funnel is not None
+    bar.left_out = OF_SAMPLES if funnel is None else frozenset()
+    if funnel is not None:
+        pane.border_subtitle = f"e exports {many(funnel.lines, 'line')}"
+        pane.set_lines(lambda width: funnel_lines(funnel, width))

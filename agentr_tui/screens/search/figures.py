@@ -84,6 +84,10 @@ def pause_reason(tree: SearchTree) -> str:
     return f"stopped: {last.reason}"
 
 
+END_WORDS = {"exhausted": "nothing left to select"}
+"""Reasons why searches end in words that need no glossary, where the trace's own do."""
+
+
 def state_words(session: Session, tree: SearchTree) -> str:
     """The state of the search, and what it ended or stopped by."""
     if tree.state == "paused":
@@ -91,7 +95,7 @@ def state_words(session: Session, tree: SearchTree) -> str:
     if tree.state == "running" and session.control is None:
         return "not finished"
     reason = tree.end_reason if tree.state in ("done", "stopped") else None
-    return tree.state if not reason or reason == tree.state else f"{tree.state} ({reason})"
+    return tree.state if not reason or reason == tree.state else f"{tree.state} ({END_WORDS.get(reason, reason)})"
 
 
 def next_step(session: Session) -> str:

@@ -49,6 +49,8 @@ def test_an_ended_search_says_what_is_next(tmp_path: Path) -> None:
     assert pairs > 1
     assert next_step(desk.session).startswith(f"4 reviews its {pairs} pairs")
     assert "(stopped)" not in "".join(text for text, _ in top_line(desk.session)[0])
+    grower.apply(Ended(seq=0, reason="exhausted"))
+    assert "(nothing left to select)" in "".join(text for text, _ in top_line(desk.session)[0])
     desk.session.alpha = 2.0
     assert "no leaf is good" in next_step(desk.session)
     desk.session.past = 3
