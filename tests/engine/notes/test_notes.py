@@ -118,6 +118,18 @@ def test_notes_stand_below_the_rules_in_the_trace(tmp_path: Path, capsys: pytest
     assert tree.started is not None
     assert tree.started.header[1].content.endswith("\n\nLook at the recipes first.")
     assert tree.conversation(5)[1].content.endswith("Look at the recipes first.")
+    branch = tmp_path / "b.trace.jsonl"
+    at_node = ["search", "--from", f"{out}:1", "--iterations", "1", "--out"]
+    assert run([*at_node, str(branch), "--notes", str(file)]) == 0
+    begun = load(branch).tree
+    assert begun.started is not None
+    assert begun.started.header == tree.started.header, "once, whatever the other trace began with"
+    assert begun.conversation(2)[1].content.endswith("Look at the recipes first.")
+    plain = tmp_path / "p.trace.jsonl"
+    assert run([*at_node, str(plain)]) == 0
+    without = load(plain).tree.started
+    assert without is not None
+    assert "recipes first" not in without.header[1].content
     assert run([*arguments, str(tmp_path / "none.md")]) == 2
     assert run(["search", "--resume", str(out), "--notes", str(file)]) == 2
     assert "--notes" in capsys.readouterr().err
