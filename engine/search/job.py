@@ -358,8 +358,8 @@ def branch_job(
     `environment` is the one of an import that names none. `own` as in `resume_job`. Raises `InputError` before anything
     is written.
 
-    `path`: the other trace. `out`, `listener`, `delay`, `overwrite`, `control`, `notes`: as in `new_job`; notes that the
-    other trace began with are not taken over.
+    `path`: the other trace, whose notes are not taken over. `out`, `listener`, `delay`, `overwrite`, `control`,
+    `notes`: as in `new_job`.
     """
     tree = load_any(path).tree
     started = tree.started
