@@ -130,7 +130,8 @@ def read_notes_of(folder: Path, runs: Path) -> Notes:
     """The rounds of a workspace, and its page of notes; where it has none, that of the last round that took notes."""
     rounds = [_rounds(folder / FOLDER / name) for name in names_in(folder / FOLDER)]
     rounds = [each for each in rounds if each.rows or each.error]
-    pages = [folder / PAGE, *(Path(row.notes) for each in rounds for row in reversed(each.rows) if row.notes)]
+    below = [(each.name, f"round-{row.round}") for each in rounds for row in reversed(each.rows)]
+    pages = [folder / PAGE, *(folder / FOLDER / name / number / PAGE for name, number in below)]
     page = next((path for path in pages if path.is_file()), None)
     if page is None:
         return Notes(rounds)

@@ -87,6 +87,12 @@ def test_the_table_of_rounds_stands_above_and_a_broken_record_is_named(tmp_path:
         write_round(folder, Round(round=number, learned="m", stages=stages))
     assert "rounds  loop" in told(workspace)
     assert "0.8 [0.7, 0.9]" in told(workspace)
+    assert "No notes yet" in told(workspace)
+    for number in (0, 1):
+        (folder / f"round-{number}").mkdir()
+        (folder / f"round-{number}" / "notes.md").write_text(f"Learned in round {number}.\n")
+    assert "Learned in round 1." in told(workspace)
+    assert "Learned in round 0." not in told(workspace)
     record = json.loads((folder / "round-1.json").read_text())
     record["stages"][0]["figures"]["scores"]["score"] = {"worth": 1}
     (folder / "round-1.json").write_text(json.dumps(record))
