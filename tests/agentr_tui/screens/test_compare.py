@@ -130,7 +130,7 @@ def test_wrapped_rows_fit_and_lose_no_word(text: str, width: int, indent: int) -
     rows = _wrapped([(text, "text")], width, indent)
     shown = ["".join(part for part, _ in row) for row in rows]
     assert all(cell_len(row) <= width for row in shown)
-    assert "".join("".join(shown).split()) == "".join(escape(text).split())
+    assert "".join("".join(shown).split()) == "".join(escape(text, multiline=True).split())
 
 
 def test_hostile_texts_are_escaped_and_stay_in_their_column() -> None:
