@@ -72,8 +72,7 @@ def count_action(tree: TreeState, node: Node) -> None:
     """A step was executed."""
     assert tree.started is not None
     tree.answers.actions += 1
-    results = node.results if node.answers else ()
-    if refused(tree.started.environment, node.action, node.observation, results):
+    if refused(tree.started.environment, node.action, node.observation, node.results if node.answers else ()):
         tree.answers.refused += 1
         if tree.first_refused is None:
             tree.first_refused = node.id
