@@ -166,7 +166,7 @@ def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
                 event.reasoning,
                 event.dropped,
                 event.raw,
-                event.notes,
+                tuple(event.notes),
                 event.tool_calls,
             )
         elif isinstance(event, Failed) and not is_outage(event.what):  # of a draw that was answered: its step failed

@@ -253,7 +253,7 @@ class Draws:
             action=answer.action,
             dropped=answer.dropped,
             raw=None if answer.raw is None or answer.raw == answer.response else clean(answer.raw),
-            notes=answer.notes,
+            notes=list(answer.notes),
             tool_calls=_cleaned(answer.tool_calls) if answer.tool_calls else (),
         )
 

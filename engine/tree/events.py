@@ -263,7 +263,7 @@ class Sampled(Event, tag="sampled"):
     action: str | None = None  # to execute, where it is not what the response says
     dropped: int = 0  # steps cut from the front of the conversation to fit the context
     raw: str | None = None  # the server's own words, where the response is not the same
-    notes: tuple[str, ...] = ()  # what was odd about the answer, see `engine.answers.form.Note`
+    notes: list[str] = []  # what was odd about the answer, see `engine.answers.form.Note`
     tool_calls: tuple[ToolCall, ...] = ()
 
 
