@@ -171,7 +171,7 @@ class Draws:
         )
         async with self._slots:
             try:
-                if self.shared is None:  # not to be entered, which would cost as much as a draw of the scripted actor's
+                if self.shared is None:  # mostly: no context is entered for nothing
                     answer, took = await self._answer(request)
                 else:
                     async with self.shared:

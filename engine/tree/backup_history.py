@@ -41,14 +41,15 @@ class BackupHistory:
             node = nodes[id]
             node.visits += 1
             node.value_sum = total = node.value_sum + value
-            if id not in first:  # as most leaves for ever: no arrays are made
-                first[id] = seq, total
-            elif (known := of.get(id)) is None:
-                before = first[id]
-                of[id] = array("q", (before[0], seq)), array("d", (before[1], total))
-            else:
+            known = of.get(id)
+            if known is not None:
                 known[0].append(seq)
                 known[1].append(total)
+            elif id not in first:  # no arrays are made: a leaf has no other
+                first[id] = seq, total
+            else:
+                before = first[id]
+                of[id] = array("q", (before[0], seq)), array("d", (before[1], total))
             id = node.parent
         self.backups.append((seq, leaf, value))
 
