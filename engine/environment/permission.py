@@ -5,13 +5,13 @@ whose module is imported, files and folders that are read, a server and the vari
 used unless one of these holds:
 
 - it reaches nothing: an environment that is built in, or installed, and takes no place (`textcraft`, `castle:blue`);
-  a server that gets no key;
+  a server on this machine that gets no key;
 - a person named it: with an option, the environment or their own settings file (`TrustedSettings`);
 - a person said yes to it, for this trace, on this machine (`engine.environment.consent_store`). Who starts a search
   says yes to what that search names.
 
-Else `UntrustedTrace` is raised, before anything is imported, read or sent. A key is sent without permission only to a
-server on loopback or to the default one, and only the key in `OPENAI_API_KEY`. The variables of `--header` count like
+Else `UntrustedTrace` is raised, before anything is imported, read or sent. Without permission only a server on loopback
+or the default one is asked, and only the key in `OPENAI_API_KEY` is sent. The variables of `--header` count like
 that of the key.
 """
 
@@ -57,9 +57,16 @@ class Claim(NamedTuple):
             return f"open the environment {self.value}, which may run code, read files or ask servers"
         if self.name == "server":
             where = self.settings["base_url"] or "the default server"
-            sent = [self.settings["key_env"], *(each.partition("=")[2] for each in self.settings["header"])]
-            return f"send the key in {' and '.join(f'${name}' for name in sent)} to {where}"
+            sent = " and ".join(f"${name}" for name in self.sent)
+            unset = f"ask the server {where}, with the key in ${self.settings['key_env']} once it is set"
+            return f"send the key in {sent} to {where}" if sent else unset
         return f"use {self.value} as its {self.name}"
+
+    @property
+    def sent(self) -> list[str]:
+        """The variables whose values a server would get."""
+        named = [self.settings["key_env"], *(each.partition("=")[2] for each in self.settings["header"])]
+        return [name for name in named if os.environ.get(name)]
 
     @property
     def flags(self) -> str:
@@ -177,11 +184,10 @@ def settings_claims(settings: SearchSettings) -> list[Claim]:
 
 
 def _is_harmless(settings: SearchSettings) -> bool:
-    """Whether asking this server tells nobody a key of the user's."""
-    sent = {name for name in variables_of(settings) if os.environ.get(name)}
-    if not sent:
-        return True
-    return sent == {DEFAULT_KEY_ENV} and (not settings.base_url or is_loopback(settings.base_url))
+    """Whether asking this server reaches no other machine but the default one, and tells no key but the default one."""
+    if settings.base_url and not is_loopback(settings.base_url):
+        return False
+    return {name for name in variables_of(settings) if os.environ.get(name)} <= {DEFAULT_KEY_ENV}
 
 
 # -- whether it may be ---------------------------------------------------------------------------------------
@@ -196,8 +202,7 @@ def _is_own(claim: Claim, own: Sequence[Mapping[str, Any]]) -> bool:
         servers = {"", *(each["base_url"] for each in own if "base_url" in each)}
     keys = {DEFAULT_KEY_ENV, *(each["key_env"] for each in own if "key_env" in each)}
     keys |= {header.partition("=")[2] for each in own for header in each.get("header") or ()}
-    sent = {claim.settings["key_env"], *(each.partition("=")[2] for each in claim.settings["header"])}
-    return claim.settings["base_url"] in servers and keys.issuperset(sent)
+    return claim.settings["base_url"] in servers and keys.issuperset(claim.sent)
 
 
 def check(claims: Iterable[Claim], started: Started | str | None, own: TrustedSettings, source: object) -> None:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.base.errors import WorkFailed
+from engine.base.foreign import open_to_append
 
 SERVER_SECONDS = 600.0
 """How long a server may take until it answers."""
@@ -46,7 +47,7 @@ def last_words(log: Path, lines: int = 3) -> str:
 
 def _start(command: str, log: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
+    with open_to_append(log) as out:
         return subprocess.Popen(
             command, shell=True, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )

@@ -35,7 +35,9 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
         (FAR, "OPENAI_API_KEY", [{}, {"base_url": FAR}], False),
         (FAR, "SECRET_TOKEN", [{"base_url": FAR}], True),
         (FAR, "SECRET_TOKEN", [{"base_url": FAR}, {"key_env": "SECRET_TOKEN"}], False),
-        (FAR, "UNSET_KEY", [], False),
+        (FAR, "UNSET_KEY", [], True),  # no key, but another machine is told that the trace was gone on with
+        (FAR, "UNSET_KEY", [{"base_url": FAR}], False),
+        ("http://127.0.0.1:8000/v1", "UNSET_KEY", [], False),
         ("", "OPENAI_API_KEY", [], False),
         ("", "SECRET_TOKEN", [], True),
         ("http://127.0.0.1:8000/v1", "SECRET_TOKEN", [], True),  # a port of another user of this machine, say
