@@ -88,6 +88,36 @@ def _blocks(page: str) -> dict[str, tuple[str, str]]:
     return found
 
 
+class Piece(NamedTuple):
+    """A part of a page as a person reads it, without comments."""
+
+    text: str
+    edited: bool = False  # the text of a kind that a person changed
+
+
+class Standing(NamedTuple):
+    """A page as it stands, and what of it is a person's."""
+
+    pieces: list[Piece]
+    kinds: int
+    edited: int
+    struck: int  # kinds that were written once and are gone
+
+
+def standing(page: str) -> Standing:
+    """What stands on a page now."""
+    known = _blocks(page)
+    written = {id for match in _WRITTEN.finditer(page) for id in match[1].split()}
+    marks = list(_BLOCK.finditer(page))
+    ends = [*(mark.start() for mark in marks), len(page)]
+    pieces = [Piece(_COMMENT.sub("", page[: ends[0]]))]
+    for mark, end in zip(marks, ends[1:], strict=True):
+        before, text = known[mark[1]]
+        pieces.append(Piece(_COMMENT.sub("", page[mark.end() : end]), _digest(text) != before))
+    edited = sum(piece.edited for piece in pieces)
+    return Standing(pieces, len(known), edited, len(written - set(known)))
+
+
 def _intro(kinds: Sequence[Kind]) -> str:
     lessons = sum(kind.lessons for kind in kinds)
     return (

@@ -38,6 +38,11 @@ class Tally(Struct):
         return self.accepted + self.rejected + self.skipped
 
 
+def reviewable(samples: Iterable[Sample]) -> list[Sample]:
+    """The samples that teach a correction, recoveries too; good trajectories are no matter of a review."""
+    return [sample for sample in samples if sample.kind != "good"]
+
+
 def tally(samples: Iterable[Sample], current: Mapping[str, Decided]) -> Tally:
     """Count the verdicts on these samples."""
     count = Tally()

@@ -19,6 +19,7 @@ from msgspec import Struct
 from engine.base.errors import InputError
 from engine.base.files import write_beside
 from engine.base.foreign import UNREADABLE, names_in, open_given, read_given, refused
+from engine.base.intervals import Interval
 from engine.search.started import code_versions
 
 FOLDER = "rounds"
@@ -174,3 +175,33 @@ def row_of(done: Round) -> Row:
 def table_of(rounds: Sequence[Round]) -> list[Row]:
     """The table of rounds."""
     return [row_of(each) for each in rounds]
+
+
+COLUMNS = ("round", "model", "calls", "lessons", "samples", "lines", "score", "gain", "success", "time")
+"""Of the table as people read it."""
+
+
+def cells_of(row: Row) -> list[str]:
+    """A row of the table as people read it, a text for each of `COLUMNS`."""
+    return [
+        str(row.round), _learner(row), _count(row.calls), _count(row.lessons), _count(row.samples),
+        _count(row.lines), _interval(row.score), _interval(row.gain, sign=True), _interval(row.success),
+        f"{row.seconds:.0f} s",
+    ]  # fmt: skip
+
+
+def _learner(row: Row) -> str:
+    names = [Path(row.model).parent.name if Path(row.model).name == "model" else row.model]
+    names += [f"notes of {Path(row.notes).parent.name}"] if row.notes else []
+    return ", ".join(name for name in names if name) or "–"
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _interval(value: dict[str, float] | None, sign: bool = False) -> str:
+    if value is None:
+        return "–"
+    told = str(Interval(**value))
+    return f"+{told}" if sign and value["value"] > 0 else told

@@ -350,6 +350,7 @@ def branch_job(
     control: Control | None = None,
     own: TrustedSettings = (),
     environment: str = "",
+    notes: str = "",
 ) -> SearchJob:
     """A new search that begins where a node of another trace stands: the way there is its prefix.
 
@@ -357,7 +358,8 @@ def branch_job(
     `environment` is the one of an import that names none. `own` as in `resume_job`. Raises `InputError` before anything
     is written.
 
-    `path`: the other trace. `out`, `listener`, `delay`, `overwrite`, `control`: as in `new_job`.
+    `path`: the other trace, whose notes are not taken over. `out`, `listener`, `delay`, `overwrite`, `control`,
+    `notes`: as in `new_job`.
     """
     tree = load_any(path).tree
     started = tree.started
@@ -385,6 +387,8 @@ def branch_job(
     new = _begun(
         opened, settings, prefix=[*started.prefix, *steps], forked_from=Fork(started.trace, tree.born_at(node))
     )
+    if notes:
+        new = with_notes(new, notes)
     actor = make_actor(settings.actor, settings, delay, opened.environment, opened, new.tools)
     remember(new, which, settings, out, called=opened.environment)
     with closed_on_failure(TraceWriter(out, overwrite=overwrite)) as writer:

@@ -51,8 +51,12 @@ def started_event(
 
 
 def with_notes(started: Started, notes: str) -> Started:
-    """The first event of a search whose actor is told these notes, below the rules of its environment."""
-    if len(started.header) < 2:
-        return started
-    system, rules, *more = started.header
-    return replace(started, header=[system, replace(rules, content=f"{rules.content}\n\n{notes}"), *more])
+    """The first event of a search whose actor is told these notes, below the rules of its environment.
+
+    The rules are the second message; of a recording with a single one, that.
+    """
+    header = list(started.header)
+    if header:
+        at = min(1, len(header) - 1)
+        header[at] = replace(header[at], content=f"{header[at].content}\n\n{notes}")
+    return replace(started, header=header)

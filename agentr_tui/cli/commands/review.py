@@ -14,9 +14,10 @@ from agentr_tui.cli.options import DECISION, OUTPUT, SAMPLES, JsonOption, RunOpt
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.environment.replay import Replayer, opener
 from engine.review.agreement import Planted, agreement, defect_rate, hit_rates, keep_planted, plant, read_planted
-from engine.review.curation import REJECT_REASONS, UNDECIDED, Order, decision_of, effective, ordered, tally
+from engine.review.curation import REJECT_REASONS, UNDECIDED, Order, decision_of, effective, ordered, reviewable, tally
 from engine.review.decisions import Decided, Decisions, DecisionVerdict
 from engine.review.sample_query import select
 from engine.samples.revise import Sample, turns_of
@@ -191,8 +192,8 @@ def _planted(place: Workspace, info: Selection) -> list[Planted]:
 
 
 def _queue(place: Workspace, info: Selection, samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """Samples to look at: those with a bad leaf, and what was planted among them."""
-    queue = [sample for sample in samples if sample.bad is not None]
+    """Samples to look at, good trajectories aside, and what was planted among them."""
+    queue = reviewable(samples)
     rng = random.Random(f"{seed}/queue")
     for each in _planted(place, info):
         queue.insert(rng.randint(0, len(queue)), each.sample)
@@ -235,8 +236,9 @@ def _next(
     row = _row(shown, current, blind)
     say("  ".join(f"{name} {_cell(row[name])}" for name in ("id", "kind", "task", "fork", "mark", "verdict")))
     say(f"goal: {shown.instruction}")
-    if blind and shown.bad is not None:
-        for step, id in enumerate(tree.ancestors(shown.bad)[1:], 1):
+    if blind:
+        leaf = shown.good if shown.bad is None else shown.bad  # a recovery goes wrong and on in one trajectory
+        for step, id in enumerate(tree.ancestors(leaf)[1:], 1):
             say(f"{step:>3} {tree.nodes[id].action}")
             say(f"    {tree.nodes[id].observation}")
         return 0
@@ -263,23 +265,32 @@ def _take_back(decisions: Decisions, action: str, json: bool) -> int:
 
 def _stats(place: Workspace, info: Selection, samples: Sequence[Sample], decisions: Decisions, json: bool) -> int:
     current = decisions.current()
-    centric = [sample for sample in samples if sample.bad is not None]
-    count = tally(centric, current)
-    rate, agreed = defect_rate(centric, current), agreement(centric, current)
+    mine = reviewable(samples)
+    count, good = tally(mine, current), tally((each for each in samples if each.kind == "good"), current)
+    rate, agreed = defect_rate(mine, current), agreement(mine, current)
     hits = hit_rates(_planted(place, info), decisions.lines_of)
     reasons = Counter(
         decided.reason
-        for sample in centric
+        for sample in mine
         if (decided := current.get(sample.id)) is not None and decided.verdict == "rejected" and decided.reason
     )
     if json:
-        told = {"run": info.name, "samples": len(centric), "tally": count, "reasons": dict(reasons.most_common())}
+        told = {
+            "run": info.name,
+            "samples": len(mine),
+            "tally": count,
+            "good": good,
+            "reasons": dict(reasons.most_common()),
+        }
         emit_json({**told, "defect_rate": rate, "agreement": agreed, "planted": hits})
         return 0
-    say(f"{info.told}: {len(centric)} samples, {count.decided} decided")
+    say(f"{info.told}: {len(mine)} samples, {count.decided} decided")
     say(f"  {count.accepted} accepted, {count.rejected} rejected, {count.skipped} skipped, {count.disputed} disputed")
     for reason, number in reasons.most_common():
         say(f"    {number} {reason}")
+    if good_count := good.decided + good.undecided:
+        aside = many(good_count, "good trajectory", "good trajectories")
+        say(f"  {aside} aside, {good.decided} decided: {good.accepted} accepted, {good.rejected} rejected")
     say(f"  defect rate {rate.line}")
     alpha = "not defined" if agreed.alpha is None else f"{agreed.alpha:.3f}"
     say(

@@ -113,8 +113,8 @@ def search(
         if not env.startswith("gym:"):
             raise InputError(f"--obs-key is for gym:MODULE:ID, not for {env}")
         env = f"{env}{'&' if '?' in env else '?'}obs={obs_key}"
-    if notes is not None and (resume is not None or from_ is not None):
-        raise InputError("--notes is for a new search: a trace keeps the notes that it began with")
+    if notes is not None and resume is not None:
+        raise InputError("--notes is for a new search (also --from a node): a trace keeps the notes that it began with")
     told = "" if notes is None else read_notes(notes)
     if resume is not None:
         refuse_rollouts([resume], "--resume continues a search (--from starts one at a node of theirs)")
@@ -129,7 +129,7 @@ def search(
         trace = as_one_trace(Path(source), workspace)
         place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
         own = [own_settings(workspace), {"env": env}]
-        job = branch_job(trace, int(number), place, changes=given, delay=delay, own=own, environment=env)
+        job = branch_job(trace, int(number), place, changes=given, delay=delay, own=own, environment=env, notes=told)
         return run_job(job)
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:

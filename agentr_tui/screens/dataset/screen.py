@@ -20,12 +20,14 @@ from agentr_tui.screens.dataset import lessons, past_exports
 from agentr_tui.screens.dataset.exporter import Exporter
 from agentr_tui.screens.dataset.funnel import funnel_lines
 from agentr_tui.screens.dataset.lessons import WrongAction, lesson_cells, wrong_actions
+from agentr_tui.screens.dataset.notes import NotesReader
 from agentr_tui.screens.dataset.past_exports import export_cells
-from agentr_tui.screens.dataset.rows import COLUMNS, count_lines, histogram, trace_cells, trained_lines
+from agentr_tui.screens.dataset.rows import COLUMNS, trace_cells
 from agentr_tui.screens.dataset.run import NO_RUN, Counted, settings_told
 from agentr_tui.screens.dataset.run_watch import RunWatch
 from agentr_tui.screens.dataset.shape_reader import ShapeReader
-from agentr_tui.screens.dataset.tabs import beside, coverage_lines, plot_lines, trust_lines
+from agentr_tui.screens.dataset.tab_lines import tab_lines
+from agentr_tui.screens.dataset.tabs import plot_lines
 from agentr_tui.screens.shared.copying import Copyable
 from agentr_tui.screens.shared.mode_screen import ModeScreen, key, tab_title
 from agentr_tui.screens.shared.screen_desk import ScreenDesk
@@ -35,17 +37,15 @@ from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.errors import AgentrError
 from engine.base.text import many
+from engine.review.curation import reviewable
 
 LOOK_EVERY = 2.0  # seconds: other reviewers decide, other runs end
 
-TABS = ("samples", "plots", "coverage", "review", "lessons")
+TABS = ("samples", "plots", "coverage", "review", "lessons", "notes")
 BESIDE = ("plots", "lessons")
 """Tabs that stand in panes of their own where there is room."""
 
 BIG_WIDTH, BIG_HEIGHT = 150, 44
-COUNTS_WIDTH = 47
-"""Cells of each column of the counts."""
-
 MOST_TRACES = 10
 """Traces that have room beside the other panes of a big window; more scroll."""
 
@@ -75,6 +75,7 @@ class DatasetScreen(ModeScreen):
         self.runs = RunWatch(desk, lambda: self.exporter.forget())
         self.shapes = ShapeReader(desk)
         self.exporter = Exporter(desk, self.runs)
+        self.notes = NotesReader(desk)
         self._tab = 0
         self._wrong: list[WrongAction] = []
 
@@ -103,6 +104,7 @@ class DatasetScreen(ModeScreen):
         self.query_one("#export").border_title = "export"
         self.query_one("#counts").focus()
         self.set_interval(LOOK_EVERY, self.runs.look)
+        self.set_interval(LOOK_EVERY, self.notes.look)
 
     def on_resize(self, event: Resize) -> None:
         """A big window has every pane at once."""
@@ -128,6 +130,11 @@ class DatasetScreen(ModeScreen):
     @on(ShapeReader.Read)
     def _shapes_read(self, event: ShapeReader.Read) -> None:
         if self.shapes.was_read(event):
+            self._show_tab()
+
+    @on(NotesReader.Read)
+    def _notes_read(self, event: NotesReader.Read) -> None:
+        if self.notes.was_read(event):
             self._show_tab()
 
     @on(Exporter.Progress)
@@ -183,8 +190,8 @@ class DatasetScreen(ModeScreen):
         if loaded is None or counted is None:
             return
         pane, summary = self.query_one("#counts", TextPane), counted.summary
-        reviewable = [sample for sample in loaded.samples if sample.kind != "good"]
-        shown = f"{summary.samples} of {len(reviewable)}" if self.runs.words else str(summary.samples)
+        mine = reviewable(loaded.samples)
+        shown = f"{summary.samples} of {len(mine)}" if self.runs.words else str(summary.samples)
         tabs = self._tabs
         name = TABS[self._tab]
         title = tab_title([f"samples {shown}", *tabs[1:]], tabs.index(name))
@@ -198,37 +205,20 @@ class DatasetScreen(ModeScreen):
         self.shapes.read(loaded)
         shapes = self.shapes.shapes
         self._show_lessons(counted)
-        if name == "plots":
-            pane.set_lines(lambda width: plot_lines(summary.left, shapes, width, reviewable), keep_scroll=True)
-        elif name == "coverage":
-            pane.set_lines(
-                lambda width: coverage_lines(summary.left, loaded.chosen.paths, shapes, width, reviewable),
-                keep_scroll=True,
-            )
-        elif name == "review":
-            pane.set_lines(lambda width: trust_lines(counted.trust, width, shapes), keep_scroll=True)
-        elif name == "samples":
-            pane.set_lines(
-                lambda width: beside(
-                    [
-                        count_lines(summary, width),
-                        [*trained_lines(summary, shapes), *histogram("first wrong step", summary.marks, width // 2)],
-                    ],
-                    width,
-                    COUNTS_WIDTH,
-                ),
-                keep_scroll=True,
-            )
+        self.notes.shown = name == "notes"
+        self.notes.look()
+        if not alone:
+            pane.set_lines(tab_lines(name, loaded, counted, shapes, self.notes.lines), keep_scroll=True)
         if self.has_class("-big"):
             rows = max(3, (self.size.height - 21) // 4 - 3)  # four plots, one above the other
             self.query_one("#dataset-plots", TextPane).set_lines(
-                lambda width: plot_lines(summary.left, shapes, width, reviewable, rows), keep_scroll=True
+                lambda width: plot_lines(summary.left, shapes, width, mine, rows), keep_scroll=True
             )
 
     def _show_lessons(self, counted: Counted) -> None:
         """The wrong actions that the samples disown."""
         table = self.query_one("#lessons", RowTable)
-        mine = [sample for sample in counted.summary.left if sample.kind != "good"]
+        mine = reviewable(counted.summary.left)
         ready = all(sample.id in self.shapes.shapes for sample in mine)  # rows in motion can't be chosen
         self._wrong = wrong_actions(mine, counted.summary.current, self.shapes.shapes) if ready else []
         most = len(self._wrong[0].ids) if self._wrong else 0

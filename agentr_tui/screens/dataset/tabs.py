@@ -18,6 +18,7 @@ from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import InputError
 from engine.datasets.sizes import Shape
 from engine.review.agreement import Agreement, DefectRate, HitRate, agreement, defect_rate, hit_rates, read_planted
+from engine.review.curation import reviewable
 from engine.review.decisions import Decided, Decisions
 from engine.review.variety import tail_length
 from engine.samples.duplicates import EXACT, NEAR
@@ -213,8 +214,9 @@ class Trust:
 
 
 def trust(workspace: Workspace, runs: Sequence[str], samples: Sequence[Sample], decisions: Decisions) -> Trust:
-    """Figures over the revision samples that are shown. Raises `InputError` for a broken file of planted faults."""
-    mine = [sample for sample in samples if sample.kind != "good"]
+    """Figures over the samples that are shown, as `agentr review stats` tells them. Raises `InputError` for a broken
+    file of planted faults."""
+    mine = reviewable(samples)
     current = decisions.current()
     found = Trust(defect_rate(mine, current), disputed=disputed(mine, current), current=current)
     for verdict in dict.fromkeys(sample.verdict for sample in mine):

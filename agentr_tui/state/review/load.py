@@ -15,7 +15,7 @@ from engine.base.errors import InputError
 from engine.base.foreign import real_path
 from engine.pairs.pairs import Pair
 from engine.review.agreement import read_planted
-from engine.review.curation import review_settings
+from engine.review.curation import review_settings, reviewable
 from engine.review.decisions import Decisions
 from engine.samples.lessons import known_lessons
 from engine.samples.revise import Revised, ReviseSettings, revise
@@ -109,7 +109,7 @@ def _nothing(workspace: Workspace, decisions: Decisions, run: str) -> Review:
 
 def _review_of(workspace: Workspace, decisions: Decisions, chosen: Selection, traces: Traces) -> Review:
     warnings: list[str] = decisions.warnings
-    samples = [sample for sample in chosen.samples if sample.kind != "good"]
+    samples = reviewable(chosen.samples)
     planted = [each for each in read_planted(workspace.path / PLANTED, warnings) if each.run in chosen.ids]
     for each in planted:  # wherever chance puts them
         samples.insert(random.Random(each.id).randint(0, len(samples)), each.sample)

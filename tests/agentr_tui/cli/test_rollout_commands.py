@@ -63,13 +63,16 @@ def test_verify_measures_raw_rollouts_of_several_tasks(capsys: pytest.CaptureFix
 
 
 def test_a_search_goes_on_at_a_node_of_raw_rollouts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    Path("notes.md").write_text("Look at the recipes first.")
     words = ["--env", "textcraft:tools", "--actor", "scripted", "--iterations", "2", "--out", "b.trace.jsonl"]
+    words += ["--notes", "notes.md"]
     code, _, err = called(capsys, "search", "--from", f"{RAW}:16", *words)
     assert (code, err) == (0, "")
     tree = load_any("b.trace.jsonl").tree
     assert tree.started is not None
     assert [step.tool_calls[0].name for step in tree.started.prefix] == ["get", "craft"]
     assert tree.started.environment == "textcraft:tools"
+    assert tree.started.header[1].content.endswith("\n\nLook at the recipes first.")
     assert any(node.reward for node in tree.nodes)
 
 

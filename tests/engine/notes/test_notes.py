@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agentr_tui.cli.main import run
 from engine.base.errors import InputError
@@ -14,8 +15,9 @@ from engine.notes.page import notes_for_actor, read_notes, write_page
 from engine.samples.revise import ReviseSettings, revise
 from engine.samples.settings import Revised
 from engine.search.job import new_job
+from engine.search.started import with_notes
 from engine.trace.trace_file import load
-from engine.tree.events import SearchSettings
+from engine.tree.events import Message, SearchSettings
 
 
 def kind(id: str, lessons: int = 3, env: str = "textcraft", answer: str = "Could not find …") -> Kind:
@@ -118,6 +120,31 @@ def test_notes_stand_below_the_rules_in_the_trace(tmp_path: Path, capsys: pytest
     assert tree.started is not None
     assert tree.started.header[1].content.endswith("\n\nLook at the recipes first.")
     assert tree.conversation(5)[1].content.endswith("Look at the recipes first.")
+    branch = tmp_path / "b.trace.jsonl"
+    at_node = ["search", "--from", f"{out}:1", "--iterations", "1", "--out"]
+    assert run([*at_node, str(branch), "--notes", str(file)]) == 0
+    begun = load(branch).tree
+    assert begun.started is not None
+    assert begun.started.header == tree.started.header, "once, whatever the other trace began with"
+    assert begun.conversation(2)[1].content.endswith("Look at the recipes first.")
+    plain = tmp_path / "p.trace.jsonl"
+    assert run([*at_node, str(plain)]) == 0
+    without = load(plain).tree.started
+    assert without is not None
+    assert "recipes first" not in without.header[1].content
     assert run([*arguments, str(tmp_path / "none.md")]) == 2
     assert run(["search", "--resume", str(out), "--notes", str(file)]) == 2
     assert "--notes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("count", "at"), [(1, 0), (2, 1), (3, 1)])
+def test_notes_are_told_however_few_messages_an_environment_begins_with(tmp_path: Path, count: int, at: int) -> None:
+    job = new_job("textcraft", "2", SearchSettings(iterations=1), tmp_path / "t.trace.jsonl")
+    job.run_blocking()
+    started = job.tree.started
+    assert started is not None
+    header = [Message("user", str(number)) for number in range(count)]
+    told = with_notes(replace(started, header=header), "Craft first.").header
+    assert [message.content for message in told] == [
+        f"{number}\n\nCraft first." if number == at else str(number) for number in range(count)
+    ]

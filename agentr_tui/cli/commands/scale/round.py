@@ -23,13 +23,14 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp
-from engine.base.intervals import Interval
 from engine.datasets.formats import format_named
 from engine.rounds.processes import Server, filled, run_command
 from engine.rounds.record import (
+    COLUMNS,
     Round,
     Row,
     Stage,
+    cells_of,
     files_made,
     folder_of,
     read_round,
@@ -315,32 +316,4 @@ def _check_same(now: Round, known: Stage, command: list[str], folder: Path) -> N
 
 
 def _tell(rows: Sequence[Row]) -> None:
-    table(
-        ["round", "model", "calls", "lessons", "samples", "lines", "score", "gain", "success", "time"],
-        [
-            [
-                str(row.round), _learner(row), _count(row.calls), _count(row.lessons), _count(row.samples),
-                _count(row.lines), _shown(row.score), _shown(row.gain, sign=True), _shown(row.success),
-                f"{row.seconds:.0f} s",
-            ]
-            for row in rows
-        ],
-        right=(0, 2, 3, 4, 5, 9),
-    )  # fmt: skip
-
-
-def _learner(row: Row) -> str:
-    names = [Path(row.model).parent.name if Path(row.model).name == "model" else row.model]
-    names += [f"notes of {Path(row.notes).parent.name}"] if row.notes else []
-    return ", ".join(name for name in names if name) or "–"
-
-
-def _count(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
-
-
-def _shown(value: dict[str, float] | None, sign: bool = False) -> str:
-    if value is None:
-        return "–"
-    shown = str(Interval(**value))
-    return f"+{shown}" if sign and value["value"] > 0 else shown
+    table(COLUMNS, [cells_of(row) for row in rows], right=(0, 2, 3, 4, 5, 9))
