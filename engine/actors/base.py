@@ -7,9 +7,10 @@ order in which requests arrive, so concurrency can't change a search.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from engine.base.errors import InputError
 from engine.tree.events import AnyEvent, Expanded, Failed, Message, Sampled, Selected, ToolCall, Usage
@@ -42,8 +43,7 @@ class Fault(Protocol):
     def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None, /) -> None: ...
 
 
-@dataclass(slots=True)  # not frozen: there is one a draw, and that would double what it costs
-class Request:
+class Request(Struct):  # of all kinds of record the cheapest: there is one a draw
     """One draw that is asked for. Not to be changed."""
 
     parent: int  # node
@@ -57,8 +57,7 @@ class Request:
     actions: Callable[[], list[str]] = list  # executed from the reset to the parent
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """What an actor said."""
 
     response: str

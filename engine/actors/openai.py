@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops, wants_logprobs

@@ -25,13 +25,13 @@ class Budgets:
         tree = self._tree
         assert tree.started is not None
         settings = tree.started.settings
-        tokens = (tree.tokens_in or 0) + (tree.tokens_out or 0)
         if settings.actor == "openai" and tree.calls:  # unknown is not 0: what nobody counts can't be kept to
             if settings.budget_tokens is not None and tree.tokens_in is None:
                 return "budget: tokens are unknown"
             if settings.budget_cost is not None and tree.cost is None:
                 return "budget: cost is unknown"
-        if settings.budget_tokens is not None and tokens >= settings.budget_tokens:
+        limit = settings.budget_tokens
+        if limit is not None and (tree.tokens_in or 0) + (tree.tokens_out or 0) >= limit:
             return "budget: tokens"
         if settings.budget_cost is not None and (tree.cost or 0.0) >= settings.budget_cost:
             return "budget: cost"

@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.actors.base import Actor, Answer, DrawFailed, NotPermitted, Request, draw_seed
 from engine.base.text import clean
 from engine.search.budgets import Budgets
 from engine.search.outages import Outages
-from engine.tree.events import AnyEvent, Failed, Sampled, ToolCall, Usage
+from engine.tree.events import AnyEvent, Failed, Message, Sampled, ToolCall, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.tree import ROOT, SearchTree
 from envs.base import EnvError, TextEnv, Unavailable
@@ -28,6 +28,15 @@ AtNode = Callable[[int, Callable[[TextEnv], Any]], Awaitable[Any]]
 
 Lives = Callable[[int], Awaitable[bool]]
 """Whether the environment still comes to a node."""
+
+
+class _AtNode(NamedTuple):
+    """What the draws of one node ask with: as in `Request`."""
+
+    parent: int
+    conversation: Callable[[], list[Message]]
+    environment: Callable[[Callable[[TextEnv], Any]], Awaitable[Any]]
+    actions: Callable[[], list[str]]
 
 
 class Draws:
@@ -55,7 +64,7 @@ class Draws:
         self._of_node: dict[int, asyncio.Future[Any]] = {}  # node in flight → its draws
         self._cut_short: set[int] = set()  # nodes in flight whose draws were left out: a budget is used up, an outage
         self._cancelled = False
-        self.shared: AbstractAsyncContextManager[object] = nullcontext()  # entered for each call; of several searches
+        self.shared: AbstractAsyncContextManager[object] | None = None  # entered for each call; of several searches
         self.limit()
 
     def limit(self) -> None:
@@ -73,7 +82,8 @@ class Draws:
             draws = list(self._of(ROOT))
         first = self._tree.first_index[parent] - self._tree.partial.get(parent, 0)
         if self._waits:
-            self._of_node[parent] = asyncio.gather(*(self._draw(parent, draw, first + draw) for draw in draws))
+            at = self._at(parent)
+            self._of_node[parent] = asyncio.gather(*(self._draw(at, draw, first + draw) for draw in draws))
         else:
             self._of_node[parent] = asyncio.ensure_future(self._in_turn(parent, draws, first))
 
@@ -89,8 +99,9 @@ class Draws:
 
     async def _in_turn(self, parent: int, draws: Sequence[int], first: int) -> None:
         """Draws that wait for nothing: a task for each would cost more than the draws themselves."""
+        at = self._at(parent)
         for draw in draws:
-            await self._draw(parent, draw, first + draw)
+            await self._draw(at, draw, first + draw)
 
     async def first_made(self, parents: Sequence[int]) -> int:
         """Wait until the draws of one of these nodes are made, or came to an end otherwise; of several the first."""
@@ -137,25 +148,34 @@ class Draws:
 
     # -- one ---------------------------------------------------------------------------------------
 
-    async def _draw(self, parent: int, draw: int, index: int) -> None:
+    def _at(self, parent: int) -> _AtNode:
+        return _AtNode(
+            parent,
+            partial(self._tree.conversation, parent),
+            partial(self._at_node, parent),
+            partial(self._tree.actions_to, parent),
+        )
+
+    async def _draw(self, at: _AtNode, draw: int, index: int) -> None:
+        parent = at.parent
         request = Request(
             parent,
             draw,
             index,
             draw_seed(self._settings.seed, parent, draw),
-            partial(self._tree.conversation, parent),
-            partial(self._at_node, parent),
+            at.conversation,
+            at.environment,
             partial(self._fail, parent, draw),
             self._permit,
-            partial(self._tree.actions_to, parent),
+            at.actions,
         )
         async with self._slots:
             try:
-                async with self.shared:
-                    self._permit()
-                    began = time.monotonic()
-                    answer = await self._actor.sample(request)
-                    took = time.monotonic() - began
+                if self.shared is None:  # mostly: no context is entered for nothing
+                    answer, took = await self._answer(request)
+                else:
+                    async with self.shared:
+                        answer, took = await self._answer(request)
             except NotPermitted:
                 self._cut_short.add(parent)
                 return
@@ -171,6 +191,13 @@ class Draws:
                 return
         self.outages.answered()
         self._emit(self._sampled(parent, draw, answer, took))
+
+    async def _answer(self, request: Request) -> tuple[Answer, float]:
+        """The answer to a draw, if one may be asked for now, and how many seconds it took."""
+        self._permit()
+        began = time.monotonic()
+        answer = await self._actor.sample(request)
+        return answer, time.monotonic() - began
 
     def _permit(self) -> None:
         """A call that was not made yet costs nothing: a budget is overrun by what is in flight, at most."""

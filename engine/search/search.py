@@ -87,7 +87,7 @@ class Search:
         return cls(tree, opened, actor, sink, control)
 
     def _emit(self, event: AnyEvent) -> None:
-        event.t = round(time.monotonic() - self._clock, 4)
+        event.t = int((time.monotonic() - self._clock) * 10_000 + 0.5) / 10_000  # `round` takes four times as long
         self.sink(event)  # the file first: what the tree shows was written
         self.tree.apply(event)
 

@@ -35,8 +35,6 @@ class AnswerCounts(Struct, kw_only=True):
     def answered(self, event: Sampled) -> None:
         """An answer of use came."""
         self.answers += 1
-        if not event.notes:
-            return
         for note in event.notes:
             name = note.replace(" ", "_")
             if name in ("cut", "trimmed", "without_label", "several_actions", "no_call"):

@@ -28,24 +28,28 @@ class BackupHistory:
         self._nodes = nodes
         self._exhausted: dict[int, int] = {}  # inner node → seq
         self._toggled: dict[int, list[int]] = {}  # nodes that were open again: seqs, exhausted first
-        self._of: dict[int, tuple[array[int], array[float]]] = {}  # node → seqs of its back-ups, W after each
+        self._first: dict[int, tuple[int, float]] = {}  # node → seq of its first back-up, W after it
+        self._of: dict[int, tuple[array[int], array[float]]] = {}  # node with several → seqs of all, W after each
 
     # -- the fold ----------------------------------------------------------------------------------
 
     def backed_up(self, seq: int, leaf: int, value: Number) -> None:
         """A return is backed up from a leaf: it counts in N and W of the leaf and its ancestors."""
-        nodes, of = self._nodes, self._of
+        nodes, first, of = self._nodes, self._first, self._of
         id = leaf
         while id != NO_PARENT:
             node = nodes[id]
             node.visits += 1
             node.value_sum = total = node.value_sum + value
             known = of.get(id)
-            if known is None:
-                of[id] = (array("q", (seq,)), array("d", (total,)))
-            else:
+            if known is not None:
                 known[0].append(seq)
                 known[1].append(total)
+            elif id not in first:  # no arrays are made: a leaf has no other
+                first[id] = seq, total
+            else:
+                before = first[id]
+                of[id] = array("q", (before[0], seq)), array("d", (before[1], total))
             id = node.parent
         self.backups.append((seq, leaf, value))
 
@@ -91,4 +95,7 @@ class BackupHistory:
 
     def of(self, id: int) -> tuple[Sequence[int], Sequence[float]]:
         """The node's back-ups: their seqs (rising), and W after each."""
-        return self._of.get(id) or ([], [])
+        if (known := self._of.get(id)) is not None:
+            return known
+        first = self._first.get(id)
+        return ((), ()) if first is None else ((first[0],), (first[1],))

@@ -30,33 +30,31 @@ def add_child(tree: TreeState, parent: Node, child: Child, answer: Sampled | Non
         if answer is None:
             raise ValueError(f"draw {child.draw} of node {parent.id} was never sampled")
         response = answer.response
+    id = len(tree.nodes)
     node = Node(
-        len(tree.nodes),
-        parent.id,
-        parent.depth + 1,
-        response,
-        child.action,
-        child.observation,
-        child.reward,
-        child.terminal,
+        id, parent.id, parent.depth + 1, response, child.action, child.observation, child.reward, child.terminal
     )
     tree.nodes.append(node)
-    parent.children.append(node.id)
+    parent.children.append(id)
     count_action(tree, node)
     node.draw, node.state_key, node.prior = child.draw, child.state_key, child.prior
     calls = child.tool_calls if child.tool_calls is not None else answer.tool_calls if answer is not None else ()
     if calls:
         node.calls, node.answers = calls, results_of(calls, child.results)
     if child.state_key is not None:
-        of_state = tree.by_state.get(child.state_key)
-        if of_state is None:
-            tree.by_state[child.state_key] = [node.id]
-        else:
-            of_state.append(node.id)
-    if answer is not None and answer.reasoning and tree.started is not None and tree.started.settings.send_reasoning:
-        tree.reasoning[node.id] = answer.reasoning
-    if answer is not None and (answer.usage is not None or answer.latency is not None or answer.dropped):
-        tree.usages[node.id] = (answer.usage, answer.latency, answer.dropped)
+        first = tree.first_in_state.setdefault(child.state_key, id)
+        if first != id:
+            of_state = tree.by_state.get(child.state_key)
+            if of_state is None:
+                tree.by_state[child.state_key] = [first, id]
+            else:
+                of_state.append(id)
+    if answer is None:
+        return node
+    if answer.reasoning and tree.started is not None and tree.started.settings.send_reasoning:
+        tree.reasoning[id] = answer.reasoning
+    if answer.usage is not None or answer.latency is not None or answer.dropped:
+        tree.usages[id] = (answer.usage, answer.latency, answer.dropped)
     return node
 
 
@@ -74,8 +72,7 @@ def count_action(tree: TreeState, node: Node) -> None:
     """A step was executed."""
     assert tree.started is not None
     tree.answers.actions += 1
-    results = node.results if node.answers else ()
-    if refused(tree.started.environment, node.action, node.observation, results):
+    if refused(tree.started.environment, node.action, node.observation, node.results if node.answers else ()):
         tree.answers.refused += 1
         if tree.first_refused is None:
             tree.first_refused = node.id

@@ -80,7 +80,8 @@ class TreeState:
         ] = {}  # node → how many outcomes each action below it had; a cache
         self.ties: list[int] = []  # at every choice so far: how many shared the best score
         self.iteration_seqs: list[int] = []
-        self.by_state: dict[str, list[int]] = {}  # state → its nodes, oldest first
+        self.first_in_state: dict[str, int] = {}  # state → its oldest node
+        self.by_state: dict[str, list[int]] = {}  # state that several nodes are in → these, oldest first
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -216,7 +217,7 @@ class TreeState:
     def same_state(self, id: int) -> Sequence[int]:
         """All nodes in the node's state, oldest first; empty where the environment does not tell states."""
         key = self.nodes[id].state_key
-        return self.by_state[key] if key is not None else ()
+        return self.by_state.get(key, (id,)) if key is not None else ()
 
     # -- looking back ------------------------------------------------------------------------------
 

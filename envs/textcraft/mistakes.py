@@ -70,7 +70,8 @@ def _missing_ingredient(
 def _fetch_what_is_crafted(
     goal: str, listed: Sequence[Recipe], route: Sequence[str], rng: random.Random
 ) -> Mistake | None:
-    crafted = [recipe.output for recipe in listed if any(f" {recipe.output} using " in action for action in route)]
+    made = "\n".join(route)
+    crafted = [recipe.output for recipe in listed if f" {recipe.output} using " in made]
     item = rng.choice([goal, *crafted])
     return f"Maybe I can simply get the {item}.", f"get {rng.choice((1, 1, 2))} {item}"
 
@@ -93,7 +94,8 @@ def _idle(goal: str, listed: Sequence[Recipe], route: Sequence[str], rng: random
 
 
 def _distractor(goal: str, listed: Sequence[Recipe], route: Sequence[str], rng: random.Random) -> Mistake | None:
-    other = [recipe for recipe in listed if not any(f" {recipe.output} using " in action for action in route)]
+    made = "\n".join(route)
+    other = [recipe for recipe in listed if f" {recipe.output} using " not in made]
     if not other:
         return None
     recipe = rng.choice(other)

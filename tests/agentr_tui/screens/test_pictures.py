@@ -198,6 +198,16 @@ async def settled_picture(pilot: Pilot[Any]) -> str:
     return seen[-1]
 
 
+async def reviewed(inside: Workspace) -> None:
+    """The runs that Revision makes when it is first opened on a trace: the pictures of Revision may not have been
+    taken before."""
+    for trace in (MANY, SHOP):
+        session = Session(inside)
+        session.open(inside.traces / f"{trace}.trace.jsonl")
+        async with running(session, "revision", SIZES[0]) as (_, pilot):
+            await settled(pilot)
+
+
 @pytest.mark.parametrize("name", STATES)
 async def test_picture(name: str, workspaces: dict[str, Workspace], snapshot: SnapshotAssertion) -> None:
     state = STATES[name]
@@ -205,6 +215,8 @@ async def test_picture(name: str, workspaces: dict[str, Workspace], snapshot: Sn
     session = Session(inside)
     if state.trace:
         session.open(inside.traces / f"{state.trace}.trace.jsonl")
+    if name in ("dataset", "dataset-export"):
+        await reviewed(inside)
     taken = {}
     async with running(session, state.mode, SIZES[0]) as (app, pilot):
         await settled(pilot)
