@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import NoneType
@@ -36,6 +37,8 @@ ROLES: dict[str, AttemptRole] = {
 
 _MEDIA = {"image", "image_url", "input_image", "audio", "input_audio", "video", "document", "file", "input_file"}
 _REASONING = {"reasoning", "thinking", "redacted_thinking"}
+
+_GOAL = re.compile(r"^Goal: *(\S.*)$", re.MULTILINE)
 
 
 def placeholder(kind: str, source: str, media_type: str = "") -> str:
@@ -282,9 +285,11 @@ def digest_key(messages: Sequence[AttemptMessage]) -> str:
 
 
 def instruction_of(messages: Sequence[AttemptMessage]) -> str:
-    """The goal in a few words: the first line of the first user message."""
-    said = next((message.content for message in messages if message.role == "user"), "")
-    return shorten(said)
+    """The goal in a few words: what one of the first two user messages names on a line `Goal: …`, since rules may come
+    first; else the first line of the first one."""
+    said = [message.content for message in messages if message.role == "user"][:2]
+    goals = [found[1].strip().rstrip(".") for each in said if (found := _GOAL.search(each))]
+    return shorten(goals[-1] if goals else said[0] if said else "")
 
 
 def shorten(said: str, most: int = 200) -> str:
