@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import gc
 import os
 import signal
@@ -216,7 +215,7 @@ class PlansAside:
         async def aside(ask: Callable[[TextEnv], Any]) -> Any:
             return ask(env)
 
-        return await self._scripted.sample(dataclasses.replace(request, environment=aside))
+        return await self._scripted.sample(msgspec.structs.replace(request, environment=aside))
 
 
 def grown(name: str, before: Callable[[int], None] | None = None) -> list[AnyEvent]:
