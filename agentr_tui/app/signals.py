@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from agentr_tui.terminal.own_output import drop_terminal
+
 if TYPE_CHECKING:
     from agentr_tui.app.app import AgentrApp
 
@@ -32,9 +34,7 @@ def ends_cleanly(app: AgentrApp) -> Iterator[None]:
             app.leave_soon(INTERRUPTED)
             return
         # Writes to a closed terminal fail, and the screen would block on them for ever.
-        null = os.open(os.devnull, os.O_WRONLY)
-        for fd in (1, 2):
-            os.dup2(null, fd)
+        drop_terminal()
         live = app.session.live
         if live is not None:
             live.control.stop("stopped")

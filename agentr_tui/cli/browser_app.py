@@ -16,11 +16,13 @@ from textual.messages import ExitApp
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.detached import run_detached
 from agentr_tui.app.preferences_file import read_preferences
+from agentr_tui.app.print_log import log_prints
 from agentr_tui.app.signals import INTERRUPTED, LOG_VARIABLE, ends_cleanly
 from agentr_tui.cli.commands.config import own_readers
 from agentr_tui.cli.running import make_session
 from agentr_tui.state.last_place import LastPlace
 from agentr_tui.state.settings_files import user_file
+from agentr_tui.terminal.own_output import claim_stdout
 from engine.trace.sources import find_sources
 from engine.workspace.workspace import Workspace
 
@@ -67,6 +69,7 @@ def _end_with_server(app: BrowserApp) -> None:
 def main(arguments: list[str]) -> int:
     """Run it over a workspace and what is to be opened. The driver is textual-serve's, named in the environment."""
     _errors_to_log()
+    claim_stdout()
     workspace, *paths = map(Path, arguments)
     sources = find_sources(paths) if paths else []
     session = make_session(Workspace.open(workspace, create=True), sources)
@@ -77,6 +80,7 @@ def main(arguments: list[str]) -> int:
     own = own_readers(session.workspace.path)
     app = BrowserApp(session, "library", preferences, memory, None if sources else place, own=own)
     threading.Thread(target=_end_with_server, args=(app,), daemon=True).start()
+    _printed = log_prints(app, 2)  # as long as it lives
     with ends_cleanly(app):
         result = app.run()
     if app.to_detach is not None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from io import TextIOWrapper
 
 from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
@@ -20,15 +21,20 @@ from agentr_tui.cli.application import COMMANDS, build
 from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import warn
+from agentr_tui.terminal.own_output import claim_stdout, flush_output, own_output
 from agentr_tui.terminal.safe_text import escape
 from engine.base.compression import unusable
 from engine.base.errors import AgentrError, InputError
 from engine.environment.permission import NeedsConsent
 from envs.base import EnvError
 
+SHOWN = frozenset(("--help", "-h", "--version"))
+"""Options whose answer the library prints itself."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    claim_stdout()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
             stream.reconfigure(errors="backslashreplace")
@@ -38,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:  # between two of its lines
         code = INTERRUPTED
+    flush_output()
     for number in (signal.SIGINT, signal.SIGTERM):  # what is put away now needs no traceback
         signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
@@ -83,8 +90,9 @@ def _agreed(unasked: NeedsConsent) -> bool:
 def _run(arguments: list[str], debug: bool) -> int:
     """The same, less the question to a person. Raises `NeedsConsent`."""
     try:
-        result = build(arguments)(arguments)
-        sys.stdout.flush()
+        with redirect_stdout(own_output()) if SHOWN & set(arguments) else nullcontext():
+            result = build(arguments)(arguments)
+        own_output().flush()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
         return _failed(2, _usage_line(error, arguments), error, debug)
@@ -97,7 +105,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        flush_output()
         return 0
     except OSError as error:  # of a file that only its user knows: a name too long, a folder without permission
         if error.filename is None:

@@ -16,6 +16,7 @@ from agentr_tui.state.places import DEMO_DELAY
 from agentr_tui.state.settings_files import user_file
 from agentr_tui.state.workspace_contents import Contents, come_back_line, contents
 from agentr_tui.terminal.output import say, warn
+from agentr_tui.terminal.own_output import own_output
 from engine.base.errors import InputError
 from engine.base.text import many
 from engine.explain.answer_warning import answer_warning
@@ -31,7 +32,7 @@ from engine.workspace.workspace import Workspace
 
 def has_terminal() -> bool:
     """Whether a person can see a screen and type."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin.isatty() and own_output().isatty()
 
 
 @contextmanager
@@ -110,6 +111,7 @@ def run_app(
     """
     from agentr_tui.app.app import AgentrApp
     from agentr_tui.app.preferences_file import read_preferences
+    from agentr_tui.app.print_log import kept_off_screen
     from agentr_tui.app.signals import ends_cleanly
     from agentr_tui.state.last_place import LastPlace
     from agentr_tui.state.tour import Tour
@@ -124,8 +126,10 @@ def run_app(
         tour.begin()
     app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own, tour)
     before = contents(session.workspace) if made_by_us is None else made_by_us
-    with ends_cleanly(app):
+    with kept_off_screen(app) as printed, ends_cleanly(app):
         result = app.run()
+    for line in printed:
+        warn(line)
     if app.to_detach is not None:
         where = ["--resume", str(app.to_detach.resolve()), "--workspace", str(session.workspace.path)]
         return run_detached(app.to_detach, [*where, "--delay", str(DEMO_DELAY)])

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 from rich.cells import cell_len
 
+from agentr_tui.terminal.own_output import own_output
 from agentr_tui.terminal.safe_text import escape, in_escapes
 from engine.base.text import clean_values
 
 
 def say(text: str = "") -> None:
     """One line on standard output, escaped."""
-    print(escape(text).rstrip())
+    print(escape(text).rstrip(), file=own_output())
 
 
 def warn(text: str) -> None:
@@ -29,7 +30,8 @@ def emit_json(value: Any) -> None:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:  # the name of a file that is not UTF-8
         encoded = msgspec.json.encode(clean_values(msgspec.to_builtins(value)))
-    sys.stdout.write(in_escapes(encoded.decode(), ascii_only=not _takes_unicode(sys.stdout.encoding)) + "\n")
+    stream = own_output()
+    stream.write(in_escapes(encoded.decode(), ascii_only=not _takes_unicode(stream.encoding)) + "\n")
 
 
 def _takes_unicode(encoding: str | None) -> bool:
@@ -46,4 +48,4 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
             " " * (width - cell_len(cell)) + cell if column in right else cell + " " * (width - cell_len(cell))
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        print("  ".join(parts).rstrip())
+        print("  ".join(parts).rstrip(), file=own_output())

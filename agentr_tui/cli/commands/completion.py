@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from agentr_tui.cli.application import build
 from agentr_tui.cli.options import OUTPUT
+from agentr_tui.terminal.own_output import own_output
 
 PROGRAM = "agentr"
 
@@ -20,5 +20,5 @@ def completion(
     /,
 ) -> int:
     """Print the script with which a shell completes commands and options."""
-    sys.stdout.write(build([], refuse=False).generate_completion(prog_name=PROGRAM, shell=shell))
+    own_output().write(build([], refuse=False).generate_completion(prog_name=PROGRAM, shell=shell))
     return 0

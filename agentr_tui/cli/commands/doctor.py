@@ -37,6 +37,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, us
 from agentr_tui.terminal.clipboard import tools
 from agentr_tui.terminal.glyphs import encoding_is_ascii, glyphs
 from agentr_tui.terminal.output import emit_json, say
+from agentr_tui.terminal.own_output import own_output
 from engine.actors.probe import ENVIRONMENT, Trial
 from engine.base.errors import AgentrError
 from engine.base.version import __version__
@@ -194,7 +195,7 @@ def _first_line(command: list[str]) -> str:
 
 
 def _terminal() -> Iterator[Check]:
-    if not sys.stdout.isatty():
+    if not own_output().isatty():
         yield Check("terminal", "hint", "the output is not a terminal: only the app needs one")
     else:
         columns, lines = shutil.get_terminal_size()

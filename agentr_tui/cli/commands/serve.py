@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from cyclopts import Parameter
 from agentr_tui.cli.options import INTERRUPTED, SERVER, WorkspaceOption
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import say, warn
+from agentr_tui.terminal.own_output import own_output
 from engine.base.errors import InputError
 from engine.trace.sources import find_sources
 from engine.workspace.workspace import Workspace
@@ -57,7 +57,7 @@ def serve(
     def ready() -> None:
         say(f"{server.link}")
         say("the link works once, in one browser; ctrl+c ends it")
-        sys.stdout.flush()
+        own_output().flush()
 
     serving.run(server, listening, ready)
     return INTERRUPTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 import tempfile
 from functools import partial
 
@@ -81,7 +82,9 @@ class Thoughts:
             file.flush()
             try:
                 with self._desk.suspended():
-                    subprocess.run([*shlex.split(editor), file.name], check=True)
+                    subprocess.run(
+                        [*shlex.split(editor), file.name], check=True, stdout=sys.__stdout__, stderr=sys.__stderr__
+                    )
                 self._set(read_text(file.name))  # an editor may put a new file in its place
             except SuspendNotSupported:
                 self._desk.complain(f"{editor}: an editor needs a terminal, and here is none: w writes it here")

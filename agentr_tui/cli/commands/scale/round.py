@@ -7,7 +7,6 @@ import json as json_texts
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
@@ -21,6 +20,7 @@ from agentr_tui.cli.options import INPUT, INTERRUPTED, TASK, JsonOption, Workspa
 from agentr_tui.cli.round_file import OF_RECORDS, RoundFile, read_round_file, unasked
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
+from agentr_tui.terminal.own_output import output_to
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp
 from engine.datasets.formats import format_named
@@ -280,7 +280,7 @@ class Rounds:
     def _command(self, name: str, options: Sequence[str], may_be_empty: bool) -> dict[str, Any]:
         """What a command of `agentr` prints. Raises `InputError`, `WorkFailed`, `_Interrupted` as it ended."""
         printed = io.StringIO()
-        with redirect_stdout(printed):
+        with output_to(printed):
             code = run([name, *options, f"--workspace={self._workspace.path}", "--json"])
         if code == INTERRUPTED:
             raise _Interrupted

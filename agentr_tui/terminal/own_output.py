@@ -1,0 +1,84 @@
+"""Standard output belongs to this program: what environments and their libraries print goes elsewhere.
+
+A `print` of an environment, a library in C that writes to file descriptor 1, or a process that either of them starts
+would stand between the lines of `--json`, or be drawn over the app.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+_own: TextIO | None = None
+
+
+def own_output() -> TextIO:
+    """The stream of this program's own output."""
+    return sys.stdout if _own is None else _own
+
+
+def claim_stdout() -> None:
+    """Keep standard output for `own_output`; whatever else is printed goes to standard error from now on. For the
+    start of a program: nothing takes it back."""
+    global _own
+    if not isinstance(sys.stdout, io.TextIOWrapper):  # closed before we began
+        return
+    sys.stdout.flush()
+    _own = copy_of(1, sys.stdout)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # standard error is closed
+        _to_nowhere(1)
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.__stdout__ = _own  # type: ignore[misc]  # Textual draws a screen for a browser on it
+
+
+@contextmanager
+def output_to(stream: TextIO) -> Iterator[None]:
+    """Within it, this program's own output goes to another stream."""
+    global _own
+    before, _own = _own, stream
+    try:
+        yield
+    finally:
+        _own = before
+
+
+def flush_output() -> None:
+    """Write what is buffered. Where the reader has had enough, the rest goes nowhere."""
+    stream = own_output()
+    try:
+        stream.flush()
+    except (BrokenPipeError, ValueError):
+        with suppress(OSError, ValueError):
+            _to_nowhere(stream.fileno())
+
+
+def drop_terminal() -> None:
+    """Write nothing to the terminal any more: it was closed."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with suppress(OSError, ValueError, AttributeError):
+            _to_nowhere(stream.fileno())  # type: ignore[union-attr]
+    for fd in (1, 2):
+        _to_nowhere(fd)
+
+
+def copy_of(fd: int, like: io.TextIOWrapper) -> io.TextIOWrapper:
+    """A stream to what a file descriptor is open on now."""
+    return io.TextIOWrapper(
+        os.fdopen(os.dup(fd), "wb"),
+        like.encoding,
+        "backslashreplace",  # a locale that lacks a letter is no reason to fail
+        line_buffering=like.line_buffering,
+        write_through=like.write_through,
+    )
+
+
+def _to_nowhere(fd: int) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, fd)
+    os.close(null)
