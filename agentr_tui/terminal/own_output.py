@@ -33,6 +33,7 @@ def claim_stdout() -> None:
         os.dup2(2, 1)
     except OSError:  # standard error is closed
         _to_nowhere(1)
+    sys.stdout = copy_of(1, sys.stdout)  # another one: it holds that the old file can be sought in
     sys.stdout.reconfigure(line_buffering=True)
     sys.__stdout__ = _own  # type: ignore[misc]  # Textual draws a screen for a browser on it
 
