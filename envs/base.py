@@ -31,6 +31,7 @@ from envs.errors import EnvError as EnvError
 from envs.errors import InstanceDied as InstanceDied
 from envs.errors import Unavailable as Unavailable
 from envs.errors import UnknownTask as UnknownTask
+from envs.errors import in_words
 
 TextEnv = gymnasium.Env[str, str]
 
@@ -254,8 +255,10 @@ def broken_entry_points() -> tuple[str, ...]:
             info = found if isinstance(found, EnvironmentInfo) else found()
             if not isinstance(info, EnvironmentInfo):
                 raise TypeError(f"gives a {type(info).__name__}, not an EnvironmentInfo")
-        except Exception as error:  # another package's code
-            line = " ".join(f"entry point {point.name!r} ({point.value}): {type(error).__name__}: {error}".split())
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # another package's code, which may also call `sys.exit`
+            line = " ".join(f"entry point {point.name!r} ({point.value}): {in_words(error)}".split())
             broken.append(line)
             continue
         if _registered().setdefault(info.name, info) is not info:

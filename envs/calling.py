@@ -32,7 +32,7 @@ from envs.base import (
     Words,
 )
 from envs.call_text import Call, arguments_of, canonical, join_results, parse_calls, read_calls, split_results
-from envs.tool_schemas import misfit, name_of
+from envs.tool_schemas import checked_tools, misfit, name_of
 
 NO_CALL = "No tool was called"
 INVALID = "Invalid call"
@@ -275,7 +275,8 @@ _PARTS: tuple[tuple[Any, type[Calling]], ...] = (
 
 def with_own_tools(env: TextEnv) -> TextEnv:
     """An environment that tells its tools itself (`tools()`): its `step` takes the text of one valid call."""
-    return calling(env, Toolbox(cast(Tools, env).tools, canonical, _first_call, getattr(env, "final_action", None)))
+    tools, last_words = cast(Tools, env).tools, getattr(env, "final_action", None)
+    return calling(env, Toolbox(lambda: checked_tools(tools()), canonical, _first_call, last_words))
 
 
 def _first_call(action: str) -> tuple[str, Mapping[str, Any]] | None:

@@ -56,6 +56,65 @@ def parameters_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def checked_tools(found: Any) -> list[dict[str, Any]]:
+    """Tools that an environment tells, in OpenAI's form, whichever of the usual forms they have (flat, as the Responses
+    API takes them, or with `input_schema`). Raises `ValueError` that says which of them can't be used, and why."""
+    if isinstance(found, str | bytes | Mapping) or not hasattr(found, "__iter__"):
+        raise ValueError(f"tools() gives {found!r:.60}: a list of JSON schemas of functions is needed")
+    tools = [_checked_tool(number, each) for number, each in enumerate(found, 1)]
+    names = [name_of(each) for each in tools]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"two tools are called {twice[0]!r}")
+    if not tools:
+        raise ValueError("tools() gives none")
+    return tools
+
+
+def _checked_tool(number: int, found: Any) -> dict[str, Any]:
+    if not isinstance(found, Mapping):
+        raise ValueError(f"tool {number} is {found!r:.60}, no JSON schema of a function")
+    function = found["function"] if isinstance(found.get("function"), Mapping) else found
+    name = function.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"tool {number} has no name: {dict(found)!r:.60}")
+    given = next((function[key] for key in ("parameters", "input_schema", "inputSchema") if key in function), None)
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"the parameters of {name} are {given!r:.60}, no JSON schema")
+    if wrong := _wrong_schema(given or {}, "the parameters"):
+        raise ValueError(f"{name}: {wrong}")
+    kept = {key: value for key, value in function.items() if key not in ("type", "input_schema", "inputSchema")}
+    tool = {"type": "function", "function": {**kept, **({"parameters": given} if given is not None else {})}}
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(tool))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the schema of {name} is no JSON: {error}") from error
+    return copy
+
+
+def _wrong_schema(schema: Any, place: str) -> str | None:
+    """What in a schema is of a form that no check of arguments could use; None where nothing is."""
+    if not isinstance(schema, Mapping):
+        return None if isinstance(schema, bool) else f"{place} has {schema!r:.40} in the place of a schema"
+    kind, required, known = schema.get("type", "any"), schema.get("required", []), schema.get("properties", {})
+    if not isinstance(kind, str) and not _is_list_of_texts(kind):
+        return f"the type of {place} is {kind!r:.40}"
+    if not _is_list_of_texts(required):
+        return f"`required` of {place} is {required!r:.40}, no list of names"
+    if not isinstance(known, Mapping):
+        return f"`properties` of {place} is {known!r:.40}, no object"
+    for key in ("enum", "anyOf", "oneOf", "allOf"):
+        if key in schema and not isinstance(schema[key], list | tuple):
+            return f"`{key}` of {place} is {schema[key]!r:.40}, no list"
+    ways = [way for key in ("anyOf", "oneOf", "allOf") for way in schema.get(key, ())]
+    inside = [(each, f"{place}.{key}") for key, each in known.items()] + [(way, place) for way in ways]
+    inside += [(schema["items"], f"{place}[]")] if "items" in schema else []
+    return next((wrong for each, where in inside if (wrong := _wrong_schema(each, where))), None)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+
+
 def misfit(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
     """What is wrong with the arguments of a call, in a clause; None where they keep to the schema of the tool.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from os import PathLike
 
+from envs.errors import in_words
+
 
 class AgentrError(Exception):
     """Base of every error that a person can mend. `str(error)` is one line: place, fact, remedy."""
@@ -36,4 +38,4 @@ class WorkFailed(AgentrError):
 
 def foreign_line(what: str, error: BaseException) -> str:
     """An exception of another package's code, in a line."""
-    return " ".join(f"{what}: {type(error).__name__}: {error}".split())
+    return " ".join(f"{what}: {in_words(error)}".split())

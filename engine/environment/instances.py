@@ -81,7 +81,9 @@ class RootRecipe:
             observation, score, terminated, truncated, _ = env.step(action)
         except EnvError:
             raise
-        except Exception as error:  # another package's code
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # another package's code, which may also call `sys.exit`
             raise EnvError(foreign_line(f"{self.name}: step failed", error)) from error
         if self.offset:
             score += self.offset  # type: ignore[operator]
@@ -109,7 +111,9 @@ class RootRecipe:
             return env.reset(options=self.options)[0]
         except EnvError:
             raise
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             raise EnvError(foreign_line(f"{self.name}: reset failed", error)) from error
 
     def end(self, instances: Iterable[Instance]) -> None:

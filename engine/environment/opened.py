@@ -116,7 +116,9 @@ def open_environment(which: Permit | str, task: str | None, observation: str | N
             first, info = env.reset(options=reset_options(task, observation))
     except EnvError as error:
         raise InputError(str(error)) from error
-    except Exception as error:  # another package's code
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # another package's code, which may also call `sys.exit`
         raise InputError(foreign_line(f"{name}: can't be started", error)) from error
     return Opened(env, name, task or "", first, info, folder)
 

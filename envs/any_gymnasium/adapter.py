@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
+from gymnasium.spaces import Sequence as Batch
 from gymnasium.spaces import Text, Tuple
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from envs.any_gymnasium.valid_actions import LISTED
-from envs.base import EnvError
+from envs.errors import Malformed
 
 OLD_STEP = "its step gives four values, as before Gymnasium 0.26: done is taken for terminated"
 OLD_RESET = "its reset gives the observation alone, or takes no seed, as before Gymnasium 0.26"
@@ -31,7 +32,7 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.remarks.append(line)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset it. Raises what the environment raises, and `EnvError` for a batch of several games."""
+        """Reset it. Raises what the environment raises, and `Malformed` for a batch of several games."""
         given: dict[str, Any] = {"seed": seed} if options is None else {"seed": seed, "options": options}
         try:
             result: Any = self.env.reset(**given)
@@ -45,6 +46,9 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
             result = self.env.reset()
         if isinstance(result, tuple) and len(result) == 2 and self._is_info(result[1]):
             observation, info = result[0], result[1] or {}
+        elif self._is_several(result):
+            held = f"an info of type {type(result[1]).__name__}" if len(result) == 2 else f"{len(result)} values"
+            raise Malformed(f"gym: its reset gives {held}: an observation and a dictionary are needed")
         else:
             self._remark(OLD_RESET)
             observation, info = result, {}
@@ -58,23 +62,29 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
         result: Any = self.env.step([action] if self.batched and self._takes_list() else action)
         if not isinstance(result, tuple | list) or len(result) not in (4, 5):
             held = f"{len(result)} values" if isinstance(result, tuple | list) else f"a {type(result).__name__}"
-            raise EnvError(
+            raise Malformed(
                 f"gym: its step gives {held}: observation, reward, terminated, truncated and info are needed"
             )
         if len(result) == 4:
             self._remark(OLD_STEP)
             observation, reward, done, info = result
-            info = _one_info(info or {}) if self.batched else dict(info or {})
+            info = self._info(info)
             done = _one(done)
-            truncated = bool(done and info.get("TimeLimit.truncated"))
-            terminated = bool(done and not truncated)
+            terminated, truncated = (False, done) if info.get("TimeLimit.truncated") else (done, False)
         else:
             observation, reward, terminated, truncated, info = result
-            info = _one_info(info or {}) if self.batched else dict(info or {})
+            info = self._info(info)
         if self.batched:
             observation, reward = _one(observation), _one(reward)
             terminated, truncated = _one(terminated), _one(truncated)
-        return observation, reward, bool(terminated), bool(truncated), info
+        return observation, reward, terminated, truncated, info
+
+    def _info(self, info: Any) -> dict[str, Any]:
+        if info is None:
+            return {}
+        if not isinstance(info, Mapping):
+            raise Malformed(f"gym: its step gives an info of type {type(info).__name__}: a dictionary is needed")
+        return _one_info(info) if self.batched else dict(info)
 
     def turn_batch(self) -> str:
         """Give a batch its actions in the other form from now on; which that is."""
@@ -89,6 +99,12 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
         space = getattr(self.env, "observation_space", None)
         return isinstance(value, Mapping) or (value is None and not isinstance(space, Tuple))
 
+    def _is_several(self, result: Any) -> bool:
+        """Whether reset gave several things, the second of which is no info, and not an observation of several."""
+        space = getattr(self.env, "observation_space", None)
+        several = isinstance(result, tuple) and len(result) > 1 and not isinstance(space, Tuple | Batch)
+        return several and not all(isinstance(each, str | bytes) for each in result)
+
     def _is_batch(self, observation: Any) -> bool:
         space = getattr(self.env, "observation_space", None)
         if not isinstance(observation, list | tuple) or (isinstance(space, Tuple) and len(space.spaces) > 1):
@@ -96,7 +112,9 @@ class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
         if not observation or not all(isinstance(each, str | bytes) for each in observation):
             return False
         if len(observation) > 1:
-            raise EnvError(f"gym: it plays {len(observation)} games at once: make it with a batch of one")
+            raise Malformed(
+                f"gym: an observation is {len(observation)} texts: join them, or make it with a batch of one"
+            )
         return True
 
 

@@ -25,8 +25,9 @@ from envs.any_gymnasium import foreign
 from envs.any_gymnasium.foreign import Foreign, Reply, check_actions
 from envs.any_gymnasium.observations import check_observations
 from envs.any_gymnasium.probe import not_repeatable, probe
+from envs.any_gymnasium.questions import actions_of, final_action_of, plan_of, tools_of
 from envs.any_gymnasium.spec import Spec, parse_spec
-from envs.any_gymnasium.valid_actions import attribute, valid_actions
+from envs.any_gymnasium.valid_actions import attribute
 from envs.base import AnyText, EnvError, InstanceDied, Plan, TextEnv, UnknownTask
 from envs.calling import with_own_tools
 
@@ -59,6 +60,8 @@ def make(argument: str) -> TextEnv:
     check_actions(getattr(env, "action_space", None))
     check_observations(getattr(env, "observation_space", None), spec)
     found = probe(env, spec)
+    if callable(attribute(env, "tools")):
+        tools_of(env)  # what is wrong with them is said here
     kinds: list[type] = []
     if found.copies:
         kinds.append(_Copies)
@@ -170,17 +173,7 @@ class _Plans:
 
     def plan(self) -> Plan:
         """The expert's next action and the steps left, as the environment tells them. Raises `EnvError`."""
-        plan = attribute(self._env, "plan")
-        if callable(plan):
-            try:
-                action, left = plan()
-            except Exception as error:
-                raise EnvError(f"the environment's plan failed: {type(error).__name__}: {error}") from error
-            return Plan(action, left)
-        way = list(self._info.get("policy_commands") or [])
-        if way:
-            return Plan(str(way[0]), len(way))
-        return Plan(None, 0 if self._info.get("won") else None)
+        return plan_of(self._env, self._info)
 
 
 class _Lists:
@@ -192,10 +185,7 @@ class _Lists:
 
     def valid_actions(self) -> Sequence[str]:
         """Valid actions of the current state, as the environment lists them. Raises `EnvError`."""
-        try:
-            return valid_actions(self._env, self.spec_of_gym, self._info)
-        except Exception as error:
-            raise EnvError(f"the environment's valid actions failed: {type(error).__name__}: {error}") from error
+        return actions_of(self._env, self.spec_of_gym, self._info)
 
 
 class _Calls:
@@ -205,10 +195,7 @@ class _Calls:
 
     def tools(self) -> list[dict[str, Any]]:
         """The tools of the current task. Raises `EnvError`."""
-        try:
-            return list(attribute(self._env, "tools")())
-        except Exception as error:
-            raise EnvError(f"the environment's tools failed: {type(error).__name__}: {error}") from error
+        return tools_of(self._env)
 
 
 class _Speaks:
@@ -218,10 +205,7 @@ class _Speaks:
 
     def final_action(self, text: str) -> str:
         """The action that stands for these last words. Raises `EnvError`."""
-        try:
-            return str(attribute(self._env, "final_action")(text))
-        except Exception as error:
-            raise EnvError(f"the environment's final action failed: {type(error).__name__}: {error}") from error
+        return final_action_of(self._env, text)
 
 
 class _Copies(GymText):

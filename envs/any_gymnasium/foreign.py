@@ -8,8 +8,9 @@ import math
 import os
 import re
 import sys
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,8 +26,18 @@ from envs.any_gymnasium.observations import draws, holds_text, is_batch_of_one, 
 from envs.any_gymnasium.spec import Spec
 from envs.any_gymnasium.valid_actions import number_of
 from envs.base import EnvError, InstanceDied
+from envs.errors import Malformed, in_words
 
 Foreign = gymnasium.Env[Any, Any]
+
+CLOSE_SECONDS = 5.0
+"""After which an environment that does not close is given up."""
+
+GIVE_ARGUMENTS = "give them where it is registered: gymnasium.register(…, kwargs={…})"
+WRAP_ACTIONS = "write a wrapper that takes texts (docs/your-environment.md)"
+
+_OURS = (KeyboardInterrupt, GeneratorExit)
+"""Not an environment's: whatever else is raised becomes a line, `sys.exit` and the panics of a library in Rust too."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,9 @@ def import_module(spec: Spec) -> None:
     except ModuleNotFoundError as error:
         where = "" if folder else "; the working folder is searched only for a name that --env gives"
         raise EnvError(_line(f"gym: can't import {spec.module!r}", error) + where) from error
-    except (Exception, SystemExit) as error:
+    except _OURS:
+        raise
+    except BaseException as error:
         raise EnvError(_line(f"gym: can't import {spec.module!r}", error)) from error
 
 
@@ -102,8 +115,11 @@ def new(spec: Spec) -> Foreign:
         with _quiet(), _path():  # "MODULE:ID" is a name of Gymnasium's own, which imports, too
             made = gymnasium.make(spec.id, disable_env_checker=True, **_drawing(spec))
             env, _ = adapted(made, spec.batch)
-    except Exception as error:
-        raise EnvError(_line(f"gym: can't make {spec.id!r}", error)) from error
+    except _OURS:
+        raise
+    except BaseException as error:
+        remedy = f"; {GIVE_ARGUMENTS}" if "required positional argument" in str(error) else ""
+        raise EnvError(_line(f"gym: can't make {spec.id!r}", error) + remedy) from error
     return env
 
 
@@ -138,7 +154,7 @@ def _quiet() -> Iterator[None]:
 def check_actions(space: Space[Any] | None) -> None:
     """Raises `EnvError` where actions are neither text, a batch of one text, nor numbers that can have names."""
     if not isinstance(space, Discrete) and not holds_text(space) and not is_batch_of_one(space):
-        raise EnvError(f"gym: the action space is {kind(space)}, not text")
+        raise EnvError(f"gym: the action space is {kind(space)}, not text: {WRAP_ACTIONS}")
 
 
 def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
@@ -151,7 +167,9 @@ def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
         raise
     except _LOST as error:
         raise InstanceDied(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
-    except (Exception, SystemExit) as error:
+    except _OURS:
+        raise
+    except BaseException as error:
         raise EnvError(_line(f"{spec.name}: reset (task {seed}) failed", error)) from error
 
 
@@ -174,17 +192,33 @@ def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, di
         raise
     except _LOST as error:
         raise InstanceDied(_line(f"{spec.name}: step failed", error)) from error
-    except (Exception, SystemExit) as error:
+    except _OURS:
+        raise
+    except BaseException as error:
         if spec.observe:
             return Reply(_told(error), score, False, False), None
         raise StepRaised(_line(f"{spec.name}: step failed", error)) from error
     try:
-        score += float(reward)
-        if not math.isfinite(score):
-            raise ValueError(f"a reward of {reward!r}")
-        return Reply(text_of(env, spec, observation), score, bool(terminated), bool(truncated)), dict(info)
+        score += _number(reward)
+        return Reply(text_of(env, spec, observation), score, _flag(terminated), _flag(truncated)), dict(info)
     except Exception as error:
-        raise EnvError(_line(f"{spec.name}: step failed", error)) from error
+        raise Malformed(_line(f"{spec.name}: what step gives can't be used", error)) from error
+
+
+def _number(reward: Any) -> float:
+    """A reward. Raises `ValueError`, `TypeError`, `OverflowError`."""
+    number = float(reward.item() if getattr(reward, "size", 0) == 1 else reward)
+    if not math.isfinite(number):
+        raise ValueError(f"a reward of {number}")
+    return number
+
+
+def _flag(value: Any) -> bool:
+    """Whether an episode is terminated or truncated. Raises `TypeError` for what only looks like an answer: the text
+    "False" is true in Python."""
+    if isinstance(value, str | bytes | Mapping):
+        raise TypeError(f"{value!r:.40} for the end of the episode, not True or False")
+    return bool(value)
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -192,12 +226,19 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 def _told(error: BaseException) -> str:
     """An exception as an observation: the same in every process."""
-    return f"Error: {_ADDRESS.sub('', str(error)).strip() or type(error).__name__}"
+    said = in_words(error).removeprefix(type(error).__name__).removeprefix(": ")
+    return f"Error: {_ADDRESS.sub('', said).strip() or type(error).__name__}"
 
 
 def close(env: Foreign) -> None:
-    """Close it. What it raises then harms nothing any more."""
-    with suppress(Exception, SystemExit):
+    """Close it, or give it up after `CLOSE_SECONDS`. What it raises then harms nothing any more."""
+    closing = threading.Thread(target=_close, args=(env,), daemon=True)
+    closing.start()
+    closing.join(CLOSE_SECONDS)
+
+
+def _close(env: Foreign) -> None:
+    with suppress(BaseException):
         env.close()
 
 
@@ -206,25 +247,29 @@ _LOST = (ConnectionError, TimeoutError, EOFError)
 
 
 def _line(what: str, error: BaseException) -> str:
-    return " ".join(f"{what}: {type(error).__name__}: {error}".split())
+    return " ".join(f"{what}: {in_words(error)}".split())
 
 
 def copy_of(env: Foreign) -> Foreign | None:
     """A copy; None where it holds what can't be copied."""
     try:
         return copy.deepcopy(env)
-    except Exception:
+    except _OURS:
+        raise
+    except BaseException:
         return None
 
 
 def transcript(env: Foreign, spec: Spec, actions: Sequence[str]) -> tuple[list[Reply], dict[str, Any]]:
     """What an environment that was just reset says to some actions, up to one that fails or the end, and all that its
-    infos held. It is used up."""
+    infos held. It is used up. Raises `Malformed`."""
     replies: list[Reply] = []
     infos: dict[str, Any] = {}
     for action in actions:
         try:
             reply, info = step(env, spec, action, replies[-1].score if replies else 0.0)
+        except Malformed:
+            raise
         except EnvError as error:
             replies.append(Reply(_ADDRESS.sub("", str(error)), 0.0, False, False))
             break

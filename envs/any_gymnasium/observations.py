@@ -152,5 +152,5 @@ def _own_text(observation: Any) -> str:
     if isinstance(observation, bytes):
         return observation.decode(errors="replace")
     if not isinstance(observation, str):
-        raise TypeError(f"an observation is of type {type(observation).__name__}, not text")
+        raise TypeError(f"an observation is of type {type(observation).__name__}, not text: make it one in a wrapper")
     return observation

@@ -10,6 +10,7 @@ from typing import Any
 
 from envs.any_gymnasium import foreign
 from envs.any_gymnasium.foreign import Foreign, Reply
+from envs.any_gymnasium.questions import actions_of, plan_of, tools_of
 from envs.any_gymnasium.spec import Spec
 from envs.any_gymnasium.valid_actions import attribute, lists_actions, valid_actions, with_names
 from envs.base import EnvError
@@ -47,10 +48,11 @@ def probe(env: Foreign, spec: Spec) -> Found:
     tried = _tried(env, spec, info)
     spec = _batch_form(env, spec, tried)
     first, info = foreign.reset(env, spec, SEED)
+    plans, no_plan = _plans(env, info)
     twin = foreign.copy_of(env)
     replies, infos = foreign.transcript(env, spec, tried)
     copies = twin is not None and foreign.transcript(twin, spec, tried)[0] == replies
-    remarks = []
+    remarks = [no_plan] if no_plan else []
     again, _ = foreign.reset(env, spec, SEED)
     if again != first:
         remarks.append(f"not repeatable: reset with the same seed answered {again[:SHOWN]!r}, {first[:SHOWN]!r} before")
@@ -67,7 +69,7 @@ def probe(env: Foreign, spec: Spec) -> Found:
     return Found(
         spec,
         copies,
-        callable(attribute(env, "plan")) or "policy_commands" in known,
+        plans or "policy_commands" in known,
         lists_actions(env, spec, known),
         (*foreign.adapter_of(env).remarks, *remarks),
     )
@@ -84,21 +86,25 @@ def not_repeatable(step: int, reply: Reply, before: Reply) -> str:
     return f"not repeatable: step {step} answered {now}, {then} before"
 
 
-def _tried(env: Foreign, spec: Spec, info: dict[str, Any]) -> list[str]:
+def _plans(env: Foreign, info: dict[str, Any]) -> tuple[bool, str]:
+    """Whether it has a plan that can be used at the start, and a remark where it can't."""
+    if not callable(attribute(env, "plan")):
+        return False, ""
     try:
-        known = valid_actions(env, spec, info)
-    except Exception as error:
-        raise EnvError(f"the environment's valid actions failed: {type(error).__name__}: {error}") from error
+        plan_of(env, info)
+    except EnvError as error:
+        return False, f"its plan is not used: {error}"
+    return True, ""
+
+
+def _tried(env: Foreign, spec: Spec, info: dict[str, Any]) -> list[str]:
+    known = actions_of(env, spec, info)
     return (known or _own_calls(env) or list(ACTIONS))[:STEPS]
 
 
 def _own_calls(env: Foreign) -> list[str]:
     """Calls of the environment's own tools that take no arguments."""
-    tools = attribute(env, "tools")
-    try:
-        schemas = list(tools()) if callable(tools) else []
-    except Exception as error:
-        raise EnvError(f"the environment's tools failed: {type(error).__name__}: {error}") from error
+    schemas = tools_of(env) if callable(attribute(env, "tools")) else []
     return [canonical(name_of(schema), {}) for schema in schemas if misfit(schema, {}) is None]
 
 

@@ -11,6 +11,7 @@ from gymnasium.spaces import Discrete
 
 from envs.any_gymnasium.spec import Spec
 from envs.base import EnvError
+from envs.errors import Malformed
 
 LISTED = (
     "admissible_commands",
@@ -99,29 +100,79 @@ def number_of(spec: Spec, action: str) -> int | None:
 
 def lists_actions(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> bool:
     """Whether valid actions are known in the state that gave this info."""
-    return bool(spec.actions) or callable(attribute(env, "valid_actions")) or any(name in info for name in LISTED)
+    if spec.actions or attribute(env, "valid_actions") is not None or any(name in info for name in LISTED):
+        return True
+    return any(isinstance(info.get(name), Mapping) for name in MASKS)
 
 
 def valid_actions(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> list[str]:
     """Valid actions of the current state: as a method gives them, as the info does, as a mask does, else all that are
-    known. Raises what the environment raises."""
+    known. Raises what the environment raises, and `Malformed` for what lists no actions."""
     method = attribute(env, "valid_actions")
-    found = method() if callable(method) else next((info[name] for name in LISTED if info.get(name) is not None), None)
+    name = "valid_actions"
+    found: Any = method() if callable(method) else method
+    if found is None:
+        name, found = _first_of(info, LISTED)
     found = found() if callable(found) else found
-    if found is not None and not isinstance(found, str):
-        return [_name(spec, each) for each in found]
-    mask = next((info[name] for name in MASKS if info.get(name) is not None), None)
+    if hasattr(found, "__next__"):  # it can be read only once
+        found = list(found)
+        if isinstance(info, dict) and name in info:
+            info[name] = found
+    if found is not None and not isinstance(found, str | bytes):
+        return _listed(spec, name, found)
+    name, mask = _first_of(info, MASKS)
     if mask is None and callable(masks := attribute(env, "action_masks")):
-        mask = masks()
-    if mask is not None and spec.start is not None and len(mask) == len(spec.actions):
-        return [name for name, valid in zip(spec.actions, mask, strict=True) if valid]
-    return list(spec.actions)
+        name, mask = "action_masks()", masks()
+    return list(spec.actions) if mask is None else _unmasked(spec, name, mask)
 
 
-def _name(spec: Spec, action: Any) -> str:
+def _first_of(info: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any]:
+    return next(((name, info[name]) for name in names if info.get(name) is not None), ("", None))
+
+
+def _listed(spec: Spec, name: str, found: Any) -> list[str]:
+    """The actions of a list in any dress: of a batch of one, an array, a set, a table of actions, a mask."""
+    if isinstance(found, Mapping):
+        found = [key for key, valid in found.items() if not _is_flag(valid) or valid]
+    if isinstance(found, set | frozenset):
+        found = sorted(found, key=str)  # in an order that is the same in every process
+    if not hasattr(found, "__iter__"):
+        raise Malformed(f"{name} is of type {type(found).__name__}, no list of actions")
+    found = list(found)
+    if len(found) == 1 and isinstance(found[0], list | tuple):  # of a batch of one
+        found = list(found[0])
+    if spec.start is not None and found and all(map(_is_flag, found)):
+        return _unmasked(spec, name, found)
+    names = [_name(spec, name, each) for each in found if each is not None]
+    return [each for each in names if each.strip()]
+
+
+def _unmasked(spec: Spec, name: str, mask: Any) -> list[str]:
+    """The actions that a mask leaves. Raises `Malformed` where it is of another length than the actions."""
+    if isinstance(mask, Mapping):
+        return [_name(spec, name, key) for key, valid in mask.items() if valid]
+    if spec.start is None:  # numbers mean nothing where actions are texts
+        return list(spec.actions)
+    mask = list(mask)
+    if len(mask) == 1 and hasattr(mask[0], "__len__"):  # of a batch of one
+        mask = list(mask[0])
+    if len(mask) != len(spec.actions):
+        raise Malformed(f"{name} has {len(mask)} entries, and there are {len(spec.actions)} actions")
+    return [name for name, valid in zip(spec.actions, mask, strict=True) if valid]
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool) or type(value).__name__ == "bool"  # NumPy's, too
+
+
+def _name(spec: Spec, place: str, action: Any) -> str:
     """A listed action as text: a Discrete environment may list numbers."""
+    if isinstance(action, bytes):
+        action = action.decode(errors="replace")
     if spec.start is not None and not isinstance(action, str):
-        place = int(action) - spec.start
-        if 0 <= place < len(spec.actions):
-            return spec.actions[place]
+        number = int(action) - spec.start
+        if 0 <= number < len(spec.actions):
+            return spec.actions[number]
+    if isinstance(action, Mapping | list | tuple | set):
+        raise Malformed(f"{place} holds {action!r:.60}, which is no text")
     return str(action)
