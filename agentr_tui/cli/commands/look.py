@@ -240,7 +240,7 @@ def show(
 
 def _by_hand(tree: SearchTree, id: int) -> str:
     """What a person did to a node."""
-    written = f"  [written by {tree.human[id]}]" if id in tree.human else ""
+    written = f"  [written by {tree.written_by[id]}]" if id in tree.written_by else ""
     return written + ("  [pruned]" if tree.nodes[id].pruned else "")
 
 
