@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from engine.pairs.ranking import ranked as ranked_pairs
     from engine.query.find import find as find
     from engine.query.nodes import parse as parse_query
-    from engine.samples.revise import Revised as Revised
-    from engine.samples.revise import ReviseSettings as ReviseSettings
-    from engine.samples.revise import Sample as Sample
     from engine.samples.revise import revise as revise
-    from engine.samples.revise import turns_of as turns_of
+    from engine.samples.sample import Sample as Sample
+    from engine.samples.sample import turns_of as turns_of
+    from engine.samples.settings import Revised as Revised
+    from engine.samples.settings import ReviseSettings as ReviseSettings
     from engine.search.job import new_job as new_job
     from engine.search.job import resume_job as resume_job
     from engine.trace.sources import find_sources as find_sources
@@ -46,9 +46,9 @@ _PLACES = {
     "Node": "engine.tree.tree",
     "Pair": "engine.pairs.pairs",
     "Replayer": "engine.environment.replay",
-    "ReviseSettings": "engine.samples.revise",
-    "Revised": "engine.samples.revise",
-    "Sample": "engine.samples.revise",
+    "ReviseSettings": "engine.samples.settings",
+    "Revised": "engine.samples.settings",
+    "Sample": "engine.samples.sample",
     "SearchSettings": "engine.tree.events",
     "SearchTree": "engine.tree.tree",
     "Thresholds": "engine.tree.thresholds",
@@ -70,7 +70,7 @@ _PLACES = {
     "replay_tree": "engine.environment.replay",
     "resume_job": "engine.search.job",
     "revise": "engine.samples.revise",
-    "turns_of": "engine.samples.revise",
+    "turns_of": "engine.samples.sample",
 }
 """Public name → the module that defines it, and its name there where that is another."""
 

@@ -31,7 +31,7 @@ from engine.environment.replay import opener
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import WAIT_ANSWER, thought_turn
 from engine.search.actor_choice import check_actor, make_actor
 from engine.search.control import Control

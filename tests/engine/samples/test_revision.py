@@ -17,7 +17,10 @@ from engine.base.errors import InputError
 from engine.environment.opened import open_environment
 from engine.environment.replay import HOLDS, Replayer, Step, opener, replay_tree
 from engine.pairs.pairs import Pair, best_partner, count_pairs, fork_of, pairs
-from engine.samples.revise import Revised, ReviseSettings, Sample, replay_sample, revise, splice_of, turns_of, with_mark
+from engine.samples.finishing import with_mark
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, replay_sample, splice_of, turns_of
+from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import WAIT_ANSWER, revision_thoughts, splice, thought_turn
 from engine.search.search import Search
 from engine.search.started import started_event
