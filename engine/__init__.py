@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from engine.trace.sources import find_sources as find_sources
     from engine.trace.sources import load_any as load
     from engine.tree.events import SearchSettings as SearchSettings
+    from engine.tree.node import Node as Node
+    from engine.tree.reader import TreeReader as TreeReader
     from engine.tree.thresholds import Thresholds as Thresholds
-    from engine.tree.tree import Node as Node
     from engine.tree.tree import SearchTree as SearchTree
-    from engine.tree.tree import TreeReader as TreeReader
     from engine.verifiers.base import first_wrong_step as first_wrong_step
     from engine.verifiers.registry import make_verifier as make_verifier
     from engine.workspace.workspace import Workspace as Workspace
 
 _PLACES = {
     "AgentrError": "engine.base.errors",
-    "Node": "engine.tree.tree",
+    "Node": "engine.tree.node",
     "Pair": "engine.pairs.pairs",
     "Replayer": "engine.environment.replay",
     "ReviseSettings": "engine.samples.settings",
@@ -52,7 +52,7 @@ _PLACES = {
     "SearchSettings": "engine.tree.events",
     "SearchTree": "engine.tree.tree",
     "Thresholds": "engine.tree.thresholds",
-    "TreeReader": "engine.tree.tree",
+    "TreeReader": "engine.tree.reader",
     "Workspace": "engine.workspace.workspace",
     "__version__": "engine.base.version",
     "count_pairs": "engine.pairs.pairs",

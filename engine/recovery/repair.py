@@ -38,8 +38,9 @@ from engine.search.started import started_event
 from engine.trace.trace_file import TraceWriter, load
 from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, Started
 from engine.tree.messages import observed
+from engine.tree.node import Node
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import Node, SearchTree
+from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
 FOLDER = "repairs"

@@ -40,7 +40,8 @@ from engine.search.stepping import step_answer
 from engine.tree.events import Child, Expanded, Message, Sampled, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.messages import messages_of, observed
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, Unavailable
 
 TOLD_EVERY = 0.1  # seconds, at most so often

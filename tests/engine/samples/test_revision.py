@@ -25,8 +25,9 @@ from engine.samples.splice import WAIT_ANSWER, revision_thoughts, splice, though
 from engine.search.search import Search
 from engine.search.started import started_event
 from engine.tree.events import AnyEvent, Imported, ImportedNode, SearchSettings, Started
+from engine.tree.node import ROOT
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, read_judgement, read_judgement_compat
 from engine.verifiers.registry import make_verifier
 from tests.engine.made import AS_FOUND
