@@ -354,6 +354,3 @@ def _configure(
         outputs.text(path, text)
         exported.configs.append(str(path))
         exported.commands += command_in(text)
-
-
-__all__ = ["ExportOptions", "Exported", "Progress", "export", "format_options"]

@@ -28,15 +28,6 @@ from engine.tree.tree import SearchTree
 if sys.platform != "win32":
     import fcntl
 
-__all__ = [
-    "Loaded",
-    "TraceWriter",
-    "is_being_written",
-    "load",
-    "read_events",
-    "trace_state",
-    "write_trace",
-]
 
 TraceState = Literal["running", "paused", "done", "stopped", "crashed"]
 

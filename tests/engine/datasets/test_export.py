@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.datasets.export import Exported, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, agent_r, agent_r_rewrite, format_named
 from engine.datasets.formats.rules import key_like, sample_problems, sample_warnings, texts_of, turn_problems
+from engine.datasets.options import Exported
 from engine.environment.replay import Replayer, opener
 from engine.recovery.plan import RecoverySettings, chosen_marks, marks_of
 from engine.recovery.run import Recovery
