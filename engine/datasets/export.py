@@ -16,9 +16,8 @@ import msgspec
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.foreign import place_and_part, refusal
+from engine.base.untrusted_files import place_and_part, refusal
 from engine.datasets.card import card
-from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -36,6 +35,7 @@ from engine.datasets.formats.rules import RULES
 from engine.datasets.mixing import mix_without_folders, mixed_records, parse_mix
 from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report
 from engine.datasets.records import Records, encode
+from engine.datasets.sample_choice import remedy_of, which_of
 from engine.datasets.split import (
     WHOLE,
     Part,

@@ -12,7 +12,7 @@ from types import NoneType
 from typing import Any
 
 from engine.imports.attempt import AttemptMessage, AttemptRole
-from engine.imports.decode import Malformed, compact, decode, text
+from engine.imports.bounded_json import Malformed, compact, decode, text
 from engine.tree.events import ToolCall
 
 ROLES: dict[str, AttemptRole] = {

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.foreign import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
+from engine.base.untrusted_files import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 

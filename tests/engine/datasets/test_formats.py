@@ -20,7 +20,7 @@ from engine.base.errors import InputError
 from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, FormatOptions, Item, base, trl_stepwise
 from engine.datasets.formats.masks import plain, runs
-from engine.datasets.formats.ready import ready
+from engine.datasets.formats.preparation import ready
 from engine.datasets.options import ExportOptions
 from engine.datasets.records import encode
 from engine.datasets.templates.markup import CHATML, FAMILIES, LLAMA3, Markup

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.imports.attempt import Attempt, AttemptMessage
+from engine.imports.merging.equal_messages import Merge, seen, seen_alike
 from engine.imports.merging.grouping import Groups, group
-from engine.imports.merging.same import Merge, seen, seen_alike
 from engine.imports.merging.volatile import masked
 from engine.imports.trees import Import, ImportedTree, store
 from engine.pairs.pairs import count_pairs, pairs

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, compact, listed, number, part, text
+from engine.imports.bounded_json import Malformed, compact, listed, number, part, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.formats.coding.reports import with_report
 from engine.imports.messages import instruction_of, messages_of, text_of

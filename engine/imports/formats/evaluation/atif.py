@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, Transcript
-from engine.imports.decode import Malformed, decode, listed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, decode, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, inside
 from engine.imports.formats.evaluation import harbor
 from engine.imports.messages import call_of, digest_key, instruction_of, schemas_of, text_of
