@@ -10,7 +10,7 @@ import pytest
 
 from agentr_tui.cli.main import run
 from engine.trace.sources import load_any
-from envs.any_gymnasium import foreign
+from envs.any_gymnasium import guarded_calls
 from envs.base import Actions, EnvError, Planner, Remarks, Snapshots, make
 from envs.tool_schemas import checked_tools, misfit
 from tests.envs.home_made import Key
@@ -115,7 +115,7 @@ def test_a_plan_that_can_not_be_used_is_told_and_left_out(kind: str) -> None:
 
 
 def test_an_environment_that_does_not_close_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(guarded_calls, "CLOSE_SECONDS", 0.01)
     never, closing = threading.Event(), threading.Event()
 
     class Hangs(Key):
@@ -123,7 +123,7 @@ def test_an_environment_that_does_not_close_is_given_up(monkeypatch: pytest.Monk
             closing.set()
             never.wait()
 
-    foreign.close(Hangs())
+    guarded_calls.close(Hangs())
     assert closing.wait(10)
     never.set()
 
