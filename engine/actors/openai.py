@@ -10,7 +10,7 @@ answer, one that was cut off before its action was whole, or one that names no a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.actors.openai_request import ACTION_LABELS, ANSWER_SCHEMA, form_fields, prepared, stops, wants_logprobs
 from engine.answers.form import AnswerForm, Note, cut_at_stop, form_of
+from engine.answers.left_calls import calls_in_text, made_right
 from engine.answers.reader import read_answer
-from engine.answers.written_calls import tagged_calls
 from engine.base.errors import InputError
 from engine.base.text import stored_action
 from engine.models.client import CallFailed, ChatRequest, Client, complete, open_client
@@ -29,7 +29,8 @@ from engine.models.prompts import check_prompts
 from engine.models.reply import Reply, action_probability, why_empty
 from engine.models.tool_calls import tool_fields
 from engine.tree.events import Message, SearchSettings, ToolCall
-from envs.call_text import arguments_of
+from envs.call_text import Call, arguments_of
+from envs.tool_schemas import name_of
 
 SHOWN = 80
 """Characters of an answer that the reason shows for which it was not used."""
@@ -45,6 +46,7 @@ class OpenAIActor:
         `InputError` where these settings can't work."""
         self._settings = settings
         self._tools = tools
+        self._names = frozenset(name_of(tool) for tool in tools)
         check_calling(settings, tools)
         self._form = form_of(environment)
         self._counter = counter(settings.tokenizer)
@@ -80,8 +82,9 @@ class OpenAIActor:
             reply = await complete(self._open(endpoint), endpoint, ask, request.fault, request.permit)
         except CallFailed as error:
             raise DrawFailed(error.kind, str(error), error.attempt, error.usage) from None
-        answer = read_calls(reply, settings) if self._tools else read_reply_text(reply, settings, self._form)
-        return replace(answer, dropped=dropped)
+        if self._tools:
+            return replace(read_calls(reply, settings, self._names), dropped=dropped)
+        return replace(read_reply_text(reply, settings, self._form), dropped=dropped)
 
     def _open(self, endpoint: Endpoint) -> Client:
         """The client of this server on this event loop."""
@@ -129,16 +132,17 @@ def _room(settings: SearchSettings) -> int | None:
     return settings.context - settings.max_tokens
 
 
-def read_calls(reply: Reply, settings: SearchSettings) -> Answer:
-    """The answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
+def read_calls(reply: Reply, settings: SearchSettings, tools: Collection[str]) -> Answer:
+    """The answer to store of a model that may call tools, by their names. Raises `DrawFailed` where there is none.
 
-    Calls are kept as the model made them: whether they are valid the environment says. Words without a call are the
-    model's last words.
+    Calls are kept as the model made them, less what a server did to them (`engine.answers.left_calls`): whether they
+    are valid the environment says. Words without a call are the model's last words.
     """
     said, calls = reply.text.strip(), reply.calls
+    found = [Call(call.name, call.arguments) for call in calls]
     if not calls:
-        said, tagged = tagged_calls(said)
-        calls = tuple(ToolCall(call.name, call.arguments) for call in tagged)
+        said, found = calls_in_text(said, tools)
+    calls = tuple(ToolCall(call.name, call.arguments) for call in made_right(found, tools))
     cut = reply.finish == "length"
     if cut and (not calls or arguments_of(calls[-1].arguments) is None):
         why = f"the answer was cut off after {settings.max_tokens} tokens, before its call was whole"
@@ -150,6 +154,8 @@ def read_calls(reply: Reply, settings: SearchSettings) -> Answer:
     notes: list[Note] = ["cut"] if cut else []
     if not calls:
         notes.append("no call")
+    elif calls != reply.calls:
+        notes.append("mended call")
     prior = action_probability(reply.tokens, calls[0].arguments if calls else said)
     return Answer(
         said,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +30,7 @@ from engine.models.tool_calls import tool_fields
 from engine.tree.events import SearchSettings, Usage
 from envs.base import EnvError
 from envs.call_text import calls_text
+from envs.tool_schemas import name_of
 
 if TYPE_CHECKING:  # the client library takes half a second to import: only who asks a model waits for it
     from engine.models.client import ChatRequest, Client
@@ -178,9 +180,10 @@ async def _probe(settings: SearchSettings, opened: Opened) -> Probe:
         await client.close()
     replies = [reply for reply, _ in (first, *rest)]
     said = _said(replies[0])
-    action, label, problem = (
-        _called(replies[0], settings) if offered else _read(replies[0], settings, opened.environment)
-    )
+    if offered:
+        action, label, problem = _called(replies[0], settings, [name_of(tool) for tool in offered])
+    else:
+        action, label, problem = _read(replies[0], settings, opened.environment)
     observation = ""
     if action:
         try:
@@ -243,12 +246,12 @@ def _said(reply: Reply) -> str:
     return "\n".join(filter(None, (reply.text, calls)))
 
 
-def _called(reply: Reply, settings: SearchSettings) -> tuple[str, bool, str]:
+def _called(reply: Reply, settings: SearchSettings, tools: Collection[str]) -> tuple[str, bool, str]:
     """The same of an answer that may call tools."""
     from engine.actors.openai import read_calls
 
     try:
-        answer = read_calls(reply, settings)
+        answer = read_calls(reply, settings, tools)
     except DrawFailed as error:
         return "", False, str(error)
     action = calls_text([(call.name, call.arguments) for call in answer.tool_calls])

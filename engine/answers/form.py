@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from engine.base.step_kind import info_or_none
 
-Note = Literal["cut", "trimmed", "without label", "several actions", "no call"]
+Note = Literal["cut", "trimmed", "without label", "several actions", "no call", "mended call"]
 """What was odd about an answer that was used: the limit of tokens ended it; something else stood after its action;
 its action had no label; it named further ones; it called none of the tools."""
 

@@ -14,7 +14,6 @@ from envs.call_text import Call, read_calls
 
 _LABEL = re.compile(r"^[ \t]*(?:Action|Calls?)(?: 1)?:[ \t]*", re.I)
 _THOUGHT = re.compile(r"^\s*Thought(?: 1)?:[ \t]*", re.I)
-_TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.S)
 _JSON_START = re.compile(r"^[ \t]*(?:(?:Action|Calls?)(?: 1)?:[ \t]*)?(?=[{\[])", re.M | re.I)
 _FENCE = re.compile(r"^```\w*[ \t]*$", re.M)
 
@@ -36,17 +35,6 @@ def written_calls(text: str) -> tuple[str, list[Call]]:
         if found := calls_in_json(bare[match.end() :]):
             return _thought(bare[: match.start()]), found
     return _thought(text), []
-
-
-def tagged_calls(text: str) -> tuple[str, list[Call]]:
-    """The same of a model's text whose server did not read its calls: each stands between `<tool_call>` tags."""
-    found: list[Call] = []
-    for match in _TAGGED.finditer(text):
-        calls = calls_in_json(match[1])
-        if not calls:
-            return text, []
-        found += calls
-    return (_TAGGED.sub("", text).strip(), found) if found else (text, [])
 
 
 def calls_in_json(text: str) -> list[Call]:

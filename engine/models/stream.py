@@ -27,7 +27,7 @@ def streamed(data: bytes) -> dict[str, Any] | None:
     message: dict[str, Any] = {"role": "assistant", "content": None}
     choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": None}
     logprobs: list[Any] = []
-    calls: dict[int, dict[str, Any]] = {}
+    calls: list[dict[str, Any]] = []
     seen = ended = False
     for line in data.splitlines():
         if events and not line.startswith(DATA):
@@ -62,12 +62,16 @@ def streamed(data: bytes) -> dict[str, Any] | None:
                 if isinstance(said_here, str | list):
                     texts.setdefault(name, []).extend([said_here] if isinstance(said_here, str) else said_here)
             _add_calls(calls, delta.get("tool_calls"))
+            if isinstance(delta.get("function_call"), dict):  # the older form of one call
+                _add_calls(calls, [{"index": -1, "function": delta["function_call"]}])
         scores = first.get("logprobs")
         if isinstance(scores, dict) and isinstance(scores.get("content"), list):
             logprobs += scores["content"]
     message |= {name: _joined(parts) for name, parts in texts.items()}
     if calls:
-        message["tool_calls"] = list(calls.values())
+        for call in calls:
+            call["function"] = {name: _whole(part) for name, part in call["function"].items()}
+        message["tool_calls"] = calls
     if logprobs:
         choice["logprobs"] = {"content": logprobs}
     whole["choices"] = [choice] if seen and (ended or choice["finish_reason"] or choice.get("error")) else []
@@ -76,7 +80,12 @@ def streamed(data: bytes) -> dict[str, Any] | None:
 
 def _joined(parts: list[Any]) -> str | list[Any]:
     """The pieces of a text as one text; with parts that are objects among them, as a list of parts."""
-    return "".join(parts) if all(isinstance(part, str) for part in parts) else parts
+    return _whole("".join(parts)) if all(isinstance(part, str) for part in parts) else parts
+
+
+def _whole(text: str) -> str:
+    """A text whose pieces may have been cut between the halves of a letter, as JSON escapes it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _is_lines(data: bytes) -> bool:
@@ -96,17 +105,41 @@ def _after_comments(data: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {"choices": []}
 
 
-def _add_calls(calls: dict[int, dict[str, Any]], deltas: object) -> None:
-    """A call's name comes in one piece, its arguments in many."""
-    for place, delta in enumerate(deltas if isinstance(deltas, list) else ()):
-        if not isinstance(delta, dict):
-            continue
-        index = delta.get("index")
-        known = calls.setdefault(
-            index if isinstance(index, int) else place, {"function": {"name": "", "arguments": ""}}
-        )
+def _add_calls(calls: list[dict[str, Any]], deltas: object) -> None:
+    """Add pieces of calls. A name comes in one piece (which some servers repeat), arguments in many.
+
+    A piece belongs to the call of its index; without one to the call of its id, else to the last one. Where another id
+    comes with the index of a call, it is another call: some servers number all of them 0.
+    """
+    pieces = [each for each in deltas if isinstance(each, dict)] if isinstance(deltas, list) else []
+    for place, delta in enumerate(pieces):
         function = delta.get("function")
-        if isinstance(function, dict):
-            for name in ("name", "arguments"):
-                if isinstance(function.get(name), str):
-                    known["function"][name] += function[name]
+        function = function if isinstance(function, dict) else {}
+        known = _call_of(calls, delta, place if len(pieces) > 1 else None, bool(function.get("name")))
+        name, arguments = function.get("name"), function.get("arguments")
+        if isinstance(name, str) and name != known["function"]["name"]:
+            known["function"]["name"] += name
+        if isinstance(arguments, dict | list):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        if isinstance(arguments, str):
+            known["function"]["arguments"] += arguments
+
+
+def _call_of(calls: list[dict[str, Any]], delta: dict[str, Any], place: int | None, named: bool) -> dict[str, Any]:
+    """The call that a piece belongs to, a new one where it belongs to none so far. `place`: among the pieces that came
+    together, where there are several; `named`: whether it has a name."""
+    index, id = delta.get("index"), delta.get("id")
+    index = index if isinstance(index, int) else None
+    if index is not None:
+        same = [call for call in calls if call["index"] == index]
+    elif id:
+        same = [call for call in calls if call["id"] == id]
+    else:
+        same = calls[-1:] if place is None else calls[place : place + 1]
+        if place is None and named and same and same[0]["function"]["arguments"]:
+            same = []  # a name behind arguments: the next call
+    if same and (not id or same[-1]["id"] in (None, "", id)):
+        same[-1]["id"] = same[-1]["id"] or id
+        return same[-1]
+    calls.append({"index": index, "id": id, "function": {"name": "", "arguments": ""}})
+    return calls[-1]

@@ -78,18 +78,18 @@ def holds_bad_arguments(messages: Sequence[Message]) -> bool:
 
 def calls_of(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and arguments of the calls in a reply's message; also in the older form of one `function_call`."""
-    listed = message.get("tool_calls")
-    found = [call.get("function") for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
-    found.append(message.get("function_call"))
-    content = message.get("content")
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict) and part.get("type") == "tool_use":  # Anthropic's, behind a gateway
-            found.append({"name": part.get("name"), "arguments": part.get("input")})
-    return [
-        (_name(each), _arguments(each.get("arguments")))
-        for each in found
-        if isinstance(each, dict) and (each.get("name") or each.get("arguments"))
-    ]
+    listed, content = message.get("tool_calls"), message.get("content")
+    parts: list[Any] = [listed] if isinstance(listed, dict) else listed if isinstance(listed, list) else []
+    found = [part.get("function", part) for part in parts if isinstance(part, dict)]
+    for part in content if isinstance(content, list) else ():  # Anthropic's and others', behind a gateway
+        if isinstance(part, dict) and part.get("type") in ("tool_use", "tool_call", "function_call"):
+            found.append(part.get("function", part))
+    found = [each for each in found or [message.get("function_call")] if isinstance(each, dict)]
+    made = [(each, next((each[key] for key in _ARGUMENTS if key in each), None)) for each in found]
+    return [(_name(each), _arguments(given)) for each, given in made if each.get("name") or given]
+
+
+_ARGUMENTS = ("arguments", "input", "parameters")
 
 
 def _name(function: Mapping[str, Any]) -> str:

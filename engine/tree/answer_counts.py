@@ -27,6 +27,7 @@ class AnswerCounts(Struct, kw_only=True):
     without_label: int = 0  # whose action had no label
     several_actions: int = 0  # that named further actions
     no_call: int = 0  # that called no tool, where there are tools
+    mended_call: int = 0  # whose call the server had left in the text, or in a form that had to be made right
     not_in_form: int = 0  # that named no action
     empty: int = 0
     actions: int = 0  # steps that were executed
@@ -37,7 +38,7 @@ class AnswerCounts(Struct, kw_only=True):
         self.answers += 1
         for note in event.notes:
             name = note.replace(" ", "_")
-            if name in ("cut", "trimmed", "without_label", "several_actions", "no_call"):
+            if name in ("cut", "trimmed", "without_label", "several_actions", "no_call", "mended_call"):
                 setattr(self, name, getattr(self, name) + 1)
 
     def failed(self, event: Failed) -> None:
@@ -68,6 +69,7 @@ def answer_words(counts: AnswerCounts) -> list[str]:
         (counts.without_label, "without a label"),
         (counts.several_actions, "with several actions"),
         (counts.no_call, "without a call"),
+        (counts.mended_call, "with a call that had to be made right"),
         (counts.trimmed, "with more than thought and action"),
     ]
     words = [f"{count} {what}" for count, what in parts if count]

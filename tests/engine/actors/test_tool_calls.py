@@ -136,7 +136,7 @@ ANSWERS: dict[str, tuple[Said, Becomes]] = {
     ),
     "calls that the server left in the text": (
         'I need stems.\n<tool_call>\n{"name": "get", "arguments": {"item": "warped stems", "count": 2}}\n</tool_call>',
-        Becomes("I need stems.", [GOOD], GOOD_TEXT, GOT),
+        Becomes("I need stems.", [GOOD], GOOD_TEXT, GOT, ["mended call"]),
     ),
     "arguments that the server parsed": (
         {"content": None, "tool_calls": [{"function": {"name": "get", "arguments": json.loads(STEMS)}}]},
