@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -51,6 +52,7 @@ class Reply:
 
 
 _folder: ContextVar[str | None] = ContextVar("folder", default=None)
+_never_close: set[type] = set()  # classes of environments that were given up
 _added: set[str] = set()  # folders that were put on the path here
 
 
@@ -231,10 +233,15 @@ def _told(error: BaseException) -> str:
 
 
 def close(env: Foreign) -> None:
-    """Close it, or give it up after `CLOSE_SECONDS`. What it raises then harms nothing any more."""
+    """Close it, or give it up after `CLOSE_SECONDS`: others of its class are not waited for, then. What it raises harms
+    nothing any more."""
     closing = threading.Thread(target=_close, args=(env,), daemon=True)
     closing.start()
-    closing.join(CLOSE_SECONDS)
+    kind = type(env.unwrapped)
+    if kind not in _never_close:
+        closing.join(CLOSE_SECONDS)
+        if closing.is_alive():
+            _never_close.add(kind)
 
 
 def _close(env: Foreign) -> None:
@@ -260,9 +267,12 @@ def copy_of(env: Foreign) -> Foreign | None:
         return None
 
 
-def transcript(env: Foreign, spec: Spec, actions: Sequence[str]) -> tuple[list[Reply], dict[str, Any]]:
-    """What an environment that was just reset says to some actions, up to one that fails or the end, and all that its
-    infos held. It is used up. Raises `Malformed`."""
+def transcript(
+    env: Foreign, spec: Spec, actions: Sequence[str], seconds: float = math.inf
+) -> tuple[list[Reply], dict[str, Any]]:
+    """What an environment that was just reset says to some actions, up to one that fails, the end, or the one after
+    which so many seconds are over; and all that its infos held. It is used up. Raises `Malformed`."""
+    end = time.monotonic() + seconds
     replies: list[Reply] = []
     infos: dict[str, Any] = {}
     for action in actions:
@@ -275,6 +285,6 @@ def transcript(env: Foreign, spec: Spec, actions: Sequence[str]) -> tuple[list[R
             break
         replies.append(reply)
         infos.update(info or {})
-        if reply.terminated or reply.truncated:
+        if reply.terminated or reply.truncated or time.monotonic() > end:
             break
     return replies, infos

@@ -18,6 +18,9 @@ from envs.call_text import canonical
 from envs.tool_schemas import misfit, name_of
 
 STEPS = 6
+SECONDS = 3.0
+"""After which a slow environment is tried no further."""
+
 SEED = 0
 ACTIONS = ("look", "inventory", "go north", "go east", "open door", "help")
 """What is tried where nobody says what can be done."""
@@ -50,7 +53,8 @@ def probe(env: Foreign, spec: Spec) -> Found:
     first, info = guarded_calls.reset(env, spec, SEED)
     plans, no_plan = _plans(env, info)
     twin = guarded_calls.copy_of(env)
-    replies, infos = guarded_calls.transcript(env, spec, tried)
+    replies, infos = guarded_calls.transcript(env, spec, tried, SECONDS)
+    tried = tried[: len(replies)]
     copies = twin is not None and guarded_calls.transcript(twin, spec, tried)[0] == replies
     remarks = [no_plan] if no_plan else []
     again, _ = guarded_calls.reset(env, spec, SEED)

@@ -169,3 +169,16 @@ class Calls(Key):
 
 
 gymnasium.register("odd/Calls-v0", entry_point=f"{__name__}:Calls")
+
+
+class Counting(Key):
+    """It tells how many steps were made of it in all."""
+
+    made = 0
+
+    def step(self, action: Any) -> Any:
+        Counting.made += 1
+        return super().step(action)
+
+
+gymnasium.register("odd/Counting-v0", entry_point=f"{__name__}:Counting")

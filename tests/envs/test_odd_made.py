@@ -10,11 +10,11 @@ import pytest
 
 from agentr_tui.cli.main import run
 from engine.trace.sources import load_any
-from envs.any_gymnasium import guarded_calls
+from envs.any_gymnasium import guarded_calls, probe
 from envs.base import Actions, EnvError, Planner, Remarks, Snapshots, make
 from envs.tool_schemas import checked_tools, misfit
 from tests.envs.home_made import Key
-from tests.envs.odd_made import TAKE
+from tests.envs.odd_made import TAKE, Counting
 
 HERE = "gym:tests.envs.odd_made:odd/"
 
@@ -125,6 +125,8 @@ def test_an_environment_that_does_not_close_is_given_up(monkeypatch: pytest.Monk
 
     guarded_calls.close(Hangs())
     assert closing.wait(10)
+    monkeypatch.setattr(guarded_calls, "CLOSE_SECONDS", None)  # it would wait for ever
+    guarded_calls.close(Hangs())
     never.set()
 
 
@@ -167,3 +169,13 @@ def test_a_defect_of_the_environment_is_no_unexpected_error(capfd: pytest.Captur
     with pytest.raises(EnvError, match="step failed: Panic"):
         env.step("look")
     assert capfd.readouterr().err == ""
+
+
+def test_a_slow_environment_is_tried_by_one_step_where_others_are_by_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for seconds in (1e9, -1.0):
+        monkeypatch.setattr(probe, "SECONDS", seconds)
+        before = Counting.made
+        make(f"{HERE}Counting-v0")
+        made.append(Counting.made - before)
+    assert made == [9, 3]  # by the door, by the copy, and by the door again
