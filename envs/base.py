@@ -118,8 +118,11 @@ class Needs(Protocol):
     """An environment that can tell what is needed now."""
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """Words about the action that was just taken and what was answered, and about the actions that are taken next,
-        from the current state. Changes nothing."""
+        """Returns words about the action that was just taken and about what is needed now. Changes nothing.
+
+        `taken`: the action. `answer`: the observation it got. `ahead`: the actions that are taken next, from the
+        current state.
+        """
         ...
 
 

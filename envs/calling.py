@@ -60,7 +60,11 @@ class Standing(NamedTuple):
 
 
 def calling(env: TextEnv, box: Toolbox, name_of_env: Callable[[str], str] = str) -> TextEnv:
-    """The environment with tools. `name_of_env`: its name, where the one below tells its own in the info of `reset`."""
+    """Returns the environment with tools.
+
+    `env`: the environment below, which takes texts. `box`: its tools. `name_of_env`: makes the environment's name of
+    the name that the one below tells in the info of `reset`.
+    """
     kinds = [kind for protocol, kind in _PARTS if isinstance(env, protocol)]
     made: TextEnv = _class_of(tuple(kinds))(env, box, name_of_env)
     return made

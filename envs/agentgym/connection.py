@@ -114,9 +114,12 @@ class Connection:
             return self._ask("GET", "/", None, self.limit, self.base)
 
     def ask(self, method: str, path: str, body: object = None, limit: float | None = None) -> bytes:
-        """Send a request, with a JSON body unless `body` is None; returns the body of a good reply.
+        """Send a request; returns the body of a good reply.
 
-        Raises `Gone`, `Failed`, and `EnvError` for what will not get better.
+        `method`: such as GET. `path`: of the URL, after the server's address. `body`: sent as JSON; None: no body.
+        `limit`: seconds to wait; None: the connection's own limit.
+
+        Raises `Gone`, `Failed`, and `EnvError` for a fault that another attempt does not cure.
         """
         with self._lock:
             if self.closed.is_set():

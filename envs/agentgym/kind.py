@@ -182,7 +182,11 @@ _MISSING: Any = object()
 
 
 def at(reply: object, path: str, default: object = _MISSING) -> object:
-    """What lies at a path in a reply. Raises `Misread` where there is nothing, and no default."""
+    """Returns what lies at a path in a reply. Raises `Misread` where there is nothing, and no default.
+
+    `reply`: decoded JSON. `path`: names and numbers of places, joined by dots; empty: the reply itself. `default`:
+    returned where there is nothing.
+    """
     found: Any = reply
     for name in path.split(".") if path else ():
         if isinstance(found, dict) and name in found:

@@ -24,7 +24,10 @@ class Twin:
         self._lock = threading.RLock()
 
     def executable(self, user: int, task: str, first: str, walk: Sequence[str], action: str) -> str:
-        """The valid action in the place of `action`, behind `walk` in the task of that number that begins so.
+        """Returns the valid action that the environment would execute for `action`.
+
+        `user`: number of the environment that asks. `task`: the task's id. `first`: the first observation, by which the
+        task is recognised. `walk`: the actions executed since the reset. `action`: what the actor said.
 
         Raises `Unavailable` with the remedy.
         """

@@ -74,7 +74,10 @@ def probe(env: Foreign, spec: Spec) -> Found:
 
 
 def not_repeatable(step: int, reply: Reply, before: Reply) -> str:
-    """A remark: the same actions were answered otherwise."""
+    """Returns a remark: the same actions were answered otherwise.
+
+    `step`: counted from 1. `reply`: the answer now. `before`: the answer the first time.
+    """
     if reply.observation != before.observation:
         now, then = repr(reply.observation[:SHOWN]), repr(before.observation[:SHOWN])
     elif reply.score != before.score:

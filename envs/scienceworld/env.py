@@ -206,7 +206,10 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
             return nearest(one_line(action), self._expert().sight().allowed)
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """What is needed now: where to go, and what to do there."""
+        """What is needed now: where to go, and what to do there.
+
+        `taken`: the action just executed. `answer`: its observation. `ahead`: the actions that are taken next.
+        """
         return words(one_line(taken), answer.startswith(REFUSALS), ahead)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:

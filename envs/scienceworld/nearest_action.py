@@ -22,8 +22,11 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 ]+")
 
 
 def candidates(valid: Iterable[str], look: str, inventory: str) -> list[str]:
-    """The actions that may be chosen, shortest first: the valid ones and opening a door to any room; less focusing on
-    the agent, air, a room, or what is neither seen nor carried, and what else may be done with doors."""
+    """Returns the actions that may be chosen, shortest first: the valid ones and opening a door to any room; without
+    other things to do with doors, and without focusing on the agent, air, a room, or what is neither seen nor carried.
+
+    `valid`: the environment's valid actions. `look` and `inventory`: its texts about what is seen and what is carried.
+    """
     seen = f"{look} {inventory}".lower()
     allowed = [action for action in (set(valid) | _OPENING) - _NO_FOCUS if _is_allowed(action, seen)]
     return sorted(allowed, key=lambda action: (len(action), action))

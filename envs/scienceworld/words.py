@@ -32,7 +32,11 @@ _IN_INVENTORY = re.compile(r"\s*\(?in inventory\)?|^inventory ", re.IGNORECASE)
 
 
 def words(taken: str, refused: bool, ahead: Sequence[str]) -> Words:
-    """Words after the action `taken`, before the actions `ahead`."""
+    """Returns words about a wrong step and about what is needed now.
+
+    `taken`: the action of the step. `refused`: whether the environment refused it. `ahead`: the actions that are taken
+    next.
+    """
     return Words(fault=_fault(taken, refused), need=_need(ahead))
 
 

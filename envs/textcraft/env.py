@@ -209,7 +209,10 @@ class TextCraft(gymnasium.Env[str, str]):
         return steps(self.goal, self._inventory)
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """Why the action just taken did not serve, and what is needed now."""
+        """Why the action just taken did not serve, and what is needed now.
+
+        `taken`: the action just executed. `answer`: its observation. `ahead`: the actions that are taken next.
+        """
         return words(self.goal, self.listed, self._inventory, taken, answer, ahead)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:

@@ -146,7 +146,10 @@ class WebShop(gymnasium.Env[str, str]):
         return self._expert_of(self.goal).plan(self.page)
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """Why the action just taken did not serve, and what is needed now."""
+        """Why the action just taken did not serve, and what is needed now.
+
+        `taken`: the action just executed. `answer`: its observation. `ahead`: the actions that are taken next.
+        """
         verb, argument = parse(taken)
         steps = [parse(action) for action in ahead]
         return words(self.shop, self.goal, self.page, verb, argument, steps, self._expert_of(self.goal).choices)
