@@ -72,8 +72,11 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 def own_answer(thought: str, action: str, tools: bool) -> Answer:
-    """An answer of an actor that is no model. `tools`: it calls tools; an action that is no call stands alone in the
-    last line then."""
+    """The answer of an actor that is not a model.
+
+    `thought`: why it acts so. `action`: what to do, as the environment takes it. `tools`: whether the actor calls
+    tools; an action that is not a call then stands alone on the last line.
+    """
     if not tools:
         return Answer(f"Thought: {thought}\nAction: {action}")
     calls = parse_calls(action)
@@ -91,7 +94,10 @@ class Actor(Protocol):
 
 
 def draw_seed(search_seed: int, parent: int, draw: int) -> int:
-    """The seed of a draw: 31 bits, the same on every machine."""
+    """Returns the seed of a draw: 31 bits, the same on every machine.
+
+    `search_seed`: the seed of the search. `parent`: the node that is expanded. `draw`: which of its draws, from 0.
+    """
     digest = blake2b(b"%d/%d/%d" % (search_seed, parent, draw), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFF_FFFF
 

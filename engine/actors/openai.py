@@ -172,7 +172,11 @@ def _in_text(settings: SearchSettings) -> str:
 
 
 def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) -> Answer:
-    """The answer to store. Raises `DrawFailed` where there is none."""
+    """Returns the answer to store. Raises `DrawFailed` where the reply holds none.
+
+    `reply`: what the server sent. `settings`: of the search; they say how to parse and where to stop. `form`: the form
+    of the environment's actions.
+    """
     if not reply.text.strip():
         why = why_empty(reply, settings.max_tokens, stops(settings), _in_text(settings))
         said = f"the answer is empty: {why}" if why else "the answer is empty"

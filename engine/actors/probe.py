@@ -141,7 +141,11 @@ class Trial:
 
 
 async def probe(settings: SearchSettings, environment: Permit | str = ENVIRONMENT, task: str | None = None) -> Probe:
-    """Try the model of these settings on the first turn of an environment. Raises as `Trial.run` does."""
+    """Try the model of these `settings` on the first turn of an environment. Raises as `Trial.run` does.
+
+    `environment`: its name, or the permit to open it. `task`: the task's id; None: the environment's first, or a fixed
+    one of the default environment.
+    """
     name = environment if isinstance(environment, str) else environment.name
     if task is None and name == ENVIRONMENT:
         task = TASK

@@ -69,7 +69,11 @@ def _valid(env: TextEnv) -> list[str]:
 
 
 def replayed_actor(path: str, error_rate: float, tools: bool = False) -> ReplayedActor:
-    """The actor over a file. Raises `InputError` for one that can't be read, or that holds no action."""
+    """Returns the actor over a file. Raises `InputError` for a file that can't be read, or that holds no action.
+
+    `path`: a trace, a tree file, or a text with an action a line. `error_rate`: share of the steps at which it strays,
+    0 to 1. `tools`: whether the actor calls tools.
+    """
     way = way_of_tree(load_any(path).tree) if is_trace(path) or path.endswith(_TREES) else way_of_text(read_text(path))
     actions = _actions_of(way)
     if not actions:

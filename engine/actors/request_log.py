@@ -74,9 +74,11 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
 
 
 def answer_of(path: str | PathLike[str], parent: int, draw: int) -> Sampled | None:
-    """The answer to a draw as it arrived, read from the trace file; None where it holds none. Raises `TraceError`.
+    """Returns the answer to a draw as it arrived, read from the trace file; None where the file holds none. Raises
+    `TraceError`.
 
-    Reads the file up to there: not for the event loop.
+    `path`: the trace. `parent`: the node that was expanded. `draw`: which of its draws, from 0. Reads the file up to
+    that draw: do not call it on the event loop.
     """
     wanted = (f'"parent":{parent},'.encode(), f'"draw":{draw},'.encode())
     with reading(path), open_unpacked(path) as file:

@@ -100,7 +100,11 @@ def called(text: str) -> str | None:
 
 
 def joined_action(name: str, given: str, joined: str) -> str:
-    """A name and what was given to it as one action."""
+    """Returns a tool's name and its input as one action.
+
+    `name`: of the tool. `given`: its input as text; a word such as `none` counts as empty. `joined`: the template that
+    joins them, with the fields `{action}` and `{input}`.
+    """
     name, given = name.strip(), given.strip()
     if given.lower() in _EMPTY_WORDS:
         return name

@@ -110,9 +110,11 @@ def read_struct(path: str | os.PathLike[str], type: type[T]) -> T | None:
 
 
 def lines_of(file: Any, path: str | os.PathLike[str], first: int = 1, most: int = MAX_LINE) -> Iterator[bytes]:
-    """The lines of an open file, the last one perhaps without its end. Raises `TraceError` for a longer line.
+    """Yields the lines of an open file; the last one may lack its line end. Raises `TraceError` for a line that is too
+    long.
 
-    first: the number of the first line, for the message.
+    `file`: open for reading bytes. `path`: its name, for the message. `first`: the number of the first line, for the
+    message. `most`: bytes that a line may have.
     """
     readline: Callable[[int], bytes] = file.readline
     number = first

@@ -195,7 +195,10 @@ def progress_of(ledger: Ledger) -> Progress:
 
 
 def collected(plan: Plan, ledger: Ledger, halted: str) -> Collected:
-    """What a run came to."""
+    """Returns the figures of a run that ended.
+
+    `plan`: what was to be done. `ledger`: what became of the tasks. `halted`: why it stopped early; empty: it did not.
+    """
     failed = [
         Failure(task, ended.error, str(ledger.paths[task]))
         for task, ended in ledger.outcomes.items()

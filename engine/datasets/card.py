@@ -25,7 +25,11 @@ _RULES = {
 
 
 def card(exported: Exported, chosen: Selection, format: Format, options: ExportOptions) -> str:
-    """The card's text. It holds no time of export: the same input gives the same card."""
+    """Returns the card's text. It holds no time of export: the same input gives the same card.
+
+    `exported`: what the export wrote and left out. `chosen`: the runs and their samples. `format`: of the records.
+    `options`: of the export.
+    """
     lines = [
         f"# {code(_name(exported.out))}",
         "",

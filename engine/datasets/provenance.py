@@ -25,9 +25,10 @@ ThoughtFrom = Literal["list", "reason", "model", "person", "none"]
 
 
 def shown_path(path: str, workspace: Path, beside: Path) -> str:
-    """A path as a dataset may show it: from the workspace on, or from the folder of the file; else the name alone.
+    """Returns a path as a dataset may show it: from the workspace on, or from the folder of the file; else the name
+    alone. A dataset must not show the folders of a machine.
 
-    The folders of a machine are nobody else's business.
+    `path`: may be empty. `workspace`: its folder. `beside`: the folder of the dataset.
     """
     if not path:
         return ""

@@ -71,9 +71,9 @@ def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> in
 
 
 def lines_to_mix(share: float, own: int, other: float = 0.0) -> int:
-    """How many lines make up that share of all lines, beside `own` others.
+    """Returns how many lines of another dataset to add, so that they make up their share of all lines.
 
-    other: the share that lines of further datasets make up.
+    `share`: their share, 0 to 1. `own`: number of lines of this dataset. `other`: the share of further datasets.
     """
     return round(own * share / (1 - share - other))
 

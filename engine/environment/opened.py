@@ -104,9 +104,10 @@ def recalls(environment: str) -> bool:
 
 
 def open_environment(which: Permit | str, task: str | None, observation: str | None = None) -> Opened:
-    """Make an environment and reset it to a task. A mere name, without a permit, may reach no place.
+    """Make an environment and reset it to a task. Raises `InputError` with the remedy, and `UntrustedTrace`.
 
-    Raises `InputError` with the remedy, and `UntrustedTrace`.
+    `which`: the permit, or a name; a mere name may reach no place. `task`: its id; None: the environment's default.
+    `observation`: the first observation of a trace, by which some environments find the task; None: not known.
     """
     name, folder = permit(which, None) if isinstance(which, str) else which
     try:

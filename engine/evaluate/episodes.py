@@ -156,7 +156,11 @@ def by_family(episodes: Sequence[Episode], success: float = 1.0) -> dict[str, Sc
 
 
 def difference(episodes: Sequence[Episode], other: Sequence[Episode], success: float = 1.0) -> Difference:
-    """The first run less the other, paired by task."""
+    """Returns the figures of the first run minus those of the other, paired by task.
+
+    `episodes`: of the first run. `other`: those of the other run. `success`: the score from which an episode counts as
+    won.
+    """
     mine, theirs = _by_task(episodes), _by_task(other)
     pairs = [(_means(mine[task], success), _means(theirs[task], success)) for task in mine if task in theirs]
     score, won, steps, repeated = (

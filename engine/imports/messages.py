@@ -42,9 +42,11 @@ _GOAL = re.compile(r"^Goal: *(\S.*)$", re.MULTILINE)
 
 
 def placeholder(kind: str, source: str, media_type: str = "") -> str:
-    """What stands in a text for an image or another medium: its path or address, or the digest of its bytes.
+    """Returns what stands in a text for an image or another medium: its path or address, or the digest of its bytes.
+    Equal media have equal placeholders.
 
-    Equal media give equal placeholders.
+    `kind`: such as image. `source`: a path, an address, or a `data:` URL. `media_type`: such as image/png; may be
+    empty.
     """
     if source.startswith("data:"):
         head, _, body = source.partition(",")

@@ -162,12 +162,11 @@ async def complete(
     on_fault: OnFault | None = None,
     permit: Callable[[], None] | None = None,
 ) -> Reply:
-    """One answer. Failed attempts that may be mended are made again, with growing, random waits.
+    """Returns one answer. A failed attempt that may succeed later is made again, after growing, random waits. Raises
+    `CallFailed` for the last attempt.
 
-    `on_fault` hears of each of them, `permit` is asked before each further one and may raise. Raises `CallFailed` for
-    the last.
-
-    `client`: open, of the endpoint's server. `ask`: the conversation and how it is sampled.
+    `client`: open. `endpoint`: server, model and limits. `ask`: the conversation and how it is sampled. `on_fault`:
+    called for each failed attempt that is followed by another. `permit`: called before each further attempt; may raise.
     """
     attempt = retried = 0
     while True:

@@ -73,7 +73,10 @@ def unread_packing(trainer: str, packing: str) -> str | None:
 
 
 def unfit(trainer: str, markup: Markup, loss_weight: bool = False) -> str | None:
-    """Why a configuration for a trainer can't be right for models with these pieces; None where it can."""
+    """Returns why a trainer's configuration can't be right for a model's template; None where it can.
+
+    `trainer`: its name. `markup`: the pieces of the template. `loss_weight`: whether records have weights.
+    """
     name = markup.title or markup.name
     if trainer.startswith("xtuner"):
         if markup.lead:
@@ -92,8 +95,11 @@ def unfit(trainer: str, markup: Markup, loss_weight: bool = False) -> str | None
 
 
 def own_template(trainer: str, markup: Markup, calls: bool = False) -> str | None:
-    """What a trainer that reads the model's own template trains otherwise than the records say; None where nothing.
-    `calls`: whether they hold calls of tools."""
+    """Returns where a trainer that reads the model's own template trains something else than the records say; None
+    where it does not.
+
+    `trainer`: its name. `markup`: the pieces of the template. `calls`: whether the records hold calls of tools.
+    """
     why = markup.thinks or ("may write calls of tools otherwise, or leave them out" if calls else "")
     if trainer == "trl-dpo" and why:
         return (

@@ -68,7 +68,12 @@ def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> tuple[tuple[str
 
 
 def seen_alike(one: Sequence[Message], other: Sequence[Message], ids: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether two have the same key, found faster than by making both: only the lines that differ are looked into."""
+    """Whether two lists of messages have the same key. Faster than making both keys: compares only the lines that
+    differ.
+
+    `one` and `other`: the messages of two attempts. `ids` and `others`: names of runs and paths that belong to one
+    attempt alone, and do not count.
+    """
     if len(one) != len(other):
         return False
     for a, b in zip(one, other, strict=True):

@@ -22,7 +22,11 @@ def run_of(file: RolloutFile, instance: str) -> str:
 
 
 def with_report(attempt: Attempt, trajectory: Path, instance: str) -> Attempt:
-    """The attempt with the verdict of a report in its folder or the one above; as it is where there is none."""
+    """Returns the attempt with the verdict of a report in its folder or the one above; unchanged but for a note where
+    there is none.
+
+    `attempt`: is changed. `trajectory`: its file. `instance`: id of the SWE-bench task.
+    """
     for folder in (trajectory.parent, trajectory.parent.parent):
         for name in NAMES:
             told = resolved(small_json(folder, name), instance)

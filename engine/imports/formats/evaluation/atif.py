@@ -43,7 +43,10 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
 
 
 def attempt_of(document: dict[str, Any], file: RolloutFile, place: str = "") -> Attempt:
-    """The attempt of a document and its continuations. Raises `Malformed`."""
+    """Returns the attempt of a document and its continuations. Raises `Malformed`.
+
+    `document`: decoded JSON. `file`: the file that holds it. `place`: where in the file; empty: it is the whole file.
+    """
     story = _Story(file.path.parent, file.path.name.removesuffix(".json").removesuffix("trajectory"))
     agent = part(document, "agent")
     messages = story.read(document)
