@@ -25,13 +25,19 @@ def is_silent(node: Node) -> bool:
 
 
 def by_chance(tree: SearchTree, a: int, b: int) -> bool:
-    """Whether two siblings differ by no decision of the agent."""
+    """Whether two siblings differ by no decision of the agent.
+
+    `tree`: the search. `a` and `b`: the two nodes.
+    """
     one, other = tree.nodes[a], tree.nodes[b]
     return is_silent(one) or is_silent(other) or action_group(one) == action_group(other)
 
 
 def child_towards(tree: SearchTree, fork: int, leaf: int) -> int:
-    """The child of a node on the way to a leaf below it. O(depth)."""
+    """Returns the child of a node on the way to a leaf below it. O(depth).
+
+    `tree`: the search. `fork`: the node. `leaf`: any node below it.
+    """
     while tree.nodes[leaf].parent != fork:
         leaf = tree.nodes[leaf].parent
     return leaf
@@ -40,7 +46,7 @@ def child_towards(tree: SearchTree, fork: int, leaf: int) -> int:
 def is_decision(tree: SearchTree, fork: int, a: int, b: int) -> bool:
     """Whether the agent decided something where the ways to two leaves part.
 
-    `fork`: the deepest node of both. `a` and `b`: the leaves.
+    `tree`: the search. `fork`: the deepest node of both ways. `a` and `b`: the leaves.
     """
     return not tree.attempts or not by_chance(tree, child_towards(tree, fork, a), child_towards(tree, fork, b))
 

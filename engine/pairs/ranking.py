@@ -279,7 +279,11 @@ def _above(layout: _Layout, id: int, bads: Sequence[_Leaf], known: dict[int, OfC
 
 
 def ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Iterator[Pair]:
-    """Yields all pairs of a tree lazily, best first by `rank`. Raises `InputError` for an unknown rank."""
+    """Yields all pairs of a tree lazily, best first. Raises `InputError` for an unknown rank.
+
+    `tree`: the search. `thresholds`: which leaves are good, and how large a gap is enough. `rank`: what is best, see
+    `Rank`.
+    """
     for pair in _ranked(tree, thresholds, rank):
         if is_decision(tree, pair.fork, pair.good, pair.bad):
             yield pair

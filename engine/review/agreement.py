@@ -54,7 +54,10 @@ class DefectRate(Struct, kw_only=True):
 
 
 def wilson(defects: int, reviewed: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The score interval of a share (Wilson 1927). `reviewed` must be above 0."""
+    """Returns the score interval of a share (Wilson 1927). Raises `ValueError` for counts that are no share.
+
+    `defects`: of the reviewed. `reviewed`: how many; above 0. `confidence`: 0 to 1.
+    """
     if not 0 <= defects <= reviewed or reviewed < 1:
         raise ValueError(f"{defects} of {reviewed}")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -162,11 +165,13 @@ class Planted(Struct, omit_defaults=True, kw_only=True, frozen=True):
 
 
 def plant(tree: SearchTree, samples: Sequence[Sample], run: str, share: float, seed: int = 0) -> list[Planted]:
-    """Faulty copies of a seeded share of the samples of one tree, for reviewers to find.
+    """Returns faulty copies of a seeded share of the samples of one tree, for reviewers to find.
 
-    The replay verdict stays that of the sound sample: who only reads the verdict is to be caught. A mark is moved to a
-    step that no verifier flagged, a thought is replaced by one that sees nothing wrong, of a tail the first step is
-    left out. Samples that a fault does not fit are passed over. Raises `InputError` for a share outside 0 to 1.
+    The replay verdict stays that of the sound sample, so that a reviewer who reads only the verdict misses the fault. A
+    mark is moved to a step that no verifier flagged, a thought is replaced by one that sees nothing wrong, or the first
+    step of a tail is left out. Samples that no fault fits are left out. Raises `InputError` for a share outside 0 to 1.
+
+    `tree`: that of the samples. `samples`: of the run. `run`: its id. `share`: 0 to 1. `seed`: of the choice.
     """
     if not 0 <= share <= 1:
         raise InputError(f"the share of planted faults lies between 0 and 1, not at {share:g}")

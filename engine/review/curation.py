@@ -86,14 +86,14 @@ def moves_mark(sample: Sample, decided: Decided | None) -> bool:
 
 
 def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replayer: Replayer) -> Sample:
-    """The sample with a person's mark, thought and repair, and with the cut steps that they took back; where what is
-    executed changed, with a new replay verdict.
+    """Returns the sample as people left it: with their mark, thought and repair, and the cut steps that they took back;
+    with a new replay verdict where other steps are executed now.
 
     A repair holds with the mark that it was made for. A recovery's mark does not move. Raises `InputError` where the
     mark is not on the bad trajectory.
 
-    `decided`: what people said; None: nothing. `tree` and `replayer`: the sample's, to replay a mark that was
-    moved.
+    `sample`: as the run has it. `decided`: the decisions in force; None: there are none. `tree` and `replayer`: the
+    sample's, to replay a mark that was moved.
     """
     if decided is None:
         return sample
@@ -125,7 +125,11 @@ ORDERS: tuple[Order, ...] = ("run", "varied", "unreviewed", "stratified", "disag
 def ordered(
     samples: Sequence[Sample], current: Mapping[str, Decided], order: Order = "run", seed: int = 0
 ) -> list[Sample]:
-    """The samples in the order in which they are looked at. Raises `InputError` for an unknown order."""
+    """Returns the samples in the order in which they are looked at. Raises `InputError` for an unknown order.
+
+    `samples`: in the order of the run. `current`: the decisions in force, by sample id. `order`: one of `ORDERS`.
+    `seed`: of the order `stratified`.
+    """
     if order not in ORDERS:
         raise InputError(f"unknown order {order!r}: one of {', '.join(ORDERS)}")
     if order == "varied":

@@ -288,7 +288,13 @@ class Decisions:
         repair: Tail | None = None,
         uncut: Iterable[int] | None = None,
     ) -> list[Decision]:
-        """Say the same about several samples; one `undo` takes all of it back. Raises as `decide`."""
+        """Say the same about several samples; one `undo` takes all of it back. Raises as `decide`.
+
+        `samples`: their ids. For all others None means: as it was. `verdict`: on each sample, with `reason` (empty:
+        none). `mark`: the first wrong step, counted from 1. `thought`: text of the revision thought. `note`: text.
+        `tags`: all tags; an empty list takes them off. `repair`: a tail that a search found. `uncut`: nodes of all
+        steps that were cut and are taken back.
+        """
         if mark is not None and mark < 1:
             raise InputError(f"step {mark} can't be the first wrong step: steps are counted from 1")
         kept = None if tags is None else list(dict.fromkeys(_writable(tag).strip() for tag in tags if tag.strip()))

@@ -68,8 +68,11 @@ def tail_length(sample: Sample) -> int:
 def alike(
     samples: Sequence[Sample], current: Mapping[str, Decided], teaches: Mapping[str, Teaching | None]
 ) -> dict[str, list[Sample]]:
-    """By the sample that stands for them, those that teach the same: the first stands for the others, one with a
-    decision for itself. `teaches` tells by id what each does (`teaching`); of None nothing is known.
+    """Returns the samples that teach the same as an earlier one, by the id of that one. A sample with a decision is not
+    among them.
+
+    `samples`: in order. `current`: the decisions in force, by sample id. `teaches`: by sample id what it teaches
+    (`teaching`); None: not known.
     """
     first: dict[Teaching, str] = {}
     found: dict[str, list[Sample]] = {}

@@ -59,9 +59,10 @@ class Outages:
         self._in_a_row["model"] = 0
 
     def stepped(self, node: int, steps: int, whole: bool) -> None:
-        """The environment made so many steps from a node; `whole`: all that there were.
+        """Count that the environment made steps. Steps that were made before an earlier outage of this node are
+        repeated: they prove nothing.
 
-        Steps that were made before an earlier outage of this node are repeated: they prove nothing.
+        `node`: where the steps begin. `steps`: how many. `whole`: whether those were all the steps to make.
         """
         if whole or steps > self._furthest.get(node, 0):
             self._in_a_row["environment"] = 0
@@ -71,7 +72,10 @@ class Outages:
             self._furthest[node] = max(steps, self._furthest.get(node, 0))
 
     def nothing_usable(self, draws: int, what: str, error: str) -> None:
-        """No draw of the root came to anything: there is nothing to go on with."""
+        """Stop the search: no draw of the root gave a child, so there is nothing to go on with.
+
+        `draws`: how many were made. `what`: kind of the last failure; `error`: its line.
+        """
         answers = "the only answer was not" if draws == 1 else f"none of the {draws} answers was"
         self._stop(f"{answers} usable, the last ({what}): {error}")
 

@@ -27,10 +27,10 @@ def started_event(
     forked_from: Fork | None = None,
     trace: str | None = None,
 ) -> Started:
-    """The first event of a new search.
+    """Returns the first event of a new search.
 
-    `opened`: the environment, reset to the task. `prefix`: steps before the root. `forked_from`: the trace and
-    event that it goes on from. `trace`: its id; None draws one.
+    `opened`: the environment, reset to the task. `settings`: of the search. `prefix`: steps before the root.
+    `forked_from`: the trace and event that it goes on from. `trace`: its id; None draws one.
     """
     return Started(
         seq=0,

@@ -105,7 +105,11 @@ class _Torn(TraceError):
 
 
 def decode_event(line: bytes, path: str | os.PathLike[str], number: int) -> AnyEvent:
-    """The event of one line. Raises `TraceError`, also for a first line that is no `started` or a newer one."""
+    """Returns the event of one line. Raises `TraceError`, also for a first line that is not `started` or belongs to a
+    newer version.
+
+    `line`: the bytes of the line. `path`: the file, for messages. `number`: of the line, from 1.
+    """
     try:
         event = event_decoder.decode(line)
     except RecursionError:
@@ -338,9 +342,10 @@ class TraceWriter:
 
 
 def write_trace(path: str | os.PathLike[str], events: Iterable[AnyEvent], *, overwrite: bool = False) -> None:
-    """Write a whole trace: a reader, also after a kill, sees all of it or what was there before.
+    """Write a whole trace: a reader, also after a kill, sees all of it or what was there before. Raises what
+    `TraceWriter` raises.
 
-    Raises what `TraceWriter` raises.
+    `path`: the file. `events`: `started` first. `overwrite`: whether a file of that name may be replaced.
     """
     with TraceWriter(path, overwrite=overwrite, whole=True) as writer:
         for event in events:

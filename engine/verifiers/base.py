@@ -133,8 +133,11 @@ class StateVerifier(Protocol):
     """A verifier that judges a step in any state that the environment can reach, in the tree or not."""
 
     def in_state(self, before: int, action: str, observation: str, after: int) -> tuple[Word, str]:
-        """Judgement and reason of a step between two states of `engine.environment.states.States`. Raises
-        `InputError`."""
+        """Returns judgement and reason of a step between two states. Raises `InputError`.
+
+        `before` and `after`: numbers of the states in `engine.environment.states.States`. `action` and `observation`:
+        of the step.
+        """
         ...
 
 
@@ -143,16 +146,21 @@ class TextVerifier(Protocol):
     """A verifier that judges a step by the texts alone."""
 
     def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
-        """The judgement of a step after these (action, observation). Raises `WorkFailed`."""
+        """Returns the judgement of a step. Raises `WorkFailed`.
+
+        `log`: the earlier steps, as action and observation. `action` and `observation`: of the step. `step`: its
+        number, from 1.
+        """
         ...
 
 
 def judged_each(
     tree: SearchTree, pair: Pair, start: int, step_into: Callable[[int], tuple[Word, str]]
 ) -> Iterator[Judgement]:
-    """The judgements of a bad trajectory's steps from `start` on, each for itself, up to the first Bad.
+    """Yields the judgements of a bad trajectory's steps, each for itself, up to the first Bad.
 
-    step_into: judges the step into a node, as `StepVerifier` has it. Raises what that raises.
+    `tree`: the search. `pair`: its bad trajectory is judged. `start`: the first step to judge, from 1. `step_into`:
+    judges the step into a node, as `StepVerifier` does; what it raises is raised.
     """
     for step, id in enumerate(tree.ancestors(pair.bad)[start:], start):
         word, reason = step_into(id)

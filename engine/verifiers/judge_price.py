@@ -24,7 +24,11 @@ class JudgePrice(Struct):
     cost: float | None = None  # US dollars; None: unknown
 
     def add(self, calls: int, prompt: int, judge: JudgeSettings) -> None:
-        """Count the calls about one step, whose prompts have so many tokens."""
+        """Count the calls about one step.
+
+        `calls`: those that are not known yet. `prompt`: tokens of each prompt. `judge`: votes, prices and the maximum
+        tokens of a reply.
+        """
         self.calls += calls
         self.known += judge.votes - calls
         self.tokens_in += calls * prompt

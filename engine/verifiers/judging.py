@@ -79,7 +79,11 @@ def open_pool(judge: JudgeSettings, *verifiers: str) -> JudgePool | None:
 def looking_ahead(
     pairs: Iterator[Pair], verifier: Verifier | None, limits: PairLimits, most: int = MOST_AHEAD
 ) -> Iterator[Pair]:
-    """The same pairs; the verifier has begun with those that follow, as far as they will surely be judged."""
+    """Yields the same pairs; the verifier begins with later ones ahead of time, as far as they will surely be judged.
+
+    `pairs`: in order. `verifier`: one that can't begin ahead of time changes nothing. `limits`: which pairs are tried.
+    `most`: pairs to begin with at a time.
+    """
     if not isinstance(verifier, Begins):
         yield from pairs
         return
@@ -115,7 +119,10 @@ def looking_ahead(
 
 
 def fed(items: Iterator[T], busy: Callable[[], bool], most: int = MOST_FED) -> Iterator[T]:
-    """The same items, made ahead in a thread while nobody is `busy` and fewer than `most` are ready."""
+    """Yields the same items, made ahead of time in a thread.
+
+    `items`: what to make. `busy`: whether nothing should be made now. `most`: items that may be ready.
+    """
     ready: deque[T] = deque()
     changed = threading.Condition()
     failed: list[BaseException] = []
@@ -170,9 +177,10 @@ def busy(pool: JudgePool, judge: JudgeSettings) -> Callable[[], bool]:
 
 
 def first_pairs(tree: SearchTree, thresholds: Thresholds, rank: Rank, limits: PairLimits) -> list[Pair]:
-    """The pairs with which a tree's judging surely begins.
+    """Returns the pairs with which a tree's judging surely begins.
 
-    `thresholds`: which leaves are good and bad. `rank`: the order. `limits`: which of them are tried.
+    `tree`: the search. `thresholds`: which leaves are good and bad. `rank`: the order. `limits`: which of them are
+    tried.
     """
     found: list[Pair] = []
     for place, pair in enumerate(islice(ranked(tree, thresholds, rank), MOST_AHEAD)):
@@ -195,11 +203,11 @@ def price_of_judging(
     prompts: str = "",
     cache: Path | None = None,
 ) -> JudgePrice:
-    """What judging a tree's pairs costs at most. Raises `InputError`.
+    """Returns what judging a tree's pairs costs at most. Raises `InputError`.
 
-    `thresholds`: which leaves are good and bad. `judge` and `verifier`: who judges. `max_pairs` and `rank`: how
-    many pairs, in which order. `prompts`: a folder whose files replace prompts. `cache`: the folder of replies;
-    those that are known cost nothing.
+    `tree`: the search. `thresholds`: which leaves are good and bad. `judge` and `verifier`: who judges. `max_pairs` and
+    `rank`: how many pairs (None: all), in which order. `prompts`: a folder whose files replace prompts. `cache`: the
+    folder of replies, of which known ones cost nothing; None: there is none.
     """
     from engine.verifiers.openai_judge import OpenAIVerifier
 

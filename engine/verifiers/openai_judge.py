@@ -145,7 +145,11 @@ class OpenAIVerifier:
         return Judgement(step, word, reason, told.text)
 
     def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
-        """The judgement of a step after these (action, observation). Raises as `judge` does."""
+        """Returns the judgement of a step. Raises as `judge` does.
+
+        `log`: the earlier steps, as action and observation. `action` and `observation`: of the step. `step`: its
+        number, from 1.
+        """
         return self._judgement(step, self._pool.run(self._decide(self._text(log, action, observation))))
 
     def _question(self, id: int) -> str:

@@ -72,7 +72,11 @@ class SeamJudge(OpenAIVerifier):
 def price_of_seams(
     tree: SearchTree, thresholds: Thresholds, seam: str, judge: JudgeSettings, most: int | None = None
 ) -> JudgePrice:
-    """What judging a tree's seams costs at most: one for each bad leaf, or as many as there are pairs."""
+    """Returns what judging a tree's seams costs at most: one seam for each pair.
+
+    `tree`: the search. `thresholds`: which leaves make pairs. `seam`: `openai` or `openai:MODEL`. `judge`: settings of
+    the model. `most`: pairs; None: all.
+    """
     named = judge_named(judge, seam)
     price = JudgePrice(model=named.model, url=Endpoint.of(named).url)
     count = min(count_pairs(tree, thresholds), most or 1 << 62)

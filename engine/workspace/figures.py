@@ -249,9 +249,10 @@ def cached_figures(
     sources: Iterable[str | os.PathLike[str]],
     on_error: Callable[[str, InputError], None] | None = None,
 ) -> list[TraceFigures]:
-    """Figures of traces and tree files, from the workspace's index where a file did not change since.
+    """Returns the figures of traces and tree files, from the workspace's index where a file did not change since.
 
-    A file that can't be read goes to `on_error` and is left out; without one its `InputError` is raised.
+    `workspace`: None: nothing is kept. `sources`: the files. `on_error`: called with each file that can't be read,
+    which is left out; None: its `InputError` is raised.
     """
     rows, paths = [], list(sources)
     with Index(workspace.index_file if workspace else None) as index:
@@ -268,7 +269,10 @@ def cached_figures(
 
 
 def kept_figures(index: Index, path: str, stat: os.stat_result) -> TraceFigures | None:
-    """The figures that the index holds of a file; None where it changed, or its search may have gone on."""
+    """Returns the figures that the index holds of a file; None where it changed, or its search may have gone on.
+
+    `index`: of the workspace. `path`: the file. `stat`: of the file now.
+    """
     body = index.get(KIND, os.path.abspath(path), stat)
     kept = _kept_in(body) if body is not None else None
     if kept is None or not kept.ended:

@@ -67,7 +67,10 @@ def _given(paths: Collection[str]) -> set[str]:
 
 
 def rate(count: int, calls: int, tokens: int | None, cost: float | None) -> Rate:
-    """A count by what it cost."""
+    """Returns a count by what it cost; None where a cost is zero or not known.
+
+    `count`: what was got. `calls`: to models. `tokens`: in and out. `cost`: US dollars.
+    """
     return Rate(
         count=count,
         per_1000_calls=1000 * count / calls if calls else None,
