@@ -39,7 +39,10 @@ class Ready:
 
 
 def make_ready(workspace: Workspace, request: SearchRequest, which: Permit) -> Ready:
-    """A new search in the workspace, in the environment that it may open. Raises `InputError`."""
+    """Returns a new search of the workspace that waits for its listener. Raises `InputError`.
+
+    `workspace`: takes its trace. `request`: task and settings. `which`: the permit of the environment.
+    """
     settings = check_settings(request.settings)
 
     def make(listener: Callable[[AnyEvent], None]) -> SearchJob:

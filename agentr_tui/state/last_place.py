@@ -59,7 +59,11 @@ class LastPlace:
         return read_struct(self._place, Place) or Place()
 
     def keep_place(self, mode: str, trace: Path | None, views: dict[str, View]) -> None:
-        """Remember it."""
+        """Remember where a person was.
+
+        `mode`: name of the screen. `trace`: the open one; None: none. `views`: what each trace's tree looked like, the
+        newest last.
+        """
         last = dict(list(views.items())[-MOST_VIEWS:])
         _write(self._place, Place(mode, str(trace.absolute()) if trace else "", last))
 

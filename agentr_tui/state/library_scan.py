@@ -65,9 +65,11 @@ def look(
     report: Report,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> set[Path]:
-    """Tell `report` of every file that is new or changed since `known`, a few at a time; returns all there are.
+    """Report every file that is new or changed, a few at a time; returns all there are. A file that can't be read is a
+    row with an error.
 
-    A file that can't be read is a row with an error. Never raises for what files hold.
+    `workspace`: its traces are listed. `sources`: further files and folders. `known`: what was reported before.
+    `report`: called with rows. `cancelled`: True ends the work early.
     """
     found = dict(listed(workspace, sources))
     fresh: list[Known] = []

@@ -50,10 +50,10 @@ class OpenTree:
 
 
 def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] = lambda share: None) -> OpenTree:
-    """Read a trace or a tree file; may take a while, and may be called from a worker thread. Raises `InputError`.
+    """Read a trace or a tree file. May take a while, and may be called from a worker thread. Raises `InputError`.
 
-    `follow` takes a trace that holds no event yet. `told` hears now and then which part of a trace was read; what it
-    raises ends the reading.
+    `path`: the file. `follow`: whether to take a trace that holds no event yet. `told`: called now and then with the
+    share of a trace that was read, 0 to 1; an error that it raises ends the reading.
     """
     if not is_trace(str(path)) or path.suffix == ".gz":
         source = load_any(path)

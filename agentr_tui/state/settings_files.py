@@ -46,7 +46,10 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def check_names(settings: dict[str, Any], commands: Sequence[str], file: Path) -> None:
-    """Raises `InputError` for a name at the top of a settings file that means nothing."""
+    """Raises `InputError` for a name at the top of a settings file that means nothing.
+
+    `settings`: the file's content. `commands`: names of the commands, which may be tables. `file`: for the message.
+    """
     known = (*APP_NAMES, *commands, "workspace")
     for name in settings:
         if name not in known:

@@ -81,7 +81,10 @@ def _json_escape(match: re.Match[str]) -> str:
 
 
 def fit(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
-    """A text that is safe already, cut to at most `width` cells; what was cut off ends in `ellipsis`."""
+    """Returns a text cut to a width.
+
+    `text`: safe already. `width`: most cells. `ellipsis`: the end of a text that was cut.
+    """
     if width <= 0:
         return ""
     if cell_len(text) <= width:
@@ -102,10 +105,10 @@ def fit(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
 
 
 def clip(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
-    """One line of the text, safe to show, at most `width` cells; what was cut off ends in `ellipsis`.
+    """Returns a text as one line, safe to show, cut to a width. Takes as long as what can be seen, however long the
+    text is. A text that hides many combining marks behind few cells is cut early.
 
-    Costs what can be seen, however long the text is. A text that hides many combining marks behind few cells is
-    cut early.
+    `text`: any. `width`: most cells. `ellipsis`: the end of a text that was cut.
     """
     if width <= 0:
         return ""

@@ -214,7 +214,8 @@ class _Line(logging.Handler):
 def run(server: AppServer, listening: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; the apps are then asked to end.
 
-    `ready` is called once the server answers and a signal ends it cleanly: whoever reads the link may send one at once.
+    `server`: what to serve. `listening`: its socket. `ready`: called when the server answers and a signal ends it
+    cleanly, since a program that reads the link may send one at once.
     """
     logs = logging.FileHandler(server.log, delay=True, encoding="utf-8")
     for name in ("aiohttp", "textual-serve", "asyncio"):

@@ -55,7 +55,12 @@ def line(
     highlight: bool = False,
     gutter: tuple[str, Role] | None = None,
 ) -> Line:
-    """A line of (text, role) parts."""
+    """Returns a line of a text pane.
+
+    `parts`: each a text and its role. `indent`: cells by which wrapped lines are set in. `key`: what the line stands
+    for, to find it again; None: nothing. `highlight`: whether it stands out. `gutter`: a sign at the left of each
+    wrapped line, within the indent, and its role.
+    """
     return Line(parts, indent, key, highlight, gutter)
 
 

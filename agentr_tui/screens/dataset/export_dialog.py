@@ -78,7 +78,12 @@ def options_of(text: str) -> ExportOptions:
 
 
 def file_stem(environments: list[str], format: str, data_type: DataType, which: Which) -> str:
-    """The name of a dataset without its ending: it tells what is in it, so that no other dataset takes its place."""
+    """Returns the name of a dataset without its ending. It says what is in the dataset, so that no other dataset takes
+    its place.
+
+    `environments`: of the samples. `format`: of the records. `data_type`: `centric` or `good`. `which`: the choice of
+    samples.
+    """
     made = "-".join(dict.fromkeys(re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") for name in environments))
     parts = [made if len(environments) < 3 else "mixed", format]
     parts += [] if which == "default" else [which.replace(" ", "-")]

@@ -67,10 +67,11 @@ def funnel(
     per_lesson: int = 1,
     pairs: int = 0,
 ) -> Funnel:
-    """What an export of some samples takes, step by step. `pairs`: those the samples were made of; 0: not known.
+    """Returns what an export of some samples takes, step by step.
 
-    `current`: what was decided, by sample id. `data_type`: revision or good trajectories. `which`: default, all,
-    or verified only. `per_lesson`: most samples of one lesson; 0: all.
+    `samples`: of the run. `current`: the decisions in force, by sample id. `data_type`: revision or good trajectories.
+    `which`: default, all, or verified only. `per_lesson`: most samples of one lesson; 0: all. `pairs`: number of pairs
+    that the samples were made of; 0: not known.
     """
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
     verified = which == "only verified"

@@ -53,7 +53,11 @@ class WrongAction:
 def wrong_actions(
     samples: Sequence[Sample], current: Mapping[str, Decided], shapes: Mapping[str, Shape | None]
 ) -> list[WrongAction]:
-    """The wrong actions of some samples, the most frequent first; as far as the traces were read."""
+    """Returns the wrong actions of some samples, the most frequent first, as far as the traces were read.
+
+    `samples`: of the run. `current`: the decisions in force, by sample id. `shapes`: by sample id; None: its trace is
+    missing.
+    """
     found: dict[str, WrongAction] = {}
     for sample in samples:
         shape = shapes.get(sample.id)

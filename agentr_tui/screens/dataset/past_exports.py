@@ -70,7 +70,10 @@ def _seconds(time: str) -> float:
 
 
 def export_cells(export: PastExport, current: Mapping[str, Decided], now: float) -> list[Cell]:
-    """The cells of an export, one for each of `COLUMNS`."""
+    """Returns the cells of an export, one for each of `COLUMNS`.
+
+    `export`: the export. `current`: the decisions in force, by sample id. `now`: seconds since 1970.
+    """
     when = ""
     with suppress(ValueError, OverflowError, OSError):  # a file from a year that there is not
         then, today = (datetime.fromtimestamp(time, UTC).astimezone() for time in (export.when, now))

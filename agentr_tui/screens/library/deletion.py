@@ -70,7 +70,10 @@ class TraceDeletion:
 
 
 def references(workspace: Workspace, path: Path, trace: str) -> int:
-    """How many samples of the workspace's runs are made from a trace. Runs that can't be read are left out."""
+    """Returns how many samples of the workspace's runs are made from a trace. Runs that can't be read are left out.
+
+    `workspace`: holds the runs. `path`: the trace. `trace`: its id.
+    """
     place = str(real_path(path))
     found: set[str] = set()
     try:

@@ -144,9 +144,10 @@ def parse(field: Field, text: str) -> Any:
 
 
 def request_from(before: SearchRequest, environment: str, task: str, values: Mapping[str, Any]) -> SearchRequest:
-    """The request with what was typed; what the form does not show stays as it was.
+    """Returns the request with what was typed; what the form does not show stays as it was, also budgets and prices in
+    hidden fields, which do no harm.
 
-    Budgets and prices that a hidden field holds are as before, too: they harm nobody.
+    `before`: the last request. `environment` and `task`: those chosen. `values`: setting → what was typed.
     """
     named = dict(values)
     delay = named.pop("delay", before.delay)

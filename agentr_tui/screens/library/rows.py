@@ -105,7 +105,11 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = False) -> list[TraceRow]:
-    """The rows that a filter takes, sorted; the searches of repairs below the trace that they repair."""
+    """Returns the rows that a filter takes, sorted. Searches of repairs stand below the trace that they repair; running
+    ones come first.
+
+    `rows`: of all traces. `sort`: name of the column. `wanted`: the filter. `reverse`: the other way round.
+    """
     order, asked = _ORDERS[sort], row_filter(wanted)
     left = sorted((row for row in rows if asked is None or asked.holds(row)), key=lambda row: str(row.path))
     left.sort(key=order, reverse=reverse)
@@ -153,7 +157,11 @@ MARKED = ("◆", "*")
 
 
 def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool = False) -> list[Cell]:
-    """The cells of a row, one for each of `COLUMNS`."""
+    """Returns the cells of a row, one for each of `COLUMNS`.
+
+    `row`: the trace. `now`: seconds since 1970. `open_path`: the trace that is open. `marked`: whether a person marked
+    it.
+    """
     glyph, role = state_sign(row.state)
     state: Cell = ((f"{glyph} ", role), (row.state, role))
     if marked:

@@ -30,7 +30,10 @@ def decided_sign(verdict: str | None) -> tuple[str, Role]:
 
 
 def queue_line(review: Review, shown: Shown, width: int) -> Line:
-    """The samples around the one in front, each with its decision; how many are left; order and filter."""
+    """Returns the samples around the one in front, each with its decision; how many are left; order and filter.
+
+    `review`: the queue. `shown`: the sample in front. `width`: cells.
+    """
     counts = shown.counts
     done = [(counts.accepted, "accepted", "good"), (counts.rejected, "rejected", "bad"),
             (counts.skipped, "skipped", "warn")]  # fmt: skip

@@ -53,10 +53,12 @@ class RevisionDesk(Desk, Protocol):
         failed: Callable[[str], object],
         after: Callable[[], object] = lambda: None,
     ) -> None:
-        """As `in_thread`, and `after` in the same thread; where a person has to be asked first, again after a yes.
+        """Run `work` and `after` in a thread, `done` on the UI thread; where `work` needs a person's yes, ask, and run
+        it again after the yes.
 
-        `failed` gets the line that says what went wrong. Work of a group takes the place of what was asked for before
-        and did not begin.
+        `work`: returns a result. `done`: called with it. `group`: work of a group takes the place of work that was
+        asked for before and did not begin. `failed`: called with the line that says what went wrong. `after`: called
+        after `work`.
         """
         ...
 

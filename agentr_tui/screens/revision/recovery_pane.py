@@ -93,7 +93,10 @@ class RecoveryPane(TextPane):
         self._draw()
 
     def show(self, shown: Shown, folder: Path, alpha: float | None) -> None:
-        """Another sample, or the same one changed. `folder` keeps continuations."""
+        """Show another sample, or the same one changed.
+
+        `shown`: the sample. `folder`: keeps continuations. `alpha`: a return above it is a recovery; None: the default.
+        """
         if self._shown is None or self._shown.sample.id != shown.sample.id:
             self._known = None
         self._shown, self._folder, self._alpha = shown, folder, alpha

@@ -34,8 +34,11 @@ AROUND = 40
 
 
 def difference_parts(expected: str, got: str, most: int = 0) -> list[tuple[str, Role]]:
-    """What came, with the words that were not expected marked; of what is the same only what stands beside them. Of
-    `most` characters that differ in a row the rest is left out; 0: nothing is."""
+    """Returns the text that came, with the words that were not expected marked; of equal text only what stands beside
+    them.
+
+    `expected` and `got`: the two texts. `most`: cut a run of different characters after so many; 0: never.
+    """
     _, pieces = word_diff(expected, got)
     parts: list[tuple[str, Role]] = []
     for place, piece in enumerate(pieces):

@@ -75,7 +75,11 @@ class SampleView:
         self._desk.pane("queue").set_lines([line((text, "focus"))])
 
     def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], *, filtered: bool = False) -> None:
-        """No sample: a few lines in place of the panes. `filtered`: because none fits."""
+        """Show a few lines in place of the panes, since there is no sample.
+
+        `top`: parts of the top bar. `lines`: in place of the panes. `filtered`: whether there is none because none fits
+        the filter.
+        """
         self._now = None
         self._desk.show_top(top)
         self._desk.show_placeholder(lines, filtered=filtered)

@@ -125,7 +125,10 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def run_line(parts: Parts, text: str, commands: Sequence[Command] = COMMANDS) -> None:
-    """Do what was written: a command, a node's number. Raises `AgentrError` with a line for a person."""
+    """Do what was typed: a command or a node's number. Raises `AgentrError` with a line for a person.
+
+    `parts`: those of the screen. `text`: what was typed. `commands`: those there are.
+    """
     name, _, rest = text.strip().partition(" ")
     rest = rest.strip()
     if not name:

@@ -35,12 +35,18 @@ TERMINAL_WORDS = {
 
 
 def labelled(label: str, text: str, role: Role = "text") -> Line:
-    """A line with a muted label; wrapped lines are set in below the text."""
+    """Returns a line with a muted label; wrapped lines are set in below the text.
+
+    `label`: what it is. `text`: the value. `role`: colour of the value.
+    """
     return line((f"{label:<{LABEL}}", "muted"), (text, role), indent=LABEL)
 
 
 def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple[float, float]) -> list[Line]:
-    """Thought, action, observation and standing of a node."""
+    """Returns thought, action, observation and status of a node.
+
+    `tree`: the search. `reader`: the same tree at a moment. `id`: the node. `score_range`: least and greatest return.
+    """
     node = tree.nodes[id]
     started = tree.started
     if node.parent == NO_PARENT:
@@ -96,7 +102,10 @@ def _usage(tree: SearchTree, id: int) -> str:
 
 
 def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -> tuple[str, Role]:
-    """How a node stands, in words, and the role to show it in."""
+    """Returns the status of a node in words, and the role to show it in.
+
+    `reader`: the tree at a moment. `node`: the node. `score_range`: least and greatest return.
+    """
     if node.is_leaf and node.terminal is not None:
         if node.terminal in WITHOUT_RETURN:
             return TERMINAL_WORDS[node.terminal], "warn"
@@ -161,7 +170,10 @@ def environment_lines(tree: SearchTree, id: int) -> list[Line]:
 
 
 def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:
-    """The node's fields as they are kept; the request that it came of, and the answer as it arrived."""
+    """Returns the node's fields as they are kept, the request that it came of, and the answer as it arrived.
+
+    `tree`: the search. `reader`: the same tree at a moment. `id`: the node. `answer`: as far as it was read.
+    """
     facts = node_facts(tree, reader, id)
     try:
         request = request_of(tree, id)

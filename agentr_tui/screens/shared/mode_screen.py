@@ -34,10 +34,10 @@ def key(
     show: bool = False,
     key_display: str | None = None,
 ) -> Binding:
-    """A binding with an id (for the user's keymap) and a tooltip (for the help).
+    """Returns a binding with an id (for the user's keymap) and a tooltip (for the help).
 
-    `keys`: separated by commas. `action` and `description`: as Textual's. `show`: whether the key bar has it.
-    `key_display`: how the key is written there; None: its own name.
+    `keys`: separated by commas. `action` and `description`: as Textual's. `id`: name in keymaps. `tooltip`: a sentence.
+    `show`: whether the key bar has it. `key_display`: how the key is written there; None: its own name.
     """
     return Binding(keys, action, description, show=show, id=id, tooltip=tooltip, key_display=key_display)
 
@@ -47,9 +47,11 @@ SHORT_NAME = 3
 
 
 def tab_title(names: Sequence[str], active: int, width: int = 200) -> str:
-    """A border title that names the tabs, the active one reversed, in a pane of `width` cells.
+    """Returns a border title that names the tabs, the active one reversed. Where there is no room for all, names of
+    others are cut.
 
-    Where there is no room for all, names of others are cut. Names are ours: titles are markup.
+    `names`: of the tabs; they become markup, so they must be the program's own. `active`: index of the active tab.
+    `width`: cells of the pane.
     """
     over = sum(map(len, names)) + 2 * len(names) - (width - 6)
     shown = list(names)

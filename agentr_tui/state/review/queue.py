@@ -242,9 +242,11 @@ class Review:
     def search_again(
         self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None], own: TrustedSettings = ()
     ) -> str:
-        """Search a new tail from just after the wrong step; one that holds becomes a decision. What came, in a line.
+        """Search a new tail from just after the wrong step; a tail that holds becomes a decision. Returns one line
+        about the result. Raises `InputError`, `WorkFailed`.
 
-        `own`: settings of the user's, whose servers are trusted. Raises `InputError`, `WorkFailed`.
+        `shown`: the sample. `control`: stops the search from another thread. `heard`: called with each event of the
+        search. `own`: settings that the user gave, whose servers are trusted.
         """
         figures = Repairs()
         with self._lock:

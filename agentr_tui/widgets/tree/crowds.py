@@ -23,8 +23,12 @@ NONE = Crowds(b"", {}, frozenset())
 
 
 def crowds(reader: TreeReader, count: int, spread: Set[int] = frozenset()) -> Crowds:
-    """The crowds among the first `count` nodes: two or more children of a node that were never visited, have nothing
-    below and have not ended. `spread`: parents whose children have a row each."""
+    """Returns the crowds: two or more children of a node that were never visited, have nothing below and have not
+    ended.
+
+    `reader`: the tree at a moment. `count`: look at nodes with ids below it. `spread`: parents whose children have a
+    row each.
+    """
     behind, members, alone = bytearray(count), dict[int, tuple[int, ...]](), set[int]()
     for parent in range(count):
         kids = reader.children(parent)
@@ -61,7 +65,11 @@ class Crowding:
         return crowds(reader, count, self.spread) if self.finds(count) else NONE
 
     def take(self, reader: TreeReader, count: int, shown: bytearray | None) -> bytearray | None:
-        """Take up the crowds among so many nodes, unless a filter tells what is shown; returns which nodes are."""
+        """Take up the crowds, unless a filter is on; returns which nodes are shown, one byte a node; None: all.
+
+        `reader`: the tree at a moment. `count`: look at nodes with ids below it. `shown`: the nodes that a filter
+        takes, one byte a node; None: there is no filter.
+        """
         self._now, self._at = self._find(reader, count) if shown is None else NONE, reader.seq
         return bytearray(1 - behind for behind in self._now.behind) if self._now.behind else shown
 

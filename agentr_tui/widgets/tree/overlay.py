@@ -59,7 +59,11 @@ class Overlay:
         return True
 
     def set_pair(self, reader: TreeReader, good: int | None, bad: int | None, glyphs: Glyphs) -> bool:
-        """The leaves of the pair: they and the steps from the fork to them get a side."""
+        """Set the leaves of the pair: they and the steps from the fork to them get a side. Returns whether anything
+        changed.
+
+        `reader`: the tree at a moment. `good` and `bad`: the leaves; None: not chosen. `glyphs`: those of the terminal.
+        """
         if (good, bad) == self._pair:
             return False
         self._pair = (good, bad)
@@ -78,10 +82,12 @@ class Overlay:
         return id in self._places
 
     def along(self, rows: TreeRows, head: int, guides: int) -> tuple[int, bool]:
-        """Where the path runs past a row that begins with node `head`.
+        """Returns where the path runs past a row, and whether it turns into the row.
 
-        Bit k of the first result: along the guide k levels left of its glyph, of `guides` there are. The second:
-        it turns into the row. The path runs down from a node to the child it takes: past all that stands between.
+        Bit k of the first result: along the guide k levels left of the row's glyph. The path runs down from a node to
+        the child it takes: past all that stands between.
+
+        `rows`: of the view. `head`: the first node of the row. `guides`: number of guides.
         """
         path, places = self._path, self._places
         bits, elbow = 0, False

@@ -114,8 +114,8 @@ class TreeView(FrugalScroll, can_focus=True):
     ) -> None:
         """Show another tree, from its root on.
 
-        `score_range`: least and greatest return. `open_depth`: nodes shallower than that are unfolded; by default
-        all of a small tree, and those down to depth 3 of a large one.
+        `reader`: the tree at a moment. `score_range`: least and greatest return. `open_depth`: nodes above this depth
+        are unfolded; None: all of a small tree, and those above depth 3 of a large one.
         """
         if open_depth is None and len(reader) >= SMALL:
             open_depth = OPEN_DEPTH
@@ -229,7 +229,11 @@ class TreeView(FrugalScroll, can_focus=True):
         return self.cursor_node, self.window.anchor()[0], *rows.folds()
 
     def restore(self, cursor: int, top: int, shut: bool, folds: Iterable[int] | None) -> None:
-        """Show the tree as `place` told that it was; `folds` None leaves them as they are."""
+        """Show the tree as `place` described it.
+
+        `cursor`: the node under the cursor. `top`: the node of the first visible row. `shut` and `folds`: what is
+        folded (see `RowCounts.folds`); `folds` None leaves that as it is.
+        """
         rows = self.rows
         if rows is None:
             return

@@ -113,9 +113,10 @@ def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
 
 
 def attempt_lines(session: Session, tree: SearchTree, id: int, steps: list[int]) -> list[Line]:
-    """The attempts around the one that the cursor is on; those that pass the node are told apart.
+    """Returns the attempts around the one under the cursor; those that pass the node stand out.
 
-    `steps`: how many steps each has.
+    `session`: marks and score range. `tree`: the import. `id`: the node under the cursor. `steps`: number of steps, one
+    entry an attempt.
     """
     low, high = session.score_range
     here = glyphs().here
@@ -182,7 +183,10 @@ def _sign(session: Session, attempt: ImportedAttempt) -> tuple[str, Role]:
 
 
 def fork_lines(found: list[ForkOf], child: int | None, tree: SearchTree, width: int) -> list[Line]:
-    """The forks where failures leave successes; `child`: the one that the cursor was put on."""
+    """Returns the forks where failures leave successes.
+
+    `found`: the forks. `child`: the one that the cursor was put on; None: on none. `tree`: the import. `width`: cells.
+    """
     if not found:
         return [line((no_fork(tree), "muted"))]
     side = max(12, (width - FORK_FIGURES) // 2)
