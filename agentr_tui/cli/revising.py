@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.config import own_settings
-from agentr_tui.cli.commands.judge_options import format_totals, progress
+from agentr_tui.cli.judge_options import format_totals, progress
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.base.foreign import real_path

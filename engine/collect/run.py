@@ -22,8 +22,7 @@ from engine.collect.ray_link import ray_workers
 from engine.collect.workers import Collector
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
-from engine.search.actor_choice import with_actor
-from engine.search.job import make_actor
+from engine.search.actor_choice import make_actor, with_actor
 from engine.tree.events import SearchSettings
 
 WAITING_ACTOR = "openai"

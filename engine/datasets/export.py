@@ -47,7 +47,7 @@ from engine.datasets.split import (
     shard_bounds,
 )
 from engine.datasets.templates.markup import markup_named
-from engine.datasets.templates.of_model import ModelTemplate, model_template
+from engine.datasets.templates.model_template import ModelTemplate, model_template
 from engine.datasets.templates.tokens import Vocabulary
 from engine.datasets.trainer_configs import Dataset, configurations, own_template, unfit, unread_packing
 from engine.datasets.trainer_configs.commands import command_in, other_commands

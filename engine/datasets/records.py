@@ -43,7 +43,7 @@ from engine.samples.duplicates import NEAR, THRESHOLD, Duplicates
 from engine.samples.revise import Sample, turns_of
 from engine.samples.sample import sample_words
 from engine.samples.splice import Turn
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.writers import REASON
 from engine.samples.trained import StateWalk, Trained, trained_of
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree, trace_path

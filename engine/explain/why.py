@@ -149,8 +149,8 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
         found.append(_pruned(tree, id, seq))
     elif exhausted:
         found.append(Fact("all ended", "every line below has ended: nothing there can be selected"))
-    if id in tree.human:
-        found.append(Fact("written", f"by {tree.human[id]} (event {tree.born_at(id)})", person=True))
+    if id in tree.written_by:
+        found.append(Fact("written", f"by {tree.written_by[id]} (event {tree.born_at(id)})", person=True))
     found += _said_of(tree, id, seq)
     if repeats := tree.repeats.get(id, 0):
         found.append(

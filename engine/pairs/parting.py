@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from engine.tree.fold_attempts import is_end
+from engine.tree.folding.attempts import is_end
 from engine.tree.tree import Node, SearchTree
 
 

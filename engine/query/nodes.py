@@ -23,7 +23,7 @@ from engine.query.node_fields import FLAGS as FLAGS
 from engine.query.node_fields import NODE
 from engine.query.node_fields import TEXTS as TEXTS
 from engine.tree.events import WITHOUT_RETURN, Number
-from engine.tree.state import PastTree
+from engine.tree.past_tree import PastTree
 from engine.tree.thresholds import ALPHA
 from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
 
@@ -140,7 +140,7 @@ class View:
                 if not passed and (seq is None or event.seq <= seq):
                     known.add(event.node)
                 at += 1
-            return node.id in tree.human or node.id in known
+            return node.id in tree.written_by or node.id in known
 
         return test
 

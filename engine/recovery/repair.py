@@ -35,9 +35,10 @@ from engine.samples.revise import (
     steps_to_replay,
     with_tail,
 )
-from engine.samples.tail import Tail, tail_step
+from engine.samples.tails.tail import Tail, tail_step
+from engine.search.actor_choice import make_actor
 from engine.search.control import Control
-from engine.search.job import SearchJob, make_actor, sink_of
+from engine.search.job import SearchJob, sink_of
 from engine.search.outages import owed_words
 from engine.search.search import Search
 from engine.search.settings import settings_from

@@ -33,9 +33,8 @@ from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
 from engine.samples.revise import Sample
 from engine.samples.splice import WAIT_ANSWER, thought_turn
-from engine.search.actor_choice import check_actor
+from engine.search.actor_choice import check_actor, make_actor
 from engine.search.control import Control
-from engine.search.job import make_actor
 from engine.search.outages import Outages
 from engine.search.stepping import step_answer
 from engine.tree.events import Child, Expanded, Message, Sampled, Usage

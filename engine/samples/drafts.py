@@ -6,7 +6,7 @@ from engine.pairs.pairs import Pair
 from engine.samples.lessons import Draft
 from engine.samples.sample import Kind, Sample, recovery_id, sample_id
 from engine.samples.settings import ReviseSettings
-from engine.samples.thoughts import ThoughtWriter, thought_for
+from engine.samples.thoughts.writers import ThoughtWriter, thought_for
 from engine.tree.tree import ROOT, SearchTree
 from engine.verifiers.base import Judgement, Verifier, first_wrong_step
 

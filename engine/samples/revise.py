@@ -18,7 +18,6 @@ from engine.samples.drafts import draft_id, draft_sample, pair_sample
 from engine.samples.duplicates import Duplicates
 from engine.samples.finishing import Finisher, Repairer, quality, sure, with_mark
 from engine.samples.lessons import Draft, Lesson, Lessons
-from engine.samples.reasons import reasoned
 from engine.samples.sample import (
     Kind,
     Sample,
@@ -41,9 +40,10 @@ from engine.samples.settings import (
     rank_of,
     thresholds_of,
 )
-from engine.samples.straight_tails import NO_CLEAN_TAIL, judged_by_text
-from engine.samples.straight_ways import Ground
-from engine.samples.thoughts import REASON, check_thought, make_writer
+from engine.samples.tails.needed_steps import Ground
+from engine.samples.tails.straighten_sample import NO_CLEAN_TAIL, judged_by_text
+from engine.samples.thoughts.reasons import reasoned
+from engine.samples.thoughts.writers import REASON, check_thought, make_writer
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
 from engine.verifiers.judging import Begins, first_pairs, looking_ahead

@@ -23,7 +23,7 @@ from engine.query.nodes import parse
 from engine.search.settings import settings_from
 from engine.search.stepping import words_of, written_step
 from engine.tree.events import AnyEvent, Fork, Imported, SearchSettings, Started
-from engine.tree.fold_interventions import can_expand
+from engine.tree.folding.interventions import can_expand
 from engine.tree.tree import ROOT, SearchTree
 from envs.tool_schemas import name_of
 

@@ -13,7 +13,7 @@ from engine.answers.written_calls import written_calls
 from engine.base.text import clean, normalise_response, parse_action, stored_action
 from engine.environment.at_node import EnvironmentAtNode
 from engine.tree.events import MAX_INT, Child, Expanded, Repeat, Sampled, SearchSettings, TerminalReason, ToolCall
-from engine.tree.fold_interventions import WRITTEN
+from engine.tree.folding.interventions import WRITTEN
 from engine.tree.tree import SearchTree
 from envs.base import EnvError, StateKeys, Unavailable
 from envs.call_text import calls_text, split_results

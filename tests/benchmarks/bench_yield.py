@@ -26,7 +26,7 @@ from engine.recovery.repair import FOLDER, repairer
 from engine.samples.lessons import lesson_id
 from engine.samples.revise import ReviseSettings, revise
 from engine.samples.settings import RepairSettings, Revised
-from engine.samples.straight_ways import Ground
+from engine.samples.tails.needed_steps import Ground
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.tree.thresholds import Thresholds

@@ -29,8 +29,9 @@ from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import replay_tree
 from engine.samples.revise import Revised, ReviseSettings, revise
-from engine.search.job import new_job, recorded_settings
+from engine.search.job import new_job
 from engine.search.search import Search
+from engine.search.settings import recorded_settings
 from engine.search.started import started_event
 from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, Sampled, SearchSettings

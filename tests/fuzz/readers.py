@@ -52,8 +52,7 @@ from engine.review.decisions import Decisions
 from engine.search.control import Control
 from engine.search.control_file import Inbox, obey
 from engine.search.interventions import refused
-from engine.search.job import recorded_settings
-from engine.search.settings import settings_from
+from engine.search.settings import recorded_settings, settings_from
 from engine.trace.follower import Follower
 from engine.trace.sources import Source, load_any
 from engine.trace.trace_file import read_events

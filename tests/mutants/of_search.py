@@ -6,8 +6,8 @@ from tests.mutants.mutant import Mutant, mutant
 
 _SCORES, _ALGORITHMS = "engine/search/child_scores.py", "engine/search/algorithms.py"
 _SEARCH, _STEPPING, _BUDGETS = "engine/search/search.py", "engine/search/stepping.py", "engine/search/budgets.py"
-_FOLD, _EXPANSIONS = "engine/tree/fold.py", "engine/tree/fold_expansions.py"
-_HUMAN, _PAST = "engine/tree/fold_interventions.py", "engine/tree/state.py"
+_FOLD, _EXPANSIONS = "engine/tree/folding/fold.py", "engine/tree/folding/expansions.py"
+_HUMAN, _PAST = "engine/tree/folding/interventions.py", "engine/tree/state.py"
 _PAIRS, _RANKING = "engine/pairs/pairs.py", "engine/pairs/ranking.py"
 _LIMITS = "engine/pairs/limits.py"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant, mutant
 
-_SPLICE, _TAILS = "engine/samples/splice.py", "engine/samples/straight_tails.py"
+_SPLICE, _TAILS = "engine/samples/splice.py", "engine/samples/tails/straighten_sample.py"
 _MASKS, _OPENAI = "engine/datasets/formats/masks.py", "engine/datasets/formats/openai.py"
 _PERMISSION, _SECRETS = "engine/environment/permission.py", "engine/base/secrets.py"
 _RECORDS, _LEDGER = "engine/datasets/records.py", "engine/collect/ledger.py"

@@ -41,8 +41,8 @@ from engine.base.foreign import is_folder, typed_path, what_is
 from engine.imports.follow import Following
 from engine.notes.page import read_notes
 from engine.search.control import Control
-from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
-from engine.search.settings import check_settings, settings_from, with_body
+from engine.search.job import SearchJob, branch_job, new_job, resume_job
+from engine.search.settings import check_settings, recorded_settings, settings_from, with_body
 from engine.trace.sources import find_sources, is_trace
 from engine.trace.trace_file import is_being_written, read_events
 from engine.tree.events import SearchSettings

@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
-from agentr_tui.cli.commands.judge_options import (
+from agentr_tui.cli.judge_options import (
     BeforeForkOption,
     JudgeFlags,
     JudgePromptsOption,

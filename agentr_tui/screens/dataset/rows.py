@@ -23,7 +23,7 @@ from engine.review.decisions import Decided
 from engine.review.sample_query import parse
 from engine.review.variety import tail_length
 from engine.samples.sample import Sample
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.writers import REASON
 from engine.samples.trained import Trained
 from envs.base import title_of
 

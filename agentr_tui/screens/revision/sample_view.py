@@ -176,7 +176,7 @@ class SampleView:
             got = replay.observations if replay is not None and lost else None
             cuts = self._cuts(review, shown) if not shown.hidden else NO_CUTS
             judged = tail_judged(shown.tree, sample) if not shown.hidden else {}
-            return spliced_lines(shown.turns, got, shown.tree.human, shown.tree, cuts, judged)
+            return spliced_lines(shown.turns, got, shown.tree.written_by, shown.tree, cuts, judged)
         if name == "replay":
             return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
         if name == "task":

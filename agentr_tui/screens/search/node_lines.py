@@ -70,8 +70,8 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     lines.append(labelled("status", *standing(reader, node, score_range)))
     if node.reward and not node.is_leaf:
         lines.append(labelled("score", f"{node.reward:g} so far"))
-    if id in tree.human:
-        lines.append(labelled("written", f"{glyphs().edited} by {tree.human[id]}", "person"))
+    if id in tree.written_by:
+        lines.append(labelled("written", f"{glyphs().edited} by {tree.written_by[id]}", "person"))
     elif tree.imported_from is None:
         draws = tree.settings_at(tree.born_at(id)).samples
         repeats = tree.repeats.get(id, 0)
@@ -179,8 +179,8 @@ def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -
         request = request_of(tree, id)
     except AgentrError as error:
         request = {"not known": str(error)}
-    if id in tree.human:
-        said = [line((f"no request: {tree.human[id]} wrote this step", "person"))]
+    if id in tree.written_by:
+        said = [line((f"no request: {tree.written_by[id]} wrote this step", "person"))]
     elif request is None:
         said = [line(("no request is known", "muted"))]
     else:

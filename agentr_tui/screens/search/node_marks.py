@@ -34,7 +34,7 @@ def said_of(
         mark = marks[id][-1]
         word = mark.name if mark.kind == "bookmark" else mark.kind
         return Said(Mark(word or "marked", "person", glyphs.bookmark))
-    if id in tree.human:
+    if id in tree.written_by:
         return Said(Mark("written", "person", glyphs.edited), weak=True)
     if reader.pruned(id):
         parent = tree.nodes[id].parent

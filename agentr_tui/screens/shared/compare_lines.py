@@ -213,7 +213,7 @@ def _changed_step(
 
 def _writer(side: Side, id: int | None) -> str | None:
     """Who wrote a step by hand; None where the actor made it."""
-    return None if id is None else tree_of(side.reader).human.get(id)
+    return None if id is None else tree_of(side.reader).written_by.get(id)
 
 
 def _start(sign: str, role: Role, number: int | None, name: str) -> Parts:

@@ -132,7 +132,7 @@ def node_facts(tree: SearchTree, reader: TreeReader, id: int) -> dict[str, objec
         "value_sum": reader.value_sum(id),
         "state_key": node.state_key,
         "draw": node.draw,
-        "written_by": tree.human.get(id),
+        "written_by": tree.written_by.get(id),
         "pruned": reader.pruned(id),
         "children": list(reader.children(id)),
         "raw": node.raw,

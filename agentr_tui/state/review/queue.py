@@ -26,7 +26,7 @@ from engine.review.sample_query import select
 from engine.review.variety import Teaching, alike, teaching
 from engine.samples.revise import Repairs, RepairSettings, Sample, replay_sample, turns_of
 from engine.samples.splice import revision_thoughts
-from engine.samples.tail import Cut
+from engine.samples.tails.tail import Cut
 from engine.search.control import Control
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import SearchTree

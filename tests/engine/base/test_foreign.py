@@ -36,7 +36,7 @@ from engine.collect.manifest import log_of, read_manifest
 from engine.collect.tasks import task_ids
 from engine.datasets.mixing import numbered_values
 from engine.datasets.templates.markup import CHATML
-from engine.datasets.templates.of_model import model_template
+from engine.datasets.templates.model_template import model_template
 from engine.datasets.templates.tokens import Vocabulary
 from engine.environment.consent_store import Consent
 from engine.imports import files

@@ -21,7 +21,7 @@ from engine.datasets.export import Exported, ExportOptions, export
 from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.formats.ready import escaped, join_system, ready
 from engine.datasets.templates.markup import ANY_CONTROL, FAMILIES, family_of
-from engine.datasets.templates.of_model import model_template
+from engine.datasets.templates.model_template import model_template
 from engine.samples.revise import turns_of
 from engine.samples.splice import Turn
 from engine.trace.sources import load_any

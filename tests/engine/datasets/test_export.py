@@ -26,7 +26,7 @@ from engine.recovery.store import Recoveries
 from engine.review.decisions import Decisions
 from engine.samples.revise import ReviseSettings, Sample, replay_sample, revise, turns_of
 from engine.samples.splice import Turn
-from engine.samples.tail import Tail, TailStep
+from engine.samples.tails.tail import Tail, TailStep
 from engine.search.interventions import Intervention
 from engine.search.job import fork_job
 from engine.trace.sources import load_any
@@ -446,7 +446,7 @@ def test_steps_that_a_person_wrote_and_whether_the_actor_recovered_are_told(tmp_
     written = Intervention("edited", 0, "Thought: First the sand.\nAction: get 32 red sand")
     fork_job(tmp_path / "first.trace.jsonl", end, path, requests=[written], changes={"iterations": 7}).run_blocking()
     revised(workspace, path, verifier="progress")
-    ((node, who),) = load(path).tree.human.items()
+    ((node, who),) = load(path).tree.written_by.items()
     run = workspace.load_run()
     sample = next(each for each in run.samples if each.mark is not None)
     tree, known = load(path).tree, Recoveries(workspace.path / "recoveries", sample.trace)

@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import InputError, TraceError
-from engine.search.job import new_job, recorded_settings
+from engine.search.job import new_job
+from engine.search.settings import recorded_settings
 from engine.trace.trace_file import load, write_trace
 from engine.trace.treefile import scan as treefile_scan
 from engine.trace.treefile.read import read_tree, save_tree, write_tree

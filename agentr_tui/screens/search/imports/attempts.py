@@ -18,7 +18,7 @@ from agentr_tui.widgets.tree.overlay import Mark
 from engine.explain.forks import ForkOf, Share, forks, shares
 from engine.pairs.parting import is_silent, outcomes
 from engine.tree.events import ImportedAttempt
-from engine.tree.fold_attempts import is_end
+from engine.tree.folding.attempts import is_end
 from engine.tree.node import NO_PARENT, ROOT, Node
 from engine.tree.tree import SearchTree, TreeReader
 

@@ -23,7 +23,7 @@ from engine.environment.replay import Replayer
 from engine.environment.states import START, States
 from engine.models.prompts import prompt
 from engine.samples.sample import Sample, splice_of, steps_to_replay
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.writers import REASON
 from engine.tree.tree import SearchTree
 from envs.base import EnvError, Needs, Words
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.tree import fold_expansions as growth
-from engine.tree import fold_interventions as human
 from engine.tree.events import (
     DONE_REASONS,
     AnyEvent,
@@ -29,7 +27,8 @@ from engine.tree.events import (
     Usage,
 )
 from engine.tree.failure_kinds import is_outage
-from engine.tree.fold_attempts import attempts_of
+from engine.tree.folding import expansions, interventions
+from engine.tree.folding.attempts import attempts_of
 from engine.tree.node import NO_PARENT, ROOT, Node, Walk
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _started(tree: TreeState, event: Started) -> None:
     tree.started = event
     tree.state = "running"
     tree.nodes.append(Node(ROOT, NO_PARENT, 0, "ROOT", "ROOT", ""))
-    growth.record_births(tree, event.seq)
+    expansions.record_births(tree, event.seq)
 
 
 def _imported(tree: TreeState, event: Imported) -> None:
@@ -73,20 +72,20 @@ def _imported(tree: TreeState, event: Imported) -> None:
         nodes.append(node)
         if id:
             nodes[row.parent].children.append(id)
-            growth.count_action(tree, node)
+            expansions.count_action(tree, node)
     tree.nodes[:] = nodes
     for node in reversed(nodes):
         if node.children:
             node.open_children = sum(not nodes[child].exhausted for child in node.children)
             if node.open_children == 0:
                 tree.history.exhausted_since(node.id, event.seq)
-    growth.record_births(tree, event.seq)
+    expansions.record_births(tree, event.seq)
     tree.state, tree.end_reason = "done", "imported"
 
 
 def _selected(tree: TreeState, event: Selected) -> None:
     for id in event.path:
-        growth.known(tree, id)
+        expansions.known(tree, id)
     tree.ties.extend(event.ties)
     if not event.path:
         raise ValueError("an empty path")
@@ -96,22 +95,22 @@ def _selected(tree: TreeState, event: Selected) -> None:
         walk = Walk(tree.ancestors(first))
         tree.walks.append(walk)
     walk.path = walk.path + event.path[1:]
-    growth.start_expansion(tree, chosen, event)
+    expansions.start_expansion(tree, chosen, event)
     tree.chronicle.selected(event)
 
 
 def _sampled(tree: TreeState, event: Sampled) -> None:
-    growth.known(tree, event.parent)
+    expansions.known(tree, event.parent)
     tree.pending.setdefault(event.parent, {})[event.draw] = event
     if tree.owed or tree.unusable:
-        growth.settle(tree, event.parent, event.draw)
+        expansions.settle(tree, event.parent, event.draw)
     tree.calls += 1
     tree.answers.answered(event)
     _spend(tree, event.usage)
 
 
 def _expanded(tree: TreeState, event: Expanded) -> None:
-    parent = growth.known(tree, event.parent)
+    parent = expansions.known(tree, event.parent)
     if not (event.children or event.repeats or event.partial or parent.children) and event.parent in tree.owed:
         return  # in version 1 an outage was taken for a dead end: it stays in flight, and its draws are owed
     answers = tree.pending.pop(event.parent, {})
@@ -120,7 +119,7 @@ def _expanded(tree: TreeState, event: Expanded) -> None:
     was_open = not parent.exhausted
     opened = max(parent.open_children, 0) - (parent.id in tree.partial)
     for child in event.children:
-        opened += growth.add_child(tree, parent, child, answers.get(child.draw)).terminal is None
+        opened += expansions.add_child(tree, parent, child, answers.get(child.draw)).terminal is None
     if event.partial:  # what is still to be drawn keeps the node open
         opened += 1
         selected = tree.in_flight.get(parent.id)
@@ -130,11 +129,11 @@ def _expanded(tree: TreeState, event: Expanded) -> None:
         tree.partial.pop(parent.id, None)
     parent.open_children = opened
     if parent.pruned:
-        human.born_pruned(tree, parent, event)
+        interventions.born_pruned(tree, parent, event)
     if not parent.children and not event.partial:
         parent.terminal = "dead_end"
     if opened == 0 and was_open:
-        growth.exhaust(tree, parent, event.seq)
+        expansions.exhaust(tree, parent, event.seq)
     if event.repeats:
         of_draw = {tree.nodes[id].draw: id for id in parent.children}
         for repeat in event.repeats:
@@ -151,16 +150,16 @@ def _expanded(tree: TreeState, event: Expanded) -> None:
             walk.rolling = True
     tree.steps += event.steps
     tree.resets += event.resets
-    growth.record_births(tree, event.seq)
+    expansions.record_births(tree, event.seq)
 
 
 def _backed_up(tree: TreeState, event: BackedUp) -> None:
-    growth.known(tree, event.leaf)
+    expansions.known(tree, event.leaf)
     tree.history.backed_up(event.seq, event.leaf, event.value)
 
 
 def _failed(tree: TreeState, event: Failed) -> None:
-    growth.known(tree, event.parent)
+    expansions.known(tree, event.parent)
     tree.failures.append(event)
     tree.answers.failed(event)
     tree.chronicle.log.append(event)
@@ -168,14 +167,14 @@ def _failed(tree: TreeState, event: Failed) -> None:
         if is_outage(event.what):
             tree.owed.setdefault(event.parent, {})[event.draw] = event
         else:
-            growth.settle(tree, event.parent, event.draw)
+            expansions.settle(tree, event.parent, event.draw)
             tree.unusable.setdefault(event.parent, set()).add(event.draw)
     _spend(tree, event.usage)
 
 
 def _intervened(tree: TreeState, event: Intervened) -> None:
-    growth.known(tree, event.node)
-    human.apply(tree, event)
+    expansions.known(tree, event.node)
+    interventions.apply(tree, event)
     tree.interventions.append(event)
     tree.chronicle.log.append(event)
 

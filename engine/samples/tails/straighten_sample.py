@@ -10,13 +10,13 @@ from engine.base.errors import InputError
 from engine.base.step_kind import careless, only_looks, refused
 from engine.environment.replay import HOLDS, NOT_REFUTED, Replayer
 from engine.environment.states import START
-from engine.samples.harmless import why_harmless
 from engine.samples.lessons import changed_nothing, lesson_id
-from engine.samples.quotes import Quotes, bare
 from engine.samples.sample import Sample, enough_for, replay_sample, splice_of, whole_splice
 from engine.samples.splice import thought_turn
-from engine.samples.straight_ways import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Way
-from engine.samples.tail import Cut, Tail, TailStep
+from engine.samples.tails.harmless import why_harmless
+from engine.samples.tails.needed_steps import BAD, JOINED, LOOP, NOT_NEEDED, REFUSED, TOLERANCE, Ground, Way
+from engine.samples.tails.tail import Cut, Tail, TailStep
+from engine.samples.thoughts.quotes import Quotes, bare
 from engine.verifiers.base import Judgement, StepVerifier, TextVerifier
 from envs.base import EnvError
 

@@ -1,14 +1,14 @@
 """What an import of attempts makes of a tree: its nodes, and N and W of the attempts that pass them.
 
-Only for the fold (`engine.tree.fold`).
+Only for the fold (`engine.tree.folding.fold`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.tree import fold_expansions as growth
 from engine.tree.events import Imported, ImportedAttempt, ImportedNode, Message
+from engine.tree.folding import expansions
 from engine.tree.node import NO_PARENT, ROOT, Node
 from envs.call_text import join_results
 
@@ -26,14 +26,14 @@ def attempts_of(tree: TreeState, event: Imported) -> None:
     for row in rows:
         _add(tree, row)
     for id, wordings in event.wordings.items():
-        if (known := growth.known(tree, id).imported) is not None:
+        if (known := expansions.known(tree, id).imported) is not None:
             known.wordings += wordings
     if event.score_range is not None and tree.started is not None:
         tree.started.score_range = event.score_range
     tree.merged_by = event.merge or tree.merged_by
     tree.import_notes += event.notes
     for attempt in event.attempts:
-        growth.known(tree, attempt.leaf)
+        expansions.known(tree, attempt.leaf)
         _count(tree, attempt)
     _end_leaves(tree)
     for id in range(len(tree.nodes) - 1, -1, -1):
@@ -42,7 +42,7 @@ def attempts_of(tree: TreeState, event: Imported) -> None:
             node.open_children = sum(not tree.nodes[child].exhausted for child in node.children)
             if node.open_children == 0:
                 tree.history.exhausted_since(id, event.seq)
-    growth.record_births(tree, event.seq)
+    expansions.record_births(tree, event.seq)
     tree.state, tree.end_reason = "done", "imported"
 
 
@@ -59,7 +59,7 @@ def _add(tree: TreeState, row: ImportedNode) -> None:
     tree.first_through.append(-1)
     parent.children.append(id)
     if not row.silent:
-        growth.count_action(tree, node)
+        expansions.count_action(tree, node)
 
 
 def observed(answers: tuple[Message, ...]) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from engine.base.step_kind import careless, counts_time, only_looks, refused
 from engine.environment.states import Edge, States
-from engine.samples.tail import TailStep, tail_step
+from engine.samples.tails.tail import TailStep, tail_step
 from engine.tree.events import Number
 from engine.tree.messages import NO_WORDS, Words
 from engine.tree.thresholds import Thresholds

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.tree import fold_expansions as growth
 from engine.tree.events import Expanded, Intervened, Selected
+from engine.tree.folding import expansions
 
 if TYPE_CHECKING:
     from engine.tree.node import Node
@@ -36,13 +36,13 @@ def _edited(tree: TreeState, event: Intervened, parent: Node) -> None:
         raise ValueError("an edited step without its child")
     if not parent.expanded or parent.pruned:
         raise ValueError(f"node {parent.id} can have no written child: it is pruned, or was not expanded")
-    child = growth.add_child(tree, parent, event.child, None)
-    tree.human[child.id] = event.who
+    child = expansions.add_child(tree, parent, event.child, None)
+    tree.written_by[child.id] = event.who
     if parent.terminal == "dead_end":
         parent.terminal = None
     if child.terminal is None:
-        growth.reopen(tree, parent.id, event.seq)
-    growth.record_births(tree, event.seq)
+        expansions.reopen(tree, parent.id, event.seq)
+    expansions.record_births(tree, event.seq)
 
 
 def _forced(tree: TreeState, event: Intervened, node: Node) -> None:
@@ -51,7 +51,7 @@ def _forced(tree: TreeState, event: Intervened, node: Node) -> None:
     tree.forced.add(node.id)
     selected = Selected(seq=event.seq, path=[node.id], in_flight=list(tree.in_flight))
     tree.chronicle.expansion_started(event.seq, node.id, selected.in_flight)
-    growth.start_expansion(tree, node.id, selected)
+    expansions.start_expansion(tree, node.id, selected)
 
 
 def can_expand(tree: TreeState, node: Node) -> bool:
@@ -71,7 +71,7 @@ def _pruned(tree: TreeState, event: Intervened, node: Node) -> None:
                 tree.history.exhausted_since(id, event.seq)
             inner.open_children = 0
     node.open_children = 0
-    growth.exhaust(tree, node, event.seq)
+    expansions.exhaust(tree, node, event.seq)
     tree.history.prunings.append((event.seq, node.id, True))
 
 
@@ -94,11 +94,11 @@ def _restored(tree: TreeState, event: Intervened, node: Node) -> None:
         inner = tree.nodes[id]
         inner.pruned = False
         if inner.terminal is None:
-            growth.count_open(tree, inner)
+            expansions.count_open(tree, inner)
             if not inner.exhausted:
                 tree.history.open_since(id, event.seq)
     if not node.exhausted:
-        growth.reopen(tree, node.parent, event.seq)
+        expansions.reopen(tree, node.parent, event.seq)
     taken_back = {id for _, id, _ in tree.history.prunings} & set(inside)  # what was pruned one by one within it, too
     tree.history.prunings.extend((event.seq, id, False) for id in sorted(taken_back))
 

@@ -1,6 +1,6 @@
 """What events do to a tree, whoever made them: bear nodes, exhaust and reopen them, ask for draws.
 
-Only for the fold (`engine.tree.fold`, `engine.tree.fold_interventions`).
+Only for the fold (`engine.tree.folding.fold`, `engine.tree.folding.interventions`).
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ BeforeForkOption = Annotated[
     BeforeFork,
     Parameter(
         group=PAIRS,
+        show_default="recover",
         help="What becomes of a wrong step that the good trajectory shares: recover, keep, move or refuse.",
     ),
 ]

@@ -1,8 +1,9 @@
-"""Commands that only look: stats, show, diff, envs."""
+"""The command `stats`: figures of traces and rollouts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,31 +18,28 @@ from agentr_tui.cli.rollouts import (
     ReadAsOption,
     RewardOption,
     all_sources,
-    one_source,
     options_of,
     parted,
-    refuse_rollouts,
 )
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
-from engine.base.errors import InputError
 from engine.base.foreign import real_path
+from engine.base.intervals import three_digits
 from engine.base.text import many
 from engine.explain.forks import ForkOf, fork_line
 from engine.explain.forks import forks as forks_of
-from engine.trace.diff import compare
 from engine.trace.sources import find_sources
-from engine.trace.trace_file import read_events
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import ROOT, SearchTree
 from engine.workspace.figures import TraceFigures, cached_figures, figures, total
 from engine.workspace.rates import Rate, rates, verified_in
 from engine.workspace.workspace import Workspace
-from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
 
 MANY = 32
 """Files of a workspace from which on their figures are taken from its index."""
+
+NONE = "–"
+"""A figure that there is not."""
 
 
 def stats(
@@ -99,47 +97,7 @@ def stats(
             told_row["forks"] = msgspec.to_builtins(ways)
         emit_json({"traces": told_rows, "total": summed, "rates": gave, **broken.as_json()})
         return broken.code
-    head = [
-        "trace",
-        "env",
-        "task",
-        "state",
-        "nodes",
-        "leaves",
-        "good",
-        "bad",
-        "best",
-        "depth",
-        "pairs",
-        "lessons",
-        "calls",
-        "s",
-    ]
-    body = [
-        [
-            Path(row.path).name,
-            row.env,
-            row.task,
-            row.state,
-            str(row.nodes),
-            str(row.leaves),
-            str(row.good),
-            str(row.bad),
-            "–" if row.best_return is None else f"{row.best_return:g}",
-            str(row.max_depth),
-            str(row.pairs),
-            str(row.lessons),
-            str(row.calls),
-            "–" if row.seconds is None else f"{row.seconds:.1f}",
-        ]
-        for row in rows
-    ]
-    if summed.attempts:
-        head += ["attempts", "solved"]
-        for cells, row in zip(body, rows, strict=True):
-            share = f"{row.solved / row.scored:.0%}" if row.scored else "–"
-            cells += [str(row.attempts), share] if row.attempts else ["–", "–"]
-    table(head, body, right=range(4, len(head)))
+    _print_figures(rows, bool(summed.attempts))
     for note in notes:
         say(note)
     for row, ways in zip(rows, found_forks, strict=False):
@@ -147,7 +105,7 @@ def stats(
     for told in answers:
         say(told)
     if summed.lessons:
-        depths = ", ".join(f"{count} at depth {depth}" for depth, count in summed.lessons_by_depth.items())
+        depths = _depth_words(summed.lessons_by_depth)
         say(f"{many(len(rows), 'trace')}, {many(summed.lessons, 'lesson')}: {depths}")
     elif len(rows) > 1:
         say(many(len(rows), "trace"))
@@ -155,6 +113,9 @@ def stats(
         say(line)
     return broken.code
 
+
+MOST_DEPTHS = 8
+"""Depths of lessons that are told one by one."""
 
 MOST_FORKS = 10
 """Of each tree so many are printed; `--json` has all."""
@@ -191,106 +152,45 @@ def _rate_lines(gave: Mapping[str, Rate]) -> list[str]:
     ):
         known = {what: value for what, each in gave.items() if (value := getattr(each, name)) is not None}
         if known:
-            parts = ", ".join(f"{value:.3g} {what.replace('_', ' ')}" for what, value in known.items())
+            parts = ", ".join(f"{three_digits(value)} {what.replace('_', ' ')}" for what, value in known.items())
             lines.append(f"per {unit}: {parts.replace('good', 'good leaves', 1)}")
     return lines
 
 
-def show(
-    path: Annotated[Path, Parameter(help="Trace, tree file, or rollouts of one task.")],
-    node: Annotated[int, Parameter(help="Node id. The default is the root.")] = ROOT,
-    /,
-    *,
-    way: Annotated[
-        bool, Parameter(group=OUTPUT, name="--path", help="Print every step from the root to the node.")
-    ] = False,
-    conversation: Annotated[bool, Parameter(group=OUTPUT, help="Print the whole conversation at the node.")] = False,
-    depth: Annotated[int, Parameter(group=OUTPUT, help="Levels of children to list.")] = 2,
-) -> int:
-    """Print a node with its children, or the path to it, as text."""
-    source = one_source(path)
-    for warning in source.warnings:
-        warn(warning)
-    tree = source.tree
-    if not 0 <= node < len(tree):
-        raise InputError(f"{path}: has no node {node}: 0 to {len(tree) - 1}")
-    if conversation:
-        for message in tree.conversation(node):
-            say(f"{message.role}:")
-            for part in message.said.splitlines() or [""]:
-                say(f"  {part}")
-        return 0
-    if way:
-        for place, id in enumerate(tree.ancestors(node)[1:], 1):
-            step = tree.nodes[id]
-            say(f"{place:>4}  node {id}  {step.action}{_by_hand(tree, id)}")
-            say(f"      {step.observation}")
-        return 0
-    pending = [(node, 0)]
-    while pending:
-        id, level = pending.pop()
-        item = tree.nodes[id]
-        q = "  –  " if item.q is None else f"{item.q:5.2f}"
-        ended = f"  [{item.terminal}]" if item.terminal else ""
-        say(f"{id:>6} {item.visits:>5} {q}  {'  ' * level}{item.action}{ended}{_by_hand(tree, id)}")
-        if level < depth:
-            pending.extend((child, level + 1) for child in reversed(item.children))
-    return 0
+def _depth_words(counts: Mapping[int, int]) -> str:
+    """Where the lessons are: each depth, or, where these are many, ranges that double (9 to 16, 17 to 32)."""
+    if len(counts) <= MOST_DEPTHS:
+        return ", ".join(f"{count} at depth {depth}" for depth, count in counts.items())
+    ranges: Counter[int] = Counter()
+    for depth, count in counts.items():
+        ranges[max(2, (depth - 1).bit_length())] += count
+    named = {2: "1 to 4", **{power: f"{2 ** (power - 1) + 1} to {2**power}" for power in ranges if power > 2}}
+    return ", ".join(f"{count} at depth {named[power]}" for power, count in sorted(ranges.items()))
 
 
-def _by_hand(tree: SearchTree, id: int) -> str:
-    """What a person did to a node."""
-    written = f"  [written by {tree.human[id]}]" if id in tree.human else ""
-    return written + ("  [pruned]" if tree.nodes[id].pruned else "")
+COLUMNS: tuple[tuple[str, Callable[[TraceFigures], str]], ...] = (
+    ("trace", lambda row: Path(row.path).name),
+    ("env", lambda row: row.env),
+    ("task", lambda row: row.task),
+    ("state", lambda row: row.state),
+    ("nodes", lambda row: str(row.nodes)),
+    ("leaves", lambda row: str(row.leaves)),
+    ("good", lambda row: str(row.good)),
+    ("bad", lambda row: str(row.bad)),
+    ("best", lambda row: NONE if row.best_return is None else f"{row.best_return:g}"),
+    ("depth", lambda row: str(row.max_depth)),
+    ("pairs", lambda row: str(row.pairs)),
+    ("lessons", lambda row: str(row.lessons)),
+    ("calls", lambda row: str(row.calls)),
+    ("s", lambda row: NONE if row.seconds is None else f"{row.seconds:.1f}"),
+)
+OF_ATTEMPTS: tuple[tuple[str, Callable[[TraceFigures], str]], ...] = (
+    ("attempts", lambda row: str(row.attempts) if row.attempts else NONE),
+    ("solved", lambda row: f"{row.solved / row.scored:.0%}" if row.attempts and row.scored else NONE),
+)
 
 
-def diff(
-    a: Annotated[Path, Parameter(help="First trace.")],
-    b: Annotated[Path, Parameter(help="Second trace.")],
-    /,
-    *,
-    json: JsonOption = False,
-) -> int:
-    """Compare two traces, without what depends on the machine."""
-    refuse_rollouts([a, b], "diff compares traces")
-    differences = compare(read_events(a), read_events(b))
-    if json:
-        emit_json({"a": str(a), "b": str(b), "differences": differences})
-        return 0
-    for difference in differences:
-        say(str(difference))
-    say("no differences" if not differences else f"{len(differences)} differences")
-    return 0
-
-
-def envs(*, json: JsonOption = False) -> int:
-    """List the environments and what each needs."""
-    found: list[EnvironmentInfo] = []
-    for info in environments():
-        found += [info, *(info.kinds() if info.kinds is not None else ())]
-    rows = [
-        {
-            "name": info.name,
-            "scores": list(info.score_range),
-            "summary": info.summary,
-            "ready": missing(info) is None,
-            "missing": missing(info) or "",
-        }
-        for info in found
-    ]
-    for info in environments():
-        for broken in info.broken_kinds() if info.broken_kinds is not None else ():
-            warn(broken)
-    for broken in broken_entry_points():
-        warn(broken)
-    if json:
-        emit_json({"environments": rows})
-        return 0
-    table(
-        ["name", "scores", "", "summary"],
-        [
-            [info.name, "{:g} to {:g}".format(*info.score_range), missing(info) or "ready", info.summary]
-            for info in found
-        ],
-    )
-    return 0
+def _print_figures(rows: Sequence[TraceFigures], attempts: bool) -> None:
+    columns = COLUMNS + OF_ATTEMPTS if attempts else COLUMNS
+    body = [[cell(row) for _, cell in columns] for row in rows]
+    table([name for name, _ in columns], body, right=range(4, len(columns)))

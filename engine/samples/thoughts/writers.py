@@ -1,5 +1,5 @@
-"""The revision thought of a sample: one that names the mistake (`engine.samples.reasons`), drawn from a list, one of
-the list, or written by a model from what the verifier said.
+"""The revision thought of a sample: one that names the mistake (`engine.samples.thoughts.reasons`), drawn from a list,
+one of the list, or written by a model from what the verifier said.
 
 A written thought is asked of the model that judges (`engine.verifiers.base.JudgeSettings`); replies are kept by
 content, so a second run pays nothing.
