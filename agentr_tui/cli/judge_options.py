@@ -109,7 +109,11 @@ def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
 
 
 def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path, broken: BrokenFiles) -> JudgePrice:
-    """What the judge of these settings costs at most for all pairs of these sources. Raises `InputError`."""
+    """Returns what the judge costs at most for all pairs of these sources. Raises `InputError`.
+
+    `sources`: traces and tree files. `settings`: of the run. `cache`: folder of replies, of which known ones cost
+    nothing. `broken`: takes the sources that can't be read.
+    """
     price = JudgePrice()
     for _, source in broken.each(sources, settings.environment):
         tree = source.tree
@@ -123,7 +127,10 @@ def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path,
 
 
 def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken: BrokenFiles) -> JudgePrice:
-    """What judging the seams of these sources costs at most. Raises `InputError`."""
+    """Returns what judging the seams of these sources costs at most. Raises `InputError`.
+
+    `sources`: traces and tree files. `settings`: of the run. `broken`: takes the sources that can't be read.
+    """
     from engine.verifiers.seam import price_of_seams
 
     price = JudgePrice()
@@ -137,9 +144,10 @@ def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken
 
 
 def confirm(price: JudgePrice, judge: JudgeSettings, yes: bool) -> None:
-    """Say what judging may cost; ask where it costs or leaves this machine.
+    """Say what judging may cost; ask where it costs or leaves this machine. Raises `InputError` where a person said no,
+    or where nobody can be asked.
 
-    Raises `InputError` where a person said no, or where nobody can be asked.
+    `price`: calls and cost. `judge`: the model's settings. `yes`: whether `--yes` was given.
     """
     if not price.calls:
         return

@@ -53,7 +53,11 @@ RewardOption = Annotated[
 
 
 def options_of(read_as: str | None, map_: Sequence[str] | None, merge: Merge, reward: str | None) -> ImportOptions:
-    """The options as the import takes them. Raises `InputError`."""
+    """Returns the options as the import takes them. Raises `InputError`.
+
+    `read_as`: name of the reader; None: the one that recognises a file. `map_`: `field=path` texts. `merge`: rule of
+    merging. `reward`: name of the reward; None: the rollout's own.
+    """
     return ImportOptions(read_as or "", mapping_of(map_ or ()), merge, reward or "")
 
 
@@ -95,8 +99,12 @@ def read(paths: Sequence[Path], options: ImportOptions) -> Import:
 def with_stored(
     paths: Sequence[Path], options: ImportOptions, workspace: Path, quiet: bool = False
 ) -> tuple[list[Path], list[Path]]:
-    """The paths with rollouts replaced by their traces in the workspace, where they are stored first; and the latter
-    alone."""
+    """Store the rollouts of these paths as traces. Returns the paths with rollouts replaced by their traces, and those
+    traces alone.
+
+    `paths`: files and folders. `options`: how to read and merge rollouts. `workspace`: its folder, which takes the
+    traces. `quiet`: whether to print nothing.
+    """
     plain, rollouts = parted(paths, options)
     if not rollouts:
         return plain, []
@@ -143,8 +151,12 @@ def refuse_rollouts(paths: Sequence[Path], what: str) -> None:
 def all_sources(
     files: Sequence[Path], rollouts: Sequence[Path], options: ImportOptions, broken: BrokenFiles
 ) -> Iterator[Source | TraceFigures]:
-    """Every tree, read: of rollouts one for each task; the figures of a trace without an event. `broken` hears of files
-    of folders that can't be read. Raises `InputError`."""
+    """Yields every tree, read: of rollouts one for each task; the figures alone of a trace without events. Raises
+    `InputError`.
+
+    `files`: traces and tree files. `rollouts`: files of rollouts. `options`: how to read and merge them. `broken`:
+    takes the files of folders that can't be read.
+    """
     for path in files:
         try:
             yield load_any(path)

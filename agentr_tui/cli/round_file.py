@@ -81,11 +81,19 @@ class RoundFile:
         return str(_at(told[0] or told[1], 0))
 
     def option(self, table: str, name: str, number: int, default: str = "") -> str:
-        """The value of an option in round `number`."""
+        """Returns the value of an option in one round.
+
+        `table`: name of the command. `name`: of the option. `number`: of the round. `default`: where the file does not
+        have it.
+        """
         return str(_at(self.tables.get(table, {}).get(name, default), number))
 
     def arguments(self, table: str, number: int, only: frozenset[str] | None = None) -> list[str]:
-        """The options of a command as a person types them. `number`: of the model, 0 for that of the first round."""
+        """Returns the options of a command as a person types them.
+
+        `table`: name of the command. `number`: of the model; 0: that of the first round. `only`: names of the options
+        to take; None: all.
+        """
         return [
             part
             for name, value in self.tables.get(table, {}).items()

@@ -68,7 +68,7 @@ def without_controls(text: str) -> str:
 def in_escapes(json: str, ascii_only: bool = False) -> str:
     """The same JSON with what `escape` would write out as `\\uXXXX`: its value is the same, a terminal obeys nothing.
 
-    ascii_only: whether every letter past ASCII is written so.
+    `ascii_only`: whether every letter past ASCII is written so.
     """
     if json.isascii() and json.isprintable():
         return json

@@ -46,8 +46,8 @@ class ReplayedActor:
     waits = False
 
     def __init__(self, way: Way, actions: Sequence[str], error_rate: float, tools: bool = False) -> None:
-        """actions: all of the file's, to choose from where the environment lists none. tools: whether its actions are
-        calls of tools."""
+        """`actions`: all of the file's, to choose from where the environment lists none. `tools`: whether its actions
+        are tool calls."""
         self._way = way
         self._actions = actions
         self._error_rate = error_rate

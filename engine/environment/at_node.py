@@ -42,8 +42,8 @@ class EnvironmentAtNode:
     """
 
     def __init__(self, tree: SearchTree, opened: Opened, prefix: list[PrefixStep], size: int = POOL_SIZE) -> None:
-        """tree: whose nodes are visited. opened: the environment after its reset. prefix: steps from the reset to the
-        root. size: maximum instances, if the environment has no snapshots."""
+        """`tree`: whose nodes are visited. `opened`: the environment after its reset. `prefix`: steps from the reset to
+        the root. `size`: maximum instances, if the environment has no snapshots."""
         self.tree = tree
         self.lock = threading.RLock()
         self.at = ROOT  # the current node; NO_PARENT if unknown

@@ -154,7 +154,7 @@ def read_rollouts(
 def files_below(folder: Path, lost: list[OSError] | None = None) -> list[Path]:
     """Files below a folder that may hold rollouts, sorted; none that a link leads out of the folder to.
 
-    lost: gets an error for each folder that can't be looked into.
+    `lost`: gets an error for each folder that can't be looked into.
     """
     root = os.path.realpath(folder) + os.sep
     names = (

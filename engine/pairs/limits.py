@@ -48,7 +48,7 @@ class PairLimits:
         per_fork: int | None = None,
         diverse: bool = False,
     ) -> None:
-        """pairs: number of pairs of the tree. drop: called with a reason and a count for pairs that are dropped.
+        """`pairs`: number of pairs of the tree. `drop`: called with a reason and a count for pairs that are dropped.
 
         max_pairs limits pairs; per_tree and per_fork limit samples; None is no limit.
         """

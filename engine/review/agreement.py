@@ -124,7 +124,7 @@ def nominal_alpha(units: Iterable[Iterable[Hashable]]) -> float:
     """Krippendorff's alpha of nominal data: 1 - D_o / D_e (Krippendorff 2011, "Computing Krippendorff's
     Alpha-Reliability").
 
-    units: the values that each unit was given, by whomever and in any order; units with fewer than two say nothing.
+    `units`: the values that each unit was given, by whomever and in any order; units with fewer than two say nothing.
     Raises `ValueError` where alpha is not defined: fewer than two different values can be paired.
     """
     observed = 0.0  # disagreeing pairs of values within a unit, each unit weighted by 1 / (m - 1)

@@ -182,7 +182,7 @@ class Decisions:
     def __init__(self, folder: Path, reviewer: str | None = None, *, strict: bool = True) -> None:
         """Read what there is. Raises `InputError` for a line that can't be read, naming file and line.
 
-        strict: False leaves that to the next `refresh`; what could be read counts meanwhile.
+        `strict`: False leaves that to the next `refresh`; what could be read counts meanwhile.
         """
         self.folder = folder
         self.reviewer = reviewer or reviewer_name()

@@ -30,7 +30,7 @@ class ChoiceLog:
     """Choices, expansions in flight and settings changes of one tree. Only the fold writes to it."""
 
     def __init__(self, nodes: list[Node]) -> None:
-        """nodes: the tree's own list, which grows."""
+        """`nodes`: the tree's own list, which grows."""
         self._nodes = nodes
         self.log: list[AnyEvent] = []  # failures, interventions, changed settings, pauses, ends: oldest first
         self._choice_seqs = array("q")
@@ -119,7 +119,7 @@ class ChoiceLog:
         return None
 
     def settings(self, now: SearchSettings, seq: int) -> SearchSettings:
-        """Returns the settings in force right after event `seq`. now: the current settings."""
+        """Returns the settings in force right after event `seq`. `now`: the current settings."""
         now = replace(now)  # copy first: the fold records a change before it makes it
         values: dict[str, Any] = {}
         for changed, before in reversed(self._before):

@@ -79,7 +79,10 @@ def _sources(paths: list[Path], broken: BrokenFiles) -> Iterator[Source]:
 
 
 def row_of(path: Path, tree: SearchTree, id: int) -> dict[str, Any]:
-    """What is told of one node."""
+    """Returns what `--json` prints of one node.
+
+    `path`: the trace. `tree`: its tree. `id`: the node.
+    """
     node = tree.nodes[id]
     return {
         "path": str(path),

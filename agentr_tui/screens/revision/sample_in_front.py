@@ -47,7 +47,7 @@ class Loading:
     """How far the making of samples is. A thread counts along; the screen tells."""
 
     def __init__(self, judges: bool) -> None:
-        """judges: samples may have to be made; else they are read."""
+        """`judges`: samples may have to be made; else they are read."""
         self.judges = judges
         self.stopped = False
         self._began = time.monotonic()
