@@ -39,7 +39,7 @@ from engine.verifiers.judge_price import JudgePrice
 from engine.verifiers.judging import complaint, has_failed, price_of_judging
 
 if TYPE_CHECKING:
-    from engine.samples.revise import ReviseSettings
+    from engine.samples.settings import ReviseSettings
     from engine.verifiers.judge_pool import JudgePool
 
 

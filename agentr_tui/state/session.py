@@ -25,8 +25,9 @@ from engine.trace.follower import Follower
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace_file import is_being_written
 from engine.tree.events import WITHOUT_RETURN, AnyEvent
+from engine.tree.reader import TreeReader
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
 
 READ_AT_ONCE = 1 << 18

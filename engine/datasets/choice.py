@@ -17,7 +17,7 @@ from engine.environment.replay import HOLDS, NOT_REFUTED, Verdict
 from engine.review.curation import moves_mark
 from engine.review.decisions import Decided
 from engine.review.variety import tail_length
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.workspace.workspace import Selection
 
 NO_WRONG_STEP = "no wrong step found"

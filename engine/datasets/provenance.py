@@ -12,7 +12,7 @@ from msgspec import Struct
 from engine.base.foreign import real_path
 from engine.recovery.store import Recovered
 from engine.review.decisions import Decided, DecisionVerdict
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import Turn
 from engine.samples.tails.tail import Cut, TailMade
 from engine.samples.thoughts.writers import REASON

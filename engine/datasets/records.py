@@ -40,8 +40,7 @@ from engine.recovery.store import Recoveries
 from engine.review.curation import effective
 from engine.review.decisions import Decided
 from engine.samples.duplicates import NEAR, THRESHOLD, Duplicates
-from engine.samples.revise import Sample, turns_of
-from engine.samples.sample import sample_words
+from engine.samples.sample import Sample, sample_words, turns_of
 from engine.samples.splice import Turn
 from engine.samples.thoughts.writers import REASON
 from engine.samples.trained import StateWalk, Trained, trained_of

@@ -14,7 +14,9 @@ from engine.search.child_scores import Score, scores
 from engine.search.promise import promises
 from engine.tree.choice_log import Choice
 from engine.tree.events import SearchSettings
-from engine.tree.tree import NO_PARENT, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 
 class Row(NamedTuple):

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.tree.folding.attempts import is_end
-from engine.tree.tree import Node, SearchTree
+from engine.tree.node import Node
+from engine.tree.tree import SearchTree
 
 
 def action_group(node: Node) -> int:

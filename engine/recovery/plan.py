@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engine.base.errors import InputError
 from engine.recovery.figures import MarkFigures, compared, share_of
 from engine.recovery.store import Arm, Recovered, Recoveries, ended, new_arm
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.search.settings import settings_from
 from engine.trace.sources import is_trace
 from engine.tree.events import SearchSettings

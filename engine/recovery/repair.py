@@ -24,17 +24,9 @@ from engine.base.text import clean, flatten
 from engine.environment.opened import name_to_go_on
 from engine.environment.permission import TrustedSettings, check_search, permit, remember
 from engine.environment.replay import Replayer, opener
-from engine.samples.revise import (
-    Repairer,
-    Repairs,
-    RepairSettings,
-    ReviseSettings,
-    Sample,
-    replay_sample,
-    splice_of,
-    steps_to_replay,
-    with_tail,
-)
+from engine.samples.finishing import Repairer
+from engine.samples.sample import Sample, replay_sample, splice_of, steps_to_replay, with_tail
+from engine.samples.settings import Repairs, RepairSettings, ReviseSettings
 from engine.samples.tails.tail import Tail, tail_step
 from engine.search.actor_choice import make_actor
 from engine.search.control import Control
@@ -46,8 +38,9 @@ from engine.search.started import started_event
 from engine.trace.trace_file import TraceWriter, load
 from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, Started
 from engine.tree.messages import observed
+from engine.tree.node import Node
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import Node, SearchTree
+from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
 FOLDER = "repairs"

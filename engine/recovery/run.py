@@ -31,7 +31,7 @@ from engine.environment.replay import opener
 from engine.recovery.figures import MarkFigures
 from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
 from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import WAIT_ANSWER, thought_turn
 from engine.search.actor_choice import check_actor, make_actor
 from engine.search.control import Control
@@ -40,7 +40,8 @@ from engine.search.stepping import step_answer
 from engine.tree.events import Child, Expanded, Message, Sampled, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.messages import messages_of, observed
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, Snapshots, TextEnv, Unavailable
 
 TOLD_EVERY = 0.1  # seconds, at most so often

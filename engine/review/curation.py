@@ -16,7 +16,7 @@ from engine.base.foreign import read_toml
 from engine.environment.replay import Replayer
 from engine.review.decisions import Decided
 from engine.review.variety import varied
-from engine.samples.revise import with_mark
+from engine.samples.finishing import with_mark
 from engine.samples.sample import Sample, with_tail, with_uncut
 from engine.samples.thoughts.reasons import reasoned
 from engine.samples.thoughts.writers import REASON

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from engine.environment.replay import opener
 from engine.pairs.pairs import Pair, pairs
-from engine.samples.revise import ReviseSettings, sample_id
+from engine.samples.sample import sample_id
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import BeforeFork
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree

@@ -26,8 +26,8 @@ from typing import NamedTuple
 from engine.search.child_scores import best_children
 from engine.search.promise import promise, steps_by_state
 from engine.tree.events import SearchSettings
-from engine.tree.node import Walk
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT, Walk
+from engine.tree.tree import SearchTree
 
 ALL = 0
 """As a number of draws: all that were not made yet."""

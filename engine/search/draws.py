@@ -20,7 +20,8 @@ from engine.search.budgets import Budgets
 from engine.search.outages import Outages
 from engine.tree.events import AnyEvent, Failed, Message, Sampled, ToolCall, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, TextEnv, Unavailable
 
 AtNode = Callable[[int, Callable[[TextEnv], Any]], Awaitable[Any]]

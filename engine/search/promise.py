@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from engine.search.child_scores import NOTHING, Score
-from engine.tree.tree import TreeReader
+from engine.tree.reader import TreeReader
 
 StepsTaken = Callable[[int], int]
 """How many steps were taken from the state of a node, by all nodes in that state."""

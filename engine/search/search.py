@@ -33,8 +33,8 @@ from engine.search.steering import Steering
 from engine.search.stepping import step_answers
 from engine.tree.events import AnyEvent, BackedUp, Ended, Iteration, Number, Resumed, Selected, Started
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
-from engine.tree.node import Walk
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT, Walk
+from engine.tree.tree import SearchTree
 from envs.base import TextEnv
 
 Sink = Callable[[AnyEvent], None]

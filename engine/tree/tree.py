@@ -12,12 +12,8 @@ from collections.abc import Iterable
 
 from engine.tree.events import AnyEvent, Started
 from engine.tree.folding.fold import fold
-from engine.tree.node import NO_PARENT, ROOT, Node
 from engine.tree.past_tree import PastTree
-from engine.tree.reader import TreeReader
 from engine.tree.state import TreeState
-
-__all__ = ["NO_PARENT", "ROOT", "Node", "SearchTree", "TreeReader"]
 
 
 class SearchTree(TreeState):

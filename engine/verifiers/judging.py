@@ -19,8 +19,9 @@ from msgspec.structs import replace
 from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, count_pairs
 from engine.pairs.ranking import Rank, ranked
+from engine.tree.node import Node
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import Node, SearchTree
+from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings, JudgeTotals, Verifier
 from engine.verifiers.judge_price import JudgePrice
 

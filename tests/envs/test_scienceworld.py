@@ -28,7 +28,8 @@ from engine.base.text import parse_action
 from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import replay_tree
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.search.job import new_job
 from engine.search.search import Search
 from engine.search.settings import recorded_settings

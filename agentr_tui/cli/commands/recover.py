@@ -45,7 +45,7 @@ from engine.recovery.run import Progress, Recovery
 from engine.recovery.store import FOLDER, Recoveries
 from engine.review.curation import effective
 from engine.review.decisions import Decisions
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.search.control import Control
 from engine.tree.events import SearchSettings
 from engine.tree.failure_kinds import is_outage

@@ -194,7 +194,7 @@ def demo(
     if headless or not has_terminal():
         from agentr_tui.cli.commands.export import export_run
         from agentr_tui.cli.revising import revise_paths
-        from engine.samples.revise import ReviseSettings
+        from engine.samples.settings import ReviseSettings
 
         code = run_job(new_job("textcraft", task, settings, out))
         if code:

@@ -16,7 +16,8 @@ from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.trace.diff import compare
 from engine.trace.trace_file import read_events
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvironmentInfo, broken_entry_points, environments, missing
 
 

@@ -32,7 +32,7 @@ from engine.imports.trees import ImportOptions
 from engine.review.curation import marks_of
 from engine.review.decisions import Decisions
 from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.trace.sources import find_sources
 from engine.tree.tree import SearchTree
 from engine.verifiers.judge_price import JudgePrice

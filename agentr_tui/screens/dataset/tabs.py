@@ -22,7 +22,7 @@ from engine.review.curation import reviewable
 from engine.review.decisions import Decided, Decisions
 from engine.review.variety import tail_length
 from engine.samples.duplicates import EXACT, NEAR
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.workspace.workspace import Workspace
 from envs.base import title_of
 

@@ -19,7 +19,7 @@ from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import AgentrError
 from engine.base.text import many
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 
 T = TypeVar("T")
 

@@ -34,8 +34,9 @@ from engine.search.interventions import (
 )
 from engine.search.job import SearchJob, branch_job, fork_job
 from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
+from engine.tree.node import ROOT
 from engine.tree.score_warnings import score_warnings
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.tree import SearchTree
 from envs.tool_schemas import signature
 
 FORKED_ITERATIONS = 4

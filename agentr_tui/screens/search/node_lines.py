@@ -15,7 +15,9 @@ from engine.actors.request_log import request_of, seen_and_dropped
 from engine.base.errors import AgentrError
 from engine.models.context_window import turns_of_steps
 from engine.tree.events import WITHOUT_RETURN, Sampled
-from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT, Node
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from envs.base import title_of
 
 MOST_LINES, FIRST_LINES = 1_000, 100

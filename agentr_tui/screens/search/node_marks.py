@@ -11,7 +11,8 @@ from agentr_tui.terminal.theme import Glyphs
 from agentr_tui.widgets.tree.overlay import Mark, Said
 from engine.base.step_kind import refused
 from engine.query.nodes import tree_of
-from engine.tree.tree import NO_PARENT, TreeReader
+from engine.tree.node import NO_PARENT
+from engine.tree.reader import TreeReader
 
 
 def said_of(

@@ -18,7 +18,9 @@ from agentr_tui.terminal.theme import Glyphs, Role, format_value, glyphs, value_
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.explain.alignment import Parting, Piece, Step, align, partings, sizes, word_diff
 from engine.query.nodes import tree_of
-from engine.tree.tree import ROOT, SearchTree, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from engine.workspace.figures import TraceFigures
 
 BESIDE = 84

@@ -15,7 +15,8 @@ from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copy
 from agentr_tui.terminal.safe_text import escape
 from engine.datasets.formats import FORMATS
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 
 class Copyable(NamedTuple):

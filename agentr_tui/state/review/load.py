@@ -18,7 +18,8 @@ from engine.review.agreement import read_planted
 from engine.review.curation import review_settings, reviewable
 from engine.review.decisions import Decisions
 from engine.samples.lessons import known_lessons
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds
 from engine.verifiers.choice import DEFAULT, verifier_for

@@ -24,7 +24,8 @@ from engine.review.curation import Order, ReviewSettings, effective, ordered
 from engine.review.decisions import Decided, Decisions, DecisionVerdict, fold_one
 from engine.review.sample_query import select
 from engine.review.variety import Teaching, alike, teaching
-from engine.samples.revise import Repairs, RepairSettings, Sample, replay_sample, turns_of
+from engine.samples.sample import Sample, replay_sample, turns_of
+from engine.samples.settings import Repairs, RepairSettings
 from engine.samples.splice import revision_thoughts
 from engine.samples.tails.tail import Cut
 from engine.search.control import Control

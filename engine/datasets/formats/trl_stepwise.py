@@ -18,7 +18,7 @@ from engine.datasets.formats.ready import escaped
 from engine.datasets.formats.rules import EMPTY, SHAPE
 from engine.datasets.templates.tool_calls import as_texts, said_text
 from engine.samples.splice import Turn, header_turns
-from engine.tree.tree import Node
+from engine.tree.node import Node
 
 KEYS = ("prompt", "completions", "labels")
 SEPARATOR = "\n"  # between steps; TRL's default

@@ -10,7 +10,7 @@ from engine.imports.attempt import ForeignTree, TreeNode
 from engine.imports.merging.same import action_of
 from engine.imports.merging.steps import Step, opening, plain, step_of
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, ImportedNode, SearchSettings, Started
-from engine.tree.tree import NO_PARENT
+from engine.tree.node import NO_PARENT
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 

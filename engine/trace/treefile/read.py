@@ -47,7 +47,7 @@ from engine.tree.events import (
     Started,
     event_encoder,
 )
-from engine.tree.tree import NO_PARENT, ROOT
+from engine.tree.node import NO_PARENT, ROOT
 from envs.base import recognise
 
 __all__ = ["read_tree", "save_tree", "write_tree"]

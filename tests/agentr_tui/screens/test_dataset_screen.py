@@ -34,7 +34,7 @@ from engine.review.curation import tally
 from engine.review.decisions import Decisions
 from engine.review.sample_query import select
 from engine.samples.duplicates import EXACT, NEAR, Duplicates
-from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import Sample, turns_of
 from engine.samples.trained import FAULTS
 from engine.workspace.sample_tree import load_tree
 from engine.workspace.workspace import Workspace

@@ -30,7 +30,8 @@ from engine.search.interventions import Intervention
 from engine.search.job import SearchJob, new_job
 from engine.trace.trace_file import load
 from engine.tree.events import AnyEvent, SearchSettings
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.apps import notices, opened, running, searched, until
 from tests.engine.made import honey_trace
 

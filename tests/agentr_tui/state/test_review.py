@@ -15,7 +15,7 @@ from agentr_tui.state.review.shown import reason_keys
 from engine.base.errors import InputError
 from engine.review.curation import ORDERS, REJECT_REASONS, ordered
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.search.control import Control
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import opened, revised, searched

@@ -22,7 +22,7 @@ from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.formats.ready import escaped, join_system, ready
 from engine.datasets.templates.markup import ANY_CONTROL, FAMILIES, family_of
 from engine.datasets.templates.model_template import model_template
-from engine.samples.revise import turns_of
+from engine.samples.sample import turns_of
 from engine.samples.splice import Turn
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace

@@ -24,7 +24,9 @@ from engine.recovery.plan import RecoverySettings, chosen_marks, marks_of
 from engine.recovery.run import Recovery
 from engine.recovery.store import Recoveries
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings, Sample, replay_sample, revise, turns_of
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, replay_sample, turns_of
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import Turn
 from engine.samples.tails.tail import Tail, TailStep
 from engine.search.interventions import Intervention

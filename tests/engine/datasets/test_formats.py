@@ -26,7 +26,9 @@ from engine.datasets.templates.markup import CHATML, FAMILIES, LLAMA3, Markup
 from engine.datasets.templates.tokens import IGNORED, Vocabulary, fitting, length
 from engine.datasets.trainer_configs.marked_template import marked_template
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings, Sample, revise, turns_of
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, turns_of
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import Turn, trajectory_turns
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree

@@ -19,7 +19,8 @@ from engine.search.search import Search
 from engine.search.started import started_event
 from engine.trace.trace_file import TraceWriter
 from engine.tree.events import AnyEvent, SearchSettings, Selected
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 
 
 class Four:

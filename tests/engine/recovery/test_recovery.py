@@ -25,7 +25,9 @@ from engine.recovery.plan import (
 )
 from engine.recovery.run import Progress, Recovery
 from engine.recovery.store import ContinuedStep, Recoveries
-from engine.samples.revise import Revised, ReviseSettings, Sample, revise
+from engine.samples.revise import revise
+from engine.samples.sample import Sample
+from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import thought_turn
 from engine.search.control import Control
 from engine.tree.tree import SearchTree

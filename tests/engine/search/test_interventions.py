@@ -48,7 +48,8 @@ from engine.tree.events import (
     Usage,
 )
 from engine.tree.folding.interventions import WRITTEN
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.trees import Grower
 from tests.engine.made import honey_trace
 

@@ -18,7 +18,9 @@ from engine.models.reply_cache import shared_cache
 from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, pairs
 from engine.review.verifier_report import measure
-from engine.samples.revise import Revised, ReviseSettings, Sample, begun_verifier, revise
+from engine.samples.revise import begun_verifier, revise
+from engine.samples.sample import Sample
+from engine.samples.settings import Revised, ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.tree.thresholds import Thresholds
