@@ -246,7 +246,7 @@ class AgentrApp(LoudWorkers, Host):
         self.run_worker(live.run, name="search", group="search", thread=True, exclusive=True, exit_on_error=False)
 
     def open_path(self, path: Path, follow: bool = False, mode: str = "search", beside: Path | None = None) -> None:
-        """Show a trace or tree file, beside another where one is named, or a word why not. Reading is a worker's."""
+        """Show a trace or tree file, or one line that says why not. A worker reads it."""
 
         def told(share: float) -> None:
             self.session.reading = (path, round(share, 2))  # the next flush shows it

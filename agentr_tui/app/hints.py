@@ -27,7 +27,10 @@ class Hints:
         self._last = 0.0  # monotonic seconds of the last word about a key
 
     def show(self, screen: Screen[object], mode: str, session: Session) -> None:
-        """Show the hint that fits what was done so far; `mode`: of the screen in front."""
+        """Show the hint that fits what was done so far.
+
+        `screen`: the one in front. `mode`: its name. `session`: holds decisions and workspace.
+        """
         tour = self._tour
         if tour is None or not isinstance(screen, ModeScreen) or not screen.is_mounted:
             return

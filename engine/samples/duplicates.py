@@ -50,7 +50,10 @@ class Duplicates:
         self._sketches: dict[bytes, Any] = {}  # text → sketch
 
     def reason(self, environment: str, task: str, turns: Sequence[Turn]) -> str | None:
-        """Why this trajectory is no new one (`EXACT`, `NEAR`); None where it is, and then it is remembered."""
+        """Returns why a trajectory is a duplicate (`EXACT`, `NEAR`); None where it is none, and then it is remembered.
+
+        `environment` and `task`: of the sample; samples of other tasks are no duplicates. `turns`: its conversation.
+        """
         trained = [turn.action if turn.revises else turn.said for turn in turns if turn.loss and turn.part != "thought"]
         before = [turn for turn in turns if turn.role == "assistant" and turn.loss is False]
         key = _digest([environment, task, *(turn.said for turn in before), "", *trained])

@@ -51,7 +51,10 @@ class Lesson(NamedTuple):
 
 
 def place_of(tree: SearchTree, ground: Ground, id: int) -> str:
-    """The state before the step into a node, as a lesson tells it."""
+    """Returns the state before the step into a node, as a lesson's id has it.
+
+    `tree`: the search. `ground`: finds states where the tree has no keys. `id`: the node.
+    """
     assert tree.started is not None
     environment = tree.started.environment
     parent = tree.nodes[id].parent
@@ -77,7 +80,11 @@ def _key(ground: Ground, id: int) -> str | None:
 
 
 def lesson_id(tree: SearchTree, ground: Ground, wrong: int) -> str:
-    """Digest of the task, the state before the wrong step and the wrong action."""
+    """Returns the digest of the task, the state before the wrong step and the wrong action.
+
+    `tree`: the search. `ground`: finds states where the tree has no keys. `wrong`: the node that the wrong step leads
+    to.
+    """
     started = tree.started
     assert started is not None
     told = [started.environment, started.task, place_of(tree, ground, wrong), tree.nodes[wrong].action]

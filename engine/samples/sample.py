@@ -101,7 +101,10 @@ def sample_id(kind: Kind, trace: str, good: int, bad: int | None) -> str:
 
 
 def recovery_id(trace: str, good: int, wrong: int) -> str:
-    """Digest of what makes a recovery the one it is."""
+    """Returns the digest that is a recovery's id.
+
+    `trace`: its id. `good`: the good leaf. `wrong`: the node that the wrong step leads to.
+    """
     return blake2b(f"recovery\n{trace}\n{good}\n{wrong}".encode(), digest_size=6).hexdigest()
 
 
@@ -187,7 +190,10 @@ def enough_for(sample: Sample, score: Number) -> bool:
 
 
 def replay_sample(tree: SearchTree, sample: Sample, replayer: Replayer) -> Replay:
-    """Replay a sample's steps. One with the tail of another search that holds is `repaired`."""
+    """Replay a sample's steps. A sample whose tail is from another search, and holds, is `repaired`.
+
+    `tree`: the sample's. `sample`: the sample. `replayer`: of that tree.
+    """
     steps = steps_to_replay(tree, sample)
     bad = len(splice_of(tree, sample).bad)
     found = replayer.replay(steps, sample.expected_return, bad, lambda score: enough_for(sample, score))
@@ -197,7 +203,10 @@ def replay_sample(tree: SearchTree, sample: Sample, replayer: Replayer) -> Repla
 
 
 def with_tail(tree: SearchTree, sample: Sample, tail: Tail, replayer: Replayer) -> Sample:
-    """The sample with another tail, replayed."""
+    """Returns the sample with another tail, replayed.
+
+    `tree`: the sample's. `sample`: the sample. `tail`: the new tail. `replayer`: of that tree.
+    """
     mended = replace(
         sample, tail=tail, seam=None, cut=[each for each in sample.cut if each.part == "context"], replay=None
     )
@@ -209,8 +218,11 @@ WRONG_REASONS = frozenset({"refused", "idle", "loop", "judged Bad", "disowned"})
 
 
 def with_uncut(tree: SearchTree, sample: Sample, nodes: Collection[int], replayer: Replayer) -> Sample:
-    """The sample with some of its cut steps back in their places, replayed. In the tail a step that was cut for being
-    wrong is masked."""
+    """Returns the sample with some of its cut steps back in their places, replayed. In the tail a step that was cut for
+    being wrong is masked.
+
+    `tree`: the sample's. `sample`: the sample. `nodes`: those of the steps. `replayer`: of that tree.
+    """
     back = [each for each in sample.cut if each.node in nodes]
     if not back:
         return sample

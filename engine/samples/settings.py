@@ -132,7 +132,11 @@ def rank_of(settings: ReviseSettings) -> Rank:
 
 
 def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
-    """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
+    """Returns which of a tree's pairs are tried.
+
+    `tree`: the search. `settings`: of the run. `count`: number of its pairs. `drop`: called with a reason and a count
+    for pairs that are dropped.
+    """
     return PairLimits(
         tree,
         count,

@@ -87,7 +87,11 @@ class StateWalk:
 
 
 def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: StateWalk) -> Trained:
-    """The trained turns of a sample as it is written."""
+    """Returns the trained turns of a sample, with counts of those that must not be trained.
+
+    `tree`: the sample's. `sample`: the sample. `turns`: as they are written. `walk`: finds the states along the
+    trajectory.
+    """
     found = Trained(turns=sum(bool(turn.loss) for turn in turns))
     steps: list[Turn] = []
     answers: list[list[Turn]] = []

@@ -68,9 +68,12 @@ def make_actor(
     opened: Opened | None = None,
     tools: Sequence[Mapping[str, Any]] = (),
 ) -> Actor:
-    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
-    model names; `opened`: in which it has to work, which is closed where it can't; `tools`: that it calls, as their
-    schemas. Raises `InputError`."""
+    """Returns the actor of a name. Raises `InputError`.
+
+    `name`: of the actor. `settings`: of the search. `delay`: seconds a draw that the scripted actor takes.
+    `environment`: the one whose actions a model names. `opened`: the environment in which the actor has to work; closed
+    where it can't; None: not checked. `tools`: the schemas of the tools that it calls.
+    """
     if opened is not None:
         with closed_on_failure(opened.env):
             check_actor(opened, name)

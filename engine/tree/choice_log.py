@@ -67,7 +67,10 @@ class ChoiceLog:
             places.append(place)
 
     def expansion_started(self, seq: int, node: int, beside: Sequence[int]) -> None:
-        """Records that the expansion of a node started while the nodes `beside` were in flight."""
+        """Record that the expansion of a node started.
+
+        `seq`: number of the event. `node`: the node. `beside`: the other nodes in flight at that time.
+        """
         self._flight_seqs.append(seq)
         self._flight_nodes.append(node)
         if beside:

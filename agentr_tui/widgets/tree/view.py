@@ -113,11 +113,9 @@ class TreeView(FrugalScroll, can_focus=True):
     def set_tree(
         self, reader: TreeReader, score_range: tuple[float, float] = (0.0, 1.0), *, open_depth: int | None = None
     ) -> None:
-        """Show another tree, from its root on.
-
-        `reader`: the tree at a moment. `score_range`: least and greatest return. `open_depth`: nodes above this depth
-        are unfolded; None: all of a small tree, and those above depth 3 of a large one.
-        """
+        """Show another tree, from its root on. `reader`: the tree at a moment. `score_range`: least and greatest
+        return. `open_depth`: nodes above it are unfolded; None: all of a small tree, those above depth 3 of a large
+        one."""
         if open_depth is None and len(reader) >= SMALL:
             open_depth = OPEN_DEPTH
         rows = TreeRows(reader, open_depth=open_depth, chains=self.is_compact, crowded=self.crowded)
@@ -230,11 +228,8 @@ class TreeView(FrugalScroll, can_focus=True):
         return self.cursor_node, self.window.anchor()[0], *rows.folds()
 
     def restore(self, cursor: int, top: int, shut: bool, folds: Iterable[int] | None) -> None:
-        """Show the tree as `place` described it.
-
-        `cursor`: the node under the cursor. `top`: the node of the first visible row. `shut` and `folds`: what is
-        folded (see `RowCounts.folds`); `folds` None leaves that as it is.
-        """
+        """Show the tree as `place` described it: `cursor` and `top` are the nodes under the cursor and of the first
+        row, `shut` and `folds` what is folded (`RowCounts.folds`); `folds` None leaves that as it is."""
         rows = self.rows
         if rows is None:
             return

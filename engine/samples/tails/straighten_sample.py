@@ -114,8 +114,11 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
 
 
 def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> Sample | None:
-    """The sample with the tail of a repair search less what that took in vain, replayed; None where nothing clean is
-    left."""
+    """Returns the sample with the tail of a repair search, less its steps that are not needed, replayed; None where no
+    clean tail is left.
+
+    `sample`: with that tail. `ground`: makes tails. `replayer`: of the sample's tree.
+    """
     tree, states, tail = ground.tree, ground.states, sample.tail
     assert tail is not None
     bad = splice_of(tree, sample).bad
@@ -247,10 +250,10 @@ def straight_good(sample: Sample, ground: Ground) -> Sample:
 
 
 def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample | None:
-    """The sample with its tail judged by the texts of the splice, where the verifier can only do that; Bad steps go out
-    of it. None where it does not hold without them.
+    """Returns the sample with its tail judged by the texts of the splice, where the verifier can only do that, and
+    without the Bad steps; None where it does not hold without them. Raises `WorkFailed`.
 
-    Raises `WorkFailed`.
+    `sample`: the sample. `ground`: holds the verifier. `replayer`: of the sample's tree.
     """
     tree, verifier = ground.tree, ground.verifier
     if not isinstance(verifier, TextVerifier) or sample.kind not in ("revision", "recovery"):
