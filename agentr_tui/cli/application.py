@@ -72,7 +72,7 @@ HELP = {
     "search": "Run one search and write its trace.",
     "collect": "Search many tasks in worker processes, one trace a task. The same command again continues.",
     "attach": "Show and steer a search that another process runs.",
-    "revise": "Make revision samples from the pairs in traces, tree files or rollouts of other harnesses.",
+    "revise": "Make revision samples from the wrong steps in traces, tree files or rollouts of other harnesses.",
     "review": "List, accept and reject samples without a screen, and print figures of the review.",
     "recover": "Let the actor continue from wrong steps, with and without the revision thought.",
     "verify": "Compare one verifier's marks with another's, or with a person's.",

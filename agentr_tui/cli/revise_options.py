@@ -72,7 +72,7 @@ class ReviseFlags(TypedDict, total=False):
         _option(
             SAMPLES,
             "thought",
-            "Revision thought: reason (names the mistake), list (drawn from it), model, or a number of the list.",
+            "Revision thought: reason (names the mistake), list (one of the list), model, or a number in the list.",
         ),
     ]
     rank: Annotated[

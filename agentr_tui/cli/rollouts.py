@@ -43,7 +43,7 @@ MergeOption = Annotated[
     Parameter(
         group=INPUT,
         name="--merge",
-        help="Which turns of rollouts are equal: those with equal calls (action), with equal words too (text), none.",
+        help="Which turns of rollouts are equal: action (with the same calls), text (also the same words) or none.",
     ),
 ]
 RewardOption = Annotated[

@@ -100,7 +100,7 @@ def doctor(
         str, Parameter(group=MODEL, help="Environment variable that holds the API key.")
     ] = "OPENAI_API_KEY",
     env: Annotated[
-        str, Parameter(group=TASK, name="--env", help="Environment whose first turn the model is asked.")
+        str, Parameter(group=TASK, name="--env", help="Environment whose first turn the model has to answer.")
     ] = ENVIRONMENT,
     task: Annotated[
         str | None, Parameter(group=TASK, help="Task id. The default is the environment's first task.")

@@ -47,7 +47,7 @@ def round_(
     *,
     learned: Annotated[
         str | None,
-        Parameter(group=INPUT, help="Name of the model that was trained for the round that waits. The rounds go on."),
+        Parameter(group=INPUT, help="Name of the model that was trained for the waiting round, which then goes on."),
     ] = None,
     yes: Annotated[
         bool, Parameter(group=TASK, negative="", help="Run the commands of the file without asking first.")
