@@ -21,7 +21,7 @@ from envs.recorded import read_recording
 
 
 class DrawFailed(Exception):
-    """A draw came to nothing; the search goes on without it. `kind` is one word."""
+    """A draw without a usable answer; the search goes on without it. `kind` is one word."""
 
     def __init__(
         self, kind: str, message: str, attempt: int = 1, usage: Usage | None = None, raw: str | None = None
@@ -34,11 +34,11 @@ class DrawFailed(Exception):
 
 
 class NotPermitted(Exception):
-    """The search may make no further call: a budget is used up. The draw is made when the search goes on."""
+    """The search may make no further call, since a budget is used up. The draw is made when the search goes on."""
 
 
 class Fault(Protocol):
-    """Reports a failed attempt that is tried again, and what it cost all the same."""
+    """Reports a failed attempt that is tried again, and its cost."""
 
     def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None, /) -> None: ...
 
@@ -58,7 +58,7 @@ class Request(Struct):  # of all kinds of record the cheapest: there is one a dr
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What an actor said."""
+    """The answer of an actor to one draw."""
 
     response: str
     action: str | None = None  # to execute, where it is not what the response says

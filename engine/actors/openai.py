@@ -130,9 +130,9 @@ def _room(settings: SearchSettings) -> int | None:
 
 
 def read_calls(reply: Reply, settings: SearchSettings) -> Answer:
-    """The answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
+    """Returns the answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
 
-    Calls are kept as the model made them: whether they are valid the environment says. Words without a call are the
+    Calls are kept as the model made them: the environment decides whether they are valid. Words without a call are the
     model's last words.
     """
     said, calls = reply.text.strip(), reply.calls

@@ -50,7 +50,7 @@ def wants_logprobs(settings: SearchSettings) -> bool:
 
 
 def form_fields(settings: SearchSettings) -> dict[str, Any]:
-    """Fields of the request's body that make a model keep to the form, besides `response_format`."""
+    """Returns the fields of the request's body, besides `response_format`, that make a model answer in the form."""
     if settings.structured == "grammar":
         return {"grammar": prompt("thought_action.gbnf", settings.prompts)}
     return {}

@@ -1,4 +1,4 @@
-"""Lines of an answer without labels: which of them is a command, and which says something?"""
+"""Finds the command among the lines of an answer without labels."""
 
 from __future__ import annotations
 
@@ -109,6 +109,6 @@ def _without_bullet(line: str) -> str:
 
 
 def is_preamble(text: str) -> bool:
-    """Whether what stands before data only announces it."""
+    """Whether the text before data only announces the data."""
     line = text.strip().rstrip("`json\n ").strip()
     return "\n" not in line and line.endswith((":", "："))

@@ -51,7 +51,7 @@ class Order(NamedTuple):
 
     @property
     def after(self) -> str:
-        """What the line says of it: nothing where it is its own time."""
+        """Returns the `after` of the line; empty where its place is its own time."""
         return "" if self.base == self.time else self.base
 
 

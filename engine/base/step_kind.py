@@ -1,4 +1,4 @@
-"""What kind of step an action was, as far as the environment's description tells: refused, or one that only looks."""
+"""The kind of step that an action was, by the environment's description: refused, or one that only looks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from envs.call_text import call_text, read_calls, split_results
 
 @lru_cache(maxsize=64)
 def info_or_none(environment: str) -> EnvironmentInfo | None:
-    """The description of an environment; None for one that nobody registered (a tree may come from anywhere)."""
+    """Returns the description of an environment; None for one that is not registered (a tree may come from
+    anywhere)."""
     try:
         return info_of(environment)
     except EnvError:
@@ -46,8 +47,8 @@ def careless(
     *,
     ahead: Sequence[str] | None = None,
 ) -> bool:
-    """Whether the action did something else than it says, and the environment took it all the same; or whether it took
-    more than the following actions use up.
+    """Whether the action did something else than it says, and the environment accepted it; or whether it took more than
+    the following actions use up.
 
     `environment`: its name. `action`: the text of the step's action or calls; one such call is enough. `observation`:
     the environment's answer to it. `results`: what each call returned, where the trace keeps that. `ahead`: all actions

@@ -1,4 +1,4 @@
-"""Responses as they are stored: their action and thought. What a model said is read by `engine.answers.reader`."""
+"""Responses as they are stored: their action and thought. `engine.answers.reader` reads a model's answers."""
 
 from __future__ import annotations
 

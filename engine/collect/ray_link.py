@@ -50,7 +50,7 @@ class RayWorker:
             self._read.feed_eof()
 
     async def hear(self) -> list[bytes]:
-        """What was said since the last call, at least one message; none where it ended."""
+        """Returns the messages since the last call, at least one; none where the worker ended."""
         while not self._said and not (self._serving is None or self._serving.done()):
             self._news.clear()
             await self._news.wait()
@@ -98,7 +98,7 @@ class RayLink(WorkerLink):
         return bool(self._lost)
 
     def last_words(self) -> str:
-        """How Ray says that it was lost."""
+        """Returns Ray's reason why the worker was lost."""
         return self._lost
 
 

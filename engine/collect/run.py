@@ -95,8 +95,8 @@ class Progress(Struct, frozen=True):
 
 
 def check_plan(plan: Plan) -> None:
-    """Open the environment at the first task, and the actor, as each worker will: what is wrong with the options is
-    said before anything is written. Raises `InputError`."""
+    """Open the environment at the first task, and the actor, as each worker will, so that unusable options are reported
+    before anything is written. Raises `InputError`."""
     opened = open_environment(by_person(plan.environment), plan.tasks[0])
     try:
         settings = with_actor(opened, plan.settings) if plan.choose_actor else plan.settings

@@ -1,4 +1,4 @@
-"""Which samples an export takes, and how many that will be: as far as it can be told without reading a trace."""
+"""Which samples an export takes, and how many: as far as that is known without reading a trace."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Export: from a run of `revise` and what people decided to a dataset that a trainer loads as it is.
+"""Export: from a run of `revise` and people's decisions to a dataset that a trainer loads as it is.
 
-Beside the dataset stand `OUT.provenance.jsonl` (where every record comes from), `OUT.report.json` (what was left out
-or is odd), `OUT.card.md` and a configuration for the format's trainer. The same run, decisions, traces and options give
-the same bytes. Records are streamed: of the traces one tree is held at a time, records wait on disk for their order.
+The export writes beside the dataset `OUT.provenance.jsonl` (where every record comes from), `OUT.report.json` (what was
+left out or is odd), `OUT.card.md` and a configuration for the format's trainer. The same run, decisions, traces and
+options give the same bytes. Records are streamed: one tree is in memory at a time, and records wait on disk for their
+order.
 """
 
 from __future__ import annotations

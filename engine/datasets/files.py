@@ -243,7 +243,7 @@ def _for_arrow(value: Any) -> Any:
 
 
 def packing_of(out: Path, asked: Packing | None) -> Packing:
-    """How a dataset is packed: as asked, else as its name says."""
+    """Returns how to pack a dataset: as the user asked, else as its name says."""
     if asked is not None:
         return asked
     return "gzip" if out.suffix == ".gz" else "parquet" if out.suffix == ".parquet" else "none"

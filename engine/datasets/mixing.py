@@ -57,7 +57,7 @@ def parse_mix(text: str) -> list[Mix]:
 
 
 def mix_without_folders(text: str) -> str:
-    """The same option with names of files alone: what a folder is called is nobody's business."""
+    """Returns the same option with file names alone, since a dataset must not show the names of folders."""
     return ",".join(part.replace("\\", "/").rpartition("/")[2] for part in _AFTER_SHARE.split(text))
 
 

@@ -115,7 +115,7 @@ class Records:
                     progress(done, all)
 
     def tell(self) -> None:
-        """Put the counts into what the export says of itself."""
+        """Put the counts into the result of the export."""
         exported = self.exported
         for name, count in self._counts.items():
             ordered = count if name == "sources" else dict(sorted(count.items()))  # sources stay in their order

@@ -1,6 +1,6 @@
-"""How long the samples of a run are, and which of them repeat another: what a look at the whole dataset needs.
+"""How long the samples of a run are, and which of them repeat another.
 
-Each trace is read once; what comes is told as it comes, since a run of ten thousand samples takes a while.
+Each trace is read once, and results come one by one, since a run of ten thousand samples takes a while.
 """
 
 from __future__ import annotations

@@ -56,10 +56,11 @@ def share_of(option: str, text: str) -> float:
 
 
 def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> int:
-    """Which part a task belongs to, as an index: by a digest, so it stays there whatever else is exported.
+    """Returns the index of the part that a task belongs to. It follows from a digest, so it stays the same whatever
+    else is exported.
 
-    `environment` and `task`: as the trace names them. `parts`: with their shares, which add up to 1. `seed`:
-    another one splits otherwise.
+    `environment` and `task`: as the trace names them. `parts`: with their shares, which add up to 1. `seed`: another
+    seed gives another split.
     """
     digest = blake2b(f"{seed}\n{environment}\n{task}".encode("utf-8", "replace"), digest_size=8).digest()
     place = int.from_bytes(digest, "big") / 2**64

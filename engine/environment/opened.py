@@ -40,7 +40,7 @@ class Opened:
 
 
 def score_range_of(environment: str) -> tuple[float, float]:
-    """Least and greatest return; 0 to 1 for an environment that nobody registered."""
+    """Returns the least and the greatest return; 0 to 1 for an environment that is not registered."""
     try:
         return info_of(environment).score_range
     except EnvError:
@@ -79,7 +79,8 @@ def name_to_open(started: Started) -> str:
 
 
 def name_to_go_on(started: Started) -> str:
-    """The name by which a search goes on: also a recording's. What the environment made of `range=auto` stays."""
+    """Returns the environment's name with which a search goes on, also a recording's. It keeps the range that was
+    measured for `range=auto`."""
     if started.opened.partition(":")[0] == started.environment.partition(":")[0]:
         return name_to_open(started)
     return started.opened or started.environment
@@ -96,7 +97,7 @@ def reset_options(task: str | None, observation: str | None = None) -> dict[str,
 
 
 def recalls(environment: str) -> bool:
-    """Whether an environment is told the first observation of a trace, to see that its task is the same."""
+    """Whether an environment takes the first observation of a trace, to see that its task is the same."""
     try:
         return info_of(environment).recalls
     except EnvError:

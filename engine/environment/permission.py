@@ -110,7 +110,7 @@ class UntrustedTrace(NeedsConsent):
 
     @property
     def named(self) -> dict[str, Any]:
-        """What a person trusts who says yes, as `TrustedSettings` has it."""
+        """Returns what a person trusts with a yes, as `TrustedSettings`."""
         return {name: value for claim in self.claims for name, value in claim.settings.items()}
 
     def allow(self) -> None:
@@ -132,8 +132,8 @@ def by_person(name: str) -> Permit:
 
 
 def digest_of(first: object) -> str:
-    """A digest of a trace's first line, less what is remembered by value: environment and settings. "" of no trace; a
-    digest stays what it is."""
+    """Returns a digest of a trace's first line, without what is permitted by value (environment and settings); empty
+    for no trace. A digest is returned as it is."""
     if not isinstance(first, Started):
         return first if isinstance(first, str) else ""
     said = [first.trace, first.task, first.header, first.prefix, first.forked_from]

@@ -1,4 +1,4 @@
-"""Steps that are made again: whether they are answered as before. One that is not is told at once."""
+"""Compares steps that are made again with the stored ones, and reports a different answer at once."""
 
 from __future__ import annotations
 

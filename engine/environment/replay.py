@@ -66,7 +66,7 @@ class Replay(Struct, omit_defaults=True, frozen=True):
 
 
 class NoEnvironment(InputError):
-    """Nobody knows the environment of an imported tree, and nobody named one."""
+    """The environment of an imported tree is not known, and nobody named one."""
 
 
 class AnotherTask(InputError):

@@ -65,12 +65,12 @@ class Difference(Struct, kw_only=True):
 
 
 def episode_settings(settings: SearchSettings, max_steps: int) -> SearchSettings:
-    """The settings of a search that is one episode of at most so many steps."""
+    """Returns the settings of a search that is one episode. `max_steps`: the most steps that it may take."""
     return replace(settings, algorithm="agent-r", iterations=1, samples=1, parallel_nodes=1, max_depth=max_steps - 1)
 
 
 def family_of(environment: str, task: str) -> str:
-    """The family of a task: what stands before the variation (`find-plant:3`), else its environment."""
+    """Returns the family of a task: the part of its id before the variation (`find-plant:3`), else its environment."""
     head, colon, _ = task.partition(":")
     return head if colon else environment
 

@@ -35,7 +35,8 @@ class Returns(NamedTuple):
 
 
 def returns(timeline: Timeline, seq: int) -> Returns:
-    """Best and mean return after every iteration until `seq`; after every event while the first goes on."""
+    """Returns the best and the mean return after every iteration until `seq`; during the first iteration, after every
+    event."""
     ended = timeline.tree.iteration_seqs
     count = bisect_right(ended, seq)
     numbers: Sequence[int] = range(1, count + 1) if count > 1 else range(seq + 1)

@@ -1,8 +1,8 @@
 """One kept-alive connection to a server, and the sessions that it holds there. Bytes out, bytes in, within time limits.
 
-What goes wrong has three kinds, since each is met in another way: `Gone` (nobody answers: wait and come again),
-`Lost` (the server is there, the session is not: make another) and `Failed` (an internal error: the session may be
-broken). Everything that trying again can't mend is an `EnvError`. Every message is one line.
+There are three kinds of faults, since each has another remedy: `Gone` (nobody answers: wait and try again), `Lost` (the
+server answers, but does not know the session: make another) and `Failed` (an internal error: the session may be
+broken). A fault that another attempt does not cure is an `EnvError`. Every message is one line.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Connection:
         return self.outage.epoch
 
     def lost_sessions(self, epoch: int) -> None:
-        """The server holds nothing of `epoch` any more, for no connection of this process."""
+        """Note that the server holds no session of `epoch`, for any connection of this process."""
         with self.outage.lock:
             if self.outage.epoch == epoch:
                 self.outage.epoch += 1
@@ -207,7 +207,7 @@ class Connection:
             return outage.epoch
 
     def end_sessions(self, but: int = 0) -> None:
-        """End the sessions held, as far as the server lets, but for the last so many."""
+        """End the sessions held, except the last `but`, as far as the server allows."""
         place = len(self._sessions) - but
         held, self._sessions = self._sessions[:place], self._sessions[place:]
         for epoch, session in held:

@@ -1,4 +1,4 @@
-"""The embedded environment with the rules of a server, led where the server's session stands.
+"""The embedded environment with the rules of a server, moved to the state of the server's session.
 
 All sessions of one program share it, since it may be a process of its own.
 """
@@ -13,7 +13,7 @@ from envs.base import EnvError, MapsActions, TextEnv, Unavailable, make
 
 
 class Twin:
-    """An embedded environment that is asked what a server does not tell. It starts when it is first asked."""
+    """An embedded environment that answers what a server does not tell. It starts at the first question."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -55,7 +55,7 @@ class Twin:
         return self._env
 
     def leave(self, user: int) -> None:
-        """This user asks nothing any more; with the last one the environment is closed."""
+        """Note that this user asks nothing more; after the last user the environment is closed."""
         with self._lock:
             if user in self._users:
                 self._users.remove(user)

@@ -31,7 +31,7 @@ Foreign = gymnasium.Env[Any, Any]
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a step."""
+    """The answer to a step."""
 
     observation: str
     score: float  # the sum of the rewards so far
@@ -202,7 +202,7 @@ def _told(error: BaseException) -> str:
 
 
 def close(env: Foreign) -> None:
-    """Close it. What it raises then harms nothing any more."""
+    """Close it. An error that it raises is ignored."""
     with suppress(Exception, SystemExit):
         env.close()
 

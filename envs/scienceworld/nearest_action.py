@@ -1,8 +1,8 @@
-"""The nearest valid action of ScienceWorld, as the original's search makes one of whatever the actor says.
+"""The nearest valid action of ScienceWorld: the original's search executes it in place of whatever the actor says.
 
-An action that is not valid stands for the valid one with the most words in common; of several the shortest, then the
-first in alphabetical order (the original leaves that to chance). Where none has a word in common, it stays as it is,
-less everything but letters, digits and spaces.
+An action that is not valid is replaced by the valid one with the most words in common; of several the shortest, then
+the first in alphabetical order (the original leaves that to chance). Where none has a word in common, the action itself
+is executed, with nothing but its letters, digits and spaces.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _is_allowed(action: str, seen: str) -> bool:
 
 
 def nearest(action: str, allowed: Sequence[str]) -> str:
-    """The one of `allowed` (as `candidates` gives them) that the action stands for."""
+    """Returns the one of `allowed` (as `candidates` returns them) that replaces the action."""
     action = action.strip()
     if action in allowed:
         return action

@@ -1,4 +1,4 @@
-"""What TextCraft says for an actor that turns around: why a step did not serve, and what is needed now.
+"""Clauses of English for revision thoughts in TextCraft: why a step did not serve, and what is needed now.
 
 All of it follows from the goal, the commands of the first observation and what is carried.
 """

@@ -25,7 +25,7 @@ Options = tuple[tuple[str, str], ...]
 
 
 class Page(NamedTuple):
-    """Where a customer stands."""
+    """The page on which a customer is."""
 
     kind: Kind = "search"
     query: str = ""

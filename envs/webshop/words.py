@@ -1,4 +1,4 @@
-"""What WebShop says for an actor that turns around: why a click or search did not serve, and what is needed now."""
+"""Clauses of English for revision thoughts in WebShop: why a click or search did not serve, and what is needed now."""
 
 from __future__ import annotations
 

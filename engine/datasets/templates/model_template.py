@@ -161,7 +161,7 @@ def _special(config: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 class NotOfPieces(Exception):
-    """A template whose text is not made of the same pieces around every message; says what it does instead."""
+    """A template that does not put the same pieces around every message; the message says what it does instead."""
 
 
 def renderer(source: str, tokens: Mapping[str, str]) -> Render:

@@ -1,7 +1,7 @@
 """Configurations for trainers, ready to be written beside a dataset.
 
-The texts lie in this folder, with `$name` where the dataset's own facts go. They name files by themselves, so they are
-for the folder in which the dataset lies. What a person has to look at first is the model.
+The templates are in this folder, with `$name` in place of the dataset's own facts. They name files without a folder, so
+they work in the folder of the dataset. The model in them is an example, which a person has to replace.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PRM_MODEL = "Qwen/Qwen2.5-0.5B"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a configuration says of a dataset."""
+    """The facts about a dataset that a configuration contains."""
 
     base: str  # its name, which the names of configurations begin with
     parts: list[str]  # of a split: to train on, to evaluate on; [""] where it is not split
