@@ -19,7 +19,7 @@ HINT_EVERY = 5.0
 
 
 class Hints:
-    """What the app tells a person unasked."""
+    """The hints that the app shows by itself."""
 
     def __init__(self, tour: Tour | None) -> None:
         """`tour`: the hints of the first minute; None gives none."""
@@ -49,7 +49,7 @@ class Hints:
         return free and self._tour is not None and bool(self._tour.hint)
 
     def end(self) -> None:
-        """No hint any more, ever."""
+        """Show no more hints, from now on."""
         if self._tour is not None:
             self._tour.end()
 

@@ -145,7 +145,7 @@ EXAMPLES = {
 
 
 def epilogue(command: str) -> str:
-    """Returns what stands below the options of a command in `--help`: examples, and other places for settings."""
+    """Returns the text below the options of a command in `--help`: examples, and other places for settings."""
     lines = ["Examples:", *(f"  {example}" for example in EXAMPLES[command])]
     if command in CONFIGURABLE:
         variable = f"AGENTR_{command.upper()}_"

@@ -192,7 +192,8 @@ def complain(totals: JudgeTotals | None, structured: bool) -> int:
 
 @contextmanager
 def progress(pairs: int, pool: JudgePool | None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, with an estimate, while a model judges; it is told how many pairs are done."""
+    """Shows a bar on a terminal, with an estimate, while a model judges; it is called with the number of finished
+    pairs."""
     if pool is None or not sys.stderr.isatty():
         yield lambda done: None
         return

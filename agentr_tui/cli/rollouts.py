@@ -62,10 +62,10 @@ def options_of(read_as: str | None, map_: Sequence[str] | None, merge: Merge, re
 
 
 def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], list[Path]]:
-    """Paths of traces and tree files, and paths of rollouts.
+    """Returns the paths of traces and tree files, and the paths of rollouts.
 
-    A folder that holds traces is one of traces: what else lies in it (decisions, datasets) is no rollout, unless
-    `--read-as` says so.
+    A folder that holds traces counts as one of traces: other files in it (decisions, datasets) are not rollouts, unless
+    `--read-as` is given.
     """
     plain: list[Path] = []
     rollouts: list[Path] = []
@@ -86,7 +86,7 @@ def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], l
 
 
 def read(paths: Sequence[Path], options: ImportOptions) -> Import:
-    """The trees of rollouts; what could not be read is told. Raises `InputError`."""
+    """Returns the trees of rollouts; rollouts that can't be read are reported. Raises `InputError`."""
     found = import_rollouts(paths, options)
     lines = [str(problem) for problem in found.problems] + found.warnings
     for line in lines[:MOST_TOLD]:

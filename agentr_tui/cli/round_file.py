@@ -48,7 +48,8 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RoundFile:
-    """What the file says. The value of an option may be a list: one for each model, the last for all further ones."""
+    """The content of the file. The value of an option may be a list: one for each model, the last for all further
+    ones."""
 
     path: Path
     rounds: int = 1
@@ -239,7 +240,7 @@ def _about(reaches: Sequence[str]) -> str:
 
 
 def unasked(found: RoundFile) -> ForeignRounds | None:
-    """What a person has to say yes to before these rounds run; None where nobody has to be asked, or was already."""
+    """Returns what a person has to permit before these rounds run; None where nothing has to be, or all was already."""
     reaches = [f"run {command!r}" for command in (found.command, found.serve) if command]
     reaches += [f"set {table} --{name} {value}" for table, name, value in _places(found)]
     if not reaches or given(_about(reaches), "round", "yes") is not None:

@@ -36,7 +36,7 @@ def has_terminal() -> bool:
 
 @contextmanager
 def stopping(control: Control) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop what runs cleanly; the list tells which of them came."""
+    """SIGINT and SIGTERM stop the work cleanly; the list holds those that came."""
     came: list[int] = []
 
     def stop(number: int, frame: object) -> None:

@@ -21,7 +21,7 @@ MAX_NAME = 200
 
 
 class NodeMark(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """One line: what one person said of one node. A later one of the same trace, node and kind takes its place."""
+    """One line: one person's mark on one node. A later one of the same trace, node and kind replaces it."""
 
     trace: str  # id
     node: int

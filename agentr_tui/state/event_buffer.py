@@ -15,10 +15,10 @@ from engine.workspace.workspace import Workspace
 
 
 class Ready:
-    """A search that is ready to run; its events wait until somebody listens.
+    """A search that is ready to run; its events wait until it has a listener.
 
-    Making a search (its environment, its trace) may take a while, so a thread does it; only then is it handed to
-    the session, which has the listener.
+    Making a search (its environment, its trace) may take a while, so a thread does it; only then is it handed to the
+    session, which has the listener.
     """
 
     def __init__(self, make: Callable[[Callable[[AnyEvent], None]], SearchJob]) -> None:

@@ -34,7 +34,7 @@ _KIND = "head2"
 
 
 class Head(msgspec.Struct):
-    """What the first event of a trace tells."""
+    """The facts in the first event of a trace."""
 
     goal: str
     score_range: tuple[float, float]
@@ -124,7 +124,7 @@ def _from_index(workspace: Workspace, items: Sequence[Known], report: Report) ->
 
 
 def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
-    """Tell `report` of the running searches that went on, or that nobody runs any more. A `stat` each, else."""
+    """Report the running searches that went on, or that no process runs any more. For the others, one `stat` each."""
     for path, before in known.items():
         if not before.row.goes_on or before.row.live:
             continue

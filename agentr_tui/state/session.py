@@ -42,7 +42,7 @@ KEPT_AFTER = 2_000
 
 @dataclass(frozen=True)
 class OpenTree:
-    """A trace or tree file that was read, and what goes on reading it."""
+    """A trace or tree file that was read, and its follower."""
 
     path: Path
     tree: SearchTree
@@ -92,7 +92,7 @@ def _folded(follower: Follower, told: Callable[[float], object]) -> SearchTree:
 
 @dataclass
 class Session:
-    """The state of the app, less what widgets keep for themselves."""
+    """The state of the app, without what widgets keep for themselves."""
 
     workspace: Workspace
     sources: list[Path] = field(default_factory=list)  # what the library lists besides the workspace's traces

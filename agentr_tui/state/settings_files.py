@@ -34,7 +34,8 @@ def workspace_file(arguments: Sequence[str]) -> Path:
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """What a file says; nothing where it is missing. Raises `InputError` naming file and place."""
+    """Returns the content of a settings file; empty where it is missing. Raises `InputError` that names file and
+    place."""
     try:
         return read_toml(file)
     except NoFile:

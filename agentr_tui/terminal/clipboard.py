@@ -39,7 +39,7 @@ def tools(environment: Mapping[str, str] = os.environ, platform: str = sys.platf
 
 
 def copied_file(suffix: str) -> Path:
-    """Where the text that was copied last stands."""
+    """Returns the file with the text that was copied last."""
     return cache_folder() / f"copied.{suffix}"
 
 

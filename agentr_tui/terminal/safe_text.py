@@ -61,7 +61,7 @@ def escape(text: str, *, multiline: bool = False) -> str:
 
 
 def without_controls(text: str) -> str:
-    """The text less what `escape` would write out."""
+    """Returns the text without the characters that `escape` would replace."""
     return text if text.isprintable() else _UNSAFE.sub("", text)
 
 

@@ -1,7 +1,7 @@
 """The app in a browser: textual-serve behind a one-time token. Needs the extra `serve`.
 
-Whoever gets in can do what the person at the terminal can: run searches with their keys. So the link holds a token
-that works once; whoever comes with it gets a cookie, and nothing at all is answered without the one or the other.
+A person in the browser can do what the person at the terminal can: run searches with their keys. So the link holds a
+token that works once and gives a cookie, and no request without token or cookie gets an answer.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Gate:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer 403 to whoever is not let in."""
+        """Answer 403 to requests without token or cookie."""
         if not self._is_ours(request):
             raise web.HTTPForbidden(text=_REFUSAL)
         given = request.cookies.get(self._cookie_name, "")

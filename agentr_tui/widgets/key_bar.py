@@ -1,6 +1,6 @@
-"""The line at the bottom: the keys that are used most here. What has no room is left out whole, `?` never.
+"""The line at the bottom: the keys that are used most here. A key without room is left out whole, `?` never.
 
-A click does what the key does; under the mouse stands what that is.
+A click does what the key does; the mouse over a key shows its meaning.
 """
 
 from __future__ import annotations

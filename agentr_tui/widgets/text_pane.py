@@ -180,7 +180,7 @@ class TextPane(FrugalScroll, can_focus=True):
             self.call_after_refresh(self.scroll_to_key, self._wanted[0])
 
     def watch_show_vertical_scrollbar(self) -> None:
-        """The scrollbar came or went: that is another width, of which no resize tells."""
+        """The scrollbar appeared or disappeared: that changes the width without a resize event."""
         if self._wrapped_at:
             self.on_resize()
 

@@ -1,6 +1,6 @@
-"""The timeline of a search: best and mean return, what happened when, and the moment that is looked at.
+"""The timeline of a search: best and mean return, what happened when, and the moment on screen.
 
-Its height says how much is drawn: one line, or three and more inside a border. A click or a drag goes to a moment.
+Its height decides how much is drawn: one line, or three and more inside a border. A click or a drag goes to a moment.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Shown:
 
 
 class TimelineView(Frugal):
-    """Draws a `Timeline`; the host says what is looked at, the widget says where the reader wants to go."""
+    """Draws a `Timeline`; the host sets the moment, the widget posts where the reader wants to go."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """

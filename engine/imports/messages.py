@@ -109,7 +109,7 @@ def _medium(kind: str, part: dict[str, Any]) -> str:
 
 
 def reasoning_of(message: dict[str, Any]) -> str:
-    """What the model thought before it said a message, where the message tells."""
+    """Returns the model's reasoning before a message, where the message has it."""
     for key in ("reasoning_content", "reasoning", "thinking"):
         if isinstance(message.get(key), str):
             return str(message[key])
@@ -277,7 +277,7 @@ def schemas_of(tools: Any) -> list[dict[str, Any]]:
 
 
 def digest_key(messages: Sequence[AttemptMessage]) -> str:
-    """The key of a task that the file does not name: a digest of what stands before the first answer."""
+    """Returns the key of a task that the file does not name: a digest of the messages before the first answer."""
     seen = hashlib.sha256()
     for message in messages:
         if message.role == "assistant":
@@ -295,6 +295,6 @@ def instruction_of(messages: Sequence[AttemptMessage]) -> str:
 
 
 def shorten(said: str, most: int = 200) -> str:
-    """The first line that says something, cut to `most` characters."""
+    """Returns the first line that is not empty, cut to `most` characters."""
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -86,7 +86,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def asks_too_much(wait: float | None) -> bool:
-    """Whether a server asks for a wait that nobody would sit through."""
+    """Whether a server asks for a wait that is too long."""
     return wait is not None and wait > LONGEST_ASKED
 
 

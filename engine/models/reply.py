@@ -22,7 +22,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model said."""
+    """The answer of a model."""
 
     text: str  # without its reasoning
     reasoning: str | None  # what it thought before it spoke, where the server tells

@@ -97,7 +97,7 @@ class Piece(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A page as it stands, and what of it is a person's."""
+    """The present text of a page, and which parts of it are a person's."""
 
     pieces: list[Piece]
     kinds: int
@@ -106,7 +106,7 @@ class Standing(NamedTuple):
 
 
 def standing(page: str) -> Standing:
-    """What stands on a page now."""
+    """Returns the present state of a page."""
     known = _blocks(page)
     written = {id for match in _WRITTEN.finditer(page) for id in match[1].split()}
     marks = list(_BLOCK.finditer(page))

@@ -140,7 +140,7 @@ def pairs(tree: SearchTree, thresholds: Thresholds) -> Iterator[Pair]:
 
 
 def best_partner(tree: SearchTree, id: int, thresholds: Thresholds) -> Pair | None:
-    """Returns the pair of a leaf that tells most: the latest fork, then the largest gap; None where there is no
+    """Returns the most instructive pair of a leaf: the latest fork, then the largest gap; None where there is no
     partner.
 
     `tree`: the search. `id`: the leaf. `thresholds`: which leaves are good, and how large a gap is enough.

@@ -1,7 +1,8 @@
 """Where two trajectories part: at a decision of the agent, or at something that nobody decided.
 
-In imported attempts the same action may have several outcomes, a user who is played by a model says something else each
-time, and an attempt may end by a limit where others go on. A pair that parts there tells nothing of good and bad steps.
+In imported attempts the same action may have several outcomes, a model that plays the user says something else each
+time, and an attempt may end by a limit where others go on. A pair that parts there teaches nothing about good and bad
+steps.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def action_group(node: Node) -> int:
 
 
 def is_silent(node: Node) -> bool:
-    """Whether the agent said nothing there: it was told something, or an attempt ended."""
+    """Whether a node has no turn of the agent: the environment spoke, or an attempt ended."""
     return node.imported is not None and node.imported.silent
 
 

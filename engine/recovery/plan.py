@@ -60,7 +60,7 @@ class Mark(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """What continuations may cost, said before they are made."""
+    """What continuations may cost, known before they are made."""
 
     continuations: int  # to be made or ended; those that are known already cost nothing
     calls: int  # at most
@@ -94,7 +94,7 @@ class Price(Struct, frozen=True):
 
 
 def named_server(settings: RecoverySettings) -> dict[str, str]:
-    """What a person said of whom to ask."""
+    """Returns the server and key that a person named for the actor."""
     return {name: value for name in ("base_url", "key_env") if (value := getattr(settings, name)) is not None}
 
 

@@ -32,7 +32,7 @@ CONFIDENCE = 0.95
 
 
 class DefectRate(Struct, kw_only=True):
-    """What the reviewed share says of all samples. None: nothing was reviewed."""
+    """What the reviewed share shows about all samples. None: nothing was reviewed."""
 
     samples: int  # that the rate is about
     reviewed: int  # accepted or rejected
@@ -238,7 +238,7 @@ _KIND = LogKind(msgspec.json.Decoder(Planted).decode, "planted fault", "planted 
 
 
 def keep_planted(folder: Path, planted: Iterable[Planted]) -> None:
-    """Remember what was planted, a line each, so that the hit rate can be told. Raises `InputError`, `WorkFailed`."""
+    """Remember what was planted, a line each, for the hit rate. Raises `InputError`, `WorkFailed`."""
     planted = list(planted)
     known = {each.id for each in read_planted(folder)} if planted else set()
     fresh = {each.id: each for each in planted if each.id not in known}

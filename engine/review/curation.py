@@ -73,8 +73,8 @@ def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
 
 
 def moves_mark(sample: Sample, decided: Decided | None) -> bool:
-    """Whether a person put the mark elsewhere than the run has it, had the sample repaired, or took a cut back: what
-    the run's replay said no longer counts, and the sample must be replayed again."""
+    """Whether a person moved the mark, had the sample repaired, or took a cut back: the run's replay verdict no longer
+    counts then, and the sample must be replayed again."""
     if decided is None:
         return False
     if any(each.node in decided.uncut for each in sample.cut):
@@ -201,7 +201,7 @@ REJECT_REASONS = (
 
 
 class ReviewSettings(Struct, kw_only=True, frozen=True):
-    """How people review, as the table `[review]` of `agentr.toml` says."""
+    """How people review: the table `[review]` of `agentr.toml`."""
 
     reasons: list[str] = []  # to reject, besides `REJECT_REASONS`
     blind: bool = False  # the verifier's mark and verdict stay hidden until a person decided

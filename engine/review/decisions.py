@@ -1,11 +1,11 @@
-"""Decisions: what people said about samples, as append-only lines.
+"""Decisions: people's verdicts on samples and changes to them, as append-only lines.
 
 Each reviewer's process writes a file of its own (`REVIEWER-HOST-PID-RANDOM.jsonl`, see `engine.base.append_log`), a
-decision a line: two people, or one person twice, never collide. What holds now is a fold over the lines of all files in
-their order: of the verdicts on a sample the latest wins, likewise of marks, thoughts, notes, tags and repairs. Undoing
-appends a line that names the one it takes back; redoing takes back the undoing.
+decision a line: two people, or one person twice, never collide. The decisions in force are a fold over the lines of all
+files in their order: of the verdicts on a sample the latest counts, likewise of marks, thoughts, notes, tags and
+repairs. Undoing appends a line that names the one it takes back; redoing takes back the undoing.
 
-A line comes after every line that its writer knew of, whatever the clocks of the machines say
+A line comes after every line that its writer knew of, whatever the clocks of the machines show
 (`engine.base.line_order`); lines that were written without knowledge of each other are ordered by time.
 """
 
@@ -31,7 +31,7 @@ DecisionVerdict = Literal["accepted", "rejected", "skipped"]
 
 
 class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """One line: what one person said about one sample. What is None is left as it was."""
+    """One line: one person's decision on one sample. A field that is None changes nothing."""
 
     id: str  # random; an undoing names it
     sample: str
@@ -220,7 +220,7 @@ class Decisions:
         return self._current
 
     def said_by(self, reviewer: str) -> Mapping[str, Decided]:
-        """What would hold, by sample, if there were only this reviewer's lines: for who is to judge unswayed."""
+        """Returns the decisions in force, by sample, if there were only this reviewer's lines (for blind mode)."""
         with self._lock:
             return fold(line for lines in self._lines.values() for line in lines.values() if line.reviewer == reviewer)
 

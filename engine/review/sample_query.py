@@ -85,9 +85,9 @@ def anywhere(sample: Sample, decided: Decided | None, wanted: str) -> bool:
 
 
 def parse(query: str, words: Words = anywhere) -> Test:
-    """What a query asks of a sample; everything holds for an empty one.
+    """Returns the predicate of a query on samples; every sample matches an empty query.
 
-    `words` says what a word alone means. Raises `QueryError` naming the column and what would do.
+    `words`: what a word alone means. Raises `QueryError` that names the column and the remedy.
     """
     if not query.strip():
         return lambda sample, decided: True

@@ -18,12 +18,12 @@ _NUMBER = re.compile(r"\d+")
 
 
 def without_amounts(text: str) -> str:
-    """A text whose numbers are all the same, with single blanks."""
+    """Returns a text with every number replaced by the same sign, and with single blanks."""
     return _NUMBER.sub("#", " ".join(text.split()))
 
 
 def wrong_words(sample: Sample) -> str:
-    """What the wrong step was, amounts aside, as far as the sample itself tells it: a thought that names the mistake
+    """Returns the wrong step, amounts aside, as far as the sample itself has it: a thought that names the mistake
     quotes it. Else its place."""
     quoted = _QUOTED.search(sample.thought) if sample.thought_by == REASON else None
     return without_amounts(quoted[1]) if quoted is not None else f"step {sample.mark}"
@@ -59,7 +59,7 @@ def _telling(sample: Sample) -> tuple[bool, int, bool, bool, bool, int]:
 
 
 def tail_length(sample: Sample) -> int:
-    """Steps of the tail, as the run has it."""
+    """Returns the number of steps of the tail, as the run has it."""
     if sample.tail is not None:
         return len(sample.tail.steps)
     return sample.good_depth - (sample.fork_depth if sample.bad is not None else sample.mark or 0)
@@ -93,7 +93,7 @@ Teaching = tuple[str, ...]
 
 
 def teaching(sample: Sample, tree: SearchTree | None = None) -> Teaching | None:
-    """What a sample teaches; None where its steps stand in its tree alone, and that is not given."""
+    """Returns what a sample teaches; None where only its tree has its steps, and the tree is not given."""
     if tree is None and (sample.tail is None or sample.thought_by != REASON):
         return None
     wrong, told = wrong_words(sample), []

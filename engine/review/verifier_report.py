@@ -1,7 +1,7 @@
 """How well one verifier marks, measured against another or against people.
 
-Both judge the same pairs. A *mark* is the first wrong step, as a sample would get it. A pair about which the one
-measured against says nothing (nobody marked it) is left out.
+Both judge the same pairs. A *mark* is the first wrong step, as a sample would get it. A pair without a judgement of the
+reference (nobody marked it) is left out.
 """
 
 from __future__ import annotations

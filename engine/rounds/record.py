@@ -103,7 +103,8 @@ def rounds_in(folder: Path) -> list[Round]:
 
 
 def files_made(paths: Iterable[Path], workspace: Path) -> list[FileMade]:
-    """What is told of files; of a folder, of those below it. What is not there is left out. Raises `InputError`."""
+    """Returns the facts to keep about files; of a folder, about those below it. Missing files are left out. Raises
+    `InputError`."""
     found: list[FileMade] = []
     for path in paths:
         below = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]

@@ -1,9 +1,9 @@
 """Lessons of a tree: each wrong action in each state once, with the trajectories that may teach it.
 
-A lesson is told by its task, the state before the wrong step (without state keys, or where they count time: the steps
-so far less those that were refused or only look) and the wrong action. It can be taught where somebody went on: by the
-good trajectory that holds the wrong step itself (a recovery), or by a bad trajectory through it and a good one that
-left the way before (a revision).
+A lesson is defined by its task, the state before the wrong step (without state keys, or where they count time: the
+steps so far without those that were refused or only look) and the wrong action. It can be taught by the good trajectory
+that holds the wrong step itself (a recovery), or by a bad trajectory through it and a good one that left the way before
+(a revision).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def lesson_id(tree: SearchTree, ground: Ground, wrong: int) -> str:
 
 
 def changed_nothing(ground: Ground, id: int) -> bool:
-    """Whether the step into a node left the state as it was, as far as that can be told."""
+    """Whether the step into a node left the state as it was, as far as that is known."""
     node = ground.tree.nodes[id]
     if refused(ground.environment, node.action, node.observation, node.results):
         return True
@@ -241,8 +241,8 @@ class Lessons:
 
 
 def known_lessons(tree: SearchTree, thresholds: Thresholds) -> list[tuple[int, str]]:
-    """Depth and action of each lesson that the tree alone tells of: a step that was refused, or below which no good
-    leaf was found, on or right beside a way to a good leaf. The same action in the same state is one."""
+    """Returns depth and action of each lesson that the tree alone shows: a step that was refused, or below which no
+    good leaf was found, on or right beside a way to a good leaf. The same action in the same state counts once."""
     assert tree.started is not None
     environment = tree.started.environment
     keyed = not counts_time(environment)

@@ -1,4 +1,4 @@
-"""A sample: what `revise` makes of a lesson or pair of a tree, and the trajectory that it stands for.
+"""A sample: what `revise` makes of a lesson or pair of a tree, and its trajectory.
 
 A sample's id is a digest of its kind, trace and leaves: building it again loses no decision about it. Mark, thought,
 tail, cuts, judgements and replay verdict are properties of one run of `revise`.
@@ -82,7 +82,8 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
 
     @property
     def no_wrong_step(self) -> bool:
-        """Whether a verifier looked and found nothing wrong, nobody set a mark since, and nobody asked for all."""
+        """Whether a verifier found no wrong step, nobody set a mark since, and the whole trajectory was not asked
+        for."""
         return self.kind == "revision" and self.mark is None and not self.whole
 
     @property
@@ -144,7 +145,8 @@ def steps_to_replay(tree: SearchTree, sample: Sample) -> list[Step]:
 
 
 def turns_of(tree: SearchTree, sample: Sample) -> list[Turn]:
-    """The trajectory of a sample with its mask. True observations stand where only they differ, never in `compat`."""
+    """Returns the trajectory of a sample with its mask. Where only observations differ, the true ones are in it; never
+    in `compat`."""
     parts = splice_of(tree, sample)
     tail = sample.tail.steps if sample.tail is not None else []
     replay = sample.replay

@@ -1,4 +1,4 @@
-"""Settings of `revise`, what they say of a tree (thresholds, rank, limits), and what came of it."""
+"""Settings of `revise`, what follows from them for a tree (thresholds, rank, limits), and the figures of a run."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Repairs(Struct):
 
 
 class Revised(Struct):
-    """What came of the pairs of one tree."""
+    """The figures of the pairs of one tree."""
 
     pairs: int = 0  # that there are
     samples: int = 0

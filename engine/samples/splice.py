@@ -58,12 +58,12 @@ class Turn(NamedTuple):
 
     @property
     def thought(self) -> str:
-        """What an assistant's turn says beside its action."""
+        """The text of an assistant's turn beside its action."""
         return self.content if self.calls else split_thought(self.content)
 
     @property
     def said(self) -> str:
-        """All that the turn says, calls as text."""
+        """The whole text of the turn, with its calls as text."""
         return "\n".join(filter(None, (self.content, self.action))) if self.calls else self.content
 
 

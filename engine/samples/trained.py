@@ -71,7 +71,7 @@ class StateWalk:
         self._usable = info is not None and not info.blocking and any(node.state_key for node in tree.nodes)
 
     def along(self, actions: Sequence[str]) -> list[int]:
-        """The state at the start and after each action; nothing where states can't be told apart."""
+        """Returns the state at the start and after each action; no states where they have no keys."""
         if not self._usable:
             return []
         try:
@@ -124,7 +124,7 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
 
 
 def tail_words(tree: SearchTree, sample: Sample) -> dict[int, Word]:
-    """What the verifier said of the steps of the tail, by place from 0."""
+    """Returns the verifier's judgements of the steps of the tail, by place from 0."""
     judged = {each.step: each.word for each in sample.tail_judgements}
     if not judged:
         return {}

@@ -32,8 +32,8 @@ OTHERS = "--actor openai --model NAME, or --actor replayed:FILE with a file of a
 
 
 def with_actor(opened: Opened, settings: SearchSettings) -> SearchSettings:
-    """The settings of a search for which nobody chose an actor: the scripted one, or, in an environment without a plan,
-    the random one. Raises `InputError` where neither can work there."""
+    """Returns the settings of a search for which nobody chose an actor: with the scripted one, or, in an environment
+    without a plan, the random one. Raises `InputError` where neither can work there."""
     if settings.actor != "scripted" or isinstance(opened.env, Planner):
         return settings
     if isinstance(opened.env, Actions) and lists_some(opened.env):

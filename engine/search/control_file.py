@@ -63,7 +63,7 @@ class RemoteControl:
         self._send("resume")
 
     def step(self) -> None:
-        """Make one more expansion, then stand still."""
+        """Make one more expansion, then pause."""
         self._send("step")
 
     def stop(self) -> None:

@@ -1,8 +1,8 @@
-"""The draws in flight: who is asked, how many at once, and what becomes of answers and failures.
+"""The draws in flight: which calls are made, how many at once, and what becomes of answers and failures.
 
-Draws are started when their node is selected and are waited for when it is expanded, so that those of several nodes
-are under way at the same time. An answer is written the moment it arrives: whatever happens next, it is never asked
-for again. A draw that met an outage (`engine.search.outages`) is owed, and is made again.
+Draws are started when their node is selected and are waited for when it is expanded, so that those of several nodes are
+in flight at the same time. An answer is written when it arrives: whatever happens next, it is never asked for again. A
+draw that met an outage (`engine.search.outages`) is owed, and is made again.
 """
 
 from __future__ import annotations
@@ -215,11 +215,11 @@ class Draws:
         usage: Usage | None = None,
         raw: str | None = None,
     ) -> None:
-        """A draw, or its step, failed for good.
+        """Record that a draw, or its step, failed for good.
 
-        `parent` and `draw`: which. `what`: the kind (`engine.tree.failure_kinds`); `error`: a line. `attempt`:
-        the last one, from 1. `usage`: what was paid all the same. `raw`: the answer as it arrived, if there
-        was one.
+        `parent` and `draw`: the node, and which of its draws. `what`: the kind (`engine.tree.failure_kinds`); `error`:
+        a line. `attempt`: the last one, from 1. `usage`: what it cost; None: not known. `raw`: the answer as it
+        arrived; None: there was none.
         """
         self._fail(parent, draw, what, error, attempt, usage, raw)
         self.outages.failed(what, self._tree.failures[-1].error)

@@ -64,9 +64,9 @@ class SearchJob:
         return self.search.tree
 
     async def run(self) -> str:
-        """Run to the end; returns the reason. The trace is closed whatever happens.
+        """Run to the end; returns the reason. The trace is closed in any case.
 
-        Raises `WorkFailed` where the trace can't be written, or is not at its path any more.
+        Raises `WorkFailed` where the trace can't be written, or is no longer at its path.
         """
         beside = [asyncio.ensure_future(each) for each in (listen(self.control, self.path), self._watch())]
         try:
@@ -313,7 +313,7 @@ def branch_job(
 
 
 def sink_of(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
-    """What writes an event to the trace, then tells the listener, if there is one."""
+    """Returns the function that writes an event to the trace, then calls the listener, if there is one."""
     if listener is None:
         return writer.write
     heard = listener

@@ -1,8 +1,8 @@
-"""Outages: failed draws that say nothing about their node, told from answers about it, and counted by their source.
+"""Outages: failed draws that say nothing about their node, in contrast to answers about it, counted by their source.
 
 An answer about the node is one that is too long, refused, empty, cut off or not in the form, or an action at which the
-environment fails while it lives on: the draw is made, and came to nothing. Everything else means that somebody could
-not be asked: the draw is owed, and is made again when the search goes on. A node with a draw owed is not expanded.
+environment fails while it lives on: the draw is made, and gives no child. Every other failure means that no answer
+could be had: the draw is owed, and is made again when the search goes on. A node with an owed draw is not expanded.
 """
 
 from __future__ import annotations

@@ -51,9 +51,9 @@ def started_event(
 
 
 def with_notes(started: Started, notes: str) -> Started:
-    """The first event of a search whose actor is told these notes, below the rules of its environment.
+    """Returns the first event of a search whose actor reads these notes, below the rules of its environment.
 
-    The rules are the second message; of a recording with a single one, that.
+    The rules are the second message; of a recording with a single message, that one.
     """
     header = list(started.header)
     if header:

@@ -124,7 +124,7 @@ class Steering:
         self._breakpoints[query] = parse(query).on(self._tree)
 
     def look_for_breakpoints(self, ids: Iterable[int]) -> None:
-        """Stand still where one of these nodes is what somebody waits for."""
+        """Pause where one of these nodes meets a breakpoint."""
         if not self._breakpoints:
             return
         looked_at = list(ids)
@@ -136,7 +136,7 @@ class Steering:
                     break
 
     async def wait(self) -> None:
-        """Stand still until somebody lets the search go on, doing meanwhile what is asked for."""
+        """Pause until a person lets the search go on, and do meanwhile what is asked for."""
         control = self._control
         why = control.why_paused
         self._emit(Paused(seq=self._next, reason=why.words, kind=why.kind, node=why.node, query=why.query))

@@ -1,4 +1,4 @@
-"""From answers to children: what an actor said is executed in the environment."""
+"""From answers to children: executes the answers of an actor in the environment."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def written_step(
 
 
 def words_of(response: str, calls: Sequence[ToolCall]) -> object:
-    """What an answer says, to be compared with others: its response, and its calls in their canonical form."""
+    """Returns an answer in a form to compare: its response, and its calls in their canonical form."""
     return (response, _text_of(calls)) if calls else response
 
 

@@ -59,7 +59,7 @@ class Message(Struct, omit_defaults=True, frozen=True, gc=False):
 
     @property
     def said(self) -> str:
-        """All that it says, calls as text."""
+        """The whole text, with calls as text."""
         if not self.tool_calls:
             return self.content
         calls = calls_text([(call.name, call.arguments) for call in self.tool_calls])
@@ -174,7 +174,7 @@ class Transcript(Struct, omit_defaults=True, frozen=True, gc=False):
 
 
 class Wording(Struct, omit_defaults=True, frozen=True, gc=False):
-    """What another attempt said or saw at a step that it shares; None where it is as in the node."""
+    """The words of another attempt at a step that it shares; a field that is None is as in the node."""
 
     response: str | None = None
     reasoning: str | None = None
@@ -351,7 +351,7 @@ class Iteration(Event, tag="iteration"):
 
 
 class Paused(Event, tag="paused"):
-    """The search stands still: a person asked for it, a breakpoint was met, or too much failed."""
+    """The search is paused: a person asked for it, a breakpoint was met, or there were too many failures."""
 
     reason: str = "asked"  # in words, for people
     kind: PauseKind = "asked"  # in version 1 always that

@@ -21,7 +21,7 @@ class AStep(Protocol):
 
     @property
     def response(self) -> str:
-        """What the actor said, as it is stored."""
+        """The actor's words, as they are stored."""
         ...
 
     @property

@@ -46,7 +46,7 @@ class TreeReader(Protocol):
         ...
 
     def exhausted(self, id: int) -> bool:
-        """Whether nothing below it can be selected any more."""
+        """Whether nothing below it can be selected."""
         ...
 
     def pruned(self, id: int) -> bool:
@@ -58,5 +58,6 @@ class TreeReader(Protocol):
         ...
 
     def same_state(self, id: int) -> Sequence[int]:
-        """All nodes in its state of the environment, itself too, oldest first; empty where none is told."""
+        """Returns all nodes in its state of the environment, itself included, oldest first; empty where states have no
+        keys."""
         ...

@@ -23,7 +23,7 @@ VOTE_TEMPERATURE = 0.7  # votes that can't differ are one vote
 
 
 class Judgement(Struct, omit_defaults=True, frozen=True):
-    """What a verifier says of one step of the bad trajectory."""
+    """A verifier's judgement of one step of the bad trajectory."""
 
     step: int  # 1 for the first
     word: Word
@@ -67,10 +67,10 @@ class JudgeSettings(Struct, kw_only=True, frozen=True):
 
 
 class JudgeTotals(Struct):
-    """What judging by a model came to. What is unknown is None, never 0.
+    """The figures of judging by a model. None is unknown, never 0.
 
-    A vote is one reply to one question. It is *unread* where the reply holds no judgement, and *failed* where no reply
-    came of which one could be read: refused, too long, empty, cut off.
+    A vote is one reply to one question. It is *unread* where the reply holds no judgement, and *failed* where there was
+    no reply to read: refused, too long, empty, cut off.
     """
 
     calls: int = 0  # replies that were paid for

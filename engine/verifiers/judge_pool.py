@@ -1,7 +1,7 @@
-"""The calls of judges: one event loop in a thread, so many calls at once, one budget, whatever thread or tree asks.
+"""The calls of judges: one event loop in a thread, so many calls at once, and one budget for all threads and trees.
 
-Trees of one run share a pool. A reply that does not count (unread, empty, too long) is remembered for as long as the
-pool lives, so that a run asks it once; the replies that count are kept in the cache.
+Trees of one run share a pool. A reply that does not count (unread, empty, too long) is remembered as long as the pool
+lives, so that a run asks for it once; replies that count are kept in the cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GIVE_UP = 8
 
 
 class Vote(Struct, frozen=True):
-    """What came of one question."""
+    """The result of one question."""
 
     word: Word | None  # None: no vote
     text: str  # the reply, or why there is none
@@ -89,7 +89,7 @@ class JudgePool:
             raise
 
     def stop(self) -> None:
-        """Ask nothing more: calls in flight are dropped, and whoever waits gets `Stopped`."""
+        """Make no further call and drop those in flight: a thread that waits for one gets `Stopped`."""
         with self._lock:
             self.failure = Stopped("the judging was stopped")
             if self._loop is not None:
@@ -193,7 +193,7 @@ class JudgePool:
         return ""
 
     def spend(self, usage: Usage | None, replied: bool = False) -> None:
-        """Count what was paid; a reply that tells no usage makes it unknown."""
+        """Count what was paid; a reply without usage makes the sum unknown."""
         if usage is None and not replied:
             return
         told = usage is not None and usage.tokens_in is not None and usage.tokens_out is not None

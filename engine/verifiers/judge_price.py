@@ -1,4 +1,4 @@
-"""What judging by a model may cost, said before it is asked."""
+"""What judging by a model may cost, known before any call."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class OpenAIVerifier:
                 self._pool.start(self._walk(self._tree.ancestors(pair.bad)[1:]))
 
     def price(self, bads: Iterable[int]) -> JudgePrice:
-        """What judging the way to these leaves costs at most, less what is known already."""
+        """Returns what judging the way to these leaves costs at most, without replies that are known."""
         price = JudgePrice(model=self._judge.model, url=self._url)
         counted: set[int] = set()
         for bad in bads:

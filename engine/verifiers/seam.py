@@ -1,7 +1,7 @@
-"""The seam of a splice that nobody replayed: would the tail do in the state that the wrong step left what it did there?
+"""The seam of an unreplayed splice: would the steps of the tail have the same effect in the state after the wrong step?
 
-A model is asked (`--seam openai`), by the client, the votes and the cache of the verifier `openai`. What it says stands
-beside the sample and counts for nothing by itself: no export takes a sample for it.
+A model is asked (`--seam openai`), with the client, the votes and the cache of the verifier `openai`. Its answer is
+shown beside the sample and decides nothing: no export takes a sample for it.
 """
 
 from __future__ import annotations

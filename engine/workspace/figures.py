@@ -181,7 +181,8 @@ def figures_without_events(path: str) -> TraceFigures:
 
 
 def state_of(tree: SearchTree, path: str | os.PathLike[str]) -> State:
-    """Whether a search is going on, done, stopped, or was killed; one that stands still but lives is running."""
+    """Returns whether a search is running, done, stopped, or was killed; a paused search whose process lives is
+    running."""
     if tree.imported_from is not None:
         return "done"
     state = trace_state(tree, path)

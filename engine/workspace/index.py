@@ -62,7 +62,7 @@ class Index:
         return _connect(":memory:")
 
     def load(self, kind: str) -> None:
-        """Read all entries of a kind at once, for whoever asks for thousands: much faster than one by one."""
+        """Read all entries of a kind at once: for thousands of them, much faster than one by one."""
         query = "SELECT path, size, changed, body FROM entries WHERE kind = ?"
         try:
             rows = self._db.execute(query, (kind,)).fetchall()

@@ -1,4 +1,4 @@
-"""The command `doctor`: what is there, what is missing, and how to get it. Changes nothing, never tells a key."""
+"""The command `doctor`: what is installed, what is missing, and how to get it. Changes nothing, never prints a key."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def plans_of(
 
 
 def say_price(price: Price, yes: bool) -> None:
-    """Say what it may cost; ask where a model is paid. Raises `InputError` where nobody can be asked."""
+    """Print what it may cost; ask where a model is paid. Raises `InputError` where nobody can be asked."""
     warn(str(price))
     if price.free or not price.calls or yes:
         return

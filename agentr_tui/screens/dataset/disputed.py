@@ -1,4 +1,4 @@
-"""The samples on which reviewers differ: who said what, and what the sample is about. No Textual."""
+"""The samples on which reviewers differ: who decided what, and what the sample is about. No Textual."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The lessons of a run by what went wrong: how often each wrong action is disowned, and what the environment said to
-it. No Textual."""
+"""The lessons of a run by wrong action: how often each is disowned, and how the environment answered it. No Textual."""
 
 from __future__ import annotations
 
@@ -46,7 +45,7 @@ class WrongAction:
 
     @property
     def answer(self) -> str:
-        """What the environment said most often."""
+        """The environment's most frequent answer."""
         return self.answers.most_common(1)[0][0]
 
 

@@ -1,4 +1,4 @@
-"""The exports that lie in a workspace: read from the reports that were written beside them. No Textual."""
+"""The exports in a workspace, read from the reports beside them. No Textual."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST = 50
 
 
 class PastExport(NamedTuple):
-    """One export, as its report tells of it."""
+    """One export, by its report."""
 
     path: str  # the dataset
     when: float  # seconds since the epoch

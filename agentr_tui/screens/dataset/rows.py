@@ -1,4 +1,4 @@
-"""What the Dataset screen tells of a run: counts, plots, a row a trace, what an export would write. No Textual."""
+"""What the Dataset screen shows about a run: counts, plots, a row a trace, what an export would write. No Textual."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class RunSummary:
 
 
 def holds(sample: Sample) -> bool:
-    """Whether a default export may take it, as the run has it."""
+    """Whether a default export may take a sample, as the run has it."""
     return sample.verdict in HOLDS and not sample.no_wrong_step
 
 

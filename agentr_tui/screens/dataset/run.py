@@ -27,7 +27,7 @@ On the command line: agentr revise PATH…
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run with its samples, or the newest run of each trace together; and where that stands among the runs."""
+    """A run with its samples, or the newest run of each trace together, and its place among the runs."""
 
     chosen: Selection
     place: int  # 0: the newest

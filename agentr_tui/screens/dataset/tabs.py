@@ -1,4 +1,4 @@
-"""What the Dataset screen tells besides counts: plots, coverage, how far a review can be trusted. No Textual."""
+"""What the Dataset screen shows besides counts: plots, coverage, how far a review can be trusted. No Textual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting a trace of the workspace, after a question that says what refers to it."""
+"""Deletes a trace of the workspace, after a question that says what refers to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.workspace.workspace import Workspace, read_samples
 
 
 class TraceDeletion:
-    """Asks, then deletes; `deleted` is told which file is gone."""
+    """Asks, then deletes; `deleted` is called with the file that is gone."""
 
     def __init__(self, desk: Desk, deleted: Callable[[Path], None]) -> None:
         self._desk = desk

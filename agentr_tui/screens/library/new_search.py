@@ -126,7 +126,7 @@ class NewSearch(Dialog[Ready]):
         self.query_one("#task").focus()
 
     def on_unmount(self) -> None:
-        """Nobody waits for the outcome of a test any more."""
+        """Cancel the test of the model, since its outcome is not needed."""
         if self._trial is not None:
             self._trial.cancel()
 

@@ -28,7 +28,7 @@ def node_query(wanted: str) -> Query | None:
 
 
 class NodeFilter:
-    """Counts the nodes that match in each trace, in a thread that says with `Counted` what it found."""
+    """Counts the nodes that match in each trace, in a thread that posts `Counted`."""
 
     class Counted(Message):
         """A trace was gone through; without one: all were."""

@@ -1,4 +1,4 @@
-"""The trace under the cursor, told in a pane: its goal in full, how it went, its first levels, what to do with it."""
+"""A pane about the trace under the cursor: its goal in full, how it went, its first levels, what to do with it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FULL = ("█", "#")
 
 
 class Reviewed(NamedTuple):
-    """How many samples of a trace there are, and how many of them somebody decided."""
+    """The number of samples of a trace, and of those with a decision."""
 
     samples: int
     accepted: int

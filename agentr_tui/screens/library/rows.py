@@ -1,4 +1,4 @@
-"""What the library tells of traces: rows, how they are sorted and filtered, their cells. Knows no Textual."""
+"""What the library shows about traces: rows, how they are sorted and filtered, their cells. Knows no Textual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Pairs screen tells: leaves by Q, suggested pairs, two trajectories side by side. Knows no Textual."""
+"""What the Pairs screen shows: leaves by Q, suggested pairs, two trajectories side by side. Knows no Textual."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _is_goal(row: str, goal: str) -> bool:
 
 
 def rules_lines(shown: Shown) -> list[Line]:
-    """All that stands before the first step: rules, example, task."""
+    """Returns all messages before the first step: rules, example, task."""
     lines: list[Line] = []
     for turn in header_of(shown.turns):
         lines += [line((turn.role, "focus")), *(line((row, "text"), indent=2) for row in turn.content.splitlines())]

@@ -41,7 +41,8 @@ class RevisionDesk(Desk, Protocol):
         ...
 
     def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
-        """Replace the body by an explanation; None restores it. `filtered`: tell the keys that take a filter off."""
+        """Replace the body by an explanation; None restores it. `filtered`: whether to show the keys that remove a
+        filter."""
         ...
 
     def with_consent(

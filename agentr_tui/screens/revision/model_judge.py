@@ -19,7 +19,7 @@ LOOK_EVERY = 0.2  # seconds
 
 
 class ModelJudge:
-    """The verifier `openai` on the Revision screen; what it said stays beside the others' judgements."""
+    """The verifier `openai` on the Revision screen; its judgements stay beside those of others."""
 
     def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
         self._desk = desk

@@ -1,7 +1,7 @@
 """Would it recover? A pane of the Revision screen: continuations with and without the revision thought, live.
 
-They are made in a thread of their own: the person goes on reviewing meanwhile. What is known of a sample is read from
-the workspace when the sample is shown.
+A thread makes them, so that the person can go on reviewing. What is known about a sample is read from the workspace
+when the sample is shown.
 """
 
 from __future__ import annotations

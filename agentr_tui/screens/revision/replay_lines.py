@@ -34,7 +34,7 @@ AROUND = 40
 
 
 def difference_parts(expected: str, got: str, most: int = 0) -> list[tuple[str, Role]]:
-    """Returns the text that came, with the words that were not expected marked; of equal text only what stands beside
+    """Returns the text that came, with the words that were not expected marked; of equal text only the words next to
     them.
 
     `expected` and `got`: the two texts. `most`: cut a run of different characters after so many; 0: never.
@@ -158,7 +158,7 @@ def _both_lines(wanted: str, came: str) -> list[Line]:
 
 
 def seam_lines(sample: Sample) -> list[Line]:
-    """What a model said of a seam that nobody replayed (`--seam`); nothing where none was asked."""
+    """Returns a model's judgement of an unreplayed seam (`--seam`); no lines where no model was asked."""
     if sample.seam is None:
         return []
     word = sample.seam.word

@@ -79,7 +79,7 @@ def _cut_lines(tree: SearchTree, cut: Cut, indent: int, judged: Judgement | None
 
 
 class Voice(NamedTuple):
-    """Somebody who says which step is the first wrong one."""
+    """A verifier or a person with an opinion about the first wrong step."""
 
     name: str
     mark: int | None  # None: found nothing wrong
@@ -88,11 +88,8 @@ class Voice(NamedTuple):
 
 
 def voices(shown: Shown) -> list[Voice]:
-    """Who judged the bad trajectory: the verifier, `progress` where it is another, a model that was asked, every person
-    who set a mark.
-
-    To who is blind nobody but people says anything.
-    """
+    """Returns who judged the bad trajectory: the verifier, `progress` where it is another, a model that was asked,
+    every person who set a mark. In blind mode only people."""
     sample, found = shown.sample, []
     if not shown.hidden:
         if sample.judgements or sample.verifier:
@@ -246,7 +243,7 @@ def why_mark_lines(shown: Shown, indent: int = 0) -> list[Line]:
 
 
 def tail_judged(tree: SearchTree, sample: Sample) -> dict[int, Judgement]:
-    """What the verifier said of the good steps after the fork in the state of the splice, by node."""
+    """Returns the verifier's judgements of the good steps after the fork in the state of the splice, by node."""
     good = whole_splice(tree, sample).good
     return {good[each.step - 1]: each for each in sample.tail_judgements if 0 < each.step <= len(good)}
 

@@ -246,7 +246,7 @@ class Interventions:
             self._desk.complain(str(error))
 
     def breakpoints(self) -> None:
-        """Where the search is to stand still, and where it does not any more."""
+        """Set and remove breakpoints."""
         tree = self._desk.session.tree
         if tree is None:
             return

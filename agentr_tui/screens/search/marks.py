@@ -30,7 +30,7 @@ FOLDER = "bookmarks"
 
 
 class NodeMarks:
-    """What is said of nodes, and the keys that say it."""
+    """The marks on nodes, and the keys that set them."""
 
     def __init__(self, desk: TreeDesk) -> None:
         self._desk = desk

@@ -1,4 +1,4 @@
-"""What is told of a node, as lines: its step, why it was or was not selected, its conversation, raw facts."""
+"""What the node pane shows, as lines: a node's step, why it was or was not selected, its conversation, raw facts."""
 
 from __future__ import annotations
 
@@ -123,7 +123,8 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
 
 
 def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
-    """The whole conversation at a node. Steps that the actor did not see when it made this one are told apart."""
+    """Returns the whole conversation at a node. Steps that the actor did not see when it made this one look
+    different."""
     names = {"system": "system", "user": "env", "assistant": "agent", "tool": "tool"}
     before, first, dropped = seen_and_dropped(tree, id)
     unseen = range(first, first + turns_of_steps(before, first, dropped))

@@ -1,4 +1,5 @@
-"""What the tree says of a node beside its figures: bookmarks, what people did, states seen before. Knows no Textual."""
+"""What a row shows about a node beside its figures: bookmarks, what people did, states seen before. Knows no
+Textual."""
 
 from __future__ import annotations
 

@@ -357,7 +357,7 @@ class SearchScreen(ModeScreen):
         self.tree_view.focus()
 
     def action_escape(self) -> None:
-        """Back to all panes; where they are there, find nothing any more; then take away what was marked."""
+        """Go back to all panes; if they are shown, end the filter; then remove marks."""
         enlarged = self.enlarging.pane is not None or self.has_class("-detail")
         if not enlarged and (self.query_one(FindBar).is_open or self.finder.matches):
             self.finder.close()

@@ -101,7 +101,7 @@ class Desk(Protocol):
         ...
 
     def beside(self, work: Callable[[Stopped], object], group: str) -> None:
-        """Run `work` in a thread, in place of the one of the same group; it says with `post` what it finds."""
+        """Run `work` in a thread, in place of the one of the same group; it posts its results with `post`."""
         ...
 
     def post(self, message: Message) -> None:
@@ -113,7 +113,7 @@ class Desk(Protocol):
         ...
 
     def may_start(self) -> bool:
-        """Whether no other search runs here; says so where one does."""
+        """Whether no other search runs here; shows a notice where one does."""
         ...
 
     def start(self, make: Make) -> None:

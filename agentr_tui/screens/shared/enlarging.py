@@ -1,4 +1,4 @@
-"""One pane of a screen in place of all: the bars stay, and the key bar tells the way back."""
+"""One pane of a screen in place of all: the bars stay, and the key bar shows the way back."""
 
 from __future__ import annotations
 

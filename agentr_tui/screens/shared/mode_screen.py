@@ -77,7 +77,7 @@ NOTHING_OPEN: tuple[Line, ...] = (
 
 
 def reading_lines(path: Path, share: float) -> tuple[Line, ...]:
-    """What it says while a trace is read."""
+    """Returns the lines that are shown while a trace is read."""
     return (line((f"Reading {path.name} … {share:.0%}", "strong")),)
 
 
@@ -110,7 +110,7 @@ class ModeScreen(Screen[None]):
         yield Static("", classes="too-small", markup=False)
 
     def compose_body(self) -> ComposeResult:
-        """What stands between top bar and key bar."""
+        """The widgets between top bar and key bar."""
         yield from ()
 
     @property

@@ -59,7 +59,7 @@ class Crowding:
         self._at = -1  # the event at which they were found
 
     def finds(self, count: int) -> bool:
-        """Whether crowds are looked for in a tree of so many nodes."""
+        """Whether crowds are looked for in a tree of `count` nodes."""
         return self.on and count <= MOST_NODES
 
     def _find(self, reader: TreeReader, count: int) -> Crowds:
@@ -96,7 +96,7 @@ class Crowding:
         return parent != ROOT and parent not in self._now.alone
 
     def members(self, id: int) -> tuple[int, ...]:
-        """The never-visited siblings that share the row of a node; empty where it has it for itself."""
+        """Returns the never-visited siblings that share the row of a node; empty where no other shares it."""
         return self._now.members.get(id, ())
 
     def leader(self, reader: TreeReader, id: int) -> int:

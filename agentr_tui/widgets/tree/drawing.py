@@ -78,7 +78,7 @@ class RowDrawing:
         )
 
     def lay_out(self, now: Columns) -> bool:
-        """Let things stand there; whether they stood elsewhere, so that everything is drawn anew."""
+        """Set the columns; returns whether they moved, so that everything has to be drawn anew."""
         if now == self._columns:
             return False
         self._columns = now

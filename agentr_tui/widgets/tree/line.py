@@ -1,4 +1,4 @@
-"""One row of the tree view: what is told of a node, where its columns stand, and the strip that shows it.
+"""One row of the tree view: its content, its columns, and the strip that shows it.
 
 Pure functions over a reader, and a `Painter` that holds prepared styles; no widget.
 """
@@ -40,7 +40,7 @@ _UNDER_CURSOR: dict[Role, Role] = {"faint": "muted", "muted": "text", "text": "s
 
 
 class Columns(NamedTuple):
-    """Where things stand, in cells; 0 for a column that isn't shown."""
+    """The places and widths of the columns, in cells; 0 for a column that isn't shown."""
 
     width: int
     text: int  # guides, glyph and action
@@ -210,7 +210,7 @@ def _action(reader: TreeReader, id: int) -> str:
 
 
 class Painter:
-    """Turns what is told of a row into a strip; holds the styles of a palette over a ground."""
+    """Turns the summary of a row into a strip; holds the styles of a palette over a ground."""
 
     def __init__(self, palette: Palette, ground: Style, glyphs: Glyphs, *, focused: bool) -> None:
         self.glyphs = glyphs

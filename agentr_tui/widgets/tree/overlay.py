@@ -12,7 +12,7 @@ from engine.tree.reader import TreeReader
 
 
 class Mark(NamedTuple):
-    """What somebody, or another part of the screen, says about a node."""
+    """A word about a node, from a person or another part of the screen."""
 
     word: str = ""  # shown in the last column, in place of what the tree says
     role: Role = "person"
@@ -20,7 +20,7 @@ class Mark(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What is said of a node. `weak`: only where the row has nothing else in its last column."""
+    """The word that a row shows about a node. `weak`: only where the row has nothing else in its last column."""
 
     mark: Mark
     weak: bool = False
@@ -34,7 +34,7 @@ class Side(NamedTuple):
 
 
 class Overlay:
-    """Path, pair and marks of one tree. Each setter tells whether anything changed."""
+    """Path, pair and marks of one tree. Each setter returns whether anything changed."""
 
     def __init__(self) -> None:
         self.marks: dict[int, Mark] = {}
@@ -53,7 +53,7 @@ class Overlay:
         return True
 
     def set_marks(self, marks: Mapping[int, Mark]) -> bool:
-        """What is said of nodes."""
+        """Set the words about nodes."""
         if marks == self.marks:
             return False
         self.marks = dict(marks)

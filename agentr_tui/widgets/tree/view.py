@@ -44,7 +44,7 @@ def _binding(keys: str, action: str, id: str, name: str, tooltip: str) -> Bindin
 
 
 class FollowChanged(Message):
-    """The view follows the newest node now, or does not any more."""
+    """The view began or stopped following the newest node."""
 
 
 class TreeView(FrugalScroll, can_focus=True):
@@ -165,11 +165,11 @@ class TreeView(FrugalScroll, can_focus=True):
             self.window.see(self.cursor_node)
 
     def refresh_statistics(self) -> None:
-        """Figures, or what is said of nodes, changed: visible rows that show others are drawn anew, no other."""
+        """Draw the visible rows anew whose figures or marks changed, and no other."""
         self._freshen()
 
     def set_lit(self, ids: set[int] | None) -> None:
-        """Let the rows of all other nodes stand back; None: of none."""
+        """Dim the rows of all other nodes; None: of none."""
         if ids != self.drawing.lit:
             self.drawing.lit = ids
             self._freshen()
@@ -180,7 +180,7 @@ class TreeView(FrugalScroll, can_focus=True):
             self._freshen()
 
     def set_marks(self, marks: Mapping[int, Mark]) -> None:
-        """What else is said of nodes: a word in the last column, a glyph left of the guides."""
+        """Set the words about nodes: one in the last column, a glyph left of the guides."""
         if self.drawing.overlay.set_marks(marks):
             self._freshen()
 

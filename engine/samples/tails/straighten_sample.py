@@ -297,7 +297,8 @@ def with_lesson(sample: Sample, ground: Ground) -> Sample:
 
 
 def plan_left(sample: Sample, ground: Ground) -> int | None:
-    """Steps that the environment's plan has left just after the wrong step; None where nobody knows."""
+    """Returns how many steps the environment's plan has left just after the wrong step; None where that is not
+    known."""
     tree, states = ground.tree, ground.states
     try:
         if ground.judges and states.plans:

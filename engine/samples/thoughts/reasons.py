@@ -111,8 +111,8 @@ _NAME = re.compile(r"\{(\w+)\}")
 
 
 def fill(pattern: str, mistake: Mistake) -> str:
-    """A sentence with its names filled in. A group in brackets is left out where one of its names is empty; of
-    alternatives (`|`) the first stands that can be filled."""
+    """Returns a sentence with its names filled in. A group in brackets is left out where one of its names is empty; of
+    alternatives (`|`) the first that can be filled is taken."""
     values = {
         "action": _code(mistake.action),
         "answer": f'"{mistake.answer}"' if mistake.answer else "",

@@ -28,7 +28,7 @@ MAX_THOUGHT = 600  # characters of a written thought; a longer one is no thought
 
 
 class ThoughtWriter(Protocol):
-    """Writes the thought of a sample from what the verifier said."""
+    """Writes the thought of a sample from the verifier's judgements."""
 
     name: str  # who it is, as it stands in the sample
 

@@ -1,4 +1,4 @@
-"""What events do to a tree, whoever made them: bear nodes, exhaust and reopen them, ask for draws.
+"""What events change in a tree: add nodes, exhaust and reopen them, record draws.
 
 Only for the fold (`engine.tree.folding.fold`, `engine.tree.folding.interventions`).
 """

@@ -50,7 +50,7 @@ def _many(count: int, what: str) -> str:
 
 
 def row_mark(tree: SearchTree, id: int) -> Mark | None:
-    """What a row says of a node that attempts share: chance, wordings, how many are equal."""
+    """Returns what a row shows about a node that attempts share: chance, wordings, how many are equal."""
     node = tree.nodes[id]
     row = node.imported
     if row is None or node.parent == NO_PARENT:
@@ -74,7 +74,7 @@ def row_mark(tree: SearchTree, id: int) -> Mark | None:
 
 
 def wordings(node: Node) -> int:
-    """In how many wordings the agent said it."""
+    """Returns the number of wordings of the agent's turn."""
     row = node.imported
     if row is None:
         return 1
@@ -86,7 +86,7 @@ def wordings(node: Node) -> int:
 
 
 def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
-    """Label, text and role of what a step says of the attempts that pass it."""
+    """Returns label, text and role of the lines about the attempts that pass a step."""
     node = tree.nodes[id]
     row = node.imported
     if row is None or not tree.attempts:
@@ -243,7 +243,7 @@ def reader_label(reader: TreeReader, id: int) -> str:
 
 
 def no_fork(tree: SearchTree) -> str:
-    """Why no step is told."""
+    """Returns why no step is listed."""
     known = {attempt.reward for attempt in tree.attempts if attempt.reward is not None}
     if not known:
         return "No reward is known: nothing tells failed attempts from solved ones."
@@ -268,12 +268,12 @@ Step = Literal["next", "back", "fork", "compare", "whole"]
 
 
 def not_of(tree: SearchTree) -> frozenset[str]:
-    """Actions that lead nowhere in a tree of attempts: nobody watched how it grew."""
+    """Returns the actions that have no meaning in a tree of attempts, since it was not searched."""
     return frozenset({"event(-1)"}) if tree.attempts else frozenset()
 
 
 def told_of(tree: SearchTree, narrow: bool) -> frozenset[str]:
-    """Actions that the key bar tells first in a tree of attempts."""
+    """Returns the actions that the key bar shows first in a tree of attempts."""
     if not tree.attempts:
         return frozenset()
     steps: tuple[Step, ...] = ("next", "fork", "compare") if narrow else ("next", "fork", "compare", "whole")

@@ -38,7 +38,7 @@ _IMAGE = re.compile(r"\[(?:image|audio|sound|video|file)\b[^\]]*\]")
 
 
 def row_label(node: Node) -> str:
-    """A step in one line: each call's name and what it is about, else the words that were said."""
+    """Returns a step in one line: each call's name and what it is about, else the words of the turn."""
     if node.calls:
         return " + ".join(_gist(call) for call in node.calls[:9])[:LABEL_CHARACTERS]
     if is_silent(node) and node.answers:

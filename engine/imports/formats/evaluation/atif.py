@@ -1,7 +1,7 @@
 """ATIF, the Agent Trajectory Interchange Format of Harbor and others, 1.x.
 
-A turn's results stand in the same step, its arguments are objects, subagents and continuations are documents of their
-own. A step becomes its message and one message for each result. The reward lies beside the file (`harbor`).
+A turn's results are in the same step, its arguments are objects, subagents and continuations are documents of their
+own. A step becomes its message and one message for each result. The reward is in a file beside it (`harbor`).
 """
 
 from __future__ import annotations
