@@ -132,7 +132,7 @@ class Tools(Protocol):
     """An environment whose agent calls tools.
 
     An action is the text of the calls of one turn (`envs.call_text.calls_text`), or the agent's words without a call.
-    `envs.calling` turns an environment that takes other actions into one with tools.
+    `envs.tool_wrapper` turns an environment that takes other actions into one with tools.
     """
 
     def tools(self) -> Sequence[dict[str, Any]]:
@@ -227,7 +227,7 @@ class EnvironmentInfo:
 
 
 _REGISTRY: dict[str, EnvironmentInfo] = {}
-OWN = "envs.registered"
+OWN = "envs.bundled_environments"
 """The module that registers the environments of this package."""
 GROUP = "agentr_tui.envs"
 """Entry points of this group name environments of other packages."""

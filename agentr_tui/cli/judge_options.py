@@ -36,7 +36,7 @@ from engine.samples.splice import BeforeFork
 from engine.search.settings import with_body
 from engine.verifiers.base import JudgeSettings, JudgeTotals
 from engine.verifiers.judge_price import JudgePrice
-from engine.verifiers.judging import complaint, has_failed, price_of_judging
+from engine.verifiers.parallel_judging import complaint, has_failed, price_of_judging
 
 if TYPE_CHECKING:
     from engine.samples.settings import ReviseSettings
@@ -131,7 +131,7 @@ def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken
 
     `sources`: traces and tree files. `settings`: of the run. `broken`: takes the sources that can't be read.
     """
-    from engine.verifiers.seam import price_of_seams
+    from engine.verifiers.seam_judge import price_of_seams
 
     price = JudgePrice()
     for _, source in broken.each(sources, settings.environment):

@@ -14,7 +14,7 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep, loading
 from engine.base.errors import InputError
-from engine.base.foreign import is_file
+from engine.base.untrusted_files import is_file
 from engine.environment.permission import NeedsConsent
 from engine.pairs.pairs import Pair, count_pairs
 from engine.review.decisions import Decisions

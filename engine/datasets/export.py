@@ -17,9 +17,8 @@ import msgspec
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.foreign import place_and_part, refusal
+from engine.base.untrusted_files import place_and_part, refusal
 from engine.datasets.card import card
-from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -37,6 +36,7 @@ from engine.datasets.formats.rules import RULES
 from engine.datasets.mixing import mix_without_folders, mixed_records, parse_mix
 from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report
 from engine.datasets.records import Records, encode
+from engine.datasets.sample_choice import remedy_of, which_of
 from engine.datasets.split import (
     WHOLE,
     Part,
@@ -363,6 +363,3 @@ def _configure(
         outputs.text(path, text)
         exported.configs.append(str(path))
         exported.commands += command_in(text)
-
-
-__all__ = ["ExportOptions", "Exported", "Progress", "export", "format_options"]

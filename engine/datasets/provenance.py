@@ -9,8 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.base.foreign import real_path
-from engine.recovery.store import Recovered
+from engine.base.untrusted_files import real_path
+from engine.recovery.continuation_store import Recovered
 from engine.review.decisions import Decided, DecisionVerdict
 from engine.samples.sample import Sample
 from engine.samples.splice import Turn

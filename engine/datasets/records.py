@@ -15,9 +15,8 @@ from msgspec import structs
 
 from engine.base.errors import InputError
 from engine.base.secrets import redacted, redacted_record
-from engine.datasets.choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.formats import Format, FormatOptions, Item
-from engine.datasets.formats.ready import CONTROL, ESCAPED, holds_control
+from engine.datasets.formats.preparation import CONTROL, ESCAPED, holds_control
 from engine.datasets.formats.rules import (
     CUT,
     TAKEN_OUT,
@@ -32,11 +31,12 @@ from engine.datasets.formats.rules import (
 from engine.datasets.options import Exported, Issue
 from engine.datasets.provenance import Origin, origin_of, shown_path, written_in
 from engine.datasets.reasoning import Thoughts, thoughts_of, with_reasoning
+from engine.datasets.sample_choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.templates.tokens import fitting, length
 from engine.environment.replay import Replayer, opener
-from engine.recovery.plan import recovered
-from engine.recovery.store import FOLDER as RECOVERIES
-from engine.recovery.store import Recoveries
+from engine.recovery.continuation_plan import recovered
+from engine.recovery.continuation_store import FOLDER as RECOVERIES
+from engine.recovery.continuation_store import Recoveries
 from engine.review.curation import effective
 from engine.review.decisions import Decided
 from engine.samples.duplicates import NEAR, THRESHOLD, Duplicates

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from engine.query.nodes import tree_of
 from engine.search.child_scores import Score, scores
-from engine.search.promise import promises
+from engine.search.lessons_scores import promises
 from engine.tree.choice_log import Choice
 from engine.tree.events import SearchSettings
 from engine.tree.node import NO_PARENT

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import read_toml
+from engine.base.untrusted_files import read_toml
 from engine.environment.replay import Replayer
 from engine.review.decisions import Decided
 from engine.review.variety import varied

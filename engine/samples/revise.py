@@ -39,7 +39,7 @@ from engine.samples.thoughts.reasons import reasoned
 from engine.samples.thoughts.writers import REASON, check_thought, make_writer
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
-from engine.verifiers.judging import Begins, first_pairs, looking_ahead
+from engine.verifiers.parallel_judging import Begins, first_pairs, looking_ahead
 from engine.verifiers.registry import make_seam_judge, make_verifier
 
 if TYPE_CHECKING:  # the client library takes half a second to import

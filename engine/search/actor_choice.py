@@ -12,7 +12,7 @@ from engine.actors.random_actor import RandomActor
 from engine.actors.replayed import NAME as REPLAYED
 from engine.actors.replayed import replayed_actor
 from engine.actors.scripted import ScriptedActor
-from engine.base.closing import closed_on_failure
+from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError
 from engine.environment.opened import Opened
 from engine.trace.sources import is_trace

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.base.closing import closed_on_failure
+from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError, WorkFailed
-from engine.base.person import reviewer_name
+from engine.base.reviewer_name import reviewer_name
 from engine.environment.opened import Opened, at_hand, name_to_go_on, open_environment, recalls
 from engine.environment.permission import (
     Permit,
@@ -34,7 +34,7 @@ from engine.search.control_file import control_path, listen
 from engine.search.interventions import Intervention, forked_events, refused
 from engine.search.search import Search
 from engine.search.settings import settings_from, with_parse_of_recording
-from engine.search.started import started_event, with_notes
+from engine.search.started_event import started_event, with_notes
 from engine.trace.sources import load_any
 from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started

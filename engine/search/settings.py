@@ -9,8 +9,8 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.base.foreign import UNREADABLE
 from engine.base.secrets import check_url, key_like
+from engine.base.untrusted_files import UNREADABLE
 from engine.search.algorithms import ALGORITHMS
 from engine.trace.sources import is_trace
 from engine.trace.trace_file import read_events

@@ -29,8 +29,17 @@ from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp
-from engine.base.foreign import UNREADABLE, is_folder, lines_of, names_in, open_given, real_path, refused, what_is
 from engine.base.text import many
+from engine.base.untrusted_files import (
+    UNREADABLE,
+    is_folder,
+    lines_of,
+    names_in,
+    open_given,
+    real_path,
+    refused,
+    what_is,
+)
 from engine.samples.sample import Sample
 from engine.samples.settings import Revised, ReviseSettings
 

@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from engine.datasets.export import ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
+from engine.datasets.options import ExportOptions
 from engine.samples.revise import revise
 from engine.samples.settings import ReviseSettings
 from engine.trace.sources import load_any

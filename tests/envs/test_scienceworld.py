@@ -33,7 +33,7 @@ from engine.samples.settings import Revised, ReviseSettings
 from engine.search.job import new_job
 from engine.search.search import Search
 from engine.search.settings import recorded_settings
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, Sampled, SearchSettings
 from engine.tree.tree import SearchTree

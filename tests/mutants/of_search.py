@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant, mutant
 
 _SCORES, _ALGORITHMS = "engine/search/child_scores.py", "engine/search/algorithms.py"
-_SEARCH, _STEPPING, _BUDGETS = "engine/search/search.py", "engine/search/stepping.py", "engine/search/budgets.py"
+_SEARCH, _STEPPING, _BUDGETS = "engine/search/search.py", "engine/search/expansion.py", "engine/search/budgets.py"
 _FOLD, _EXPANSIONS = "engine/tree/folding/fold.py", "engine/tree/folding/expansions.py"
 _HUMAN, _PAST = "engine/tree/folding/interventions.py", "engine/tree/past_tree.py"
 _PAIRS, _RANKING = "engine/pairs/pairs.py", "engine/pairs/ranking.py"
@@ -118,7 +118,7 @@ SEARCH: list[Mutant] = [
     mutant(
         "promise-states",
         "what is new at a node is counted over all nodes in its state",
-        "engine/search/promise.py",
+        "engine/search/lessons_scores.py",
         "key = tree.node(id).state_key or id",
         "key = id",
         "engine/search/test_lessons_algorithm.py"

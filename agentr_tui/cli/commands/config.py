@@ -19,7 +19,7 @@ from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file, workspace_file
 from agentr_tui.state.settings_trust import ForeignSettings, Held, WorkspaceSettings
 from agentr_tui.terminal.output import emit_json, table
-from engine.base.foreign import what_is
+from engine.base.untrusted_files import what_is
 from engine.search.settings import with_body
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings

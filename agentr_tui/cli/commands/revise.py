@@ -27,8 +27,8 @@ from agentr_tui.cli.rollouts import MapOption, MergeOption, ReadAsOption, Reward
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json
 from engine.trace.sources import find_sources
-from engine.verifiers.choice import DEFAULT
-from engine.verifiers.judging import is_model, judge_named
+from engine.verifiers.default_verifier import DEFAULT
+from engine.verifiers.parallel_judging import is_model, judge_named
 from engine.verifiers.registry import check_seam
 from engine.workspace.workspace import Workspace
 

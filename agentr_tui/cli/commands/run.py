@@ -37,7 +37,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
-from engine.base.foreign import is_folder, typed_path, what_is
+from engine.base.untrusted_files import is_folder, typed_path, what_is
 from engine.imports.follow import Following
 from engine.notes.page import read_notes
 from engine.search.control import Control

@@ -23,9 +23,9 @@ from agentr_tui.cli.rollouts import (
 )
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
-from engine.base.foreign import real_path
 from engine.base.intervals import three_digits
 from engine.base.text import many
+from engine.base.untrusted_files import real_path
 from engine.explain.forks import ForkOf, fork_line
 from engine.explain.forks import forks as forks_of
 from engine.trace.sources import find_sources

@@ -36,7 +36,7 @@ from engine.samples.settings import ReviseSettings
 from engine.trace.sources import find_sources
 from engine.tree.tree import SearchTree
 from engine.verifiers.judge_price import JudgePrice
-from engine.verifiers.judging import is_model, open_pool
+from engine.verifiers.parallel_judging import is_model, open_pool
 from engine.workspace.workspace import Workspace
 
 _NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:RATE"

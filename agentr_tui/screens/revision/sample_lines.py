@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agentr_tui.screens.revision.replay_lines import IN_SHORT, difference_parts
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.state.review.traces import PROGRESS
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs

@@ -19,7 +19,7 @@ from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
-from engine.base.person import reviewer_name
+from engine.base.reviewer_name import reviewer_name
 from engine.explain.answer_warning import answer_warning
 from engine.query.nodes import parse
 from engine.search.control import Control

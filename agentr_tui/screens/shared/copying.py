@@ -10,7 +10,7 @@ import msgspec
 from textual.app import App
 
 from agentr_tui.screens.shared.dialogs import Choice, ask
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copy
 from agentr_tui.terminal.safe_text import escape

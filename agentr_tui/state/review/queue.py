@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from agentr_tui.state.review.judging_job import ByModel
-from agentr_tui.state.review.shown import Counts, Shown, people_marks
+from agentr_tui.state.review.shown_sample import Counts, Shown, people_marks
 from agentr_tui.state.review.traces import Traces
 from engine.base.text import many
 from engine.environment.permission import TrustedSettings

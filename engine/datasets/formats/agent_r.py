@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import escaped_record, ready
+from engine.datasets.formats.preparation import escaped_record, ready
 from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
 from engine.datasets.templates.tokens import fitting, length
 from engine.samples.sample import Sample

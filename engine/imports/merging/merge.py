@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt
-from engine.imports.merging.same import MERGES, Merge, action_of, said, seen, seen_alike
+from engine.imports.merging.equal_messages import MERGES, Merge, action_of, said, seen, seen_alike
 from engine.imports.merging.steps import Step, opening, plain, steps_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
 from engine.tree.node import NO_PARENT, ROOT

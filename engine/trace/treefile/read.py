@@ -30,9 +30,7 @@ from engine.trace.treefile.write import (
     puct_value,
     recent_form,
     recent_step,
-    save_tree,
     turns,
-    write_tree,
 )
 from engine.tree.events import (
     FORMAT_VERSION,
@@ -49,8 +47,6 @@ from engine.tree.events import (
 )
 from engine.tree.node import NO_PARENT, ROOT
 from envs.base import recognise
-
-__all__ = ["read_tree", "save_tree", "write_tree"]
 
 SOURCE = "agent-r"
 HEADER_TURNS = 4  # system, rules, `Ok.`, first observation

@@ -28,7 +28,7 @@ from engine.base.text import many
 from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import ExportOptions
-from engine.datasets.sizes import shapes
+from engine.datasets.sample_lengths import shapes
 from engine.review.agreement import agreement, defect_rate, keep_planted, plant
 from engine.review.curation import tally
 from engine.review.decisions import Decisions

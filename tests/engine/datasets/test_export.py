@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.datasets.export import Exported, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, agent_r, agent_r_rewrite, format_named
 from engine.datasets.formats.rules import key_like, sample_problems, sample_warnings, texts_of, turn_problems
+from engine.datasets.options import Exported
 from engine.environment.replay import Replayer, opener
-from engine.recovery.plan import RecoverySettings, chosen_marks, marks_of
-from engine.recovery.run import Recovery
-from engine.recovery.store import Recoveries
+from engine.recovery.continuation_plan import RecoverySettings, chosen_marks, marks_of
+from engine.recovery.continuation_store import Recoveries
+from engine.recovery.continuations import Recovery
 from engine.review.decisions import Decisions
 from engine.samples.revise import revise
 from engine.samples.sample import Sample, replay_sample, turns_of

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.datasets.export import ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, FormatOptions, Item, base, trl_stepwise
 from engine.datasets.formats.masks import plain, runs
-from engine.datasets.formats.ready import ready
+from engine.datasets.formats.preparation import ready
+from engine.datasets.options import ExportOptions
 from engine.datasets.records import encode
 from engine.datasets.templates.markup import CHATML, FAMILIES, LLAMA3, Markup
 from engine.datasets.templates.tokens import IGNORED, Vocabulary, fitting, length

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from engine.base.errors import InputError
-from engine.datasets.export import ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, FormatOptions
+from engine.datasets.options import ExportOptions
 from engine.datasets.reasoning import thoughts_of
 from engine.datasets.templates.markup import DEEPSEEK_R1, QWEN3
 from engine.datasets.trainer_configs.marked_template import marked_template

@@ -26,7 +26,7 @@ from engine.tree.events import SearchSettings, SettingsChanged
 from engine.workspace.workspace import Workspace
 from envs.base import EnvError, EnvironmentInfo, names_place, register
 from envs.recorded import read_recording
-from envs.regular import read_whole
+from envs.regular_files import read_whole
 from tests.fixtures import own_environments
 
 MODULE = """

@@ -23,7 +23,7 @@ from engine.samples.sample import Sample, replay_sample, splice_of, turns_of
 from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import WAIT_ANSWER, revision_thoughts, splice, thought_turn
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.tree.events import AnyEvent, Imported, ImportedNode, SearchSettings, Started
 from engine.tree.node import ROOT
 from engine.tree.thresholds import Thresholds

@@ -15,7 +15,7 @@ from engine.actors.base import Answer, Request
 from engine.actors.scripted import ScriptedActor
 from engine.environment.opened import open_environment
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.tree.events import (
     AnyEvent,
     BackedUp,

@@ -13,10 +13,10 @@ from envs.any_tools import described
 from envs.any_tools import info_for as _act_of
 from envs.base import EnvironmentInfo, is_place, names_place, register
 from envs.call_text import arguments_of, parse_calls
-from envs.calling import refuses_calls as _refuses_calls
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
 from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
 from envs.textcraft.tools import action_of as _command_of
+from envs.tool_wrapper import refuses_calls as _refuses_calls
 from envs.webshop.info import INFO as _WEBSHOP
 
 _TEXTCRAFT_RULES = """\

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.recovery.figures import MarkFigures, compared, share_of
-from engine.recovery.store import Arm, Recovered, Recoveries, ended, new_arm
+from engine.recovery.continuation_figures import MarkFigures, compared, share_of
+from engine.recovery.continuation_store import Arm, Recovered, Recoveries, ended, new_arm
 from engine.samples.sample import Sample
 from engine.search.settings import settings_from
 from engine.trace.sources import is_trace

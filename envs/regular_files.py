@@ -1,7 +1,7 @@
 """Files that anybody may have put there: regular ones, of a bounded size.
 
-A device never ends, and whoever opens a pipe waits for somebody to write into it. `engine.base.foreign` says the same
-in the engine's errors.
+A device never ends, and whoever opens a pipe waits for somebody to write into it. `engine.base.untrusted_files` says
+the same in the engine's errors.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from agentr_tui.state.tour import Tour
 from engine.base.append_log import AppendLog, LogKind, read_log
 from engine.base.compression import FREE, MAX_RATIO, open_unpacked
 from engine.base.errors import AgentrError, InputError, NoFile, TraceError
-from engine.base.foreign import (
+from engine.base.untrusted_files import (
     MAX_LINE,
     MAX_TEXT,
     is_file,
@@ -45,7 +45,7 @@ from engine.models.context_window import counter
 from engine.models.prompts import check_prompts
 from engine.models.reply_cache import JudgementCache
 from engine.notes.page import read_notes
-from engine.recovery.store import read_file
+from engine.recovery.continuation_store import read_file
 from engine.review.agreement import read_planted
 from engine.review.curation import review_settings
 from engine.review.decisions import Decisions
@@ -234,7 +234,9 @@ LONG: dict[str, Callable[[Path], object]] = {
 def test_a_line_of_100_gigabytes_is_refused_before_it_is_in_memory(
     reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.base.foreign.lines_of.__defaults__", (1, 1 << 20))  # so that the test takes no second
+    monkeypatch.setattr(
+        "engine.base.untrusted_files.lines_of.__defaults__", (1, 1 << 20)
+    )  # so that the test takes no second
     path = _sparse(tmp_path / "t.trace.jsonl")
     with pytest.raises(TraceError, match="1: the line is longer than 1 MB"):
         LONG[reader](path)

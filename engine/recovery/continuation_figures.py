@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from engine.recovery.store import Continuation, ended
+from engine.recovery.continuation_store import Continuation, ended
 from engine.review.agreement import wilson
 
 Effect = Literal["", "pays", "harms", "unclear", "none"]

@@ -1,6 +1,6 @@
 """Runs a collection: starts workers, gives them tasks, and replaces workers that are lost.
 
-A worker is a process (`engine.collect.worker`), of this machine or of Ray (`engine.collect.links`). Another worker
+A worker is a process (`engine.collect.worker`), of this machine or of Ray (`engine.collect.worker_link`). Another worker
 resumes the searches of a lost one from their traces: no answer is asked for twice.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from engine.base.errors import WorkFailed
-from engine.collect.ledger import Ledger
-from engine.collect.links import StartWorker, WorkerLink
 from engine.collect.messages import Finished, Grant, Halt, Orders, Report, RunTask, Wants
+from engine.collect.task_ledger import Ledger
+from engine.collect.worker_link import StartWorker, WorkerLink
 
 TICK = 0.25
 """Seconds between two looks at budgets and at tasks that are due again."""

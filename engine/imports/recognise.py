@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.base.errors import AgentrError
-from engine.imports.decode import Malformed
+from engine.imports.bounded_json import Malformed
 from engine.imports.files import look
-from engine.imports.formats.unknown import kind_by_bytes
+from engine.imports.formats.unreadable import kind_by_bytes
 from engine.imports.reader import reader_of
 from engine.imports.sources import ENDINGS
 

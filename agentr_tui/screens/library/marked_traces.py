@@ -9,8 +9,8 @@ from agentr_tui.screens.shared.desk import Desk
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.trace_row import TraceRow
-from engine.base.foreign import real_path
 from engine.base.text import many
+from engine.base.untrusted_files import real_path
 from engine.samples.settings import ReviseSettings
 from engine.trace.trace_file import is_being_written
 

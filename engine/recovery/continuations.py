@@ -22,21 +22,29 @@ from msgspec.structs import replace
 
 from engine.actors.base import Actor, Answer, DrawFailed, Request
 from engine.base.errors import AgentrError, InputError, WorkFailed
+from engine.base.sums_with_unknowns import plus
 from engine.base.text import clean, normalise_response
-from engine.base.unknown import plus
 from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import name_to_go_on
 from engine.environment.permission import TrustedSettings, check_search
 from engine.environment.replay import opener
-from engine.recovery.figures import MarkFigures
-from engine.recovery.plan import Mark, RecoverySettings, actor_settings, arms_of, figures_of, named_server, price_of
-from engine.recovery.store import Arm, ContinuedStep, Recoveries, ended, read_file
+from engine.recovery.continuation_figures import MarkFigures
+from engine.recovery.continuation_plan import (
+    Mark,
+    RecoverySettings,
+    actor_settings,
+    arms_of,
+    figures_of,
+    named_server,
+    price_of,
+)
+from engine.recovery.continuation_store import Arm, ContinuedStep, Recoveries, ended, read_file
 from engine.samples.sample import Sample
 from engine.samples.splice import WAIT_ANSWER, thought_turn
 from engine.search.actor_choice import check_actor, make_actor
 from engine.search.control import Control
+from engine.search.expansion import step_answer
 from engine.search.outages import Outages
-from engine.search.stepping import step_answer
 from engine.tree.events import Child, Expanded, Message, Sampled, Usage
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
 from engine.tree.messages import messages_of, observed

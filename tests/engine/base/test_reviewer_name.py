@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agentr_tui.cli.main import run
-from engine.base.person import MAX_NAME, reviewer_name
+from engine.base.reviewer_name import MAX_NAME, reviewer_name
 from engine.search.control_file import Inbox, RemoteControl
 from engine.search.interventions import Intervention
 from engine.search.job import branch_job, fork_job, new_job, resume_job
@@ -78,7 +78,7 @@ def test_nobody_asks_the_system_for_a_name_but_that_function() -> None:
         for path in (ROOT / package).rglob("*.py")
         if re.search(r"getpass|getlogin|getpwuid|\bimport pwd\b", path.read_text())
     }
-    assert asking == {"engine/base/person.py"}
+    assert asking == {"engine/base/reviewer_name.py"}
 
 
 def test_a_user_without_a_home_has_folders_that_hold_nothing_and_take_nothing(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import msgspec
 
 from engine.base.errors import InputError, NoFile, TraceError
 from envs.errors import EnvError
-from envs.regular import MAX_BYTES, not_regular, open_regular
+from envs.regular_files import MAX_BYTES, not_regular, open_regular
 
 MAX_LINE = MAX_BYTES
 """Bytes of a line, as of a recording or a tokenizer."""

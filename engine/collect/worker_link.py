@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.base.foreign import open_to_append
+from engine.base.untrusted_files import open_to_append
 from engine.collect.manifest import FOLDER
 from engine.collect.messages import FromWorker, ToWorker, from_worker, line_of
 from engine.collect.worker import MOST_LINE

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import msgspec
 
 from engine.imports.attempt import ForeignTree, TreeNode
-from engine.imports.merging.same import action_of
+from engine.imports.merging.equal_messages import action_of
 from engine.imports.merging.steps import Step, opening, plain, step_of
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, ImportedNode, SearchSettings, Started
 from engine.tree.node import NO_PARENT

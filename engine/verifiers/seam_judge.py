@@ -19,8 +19,8 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeSettings
 from engine.verifiers.judge_price import JudgePrice
-from engine.verifiers.judging import judge_named
 from engine.verifiers.openai_judge import NOTHING_YET, OpenAIVerifier
+from engine.verifiers.parallel_judging import judge_named
 
 if TYPE_CHECKING:
     from engine.verifiers.judge_pool import JudgePool
