@@ -1,7 +1,7 @@
 """Runs a collection: starts workers, gives them tasks, and replaces workers that are lost.
 
-A worker is a process (`engine.collect.worker`), of this machine or of Ray (`engine.collect.worker_link`). Another worker
-resumes the searches of a lost one from their traces: no answer is asked for twice.
+A worker is a process (`engine.collect.worker`), of this machine or of Ray (`engine.collect.worker_link`). Another
+worker resumes the searches of a lost one from their traces: no answer is asked for twice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Library: the traces of the workspace and those that were opened, the running ones first.
 
-The screen lists the rows and passes keys on; what they do is in its parts (`trace_watch`, `node_filter`, `start_search`,
-`deletion`), plain objects that see the screen as a `Desk`.
+The screen lists the rows and passes keys on; what they do is in its parts (`trace_watch`, `node_filter`,
+`start_search`, `deletion`), plain objects that see the screen as a `Desk`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which messages are equal: what an attempt did and saw, without texts that differ in every attempt.
 
-Texts compare without blanks at their ends and with `\\n` as line end; calls by name and arguments; a result by the place
-of the call that it answers. Ids are left out, also where a text repeats the id of one of its step's own calls.
+Texts compare without blanks at their ends and with `\\n` as line end; calls by name and arguments; a result by the
+place of the call that it answers. Ids are left out, also where a text repeats the id of one of its step's own calls.
 """
 
 from __future__ import annotations
