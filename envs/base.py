@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 
 @runtime_checkable
 class Snapshots(Protocol):
-    """An environment whose state can be kept and taken up again."""
+    """An environment whose state can be kept and restored."""
 
     def snapshot(self) -> Hashable:
         """The state, immutable, cheap to keep."""
@@ -142,7 +142,7 @@ class Tools(Protocol):
 
 @runtime_checkable
 class LastWords(Protocol):
-    """An environment whose episode may end with words of the agent in the place of a call."""
+    """An environment in which the agent's words without a call may end the episode."""
 
     def final_action(self, text: str) -> str:
         """Returns the action for these last words, such as `answer[…]`."""
@@ -342,5 +342,5 @@ def make(name: str) -> TextEnv:
 
 
 def recognise(first_observation: str) -> EnvironmentInfo | None:
-    """The environment that a first observation comes from, where one claims it."""
+    """Returns the environment that recognises a first observation; None where none does."""
     return next((info for info in environments() if info.recognises(first_observation)), None)

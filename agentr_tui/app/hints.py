@@ -1,4 +1,4 @@
-"""Hints: those of the first minute over the keys of the screen in front, and a word about a key that means nothing."""
+"""Hints: those for the first minute, over the keys of the screen in front, and a line about a key without a meaning."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def epilogue(command: str) -> str:
 
 
 def layers(arguments: Sequence[str], refuse: bool = True) -> tuple[WorkspaceSettings, Dict]:
-    """The settings files that hold for a call, the strongest first. Raises `InputError` naming file and place."""
+    """Returns the settings files for a call, the strongest first. Raises `InputError` that names file and place."""
     read = []
     for file in (workspace_file(arguments), user_file()):
         settings = read_settings(file)

@@ -172,7 +172,7 @@ def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
 
 
 def format_totals(totals: JudgeTotals) -> str:
-    """What judging came to, in a line."""
+    """Returns the figures of judging, in a line."""
     tokens = "unknown" if totals.tokens_in is None else f"{totals.tokens_in} + {totals.tokens_out or 0}"
     kept = f" ({totals.tokens_cached} of them cached)" if totals.tokens_cached else ""
     cost = "cost unknown" if totals.cost is None else f"${totals.cost:.4f}"
@@ -182,7 +182,7 @@ def format_totals(totals: JudgeTotals) -> str:
 
 
 def complain(totals: JudgeTotals | None, structured: bool) -> int:
-    """Warn of what was left out of requests, and where many votes came to nothing; returns the exit code."""
+    """Warn about parameters that were left out of requests, and about many unread votes; returns the exit code."""
     if totals is not None and totals.left_out:
         warn(f"the judge's server refuses these parameters, so they were left out: {', '.join(totals.left_out)}")
     if said := complaint(totals, structured):

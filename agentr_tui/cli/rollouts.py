@@ -143,7 +143,7 @@ def as_one_trace(path: Path, workspace: Path) -> Path:
 
 
 def refuse_rollouts(paths: Sequence[Path], what: str) -> None:
-    """Raises `InputError` with the remedy where a path is one of rollouts, of which a command makes nothing."""
+    """Raises `InputError` with the remedy where a path is one of rollouts, which the command can't take."""
     for path in parted(paths, ImportOptions())[1]:
         raise InputError(f"{path}: holds rollouts, and {what}: agentr convert {path} FOLDER/ makes traces of them")
 

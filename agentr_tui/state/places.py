@@ -61,7 +61,7 @@ DEFAULT_DELAY = DEMO_DELAY
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What a person asks for."""
+    """The choices of a person for a new search."""
 
     environment: str = "textcraft"
     task: str = "0"

@@ -195,7 +195,7 @@ class Session:
         self.review_query = None
 
     def flush(self) -> int | None:
-        """Fold what happened since the last call; the first new node id, or None where nothing happened."""
+        """Fold the events since the last call; returns the first new node id, or None where there was no event."""
         if self.tree is None:
             return None
         size, count = FLUSHED_AT_ONCE

@@ -77,7 +77,7 @@ def command_for(workspace: Path) -> str:
 
 
 def come_back_line(workspace: Workspace, before: Contents) -> str:
-    """How to come back to a workspace in which something was made since; "" where nothing was."""
+    """Returns how to come back to a workspace in which something was made since; empty where nothing was."""
     now = contents(workspace)
     if now == before or now.empty:
         return ""

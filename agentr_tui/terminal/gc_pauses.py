@@ -19,7 +19,7 @@ def keep() -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Much is made and kept within this: collections would find nothing."""
+    """Turns collections off while many objects are made that stay: a collection would free nothing."""
     gc.disable()
     try:
         yield

@@ -70,7 +70,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Gate:
-    """Lets in who has the token, once, and from then on who has the cookie."""
+    """Lets in a browser with the token, once, and from then on with the cookie."""
 
     def __init__(self, port: int, any_host: bool) -> None:
         self.token: str | None = secrets.token_urlsafe(32)  # None once it was used
@@ -143,7 +143,7 @@ class AppServer(Server):
 
     @property
     def link(self) -> str:
-        """Where a browser goes first."""
+        """The address to open first in a browser."""
         try:
             unspecified = ipaddress.ip_address(self.host).is_unspecified
         except ValueError:
@@ -158,7 +158,7 @@ class AppServer(Server):
         return app
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say nothing: the command does."""
+        """Print nothing, since the command does."""
 
     async def on_shutdown(self, app: web.Application) -> None:
         """End the apps of all browsers."""

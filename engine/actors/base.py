@@ -44,7 +44,7 @@ class Fault(Protocol):
 
 
 class Request(Struct):  # of all kinds of record the cheapest: there is one a draw
-    """One draw that is asked for. Not to be changed."""
+    """A request for one draw. Not to be changed."""
 
     parent: int  # node
     draw: int  # 0 ≤ draw < samples
@@ -86,7 +86,7 @@ def own_answer(thought: str, action: str, tools: bool) -> Answer:
 
 
 class Actor(Protocol):
-    """Proposes actions. One that waits for nothing may say so (`waits = False`): its draws are made one by one."""
+    """Proposes actions. One that never waits may say so (`waits = False`): its draws are made one by one."""
 
     async def sample(self, request: Request) -> Answer:
         """Answer one draw. Raises `DrawFailed`, and lets `NotPermitted` of `request.permit` through."""
@@ -151,7 +151,7 @@ def actor_of_recording(path: str) -> RecordedActor:
 
 
 def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
-    """An actor over the answers of a trace, those that came to nothing included."""
+    """Returns an actor over the answers of a trace, failed draws included."""
     by_draw: dict[tuple[int, int], Answer | DrawFailed] = {}
     order: dict[tuple[int, int], int] = {}
     draws: dict[int, int] = {}  # of nodes in flight

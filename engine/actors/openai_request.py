@@ -28,7 +28,8 @@ ANSWER_SCHEMA = {
 
 
 def prepared(settings: SearchSettings, messages: Sequence[Message]) -> tuple[list[Message], int]:
-    """The conversation as it is sent, all its steps in it, and how many turns of it come before the first step."""
+    """Returns the conversation as it is sent, with all its steps, and how many of its turns come before the first
+    step."""
     sent = with_example(messages, settings.prompts) if settings.example else list(messages)
     header = min(HEADER_TURNS + len(sent) - len(messages), len(sent))
     if settings.structured == "json" and len(sent) > 1:

@@ -46,6 +46,6 @@ class Reading(NamedTuple):
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """The text before the first stop word, as a server that knows them gives it."""
+    """Returns the text before the first stop word, as a server that knows stop words returns it."""
     places = [place for stop in stops if (place := text.find(stop)) >= 0]
     return text[: min(places)] if places else text

@@ -61,7 +61,7 @@ class Failure(Struct):
 
 
 class Collected(Struct, kw_only=True):
-    """What a run of a collection came to. Figures are of the whole collection, but for `seconds` and `lost`."""
+    """The figures of a run of a collection. They are of the whole collection, except `seconds` and `lost`."""
 
     out: str
     env: str

@@ -142,7 +142,7 @@ class Worker:
 
 
 async def serve(read: asyncio.StreamReader, say: Callable[[FromWorker], None]) -> None:
-    """Do what is asked for until the input ends and all searches have."""
+    """Run the searches that are asked for until the input and all searches have ended."""
     worker: Worker | None = None
     searches: set[asyncio.Task[None]] = set()
     while line := await read.readline():

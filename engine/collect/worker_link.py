@@ -39,7 +39,7 @@ class WorkerLink:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Tell it that nothing else will come."""
+        """Tell it that there are no further messages."""
         raise NotImplementedError
 
     def kill(self) -> None:

@@ -164,5 +164,5 @@ class Collector:
 
 
 def shares(total: int, parts: int) -> Sequence[int]:
-    """A number dealt out as evenly as it goes, at least 1 each."""
+    """Returns a number in parts as equal as possible, at least 1 each."""
     return [max(1, total // parts + (place < total % parts)) for place in range(parts)]

@@ -215,6 +215,6 @@ def _table(title: str, of: str, counts: Mapping[str, int]) -> list[str]:
 
 
 def code(text: str) -> str:
-    """Text as a code span that nothing in it can leave, also inside a table."""
+    """Returns a text as a code span that it can't leave, also inside a table."""
     safe = "".join(sign if sign.isprintable() else "�" for sign in text).replace("`", "'").replace("|", "¦")
     return f"`{safe}`"

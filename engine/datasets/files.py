@@ -40,7 +40,7 @@ class Written(Struct, kw_only=True):
 
 
 class Spool:
-    """Records and where they come from, on disk until their order is known. Nothing of it is left afterwards."""
+    """Records and their origins, on disk until their order is known. Its file is deleted afterwards."""
 
     def __init__(self, folder: Path) -> None:
         """Raises `InputError` where the folder can't be written."""

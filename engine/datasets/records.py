@@ -319,7 +319,7 @@ def _redacted_turns(turns: Sequence[Turn]) -> tuple[list[Turn], int]:
 
 
 def near_duplicates() -> Duplicates | None:
-    """What finds samples that are alike; None without the package that it takes."""
+    """Returns what finds near duplicates; None where its package is missing."""
     try:
         return Duplicates(THRESHOLD)
     except InputError:

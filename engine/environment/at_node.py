@@ -91,7 +91,7 @@ class EnvironmentAtNode:
         return self._recipe.resets
 
     def take_remarks(self) -> list[str]:
-        """What the environment, or that it does not repeat itself, gave rise to since this was asked last."""
+        """Returns the remarks since the last call: the environment's own, and steps that it answered differently."""
         if not self._tells and len(self._repeats.remarks) == len(self._told):
             return []
         found = list(self._repeats.remarks)

@@ -68,10 +68,10 @@ def at_hand(environment: str) -> bool:
 
 
 def name_to_open(started: Started) -> str:
-    """The name by which the environment of a trace is opened to execute what it holds.
+    """Returns the name by which to open the environment of a trace, to execute the trace's steps.
 
-    What was asked for (`castle:blue`) where the environment calls itself by the bare name; not `recorded:FILE`, which
-    knows recorded actions alone.
+    The name as it was asked for (`castle:blue`) where the environment calls itself by the bare name; not
+    `recorded:FILE`, which knows recorded actions alone.
     """
     if started.opened.startswith(f"{started.environment}:"):
         return started.opened

@@ -87,7 +87,7 @@ class NeedsConsent(InputError):
 
     @property
     def question(self) -> str:
-        """What a person is asked."""
+        """The question to a person."""
         return f"{self.told}. {self.whence}"
 
     def allow(self) -> None:

@@ -45,13 +45,13 @@ class Step(Struct, frozen=True):
 
 
 class Replay(Struct, omit_defaults=True, frozen=True):
-    """What came of a replay.
+    """The result of a replay.
 
-    `verified`: every observation as stored, and the return. `reobserved`: observations or the return are others, the
-    pair's own terms are met: `observations` gives the true text of the steps (0 for the first) where another was
-    stored, `score` the true return; where it is reached before the last step, `ended` is the number of steps that
-    are left of the trajectory. `diverged`: the return is lost; `step` is where it first went otherwise.
-    `unreplayable`: `reason` says why. `unreplayed`: the tree is an import, and no environment is at hand.
+    `verified`: every observation as stored, and the return. `reobserved`: observations or the return differ, but the
+    pair's own thresholds hold: `observations` has the true text of the steps (0 for the first) where another was
+    stored, `score` the true return; where it is reached before the last step, `ended` is the number of steps that are
+    left of the trajectory. `diverged`: the return is lost; `step` is the first step that differs. `unreplayable`:
+    `reason` says why. `unreplayed`: the tree is an import, and no environment is at hand.
     """
 
     verdict: Verdict
@@ -298,7 +298,7 @@ def run(
 
 
 class Difference(Struct, frozen=True):
-    """A node that does not come out as stored."""
+    """A node whose replay differs from what is stored."""
 
     node: int
     field: str

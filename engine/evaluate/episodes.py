@@ -38,7 +38,7 @@ class Episode(Struct, kw_only=True):
 
 
 class Scores(Struct, kw_only=True):
-    """What several episodes came to. Intervals are over tasks: the mean of the episodes of a task counts once."""
+    """The figures of several episodes. Intervals are over tasks: the mean of the episodes of a task counts once."""
 
     episodes: int
     tasks: int

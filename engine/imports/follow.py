@@ -1,4 +1,4 @@
-"""Rollouts that grow: files that become longer, and files that come into a folder, are imported again."""
+"""Growing rollouts: files that become longer, and new files in a folder, are imported again."""
 
 from __future__ import annotations
 

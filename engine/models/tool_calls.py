@@ -75,7 +75,8 @@ def _sendable(arguments: str, wrap: bool) -> str:
 
 
 def holds_bad_arguments(messages: Sequence[Message]) -> bool:
-    """Whether arguments of a call are no JSON object. Servers whose templates parse them refuse all that follows."""
+    """Whether arguments of a call are not a JSON object. Servers whose templates parse them refuse all later
+    requests."""
     return any(arguments_of(call.arguments) is None for message in messages for call in message.tool_calls)
 
 

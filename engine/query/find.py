@@ -186,7 +186,7 @@ def gap_of(reader: TreeReader) -> Callable[[Node], float | None]:
 
 
 def at_once(steps: Iterator[T | None]) -> T:
-    """What an iterator gives in the end."""
+    """Returns the first value of an iterator that is not None."""
     return next(found for found in steps if found is not None)
 
 

@@ -63,7 +63,7 @@ class MarkFigures(Struct, frozen=True, kw_only=True):
 
 
 def share_of(continuations: Iterable[Continuation], alpha: float) -> Share:
-    """The share of good ones among the continuations that came to their end."""
+    """Returns the share of good ones among the continuations that ended."""
     returns: list[float] = []
     ends: dict[str, int] = {}
     for steps in continuations:

@@ -1,4 +1,4 @@
-"""What a recovery is to be before anything is asked, which marks, actor and price, and what is known of it."""
+"""Plans a recovery before any call: which marks, actor and price, and which continuations are known."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) ->
 
 
 def is_free(tree: SearchTree, settings: RepairSettings) -> bool:
-    """Whether the search would cost nothing and can be made."""
+    """Whether the search can be made and costs nothing."""
     try:
         actor = search_settings(tree, settings).actor
     except InputError:
@@ -248,7 +248,8 @@ def takes_long(tree: SearchTree, environment: str | None = None) -> bool:
 
 
 def repair_price(trees: Iterable[SearchTree], settings: RepairSettings) -> str | None:
-    """What repairing samples of these trees may cost, in a line; None where nothing is paid. Raises `InputError`."""
+    """Returns the price of repairing samples of these trees, in a line; None where nothing is paid. Raises
+    `InputError`."""
     paid = [tree for tree in trees if not is_free(tree, settings)]
     return f"{repair_cost(paid[0], settings)} for each sample without a clean tail" if paid else None
 

@@ -270,7 +270,7 @@ class HitRate(Struct, kw_only=True):
 
 
 def hit_rates(planted: Iterable[Planted], lines_of: Callable[[str], Iterable[Decision]]) -> list[HitRate]:
-    """The hit rate of every reviewer who met a planted fault; `lines_of` gives the decisions about an id."""
+    """Returns the hit rate of every reviewer who saw a planted fault. `lines_of`: returns the decisions about an id."""
     rates: dict[str, HitRate] = {}
     for each in planted:
         said: dict[str, str] = {}

@@ -63,7 +63,8 @@ def tally(samples: Iterable[Sample], current: Mapping[str, Decided]) -> Tally:
 
 
 def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
-    """The marks that people set, by sample id, as `engine.samples.revise.revise` asks for them (verifier `human`)."""
+    """Returns the marks that people set, by sample id, as `engine.samples.revise.revise` needs them (verifier
+    `human`)."""
 
     def mark(sample: str) -> int | None:
         decided = current.get(sample)

@@ -86,7 +86,8 @@ _KIND = LogKind(msgspec.json.Decoder(Decision).decode, "decision", "decisions", 
 
 
 def fold(decisions: Iterable[Decision]) -> dict[str, Decided]:
-    """What holds, by sample. It does not matter how the lines come in; samples without anything are left out."""
+    """Returns the decisions in force, by sample. The order of the lines does not matter; samples without a decision are
+    left out."""
     by_sample: dict[str, list[Decision]] = {}
     for decision in decisions:
         by_sample.setdefault(decision.sample, []).append(decision)
@@ -95,7 +96,7 @@ def fold(decisions: Iterable[Decision]) -> dict[str, Decided]:
 
 
 def in_effect(lines: Iterable[Decision]) -> list[Decision]:
-    """The lines of one sample that nothing took back, in their order; undoings themselves left out."""
+    """Returns the lines of one sample that were not taken back, in their order; without the lines that undo."""
     taken_back: set[str] = set()
     left: list[Decision] = []
     for line in sorted(lines, key=_in_order, reverse=True):  # an undoing is always later than what it undoes

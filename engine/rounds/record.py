@@ -54,7 +54,7 @@ class Stage(Struct, kw_only=True):
 
 
 class Round(Struct, kw_only=True):
-    """One round: what it began with, the stages that are done, and what it came to."""
+    """One round: its beginning, the stages that are done, and its figures."""
 
     round: int
     model: str = ""  # that collected

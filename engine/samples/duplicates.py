@@ -22,11 +22,11 @@ PERMUTATIONS = 128  # of MinHash: the estimate of a Jaccard similarity near 0.9 
 
 
 class Duplicates:
-    """Samples that were taken already: two are one where the flagged action is the same and the trained parts agree.
+    """The samples taken so far: two are duplicates where the flagged action is the same and the trained parts agree.
 
-    *Exact*: the same words in the trained part (the revision thought aside, which is drawn) and in the steps before
+    *Exact*: the same words in the trained part (except the revision thought, which is drawn) and in the steps before
     it. *Near*: the sets of word 3-shingles of the trained parts have a Jaccard similarity of at least `threshold`, as
-    MinHash estimates it. Samples of other tasks are never one.
+    MinHash estimates it. Samples of different tasks are never duplicates.
     """
 
     def __init__(self, threshold: float) -> None:

@@ -44,7 +44,7 @@ class Draft(NamedTuple):
 
 
 class Lesson(NamedTuple):
-    """A wrong action in a state, and who may teach it, the most promising first."""
+    """A wrong action in a state, and the trajectories that may teach it, the most promising first."""
 
     id: str
     drafts: list[Draft]

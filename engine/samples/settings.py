@@ -78,7 +78,7 @@ class ReviseSettings(Struct, kw_only=True):
 
 
 class Repairs(Struct):
-    """What repairing came to."""
+    """The figures of repairs."""
 
     tried: int = 0
     repaired: int = 0
@@ -86,7 +86,7 @@ class Repairs(Struct):
     failed: dict[str, int] = {}  # why not → samples
 
     def add(self, other: Repairs) -> None:
-        """Add what another came to."""
+        """Add the figures of others."""
         self.tried += other.tried
         self.repaired += other.repaired
         self.calls += other.calls

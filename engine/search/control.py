@@ -23,7 +23,7 @@ ASKED = Pause()
 
 
 class Control:
-    """Requests to a search. What a person asks for may be called from any thread, at any time."""
+    """Requests to a search. A person's requests may be made from any thread, at any time."""
 
     def __init__(self, paused: bool = False, waits_on_failures: bool = False) -> None:
         self.paused = paused

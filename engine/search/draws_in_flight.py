@@ -105,7 +105,7 @@ class Draws:
             await self._draw(at, draw, first + draw)
 
     async def first_made(self, parents: Sequence[int]) -> int:
-        """Wait until the draws of one of these nodes are made, or came to an end otherwise; of several the first."""
+        """Wait until the draws of one of these nodes are made, or ended otherwise; of several return the first."""
         await asyncio.wait([self._of_node[parent] for parent in parents], return_when=asyncio.FIRST_COMPLETED)
         return next(parent for parent in parents if self._of_node[parent].done())
 
@@ -127,7 +127,7 @@ class Draws:
         return not self._missing(parent)
 
     def nothing_usable(self) -> None:
-        """The draws of the root were made, and none came to anything."""
+        """Note that the draws of the root were made, and none gave a child."""
         last = self._tree.failures[-1]
         self.outages.nothing_usable(len(self._of(ROOT)), last.what, last.error)
 

@@ -1,8 +1,8 @@
-"""What a person may ask of a search, whether it can be done, and what it will cost.
+"""The interventions of a person in a search: whether one can be done, and what it will cost.
 
-The search does what is asked between two expansions (`engine.search.search`) and writes it into its trace
-(`intervened`, `settings_changed`), so that a resumed search loses none of it. What is asked of the past, or of a search
-that is over, starts a new trace: `forked_events`, and `engine.search.job.fork_job`.
+The search does them between two expansions (`engine.search.search`) and writes them into its trace (`intervened`,
+`settings_changed`), so that a resumed search loses none of them. An intervention in the past, or in a search that is
+over, starts a new trace: `forked_events`, and `engine.search.job.fork_job`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ PRESETS = (
 
 
 class Intervention(Struct, frozen=True, omit_defaults=True):
-    """What a person asks for. `detail`: the written response, the query of a breakpoint, the words of a note."""
+    """A person's request. `detail`: the written response, the query of a breakpoint, the words of a note."""
 
     what: What
     node: int = ROOT  # of `edited`: the node that gets a child

@@ -1,4 +1,4 @@
-"""Doing what a person asks of a running search: other settings, interventions, breakpoints, standing still.
+"""Does what a person asks of a running search: other settings, interventions, breakpoints, pauses.
 
 All of it happens between two expansions and is written into the trace, so that a resumed search loses none of it.
 """
@@ -34,7 +34,7 @@ class WithEnvironment(Protocol):
 
 
 class Steering:
-    """What `control` was asked for, done to one search."""
+    """Applies the requests of `control` to one search."""
 
     def __init__(
         self,
@@ -78,7 +78,8 @@ class Steering:
         return taken
 
     async def intervene(self) -> None:
-        """Do what was asked for since the last look; what can't be done is written down with the reason."""
+        """Do the interventions that were asked for since the last call; one that can't be done is recorded with the
+        reason."""
         control = self._control
         while control.requests and control.stop_reason is None:
             who, asked = control.requests.pop(0)

@@ -251,7 +251,7 @@ class Selected(Event, tag="selected"):
 
 
 class Sampled(Event, tag="sampled"):
-    """An answer as it arrived, before anything was made of it: nothing that was paid for is lost."""
+    """An answer as it arrived, before it is read or executed, so that no paid answer is lost."""
 
     parent: int
     draw: int  # 0 ≤ draw < samples
@@ -323,9 +323,9 @@ class Intervened(Event, tag="intervened"):
     """A person changed the search.
 
     `edited`: wrote a step, which became the child `child` of `node` (instead of the child `of`, where one was edited);
-    `forced`: had `node` expanded next; `pruned`: nothing at or below `node` is selected any more; `restored`: it may
-    be again; `breakpoint`, `breakpoint removed`: the search stands still where a new node matches the query `detail`;
-    `note`, `mark`: said something of `node`; `refused`: asked for what can't be done, `detail` says why.
+    `forced`: had `node` expanded next; `pruned`: nothing at or below `node` is selected any more; `restored`: it may be
+    again; `breakpoint`, `breakpoint removed`: the search pauses where a new node matches the query `detail`; `note`,
+    `mark`: a comment on `node`; `refused`: asked for what can't be done, `detail` says why.
     """
 
     who: str

@@ -1,4 +1,4 @@
-"""What can be asked of a tree, of now or of the past."""
+"""The reading side of a tree, of now or of the past."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.tree.node import Node
 
 
 class TreeReader(Protocol):
-    """What can be asked of a tree, of now or of the past. Screens and reports read through this."""
+    """A tree of now or of the past, for reading. Screens and reports read through this."""
 
     @property
     def seq(self) -> int:

@@ -1,4 +1,4 @@
-"""Verifiers: who says which step of a bad trajectory is wrong.
+"""Verifiers: they judge which step of a bad trajectory is wrong.
 
 A verifier judges the steps of the bad trajectory in order, Good, Bad or Uncertain, and stops at the first Bad: the
 *first wrong step*. Steps are counted from 1, so step k leads to the node at depth k.
@@ -94,7 +94,7 @@ class JudgeTotals(Struct):
         self.cost = plus(self.cost, usage.cost)
 
     def add(self, other: JudgeTotals) -> None:
-        """Add what another verifier came to."""
+        """Add the figures of another verifier."""
         self.calls += other.calls
         self.cached += other.cached
         self.votes += other.votes

@@ -116,7 +116,7 @@ class JudgePool:
         return self._cost if self._judge.price_in is not None and self._judge.price_out is not None else None
 
     def left_out(self) -> list[str]:
-        """What the server refused and is asked without."""
+        """The parameters that the server refused, and that requests no longer hold."""
         return self._client.left_out() if self._client is not None else []
 
     # -- on its loop -------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class JudgePool:
             self._client = None
 
     async def call(self, ask: ChatRequest, fault: OnFault) -> Reply:
-        """One reply. Raises `CallFailed`; `WorkFailed` where nothing more may be asked."""
+        """Returns one reply. Raises `CallFailed`; `WorkFailed` where no further call may be made."""
         if self._slots is None:
             self._slots = asyncio.Semaphore(self._judge.concurrency)
         self.waiting += 1

@@ -47,7 +47,7 @@ class JudgePrice(Struct):
         self.cost = plus(self.cost, other.cost)
 
     def is_asked(self, judge: JudgeSettings) -> bool:
-        """Whether a person is to say yes: where something is to be asked, and it costs, or leaves this machine."""
+        """Whether a person has to say yes: where calls are to be made that cost, or leave this machine."""
         priced = bool(judge.price_in or judge.price_out)
         return self.calls > 0 and (priced or not is_loopback(self.url))
 

@@ -1,7 +1,7 @@
-"""Judging many pairs side by side, while the samples are made one after the other, in the same order as ever.
+"""Judges many pairs side by side, while the samples are made one after the other, always in the same order.
 
-Two things look ahead: `looking_ahead` over the pairs of one tree, `fed` over trees. They only begin what will surely be
-asked for, so a run makes the same calls and comes to the same samples whatever `--concurrency` is.
+Two functions look ahead: `looking_ahead` over the pairs of one tree, `fed` over trees. They begin only work that will
+surely be needed, so a run makes the same calls and the same samples whatever `--concurrency` is.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Begins(Protocol):
 
 
 def is_model(verifier: str) -> bool:
-    """Whether the verifier of that name asks a model."""
+    """Whether the verifier of that name calls a model."""
     return verifier == "openai" or verifier.startswith("openai:")
 
 
@@ -232,7 +232,7 @@ def _q(leaf: Node) -> float:
 
 
 def complaint(totals: JudgeTotals | None, structured: bool = False) -> str:
-    """What to warn of after judging; "" where most votes were read. `structured`: whether a form was asked for."""
+    """Returns a warning after judging; empty where most votes were read. `structured`: whether a form was asked for."""
     if totals is None or totals.lost < WARN_FROM:
         return ""
     lost = totals.unread + totals.failed
@@ -247,5 +247,5 @@ def complaint(totals: JudgeTotals | None, structured: bool = False) -> str:
 
 
 def has_failed(totals: JudgeTotals | None) -> bool:
-    """Whether so few votes were read that the judging came to nothing."""
+    """Whether so few votes were read that the judging is of no use."""
     return totals is not None and totals.lost >= FAIL_FROM

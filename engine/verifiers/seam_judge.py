@@ -53,7 +53,8 @@ class SeamJudge(OpenAIVerifier):
         return self._judgement(bad, self._pool.run(self._decide(self.question(steps, bad))))
 
     def question(self, steps: Sequence[tuple[str, str]], bad: int) -> str:
-        """What the model is asked about them."""
+        """Returns the question to the model. `steps`: of the whole splice, as action and observation. `bad`: how many
+        of them come before the tail."""
         started = self._tree.started
         assert started is not None
         prefix = [(step.action or step.response, step.observation) for step in started.prefix]

@@ -35,7 +35,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Trouble(Exception):
-    """A request came to nothing, and another try may mend it."""
+    """A failed request that another attempt may cure."""
 
 
 class Gone(Trouble):
@@ -196,7 +196,8 @@ class Connection:
                 self.outage.held.clear()
 
     def made(self, session: Id) -> int:
-        """A session was made; returns its epoch, a new one where the server gives a number that it had given before."""
+        """Note that a session was made; returns its epoch, a new one where the server returns a number for the second
+        time."""
         outage = self.outage
         with outage.lock:
             if session in outage.held:

@@ -46,7 +46,7 @@ class _Error(msgspec.Struct):
 
 
 def make(argument: str) -> AgentGym:
-    """The environment of `agentgym:ARGUMENT`. Raises `EnvError`; the server is asked first when it is reset."""
+    """Returns the environment of `agentgym:ARGUMENT`. Raises `EnvError`. The first request is made at its reset."""
     address = parse_address(argument)
     return _class_of(address.kind.lists_actions, address.kind.nearest)(address)
 

@@ -136,7 +136,7 @@ class Kind(Struct, forbid_unknown_fields=True, frozen=True):
         return found
 
     def first(self, reply: object, looked: object = None) -> First:
-        """The start of a task; `looked` is what was asked for afterwards."""
+        """Returns the start of a task. `looked`: the reply to the second request, where the kind makes one."""
         parts = [looked] if self.reset.look else [at(reply, path) for path in _listed(self.reset.text)]
         texts = [_text(part, self.reset.look or self.reset.text) for part in parts]
         whole = "\n".join(texts)

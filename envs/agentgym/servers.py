@@ -1,4 +1,4 @@
-"""The address of one of AgentGym's servers, and what is known of it before it is asked."""
+"""The address of one of AgentGym's servers, and what is known about it before the first request."""
 
 from __future__ import annotations
 

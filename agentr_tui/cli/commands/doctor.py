@@ -67,7 +67,7 @@ _option = partial(option_of, SearchSettings)
 
 
 class ModelFlags(TypedDict, total=False):
-    """How the model is asked, as in a search."""
+    """The options of a request to the model, as in a search."""
 
     max_tokens: Annotated[int, _option(MODEL, "max_tokens", "Maximum tokens of one answer.")]
     timeout: TimeoutOption

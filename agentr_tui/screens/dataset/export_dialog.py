@@ -35,7 +35,7 @@ Preview = Callable[[DataType, Which, int], Funnel]
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What a person asks for."""
+    """The choices of a person in the dialog."""
 
     format: str
     data_type: DataType
@@ -92,7 +92,7 @@ def file_stem(environments: list[str], format: str, data_type: DataType, which: 
 
 
 class ExportDialog(Dialog[ExportRequest]):
-    """The format, what is taken, how many lines that gives, and then the file's name: enter there writes."""
+    """The format, the choice of samples, the number of lines, and then the file's name: enter there writes."""
 
     BINDINGS = [
         Binding("escape", "dismiss(None)", "cancel", id="export.cancel", tooltip="Leave without writing anything"),
@@ -139,7 +139,7 @@ class ExportDialog(Dialog[ExportRequest]):
             yield Chips(names, names[0], id=id)
 
     def on_mount(self) -> None:
-        """The format has the focus: it is what one comes for."""
+        """Focus the format, which most people change."""
         self.query_one("#funnel-preview").can_focus = False
         self._tell()
         self.call_after_refresh(self._tell)  # the lines are as wide as the dialog, which is known by then

@@ -1,4 +1,4 @@
-"""From samples to lines: how many are left after each thing that an export asks of a sample, and why. No Textual."""
+"""From samples to lines: how many are left after each condition of an export, and why. No Textual."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEAST_COLUMN = 17
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many samples are left after one thing was asked of them."""
+    """The number of samples that are left after one condition."""
 
     name: str
     count: int

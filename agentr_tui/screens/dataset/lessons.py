@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass
 class WrongAction:
-    """Samples whose wrong steps are the same but for the amounts in it."""
+    """Samples whose wrong steps are equal, amounts aside."""
 
     key: str  # environment and action, numbers aside
     ids: list[str] = field(default_factory=list)

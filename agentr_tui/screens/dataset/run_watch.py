@@ -19,7 +19,7 @@ class RunWatch:
     """Reads and counts in a thread, which posts `Looked`; `moved` is called where another run is shown."""
 
     class Looked(Message):
-        """A thread looked at the run: nothing changed, or what is there now, or why it can't be read."""
+        """A thread looked at the run: nothing changed, or the new content, or why it can't be read."""
 
         def __init__(
             self,

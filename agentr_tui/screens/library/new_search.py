@@ -1,4 +1,4 @@
-"""The dialog for a new search: what is searched, how, and, for a model, where it is asked; it can be tried out."""
+"""The dialog for a new search: task, settings, and, for a model, its server; the model can be tested."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class NodeFilter:
         self._desk.post(self.Counted(query))
 
     def counted(self, event: Counted) -> bool:
-        """Takes up what the thread found; whether it is of the query that is asked now."""
+        """Take up the thread's counts; returns whether they are of the present query."""
         if event.query != self._query:
             return False
         if event.key is None:

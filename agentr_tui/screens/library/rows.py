@@ -90,7 +90,7 @@ COLUMN_ORDERS = {"age": "newest", "env task": "task"}
 
 
 def order_of(column: str) -> str:
-    """The order that a click on a column asks for."""
+    """Returns the order for a click on a column."""
     return COLUMN_ORDERS.get(column, column)
 
 
@@ -217,7 +217,7 @@ def facts(row: TraceRow) -> list[tuple[str, Role]]:
 
 
 def attempts_told(figures: TraceFigures) -> list[str]:
-    """What an import came to: attempts, their solved share, the spread of their returns."""
+    """Returns the figures of an import: attempts, their solved share, the spread of their returns."""
     if not figures.attempts:
         return []
     told = [f"{many(figures.attempts, 'attempt')} of {figures.source}"]

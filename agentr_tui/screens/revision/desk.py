@@ -64,7 +64,7 @@ class RevisionDesk(Desk, Protocol):
         ...
 
     def trusted(self, check: Callable[[], object], then: Callable[[], object]) -> bool:
-        """Whether what a trace names may be used; where it is to be asked for first, does `then` after a yes."""
+        """Whether what a trace names may be used; where a person has to be asked first, calls `then` after a yes."""
         ...
 
     def every(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:

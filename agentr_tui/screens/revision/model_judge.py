@@ -87,6 +87,6 @@ class ModelJudge:
         self._front.show_later()
 
     def stop(self) -> None:
-        """Leaving: what is being judged stops; replies that came are kept."""
+        """Stop the judging in progress, since the person leaves; replies that arrived are kept."""
         if self._judging is not None:
             self._judging.stop()

@@ -56,7 +56,7 @@ class Job:
 
 
 class KnownRecovery(NamedTuple):
-    """What is known of a sample before anything is asked."""
+    """What is known about a sample before any call."""
 
     sample: str
     settings: RecoverySettings

@@ -110,7 +110,7 @@ class SampleInFront:
 
     @property
     def changing(self) -> bool:
-        """Whether a decision is being written: until it is, nothing more can be decided."""
+        """Whether a decision is being written: until then no other is possible."""
         return self._changing
 
     # -- loading -----------------------------------------------------------------------------------

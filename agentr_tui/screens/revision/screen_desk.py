@@ -82,7 +82,7 @@ class RevisionScreenDesk(ScreenDesk):
         screen.run_worker(run, group=group, thread=True, exclusive=True)
 
     def trusted(self, check: Callable[[], object], then: Callable[[], object]) -> bool:
-        """Whether what a trace names may be used; where it is to be asked for first, does `then` after a yes."""
+        """Whether what a trace names may be used; where a person has to be asked first, calls `then` after a yes."""
         return trusted(self._screen.app, check, then)
 
     def every(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:

@@ -169,7 +169,7 @@ def ask_line(parts: Parts, start: str = "") -> None:
 
 
 class SearchCommands(Provider):
-    """The same commands in the palette; what needs something more asks for it."""
+    """The same commands in the palette; a command that needs an argument asks for it."""
 
     def _entry(self, command: Command) -> tuple[str, Callable[[], None], str]:
         parts = getattr(self.screen, "parts", None)

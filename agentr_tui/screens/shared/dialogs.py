@@ -47,7 +47,7 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
 
 
 class Popup(Dialog[Result], Generic[Result]):
-    """A dialog that nothing is written in: a click beside it closes it."""
+    """A dialog without text fields: a click beside it closes it."""
 
     def on_click(self, event: Click) -> None:
         """Beside the dialog: as escape."""

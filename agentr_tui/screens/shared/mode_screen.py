@@ -175,7 +175,7 @@ class ModeScreen(Screen[None]):
             self.query_one(".too-small", Static).update(f"too small\n{width}×{height}, needs\n{MIN_WIDTH}×{MIN_HEIGHT}")
 
     def on_screen_resume(self) -> None:
-        """Shown (again): take up what happened meanwhile."""
+        """Take up what changed while another screen was in front."""
         self.refresh_view()
 
     def refresh_view(self) -> None:

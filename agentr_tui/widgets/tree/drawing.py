@@ -43,7 +43,7 @@ class RowDrawing:
         self._drawn: dict[int, RowSummary] = {}  # line of the viewport → what it shows
 
     def take(self, rows: TreeRows, score_range: tuple[float, float]) -> None:
-        """Draw another tree; nothing is laid over it."""
+        """Draw another tree, with nothing over it."""
         self.rows, self._score_range = rows, score_range
         self.overlay = Overlay()
         self.lit = None

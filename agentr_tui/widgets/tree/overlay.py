@@ -1,4 +1,4 @@
-"""What is laid over the tree: the search path, the chosen pair, marks. Knows no screen."""
+"""What is drawn over the tree: the search path, the chosen pair, marks. Knows no screen."""
 
 from __future__ import annotations
 

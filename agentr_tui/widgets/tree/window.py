@@ -30,7 +30,7 @@ class RowWindow:
         return self._nodes[1]
 
     def anchor(self) -> tuple[int, int]:
-        """What must stay where it is when rows come and go: the node of the top row, at line 0."""
+        """What must stay in place when rows appear or disappear: the node of the top row, at line 0."""
         ids = self.nodes()
         return (ids[0] if ids else ROOT), 0
 

@@ -42,7 +42,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """For people: the task, and who tried it."""
+        """A name for people: the task and the agent."""
         who = " ".join(filter(None, (self.first.agent, self.first.model)))
         return f"{self.first.task} · {who}" if who else self.first.task
 

@@ -62,7 +62,7 @@ def prompt_lines(name: str, folder: str = "") -> tuple[str, ...]:
 
 
 def check_prompts(folder: str) -> None:
-    """Raises `InputError` where a folder of prompts replaces nothing, or holds a file that would not be looked at."""
+    """Raises `InputError` where a folder of prompts replaces nothing, or holds a file that is not read."""
     if not folder:
         return
     place = Path(folder)

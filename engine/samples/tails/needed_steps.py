@@ -50,7 +50,7 @@ class Way(NamedTuple):
 
 
 class Ground:
-    """What ways of one tree are made on: its states, and who judges steps in them."""
+    """What is needed to make ways of one tree: its states, and the verifier that judges steps in them."""
 
     def __init__(
         self,
@@ -75,7 +75,8 @@ class Ground:
 
     @property
     def keyed(self) -> bool:
-        """Whether a state can come again, and is known then. Raises `InputError` where there is no environment."""
+        """Whether a state can be recognised when it is reached again. Raises `InputError` where there is no
+        environment."""
         return self.states.has_keys and not self.timed
 
     @property
@@ -347,7 +348,7 @@ class Ground:
         return [tail_step(self.tree.nodes[id], wording=words.get(id, 0)) for id in ids]
 
     def roads(self, least: Number, never: str = "") -> _Roads:
-        """The shortest clean ways of the tree to a good leaf whose return is at least so high."""
+        """Returns the shortest clean ways of the tree to a good leaf whose return is at least `least`."""
         roads = self._roads.get((least, ""))
         if roads is None:
             roads = self._roads[least, ""] = _Roads(self, least, "")

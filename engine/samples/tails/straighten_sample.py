@@ -27,8 +27,8 @@ NO_CLEAN_TAIL = "no clean way on from the wrong step"
 
 
 def with_context(sample: Sample, ground: Ground) -> Sample:
-    """The sample without the other mistakes before its wrong step that changed nothing, where that holds: a Bad step
-    that left the state as it was, a loop that holds one."""
+    """Returns the sample without the other mistakes before its wrong step that changed nothing, where it holds without
+    them: a Bad step that left the state as it was, or a loop with such a step."""
     tree = ground.tree
     before = splice_of(tree, replace(sample, cut=[])).bad[:-1]
     words = {judgement.step: judgement.word for judgement in sample.judgements}
@@ -85,8 +85,8 @@ def _still_wrong(sample: Sample, ground: Ground, gone: Sequence[int]) -> bool:
 
 
 def straightened(sample: Sample, ground: Ground) -> Sample | str:
-    """The sample with a straight tail, or why there is none. Where the environment can't be asked, the good steps stay,
-    and those that are known to be wrong are masked."""
+    """Returns the sample with a straight tail, or why there is none. Where the environment can't be asked, the good
+    steps stay, and those that are known to be wrong are masked."""
     tree, states = ground.tree, ground.states
     parts = splice_of(tree, replace(sample, tail=None))
     moves = ground.moves(parts.good, tree.words_at(sample.good))

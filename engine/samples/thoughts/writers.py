@@ -1,8 +1,8 @@
-"""The revision thought of a sample: one that names the mistake (`engine.samples.thoughts.reasons`), drawn from a list,
-one of the list, or written by a model from what the verifier said.
+"""The revision thought of a sample: one that names the mistake (`engine.samples.thoughts.reasons`), one of the list,
+drawn or by number, or one that a model writes from the verifier's judgements.
 
-A written thought is asked of the model that judges (`engine.verifiers.base.JudgeSettings`); replies are kept by
-content, so a second run pays nothing.
+The model that judges (`engine.verifiers.base.JudgeSettings`) writes the thought; replies are kept by content, so a
+second run pays nothing.
 """
 
 from __future__ import annotations

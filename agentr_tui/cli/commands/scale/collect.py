@@ -181,7 +181,7 @@ def collect(
 
 
 def tell(found: Collected, json: bool) -> int:
-    """Say what a run came to; returns the exit code."""
+    """Print the result of a run; returns the exit code."""
     if json:
         emit_json(found)
     else:

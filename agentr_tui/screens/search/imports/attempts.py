@@ -31,7 +31,7 @@ TABS = ("attempts", "forks", "conversation", "environment", "raw")
 
 
 def figures_of(session: Session, tree: SearchTree) -> list[str]:
-    """What the attempts came to, the least important first."""
+    """Returns the figures of the attempts, the least important first."""
     alpha = session.thresholds.alpha
     scored = [attempt.reward for attempt in tree.attempts if attempt.reward is not None]
     cut = sum(attempt.cut_off for attempt in tree.attempts)
