@@ -220,7 +220,7 @@ class EnvironmentInfo:
     of: Callable[[str], EnvironmentInfo] | None = None  # where rules or scores depend on what follows the ":"
     kinds: Callable[[], list[EnvironmentInfo]] | None = None  # what may follow the ":", where these are known
     broken_kinds: Callable[[], Sequence[str]] | None = None  # and a line for each that can't be used
-    note: str = ""  # what whoever sees results has to know, in a word
+    note: str = ""  # what readers of results have to know, in a word
     takes_place: Callable[[str], bool] = is_place  # whether what follows the ":" reaches a file, a host or a module
     counted_from: float = 0.0  # the environment's own score that stands for a return of 0; set by `info_of`
     offset: float = 0.0  # what is added to the environment's own scores; set by `info_of`

@@ -242,7 +242,7 @@ def recovered(tree: SearchTree, sample: Sample, known: Recoveries, alpha: float 
         return None
     try:
         actor = actor_settings(tree, newest(tree, sample, known))
-    except InputError:  # whoever made them is not known here any more
+    except InputError:  # their actor is no longer known here
         return None
     marks = chosen_marks(marks_of(tree, sample, actor.max_depth), sample, "mark")
     (figures,) = figures_of(tree, sample.thought, marks, actor, known, alpha)

@@ -72,7 +72,7 @@ class Steering:
             try:
                 settings_from({**msgspec.to_builtins(tree.started.settings), **changes})
             except InputError:
-                continue  # whoever asked is told where it was asked; a search does not end over it
+                continue  # the person who asked sees the reason there; a search does not end over it
             self._emit(SettingsChanged(seq=self._next, who=who, changes=changes))
             taken = True
         return taken

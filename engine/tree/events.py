@@ -108,7 +108,7 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1)] = 4  # simultaneous calls; never changes a trace
     parallel_nodes: Annotated[int, Meta(ge=1)] = 1  # expansions in flight (K)
     any_order: bool = False  # results are applied as they come, not in the order of selection
-    max_failures: Annotated[int, Meta(ge=1)] = 12  # outages in a row of one source before the search stands still
+    max_failures: Annotated[int, Meta(ge=1)] = 12  # outages in a row of one source before the search pauses
     # of actors and verifiers behind an OpenAI-compatible server
     model: str = ""
     base_url: str = ""  # "" stands for the client library's own default

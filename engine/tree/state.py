@@ -58,7 +58,7 @@ class TreeState:
         self.written_by: dict[int, str] = {}  # node that a person wrote → who
         self.reasoning: dict[int, str] = {}  # node → what the model thought, where it is sent again
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
-        self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
+        self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search pauses
         self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
         self.history = BackupHistory(self.nodes)
         self.chronicle = ChoiceLog(self.nodes)

@@ -144,7 +144,7 @@ class JudgePool:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waits has it; nobody may
+            task.exception()  # a waiting thread gets it; there may be none
 
     def _cancel(self) -> None:
         for task in list(self._running):

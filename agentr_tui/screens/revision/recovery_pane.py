@@ -79,7 +79,7 @@ class RecoveryPane(TextPane):
         self._alpha: float | None = None
         self._known: KnownRecovery | None = None
         self._refused = ""  # why nothing can be asked
-        self._chosen: RecoverySettings | None = None  # who is to go on, where a person said so
+        self._chosen: RecoverySettings | None = None  # the continuing actor, where a person chose one
         self._typed = RecoverySettings()  # as far as a person typed it
         self._count = 8
         self._job: Job | None = None
