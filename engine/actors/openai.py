@@ -133,10 +133,11 @@ def _room(settings: SearchSettings) -> int | None:
 
 
 def read_calls(reply: Reply, settings: SearchSettings, tools: Collection[str]) -> Answer:
-    """The answer to store of a model that may call tools, by their names. Raises `DrawFailed` where there is none.
+    """Returns the answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
 
-    Calls are kept as the model made them, less what a server did to them (`engine.answers.left_calls`): whether they
-    are valid the environment says. Words without a call are the model's last words.
+    `tools`: their names. Calls are kept as the model made them, less what a server did to them
+    (`engine.answers.left_calls`): the environment decides whether they are valid. Words without a call are the model's
+    last words.
     """
     said, calls = reply.text.strip(), reply.calls
     found = [Call(call.name, call.arguments) for call in calls]
@@ -178,7 +179,11 @@ def _in_text(settings: SearchSettings) -> str:
 
 
 def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) -> Answer:
-    """The answer to store. Raises `DrawFailed` where there is none."""
+    """Returns the answer to store. Raises `DrawFailed` where the reply holds none.
+
+    `reply`: what the server sent. `settings`: of the search; they say how to parse and where to stop. `form`: the form
+    of the environment's actions.
+    """
     if not reply.text.strip():
         why = why_empty(reply, settings.max_tokens, stops(settings), _in_text(settings))
         said = f"the answer is empty: {why}" if why else "the answer is empty"

@@ -19,7 +19,7 @@ _FENCE = re.compile(r"^```\w*[ \t]*$", re.M)
 
 
 def written_calls(text: str) -> tuple[str, list[Call]]:
-    """What a text says beside its calls, and the calls; none where it ends with none."""
+    """Returns the text beside the calls, and the calls at its end; none where it does not end with calls."""
     lines = text.strip().split("\n")
     first = len(lines)
     found: list[Call] = []

@@ -43,7 +43,7 @@ _OURS = (KeyboardInterrupt, GeneratorExit)
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a step."""
+    """The answer to a step."""
 
     observation: str
     score: float  # the sum of the rewards so far
@@ -160,7 +160,10 @@ def check_actions(space: Space[Any] | None) -> None:
 
 
 def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
-    """Reset it: the first observation, and the info. Raises `EnvError`."""
+    """Reset the environment; returns the first observation and the info. Raises `EnvError`.
+
+    `env`: the other package's environment. `spec`: how it is used here. `seed`: the task.
+    """
     try:
         with _quiet():
             observation, info = env.reset(seed=seed)
@@ -180,8 +183,11 @@ class StepRaised(EnvError):
 
 
 def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, dict[str, Any] | None]:
-    """One step, after which the score is `score` and the reward: what came of it, and the info, None where the
-    environment gave none. Raises `EnvError`."""
+    """Take one step; returns the reply, and the info, which is None where the environment gave none. Raises `EnvError`.
+
+    `env`: the other package's environment. `spec`: how it is used here. `action`: the text of the actor. `score`: the
+    score before the step; the step's reward is added to it.
+    """
     given: Any = action
     if spec.start is not None:
         given = number_of(spec, action)
@@ -233,8 +239,7 @@ def _told(error: BaseException) -> str:
 
 
 def close(env: Foreign) -> None:
-    """Close it, or give it up after `CLOSE_SECONDS`: others of its class are not waited for, then. What it raises harms
-    nothing any more."""
+    """Close it; give up after `CLOSE_SECONDS`, and do not wait for others of its class then. Errors are ignored."""
     closing = threading.Thread(target=_close, args=(env,), daemon=True)
     closing.start()
     kind = type(env.unwrapped)
@@ -270,8 +275,11 @@ def copy_of(env: Foreign) -> Foreign | None:
 def transcript(
     env: Foreign, spec: Spec, actions: Sequence[str], seconds: float = math.inf
 ) -> tuple[list[Reply], dict[str, Any]]:
-    """What an environment that was just reset says to some actions, up to one that fails, the end, or the one after
-    which so many seconds are over; and all that its infos held. It is used up. Raises `Malformed`."""
+    """Returns the replies to some actions, and all that the infos held; the environment can't be used afterwards.
+
+    `env`: just reset. `spec`: how it is used here. `actions`: in order; the replies end with the first that fails or
+    ends the episode, or once `seconds` are over. Raises `Malformed`.
+    """
     end = time.monotonic() + seconds
     replies: list[Reply] = []
     infos: dict[str, Any] = {}

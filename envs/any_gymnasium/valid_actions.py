@@ -42,7 +42,10 @@ def attribute(env: gymnasium.Env[Any, Any], name: str) -> Any:
 
 
 def with_names(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> Spec:
-    """The spec with the names of a Discrete environment's actions. Raises `EnvError` where nobody names them."""
+    """Returns the spec with the names of a Discrete environment's actions. Raises `EnvError` where they have no names.
+
+    `env`: the environment. `spec`: how it is used here; names in it come first. `info`: of the last reset or step.
+    """
     space = getattr(env, "action_space", None)
     if not isinstance(space, Discrete):
         return spec
@@ -99,15 +102,21 @@ def number_of(spec: Spec, action: str) -> int | None:
 
 
 def lists_actions(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> bool:
-    """Whether valid actions are known in the state that gave this info."""
+    """Whether the valid actions of the current state are known.
+
+    `env`: the environment. `spec`: how it is used here. `info`: of the last reset or step.
+    """
     if spec.actions or attribute(env, "valid_actions") is not None or any(name in info for name in LISTED):
         return True
     return any(isinstance(info.get(name), Mapping) for name in MASKS)
 
 
 def valid_actions(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> list[str]:
-    """Valid actions of the current state: as a method gives them, as the info does, as a mask does, else all that are
-    known. Raises what the environment raises, and `Malformed` for what lists no actions."""
+    """Returns the valid actions of the current state: those that a method returns, that the info lists, that a mask
+    allows, or else all known ones. Raises what the environment raises, and `Malformed` for what lists no actions.
+
+    `env`: the environment. `spec`: how it is used here. `info`: of the last reset or step.
+    """
     method = attribute(env, "valid_actions")
     name = "valid_actions"
     found: Any = method() if callable(method) else method
