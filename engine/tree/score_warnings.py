@@ -32,7 +32,8 @@ def score_warnings(tree: SearchTree) -> list[str]:
 def _remedy(environment: str) -> tuple[float, str]:
     """The environment's own score that stands for 0, and how its range is said."""
     name = environment.partition(":")[0]
-    remedy = "?range=LOW,HIGH" if name == "gym" else f"score_range=(LOW, HIGH) in the EnvironmentInfo of {name}"
+    remedies = {"gym": "?range=LOW,HIGH", "agentgym": "range = [LOW, HIGH] in a kind of your own (docs/environments.md)"}
+    remedy = remedies.get(name, f"score_range=(LOW, HIGH) in the EnvironmentInfo of {name}")
     try:
         return info_of(environment).counted_from, remedy
     except EnvError:
