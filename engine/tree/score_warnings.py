@@ -32,7 +32,7 @@ def score_warnings(tree: SearchTree) -> list[str]:
 def _remedy(environment: str) -> tuple[float, str]:
     """The environment's own score that stands for 0, and how its range is said."""
     name = environment.partition(":")[0]
-    remedies = {"gym": "?range=LOW,HIGH", "agentgym": "range = [LOW, HIGH] in a kind of your own (docs/environments.md)"}
+    remedies = {"gym": "?range=LOW,HIGH", "agentgym": "range = [LOW, HIGH] in a kind of your own"}
     remedy = remedies.get(name, f"score_range=(LOW, HIGH) in the EnvironmentInfo of {name}")
     try:
         return info_of(environment).counted_from, remedy
