@@ -64,7 +64,9 @@ def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, id
 
 def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> tuple[tuple[str, str, str, str], ...]:
     """The key of what answers a turn."""
-    return tuple((answer.role, answer.tool_call_id, _seen(answer.content, ids), calls_of_user(answer)) for answer in answers)
+    return tuple(
+        (answer.role, answer.tool_call_id, _seen(answer.content, ids), calls_of_user(answer)) for answer in answers
+    )
 
 
 def apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
