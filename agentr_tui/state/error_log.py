@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.base.errors import AgentrError
-from engine.base.foreign import open_to_append
+from engine.base.untrusted_files import open_to_append
 
 FILE = "errors.log"
 
 
 def error_line(folder: Path, error: Exception) -> str:
-    """One line that says what went wrong. Of an error that is not foreseen, the place is appended to the folder's
-    `errors.log`, without the error's own words: they may quote anything, a key too."""
+    """Returns one line that says what went wrong. For an unexpected error, the place is appended to the folder's
+    `errors.log`, without the error's own words: they may quote anything, even a key."""
     if isinstance(error, AgentrError):
         return str(error)
     line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"

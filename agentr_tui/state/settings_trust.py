@@ -19,7 +19,7 @@ from cyclopts import App, Argument, ArgumentCollection
 from cyclopts.config import Dict
 
 from agentr_tui.state.settings_files import user_file
-from engine.base.foreign import real_path
+from engine.base.untrusted_files import real_path
 from engine.environment.consent_store import give, given
 from engine.environment.permission import NeedsConsent
 
@@ -94,8 +94,8 @@ def _is_closed(hint: Any) -> bool:
 
 
 class WorkspaceSettings:
-    """The settings of a workspace as a source of options; what has to be asked for is not taken until a person said
-    yes. `held` tells what that was."""
+    """The settings of a workspace as a source of options; those that need a person's yes are left out until then.
+    `held` names these."""
 
     def __init__(self, file: Path, settings: Mapping[str, Any], refuse: bool) -> None:
         """`refuse`: raise `ForeignSettings` where an option of the command that runs is not taken."""

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import zstandard
 
 from engine.base.errors import AgentrError, InputError, TraceError, WorkFailed
-from engine.base.foreign import in_words, open_given
+from engine.base.untrusted_files import in_words, open_given
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 """What such files begin with."""
@@ -55,7 +55,10 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def check_size(path: str | os.PathLike[str], unpacked: int, packed: int) -> None:
-    """Raises `TraceError` where so many bytes came of a packed file: more than any trace or tree is packed by."""
+    """Raises `TraceError` where a packed file unpacks to more bytes than any trace or tree does.
+
+    `path`: the file, for the message. `unpacked` and `packed`: bytes read so far, after and before unpacking.
+    """
     most = max(FREE, MAX_RATIO * packed)
     if unpacked > most:
         told = f"{in_words(packed)} that unpack to more than {in_words(most)}"

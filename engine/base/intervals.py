@@ -14,6 +14,11 @@ RESAMPLES = 2000
 T = TypeVar("T")
 
 
+def three_digits(value: float) -> str:
+    """A number as people read it: three digits, and whole above a hundred (`0.123`, `12.3`, `6,980`)."""
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 class Interval(Struct, frozen=True):
     """A figure and its 95 % interval. Of one task alone nothing is known about the spread: low and high are None."""
 
@@ -22,16 +27,21 @@ class Interval(Struct, frozen=True):
     high: float | None
 
     def __str__(self) -> str:
-        shown = f"{self.value:.3g}"
-        return shown if self.low is None or self.high is None else f"{shown} [{self.low:.3g}, {self.high:.3g}]"
+        shown = three_digits(self.value)
+        if self.low is None or self.high is None:
+            return shown
+        return f"{shown} [{three_digits(self.low)}, {three_digits(self.high)}]"
 
 
 def bootstrap(
     rows: Sequence[T], figure: Callable[[Sequence[T]], float | None], seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval | None:
-    """The figure of some rows, one a task, with its 95 % interval; None where the figure is unknown.
+    """Returns the figure of `rows` with its 95 % interval; None where the figure is unknown.
 
-    Tasks are drawn with replacement. A draw for which `figure` gives None (nothing to divide by) is left out.
+    Tasks are drawn with replacement. A draw for which `figure` returns None (nothing to divide by) is left out. With
+    fewer than two rows there is no interval.
+
+    `rows`: one a task. `figure`: computes the figure from rows. `seed`: of the drawing. `resamples`: how often to draw.
     """
     value = figure(rows)
     if value is None:

@@ -1,4 +1,4 @@
-"""What a collector and its workers tell each other: a JSON object a line, over a worker's standard input and output."""
+"""The messages between a collector and its workers: a JSON object a line, over a worker's standard input and output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from engine.base.unknown import plus
+from engine.base.sums_with_unknowns import plus
 from engine.tree.events import SearchSettings
 
 Outcome = Literal["done", "halted", "owed", "failed", "hopeless", "elsewhere"]
@@ -73,7 +73,7 @@ class RunTask(Struct, tag="run", tag_field="do"):
 
 
 class Grant(Struct, tag="grant", tag_field="do"):
-    """So many more calls may be made; 0: none any more."""
+    """The number of further calls that a worker may make; 0: no more."""
 
     calls: int
 

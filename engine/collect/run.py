@@ -14,16 +14,15 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.collect.ledger import Budget, Ledger
-from engine.collect.links import ProcessLink, StartWorker
 from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_paths
 from engine.collect.messages import Orders
 from engine.collect.ray_link import ray_workers
-from engine.collect.workers import Collector
+from engine.collect.task_ledger import Budget, Ledger
+from engine.collect.worker_link import ProcessLink, StartWorker
+from engine.collect.worker_pool import Collector
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
-from engine.search.actor_choice import with_actor
-from engine.search.job import make_actor
+from engine.search.actor_choice import make_actor, with_actor
 from engine.tree.events import SearchSettings
 
 WAITING_ACTOR = "openai"
@@ -62,7 +61,7 @@ class Failure(Struct):
 
 
 class Collected(Struct, kw_only=True):
-    """What a run of a collection came to. Figures are of the whole collection, but for `seconds` and `lost`."""
+    """The figures of a run of a collection. They are of the whole collection, except `seconds` and `lost`."""
 
     out: str
     env: str
@@ -96,8 +95,8 @@ class Progress(Struct, frozen=True):
 
 
 def check_plan(plan: Plan) -> None:
-    """Open the environment at the first task, and the actor, as each worker will: what is wrong with the options is
-    said before anything is written. Raises `InputError`."""
+    """Open the environment at the first task, and the actor, as each worker will, so that unusable options are reported
+    before anything is written. Raises `InputError`."""
     opened = open_environment(by_person(plan.environment), plan.tasks[0])
     try:
         settings = with_actor(opened, plan.settings) if plan.choose_actor else plan.settings
@@ -195,7 +194,10 @@ def progress_of(ledger: Ledger) -> Progress:
 
 
 def collected(plan: Plan, ledger: Ledger, halted: str) -> Collected:
-    """What a run came to."""
+    """Returns the figures of a run that ended.
+
+    `plan`: what was to be done. `ledger`: what became of the tasks. `halted`: why it stopped early; empty: it did not.
+    """
     failed = [
         Failure(task, ended.error, str(ledger.paths[task]))
         for task, ended in ledger.outcomes.items()

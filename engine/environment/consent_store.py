@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from engine.base.errors import AgentrError
 from engine.base.files import stamp, write_beside
-from engine.base.foreign import read_struct
+from engine.base.untrusted_files import read_struct
 from envs.user_folders import state_folder
 
 
@@ -45,7 +45,10 @@ def _place(about: str, name: str, value: str) -> Path:
 
 
 def given(about: str, name: str, value: str) -> Consent | None:
-    """The yes to this value, where there is one."""
+    """Returns the yes to a value; None where nobody gave one.
+
+    `about`: digest of the file that the yes is about. `name` and `value`: what it names, such as an environment.
+    """
     if not about:
         return None
     known = _given.get((about, name, value))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from engine.base.intervals import Interval, mean_interval
-from engine.recovery.figures import MarkFigures
+from engine.recovery.continuation_figures import MarkFigures
 from engine.samples.sample import Sample
 from engine.tree.tree import SearchTree
 
@@ -43,7 +43,10 @@ class RecoveryScores(Struct, kw_only=True):
 
 
 def wrong_step(tree: SearchTree, sample: Sample, figures: MarkFigures) -> WrongStep:
-    """A wrong step of a sample."""
+    """Returns the figures of a wrong step; scores are shares of the score range, 0 to 1.
+
+    `tree`: the search. `sample`: whose wrong step it is. `figures`: of the continuations from it.
+    """
     assert tree.started is not None
     low, high = tree.started.score_range
 

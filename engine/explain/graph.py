@@ -17,7 +17,9 @@ import networkx as nx
 from engine.base.errors import InputError
 from engine.base.files import write_beside
 from engine.base.text import clean
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 GraphKind = Literal["graphml", "dot", "node-link"]
 KINDS: tuple[GraphKind, ...] = get_args(GraphKind)
@@ -160,7 +162,7 @@ def _loops(reader: TreeReader) -> Iterator[tuple[int, int]]:
 
 
 def kind_of(name: str) -> GraphKind | None:
-    """The kind of graph file that a name asks for; None where it does not say."""
+    """Returns the kind of graph file by a file name; None where the name does not show it."""
     return next((kind for ending, kind in _ENDINGS.items() if name.lower().endswith(ending)), None)
 
 

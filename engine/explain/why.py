@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from engine.query.nodes import tree_of
 from engine.search.child_scores import Score, scores
-from engine.search.promise import promises
+from engine.search.lessons_scores import promises
 from engine.tree.choice_log import Choice
 from engine.tree.events import SearchSettings
-from engine.tree.tree import NO_PARENT, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 
 class Row(NamedTuple):
@@ -42,10 +44,13 @@ class Scored(NamedTuple):
 
 
 def scored(tree: SearchTree, parent: int, seq: int, *, in_flight: Sequence[int], c: float | None = None) -> Scored:
-    """The children of `parent` right after event `seq`; `c` in place of the search's own exploration constant.
+    """Returns the children of a node with their scores, as they were at a moment.
 
     `best-first` and `lessons` do not compare siblings but all open nodes: the rows of `best-first` have the score after
     the step as their total. A walk of `lessons` that has drawn a step goes on with it: it is the child without a step.
+
+    `tree`: the search. `parent`: the node. `seq`: the event after which to look. `in_flight`: nodes whose expansions
+    were not backed up yet, one entry an expansion. `c`: the exploration constant; None: the search's own.
     """
     settings = tree.settings_at(seq)
     reader = tree.at(seq)  # also of now: the tree may grow meanwhile
@@ -146,8 +151,8 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
         found.append(_pruned(tree, id, seq))
     elif exhausted:
         found.append(Fact("all ended", "every line below has ended: nothing there can be selected"))
-    if id in tree.human:
-        found.append(Fact("written", f"by {tree.human[id]} (event {tree.born_at(id)})", person=True))
+    if id in tree.written_by:
+        found.append(Fact("written", f"by {tree.written_by[id]} (event {tree.born_at(id)})", person=True))
     found += _said_of(tree, id, seq)
     if repeats := tree.repeats.get(id, 0):
         found.append(

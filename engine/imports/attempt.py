@@ -12,13 +12,11 @@ from msgspec import Struct
 
 from engine.tree.events import ToolCall
 
-__all__ = ["Attempt", "AttemptMessage", "AttemptRole", "ForeignTree", "ToolCall", "Transcript", "TreeNode"]
-
 AttemptRole = Literal["system", "user", "assistant", "tool"]
 
 
 class Transcript(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a subagent did, folded into the message that returned its result (or tells of it)."""
+    """The messages of a subagent, folded into the message that returned its result or reports it."""
 
     messages: tuple[AttemptMessage, ...]
     agent: str = ""

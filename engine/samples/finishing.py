@@ -10,7 +10,8 @@ from engine.environment.replay import HOLDS, Replayer, opener
 from engine.samples.drafts import good_sample
 from engine.samples.sample import Sample, replay_sample
 from engine.samples.settings import Context, Repairs, Revised, ReviseSettings
-from engine.samples.straight_tails import (
+from engine.samples.tails.needed_steps import Ground
+from engine.samples.tails.straighten_sample import (
     ENDED,
     NO_CLEAN_TAIL,
     NOTHING_LEFT,
@@ -21,7 +22,6 @@ from engine.samples.straight_tails import (
     with_context,
     with_lesson,
 )
-from engine.samples.straight_ways import Ground
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Verifier
@@ -165,7 +165,12 @@ def masked_steps(sample: Sample) -> int:
 
 
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:
-    """The sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made it."""
+    """Returns the sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made
+    it.
+
+    `tree`: the sample's. `sample`: the sample. `mark`: the first wrong step, counted from 1; None: none. `replayer`: of
+    that tree.
+    """
     tail = sample.tail if sample.tail is not None and sample.tail.mark == mark else None
     sample = replace(sample, seam=sample.seam if sample.mark == mark else None)
     if tail is not None or sample.tails == "as-found" or mark is None or sample.bad is None:
@@ -183,8 +188,11 @@ def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Repl
 
 
 def ground_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> Ground:
-    """What ways are made on when a person changes a sample: judged by the verifier of its run, where that costs
-    nothing and looks at the environment."""
+    """Returns what is needed to make tails when a person changes a sample. The verifier of its run judges, where that
+    costs nothing and it reads the environment's states.
+
+    `tree`: the sample's. `sample`: the sample. `replayer`: of that tree.
+    """
     assert tree.started is not None
     alpha = Thresholds.for_range(tree.started.score_range, sample.alpha, sample.beta or None)
     verifier: Verifier | None = None

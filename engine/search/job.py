@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.actors.base import Actor, actor_of_recording, actor_of_trace
-from engine.actors.random_actor import RandomActor
-from engine.actors.replayed import NAME as REPLAYED
-from engine.actors.replayed import replayed_actor
-from engine.actors.scripted import ScriptedActor
-from engine.base.closing import closed_on_failure
+from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError, WorkFailed
-from engine.base.person import reviewer_name
+from engine.base.reviewer_name import reviewer_name
 from engine.environment.opened import Opened, at_hand, name_to_go_on, open_environment, recalls
 from engine.environment.permission import (
     Permit,
@@ -33,96 +28,20 @@ from engine.environment.permission import (
     remember,
     settings_claims,
 )
-from engine.search.actor_choice import check_actor, with_actor
+from engine.search.actor_choice import make_actor, with_actor
 from engine.search.control import Control
 from engine.search.control_file import control_path, listen
 from engine.search.interventions import Intervention, forked_events, refused
 from engine.search.search import Search
-from engine.search.settings import settings_from
-from engine.search.started import started_event, with_notes
-from engine.trace.sources import is_trace, load_any
+from engine.search.settings import settings_from, with_parse_of_recording
+from engine.search.started_event import started_event, with_notes
+from engine.trace.sources import load_any
 from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
 from engine.tree.tree import SearchTree
-from envs.base import EnvError
-from envs.recorded import Recording, read_recording
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
-
-ACTORS = ("scripted", "random", "openai", "replayed:FILE", "recorded:FILE")
-
-
-def make_actor(
-    name: str,
-    settings: SearchSettings,
-    delay: float = 0.0,
-    environment: str = "",
-    opened: Opened | None = None,
-    tools: Sequence[Mapping[str, Any]] = (),
-) -> Actor:
-    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
-    model names; `opened`: in which it has to work, which is closed where it can't; `tools`: that it calls, as their
-    schemas. Raises `InputError`."""
-    if opened is not None:
-        with closed_on_failure(opened.env):
-            check_actor(opened, name)
-    if name == "scripted":
-        return ScriptedActor(settings.error_rate, delay, bool(tools))
-    if name == "random":
-        return RandomActor(bool(tools))
-    if name == "openai":
-        from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
-
-        return OpenAIActor(settings, environment, tools)
-    if name.startswith(REPLAYED):
-        return replayed_actor(name.removeprefix(REPLAYED), settings.error_rate, bool(tools))
-    if name.startswith("recorded:"):
-        path = name.removeprefix("recorded:")
-        try:
-            if is_trace(path):
-                return actor_of_trace(read_events(path), path)
-            return actor_of_recording(path)
-        except EnvError as error:
-            raise InputError(str(error)) from error
-    raise InputError(f"unknown actor {name!r}: one of {', '.join(ACTORS)}")
-
-
-def recording_of(environment: str) -> Recording | None:
-    """The recording that `recorded:FILE` names; None for another environment or a trace. Raises `InputError`."""
-    path = environment.removeprefix("recorded:")
-    if not environment.startswith("recorded:") or is_trace(path):
-        return None
-    try:
-        return read_recording(path)
-    except EnvError as error:
-        raise InputError(str(error)) from error
-
-
-def recorded_settings(environment: str) -> dict[str, Any]:
-    """Settings that a recording brings along: depth, iterations, draws a node, seed."""
-    recording = recording_of(environment)
-    if recording is None:
-        return {}
-    names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
-    given = recording.raw.get("settings") or {}
-    found: dict[str, Any] = {
-        ours: int(given[theirs]) for theirs, ours in names.items() if given.get(theirs) is not None
-    }
-    if recording.raw.get("search_seed") is not None:
-        found["seed"] = int(recording.raw["search_seed"])
-    return found
-
-
-def with_parse_of_recording(environment: str, settings: SearchSettings) -> SearchSettings:
-    """The settings with the rule by which recorded answers were read: a recording of the original's is read by its
-    rule, a trace by its own. Raises `InputError`."""
-    given = next((name for name in (settings.actor, environment) if name.startswith("recorded:")), None)
-    if given is None:
-        return settings
-    path = given.removeprefix("recorded:")
-    first = next(iter(read_events(path))) if is_trace(path) else None
-    return replace(settings, parse=first.settings.parse if isinstance(first, Started) else "agent-r")
 
 
 @dataclass
@@ -145,9 +64,9 @@ class SearchJob:
         return self.search.tree
 
     async def run(self) -> str:
-        """Run to the end; returns the reason. The trace is closed whatever happens.
+        """Run to the end; returns the reason. The trace is closed in any case.
 
-        Raises `WorkFailed` where the trace can't be written, or is not at its path any more.
+        Raises `WorkFailed` where the trace can't be written, or is no longer at its path.
         """
         beside = [asyncio.ensure_future(each) for each in (listen(self.control, self.path), self._watch())]
         try:
@@ -192,16 +111,16 @@ def new_job(
     choose_actor: bool = False,
     notes: str = "",
 ) -> SearchJob:
-    """A new search, its `started` event written. Raises `InputError` before anything is written.
+    """Returns a new search, its `started` event written. Raises `InputError` before anything is written.
 
-    `notes`: what the actor is told below the rules, kept in the header of the trace.
-    `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
-    mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
-    on (`engine.environment.permission`).
+    The environment and the settings count as named by a person: what they name is permitted for this trace from now on
+    (`engine.environment.permission`).
 
-    `environment`: its name, or a permit. `task`: None is its first. `out`: the trace file; `overwrite`: whether
-    one of that name may go. `listener`: hears each event after it is written. `delay`: seconds a draw that the
-    scripted actor takes. `control`: steers the search from another thread.
+    `environment`: its name, or a permit. `task`: its id; None: the environment's first. `settings`: of the search.
+    `out`: the trace file. `listener`: called with each event after it is written. `delay`: seconds a draw that the
+    scripted actor takes. `overwrite`: whether a file of that name may be replaced. `control`: steers the search from
+    another thread. `choose_actor`: where the settings name no actor, take the one that can work in the environment.
+    `notes`: text that the actor reads below the rules; the trace's header keeps it.
     """
     settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
@@ -228,13 +147,12 @@ def resume_job(
     changes: dict[str, Any] | None = None,
     own: TrustedSettings = (),
 ) -> SearchJob:
-    """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
+    """Returns a search that goes on after it was stopped or killed. Raises `InputError` if the trace can't be resumed,
+    `UntrustedTrace` if that needs permission.
 
-    `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.environment.permission`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
-    permission.
-
-    `path`: the trace. `delay` and `control`: as in `new_job`.
+    `path`: the trace. `listener`: called with the events so far, then with each new one. `delay` and `control`: as in
+    `new_job`. `changes`: settings that replace the trace's. `own`: settings that the user gave, whose servers are
+    trusted (`engine.environment.permission`).
     """
     loaded = load(path)
     tree = loaded.tree
@@ -300,12 +218,12 @@ def fork_job(
     control: Control | None = None,
     own: TrustedSettings = (),
 ) -> SearchJob:
-    """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
+    """Returns a new search that shares the events of another up to one of them, and then goes on by itself. Raises
+    `InputError` before anything is written.
 
-    `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
-    first. `own` as in `resume_job`. Raises `InputError` before anything is written.
-
-    `path`: the other trace. `out`, `delay`, `overwrite`, `control`: as in `new_job`.
+    `path`: the other trace. `seq`: number of the last event that they share. `requests`: interventions to begin with.
+    `changes`: settings that replace the trace's. `listener`: called with the shared events, then with each new one.
+    `own`: as in `resume_job`. `out`, `delay`, `overwrite`, `control`: as in `new_job`.
     """
     events = forked_events(read_events(path), seq, path)
     first = events[0]
@@ -352,14 +270,12 @@ def branch_job(
     environment: str = "",
     notes: str = "",
 ) -> SearchJob:
-    """A new search that begins where a node of another trace stands: the way there is its prefix.
+    """Returns a new search that begins at a node of another trace, or of an import: the way there is its prefix. Raises
+    `InputError` before anything is written.
 
-    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere;
-    `environment` is the one of an import that names none. `own` as in `resume_job`. Raises `InputError` before anything
-    is written.
-
-    `path`: the other trace, whose notes are not taken over. `out`, `listener`, `delay`, `overwrite`, `control`,
-    `notes`: as in `new_job`.
+    `path`: the other trace, whose notes are not taken over. `node`: where to begin. `changes`: settings that replace
+    the trace's. `environment`: its name, for an import that names none. `own`: as in `resume_job`. `out`, `listener`,
+    `delay`, `overwrite`, `control`, `notes`: as in `new_job`.
     """
     tree = load_any(path).tree
     started = tree.started
@@ -397,7 +313,7 @@ def branch_job(
 
 
 def sink_of(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
-    """What writes an event to the trace, then tells the listener, if there is one."""
+    """Returns the function that writes an event to the trace, then calls the listener, if there is one."""
     if listener is None:
         return writer.write
     heard = listener

@@ -27,14 +27,14 @@ from engine.search.algorithms import Outcome, walk_on
 from engine.search.budgets import Budgets
 from engine.search.child_scores import NOTHING, passing
 from engine.search.control import Control, Pause
-from engine.search.draws import Draws
-from engine.search.started import code_versions
+from engine.search.draws_in_flight import Draws
+from engine.search.expansion import step_answers
+from engine.search.started_event import code_versions
 from engine.search.steering import Steering
-from engine.search.stepping import step_answers
 from engine.tree.events import AnyEvent, BackedUp, Ended, Iteration, Number, Resumed, Selected, Started
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
-from engine.tree.node import Walk
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT, Walk
+from engine.tree.tree import SearchTree
 from envs.base import TextEnv
 
 Sink = Callable[[AnyEvent], None]
@@ -76,10 +76,10 @@ class Search:
     def begin(
         cls, started: Started, opened: Opened, actor: Actor, sink: Sink, control: Control | None = None
     ) -> Search:
-        """A new search: `started` is its first event.
+        """Returns a new search.
 
-        `opened`: the environment, reset. `sink`: gets each event before the next is made. `control`: steers it
-        from another thread.
+        `started`: its first event. `opened`: the environment, reset. `actor`: proposes actions. `sink`: gets each event
+        before the next is made. `control`: steers it from another thread; None: nobody does.
         """
         tree = SearchTree()
         sink(replace(started, settings=replace(started.settings)))  # this fold changes its own

@@ -1,8 +1,9 @@
-"""What is said of scores that do not lie where the environment says: thresholds of pairs rest on that."""
+"""Warnings about scores outside of the environment's range, on which the thresholds of pairs depend."""
 
 from __future__ import annotations
 
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, info_of
 
 TOLERANCE = 1e-9

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from engine.base.errors import InputError
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
@@ -25,7 +25,10 @@ def trace_path(workspace: Workspace, sample: Sample) -> Path:
 
 
 def load_tree(workspace: Workspace, sample: Sample, environment: str | None = None) -> SearchTree:
-    """The tree that a sample is made from. Raises `InputError`."""
+    """Returns the tree that a sample is made from. Raises `InputError`.
+
+    `workspace`: holds the trace. `sample`: the sample. `environment`: that of a tree file; None: recognised.
+    """
     return load_any(trace_path(workspace, sample), environment).tree
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from envs.base import TextEnv
-from envs.calling import Toolbox, calling
 from envs.tool_schemas import tool
+from envs.tool_wrapper import Toolbox, calling
 
 _GET = re.compile(r"get ([0-9]{1,9}) (.+)")
 _CRAFT = re.compile(r"craft ([0-9]{1,9}) (.+?) using (.+)")
@@ -50,7 +50,7 @@ Say in a sentence why the next step is right, and call one tool. Begin when you 
 
 
 def action_of(name: str, arguments: Mapping[str, Any]) -> str:
-    """The command that a call stands for."""
+    """Returns the command for a call."""
     if name == "get":
         return f"get {int(arguments['count'])} {arguments['item']}"
     if name == "craft":

@@ -21,10 +21,10 @@ from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
 from engine.base.text import many
 from engine.datasets.card import trained_told
-from engine.datasets.choice import WHICH_WORDS, expected_line, nothing_line
 from engine.datasets.export import export as export_samples
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
+from engine.datasets.sample_choice import WHICH_WORDS, expected_line, nothing_line
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
 
@@ -78,7 +78,10 @@ def export(
 
 
 def export_run(workspace: Workspace, format: str, out: Path) -> Exported:
-    """Export all that there is and say so."""
+    """Export all samples that pass, and print the result.
+
+    `workspace`: holds runs and decisions. `format`: its name. `out`: the file to write.
+    """
     done = export_samples(workspace, None, format, out)
     if done.files:
         _say_exported(done)

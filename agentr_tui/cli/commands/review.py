@@ -20,7 +20,7 @@ from engine.review.agreement import Planted, agreement, defect_rate, hit_rates, 
 from engine.review.curation import REJECT_REASONS, UNDECIDED, Order, decision_of, effective, ordered, reviewable, tally
 from engine.review.decisions import Decided, Decisions, DecisionVerdict
 from engine.review.sample_query import select
-from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import Sample, turns_of
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import Selection, Workspace
@@ -125,7 +125,11 @@ def are_ids(words: Sequence[str]) -> bool:
 
 
 def named(samples: Sequence[Sample], decisions: Decisions, words: Sequence[str]) -> list[Sample]:
-    """The samples that ids or a query name. Raises `InputError` for an id that is not there."""
+    """Returns the samples that ids or a query name. Raises `InputError` for an id that is missing.
+
+    `samples`: of the run. `decisions`: a query may be about them. `words`: ids, or the words of a query; empty: all
+    samples.
+    """
     if not are_ids(words):
         return select(samples, decisions.current(), " ".join(words))
     by_id = {sample.id: sample for sample in samples}

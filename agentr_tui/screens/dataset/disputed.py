@@ -1,4 +1,4 @@
-"""The samples on which reviewers differ: who said what, and what the sample is about. No Textual."""
+"""The samples on which reviewers differ: who decided what, and what the sample is about. No Textual."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
-from engine.datasets.sizes import Shape
+from engine.datasets.sample_lengths import Shape
 from engine.review.decisions import Decided
 from engine.samples.sample import Sample
 from envs.base import title_of
@@ -30,7 +30,12 @@ def disputed(samples: Sequence[Sample], current: Mapping[str, Decided]) -> list[
 def disputed_lines(
     samples: Sequence[Sample], current: Mapping[str, Decided], shapes: Mapping[str, Shape | None]
 ) -> list[Line]:
-    """A line a disputed sample: its task, the wrong action, each reviewer's verdict, the replay's. None: no lines."""
+    """Returns a line for each disputed sample: its task, the wrong action, each reviewer's verdict, the replay's. No
+    lines where there are no samples.
+
+    `samples`: those on which reviewers differ. `current`: the decisions in force, by sample id. `shapes`: by sample id,
+    as far as the traces were read.
+    """
     if not samples:
         return []
     signs = glyphs()

@@ -16,16 +16,17 @@ from agentr_tui.screens.shared.desk import Desk, Stopped
 from agentr_tui.widgets.text_pane import Line, line
 from engine.base.errors import AgentrError
 from engine.base.text import many
-from engine.datasets.choice import nothing_line
-from engine.datasets.export import Exported, export
+from engine.datasets.export import export
 from engine.datasets.formats import DataType
+from engine.datasets.options import Exported
+from engine.datasets.sample_choice import nothing_line
 from engine.environment.permission import NeedsConsent
 
 TELL_EVERY = 0.2  # seconds, while an export goes on
 
 
 class Exporter:
-    """Writes datasets in a thread, which says with `Progress` and `Ended` how far it is."""
+    """Writes datasets in a thread, which posts `Progress` and `Ended`."""
 
     class Progress(Message):
         """So many of the samples are written."""
@@ -54,11 +55,11 @@ class Exporter:
 
     @property
     def report(self) -> Sequence[Line]:
-        """What is told of the newest export."""
+        """The lines about the newest export."""
         return self._report
 
     def forget(self) -> None:
-        """Another run is shown: what was told is not about it."""
+        """Drop the lines about the newest export, since another run is shown."""
         self._report = []
 
     def ask(self) -> None:
@@ -121,7 +122,7 @@ class Exporter:
         self._report = [progress_line(event.done, event.of)]
 
     def ended(self, event: Ended) -> None:
-        """Takes up what came of it; where a person has to be asked first, asks, and writes after a yes."""
+        """Take up the result; where a person has to be asked first, ask, and write after a yes."""
         self._exporting = False
         came = event.came
         if isinstance(came, Exported):

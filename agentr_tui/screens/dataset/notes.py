@@ -14,8 +14,8 @@ from agentr_tui.screens.shared.desk import Desk, Stopped
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import AgentrError
-from engine.base.foreign import names_in, read_text
 from engine.base.text import many
+from engine.base.untrusted_files import names_in, read_text
 from engine.notes.page import MOST_NOTES, notes_for_actor, standing
 from engine.rounds.record import COLUMNS, FOLDER, Row, cells_of, rounds_in, table_of
 
@@ -50,7 +50,7 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Notes:
-    """What the tab tells."""
+    """The content of the tab."""
 
     rounds: Sequence[Rounds] = ()
     page: Path | None = None  # None: there is none
@@ -60,7 +60,7 @@ class Notes:
 
 
 class NotesReader:
-    """Reads in a thread while the tab is shown, and again only where a file changed; `Read` says what it found."""
+    """Reads in a thread while the tab is shown, and again only where a file changed; posts `Read`."""
 
     class Read(Message):
         """A thread read what there is."""
@@ -77,7 +77,7 @@ class NotesReader:
         self.lines: Sequence[Line] = (line((f"reading {glyphs().ellipsis}", "muted")),)
 
     def look(self) -> None:
-        """Read what changed, where somebody sees it."""
+        """Read what changed, where the tab is on screen."""
         if not self.shown or self._reading or not self._desk.in_front:
             return
         self._reading = True

@@ -8,13 +8,13 @@ from textual.message import Message
 
 from agentr_tui.screens.dataset.run import LoadedRun
 from agentr_tui.screens.shared.desk import Desk, Stopped
-from engine.datasets.sizes import Shape, shapes
+from engine.datasets.sample_lengths import Shape, shapes
 
 TELL_EVERY = 0.2  # seconds, while the traces are read
 
 
 class ShapeReader:
-    """Reads in a thread, which says with `Read` what it knows by then."""
+    """Reads in a thread, which posts `Read` with what is known so far."""
 
     class Read(Message):
         """A thread read some traces of a run, or all."""

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from agentr_tui.screens.revision.replay_lines import VERDICTS
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
@@ -30,7 +30,10 @@ def decided_sign(verdict: str | None) -> tuple[str, Role]:
 
 
 def queue_line(review: Review, shown: Shown, width: int) -> Line:
-    """The samples around the one in front, each with its decision; how many are left; order and filter."""
+    """Returns the samples around the one in front, each with its decision; how many are left; order and filter.
+
+    `review`: the queue. `shown`: the sample in front. `width`: cells.
+    """
     counts = shown.counts
     done = [(counts.accepted, "accepted", "good"), (counts.rejected, "rejected", "bad"),
             (counts.skipped, "skipped", "warn")]  # fmt: skip
@@ -116,7 +119,7 @@ def _is_goal(row: str, goal: str) -> bool:
 
 
 def rules_lines(shown: Shown) -> list[Line]:
-    """All that stands before the first step: rules, example, task."""
+    """Returns all messages before the first step: rules, example, task."""
     lines: list[Line] = []
     for turn in header_of(shown.turns):
         lines += [line((turn.role, "focus")), *(line((row, "text"), indent=2) for row in turn.content.splitlines())]

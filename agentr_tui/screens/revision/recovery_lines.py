@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from agentr_tui.terminal.glyphs import encoding_is_ascii
 from agentr_tui.terminal.theme import Role, bar
 from agentr_tui.widgets.text_pane import BLANK, Line, line
-from engine.recovery.figures import EFFECTS, Effect, MarkFigures, Share
-from engine.recovery.plan import IGNORES_CONVERSATION_LINE, reads_thoughts
+from engine.recovery.continuation_figures import EFFECTS, Effect, MarkFigures, Share
+from engine.recovery.continuation_plan import IGNORES_CONVERSATION_LINE, reads_thoughts
 
 BAR = 6  # cells
 WIDE = 64  # cells from which on the curve names the steps
@@ -17,7 +17,11 @@ WORDS: dict[Effect, str] = {"": "not tried", "pays": "pays", "harms": "harms", "
 
 
 def recovery_lines(figures: Sequence[MarkFigures], mark: int | None, actor: str, width: int) -> list[Line]:
-    """The sample's own mark in full, then a row a mark where others were tried."""
+    """Returns the figures of the sample's own mark in full, then a row a mark where others were tried.
+
+    `figures`: one entry a mark. `mark`: the sample's own, counted from 1. `actor`: the one that continued. `width`:
+    cells.
+    """
     lines: list[Line] = []
     if not reads_thoughts(actor):
         lines += [line((IGNORES_CONVERSATION_LINE.format(actor), "warn")), BLANK]

@@ -32,11 +32,11 @@ from agentr_tui.screens.revision.sample_lines import (
 )
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import Line, line
 from engine.datasets.formats import FORMATS
-from engine.recovery.store import FOLDER as RECOVERIES
+from engine.recovery.continuation_store import FOLDER as RECOVERIES
 from engine.review.curation import ReviewSettings
 from envs.base import title_of
 
@@ -62,7 +62,7 @@ class SampleView:
 
     @property
     def shown(self) -> Shown | None:
-        """The sample that stands in the panes."""
+        """The sample in the panes."""
         return None if self._now is None else self._now[1]
 
     @property
@@ -75,7 +75,11 @@ class SampleView:
         self._desk.pane("queue").set_lines([line((text, "focus"))])
 
     def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], *, filtered: bool = False) -> None:
-        """No sample: a few lines in place of the panes. `filtered`: because none fits."""
+        """Show a few lines in place of the panes, since there is no sample.
+
+        `top`: parts of the top bar. `lines`: in place of the panes. `filtered`: whether there is none because none fits
+        the filter.
+        """
         self._now = None
         self._desk.show_top(top)
         self._desk.show_placeholder(lines, filtered=filtered)
@@ -172,7 +176,7 @@ class SampleView:
             got = replay.observations if replay is not None and lost else None
             cuts = self._cuts(review, shown) if not shown.hidden else NO_CUTS
             judged = tail_judged(shown.tree, sample) if not shown.hidden else {}
-            return spliced_lines(shown.turns, got, shown.tree.human, shown.tree, cuts, judged)
+            return spliced_lines(shown.turns, got, shown.tree.written_by, shown.tree, cuts, judged)
         if name == "replay":
             return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
         if name == "task":
@@ -198,7 +202,7 @@ class SampleView:
         self.show(review, shown)
 
     def tell_of_repair(self, sample: str, calls: int) -> None:
-        """A new tail is being searched: the pane of the replay says how far it is."""
+        """Show the progress of a search for a new tail in the pane of the replay."""
         self._repairing = True
         pane = self._desk.pane("replay")
         pane.border_title = "replay · searching a new tail"

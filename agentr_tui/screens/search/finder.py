@@ -12,7 +12,8 @@ from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.widgets.find_bar import FindBar
 from engine.query.find import gap_of, greatest, in_display_order, return_of, slices
 from engine.query.nodes import Query, QueryError, tree_of
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 AGAIN_AFTER = 0.5
 """Seconds after which a growing tree is gone through again."""
@@ -106,7 +107,7 @@ class Finder:
 
     @property
     def query(self) -> str:
-        """What is looked for; empty where nothing is."""
+        """The query; empty where there is none."""
         return self._query.text if self._query is not None else ""
 
     @property
@@ -125,7 +126,7 @@ class Finder:
         return self._matches if self._query is not None else []
 
     def found_words(self) -> str:
-        """How many match, for the title of the tree; empty where nothing is looked for."""
+        """The number of matches, for the title of the tree; empty without a query."""
         if self._query is None:
             return ""
         more = "" if self._complete else "…"

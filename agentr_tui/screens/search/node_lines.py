@@ -1,4 +1,4 @@
-"""What is told of a node, as lines: its step, why it was or was not selected, its conversation, raw facts."""
+"""What the node pane shows, as lines: a node's step, why it was or was not selected, its conversation, raw facts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from engine.actors.request_log import request_of, seen_and_dropped
 from engine.base.errors import AgentrError
 from engine.models.context_window import turns_of_steps
 from engine.tree.events import WITHOUT_RETURN, Sampled
-from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT, Node
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from envs.base import title_of
 
 MOST_LINES, FIRST_LINES = 1_000, 100
@@ -35,12 +37,18 @@ TERMINAL_WORDS = {
 
 
 def labelled(label: str, text: str, role: Role = "text") -> Line:
-    """A line with a muted label; wrapped lines are set in below the text."""
+    """Returns a line with a muted label; wrapped lines are set in below the text.
+
+    `label`: what it is. `text`: the value. `role`: colour of the value.
+    """
     return line((f"{label:<{LABEL}}", "muted"), (text, role), indent=LABEL)
 
 
 def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple[float, float]) -> list[Line]:
-    """Thought, action, observation and standing of a node."""
+    """Returns thought, action, observation and status of a node.
+
+    `tree`: the search. `reader`: the same tree at a moment. `id`: the node. `score_range`: least and greatest return.
+    """
     node = tree.nodes[id]
     started = tree.started
     if node.parent == NO_PARENT:
@@ -64,8 +72,8 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     lines.append(labelled("status", *standing(reader, node, score_range)))
     if node.reward and not node.is_leaf:
         lines.append(labelled("score", f"{node.reward:g} so far"))
-    if id in tree.human:
-        lines.append(labelled("written", f"{glyphs().edited} by {tree.human[id]}", "person"))
+    if id in tree.written_by:
+        lines.append(labelled("written", f"{glyphs().edited} by {tree.written_by[id]}", "person"))
     elif tree.imported_from is None:
         draws = tree.settings_at(tree.born_at(id)).samples
         repeats = tree.repeats.get(id, 0)
@@ -96,7 +104,10 @@ def _usage(tree: SearchTree, id: int) -> str:
 
 
 def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -> tuple[str, Role]:
-    """How a node stands, in words, and the role to show it in."""
+    """Returns the status of a node in words, and the role to show it in.
+
+    `reader`: the tree at a moment. `node`: the node. `score_range`: least and greatest return.
+    """
     if node.is_leaf and node.terminal is not None:
         if node.terminal in WITHOUT_RETURN:
             return TERMINAL_WORDS[node.terminal], "warn"
@@ -112,7 +123,8 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
 
 
 def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
-    """The whole conversation at a node. Steps that the actor did not see when it made this one are told apart."""
+    """Returns the whole conversation at a node. Steps that the actor did not see when it made this one look
+    different."""
     names = {"system": "system", "user": "env", "assistant": "agent", "tool": "tool"}
     before, first, dropped = seen_and_dropped(tree, id)
     unseen = range(first, first + turns_of_steps(before, first, dropped))
@@ -161,14 +173,17 @@ def environment_lines(tree: SearchTree, id: int) -> list[Line]:
 
 
 def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:
-    """The node's fields as they are kept; the request that it came of, and the answer as it arrived."""
+    """Returns the node's fields as they are kept, the request that it came of, and the answer as it arrived.
+
+    `tree`: the search. `reader`: the same tree at a moment. `id`: the node. `answer`: as far as it was read.
+    """
     facts = node_facts(tree, reader, id)
     try:
         request = request_of(tree, id)
     except AgentrError as error:
         request = {"not known": str(error)}
-    if id in tree.human:
-        said = [line((f"no request: {tree.human[id]} wrote this step", "person"))]
+    if id in tree.written_by:
+        said = [line((f"no request: {tree.written_by[id]} wrote this step", "person"))]
     elif request is None:
         said = [line(("no request is known", "muted"))]
     else:

@@ -1,4 +1,5 @@
-"""What the tree says of a node beside its figures: bookmarks, what people did, states seen before. Knows no Textual."""
+"""What a row shows about a node beside its figures: bookmarks, what people did, states seen before. Knows no
+Textual."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from agentr_tui.terminal.theme import Glyphs
 from agentr_tui.widgets.tree.overlay import Mark, Said
 from engine.base.step_kind import refused
 from engine.query.nodes import tree_of
-from engine.tree.tree import NO_PARENT, TreeReader
+from engine.tree.node import NO_PARENT
+from engine.tree.reader import TreeReader
 
 
 def said_of(
@@ -21,10 +23,11 @@ def said_of(
     environment: str,
     glyphs: Glyphs,
 ) -> Said | None:
-    """The first that holds: marked by somebody, written, pruned, being drawn, refused, in a state seen before.
+    """Returns the first that holds: marked by somebody, written, pruned, being drawn, refused, in a state seen before;
+    None where none does.
 
-    `reader`: the tree at a moment; `id`: the node. `marks`: node → marks of people. `refuses`: whether an
-    observation says that nothing was done. `glyphs`: those of the terminal.
+    `reader`: the tree at a moment. `id`: the node. `marks`: node → marks of people. `environment`: says which
+    observations are refusals. `glyphs`: those of the terminal.
     """
     tree = tree_of(reader)
     if id >= len(reader):
@@ -33,7 +36,7 @@ def said_of(
         mark = marks[id][-1]
         word = mark.name if mark.kind == "bookmark" else mark.kind
         return Said(Mark(word or "marked", "person", glyphs.bookmark))
-    if id in tree.human:
+    if id in tree.written_by:
         return Said(Mark("written", "person", glyphs.edited), weak=True)
     if reader.pruned(id):
         parent = tree.nodes[id].parent

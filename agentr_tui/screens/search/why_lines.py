@@ -12,14 +12,20 @@ from engine.explain.why import Scored, Why, facts, why
 from engine.query.nodes import tree_of
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.events import AnyEvent, Ended, Failed, Intervened, Paused, Resumed, SettingsChanged
-from engine.tree.tree import ROOT, SearchTree, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 MOST_LOGGED = 2_000
 """Lines of the log, the newest first."""
 
 
 def why_lines(reader: TreeReader, id: int, width: int = 48, c: float | None = None) -> list[Line]:
-    """The siblings of a node as selection compares them at that moment, what was chosen, and what the node is."""
+    """Returns the siblings of a node as selection compares them at that moment, what was chosen, and what the node is.
+
+    `reader`: the tree at a moment. `id`: the node. `width`: cells. `c`: another exploration constant to compare with;
+    None: none.
+    """
     tree, signs = tree_of(reader), glyphs()
     told = why(reader, id, c)
     settings = told.now.settings

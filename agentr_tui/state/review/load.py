@@ -12,16 +12,17 @@ from msgspec.structs import replace
 from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.traces import Traces
 from engine.base.errors import InputError
-from engine.base.foreign import real_path
+from engine.base.untrusted_files import real_path
 from engine.pairs.pairs import Pair
 from engine.review.agreement import read_planted
 from engine.review.curation import review_settings, reviewable
 from engine.review.decisions import Decisions
 from engine.samples.lessons import known_lessons
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds
-from engine.verifiers.choice import DEFAULT, verifier_for
+from engine.verifiers.default_verifier import DEFAULT, verifier_for
 from engine.workspace.workspace import RunInfo, Selection, Workspace
 
 MAX_PAIRS = 2_000
@@ -43,13 +44,14 @@ def load_review(
     pair: Pair | None,
     told: Progress = lambda made, of: None,
 ) -> Review:
-    """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
+    """Returns the review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
 
-    In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
-    run of each trace. The tree is read from its file: it is not the one on screen, which another thread changes.
-    `told` hears of every sample that is made; what it raises ends the making, and nothing is written.
+    In front is the sample of the pair, else the first of the tree that nobody decided about. The tree is read from its
+    file: it is not the one on screen, which another thread changes.
 
-    `decisions`: of the workspace. `path`: of the tree. `settings`: of a new run.
+    `workspace`: holds runs and traces. `decisions`: of the workspace. `path`: of the tree; None: the newest run of each
+    trace. `settings`: of a new run. `pair`: the one chosen on screen. `told`: called for every sample that is made; an
+    error that it raises ends the making, and nothing is written.
     """
     decisions.refresh()
     if path is None:

@@ -13,7 +13,7 @@ from engine.base.errors import AgentrError
 from engine.environment.permission import UntrustedTrace
 from engine.environment.replay import Replayer, opener
 from engine.pairs.pairs import Pair
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 from engine.verifiers.progress import ProgressVerifier
@@ -101,7 +101,7 @@ class Traces:
     """The traces of some samples, by file."""
 
     def __init__(self, workspace: Workspace, environment: Callable[[Sample], str | None] = lambda sample: None) -> None:
-        """environment: replays the samples; None for the trace's own."""
+        """`environment`: replays the samples; None for the trace's own."""
         self._workspace, self._environment = workspace, environment
         self._open: OrderedDict[str, ReviewedTrace] = OrderedDict()
 

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from agentr_tui.widgets.tree import fenwick
 from agentr_tui.widgets.tree.crowds import Crowding
 from engine.query.nodes import tree_of
-from engine.tree.tree import NO_PARENT, ROOT, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
 
 WIDE = 64
 """Nodes with more children keep prefix sums over them (a Fenwick tree), built when they are first walked."""
@@ -187,7 +188,7 @@ class RowCounts:
         return (True, shut) if len(shut) <= len(open_) else (False, open_)
 
     def set_folds(self, shut: bool, ids: Iterable[int]) -> None:
-        """Fold as `folds` told; ids that are not there are left out."""
+        """Fold as `folds` returned it; ids that do not exist are left out."""
         self._folded = bytearray((b"\0" if shut else b"\1") * len(self._folded))
         for id in ids:
             if 0 <= id < len(self._folded):

@@ -11,10 +11,10 @@ from typing import Any
 
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import escaped_record, ready
+from engine.datasets.formats.preparation import escaped_record, ready
 from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
 from engine.datasets.templates.tokens import fitting, length
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import Turn, trajectory_turns
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
@@ -47,7 +47,11 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
 
 
 def line(tree: SearchTree, sample: Sample, turns: Sequence[Turn], options: FormatOptions) -> Record:
-    """One line; `turns` are ready."""
+    """Returns one line of the original's format.
+
+    `tree`: the search. `sample`: the sample. `turns`: its conversation, ready to be written. `options`: how records are
+    made.
+    """
     if sample.kind == "good":
         return {"task_num": sample.task, "revise_log": messages(turns), "revise": False}
     assert tree.started is not None
@@ -76,7 +80,10 @@ def low_end(tree: SearchTree, sample: Sample) -> int:
 
 
 def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> list[Record]:
-    """What the verifier said of each step of the bad trajectory."""
+    """Returns what the verifier said about each step of the bad trajectory, one record a judged step.
+
+    `tree`: the search. `bad`: the last node of the trajectory. `judgements`: of its steps.
+    """
     path = tree.ancestors(bad)
     rows: list[Record] = []
     for judgement in judgements:

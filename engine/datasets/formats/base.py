@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 
 from engine.base.errors import InputError
 from engine.datasets.formats.options import DEFAULT_OPTIONS, FormatOptions
-from engine.datasets.formats.ready import ready
+from engine.datasets.formats.preparation import ready
 from engine.datasets.formats.rules import UNTRAINED
 from engine.datasets.templates.tool_calls import as_texts
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import Turn
 from engine.tree.tree import SearchTree
 
@@ -103,7 +103,11 @@ class Format:
         return self.why_none(item) if self.why_none is not None else self.empty
 
     def render(self, tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
-        """The last record of a sample, to look at: the only one in most formats. Empty where there is none."""
+        """Returns the last record of a sample, for a look at it: in most formats the only one. Empty where there is
+        none.
+
+        `tree`: the search. `sample`: the sample. `turns`: its conversation.
+        """
         made = self.records(Item(tree, sample, turns, approved=True))
         return made[-1] if made else {}
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from engine.datasets.formats.agent_r import low_end
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import escaped
+from engine.datasets.formats.preparation import escaped
 from engine.datasets.formats.rules import EMPTY, SHAPE
 from engine.datasets.templates.tool_calls import as_texts, said_text
 from engine.samples.splice import Turn, header_turns
-from engine.tree.tree import Node
+from engine.tree.node import Node
 
 KEYS = ("prompt", "completions", "labels")
 SEPARATOR = "\n"  # between steps; TRL's default
@@ -26,7 +26,7 @@ UNJUDGED = "no judged step"
 
 
 def labels_of(item: Item) -> list[tuple[int, bool | None]]:
-    """Steps from 1 on with their labels, up to the first wrong step; None where nobody judged a step."""
+    """Returns the steps from 1 on with their labels, up to the first wrong step; None where no step was judged."""
     sample = item.sample
     words = {judgement.step: judgement.word for judgement in sample.judgements}
     wrong = sample.mark

@@ -1,8 +1,8 @@
 """Chat templates as the pieces that stand around messages, and the table of families whose pieces are known.
 
 The text that a template makes of a conversation is its start, then for each message what stands before its text, the
-text, and what stands after. That holds for every family here; `engine.datasets.templates.of_model` finds the pieces of
-a model's own template, and refuses one that is made otherwise.
+text, and what stands after. That holds for every family here; `engine.datasets.templates.model_template` finds the
+pieces of a model's own template, and refuses one that is made otherwise.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ JOINT = "\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Markup:
-    """A chat template: what stands around the text of a message."""
+    """A chat template: the texts around the text of a message."""
 
     name: str
     start: str  # of every conversation
@@ -46,11 +46,11 @@ class Markup:
     own_start: bool = True  # whether the tokenizer puts `start`, and nothing else, before a text
 
     def begin(self, turns: Sequence[Turn]) -> str:
-        """What stands before the first message."""
+        """Returns the text before the first message."""
         return self.start + ("" if turns and turns[0].role == "system" else self.unspoken)
 
     def head(self, turn: Turn) -> str:
-        """What stands before a message's text."""
+        """Returns the text before a message's own text."""
         if turn.role == "assistant":
             return self.opening
         return self._around(turn.role)[0]

@@ -1,6 +1,6 @@
-"""Chat JSONL of anybody: rows with `messages` (or `conversations`, or `prompt` and `completion`) and a reward.
+"""Chat JSONL of any origin: rows with `messages` (or `conversations`, or `prompt` and `completion`) and a reward.
 
-Where a row holds a field elsewhere, `--map field=path` says where, e.g. `--map reward=scores.main`.
+Where a row holds a field elsewhere, `--map field=path` says where, such as `--map reward=scores.main`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.base.errors import InputError
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, number, text
+from engine.imports.bounded_json import Malformed, number, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.messages import conversation, digest_key, instruction_of, schemas_of, shorten
 from engine.imports.reader import Reader, ReadOptions

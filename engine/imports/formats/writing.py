@@ -1,6 +1,6 @@
 """Attempts written again: as ATIF 1.7 documents, and as rows of chat JSONL.
 
-ATIF has no place for a reward, a task, or a message's marks: they stand in `extra`, where the reader finds them again.
+ATIF has no place for a reward, a task, or a message's marks: they are in `extra`, where the reader finds them again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage, Transcript
-from engine.imports.decode import Malformed, compact, decode
+from engine.imports.bounded_json import Malformed, compact, decode
 
 ATIF_VERSION = "ATIF-v1.7"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import compress
 from operator import ne
 
-from engine.imports.merging.same import apart, calls_of_user, without_ids
+from engine.imports.merging.equal_messages import apart, calls_of_user, without_ids
 from engine.imports.merging.volatile import masked_line, remembered_line
 from engine.tree.events import Message
 
@@ -25,7 +25,7 @@ class KnownAnswers:
         self.texts = [KnownText(answer.content, ids) for answer in answers]
 
     def alike(self, answers: Sequence[Message], ids: Sequence[str]) -> bool:
-        """Whether others have the same key (`same.seen`), found faster than by making both."""
+        """Whether others have the same key (`equal_messages.seen`), found faster than by making both."""
         if len(answers) != len(self.answers):
             return False
         for own, known, text in zip(answers, self.answers, self.texts, strict=True):
@@ -100,5 +100,5 @@ class KnownText:
 
 
 def _is_tidy(text: str) -> bool:
-    """Whether `same.tidy` changes nothing."""
+    """Whether `equal_messages.tidy` changes nothing."""
     return bool(text) and "\r" not in text and not text[0].isspace() and not text[-1].isspace()

@@ -13,8 +13,8 @@ import msgspec
 from engine.base.step_kind import info_or_none
 from engine.environment.opened import instruction_of, score_range_of
 from engine.imports.attempt import Attempt
-from engine.imports.merging.merge import TreeOfAttempts, digest_of
-from engine.imports.merging.same import Merge, seen
+from engine.imports.merging.equal_messages import Merge, seen
+from engine.imports.merging.merge import TreeOfAttempts
 from engine.imports.merging.steps import beginning, plain
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, SearchSettings, Started
 from envs.base import names_place, recognise
@@ -42,7 +42,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """For people: the task, and who tried it."""
+        """A name for people: the task and the agent."""
         who = " ".join(filter(None, (self.first.agent, self.first.model)))
         return f"{self.first.task} · {who}" if who else self.first.task
 
@@ -143,8 +143,8 @@ def _asked(attempt: Attempt) -> str:
 
 
 def environment_of(first: Attempt, tree: TreeOfAttempts) -> str:
-    """The environment of a tree: the one that the reader tells, or the first observation shows; else the import's own
-    name."""
+    """Returns the environment of a tree: the one that the reader names, or that the first observation shows; else the
+    import's own name."""
     told = first.environment
     if told and info_or_none(told) is not None and not names_place(told):
         return told
@@ -176,6 +176,3 @@ def group(attempts: Iterable[Attempt], merge: Merge = "action") -> Groups:
     for attempt in attempts:
         groups.add(attempt)
     return groups
-
-
-__all__ = ["Group", "Groups", "digest_of", "group", "group_key"]

@@ -1,9 +1,9 @@
 """Attempts at one task become one tree (`docs/rollouts.md`).
 
-Each attempt walks down from the root: a step that equals a child's is that child's, any other is a new child. What an
-attempt said and saw otherwise than the node that it shares is kept as a wording of it, so that its path reads as its
-own. Where the same action was answered otherwise, its outcomes are siblings that know of each other: chance parted the
-attempts there, and no decision.
+Each attempt begins at the root: a step that equals a child's step goes to that child, any other makes a new child.
+Where an attempt said or saw the same in other words than the node that it shares, these are kept as a wording of the
+node, so that the attempt can be read back word for word. Where the same action got different answers, its outcomes are
+siblings that know of each other: the attempts parted there by chance, not by a decision.
 
 A node with one child compares with that child alone; keys are made where a second child may come. So attempts that part
 early, as most do, cost little more than reading them.
@@ -19,10 +19,11 @@ from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt
 from engine.imports.merging.alike import KnownAnswers
-from engine.imports.merging.same import MERGES, Merge, action_of, said, seen
+from engine.imports.merging.equal_messages import MERGES, Merge, action_of, said, seen
 from engine.imports.merging.steps import Step, opening, plain, steps_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 
 _encode_into = msgspec.msgpack.Encoder(order="deterministic").encode_into
 
@@ -97,7 +98,7 @@ class _Outcomes:
 
 
 def digest_of(attempt: Attempt, buffer: bytearray | None = None) -> str:
-    """A digest of an attempt's content, wherever its file lies. `buffer` is written over: one for many is faster."""
+    """Returns a digest of an attempt's content; the place of its file does not count. `buffer` is written over."""
     buffer = bytearray() if buffer is None else buffer
     _encode_into([attempt.id, attempt.reward, attempt.rewards, attempt.stop, attempt.messages], buffer)
     return sha256(buffer).hexdigest()[:16]

@@ -30,9 +30,7 @@ from engine.trace.treefile.write import (
     puct_value,
     recent_form,
     recent_step,
-    save_tree,
     turns,
-    write_tree,
 )
 from engine.tree.events import (
     FORMAT_VERSION,
@@ -47,10 +45,8 @@ from engine.tree.events import (
     Started,
     event_encoder,
 )
-from engine.tree.tree import NO_PARENT, ROOT
+from engine.tree.node import NO_PARENT, ROOT
 from envs.base import recognise
-
-__all__ = ["read_tree", "save_tree", "write_tree"]
 
 SOURCE = "agent-r"
 HEADER_TURNS = 4  # system, rules, `Ok.`, first observation
@@ -66,11 +62,14 @@ Overrides = dict[str, Any]
 def read_tree(
     path: str | os.PathLike[str], *, environment: str | None = None, task: str | None = None
 ) -> list[AnyEvent]:
-    """The events of a tree file (plain, gzip or zstandard): `started` and `imported`, nodes in the file's order.
+    """Returns the events of a tree file (plain, gzip or zstandard): `started` and `imported`, nodes in the file's
+    order. Raises `TraceError`.
 
-    The environment is recognised by the first observation and the form of the steps, else "unknown"; the task comes
-    from the file's name. The constant c and, where the deepest level shows it, `max_depth` are inferred; other
-    settings are not in the file and stay at their defaults. Raises `TraceError`.
+    The constant c and, where the deepest level shows it, `max_depth` are inferred; other settings are not in the file
+    and stay at their defaults.
+
+    `path`: the file. `environment`: its name; None: recognised by the first observation and the form of the steps, else
+    "unknown". `task`: its id; None: as in the file's name.
     """
     try:
         with reading(path), open_unpacked(path) as file:

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
+from engine.imports.merging.equal_messages import Merge
 from engine.imports.merging.grouping import group
-from engine.imports.merging.same import Merge
 from engine.imports.sources import read_rollouts
 from engine.tree.tree import SearchTree
 from tests.engine.imports.attempts import read_back, shape

@@ -37,9 +37,9 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import InputError
-from engine.collect.ledger import Budget
 from engine.collect.run import LESSON_WALKS, Collected, Failure, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
+from engine.collect.task_ledger import Budget
 from engine.collect.tasks import shard_of, task_ids, tasks_of_part
 from engine.notes.page import read_notes
 from engine.search.settings import settings_from, with_body
@@ -181,7 +181,7 @@ def collect(
 
 
 def tell(found: Collected, json: bool) -> int:
-    """Say what a run came to; returns the exit code."""
+    """Print the result of a run; returns the exit code."""
     if json:
         emit_json(found)
     else:
@@ -203,7 +203,7 @@ def tell(found: Collected, json: bool) -> int:
 
 
 def number_of_workers(workers: int | None) -> int:
-    """How many worker processes there are where --workers says so many, or nothing."""
+    """Returns the number of worker processes for the value of `--workers`, which may be missing."""
     return workers or os.cpu_count() or 1
 
 

@@ -53,8 +53,13 @@ from engine.evaluate.episodes import (
 )
 from engine.evaluate.recovered import WrongStep, recovery_scores, wrong_step
 from engine.notes.page import read_notes
-from engine.recovery.plan import IGNORES_CONVERSATION_LINE, RecoverySettings, actor_settings, reads_thoughts
-from engine.recovery.run import Recovery
+from engine.recovery.continuation_plan import (
+    IGNORES_CONVERSATION_LINE,
+    RecoverySettings,
+    actor_settings,
+    reads_thoughts,
+)
+from engine.recovery.continuations import Recovery
 from engine.search.control import Control
 from engine.search.settings import settings_from, with_body
 from engine.trace.sources import find_sources
@@ -100,7 +105,10 @@ def evaluate(
     ] = None,
     continuations: Annotated[
         int,
-        Parameter(group=TASK, help="With --recovery: continuations of each wrong step, both ways."),
+        Parameter(
+            group=TASK,
+            help="With --recovery: continuations of each wrong step with the thought, and as many without it.",
+        ),
     ] = 4,
     yes: Annotated[
         bool, Parameter(group=BUDGETS, help="With --recovery: call a paid model without asking first.")

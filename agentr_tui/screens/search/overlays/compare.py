@@ -29,9 +29,10 @@ from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import Line, TextPane
 from agentr_tui.widgets.top_bar import TopBar
 from engine.base.errors import InputError
-from engine.base.foreign import holds_file, typed_path
+from engine.base.untrusted_files import holds_file, typed_path
 from engine.trace.sources import Source, load_any
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from engine.workspace.figures import figures
 
 
@@ -238,7 +239,10 @@ def one_tree(sides: tuple[Side, Side]) -> bool:
 
 
 def trajectory_sides(session: Session, one: int, other: int) -> tuple[Side, Side]:
-    """Two trajectories of the open tree. Raises `InputError` where they are the same."""
+    """Returns two trajectories of the open tree. Raises `InputError` where they are the same.
+
+    `session`: holds the tree. `one` and `other`: the last nodes of the two.
+    """
     tree, reader = session.tree, session.reader
     assert tree is not None
     assert reader is not None

@@ -1,7 +1,7 @@
 """OpenHands 0.x: `output.jsonl` with a `history` of events, or a list of events.
 
-Actions with the same answer of the model are one message; an observation answers the call that it names. Older events
-tell no call: their action is made one, of the action's name and arguments.
+Actions of the same answer of the model are one message; an observation answers the call that it names. Older events
+name no call: the call is made from the action's name and arguments.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
-from engine.imports.decode import Malformed, compact, listed, number, part, text
+from engine.imports.attempt import Attempt, AttemptMessage
+from engine.imports.bounded_json import Malformed, compact, listed, number, part, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.formats.coding.reports import with_report
 from engine.imports.messages import instruction_of, messages_of, text_of
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 _SILENT = {"change_agent_state", "agent_state_changed", "null", "recall"}
 _AROUND = {"thought", "is_confirmed", "confirmation_state", "action_risk", "keep_prompt", "security_risk", "blocking"}

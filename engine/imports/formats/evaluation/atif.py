@@ -1,7 +1,7 @@
 """ATIF, the Agent Trajectory Interchange Format of Harbor and others, 1.x.
 
-A turn's results stand in the same step, its arguments are objects, subagents and continuations are documents of their
-own. A step becomes its message and one message for each result. The reward lies beside the file (`harbor`).
+A turn's results are in the same step, its arguments are objects, subagents and continuations are documents of their
+own. A step becomes its message and one message for each result. The reward is in a file beside it (`harbor`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, ToolCall, Transcript
-from engine.imports.decode import Malformed, decode, listed, number, part, rows, text
+from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, Transcript
+from engine.imports.bounded_json import Malformed, decode, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, inside
 from engine.imports.formats.evaluation import harbor
 from engine.imports.messages import call_of, digest_key, instruction_of, schemas_of, text_of
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 MOST_PARTS = 1000  # continuations of one trajectory
 MOST_NESTED = 8  # subagents of subagents
@@ -43,7 +44,10 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
 
 
 def attempt_of(document: dict[str, Any], file: RolloutFile, place: str = "") -> Attempt:
-    """The attempt of a document and its continuations. Raises `Malformed`."""
+    """Returns the attempt of a document and its continuations. Raises `Malformed`.
+
+    `document`: decoded JSON. `file`: the file that holds it. `place`: where in the file; empty: it is the whole file.
+    """
     story = _Story(file.path.parent, file.path.name.removesuffix(".json").removesuffix("trajectory"))
     agent = part(document, "agent")
     messages = story.read(document)

@@ -1,6 +1,6 @@
 """tau2-bench results: one object with `simulations`, or a folder (`results.json`, `simulations/*.json`).
 
-A model plays the user, and the user may have tools of its own. The policy stands beside the messages, not in them.
+A model plays the user, and the user may have tools of its own. The policy is beside the messages, not in them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, listed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, each, small_json, value
 from engine.imports.messages import at_message, messages_of, schemas_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions

@@ -1,6 +1,6 @@
 """Dumps of trainers that keep a rollout as flat text: verl's `rollout_data_dir`, SkyRL's evaluation results.
 
-Turns and calls cannot be told apart in flat text: an attempt is one user message and one answer.
+Flat text does not show turns and calls: an attempt is one user message and one answer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, number, text
+from engine.imports.bounded_json import Malformed, number, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import digest_key, instruction_of
 from engine.imports.reader import Reader, ReadOptions
