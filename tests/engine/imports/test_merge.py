@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
+from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.merging.alike import KnownAnswers
 from engine.imports.merging.equal_messages import Merge, seen
 from engine.imports.merging.grouping import Groups, group

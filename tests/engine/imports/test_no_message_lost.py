@@ -11,10 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
+from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.merging.equal_messages import Merge
 from engine.imports.merging.grouping import group
 from engine.imports.sources import read_rollouts
+from engine.tree.events import ToolCall
 from engine.tree.tree import SearchTree
 from tests.engine.imports.attempts import read_back, shape
 from tests.engine.imports.written import FORMATS, write

@@ -184,7 +184,7 @@ def _openhands(messages: Messages) -> Row:
         if message.role == "system":
             history.append({"id": id, "source": "agent", "action": "system", "args": {"content": message.content}})
         elif message.role == "tool":
-            meta = {"tool_call_id": message.tool_call_id, "function_name": names[message.tool_call_id]}
+            meta: Row = {"tool_call_id": message.tool_call_id, "function_name": names[message.tool_call_id]}
             seen = {"id": id, "source": "agent", "observation": "run", "content": message.content}
             history.append({**seen, "tool_call_metadata": meta})
         elif message.tool_calls:
@@ -213,7 +213,7 @@ def _openhands_sdk(messages: Messages) -> list[Row]:
         elif message.tool_calls:
             for place, call in enumerate(message.tool_calls):
                 called = {"id": call.id, "name": call.name, "arguments": call.arguments}
-                event = {"kind": "ActionEvent", "source": "agent", "tool_call": called, "thought": []}
+                event: Row = {"kind": "ActionEvent", "source": "agent", "tool_call": called, "thought": []}
                 event |= {"id": f"{len(events)}", "llm_response_id": f"r{message.tool_calls[0].id}"}
                 if not place:  # the first tells what was said and thought
                     event["thought"] = [{"type": "text", "text": message.content}]

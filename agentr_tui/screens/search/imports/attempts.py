@@ -74,8 +74,8 @@ def row_mark(tree: SearchTree, id: int) -> Mark | None:
 
 
 def wordings(tree: SearchTree, id: int) -> int:
-    """Returns the number of wordings of the agent's turn. Counted once: a thousand attempts may share a step, and rows are drawn
-    at each key."""
+    """Returns the number of wordings of the agent's turn. Counted once: a thousand attempts may share a step, and rows
+    are drawn at each key."""
     known = tree.wording_counts.get(id)
     if known is None:
         known = tree.wording_counts[id] = _count_wordings(tree.nodes[id])
