@@ -27,6 +27,7 @@ FIGURES: dict[str, Callable[[TraceFigures], Value]] = {
 
 WORDS: dict[str, Callable[[TraceRow], str]] = {
     "state": lambda row: row.state,
+    "kind": lambda row: row.kind,
     "task": lambda row: row.task,
     "env": lambda row: row.task,
     "goal": lambda row: row.goal,
@@ -53,7 +54,8 @@ class RowFilter(NamedTuple):
             return False
         if not self.words:
             return True
-        told = f"{row.state} {row.task} {row.goal} {row.path} {row.error}".lower()
+        kind = "" if row.kind == "search" else row.kind
+        told = f"{row.state} {kind} {row.task} {row.goal} {row.path} {row.error}".lower()
         return all(word in told for word in self.words)
 
 

@@ -20,6 +20,7 @@ from textual.widgets import Input
 
 from agentr_tui.screens.library.beside import beside_lines
 from agentr_tui.screens.library.deletion import TraceDeletion
+from agentr_tui.screens.library.families import Nested, below, descendants, families
 from agentr_tui.screens.library.marked import MarkedTraces
 from agentr_tui.screens.library.node_filter import NodeFilter
 from agentr_tui.screens.library.preview import Preview
@@ -96,9 +97,10 @@ class LibraryScreen(ModeScreen):
         self.deletion = TraceDeletion(desk, self._deleted)
         self.marked = MarkedTraces(desk, lambda: self.app.switch_mode("dataset"), self.deletion.delete)
         self.preview = Preview(desk, lambda: self.query_one("#preview", TextPane))
-        self.shown: list[TraceRow] = []
+        self.listed: list[Nested] = []
         self.sort = SORTS[0]
         self.reverse = False
+        self._being_read = True  # until all files were read once
         self._to_source = False  # the cursor is to go to what was named on the command line
         self._wanted = ""
 
@@ -160,14 +162,15 @@ class LibraryScreen(ModeScreen):
     def _show(self) -> None:
         rows = self.watched.rows()
         wanted = "" if self.node_filter.asks_for_nodes else self._wanted
-        listed = arranged(rows, self.sort, wanted, self.reverse)
-        self.shown = shown = self.node_filter.holding(listed)
+        self.listed = families(self.node_filter.holding(arranged(rows, self.sort, wanted, self.reverse)))
+        shown = self.shown
         was_empty, empty = self.has_class("-none"), not rows and self.watched.looked_once
         self.set_class(empty, "-none")
         self.key_bar.left_out = OF_TRACES if empty else frozenset()
         if was_empty != empty:  # what is hidden loses the focus
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
-        self.table.set_rows([row.path for row in shown], self._cells)
+        self.table.set_rows([row.path for row in shown], self._cells, first_stays=self._being_read)
+        self._being_read = self._being_read and not (self.watched.looked_once and all(map(_read, rows)))
         self._make_room(*self.size)
         if self._to_source and self.watched.looked_once:
             self._to_source = not self._go_to_source()
@@ -187,8 +190,13 @@ class LibraryScreen(ModeScreen):
         self._note()
 
     def _cells(self, place: int) -> list[Cell]:
-        row = self.shown[place]
-        return cells(row, time.time(), self.agentr.session.path, row.path in self.marked.paths)
+        nested = self.listed[place]
+        return cells(nested, time.time(), self.agentr.session.path, nested.row.path in self.marked.paths)
+
+    @property
+    def shown(self) -> list[TraceRow]:
+        """The traces of the list, from top to bottom."""
+        return [each.row for each in self.listed]
 
     def _go_to_source(self) -> bool:
         """Put the cursor on the first trace of what was named; of the sample trees, on the one to begin with.
@@ -206,8 +214,9 @@ class LibraryScreen(ModeScreen):
 
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
-        row = self.current
-        parts = facts(row) if row is not None else []
+        row, parts = self.current, []
+        if row is not None:
+            parts = facts(self.listed[self.table.cursor], descendants(row.path, self.listed))
         if self.node_filter.asks_for_nodes:
             parts = [*self.node_filter.told(row), *parts]
         elif row is None and self._wanted:
@@ -226,8 +235,11 @@ class LibraryScreen(ModeScreen):
     @property
     def rests(self) -> bool:
         """Whether the traces were counted, and the preview shows all of the one under the cursor."""
-        counted = self.watched.looked_once and all(row.figures or row.error for row in self.shown)
-        return counted and (not self.has_class("-preview") or self.preview.rests_on(self.current))
+        return (
+            self.watched.looked_once
+            and all(map(_read, self.shown))
+            and (not self.has_class("-preview") or self.preview.rests_on(self.current))
+        )
 
     def on_resize(self, event: Resize) -> None:
         """The preview comes and goes with the room there is: at the side, or below."""
@@ -244,7 +256,7 @@ class LibraryScreen(ModeScreen):
     def current(self) -> TraceRow | None:
         """The row under the cursor."""
         place = self.table.cursor
-        return self.shown[place] if place < len(self.shown) else None
+        return self.listed[place].row if place < len(self.listed) else None
 
     # -- opening, starting, deleting ---------------------------------------------------------------
 
@@ -271,15 +283,15 @@ class LibraryScreen(ModeScreen):
     def action_delete(self) -> None:
         """Delete a trace of the workspace, after a question that says what refers to it."""
         rows = self.marked.of(self.shown, self.current)
-        if len(rows) > 1:
-            self.marked.ask_delete(rows)
-        else:
-            self.deletion.ask(rows[0] if rows else None)
+        if rows:
+            ask = self.marked.ask_delete if len(rows) > 1 else self.deletion.ask
+            ask(rows, below(rows, self.watched.rows()))
 
     def action_mark(self) -> None:
         """Mark the trace under the cursor, or take its mark away, and go to the next."""
-        if self.current is not None:
-            self.marked.toggle(self.current)
+        row = self.current
+        if row is not None:
+            self.marked.toggle(row, below([row], self.watched.rows()))
             self.table.cursor += 1
             self._show()
 
@@ -375,3 +387,7 @@ class LibraryScreen(ModeScreen):
         session.sources.append(folder)
         self._to_source = True
         self.refresh_view()
+
+
+def _read(row: TraceRow) -> bool:
+    return row.figures is not None or bool(row.error)
