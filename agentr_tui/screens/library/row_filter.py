@@ -55,7 +55,7 @@ class RowFilter(NamedTuple):
         if not self.words:
             return True
         kind = "" if row.kind == "search" else row.kind
-        told = f"{row.state} {kind} {row.task} {row.goal} {row.path} {row.error}".lower()
+        told = f"{row.state} {row.task} {kind} {row.goal} {row.path} {row.error}".lower()
         return all(word in told for word in self.words)
 
 
