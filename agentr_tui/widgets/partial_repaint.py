@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.widget import Widget
+from textual.widgets import Static
 
 Title = str | Content
 
@@ -53,6 +54,22 @@ class Frugal(Widget):
         changed = [y for y, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+
+class FrugalStatic(Static):
+    """A text that changes rarely: putting up the same again costs nothing, where `update` lays the whole screen out."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__("", id=id, classes=classes, markup=False)
+        self.told = ""
+
+    def say(self, text: str) -> bool:
+        """Put up a text; whether it is another."""
+        if text == self.told:
+            return False
+        self.told = text
+        self.update(text)
+        return True
 
 
 class FrugalScroll(Frugal, ScrollView):
