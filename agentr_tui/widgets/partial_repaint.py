@@ -8,6 +8,7 @@ from typing import Self
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -72,11 +73,42 @@ class FrugalStatic(Static):
         return True
 
 
+class FrugalScrollBar(ScrollBar):
+    """A scrollbar that draws itself anew only where it looks different: one row of thousands seldom moves its thumb."""
+
+    _look: object = None
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draw anew; see `Widget.refresh`."""
+        look = None if regions or layout or recompose or not self.size else self._look_now()
+        if repaint and look is not None and look == self._look:
+            return self
+        self._look = look
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def _look_now(self) -> object:
+        bar = self.render()
+        if not isinstance(bar, ScrollBarRender):
+            return None
+        drawn = bar.render_bar(self.size.height, bar.virtual_size, bar.window_size, bar.position, bar.thickness)
+        return self.size, bar.style, list(drawn.segments)
+
+
 class FrugalScroll(Frugal, ScrollView):
     """The same with lines to scroll through."""
 
     # Textual takes styles from the first base only: ScrollView's own are not among them
     DEFAULT_CSS = "FrugalScroll { overflow-x: hidden; overflow-y: auto; }"
+
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        """The scrollbar, made when it is first asked for."""
+        if self._vertical_scrollbar is None:
+            bar = FrugalScrollBar(vertical=True, name="vertical", thickness=self.scrollbar_size_vertical)
+            bar.display = False
+            self._vertical_scrollbar = bar
+            self.app._start_widget(self, bar)
+        return self._vertical_scrollbar
 
     def set_height(self, count: int) -> None:
         """There are `count` lines to scroll through, none wider than the widget.
