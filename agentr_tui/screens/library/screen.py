@@ -166,7 +166,6 @@ class LibraryScreen(ModeScreen):
         shown = self.shown
         was_empty, empty = self.has_class("-none"), not rows and self.watched.looked_once
         self.set_class(empty, "-none")
-        self.key_bar.left_out = OF_TRACES if empty else frozenset()
         if was_empty != empty:  # what is hidden loses the focus
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
         self.table.set_rows([row.path for row in shown], self._cells, first_stays=self._being_read)
@@ -217,6 +216,8 @@ class LibraryScreen(ModeScreen):
         row, parts = self.current, []
         if row is not None:
             parts = facts(self.listed[self.table.cursor], descendants(row.path, self.listed))
+        goes_on = row is None or row.state in ("stopped", "crashed")
+        self.key_bar.left_out = OF_TRACES if self.has_class("-none") else frozenset(() if goes_on else ("resume",))
         if self.node_filter.asks_for_nodes:
             parts = [*self.node_filter.told(row), *parts]
         elif row is None and self._wanted:

@@ -204,7 +204,9 @@ class SearchScreen(ModeScreen):
         if self.enlarging.pane is None:
             narrow = {"restore" if self.has_class("-detail") else "select"} if self.has_class("-narrow") else set()
             self.key_bar.also = frozenset(narrow) | told_of(tree, bool(narrow))
-        self.query_one("#next-step", FrugalStatic).say(next_step(session))
+        step = self.query_one("#next-step", FrugalStatic)
+        if step.say(next_step(session)):
+            step.set_class(bool(step.told), "-told")
 
     def show_views(self) -> None:
         """Timeline, overview and figures of the session as it is now."""
