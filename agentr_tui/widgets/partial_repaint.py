@@ -104,17 +104,14 @@ class FrugalScroll(Frugal, ScrollView):
     def vertical_scrollbar(self) -> ScrollBar:
         """The scrollbar, made when it is first asked for."""
         if self._vertical_scrollbar is None:
-            bar = FrugalScrollBar(vertical=True, name="vertical", thickness=self.scrollbar_size_vertical)
-            bar.display = False
-            self._vertical_scrollbar = bar
-            self.app._start_widget(self, bar)
+            self._vertical_scrollbar = _scrollbar_of(self)
         return self._vertical_scrollbar
 
     def set_height(self, count: int) -> None:
         """There are `count` lines to scroll through, none wider than the widget.
 
-        Assigning `virtual_size` lays out and draws the whole screen. That is needed only where the scrollbar comes
-        or goes, and where the widget is as high as its lines; else it is enough to tell the scrollbar.
+        Assigning `virtual_size` lays the screen out: needed only where the scrollbar comes or goes, or the widget is as
+        high as its lines.
         """
         size, before, height = Size(0, count), self.virtual_size, self.container_size.height
         if size == before:
@@ -127,3 +124,10 @@ class FrugalScroll(Frugal, ScrollView):
             self.set_reactive(Widget.virtual_size, size)
         else:
             self.virtual_size = size
+
+
+def _scrollbar_of(widget: Widget) -> ScrollBar:
+    bar = FrugalScrollBar(vertical=True, name="vertical", thickness=widget.scrollbar_size_vertical)
+    bar.display = False
+    widget.app._start_widget(widget, bar)
+    return bar

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from agentr_tui.screens.library.families import descendants, families
-from agentr_tui.screens.library.marked import MarkedTraces
+from agentr_tui.screens.library.marked_traces import MarkedTraces
 from agentr_tui.screens.library.preview import Preview, Seen, best_by_iteration, preview_lines
 from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.screens.library.rows import arranged, facts, short_name, summary
