@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -14,7 +15,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
-from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Role, palette
 from agentr_tui.widgets.partial_repaint import FrugalScroll
 
@@ -46,6 +47,15 @@ class Line(NamedTuple):
     key: int | None = None  # what the line belongs to, for `scroll_to_key`
     highlight: bool = False
     gutter: tuple[str, Role] | None = None  # begins each wrapped line, within the indent
+
+
+def cut_to(parts: Sequence[tuple[str, Role]], width: int) -> Line:
+    """A line of what has room in `width` cells, so that no word of it is on a second one."""
+    shown: list[tuple[str, Role]] = []
+    for text, role in parts:
+        shown.append((clip(text, width), role))
+        width -= cell_len(shown[-1][0])
+    return Line(tuple(shown))
 
 
 def line(

@@ -26,7 +26,7 @@ class Nested:
     def title(self) -> str:
         """What stands in the column of environment and task: of a nested row how it came about."""
         if not self.level:
-            return self.row.kind if self.row.kind == "repair" else self.row.task
+            return self.row.kind if self.row.kind == "repair" else self.row.task.strip() or self.row.name
         signs = glyphs()
         indent = "  " * (min(self.level, DEEPEST) - 1)
         return f"{indent}{signs.elbow if self.last else signs.tee} {self.row.kind}"

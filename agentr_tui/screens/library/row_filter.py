@@ -39,7 +39,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 
-_TERM = re.compile(r"([a-z]+)(<=|>=|!=|<|>|=|~)(\S+)$", re.IGNORECASE)
+_TERM = re.compile(r"([a-z]+)(<=|>=|!=|<|>|=|~)(\S*)$", re.IGNORECASE)
 
 
 class RowFilter(NamedTuple):
@@ -64,6 +64,8 @@ def row_filter(wanted: str) -> RowFilter | None:
     words, conditions = [], []
     for part in wanted.lower().split():
         term = _TERM.match(part)
+        if term is not None and not term[3] and term[1] in {*FIGURES, *WORDS}:
+            continue  # its value is still being typed
         if term is not None:
             meets = _condition(*term.groups())
             if meets is None:

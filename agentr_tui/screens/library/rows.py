@@ -160,7 +160,7 @@ def cells(nested: Nested, now: float, open_path: Path | None = None, marked: boo
     return [
         state,
         cell(nested.title, name),
-        cell(row.goal, name),
+        cell(row.goal, name) if figures.trace else cell("no event in it", "warn"),
         cell(format_count(figures.nodes), "text"),
         cell(format_count(figures.solved if figures.attempts else figures.good), "good" if figures.good else "muted"),
         cell(

@@ -45,7 +45,8 @@ from agentr_tui.state.places import shipped_folder
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
-from agentr_tui.widgets.text_pane import TextPane, line
+from agentr_tui.widgets.text_pane import TextPane, cut_to, line
+from engine.base.text import many
 from engine.base.untrusted_files import real_path
 
 SIDE_FROM, BELOW_FROM, BELOW_FEW_FROM = 150, 36, 30
@@ -184,7 +185,7 @@ class LibraryScreen(ModeScreen):
         nodes, pairs = sum(row.nodes for row in figures), sum(row.pairs for row in figures)
         self.top_bar.show(
             [("workspace ", "muted"), (str(self.agentr.session.workspace.path), "strong")],
-            [(f"{nodes} nodes  {pairs} pairs", "muted")] if figures else [],
+            [(f"{many(nodes, 'node')}  {many(pairs, 'pair')}", "muted")] if figures else [],
         )
         self._note()
 
@@ -222,7 +223,7 @@ class LibraryScreen(ModeScreen):
             parts = [*self.node_filter.told(row), *parts]
         elif row is None and self._wanted:
             parts = [("no trace contains these words", "warn")]
-        self.query_one("#trace-note", TextPane).set_lines([line(*parts)] if parts else [])
+        self.query_one("#trace-note", TextPane).set_lines(lambda width: [cut_to(parts, width)] if parts else [])
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = self.set_timer(PREVIEW_AFTER, self._show_preview)

@@ -15,7 +15,7 @@ from agentr_tui.screens.library.families import descendants, families
 from agentr_tui.screens.library.marked_traces import MarkedTraces
 from agentr_tui.screens.library.preview import Preview, Seen, best_by_iteration, preview_lines
 from agentr_tui.screens.library.row_filter import row_filter
-from agentr_tui.screens.library.rows import arranged, facts, short_name, summary
+from agentr_tui.screens.library.rows import arranged, cells, facts, short_name, summary
 from agentr_tui.state.trace_row import Kind, TraceRow
 from engine.trace.sources import Source, load_any
 from engine.workspace.figures import TraceFigures, figures
@@ -56,6 +56,7 @@ def names(rows: list[TraceRow]) -> list[str]:
         ("state!=done goal~of", ["c"]),
         ("goal good<6", ["a", "c"]),
         ("b", ["b"]),
+        ("good>", ["a", "b", "c"]),  # its value is still to come
         ("calls>0 nothing", []),
     ],
 )
@@ -115,6 +116,13 @@ def test_repairs_and_forks_stand_below_the_tree_that_they_began_in(known: TraceF
     assert facts(old, descendants(old.row.path, everything))[0][0].startswith("3 repairs and 1 fork below it · /w/old")
     nameless = replace(rows[1], figures=structs.replace(known, trace=""))  # a trace without events
     assert [name for name, _ in listed([nameless, rows[5]])] == ["new", "old"]
+
+
+def test_a_trace_without_an_event_has_its_files_name(known: TraceFigures) -> None:
+    rows = arranged([row(known, "torn", env="", task="")], "newest", "")
+    (nested,) = families([replace(rows[0], figures=structs.replace(known, trace="", env="", task=""))])
+    told = ["".join(text for text, _ in part) for part in cells(nested, 1000.0)]
+    assert told[1:3] == ["torn", "no event in it"]
 
 
 def test_a_family_in_which_a_search_goes_on_stands_first(known: TraceFigures) -> None:

@@ -15,8 +15,9 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Choice, Menu
 from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.state.session import Session
+from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.key_bar import KeyBar
-from agentr_tui.widgets.top_bar import TopBar
+from agentr_tui.widgets.top_bar import TopBar, shortened
 from engine.pairs.pairs import count_pairs
 from engine.query.nodes import QueryError, parse
 from engine.trace.trace_file import TraceWriter, write_trace
@@ -152,3 +153,10 @@ async def test_a_tree_that_grows_lays_the_screen_out_no_more(tmp_path: Path, mon
             await until(pilot, lambda: session.tree is not None and len(session.tree) == len(grower.tree))
             await pilot.pause()
         assert laid_out == []
+
+
+def test_a_long_task_and_a_long_goal_leave_room_for_the_state() -> None:
+    parts: list[tuple[str, Role]] = [(f"textcraft {'t' * 300} ", "strong"), (f" {'very ' * 99} ", "text")]
+    shown = "".join(text for text, _ in shortened([*parts, (" ● done (iterations) ", "muted")], 70))
+    assert shown.endswith(" ● done (iterations) ")
+    assert len(shown) <= 70
