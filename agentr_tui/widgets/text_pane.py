@@ -104,6 +104,7 @@ class TextPane(FrugalScroll, can_focus=True):
         self._build: Callable[[int], Sequence[Line]] | None = None
         self._rows: list[tuple[Text, bool]] = []
         self._row_of_key: dict[int, int] = {}
+        self._to_end = False  # as soon as the pane is shown
         self._wanted: tuple[int, int] | None = None  # key that was scrolled to, and where that was
         self._wrapped_at = 0
 
@@ -144,6 +145,12 @@ class TextPane(FrugalScroll, can_focus=True):
             top = round(self.scroll_target_y)
         self._wanted = (key, top)
 
+    def to_end(self) -> None:
+        """Show the last lines, at the latest when the pane itself is shown."""
+        self._to_end = not self.size.height
+        if not self._to_end:
+            self.scroll_end(animate=False)
+
     def on_click(self, event: events.Click) -> None:
         """The second click on a line chooses what it belongs to; the first one may only have meant the pane."""
         at = event.get_content_offset(self)
@@ -181,6 +188,8 @@ class TextPane(FrugalScroll, can_focus=True):
         if self._width() != self._wrapped_at:
             self._wrap_anew()
             self.refresh()
+        if self._to_end:
+            self.to_end()
         if self._wanted is not None and self._wanted[1] == round(self.scroll_offset.y):  # nobody scrolled since
             self.call_after_refresh(self.scroll_to_key, self._wanted[0])
 

@@ -10,7 +10,7 @@ from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.tree.view import TreeView
 from engine.review.decisions import Decisions
-from tests.agentr_tui.apps import opened, pane, running, table_lines, until
+from tests.agentr_tui.apps import frame, opened, pane, running, table_lines, until
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide.md"
 
@@ -73,5 +73,9 @@ async def test_why_a_search_missed_its_goal_is_at_nine_keys(tmp_path: Path) -> N
         worst = min(leaf.q or 0 for leaf in tree.leaves())
         await until(pilot, lambda: (tree.nodes[app.screen.query_one(TreeView).cursor_node or 0].q or 0) == worst)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: "Goal" in pane(app, "tabs"))
+        last = tree.nodes[app.screen.query_one(TreeView).cursor_node].action
+        await until(
+            pilot, lambda: last in "\n".join(line.text for line in frame(app)[16:])
+        )  # what was said last is in sight
+        assert "Goal" in pane(app, "tabs")
     assert keys_in_guide("see why a search missed the goal") == "9"
