@@ -92,7 +92,7 @@ def _seconds(time: float, last: float) -> str:
     return f"{time:.1f} s" if last < 10 else f"{time:.0f} s" if last < 600 else f"{time / 60:.0f} min"
 
 
-ROUND = (1, 2, 3, 4, 5, 10, 20, 25, 30, 40, 50, 100)
+ROUND = (1, 2, 3, 4, 5, 10, 15, 20, 25, 30, 40, 50, 100)
 """Steps between two ticks of counts, and these times powers of ten."""
 
 
@@ -106,7 +106,7 @@ def count_ticks(most: float, rows: int) -> tuple[float, list[int]]:
     power = 10 ** max(0, int(log10(most)) - 1)
     ways = [
         (step * power / apart, -apart, step * power)
-        for apart in range(max(least, ceil(lines / 6)), max(least, lines // 3) + 1)
+        for apart in range(max(least, ceil(lines / 6)), max(least, lines // (2 if lines < 9 else 3)) + 1)
         for step in ROUND
         if step * power / apart * (lines - 1) >= most
     ]
