@@ -34,7 +34,7 @@ _KIND = "head3"
 
 
 class Head(msgspec.Struct):
-    """What the first event of a trace tells."""
+    """The facts in the first event of a trace."""
 
     goal: str
     score_range: tuple[float, float]
@@ -69,9 +69,11 @@ def look(
     report: Report,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> set[Path]:
-    """Tell `report` of every file that is new or changed since `known`, a few at a time; returns all there are.
+    """Report every file that is new or changed, a few at a time; returns all there are. A file that can't be read is a
+    row with an error.
 
-    A file that can't be read is a row with an error. Never raises for what files hold.
+    `workspace`: its traces are listed. `sources`: further files and folders. `known`: what was reported before.
+    `report`: called with rows. `cancelled`: True ends the work early.
     """
     found = dict(listed(workspace, sources))
     fresh: list[Known] = []
@@ -124,7 +126,7 @@ def _from_index(workspace: Workspace, items: Sequence[Known], report: Report) ->
 
 
 def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
-    """Tell `report` of the running searches that went on, or that nobody runs any more. A `stat` each, else."""
+    """Report the running searches that went on, or that no process runs any more. For the others, one `stat` each."""
     for path, before in known.items():
         if not before.row.goes_on or before.row.live:
             continue

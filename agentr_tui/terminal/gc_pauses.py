@@ -1,7 +1,7 @@
-"""Garbage collections that nobody waits for.
+"""Keeps garbage collections from stopping the screen.
 
-A tree of 100,000 nodes is a million objects; looking through them for cycles stops the screen for 150 ms. They are in
-none: they go with their tree all the same. So they are left out of collections.
+A tree of 100,000 nodes is a million objects; a search for cycles among them stops the screen for 150 ms. They are in no
+cycle, and are freed with their tree anyway. So collections skip them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 
 
 def keep() -> None:
-    """What is there now is looked through no more. Costs next to nothing, however much there is."""
+    """Let collections skip all present objects. Costs next to nothing, however many there are."""
     gc.collect(1)
     gc.freeze()
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Much is made and kept within this: collections would find nothing."""
+    """Turns collections off while many objects are made that stay: a collection would free nothing."""
     gc.disable()
     try:
         yield

@@ -108,7 +108,7 @@ class FrugalScroll(Frugal, ScrollView):
         return self._vertical_scrollbar
 
     def set_height(self, count: int) -> None:
-        """There are `count` lines to scroll through, none wider than the widget.
+        """Set the number of lines to scroll through, none wider than the widget.
 
         Assigning `virtual_size` lays the screen out: needed only where the scrollbar comes or goes, or the widget is as
         high as its lines.

@@ -139,7 +139,7 @@ class RowTable(ScrollView, can_focus=True):
     def set_rows(
         self, keys: Sequence[Hashable], cells: Callable[[int], Sequence[Cell]], first_stays: bool = False
     ) -> None:
-        """Show these rows; `cells` gives those of one row, a cell a column, whenever it becomes visible.
+        """Show these rows. `cells`: returns the cells of one row, one a column; called when the row becomes visible.
 
         `first_stays`: a cursor on the first row stays there, whatever row comes first: nobody chose it yet.
         """

@@ -181,7 +181,8 @@ def figures_without_events(path: str) -> TraceFigures:
 
 
 def state_of(tree: SearchTree, path: str | os.PathLike[str]) -> State:
-    """Whether a search is going on, done, stopped, or was killed; one that stands still but lives is running."""
+    """Returns whether a search is running, done, stopped, or was killed; a paused search whose process lives is
+    running."""
     if tree.imported_from is not None:
         return "done"
     state = trace_state(tree, path)
@@ -249,9 +250,10 @@ def cached_figures(
     sources: Iterable[str | os.PathLike[str]],
     on_error: Callable[[str, InputError], None] | None = None,
 ) -> list[TraceFigures]:
-    """Figures of traces and tree files, from the workspace's index where a file did not change since.
+    """Returns the figures of traces and tree files, from the workspace's index where a file did not change since.
 
-    A file that can't be read goes to `on_error` and is left out; without one its `InputError` is raised.
+    `workspace`: None: nothing is kept. `sources`: the files. `on_error`: called with each file that can't be read,
+    which is left out; None: its `InputError` is raised.
     """
     rows, paths = [], list(sources)
     with Index(workspace.index_file if workspace else None) as index:
@@ -268,7 +270,10 @@ def cached_figures(
 
 
 def kept_figures(index: Index, path: str, stat: os.stat_result) -> TraceFigures | None:
-    """The figures that the index holds of a file; None where it changed, or its search may have gone on."""
+    """Returns the figures that the index holds of a file; None where it changed, or its search may have gone on.
+
+    `index`: of the workspace. `path`: the file. `stat`: of the file now.
+    """
     body = index.get(KIND, os.path.abspath(path), stat)
     kept = _kept_in(body) if body is not None else None
     if kept is None or not kept.ended:

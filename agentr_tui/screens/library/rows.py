@@ -1,4 +1,4 @@
-"""What the library tells of traces: rows, how they are sorted and filtered, their cells. Knows no Textual."""
+"""What the library shows about traces: rows, how they are sorted and filtered, their cells. Knows no Textual."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ COLUMN_ORDERS = {"age": "newest", "env task": "task"}
 
 
 def order_of(column: str) -> str:
-    """The order that a click on a column asks for."""
+    """Returns the order for a click on a column."""
     return COLUMN_ORDERS.get(column, column)
 
 
@@ -106,7 +106,10 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = False) -> list[TraceRow]:
-    """The rows that a filter takes, sorted, the running ones first."""
+    """Returns the rows that a filter takes, sorted, running ones first.
+
+    `rows`: of all traces. `sort`: name of the column. `wanted`: the filter. `reverse`: the other way round.
+    """
     order, asked = _ORDERS[sort], row_filter(wanted)
     left = sorted((row for row in rows if asked is None or asked.holds(row)), key=lambda row: str(row.path))
     left.sort(key=order, reverse=reverse)
@@ -139,7 +142,11 @@ MARKED = ("◆", "*")
 
 
 def cells(nested: Nested, now: float, open_path: Path | None = None, marked: bool = False) -> list[Cell]:
-    """The cells of a row, one for each of `COLUMNS`."""
+    """Returns the cells of a row, one for each of `COLUMNS`.
+
+    `nested`: the trace and its place. `now`: seconds since 1970. `open_path`: the trace that is open. `marked`: whether
+    a person marked it.
+    """
     row = nested.row
     glyph, role = state_sign(row.state)
     state: Cell = ((f"{glyph} ", role), (row.state, role))
@@ -202,7 +209,7 @@ def facts(nested: Nested, below: Sequence[TraceRow] = ()) -> list[tuple[str, Rol
 
 
 def attempts_told(figures: TraceFigures) -> list[str]:
-    """What an import came to: attempts, their solved share, the spread of their returns."""
+    """Returns the figures of an import: attempts, their solved share, the spread of their returns."""
     if not figures.attempts:
         return []
     told = [f"{many(figures.attempts, 'attempt')} of {figures.source}"]

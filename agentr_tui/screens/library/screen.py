@@ -244,7 +244,7 @@ class LibraryScreen(ModeScreen):
         )
 
     def on_resize(self, event: Resize) -> None:
-        """The preview comes and goes with the room there is: at the side, or below."""
+        """Show the preview where there is room: at the side, or below."""
         self._make_room(*event.size)
         self._show_preview()
 
