@@ -26,10 +26,18 @@ class Nested:
     def title(self) -> str:
         """What stands in the column of environment and task: of a nested row how it came about."""
         if not self.level:
-            return self.row.kind if self.row.kind == "repair" else self.row.task.strip() or self.row.name
+            return self.row.kind if self.row.kind == "repair" else _task_of(self.row) or self.row.name
         signs = glyphs()
         indent = "  " * (min(self.level, DEEPEST) - 1)
         return f"{indent}{signs.elbow if self.last else signs.tee} {self.row.kind}"
+
+
+def _task_of(row: TraceRow) -> str:
+    """Environment and task; of attempts whose environment nobody knows, the task alone, which is what tells their rows
+    apart."""
+    figures = row.figures
+    unknown = figures is not None and figures.env.startswith("attempts:")
+    return figures.task if figures is not None and unknown and figures.task else row.task.strip()
 
 
 def families(rows: Sequence[TraceRow]) -> list[Nested]:
