@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from agentr_tui.state.library_tail import Tail
-from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.state.trace_row import Kind, TraceRow
 from engine.base.errors import InputError, NoFile
 from engine.base.untrusted_files import UNREADABLE
 from engine.recovery.repair import FOLDER as REPAIRS
@@ -30,7 +30,7 @@ RESTS = 10.0
 FIRST = 500
 """Files that are shown before the index was asked for all others."""
 
-_KIND = "head2"
+_KIND = "head3"
 
 
 class Head(msgspec.Struct):
@@ -38,8 +38,12 @@ class Head(msgspec.Struct):
 
     goal: str
     score_range: tuple[float, float]
-    origin: str = ""  # of a repair's search
+    origin: str = ""  # of a repair or a fork
+    kind: Kind = "search"
 
+
+UNKNOWN = Head("", (0.0, 1.0))
+"""Of a trace that can't be read."""
 
 Stamp = tuple[int, int]
 """Size and time of change of a file."""
@@ -111,9 +115,7 @@ def _from_index(workspace: Workspace, items: Sequence[Known], report: Report) ->
             if item.row.error or figures is None or head is None:
                 left.append(item)
                 continue
-            row = replace(
-                item.row, figures=figures, goal=head.goal, score_range=head.score_range, origin=head.origin, error=""
-            )
+            row = replace(_with_head(item.row, head), figures=figures, error="")
             told.append(Known(row, (stat.st_size, stat.st_mtime_ns)))
             if len(told) == FIRST:
                 report(told[:])
@@ -196,23 +198,13 @@ def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelle
             heads = {path: _head(index, path) for path in figures}
         took = time.monotonic() - began
         rest = time.monotonic() + RESTS * took / len(now)
-        report(
-            [
-                Known(
-                    replace(
-                        item.row,
-                        figures=figures.get(str(item.row.path)),
-                        error=errors.get(str(item.row.path), ""),
-                        goal=heads[str(item.row.path)].goal if str(item.row.path) in heads else "",
-                        score_range=heads[str(item.row.path)].score_range if str(item.row.path) in heads else (0, 1),
-                        origin=heads[str(item.row.path)].origin if str(item.row.path) in heads else "",
-                    ),
-                    stamps[item.row.path],
-                    rest_until=rest,
-                )
-                for item in now
-            ]
-        )
+        told = []
+        for item in now:
+            path = str(item.row.path)
+            row = _with_head(item.row, heads.get(path, UNKNOWN))
+            row = replace(row, figures=figures.get(path), error=errors.get(path, ""))
+            told.append(Known(row, stamps[item.row.path], rest_until=rest))
+        report(told)
         portion = max(1, portion * 2 if took < PATIENCE / 2 else portion // 2 if took > PATIENCE else portion)
 
 
@@ -228,6 +220,10 @@ def _reason(path: str, error: InputError) -> str:
     told = str(error).removeprefix(path).removeprefix(":").strip()
     number, colon, reason = told.partition(":")
     return f"line {number}: {reason.strip()}" if colon and number.isdecimal() else told
+
+
+def _with_head(row: TraceRow, head: Head) -> TraceRow:
+    return replace(row, goal=head.goal, score_range=head.score_range, origin=head.origin, kind=head.kind)
 
 
 def _kept_head(index: Index, key: str, stat: os.stat_result) -> Head | None:
@@ -248,10 +244,12 @@ def _head(index: Index, path: str) -> Head:
             return known
         started = first_event(Path(path))
     except (OSError, InputError, *UNREADABLE):
-        return Head("", (0.0, 1.0))
-    repairs = Path(path).parent.name == REPAIRS and started.forked_from is not None
-    origin = started.forked_from.trace if repairs and started.forked_from is not None else ""
-    head = Head(started.instruction, started.score_range, origin)
+        return UNKNOWN
+    kind: Kind = "search"
+    if started.forked_from is not None:
+        kind = "repair" if Path(path).parent.name == REPAIRS else "fork"
+    origin = started.forked_from.trace if started.forked_from is not None else ""
+    head = Head(started.instruction, started.score_range, origin, kind)
     index.put(_KIND, key, stat, msgspec.json.encode(head))
     return head
 

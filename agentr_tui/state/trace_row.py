@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from engine.workspace.figures import TraceFigures
 from envs.base import title_of
 
 ENDINGS = (".trace.jsonl.zst", ".trace.jsonl.gz", ".trace.jsonl", ".json.gz", ".json")
+
+Kind = Literal["search", "repair", "fork"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class TraceRow:
     error: str = ""  # why it can't be read
     live: bool = False  # a search that this app runs
     paused: bool = False  # until a person lets it go on
-    origin: str = ""  # of a repair's search: the id of the trace that it repairs
+    origin: str = ""  # of a repair or a fork: the id of the trace in which it began
+    kind: Kind = "search"  # a repair is the search for one sample's tail; a fork goes on from a node of a tree
 
     @property
     def state(self) -> str:
@@ -47,6 +51,11 @@ class TraceRow:
         """The file's name without its ending."""
         name = self.path.name
         return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
+
+    @property
+    def trace(self) -> str:
+        """Id of the trace; "" where it is not read yet, or has none."""
+        return self.figures.trace if self.figures else ""
 
     @property
     def task(self) -> str:

@@ -28,6 +28,7 @@ class Glyphs:
     edited: str = "✎"
     guide: str = "│"
     elbow: str = "╰"
+    tee: str = "├"
     dash: str = "─"
     plus: str = "+"  # a step of the good trajectory of a pair, after the fork
     minus: str = "−"  # a step of the bad one
@@ -58,6 +59,7 @@ _ASCII = Glyphs(
     edited="~",
     guide="|",
     elbow="`",
+    tee="|",
     dash="-",
     minus="-",
     cut="~",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from textual.content import Content
-from textual.widgets import Static
+from agentr_tui.widgets.partial_repaint import FrugalStatic
 
 
-class HintLine(Static):
+class HintLine(FrugalStatic):
     """Shown while it has a text."""
 
     DEFAULT_CSS = """
@@ -15,13 +14,7 @@ class HintLine(Static):
     HintLine.-shown, ModeScreen.-nothing > HintLine.-shown { display: block; }
     """
 
-    def __init__(self) -> None:
-        super().__init__("", markup=False)
-        self._hint = ""
-
     def show(self, hint: str) -> None:
         """Another hint, or none."""
-        if hint != self._hint:
-            self._hint = hint
-            self.update(Content(f"{hint}  (esc: no more hints)" if hint else ""))
+        if self.say(f"{hint}  (esc: no more hints)" if hint else ""):
             self.set_class(bool(hint), "-shown")

@@ -8,7 +8,9 @@ from typing import Self
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.widget import Widget
+from textual.widgets import Static
 
 Title = str | Content
 
@@ -55,17 +57,61 @@ class Frugal(Widget):
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
 
+class FrugalStatic(Static):
+    """A text that changes rarely: putting up the same again costs nothing, where `update` lays the whole screen out."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__("", id=id, classes=classes, markup=False)
+        self.told = ""
+
+    def say(self, text: str) -> bool:
+        """Put up a text; whether it is another."""
+        if text == self.told:
+            return False
+        self.told = text
+        self.update(text)
+        return True
+
+
+class FrugalScrollBar(ScrollBar):
+    """A scrollbar that draws itself anew only where it looks different: one row of thousands seldom moves its thumb."""
+
+    _look: object = None
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draw anew; see `Widget.refresh`."""
+        look = None if regions or layout or recompose or not self.size else self._look_now()
+        if repaint and look is not None and look == self._look:
+            return self
+        self._look = look
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def _look_now(self) -> object:
+        bar = self.render()
+        if not isinstance(bar, ScrollBarRender):
+            return None
+        drawn = bar.render_bar(self.size.height, bar.virtual_size, bar.window_size, bar.position, bar.thickness)
+        return self.size, bar.style, list(drawn.segments)
+
+
 class FrugalScroll(Frugal, ScrollView):
     """The same with lines to scroll through."""
 
     # Textual takes styles from the first base only: ScrollView's own are not among them
     DEFAULT_CSS = "FrugalScroll { overflow-x: hidden; overflow-y: auto; }"
 
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        """The scrollbar, made when it is first asked for."""
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = _scrollbar_of(self)
+        return self._vertical_scrollbar
+
     def set_height(self, count: int) -> None:
         """Set the number of lines to scroll through, none wider than the widget.
 
-        Assigning `virtual_size` lays out and draws the whole screen. That is needed only where the scrollbar appears or
-        disappears, and where the widget is as high as its lines; else it is enough to update the scrollbar.
+        Assigning `virtual_size` lays the screen out: needed only where the scrollbar comes or goes, or the widget is as
+        high as its lines.
         """
         size, before, height = Size(0, count), self.virtual_size, self.container_size.height
         if size == before:
@@ -78,3 +124,10 @@ class FrugalScroll(Frugal, ScrollView):
             self.set_reactive(Widget.virtual_size, size)
         else:
             self.virtual_size = size
+
+
+def _scrollbar_of(widget: Widget) -> ScrollBar:
+    bar = FrugalScrollBar(vertical=True, name="vertical", thickness=widget.scrollbar_size_vertical)
+    bar.display = False
+    widget.app._start_widget(widget, bar)
+    return bar

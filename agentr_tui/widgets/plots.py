@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, log10
 from typing import Any
 
 from rich.style import Style
@@ -29,15 +30,12 @@ class Plotted:
     spent: Spent | None = None  # None: the trace was not read yet
 
 
-HEADROOM = 1.15
-"""The vertical axis of counts ends so much above the greatest: the highest bar stays clear of the frame."""
-
-
 class Pen:
     """Draws on plotext in the roles of a palette; without colours the marks tell series apart."""
 
-    def __init__(self, plot: Any, colors: Palette, ascii: bool) -> None:
-        self.plot, self._colors, self._ascii = plot, colors, ascii
+    def __init__(self, plot: Any, colors: Palette, ascii: bool, rows: int) -> None:
+        """`rows`: lines of the plot above its horizontal axis."""
+        self.plot, self._colors, self._ascii, self._rows = plot, colors, ascii, rows
 
     def color(self, role: Role) -> Any:
         """The colour as plotext takes it."""
@@ -71,8 +69,15 @@ class Pen:
 
     def up_to(self, most: float) -> None:
         """The vertical axis goes from 0 to `most`, a count, in whole steps."""
-        self.plot.ylim(0, max(most, 1) * HEADROOM)
-        self.plot.yticks(*_ticks(most, 4))
+        top, ticks = count_ticks(max(most, 1), self._rows)
+        self.plot.ylim(0, top)
+        self.plot.yticks(ticks, [short(tick) for tick in ticks])
+
+    def between(self, low: float, high: float) -> None:
+        """The vertical axis goes from `low` to `high`, with ticks at equal parts."""
+        top, ticks = share_ticks(low, high, self._rows)
+        self.plot.ylim(low, top)
+        self.plot.yticks(ticks, [f"{tick:.4g}" for tick in ticks])
 
     def seconds(self, xs: Sequence[float]) -> None:
         """Ticks of a horizontal axis of time."""
@@ -95,10 +100,35 @@ def _seconds(time: float, last: float) -> str:
     return f"{time:.1f} s" if last < 10 else f"{time:.0f} s" if last < 600 else f"{time / 60:.0f} min"
 
 
-def _ticks(most: float, parts: int) -> tuple[list[float], list[str]]:
-    step = max(1, -(-int(most) // parts))
-    ticks = [float(tick) for tick in range(0, int(most) + 1, step)]
-    return ticks, [short(tick) for tick in ticks]
+ROUND = (1, 2, 3, 4, 5, 10, 15, 20, 25, 30, 40, 50, 100)
+"""Steps between two ticks of counts, and these times powers of ten."""
+
+
+def count_ticks(most: float, rows: int) -> tuple[float, list[int]]:
+    """The end of an axis of counts over `rows` lines, and its ticks: whole numbers, as many lines apart everywhere.
+
+    One line stays free above `most`: the highest bar is clear of the frame.
+    """
+    lines = max(2, rows - 1)
+    least = min(2, lines - 1)
+    power = 10 ** max(0, int(log10(most)) - 1)
+    ways = [
+        (step * power / apart, -apart, step * power)
+        for apart in range(max(least, ceil(lines / 6)), max(least, lines // (2 if lines < 9 else 3)) + 1)
+        for step in ROUND
+        if step * power / apart * (lines - 1) >= most
+    ]
+    unit, _, step = min(ways)
+    return unit * lines, list(range(0, int(unit * lines + 1e-9) + 1, step))
+
+
+def share_ticks(low: float, high: float, rows: int) -> tuple[float, list[float]]:
+    """The end of an axis that shows `low` to `high`, and ticks at quarters of it, halves or the ends: those that stand
+    equally many lines apart."""
+    lines = max(1, rows - 1)
+    parts = next((parts for parts in (4, 2) if lines >= 2 * parts - 1 and lines % parts <= 1), 1)
+    unit = (high - low) / (lines // parts * parts)
+    return low + unit * lines, [low + (high - low) * part / parts for part in range(parts + 1)]
 
 
 def short(number: float) -> str:
@@ -122,9 +152,7 @@ def draw_returns(pen: Pen, of: Plotted) -> str:
         return "made elsewhere: no history" if of.imported else NOTHING_ENDED
     low, high = of.score_range
     most = max(high, max(series.best))
-    pen.plot.ylim(low, most)
-    ticks = [low + (most - low) * part / 4 for part in range(5)]
-    pen.plot.yticks(ticks, [f"{tick:.4g}" for tick in ticks])
+    pen.between(low, most)
     pen.line(series.at, series.mean, "middle", dots=True)
     pen.line(series.at, series.best, "good")
     if series.iterations:
@@ -194,7 +222,7 @@ def draw_cost(pen: Pen, of: Plotted) -> str:
         return _unknown(of)
     if spent.cost:
         pen.line(spent.seconds, spent.cost, "person")
-        pen.plot.ylim(0, max(spent.cost) or 1)
+        pen.between(0, max(spent.cost) or 1)
     elif spent.tokens:
         pen.line(spent.seconds, spent.tokens, "person")
         pen.up_to(max(spent.tokens))
@@ -263,7 +291,7 @@ class PlotPane(PlotextPlot):
         colors, ascii = palette(self.app.current_theme), glyphs().guide.isascii()
         plot = self.plt
         plot.clear_figure()
-        pen = Pen(plot, colors, ascii)
+        pen = Pen(plot, colors, ascii, self.size.height - (1 if ascii else 2))
         plot.theme("clear")
         plot.ticks_color(pen.color("muted"))
         self.message = self._draw(pen, plotted)

@@ -136,9 +136,16 @@ class RowTable(ScrollView, can_focus=True):
 
     # -- rows --------------------------------------------------------------------------------------
 
-    def set_rows(self, keys: Sequence[Hashable], cells: Callable[[int], Sequence[Cell]]) -> None:
-        """Show these rows. `cells`: returns the cells of one row, one a column; called when the row becomes visible."""
+    def set_rows(
+        self, keys: Sequence[Hashable], cells: Callable[[int], Sequence[Cell]], first_stays: bool = False
+    ) -> None:
+        """Show these rows. `cells`: returns the cells of one row, one a column; called when the row becomes visible.
+
+        `first_stays`: a cursor on the first row stays there, whatever row comes first: nobody chose it yet.
+        """
         at, key = self.cursor, self.cursor_key
+        if first_stays and at == 0:
+            key = None
         top = round(self.scroll_offset.y)
         self._keys, self._cells = keys, cells
         place = self._place_of(key, at)

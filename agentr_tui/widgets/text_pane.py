@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -14,7 +15,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
-from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Role, palette
 from agentr_tui.widgets.partial_repaint import FrugalScroll
 
@@ -46,6 +47,15 @@ class Line(NamedTuple):
     key: int | None = None  # what the line belongs to, for `scroll_to_key`
     highlight: bool = False
     gutter: tuple[str, Role] | None = None  # begins each wrapped line, within the indent
+
+
+def cut_to(parts: Sequence[tuple[str, Role]], width: int) -> Line:
+    """A line of what has room in `width` cells, so that no word of it is on a second one."""
+    shown: list[tuple[str, Role]] = []
+    for text, role in parts:
+        shown.append((clip(text, width), role))
+        width -= cell_len(shown[-1][0])
+    return Line(tuple(shown))
 
 
 def line(
@@ -99,6 +109,7 @@ class TextPane(FrugalScroll, can_focus=True):
         self._build: Callable[[int], Sequence[Line]] | None = None
         self._rows: list[tuple[Text, bool]] = []
         self._row_of_key: dict[int, int] = {}
+        self._to_end = False  # as soon as the pane is shown
         self._wanted: tuple[int, int] | None = None  # key that was scrolled to, and where that was
         self._wrapped_at = 0
 
@@ -139,6 +150,12 @@ class TextPane(FrugalScroll, can_focus=True):
             top = round(self.scroll_target_y)
         self._wanted = (key, top)
 
+    def to_end(self) -> None:
+        """Show the last lines, at the latest when the pane itself is shown."""
+        self._to_end = not self.size.height
+        if not self._to_end:
+            self.scroll_end(animate=False)
+
     def on_click(self, event: events.Click) -> None:
         """The second click on a line chooses what it belongs to; the first one may only have meant the pane."""
         at = event.get_content_offset(self)
@@ -176,6 +193,8 @@ class TextPane(FrugalScroll, can_focus=True):
         if self._width() != self._wrapped_at:
             self._wrap_anew()
             self.refresh()
+        if self._to_end:
+            self.to_end()
         if self._wanted is not None and self._wanted[1] == round(self.scroll_offset.y):  # nobody scrolled since
             self.call_after_refresh(self.scroll_to_key, self._wanted[0])
 

@@ -56,7 +56,7 @@ class TopBar(Widget):
             if less == left:
                 figures.pop(0)
             left = less
-        left = _shortened(left, width - _cells(figures) - bool(figures))
+        left = shortened(left, width - _cells(figures) - bool(figures))
         text = Text(end="")
         for place, tab in enumerate(row):
             text.append(" " * GAP if place else "")
@@ -85,7 +85,7 @@ BARS = frozenset("█░#.")
 LEAST_FIGURES = 10
 """Cells of figures that tabs leave."""
 LEAST = 20
-"""Cells to which the longest part may be cut before figures go."""
+"""Cells to which a long part may be cut before figures go."""
 
 
 def _cells(parts: Sequence[tuple[str, Role]]) -> int:
@@ -93,20 +93,23 @@ def _cells(parts: Sequence[tuple[str, Role]]) -> int:
 
 
 def _slack(parts: Sequence[tuple[str, Role]]) -> int:
-    """Cells that cutting the longest part would give."""
-    return max(0, max((cell_len(part) for part, _ in parts), default=0) - LEAST)
+    """Cells that cutting long parts would give."""
+    return sum(max(0, cell_len(part) - LEAST) for part, _ in parts)
 
 
 def _without_bars(parts: list[tuple[str, Role]]) -> list[tuple[str, Role]]:
     return [part for part in parts if not set(part[0].strip()) <= BARS]
 
 
-def _shortened(parts: list[tuple[str, Role]], room: int) -> list[tuple[str, Role]]:
-    """The parts in at most `room` cells: bars go, then the longest is cut, then what is still too much at the end."""
+def shortened(parts: list[tuple[str, Role]], room: int) -> list[tuple[str, Role]]:
+    """The parts in at most `room` cells: bars go, then the longest is cut, then the next one, then what is too much at
+    the end."""
     if _cells(parts) - _slack(parts) > room:
         parts = _without_bars(parts)
-    over = _cells(parts) - room
-    if over > 0 and parts:
+    for _ in range(len(parts)):
+        over = _cells(parts) - room
+        if over <= 0:
+            break
         longest = max(range(len(parts)), key=lambda at: cell_len(parts[at][0]))
         text, role = parts[longest]
         kept = max(LEAST, cell_len(text) - over)

@@ -240,6 +240,9 @@ class FakePane:
     def scroll_to_key(self, key: int) -> None:
         self.scrolled_to = key
 
+    def to_end(self) -> None:
+        self.scrolled_to = -1
+
     def retitle(self, title: str, subtitle: str = "") -> None:
         self.title = title
 

@@ -177,7 +177,7 @@ def _signs() -> dict[str, tuple[str, Role]]:
     return {
         "verified": (signs.good, "good"),
         "repaired": (signs.good, "good"),
-        "reobserved": ("~", "fair"),
+        "reobserved": ("≈", "fair"),
         "diverged": (signs.bad, "bad"),
         "unreplayable": ("?", "poor"),
         "unreplayed": ("?", "warn"),

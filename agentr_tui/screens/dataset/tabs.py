@@ -58,7 +58,7 @@ def plot(name: str, values: Sequence[float], width: int, role: Role = "focus", r
         columns[place] += 1
     top = max(columns)
     middle = sorted(values)[len(values) // 2]
-    lines = [line((name, "focus"), (f"  median {_figure(middle)}", "text"), (f" · at most {top}", "muted"))]
+    lines = [line((name, "focus"), (f"  median {_figure(middle)}", "text"), (f" · highest column {top}", "muted"))]
     blocks = [round(8 * rows * count / top) or (count > 0) for count in columns]
     for row in range(rows - 1, -1, -1):
         lines.append(line(("".join(f"{_LEVELS[max(0, min(8, block - 8 * row))]} " for block in blocks), role)))

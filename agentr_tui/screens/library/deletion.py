@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from agentr_tui.screens.library.families import counted
 from agentr_tui.screens.shared.desk import Desk
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.trace_row import TraceRow
@@ -24,11 +25,9 @@ class TraceDeletion:
         self._desk = desk
         self._deleted = deleted
 
-    def ask(self, row: TraceRow | None) -> None:
-        """Ask whether to delete a trace; say so where it stays in any case."""
-        workspace = self._desk.session.workspace
-        if row is None:
-            return
+    def ask(self, rows: Sequence[TraceRow], below: Sequence[TraceRow] = ()) -> None:
+        """Ask whether to delete a trace; say so where it stays in any case. `below`: the searches that began in it."""
+        (row,), workspace = rows, self._desk.session.workspace
         if not real_path(row.path).is_relative_to(real_path(workspace.traces)):
             self._desk.say(f"{row.name} is outside the workspace: it is not moved.", severity="warning")
         elif row.live or is_being_written(row.path):
@@ -36,20 +35,28 @@ class TraceDeletion:
         else:
             trace = row.figures.trace if row.figures else ""
             self._desk.in_thread(
-                lambda: references(workspace, row.path, trace), lambda count: self._ask(row.path, count), "library"
+                lambda: references(workspace, row.path, trace),
+                lambda count: self._ask(row.path, count, below),
+                "library",
             )
 
-    def _ask(self, path: Path, count: int) -> None:
+    def _ask(self, path: Path, count: int, below: Sequence[TraceRow]) -> None:
         name = clip(path.name, 48)
         refer = f"{many(count, 'sample')} of `revise` {'refers' if count == 1 else 'refer'} to it"
-        told = f"{refer} and can't be exported without it." if count else ""
-        self._desk.choose(
-            f"Delete {name}? {told}".strip(),
-            [
-                Choice("escape", "keep it", lambda: None),
-                Choice("y", "delete it from the disk", lambda: self.delete(path)),
-            ],
-        )
+        told = [f"Delete {name}?"] + ([f"{refer} and can't be exported without it."] if count else [])
+        choices = [
+            Choice("escape", "keep it", lambda: None),
+            Choice("y", "delete it from the disk", lambda: self.delete(path)),
+        ]
+        if below:
+            told.append(f"The {counted(below)} below it {'stays' if len(below) == 1 else 'stay'}.")
+            choices.append(Choice("a", f"delete it with its {counted(below)}", lambda: self._delete_all(path, below)))
+        self._desk.choose(" ".join(told), choices)
+
+    def _delete_all(self, path: Path, below: Sequence[TraceRow]) -> None:
+        inside = real_path(self._desk.session.workspace.traces)
+        for each in (path, *(row.path for row in below if real_path(row.path).is_relative_to(inside))):
+            self.delete(each)
 
     def delete(self, path: Path) -> None:
         """Delete a trace, unless it is being written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from agentr_tui.screens.library.families import counted
 from agentr_tui.screens.shared.desk import Desk
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.load import load_review
@@ -23,9 +24,11 @@ class MarkedTraces:
         self._desk, self._to_dataset, self._delete = desk, to_dataset, delete
         self.paths: set[Path] = set()
 
-    def toggle(self, row: TraceRow) -> None:
-        """Mark a trace, or take its mark away."""
+    def toggle(self, row: TraceRow, below: Sequence[TraceRow] = ()) -> None:
+        """Mark a trace, or take its mark away. `below`: the searches that began in it; each is marked by itself."""
         self.paths ^= {row.path}
+        if below and row.path in self.paths:
+            self._desk.say(f"{row.name} is marked without the {counted(below)} below it.", seconds=3)
 
     def of(self, rows: Sequence[TraceRow], row: TraceRow | None) -> list[TraceRow]:
         """The marked rows; where none is marked, the one under the cursor."""
@@ -70,14 +73,18 @@ class MarkedTraces:
 
         self._desk.in_thread(work, done, "library")
 
-    def ask_delete(self, rows: Sequence[TraceRow]) -> None:
-        """Ask whether to delete several traces; those that are written, or are not of the workspace, stay."""
+    def ask_delete(self, rows: Sequence[TraceRow], below: Sequence[TraceRow] = ()) -> None:
+        """Ask whether to delete several traces; those that are written, or are not of the workspace, stay.
+
+        `below`: the searches that began in them and are not marked; they stay, too.
+        """
         inside = real_path(self._desk.session.workspace.traces)
         mine = [row for row in rows if real_path(row.path).is_relative_to(inside) and not is_being_written(row.path)]
         if not mine:
             self._desk.say("None of the marked traces can be deleted: they are outside the workspace, or are written.")
             return
         stay = f" {len(rows) - len(mine)} stay." if len(rows) > len(mine) else ""
+        stay += f" The {counted(below)} below them {'stays' if len(below) == 1 else 'stay'}." if below else ""
 
         def delete() -> None:
             for row in mine:

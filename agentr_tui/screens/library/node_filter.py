@@ -94,7 +94,7 @@ class NodeFilter:
     def told(self, row: TraceRow | None) -> list[tuple[str, Role]]:
         """How many nodes match in the trace under the cursor, or why there is none."""
         if self._error:
-            return [(self._error, "warn")]
+            return [(f"{self._error}  ", "warn")]
         if row is not None:
             count = self._counts.get(key_of(row), 0)
             return [(f"{count} node{'s' * (count != 1)} match{'es' * (count == 1)}  ", "focus")]

@@ -105,7 +105,7 @@ class Preview:
 
     def _draw(self, row: TraceRow, now: float) -> None:
         pane, seen = self._pane(), self._seen
-        pane.border_title = escape_markup(escape(row.task or row.name))
+        pane.border_title = escape_markup(escape(f"{row.kind} of {row.task}" if row.origin else row.task or row.name))
         pane.set_lines(lambda width: preview_lines(row, seen, now, width), keep_scroll=True)
 
 

@@ -27,6 +27,7 @@ FIGURES: dict[str, Callable[[TraceFigures], Value]] = {
 
 WORDS: dict[str, Callable[[TraceRow], str]] = {
     "state": lambda row: row.state,
+    "kind": lambda row: row.kind,
     "task": lambda row: row.task,
     "env": lambda row: row.task,
     "goal": lambda row: row.goal,
@@ -38,7 +39,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 
-_TERM = re.compile(r"([a-z]+)(<=|>=|!=|<|>|=|~)(\S+)$", re.IGNORECASE)
+_TERM = re.compile(r"([a-z]+)(<=|>=|!=|<|>|=|~)(\S*)$", re.IGNORECASE)
 
 
 class RowFilter(NamedTuple):
@@ -53,7 +54,8 @@ class RowFilter(NamedTuple):
             return False
         if not self.words:
             return True
-        told = f"{row.state} {row.task} {row.goal} {row.path} {row.error}".lower()
+        kind = "" if row.kind == "search" else row.kind
+        told = f"{row.state} {row.task} {kind} {row.goal} {row.path} {row.error}".lower()
         return all(word in told for word in self.words)
 
 
@@ -63,6 +65,8 @@ def row_filter(wanted: str) -> RowFilter | None:
     words, conditions = [], []
     for part in wanted.lower().split():
         term = _TERM.match(part)
+        if term is not None and not term[3] and term[1] in {*FIGURES, *WORDS}:
+            continue  # its value is still being typed
         if term is not None:
             meets = _condition(*term.groups())
             if meets is None:

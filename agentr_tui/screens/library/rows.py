@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import structs
 
+from agentr_tui.screens.library.families import Nested, counted
 from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role, format_count, format_value, glyphs, value_role
@@ -105,8 +106,7 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = False) -> list[TraceRow]:
-    """Returns the rows that a filter takes, sorted. Searches of repairs stand below the trace that they repair; running
-    ones come first.
+    """Returns the rows that a filter takes, sorted, running ones first.
 
     `rows`: of all traces. `sort`: name of the column. `wanted`: the filter. `reverse`: the other way round.
     """
@@ -115,23 +115,8 @@ def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = F
     left.sort(key=order, reverse=reverse)
     if reverse:  # what is unknown comes last in any order
         left.sort(key=lambda row: row.figures is None)
-    first = [row for row in left if row.live or row.goes_on]
-    if first:
-        first.sort(key=lambda row: not row.live)
-        left = first + [row for row in left if not (row.live or row.goes_on)]
-    if not any(row.origin for row in left):
-        return left
-    repairs: dict[str, list[TraceRow]] = {}
-    there = {row.figures.trace for row in left if row.figures is not None and not row.origin} - {""}
-    for row in left:
-        if row.origin in there:
-            repairs.setdefault(row.origin, []).append(row)
-    nested: list[TraceRow] = []
-    for row in left:
-        if row.origin not in there:
-            nested.append(row)
-            nested += repairs.get(row.figures.trace, []) if row.figures is not None else []
-    return nested
+    left.sort(key=lambda row: 0 if row.live else 1 if row.goes_on else 2)
+    return left
 
 
 # -- what is shown ---------------------------------------------------------------------------------------
@@ -156,18 +141,20 @@ MARKED = ("◆", "*")
 """The sign of a marked row, and that of a terminal without it."""
 
 
-def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool = False) -> list[Cell]:
+def cells(nested: Nested, now: float, open_path: Path | None = None, marked: bool = False) -> list[Cell]:
     """Returns the cells of a row, one for each of `COLUMNS`.
 
-    `row`: the trace. `now`: seconds since 1970. `open_path`: the trace that is open. `marked`: whether a person marked
-    it.
+    `nested`: the trace and its place. `now`: seconds since 1970. `open_path`: the trace that is open. `marked`: whether
+    a person marked it.
     """
+    row = nested.row
     glyph, role = state_sign(row.state)
     state: Cell = ((f"{glyph} ", role), (row.state, role))
     if marked:
         state = ((f"{MARKED[glyphs().guide.isascii()]} ", "person"), (row.state, "person"))
     figures = row.figures
-    name: Role = "strong" if row.path == open_path or row.live else "text"
+    quiet: Role = "muted" if nested.level or row.kind == "repair" else "text"
+    name: Role = "strong" if row.path == open_path or row.live else quiet
     old = cell(age(now - row.modified) if row.modified else "", "muted")
     file = cell(short_name(row), "muted")
     if figures is None:
@@ -179,8 +166,8 @@ def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool
         state = ((f"{glyph} ", role), (solved, "good" if figures.solved else "bad" if figures.scored else "muted"))
     return [
         state,
-        cell(f"{glyphs().elbow} repair" if row.origin else _task_of(row), "muted" if row.origin else name),
-        cell(row.goal, "muted" if row.origin else name),
+        cell(nested.title, name),
+        cell(row.goal, name) if figures.trace else cell("no event in it", "warn"),
         cell(format_count(figures.nodes), "text"),
         cell(format_count(figures.solved if figures.attempts else figures.good), "good" if figures.good else "muted"),
         cell(
@@ -197,22 +184,19 @@ def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool
     ]
 
 
-def _task_of(row: TraceRow) -> str:
-    """Environment and task; of attempts whose environment nobody knows, the task alone, which is what tells their rows
-    apart."""
-    figures = row.figures
-    unknown = figures is not None and figures.env.startswith("attempts:")
-    return figures.task if figures is not None and unknown and figures.task else row.task
-
-
-def facts(row: TraceRow) -> list[tuple[str, Role]]:
-    """More about one trace, in a line."""
+def facts(nested: Nested, below: Sequence[TraceRow] = ()) -> list[tuple[str, Role]]:
+    """More about one trace, in a line. `below`: the searches that stand below it."""
+    row = nested.row
     if row.error:
         return [(f"{glyphs().bad} {row.error}", "bad")]
     figures = row.figures
     if figures is None:
         return [(str(row.path), "muted")]
     parts = [str(row.path), figures.algorithm, *attempts_told(figures)]
+    if below:
+        parts.insert(0, f"{counted(below)} below it")
+    elif row.kind == "repair" and not nested.level:
+        parts.insert(0, "a search for one sample's good steps; its tree is not in this list")
     if figures.failures:
         parts.append(f"{figures.failures} failed answers")
     if figures.tokens_in is not None or figures.tokens_out is not None:

@@ -19,6 +19,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from agentr_tui.screens.library.deletion import TraceDeletion
+from agentr_tui.screens.library.families import Nested, below, descendants, families
 from agentr_tui.screens.library.marked_traces import MarkedTraces
 from agentr_tui.screens.library.node_filter import NodeFilter
 from agentr_tui.screens.library.other_workspaces import beside_lines
@@ -44,7 +45,8 @@ from agentr_tui.state.places import shipped_folder
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
-from agentr_tui.widgets.text_pane import TextPane, line
+from agentr_tui.widgets.text_pane import TextPane, cut_to, line
+from engine.base.text import many
 from engine.base.untrusted_files import real_path
 
 SIDE_FROM, BELOW_FROM, BELOW_FEW_FROM = 150, 36, 30
@@ -96,9 +98,10 @@ class LibraryScreen(ModeScreen):
         self.deletion = TraceDeletion(desk, self._deleted)
         self.marked = MarkedTraces(desk, lambda: self.app.switch_mode("dataset"), self.deletion.delete)
         self.preview = Preview(desk, lambda: self.query_one("#preview", TextPane))
-        self.shown: list[TraceRow] = []
+        self.listed: list[Nested] = []
         self.sort = SORTS[0]
         self.reverse = False
+        self._being_read = True  # until all files were read once
         self._to_source = False  # the cursor is to go to what was named on the command line
         self._wanted = ""
 
@@ -160,14 +163,14 @@ class LibraryScreen(ModeScreen):
     def _show(self) -> None:
         rows = self.watched.rows()
         wanted = "" if self.node_filter.asks_for_nodes else self._wanted
-        listed = arranged(rows, self.sort, wanted, self.reverse)
-        self.shown = shown = self.node_filter.holding(listed)
+        self.listed = families(self.node_filter.holding(arranged(rows, self.sort, wanted, self.reverse)))
+        shown = self.shown
         was_empty, empty = self.has_class("-none"), not rows and self.watched.looked_once
         self.set_class(empty, "-none")
-        self.key_bar.left_out = OF_TRACES if empty else frozenset()
         if was_empty != empty:  # what is hidden loses the focus
             self.call_after_refresh((self.query_one("#library-empty") if empty else self.table).focus)
-        self.table.set_rows([row.path for row in shown], self._cells)
+        self.table.set_rows([row.path for row in shown], self._cells, first_stays=self._being_read)
+        self._being_read = self._being_read and not (self.watched.looked_once and all(map(_read, rows)))
         self._make_room(*self.size)
         if self._to_source and self.watched.looked_once:
             self._to_source = not self._go_to_source()
@@ -182,13 +185,18 @@ class LibraryScreen(ModeScreen):
         nodes, pairs = sum(row.nodes for row in figures), sum(row.pairs for row in figures)
         self.top_bar.show(
             [("workspace ", "muted"), (str(self.agentr.session.workspace.path), "strong")],
-            [(f"{nodes} nodes  {pairs} pairs", "muted")] if figures else [],
+            [(f"{many(nodes, 'node')}  {many(pairs, 'pair')}", "muted")] if figures else [],
         )
         self._note()
 
     def _cells(self, place: int) -> list[Cell]:
-        row = self.shown[place]
-        return cells(row, time.time(), self.agentr.session.path, row.path in self.marked.paths)
+        nested = self.listed[place]
+        return cells(nested, time.time(), self.agentr.session.path, nested.row.path in self.marked.paths)
+
+    @property
+    def shown(self) -> list[TraceRow]:
+        """The traces of the list, from top to bottom."""
+        return [each.row for each in self.listed]
 
     def _go_to_source(self) -> bool:
         """Put the cursor on the first trace of what was named; of the sample trees, on the one to begin with.
@@ -206,13 +214,16 @@ class LibraryScreen(ModeScreen):
 
     @on(RowTable.Highlighted, "#traces")
     def _note(self) -> None:
-        row = self.current
-        parts = facts(row) if row is not None else []
+        row, parts = self.current, []
+        if row is not None:
+            parts = facts(self.listed[self.table.cursor], descendants(row.path, self.listed))
+        goes_on = row is None or row.state in ("stopped", "crashed")
+        self.key_bar.left_out = OF_TRACES if self.has_class("-none") else frozenset(() if goes_on else ("resume",))
         if self.node_filter.asks_for_nodes:
             parts = [*self.node_filter.told(row), *parts]
         elif row is None and self._wanted:
             parts = [("no trace contains these words", "warn")]
-        self.query_one("#trace-note", TextPane).set_lines([line(*parts)] if parts else [])
+        self.query_one("#trace-note", TextPane).set_lines(lambda width: [cut_to(parts, width)] if parts else [])
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = self.set_timer(PREVIEW_AFTER, self._show_preview)
@@ -226,8 +237,11 @@ class LibraryScreen(ModeScreen):
     @property
     def rests(self) -> bool:
         """Whether the traces were counted, and the preview shows all of the one under the cursor."""
-        counted = self.watched.looked_once and all(row.figures or row.error for row in self.shown)
-        return counted and (not self.has_class("-preview") or self.preview.rests_on(self.current))
+        return (
+            self.watched.looked_once
+            and all(map(_read, self.shown))
+            and (not self.has_class("-preview") or self.preview.rests_on(self.current))
+        )
 
     def on_resize(self, event: Resize) -> None:
         """Show the preview where there is room: at the side, or below."""
@@ -244,7 +258,7 @@ class LibraryScreen(ModeScreen):
     def current(self) -> TraceRow | None:
         """The row under the cursor."""
         place = self.table.cursor
-        return self.shown[place] if place < len(self.shown) else None
+        return self.listed[place].row if place < len(self.listed) else None
 
     # -- opening, starting, deleting ---------------------------------------------------------------
 
@@ -271,15 +285,15 @@ class LibraryScreen(ModeScreen):
     def action_delete(self) -> None:
         """Delete a trace of the workspace, after a question that says what refers to it."""
         rows = self.marked.of(self.shown, self.current)
-        if len(rows) > 1:
-            self.marked.ask_delete(rows)
-        else:
-            self.deletion.ask(rows[0] if rows else None)
+        if rows:
+            ask = self.marked.ask_delete if len(rows) > 1 else self.deletion.ask
+            ask(rows, below(rows, self.watched.rows()))
 
     def action_mark(self) -> None:
         """Mark the trace under the cursor, or take its mark away, and go to the next."""
-        if self.current is not None:
-            self.marked.toggle(self.current)
+        row = self.current
+        if row is not None:
+            self.marked.toggle(row, below([row], self.watched.rows()))
             self.table.cursor += 1
             self._show()
 
@@ -375,3 +389,7 @@ class LibraryScreen(ModeScreen):
         session.sources.append(folder)
         self._to_source = True
         self.refresh_view()
+
+
+def _read(row: TraceRow) -> bool:
+    return row.figures is not None or bool(row.error)

@@ -9,6 +9,7 @@ from agentr_tui.screens.search.imports.attempts import figures_of
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import Role, glyphs
 from engine.actors.request_log import calls_in_flight
+from engine.base.text import many
 from engine.pairs.pairs import count_pairs
 from engine.tree.events import Paused
 from engine.tree.tree import SearchTree
@@ -26,9 +27,9 @@ def search_figures(tree: SearchTree) -> list[str]:
     flying = calls_in_flight(tree)
     parts = [
         settings.algorithm,
-        f"{len(tree)} nodes",
+        many(len(tree), "node"),
         _tokens(tree, asks_model),
-        f"{tree.calls} calls",
+        many(tree.calls, "call"),
         f"${_money(tree.cost)}" if tree.cost is not None else "cost unknown" if asks_model else "",
         f"{len(tree.failures)} failed" if tree.failures else "",
         _answers(tree) if asks_model else "",
@@ -107,9 +108,11 @@ def next_step(session: Session) -> str:
         return "3 shows its pairs · 4 reviews them"
     pairs = session.pair_count()
     if pairs:
-        return f"4 reviews its {pairs} pair{'s' * (pairs != 1)} · 3 compares their leaves"
+        return f"4 reviews its {many(pairs, 'pair')} · 3 compares their leaves"
     if tree.attempts:
         return _without_pairs(session, tree)
+    if tree.state == "running":
+        return "not finished, no pairs yet · 1 the library, where r goes on with it"
     if not session.leaf_counts()[0]:
         return "no pairs: no leaf is good · 3 tells more · i s sets more iterations"
     return "no pairs: no bad leaf is worse by more than beta · 3 sets alpha and beta"
@@ -156,7 +159,7 @@ def top_line(session: Session, following: bool = False) -> tuple[Words, Words]:
         left.append((f" iteration {done if over else min(done + 1, of)}/{of} ", "text"))
         full, empty = ("#", ".") if glyphs().guide.isascii() else ("█", "░")
         left.append((full * filled + empty * (8 - filled), "focus"))
-    figures = search_figures(tree) if past is None else [f"{len(session.reader or tree)} nodes"]
+    figures = search_figures(tree) if past is None else [many(len(session.reader or tree), "node")]
     if tree.attempts:
         figures = [part for part in figures_of(session, tree) if part]
     return left, [(f"  {part}", "muted") for part in figures]
@@ -166,13 +169,13 @@ def tree_title(session: Session, found: str) -> str:
     """The title of the tree: nodes, matches (`found`), good and bad leaves, pairs."""
     tree = session.tree
     assert tree is not None
-    told = [f"{len(tree)} nodes" if session.past is None else f"{len(session.reader or tree)} nodes of {len(tree)}"]
+    told = [many(len(session.reader or tree), "node") + (f" of {len(tree):,}" if session.past is not None else "")]
     told += [found] if found else []
     if session.past is None:
         good, bad = session.leaf_counts()
         told += [f"{good} good", f"{bad} bad"]
         if good + bad <= COUNTED_LEAVES:
-            told.append(f"{session.pair_count()} pairs")
+            told.append(many(session.pair_count(), "pair"))
     if tree.attempts:
-        return f"tree of {len(tree.attempts)} attempt{'s' * (len(tree.attempts) != 1)}  " + " · ".join(told)
+        return f"tree of {many(len(tree.attempts), 'attempt')}  " + " · ".join(told)
     return "tree  " + " · ".join(told)

@@ -39,6 +39,7 @@ class NodePane:
         self.attempts = Attempts(desk)
         self._forks_told: tuple[object, ...] = ()
         self._shown: tuple[SearchTree | None, int] = (None, 0)  # whose place in its text is kept
+        self._told: tuple[SearchTree, int, str] | None = None  # what the tab tells, and of which node
         self._tab = 0
         self._c: float | None = None  # an exploration constant to compare with
         self._answer: tuple[tuple[SearchTree, int], Answered] | None = None  # of the raw tab
@@ -73,6 +74,10 @@ class NodePane:
         names = self._names(tree)
         tabs.retitle(tab_title(names, self._tab % len(names), tabs.outer_size.width or 200))
         tabs.set_lines(self._tab_lines(id), keep_scroll=True)
+        told = (tree, id, names[self._tab % len(names)])
+        if told != self._told and told[2] == "conversation":  # what was said last; a screen of rules comes first
+            tabs.to_end()
+        self._told = told
         if tree.attempts and names[self._tab % len(names)] == "attempts" and id != ROOT:
             tabs.scroll_to_key(tree.attempts[tree.first_through[id]].leaf)
 

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.widgets import Static
 
 from agentr_tui.screens.search.command_line import Parts, SearchCommands, ask_line
 from agentr_tui.screens.search.figures import next_step, top_line, tree_title
@@ -33,6 +32,7 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.find_bar import FindBar
 from agentr_tui.widgets.overview import Overview
+from agentr_tui.widgets.partial_repaint import FrugalStatic
 from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree.view import FollowChanged, TreeView
@@ -85,7 +85,7 @@ class SearchScreen(ModeScreen):
                 yield TextPane(id="node")
                 yield TextPane(id="tabs")
         yield TimelineView(id="time")
-        yield Static("", id="next-step", markup=False)
+        yield FrugalStatic(id="next-step")
 
     def on_mount(self) -> None:
         """The tree has the focus."""
@@ -204,7 +204,9 @@ class SearchScreen(ModeScreen):
         if self.enlarging.pane is None:
             narrow = {"restore" if self.has_class("-detail") else "select"} if self.has_class("-narrow") else set()
             self.key_bar.also = frozenset(narrow) | told_of(tree, bool(narrow))
-        self.query_one("#next-step", Static).update(next_step(session))
+        step = self.query_one("#next-step", FrugalStatic)
+        if step.say(next_step(session)):
+            step.set_class(bool(step.told), "-told")
 
     def show_views(self) -> None:
         """Timeline, overview and figures of the session as it is now."""

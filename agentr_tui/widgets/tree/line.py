@@ -243,7 +243,7 @@ class Painter:
         parts: list[tuple[str, Role]] = [(fit(row.gutter, 1) or " ", row.gutter_role)]
         parts += self._guides(row, columns)
         parts.append((row.glyph + " ", row.glyph_role))
-        room = columns.text - sum(cell_len(part) for part, _ in parts)
+        room = columns.text - sum(len(part) for part, _ in parts)  # a sign is one cell
         parts += self._actions(row, actions, room)
         if columns.visits:
             parts.append((format_count(row.visits).rjust(columns.visits - 1) + " ", "muted"))

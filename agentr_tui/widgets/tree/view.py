@@ -123,7 +123,7 @@ class TreeView(FrugalScroll, can_focus=True):
         self.drawing.take(rows, score_range)
         self.set_reactive(TreeView.cursor_node, ROOT)
         self.window.settle(ROOT, 0)
-        self._freshen()
+        self.refresh_statistics()
         self.refresh()
 
     def set_moment(self, reader: TreeReader) -> None:
@@ -140,15 +140,14 @@ class TreeView(FrugalScroll, can_focus=True):
         rows.follow(reader)
         self.window.settle(anchor, offset)
         self.cursor_node = rows.crowding.leader(reader, cursor)
-        self._freshen()
+        self.refresh_statistics()
 
     def grow(self, new_ids: Iterable[int] = ()) -> None:
         """Events were folded into the tree: take up new nodes, show figures that changed.
 
         Call it once a flush, not once an event. `new_ids` is for the caller's ease: the tree is asked what is new.
         """
-        rows = self.rows
-        if rows is None:
+        if (rows := self.rows) is None:
             return
         (anchor, offset), before = self.window.anchor(), rows.generation
         new = rows.follow()
@@ -156,7 +155,7 @@ class TreeView(FrugalScroll, can_focus=True):
             self.window.settle(anchor, offset)
         if new and self.follow:
             self._to_newest()
-        self._freshen()
+        self.refresh_statistics()
 
     def _to_newest(self) -> None:
         """The cursor goes where the tree grows."""
@@ -164,31 +163,27 @@ class TreeView(FrugalScroll, can_focus=True):
             self.cursor_node = rows.crowding.leader(rows.reader, rows.nodes - 1)
             self.window.see(self.cursor_node)
 
-    def refresh_statistics(self) -> None:
-        """Draw the visible rows anew whose figures or marks changed, and no other."""
-        self._freshen()
-
     def set_lit(self, ids: set[int] | None) -> None:
         """Dim the rows of all other nodes; None: of none."""
         if ids != self.drawing.lit:
             self.drawing.lit = ids
-            self._freshen()
+            self.refresh_statistics()
 
     def set_path(self, ids: Iterable[int]) -> None:
         """The current search path, root first; empty for none."""
         if self.drawing.overlay.set_path(ids):
-            self._freshen()
+            self.refresh_statistics()
 
     def set_marks(self, marks: Mapping[int, Mark]) -> None:
         """Set the words about nodes: one in the last column, a glyph left of the guides."""
         if self.drawing.overlay.set_marks(marks):
-            self._freshen()
+            self.refresh_statistics()
 
     def set_pair(self, good: int | None, bad: int | None) -> None:
         """The leaves of the chosen pair; their trajectories after the fork are marked too."""
         drawing = self.drawing
         if (rows := self.rows) is not None and drawing.overlay.set_pair(rows.reader, good, bad, drawing.glyphs):
-            self._freshen()
+            self.refresh_statistics()
 
     def set_visible(self, ids: Iterable[int] | None) -> None:
         """Show only these nodes with their ancestors; None shows all again."""
@@ -230,15 +225,14 @@ class TreeView(FrugalScroll, can_focus=True):
     def restore(self, cursor: int, top: int, shut: bool, folds: Iterable[int] | None) -> None:
         """Show the tree as `place` described it: `cursor` and `top` are the nodes under the cursor and of the first
         row, `shut` and `folds` what is folded (`RowCounts.folds`); `folds` None leaves that as it is."""
-        rows = self.rows
-        if rows is None:
+        if (rows := self.rows) is None:
             return
         if folds is not None:
             rows.set_folds(shut, folds)
         cursor, top = (min(max(ROOT, id), rows.nodes - 1) for id in (cursor, top))
         self.window.settle(top, 0)
         self.cursor_node = cursor
-        self._freshen()
+        self.refresh_statistics()
 
     def _refold(self, change: Callable[[], None]) -> None:
         """Change what is folded or filtered: the row of the cursor stays where it is on the screen."""
@@ -248,7 +242,7 @@ class TreeView(FrugalScroll, can_focus=True):
         change()
         self.window.settle(anchor, line)
         self.cursor_node = rows.visible_ancestor(self.cursor_node)
-        self._freshen()
+        self.refresh_statistics()
 
     # -- drawing -------------------------------------------------------------------------------------
 
@@ -265,8 +259,8 @@ class TreeView(FrugalScroll, can_focus=True):
             self.refresh()
         return now
 
-    def _freshen(self) -> None:
-        """Draw those visible rows anew that show something else by now."""
+    def refresh_statistics(self) -> None:
+        """Figures, or what is said of nodes, changed: draw those visible rows anew that show others, no other."""
         width = self.size.width
         if self.rows is not None and width and self.is_attached:
             changed = self.drawing.stale(self.window.nodes(), self._columns(), self.cursor_node)
@@ -319,8 +313,7 @@ class TreeView(FrugalScroll, can_focus=True):
 
     def watch_cursor_node(self, id: int) -> None:
         """Show it."""
-        rows = self.rows
-        if rows is None:
+        if (rows := self.rows) is None:
             return
         if not rows.is_visible(id):
             anchor, offset = self.window.anchor()
@@ -330,7 +323,7 @@ class TreeView(FrugalScroll, can_focus=True):
                 self.cursor_node = rows.visible_ancestor(id)
                 return
         self.window.see(id)
-        self._freshen()
+        self.refresh_statistics()
 
     def watch_follow(self, follow: bool) -> None:
         """Go where the tree grows."""

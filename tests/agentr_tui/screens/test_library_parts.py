@@ -140,7 +140,7 @@ def test_a_trace_is_deleted_after_a_yes_that_names_its_samples(desk: FakeDesk) -
     gone: list[Path] = []
     deletion = TraceDeletion(desk, gone.append)
     (row,) = watched(desk)
-    deletion.ask(row)
+    deletion.ask([row])
     desk.work()
     assert f"{len({sample.id for sample in workspace.load_run().samples})} samples" in desk.menu[0]
     desk.press("escape")
@@ -155,10 +155,10 @@ def test_what_lies_elsewhere_or_is_being_written_is_not_asked_about(desk: FakeDe
     elsewhere = tmp_path / "elsewhere.trace.jsonl"
     shutil.copy(path, elsewhere)
     deletion = TraceDeletion(desk, lambda path: None)
-    deletion.ask(TraceRow(elsewhere))
+    deletion.ask([TraceRow(elsewhere)])
     with TraceWriter(workspace.traces / "busy.trace.jsonl") as writer:
         writer.write(next(iter(read_events(path))))
-        deletion.ask(TraceRow(workspace.traces / "busy.trace.jsonl"))
+        deletion.ask([TraceRow(workspace.traces / "busy.trace.jsonl")])
     assert ["is outside the workspace" in desk.said[0], "is being written" in desk.said[1]] == [True, True]
     assert (desk.menu[1], desk.threads) == ([], [])
 

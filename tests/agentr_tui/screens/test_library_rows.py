@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
+from agentr_tui.screens.library.families import Nested, descendants, families
 from agentr_tui.screens.library.marked_traces import MarkedTraces
 from agentr_tui.screens.library.preview import Preview, Seen, best_by_iteration, curve_lines, preview_lines
 from agentr_tui.screens.library.row_filter import row_filter
-from agentr_tui.screens.library.rows import arranged, cells, short_name, summary
-from agentr_tui.state.trace_row import TraceRow
-from engine.trace.sources import load_any
+from agentr_tui.screens.library.rows import arranged, cells, facts, short_name, summary
+from agentr_tui.state.trace_row import Kind, TraceRow
+from engine.trace.sources import Source, load_any
 from engine.workspace.figures import TraceFigures, figures
 from tests.agentr_tui.apps import searched
 from tests.agentr_tui.desk import FakeDesk, FakePane
+from tests.agentr_tui.trees import yellow_bed
 from tests.engine.imports.attempts import attempt, tree_of
 
 
@@ -31,9 +35,11 @@ def known(desk: FakeDesk) -> TraceFigures:
     return figures(load_any(searched(desk.session.workspace, iterations=2)))
 
 
-def row(known: TraceFigures, name: str, *, age: float = 0.0, origin: str = "", **changes: object) -> TraceRow:
+def row(
+    known: TraceFigures, name: str, *, age: float = 0.0, origin: str = "", kind: Kind = "search", **changes: object
+) -> TraceRow:
     found = structs.replace(known, trace=name, **changes)
-    return TraceRow(Path(f"/w/{name}.trace.jsonl"), 1000 - age, found, f"goal of {name}", origin=origin)
+    return TraceRow(Path(f"/w/{name}.trace.jsonl"), 1000 - age, found, f"goal of {name}", origin=origin, kind=kind)
 
 
 def names(rows: list[TraceRow]) -> list[str]:
@@ -51,6 +57,7 @@ def names(rows: list[TraceRow]) -> list[str]:
         ("state!=done goal~of", ["c"]),
         ("goal good<6", ["a", "c"]),
         ("b", ["b"]),
+        ("good>", ["a", "b", "c"]),  # its value is still to come
         ("calls>0 nothing", []),
     ],
 )
@@ -74,17 +81,74 @@ def test_an_order_is_reversed_and_what_is_unknown_stays_last(known: TraceFigures
     assert names(arranged(rows, "good", "", reverse=True)) == ["a", "b", "x"]
 
 
-def test_the_search_of_a_repair_stands_below_the_tree_that_it_repairs(known: TraceFigures) -> None:
+def listed(rows: list[TraceRow], sort: str = "newest", wanted: str = "") -> list[tuple[str, str]]:
+    return [(each.row.name, each.title) for each in families(arranged(rows, sort, wanted))]
+
+
+def test_repairs_and_forks_stand_below_the_tree_that_they_began_in(known: TraceFigures) -> None:
     rows = [
-        row(known, "new", age=0),
-        row(known, "fix", age=1, origin="old"),
+        row(known, "fix", age=0, origin="old", kind="repair"),
+        row(known, "new", age=1),
+        row(known, "second fix", age=2, origin="old", kind="repair", good=9),
+        row(known, "of the fork", age=3, origin="branch", kind="repair"),
+        row(known, "branch", age=4, origin="old", kind="fork"),
         row(known, "old", age=5),
-        row(known, "lost", age=9, origin="not there"),
+        row(known, "lost", age=-9, origin="not there", kind="repair"),
+        row(known, "free", age=9, origin="not there either", kind="fork"),
     ]
-    assert names(arranged(rows, "newest", "")) == ["new", "old", "fix", "lost"]
-    nameless = replace(rows[0], figures=structs.replace(known, trace=""))  # a trace without events
-    assert names(arranged([nameless, rows[2]], "newest", "")) == ["new", "old"]
-    assert cells(arranged(rows, "newest", "")[2], 1000.0)[1][0][0] == "╰ repair"
+    mine = "textcraft 2"
+    assert listed(rows) == [
+        ("new", mine),
+        ("old", mine),
+        ("fix", "├ repair"),
+        ("second fix", "├ repair"),
+        ("branch", "╰ fork"),
+        ("of the fork", "  ╰ repair"),
+        ("free", mine),
+        ("lost", "repair"),
+    ], "families in the order of their trees; a repair without its tree comes last"
+    assert listed(rows, "file", "fix") == [("fix", "repair"), ("second fix", "repair")]
+    assert [name for name, _ in listed(rows, "file", "fork")] == ["branch", "of the fork", "free"]
+    assert [name for name, _ in listed(rows, "file", "kind=search")] == ["new", "old"]
+    assert [name for name, _ in listed(rows, "file", "good>8")] == ["second fix"]
+    everything = families(arranged(rows, "newest", ""))
+    old = next(each for each in everything if each.row.name == "old")
+    assert names(descendants(old.row.path, everything)) == ["fix", "second fix", "branch", "of the fork"]
+    assert facts(old, descendants(old.row.path, everything))[0][0].startswith("3 repairs and 1 fork below it · /w/old")
+    nameless = replace(rows[1], figures=structs.replace(known, trace=""))  # a trace without events
+    assert [name for name, _ in listed([nameless, rows[5]])] == ["new", "old"]
+
+
+def test_a_trace_without_an_event_has_its_files_name(known: TraceFigures) -> None:
+    rows = arranged([row(known, "torn", env="", task="")], "newest", "")
+    (nested,) = families([replace(rows[0], figures=structs.replace(known, trace="", env="", task=""))])
+    told = ["".join(text for text, _ in part) for part in cells(nested, 1000.0)]
+    assert told[1:3] == ["torn", "no event in it"]
+
+
+def test_a_family_in_which_a_search_goes_on_stands_first(known: TraceFigures) -> None:
+    rows = [
+        row(known, "new", age=1),
+        row(known, "old", age=5),
+        row(known, "branch", age=0, origin="old", kind="fork", state="running"),
+    ]
+    assert [name for name, _ in listed(rows)] == ["old", "branch", "new"]
+
+
+BED = figures(Source(yellow_bed().tree, "bed", "trace"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 8), st.sampled_from(["repair", "fork"])), max_size=9))
+def test_every_trace_is_listed_once_whatever_the_files_say_of_each_other(made: list[tuple[int, int, Kind]]) -> None:
+    """Copies, traces that name each other, themselves, or what is not there."""
+    rows = [
+        TraceRow(Path(f"/w/{place}"), place, structs.replace(BED, trace=f"t{id}"), origin=f"t{origin}", kind=kind)
+        for place, (id, origin, kind) in enumerate(made)
+    ]
+    found = families(rows)
+    assert sorted(each.row.path for each in found) == sorted(each.path for each in rows)
+    for place, each in enumerate(found):
+        assert each.level <= (found[place - 1].level + 1 if place else 0)
 
 
 def test_a_search_that_stands_still_is_paused_and_counted_so(known: TraceFigures) -> None:
@@ -103,7 +167,9 @@ def test_names_keep_what_tells_them_apart(known: TraceFigures) -> None:
 
 def test_attempts_of_an_unknown_environment_are_told_apart_by_their_tasks(known: TraceFigures) -> None:
     def task(env: str, attempts: int) -> str:
-        return "".join(text for text, _ in cells(row(known, "x", env=env, task="hello", attempts=attempts), 1000.0)[1])
+        return "".join(
+            text for text, _ in cells(Nested(row(known, "x", env=env, task="hello", attempts=attempts)), 1000.0)[1]
+        )
 
     assert task("attempts:atif", 4) == "hello"
     assert task("textcraft", 4) == "textcraft hello"

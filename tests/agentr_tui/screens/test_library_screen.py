@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.main import run
 from agentr_tui.screens.library.deletion import references
+from agentr_tui.screens.library.families import Nested
 from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.new_search_form import FIELDS, parse
 from agentr_tui.screens.library.rows import SORTS, age, arranged, cells, duration
@@ -33,8 +35,8 @@ from engine.query.find import find_in
 from engine.query.nodes import parse as parse_query
 from engine.trace.diff import compare
 from engine.trace.sources import Source, load_any
-from engine.trace.trace_file import TraceWriter, read_events
-from engine.tree.events import SearchSettings, event_encoder
+from engine.trace.trace_file import TraceWriter, read_events, write_trace
+from engine.tree.events import Fork, SearchSettings, Started, event_encoder
 from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import NARROW, WIDE, notices, opened, pane, revised, running, searched, table_lines, until
@@ -93,7 +95,7 @@ def test_ages_and_durations_fit_their_columns(seconds: float) -> None:
 
 
 def test_what_is_unknown_is_blank_not_zero() -> None:
-    unread = cells(TraceRow(Path("a.trace.jsonl")), 0.0)
+    unread = cells(Nested(TraceRow(Path("a.trace.jsonl"))), 0.0)
     assert all("0" not in text for part in unread[2:] for text, _ in part)
 
 
@@ -343,7 +345,7 @@ async def test_the_filter_stays_until_escape_and_takes_digits_as_text(tmp_path: 
         table = await listed(app, pilot, 3)
         await pilot.press("slash", "s", "-", "1", "1")
         await until(pilot, lambda: table.row_count == 0)
-        await pilot.press(*["backspace"] * 4, "1", "1")
+        await pilot.press(*["backspace"] * 4, *"-11-")  # the folder's name may hold the number, too
         await until(pilot, lambda: table.row_count == 1)
         assert app.current_mode == "library"
         await pilot.press("enter")
@@ -540,6 +542,41 @@ async def test_delete_asks_and_names_the_samples_that_refer_to_the_trace(tmp_pat
         await pilot.press("y")
         await until(pilot, lambda: not path.exists())
         await until(pilot, lambda: library(app).table.row_count == 0)
+
+
+def begun_in(parent: Path, place: Path, trace: str) -> Path:
+    """A finished search that began at a node of another trace."""
+    events = list(read_events(parent))
+    first = events[0]
+    assert isinstance(first, Started)
+    place.parent.mkdir(exist_ok=True)
+    write_trace(place, [structs.replace(first, trace=trace, forked_from=Fork(first.trace, 3)), *events[1:]])
+    return place
+
+
+async def test_enter_on_the_first_row_opens_the_search_not_its_repair_and_delete_tells_of_both(tmp_path: Path) -> None:
+    workspace = opened(tmp_path)
+    path = searched(workspace)
+    repair = begun_in(path, workspace.traces / "repairs" / "repair-x.trace.jsonl", "r1")
+    fork = begun_in(path, workspace.traces / "branch.trace.jsonl", "f1")
+    os.utime(path, (1_000, 1_000))  # both began later
+    async with running(Session(workspace), size=(140, 32)) as (app, pilot):
+        table = await listed(app, pilot, 3)
+        assert [row.path for row in library(app).shown] == [path, fork, repair]
+        assert [table.texts(row)[1] for row in range(3)] == ["textcraft 2", "├ fork", "╰ repair"]
+        await pilot.press("space")
+        assert "is marked without the 1 repair and 1 fork below it" in notices(app)
+        await pilot.press("k", "space", "k", "enter")
+        await until(pilot, lambda: app.current_mode == "search" and app.session.path == path)
+        await pilot.press("1")
+        await until(pilot, lambda: app.current_mode == "library")
+        library(app).table.go_to(path)
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, Menu))
+        assert "The 1 repair and 1 fork below it stay." in str(app.screen.query_one(".dialog-title", Static).content)
+        await pilot.press("a")
+        await until(pilot, lambda: library(app).table.row_count == 0)
+    assert not [each for each in (path, fork, repair) if each.exists()]
 
 
 async def test_a_trace_that_is_being_written_is_never_deleted(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from agentr_tui.state.places import shipped_folder
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
+from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.tree.view import TreeView
 from engine.review.decisions import Decisions
 from tests.agentr_tui.apps import opened, pane, running, table_lines, until
@@ -73,5 +74,7 @@ async def test_why_a_search_missed_its_goal_is_at_nine_keys(tmp_path: Path) -> N
         worst = min(leaf.q or 0 for leaf in tree.leaves())
         await until(pilot, lambda: (tree.nodes[app.screen.query_one(TreeView).cursor_node or 0].q or 0) == worst)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: "Goal" in pane(app, "tabs"))
+        said = app.screen.query_one("#tabs", TextPane)
+        await until(pilot, lambda: 0 < said.max_scroll_y == round(said.scroll_offset.y))  # what was said last
+        assert "Goal" in pane(app, "tabs")
     assert keys_in_guide("see why a search missed the goal") == "9"

@@ -7,8 +7,10 @@ them anew; look at the difference before it is committed.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -34,6 +36,8 @@ from sample_trees import __file__ as samples
 from tests.agentr_tui.apps import frame, running, until
 
 FOLDER = Path("/tmp") / "agentr-pictures"
+NEW = time.time() + 3_600
+"""When the traces were written: their age is `now`, however long the pictures take."""
 """Where the pictured workspace lies: its name is on some screens, and as long everywhere."""
 
 MANY, PLANT, SHOP, DEEP, NO_GOOD = (
@@ -130,8 +134,9 @@ def workspaces() -> Iterator[dict[str, Workspace]]:
     alone.acquire()
     shutil.rmtree(FOLDER, ignore_errors=True)
     full = Workspace.open(FOLDER / "samples", create=True)
-    for name in (MANY, PLANT, SHOP, DEEP, NO_GOOD):
-        shutil.copy(Path(samples).parent / f"{name}.trace.jsonl", full.traces)
+    for place, name in enumerate((MANY, PLANT, SHOP, DEEP, NO_GOOD)):
+        copied = shutil.copy(Path(samples).parent / f"{name}.trace.jsonl", full.traces)
+        os.utime(copied, (NEW + place, NEW + place))
     parts = Workspace.open(FOLDER / "parts", create=True)
     many = parts.traces / "many.trace.jsonl"
     shutil.copy(full.traces / f"{MANY}.trace.jsonl", many)

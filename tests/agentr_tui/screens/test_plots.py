@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.text import Text
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.search.overlays.plots import PlotsScreen
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import MONO_THEME, Palette, palette
-from agentr_tui.widgets.plots import PLOTS, Pen, PlotPane, Plotted, short
+from agentr_tui.widgets.plots import PLOTS, Pen, PlotPane, Plotted, count_ticks, share_ticks, short
 from agentr_tui.widgets.timeline import TimelineView
 from engine.explain.series import BINS, Figures, Returns, Spent
 from tests.agentr_tui.apps import opened, running, showing, until
@@ -179,7 +182,7 @@ def test_cost_is_drawn_in_dollars_else_in_tokens_else_not(cost: list[float], tok
     plot = Plot()
     plot.theme("clear")
     plotted = Plotted(9, False, (0.0, 1.0), Returns([], [], [], False), None, Spent([1, 2], [1, 2], tokens, cost))
-    said = PLOTS[5][1](Pen(plot, palette_of_mono(), False), plotted)
+    said = PLOTS[5][1](Pen(plot, palette_of_mono(), False, 10), plotted)
     plot._set_size(60, 12)
     text = plot.build()
     if cost:
@@ -207,10 +210,34 @@ def test_ascii_plots_are_ascii_and_tell_the_same() -> None:
         plot = Plot()
         plot.theme("clear")
         plot.frame(False)
-        assert draw(Pen(plot, palette_of_mono(), True), plotted) == ""
+        assert draw(Pen(plot, palette_of_mono(), True, 10), plotted) == ""
         plot._set_size(50, 12)
         assert plot.uncolorize(plot.build()).isascii()
 
 
 def test_counts_are_short() -> None:
     assert [short(count) for count in (7, 9_999, 12_345, 2_500_000)] == ["7", "9999", "12k", "2.5M"]
+
+
+@given(st.integers(1, 10**7), st.integers(3, 80))
+def test_ticks_of_counts_are_whole_and_equally_many_lines_apart_and_the_highest_bar_has_a_line_above(
+    most: int, rows: int
+) -> None:
+    top, ticks = count_ticks(most, rows)
+    lines = rows - 1
+    at = [tick * lines / top for tick in ticks]
+    assert at == pytest.approx([round(place) for place in at]), "each on a line of its own"
+    assert len({round(after - before) for before, after in pairwise(at)}) <= 1
+    assert ticks[0] == 0
+    assert 2 <= len(ticks) <= 7
+    assert most * lines / top <= lines - 1 + 1e-9
+
+
+@given(st.floats(-5, 5), st.floats(0.1, 9), st.integers(3, 80))
+def test_ticks_of_returns_hold_both_ends(low: float, span: float, rows: int) -> None:
+    top, ticks = share_ticks(low, low + span, rows)
+    assert ticks[0] == low
+    assert ticks[-1] == pytest.approx(low + span)
+    at = [(tick - low) * (rows - 1) / (top - low) for tick in ticks]
+    assert at == pytest.approx([round(place) for place in at], abs=1e-6)
+    assert at[-1] >= rows - 2 - 1e-6, "at most a line is lost"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.geometry import Size
+from textual.screen import Screen
 from textual.widgets import Input
 
 from agentr_tui.screens.search.figures import next_step, pause_reason, top_line
@@ -13,14 +15,16 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Choice, Menu
 from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.state.session import Session
+from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.key_bar import KeyBar
-from agentr_tui.widgets.top_bar import TopBar
+from agentr_tui.widgets.top_bar import TopBar, shortened
 from engine.pairs.pairs import count_pairs
 from engine.query.nodes import QueryError, parse
+from engine.trace.trace_file import TraceWriter, write_trace
 from engine.tree.events import Ended, Intervened, Paused, Resumed
 from tests.agentr_tui.apps import frame, opened, running, searched, until
 from tests.agentr_tui.desk import FakeDesk
-from tests.agentr_tui.trees import yellow_bed
+from tests.agentr_tui.trees import random_tree, yellow_bed
 
 
 def test_a_stop_tells_why_until_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,3 +124,39 @@ async def test_a_narrow_window_names_the_keys_to_a_node_and_back_from_its_first_
         await until(pilot, lambda: frame(app)[-1].text.startswith(" esc  back "))
         await pilot.resize_terminal(120, 40)
         await until(pilot, lambda: all(shown.word not in ("node", "back") for shown in KeyBar.keys(bar)))
+
+
+async def test_a_tree_that_grows_lays_the_screen_out_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layout draws every widget: ten a second would make each key wait."""
+    grower, path = random_tree(400, 1), tmp_path / "growing.trace.jsonl"
+    write_trace(path, grower.events)
+    session = Session(opened(tmp_path / "workspace"))
+    session.open(path, follow=True)
+    laid_out: list[Screen[object]] = []
+    lay_out = Screen._refresh_layout
+    async with running(session, "search", (120, 40)) as (app, pilot):
+        await until(pilot, lambda: not app.workers and app.screen.query_one("#tree").size.height)
+        await pilot.pause()
+
+        def counted(screen: Screen[object], size: Size | None = None, scroll: bool = False) -> None:
+            laid_out.append(screen)
+            lay_out(screen, size, scroll)
+
+        monkeypatch.setattr(Screen, "_refresh_layout", counted)
+        for count in range(4):
+            written = len(grower.events)
+            at = next(node.id for node in reversed(grower.tree.nodes) if node.terminal is None and not node.expanded)
+            grower.expand(at, [f"look {count}", f"wait {count}"])
+            with TraceWriter(path, append_to=path.stat().st_size) as writer:
+                for event in grower.events[written:]:
+                    writer.write(event)
+            await until(pilot, lambda: session.tree is not None and len(session.tree) == len(grower.tree))
+            await pilot.pause()
+        assert laid_out == []
+
+
+def test_a_long_task_and_a_long_goal_leave_room_for_the_state() -> None:
+    parts: list[tuple[str, Role]] = [(f"textcraft {'t' * 300} ", "strong"), (f" {'very ' * 99} ", "text")]
+    shown = "".join(text for text, _ in shortened([*parts, (" ● done (iterations) ", "muted")], 70))
+    assert shown.endswith(" ● done (iterations) ")
+    assert len(shown) <= 70

@@ -390,6 +390,26 @@ async def test_the_scrollbar_knows_every_row_while_the_tree_grows_and_folds() ->
         assert bar.window_virtual_size == len(rows)
 
 
+async def test_the_scrollbar_is_drawn_only_where_its_thumb_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    grower = random_tree(1_500, 1)
+    async with stage(grower.tree) as on:
+        bar = on.view.vertical_scrollbar
+        drawn: list[int] = []
+        draw = type(bar).render_line
+        monkeypatch.setattr(type(bar), "render_line", lambda bar, y: (drawn.append(y), draw(bar, y))[1])  # type: ignore[func-returns-value]
+        grower.expand(next(node.id for node in grower.tree.nodes if node.terminal is None and not node.expanded), ["x"])
+        on.view.grow()
+        await on.pilot.pause()
+        assert bar.window_virtual_size == len(grower.tree)
+        assert drawn == []
+        await on.press("G")
+        assert len(drawn) == bar.size.height
+        drawn.clear()
+        on.app.theme = "agentr-light"
+        await on.pilot.pause()
+        assert drawn, "other colours are another look"
+
+
 async def test_figures_that_changed_are_shown_after_the_flush() -> None:
     grower = yellow_bed()
     async with stage(grower.tree) as on:

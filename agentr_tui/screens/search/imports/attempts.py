@@ -15,6 +15,7 @@ from agentr_tui.terminal.safe_text import clip, pad
 from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from agentr_tui.widgets.tree.overlay import Mark
+from engine.base.text import many
 from engine.explain.forks import ForkOf, Share, forks, shares
 from engine.pairs.parting import is_silent, outcomes
 from engine.tree.events import ImportedAttempt
@@ -37,7 +38,7 @@ def figures_of(session: Session, tree: SearchTree) -> list[str]:
     cut = sum(attempt.cut_off for attempt in tree.attempts)
     return [
         f"merged by {tree.merged_by}",
-        f"{len(tree)} nodes",
+        many(len(tree), "node"),
         f"{len(tree.attempts) - len(scored)} without a reward" if len(scored) < len(tree.attempts) else "",
         f"{cut} cut off" if cut else "",
         f"{sum(reward > alpha for reward in scored)} solved",

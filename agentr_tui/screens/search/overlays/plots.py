@@ -22,6 +22,7 @@ from agentr_tui.widgets.plots import PLOTS, PlotPane, Plotted
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.top_bar import TopBar
 from engine.base.errors import AgentrError
+from engine.base.text import many
 from engine.explain.series import Snapshot, Spending, figures, returns, snapshot
 from engine.explain.timeline import Timeline
 from engine.trace.follower import Follower
@@ -138,7 +139,7 @@ class PlotsScreen(LoudWorkers, Screen[None]):
         self.query_one(TopBar).show(
             [(f"{title_of(started.environment, started.task)} ", "strong"), (f" {started.instruction} ", "text"),
              (" plots", "focus")],
-            [(f"{len(reader)} nodes ", "muted")],
+            [(f"{many(len(reader), 'node')} ", "muted")],
         )  # fmt: skip
 
     def _put(self, **known: Any) -> None:
