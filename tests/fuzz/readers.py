@@ -31,7 +31,7 @@ from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.mixing import choose_lines, mixed_line, numbered_values
 from engine.datasets.options import Exported, ExportOptions, Report
 from engine.environment.consent_store import Consent
-from engine.explain.graph import repeated_states
+from engine.explain.repeated_states import repeated_states
 from engine.explain.series import Spending, returns, snapshot
 from engine.explain.series import figures as plotted
 from engine.explain.timeline import Timeline

@@ -343,7 +343,7 @@ async def test_the_filter_stays_until_escape_and_takes_digits_as_text(tmp_path: 
         table = await listed(app, pilot, 3)
         await pilot.press("slash", "s", "-", "1", "1")
         await until(pilot, lambda: table.row_count == 0)
-        await pilot.press(*["backspace"] * 4, "1", "1")
+        await pilot.press(*["backspace"] * 4, *"11-s")  # "11" alone may stand in the folder's name
         await until(pilot, lambda: table.row_count == 1)
         assert app.current_mode == "library"
         await pilot.press("enter")
