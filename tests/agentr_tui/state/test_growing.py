@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.state.session import KEPT_AFTER, Session
 from agentr_tui.state.session import read_tree as really_read
 from agentr_tui.widgets.text_pane import TextPane
+from engine.search.job import new_job
 from engine.trace.trace_file import TraceWriter, write_trace
-from engine.tree.events import AnyEvent
+from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import ROOT
 from tests.agentr_tui.apps import opened, until
 from tests.agentr_tui.trees import Grower, random_tree
@@ -78,6 +80,34 @@ def test_trees_are_left_out_of_collections_of_garbage(tmp_path: Path) -> None:
         assert len(session.tree) == len(grower.tree)
         assert gc.get_freeze_count() - before > KEPT_AFTER
         assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+
+
+class Circle:
+    """Something that is found by a collection only."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.parametrize("how", ["another trace is opened", "a search is started"])
+def test_garbage_among_what_was_kept_goes_when(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.trace.jsonl"
+    write_trace(path, random_tree(300, 1).events)
+    session, circle = Session(opened(tmp_path / "w")), Circle()
+    left = weakref.ref(circle)
+    try:
+        session.open(path)  # keeps the circle, too
+        del circle
+        gc.collect()
+        assert left() is not None
+        if how == "a search is started":
+            out = tmp_path / "s.trace.jsonl"
+            session.start(lambda listener: new_job("textcraft", "2", SearchSettings(), out, listener=listener))
+        else:
+            session.open(path)
+        assert left() is None
     finally:
         gc.unfreeze()
 
