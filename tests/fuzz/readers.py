@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from cyclopts import CycloptsError
 
 from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.cli.application import build
 from agentr_tui.cli.commands.config import settings_of
+from agentr_tui.cli.main import _usage_line
 from agentr_tui.screens.dataset.past_exports import export_cells, past_exports
 from agentr_tui.state.bookmarks import Bookmarks
 from agentr_tui.state.last_place import LastPlace
@@ -142,7 +144,10 @@ def _recording(path: Path) -> None:
 def _settings(path: Path) -> None:
     arguments = ["--workspace", str(path.parent)]
     app = build(arguments, refuse=False)
-    settings_of(app, "search")
+    try:
+        settings_of(app, "search")
+    except CycloptsError as error:
+        raise InputError(_usage_line(error, ["search"])) from error
     read_preferences([path])
     review_settings(path)
 
