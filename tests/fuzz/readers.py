@@ -70,6 +70,7 @@ from engine.workspace.workspace import Workspace, read_info, read_samples
 from envs.base import EnvError
 from envs.recorded import make, read_recording
 from tests.engine.imports import samples
+from tests.fuzz.more_readers import MORE, more_seeds
 
 CORPUS = Path(__file__).parent / "corpus"
 TYPED = (AgentrError, EnvError, Refusal)
@@ -304,6 +305,7 @@ READERS: dict[str, Reader] = {
     "collection-log": Reader("log-here-1-abcdef.jsonl", _collection_log),
     "small-states": Reader("s.json", _small_states),
     "notes": Reader("n.md", read_notes),
+    **{name: Reader(*each) for name, each in MORE.items()},
 }
 REPORT = Report(
     exported=Exported(
@@ -352,6 +354,8 @@ def seeds(reader: str) -> list[bytes]:
     if reader == "rollouts":
         with tempfile.TemporaryDirectory() as folder:
             return [samples.write(Path(folder), format).read_bytes() for format in samples.FILES]
+    if reader in MORE:
+        return more_seeds(reader)
     if reader in MADE:
         return MADE[reader]()
     return [path.read_bytes() for path in sorted((CORPUS / SAME.get(reader, reader)).iterdir())]
