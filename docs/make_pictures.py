@@ -16,7 +16,7 @@ from planted_fault import planted
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.cli.revising import revise_paths
 from agentr_tui.state.session import Session
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.trace.trace_file import write_trace
 from engine.workspace.workspace import Workspace
 from sample_trees import __file__ as samples_file

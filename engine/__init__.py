@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from engine.pairs.ranking import ranked as ranked_pairs
     from engine.query.find import find as find
     from engine.query.nodes import parse as parse_query
-    from engine.samples.revise import Revised as Revised
-    from engine.samples.revise import ReviseSettings as ReviseSettings
-    from engine.samples.revise import Sample as Sample
     from engine.samples.revise import revise as revise
-    from engine.samples.revise import turns_of as turns_of
+    from engine.samples.sample import Sample as Sample
+    from engine.samples.sample import turns_of as turns_of
+    from engine.samples.settings import Revised as Revised
+    from engine.samples.settings import ReviseSettings as ReviseSettings
     from engine.search.job import new_job as new_job
     from engine.search.job import resume_job as resume_job
     from engine.trace.sources import find_sources as find_sources
     from engine.trace.sources import load_any as load
     from engine.tree.events import SearchSettings as SearchSettings
+    from engine.tree.node import Node as Node
+    from engine.tree.reader import TreeReader as TreeReader
     from engine.tree.thresholds import Thresholds as Thresholds
-    from engine.tree.tree import Node as Node
     from engine.tree.tree import SearchTree as SearchTree
-    from engine.tree.tree import TreeReader as TreeReader
     from engine.verifiers.base import first_wrong_step as first_wrong_step
     from engine.verifiers.registry import make_verifier as make_verifier
     from engine.workspace.workspace import Workspace as Workspace
 
 _PLACES = {
     "AgentrError": "engine.base.errors",
-    "Node": "engine.tree.tree",
+    "Node": "engine.tree.node",
     "Pair": "engine.pairs.pairs",
     "Replayer": "engine.environment.replay",
-    "ReviseSettings": "engine.samples.revise",
-    "Revised": "engine.samples.revise",
-    "Sample": "engine.samples.revise",
+    "ReviseSettings": "engine.samples.settings",
+    "Revised": "engine.samples.settings",
+    "Sample": "engine.samples.sample",
     "SearchSettings": "engine.tree.events",
     "SearchTree": "engine.tree.tree",
     "Thresholds": "engine.tree.thresholds",
-    "TreeReader": "engine.tree.tree",
+    "TreeReader": "engine.tree.reader",
     "Workspace": "engine.workspace.workspace",
     "__version__": "engine.base.version",
     "count_pairs": "engine.pairs.pairs",
@@ -70,7 +70,7 @@ _PLACES = {
     "replay_tree": "engine.environment.replay",
     "resume_job": "engine.search.job",
     "revise": "engine.samples.revise",
-    "turns_of": "engine.samples.revise",
+    "turns_of": "engine.samples.sample",
 }
 """Public name → the module that defines it, and its name there where that is another."""
 

@@ -13,8 +13,8 @@ from typing import Any
 from envs.base import EnvError, EnvironmentInfo, TextEnv, Tools, info_of
 from envs.base import make as make_env
 from envs.call_text import arguments_of, parse_calls
-from envs.calling import Toolbox, calling, refuses
 from envs.tool_schemas import tool
+from envs.tool_wrapper import Toolbox, calling, refuses
 
 NAME = "tools"
 ACT = tool("act", "Take one action in the environment.", text={"type": "string", "description": "the action"})

@@ -128,7 +128,7 @@ class Tools(Protocol):
     """An environment whose agent calls tools.
 
     An action is the text of the calls of one turn (`envs.call_text.calls_text`), or what the agent said without a call.
-    `envs.calling` makes one of an environment that takes other actions.
+    `envs.tool_wrapper` makes one of an environment that takes other actions.
     """
 
     def tools(self) -> Sequence[dict[str, Any]]:
@@ -223,7 +223,7 @@ class EnvironmentInfo:
 
 
 _REGISTRY: dict[str, EnvironmentInfo] = {}
-OWN = "envs.registered"
+OWN = "envs.bundled_environments"
 """The module that registers the environments of this package."""
 GROUP = "agentr_tui.envs"
 """Entry points of this group name environments of other packages."""

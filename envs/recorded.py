@@ -19,7 +19,7 @@ import gymnasium
 import msgspec
 
 from envs.base import EnvError
-from envs.regular import read_whole
+from envs.regular_files import read_whole
 
 _NOT_SENT = re.compile(r"[^A-Za-z0-9, ]+")
 _SPACES = re.compile(r" +")

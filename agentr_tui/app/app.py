@@ -50,7 +50,7 @@ from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
 from engine.base.errors import AgentrError
-from engine.base.foreign import holds_file
+from engine.base.untrusted_files import holds_file
 from engine.verifiers.base import JudgeSettings
 
 FLUSHES_A_SECOND = 10

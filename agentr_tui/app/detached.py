@@ -12,7 +12,7 @@ from typing import Any
 
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
-from engine.base.foreign import open_to_append
+from engine.base.untrusted_files import open_to_append
 from engine.trace.trace_file import is_being_written
 
 

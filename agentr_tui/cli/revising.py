@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.commands.config import own_settings
-from agentr_tui.cli.commands.judge_options import format_totals, progress
+from agentr_tui.cli.judge_options import format_totals, progress
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
-from engine.base.foreign import real_path
 from engine.base.text import many
+from engine.base.untrusted_files import real_path
 from engine.environment.opened import at_hand, name_to_open
 from engine.environment.permission import permit
 from engine.models.reply_cache import shared_cache
@@ -28,8 +28,8 @@ from engine.samples.settings import Revised, ReviseSettings
 from engine.trace.sources import Source, is_trace, load_any
 from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
-from engine.verifiers.choice import verifier_for
-from engine.verifiers.judging import busy, fed, open_pool
+from engine.verifiers.default_verifier import verifier_for
+from engine.verifiers.parallel_judging import busy, fed, open_pool
 from engine.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # the client library takes half a second to import

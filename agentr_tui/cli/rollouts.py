@@ -12,11 +12,11 @@ from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import INPUT
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
-from engine.base.foreign import is_folder, what_is
-from engine.imports.merging.same import Merge
+from engine.base.untrusted_files import is_folder, what_is
+from engine.imports.merging.equal_messages import Merge
+from engine.imports.recognise import is_rollouts
 from engine.imports.sources import files_below, mapping_of
 from engine.imports.trees import Import, ImportOptions, import_rollouts, store
-from engine.imports.which import is_rollouts
 from engine.trace.sources import Source, holds_sources, is_trace, is_tree_file, load_any
 from engine.trace.trace_file import NoEvents
 from engine.workspace.figures import TraceFigures, figures_without_events

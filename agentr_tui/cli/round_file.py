@@ -14,7 +14,7 @@ from cyclopts import CycloptsError
 from agentr_tui.cli.application import build
 from agentr_tui.state.settings_trust import names_a_place
 from engine.base.errors import InputError
-from engine.base.foreign import read_toml
+from engine.base.untrusted_files import read_toml
 from engine.datasets.formats import format_named
 from engine.datasets.mixing import parse_mix
 from engine.environment.consent_store import give, given

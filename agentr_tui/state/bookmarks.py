@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from engine.base.append_log import AppendLog, LogKind
 from engine.base.line_order import FIRST, Count, next_orders, order_of
-from engine.base.person import reviewer_name
+from engine.base.reviewer_name import reviewer_name
 
 Kind = Literal["good", "bad", "bookmark"]
 MAX_NAME = 200

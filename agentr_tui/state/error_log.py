@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.base.errors import AgentrError
-from engine.base.foreign import open_to_append
+from engine.base.untrusted_files import open_to_append
 
 FILE = "errors.log"
 

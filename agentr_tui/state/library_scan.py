@@ -14,7 +14,7 @@ import msgspec
 from agentr_tui.state.library_tail import Tail
 from agentr_tui.state.trace_row import TraceRow
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import UNREADABLE
+from engine.base.untrusted_files import UNREADABLE
 from engine.recovery.repair import FOLDER as REPAIRS
 from engine.trace.sources import NothingFound, is_trace, source_names
 from engine.trace.trace_file import read_events

@@ -14,7 +14,7 @@ from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
 from agentr_tui.terminal.gc_pauses import keep_grown, loading, look_through
 from engine.base.errors import InputError
-from engine.base.foreign import is_file
+from engine.base.untrusted_files import is_file
 from engine.environment.permission import NeedsConsent
 from engine.pairs.pairs import Pair, count_pairs
 from engine.review.decisions import Decisions
@@ -25,8 +25,9 @@ from engine.trace.follower import Follower
 from engine.trace.sources import is_trace, load_any
 from engine.trace.trace_file import is_being_written
 from engine.tree.events import WITHOUT_RETURN, AnyEvent
+from engine.tree.reader import TreeReader
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
 
 READ_AT_ONCE = 1 << 18

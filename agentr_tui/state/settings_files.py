@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import read_toml
+from engine.base.untrusted_files import read_toml
 from envs.user_folders import config_folder
 
 DEFAULT_WORKSPACE = "agentr-workspace"

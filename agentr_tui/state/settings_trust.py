@@ -19,7 +19,7 @@ from cyclopts import App, Argument, ArgumentCollection
 from cyclopts.config import Dict
 
 from agentr_tui.state.settings_files import user_file
-from engine.base.foreign import real_path
+from engine.base.untrusted_files import real_path
 from engine.environment.consent_store import give, given
 from engine.environment.permission import NeedsConsent
 

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from engine.base.errors import AgentrError
 from engine.base.files import write_beside
-from engine.base.foreign import read_struct
+from engine.base.untrusted_files import read_struct
 from envs.user_folders import state_folder
 
 HINTS = (

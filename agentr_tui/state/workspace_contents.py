@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from engine.base.errors import AgentrError
-from engine.base.foreign import real_path
+from engine.base.untrusted_files import real_path
 from engine.review.decisions import Decisions
 from engine.trace.sources import is_trace
 from engine.workspace.workspace import Workspace

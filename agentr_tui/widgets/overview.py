@@ -30,7 +30,8 @@ from agentr_tui.terminal.theme import (
     value_role,
 )
 from agentr_tui.widgets.partial_repaint import Frugal
-from engine.tree.tree import NO_PARENT, ROOT, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
 
 UNVISITED = 0.25
 """A child that was never visited is as wide as this part of a visit."""

@@ -13,9 +13,10 @@ from typing import cast
 
 from engine.actors.base import Answer, Request, own_answer
 from engine.base.errors import InputError
-from engine.base.foreign import read_text
+from engine.base.untrusted_files import read_text
 from engine.trace.sources import is_trace, load_any
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 from envs.base import Actions, TextEnv, offers
 
 NAME = "replayed:"

@@ -15,8 +15,9 @@ from engine.models.structured_form import joined_system
 from engine.models.tool_calls import as_sent, tool_fields
 from engine.trace.trace_file import decode_event
 from engine.tree.events import Message, Sampled
-from engine.tree.fold_interventions import WRITTEN
-from engine.tree.tree import NO_PARENT, SearchTree
+from engine.tree.folding.interventions import WRITTEN
+from engine.tree.node import NO_PARENT
+from engine.tree.tree import SearchTree
 
 
 def seen_and_dropped(tree: SearchTree, id: int) -> tuple[list[Message], int, int]:

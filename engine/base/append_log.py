@@ -22,7 +22,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from engine.base.errors import AgentrError, InputError, WorkFailed
-from engine.base.foreign import UNREADABLE, lines_of, open_given, refusal, refused
+from engine.base.untrusted_files import UNREADABLE, lines_of, open_given, refusal, refused
 
 T = TypeVar("T")
 

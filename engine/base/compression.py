@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import zstandard
 
 from engine.base.errors import AgentrError, InputError, TraceError, WorkFailed
-from engine.base.foreign import in_words, open_given
+from engine.base.untrusted_files import in_words, open_given
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 """What such files begin with."""

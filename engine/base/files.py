@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.base.errors import WorkFailed
-from engine.base.foreign import place_and_part, refusal
+from engine.base.untrusted_files import place_and_part, refusal
 
 CLOCK_SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without a word."""

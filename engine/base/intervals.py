@@ -14,6 +14,11 @@ RESAMPLES = 2000
 T = TypeVar("T")
 
 
+def three_digits(value: float) -> str:
+    """A number as people read it: three digits, and whole above a hundred (`0.123`, `12.3`, `6,980`)."""
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 class Interval(Struct, frozen=True):
     """A figure and its 95 % interval. Of one task alone nothing is known about the spread: low and high are None."""
 
@@ -22,8 +27,10 @@ class Interval(Struct, frozen=True):
     high: float | None
 
     def __str__(self) -> str:
-        shown = f"{self.value:.3g}"
-        return shown if self.low is None or self.high is None else f"{shown} [{self.low:.3g}, {self.high:.3g}]"
+        shown = three_digits(self.value)
+        if self.low is None or self.high is None:
+            return shown
+        return f"{shown} [{three_digits(self.low)}, {three_digits(self.high)}]"
 
 
 def bootstrap(

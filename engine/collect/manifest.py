@@ -25,9 +25,9 @@ from engine.base.append_log import AppendLog, LogKind
 from engine.base.compression import unusable
 from engine.base.errors import InputError
 from engine.base.files import stamp
-from engine.base.foreign import UNREADABLE, read_given
+from engine.base.untrusted_files import UNREADABLE, read_given
 from engine.collect.messages import Finished
-from engine.search.started import code_versions
+from engine.search.started_event import code_versions
 from engine.tree.events import SearchSettings
 
 FOLDER = ".collect"

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from engine.base.unknown import plus
+from engine.base.sums_with_unknowns import plus
 from engine.tree.events import SearchSettings
 
 Outcome = Literal["done", "halted", "owed", "failed", "hopeless", "elsewhere"]

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from engine.base.errors import InputError, WorkFailed, foreign_line
-from engine.collect.links import StartWorker, WorkerLink
 from engine.collect.messages import FromWorker, ToWorker, from_worker, line_of
 from engine.collect.worker import MOST_LINE, serve
+from engine.collect.worker_link import StartWorker, WorkerLink
 
 STORE = 200 * 1024**2
 """Bytes of the object store of a Ray of our own: nothing large goes through it."""

@@ -14,16 +14,15 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.collect.ledger import Budget, Ledger
-from engine.collect.links import ProcessLink, StartWorker
 from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_paths
 from engine.collect.messages import Orders
 from engine.collect.ray_link import ray_workers
-from engine.collect.workers import Collector
+from engine.collect.task_ledger import Budget, Ledger
+from engine.collect.worker_link import ProcessLink, StartWorker
+from engine.collect.worker_pool import Collector
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
-from engine.search.actor_choice import with_actor
-from engine.search.job import make_actor
+from engine.search.actor_choice import make_actor, with_actor
 from engine.tree.events import SearchSettings
 
 WAITING_ACTOR = "openai"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.base.errors import InputError
-from engine.base.foreign import MAX_LINE, read_text
+from engine.base.untrusted_files import MAX_LINE, read_text
 from engine.datasets.split import parse_split, part_of
 from envs.numbers import whole
 

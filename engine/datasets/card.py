@@ -9,7 +9,7 @@ from engine.datasets.formats import Format
 from engine.datasets.mixing import mix_without_folders
 from engine.datasets.options import Exported, ExportOptions
 from engine.samples.duplicates import THRESHOLD
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.tree.thresholds import ALPHA, BETA
 from engine.workspace.workspace import RunInfo, Selection
 from envs.base import title_of

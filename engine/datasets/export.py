@@ -16,9 +16,8 @@ import msgspec
 from msgspec import structs
 
 from engine.base.errors import InputError
-from engine.base.foreign import place_and_part, refusal
+from engine.base.untrusted_files import place_and_part, refusal
 from engine.datasets.card import card
-from engine.datasets.choice import remedy_of, which_of
 from engine.datasets.files import (
     PACKINGS,
     Outputs,
@@ -36,6 +35,7 @@ from engine.datasets.formats.rules import RULES
 from engine.datasets.mixing import mix_without_folders, mixed_records, parse_mix
 from engine.datasets.options import DEFAULT_LENGTH, Exported, ExportOptions, Report
 from engine.datasets.records import Records, encode
+from engine.datasets.sample_choice import remedy_of, which_of
 from engine.datasets.split import (
     WHOLE,
     Part,
@@ -47,7 +47,7 @@ from engine.datasets.split import (
     shard_bounds,
 )
 from engine.datasets.templates.markup import markup_named
-from engine.datasets.templates.of_model import ModelTemplate, model_template
+from engine.datasets.templates.model_template import ModelTemplate, model_template
 from engine.datasets.templates.tokens import Vocabulary
 from engine.datasets.trainer_configs import Dataset, configurations, own_template, unfit, unread_packing
 from engine.datasets.trainer_configs.commands import command_in, other_commands
@@ -354,6 +354,3 @@ def _configure(
         outputs.text(path, text)
         exported.configs.append(str(path))
         exported.commands += command_in(text)
-
-
-__all__ = ["ExportOptions", "Exported", "Progress", "export", "format_options"]

@@ -20,8 +20,8 @@ from typing import Any, BinaryIO, Literal
 from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
-from engine.base.foreign import place_and_part, refusal
 from engine.base.text import clean
+from engine.base.untrusted_files import place_and_part, refusal
 
 Packing = Literal["none", "gzip", "parquet"]
 PACKINGS: tuple[Packing, ...] = ("none", "gzip", "parquet")

@@ -1,7 +1,8 @@
 """Lines of other datasets among those of this one (`--mix FILE:SHARE`): which are chosen, and what becomes of them.
 
 Files are JSON Lines or one JSON array, gzip'd or not; each line (or item of the array) is a record of the format, or a
-conversation in a form that people share (`engine.datasets.shared_forms`). What does not fit is left out and counted.
+conversation in a form that people share (`engine.datasets.conversation_forms`). What does not fit is left out and
+counted.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 from engine.base.compression import open_unpacked, reading
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import MAX_LINE, lines_of, what_is
 from engine.base.secrets import redacted_record
+from engine.base.untrusted_files import MAX_LINE, lines_of, what_is
+from engine.datasets.conversation_forms import TOOLS, Unfit, conversation_of, joined_record
 from engine.datasets.formats.base import Format, Record
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import CONTROL, escaped_record, holds_control
+from engine.datasets.formats.preparation import CONTROL, escaped_record, holds_control
 from engine.datasets.formats.rules import SHAPE, TOO_LONG, record_problems, texts_of, turn_problems
 from engine.datasets.provenance import MixedOrigin
-from engine.datasets.shared_forms import TOOLS, Unfit, conversation_of, joined_record
 from engine.datasets.split import share_of
 from engine.samples.splice import Turn
 

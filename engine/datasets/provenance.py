@@ -9,19 +9,19 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.base.foreign import real_path
-from engine.recovery.store import Recovered
+from engine.base.untrusted_files import real_path
+from engine.recovery.continuation_store import Recovered
 from engine.review.decisions import Decided, DecisionVerdict
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import Turn
-from engine.samples.tail import Cut, TailMade
-from engine.samples.thoughts import REASON
+from engine.samples.tails.tail import Cut, TailMade
+from engine.samples.thoughts.writers import REASON
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 
 MarkFrom = Literal["verifier", "moved after the fork", "person", "none"]
 ThoughtFrom = Literal["list", "reason", "model", "person", "none"]
-"""`reason`: made of what is known of the wrong step (`engine.samples.reasons`)."""
+"""`reason`: made of what is known of the wrong step (`engine.samples.thoughts.reasons`)."""
 
 
 def shown_path(path: str, workspace: Path, beside: Path) -> str:
@@ -103,8 +103,8 @@ def written_in(tree: SearchTree, turns: Sequence[Turn]) -> dict[str, list[int]]:
     """Who wrote steps of a trajectory in the search, and which: person → nodes in their order."""
     found: dict[str, list[int]] = {}
     for turn in turns:
-        if turn.role == "assistant" and turn.node is not None and turn.node in tree.human:
-            found.setdefault(tree.human[turn.node], []).append(turn.node)
+        if turn.role == "assistant" and turn.node is not None and turn.node in tree.written_by:
+            found.setdefault(tree.written_by[turn.node], []).append(turn.node)
     return found
 
 

@@ -15,9 +15,8 @@ from msgspec import structs
 
 from engine.base.errors import InputError
 from engine.base.secrets import redacted, redacted_record
-from engine.datasets.choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.formats import Format, FormatOptions, Item
-from engine.datasets.formats.ready import CONTROL, ESCAPED, holds_control
+from engine.datasets.formats.preparation import CONTROL, ESCAPED, holds_control
 from engine.datasets.formats.rules import (
     CUT,
     TAKEN_OUT,
@@ -32,18 +31,18 @@ from engine.datasets.formats.rules import (
 from engine.datasets.options import Exported, Issue
 from engine.datasets.provenance import Origin, origin_of, shown_path, written_in
 from engine.datasets.reasoning import Thoughts, thoughts_of, with_reasoning
+from engine.datasets.sample_choice import SAME_LESSON, does_not_hold, kept_of_lessons, left_out
 from engine.datasets.templates.tokens import fitting, length
 from engine.environment.replay import Replayer, opener
-from engine.recovery.plan import recovered
-from engine.recovery.store import FOLDER as RECOVERIES
-from engine.recovery.store import Recoveries
+from engine.recovery.continuation_plan import recovered
+from engine.recovery.continuation_store import FOLDER as RECOVERIES
+from engine.recovery.continuation_store import Recoveries
 from engine.review.curation import effective
 from engine.review.decisions import Decided
 from engine.samples.duplicates import NEAR, THRESHOLD, Duplicates
-from engine.samples.revise import Sample, turns_of
-from engine.samples.sample import sample_words
+from engine.samples.sample import Sample, sample_words, turns_of
 from engine.samples.splice import Turn
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.writers import REASON
 from engine.samples.trained import StateWalk, Trained, trained_of
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree, trace_path

@@ -18,7 +18,8 @@ from engine.environment.instances import Instance, InstancePool, Reply, RootReci
 from engine.environment.opened import Opened, reset_options
 from engine.environment.repeats import Repeats
 from engine.tree.events import Number, PrefixStep
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, InstanceDied, MapsActions, Remarks, Snapshots, StateKeys, TextEnv, Unavailable
 
 MAX_SNAPSHOTS = 20_000

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from engine.base.errors import AgentrError
 from engine.base.files import stamp, write_beside
-from engine.base.foreign import read_struct
+from engine.base.untrusted_files import read_struct
 from envs.user_folders import state_folder
 
 

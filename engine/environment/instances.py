@@ -18,7 +18,7 @@ from typing import NamedTuple
 from engine.base.errors import foreign_line
 from engine.environment.repeats import Repeats
 from engine.tree.events import Number
-from envs.any_gymnasium.foreign import modules_from
+from envs.any_gymnasium.guarded_calls import modules_from
 from envs.base import EnvError, InstanceDied, TextEnv, Unavailable, make
 
 Path = tuple[str, ...]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.base.closing import closed_on_failure
+from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError, foreign_line
 from engine.environment.permission import Permit, permit
 from engine.tree.events import Message, Started
-from envs.any_gymnasium.foreign import modules_from
+from envs.any_gymnasium.guarded_calls import modules_from
 from envs.base import EnvError, TextEnv, Tools, info_of, make
 
 SYSTEM_TURN = "You are a helpful assistant."

@@ -19,7 +19,8 @@ from engine.environment.opened import Opened, at_hand, instruction_of, name_to_o
 from engine.environment.permission import TrustedSettings, UntrustedTrace, permit, remember
 from engine.environment.states import States
 from engine.tree.events import Number
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, InstanceDied, UnknownTask
 
 Verdict = Literal["verified", "reobserved", "diverged", "unreplayable", "repaired", "unreplayed"]

@@ -16,7 +16,8 @@ from engine.base.text import clean, flatten
 from engine.environment.at_node import MAX_SNAPSHOTS, EnvironmentAtNode
 from engine.environment.opened import Opened
 from engine.tree.events import Number
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, InstanceDied, Planner, Snapshots, StateKeys, TextEnv
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from engine.base.errors import InputError
 from engine.base.intervals import Interval, bootstrap
-from engine.samples.revise import ReviseSettings, revise
-from engine.samples.settings import Revised
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.trace.sources import Source
 from engine.tree.tree import SearchTree
 from engine.workspace.figures import TraceFigures, figures

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from engine.base.intervals import Interval, mean_interval
-from engine.recovery.figures import MarkFigures
+from engine.recovery.continuation_figures import MarkFigures
 from engine.samples.sample import Sample
 from engine.tree.tree import SearchTree
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from engine.tree.tree import ROOT, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
 
 MOST_WORDS = 1_200
 """Of longer texts the part between the first and the last difference is taken as a whole."""

@@ -13,8 +13,9 @@ from math import sqrt
 from msgspec import Struct
 
 from engine.pairs.parting import action_group, is_silent
+from engine.tree.node import NO_PARENT
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import NO_PARENT, SearchTree
+from engine.tree.tree import SearchTree
 
 Z = 1.959963984540054
 

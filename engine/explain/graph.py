@@ -17,7 +17,9 @@ from engine.base.errors import InputError
 from engine.base.files import write_beside
 from engine.base.text import clean
 from engine.explain.repeated_states import state_of, states
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 GraphKind = Literal["graphml", "dot", "node-link"]
 KINDS: tuple[GraphKind, ...] = get_args(GraphKind)

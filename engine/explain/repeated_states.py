@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from engine.tree.tree import ROOT, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
 
 
 def state_of(reader: TreeReader, id: int) -> str:

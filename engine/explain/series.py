@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from engine.explain.timeline import Timeline
 from engine.tree.events import AnyEvent, Failed, Number, Sampled
-from engine.tree.tree import Node, SearchTree, TreeReader
+from engine.tree.node import Node
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 BINS = 10
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from engine.tree.events import Failed, Intervened, SettingsChanged
-from engine.tree.tree import NO_PARENT, SearchTree
+from engine.tree.node import NO_PARENT
+from engine.tree.tree import SearchTree
 
 Kind = Literal["intervened", "good", "disaster", "bad", "failed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from engine.query.nodes import tree_of
 from engine.search.child_scores import Score, scores
-from engine.search.promise import promises
+from engine.search.lessons_scores import promises
 from engine.tree.choice_log import Choice
 from engine.tree.events import SearchSettings
-from engine.tree.tree import NO_PARENT, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 
 class Row(NamedTuple):
@@ -146,8 +148,8 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
         found.append(_pruned(tree, id, seq))
     elif exhausted:
         found.append(Fact("all ended", "every line below has ended: nothing there can be selected"))
-    if id in tree.human:
-        found.append(Fact("written", f"by {tree.human[id]} (event {tree.born_at(id)})", person=True))
+    if id in tree.written_by:
+        found.append(Fact("written", f"by {tree.written_by[id]} (event {tree.born_at(id)})", person=True))
     found += _said_of(tree, id, seq)
     if repeats := tree.repeats.get(id, 0):
         found.append(

@@ -12,8 +12,6 @@ from msgspec import Struct
 
 from engine.tree.events import ToolCall
 
-__all__ = ["Attempt", "AttemptMessage", "AttemptRole", "ForeignTree", "ToolCall", "Transcript", "TreeNode"]
-
 AttemptRole = Literal["system", "user", "assistant", "tool"]
 
 

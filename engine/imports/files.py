@@ -18,8 +18,8 @@ import msgspec
 
 from engine.base.compression import open_unpacked, reading
 from engine.base.errors import InputError, TraceError
-from engine.base.foreign import what_is
-from engine.imports.decode import Malformed, decode
+from engine.base.untrusted_files import what_is
+from engine.imports.bounded_json import Malformed, decode
 
 MOST_DOCUMENT = 1 << 30  # bytes, unpacked
 MOST_LINE = 1 << 28  # bytes

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from types import NoneType
 from typing import Any
 
-from engine.imports.attempt import AttemptMessage, AttemptRole, ToolCall
-from engine.imports.decode import Malformed, compact, decode, text
+from engine.imports.attempt import AttemptMessage, AttemptRole
+from engine.imports.bounded_json import Malformed, compact, decode, text
+from engine.tree.events import ToolCall
 
 ROLES: dict[str, AttemptRole] = {
     "system": "system",

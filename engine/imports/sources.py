@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.base.errors import AgentrError, InputError, foreign_line
-from engine.base.foreign import is_folder, what_is
+from engine.base.untrusted_files import is_folder, what_is
 from engine.imports import registry as _registry  # registers the readers
-from engine.imports.decode import Malformed
+from engine.imports.bounded_json import Malformed
 from engine.imports.files import Problem, RolloutFile, look
 from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
 from engine.imports.formats.evaluation.harbor import SIDECARS, lost_trials
-from engine.imports.formats.unknown import kind_of
+from engine.imports.formats.unreadable import kind_of
 from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
 
 ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.gz", ".json.zst", ".jsonl.zst")

@@ -17,10 +17,10 @@ from pathlib import Path
 from engine.base.errors import InputError
 from engine.imports.attempt import ForeignTree
 from engine.imports.files import Problem
-from engine.imports.merging.foreign import foreign_events
-from engine.imports.merging.grouping import Group, Groups
-from engine.imports.merging.merge import TreeOfAttempts, digest_of
-from engine.imports.merging.same import MERGES, Merge
+from engine.imports.merging.equal_messages import MERGES, Merge
+from engine.imports.merging.foreign_tree import foreign_events
+from engine.imports.merging.grouping import Groups
+from engine.imports.merging.merge import TreeOfAttempts
 from engine.imports.sources import Rollouts, read_rollouts
 from engine.trace.sources import Source
 from engine.trace.trace_file import TraceWriter, load, write_trace
@@ -213,6 +213,3 @@ def _grow(path: Path, fresh: ImportedTree) -> int:
     with TraceWriter(path, append_to=loaded.end) as writer:
         writer.write(event)
     return len(missing)
-
-
-__all__ = ["Group", "Import", "ImportOptions", "ImportedTree", "digest_of", "import_rollouts", "store"]

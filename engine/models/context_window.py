@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.base.errors import InputError
-from engine.base.foreign import MAX_LINE, read_text
+from engine.base.untrusted_files import MAX_LINE, read_text
 from engine.tree.events import Message
 
 HEADER_TURNS = 4

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.base.errors import InputError
-from engine.base.foreign import read_text
+from engine.base.untrusted_files import read_text
 from engine.notes.kinds import Kind
 
 _BLOCK = re.compile(r"<!-- kind ([0-9a-f]{8}) ([0-9a-f]{8}) -->\n")

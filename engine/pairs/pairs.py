@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.pairs.parting import action_group, is_decision, is_silent
+from engine.tree.node import ROOT, Node
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import ROOT, Node, SearchTree
+from engine.tree.tree import SearchTree
 
 
 class Pair(NamedTuple):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from engine.tree.fold_attempts import is_end
-from engine.tree.tree import Node, SearchTree
+from engine.tree.folding.attempts import is_end
+from engine.tree.node import Node
+from engine.tree.tree import SearchTree
 
 
 def action_group(node: Node) -> int:

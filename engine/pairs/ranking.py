@@ -16,8 +16,9 @@ from typing import Literal, NamedTuple
 from engine.base.errors import InputError
 from engine.pairs.pairs import Pair, pairs, return_of
 from engine.pairs.parting import is_decision
+from engine.tree.node import ROOT, Node
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import ROOT, Node, SearchTree
+from engine.tree.tree import SearchTree
 
 Rank = Literal["lesson", "return", "fork", "gap", "tail", "mark"]
 """`lesson`: over wrong actions instead of pairs (`engine.samples.lessons`); a list of pairs is as for `fork`.

@@ -13,7 +13,9 @@ from typing import NamedTuple, TypeVar
 
 from engine.query.nodes import Query, View, compile_term, tree_of
 from engine.trace.sources import load_any
-from engine.tree.tree import NO_PARENT, ROOT, Node, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT, ROOT, Node
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 SLICE = 0.005
 """Seconds after which an iterator gives back control."""

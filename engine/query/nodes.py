@@ -23,9 +23,11 @@ from engine.query.node_fields import FLAGS as FLAGS
 from engine.query.node_fields import NODE
 from engine.query.node_fields import TEXTS as TEXTS
 from engine.tree.events import WITHOUT_RETURN, Number
-from engine.tree.state import PastTree
+from engine.tree.node import NO_PARENT, Node
+from engine.tree.past_tree import PastTree
+from engine.tree.reader import TreeReader
 from engine.tree.thresholds import ALPHA
-from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
+from engine.tree.tree import SearchTree
 
 Predicate = Callable[[Node], bool]
 Value = Number | None
@@ -140,7 +142,7 @@ class View:
                 if not passed and (seq is None or event.seq <= seq):
                     known.add(event.node)
                 at += 1
-            return node.id in tree.human or node.id in known
+            return node.id in tree.written_by or node.id in known
 
         return test
 

@@ -16,37 +16,31 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.base.closing import closed_on_failure
+from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.foreign import real_path
 from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
+from engine.base.untrusted_files import real_path
 from engine.environment.opened import name_to_go_on
 from engine.environment.permission import TrustedSettings, check_search, permit, remember
 from engine.environment.replay import Replayer, opener
-from engine.samples.revise import (
-    Repairer,
-    Repairs,
-    RepairSettings,
-    ReviseSettings,
-    Sample,
-    replay_sample,
-    splice_of,
-    steps_to_replay,
-    with_tail,
-)
-from engine.samples.tail import Tail, tail_step
+from engine.samples.finishing import Repairer
+from engine.samples.sample import Sample, replay_sample, splice_of, steps_to_replay, with_tail
+from engine.samples.settings import Repairs, RepairSettings, ReviseSettings
+from engine.samples.tails.tail import Tail, tail_step
+from engine.search.actor_choice import make_actor
 from engine.search.control import Control
-from engine.search.job import SearchJob, make_actor, sink_of
+from engine.search.job import SearchJob, sink_of
 from engine.search.outages import owed_words
 from engine.search.search import Search
 from engine.search.settings import settings_from
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.trace_file import TraceWriter, load
 from engine.tree.events import AnyEvent, Fork, PrefixStep, Sampled, SearchSettings, Started
 from engine.tree.messages import observed
+from engine.tree.node import Node
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import Node, SearchTree
+from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
 FOLDER = "repairs"

@@ -20,8 +20,8 @@ from msgspec.structs import replace
 from engine.base.append_log import AppendLog, LogKind
 from engine.base.errors import InputError
 from engine.review.decisions import Decided, Decision, in_effect
-from engine.samples.revise import Sample, splice_of
-from engine.samples.tail import Tail, tail_step
+from engine.samples.sample import Sample, splice_of
+from engine.samples.tails.tail import Tail, tail_step
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 

@@ -12,14 +12,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import read_toml
+from engine.base.untrusted_files import read_toml
 from engine.environment.replay import Replayer
 from engine.review.decisions import Decided
 from engine.review.variety import varied
-from engine.samples.reasons import reasoned
-from engine.samples.revise import with_mark
+from engine.samples.finishing import with_mark
 from engine.samples.sample import Sample, with_tail, with_uncut
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.reasons import reasoned
+from engine.samples.thoughts.writers import REASON
 from engine.tree.tree import SearchTree
 
 

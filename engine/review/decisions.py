@@ -24,8 +24,8 @@ from engine.base.append_log import AppendLog, LogKind
 from engine.base.errors import InputError
 from engine.base.files import in_future
 from engine.base.line_order import FIRST, Count, Order, next_orders, order_of
-from engine.base.person import reviewer_name
-from engine.samples.tail import Tail
+from engine.base.reviewer_name import reviewer_name
+from engine.samples.tails.tail import Tail
 
 DecisionVerdict = Literal["accepted", "rejected", "skipped"]
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from engine.query.grammar import COMPARE, FieldTable, Figure, Match, Question, Text, predicate, read
 from engine.review.curation import decision_in, uncertain_share
 from engine.review.decisions import Decided
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 
 Value = str | int | float | None | list[str]
 Field = Callable[[Sample, Decided | None], Value]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.review.decisions import Decided
 from engine.samples.sample import Sample, whole_splice
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.writers import REASON
 from engine.tree.tree import SearchTree
 
 TELLING_TAIL = (2, 6)

@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from engine.environment.replay import opener
 from engine.pairs.pairs import Pair, pairs
-from engine.samples.revise import ReviseSettings, sample_id
+from engine.samples.sample import sample_id
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import BeforeFork
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, Verifier, first_wrong_step
-from engine.verifiers.judging import Begins, busy, fed, is_model
+from engine.verifiers.parallel_judging import Begins, busy, fed, is_model
 from engine.verifiers.registry import make_verifier
 
 if TYPE_CHECKING:  # the client library takes half a second to import

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.base.errors import WorkFailed
-from engine.base.foreign import open_to_append
+from engine.base.untrusted_files import open_to_append
 
 SERVER_SECONDS = 600.0
 """How long a server may take until it answers."""

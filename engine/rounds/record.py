@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from engine.base.errors import InputError
 from engine.base.files import write_beside
-from engine.base.foreign import UNREADABLE, names_in, open_given, read_given, refused
 from engine.base.intervals import Interval
-from engine.search.started import code_versions
+from engine.base.untrusted_files import UNREADABLE, names_in, open_given, read_given, refused
+from engine.search.started_event import code_versions
 
 FOLDER = "rounds"
 """Folder of a workspace."""

@@ -6,8 +6,9 @@ from engine.pairs.pairs import Pair
 from engine.samples.lessons import Draft
 from engine.samples.sample import Kind, Sample, recovery_id, sample_id
 from engine.samples.settings import ReviseSettings
-from engine.samples.thoughts import ThoughtWriter, thought_for
-from engine.tree.tree import ROOT, SearchTree
+from engine.samples.thoughts.writers import ThoughtWriter, thought_for
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, Verifier, first_wrong_step
 
 

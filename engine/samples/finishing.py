@@ -10,7 +10,8 @@ from engine.environment.replay import HOLDS, Replayer, opener
 from engine.samples.drafts import good_sample
 from engine.samples.sample import Sample, replay_sample
 from engine.samples.settings import Context, Repairs, Revised, ReviseSettings
-from engine.samples.straight_tails import (
+from engine.samples.tails.needed_steps import Ground
+from engine.samples.tails.straighten_sample import (
     ENDED,
     NO_CLEAN_TAIL,
     NOTHING_LEFT,
@@ -21,7 +22,6 @@ from engine.samples.straight_tails import (
     with_context,
     with_lesson,
 )
-from engine.samples.straight_ways import Ground
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Verifier

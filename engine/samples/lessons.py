@@ -17,9 +17,10 @@ from engine.base.errors import InputError
 from engine.base.step_kind import counts_time, only_looks, refused
 from engine.pairs.pairs import Pair
 from engine.pairs.parting import action_group, by_chance, is_decision, is_silent
-from engine.samples.straight_ways import Ground
+from engine.samples.tails.needed_steps import Ground
+from engine.tree.node import NO_PARENT, ROOT
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.tree import SearchTree
 from engine.verifiers.base import StepVerifier
 from envs.base import EnvError
 

@@ -16,64 +16,34 @@ from engine.pairs.pairs import Pair, count_pairs, pairs
 from engine.pairs.ranking import ranked
 from engine.samples.drafts import draft_id, draft_sample, pair_sample
 from engine.samples.duplicates import Duplicates
-from engine.samples.finishing import Finisher, Repairer, quality, sure, with_mark
+from engine.samples.finishing import Finisher, Repairer, quality, sure
 from engine.samples.lessons import Draft, Lesson, Lessons
-from engine.samples.reasons import reasoned
 from engine.samples.sample import (
     Kind,
     Sample,
-    recovery_id,
-    replay_sample,
     sample_id,
     splice_of,
     steps_to_replay,
     turns_of,
-    whole_splice,
-    with_tail,
 )
 from engine.samples.settings import (
-    NoWrongStep,
-    Repairs,
-    RepairSettings,
     Revised,
     ReviseSettings,
     limits_of,
     rank_of,
     thresholds_of,
 )
-from engine.samples.straight_tails import NO_CLEAN_TAIL, judged_by_text
-from engine.samples.straight_ways import Ground
-from engine.samples.thoughts import REASON, check_thought, make_writer
+from engine.samples.tails.needed_steps import Ground
+from engine.samples.tails.straighten_sample import NO_CLEAN_TAIL, judged_by_text
+from engine.samples.thoughts.reasons import reasoned
+from engine.samples.thoughts.writers import REASON, check_thought, make_writer
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, JudgeTotals, StepVerifier, Verifier, first_wrong_step
-from engine.verifiers.judging import Begins, first_pairs, looking_ahead
+from engine.verifiers.parallel_judging import Begins, first_pairs, looking_ahead
 from engine.verifiers.registry import make_seam_judge, make_verifier
 
 if TYPE_CHECKING:  # the client library takes half a second to import
     from engine.verifiers.judge_pool import JudgePool
-
-__all__ = [
-    "Kind",
-    "NoWrongStep",
-    "RepairSettings",
-    "Repairer",
-    "Repairs",
-    "ReviseSettings",
-    "Revised",
-    "Sample",
-    "begun_verifier",
-    "pair_sample",
-    "recovery_id",
-    "replay_sample",
-    "revise",
-    "sample_id",
-    "splice_of",
-    "steps_to_replay",
-    "turns_of",
-    "whole_splice",
-    "with_mark",
-    "with_tail",
-]
 
 SAME_GOOD = "the same steps as another good trajectory"
 """Why a good trajectory gives no sample."""

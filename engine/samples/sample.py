@@ -14,10 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.environment.replay import Replay, Replayer, Step
-from engine.samples.quotes import Quotes, bare
 from engine.samples.settings import Tails
 from engine.samples.splice import Splice, Turn, header_turns, revision_turns, splice, steps_of, steps_to, tail_turns
-from engine.samples.tail import Cut, Tail, tail_step
+from engine.samples.tails.tail import Cut, Tail, tail_step
+from engine.samples.thoughts.quotes import Quotes, bare
 from engine.tree.events import Number
 from engine.tree.messages import NO_WORDS, Words
 from engine.tree.tree import SearchTree

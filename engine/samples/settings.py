@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from engine.pairs.limits import PairLimits
 from engine.pairs.ranking import Rank
 from engine.samples.splice import BeforeFork
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.writers import REASON
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings, JudgeTotals

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 from engine.base.errors import InputError
 from engine.base.text import split_thought, stored_action
 from engine.environment.replay import Step
-from engine.samples.tail import TailStep
+from engine.samples.tails.tail import TailStep
 from engine.tree.events import Message, ToolCall
-from engine.tree.fold_attempts import is_end
+from engine.tree.folding.attempts import is_end
 from engine.tree.messages import NO_WORDS, Words, messages_of, prefix_messages, step_messages
 from engine.tree.tree import SearchTree
 from envs.call_text import calls_text, split_results

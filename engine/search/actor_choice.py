@@ -1,15 +1,26 @@
-"""Which actor can work in an environment: the scripted one follows a plan, the random one chooses valid actions."""
+"""Which actor a search has: made by its name, or chosen by what the environment can (a plan, valid actions)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
+from engine.actors.base import Actor, actor_of_recording, actor_of_trace
+from engine.actors.random_actor import RandomActor
+from engine.actors.replayed import NAME as REPLAYED
+from engine.actors.replayed import replayed_actor
+from engine.actors.scripted import ScriptedActor
+from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError
 from engine.environment.opened import Opened
+from engine.trace.sources import is_trace
+from engine.trace.trace_file import read_events
 from engine.tree.events import SearchSettings
 from envs.base import Actions, EnvError, Planner
+
+ACTORS = ("scripted", "random", "openai", "replayed:FILE", "recorded:FILE")
 
 NEEDS: dict[str, tuple[Any, str, str]] = {
     "scripted": (Planner, "no plan for the scripted actor to follow", "random"),
@@ -47,3 +58,38 @@ def check_actor(opened: Opened, name: str) -> None:
         raise InputError(f"{opened.name} lists no valid action at the start: say {OTHERS}")
     also = f"--actor {other}, " if isinstance(opened.env, NEEDS[other][0]) else ""
     raise InputError(f"{opened.name} has {lacks}: say {also}{OTHERS}")
+
+
+def make_actor(
+    name: str,
+    settings: SearchSettings,
+    delay: float = 0.0,
+    environment: str = "",
+    opened: Opened | None = None,
+    tools: Sequence[Mapping[str, Any]] = (),
+) -> Actor:
+    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
+    model names; `opened`: in which it has to work, which is closed where it can't; `tools`: that it calls, as their
+    schemas. Raises `InputError`."""
+    if opened is not None:
+        with closed_on_failure(opened.env):
+            check_actor(opened, name)
+    if name == "scripted":
+        return ScriptedActor(settings.error_rate, delay, bool(tools))
+    if name == "random":
+        return RandomActor(bool(tools))
+    if name == "openai":
+        from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
+
+        return OpenAIActor(settings, environment, tools)
+    if name.startswith(REPLAYED):
+        return replayed_actor(name.removeprefix(REPLAYED), settings.error_rate, bool(tools))
+    if name.startswith("recorded:"):
+        path = name.removeprefix("recorded:")
+        try:
+            if is_trace(path):
+                return actor_of_trace(read_events(path), path)
+            return actor_of_recording(path)
+        except EnvError as error:
+            raise InputError(str(error)) from error
+    raise InputError(f"unknown actor {name!r}: one of {', '.join(ACTORS)}")

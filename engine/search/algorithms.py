@@ -11,7 +11,7 @@ at once (`parallel_nodes`); each stands at the node that it expands or has just 
 - `best-first`: an iteration expands the open node with the greatest score so far, of equal ones that with the
   greatest prior.
 - `lessons`: the most verified lessons per actor call (docs/scale.md). A walk starts at the open node of the whole
-  tree that promises most (`engine.search.promise`), draws once, and goes on from the step that it drew, one
+  tree that promises most (`engine.search.lessons_scores`), draws once, and goes on from the step that it drew, one
   draw a step, until the trajectory ends. The root's draws are made at once.
 """
 
@@ -24,10 +24,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from engine.search.child_scores import best_children
-from engine.search.promise import promise, steps_by_state
+from engine.search.lessons_scores import promise, steps_by_state
 from engine.tree.events import SearchSettings
-from engine.tree.node import Walk
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT, Walk
+from engine.tree.tree import SearchTree
 
 ALL = 0
 """As a number of draws: all that were not made yet."""

@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 NOTHING: Mapping[int, int] = {}
 

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
-from engine.base.foreign import UNREADABLE, open_given, open_to_append
-from engine.base.person import reviewer_name
+from engine.base.reviewer_name import reviewer_name
+from engine.base.untrusted_files import UNREADABLE, open_given, open_to_append
 from engine.search.control import Control
 from engine.search.interventions import CHANGEABLE, Intervention
 

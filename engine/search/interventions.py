@@ -20,11 +20,12 @@ from engine.answers.form import form_of
 from engine.base.errors import InputError
 from engine.base.text import stored_action
 from engine.query.nodes import parse
+from engine.search.expansion import words_of, written_step
 from engine.search.settings import settings_from
-from engine.search.stepping import words_of, written_step
 from engine.tree.events import AnyEvent, Fork, Imported, SearchSettings, Started
-from engine.tree.fold_interventions import can_expand
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.folding.interventions import can_expand
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.tool_schemas import name_of
 
 What = Literal["edited", "forced", "pruned", "restored", "breakpoint", "breakpoint removed", "note", "mark"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.actors.base import Actor, actor_of_recording, actor_of_trace
-from engine.actors.random_actor import RandomActor
-from engine.actors.replayed import NAME as REPLAYED
-from engine.actors.replayed import replayed_actor
-from engine.actors.scripted import ScriptedActor
-from engine.base.closing import closed_on_failure
+from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError, WorkFailed
-from engine.base.person import reviewer_name
+from engine.base.reviewer_name import reviewer_name
 from engine.environment.opened import Opened, at_hand, name_to_go_on, open_environment, recalls
 from engine.environment.permission import (
     Permit,
@@ -33,96 +28,20 @@ from engine.environment.permission import (
     remember,
     settings_claims,
 )
-from engine.search.actor_choice import check_actor, with_actor
+from engine.search.actor_choice import make_actor, with_actor
 from engine.search.control import Control
 from engine.search.control_file import control_path, listen
 from engine.search.interventions import Intervention, forked_events, refused
 from engine.search.search import Search
-from engine.search.settings import settings_from
-from engine.search.started import started_event, with_notes
-from engine.trace.sources import is_trace, load_any
+from engine.search.settings import settings_from, with_parse_of_recording
+from engine.search.started_event import started_event, with_notes
+from engine.trace.sources import load_any
 from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Fork, PrefixStep, SearchSettings, SettingsChanged, Started
 from engine.tree.tree import SearchTree
-from envs.base import EnvError
-from envs.recorded import Recording, read_recording
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether the trace of a running search is still there."""
-
-ACTORS = ("scripted", "random", "openai", "replayed:FILE", "recorded:FILE")
-
-
-def make_actor(
-    name: str,
-    settings: SearchSettings,
-    delay: float = 0.0,
-    environment: str = "",
-    opened: Opened | None = None,
-    tools: Sequence[Mapping[str, Any]] = (),
-) -> Actor:
-    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
-    model names; `opened`: in which it has to work, which is closed where it can't; `tools`: that it calls, as their
-    schemas. Raises `InputError`."""
-    if opened is not None:
-        with closed_on_failure(opened.env):
-            check_actor(opened, name)
-    if name == "scripted":
-        return ScriptedActor(settings.error_rate, delay, bool(tools))
-    if name == "random":
-        return RandomActor(bool(tools))
-    if name == "openai":
-        from engine.actors.openai import OpenAIActor  # its client library takes half a second to import
-
-        return OpenAIActor(settings, environment, tools)
-    if name.startswith(REPLAYED):
-        return replayed_actor(name.removeprefix(REPLAYED), settings.error_rate, bool(tools))
-    if name.startswith("recorded:"):
-        path = name.removeprefix("recorded:")
-        try:
-            if is_trace(path):
-                return actor_of_trace(read_events(path), path)
-            return actor_of_recording(path)
-        except EnvError as error:
-            raise InputError(str(error)) from error
-    raise InputError(f"unknown actor {name!r}: one of {', '.join(ACTORS)}")
-
-
-def recording_of(environment: str) -> Recording | None:
-    """The recording that `recorded:FILE` names; None for another environment or a trace. Raises `InputError`."""
-    path = environment.removeprefix("recorded:")
-    if not environment.startswith("recorded:") or is_trace(path):
-        return None
-    try:
-        return read_recording(path)
-    except EnvError as error:
-        raise InputError(str(error)) from error
-
-
-def recorded_settings(environment: str) -> dict[str, Any]:
-    """Settings that a recording brings along: depth, iterations, draws a node, seed."""
-    recording = recording_of(environment)
-    if recording is None:
-        return {}
-    names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
-    given = recording.raw.get("settings") or {}
-    found: dict[str, Any] = {
-        ours: int(given[theirs]) for theirs, ours in names.items() if given.get(theirs) is not None
-    }
-    if recording.raw.get("search_seed") is not None:
-        found["seed"] = int(recording.raw["search_seed"])
-    return found
-
-
-def with_parse_of_recording(environment: str, settings: SearchSettings) -> SearchSettings:
-    """The settings with the rule by which recorded answers were read: a recording of the original's is read by its
-    rule, a trace by its own. Raises `InputError`."""
-    given = next((name for name in (settings.actor, environment) if name.startswith("recorded:")), None)
-    if given is None:
-        return settings
-    path = given.removeprefix("recorded:")
-    first = next(iter(read_events(path))) if is_trace(path) else None
-    return replace(settings, parse=first.settings.parse if isinstance(first, Started) else "agent-r")
 
 
 @dataclass

@@ -27,14 +27,14 @@ from engine.search.algorithms import Outcome, walk_on
 from engine.search.budgets import Budgets
 from engine.search.child_scores import NOTHING, passing
 from engine.search.control import Control, Pause
-from engine.search.draws import Draws
-from engine.search.started import code_versions
+from engine.search.draws_in_flight import Draws
+from engine.search.expansion import step_answers
+from engine.search.started_event import code_versions
 from engine.search.steering import Steering
-from engine.search.stepping import step_answers
 from engine.tree.events import AnyEvent, BackedUp, Ended, Iteration, Number, Resumed, Selected, Started
 from engine.tree.failure_kinds import ENVIRONMENT_GONE, STEP_FAILED
-from engine.tree.node import Walk
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT, Walk
+from engine.tree.tree import SearchTree
 from envs.base import TextEnv
 
 Sink = Callable[[AnyEvent], None]

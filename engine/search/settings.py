@@ -1,4 +1,4 @@
-"""The settings of a search, checked."""
+"""The settings of a search: checked, or as a recording has them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import json
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.base.foreign import UNREADABLE
 from engine.base.secrets import check_url, key_like
+from engine.base.untrusted_files import UNREADABLE
 from engine.search.algorithms import ALGORITHMS
-from engine.tree.events import SearchSettings
+from engine.trace.sources import is_trace
+from engine.trace.trace_file import read_events
+from engine.tree.events import SearchSettings, Started
+from envs.base import EnvError
+from envs.recorded import Recording, read_recording
 
 
 def check_settings(settings: SearchSettings) -> SearchSettings:
@@ -53,3 +58,40 @@ def with_body(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InputError("--extra-body: takes a JSON object, e.g. '{\"enable_thinking\": false}'")
     return {**values, "extra_body": body}
+
+
+def recording_of(environment: str) -> Recording | None:
+    """The recording that `recorded:FILE` names; None for another environment or a trace. Raises `InputError`."""
+    path = environment.removeprefix("recorded:")
+    if not environment.startswith("recorded:") or is_trace(path):
+        return None
+    try:
+        return read_recording(path)
+    except EnvError as error:
+        raise InputError(str(error)) from error
+
+
+def recorded_settings(environment: str) -> dict[str, Any]:
+    """Settings that a recording brings along: depth, iterations, draws a node, seed."""
+    recording = recording_of(environment)
+    if recording is None:
+        return {}
+    names = {"max_depth": "max_depth", "iterations": "iterations", "n_generate": "samples"}
+    given = recording.raw.get("settings") or {}
+    found: dict[str, Any] = {
+        ours: int(given[theirs]) for theirs, ours in names.items() if given.get(theirs) is not None
+    }
+    if recording.raw.get("search_seed") is not None:
+        found["seed"] = int(recording.raw["search_seed"])
+    return found
+
+
+def with_parse_of_recording(environment: str, settings: SearchSettings) -> SearchSettings:
+    """The settings with the rule by which recorded answers were read: a recording of the original's is read by its
+    rule, a trace by its own. Raises `InputError`."""
+    given = next((name for name in (settings.actor, environment) if name.startswith("recorded:")), None)
+    if given is None:
+        return settings
+    path = given.removeprefix("recorded:")
+    first = next(iter(read_events(path))) if is_trace(path) else None
+    return replace(settings, parse=first.settings.parse if isinstance(first, Started) else "agent-r")

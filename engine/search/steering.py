@@ -16,11 +16,12 @@ from engine.base.text import clean
 from engine.environment.at_node import EnvironmentAtNode
 from engine.query.nodes import Predicate, parse
 from engine.search.control import Control, Pause
+from engine.search.expansion import step_written
 from engine.search.interventions import Intervention, refused
 from engine.search.settings import settings_from
-from engine.search.stepping import step_written
 from engine.tree.events import AnyEvent, Child, Intervened, Paused, Resumed, SettingsChanged
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError
 
 T = TypeVar("T")

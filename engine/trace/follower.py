@@ -9,7 +9,7 @@ import zstandard
 
 from engine.base.compression import GZIP, ZSTD, check_size, reading
 from engine.base.errors import TraceError
-from engine.base.foreign import MAX_LINE, in_words, lines_of, open_given
+from engine.base.untrusted_files import MAX_LINE, in_words, lines_of, open_given
 from engine.trace.trace_file import decode_event
 from engine.tree.events import AnyEvent, Started
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import is_folder, refusal, what_is
+from engine.base.untrusted_files import is_folder, refusal, what_is
 from engine.trace.trace_file import load
 from engine.trace.treefile.read import read_tree
 from engine.tree.tree import SearchTree

@@ -21,22 +21,13 @@ from filelock import FileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.foreign import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
+from engine.base.untrusted_files import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = [
-    "Loaded",
-    "TraceWriter",
-    "is_being_written",
-    "load",
-    "read_events",
-    "trace_state",
-    "write_trace",
-]
 
 TraceState = Literal["running", "paused", "done", "stopped", "crashed"]
 

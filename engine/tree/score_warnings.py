@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, info_of
 
 TOLERANCE = 1e-9

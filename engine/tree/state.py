@@ -1,12 +1,11 @@
 """A tree as the events so far left it, and views of its past.
 
-The fold (`engine.tree.fold`) changes it; whoever reads it gets it as a `SearchTree`.
+The fold (`engine.tree.folding.fold`) changes it; whoever reads it gets it as a `SearchTree`.
 Ids are dense in order of creation, so the structure at a moment is `id < n`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
@@ -56,7 +55,7 @@ class TreeState:
         self.answers = AnswerCounts()
         self.first_refused: int | None = None  # node of the first action that the environment refused
         self.interventions: list[Intervened] = []
-        self.human: dict[int, str] = {}  # node that a person wrote → who
+        self.written_by: dict[int, str] = {}  # node that a person wrote → who
         self.reasoning: dict[int, str] = {}  # node → what the model thought, where it is sent again
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
         self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
@@ -202,10 +201,6 @@ class TreeState:
 
     # -- the past ----------------------------------------------------------------------------------
 
-    def at(self, seq: int) -> PastTree:
-        """The tree as it was right after event `seq`: a read-only view, valid as long as this tree."""
-        return PastTree(self, min(seq, self.seq))
-
     def nodes_at(self, seq: int) -> int:
         """How many nodes there were right after event `seq`."""
         return self.history.nodes_at(seq)
@@ -238,82 +233,3 @@ class TreeState:
         """The settings that held right after event `seq`."""
         assert self.started is not None
         return self.chronicle.settings(self.started.settings, seq)
-
-
-class PastTree:
-    """A tree as it was right after one event. Costs what is looked at."""
-
-    def __init__(self, tree: TreeState, seq: int) -> None:
-        self.tree = tree
-        self.seq = seq
-        self._count = tree.nodes_at(seq)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def node(self, id: int) -> Node:
-        """The node: its texts and reward are of all times, its statistics are of now (ask `visits` and `q`)."""
-        if not 0 <= id < self._count:
-            raise IndexError(f"node {id} did not exist at event {self.seq}")
-        return self.tree.nodes[id]
-
-    def visits(self, id: int) -> int:
-        """N at that moment."""
-        node = self.node(id)
-        if self.tree.imported_from is not None:
-            return node.visits
-        return bisect_right(self.tree.history.of(id)[0], self.seq)
-
-    def value_sum(self, id: int) -> Number:
-        """W at that moment."""
-        node = self.node(id)
-        if self.tree.imported_from is not None:
-            return node.value_sum
-        seqs, sums = self.tree.history.of(id)
-        place = bisect_right(seqs, self.seq)
-        return sums[place - 1] if place else 0.0
-
-    def q(self, id: int) -> float | None:
-        """Q at that moment, None where N = 0."""
-        if self.tree.imported_from is not None:
-            return self.node(id).q
-        visits = self.visits(id)
-        return self.value_sum(id) / visits if visits else None
-
-    def children(self, id: int) -> Sequence[int]:
-        """Children that existed at that moment."""
-        children = self.node(id).children
-        return (
-            children if not children or children[-1] < self._count else children[: bisect_left(children, self._count)]
-        )
-
-    def expanded(self, id: int) -> bool:
-        """Whether the node's draws had been made."""
-        node = self.node(id)
-        if node.children:
-            return node.children[0] < self._count
-        # a dead end, which is exhausted from its expansion on
-        return node.expanded and not node.pruned and self.tree.history.exhausted_at(id, self.seq)
-
-    def fully_drawn(self, id: int) -> bool:
-        """Whether all draws of the node had been made, or never would be (it was pruned)."""
-        if self.pruned(id):
-            return True
-        made = self.tree.chronicle.expansions(id, self.seq)
-        return bool(made) and id not in self.tree.partial and made == self.tree.chronicle.expansions(id, self.tree.seq)
-
-    def same_state(self, id: int) -> Sequence[int]:
-        """The nodes in the node's state at that moment, oldest first; empty where the environment tells no states."""
-        known = self.tree.same_state(id)
-        return known[: bisect_left(known, self._count)]
-
-    def exhausted(self, id: int) -> bool:
-        """Whether nothing below the node could be selected any more."""
-        node = self.node(id)
-        if node.terminal is not None and node.terminal != "dead_end":
-            return True
-        return self.tree.history.exhausted_at(id, self.seq)
-
-    def pruned(self, id: int) -> bool:
-        """Whether a person had ruled the node or an ancestor out."""
-        return self.tree.history.pruned_at(id, self.seq)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.tree.tree import Node
+from engine.tree.node import Node
 
 ALPHA = 0.5
 

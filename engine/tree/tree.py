@@ -11,12 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.tree.events import AnyEvent, Started
-from engine.tree.fold import fold
-from engine.tree.node import NO_PARENT, ROOT, Node
-from engine.tree.reader import TreeReader
+from engine.tree.folding.fold import fold
+from engine.tree.past_tree import PastTree
 from engine.tree.state import TreeState
-
-__all__ = ["NO_PARENT", "ROOT", "Node", "SearchTree", "TreeReader"]
 
 
 class SearchTree(TreeState):
@@ -39,3 +36,7 @@ class SearchTree(TreeState):
         fold(self, event)
         self.seq = event.seq
         self.t = max(self.t, event.t)
+
+    def at(self, seq: int) -> PastTree:
+        """The tree as it was right after event `seq`: a read-only view, valid as long as this tree."""
+        return PastTree(self, min(seq, self.seq))

@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from msgspec import Meta, Struct
 
 from engine.base.errors import WorkFailed
-from engine.base.unknown import plus
+from engine.base.sums_with_unknowns import plus
 from engine.pairs.pairs import Pair
 from engine.tree.events import Usage
 from engine.tree.tree import SearchTree
-from engine.verifiers.judgement_text import Word as Word
-from engine.verifiers.judgement_text import read_said
+from engine.verifiers.judge_reply import Word as Word
+from engine.verifiers.judge_reply import read_said
 
 VOTE_TEMPERATURE = 0.7  # votes that can't differ are one vote
 

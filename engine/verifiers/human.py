@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from engine.pairs.pairs import Pair
 from engine.verifiers.base import Judgement
-from engine.verifiers.judgement_text import Word as Word
+from engine.verifiers.judge_reply import Word as Word
 
 
 class HumanVerifier:

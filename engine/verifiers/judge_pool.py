@@ -21,7 +21,7 @@ from engine.models.endpoint import Endpoint
 from engine.models.reply import Reply
 from engine.tree.events import Usage
 from engine.verifiers.base import BudgetSpent, JudgeSettings
-from engine.verifiers.judgement_text import Word
+from engine.verifiers.judge_reply import Word
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.base.unknown import plus
+from engine.base.sums_with_unknowns import plus
 from engine.environment.permission import is_loopback
 from engine.verifiers.base import JudgeSettings
 

@@ -1,7 +1,7 @@
 """The verifier `openai`: a model judges the bad trajectory step by step.
 
 For each step it sees the task, what was done before and the step itself (`prompts/judge.txt`), gives reasons, and ends
-with its judgement (`engine.verifiers.judgement_text` reads it). Replies are kept by content
+with its judgement (`engine.verifiers.judge_reply` reads it). Replies are kept by content
 (`engine.models.reply_cache`), so steps that several pairs share, and second runs, are asked once. What is no judgement
 is no vote and is not kept.
 """
@@ -29,7 +29,7 @@ from engine.verifiers.base import Judgement, JudgeSettings, JudgeTotals
 from engine.verifiers.judge_pool import JudgePool, Vote
 from engine.verifiers.judge_pool import Stopped as Stopped
 from engine.verifiers.judge_price import JudgePrice
-from engine.verifiers.judgement_text import Word, judgement_is_whole, read_said
+from engine.verifiers.judge_reply import Word, judgement_is_whole, read_said
 
 NOTHING_YET = "(nothing)"
 ABOUT_THE_STEP = frozenset({"too long", "too large", "refusal"})

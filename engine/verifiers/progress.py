@@ -10,7 +10,7 @@ from engine.environment.states import States
 from engine.pairs.pairs import Pair
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, judged_each
-from engine.verifiers.judgement_text import Word as Word
+from engine.verifiers.judge_reply import Word as Word
 
 
 class ProgressVerifier:

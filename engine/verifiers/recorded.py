@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.base.foreign import UNREADABLE
+from engine.base.untrusted_files import UNREADABLE
 from engine.pairs.pairs import Pair
 from engine.tree.events import Message
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, read_judgement, read_judgement_compat
-from engine.verifiers.judgement_text import Word as Word
-from engine.verifiers.judgement_text import read_said
+from engine.verifiers.judge_reply import Word as Word
+from engine.verifiers.judge_reply import read_said
 from envs.base import EnvError
-from envs.regular import read_whole
+from envs.regular_files import read_whole
 
 Key = tuple[tuple[str, str], ...]
 

@@ -16,15 +16,15 @@ from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings, Verifier
 from engine.verifiers.human import HumanVerifier
-from engine.verifiers.judgement_text import Word as Word
-from engine.verifiers.judging import is_model
+from engine.verifiers.judge_reply import Word as Word
+from engine.verifiers.parallel_judging import is_model
 from engine.verifiers.progress import ProgressVerifier
 from engine.verifiers.recorded import RecordedVerifier
 from engine.verifiers.value import ValueVerifier
 
 if TYPE_CHECKING:
     from engine.verifiers.judge_pool import JudgePool
-    from engine.verifiers.seam import SeamJudge
+    from engine.verifiers.seam_judge import SeamJudge
 
 
 NAMES = ("progress", "value", "openai", "openai:MODEL", "human", "recorded:FILE", "noisy:RATE")
@@ -97,6 +97,6 @@ def make_seam_judge(
     check_seam(seam)
     if not seam:
         return None
-    from engine.verifiers.seam import SeamJudge  # its client library takes half a second to import
+    from engine.verifiers.seam_judge import SeamJudge  # its client library takes half a second to import
 
     return SeamJudge(tree, seam, judge, prompts, cache, pool)

@@ -9,7 +9,7 @@ from engine.pairs.parting import action_group, is_silent
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
-from engine.verifiers.judgement_text import Word as Word
+from engine.verifiers.judge_reply import Word as Word
 
 
 class ValueVerifier:

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import UNREADABLE, what_is
-from engine.base.unknown import known_sum
+from engine.base.sums_with_unknowns import known_sum
+from engine.base.untrusted_files import UNREADABLE, what_is
 from engine.pairs.pairs import count_by_chance, count_pairs, return_of
 from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any

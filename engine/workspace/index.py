@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from engine.base.closing import closed_on_failure
+from engine.base.close_on_failure import closed_on_failure
 
 SCHEMA = 4
 """Raise it whenever what is kept of a file changes its meaning: older indexes are thrown away."""

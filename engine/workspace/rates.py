@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from engine.base.errors import InputError
-from engine.base.foreign import real_path
+from engine.base.untrusted_files import real_path
 from engine.environment.replay import HOLDS
 from engine.samples.sample import Sample
 from engine.workspace.figures import Total, TraceFigures

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from engine.base.errors import InputError
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace

@@ -29,9 +29,19 @@ from msgspec import Struct
 
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp
-from engine.base.foreign import UNREADABLE, is_folder, lines_of, names_in, open_given, real_path, refused, what_is
 from engine.base.text import many
-from engine.samples.revise import Revised, ReviseSettings, Sample
+from engine.base.untrusted_files import (
+    UNREADABLE,
+    is_folder,
+    lines_of,
+    names_in,
+    open_given,
+    real_path,
+    refused,
+    what_is,
+)
+from engine.samples.sample import Sample
+from engine.samples.settings import Revised, ReviseSettings
 
 RUN_VERSION = 2  # 1: samples without lessons, every tail as found
 FOLDERS = ("traces", "runs", "decisions", "exports")

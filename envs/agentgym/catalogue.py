@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from envs.agentgym.kind import Kind, read_kind
 from envs.base import EnvError
-from envs.regular import read_whole
+from envs.regular_files import read_whole
 from envs.user_folders import config_folder
 
 GROUP = "agentr_tui.agentgym"

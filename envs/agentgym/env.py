@@ -24,9 +24,9 @@ from gymnasium.spaces import Text
 
 from envs.agentgym.catalogue import catalogue
 from envs.agentgym.connection import Connection, Failed, Gone, Lost, Trouble
+from envs.agentgym.embedded_twin import twin_of
 from envs.agentgym.kind import First, Id, Misread, Reply
 from envs.agentgym.servers import Address, brief, parse_address
-from envs.agentgym.twin import twin_of
 from envs.base import AnyText, EnvError, InstanceDied, Unavailable, UnknownTask
 
 MAX_SESSIONS_LOST = 2

@@ -7,7 +7,8 @@ a score below 0 is a disaster.
 Where copies of the environment prove equal to it, they serve as snapshots; else whoever wants to stand somewhere has to
 reset and repeat. An environment may help further: by the methods `plan` and `valid_actions` of `envs.base`, or as
 TextWorld does, by `policy_commands` and `admissible_commands` (or another usual name) in the info of reset and step.
-One that has a method `tools` is acted in by calls of them (`envs.calling`): its `step` takes the text of a valid call.
+One that has a method `tools` is acted in by calls of them (`envs.tool_wrapper`): its `step` takes the text of a valid
+call.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
-from envs.any_gymnasium import foreign
-from envs.any_gymnasium.foreign import Foreign, Reply, check_actions
+from envs.any_gymnasium import guarded_calls
+from envs.any_gymnasium.guarded_calls import Foreign, Reply, check_actions
 from envs.any_gymnasium.observations import check_observations
 from envs.any_gymnasium.probe import not_repeatable, probe
 from envs.any_gymnasium.spec import Spec, parse_spec
 from envs.any_gymnasium.valid_actions import attribute, valid_actions
 from envs.base import AnyText, EnvError, InstanceDied, Plan, TextEnv, UnknownTask
-from envs.calling import with_own_tools
+from envs.tool_wrapper import with_own_tools
 
 MAX_COPIES = 2_000
 """Copies that one instance keeps; an older state is reached by reset and repeating."""
@@ -54,8 +55,8 @@ def make(argument: str) -> TextEnv:
     Raises `EnvError` where it can't be made or reset, its actions have no names, or its observations are no text.
     """
     spec = parse_spec(argument)
-    foreign.import_module(spec)
-    env = foreign.new(spec)
+    guarded_calls.import_module(spec)
+    env = guarded_calls.new(spec)
     check_actions(getattr(env, "action_space", None))
     check_observations(getattr(env, "observation_space", None), spec)
     found = probe(env, spec)
@@ -127,7 +128,7 @@ class GymText(gymnasium.Env[str, str]):
 
     def _begin(self, seed: int) -> None:
         self._seed = None  # nothing was started, should it fail
-        self._first, self._info = foreign.reset(self._env, self.spec_of_gym, seed)
+        self._first, self._info = guarded_calls.reset(self._env, self.spec_of_gym, seed)
         self._seed, self._actions, self._replies, self._score = seed, [], [], 0.0
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
@@ -139,13 +140,13 @@ class GymText(gymnasium.Env[str, str]):
 
     def _take(self, action: str) -> Reply:
         try:
-            reply, info = foreign.step(self._env, self.spec_of_gym, action, self._score)
+            reply, info = guarded_calls.step(self._env, self.spec_of_gym, action, self._score)
         except InstanceDied:
             self._seed = None
             raise
         except EnvError as error:
             self._seed = None  # nobody knows where it stands
-            if isinstance(error, foreign.StepRaised):
+            if isinstance(error, guarded_calls.StepRaised):
                 self._remark(f"a step that raises is a failed draw, and with ?errors=observe an observation: {error}")
             raise
         if info is not None:
@@ -158,7 +159,7 @@ class GymText(gymnasium.Env[str, str]):
     def close(self) -> None:
         """Close the environment. May be called again."""
         self._seed = None
-        foreign.close(self._env)
+        guarded_calls.close(self._env)
 
 
 class _Plans:
@@ -290,11 +291,11 @@ class _Copies(GymText):
         except EnvError:
             reply = None
         copied = self._env, self._score, self._info
-        self._env = foreign.new(self.spec_of_gym)
+        self._env = guarded_calls.new(self.spec_of_gym)
         self._stand(seed, before, replies)
         true = super()._take(action)
         if reply == true:
-            foreign.close(self._env)
+            guarded_calls.close(self._env)
             self._env, self._score, self._info = copied
         else:
             self._copying = False
@@ -305,7 +306,7 @@ class _Copies(GymText):
         """Close the environment. May be called again."""
         self._kept.clear()
         if self._env is not self._original:
-            foreign.close(self._original)
+            guarded_calls.close(self._original)
         super().close()
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envs.any_gymnasium import foreign
-from envs.any_gymnasium.foreign import Foreign, Reply
+from envs.any_gymnasium import guarded_calls
+from envs.any_gymnasium.guarded_calls import Foreign, Reply
 from envs.any_gymnasium.spec import Spec
 from envs.any_gymnasium.valid_actions import attribute, lists_actions, valid_actions, with_names
 from envs.base import EnvError
@@ -42,20 +42,20 @@ class Found:
 
 def probe(env: Foreign, spec: Spec) -> Found:
     """Reset it twice with the same seed and step it a few times, a copy alike. Raises `EnvError`."""
-    first, info = foreign.reset(env, spec, SEED)
+    first, info = guarded_calls.reset(env, spec, SEED)
     spec = with_names(env, spec, info)
     tried = _tried(env, spec, info)
     spec = _batch_form(env, spec, tried)
-    first, info = foreign.reset(env, spec, SEED)
-    twin = foreign.copy_of(env)
-    replies, infos = foreign.transcript(env, spec, tried)
-    copies = twin is not None and foreign.transcript(twin, spec, tried)[0] == replies
+    first, info = guarded_calls.reset(env, spec, SEED)
+    twin = guarded_calls.copy_of(env)
+    replies, infos = guarded_calls.transcript(env, spec, tried)
+    copies = twin is not None and guarded_calls.transcript(twin, spec, tried)[0] == replies
     remarks = []
-    again, _ = foreign.reset(env, spec, SEED)
+    again, _ = guarded_calls.reset(env, spec, SEED)
     if again != first:
         remarks.append(f"not repeatable: reset with the same seed answered {again[:SHOWN]!r}, {first[:SHOWN]!r} before")
     else:
-        repeated, _ = foreign.transcript(env, spec, tried)
+        repeated, _ = guarded_calls.transcript(env, spec, tried)
         for step, (reply, said) in enumerate(zip(repeated, replies, strict=False), 1):
             if reply != said:
                 remarks.append(not_repeatable(step, reply, said))
@@ -69,7 +69,7 @@ def probe(env: Foreign, spec: Spec) -> Found:
         copies,
         callable(attribute(env, "plan")) or "policy_commands" in known,
         lists_actions(env, spec, known),
-        (*foreign.adapter_of(env).remarks, *remarks),
+        (*guarded_calls.adapter_of(env).remarks, *remarks),
     )
 
 
@@ -104,18 +104,18 @@ def _own_calls(env: Foreign) -> list[str]:
 
 def _batch_form(env: Foreign, spec: Spec, tried: Sequence[str]) -> Spec:
     """Whether a batch of one takes its action as a list: the form at which it does not fail."""
-    adapter = foreign.adapter_of(env)
+    adapter = guarded_calls.adapter_of(env)
     if not adapter.batched or spec.batch:
         return spec
     strict = spec._replace(observe=False)
     try:
-        foreign.step(env, strict, tried[0], 0.0)
+        guarded_calls.step(env, strict, tried[0], 0.0)
         return spec
     except EnvError:
         other = adapter.turn_batch()
     try:
-        foreign.reset(env, strict, SEED)
-        foreign.step(env, strict, tried[0], 0.0)
+        guarded_calls.reset(env, strict, SEED)
+        guarded_calls.step(env, strict, tried[0], 0.0)
     except EnvError:
         adapter.turn_batch()
         return spec
@@ -147,7 +147,7 @@ def _episode(env: Foreign, spec: Spec, seed: int, planned: bool) -> list[float]:
     scores: list[float] = []
     plan = attribute(env, "plan")
     try:
-        _, info = foreign.reset(env, spec, seed)
+        _, info = guarded_calls.reset(env, spec, seed)
         for _ in range(RANGE_STEPS):
             if planned:
                 way = [plan()[0]] if callable(plan) else list(info.get("policy_commands") or [])
@@ -156,7 +156,7 @@ def _episode(env: Foreign, spec: Spec, seed: int, planned: bool) -> list[float]:
                 action = str(way[0])
             else:
                 action = rng.choice(valid_actions(env, spec, info) or list(ACTIONS))
-            reply, more = foreign.step(env, spec, action, scores[-1] if scores else 0.0)
+            reply, more = guarded_calls.step(env, spec, action, scores[-1] if scores else 0.0)
             info = more if more is not None else info
             scores.append(reply.score)
             if reply.terminated or reply.truncated:

@@ -27,19 +27,15 @@ from envs.textcraft.plan import steps
 from envs.textcraft.recipes import (
     Recipe,
     book,
-    command,
     first_observation,
     goal_of,
     goals,
-    instruction,
     item_id,
     listed_in,
     listing,
 )
 from envs.textcraft.tools import with_tools
 from envs.textcraft.words import words
-
-__all__ = ["Recipe", "State", "TextCraft", "command", "instruction", "make", "tasks"]
 
 MAX_ACTION = 2000
 """Characters of an action that count; a longer one is cut, so that a reply to it stays short."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from envs.base import TextEnv
-from envs.calling import Toolbox, calling
 from envs.tool_schemas import tool
+from envs.tool_wrapper import Toolbox, calling
 
 _GET = re.compile(r"get ([0-9]{1,9}) (.+)")
 _CRAFT = re.compile(r"craft ([0-9]{1,9}) (.+?) using (.+)")

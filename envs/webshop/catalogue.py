@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from envs.base import EnvError
-from envs.regular import open_regular
+from envs.regular_files import open_regular
 
 BUNDLED = "catalogue.json.gz"
 """The bundled catalogue: one file with WebShop's three as its fields `items_shuffle`, …, and `synthetic`: true."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from envs.base import TextEnv
-from envs.calling import Toolbox, calling
 from envs.tool_schemas import tool
+from envs.tool_wrapper import Toolbox, calling
 
 _ACTION = re.compile(r"(search|click)\[(.*)\]")
 _ARGUMENTS = {"search": "query", "click": "element"}

@@ -19,7 +19,7 @@ from agentr_tui.cli.revising import revise_paths
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace

@@ -23,7 +23,8 @@ from agentr_tui.widgets.tree.overlay import Mark
 from agentr_tui.widgets.tree.view import TreeView
 from engine.base.errors import AgentrError
 from engine.environment.permission import NeedsConsent
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
 
 T = TypeVar("T")

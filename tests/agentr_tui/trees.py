@@ -19,7 +19,8 @@ from engine.tree.events import (
     Started,
     TerminalReason,
 )
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 
 HEADER = [
     Message("system", "You are a helpful assistant."),

@@ -15,9 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from engine.datasets.export import ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
-from engine.samples.revise import ReviseSettings, revise
+from engine.datasets.options import ExportOptions
+from engine.samples.revise import revise
+from engine.samples.settings import ReviseSettings
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace
 from tests.benchmarks.bench_treefile import peak_memory

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from agentr_tui.cli.revising import revise_paths
 from engine.models.reply_cache import shared_cache
-from engine.samples.revise import ReviseSettings, Sample
+from engine.samples.sample import Sample
+from engine.samples.settings import ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings, JudgeTotals

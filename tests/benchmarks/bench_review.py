@@ -30,7 +30,7 @@ from agentr_tui.state.session import Session
 from engine.pairs.pairs import count_pairs
 from engine.pairs.ranking import RANKS, Rank, ranked
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.tree.thresholds import Thresholds

@@ -29,7 +29,7 @@ from engine.datasets.export import export
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
 from engine.environment.replay import HOLDS
-from engine.samples.revise import RepairSettings, ReviseSettings
+from engine.samples.settings import RepairSettings, ReviseSettings
 from engine.samples.splice import WAIT_ACTION
 from engine.search.job import new_job
 from engine.trace.trace_file import load

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from engine.actors.base import Answer, Request
 from engine.environment.opened import open_environment
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.tree.events import AnyEvent, Expanded, SearchSettings
 from engine.tree.tree import SearchTree
 

@@ -20,7 +20,7 @@ import gymnasium
 from engine.actors.base import Answer, Request
 from engine.environment.opened import Opened, open_environment
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.trace_file import TraceWriter
 from engine.tree.events import AnyEvent, Expanded, Iteration, SearchSettings, Selected
 from engine.tree.tree import SearchTree

@@ -15,7 +15,8 @@ from pathlib import Path
 from random import Random
 
 from engine.trace.trace_file import TraceWriter, load, write_trace
-from engine.trace.treefile.read import read_tree, save_tree
+from engine.trace.treefile.read import read_tree
+from engine.trace.treefile.write import save_tree
 from engine.tree.events import Imported, ImportedNode, Message, SearchSettings, Selected, Started
 from engine.tree.tree import SearchTree
 

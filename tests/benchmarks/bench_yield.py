@@ -24,9 +24,9 @@ from engine.collect.tasks import task_ids
 from engine.environment.replay import HOLDS, Replayer, opener
 from engine.recovery.repair import FOLDER, repairer
 from engine.samples.lessons import lesson_id
-from engine.samples.revise import ReviseSettings, revise
-from engine.samples.settings import RepairSettings, Revised
-from engine.samples.straight_ways import Ground
+from engine.samples.revise import revise
+from engine.samples.settings import RepairSettings, Revised, ReviseSettings
+from engine.samples.tails.needed_steps import Ground
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.tree.thresholds import Thresholds

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import structs
 
-from engine.samples.revise import ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import ReviseSettings
 from engine.trace.sources import load_any
 from engine.trace.trace_file import TraceWriter
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason

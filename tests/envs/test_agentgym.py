@@ -24,7 +24,7 @@ from engine.actors.scripted import ScriptedActor
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, Ended, Expanded, SearchSettings, Started
 from engine.tree.tree import SearchTree

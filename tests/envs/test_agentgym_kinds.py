@@ -21,7 +21,7 @@ from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
 from engine.environment.replay import replay_tree
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, Child, Expanded, SearchSettings, Selected
 from engine.tree.tree import SearchTree

@@ -16,7 +16,7 @@ from engine.actors.base import Answer, Request
 from engine.environment.opened import open_environment
 from engine.environment.permission import by_person
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.trace_file import TraceWriter
 from engine.tree.events import AnyEvent, Expanded, SearchSettings
 from envs.agentgym.catalogue import own_folder
@@ -225,7 +225,7 @@ def test_where_the_embedded_one_can_t_be_asked_it_is_said_what_to_do(monkeypatch
     env = make(f"agentgym:sciworld@{server.url}")
     assert isinstance(env, MapsActions)
     env.reset(options={"task": "1"})
-    monkeypatch.setattr("envs.agentgym.twin.make", lacks)
+    monkeypatch.setattr("envs.agentgym.embedded_twin.make", lacks)
     with pytest.raises(Unavailable, match=r"pip install .*, or choose another --algorithm than agent-r") as caught:
         env.executable("look")
     assert not isinstance(caught.value, InstanceDied)

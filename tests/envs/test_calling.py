@@ -14,9 +14,9 @@ from engine.base.step_kind import only_looks, refused
 from envs import base
 from envs.base import Actions, AnyText, EnvError, LastWords, Mistakes, Needs, Planner, Snapshots, StateKeys, Tools
 from envs.call_text import arguments_of, canonical, parse_calls
-from envs.calling import Calling, with_own_tools
 from envs.textcraft import tools as textcraft_tools
 from envs.tool_schemas import misfit, name_of, signature, tool
+from envs.tool_wrapper import Calling, with_own_tools
 from envs.webshop import tools as webshop_tools
 
 GET = textcraft_tools.TOOLS[0]

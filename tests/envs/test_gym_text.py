@@ -15,7 +15,8 @@ from gymnasium.spaces import Text
 from gymnasium.utils.env_checker import check_env
 
 from engine.environment.opened import instruction_of
-from engine.samples.revise import ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import ReviseSettings
 from engine.search.job import SearchJob, new_job
 from engine.trace.sources import load_any
 from engine.tree.events import SearchSettings

@@ -28,10 +28,12 @@ from engine.base.text import parse_action
 from engine.environment.at_node import EnvironmentAtNode
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import replay_tree
-from engine.samples.revise import Revised, ReviseSettings, revise
-from engine.search.job import new_job, recorded_settings
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
+from engine.search.job import new_job
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.settings import recorded_settings
+from engine.search.started_event import started_event
 from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, Sampled, SearchSettings
 from engine.tree.tree import SearchTree

@@ -21,13 +21,15 @@ from hypothesis import strategies as st
 
 from engine.base.step_kind import careless
 from envs import base
-from envs.textcraft.env import MAX_ACTION, State, TextCraft, command, instruction, make, tasks
+from envs.textcraft.env import MAX_ACTION, State, TextCraft, make, tasks
 from envs.textcraft.recipes import (
     MAX_DISTRACTORS,
     book,
+    command,
     depth,
     first_observation,
     goals,
+    instruction,
     item_id,
     listed_in,
     load,

@@ -12,7 +12,8 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from envs import base

@@ -15,7 +15,7 @@ from engine.base.errors import AgentrError
 from engine.base.text import clean
 from engine.collect.tasks import shard_of, task_ids, tasks_of_part
 from engine.datasets.split import parse_split, share_of
-from engine.datasets.templates.of_model import model_template
+from engine.datasets.templates.model_template import model_template
 from engine.models.context_window import counter
 from engine.models.prompts import check_prompts, fill, prompt, prompt_lines
 from engine.notes.page import standing, write_page

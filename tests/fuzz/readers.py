@@ -25,10 +25,10 @@ from engine.actors.base import actor_of_recording, actor_of_trace
 from engine.answers.form import ONE_LINE
 from engine.answers.reader import read_answer
 from engine.base.errors import AgentrError, InputError
-from engine.base.foreign import read_struct
-from engine.collect.ledger import Budget, Ledger
+from engine.base.untrusted_files import read_struct
 from engine.collect.manifest import Ended, log_of, manifest_of, read_manifest
 from engine.collect.messages import Finished, Spent
+from engine.collect.task_ledger import Budget, Ledger
 from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.mixing import choose_lines, mixed_line, numbered_values
 from engine.datasets.options import Exported, ExportOptions, Report
@@ -47,15 +47,14 @@ from engine.notes.page import read_notes
 from engine.pairs.ranking import ranked
 from engine.query.find import find
 from engine.query.nodes import parse
-from engine.recovery.store import read_file
+from engine.recovery.continuation_store import read_file
 from engine.review.agreement import read_planted
 from engine.review.curation import review_settings
 from engine.review.decisions import Decisions
 from engine.search.control import Control
 from engine.search.control_file import Inbox, obey
 from engine.search.interventions import refused
-from engine.search.job import recorded_settings
-from engine.search.settings import settings_from
+from engine.search.settings import recorded_settings, settings_from
 from engine.trace.follower import Follower
 from engine.trace.sources import Source, load_any
 from engine.trace.trace_file import read_events
@@ -63,7 +62,7 @@ from engine.trace.treefile.write import write_tree
 from engine.tree.events import SearchSettings, event_encoder
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
-from engine.verifiers.judgement_text import read_said
+from engine.verifiers.judge_reply import read_said
 from engine.verifiers.recorded import _read_lines
 from engine.workspace.figures import cached_figures, figures
 from engine.workspace.workspace import Workspace, read_info, read_samples

@@ -273,7 +273,7 @@ SAMPLES: list[Mutant] = [
     mutant(
         "only-verified",
         "an export of verified samples only holds no other",
-        "engine/datasets/choice.py",
+        "engine/datasets/sample_choice.py",
         'only_verified and sample.verdict != "verified":',
         'only_verified and sample.verdict == "diverged":',
         f"{_EXPORT}::test_only_verified_narrows_either",
@@ -281,7 +281,7 @@ SAMPLES: list[Mutant] = [
     mutant(
         "export-rejected",
         "with decisions only accepted samples are exported",
-        "engine/datasets/choice.py",
+        "engine/datasets/sample_choice.py",
         'if verdict != "accepted":',
         'if verdict == "skipped":',
         f"{_EXPORT}::test_with_decisions_only_accepted_samples_that_hold_are_exported",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant, mutant
 
 _SCORES, _ALGORITHMS = "engine/search/child_scores.py", "engine/search/algorithms.py"
-_SEARCH, _STEPPING, _BUDGETS = "engine/search/search.py", "engine/search/stepping.py", "engine/search/budgets.py"
-_FOLD, _EXPANSIONS = "engine/tree/fold.py", "engine/tree/fold_expansions.py"
-_HUMAN, _PAST = "engine/tree/fold_interventions.py", "engine/tree/state.py"
+_SEARCH, _STEPPING, _BUDGETS = "engine/search/search.py", "engine/search/expansion.py", "engine/search/budgets.py"
+_FOLD, _EXPANSIONS = "engine/tree/folding/fold.py", "engine/tree/folding/expansions.py"
+_HUMAN, _PAST = "engine/tree/folding/interventions.py", "engine/tree/past_tree.py"
 _PAIRS, _RANKING = "engine/pairs/pairs.py", "engine/pairs/ranking.py"
 _LIMITS = "engine/pairs/limits.py"
 
@@ -118,7 +118,7 @@ SEARCH: list[Mutant] = [
     mutant(
         "promise-states",
         "what is new at a node is counted over all nodes in its state",
-        "engine/search/promise.py",
+        "engine/search/lessons_scores.py",
         "key = tree.node(id).state_key or id",
         "key = id",
         "engine/search/test_lessons_algorithm.py"
@@ -282,7 +282,7 @@ SEARCH: list[Mutant] = [
         "written-opens",
         "a step that a person writes below an exhausted node opens it again",
         _HUMAN,
-        "        growth.reopen(tree, parent.id, event.seq)",
+        "        expansions.reopen(tree, parent.id, event.seq)",
         "        pass",
         f"{_INTERVENTIONS}::test_a_step_that_is_written_below_an_exhausted_node_opens_it_again",
     ),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant, mutant
 
-_SPLICE, _TAILS = "engine/samples/splice.py", "engine/samples/straight_tails.py"
+_SPLICE, _TAILS = "engine/samples/splice.py", "engine/samples/tails/straighten_sample.py"
 _MASKS, _OPENAI = "engine/datasets/formats/masks.py", "engine/datasets/formats/openai.py"
 _PERMISSION, _SECRETS = "engine/environment/permission.py", "engine/base/secrets.py"
-_RECORDS, _LEDGER = "engine/datasets/records.py", "engine/collect/ledger.py"
+_RECORDS, _LEDGER = "engine/datasets/records.py", "engine/collect/task_ledger.py"
 _MERGE, _TREES = "engine/imports/merging/merge.py", "engine/imports/trees.py"
 
 _TOOLS, _LESSONS = "engine/datasets/test_tool_calls.py", "engine/samples/test_lessons.py"

@@ -18,11 +18,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine.datasets.export import ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, Item
 from engine.datasets.formats.trl_dpo import sides_of
+from engine.datasets.options import ExportOptions
 from engine.datasets.templates.tool_calls import as_texts
-from engine.samples.revise import ReviseSettings, Sample, revise, turns_of
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, turns_of
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import Turn
 from engine.search.job import new_job
 from engine.trace.sources import load_any

@@ -8,26 +8,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cyclopts import App, CycloptsError
 
 from agentr_tui.cli.application import ALL_COMMANDS, CONFIGURABLE, build
-from agentr_tui.cli.commands.judge_options import judge_of
+from agentr_tui.cli.judge_options import judge_of
 from agentr_tui.cli.options import JsonOption, WorkspaceOption
+from agentr_tui.cli.revise_options import revise_defaults
 from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE, SETTINGS_FILE, user_file, workspace_file
 from agentr_tui.state.settings_trust import ForeignSettings, Held, WorkspaceSettings
 from agentr_tui.terminal.output import emit_json, table
-from engine.base.foreign import what_is
+from engine.base.untrusted_files import what_is
 from engine.search.settings import with_body
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import JudgeSettings
 
-DEFAULTS = {
-    "search": SearchSettings(),
-    "collect": SearchSettings(),
-    "eval": SearchSettings(),
-    "revise": JudgeSettings(),
-    "verify": JudgeSettings(),
+_SEARCH = msgspec.to_builtins(SearchSettings())
+_JUDGE = msgspec.to_builtins(JudgeSettings())
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "search": _SEARCH,
+    "collect": _SEARCH,
+    "eval": _SEARCH,
+    "revise": {**revise_defaults(), **_JUDGE},
+    "verify": _JUDGE,
 }
 """What holds for an option that was not given and has no default of its own on the command line."""
 
@@ -114,7 +118,7 @@ def settings_of(app: App, command: str) -> list[dict[str, Any]]:
         else:
             default = argument.field_info.default
             if default is inspect.Parameter.empty or default is None:
-                default = getattr(DEFAULTS.get(command), option.replace("-", "_"), None)
+                default = DEFAULTS.get(command, {}).get(option.replace("-", "_"))
             value = None if default is None else str(default)
             source = "default"
         rows.append({"name": f"{command}.{option}", "value": value, "source": source})

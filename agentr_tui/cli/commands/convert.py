@@ -25,7 +25,7 @@ from agentr_tui.cli.rollouts import (
 )
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
-from engine.base.foreign import is_folder, what_is
+from engine.base.untrusted_files import is_folder, what_is
 from engine.environment.replay import opener, replay_tree
 from engine.imports.trees import ImportOptions
 from engine.trace.sources import is_trace, load_any

@@ -21,10 +21,10 @@ from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
 from engine.base.text import many
 from engine.datasets.card import trained_told
-from engine.datasets.choice import WHICH_WORDS, expected_line, nothing_line
 from engine.datasets.export import export as export_samples
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import Exported, ExportOptions
+from engine.datasets.sample_choice import WHICH_WORDS, expected_line, nothing_line
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
 

@@ -29,8 +29,8 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener
-from engine.recovery.figures import EFFECTS, MarkFigures
-from engine.recovery.plan import (
+from engine.recovery.continuation_figures import EFFECTS, MarkFigures
+from engine.recovery.continuation_plan import (
     IGNORES_CONVERSATION_LINE,
     Mark,
     Price,
@@ -41,11 +41,11 @@ from engine.recovery.plan import (
     price_of,
     reads_thoughts,
 )
-from engine.recovery.run import Progress, Recovery
-from engine.recovery.store import FOLDER, Recoveries
+from engine.recovery.continuation_store import FOLDER, Recoveries
+from engine.recovery.continuations import Progress, Recovery
 from engine.review.curation import effective
 from engine.review.decisions import Decisions
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.search.control import Control
 from engine.tree.events import SearchSettings
 from engine.tree.failure_kinds import is_outage

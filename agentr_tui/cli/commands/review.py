@@ -20,7 +20,7 @@ from engine.review.agreement import Planted, agreement, defect_rate, hit_rates, 
 from engine.review.curation import REJECT_REASONS, UNDECIDED, Order, decision_of, effective, ordered, reviewable, tally
 from engine.review.decisions import Decided, Decisions, DecisionVerdict
 from engine.review.sample_query import select
-from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import Sample, turns_of
 from engine.tree.tree import SearchTree
 from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import Selection, Workspace

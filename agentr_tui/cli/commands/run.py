@@ -37,12 +37,12 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
-from engine.base.foreign import is_folder, typed_path, what_is
+from engine.base.untrusted_files import is_folder, typed_path, what_is
 from engine.imports.follow import Following
 from engine.notes.page import read_notes
 from engine.search.control import Control
-from engine.search.job import SearchJob, branch_job, new_job, recorded_settings, resume_job
-from engine.search.settings import check_settings, settings_from, with_body
+from engine.search.job import SearchJob, branch_job, new_job, resume_job
+from engine.search.settings import check_settings, recorded_settings, settings_from, with_body
 from engine.trace.sources import find_sources, is_trace
 from engine.trace.trace_file import is_being_written, read_events
 from engine.tree.events import SearchSettings
@@ -196,7 +196,7 @@ def demo(
     if headless or not has_terminal():
         from agentr_tui.cli.commands.export import export_run
         from agentr_tui.cli.revising import revise_paths
-        from engine.samples.revise import ReviseSettings
+        from engine.samples.settings import ReviseSettings
 
         code = run_job(new_job("textcraft", task, settings, out))
         if code:

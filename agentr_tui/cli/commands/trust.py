@@ -12,7 +12,7 @@ from agentr_tui.cli.options import TASK
 from agentr_tui.cli.round_file import read_round_file, unasked
 from agentr_tui.state.settings_files import SETTINGS_FILE
 from agentr_tui.terminal.output import say
-from engine.base.foreign import is_folder, what_is
+from engine.base.untrusted_files import is_folder, what_is
 from engine.environment.permission import NeedsConsent, UntrustedTrace, environment_claims, settings_claims
 from engine.trace.sources import find_sources, load_any
 

@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from agentr_tui.cli.broken_files import BrokenFiles
-from agentr_tui.cli.commands.judge_options import (
+from agentr_tui.cli.judge_options import (
     BeforeForkOption,
     JudgeFlags,
     JudgePromptsOption,
@@ -32,11 +32,11 @@ from engine.imports.trees import ImportOptions
 from engine.review.curation import marks_of
 from engine.review.decisions import Decisions
 from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.trace.sources import find_sources
 from engine.tree.tree import SearchTree
 from engine.verifiers.judge_price import JudgePrice
-from engine.verifiers.judging import is_model, open_pool
+from engine.verifiers.parallel_judging import is_model, open_pool
 from engine.workspace.workspace import Workspace
 
 _NAMES = "progress, value, openai, openai:MODEL, human, recorded:FILE or noisy:RATE"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
-from engine.datasets.sizes import Shape
+from engine.datasets.sample_lengths import Shape
 from engine.review.decisions import Decided
 from engine.samples.sample import Sample
 from envs.base import title_of

@@ -23,8 +23,8 @@ from agentr_tui.terminal.safe_text import escape
 from agentr_tui.widgets.chips import Chips
 from agentr_tui.widgets.text_pane import TextPane
 from engine.base.errors import InputError
-from engine.base.foreign import holds_file, typed_path
 from engine.base.text import many
+from engine.base.untrusted_files import holds_file, typed_path
 from engine.datasets.files import packing_of, place_of
 from engine.datasets.formats import DATA_TYPES, FORMATS, DataType, broken_entry_points, format_named
 from engine.datasets.options import ExportOptions

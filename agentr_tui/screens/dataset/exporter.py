@@ -16,9 +16,10 @@ from agentr_tui.screens.shared.desk import Desk, Stopped
 from agentr_tui.widgets.text_pane import Line, line
 from engine.base.errors import AgentrError
 from engine.base.text import many
-from engine.datasets.choice import nothing_line
-from engine.datasets.export import Exported, export
+from engine.datasets.export import export
 from engine.datasets.formats import DataType
+from engine.datasets.options import Exported
+from engine.datasets.sample_choice import nothing_line
 from engine.environment.permission import NeedsConsent
 
 TELL_EVERY = 0.2  # seconds, while an export goes on

@@ -13,8 +13,8 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, bar
 from agentr_tui.widgets.text_pane import Line, line
 from engine.base.text import many
-from engine.datasets.choice import Expected, does_not_hold, expected
 from engine.datasets.formats import DataType, data_type_of
+from engine.datasets.sample_choice import Expected, does_not_hold, expected
 from engine.review.curation import moves_mark
 from engine.review.decisions import Decided
 from engine.samples.sample import Sample

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from agentr_tui.screens.dataset.rows import holds
 from agentr_tui.terminal.theme import bar
 from agentr_tui.widgets.row_table import Cell, Column, cell
-from engine.datasets.sizes import Shape
+from engine.datasets.sample_lengths import Shape
 from engine.review.curation import decision_of
 from engine.review.decisions import Decided
 from engine.samples.sample import Sample

@@ -14,8 +14,8 @@ from agentr_tui.screens.shared.desk import Desk, Stopped
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import AgentrError
-from engine.base.foreign import names_in, read_text
 from engine.base.text import many
+from engine.base.untrusted_files import names_in, read_text
 from engine.notes.page import MOST_NOTES, notes_for_actor, standing
 from engine.rounds.record import COLUMNS, FOLDER, Row, cells_of, rounds_in, table_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentr_tui.widgets.row_table import Cell, Column, cell
-from engine.base.foreign import read_struct
+from engine.base.untrusted_files import read_struct
 from engine.datasets.options import Exported, Report
 from engine.review.decisions import Decided
 

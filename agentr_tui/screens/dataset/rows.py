@@ -13,9 +13,9 @@ from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.text import many
 from engine.datasets.card import trained_told
-from engine.datasets.choice import WHICH_WORDS, nothing_line
-from engine.datasets.export import Exported
-from engine.datasets.sizes import Shape
+from engine.datasets.options import Exported
+from engine.datasets.sample_choice import WHICH_WORDS, nothing_line
+from engine.datasets.sample_lengths import Shape
 from engine.environment.replay import HOLDS
 from engine.query.grammar import QueryError
 from engine.review.curation import Tally, decision_in, decision_of, tally
@@ -23,7 +23,7 @@ from engine.review.decisions import Decided
 from engine.review.sample_query import parse
 from engine.review.variety import tail_length
 from engine.samples.sample import Sample
-from engine.samples.thoughts import REASON
+from engine.samples.thoughts.writers import REASON
 from engine.samples.trained import Trained
 from envs.base import title_of
 

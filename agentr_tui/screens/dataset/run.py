@@ -9,7 +9,7 @@ from agentr_tui.screens.dataset.rows import RunSummary, summarise
 from agentr_tui.screens.dataset.tabs import Trust, trust
 from engine.base.text import many
 from engine.review.decisions import Decisions
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.workspace.workspace import RunInfo, Selection, Workspace
 
 NO_RUN = """\

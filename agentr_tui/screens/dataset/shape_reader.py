@@ -8,7 +8,7 @@ from textual.message import Message
 
 from agentr_tui.screens.dataset.run import LoadedRun
 from agentr_tui.screens.shared.desk import Desk, Stopped
-from engine.datasets.sizes import Shape, shapes
+from engine.datasets.sample_lengths import Shape, shapes
 
 TELL_EVERY = 0.2  # seconds, while the traces are read
 

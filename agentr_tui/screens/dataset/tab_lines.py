@@ -8,7 +8,7 @@ from agentr_tui.screens.dataset.rows import count_lines, histogram, trained_line
 from agentr_tui.screens.dataset.run import Counted, LoadedRun
 from agentr_tui.screens.dataset.tabs import beside, coverage_lines, plot_lines, trust_lines
 from agentr_tui.widgets.text_pane import Line
-from engine.datasets.sizes import Shape
+from engine.datasets.sample_lengths import Shape
 from engine.review.curation import reviewable
 
 COUNTS_WIDTH = 47

@@ -16,13 +16,13 @@ from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Role, bar, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import InputError
-from engine.datasets.sizes import Shape
+from engine.datasets.sample_lengths import Shape
 from engine.review.agreement import Agreement, DefectRate, HitRate, agreement, defect_rate, hit_rates, read_planted
 from engine.review.curation import reviewable
 from engine.review.decisions import Decided, Decisions
 from engine.review.variety import tail_length
 from engine.samples.duplicates import EXACT, NEAR
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.workspace.workspace import Workspace
 from envs.base import title_of
 

@@ -11,8 +11,8 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
-from engine.base.foreign import real_path
 from engine.base.text import many
+from engine.base.untrusted_files import real_path
 from engine.trace.trace_file import is_being_written
 from engine.workspace.workspace import Workspace, read_samples
 

@@ -1,7 +1,7 @@
 """Library: the traces of the workspace and those that were opened, the running ones first.
 
-The screen lists the rows and passes keys on; what they do is in its parts (`trace_watch`, `node_filter`, `starting`,
-`deletion`), plain objects that see the screen as a `Desk`.
+The screen lists the rows and passes keys on; what they do is in its parts (`trace_watch`, `node_filter`,
+`start_search`, `deletion`), plain objects that see the screen as a `Desk`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from textual.events import Resize
 from textual.timer import Timer
 from textual.widgets import Input
 
-from agentr_tui.screens.library.beside import beside_lines
 from agentr_tui.screens.library.deletion import TraceDeletion
-from agentr_tui.screens.library.marked import MarkedTraces
+from agentr_tui.screens.library.marked_traces import MarkedTraces
 from agentr_tui.screens.library.node_filter import NodeFilter
+from agentr_tui.screens.library.other_workspaces import beside_lines
 from agentr_tui.screens.library.preview import Preview
 from agentr_tui.screens.library.rows import (
     COLUMNS,
@@ -35,7 +35,7 @@ from agentr_tui.screens.library.rows import (
     order_of,
     summary,
 )
-from agentr_tui.screens.library.starting import SearchStarter
+from agentr_tui.screens.library.start_search import SearchStarter
 from agentr_tui.screens.library.trace_watch import LOOK_EVERY, TraceWatch
 from agentr_tui.screens.shared.copying import Copyable, as_json
 from agentr_tui.screens.shared.mode_screen import MIN_WIDTH, ModeScreen, key
@@ -45,7 +45,7 @@ from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
-from engine.base.foreign import real_path
+from engine.base.untrusted_files import real_path
 
 SIDE_FROM, BELOW_FROM, BELOW_FEW_FROM = 150, 36, 30
 """Columns of the terminal from which the preview stands at the side, and rows from which it stands below: the second

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from agentr_tui.screens.revision.replay_lines import VERDICTS
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line

@@ -10,7 +10,7 @@ from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_lines import CUT_KEY
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 
 KEYS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -11,7 +11,7 @@ from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.judging_job import ByModel
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from engine.pairs.pairs import Pair
 from engine.verifiers.base import JudgeSettings, first_wrong_step
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from agentr_tui.terminal.glyphs import encoding_is_ascii
 from agentr_tui.terminal.theme import Role, bar
 from agentr_tui.widgets.text_pane import BLANK, Line, line
-from engine.recovery.figures import EFFECTS, Effect, MarkFigures, Share
-from engine.recovery.plan import IGNORES_CONVERSATION_LINE, reads_thoughts
+from engine.recovery.continuation_figures import EFFECTS, Effect, MarkFigures, Share
+from engine.recovery.continuation_plan import IGNORES_CONVERSATION_LINE, reads_thoughts
 
 BAR = 6  # cells
 WIDE = 64  # cells from which on the curve names the steps

@@ -19,11 +19,11 @@ from agentr_tui.screens.revision.recovery_lines import curve_told, recovery_line
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, trusted
 from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.environment.permission import check_search
-from engine.recovery.figures import MarkFigures
-from engine.recovery.plan import (
+from engine.recovery.continuation_figures import MarkFigures
+from engine.recovery.continuation_plan import (
     Mark,
     Price,
     RecoverySettings,
@@ -34,8 +34,8 @@ from engine.recovery.plan import (
     newest,
     price_of,
 )
-from engine.recovery.run import Progress, Recovery
-from engine.recovery.store import Recoveries
+from engine.recovery.continuation_store import Recoveries
+from engine.recovery.continuations import Progress, Recovery
 from engine.search.control import Control
 from engine.tree.events import SearchSettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line

@@ -14,12 +14,12 @@ from agentr_tui.screens.revision.sample_view import SampleView
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import AgentrError
 from engine.base.text import many
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 
 T = TypeVar("T")
 

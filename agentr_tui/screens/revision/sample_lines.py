@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agentr_tui.screens.revision.replay_lines import IN_SHORT, difference_parts
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.state.review.traces import PROGRESS
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, glyphs
@@ -15,7 +15,7 @@ from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.base.text import many
 from engine.samples.sample import Sample, whole_splice
 from engine.samples.splice import Turn, quoting
-from engine.samples.tail import Cut, CutPart
+from engine.samples.tails.tail import Cut, CutPart
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, Word, first_wrong_step
 
@@ -387,7 +387,7 @@ def made_lines(sample: Sample, cuts: Cuts) -> list[Line]:
 
 def _written(tree: SearchTree, id: int) -> str:
     """Who wrote a step by hand, to stand behind its action; nothing where the actor made it."""
-    return f"  {glyphs().edited} by {tree.human[id]}" if id in tree.human else ""
+    return f"  {glyphs().edited} by {tree.written_by[id]}" if id in tree.written_by else ""
 
 
 def trajectory_lines(tree: SearchTree, leaf: int, fork_depth: int) -> list[Line]:

@@ -32,11 +32,11 @@ from agentr_tui.screens.revision.sample_lines import (
 )
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import Line, line
 from engine.datasets.formats import FORMATS
-from engine.recovery.store import FOLDER as RECOVERIES
+from engine.recovery.continuation_store import FOLDER as RECOVERIES
 from engine.review.curation import ReviewSettings
 from envs.base import title_of
 
@@ -172,7 +172,7 @@ class SampleView:
             got = replay.observations if replay is not None and lost else None
             cuts = self._cuts(review, shown) if not shown.hidden else NO_CUTS
             judged = tail_judged(shown.tree, sample) if not shown.hidden else {}
-            return spliced_lines(shown.turns, got, shown.tree.human, shown.tree, cuts, judged)
+            return spliced_lines(shown.turns, got, shown.tree.written_by, shown.tree, cuts, judged)
         if name == "replay":
             return [line((BLIND, "muted"))] if shown.hidden else replay_step_lines(shown)
         if name == "task":

@@ -14,7 +14,7 @@ from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.shared.dialogs import Choice
 from engine.base.errors import InputError
-from engine.base.foreign import read_text
+from engine.base.untrusted_files import read_text
 from engine.samples.splice import revision_thoughts
 
 KEYS = "abcdefghijklmnoprstuvwxyz"

@@ -8,7 +8,7 @@ from functools import partial
 from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.shared.dialogs import Choice
-from agentr_tui.state.review.shown import OTHER_REASON_KEY, reason_keys
+from agentr_tui.state.review.shown_sample import OTHER_REASON_KEY, reason_keys
 from engine.base.text import many
 from engine.environment.replay import HOLDS
 from engine.review.decisions import Decision, DecisionVerdict

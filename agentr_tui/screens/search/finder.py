@@ -12,7 +12,8 @@ from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.widgets.find_bar import FindBar
 from engine.query.find import gap_of, greatest, in_display_order, return_of, slices
 from engine.query.nodes import Query, QueryError, tree_of
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 AGAIN_AFTER = 0.5
 """Seconds after which a growing tree is gone through again."""

@@ -19,7 +19,7 @@ from agentr_tui.screens.search.why_lines import logged
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
-from engine.base.person import reviewer_name
+from engine.base.reviewer_name import reviewer_name
 from engine.explain.answer_warning import answer_warning
 from engine.query.nodes import parse
 from engine.search.control import Control
@@ -34,8 +34,9 @@ from engine.search.interventions import (
 )
 from engine.search.job import SearchJob, branch_job, fork_job
 from engine.tree.events import AnyEvent, Ended, Intervened, Paused, Resumed, SearchSettings
+from engine.tree.node import ROOT
 from engine.tree.score_warnings import score_warnings
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.tree import SearchTree
 from envs.tool_schemas import signature
 
 FORKED_ITERATIONS = 4

@@ -22,7 +22,7 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
-from engine.base.foreign import holds_file
+from engine.base.untrusted_files import holds_file
 from engine.tree.tree import SearchTree
 
 FOLDER = "bookmarks"

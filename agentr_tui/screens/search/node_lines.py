@@ -15,7 +15,9 @@ from engine.actors.request_log import request_of, seen_and_dropped
 from engine.base.errors import AgentrError
 from engine.models.context_window import turns_of_steps
 from engine.tree.events import WITHOUT_RETURN, Sampled
-from engine.tree.tree import NO_PARENT, Node, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT, Node
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from envs.base import title_of
 
 MOST_LINES, FIRST_LINES = 1_000, 100
@@ -64,8 +66,8 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     lines.append(labelled("status", *standing(reader, node, score_range)))
     if node.reward and not node.is_leaf:
         lines.append(labelled("score", f"{node.reward:g} so far"))
-    if id in tree.human:
-        lines.append(labelled("written", f"{glyphs().edited} by {tree.human[id]}", "person"))
+    if id in tree.written_by:
+        lines.append(labelled("written", f"{glyphs().edited} by {tree.written_by[id]}", "person"))
     elif tree.imported_from is None:
         draws = tree.settings_at(tree.born_at(id)).samples
         repeats = tree.repeats.get(id, 0)
@@ -167,8 +169,8 @@ def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -
         request = request_of(tree, id)
     except AgentrError as error:
         request = {"not known": str(error)}
-    if id in tree.human:
-        said = [line((f"no request: {tree.human[id]} wrote this step", "person"))]
+    if id in tree.written_by:
+        said = [line((f"no request: {tree.written_by[id]} wrote this step", "person"))]
     elif request is None:
         said = [line(("no request is known", "muted"))]
     else:

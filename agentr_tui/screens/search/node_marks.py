@@ -11,7 +11,8 @@ from agentr_tui.terminal.theme import Glyphs
 from agentr_tui.widgets.tree.overlay import Mark, Said
 from engine.base.step_kind import refused
 from engine.query.nodes import tree_of
-from engine.tree.tree import NO_PARENT, TreeReader
+from engine.tree.node import NO_PARENT
+from engine.tree.reader import TreeReader
 
 
 def said_of(
@@ -33,7 +34,7 @@ def said_of(
         mark = marks[id][-1]
         word = mark.name if mark.kind == "bookmark" else mark.kind
         return Said(Mark(word or "marked", "person", glyphs.bookmark))
-    if id in tree.human:
+    if id in tree.written_by:
         return Said(Mark("written", "person", glyphs.edited), weak=True)
     if reader.pruned(id):
         parent = tree.nodes[id].parent

@@ -22,7 +22,8 @@ from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.widgets.text_pane import Lines, TextPane
 from engine.actors.request_log import answer_of, was_asked
 from engine.base.errors import AgentrError
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 
 TABS = ("why", "conversation", "environment", "raw", "log")
 OTHER_CS = (0.0, 0.25, 1.0, 2.0)

@@ -22,7 +22,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.widgets.overview import Overview
 from engine.base.errors import InputError
 from engine.pairs.pairs import best_partner
-from engine.tree.tree import ROOT
+from engine.tree.node import ROOT
 from envs.numbers import whole
 
 

@@ -12,7 +12,9 @@ from engine.explain.why import Scored, Why, facts, why
 from engine.query.nodes import tree_of
 from engine.tree.answer_counts import answer_words, asks_model
 from engine.tree.events import AnyEvent, Ended, Failed, Intervened, Paused, Resumed, SettingsChanged
-from engine.tree.tree import ROOT, SearchTree, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 MOST_LOGGED = 2_000
 """Lines of the log, the newest first."""

@@ -18,7 +18,9 @@ from agentr_tui.terminal.theme import Glyphs, Role, format_value, glyphs, value_
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.explain.alignment import Parting, Piece, Step, align, partings, sizes, word_diff
 from engine.query.nodes import tree_of
-from engine.tree.tree import ROOT, SearchTree, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from engine.workspace.figures import TraceFigures
 
 BESIDE = 84
@@ -213,7 +215,7 @@ def _changed_step(
 
 def _writer(side: Side, id: int | None) -> str | None:
     """Who wrote a step by hand; None where the actor made it."""
-    return None if id is None else tree_of(side.reader).human.get(id)
+    return None if id is None else tree_of(side.reader).written_by.get(id)
 
 
 def _start(sign: str, role: Role, number: int | None, name: str) -> Parts:

@@ -10,12 +10,13 @@ import msgspec
 from textual.app import App
 
 from agentr_tui.screens.shared.dialogs import Choice, ask
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.clipboard import copy
 from agentr_tui.terminal.safe_text import escape
 from engine.datasets.formats import FORMATS
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 
 class Copyable(NamedTuple):
@@ -129,7 +130,7 @@ def node_facts(tree: SearchTree, reader: TreeReader, id: int) -> dict[str, objec
         "value_sum": reader.value_sum(id),
         "state_key": node.state_key,
         "draw": node.draw,
-        "written_by": tree.human.get(id),
+        "written_by": tree.written_by.get(id),
         "pruned": reader.pruned(id),
         "children": list(reader.children(id)),
         "raw": node.raw,

@@ -12,16 +12,17 @@ from msgspec.structs import replace
 from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.traces import Traces
 from engine.base.errors import InputError
-from engine.base.foreign import real_path
+from engine.base.untrusted_files import real_path
 from engine.pairs.pairs import Pair
 from engine.review.agreement import read_planted
 from engine.review.curation import review_settings, reviewable
 from engine.review.decisions import Decisions
 from engine.samples.lessons import known_lessons
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds
-from engine.verifiers.choice import DEFAULT, verifier_for
+from engine.verifiers.default_verifier import DEFAULT, verifier_for
 from engine.workspace.workspace import RunInfo, Selection, Workspace
 
 MAX_PAIRS = 2_000

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from agentr_tui.state.review.judging_job import ByModel
-from agentr_tui.state.review.shown import Counts, Shown, people_marks
+from agentr_tui.state.review.shown_sample import Counts, Shown, people_marks
 from agentr_tui.state.review.traces import Traces
 from engine.base.text import many
 from engine.environment.permission import TrustedSettings
@@ -24,9 +24,10 @@ from engine.review.curation import Order, ReviewSettings, effective, ordered
 from engine.review.decisions import Decided, Decisions, DecisionVerdict, fold_one
 from engine.review.sample_query import select
 from engine.review.variety import Teaching, alike, teaching
-from engine.samples.revise import Repairs, RepairSettings, Sample, replay_sample, turns_of
+from engine.samples.sample import Sample, replay_sample, turns_of
+from engine.samples.settings import Repairs, RepairSettings
 from engine.samples.splice import revision_thoughts
-from engine.samples.tail import Cut
+from engine.samples.tails.tail import Cut
 from engine.search.control import Control
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import SearchTree

@@ -13,7 +13,7 @@ from engine.base.errors import AgentrError
 from engine.environment.permission import UntrustedTrace
 from engine.environment.replay import Replayer, opener
 from engine.pairs.pairs import Pair
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement
 from engine.verifiers.progress import ProgressVerifier

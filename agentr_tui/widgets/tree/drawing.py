@@ -11,7 +11,8 @@ from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.line import Columns, Painter, RowSummary, columns, drawn_levels, labels, summarise_row
 from agentr_tui.widgets.tree.overlay import Overlay, Said
 from agentr_tui.widgets.tree.rows import TreeRows
-from engine.tree.tree import NO_PARENT, ROOT, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
 
 LONGEST_CHAIN = 40
 """Of a longer chain of only children, these many steps are shown."""

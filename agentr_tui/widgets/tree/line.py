@@ -18,7 +18,8 @@ from agentr_tui.terminal.safe_text import clip, fit, pad
 from agentr_tui.terminal.theme import Glyphs, Palette, Role, bar, format_count, format_value, is_good, share, value_role
 from agentr_tui.widgets.tree.overlay import Mark, Side
 from engine.tree.events import WITHOUT_RETURN
-from engine.tree.tree import NO_PARENT, ROOT, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
 
 LABEL_CELLS = 400
 """More than this of an action is never prepared for showing."""

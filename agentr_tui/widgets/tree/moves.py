@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from agentr_tui.widgets.tree.rows import TreeRows
-from engine.tree.tree import ROOT
+from engine.tree.node import ROOT
 
 
 def opened(rows: TreeRows, id: int) -> None:

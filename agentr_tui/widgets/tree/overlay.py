@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from agentr_tui.terminal.theme import Glyphs, Role
 from agentr_tui.widgets.tree.rows import TreeRows
-from engine.tree.tree import NO_PARENT, ROOT, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
 
 
 class Mark(NamedTuple):

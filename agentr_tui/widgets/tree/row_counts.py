@@ -16,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from agentr_tui.widgets.tree import fenwick
 from agentr_tui.widgets.tree.crowds import Crowding
 from engine.query.nodes import tree_of
-from engine.tree.tree import NO_PARENT, ROOT, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
 
 WIDE = 64
 """Nodes with more children keep prefix sums over them (a Fenwick tree), built when they are first walked."""

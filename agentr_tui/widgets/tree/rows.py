@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from agentr_tui.widgets.tree import fenwick
 from agentr_tui.widgets.tree.row_counts import WIDE, RowCounts
-from engine.tree.tree import ROOT, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
 
 
 class TreeRows(RowCounts):

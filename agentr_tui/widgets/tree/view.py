@@ -26,7 +26,8 @@ from agentr_tui.widgets.tree.line import Columns, Painter, RowSummary
 from agentr_tui.widgets.tree.overlay import Mark as Mark
 from agentr_tui.widgets.tree.rows import TreeRows
 from agentr_tui.widgets.tree.window import RowWindow
-from engine.tree.tree import NO_PARENT, ROOT, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
 
 SMALL = 2_000
 """Trees of fewer nodes open with everything unfolded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentr_tui.widgets.partial_repaint import FrugalScroll
 from agentr_tui.widgets.tree.rows import TreeRows
-from engine.tree.tree import ROOT
+from engine.tree.node import ROOT
 
 
 class RowWindow:

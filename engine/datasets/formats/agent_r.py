@@ -11,10 +11,10 @@ from typing import Any
 
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import escaped_record, ready
+from engine.datasets.formats.preparation import escaped_record, ready
 from engine.datasets.formats.rules import EMPTY, NO_MASK, ROLES, SHAPE, UNTRAINED, WRONG_MASK, alternate
 from engine.datasets.templates.tokens import fitting, length
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import Turn, trajectory_turns
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement

@@ -11,7 +11,7 @@ from dataclasses import replace
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.masks import trained, within
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import ready
+from engine.datasets.formats.preparation import ready
 from engine.datasets.formats.rules import SHAPE, UNTRAINED
 from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.formats.atif_rules import problems

@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 
 from engine.base.errors import InputError
 from engine.datasets.formats.options import DEFAULT_OPTIONS, FormatOptions
-from engine.datasets.formats.ready import ready
+from engine.datasets.formats.preparation import ready
 from engine.datasets.formats.rules import UNTRAINED
 from engine.datasets.templates.tool_calls import as_texts
-from engine.samples.revise import Sample
+from engine.samples.sample import Sample
 from engine.samples.splice import Turn
 from engine.tree.tree import SearchTree
 

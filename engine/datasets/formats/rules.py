@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.base.secrets import key_like as key_like
 from engine.environment.replay import HOLDS
-from engine.samples.revise import Sample, splice_of
+from engine.samples.sample import Sample, splice_of
 from engine.samples.splice import Turn, quoting
 from engine.samples.trained import FAULTS
 from engine.tree.tree import SearchTree

@@ -17,7 +17,7 @@ from engine.datasets.formats.agent_r import low_end
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.masks import TOOLS, calls_tools, plain, tools_column
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import ready
+from engine.datasets.formats.preparation import ready
 from engine.datasets.formats.rules import SHAPE
 from engine.datasets.formats.trl_sft import prompted_problems
 from engine.datasets.templates.tokens import fitting

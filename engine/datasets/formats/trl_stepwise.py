@@ -14,11 +14,11 @@ from __future__ import annotations
 from engine.datasets.formats.agent_r import low_end
 from engine.datasets.formats.base import Format, Item, Record, register
 from engine.datasets.formats.options import FormatOptions
-from engine.datasets.formats.ready import escaped
+from engine.datasets.formats.preparation import escaped
 from engine.datasets.formats.rules import EMPTY, SHAPE
 from engine.datasets.templates.tool_calls import as_texts, said_text
 from engine.samples.splice import Turn, header_turns
-from engine.tree.tree import Node
+from engine.tree.node import Node
 
 KEYS = ("prompt", "completions", "labels")
 SEPARATOR = "\n"  # between steps; TRL's default

@@ -1,8 +1,8 @@
 """Chat templates as the pieces that stand around messages, and the table of families whose pieces are known.
 
 The text that a template makes of a conversation is its start, then for each message what stands before its text, the
-text, and what stands after. That holds for every family here; `engine.datasets.templates.of_model` finds the pieces of
-a model's own template, and refuses one that is made otherwise.
+text, and what stands after. That holds for every family here; `engine.datasets.templates.model_template` finds the
+pieces of a model's own template, and refuses one that is made otherwise.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.base.errors import InputError, NoFile
-from engine.base.foreign import MAX_LINE, read_text
+from engine.base.untrusted_files import MAX_LINE, read_text
 from engine.datasets.templates.markup import Markup
 from engine.samples.splice import Turn
 

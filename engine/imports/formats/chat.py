@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.base.errors import InputError
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, number, text
+from engine.imports.bounded_json import Malformed, number, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.messages import conversation, digest_key, instruction_of, schemas_of, shorten
 from engine.imports.reader import Reader, ReadOptions

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage, Transcript
-from engine.imports.decode import Malformed, compact, decode
+from engine.imports.bounded_json import Malformed, compact, decode
 
 ATIF_VERSION = "ATIF-v1.7"
 

@@ -13,8 +13,8 @@ import msgspec
 from engine.base.step_kind import info_or_none
 from engine.environment.opened import instruction_of, score_range_of
 from engine.imports.attempt import Attempt
-from engine.imports.merging.merge import TreeOfAttempts, digest_of
-from engine.imports.merging.same import Merge, seen
+from engine.imports.merging.equal_messages import Merge, seen
+from engine.imports.merging.merge import TreeOfAttempts
 from engine.imports.merging.steps import beginning, plain
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Imported, SearchSettings, Started
 from envs.base import names_place, recognise
@@ -176,6 +176,3 @@ def group(attempts: Iterable[Attempt], merge: Merge = "action") -> Groups:
     for attempt in attempts:
         groups.add(attempt)
     return groups
-
-
-__all__ = ["Group", "Groups", "digest_of", "group", "group_key"]

@@ -18,10 +18,11 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt
-from engine.imports.merging.same import MERGES, Merge, action_of, said, seen, seen_alike
+from engine.imports.merging.equal_messages import MERGES, Merge, action_of, said, seen, seen_alike
 from engine.imports.merging.steps import Step, opening, plain, steps_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from engine.base.errors import InputError
-from engine.base.foreign import is_file, is_folder, names_in, read_text, what_is
+from engine.base.untrusted_files import is_file, is_folder, names_in, read_text, what_is
 
 NAMES = (
     "json.txt",

@@ -30,9 +30,7 @@ from engine.trace.treefile.write import (
     puct_value,
     recent_form,
     recent_step,
-    save_tree,
     turns,
-    write_tree,
 )
 from engine.tree.events import (
     FORMAT_VERSION,
@@ -47,10 +45,8 @@ from engine.tree.events import (
     Started,
     event_encoder,
 )
-from engine.tree.tree import NO_PARENT, ROOT
+from engine.tree.node import NO_PARENT, ROOT
 from envs.base import recognise
-
-__all__ = ["read_tree", "save_tree", "write_tree"]
 
 SOURCE = "agent-r"
 HEADER_TURNS = 4  # system, rules, `Ok.`, first observation

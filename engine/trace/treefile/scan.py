@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.tree.tree import NO_PARENT
+from engine.tree.node import NO_PARENT
 
 CHUNK = 1 << 17
 """Characters read at a time."""

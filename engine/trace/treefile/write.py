@@ -23,7 +23,8 @@ from typing import IO, Any, BinaryIO, cast
 from engine.base.errors import InputError
 from engine.base.files import write_beside
 from engine.tree.events import Number
-from engine.tree.tree import ROOT, Node, SearchTree
+from engine.tree.node import ROOT, Node
+from engine.tree.tree import SearchTree
 
 FORM, EXACT = "recent_actions_as", "exact"
 """Keys of `raw` that are no fields of the file."""

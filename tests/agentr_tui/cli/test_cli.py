@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -429,3 +430,14 @@ def test_every_setting_of_a_search_is_an_option_and_the_other_way_round() -> Non
     from engine.tree.events import SearchSettings
 
     assert set(SearchOptions.__annotations__) == set(SearchSettings.__struct_fields__)
+
+
+def test_lessons_at_many_depths_are_told_in_ranges_that_hold_all_of_them() -> None:
+    deep = SAMPLES / "textcraft-deep.trace.jsonl"
+    depths = agentr("stats", deep, "--json").json["total"]["lessons_by_depth"]
+    assert len(depths) > 8
+    ranges = re.findall(r"(\d+) at depth (\d+) to (\d+)", agentr("stats", deep).out)
+    assert [int(count) for count, _, _ in ranges] == [
+        sum(count for depth, count in depths.items() if int(low) <= int(depth) <= int(high)) for _, low, high in ranges
+    ]
+    assert sum(int(count) for count, _, _ in ranges) == sum(depths.values())

@@ -12,8 +12,8 @@ from cyclopts import App, Group
 from msgspec.structs import fields
 
 from agentr_tui.cli.application import ALL_COMMANDS, EXAMPLES, HELP, build
-from agentr_tui.cli.commands.judge_options import JudgeFlags
 from agentr_tui.cli.commands.scale.evaluate import SHAPE
+from agentr_tui.cli.judge_options import JudgeFlags
 from agentr_tui.cli.search_options import SearchOptions
 from engine.collect.run import LESSON_WALKS, with_defaults
 from engine.tree.events import SearchSettings

@@ -12,7 +12,7 @@ from agentr_tui.cli.main import run
 from agentr_tui.cli.revising import revise_paths
 from agentr_tui.screens.dataset.tabs import trust
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import opened, searched
 

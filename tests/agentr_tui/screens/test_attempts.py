@@ -20,7 +20,7 @@ from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import Line
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree.view import TreeView
-from engine.samples.harmless import ERROR, READS, why_harmless
+from engine.samples.tails.harmless import ERROR, READS, why_harmless
 from engine.trace.sources import load_any
 from engine.trace.treefile.write import save_tree
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, ToolCall

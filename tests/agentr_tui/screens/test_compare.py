@@ -29,7 +29,8 @@ from agentr_tui.widgets.tree.view import TreeView
 from engine.explain.alignment import align
 from engine.explain.repeated_states import repeated_states
 from engine.trace.sources import Source, load_any
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from engine.workspace.figures import figures
 from tests.agentr_tui.apps import notices, opened, running, searched, until
 from tests.agentr_tui.trees import Grower, imported_tree

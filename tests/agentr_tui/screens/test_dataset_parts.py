@@ -17,7 +17,7 @@ from agentr_tui.screens.dataset.shape_reader import ShapeReader
 from engine.datasets.export import export
 from engine.datasets.formats import DataType
 from engine.datasets.options import ExportOptions
-from engine.datasets.sizes import shapes
+from engine.datasets.sample_lengths import shapes
 from engine.environment.permission import NeedsConsent
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.desk import FakeDesk

@@ -28,13 +28,13 @@ from engine.base.text import many
 from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import ExportOptions
-from engine.datasets.sizes import shapes
+from engine.datasets.sample_lengths import shapes
 from engine.review.agreement import agreement, defect_rate, keep_planted, plant
 from engine.review.curation import tally
 from engine.review.decisions import Decisions
 from engine.review.sample_query import select
 from engine.samples.duplicates import EXACT, NEAR, Duplicates
-from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import Sample, turns_of
 from engine.samples.trained import FAULTS
 from engine.workspace.sample_tree import load_tree
 from engine.workspace.workspace import Workspace

@@ -30,7 +30,8 @@ from engine.search.interventions import Intervention
 from engine.search.job import SearchJob, new_job
 from engine.trace.trace_file import load
 from engine.tree.events import AnyEvent, SearchSettings
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.apps import notices, opened, running, searched, until
 from tests.engine.made import honey_trace
 
@@ -153,8 +154,8 @@ async def test_a_step_is_edited_and_expanded_in_the_running_search(live: Session
         said = await chosen(pilot, app, "ctrl+s", "x")
         assert "no calls" in said
         assert "4 calls, tokens unknown" in said
-        await until(pilot, lambda: bool(tree.human))
-        written = next(iter(tree.human))
+        await until(pilot, lambda: bool(tree.written_by))
+        written = next(iter(tree.written_by))
         await until(pilot, lambda: bool(tree.nodes[written].children))
         assert tree.state == "paused" or tree.state == "running"
         assert screen_of(app).tree_view.cursor_node == written
@@ -169,7 +170,7 @@ async def test_a_step_is_edited_and_expanded_in_the_running_search(live: Session
         await until(pilot, lambda: tree.iteration > 3)
     path = live.path
     assert path is not None
-    assert load(path).tree.human == tree.human
+    assert load(path).tree.written_by == tree.written_by
 
 
 async def test_expanding_pruning_and_restoring_by_keys(live: Session) -> None:
@@ -284,7 +285,7 @@ def test_a_search_that_a_person_changed_is_killed_goes_on_and_replays_without_a_
     assert done.end_reason is not None
     assert [event.what for event in done.interventions] == ["edited", "note", "breakpoint"]
     assert done.settings_at(done.seq).c == 1.0
-    assert [done.nodes[id].action for id in done.human] == ["inventory"]
+    assert [done.nodes[id].action for id in done.written_by] == ["inventory"]
     capsys.readouterr()
     assert run(["replay", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["differences"] == []
@@ -296,7 +297,7 @@ async def test_a_search_of_another_process_is_edited_and_says_what_it_refuses(el
     async with watching(session) as (app, pilot):
         tree = tree_of(session)
         screen_of(app).interventions.ask_for(Intervention("edited", ROOT, "Thought: mine.\nAction: inventory"))
-        await until(pilot, lambda: bool(tree.human))
+        await until(pilot, lambda: bool(tree.written_by))
         screen_of(app).interventions.send(Intervention("pruned", ROOT))  # past the check of the app's own
         await until(pilot, lambda: "the root can't be pruned" in notices(app))
 
@@ -325,14 +326,16 @@ async def test_an_edit_in_the_past_starts_a_new_trace_from_there(finished: Sessi
         assert "3 iterations" in said
         assert "calls, tokens unknown" in said
         await pilot.press("y")
-        await until(pilot, lambda: finished.tree is not old and finished.tree is not None and bool(finished.tree.human))
+        await until(
+            pilot, lambda: finished.tree is not old and finished.tree is not None and bool(finished.tree.written_by)
+        )
         tree = tree_of(finished)
         await until(pilot, lambda: finished.live is None and tree.state == "done")
         assert tree.started is not None
         assert old.started is not None
         assert tree.started.forked_from is not None
         assert (tree.started.forked_from.trace, tree.started.forked_from.seq) == (old.started.trace, seq)
-        written = next(iter(tree.human))
+        written = next(iter(tree.written_by))
         assert written == old.nodes_at(seq)
         assert tree.nodes[written].expanded
         assert finished.path != old_path

@@ -10,7 +10,7 @@ import pytest
 from agentr_tui.screens.library.deletion import TraceDeletion
 from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.node_filter import NodeFilter
-from agentr_tui.screens.library.starting import SearchStarter
+from agentr_tui.screens.library.start_search import SearchStarter
 from agentr_tui.screens.library.trace_watch import TraceWatch
 from agentr_tui.state.trace_row import TraceRow
 from engine.query.find import find_in

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from agentr_tui.screens.library.marked import MarkedTraces
+from agentr_tui.screens.library.marked_traces import MarkedTraces
 from agentr_tui.screens.library.preview import Preview, Seen, best_by_iteration, preview_lines
 from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.screens.library.rows import arranged, cells, short_name, summary

@@ -13,7 +13,7 @@ from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.screens.shared.screen_desk import ScreenDesk
 from agentr_tui.state.session import Session
 from engine.base.errors import WorkFailed
-from engine.tree.tree import TreeReader
+from engine.tree.reader import TreeReader
 from tests.agentr_tui.apps import notices, opened, running, until
 
 SAID = "unexpected KeyError: 'lost'; "

@@ -15,7 +15,7 @@ from agentr_tui.widgets.text_pane import Line
 from engine.notes.kinds import Kind
 from engine.notes.page import standing, write_page
 from engine.rounds.record import Round, Stage, folder_of, write_round
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import WIDE, opened, pane, running, searched, until
 from tests.agentr_tui.desk import FakeDesk

@@ -20,8 +20,9 @@ from engine.pairs.ranking import Rank, ranked
 from engine.search.job import new_job
 from engine.trace.sources import load_any
 from engine.tree.events import Imported, ImportedNode, SearchSettings
+from engine.tree.node import ROOT
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.apps import NARROW, WIDE, notices, opened, pane, running, searched, table_lines, until
 from tests.agentr_tui.trees import Grower, chain, random_tree, yellow_bed
 

@@ -24,7 +24,7 @@ from agentr_tui.screens.revision.tail_repair import TailRepair
 from agentr_tui.screens.revision.thoughts import Thoughts
 from agentr_tui.screens.revision.verdicts import Verdicts
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import Shown
+from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError

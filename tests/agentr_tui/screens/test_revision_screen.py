@@ -17,7 +17,8 @@ from agentr_tui.state.session import Session
 from engine.environment.replay import opener
 from engine.pairs.pairs import Pair
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings, Sample, steps_to_replay
+from engine.samples.sample import Sample, steps_to_replay
+from engine.samples.settings import ReviseSettings
 from engine.tree.events import SearchSettings
 from engine.verifiers.base import first_wrong_step
 from engine.verifiers.progress import ProgressVerifier

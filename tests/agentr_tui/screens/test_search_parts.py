@@ -15,7 +15,8 @@ from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.widgets.timeline import TimelineView
 from agentr_tui.widgets.tree.overlay import Mark
 from engine.tree.events import Iteration, Selected
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.desk import FakeBar, FakeDesk
 from tests.agentr_tui.trees import Grower, yellow_bed
 

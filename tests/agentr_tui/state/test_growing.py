@@ -19,7 +19,7 @@ from agentr_tui.widgets.text_pane import TextPane
 from engine.search.job import new_job
 from engine.trace.trace_file import TraceWriter, write_trace
 from engine.tree.events import AnyEvent, SearchSettings
-from engine.tree.tree import ROOT
+from engine.tree.node import ROOT
 from tests.agentr_tui.apps import opened, until
 from tests.agentr_tui.trees import Grower, random_tree
 from tests.benchmarks.bench_tree_view import BytesDriver

@@ -11,11 +11,11 @@ import pytest
 from agentr_tui.cli.commands.review import review as command
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.review.queue import Review
-from agentr_tui.state.review.shown import reason_keys
+from agentr_tui.state.review.shown_sample import reason_keys
 from engine.base.errors import InputError
 from engine.review.curation import ORDERS, REJECT_REASONS, ordered
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.search.control import Control
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import opened, revised, searched

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentr_tui.cli.main import command_first
-from agentr_tui.screens.library.beside import beside_lines
+from agentr_tui.screens.library.other_workspaces import beside_lines
 from agentr_tui.state.workspace_contents import come_back_line, command_for, contents, workspaces_beside
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace

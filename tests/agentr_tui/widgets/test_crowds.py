@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentr_tui.widgets.tree.rows import TreeRows
-from engine.tree.tree import ROOT, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
 from tests.agentr_tui.trees import random_tree, yellow_bed
 
 

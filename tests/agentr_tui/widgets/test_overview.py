@@ -14,7 +14,9 @@ from agentr_tui.state.session import Session
 from agentr_tui.terminal.theme import MONO_THEME, THEME_VARIABLE_DEFAULTS
 from agentr_tui.widgets.overview import UNVISITED, Overview, layout
 from agentr_tui.widgets.tree.view import TreeView
-from engine.tree.tree import ROOT, SearchTree, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.apps import running, showing
 from tests.agentr_tui.trees import Grower, chain, imported_tree, random_tree, yellow_bed
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from agentr_tui.widgets.tree import moves
 from agentr_tui.widgets.tree.row_counts import WIDE
 from agentr_tui.widgets.tree.rows import TreeRows
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree, TreeReader
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.trees import chain, imported_tree, random_tree, yellow_bed
 
 Operation = tuple[str, int]

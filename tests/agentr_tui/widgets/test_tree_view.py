@@ -18,7 +18,8 @@ from textual.pilot import Pilot
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, THEMES, app_options, glyphs, install, palette
 from agentr_tui.widgets.tree.line import Painter, columns, labels, summarise_row
 from agentr_tui.widgets.tree.view import Mark, TreeView
-from engine.tree.tree import ROOT, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
 from tests.agentr_tui.trees import Grower, chain, imported_tree, random_tree, yellow_bed
 
 

@@ -16,7 +16,7 @@ import pytest
 from agentr_tui.state.bookmarks import Bookmarks
 from engine.base.errors import WorkFailed
 from engine.models.reply_cache import JudgementCache
-from engine.recovery.store import ContinuedStep, Recoveries, new_arm
+from engine.recovery.continuation_store import ContinuedStep, Recoveries, new_arm
 from engine.review.agreement import Planted, keep_planted, read_planted
 from engine.review.decisions import Decisions
 from engine.tree.events import SearchSettings
@@ -202,5 +202,5 @@ def test_every_writer_of_append_only_lines_of_a_workspace_is_this_one() -> None:
     }
     assert appending == {
         "engine/base/append_log.py",
-        "engine/base/foreign.py",  # for requests to a running search, and what processes and defects of ours print
+        "engine/base/untrusted_files.py",  # requests to a running search; what processes and defects of ours print
     }

@@ -9,7 +9,7 @@ from statistics import fmean
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.base.intervals import bootstrap, mean_interval
+from engine.base.intervals import Interval, bootstrap, mean_interval, three_digits
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_wide() -> None:
@@ -43,3 +43,17 @@ def test_what_is_unknown_has_no_interval() -> None:
     some = bootstrap([0, 2], lambda rows: 1 / sum(rows) if sum(rows) else None)
     assert some is not None
     assert (some.value, some.low, some.high) == (0.5, 0.25, 0.5)
+
+
+def test_a_figure_is_written_as_people_read_it() -> None:
+    written = {
+        0.0: "0",
+        0.12345: "0.123",
+        12.345: "12.3",
+        99.96: "100",
+        100.4: "100",
+        6978.2: "6,980",
+        -1234.0: "-1,230",
+    }
+    assert {value: three_digits(value) for value in written} == written
+    assert str(Interval(1234.5, 0.5, 20000.0)) == "1,230 [0.5, 20,000]"

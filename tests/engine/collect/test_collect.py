@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from engine.base.errors import InputError
-from engine.collect.ledger import Budget, Ledger
 from engine.collect.limits import SharedLimits
 from engine.collect.manifest import log_of, manifest_of, open_manifest, trace_path
 from engine.collect.messages import (
@@ -28,6 +27,7 @@ from engine.collect.messages import (
     line_of,
 )
 from engine.collect.run import Plan, collect, collected, prepare, with_defaults
+from engine.collect.task_ledger import Budget, Ledger
 from engine.collect.worker import serve
 from engine.search.job import new_job
 from engine.trace.diff import compare

@@ -17,12 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import InputError
-from engine.datasets.export import Exported, ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, FormatOptions
-from engine.datasets.formats.ready import escaped, join_system, ready
+from engine.datasets.formats.preparation import escaped, join_system, ready
+from engine.datasets.options import Exported, ExportOptions
 from engine.datasets.templates.markup import ANY_CONTROL, FAMILIES, family_of
-from engine.datasets.templates.of_model import model_template
-from engine.samples.revise import turns_of
+from engine.datasets.templates.model_template import model_template
+from engine.samples.sample import turns_of
 from engine.samples.splice import Turn
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace

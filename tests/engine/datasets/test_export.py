@@ -16,17 +16,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.datasets.export import Exported, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, agent_r, agent_r_rewrite, format_named
 from engine.datasets.formats.rules import key_like, sample_problems, sample_warnings, texts_of, turn_problems
+from engine.datasets.options import Exported
 from engine.environment.replay import Replayer, opener
-from engine.recovery.plan import RecoverySettings, chosen_marks, marks_of
-from engine.recovery.run import Recovery
-from engine.recovery.store import Recoveries
+from engine.recovery.continuation_plan import RecoverySettings, chosen_marks, marks_of
+from engine.recovery.continuation_store import Recoveries
+from engine.recovery.continuations import Recovery
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings, Sample, replay_sample, revise, turns_of
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, replay_sample, turns_of
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import Turn
-from engine.samples.tail import Tail, TailStep
+from engine.samples.tails.tail import Tail, TailStep
 from engine.search.interventions import Intervention
 from engine.search.job import fork_job
 from engine.trace.sources import load_any
@@ -446,7 +449,7 @@ def test_steps_that_a_person_wrote_and_whether_the_actor_recovered_are_told(tmp_
     written = Intervention("edited", 0, "Thought: First the sand.\nAction: get 32 red sand")
     fork_job(tmp_path / "first.trace.jsonl", end, path, requests=[written], changes={"iterations": 7}).run_blocking()
     revised(workspace, path, verifier="progress")
-    ((node, who),) = load(path).tree.human.items()
+    ((node, who),) = load(path).tree.written_by.items()
     run = workspace.load_run()
     sample = next(each for each in run.samples if each.mark is not None)
     tree, known = load(path).tree, Recoveries(workspace.path / "recoveries", sample.trace)

@@ -17,16 +17,19 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.datasets.export import ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, FormatOptions, Item, base, trl_stepwise
 from engine.datasets.formats.masks import plain, runs
-from engine.datasets.formats.ready import ready
+from engine.datasets.formats.preparation import ready
+from engine.datasets.options import ExportOptions
 from engine.datasets.records import encode
 from engine.datasets.templates.markup import CHATML, FAMILIES, LLAMA3, Markup
 from engine.datasets.templates.tokens import IGNORED, Vocabulary, fitting, length
 from engine.datasets.trainer_configs.marked_template import marked_template
 from engine.review.decisions import Decisions
-from engine.samples.revise import ReviseSettings, Sample, revise, turns_of
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, turns_of
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import Turn, trajectory_turns
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree

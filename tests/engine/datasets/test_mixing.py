@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import InputError
-from engine.datasets.export import Exported, ExportOptions, export
+from engine.datasets.conversation_forms import Unfit, conversation_of
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.mixing import NOTHING, choose_lines, mixed_line, numbered_values
-from engine.datasets.shared_forms import Unfit, conversation_of
+from engine.datasets.options import Exported, ExportOptions
 from engine.datasets.templates.markup import FAMILIES
 from engine.workspace.workspace import Workspace
 from tests.engine.tasks import tasks_workspace

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from engine.base.errors import InputError
-from engine.datasets.export import ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS, FormatOptions
+from engine.datasets.options import ExportOptions
 from engine.datasets.reasoning import thoughts_of
 from engine.datasets.templates.markup import DEEPSEEK_R1, QWEN3
 from engine.datasets.trainer_configs.marked_template import marked_template
-from engine.samples.revise import ReviseSettings, revise, turns_of
+from engine.samples.revise import revise
+from engine.samples.sample import turns_of
+from engine.samples.settings import ReviseSettings
 from engine.samples.splice import Turn
 from engine.search.job import new_job
 from engine.trace.sources import load_any

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.datasets.choice import nothing_line, remedy_of
-from engine.datasets.export import Exported, ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
 from engine.datasets.formats.base import NO_CALLS, UNKNOWN_CALLS
 from engine.datasets.formats.rules import TOO_LONG
+from engine.datasets.options import Exported, ExportOptions
+from engine.datasets.sample_choice import nothing_line, remedy_of
 from engine.review.decisions import Decisions
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings

@@ -20,8 +20,8 @@ from engine.environment.permission import Permit
 from engine.environment.replay import replay_tree
 from engine.samples.sample import Sample
 from engine.samples.splice import Splice, revision_turns, trajectory_turns
-from engine.search.started import started_event
-from engine.search.stepping import step_answers
+from engine.search.expansion import step_answers
+from engine.search.started_event import started_event
 from engine.tree.events import Sampled, SearchSettings, Selected, ToolCall
 from engine.tree.messages import messages_of, observed
 from engine.tree.tree import SearchTree

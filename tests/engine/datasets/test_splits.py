@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.base.errors import InputError, WorkFailed
-from engine.datasets.export import Exported, ExportOptions, export
+from engine.datasets.export import export
 from engine.datasets.files import Outputs, other_shards
 from engine.datasets.formats import FORMATS
 from engine.datasets.mixing import choose_lines, parse_mix
+from engine.datasets.options import Exported, ExportOptions
 from engine.datasets.split import (
     file_name,
     lines_to_mix,

@@ -19,14 +19,14 @@ from engine.actors.request_log import request_of
 from engine.base.errors import InputError
 from engine.environment.consent_store import consent_folder
 from engine.environment.permission import UntrustedTrace, check_server, digest_of, permit, settings_claims
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.search.job import fork_job, new_job, resume_job
 from engine.trace.trace_file import load
 from engine.tree.events import SearchSettings, SettingsChanged
 from engine.workspace.workspace import Workspace
 from envs.base import EnvError, EnvironmentInfo, names_place, register
 from envs.recorded import read_recording
-from envs.regular import read_whole
+from envs.regular_files import read_whole
 from tests.fixtures import own_environments
 
 MODULE = """

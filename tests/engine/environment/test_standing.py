@@ -21,10 +21,11 @@ from engine.environment.at_node import POOL_SIZE, EnvironmentAtNode
 from engine.environment.opened import Opened, open_environment
 from engine.environment.replay import Replayer, Step
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.diff import compare
 from engine.tree.events import AnyEvent, Imported, ImportedNode, PrefixStep, SearchSettings, Started
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 from envs.base import EnvError, EnvironmentInfo, InstanceDied, Plan, TextEnv, register
 from envs.textcraft.env import TextCraft
 from tests.fixtures import own_environments

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.environment.opened import Opened
 from engine.environment.replay import HOLDS, Replay, Replayer, Step
-from engine.samples.revise import Sample, replay_sample
+from engine.samples.sample import Sample, replay_sample
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, PrefixStep, SearchSettings, Started
 from engine.tree.tree import SearchTree
 from tests.engine.scripted_env import Reply, ScriptedEnv, actions, in_a_row, opened

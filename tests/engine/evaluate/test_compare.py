@@ -8,7 +8,8 @@ import pytest
 
 from engine.base.errors import InputError
 from engine.evaluate.compare import Comparison, compare_traces
-from engine.samples.revise import ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import ReviseSettings
 from engine.search.job import new_job
 from engine.trace.sources import find_sources, load_any
 from engine.tree.events import SearchSettings

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engine.explain.alignment import MOST_WORDS, align, partings, sizes, word_diff
 from engine.pairs.pairs import fork_of
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.trees import Grower, random_tree, yellow_bed
 from tests.engine.searched import search
 

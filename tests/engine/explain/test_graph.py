@@ -17,7 +17,8 @@ from engine.explain.graph import KINDS, kind_of, save_graph, state_graph, tree_g
 from engine.explain.repeated_states import repeated_states, states
 from engine.trace.trace_file import write_trace
 from engine.tree.events import AnyEvent, BackedUp, Child, Expanded, Message, Sampled, SearchSettings, Selected, Started
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 from tests.engine.searched import search, tree_until
 
 HOSTILE = 'say "hi" \\N \\ \x00\x1b[31m </node> ]]> & \n} digraph { <\u202e\ufffe>'

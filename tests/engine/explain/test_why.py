@@ -16,10 +16,11 @@ from engine.search.algorithms import ALGORITHMS
 from engine.search.control import Control
 from engine.search.interventions import Intervention
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.trace.trace_file import TraceWriter
 from engine.tree.events import AnyEvent, SearchSettings, Selected
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 
 
 class Four:

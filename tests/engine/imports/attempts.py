@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
+from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.merging.grouping import group
-from engine.tree.events import ImportedAttempt, Message
+from engine.tree.events import ImportedAttempt, Message, ToolCall
 from engine.tree.tree import SearchTree
 
 Said = str | tuple[str, str, str]

@@ -10,9 +10,10 @@ import pytest
 import zstandard
 
 from engine.base.errors import InputError
-from engine.imports.attempt import Attempt, AttemptMessage, ForeignTree, ToolCall
+from engine.imports.attempt import Attempt, AttemptMessage, ForeignTree
 from engine.imports.reader import READERS
 from engine.imports.sources import mapping_of, read_rollouts
+from engine.tree.events import ToolCall
 from tests.engine.imports import samples
 
 BRIEF = AttemptMessage(role="system", content="Be brief.")

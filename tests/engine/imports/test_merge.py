@@ -10,15 +10,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
+from engine.imports.attempt import Attempt, AttemptMessage
+from engine.imports.merging.equal_messages import Merge, seen, seen_alike
 from engine.imports.merging.grouping import Groups, group
-from engine.imports.merging.same import Merge, seen, seen_alike
 from engine.imports.merging.volatile import masked
 from engine.imports.trees import Import, ImportedTree, store
 from engine.pairs.pairs import count_pairs, pairs
 from engine.pairs.ranking import RANKS, ranked
 from engine.trace.sources import load_any
-from engine.tree.events import Message
+from engine.tree.events import Message, ToolCall
 from engine.tree.thresholds import Thresholds
 from tests.engine.imports.attempts import attempt, read_back, shape, tree_of
 

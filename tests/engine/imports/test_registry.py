@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine.imports import reader
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed
+from engine.imports.bounded_json import Malformed
 from engine.imports.messages import _plain, messages_of
 from engine.imports.reader import READERS, Reader, ReadOptions, broken_entry_points
 from engine.imports.sources import read_rollouts

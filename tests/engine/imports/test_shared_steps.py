@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.imports.attempt import Attempt
+from engine.imports.merging.equal_messages import Merge
 from engine.imports.merging.grouping import group
-from engine.imports.merging.same import Merge
 from engine.imports.sources import read_rollouts
 from engine.tree.tree import SearchTree
 from tests.engine.imports.attempts import reads_as

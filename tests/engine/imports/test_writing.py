@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, ForeignTree, ToolCall, Transcript
+from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, ForeignTree, Transcript
 from engine.imports.formats.writing import atif_document, chat_row
 from engine.imports.sources import read_rollouts
+from engine.tree.events import ToolCall
 from tests import fixtures
 from tests.engine.imports import raw, samples
 

@@ -12,10 +12,10 @@ from agentr_tui.cli.main import run
 from engine.base.errors import InputError
 from engine.notes.kinds import Example, Kind, action_pattern, answer_pattern, kinds_of
 from engine.notes.page import notes_for_actor, read_notes, write_page
-from engine.samples.revise import ReviseSettings, revise
-from engine.samples.settings import Revised
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.search.job import new_job
-from engine.search.started import with_notes
+from engine.search.started_event import with_notes
 from engine.trace.trace_file import load
 from engine.tree.events import Message, SearchSettings
 

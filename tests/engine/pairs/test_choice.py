@@ -16,7 +16,9 @@ from engine.pairs.limits import MAX_PAIRS, PER_FORK, PER_TREE, REFUSED, SAME_STE
 from engine.pairs.pairs import Pair, count_pairs, fork_of, pairs
 from engine.pairs.ranking import RANKS, ranked
 from engine.samples.duplicates import EXACT, NEAR, Duplicates, shingles
-from engine.samples.revise import Revised, ReviseSettings, Sample, revise
+from engine.samples.revise import revise
+from engine.samples.sample import Sample
+from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import Turn
 from engine.trace.sources import load_any
 from engine.tree.events import Imported, ImportedNode, SearchSettings, Started

@@ -24,7 +24,8 @@ from engine.tree.events import (
     Sampled,
     Usage,
 )
-from engine.tree.tree import ROOT, Node, SearchTree
+from engine.tree.node import ROOT, Node
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.trees import Grower, random_tree, yellow_bed
 from tests.engine.made import honey_trace
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from engine.base.errors import InputError, WorkFailed
 from engine.base.text import flatten
 from engine.environment.opened import open_environment
-from engine.recovery.figures import Share, chance, compared, newcombe, share_of
-from engine.recovery.plan import (
+from engine.recovery.continuation_figures import Share, chance, compared, newcombe, share_of
+from engine.recovery.continuation_plan import (
     Mark,
     RecoverySettings,
     actor_settings,
@@ -23,9 +23,11 @@ from engine.recovery.plan import (
     marks_of,
     price_of,
 )
-from engine.recovery.run import Progress, Recovery
-from engine.recovery.store import ContinuedStep, Recoveries
-from engine.samples.revise import Revised, ReviseSettings, Sample, revise
+from engine.recovery.continuation_store import ContinuedStep, Recoveries
+from engine.recovery.continuations import Progress, Recovery
+from engine.samples.revise import revise
+from engine.samples.sample import Sample
+from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import thought_turn
 from engine.search.control import Control
 from engine.tree.tree import SearchTree

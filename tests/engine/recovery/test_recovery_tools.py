@@ -9,10 +9,11 @@ import pytest
 
 from engine.base.errors import InputError
 from engine.environment.opened import open_environment
-from engine.recovery.plan import RecoverySettings, actor_settings, arms_of, chosen_marks, marks_of
-from engine.recovery.run import Recovery
-from engine.recovery.store import Recoveries, new_arm
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.recovery.continuation_plan import RecoverySettings, actor_settings, arms_of, chosen_marks, marks_of
+from engine.recovery.continuation_store import Recoveries, new_arm
+from engine.recovery.continuations import Recovery
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from tests.servers.calling import calls, plays_with_tools

@@ -14,17 +14,10 @@ from engine.environment.replay import HOLDS, Replayer, opener
 from engine.recovery.repair import NOTHING, STOPPED, is_call, prefix_of, reobserve, repair_cost, repair_sample, repairer
 from engine.review.curation import effective
 from engine.review.decisions import Decisions
-from engine.samples.revise import (
-    Repairs,
-    RepairSettings,
-    Revised,
-    ReviseSettings,
-    Sample,
-    revise,
-    turns_of,
-    with_mark,
-    with_tail,
-)
+from engine.samples.finishing import with_mark
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, turns_of, with_tail
+from engine.samples.settings import Repairs, RepairSettings, Revised, ReviseSettings
 from engine.samples.splice import Turn, quoting
 from engine.search.control import Control
 from engine.trace.sources import load_any

@@ -28,7 +28,7 @@ from engine.review.agreement import (
 from engine.review.curation import ORDERS, decision_of, ordered, review_settings, uncertain_share
 from engine.review.decisions import Decided, Decisions, DecisionVerdict
 from engine.review.sample_query import FIELDS, select
-from engine.samples.revise import Sample, turns_of
+from engine.samples.sample import Sample, turns_of
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace
 from tests.engine.made import made_workspace

@@ -19,7 +19,8 @@ from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener
 from engine.review.curation import effective, marks_of, tally
 from engine.review.decisions import Decided, Decision, Decisions, fold, fold_one, in_effect
-from engine.samples.revise import ReviseSettings, Sample
+from engine.samples.sample import Sample
+from engine.samples.settings import ReviseSettings
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace, read_samples
 from tests.engine.made import made_workspace, revised
@@ -56,7 +57,7 @@ sys.path.insert(0, sys.argv[1])
 from engine.review.decisions import Decisions
 from engine.base.errors import InputError
 from engine.datasets.export import export
-from engine.samples.revise import ReviseSettings
+from engine.samples.settings import ReviseSettings
 from engine.workspace.figures import cached_figures
 from engine.workspace.workspace import Workspace
 if os.getuid() == 0:

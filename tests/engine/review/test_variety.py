@@ -12,8 +12,8 @@ from engine.review.curation import ordered
 from engine.review.decisions import Decided
 from engine.review.variety import alike, teaching, varied, without_amounts, wrong_words
 from engine.samples.sample import Sample
-from engine.samples.tail import Tail, TailStep
-from engine.samples.thoughts import REASON
+from engine.samples.tails.tail import Tail, TailStep
+from engine.samples.thoughts.writers import REASON
 
 
 def sample(

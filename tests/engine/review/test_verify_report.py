@@ -15,7 +15,8 @@ from engine.pairs.pairs import pairs
 from engine.review.curation import marks_of
 from engine.review.decisions import Decisions
 from engine.review.verifier_report import NOT_JUDGED, VerifyReport, measure
-from engine.samples.revise import ReviseSettings, sample_id
+from engine.samples.sample import sample_id
+from engine.samples.settings import ReviseSettings
 from engine.search.job import new_job
 from engine.trace.sources import load_any
 from engine.tree.events import SearchSettings

@@ -12,7 +12,8 @@ import pytest
 
 from engine.datasets.export import export
 from engine.datasets.formats import DataType
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace
 from tests.fixtures import recorded, recording

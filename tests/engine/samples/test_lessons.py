@@ -17,16 +17,10 @@ from engine.environment.opened import open_environment
 from engine.environment.replay import Replay, Replayer, Step, opener
 from engine.review.curation import effective
 from engine.review.decisions import Decisions
-from engine.samples.revise import (
-    Revised,
-    ReviseSettings,
-    Sample,
-    revise,
-    splice_of,
-    steps_to_replay,
-    turns_of,
-    with_mark,
-)
+from engine.samples.finishing import with_mark
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, splice_of, steps_to_replay, turns_of
+from engine.samples.settings import Revised, ReviseSettings
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.tree.tree import SearchTree
 from envs.base import _REGISTRY, AnyText, EnvironmentInfo, Plan, register

@@ -12,8 +12,10 @@ from engine.environment.replay import Replayer, opener
 from engine.models.prompts import prompt
 from engine.review.curation import effective
 from engine.review.decisions import Decisions
-from engine.samples.reasons import KINDS, LIST, Mistake, fill, sentences, thought_of
-from engine.samples.revise import Revised, ReviseSettings, Sample, revise, splice_of, steps_to_replay
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, splice_of, steps_to_replay
+from engine.samples.settings import Revised, ReviseSettings
+from engine.samples.thoughts.reasons import KINDS, LIST, Mistake, fill, sentences, thought_of
 from engine.tree.tree import SearchTree
 from envs.base import Words, make
 from tests.engine.searched import search

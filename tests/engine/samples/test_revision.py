@@ -17,13 +17,17 @@ from engine.base.errors import InputError
 from engine.environment.opened import open_environment
 from engine.environment.replay import HOLDS, Replayer, Step, opener, replay_tree
 from engine.pairs.pairs import Pair, best_partner, count_pairs, fork_of, pairs
-from engine.samples.revise import Revised, ReviseSettings, Sample, replay_sample, revise, splice_of, turns_of, with_mark
+from engine.samples.finishing import with_mark
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, replay_sample, splice_of, turns_of
+from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import WAIT_ANSWER, revision_thoughts, splice, thought_turn
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.tree.events import AnyEvent, Imported, ImportedNode, SearchSettings, Started
+from engine.tree.node import ROOT
 from engine.tree.thresholds import Thresholds
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.tree import SearchTree
 from engine.verifiers.base import Judgement, read_judgement, read_judgement_compat
 from engine.verifiers.registry import make_verifier
 from tests.engine.made import AS_FOUND

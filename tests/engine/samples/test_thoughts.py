@@ -9,9 +9,11 @@ import pytest
 
 from engine.base.errors import InputError, WorkFailed
 from engine.datasets.export import export
-from engine.samples.revise import Revised, ReviseSettings, Sample, revise, splice_of, turns_of
+from engine.samples.revise import revise
+from engine.samples.sample import Sample, splice_of, turns_of
+from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import revision_thoughts
-from engine.samples.thoughts import usable
+from engine.samples.thoughts.writers import usable
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import JudgeSettings

@@ -7,7 +7,7 @@ import asyncio
 from engine.actors.base import Answer, DrawFailed, Request
 from engine.environment.opened import Opened
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.tree.events import AnyEvent, BackedUp, SearchSettings
 from engine.tree.tree import SearchTree
 from tests.engine.search.test_oracle import Dice

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine.search.child_scores import best_children, puct, scores, uct
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 
 
 def tree_of(parent_visits: int, children: list[tuple[int, float, TerminalReason | None]]) -> SearchTree:

@@ -47,8 +47,9 @@ from engine.tree.events import (
     Started,
     Usage,
 )
-from engine.tree.fold_interventions import WRITTEN
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.folding.interventions import WRITTEN
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from tests.agentr_tui.trees import Grower
 from tests.engine.made import honey_trace
 
@@ -161,8 +162,8 @@ def test_everything_that_was_asked_for_happened(whole: SearchJob) -> None:
     assert tree.end_reason == "iterations"
     whats = [event.what for event in tree.interventions]
     assert whats == ["edited", "forced", "pruned", "refused", "note", "edited", "restored", "forced"]
-    assert len(tree.human) == 2
-    first = tree.nodes[min(tree.human)]
+    assert len(tree.written_by) == 2
+    first = tree.nodes[min(tree.written_by)]
     assert first.draw == WRITTEN
     assert first.parent == ROOT
     assert first.action == "inventory"
@@ -170,7 +171,7 @@ def test_everything_that_was_asked_for_happened(whole: SearchJob) -> None:
     assert first.response == WRITE
     assert "can't be pruned" in tree.interventions[3].detail
     assert tree.settings_at(tree.seq).samples == 5
-    assert load(whole.path).tree.human == tree.human
+    assert load(whole.path).tree.written_by == tree.written_by
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -324,7 +325,7 @@ def test_a_step_that_is_written_below_an_exhausted_node_opens_it_again(tmp_path:
         return Intervention("edited", exhausted(tree), "Action: get 1 dirt")
 
     job = searched(tmp_path / "t.trace.jsonl", {16: [("edited", write)]}, iterations=60, max_depth=4, seed=4, c=9.0)
-    (written,) = job.tree.human
+    (written,) = job.tree.written_by
     seq, parent = job.tree.born_at(written), job.tree.nodes[written].parent
     assert job.tree.at(seq - 1).exhausted(parent)
     assert not job.tree.at(seq).exhausted(parent)
@@ -334,7 +335,7 @@ def test_a_step_that_is_written_below_an_exhausted_node_opens_it_again(tmp_path:
 def test_a_written_step_that_ends_the_episode_is_backed_up_at_once(tmp_path: Path) -> None:
     path = honey_search(tmp_path)
     tree = load(path).tree
-    (written,) = tree.human
+    (written,) = tree.written_by
     node = tree.nodes[written]
     assert node.terminal == "depth"
     assert node.visits == 1
@@ -420,9 +421,9 @@ def test_a_search_that_stands_still_does_what_is_asked_and_goes_on_standing_stil
     control.step()
     running.until(lambda: tree.nodes[ROOT].children and tree.state == "paused", "one expansion")
     control.intervene("me", Intervention("edited", ROOT, WRITE))
-    running.until(lambda: tree.human, "the written step")
+    running.until(lambda: tree.written_by, "the written step")
     assert tree.state == "paused"
-    written = next(iter(tree.human))
+    written = next(iter(tree.written_by))
     control.intervene("me", Intervention("forced", written))
     running.until(lambda: tree.nodes[written].children and tree.state == "paused", "its children")
     count = len(tree)
@@ -568,11 +569,11 @@ def test_a_fork_begins_with_what_was_asked_for(tmp_path: Path) -> None:
     asked = Intervention("edited", ROOT, WRITE, 1)
     fork_job(job.path, seq, out, requests=[asked], changes={"c": 2.0, "iterations": 9}).run_blocking()
     tree = load(out).tree
-    assert len(tree.human) == 1
+    assert len(tree.written_by) == 1
     assert tree.iteration == 9
     assert tree.settings_at(seq).iterations == 6
     assert tree.settings_at(tree.seq).c == 2.0
-    assert min(tree.human) == job.tree.nodes_at(seq)
+    assert min(tree.written_by) == job.tree.nodes_at(seq)
     with pytest.raises(InputError, match="has no event"):
         fork_job(job.path, job.tree.seq + 1, tmp_path / "x.trace.jsonl")
     with pytest.raises(InputError, match="exists already"):

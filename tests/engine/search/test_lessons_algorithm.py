@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.search.promise import promise, promises, steps_by_state
+from engine.search.lessons_scores import promise, promises, steps_by_state
 from engine.tree.events import (
     BackedUp,
     Child,

@@ -14,7 +14,7 @@ import pytest
 from engine.actors.base import Answer, Request
 from engine.environment.opened import Opened
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.tree.events import AnyEvent, SearchSettings, Selected
 from engine.tree.tree import SearchTree
 

@@ -20,10 +20,10 @@ from engine.environment.opened import Opened, open_environment
 from engine.search.algorithms import ALGORITHMS
 from engine.search.child_scores import scores
 from engine.search.control import Control
-from engine.search.job import new_job, recorded_settings, resume_job
+from engine.search.job import new_job, resume_job
 from engine.search.search import Search
-from engine.search.settings import check_settings
-from engine.search.started import started_event
+from engine.search.settings import check_settings, recorded_settings
+from engine.search.started_event import started_event
 from engine.trace.diff import compare
 from engine.trace.trace_file import TraceWriter, load, read_events
 from engine.tree.events import AnyEvent, Ended, Expanded, Paused, Sampled, SearchSettings, Selected, Usage

@@ -133,7 +133,7 @@ def written(job: SearchJob, detail: str) -> SearchTree:
 def test_a_person_writes_calls_as_text_or_json(detail: str, tmp_path: Path) -> None:
     settings = SearchSettings(iterations=1, max_depth=3)
     tree = written(new_job(TOOLS, "3", settings, tmp_path / "t.trace.jsonl"), detail)
-    (id,) = tree.human
+    (id,) = tree.written_by
     node = tree.nodes[id]
     assert (node.response, node.action) == ("Both at once.", TWO)
     assert node.observation == f"[1] {RESULTS[0]} [2] {RESULTS[1]}"

@@ -20,10 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import InputError, TraceError
-from engine.search.job import new_job, recorded_settings
+from engine.search.job import new_job
+from engine.search.settings import recorded_settings
 from engine.trace.trace_file import load, write_trace
 from engine.trace.treefile import scan as treefile_scan
-from engine.trace.treefile.read import read_tree, save_tree, write_tree
+from engine.trace.treefile.read import read_tree
+from engine.trace.treefile.write import save_tree, write_tree
 from engine.tree.events import Imported, ImportedNode, Message, PrefixStep, SearchSettings, Started, event_encoder
 from engine.tree.tree import SearchTree
 from tests.benchmarks.bench_treefile import synthetic_tree

@@ -9,7 +9,8 @@ import pytest
 
 from engine.base.errors import InputError
 from engine.datasets.export import export
-from engine.samples.revise import ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import ReviseSettings
 from engine.trace.sources import load_any
 from engine.trace.trace_file import load, read_events
 from engine.trace.treefile.write import save_tree

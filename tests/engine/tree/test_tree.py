@@ -15,7 +15,7 @@ from engine.actors.base import Answer, Request
 from engine.actors.scripted import ScriptedActor
 from engine.environment.opened import open_environment
 from engine.search.search import Search
-from engine.search.started import started_event
+from engine.search.started_event import started_event
 from engine.tree.events import (
     AnyEvent,
     BackedUp,
@@ -27,7 +27,8 @@ from engine.tree.events import (
     event_decoder,
     event_encoder,
 )
-from engine.tree.tree import NO_PARENT, ROOT, SearchTree
+from engine.tree.node import NO_PARENT, ROOT
+from engine.tree.tree import SearchTree
 
 
 def searched(task: str = "2", iterations: int = 3, seed: int = 0, error_rate: float = 0.5) -> list[AnyEvent]:

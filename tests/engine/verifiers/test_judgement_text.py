@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.verifiers.judgement_text import LONGEST, judgement_is_whole, read_said
+from engine.verifiers.judge_reply import LONGEST, judgement_is_whole, read_said
 
 REPLIES: list[tuple[str, str | None]] = [
     ("Reason.\nJudgement: Bad", "Bad"),

@@ -18,14 +18,24 @@ from engine.models.reply_cache import shared_cache
 from engine.pairs.limits import PairLimits
 from engine.pairs.pairs import Pair, pairs
 from engine.review.verifier_report import measure
-from engine.samples.revise import Revised, ReviseSettings, Sample, begun_verifier, revise
+from engine.samples.revise import begun_verifier, revise
+from engine.samples.sample import Sample
+from engine.samples.settings import Revised, ReviseSettings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.verifiers.base import BudgetSpent, JudgeSettings, JudgeTotals
-from engine.verifiers.judging import busy, complaint, fed, has_failed, looking_ahead, open_pool, price_of_judging
 from engine.verifiers.openai_judge import OpenAIVerifier
+from engine.verifiers.parallel_judging import (
+    busy,
+    complaint,
+    fed,
+    has_failed,
+    looking_ahead,
+    open_pool,
+    price_of_judging,
+)
 from tests.engine.verifiers.test_openai_verifier import judged, judges, pair_of, settings_for
 from tests.servers.llm_server import Body, Call, LLMServer, faults_in_turn, no_faults
 

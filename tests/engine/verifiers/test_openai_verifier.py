@@ -19,7 +19,8 @@ from engine.environment.replay import opener
 from engine.models.reply import Reply
 from engine.models.reply_cache import JudgementCache, key_of, shared_cache
 from engine.pairs.pairs import Pair, pairs
-from engine.samples.revise import Revised, ReviseSettings, revise
+from engine.samples.revise import revise
+from engine.samples.settings import Revised, ReviseSettings
 from engine.samples.splice import revision_thoughts
 from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds

@@ -37,9 +37,9 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import InputError
-from engine.collect.ledger import Budget
 from engine.collect.run import LESSON_WALKS, Collected, Failure, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
+from engine.collect.task_ledger import Budget
 from engine.collect.tasks import shard_of, task_ids, tasks_of_part
 from engine.notes.page import read_notes
 from engine.search.settings import settings_from, with_body

@@ -53,8 +53,13 @@ from engine.evaluate.episodes import (
 )
 from engine.evaluate.recovered import WrongStep, recovery_scores, wrong_step
 from engine.notes.page import read_notes
-from engine.recovery.plan import IGNORES_CONVERSATION_LINE, RecoverySettings, actor_settings, reads_thoughts
-from engine.recovery.run import Recovery
+from engine.recovery.continuation_plan import (
+    IGNORES_CONVERSATION_LINE,
+    RecoverySettings,
+    actor_settings,
+    reads_thoughts,
+)
+from engine.recovery.continuations import Recovery
 from engine.search.control import Control
 from engine.search.settings import settings_from, with_body
 from engine.trace.sources import find_sources

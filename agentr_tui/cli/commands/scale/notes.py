@@ -13,7 +13,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.base.files import write_beside
-from engine.base.foreign import read_text, real_path
+from engine.base.untrusted_files import read_text, real_path
 from engine.notes.kinds import kinds_of
 from engine.notes.page import write_page
 from engine.samples.sample import Sample

@@ -18,9 +18,10 @@ from agentr_tui.widgets.tree.overlay import Mark
 from engine.explain.forks import ForkOf, Share, forks, shares
 from engine.pairs.parting import is_silent, outcomes
 from engine.tree.events import ImportedAttempt
-from engine.tree.fold_attempts import is_end
+from engine.tree.folding.attempts import is_end
 from engine.tree.node import NO_PARENT, ROOT, Node
-from engine.tree.tree import SearchTree, TreeReader
+from engine.tree.reader import TreeReader
+from engine.tree.tree import SearchTree
 
 MOST_LISTED = 40
 """Attempts or forks that a pane lists, around the one that the cursor is on: a key costs what is in sight."""

@@ -6,7 +6,7 @@ from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.imports.attempts import Attempts, attempt_name
 from agentr_tui.screens.search.overlays.compare import CompareScreen
 from agentr_tui.screens.shared.compare_lines import Side
-from engine.tree.tree import ROOT
+from engine.tree.node import ROOT
 
 
 def compare_attempt(desk: TreeDesk, attempts: Attempts) -> None:

@@ -29,9 +29,10 @@ from agentr_tui.widgets.key_bar import KeyBar
 from agentr_tui.widgets.text_pane import Line, TextPane
 from agentr_tui.widgets.top_bar import TopBar
 from engine.base.errors import InputError
-from engine.base.foreign import holds_file, typed_path
+from engine.base.untrusted_files import holds_file, typed_path
 from engine.trace.sources import Source, load_any
-from engine.tree.tree import ROOT, SearchTree
+from engine.tree.node import ROOT
+from engine.tree.tree import SearchTree
 from engine.workspace.figures import figures
 
 

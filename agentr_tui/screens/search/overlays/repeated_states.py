@@ -17,7 +17,8 @@ from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.terminal.theme import format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, RowTable, cell
 from engine.explain.repeated_states import Repeated, repeated_states
-from engine.tree.tree import ROOT, TreeReader
+from engine.tree.node import ROOT
+from engine.tree.reader import TreeReader
 
 COLUMNS = (
     Column("nodes", 6, right=True),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import listed, part, text
+from engine.imports.bounded_json import listed, part, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.formats.coding.reports import run_of, with_report
 from engine.imports.formats.training.nemo_gym import items

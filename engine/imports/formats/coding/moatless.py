@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.imports.attempt import AttemptMessage, ForeignTree, ToolCall, TreeNode
-from engine.imports.decode import Malformed, compact, number, part, rows, text
+from engine.imports.attempt import AttemptMessage, ForeignTree, TreeNode
+from engine.imports.bounded_json import Malformed, compact, number, part, rows, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.messages import shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 RANGE = (-100.0, 100.0)
 

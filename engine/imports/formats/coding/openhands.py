@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
-from engine.imports.decode import Malformed, compact, listed, number, part, text
+from engine.imports.attempt import Attempt, AttemptMessage
+from engine.imports.bounded_json import Malformed, compact, listed, number, part, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.formats.coding.reports import with_report
 from engine.imports.messages import instruction_of, messages_of, text_of
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 _SILENT = {"change_agent_state", "agent_state_changed", "null", "recall"}
 _AROUND = {"thought", "is_confirmed", "confirmation_state", "action_risk", "keep_prompt", "security_risk", "blocking"}

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, compact, decode, part, text
+from engine.imports.bounded_json import Malformed, compact, decode, part, text
 from engine.imports.files import RolloutFile, inside, small_json
 from engine.imports.messages import call_of, digest_key, instruction_of, messages_of, schemas_of, text_of
 from engine.imports.reader import Reader, ReadOptions

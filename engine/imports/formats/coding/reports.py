@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.decode import number, part
+from engine.imports.bounded_json import number, part
 from engine.imports.files import RolloutFile, small_json
 
 NAMES = ("report.json", "results.json")

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, decode, listed, part, rows, text
+from engine.imports.bounded_json import Malformed, decode, listed, part, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.formats.coding.reports import run_of, with_report
 from engine.imports.messages import at_message, messages_of, shorten

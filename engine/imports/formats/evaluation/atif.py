@@ -12,12 +12,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, ToolCall, Transcript
-from engine.imports.decode import Malformed, decode, listed, number, part, rows, text
+from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, Transcript
+from engine.imports.bounded_json import Malformed, decode, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, inside
 from engine.imports.formats.evaluation import harbor
 from engine.imports.messages import call_of, digest_key, instruction_of, schemas_of, text_of
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 MOST_PARTS = 1000  # continuations of one trajectory
 MOST_NESTED = 8  # subagents of subagents

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.decode import number, part, rows, text
+from engine.imports.bounded_json import number, part, rows, text
 from engine.imports.files import inside, small_json
 
 SIDECARS = frozenset({"config.json", "result.json", "lock.json", "reward.json"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.decode import Malformed, listed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, each, value
 from engine.imports.formats.evaluation.inspect_zip import LogZip
 from engine.imports.messages import digest_key, instruction_of, messages_of, schemas_of, shorten, text_of

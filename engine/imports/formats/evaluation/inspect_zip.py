@@ -16,7 +16,7 @@ from typing import Any
 
 import zstandard
 
-from engine.imports.decode import Malformed, decode
+from engine.imports.bounded_json import Malformed, decode
 from envs.numbers import whole
 
 MOST_ENTRY = 1 << 28  # bytes, unpacked

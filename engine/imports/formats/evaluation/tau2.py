@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, listed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, each, small_json, value
 from engine.imports.messages import at_message, messages_of, schemas_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions

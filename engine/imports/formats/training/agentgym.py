@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, number, part, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, digest_key, shorten
 from engine.imports.reader import Reader, ReadOptions

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.decode import Malformed, number, text
+from engine.imports.bounded_json import Malformed, number, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, instruction_of
 from engine.imports.reader import Reader, ReadOptions

@@ -9,11 +9,12 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
-from engine.imports.decode import Malformed, compact, number, part, text
+from engine.imports.attempt import Attempt, AttemptMessage
+from engine.imports.bounded_json import Malformed, compact, number, part, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import ROLES, call_of, instruction_of, messages_of, schemas_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 
 def recognise(file: RolloutFile) -> bool:

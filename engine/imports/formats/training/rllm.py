@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.imports.attempt import Attempt, AttemptMessage, ToolCall
-from engine.imports.decode import Malformed, compact, number, part, rows, text
+from engine.imports.attempt import Attempt, AttemptMessage
+from engine.imports.bounded_json import Malformed, compact, number, part, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, digest_key, instruction_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 
 def recognise(file: RolloutFile) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, decode, number, part, text
+from engine.imports.bounded_json import Malformed, decode, number, part, text
 from engine.imports.files import RolloutFile, small_json
 from engine.imports.formats.training.verifiers_traces import CUT_OFF
 from engine.imports.messages import conversation, digest_key, instruction_of, schemas_of

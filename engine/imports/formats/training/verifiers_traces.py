@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage, Transcript
-from engine.imports.decode import Malformed, listed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, listed, number, part, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import digest_key, instruction_of, messages_of, schemas_of, shorten
 from engine.imports.reader import Reader, ReadOptions

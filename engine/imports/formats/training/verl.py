@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.decode import Malformed, number, text
+from engine.imports.bounded_json import Malformed, number, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import digest_key, instruction_of
 from engine.imports.reader import Reader, ReadOptions

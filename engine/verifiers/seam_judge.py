@@ -1,0 +1,86 @@
+"""The seam of a splice that nobody replayed: would the tail do in the state that the wrong step left what it did there?
+
+A model is asked (`--seam openai`), by the client, the votes and the cache of the verifier `openai`. What it says stands
+beside the sample and counts for nothing by itself: no export takes a sample for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.models.context_window import estimate
+from engine.models.endpoint import Endpoint
+from engine.models.prompts import fill, prompt
+from engine.pairs.pairs import count_pairs, pairs
+from engine.tree.thresholds import Thresholds
+from engine.tree.tree import SearchTree
+from engine.verifiers.base import Judgement, JudgeSettings
+from engine.verifiers.judge_price import JudgePrice
+from engine.verifiers.openai_judge import NOTHING_YET, OpenAIVerifier
+from engine.verifiers.parallel_judging import judge_named
+
+if TYPE_CHECKING:
+    from engine.verifiers.judge_pool import JudgePool
+
+MEASURED = 64
+"""Pairs of a tree of which the length of a question is estimated."""
+
+
+class SeamJudge(OpenAIVerifier):
+    """Judges seams as the verifier `openai` judges steps."""
+
+    def __init__(
+        self,
+        tree: SearchTree,
+        seam: str,
+        judge: JudgeSettings,
+        prompts: str = "",
+        cache: Path | None = None,
+        pool: JudgePool | None = None,
+    ) -> None:
+        """As for the verifier; `seam` names the model. Raises `InputError`."""
+        super().__init__(tree, judge_named(judge, seam), prompts, cache, pool)
+        self._system = prompt("seam_system.txt", prompts)
+        self._seam = prompt("seam.txt", prompts)
+        self.question([("", "")], 1)
+
+    def of(self, steps: Sequence[tuple[str, str]], bad: int) -> Judgement:
+        """The judgement of (action, observation) of which the first `bad` end with the wrong one. Raises as `judge`
+        does."""
+        return self._judgement(bad, self._pool.run(self._decide(self.question(steps, bad))))
+
+    def question(self, steps: Sequence[tuple[str, str]], bad: int) -> str:
+        """What the model is asked about them."""
+        started = self._tree.started
+        assert started is not None
+        prefix = [(step.action or step.response, step.observation) for step in started.prefix]
+        told = [f"Action: {action}\nObservation: {seen}" for action, seen in [*prefix, *steps]]
+        at = len(prefix) + bad
+        values = {
+            "task": started.header[-1].content if started.header else started.instruction,
+            "log": "\n".join(told[: at - 1]) or NOTHING_YET,
+            "action": steps[bad - 1][0],
+            "observation": steps[bad - 1][1],
+            "tail": "\n".join(told[at:]) or NOTHING_YET,
+        }
+        return fill(self._seam, values, "seam.txt") + self._form
+
+
+def price_of_seams(
+    tree: SearchTree, thresholds: Thresholds, seam: str, judge: JudgeSettings, most: int | None = None
+) -> JudgePrice:
+    """What judging a tree's seams costs at most: one for each bad leaf, or as many as there are pairs."""
+    named = judge_named(judge, seam)
+    price = JudgePrice(model=named.model, url=Endpoint.of(named).url)
+    count = min(count_pairs(tree, thresholds), most or 1 << 62)
+    longest = 0
+    for pair in islice(pairs(tree, thresholds), MEASURED):
+        steps = [tree.nodes[id] for id in [*tree.ancestors(pair.bad), *tree.ancestors(pair.good)]]
+        longest = max(longest, sum(estimate(step.action) + estimate(step.observation) for step in steps))
+    for _ in range(count):
+        price.add(named.votes, longest + estimate(prompt("seam.txt")), named)
+    price.pairs = count
+    return price
