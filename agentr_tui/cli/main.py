@@ -31,6 +31,7 @@ from envs.base import EnvError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
     streams.fill_in()
+    streams.drop_odd_sizes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,5 @@
-"""Standard input, output and error, which whoever started this program may have closed, or which may be full."""
+"""What whoever started this program gave it: standard input, output and error, which may be closed or full, and the
+size of the terminal."""
 
 from __future__ import annotations
 
@@ -18,8 +19,20 @@ def fill_in() -> None:
             setattr(sys, f"__{name}__", stream)
 
 
+LEAST, MOST = 8, 10_000
+"""Columns, or lines, of a terminal."""
+
 NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 """What a write may fail with; our own files name themselves."""
+
+
+def drop_odd_sizes() -> None:
+    """Forget a size of the terminal in the environment that no terminal has (`COLUMNS=0`): help would be wrapped
+    without an end."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name)
+        if size is not None and not (size.isascii() and size.isdecimal() and LEAST <= int(size[:9]) <= MOST):
+            del os.environ[name]
 
 
 def failed(error: OSError | None = None) -> str:

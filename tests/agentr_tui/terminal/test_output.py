@@ -64,3 +64,15 @@ def test_output_that_is_full_or_closed_is_one_line_and_no_traceback(
         main(arguments)
     assert ended.value.code == (2 if "gone" in arguments else 0)
     assert sys.stdout is not None
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "-3", "x", "9" * 5_000])
+def test_help_is_printed_for_a_terminal_of_no_size(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--help"])
+    assert ended.value.code == 0
+    assert "Usage: agentr demo" in capsys.readouterr().out
