@@ -48,6 +48,7 @@ from agentr_tui.state.tour import Tour
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.slow_terminal import is_behind
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
 from engine.base.errors import AgentrError
 from engine.base.untrusted_files import holds_file
@@ -186,7 +187,7 @@ class AgentrApp(LoudWorkers, Host):
 
     def flush(self) -> None:
         """Fold new events and tell the screen in front."""
-        if not self.is_running:  # leaving: the screens are gone already
+        if not self.is_running or is_behind(self._driver):  # leaving: the screens are gone already; or keys first
             return
         for part in (part for screen in self.screen_stack for part in screen.children):  # no query: it walks all parts
             if isinstance(part, ToastRack) and not part.children:  # Textual leaves its line where it was

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import io
 import threading
 import weakref
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
 
 import pytest
+from textual.drivers._writer_thread import WriterThread
+from textual.drivers.linux_driver import LinuxDriver
 
 from agentr_tui.app import app as app_module
 from agentr_tui.app.app import AgentrApp
@@ -110,6 +116,31 @@ def test_garbage_among_what_was_kept_goes_when(how: str, tmp_path: Path) -> None
         assert left() is None
     finally:
         gc.unfreeze()
+
+
+async def test_a_slow_terminal_gets_what_is_new_when_it_took_the_last_picture(tmp_path: Path) -> None:
+    grower, path, waiting = random_tree(60, 1), tmp_path / "t.trace.jsonl", Queue[str]()
+    write_trace(path, grower.events[:-20])
+    session = Session(opened(tmp_path / "w"))
+    session.open(path)
+    app = AgentrApp(session, "search")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+        app._driver._writer_thread = SimpleNamespace(_queue=waiting)  # type: ignore[union-attr]
+        waiting.put("the last picture")
+        append(path, grower.events[-20:])
+        app.flush()
+        await pilot.press("j")  # keys are served all the same
+        assert session.tree is not None
+        assert session.tree.seq == grower.events[-21].seq
+        waiting.get()
+        app.flush()
+        assert session.tree.seq == grower.events[-1].seq
+
+
+def test_textual_queues_writes_where_this_looks_for_them() -> None:
+    assert WriterThread(io.StringIO())._queue.qsize() == 0
+    assert "_writer_thread" in inspect.getsource(LinuxDriver)
 
 
 async def test_a_large_trace_is_read_while_the_app_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
