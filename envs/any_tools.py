@@ -26,8 +26,12 @@ step is right, and call the tool act with the action as its text."""
 def described(
     text: EnvironmentInfo, *, name: str, summary: str, rules: str, lookers: Sequence[str] = ()
 ) -> EnvironmentInfo:
-    """An environment with tools, from the description of the same one by text; `make_with_tools` beside its own
-    function makes it. `lookers`: tools that only show something."""
+    """Returns the description of an environment with tools, made from the description of the same one by text. The
+    module that makes the one by text has a `make_with_tools`.
+
+    `text`: the description by text. `name`, `summary` and `rules`: those of the environment with tools. `lookers`:
+    names of tools that only show something.
+    """
 
     def looks(action: str) -> bool:
         calls = parse_calls(action)

@@ -44,15 +44,15 @@ class Plan(NamedTuple):
 
 @runtime_checkable
 class Snapshots(Protocol):
-    """An environment whose state can be kept and taken up again."""
+    """An environment whose state can be kept and restored."""
 
     def snapshot(self) -> Hashable:
         """The state, immutable, cheap to keep."""
         ...
 
     def restore(self, snapshot: Hashable) -> None:
-        """Stand again where `snapshot` was taken. Raises `ValueError` for one of another kind, or that is not kept any
-        more: the caller goes there by actions then."""
+        """Return to the state of `snapshot`. Raises `ValueError` for a snapshot of another kind, or one that is no
+        longer kept: the caller then repeats the actions."""
         ...
 
 
@@ -94,7 +94,8 @@ class StateKeys(Protocol):
 
 @runtime_checkable
 class MapsActions(Protocol):
-    """An environment that makes one of its valid actions of whatever an actor says, as the original's search does."""
+    """An environment that can turn any text of an actor into one of its valid actions, as the original's search
+    does."""
 
     def executable(self, action: str) -> str:
         """The action to execute in the current state in the place of `action`; a valid one stays as it is."""
@@ -102,7 +103,7 @@ class MapsActions(Protocol):
 
 
 class Words(NamedTuple):
-    """What an environment says for an actor that turns around after a wrong step. Each part may be empty.
+    """What a revision thought can say about a wrong step, in the environment's own words. Each part may be empty.
 
     `fault` and `why` are clauses with a small first letter and no full stop; nothing is claimed that the steps so far
     and the rules do not show.
@@ -115,11 +116,14 @@ class Words(NamedTuple):
 
 @runtime_checkable
 class Needs(Protocol):
-    """An environment that can tell what is needed now."""
+    """An environment that can say what is needed now."""
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """Words about the action that was just taken and what was answered, and about the actions that are taken next,
-        from the current state. Changes nothing."""
+        """Returns words about the action that was just taken and about what is needed now. Changes nothing.
+
+        `taken`: the action. `answer`: the observation it got. `ahead`: the actions that are taken next, from the
+        current state.
+        """
         ...
 
 
@@ -127,8 +131,8 @@ class Needs(Protocol):
 class Tools(Protocol):
     """An environment whose agent calls tools.
 
-    An action is the text of the calls of one turn (`envs.call_text.calls_text`), or what the agent said without a call.
-    `envs.tool_wrapper` makes one of an environment that takes other actions.
+    An action is the text of the calls of one turn (`envs.call_text.calls_text`), or the agent's words without a call.
+    `envs.tool_wrapper` turns an environment that takes other actions into one with tools.
     """
 
     def tools(self) -> Sequence[dict[str, Any]]:
@@ -138,20 +142,20 @@ class Tools(Protocol):
 
 @runtime_checkable
 class LastWords(Protocol):
-    """An environment whose episode may end with words of the agent in the place of a call."""
+    """An environment in which the agent's words without a call may end the episode."""
 
     def final_action(self, text: str) -> str:
-        """The action that stands for these last words: `answer[…]`, say."""
+        """Returns the action for these last words, such as `answer[…]`."""
         ...
 
 
 @runtime_checkable
 class Remarks(Protocol):
-    """An environment that tells what is odd about it."""
+    """An environment that reports what is odd about it."""
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What whoever uses it should know, a line each; more may come with every step."""
+        """What its user should know, a line each; every step may add more."""
         ...
 
 
@@ -167,7 +171,7 @@ def _is_subclass(kind: Any, protocol: Any) -> bool:
 
 
 class AnyText(Text):
-    """The space of all texts: what a server or another package says. Its samples are short and ASCII."""
+    """The space of all texts, such as those of a server or another package. Its samples are short and ASCII."""
 
     def __init__(self) -> None:
         super().__init__(max_length=100_000_000, min_length=0, charset=string.printable)
@@ -216,7 +220,7 @@ class EnvironmentInfo:
     of: Callable[[str], EnvironmentInfo] | None = None  # where rules or scores depend on what follows the ":"
     kinds: Callable[[], list[EnvironmentInfo]] | None = None  # what may follow the ":", where these are known
     broken_kinds: Callable[[], Sequence[str]] | None = None  # and a line for each that can't be used
-    note: str = ""  # what whoever sees results has to know, in a word
+    note: str = ""  # what readers of results have to know, in a word
     takes_place: Callable[[str], bool] = is_place  # whether what follows the ":" reaches a file, a host or a module
     counted_from: float = 0.0  # the environment's own score that stands for a return of 0; set by `info_of`
     offset: float = 0.0  # what is added to the environment's own scores; set by `info_of`
@@ -270,10 +274,10 @@ def environments() -> list[EnvironmentInfo]:
 
 
 def info_of(name: str) -> EnvironmentInfo:
-    """The environment that `name` (or the part before its first ":") stands for.
+    """Returns the environment of a name, or of the part before its first ":".
 
     Where its scores begin below 0, they are counted from there: 0 to HIGH − LOW, and every score has `offset` added.
-    Raises `EnvError` with the names there are, or where what follows the ":" is no good.
+    Raises `EnvError` with the names there are, or where the part after the ":" is not valid.
     """
     head, _, argument = name.partition(":")
     if head not in _registered():
@@ -290,9 +294,9 @@ def info_of(name: str) -> EnvironmentInfo:
 
 
 def names_place(name: str) -> bool:
-    """Whether making this environment reaches what its name says: a file, a folder, a host, another package's module.
+    """Whether making this environment reaches what its name names: a file, a folder, a host, another package's module.
 
-    A file that somebody else wrote may not name such an environment unasked (`engine.environment.permission`).
+    A file of somebody else may not name such an environment without a person's yes (`engine.environment.permission`).
     """
     head, _, argument = name.partition(":")
     if head not in _registered():
@@ -338,5 +342,5 @@ def make(name: str) -> TextEnv:
 
 
 def recognise(first_observation: str) -> EnvironmentInfo | None:
-    """The environment that a first observation comes from, where one claims it."""
+    """Returns the environment that recognises a first observation; None where none does."""
     return next((info for info in environments() if info.recognises(first_observation)), None)

@@ -28,7 +28,8 @@ class Call(NamedTuple):
 
 
 def arguments_of(arguments: str) -> dict[str, Any] | None:
-    """The arguments of a call; None where the string is no JSON object. An empty string stands for no arguments."""
+    """Returns the arguments of a call; None where the string is not a JSON object. An empty string means no
+    arguments."""
     if not arguments.strip():
         return {}
     try:
@@ -39,7 +40,8 @@ def arguments_of(arguments: str) -> dict[str, Any] | None:
 
 
 def call_text(name: str, arguments: str) -> str:
-    """A call as one line of text. Arguments that are no JSON object stand there as the string that they are."""
+    """Returns a call as one line of text. Arguments that are not a JSON object are written as the string that they
+    are."""
     found = arguments_of(arguments)
     return f"{_word(name)}({_json(arguments)})" if found is None else canonical(name, found)
 
@@ -118,8 +120,9 @@ def join_results(results: Sequence[str]) -> str:
 
 
 def split_results(observation: str, count: int) -> list[str]:
-    """The results that `join_results` made an observation of, also where its line ends became blanks. In a text that it
-    did not make, what can't be told apart is the first call's, and the others returned nothing."""
+    """Returns the results that `join_results` joined to an observation, also where its line ends became blanks. Text
+    that it did not make belongs to the first call where it can't be divided; the other calls then have empty results.
+    """
     if count == 1:
         return [observation]
     results, left = [], observation.removeprefix("[1] ")

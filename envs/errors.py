@@ -12,7 +12,7 @@ class UnknownTask(EnvError):
 
 
 class Unavailable(EnvError):
-    """The environment can't be used now: nothing was learned about the action."""
+    """The environment can't be used now: nothing is known about the action."""
 
 
 class InstanceDied(Unavailable):

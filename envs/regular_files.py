@@ -67,7 +67,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     """Raises `EnvError` for what is there and is no regular file."""
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # whoever opens it says so
+    except (OSError, ValueError):  # the error comes when it is opened
         return
     if not stat.S_ISREG(mode):
         raise EnvError(not_regular(path, mode))

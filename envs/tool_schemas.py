@@ -1,7 +1,7 @@
-"""JSON schemas of tools in OpenAI's form, and whether arguments keep to them.
+"""JSON schemas of tools in OpenAI's form, and whether arguments are valid by them.
 
-As much of JSON Schema as tools use: types, required and further properties, enumerations, items, limits, alternatives.
-What else a schema says is not checked.
+Checks as much of JSON Schema as tools use: types, required and further properties, enumerations, items, limits,
+alternatives. Other parts of a schema are not checked.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def parameters_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def misfit(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
-    """What is wrong with the arguments of a call, in a clause; None where they keep to the schema of the tool.
+    """Returns what is wrong with the arguments of a call, in a clause; None where they are valid by the schema of the
+    tool.
 
     Arguments that the schema does not know are wrong, unless it allows further ones.
     """

@@ -60,7 +60,11 @@ class Standing(NamedTuple):
 
 
 def calling(env: TextEnv, box: Toolbox, name_of_env: Callable[[str], str] = str) -> TextEnv:
-    """The environment with tools. `name_of_env`: its name, where the one below tells its own in the info of `reset`."""
+    """Returns the environment with tools.
+
+    `env`: the environment below, which takes texts. `box`: its tools. `name_of_env`: makes the environment's name from
+    the name that the one below has in the info of `reset`.
+    """
     kinds = [kind for protocol, kind in _PARTS if isinstance(env, protocol)]
     made: TextEnv = _class_of(tuple(kinds))(env, box, name_of_env)
     return made
@@ -73,12 +77,12 @@ def _class_of(kinds: tuple[type, ...]) -> type:
 
 
 def refuses_calls(result: str) -> bool:
-    """Whether a result says that its call was not made; where the environment itself refuses nothing."""
+    """Whether a result says that its call was not made; for environments that refuse nothing themselves."""
     return result.startswith(_REFUSALS)
 
 
 def refuses(below: Callable[[str], bool], result: str) -> bool:
-    """Whether a result says that its call did nothing; `below` says so of what the environment itself answers."""
+    """Whether a result says that its call did nothing. `below`: decides that for answers of the environment itself."""
     return refuses_calls(result) or below(result)
 
 
@@ -274,7 +278,8 @@ _PARTS: tuple[tuple[Any, type[Calling]], ...] = (
 
 
 def with_own_tools(env: TextEnv) -> TextEnv:
-    """An environment that tells its tools itself (`tools()`): its `step` takes the text of one valid call."""
+    """Returns an environment with tools of one that lists its tools itself (`tools()`): its `step` takes the text of
+    one valid call."""
     return calling(env, Toolbox(cast(Tools, env).tools, canonical, _first_call, getattr(env, "final_action", None)))
 
 

@@ -61,3 +61,17 @@ def test_every_command_of_the_docs_is_one_that_the_command_line_takes() -> None:
             refused.append((page, words, str(error)))
     assert len(told) > 50
     assert refused == []
+
+
+def test_modules_and_targets_that_the_docs_run_can_be_run() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    modules = set(re.findall(r"python3? -m ((?:engine|envs|agentr_tui|tests)[\w.]*)", text))
+    targets = set(re.findall(r"(?:`|^)make ([\w-]+)", text, re.M))
+    made = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    idle = []
+    for module in modules:
+        file = (ROOT / module.replace(".", "/")).with_suffix(".py")
+        idle += [] if file.exists() and '__name__ == "__main__"' in file.read_text(encoding="utf-8") else [module]
+    assert len(modules) > 10
+    assert idle == []
+    assert targets - made == set()

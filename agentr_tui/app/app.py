@@ -186,7 +186,7 @@ class AgentrApp(LoudWorkers, Host):
     # -- the open tree -----------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Fold new events and tell the screen in front."""
+        """Fold new events, and update the screen in front."""
         if not self.is_running or is_behind(self._driver):  # leaving: the screens are gone already; or keys first
             return
         for part in (part for screen in self.screen_stack for part in screen.children):  # no query: it walks all parts
@@ -235,7 +235,7 @@ class AgentrApp(LoudWorkers, Host):
         return super().check_action(action, parameters)
 
     def action_end_hints(self) -> None:
-        """No hint any more, ever."""
+        """Show no more hints, from now on."""
         self._hints.end()
         self._show_hint()
 
@@ -247,7 +247,7 @@ class AgentrApp(LoudWorkers, Host):
         self.run_worker(live.run, name="search", group="search", thread=True, exclusive=True, exit_on_error=False)
 
     def open_path(self, path: Path, follow: bool = False, mode: str = "search", beside: Path | None = None) -> None:
-        """Show a trace or tree file, beside another where one is named, or a word why not. Reading is a worker's."""
+        """Show a trace or tree file, or one line that says why not. A worker reads it."""
 
         def told(share: float) -> None:
             self.session.reading = (path, round(share, 2))  # the next flush shows it
@@ -292,7 +292,7 @@ class AgentrApp(LoudWorkers, Host):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """A notice. Errors quote models, files and environments: whatever it says is shown, never obeyed."""
+        """Show a notice. It may quote models, files and environments, so its text is escaped."""
         for shown in [each for each in self._notifications if each.message == message]:
             self._unnotify(shown)  # said again: it stands there once
         text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
@@ -373,7 +373,7 @@ class AgentrApp(LoudWorkers, Host):
         self._leave(0)
 
     def action_detach(self) -> None:
-        """Quit; a running search goes on in a process of its own."""
+        """Quit; a running search continues in a process of its own."""
         live = self.session.live
         if live is not None and not live.over:
             self.to_detach = live.path

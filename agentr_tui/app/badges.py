@@ -10,7 +10,7 @@ COUNTED_LEAVES = 400
 
 
 def badges(session: Session, to_review: int | None = None) -> dict[str, str]:
-    """A word for each screen on which something waits: a running search, pairs, samples that nobody decided."""
+    """Returns a word for each screen that has something to do: a running search, pairs, undecided samples."""
     found = {}
     tree = session.tree
     if session.running and tree is not None:

@@ -1,4 +1,4 @@
-"""A search that goes on in a process of its own."""
+"""A search that continues in a process of its own."""
 
 from __future__ import annotations
 

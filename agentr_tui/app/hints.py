@@ -1,4 +1,4 @@
-"""Hints: those of the first minute over the keys of the screen in front, and a word about a key that means nothing."""
+"""Hints: those for the first minute, over the keys of the screen in front, and a line about a key without a meaning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HINT_EVERY = 5.0
 
 
 class Hints:
-    """What the app tells a person unasked."""
+    """The hints that the app shows by itself."""
 
     def __init__(self, tour: Tour | None) -> None:
         """`tour`: the hints of the first minute; None gives none."""
@@ -27,7 +27,10 @@ class Hints:
         self._last = 0.0  # monotonic seconds of the last word about a key
 
     def show(self, screen: Screen[object], mode: str, session: Session) -> None:
-        """Show the hint that fits what was done so far; `mode`: of the screen in front."""
+        """Show the hint that fits what was done so far.
+
+        `screen`: the one in front. `mode`: its name. `session`: holds decisions and workspace.
+        """
         tour = self._tour
         if tour is None or not isinstance(screen, ModeScreen) or not screen.is_mounted:
             return
@@ -46,7 +49,7 @@ class Hints:
         return free and self._tour is not None and bool(self._tour.hint)
 
     def end(self) -> None:
-        """No hint any more, ever."""
+        """Show no more hints, from now on."""
         if self._tour is not None:
             self._tour.end()
 

@@ -14,7 +14,11 @@ Act = Callable[[], object]
 
 
 def ask_screen(app: App[Any], modes: Iterable[str], go: Callable[[str], object], help: Act, back: Act) -> None:
-    """The screens (`modes`, by their numbers), help, the palette and the way back: for the mouse."""
+    """Open the menu of screens, help, palette and the way back, for the mouse.
+
+    `app`: shows it. `modes`: names of the screens, in the order of their numbers. `go`: opens one by name. `help` and
+    `back`: do that.
+    """
     screens = [Choice(str(number), mode, partial(go, mode)) for number, mode in enumerate(modes, 1)]
     more = [
         Choice("?", "help", help),
@@ -25,7 +29,10 @@ def ask_screen(app: App[Any], modes: Iterable[str], go: Callable[[str], object],
 
 
 def ask_whether_to_leave(app: App[Any], detach: Act, stop: Act) -> None:
-    """What becomes of a search that runs: it goes on without the app, stops, or nobody leaves."""
+    """Ask what becomes of a search that runs: it goes on without the app, stops, or the person stays.
+
+    `app`: shows the question. `detach`: leaves, and lets the search go on. `stop`: stops the search, and leaves.
+    """
     ask(
         app,
         "A search is running.",

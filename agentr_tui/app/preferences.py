@@ -11,7 +11,7 @@ from agentr_tui.terminal.theme import DEFAULT_THEME, THEMES, Look
 
 @dataclass(frozen=True)
 class Preferences:
-    """What holds, and where each comes from."""
+    """The settings of the app, and where each comes from."""
 
     theme: str = DEFAULT_THEME
     theme_from: str = "default"

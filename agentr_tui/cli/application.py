@@ -72,7 +72,7 @@ HELP = {
     "search": "Run one search and write its trace.",
     "collect": "Search many tasks in worker processes, one trace a task. The same command again continues.",
     "attach": "Show and steer a search that another process runs.",
-    "revise": "Make revision samples from the pairs in traces, tree files or rollouts of other harnesses.",
+    "revise": "Make revision samples from the wrong steps in traces, tree files or rollouts of other harnesses.",
     "review": "List, accept and reject samples without a screen, and print figures of the review.",
     "recover": "Let the actor continue from wrong steps, with and without the revision thought.",
     "verify": "Compare one verifier's marks with another's, or with a person's.",
@@ -145,7 +145,7 @@ EXAMPLES = {
 
 
 def epilogue(command: str) -> str:
-    """Returns what stands below the options of a command in `--help`: examples, and other places for settings."""
+    """Returns the text below the options of a command in `--help`: examples, and other places for settings."""
     lines = ["Examples:", *(f"  {example}" for example in EXAMPLES[command])]
     if command in CONFIGURABLE:
         variable = f"AGENTR_{command.upper()}_"
@@ -158,7 +158,7 @@ def epilogue(command: str) -> str:
 
 
 def layers(arguments: Sequence[str], refuse: bool = True) -> tuple[WorkspaceSettings, Dict]:
-    """The settings files that hold for a call, the strongest first. Raises `InputError` naming file and place."""
+    """Returns the settings files for a call, the strongest first. Raises `InputError` that names file and place."""
     read = []
     for file in (workspace_file(arguments), user_file()):
         settings = read_settings(file)

@@ -1,4 +1,4 @@
-"""The files of a folder that can't be read: each is told once, while the others are worked on."""
+"""The files of a folder that can't be read: each is reported once, and the others are processed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BrokenFiles:
         return path in self.told or path in self.empty
 
     def load(self, path: Path, environment: str | None = None) -> Source | None:
-        """A trace or tree file; None where it can't be read, which is told."""
+        """Returns a trace or tree file; None where it can't be read, which is reported."""
         if path in self:
             return None
         try:
@@ -51,14 +51,14 @@ class BrokenFiles:
             return None
 
     def each(self, paths: Iterable[Path], environment: str | None = None) -> Iterator[tuple[Path, Source]]:
-        """The traces and tree files that can be read, one after the other; the others are told."""
+        """Yields the traces and tree files that can be read; the others are reported."""
         for path in paths:
             source = self.load(path, environment)
             if source is not None:
                 yield path, source
 
     def first(self, path: Path) -> Started | None:
-        """With what a trace begins; None for a tree file, and where it can't be read, which is told."""
+        """Returns the first event of a trace; None for a tree file, and where it can't be read, which is reported."""
         if not is_trace(path.name) or path in self:
             return None
         try:

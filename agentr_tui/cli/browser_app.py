@@ -32,7 +32,7 @@ class BrowserApp(AgentrApp):
     """Ends a search that it runs when the browser goes away: its trace can be resumed."""
 
     def on_ready(self) -> None:
-        """Show what was asked for; what can't be opened is told in the library."""
+        """Show what was asked for; the library reports what can't be opened."""
         if len(self.session.sources) == 1:
             self.open_path(self.session.sources[0])
 

@@ -109,7 +109,11 @@ def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
 
 
 def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path, broken: BrokenFiles) -> JudgePrice:
-    """What the judge of these settings costs at most for all pairs of these sources. Raises `InputError`."""
+    """Returns what the judge costs at most for all pairs of these sources. Raises `InputError`.
+
+    `sources`: traces and tree files. `settings`: of the run. `cache`: folder of replies, of which known ones cost
+    nothing. `broken`: takes the sources that can't be read.
+    """
     price = JudgePrice()
     for _, source in broken.each(sources, settings.environment):
         tree = source.tree
@@ -123,7 +127,10 @@ def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path,
 
 
 def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken: BrokenFiles) -> JudgePrice:
-    """What judging the seams of these sources costs at most. Raises `InputError`."""
+    """Returns what judging the seams of these sources costs at most. Raises `InputError`.
+
+    `sources`: traces and tree files. `settings`: of the run. `broken`: takes the sources that can't be read.
+    """
     from engine.verifiers.seam_judge import price_of_seams
 
     price = JudgePrice()
@@ -137,9 +144,10 @@ def price_of_all_seams(sources: Sequence[Path], settings: ReviseSettings, broken
 
 
 def confirm(price: JudgePrice, judge: JudgeSettings, yes: bool) -> None:
-    """Say what judging may cost; ask where it costs or leaves this machine.
+    """Say what judging may cost; ask where it costs or leaves this machine. Raises `InputError` where a person said no,
+    or where nobody can be asked.
 
-    Raises `InputError` where a person said no, or where nobody can be asked.
+    `price`: calls and cost. `judge`: the model's settings. `yes`: whether `--yes` was given.
     """
     if not price.calls:
         return
@@ -164,7 +172,7 @@ def judge_figures(totals: JudgeTotals | None) -> dict[str, Any]:
 
 
 def format_totals(totals: JudgeTotals) -> str:
-    """What judging came to, in a line."""
+    """Returns the figures of judging, in a line."""
     tokens = "unknown" if totals.tokens_in is None else f"{totals.tokens_in} + {totals.tokens_out or 0}"
     kept = f" ({totals.tokens_cached} of them cached)" if totals.tokens_cached else ""
     cost = "cost unknown" if totals.cost is None else f"${totals.cost:.4f}"
@@ -174,7 +182,7 @@ def format_totals(totals: JudgeTotals) -> str:
 
 
 def complain(totals: JudgeTotals | None, structured: bool) -> int:
-    """Warn of what was left out of requests, and where many votes came to nothing; returns the exit code."""
+    """Warn about parameters that were left out of requests, and about many unread votes; returns the exit code."""
     if totals is not None and totals.left_out:
         warn(f"the judge's server refuses these parameters, so they were left out: {', '.join(totals.left_out)}")
     if said := complaint(totals, structured):
@@ -184,7 +192,8 @@ def complain(totals: JudgeTotals | None, structured: bool) -> int:
 
 @contextmanager
 def progress(pairs: int, pool: JudgePool | None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, with an estimate, while a model judges; it is told how many pairs are done."""
+    """Shows a bar on a terminal, with an estimate, while a model judges; it is called with the number of finished
+    pairs."""
     if pool is None or not sys.stderr.isatty():
         yield lambda done: None
         return

@@ -1,7 +1,7 @@
-"""Every command of `agentr`, by name. What they do stands in `agentr_tui.cli.commands`, loaded when it is called.
+"""Every command of `agentr`, by name. The commands are in `agentr_tui.cli.commands`; each is loaded when it is called.
 
-Exit codes: 0 done, 1 the work failed, 2 bad usage or input, 130 interrupted. An error is one line on standard
-error; `--debug` adds the traceback.
+Exit codes: 0 done, 1 the work failed, 2 bad usage or input, 130 interrupted. An error is one line on standard error;
+`--debug` adds the traceback.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options of whoever asks a model: the actor of a search, the judge of revise and verify, doctor and recover.
+"""Options of commands that call a model: the actor of a search, the judge of revise and verify, doctor and recover.
 
 `SearchSettings` and `JudgeSettings` name the same fields for a server and have the same defaults for them, so that one
 option serves both.

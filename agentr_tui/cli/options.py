@@ -35,8 +35,9 @@ OUTPUT = Group.create_ordered("Workspace and output")
 def option_of(settings: type[msgspec.Struct], group: Group, field_name: str, help: str, /, **more: Any) -> Parameter:
     """Returns an option for one field of a settings struct.
 
-    settings: the struct, whose default for the field `--help` shows. field_name: its field. help: the sentence,
-    which tells the default if the field's is None or empty. more: further arguments of `Parameter`.
+    `settings`: the struct, whose default for the field `--help` shows. `group`: its heading in `--help`. `field_name`:
+    its field. `help`: the sentence, which tells the default if the field's is None or empty. `more`: further arguments
+    of `Parameter`.
     """
     field = next(field for field in msgspec.structs.fields(settings) if field.name == field_name)
     shown = None if field.default in (None, "", msgspec.NODEFAULT) else str(field.default)

@@ -72,7 +72,7 @@ class ReviseFlags(TypedDict, total=False):
         _option(
             SAMPLES,
             "thought",
-            "Revision thought: reason (names the mistake), list (drawn from it), model, or a number of the list.",
+            "Revision thought: reason (names the mistake), list (one of the list), model, or a number in the list.",
         ),
     ]
     rank: Annotated[
@@ -146,10 +146,9 @@ class ReviseFlags(TypedDict, total=False):
 
 
 def revise_settings_of(flags: ReviseFlags | None, judge: JudgeFlags | None, verifier: str) -> ReviseSettings:
-    """Returns the settings that the options give.
+    """Returns the settings that the options make. Raises `InputError` that names an unusable option.
 
-    flags: the options that were given. judge: those of the judge. verifier: the one to use. Raises `InputError` naming
-    the option that is unusable.
+    `flags`: the options that were given. `judge`: those of the judge. `verifier`: the one to use.
     """
     values: dict[str, Any] = {**(flags or {}), "verifier": verifier, "judge": judge_of(judge)}
     if values.get("max_pairs", 1) < 1:

@@ -41,7 +41,11 @@ TAILS = ("straight", "joined", "repaired", "as_found", "left_out")
 
 
 def verifier_that_can(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> str:
-    """The verifier for these sources where nobody named one; says so where it is not the usual one."""
+    """Returns the verifier for these sources where nobody named one; prints a line where it is not the usual one.
+
+    `sources`: traces and tree files. `environment`: its name; None: the sources' own. `broken`: takes the sources that
+    can't be read.
+    """
     firsts = _started(sources, environment, broken)
     verifier, lacking = verifier_for(firsts, environment, [{"env": environment}])
     if lacking and not at_hand(lacking):
@@ -66,7 +70,11 @@ def _started(sources: Sequence[Path], environment: str | None, broken: BrokenFil
 
 
 def check_environments(sources: Sequence[Path], environment: str | None, broken: BrokenFiles) -> None:
-    """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission."""
+    """Raises `UntrustedTrace`, before anything is written, if the environment of a trace needs permission.
+
+    `sources`: traces and tree files. `environment`: the one that the person named; None: none. `broken`: takes the
+    sources that can't be read.
+    """
     for path in sources:
         first = broken.first(path)
         if first is not None and (environment is not None or at_hand(name_to_open(first))):
@@ -74,7 +82,11 @@ def check_environments(sources: Sequence[Path], environment: str | None, broken:
 
 
 def confirm_repairs(sources: Sequence[Path], settings: ReviseSettings, yes: bool, broken: BrokenFiles) -> None:
-    """Say what repairs by a model may cost. Raises `InputError` where nobody said yes."""
+    """Say what repairs by a model may cost. Raises `InputError` where nobody said yes.
+
+    `sources`: traces and tree files. `settings`: of the run. `yes`: whether `--yes` was given. `broken`: takes the
+    sources that can't be read.
+    """
     if settings.repair is None or not settings.repair.paid or settings.compat:
         return
     trees = (source.tree for _, source in broken.each(sources, settings.environment))
@@ -94,9 +106,11 @@ def revise_paths(
     pairs: int = 0,
     broken: BrokenFiles | None = None,
 ) -> tuple[str, Revised]:
-    """Write a run over these sources; its id and figures. `pairs`: about how many there are, for the progress bar.
+    """Write a run over these sources; returns its id and figures.
 
-    broken: takes the sources that can't be read; None raises `InputError` for the first.
+    `workspace`: takes the run. `sources`: traces and tree files. `settings`: of the run. `quiet`: whether to print
+    nothing but warnings. `pairs`: about how many there are, for the progress bar; 0: not known. `broken`: takes the
+    sources that can't be read; None: `InputError` for the first.
     """
     broken = BrokenFiles(sources) if broken is None else broken
     cache = workspace.judgements

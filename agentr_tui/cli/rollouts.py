@@ -43,7 +43,7 @@ MergeOption = Annotated[
     Parameter(
         group=INPUT,
         name="--merge",
-        help="Which turns of rollouts are equal: those with equal calls (action), with equal words too (text), none.",
+        help="Which turns of rollouts are equal: action (with the same calls), text (also the same words) or none.",
     ),
 ]
 RewardOption = Annotated[
@@ -53,15 +53,19 @@ RewardOption = Annotated[
 
 
 def options_of(read_as: str | None, map_: Sequence[str] | None, merge: Merge, reward: str | None) -> ImportOptions:
-    """The options as the import takes them. Raises `InputError`."""
+    """Returns the options as the import takes them. Raises `InputError`.
+
+    `read_as`: name of the reader; None: the one that recognises a file. `map_`: `field=path` texts. `merge`: rule of
+    merging. `reward`: name of the reward; None: the rollout's own.
+    """
     return ImportOptions(read_as or "", mapping_of(map_ or ()), merge, reward or "")
 
 
 def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], list[Path]]:
-    """Paths of traces and tree files, and paths of rollouts.
+    """Returns the paths of traces and tree files, and the paths of rollouts.
 
-    A folder that holds traces is one of traces: what else lies in it (decisions, datasets) is no rollout, unless
-    `--read-as` says so.
+    A folder that holds traces counts as one of traces: other files in it (decisions, datasets) are not rollouts, unless
+    `--read-as` is given.
     """
     plain: list[Path] = []
     rollouts: list[Path] = []
@@ -82,7 +86,7 @@ def parted(paths: Sequence[Path], options: ImportOptions) -> tuple[list[Path], l
 
 
 def read(paths: Sequence[Path], options: ImportOptions) -> Import:
-    """The trees of rollouts; what could not be read is told. Raises `InputError`."""
+    """Returns the trees of rollouts; rollouts that can't be read are reported. Raises `InputError`."""
     found = import_rollouts(paths, options)
     lines = [str(problem) for problem in found.problems] + found.warnings
     for line in lines[:MOST_TOLD]:
@@ -95,8 +99,12 @@ def read(paths: Sequence[Path], options: ImportOptions) -> Import:
 def with_stored(
     paths: Sequence[Path], options: ImportOptions, workspace: Path, quiet: bool = False
 ) -> tuple[list[Path], list[Path]]:
-    """The paths with rollouts replaced by their traces in the workspace, where they are stored first; and the latter
-    alone."""
+    """Store the rollouts of these paths as traces. Returns the paths with rollouts replaced by their traces, and those
+    traces alone.
+
+    `paths`: files and folders. `options`: how to read and merge rollouts. `workspace`: its folder, which takes the
+    traces. `quiet`: whether to print nothing.
+    """
     plain, rollouts = parted(paths, options)
     if not rollouts:
         return plain, []
@@ -135,7 +143,7 @@ def as_one_trace(path: Path, workspace: Path) -> Path:
 
 
 def refuse_rollouts(paths: Sequence[Path], what: str) -> None:
-    """Raises `InputError` with the remedy where a path is one of rollouts, of which a command makes nothing."""
+    """Raises `InputError` with the remedy where a path is one of rollouts, which the command can't take."""
     for path in parted(paths, ImportOptions())[1]:
         raise InputError(f"{path}: holds rollouts, and {what}: agentr convert {path} FOLDER/ makes traces of them")
 
@@ -143,8 +151,12 @@ def refuse_rollouts(paths: Sequence[Path], what: str) -> None:
 def all_sources(
     files: Sequence[Path], rollouts: Sequence[Path], options: ImportOptions, broken: BrokenFiles
 ) -> Iterator[Source | TraceFigures]:
-    """Every tree, read: of rollouts one for each task; the figures of a trace without an event. `broken` hears of files
-    of folders that can't be read. Raises `InputError`."""
+    """Yields every tree, read: of rollouts one for each task; the figures alone of a trace without events. Raises
+    `InputError`.
+
+    `files`: traces and tree files. `rollouts`: files of rollouts. `options`: how to read and merge them. `broken`:
+    takes the files of folders that can't be read.
+    """
     for path in files:
         try:
             yield load_any(path)

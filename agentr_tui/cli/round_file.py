@@ -48,7 +48,8 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RoundFile:
-    """What the file says. The value of an option may be a list: one for each model, the last for all further ones."""
+    """The content of the file. The value of an option may be a list: one for each model, the last for all further
+    ones."""
 
     path: Path
     rounds: int = 1
@@ -81,11 +82,19 @@ class RoundFile:
         return str(_at(told[0] or told[1], 0))
 
     def option(self, table: str, name: str, number: int, default: str = "") -> str:
-        """The value of an option in round `number`."""
+        """Returns the value of an option in one round.
+
+        `table`: name of the command. `name`: of the option. `number`: of the round. `default`: where the file does not
+        have it.
+        """
         return str(_at(self.tables.get(table, {}).get(name, default), number))
 
     def arguments(self, table: str, number: int, only: frozenset[str] | None = None) -> list[str]:
-        """The options of a command as a person types them. `number`: of the model, 0 for that of the first round."""
+        """Returns the options of a command as a person types them.
+
+        `table`: name of the command. `number`: of the model; 0: that of the first round. `only`: names of the options
+        to take; None: all.
+        """
         return [
             part
             for name, value in self.tables.get(table, {}).items()
@@ -231,7 +240,7 @@ def _about(reaches: Sequence[str]) -> str:
 
 
 def unasked(found: RoundFile) -> ForeignRounds | None:
-    """What a person has to say yes to before these rounds run; None where nobody has to be asked, or was already."""
+    """Returns what a person has to permit before these rounds run; None where nothing has to be, or all was already."""
     reaches = [f"run {command!r}" for command in (found.command, found.serve) if command]
     reaches += [f"set {table} --{name} {value}" for table, name, value in _places(found)]
     if not reaches or given(_about(reaches), "round", "yes") is not None:

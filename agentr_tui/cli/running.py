@@ -36,7 +36,7 @@ def has_terminal() -> bool:
 
 @contextmanager
 def stopping(control: Control) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop what runs cleanly; the list tells which of them came."""
+    """SIGINT and SIGTERM stop the work cleanly; the list holds those that came."""
     came: list[int] = []
 
     def stop(number: int, frame: object) -> None:
@@ -105,8 +105,8 @@ def run_app(
 ) -> int:
     """Run the app, and say how to come back to what was made; returns its exit code.
 
-    go_on: where the person was when it ran last. opening: see `AgentrApp`. made_by_us: what lay in the workspace before
-    the command; None: what lies there now.
+    `session`: what the screens share. `mode`: name of the first screen. `go_on`: whether to begin where the person was
+    last. `opening`: see `AgentrApp`. `made_by_us`: what the workspace held before the command; None: what it holds now.
     """
     from agentr_tui.app.app import AgentrApp
     from agentr_tui.app.preferences_file import read_preferences

@@ -21,7 +21,7 @@ MAX_NAME = 200
 
 
 class NodeMark(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """One line: what one person said of one node. A later one of the same trace, node and kind takes its place."""
+    """One line: one person's mark on one node. A later one of the same trace, node and kind replaces it."""
 
     trace: str  # id
     node: int
@@ -89,10 +89,10 @@ class Bookmarks:
     # -- writing -----------------------------------------------------------------------------------
 
     def set(self, trace: str, node: int, kind: Kind, name: str = "", path: str = "") -> NodeMark:
-        """Put a mark on a node. Good and bad take each other's place. Raises `InputError`, `WorkFailed`.
+        """Put a mark on a node. Good and bad replace each other. Raises `InputError`, `WorkFailed`.
 
-        `trace`: its id. `kind`: bookmark, good or bad. `name`: a word of the person's. `path`: where the trace
-        lies, to open it from the list.
+        `trace`: its id. `node`: the node. `kind`: bookmark, good or bad. `name`: a word of the person's. `path`: where
+        the trace lies, to open it from the list.
         """
         self.refresh()
         name = " ".join(name.encode("utf-8", "replace").decode().split())[:MAX_NAME]
@@ -102,7 +102,10 @@ class Bookmarks:
         return self._append(trace, node, kind, name, path, removed=False)
 
     def remove(self, trace: str, node: int, kind: Kind | None = None) -> int:
-        """Take a mark of a kind, or all, off a node; how many there were. Raises `InputError`, `WorkFailed`."""
+        """Take marks off a node; returns how many there were. Raises `InputError`, `WorkFailed`.
+
+        `trace`: its id. `node`: the node. `kind`: of the mark; None: marks of every kind.
+        """
         self.refresh()
         there = [mark for mark in self.of_trace(trace) if mark.node == node and kind in (None, mark.kind)]
         for mark in there:

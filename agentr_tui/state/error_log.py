@@ -13,8 +13,8 @@ FILE = "errors.log"
 
 
 def error_line(folder: Path, error: Exception) -> str:
-    """One line that says what went wrong. Of an error that is not foreseen, the place is appended to the folder's
-    `errors.log`, without the error's own words: they may quote anything, a key too."""
+    """Returns one line that says what went wrong. For an unexpected error, the place is appended to the folder's
+    `errors.log`, without the error's own words: they may quote anything, even a key."""
     if isinstance(error, AgentrError):
         return str(error)
     line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"

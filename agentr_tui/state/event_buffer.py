@@ -15,10 +15,10 @@ from engine.workspace.workspace import Workspace
 
 
 class Ready:
-    """A search that is ready to run; its events wait until somebody listens.
+    """A search that is ready to run; its events wait until it has a listener.
 
-    Making a search (its environment, its trace) may take a while, so a thread does it; only then is it handed to
-    the session, which has the listener.
+    Making a search (its environment, its trace) may take a while, so a thread does it; only then is it handed to the
+    session, which has the listener.
     """
 
     def __init__(self, make: Callable[[Callable[[AnyEvent], None]], SearchJob]) -> None:
@@ -39,7 +39,10 @@ class Ready:
 
 
 def make_ready(workspace: Workspace, request: SearchRequest, which: Permit) -> Ready:
-    """A new search in the workspace, in the environment that it may open. Raises `InputError`."""
+    """Returns a new search of the workspace that waits for its listener. Raises `InputError`.
+
+    `workspace`: takes its trace. `request`: task and settings. `which`: the permit of the environment.
+    """
     settings = check_settings(request.settings)
 
     def make(listener: Callable[[AnyEvent], None]) -> SearchJob:

@@ -40,7 +40,7 @@ class Place(Struct, omit_defaults=True):
 
 
 class ThemeChoice(Struct):
-    """A theme that was put on in the app, and what the settings said then: it holds until they say another."""
+    """A theme that was chosen in the app, and the settings at that time: the choice holds until the settings change."""
 
     theme: str
     instead_of: str
@@ -59,12 +59,17 @@ class LastPlace:
         return read_struct(self._place, Place) or Place()
 
     def keep_place(self, mode: str, trace: Path | None, views: dict[str, View]) -> None:
-        """Remember it."""
+        """Remember where a person was.
+
+        `mode`: name of the screen. `trace`: the open one; None: none. `views`: what each trace's tree looked like, the
+        newest last.
+        """
         last = dict(list(views.items())[-MOST_VIEWS:])
         _write(self._place, Place(mode, str(trace.absolute()) if trace else "", last))
 
     def theme(self, configured: str) -> str:
-        """The theme that was chosen in the app, where the settings say what they said then; else theirs."""
+        """Returns the theme that was chosen in the app, if the settings did not change since; else that of the
+        settings."""
         choice = read_struct(self._theme, ThemeChoice)
         return choice.theme if choice is not None and choice.instead_of == configured else configured
 

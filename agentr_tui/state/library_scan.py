@@ -58,9 +58,11 @@ def look(
     report: Report,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> set[Path]:
-    """Tell `report` of every file that is new or changed since `known`, a few at a time; returns all there are.
+    """Report every file that is new or changed, a few at a time; returns all there are. A file that can't be read is a
+    row with an error.
 
-    A file that can't be read is a row with an error. Never raises for what files hold.
+    `workspace`: its traces are listed. `sources`: further files and folders. `known`: what was reported before.
+    `report`: called with rows. `cancelled`: True ends the work early.
     """
     seen = {os.fspath(path): item for path, item in known.items()}
     there: set[Path] = set()
@@ -107,9 +109,9 @@ class _Found(NamedTuple):
 
 
 def _from_index(workspace: Workspace, found: list[_Found], report: Report) -> tuple[list[_Found], set[Path]]:
-    """Tell `report` of all files that the index knows as they are, the newest first and the rest at once.
+    """Report all files that the index knows as they are, the newest first and the rest at once.
 
-    Returns the others, and the paths that were told.
+    Returns the others, and the paths that were reported.
     """
     left: list[_Found] = []
     paths: set[Path] = set()
@@ -133,7 +135,7 @@ def _from_index(workspace: Workspace, found: list[_Found], report: Report) -> tu
 
 
 def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
-    """Tell `report` of the running searches that went on, or that nobody runs any more. A `stat` each, else."""
+    """Report the running searches that went on, or that no process runs any more. For the others, one `stat` each."""
     for path, before in known.items():
         if not before.row.goes_on or before.row.live:
             continue

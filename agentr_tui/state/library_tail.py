@@ -57,7 +57,8 @@ class Tail:
         return TraceRow(row.path, time.time(), found, started.instruction, started.score_range, paused=paused)
 
     def is_alone(self) -> bool:
-        """Whether nobody writes the trace any more: its lock is free, or, where none was ever seen, it stands still."""
+        """Whether no process writes the trace any more: its lock is free, or, where there never was one, the file
+        stopped growing."""
         if is_being_written(self._path):
             self._locked = True
             return False

@@ -28,7 +28,7 @@ class LiveSearch:
         self.over = False
 
     def run(self) -> None:
-        """Run to the end, in the thread that calls. Never raises: `error` says what went wrong."""
+        """Run to the end, in the thread that calls. Never raises: `error` is the message."""
         try:
             self.job.run_blocking()
         except AgentrError as error:

@@ -28,7 +28,10 @@ LONGEST = 120
 
 
 def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
-    """A trace name that is not taken yet."""
+    """Returns a trace name that is not taken yet.
+
+    `folder`: where traces are. `environment`: its short name. `task`: its id. `seed`: of the search.
+    """
     told = f"{environment}-{task}".encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{told}-s{seed}")
     place, number = folder / f"{stem}.trace.jsonl", 2
@@ -58,7 +61,7 @@ DEFAULT_DELAY = DEMO_DELAY
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What a person asks for."""
+    """The choices of a person for a new search."""
 
     environment: str = "textcraft"
     task: str = "0"

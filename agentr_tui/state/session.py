@@ -42,7 +42,7 @@ KEPT_AFTER = 2_000
 
 @dataclass(frozen=True)
 class OpenTree:
-    """A trace or tree file that was read, and what goes on reading it."""
+    """A trace or tree file that was read, and its follower."""
 
     path: Path
     tree: SearchTree
@@ -51,10 +51,10 @@ class OpenTree:
 
 
 def read_tree(path: Path, follow: bool = False, told: Callable[[float], object] = lambda share: None) -> OpenTree:
-    """Read a trace or a tree file; may take a while, and may be called from a worker thread. Raises `InputError`.
+    """Read a trace or a tree file. May take a while, and may be called from a worker thread. Raises `InputError`.
 
-    `follow` takes a trace that holds no event yet. `told` hears now and then which part of a trace was read; what it
-    raises ends the reading.
+    `path`: the file. `follow`: whether to take a trace that holds no event yet. `told`: called now and then with the
+    share of a trace that was read, 0 to 1; an error that it raises ends the reading.
     """
     if not is_trace(str(path)) or path.suffix == ".gz":
         source = load_any(path)
@@ -92,7 +92,7 @@ def _folded(follower: Follower, told: Callable[[float], object]) -> SearchTree:
 
 @dataclass
 class Session:
-    """The state of the app, less what widgets keep for themselves."""
+    """The state of the app, without what widgets keep for themselves."""
 
     workspace: Workspace
     sources: list[Path] = field(default_factory=list)  # what the library lists besides the workspace's traces
@@ -196,7 +196,7 @@ class Session:
         self.review_query = None
 
     def flush(self) -> int | None:
-        """Fold what happened since the last call; the first new node id, or None where nothing happened."""
+        """Fold the events since the last call; returns the first new node id, or None where there was no event."""
         if self.tree is None:
             return None
         size, count = FLUSHED_AT_ONCE

@@ -34,7 +34,8 @@ def workspace_file(arguments: Sequence[str]) -> Path:
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """What a file says; nothing where it is missing. Raises `InputError` naming file and place."""
+    """Returns the content of a settings file; empty where it is missing. Raises `InputError` that names file and
+    place."""
     try:
         return read_toml(file)
     except NoFile:
@@ -46,7 +47,10 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def check_names(settings: dict[str, Any], commands: Sequence[str], file: Path) -> None:
-    """Raises `InputError` for a name at the top of a settings file that means nothing."""
+    """Raises `InputError` for a name at the top of a settings file that means nothing.
+
+    `settings`: the file's content. `commands`: names of the commands, which may be tables. `file`: for the message.
+    """
     known = (*APP_NAMES, *commands, "workspace")
     for name in settings:
         if name not in known:

@@ -94,8 +94,8 @@ def _is_closed(hint: Any) -> bool:
 
 
 class WorkspaceSettings:
-    """The settings of a workspace as a source of options; what has to be asked for is not taken until a person said
-    yes. `held` tells what that was."""
+    """The settings of a workspace as a source of options; those that need a person's yes are left out until then.
+    `held` names these."""
 
     def __init__(self, file: Path, settings: Mapping[str, Any], refuse: bool) -> None:
         """`refuse`: raise `ForeignSettings` where an option of the command that runs is not taken."""

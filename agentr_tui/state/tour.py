@@ -89,7 +89,7 @@ class Tour:
         return f"{self._kept.step + 1}/{len(HINTS)}  {HINTS[self._kept.step]}"
 
     def go_on(self, facts: Facts) -> None:
-        """Take up what a person did. Who has read the last hint and comes to its screen needs none any more."""
+        """Take up what a person did. After the last hint, and its screen, there are no more hints."""
         kept = self._kept
         if kept is None or kept.over:
             return
@@ -102,7 +102,7 @@ class Tour:
         self._last_mode = facts.mode
 
     def end(self) -> None:
-        """No hint any more, ever."""
+        """Show no more hints, from now on."""
         self._keep(Kept(len(HINTS) - 1, over=True))
 
     def _keep(self, kept: Kept) -> None:

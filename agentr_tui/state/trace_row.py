@@ -23,7 +23,7 @@ class TraceRow:
     score_range: tuple[float, float] = (0.0, 1.0)
     error: str = ""  # why it can't be read
     live: bool = False  # a search that this app runs
-    paused: bool = False  # it stands still until somebody lets it go on
+    paused: bool = False  # until a person lets it go on
     origin: str = ""  # of a repair's search: the id of the trace that it repairs
 
     @property

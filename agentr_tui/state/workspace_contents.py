@@ -1,4 +1,4 @@
-"""What lies in a workspace, in short, and how one comes back to it. Knows no Textual."""
+"""A short list of what a workspace contains, and how to come back to it. Knows no Textual."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_BESIDE = 8
 
 
 class Contents(NamedTuple):
-    """How much lies in a workspace."""
+    """How much a workspace contains."""
 
     traces: int = 0
     runs: int = 0
@@ -35,7 +35,7 @@ class Contents(NamedTuple):
 
 
 def contents(workspace: Workspace) -> Contents:
-    """What lies in a workspace; what can't be read counts as nothing."""
+    """Returns what a workspace contains; what can't be read counts as nothing."""
     traces = [file for file in _files(workspace.traces) if is_trace(file.name)]
     newest = 0.0
     for file in traces:
@@ -77,7 +77,7 @@ def command_for(workspace: Path) -> str:
 
 
 def come_back_line(workspace: Workspace, before: Contents) -> str:
-    """How to come back to a workspace in which something was made since; "" where nothing was."""
+    """Returns how to come back to a workspace in which something was made since; empty where nothing was."""
     now = contents(workspace)
     if now == before or now.empty:
         return ""

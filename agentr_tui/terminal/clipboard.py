@@ -39,14 +39,16 @@ def tools(environment: Mapping[str, str] = os.environ, platform: str = sys.platf
 
 
 def copied_file(suffix: str) -> Path:
-    """Where the text that was copied last stands."""
+    """Returns the file with the text that was copied last."""
     return cache_folder() / f"copied.{suffix}"
 
 
 def copy(text: str, suffix: str, osc52: Callable[[str], object], commands: Sequence[list[str]] | None = None) -> str:
-    """Copy a text every way there is; a line that says where it went. May block for `PATIENCE` a tool.
+    """Copy a text every way there is; returns a line that says where it went. May block for `PATIENCE` seconds a tool.
+    Never raises: the line also says what fails.
 
-    `osc52` hands the text to the terminal. Never raises: what fails is said.
+    `text`: what to copy. `suffix`: of the file that it is always written to. `osc52`: hands the text to the terminal.
+    `commands`: clipboard tools to try; None: those of this system.
     """
     data = text.encode("utf-8", "replace")
     ways = []

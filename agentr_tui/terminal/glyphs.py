@@ -1,4 +1,4 @@
-"""The signs that stand for what a node is and what was done with it, with ASCII ones for old locales."""
+"""The signs for kinds of nodes and for what was done with them, with ASCII ones for old locales."""
 
 from __future__ import annotations
 

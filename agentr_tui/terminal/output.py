@@ -38,7 +38,10 @@ def _takes_unicode(encoding: str | None) -> bool:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Columns as wide as their widest cell; `right` names those that are set to the right."""
+    """Print columns as wide as their widest cell.
+
+    `head`: titles, one a column. `rows`: cells, one a column. `right`: indexes of the columns that are aligned right.
+    """
     cells = [[escape(cell) for cell in row] for row in [list(head), *rows]]
     widths = [max(cell_len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:

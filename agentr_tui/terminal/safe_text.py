@@ -61,14 +61,14 @@ def escape(text: str, *, multiline: bool = False) -> str:
 
 
 def without_controls(text: str) -> str:
-    """The text less what `escape` would write out."""
+    """Returns the text without the characters that `escape` would replace."""
     return text if text.isprintable() else _UNSAFE.sub("", text)
 
 
 def in_escapes(json: str, ascii_only: bool = False) -> str:
     """The same JSON with what `escape` would write out as `\\uXXXX`: its value is the same, a terminal obeys nothing.
 
-    ascii_only: whether every letter past ASCII is written so.
+    `ascii_only`: whether every letter past ASCII is written so.
     """
     if json.isascii() and json.isprintable():
         return json
@@ -81,7 +81,10 @@ def _json_escape(match: re.Match[str]) -> str:
 
 
 def fit(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
-    """A text that is safe already, cut to at most `width` cells; what was cut off ends in `ellipsis`."""
+    """Returns a text cut to a width.
+
+    `text`: safe already. `width`: most cells. `ellipsis`: the end of a text that was cut.
+    """
     if width <= 0:
         return ""
     if cell_len(text) <= width:
@@ -102,10 +105,10 @@ def fit(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
 
 
 def clip(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
-    """One line of the text, safe to show, at most `width` cells; what was cut off ends in `ellipsis`.
+    """Returns a text as one line, safe to show, cut to a width. Takes as long as what can be seen, however long the
+    text is. A text that hides many combining marks behind few cells is cut early.
 
-    Costs what can be seen, however long the text is. A text that hides many combining marks behind few cells is
-    cut early.
+    `text`: any. `width`: most cells. `ellipsis`: the end of a text that was cut.
     """
     if width <= 0:
         return ""

@@ -269,9 +269,10 @@ def app_options() -> dict[str, Any]:
 
 
 def install(app: App[Any], theme: str | None = None, looks: Iterable[Look] = ()) -> None:
-    """Register the themes and a person's own with the App and put one on: the given one, else the default.
+    """Register the themes with the app, and put one on. With `NO_COLOR` that is the theme without colours.
 
-    Under `NO_COLOR` it is the one without colours. A name that is not registered falls back to the default.
+    `app`: the app. `theme`: name of the theme; None, or a name that is not registered: the default. `looks`: a person's
+    own themes.
     """
     for known in THEMES:
         app.register_theme(known)
@@ -322,19 +323,28 @@ def _derived(theme: Theme) -> Palette:
 
 
 def share(value: float, low: float = 0.0, high: float = 1.0) -> float:
-    """Where a value lies in the score range, 0 to 1; what lies outside is clamped."""
+    """Returns where a value lies in the score range, 0 to 1; a value outside counts as the nearest end.
+
+    `value`: a return or Q. `low` and `high`: least and greatest return.
+    """
     if high <= low:
         return 1.0 if value >= high else 0.0
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 def is_good(value: float, low: float = 0.0, high: float = 1.0) -> bool:
-    """Whether a return is shown as good: at least `GOOD_SHARE` of the score range."""
+    """Whether a return is shown as good: at least `GOOD_SHARE` of the score range.
+
+    `value`: the return. `low` and `high`: least and greatest return.
+    """
     return share(value, low, high) >= GOOD_SHARE
 
 
 def value_role(q: float | None, low: float = 0.0, high: float = 1.0) -> Role:
-    """The role that a value is shown in: `muted` where there is none, else one of `VALUE_ROLES`."""
+    """Returns the role that a value is shown in: one of `VALUE_ROLES`, or `muted` where there is no value.
+
+    `q`: the value; None: there is none. `low` and `high`: least and greatest return.
+    """
     if q is None:
         return "muted"
     place = share(q, low, high)
@@ -342,7 +352,11 @@ def value_role(q: float | None, low: float = 0.0, high: float = 1.0) -> Role:
 
 
 def value_style(q: float | None, low: float = 0.0, high: float = 1.0, colors: Palette = _DARK) -> str:
-    """The style definition that a value is shown in."""
+    """Returns the style definition that a value is shown in.
+
+    `q`: the value; None: there is none. `low` and `high`: least and greatest return. `colors`: the palette of the
+    theme.
+    """
     return colors[value_role(q, low, high)]
 
 
@@ -367,7 +381,11 @@ def bar(q: float | None, width: int, low: float = 0.0, high: float = 1.0, *, asc
 
 
 def format_value(q: float | None, low: float = 0.0, high: float = 1.0, *, ascii: bool = False) -> str:
-    """A value of Q in at most four cells: `.42`, `1.0` on a scale up to 1, else `8.3`, `42`; `–` for none."""
+    """Returns a value of Q in at most four cells: `.42`, `1.0` on a scale up to 1, else `8.3`, `42`; `–` for none.
+
+    `q`: the value; None: there is none. `low` and `high`: least and greatest return. `ascii`: without characters beyond
+    ASCII.
+    """
     if q is None:
         return "-" if ascii else "–"
     if max(abs(low), abs(high)) <= 1 and abs(q) <= 1:

@@ -63,7 +63,8 @@ class BrowserProcess(AppService):
         await super().set_terminal_size(*clamped(width, height))
 
     async def take(self, messages: web.WebSocketResponse) -> None:
-        """Hand on what the browser sends until it goes. What is no message is passed over, and said once."""
+        """Pass the browser's messages to the app until the browser goes. Data that is not a message is skipped, and
+        reported once."""
         said = False
         async for message in messages:
             try:
@@ -91,23 +92,23 @@ class BrowserProcess(AppService):
             raise ValueError("unknown kind")
 
     async def run(self) -> None:
-        """Hand on what the app draws until it ends; its browser is told then."""
+        """Pass the app's output to the browser until the app ends, then tell the browser."""
         await super().run()
         with suppress(ConnectionError, RuntimeError):
             await self.remote_close()
 
     async def on_data(self, payload: bytes) -> None:
-        """What the app draws; read on when the browser is gone, else the app would wait for ever."""
+        """Take the app's output; also when the browser is gone, else the app would wait for ever."""
         with suppress(ConnectionError, RuntimeError):
             await super().on_data(payload)
 
     async def on_meta(self, data: bytes) -> None:
-        """What else the app says."""
+        """Take the app's other messages."""
         with suppress(ConnectionError, RuntimeError):
             await super().on_meta(data)
 
     async def stop(self) -> None:
-        """Ask the app to end; kill it where it has not after `GRACE_SECONDS`, or where nobody waits so long."""
+        """Ask the app to end; kill it after `GRACE_SECONDS`, or at once where the caller does not wait so long."""
         process, task, self._task = self._process, self._task, None
         if process is None or task is None:
             return

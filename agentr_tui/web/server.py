@@ -1,7 +1,7 @@
 """The app in a browser: textual-serve behind a one-time token. Needs the extra `serve`.
 
-Whoever gets in can do what the person at the terminal can: run searches with their keys. So the link holds a token
-that works once; whoever comes with it gets a cookie, and nothing at all is answered without the one or the other.
+A person in the browser can do what the person at the terminal can: run searches with their keys. So the link holds a
+token that works once and gives a cookie, and no request without token or cookie gets an answer.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Gate:
-    """Lets in who has the token, once, and from then on who has the cookie."""
+    """Lets in a browser with the token, once, and from then on with the cookie."""
 
     def __init__(self, port: int, any_host: bool) -> None:
         self.token: str | None = secrets.token_urlsafe(32)  # None once it was used
@@ -80,7 +80,7 @@ class Gate:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer 403 to whoever is not let in."""
+        """Answer 403 to requests without token or cookie."""
         if not self._is_ours(request):
             raise web.HTTPForbidden(text=_REFUSAL)
         given = request.cookies.get(self._cookie_name, "")
@@ -143,7 +143,7 @@ class AppServer(Server):
 
     @property
     def link(self) -> str:
-        """Where a browser goes first."""
+        """The address to open first in a browser."""
         try:
             unspecified = ipaddress.ip_address(self.host).is_unspecified
         except ValueError:
@@ -158,7 +158,7 @@ class AppServer(Server):
         return app
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say nothing: the command does."""
+        """Print nothing, since the command does."""
 
     async def on_shutdown(self, app: web.Application) -> None:
         """End the apps of all browsers."""
@@ -214,7 +214,8 @@ class _Line(logging.Handler):
 def run(server: AppServer, listening: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; the apps are then asked to end.
 
-    `ready` is called once the server answers and a signal ends it cleanly: whoever reads the link may send one at once.
+    `server`: what to serve. `listening`: its socket. `ready`: called when the server answers and a signal ends it
+    cleanly, since a program that reads the link may send one at once.
     """
     logs = logging.FileHandler(server.log, delay=True, encoding="utf-8")
     for name in ("aiohttp", "textual-serve", "asyncio"):

@@ -1,4 +1,4 @@
-"""A few names side by side, one of them taken: a choice that shows all it offers and covers nothing."""
+"""A few names side by side, one of them chosen: shows all choices and covers nothing."""
 
 from __future__ import annotations
 

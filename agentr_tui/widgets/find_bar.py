@@ -1,4 +1,4 @@
-"""The line in which a person writes what to find. It stays until it is closed; what is wrong is told below it."""
+"""The line in which a person writes what to find. It stays until it is closed; an error is shown below it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FindInput(Input):
     ]  # fmt: skip
 
     def action_close(self) -> None:
-        """Find nothing any more."""
+        """End the search for matches."""
         self.post_message(FindBar.Closed())
 
     def action_step(self, by: int) -> None:
@@ -80,7 +80,7 @@ class FindBar(Vertical):
         """To the tree; the line stays."""
 
     class Closed(Told):
-        """Find nothing any more."""
+        """The line was closed: end the search for matches."""
 
     def compose(self) -> ComposeResult:
         """A sign, the input, the answer."""

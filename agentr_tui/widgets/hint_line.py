@@ -1,4 +1,4 @@
-"""A hint over the key bar, for who is here for the first time."""
+"""A hint over the key bar, for people who use the app for the first time."""
 
 from __future__ import annotations
 

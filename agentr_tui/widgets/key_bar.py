@@ -1,6 +1,6 @@
-"""The line at the bottom: the keys that are used most here. What has no room is left out whole, `?` never.
+"""The line at the bottom: the keys that are used most here. A key without room is left out whole, `?` never.
 
-A click does what the key does; under the mouse stands what that is.
+A click does what the key does; the mouse over a key shows its meaning.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class ShownKey(NamedTuple):
 
 
 def fitting(keys: list[ShownKey], width: int, last: str = "help") -> list[ShownKey]:
-    """As many keys as fit in `width` cells, in their order, and always the one whose action is `last`, at the end."""
+    """Returns as many keys as fit, in their order, with one of them always at the end.
+
+    `keys`: in order of use. `width`: cells. `last`: action of the key that is always there.
+    """
     kept = [key for key in keys if key.action == last]
     room = width - sum(key.cells for key in kept)
     shown: list[ShownKey] = []

@@ -37,8 +37,12 @@ def cells(tabs: list[Tab]) -> int:
 
 
 def tabs(mode: str, badges: Badges, room: int, needed: int) -> list[Tab]:
-    """The tabs in a bar of `room` cells whose other parts take `needed`: names and badges, else names, else numbers
-    and badges, else numbers, else the open one alone."""
+    """Returns the tabs: names and badges where there is room, else names, else numbers and badges, else numbers, else
+    the open one alone.
+
+    `mode`: name of the open screen. `badges`: screen → what waits there. `room`: cells of the bar. `needed`: cells of
+    its other parts.
+    """
     number = MODES.index(mode) + 1 if mode in MODES else 0
     here = f" {number} {mode.capitalize()} " if number else f" {mode.capitalize()} "
     if not number:

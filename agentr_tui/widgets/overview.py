@@ -54,9 +54,10 @@ class Cell(NamedTuple):
 
 
 def layout(reader: TreeReader, width: int, levels: int) -> list[list[Cell]]:
-    """The cells of depth 1 to `levels`, each as wide as its share of its parent's visits; at least one cell wide.
+    """Returns the cells of each depth from 1 on, each as wide as its share of its parent's visits; at least one cell
+    wide. Reads the children of what is drawn, and nothing else.
 
-    Reads the children of what is drawn, and nothing else.
+    `reader`: the tree at a moment. `width`: cells of the terminal. `levels`: the greatest depth.
     """
     rows: list[list[Cell]] = []
     above = [Cell(ROOT, 0, width)] if len(reader) and width > 0 else []
@@ -111,7 +112,11 @@ class Overview(Frugal):
         self._hovered = NO_PARENT
 
     def show(self, reader: TreeReader | None, score_range: tuple[float, float], cursor: int) -> None:
-        """Show a tree, now or in its past, with the cursor on a node."""
+        """Show a tree, now or in its past.
+
+        `reader`: the tree at a moment; None: no tree. `score_range`: least and greatest return. `cursor`: the node
+        under the cursor.
+        """
         if reader is not self.reader or reader is None or self._rows is None or self._key != reader.seq:
             self._rows = None
         elif cursor == self._cursor and score_range == self._score_range:
@@ -261,7 +266,11 @@ class CellPainter:
         self._ascii = signs.guide.isascii()
 
     def segments(self, reader: TreeReader, cell: Cell, *, on_way: bool, here: bool) -> Sequence[Segment]:
-        """A cell: the sign of its Q, its action and Q as far as there is room, a gap."""
+        """Returns a cell: the sign of its Q, its action and Q as far as there is room, a gap.
+
+        `reader`: the tree at a moment. `cell`: node and place. `on_way`: whether it is on the path to the cursor.
+        `here`: whether the cursor is on it.
+        """
         q = reader.q(cell.id)
         role = value_role(q, *self._range)
         heights = ASCII_HEIGHTS if self._ascii else HEIGHTS

@@ -62,10 +62,10 @@ class FrugalScroll(Frugal, ScrollView):
     DEFAULT_CSS = "FrugalScroll { overflow-x: hidden; overflow-y: auto; }"
 
     def set_height(self, count: int) -> None:
-        """There are `count` lines to scroll through, none wider than the widget.
+        """Set the number of lines to scroll through, none wider than the widget.
 
-        Assigning `virtual_size` lays out and draws the whole screen. That is needed only where the scrollbar comes
-        or goes, and where the widget is as high as its lines; else it is enough to tell the scrollbar.
+        Assigning `virtual_size` lays out and draws the whole screen. That is needed only where the scrollbar appears or
+        disappears, and where the widget is as high as its lines; else it is enough to update the scrollbar.
         """
         size, before, height = Size(0, count), self.virtual_size, self.container_size.height
         if size == before:

@@ -47,12 +47,20 @@ class Pen:
         return tuple(color.triplet) if color.triplet is not None else color.number
 
     def line(self, xs: Sequence[float], ys: Sequence[float], role: Role, *, dots: bool = False) -> None:
-        """A line through points; `dots` sets it apart from another."""
+        """Draw a line through points.
+
+        `xs` and `ys`: one a point. `role`: its colour. `dots`: whether to draw it with dots, to set it apart from
+        another.
+        """
         marker = ("x", ".")[dots] if self._ascii else ("braille", "dot")[dots]
         self.plot.plot(list(xs), list(ys), marker=marker, color=self.color(role))
 
     def bars(self, xs: Sequence[int], heights: Sequence[float], roles: Sequence[Role], width: float = 0.6) -> None:
-        """Bars at whole numbers, each in its role; `width` is the share of the distance between two that one takes."""
+        """Draw bars at whole numbers.
+
+        `xs`, `heights` and `roles` (colours): one a bar. `width`: the share of the distance between two bars that one
+        takes.
+        """
         marker = "#" if self._ascii else "hd"
         for role in dict.fromkeys(roles):
             own = [place for place, its in enumerate(roles) if its == role]

@@ -137,7 +137,7 @@ class RowTable(ScrollView, can_focus=True):
     # -- rows --------------------------------------------------------------------------------------
 
     def set_rows(self, keys: Sequence[Hashable], cells: Callable[[int], Sequence[Cell]]) -> None:
-        """Show these rows; `cells` gives those of one row, a cell a column, whenever it becomes visible."""
+        """Show these rows. `cells`: returns the cells of one row, one a column; called when the row becomes visible."""
         at, key = self.cursor, self.cursor_key
         top = round(self.scroll_offset.y)
         self._keys, self._cells = keys, cells

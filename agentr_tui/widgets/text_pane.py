@@ -55,7 +55,12 @@ def line(
     highlight: bool = False,
     gutter: tuple[str, Role] | None = None,
 ) -> Line:
-    """A line of (text, role) parts."""
+    """Returns a line of a text pane.
+
+    `parts`: each a text and its role. `indent`: cells by which wrapped lines are set in. `key`: what the line stands
+    for, to find it again; None: nothing. `highlight`: whether it stands out. `gutter`: a sign at the left of each
+    wrapped line, within the indent, and its role.
+    """
     return Line(parts, indent, key, highlight, gutter)
 
 
@@ -175,7 +180,7 @@ class TextPane(FrugalScroll, can_focus=True):
             self.call_after_refresh(self.scroll_to_key, self._wanted[0])
 
     def watch_show_vertical_scrollbar(self) -> None:
-        """The scrollbar came or went: that is another width, of which no resize tells."""
+        """The scrollbar appeared or disappeared: that changes the width without a resize event."""
         if self._wrapped_at:
             self.on_resize()
 

@@ -1,6 +1,6 @@
-"""The timeline of a search: best and mean return, what happened when, and the moment that is looked at.
+"""The timeline of a search: best and mean return, what happened when, and the moment on screen.
 
-Its height says how much is drawn: one line, or three and more inside a border. A click or a drag goes to a moment.
+Its height decides how much is drawn: one line, or three and more inside a border. A click or a drag goes to a moment.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Shown:
 
 
 class TimelineView(Frugal):
-    """Draws a `Timeline`; the host says what is looked at, the widget says where the reader wants to go."""
+    """Draws a `Timeline`; the host sets the moment, the widget posts where the reader wants to go."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -86,11 +86,12 @@ class TimelineView(Frugal):
         score_range: tuple[float, float] = (0.0, 1.0),
         changed: str = "",
     ) -> None:
-        """Show a tree at a moment. Costs what was folded since the last call, and the width where that is drawn.
+        """Show a tree at a moment. Its time depends on the events since the last call, and on the width where that is
+        drawn.
 
-        `alpha`: above it a leaf is good. `past`: event number of the moment; None: now. `live`: whether the
-        search runs. `score_range`: least and greatest return. `changed`: what the last
-        step through time changed, in words.
+        `tree`: the search. `alpha`: a leaf above it is good. `past`: event number of the moment; None: now. `live`:
+        whether the search runs. `score_range`: least and greatest return. `changed`: what the last step through time
+        changed, in words.
         """
         timeline = self.shown.timeline if self.shown is not None else None
         if timeline is None or timeline.tree is not tree or timeline.alpha != alpha:
@@ -271,7 +272,10 @@ def mark_glyph(kind: Kind, signs: Glyphs) -> tuple[str, Role]:
 
 
 def mark_parts(columns: Sequence[Column], here: int, signs: Glyphs) -> Parts:
-    """What happened in each column; what lies after the moment is muted."""
+    """Returns what happened in each column; what lies after the moment is muted.
+
+    `columns`: of the timeline. `here`: index of the column of the moment. `signs`: those of the terminal.
+    """
     parts: Parts = []
     for place, column in enumerate(columns):
         glyph, role = mark_glyph(column.mark, signs) if column.mark is not None else (" ", "faint")
@@ -280,7 +284,10 @@ def mark_parts(columns: Sequence[Column], here: int, signs: Glyphs) -> Parts:
 
 
 def axis_parts(columns: Sequence[Column], here: int, signs: Glyphs) -> Parts:
-    """The line of time, as high as nodes were made, cut where iterations end; bright up to the moment looked at."""
+    """Returns the axis of time: as high as nodes were made, cut where iterations end, bright up to the moment.
+
+    `columns`: of the timeline. `here`: index of the column of the moment. `signs`: those of the terminal.
+    """
     levels = (ASCII_LEVELS if signs.guide.isascii() else LEVELS)[:4]
     cuts = sum(column.iterations > 0 for column in columns) <= len(columns) * CUTS
     most = max((column.born for column in columns), default=0) or 1
@@ -297,7 +304,11 @@ def axis_parts(columns: Sequence[Column], here: int, signs: Glyphs) -> Parts:
 
 
 def marked(columns: Sequence[Column], axis: Parts, here: int, signs: Glyphs) -> Parts:
-    """The line of time with what happened laid over it, for where there is one line only."""
+    """Returns the axis of time with what happened on it, for a timeline of one line.
+
+    `columns`: of the timeline. `axis`: as `axis_parts` returns it. `here`: index of the column of the moment. `signs`:
+    those of the terminal.
+    """
     parts = list(axis)
     for place, part in enumerate(mark_parts(columns, here, signs)):
         if place != here and columns[place].mark is not None:

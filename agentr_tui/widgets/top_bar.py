@@ -20,7 +20,7 @@ Parts = tuple[tuple[str, Role], ...]
 
 
 class TopBar(Widget):
-    """The screens as tabs, then what the screen says, then figures at the right."""
+    """The screens as tabs, then the screen's own text, then figures at the right."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "TopBar { height: 1; dock: top; background: $panel; }"
@@ -39,7 +39,7 @@ class TopBar(Widget):
         self.left, self.right = tuple(left), tuple(right)
 
     def tabs(self) -> list[Tab]:
-        """The tabs that have room beside what the screen says."""
+        """The tabs that have room beside the screen's own text."""
         left = [(escape(part), role) for part, role in self.left]
         needed = _cells(_without_bars(left)) - _slack(left) + 2
         return tabs(self.mode, dict(self.badges), self.size.width, needed + min(LEAST_FIGURES, _cells(self.right)))

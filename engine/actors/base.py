@@ -21,7 +21,7 @@ from envs.recorded import read_recording
 
 
 class DrawFailed(Exception):
-    """A draw came to nothing; the search goes on without it. `kind` is one word."""
+    """A draw without a usable answer; the search goes on without it. `kind` is one word."""
 
     def __init__(
         self, kind: str, message: str, attempt: int = 1, usage: Usage | None = None, raw: str | None = None
@@ -34,17 +34,17 @@ class DrawFailed(Exception):
 
 
 class NotPermitted(Exception):
-    """The search may make no further call: a budget is used up. The draw is made when the search goes on."""
+    """The search may make no further call, since a budget is used up. The draw is made when the search goes on."""
 
 
 class Fault(Protocol):
-    """Reports a failed attempt that is tried again, and what it cost all the same."""
+    """Reports a failed attempt that is tried again, and its cost."""
 
     def __call__(self, kind: str, error: str, attempt: int, usage: Usage | None = None, /) -> None: ...
 
 
 class Request(Struct):  # of all kinds of record the cheapest: there is one a draw
-    """One draw that is asked for. Not to be changed."""
+    """A request for one draw. Not to be changed."""
 
     parent: int  # node
     draw: int  # 0 ≤ draw < samples
@@ -58,7 +58,7 @@ class Request(Struct):  # of all kinds of record the cheapest: there is one a dr
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What an actor said."""
+    """The answer of an actor to one draw."""
 
     response: str
     action: str | None = None  # to execute, where it is not what the response says
@@ -72,8 +72,11 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 def own_answer(thought: str, action: str, tools: bool) -> Answer:
-    """An answer of an actor that is no model. `tools`: it calls tools; an action that is no call stands alone in the
-    last line then."""
+    """The answer of an actor that is not a model.
+
+    `thought`: why it acts so. `action`: what to do, as the environment takes it. `tools`: whether the actor calls
+    tools; an action that is not a call then stands alone on the last line.
+    """
     if not tools:
         return Answer(f"Thought: {thought}\nAction: {action}")
     calls = parse_calls(action)
@@ -83,7 +86,7 @@ def own_answer(thought: str, action: str, tools: bool) -> Answer:
 
 
 class Actor(Protocol):
-    """Proposes actions. One that waits for nothing may say so (`waits = False`): its draws are made one by one."""
+    """Proposes actions. One that never waits may say so (`waits = False`): its draws are made one by one."""
 
     async def sample(self, request: Request) -> Answer:
         """Answer one draw. Raises `DrawFailed`, and lets `NotPermitted` of `request.permit` through."""
@@ -91,7 +94,10 @@ class Actor(Protocol):
 
 
 def draw_seed(search_seed: int, parent: int, draw: int) -> int:
-    """The seed of a draw: 31 bits, the same on every machine."""
+    """Returns the seed of a draw: 31 bits, the same on every machine.
+
+    `search_seed`: the seed of the search. `parent`: the node that is expanded. `draw`: which of its draws, from 0.
+    """
     digest = blake2b(b"%d/%d/%d" % (search_seed, parent, draw), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFF_FFFF
 
@@ -145,7 +151,7 @@ def actor_of_recording(path: str) -> RecordedActor:
 
 
 def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
-    """An actor over the answers of a trace, those that came to nothing included."""
+    """Returns an actor over the answers of a trace, failed draws included."""
     by_draw: dict[tuple[int, int], Answer | DrawFailed] = {}
     order: dict[tuple[int, int], int] = {}
     draws: dict[int, int] = {}  # of nodes in flight

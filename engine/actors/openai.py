@@ -130,9 +130,9 @@ def _room(settings: SearchSettings) -> int | None:
 
 
 def read_calls(reply: Reply, settings: SearchSettings) -> Answer:
-    """The answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
+    """Returns the answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
 
-    Calls are kept as the model made them: whether they are valid the environment says. Words without a call are the
+    Calls are kept as the model made them: the environment decides whether they are valid. Words without a call are the
     model's last words.
     """
     said, calls = reply.text.strip(), reply.calls
@@ -172,7 +172,11 @@ def _in_text(settings: SearchSettings) -> str:
 
 
 def read_reply_text(reply: Reply, settings: SearchSettings, form: AnswerForm) -> Answer:
-    """The answer to store. Raises `DrawFailed` where there is none."""
+    """Returns the answer to store. Raises `DrawFailed` where the reply holds none.
+
+    `reply`: what the server sent. `settings`: of the search; they say how to parse and where to stop. `form`: the form
+    of the environment's actions.
+    """
     if not reply.text.strip():
         why = why_empty(reply, settings.max_tokens, stops(settings), _in_text(settings))
         said = f"the answer is empty: {why}" if why else "the answer is empty"

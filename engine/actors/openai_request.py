@@ -28,7 +28,8 @@ ANSWER_SCHEMA = {
 
 
 def prepared(settings: SearchSettings, messages: Sequence[Message]) -> tuple[list[Message], int]:
-    """The conversation as it is sent, all its steps in it, and how many turns of it come before the first step."""
+    """Returns the conversation as it is sent, with all its steps, and how many of its turns come before the first
+    step."""
     sent = with_example(messages, settings.prompts) if settings.example else list(messages)
     header = min(HEADER_TURNS + len(sent) - len(messages), len(sent))
     if settings.structured == "json" and len(sent) > 1:
@@ -50,7 +51,7 @@ def wants_logprobs(settings: SearchSettings) -> bool:
 
 
 def form_fields(settings: SearchSettings) -> dict[str, Any]:
-    """Fields of the request's body that make a model keep to the form, besides `response_format`."""
+    """Returns the fields of the request's body, besides `response_format`, that make a model answer in the form."""
     if settings.structured == "grammar":
         return {"grammar": prompt("thought_action.gbnf", settings.prompts)}
     return {}

@@ -1,7 +1,7 @@
-"""Trying a model out: it is asked the first turn of a real environment, and a few calls tell what else it can do.
+"""Tries a model: puts the first turn of a real environment to it, and finds out by a few calls what else it can do.
 
-Three calls are as a search makes them: two the same to the letter, the third with another seed. That shows whether a
-seed repeats an answer, and whether it is the seed that does. One more ends at a word that the first answer holds, which
+Three calls are as a search makes them: two with the same seed, the third with another one. That shows whether a seed
+repeats an answer, and whether it is the seed that does. One call has a word of the first answer as its stop word, which
 shows whether the server stops there; one offers a tool.
 """
 
@@ -133,7 +133,7 @@ class Trial:
                 self._task = None
 
     def cancel(self) -> None:
-        """Nobody waits for the outcome any more."""
+        """Stop the calls; the outcome is not needed."""
         with self._lock:
             self._cancelled = True
             if self._task is not None:
@@ -141,7 +141,11 @@ class Trial:
 
 
 async def probe(settings: SearchSettings, environment: Permit | str = ENVIRONMENT, task: str | None = None) -> Probe:
-    """Try the model of these settings on the first turn of an environment. Raises as `Trial.run` does."""
+    """Try the model of these `settings` on the first turn of an environment. Raises as `Trial.run` does.
+
+    `environment`: its name, or the permit to open it. `task`: the task's id; None: the environment's first, or a fixed
+    one of the default environment.
+    """
     name = environment if isinstance(environment, str) else environment.name
     if task is None and name == ENVIRONMENT:
         task = TASK
@@ -228,7 +232,8 @@ def _read(reply: Reply, settings: SearchSettings, environment: str) -> tuple[str
 
 
 def remedies(settings: SearchSettings, calls: bool) -> str:
-    """What may make a model answer in the form; what is set already is not said again. `calls`: it is offered tools."""
+    """Returns settings that may make a model answer in the form, without those that are set already. `calls`: whether
+    it is offered tools."""
     if calls:
         ways = [] if settings.tools == "required" else ["--tools required"]
     else:

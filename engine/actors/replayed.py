@@ -1,8 +1,8 @@
-"""The actor `replayed:FILE`: it goes the way that a file tells, and strays from it at times. No plan, no model, no key.
+"""The actor `replayed:FILE`: follows the actions of a file, and strays from them at times. Needs no plan, model or key.
 
 FILE is a trace or a tree file, whose best leaf is followed on the shortest way, or a text with an action a line (a
 walkthrough). So an environment that has neither a plan nor valid actions gives a tree, too. Actions that are not on the
-way are passed over: behind a harmless mistake it goes on where it was.
+way are skipped: after a harmless mistake the actor goes on with its next action.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TREES = (".json", ".json.gz", ".json.zst")
 
 
 class Way:
-    """A place on the ways that a file tells."""
+    """A place on the ways of a file."""
 
     __slots__ = ("best", "next")
 
@@ -47,8 +47,8 @@ class ReplayedActor:
     waits = False
 
     def __init__(self, way: Way, actions: Sequence[str], error_rate: float, tools: bool = False) -> None:
-        """actions: all of the file's, to choose from where the environment lists none. tools: whether its actions are
-        calls of tools."""
+        """`actions`: all of the file's, to choose from where the environment lists none. `tools`: whether its actions
+        are tool calls."""
         self._way = way
         self._actions = actions
         self._error_rate = error_rate
@@ -70,7 +70,11 @@ def _valid(env: TextEnv) -> list[str]:
 
 
 def replayed_actor(path: str, error_rate: float, tools: bool = False) -> ReplayedActor:
-    """The actor over a file. Raises `InputError` for one that can't be read, or that holds no action."""
+    """Returns the actor over a file. Raises `InputError` for a file that can't be read, or that holds no action.
+
+    `path`: a trace, a tree file, or a text with an action a line. `error_rate`: share of the steps at which it strays,
+    0 to 1. `tools`: whether the actor calls tools.
+    """
     way = way_of_tree(load_any(path).tree) if is_trace(path) or path.endswith(_TREES) else way_of_text(read_text(path))
     actions = _actions_of(way)
     if not actions:
@@ -79,7 +83,7 @@ def replayed_actor(path: str, error_rate: float, tools: bool = False) -> Replaye
 
 
 def way_of_text(text: str) -> Way:
-    """The way that lines tell, an action each; empty lines and those that begin with # are no actions."""
+    """Returns the way of a text with an action a line; empty lines and those that begin with # are no actions."""
     first = at = Way()
     for line in text.splitlines():
         if (action := line.strip()) and not action.startswith("#"):

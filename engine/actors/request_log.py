@@ -1,4 +1,4 @@
-"""What an actor was asked for one node, and what it answered, as far as the trace tells. Never a key."""
+"""The request to the actor for one node, and the answer, as far as the trace has them. Never a key."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def seen_and_dropped(tree: SearchTree, id: int) -> tuple[list[Message], int, int
 
 
 def was_asked(tree: SearchTree, id: int) -> bool:
-    """Whether a node came of a request: a person's own step, the root and a tree made elsewhere did not."""
+    """Whether the actor was asked for a node: not for a person's own step, the root, and a tree made elsewhere."""
     node = tree.nodes[id]
     return node.parent != NO_PARENT and node.draw != WRITTEN and tree.imported_from is None
 
 
 def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
-    """The request that a node came of, as the search made it; None where there was none.
+    """Returns the request for a node, as the search made it; None where there was none.
 
-    A parameter that the server turned out not to have was left out when the call was made, a form that it did not
-    have was asked for in another way. Raises `InputError` where prompts that it took are gone, or lie where nobody
-    allowed this trace to have them read (`engine.environment.permission`).
+    Like the search, leaves out parameters that the server refused, and asks for a form as the server has it. Raises
+    `InputError` where prompts that it took are gone, or are where this trace may not have them read
+    (`engine.environment.permission`).
     """
     if not was_asked(tree, id):
         return None
@@ -75,9 +75,11 @@ def request_of(tree: SearchTree, id: int) -> dict[str, Any] | None:
 
 
 def answer_of(path: str | PathLike[str], parent: int, draw: int) -> Sampled | None:
-    """The answer to a draw as it arrived, read from the trace file; None where it holds none. Raises `TraceError`.
+    """Returns the answer to a draw as it arrived, read from the trace file; None where the file holds none. Raises
+    `TraceError`.
 
-    Reads the file up to there: not for the event loop.
+    `path`: the trace. `parent`: the node that was expanded. `draw`: which of its draws, from 0. Reads the file up to
+    that draw: do not call it on the event loop.
     """
     wanted = (f'"parent":{parent},'.encode(), f'"draw":{draw},'.encode())
     with reading(path), open_unpacked(path) as file:
@@ -90,8 +92,8 @@ def answer_of(path: str | PathLike[str], parent: int, draw: int) -> Sampled | No
 
 
 def calls_in_flight(tree: SearchTree) -> int:
-    """How many calls of the actor are under way, as far as the events tell: draws that were asked for and neither
-    answered nor given up, and not more than may be made at once."""
+    """Returns how many calls of the actor are in flight, by the events: draws that were asked for and neither answered
+    nor given up, and at most as many as may be made at once."""
     if tree.started is None or tree.state not in ("running", "paused"):
         return 0
     settings = tree.started.settings

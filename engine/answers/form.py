@@ -1,4 +1,4 @@
-"""What the answers of an actor look like in an environment, and what one of them says once it is read."""
+"""The form of an actor's answers in an environment, and the result of reading one."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ONE_LINE = AnswerForm()
 
 
 def form_of(environment: str) -> AnswerForm:
-    """The form of the actions of an environment; one line, where nobody registered it."""
+    """Returns the form of the actions of an environment; one line for an environment that is not registered."""
     info = info_or_none(environment)
     return ONE_LINE if info is None else AnswerForm(info.several_lines, info.joined)
 
 
 class Reading(NamedTuple):
-    """What an answer says."""
+    """The thought and the action of an answer."""
 
     thought: str
     action: str  # "": there is none
@@ -46,6 +46,6 @@ class Reading(NamedTuple):
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """The text before the first stop word, as a server that knows them gives it."""
+    """Returns the text before the first stop word, as a server that knows stop words returns it."""
     places = [place for stop in stops if (place := text.find(stop)) >= 0]
     return text[: min(places)] if places else text

@@ -41,9 +41,10 @@ LONGEST = 200_000  # characters of an answer that are looked at
 
 
 def read_answer(text: str, form: AnswerForm = ONE_LINE, *, held_to_form: bool = False) -> Reading:
-    """What an answer (without its thinking, `engine.answers.thinking`) says.
+    """Returns what an answer says: its thought, its first action, and what was odd about it.
 
-    `held_to_form`: a form was asked for (JSON), so that an answer without any label is not one.
+    `text`: the answer without its reasoning (`engine.answers.thinking`). `form`: the form of the environment's actions.
+    `held_to_form`: whether the model was told to answer in a form (JSON); bare text then holds no action.
     """
     text, cut = without_control_tokens(tidy(_unpacked(text[:LONGEST])).replace("｜DSML｜", ""))
     if not form.several_lines:

@@ -57,7 +57,7 @@ _CALLED = re.compile(
 
 
 class Structured(NamedTuple):
-    """What data in an answer says."""
+    """The thought and the action that data in an answer holds."""
 
     thought: str | None  # None: it says nothing of one
     action: str  # may have several lines
@@ -92,7 +92,7 @@ def action_in(value: Any, joined: str) -> str | None:
 
 
 def called(text: str) -> str | None:
-    """The action within a call of a function that stands for acting: `act("get 4 quartz")`."""
+    """Returns the action in a call of a function that means acting: `act("get 4 quartz")`."""
     match = _CALLED.fullmatch(text.strip())
     if match and _is_generic(match["name"]):
         return match["value"].strip() or None
@@ -100,7 +100,11 @@ def called(text: str) -> str | None:
 
 
 def joined_action(name: str, given: str, joined: str) -> str:
-    """A name and what was given to it as one action."""
+    """Returns a tool's name and its input as one action.
+
+    `name`: of the tool. `given`: its input as text; a word such as `none` counts as empty. `joined`: the template that
+    joins them, with the fields `{action}` and `{input}`.
+    """
     name, given = name.strip(), given.strip()
     if given.lower() in _EMPTY_WORDS:
         return name
@@ -112,7 +116,7 @@ def joined_action(name: str, given: str, joined: str) -> str:
 
 
 def input_text(text: str) -> str:
-    """What an `Action Input:` says: the values of an object, else the text."""
+    """Returns the text of an `Action Input:`: the values of an object, else the text."""
     for value, _, _ in _objects(text):
         return _values(value)
     return text

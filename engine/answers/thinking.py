@@ -1,4 +1,4 @@
-"""A model's thinking, taken out of what it said wherever it stands, in the marks of the model families there are."""
+"""Takes a model's reasoning out of its answer, wherever it is, by the marks of the known model families."""
 
 from __future__ import annotations
 

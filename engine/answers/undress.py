@@ -90,7 +90,7 @@ def without_formatting(text: str) -> str:
 
 
 def without_control_tokens(text: str) -> tuple[str, bool]:
-    """What stands before the first control token that is not at the very beginning; and whether there was one."""
+    """Returns the text before the first control token that is not at the very beginning, and whether there was one."""
     while lead := _LEADING.match(text):
         text = text[lead.end() :]
     token = _CONTROL.search(text)

@@ -1,4 +1,4 @@
-"""Lines of an answer without labels: which of them is a command, and which says something?"""
+"""Finds the command among the lines of an answer without labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def next_filled(lines: Sequence[str], place: int) -> int | None:
 
 
 def marked_command(lines: Sequence[str], start: int, stop: int) -> Marked | None:
-    """The first line of a fence, or the only code within lines of prose."""
+    """Returns the first line of a fence, or the only code in lines of prose; None where there is neither.
+
+    `lines`: of the answer. `start` and `stop`: the part to look at; `stop` is not included.
+    """
     for at in range(start, stop):
         if FENCE.match(lines[at]):
             inside = next_filled(lines, at + 1)
@@ -46,7 +49,11 @@ def marked_command(lines: Sequence[str], start: int, stop: int) -> Marked | None
 
 
 def lines_reached(text: str, lines: list[str], end: int) -> int:
-    """How many further lines a piece of so many characters reaches into, of a text and the lines that follow it."""
+    """Returns how many of the following lines a piece of text reaches into.
+
+    `text`: the line in which the piece begins. `lines`: those that follow it. `end`: length of the piece in characters,
+    from the start of `text`.
+    """
     used, count = len(text) + 1, 0
     while end > used and count < len(lines):
         used += len(lines[count]) + 1
@@ -102,6 +109,6 @@ def _without_bullet(line: str) -> str:
 
 
 def is_preamble(text: str) -> bool:
-    """Whether what stands before data only announces it."""
+    """Whether the text before data only announces the data."""
     line = text.strip().rstrip("`json\n ").strip()
     return "\n" not in line and line.endswith((":", "："))

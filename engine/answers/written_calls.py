@@ -20,7 +20,7 @@ _FENCE = re.compile(r"^```\w*[ \t]*$", re.M)
 
 
 def written_calls(text: str) -> tuple[str, list[Call]]:
-    """What a text says beside its calls, and the calls; none where it ends with none."""
+    """Returns the text beside the calls, and the calls at its end; none where it does not end with calls."""
     lines = text.strip().split("\n")
     first = len(lines)
     found: list[Call] = []
@@ -39,7 +39,7 @@ def written_calls(text: str) -> tuple[str, list[Call]]:
 
 
 def tagged_calls(text: str) -> tuple[str, list[Call]]:
-    """The same of a model's text whose server did not read its calls: each stands between `<tool_call>` tags."""
+    """The same for a model's text in which the server did not read the calls: each is between `<tool_call>` tags."""
     found: list[Call] = []
     for match in _TAGGED.finditer(text):
         calls = calls_in_json(match[1])

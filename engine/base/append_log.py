@@ -46,7 +46,7 @@ class Fresh(NamedTuple, Generic[T]):
 
 
 class LogKind(NamedTuple, Generic[T]):
-    """What stands in a log."""
+    """The kind of lines of a log."""
 
     decode: Callable[[bytes], T]  # raises `msgspec.MsgspecError`
     one: str  # for messages: "decision"
@@ -174,7 +174,7 @@ class AppendLog(Generic[T]):
         """Write lines to the file of this process; they are in it when this returns.
 
         Raises `InputError` where no file can be made, `WorkFailed` where the lines could not be written (a full disk):
-        none of them stands in the file then.
+        then none of them is in the file.
         """
         rows = list(rows)
         data = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)

@@ -55,7 +55,10 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def check_size(path: str | os.PathLike[str], unpacked: int, packed: int) -> None:
-    """Raises `TraceError` where so many bytes came of a packed file: more than any trace or tree is packed by."""
+    """Raises `TraceError` where a packed file unpacks to more bytes than any trace or tree does.
+
+    `path`: the file, for the message. `unpacked` and `packed`: bytes read so far, after and before unpacking.
+    """
     most = max(FREE, MAX_RATIO * packed)
     if unpacked > most:
         told = f"{in_words(packed)} that unpack to more than {in_words(most)}"

@@ -21,7 +21,7 @@ def stamp(time: datetime) -> str:
 
 
 def in_future(time: str) -> bool:
-    """Whether a time as `stamp` gives it lies ahead of this machine's clock by more than clocks usually differ."""
+    """Whether a time as `stamp` returns it is later than this machine's clock by more than clocks usually differ."""
     if time <= (limit := stamp(datetime.now(UTC) + CLOCK_SKEW)):
         return False
     try:
@@ -32,10 +32,9 @@ def in_future(time: str) -> bool:
 
 
 def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file under another name in the same folder, then move it there: a reader sees all of it or none.
+    """Write a file under another name in the same folder, then move it into place: a reader sees all of it or none.
 
-    Raises `InputError` where the folder can't be made or written, `WorkFailed` (a full disk), and whatever `write`
-    raises.
+    Raises `InputError` where the folder can't be made or written, `WorkFailed` (a full disk), and any error of `write`.
     """
     place, part = place_and_part(out)
     try:

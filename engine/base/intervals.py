@@ -36,9 +36,12 @@ class Interval(Struct, frozen=True):
 def bootstrap(
     rows: Sequence[T], figure: Callable[[Sequence[T]], float | None], seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval | None:
-    """The figure of some rows, one a task, with its 95 % interval; None where the figure is unknown.
+    """Returns the figure of `rows` with its 95 % interval; None where the figure is unknown.
 
-    Tasks are drawn with replacement. A draw for which `figure` gives None (nothing to divide by) is left out.
+    Tasks are drawn with replacement. A draw for which `figure` returns None (nothing to divide by) is left out. With
+    fewer than two rows there is no interval.
+
+    `rows`: one a task. `figure`: computes the figure from rows. `seed`: of the drawing. `resamples`: how often to draw.
     """
     value = figure(rows)
     if value is None:

@@ -51,7 +51,7 @@ class Order(NamedTuple):
 
     @property
     def after(self) -> str:
-        """What the line says of it: nothing where it is its own time."""
+        """Returns the `after` of the line; empty where its place is its own time."""
         return "" if self.base == self.time else self.base
 
 
@@ -64,7 +64,10 @@ def order_of(line: OrderedLine) -> Order:
 
 
 def next_orders(last: Order, number: int, where: Path) -> list[Order]:
-    """The places of so many new lines, of which `last` is the last known. Raises `InputError` naming `where`."""
+    """Returns the places of new lines, in order. Raises `InputError` that names `where`.
+
+    `last`: the place of the last known line. `number`: how many new lines. `where`: the log file.
+    """
     now = stamp(datetime.now(UTC))
     base, first = (now, 0) if now > last.base else (last.base, last.number + 1)
     if first + number > MAX_COUNT:

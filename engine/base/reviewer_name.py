@@ -1,4 +1,4 @@
-"""Who decides: the name that stands beside decisions, marks and interventions."""
+"""Who decides: the name in decisions, marks and interventions."""
 
 from __future__ import annotations
 

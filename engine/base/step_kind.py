@@ -1,4 +1,4 @@
-"""What kind of step an action was, as far as the environment's description tells: refused, or one that only looks."""
+"""The kind of step that an action was, by the environment's description: refused, or one that only looks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from envs.call_text import call_text, read_calls, split_results
 
 @lru_cache(maxsize=64)
 def info_or_none(environment: str) -> EnvironmentInfo | None:
-    """The description of an environment; None for one that nobody registered (a tree may come from anywhere)."""
+    """Returns the description of an environment; None for one that is not registered (a tree may come from
+    anywhere)."""
     try:
         return info_of(environment)
     except EnvError:
@@ -19,8 +20,11 @@ def info_or_none(environment: str) -> EnvironmentInfo | None:
 
 
 def refused(environment: str, action: str, observation: str, results: Sequence[str] = ()) -> bool:
-    """Whether the observation says that the environment did nothing: of several calls, none did anything. `results`:
-    what each of them returned, where that is kept."""
+    """Whether the observation says that the environment did nothing. Of several calls: whether none did anything.
+
+    `environment`: its name. `action`: the text of the step's action or calls. `observation`: the environment's answer
+    to it. `results`: what each call returned, where the trace keeps that.
+    """
     info = info_or_none(environment)
     if info is None:
         return False
@@ -43,8 +47,13 @@ def careless(
     *,
     ahead: Sequence[str] | None = None,
 ) -> bool:
-    """Whether the action, or one of its calls, did something else than it says, and the environment took it all the
-    same; or took more than the actions `ahead` use up, where these are known: all that follow it, up to the return."""
+    """Whether the action did something else than it says, and the environment accepted it; or whether it took more than
+    the following actions use up.
+
+    `environment`: its name. `action`: the text of the step's action or calls; one such call is enough. `observation`:
+    the environment's answer to it. `results`: what each call returned, where the trace keeps that. `ahead`: all actions
+    that follow, up to the return; None where they are not known.
+    """
     info = info_or_none(environment)
     if info is None:
         return False

@@ -1,4 +1,4 @@
-"""Responses as they are stored: their action and thought. What a model said is read by `engine.answers.reader`."""
+"""Responses as they are stored: their action and thought. `engine.answers.reader` reads a model's answers."""
 
 from __future__ import annotations
 
@@ -90,5 +90,8 @@ def flatten(observation: str) -> str:
 
 
 def many(count: int, one: str, more: str = "") -> str:
-    """A count with its noun: `1 line`, `1,200 lines`. `more`: the plural where it is not the singular and an s."""
+    """Returns a count with its noun: `1 line`, `1,200 lines`.
+
+    `count`: the number. `one`: the singular. `more`: the plural, where it is not the singular and an s.
+    """
     return f"{count:,} {one if count == 1 else more or one + 's'}"

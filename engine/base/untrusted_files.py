@@ -46,7 +46,7 @@ def refusal(path: str | os.PathLike[str], error: OSError) -> InputError:
 
 @contextmanager
 def refused(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what the system says of a file into an `InputError`, `NoFile` where there is none."""
+    """Turn a system error about a file into an `InputError`, `NoFile` where the file is missing."""
     try:
         yield
     except EnvError as error:
@@ -71,10 +71,10 @@ def read_given(path: str | os.PathLike[str], most: int = MAX_TEXT) -> bytes:
 
 
 def open_to_append(path: str | os.PathLike[str], anew: bool = False) -> io.FileIO:
-    """A file beside somebody's traces, open for appending, made where there is none; `anew` empties it.
+    """Returns a file beside somebody's traces, open for appending, made where it is missing; `anew` empties it.
 
-    A link is not followed: it may lead to a file that is not theirs to write. Raises `InputError`, also where something
-    that is no regular file stands there.
+    A link is not followed, since it may lead to a file of somebody else. Raises `InputError`, also where there is
+    something that is not a regular file.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_TRUNC if anew else 0)
     for name in ("O_NOFOLLOW", "O_BINARY", "O_NONBLOCK", "O_NOCTTY"):  # not on every system
@@ -93,7 +93,7 @@ def read_text(path: str | os.PathLike[str], most: int = MAX_TEXT) -> str:
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a file of TOML says. Raises `NoFile`, `InputError`."""
+    """Returns the content of a TOML file. Raises `NoFile`, `InputError`."""
     try:
         return tomllib.loads(read_text(path, MAX_SETTINGS))
     except (ValueError, RecursionError) as error:
@@ -110,9 +110,11 @@ def read_struct(path: str | os.PathLike[str], type: type[T]) -> T | None:
 
 
 def lines_of(file: Any, path: str | os.PathLike[str], first: int = 1, most: int = MAX_LINE) -> Iterator[bytes]:
-    """The lines of an open file, the last one perhaps without its end. Raises `TraceError` for a longer line.
+    """Yields the lines of an open file; the last one may lack its line end. Raises `TraceError` for a line that is too
+    long.
 
-    first: the number of the first line, for the message.
+    `file`: open for reading bytes. `path`: its name, for the message. `first`: the number of the first line, for the
+    message. `most`: bytes that a line may have.
     """
     readline: Callable[[int], bytes] = file.readline
     number = first
@@ -132,9 +134,9 @@ def in_words(size: int) -> str:
 
 
 def what_is(path: str | os.PathLike[str]) -> os.stat_result | None:
-    """What stands at a path; None where nothing does.
+    """Returns what is at a path; None where nothing is.
 
-    Raises `InputError` where that can't be told: no permission, a loop of links, a name too long.
+    Raises `InputError` where that can't be found out: no permission, a loop of links, a name too long.
     """
     try:
         return os.stat(path)
@@ -147,19 +149,20 @@ def what_is(path: str | os.PathLike[str]) -> os.stat_result | None:
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder stands at a path. Raises `InputError` where that can't be told."""
+    """Whether there is a folder at a path. Raises `InputError` where that can't be found out."""
     there = what_is(path)
     return there is not None and stat.S_ISDIR(there.st_mode)
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a regular file stands at a path. Raises `InputError` where that can't be told."""
+    """Whether there is a regular file at a path. Raises `InputError` where that can't be found out."""
     there = what_is(path)
     return there is not None and stat.S_ISREG(there.st_mode)
 
 
 def holds_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a regular file stands at a path that somebody typed or wrote down; no where that can't be told."""
+    """Whether there is a regular file at a path that somebody typed or wrote down; False where that can't be found
+    out."""
     try:
         return is_file(path)
     except InputError:
@@ -180,8 +183,8 @@ def typed_path(text: str) -> Path:
 
 
 def check_place(path: str | os.PathLike[str], device: bool = False) -> None:
-    """Raises `InputError` where something that is no regular file stands at a path: writing there would harm it, or
-    wait. With `device` a character device will do (`/dev/null`)."""
+    """Raises `InputError` where there is something at a path that is not a regular file: writing there would harm it,
+    or wait. With `device`, a character device is accepted (`/dev/null`)."""
     there = what_is(path)
     if there is not None and not (stat.S_ISREG(there.st_mode) or (device and stat.S_ISCHR(there.st_mode))):
         raise InputError(not_regular(path, there.st_mode))

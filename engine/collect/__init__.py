@@ -1,1 +1,1 @@
-"""Collecting: many searches in worker processes, resumable; and what they came to, side by side."""
+"""Collecting: many searches in worker processes, resumable."""

@@ -10,7 +10,7 @@ from engine.actors.base import NotPermitted
 
 
 class SharedLimits:
-    """Limits that are entered for each call. `grant` and `deny` answer what was asked for with `ask`."""
+    """Limits that every call enters. `grant` and `deny` answer the requests that `ask` made."""
 
     def __init__(self, slots: int, spacing: float = 0.0, ask: Callable[[], None] | None = None) -> None:
         """`slots`: calls at a time. `spacing`: least seconds between the starts of two calls. `ask`: asks for calls,

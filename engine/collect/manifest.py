@@ -76,10 +76,10 @@ LOG: LogKind[Ended] = LogKind(
 def manifest_of(
     environment: str, settings: SearchSettings, choose_actor: bool, pack: bool, notes: str = ""
 ) -> Manifest:
-    """The manifest of a new collection.
+    """Returns the manifest of a new collection.
 
-    `settings`: of each search. `choose_actor`: whether the actor is the one that can work in the environment.
-    `pack`: whether traces are packed. `notes`: text that the actor reads below the rules.
+    `environment`: its name. `settings`: of each search. `choose_actor`: whether each search takes the actor that can
+    work in the environment. `pack`: whether traces are packed. `notes`: text that the actor reads below the rules.
     """
     return Manifest(
         environment=environment,
@@ -150,7 +150,12 @@ def log_of(out: Path) -> AppendLog[Ended]:
 
 
 def trace_paths(out: Path, manifest: Manifest, short: str, tasks: Sequence[str]) -> dict[str, Path]:
-    """Where the traces of tasks are: names that differ also where a file system takes `a` and `A` for the same."""
+    """Returns where the trace of each task is. The names also differ on a file system that takes `a` and `A` for the
+    same.
+
+    `out`: folder of the collection. `manifest`: of the collection. `short`: the environment's name in file names.
+    `tasks`: their ids.
+    """
     paths = {task: trace_path(out, manifest, short, task) for task in tasks}
     same = Counter(path.name.casefold() for path in paths.values())
     return {
@@ -160,7 +165,11 @@ def trace_paths(out: Path, manifest: Manifest, short: str, tasks: Sequence[str])
 
 
 def trace_path(out: Path, manifest: Manifest, short: str, task: str, with_digest: bool = False) -> Path:
-    """Where the trace of a task is. `short`: the environment's name in file names."""
+    """Returns where the trace of a task is.
+
+    `out`: folder of the collection. `manifest`: of the collection. `short`: the environment's name in file names.
+    `task`: its id. `with_digest`: whether a digest of the id is in the name, though the id needs none.
+    """
     told = re.sub(r"[^A-Za-z0-9_-]+", "-", task)[:80]
     if told != task or with_digest:
         told += f"-{blake2b(task.encode(), digest_size=4).hexdigest()}"

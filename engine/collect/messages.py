@@ -1,4 +1,4 @@
-"""What a collector and its workers tell each other: a JSON object a line, over a worker's standard input and output."""
+"""The messages between a collector and its workers: a JSON object a line, over a worker's standard input and output."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RunTask(Struct, tag="run", tag_field="do"):
 
 
 class Grant(Struct, tag="grant", tag_field="do"):
-    """So many more calls may be made; 0: none any more."""
+    """The number of further calls that a worker may make; 0: no more."""
 
     calls: int
 

@@ -33,7 +33,7 @@ class RayWorker:
         self._serving: asyncio.Future[None] | None = None
 
     async def begin(self) -> int:
-        """Serve what comes; returns the process's number."""
+        """Serve messages; returns the process's number."""
         self._serving = asyncio.ensure_future(serve(self._read, self._say))
         self._serving.add_done_callback(lambda _: self._news.set())
         return os.getpid()
@@ -43,14 +43,14 @@ class RayWorker:
         self._news.set()
 
     async def tell(self, line: bytes) -> None:
-        """A message of the collector; an empty one: nothing else will come."""
+        """Take a message of the collector; an empty one is the last."""
         if line:
             self._read.feed_data(line)
         else:
             self._read.feed_eof()
 
     async def hear(self) -> list[bytes]:
-        """What was said since the last call, at least one message; none where it ended."""
+        """Returns the messages since the last call, at least one; none where the worker ended."""
         while not self._said and not (self._serving is None or self._serving.done()):
             self._news.clear()
             await self._news.wait()
@@ -83,7 +83,7 @@ class RayLink(WorkerLink):
         return from_worker.decode(self._heard.popleft()) if self._heard else None
 
     def close(self) -> None:
-        """Tell the actor that nothing else will come."""
+        """Tell the actor that there are no further messages."""
         with suppress(self._ray.exceptions.RayError):
             self._actor.tell.remote(b"")
 
@@ -98,7 +98,7 @@ class RayLink(WorkerLink):
         return bool(self._lost)
 
     def last_words(self) -> str:
-        """How Ray says that it was lost."""
+        """Returns Ray's reason why the worker was lost."""
         return self._lost
 
 

@@ -61,7 +61,7 @@ class Failure(Struct):
 
 
 class Collected(Struct, kw_only=True):
-    """What a run of a collection came to. Figures are of the whole collection, but for `seconds` and `lost`."""
+    """The figures of a run of a collection. They are of the whole collection, except `seconds` and `lost`."""
 
     out: str
     env: str
@@ -95,8 +95,8 @@ class Progress(Struct, frozen=True):
 
 
 def check_plan(plan: Plan) -> None:
-    """Open the environment at the first task, and the actor, as each worker will: what is wrong with the options is
-    said before anything is written. Raises `InputError`."""
+    """Open the environment at the first task, and the actor, as each worker will, so that unusable options are reported
+    before anything is written. Raises `InputError`."""
     opened = open_environment(by_person(plan.environment), plan.tasks[0])
     try:
         settings = with_actor(opened, plan.settings) if plan.choose_actor else plan.settings
@@ -194,7 +194,10 @@ def progress_of(ledger: Ledger) -> Progress:
 
 
 def collected(plan: Plan, ledger: Ledger, halted: str) -> Collected:
-    """What a run came to."""
+    """Returns the figures of a run that ended.
+
+    `plan`: what was to be done. `ledger`: what became of the tasks. `halted`: why it stopped early; empty: it did not.
+    """
     failed = [
         Failure(task, ended.error, str(ledger.paths[task]))
         for task, ended in ledger.outcomes.items()

@@ -112,7 +112,7 @@ class Ledger:
             self._end(Finished(task, "failed", self.used.get(task, Spent()), error=error))
 
     def ended(self, finished: Finished) -> None:
-        """A search ended: keep what came of it, or try again."""
+        """Take up the end of a search: keep its result, or try it again."""
         task = finished.task
         self.under_way.pop(task, None)
         self.report(task, finished.spent)
@@ -159,7 +159,7 @@ class Ledger:
         self.total.add(spent)
 
     def grant(self, workers: int) -> int:
-        """So many more calls a worker may make; 0: none any more."""
+        """Returns how many more calls a worker may make; 0: no more."""
         if self.budget.calls is None:
             return 1 << 30
         left = self.budget.calls - self.total.calls - self.granted

@@ -56,8 +56,13 @@ def _lines(path: Path) -> list[str]:
 
 
 def tasks_of_part(environment: str, tasks: Sequence[str], split: str, part: str, seed: int = 0) -> list[str]:
-    """The tasks that fall into a part of a split, by the same digest as the samples of an export (`--split`): a model
-    that was trained on one part is evaluated on another. All where there is no split. Raises `InputError`."""
+    """Returns the tasks that fall into one part of a split; all where there is no split. Raises `InputError`.
+
+    The digest is that of an export with `--split`: so a model that was trained on one part is evaluated on another.
+
+    `environment`: its name. `tasks`: their ids. `split`: the parts with their shares, such as `train=0.9,dev=0.1`.
+    `part`: the name of the part. `seed`: as given to the export.
+    """
     if not split:
         if part:
             raise InputError(f"--part {part}: needs --split, for example --split train=0.9,dev=0.1")

@@ -1,7 +1,7 @@
-"""A worker of a collection: a process that runs the searches it is told to (`python -m engine.collect.worker`).
+"""A worker of a collection: a process that runs the searches it is given (`python -m engine.collect.worker`).
 
-It speaks over its standard input and output (`engine.collect.messages`). Where its input ends, the collector is gone:
-it ends its searches cleanly, and so itself.
+Its messages go over its standard input and output (`engine.collect.messages`). Where its input ends, the collector is
+gone: the worker ends its searches cleanly, and then itself.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Worker:
 
 
 async def serve(read: asyncio.StreamReader, say: Callable[[FromWorker], None]) -> None:
-    """Do what is asked for until the input ends and all searches have."""
+    """Run the searches that are asked for until the input and all searches have ended."""
     worker: Worker | None = None
     searches: set[asyncio.Task[None]] = set()
     while line := await read.readline():

@@ -1,4 +1,4 @@
-"""A worker as its collector sees it: what it is told, what it says, and that it may be lost."""
+"""A worker as its collector sees it: messages to it, messages from it, and whether it is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WorkerLink:
         self.granted = 0  # calls that it was granted and has not told of
 
     def tell(self, message: ToWorker) -> None:
-        """Send a message; a worker that is gone is noticed by the end of what it says."""
+        """Send a message. That a worker is gone shows by the end of its own messages."""
         raise NotImplementedError
 
     async def hear(self) -> FromWorker | None:
@@ -39,7 +39,7 @@ class WorkerLink:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Tell it that nothing else will come."""
+        """Tell it that there are no further messages."""
         raise NotImplementedError
 
     def kill(self) -> None:

@@ -1,7 +1,7 @@
-"""Runs a collection: starts workers, gives them tasks, and goes on where a worker is lost.
+"""Runs a collection: starts workers, gives them tasks, and replaces workers that are lost.
 
-A worker is a process (`engine.collect.worker`), of this machine or of Ray (`engine.collect.worker_link`). The searches
-of one that is lost are resumed by another from their traces: what was answered is never asked again.
+A worker is a process (`engine.collect.worker`), of this machine or of Ray (`engine.collect.worker_link`). Another
+worker resumes the searches of a lost one from their traces: no answer is asked for twice.
 """
 
 from __future__ import annotations
@@ -164,5 +164,5 @@ class Collector:
 
 
 def shares(total: int, parts: int) -> Sequence[int]:
-    """A number dealt out as evenly as it goes, at least 1 each."""
+    """Returns a number in parts as equal as possible, at least 1 each."""
     return [max(1, total // parts + (place < total % parts)) for place in range(parts)]

@@ -25,7 +25,11 @@ _RULES = {
 
 
 def card(exported: Exported, chosen: Selection, format: Format, options: ExportOptions) -> str:
-    """The card's text. It holds no time of export: the same input gives the same card."""
+    """Returns the card's text. It holds no time of export: the same input gives the same card.
+
+    `exported`: what the export wrote and left out. `chosen`: the runs and their samples. `format`: of the records.
+    `options`: of the export.
+    """
     lines = [
         f"# {code(_name(exported.out))}",
         "",
@@ -211,6 +215,6 @@ def _table(title: str, of: str, counts: Mapping[str, int]) -> list[str]:
 
 
 def code(text: str) -> str:
-    """Text as a code span that nothing in it can leave, also inside a table."""
+    """Returns a text as a code span that it can't leave, also inside a table."""
     safe = "".join(sign if sign.isprintable() else "�" for sign in text).replace("`", "'").replace("|", "¦")
     return f"`{safe}`"

@@ -1,8 +1,9 @@
-"""Export: from a run of `revise` and what people decided to a dataset that a trainer loads as it is.
+"""Export: from a run of `revise` and people's decisions to a dataset that a trainer loads as it is.
 
-Beside the dataset stand `OUT.provenance.jsonl` (where every record comes from), `OUT.report.json` (what was left out
-or is odd), `OUT.card.md` and a configuration for the format's trainer. The same run, decisions, traces and options give
-the same bytes. Records are streamed: of the traces one tree is held at a time, records wait on disk for their order.
+The export writes beside the dataset `OUT.provenance.jsonl` (where every record comes from), `OUT.report.json` (what was
+left out or is odd), `OUT.card.md` and a configuration for the format's trainer. The same run, decisions, traces and
+options give the same bytes. Records are streamed: one tree is in memory at a time, and records wait on disk for their
+order.
 """
 
 from __future__ import annotations
@@ -75,21 +76,23 @@ def export(
     options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a dataset from a run; None: from the newest complete run of each trace of the workspace.
+    """Write a dataset, with its card, its report and the origin of each record beside it.
 
-    Samples that hold in the environment and were accepted; where nobody gave a verdict on any sample of this data
-    type in the run, all that hold. `all` takes every sample of the data type, duplicates and broken rules included.
-    `only_verified` narrows either to the replay verdict `verified`. Of one lesson at most `options.per_lesson` samples
-    are taken, of samples that are equal but for the thought one, and none that trains a step which is refused, Bad,
-    idle, or the disowned one again. Where that leaves nothing, no file is written, unless `all` is asked for.
+    Takes the accepted samples that hold in the environment; where nobody gave a verdict on any sample of this data type
+    in the run, all samples that hold. Of one lesson it takes at most `options.per_lesson` samples, and of samples that
+    are equal except for the thought, one. It takes no sample that trains a step which is refused, Bad or idle, or that
+    repeats the disowned step. Where nothing is left, no file is written, unless `all` is asked for.
+
+    `workspace`: holds runs and decisions. `run`: id of the run; None: the newest complete run of each trace of the
+    workspace. `format`: name of the format. `out`: the file to write; a packed or split dataset takes its folder and
+    name from it. `data_type`: `centric` (revision trajectories) or `good`. `all`: take every sample of the data type,
+    duplicates and broken rules included. `only_verified`: take only samples with the replay verdict `verified`.
+    `options`: parts, packing, limits, what a record holds. `progress`: called with the number of samples done, and the
+    number of all.
 
     Raises `InputError` for an unknown run or format, unusable options, a missing trace, or (with `options.strict`) a
-    broken rule; `WorkFailed` where the disk is full. Then every file is as it was before; a refusal leaves the report
-    alone.
-
-    `out`: the file to write; a packed or split dataset takes its folder and name from it. `options`: parts,
-    packing, limits, what a record holds. `progress`: called
-    with the samples that are done, and with all there are.
+    broken rule; `WorkFailed` where the disk is full. After an error every file is as it was before, except that a
+    refusal leaves its report.
     """
     chosen = format_named(format)
     if data_type not in DATA_TYPES:
@@ -160,7 +163,9 @@ def export(
 
 
 def format_options(format: Format, options: ExportOptions, model: ModelTemplate | None = None) -> FormatOptions:
-    """How a format makes its records, for a model whose template is known or not.
+    """Returns how a format makes its records.
+
+    `format`: the format. `options`: of the export. `model`: the template of the model to train; None: not known.
 
     Raises `InputError` for options that the format does not know, or a missing package.
     """
@@ -245,7 +250,11 @@ def _refuse(exported: Exported, options: ExportOptions, records: Records) -> Non
 
 
 def older_only(workspace: Workspace, chosen: Selection, current: Mapping[str, Decided], run: str | None) -> list[str]:
-    """A line where samples were accepted that are in no newest run: they would be missing without a word."""
+    """Returns a line where accepted samples are in no newest run, and so would be missing without a word; else no line.
+
+    `workspace`: holds the planted samples. `chosen`: the newest runs and their samples. `current`: the decisions in
+    force, by sample id. `run`: the run that the user named, which gives no line; None: the newest ones.
+    """
     if run is not None:
         return []
     known = {sample.id for sample in chosen.samples}

@@ -40,7 +40,7 @@ class Written(Struct, kw_only=True):
 
 
 class Spool:
-    """Records and where they come from, on disk until their order is known. Nothing of it is left afterwards."""
+    """Records and their origins, on disk until their order is known. Its file is deleted afterwards."""
 
     def __init__(self, folder: Path) -> None:
         """Raises `InputError` where the folder can't be written."""
@@ -58,7 +58,10 @@ class Spool:
         return len(self._starts)
 
     def add(self, record: bytes, origin: bytes, part: int) -> None:
-        """Keep a record for a part of the dataset. Raises `WorkFailed` (a full disk)."""
+        """Keep a record until it is written. Raises `WorkFailed` (a full disk).
+
+        `record`: its line of JSON. `origin`: its line of provenance. `part`: index of its part of the dataset.
+        """
         with self._said():
             self._file.write(record)
             self._file.write(origin)
@@ -172,7 +175,11 @@ class _Hashing:
 
 
 def write_records(stream: BinaryIO, records: Iterable[bytes], packing: Packing, as_array: bool) -> tuple[int, str, int]:
-    """Write records (a line of JSON each, without its end); their number, and checksum and size of the file."""
+    """Write records; returns their number, and the checksum and the size in bytes of what was written.
+
+    `stream`: open for writing. `records`: a line of JSON each, without its end. `packing`: how to pack the file.
+    `as_array`: whether the file is one JSON array instead of lines.
+    """
     out = _Hashing(stream)
     if packing == "parquet":
         count = _write_parquet(out, records)
@@ -236,14 +243,17 @@ def _for_arrow(value: Any) -> Any:
 
 
 def packing_of(out: Path, asked: Packing | None) -> Packing:
-    """How a dataset is packed: as asked, else as its name says."""
+    """Returns how to pack a dataset: as the user asked, else as its name says."""
     if asked is not None:
         return asked
     return "gzip" if out.suffix == ".gz" else "parquet" if out.suffix == ".parquet" else "none"
 
 
 def place_of(out: Path, packing: Packing, extension: str) -> tuple[Path, str]:
-    """Where a packed dataset goes, and what the names of its files end with."""
+    """Returns where a packed dataset goes, and what the names of its files end with.
+
+    `out`: the file that the user named. `packing`: how to pack it. `extension`: the format's own, with its dot.
+    """
     if packing == "gzip":
         if out.suffix != ".gz":
             out = out.with_name(out.name + ".gz")

@@ -58,7 +58,7 @@ def parse_mix(text: str) -> list[Mix]:
 
 
 def mix_without_folders(text: str) -> str:
-    """The same option with names of files alone: what a folder is called is nobody's business."""
+    """Returns the same option with file names alone, since a dataset must not show the names of folders."""
     return ",".join(part.replace("\\", "/").rpartition("/")[2] for part in _AFTER_SHARE.split(text))
 
 
@@ -76,10 +76,12 @@ class Choice:
 
 
 def choose_lines(path: Path, count: int, seed: int, reason: Callable[[Any], str | None] = lambda _: None) -> Choice:
-    """`count` lines of a file, each of those that fit equally likely; all where there are fewer.
+    """Returns lines of a file that were chosen at random, each of those that fit equally likely. Raises `InputError`.
 
-    `reason` says why a line does not fit, None where it does. The file is read once and not kept (reservoir sampling).
-    Empty lines do not count. Raises `InputError`.
+    The file is read once and not kept (reservoir sampling). Empty lines do not count.
+
+    `path`: the file. `count`: how many; all where fewer fit. `seed`: of the choice. `reason`: says why a line does not
+    fit, None where it does.
     """
     rng = random.Random(f"mix/{seed}")
     choice = Choice([])
@@ -159,12 +161,12 @@ def _items(path: Path, stream: BinaryIO) -> Iterator[tuple[int, Any]]:
 def mixed_records(
     mix: Mix, count: int, seed: int, format: Format, options: FormatOptions, warnings: list[str]
 ) -> Iterator[tuple[Record, MixedOrigin]]:
-    """At most `count` records from lines of another dataset, chosen by the seed among those that fit.
+    """Yields records from lines of another dataset, chosen by the seed among those that fit.
 
     Lines that do not fit are left out, and counted in a warning. Raises `InputError` where no line fits.
 
-    `mix`: the dataset, and the share that it makes up. `format`, `options`: what a line has to be, and what is
-    left out of it. `warnings`: takes the warning.
+    `mix`: the dataset, and the share that it makes up. `count`: most records. `seed`: of the choice. `format`,
+    `options`: what a line has to be, and what is left out of it. `warnings`: the warning is added to it.
     """
 
     def reason(value: Any) -> str | None:
@@ -202,7 +204,10 @@ def mixed_records(
 
 
 def mixed_line(value: Any, format: Format, options: FormatOptions) -> tuple[list[Record], str | None]:
-    """The records that a line of another dataset gives, or why it gives none."""
+    """Returns the records that a line of another dataset gives, or why it gives none.
+
+    `value`: decoded JSON. `format`: of the records. `options`: how they are made.
+    """
     if options.redact:
         value = redacted_record(value)[0]
     if isinstance(value, dict):

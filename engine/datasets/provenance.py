@@ -25,9 +25,10 @@ ThoughtFrom = Literal["list", "reason", "model", "person", "none"]
 
 
 def shown_path(path: str, workspace: Path, beside: Path) -> str:
-    """A path as a dataset may show it: from the workspace on, or from the folder of the file; else the name alone.
+    """Returns a path as a dataset may show it: from the workspace on, or from the folder of the file; else the name
+    alone. A dataset must not show the folders of a machine.
 
-    The folders of a machine are nobody else's business.
+    `path`: may be empty. `workspace`: its folder. `beside`: the folder of the dataset.
     """
     if not path:
         return ""
@@ -40,7 +41,7 @@ def shown_path(path: str, workspace: Path, beside: Path) -> str:
 
 
 class Origin(Struct, kw_only=True):
-    """Where one record comes from. In the file, `line` and `file` of the record stand before these."""
+    """Where one record comes from. In the file, `line` and `file` of the record come before these fields."""
 
     sample: str
     kind: str
@@ -120,13 +121,13 @@ def origin_of(
     shown: Callable[[str], str],
     tail_steps: int,
 ) -> Origin:
-    """Where a record comes from: `stored` is the sample as the run has it, `sample` as people left it. `shown` makes a
-    path one that tells nothing of this machine (`shown_path`).
+    """Returns where a record comes from.
 
-    `run`: its id. `decided`: what people said, if they did. `problems` and `warnings`: lines of the format's
-    checks. `written`:
-    person → nodes of the record whose steps they wrote. `recovery`: what continuations from the
-    wrong step came to, if there are any. `tail_steps`: steps after the thought.
+    `run`: its id. `stored`: the sample as the run has it; `sample`: as people left it. `decided`: the decisions in
+    force; None: there are none. `problems` and `warnings`: lines of the format's checks. `written`: person → nodes of
+    the record whose steps they wrote. `recovery`: what continuations from the wrong step came to; None: there are none.
+    `shown`: turns a path into one that shows no folder of this machine (`shown_path`). `tail_steps`: steps after the
+    thought.
     """
     mark_from: MarkFrom = "none"
     marked_by = ""

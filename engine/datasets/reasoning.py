@@ -28,8 +28,11 @@ def thoughts_of(path: Path) -> Thoughts:
 
 
 def with_reasoning(tree: SearchTree, turns: Sequence[Turn], thoughts: Thoughts, words: Words = NO_WORDS) -> list[Turn]:
-    """The turns, those of the actor with their reasoning. A step that a person wrote or changed has none. `words` are
-    those of the attempts that an imported sample is made of."""
+    """Returns the turns, those of the actor with their reasoning. A step that a person wrote or changed has none.
+
+    `tree`: the search. `turns`: the conversation. `thoughts`: what the trace keeps of the model's reasoning. `words`:
+    those of the attempts that an imported sample is made of.
+    """
     return [turn._replace(reasoning=_reasoning(tree, turn, thoughts, words)) for turn in turns]
 
 

@@ -115,7 +115,7 @@ class Records:
                     progress(done, all)
 
     def tell(self) -> None:
-        """Put the counts into what the export says of itself."""
+        """Put the counts into the result of the export."""
         exported = self.exported
         for name, count in self._counts.items():
             ordered = count if name == "sources" else dict(sorted(count.items()))  # sources stay in their order
@@ -319,7 +319,7 @@ def _redacted_turns(turns: Sequence[Turn]) -> tuple[list[Turn], int]:
 
 
 def near_duplicates() -> Duplicates | None:
-    """What finds samples that are alike; None without the package that it takes."""
+    """Returns what finds near duplicates; None where its package is missing."""
     try:
         return Duplicates(THRESHOLD)
     except InputError:

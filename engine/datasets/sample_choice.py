@@ -1,4 +1,4 @@
-"""Which samples an export takes, and how many that will be: as far as it can be told without reading a trace."""
+"""Which samples an export takes, and how many: as far as that is known without reading a trace."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ class Expected(Struct, kw_only=True):
 
 
 def which_of(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided]) -> Which:
-    """The rule by which samples are chosen."""
+    """Returns the rule by which samples are chosen.
+
+    `all`: whether the user asked for all of them. `samples`: those of the data type. `current`: the decisions in force,
+    by sample id; one verdict on any of the samples makes the rule `accepted`.
+    """
     if all:
         return "all"
     decided = (current.get(sample.id) for sample in samples)
@@ -56,12 +60,11 @@ def which_of(all: bool, samples: Sequence[Sample], current: Mapping[str, Decided
 def left_out(
     sample: Sample, decided: Decided | None, which: Which, only_verified: bool, spliced: bool = True
 ) -> str | None:
-    """Why a sample is left out, as far as that can be told without its tree: what the replay said comes first.
+    """Returns why a sample is left out, as far as that is known without its tree; None where it is taken. What the
+    replay says comes first.
 
-    `spliced` as in `does_not_hold`.
-
-    `decided`: what people said, if they did. `which`: the rule, as `which_of` tells. `only_verified`: whether the
-    verdict `verified` is asked for.
+    `sample`: the sample. `decided`: the decisions in force on it, if there are any. `which`: the rule, as `which_of`
+    returns it. `only_verified`: whether only the verdict `verified` is taken. `spliced`: as in `does_not_hold`.
     """
     if not moves_mark(sample, decided):  # what was changed is replayed first
         reason = does_not_hold(sample, which, only_verified, spliced)
@@ -75,9 +78,11 @@ def left_out(
 
 
 def does_not_hold(sample: Sample, which: Which, only_verified: bool, spliced: bool = True) -> str | None:
-    """Why a sample is left out for what the verifier or the replay said.
+    """Returns why a sample is left out for what the verifier or the replay said; None where neither speaks against it.
 
-    An unreplayed one needs a person's acceptance, unless the format joins no two trajectories (`Format.spliced`).
+    `sample`: the sample. `which`: the rule, as `which_of` returns it. `only_verified`: whether only the verdict
+    `verified` is taken. `spliced`: whether the format joins two trajectories (`Format.spliced`); if so, an unreplayed
+    sample needs a person's acceptance.
     """
     if which != "all":
         if sample.no_wrong_step:
@@ -90,10 +95,13 @@ def does_not_hold(sample: Sample, which: Which, only_verified: bool, spliced: bo
 
 
 def kept_of_lessons(samples: Sequence[Sample], current: Mapping[str, Decided], most: int) -> set[str]:
-    """Which samples are kept of each lesson, by id: at most so many of one, the best first.
+    """Returns the ids of the samples that are kept: of each lesson the best ones, and every sample that somebody
+    decided about, that has no lesson, or whose mark was moved.
 
-    One that somebody decided about keeps its place, and so does one without a lesson or with a mark that was moved.
-    Better is a verified one, then one with fewer earlier mistakes in its context, then one with a shorter tail.
+    Better is a verified sample, then one with fewer earlier mistakes in its context, then one with a shorter tail.
+
+    `samples`: in any order. `current`: the decisions in force, by sample id. `most`: samples of one lesson, those with
+    a decision counted.
     """
     kept: set[str] = set()
     of_lesson: dict[str, list[Sample]] = {}
@@ -121,10 +129,10 @@ def expected(
     per_lesson: int = 1,
     spliced: bool = True,
 ) -> Expected:
-    """What an export of these samples takes.
+    """Returns what an export of these samples takes.
 
-    `current`: what was decided, by sample id. `data_type`, `all`, `only_verified`, `per_lesson`: as `export` takes
-    them. `spliced`: as in `does_not_hold`.
+    `samples`: those of the runs. `current`: the decisions in force, by sample id. `data_type`, `all`, `only_verified`:
+    as `export` takes them. `per_lesson`: most samples of one lesson; 0: no limit. `spliced`: as in `does_not_hold`.
     """
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
     which = which_of(all, mine, current)
@@ -154,10 +162,10 @@ def expected_line(
     options: ExportOptions,
     spliced: bool = True,
 ) -> str:
-    """How many samples are about to be written, in a line.
+    """Returns one line: how many samples are about to be written.
 
-    `chosen`: the runs and their samples. `current`: what was decided, by sample id. `options`: of the export; the
-    rest as in `expected`.
+    `chosen`: the runs and their samples. `current`: the decisions in force, by sample id. `data_type`, `all`,
+    `only_verified` and `options`: as `export` takes them. `spliced`: as in `does_not_hold`.
     """
     found = expected(chosen.samples, current, data_type, all, only_verified, options.per_lesson, spliced)
     traces = len({sample.trace for sample in chosen.samples})
@@ -180,8 +188,12 @@ def nothing_line(done: Exported) -> str:
 def remedy_of(
     dropped: Mapping[str, int], stuck: Collection[str], data_type: DataType, others: int, only_verified: bool
 ) -> str:
-    """What would give lines where an export wrote none; "" where nothing would. `dropped`: samples by the reason for
-    which they were left out; `stuck`: reasons that `--all` does not lift; `others`: samples of the other data type."""
+    """Returns what would give lines where an export wrote none; empty where nothing would.
+
+    `dropped`: number of samples by the reason why they were left out. `stuck`: reasons that `--all` does not lift.
+    `data_type`: the one asked for. `others`: number of samples of the other data type. `only_verified`: as `export`
+    takes it.
+    """
     if NO_CALLS in dropped:
         return f"formats that hold calls: {', '.join(sorted(name for name, each in FORMATS.items() if each.calls))}"
     if UNKNOWN_CALLS in dropped:

@@ -1,6 +1,6 @@
-"""How long the samples of a run are, and which of them repeat another: what a look at the whole dataset needs.
+"""How long the samples of a run are, and which of them repeat another.
 
-Each trace is read once; what comes is told as it comes, since a run of ten thousand samples takes a while.
+Each trace is read once, and results come one by one, since a run of ten thousand samples takes a while.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def shapes(
     environment_of: Callable[[Sample], str | None] = lambda sample: None,
     threshold: float = THRESHOLD,
 ) -> Iterator[tuple[Sample, Shape | None]]:
-    """Every revision sample with its shape, those of one trace together; None where its trace is not there any more.
+    """Yields every revision sample with its shape, those of one trace together; None where its trace is missing.
 
-    Duplicates are exact, and near from `threshold` on; without the package that finds near ones nothing is one.
+    Duplicates are exact or near; without the package that finds near duplicates, no sample counts as a duplicate.
 
-    `environment_of`: the environment that a sample's run was made in, if it was named. `threshold`: similarity
-    from which two are near duplicates.
+    `workspace`: holds the traces. `samples`: of the run. `environment_of`: returns the environment that a person named
+    for a sample's run; None: the trace's own. `threshold`: similarity from which two samples are near duplicates, 0 to
+    1.
     """
     try:
         known = Duplicates(threshold)

@@ -56,10 +56,11 @@ def share_of(option: str, text: str) -> float:
 
 
 def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> int:
-    """Which part a task belongs to, as an index: by a digest, so it stays there whatever else is exported.
+    """Returns the index of the part that a task belongs to. It follows from a digest, so it stays the same whatever
+    else is exported.
 
-    `environment` and `task`: as the trace names them. `parts`: with their shares, which add up to 1. `seed`:
-    another one splits otherwise.
+    `environment` and `task`: as the trace names them. `parts`: with their shares, which add up to 1. `seed`: another
+    seed gives another split.
     """
     digest = blake2b(f"{seed}\n{environment}\n{task}".encode("utf-8", "replace"), digest_size=8).digest()
     place = int.from_bytes(digest, "big") / 2**64
@@ -71,9 +72,9 @@ def part_of(environment: str, task: str, parts: Sequence[Part], seed: int) -> in
 
 
 def lines_to_mix(share: float, own: int, other: float = 0.0) -> int:
-    """How many lines make up that share of all lines, beside `own` others.
+    """Returns how many lines of another dataset to add, so that they make up their share of all lines.
 
-    other: the share that lines of further datasets make up.
+    `share`: their share, 0 to 1. `own`: number of lines of this dataset. `other`: the share of further datasets.
     """
     return round(own * share / (1 - share - other))
 

@@ -43,8 +43,8 @@ class EnvironmentAtNode:
     """
 
     def __init__(self, tree: SearchTree, opened: Opened, prefix: list[PrefixStep], size: int = POOL_SIZE) -> None:
-        """tree: whose nodes are visited. opened: the environment after its reset. prefix: steps from the reset to the
-        root. size: maximum instances, if the environment has no snapshots."""
+        """`tree`: whose nodes are visited. `opened`: the environment after its reset. `prefix`: steps from the reset to
+        the root. `size`: maximum instances, if the environment has no snapshots."""
         self.tree = tree
         self.lock = threading.RLock()
         self.at = ROOT  # the current node; NO_PARENT if unknown
@@ -91,7 +91,7 @@ class EnvironmentAtNode:
         return self._recipe.resets
 
     def take_remarks(self) -> list[str]:
-        """What the environment, or that it does not repeat itself, gave rise to since this was asked last."""
+        """Returns the remarks since the last call: the environment's own, and steps that it answered differently."""
         if not self._tells and len(self._repeats.remarks) == len(self._told):
             return []
         found = list(self._repeats.remarks)

@@ -45,7 +45,10 @@ def _place(about: str, name: str, value: str) -> Path:
 
 
 def given(about: str, name: str, value: str) -> Consent | None:
-    """The yes to this value, where there is one."""
+    """Returns the yes to a value; None where nobody gave one.
+
+    `about`: digest of the file that the yes is about. `name` and `value`: what it names, such as an environment.
+    """
     if not about:
         return None
     known = _given.get((about, name, value))

@@ -40,7 +40,7 @@ class Opened:
 
 
 def score_range_of(environment: str) -> tuple[float, float]:
-    """Least and greatest return; 0 to 1 for an environment that nobody registered."""
+    """Returns the least and the greatest return; 0 to 1 for an environment that is not registered."""
     try:
         return info_of(environment).score_range
     except EnvError:
@@ -68,10 +68,10 @@ def at_hand(environment: str) -> bool:
 
 
 def name_to_open(started: Started) -> str:
-    """The name by which the environment of a trace is opened to execute what it holds.
+    """Returns the name by which to open the environment of a trace, to execute the trace's steps.
 
-    What was asked for (`castle:blue`) where the environment calls itself by the bare name; not `recorded:FILE`, which
-    knows recorded actions alone.
+    The name as it was asked for (`castle:blue`) where the environment calls itself by the bare name; not
+    `recorded:FILE`, which knows recorded actions alone.
     """
     if started.opened.startswith(f"{started.environment}:"):
         return started.opened
@@ -79,7 +79,8 @@ def name_to_open(started: Started) -> str:
 
 
 def name_to_go_on(started: Started) -> str:
-    """The name by which a search goes on: also a recording's. What the environment made of `range=auto` stays."""
+    """Returns the environment's name with which a search goes on, also a recording's. It keeps the range that was
+    measured for `range=auto`."""
     if started.opened.partition(":")[0] == started.environment.partition(":")[0]:
         return name_to_open(started)
     return started.opened or started.environment
@@ -96,7 +97,7 @@ def reset_options(task: str | None, observation: str | None = None) -> dict[str,
 
 
 def recalls(environment: str) -> bool:
-    """Whether an environment is told the first observation of a trace, to see that its task is the same."""
+    """Whether an environment takes the first observation of a trace, to see that its task is the same."""
     try:
         return info_of(environment).recalls
     except EnvError:
@@ -104,9 +105,10 @@ def recalls(environment: str) -> bool:
 
 
 def open_environment(which: Permit | str, task: str | None, observation: str | None = None) -> Opened:
-    """Make an environment and reset it to a task. A mere name, without a permit, may reach no place.
+    """Make an environment and reset it to a task. Raises `InputError` with the remedy, and `UntrustedTrace`.
 
-    Raises `InputError` with the remedy, and `UntrustedTrace`.
+    `which`: the permit, or a name; a mere name may reach no place. `task`: its id; None: the environment's default.
+    `observation`: the first observation of a trace, by which some environments find the task; None: not known.
     """
     name, folder = permit(which, None) if isinstance(which, str) else which
     try:

@@ -87,7 +87,7 @@ class NeedsConsent(InputError):
 
     @property
     def question(self) -> str:
-        """What a person is asked."""
+        """The question to a person."""
         return f"{self.told}. {self.whence}"
 
     def allow(self) -> None:
@@ -110,7 +110,7 @@ class UntrustedTrace(NeedsConsent):
 
     @property
     def named(self) -> dict[str, Any]:
-        """What a person trusts who says yes, as `TrustedSettings` has it."""
+        """Returns what a person trusts with a yes, as `TrustedSettings`."""
         return {name: value for claim in self.claims for name, value in claim.settings.items()}
 
     def allow(self) -> None:
@@ -132,8 +132,8 @@ def by_person(name: str) -> Permit:
 
 
 def digest_of(first: object) -> str:
-    """A digest of a trace's first line, less what is remembered by value: environment and settings. "" of no trace; a
-    digest stays what it is."""
+    """Returns a digest of a trace's first line, without what is permitted by value (environment and settings); empty
+    for no trace. A digest is returned as it is."""
     if not isinstance(first, Started):
         return first if isinstance(first, str) else ""
     said = [first.trace, first.task, first.header, first.prefix, first.forked_from]
@@ -208,7 +208,8 @@ def _is_own(claim: Claim, own: Sequence[Mapping[str, Any]]) -> bool:
 def check(claims: Iterable[Claim], started: Started | str | None, own: TrustedSettings, source: object) -> None:
     """Raises `UntrustedTrace` for claims that no person named or permitted.
 
-    started: first event of the trace that names them, or its digest. source: the file, for messages.
+    `claims`: what the file wants to use. `started`: first event of the trace that names them, or its digest; None:
+    there is none. `own`: settings that a person named. `source`: the file, for messages.
     """
     named = list(own)
     digest = digest_of(started)
@@ -220,17 +221,22 @@ def check(claims: Iterable[Claim], started: Started | str | None, own: TrustedSe
 def check_server(
     settings: SearchSettings, own: TrustedSettings, source: object, started: Started | str | None = None
 ) -> None:
-    """Raises `UntrustedTrace` where these settings, which come from `source`, may not be used unasked."""
+    """Raises `UntrustedTrace` where settings from a file may not be used without a person's yes.
+
+    `settings`: as the file has them. `own`: settings that a person named. `source`: the file, for messages. `started`:
+    first event of its trace, or its digest; None: there is none.
+    """
     check(settings_claims(settings), started, own, source)
 
 
 def check_search(
     settings: SearchSettings, started: Started, own: TrustedSettings, source: object, environment: str | None = None
 ) -> None:
-    """The same for a search with these settings in the environment that a trace names, or another one: one question
-    for all that it would do.
+    """Raises `UntrustedTrace` where a search with settings from a file may not run without a person's yes: one question
+    for all that the search would use.
 
-    `started`: the trace's first event. `own`: what a person named. `source`: the file, for messages.
+    `settings`: as the file has them. `started`: the trace's first event. `own`: settings that a person named. `source`:
+    the file, for messages. `environment`: its name; None: the one that the trace names.
     """
     name = environment or started.opened or started.environment
     check([*environment_claims(name), *settings_claims(settings)], started, own, source)
@@ -264,9 +270,13 @@ def remember(
     called: str = "",
     like: str = "",
 ) -> None:
-    """What a person named, or said yes to, holds for this trace from now on: its environment, and what its settings
-    name. `called`: what the environment that was opened calls itself, which a recording has from its file; `like`: the
-    digest of another trace, whose environments hold for this one, too."""
+    """Keep a person's yes for this trace: to its environment, and to what its settings name.
+
+    `started`: the trace's first event. `which`: the permit of the environment. `settings`: of the search; None: nothing
+    to keep of them. `source`: the file as the person saw it. `called`: what the opened environment calls itself, which
+    a recording has from its file. `like`: digest of another trace, whose permitted environments are also permitted for
+    this one.
+    """
     digest = digest_of(started)
     names = [which.name] if which.name.startswith("recorded:") else [which.name, called]
     for claim in environment_claims(*names):

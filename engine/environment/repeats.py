@@ -1,4 +1,4 @@
-"""Steps that are made again: whether they are answered as before. One that is not is told at once."""
+"""Compares steps that are made again with the stored ones, and reports a different answer at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class Repeats:
                 return
 
     def check(self, id: int, observation: str, score: Number, done: bool) -> None:
-        """The step into node `id` was answered so, this time."""
+        """Compare a repeated step with the stored one, and report a difference.
+
+        `id`: the node that the step leads to. `observation`, `score` (after the step) and `done`: this time's answer.
+        """
         node = self._tree.nodes[id]
         now = clean(flatten(observation))
         if now != node.observation:

@@ -45,13 +45,13 @@ class Step(Struct, frozen=True):
 
 
 class Replay(Struct, omit_defaults=True, frozen=True):
-    """What came of a replay.
+    """The result of a replay.
 
-    `verified`: every observation as stored, and the return. `reobserved`: observations or the return are others, the
-    pair's own terms are met: `observations` gives the true text of the steps (0 for the first) where another was
-    stored, `score` the true return; where it is reached before the last step, `ended` is the number of steps that
-    are left of the trajectory. `diverged`: the return is lost; `step` is where it first went otherwise.
-    `unreplayable`: `reason` says why. `unreplayed`: the tree is an import, and no environment is at hand.
+    `verified`: every observation as stored, and the return. `reobserved`: observations or the return differ, but the
+    pair's own thresholds hold: `observations` has the true text of the steps (0 for the first) where another was
+    stored, `score` the true return; where it is reached before the last step, `ended` is the number of steps that are
+    left of the trajectory. `diverged`: the return is lost; `step` is the first step that differs. `unreplayable`:
+    `reason` says why. `unreplayed`: the tree is an import, and no environment is at hand.
     """
 
     verdict: Verdict
@@ -66,7 +66,7 @@ class Replay(Struct, omit_defaults=True, frozen=True):
 
 
 class NoEnvironment(InputError):
-    """Nobody knows the environment of an imported tree, and nobody named one."""
+    """The environment of an imported tree is not known, and nobody named one."""
 
 
 class AnotherTask(InputError):
@@ -74,11 +74,16 @@ class AnotherTask(InputError):
 
 
 def opener(tree: SearchTree, environment: str | None = None, own: TrustedSettings = ()) -> Callable[[], Opened]:
-    """How to open the environment of a tree. Where the tree is a foreign one, or was made in another environment, the
-    task is found, or rebuilt, by its first observation; a task with another goal is never taken for it.
+    """Returns a function that opens the environment of a tree.
 
-    `environment` in place of the tree's own; `own`: what a person named (`engine.environment.permission`). The callable
-    raises `InputError`, `NoEnvironment`, `AnotherTask`, and `UntrustedTrace` where a person has to be asked first.
+    Where the tree is imported, or was made in another environment, the task is found, or rebuilt, by its first
+    observation; a task with another goal is never taken for it.
+
+    `tree`: the search. `environment`: name of the environment to open; None: the tree's own. `own`: settings that a
+    person named (`engine.environment.permission`).
+
+    The function raises `InputError`, `NoEnvironment`, `AnotherTask`, and `UntrustedTrace` where a person has to be
+    asked first.
     """
     started = tree.started
     if started is None:
@@ -205,9 +210,14 @@ class Replayer:
     def replay(
         self, steps: Sequence[Step], expected_return: Number, tail: int = 0, enough: Enough = NOTHING_ELSE
     ) -> Replay:
-        """Replay steps from the root; `tail` is where the good steps begin, `enough` says which other returns will do.
-        Never raises for what happens there; raises `UntrustedTrace` where the environment may not be opened unasked,
-        and `AnotherTask`."""
+        """Replay steps from the root.
+
+        `steps`: with the stored actions and observations. `expected_return`: the return to reach. `tail`: place of the
+        first good step, from 0. `enough`: says which other returns also hold.
+
+        A step that fails is a verdict, not an exception. Raises `UntrustedTrace` where the environment may not be
+        opened without a person's yes, and `AnotherTask`.
+        """
         if self._refused is not None:
             return self._refused
         if len(self._memory.known) > MAX_REMEMBERED:
@@ -240,10 +250,14 @@ class Replayer:
 def run(
     walk: _Walk, steps: Sequence[Step], expected_return: Number, tail: int = 0, enough: Enough = NOTHING_ELSE
 ) -> Replay:
-    """Step from the start, and compare.
+    """Step from the start, and compare with what was stored.
 
-    A return holds that is not below the expected one, or is `enough`. Where the tail reaches one before its end, the
-    trajectory holds as far as that step; an episode that ends among the bad steps never holds.
+    Where the tail reaches a return that holds before its end, the trajectory holds as far as that step; an episode that
+    ends among the bad steps never holds.
+
+    `walk`: steps in the environment. `steps`: with the stored actions and observations. `expected_return`: a return
+    holds that is not below it. `tail`: place of the first good step, from 0. `enough`: says which other returns also
+    hold.
     """
 
     def holds(score: Number) -> bool:
@@ -284,7 +298,7 @@ def run(
 
 
 class Difference(Struct, frozen=True):
-    """A node that does not come out as stored."""
+    """A node whose replay differs from what is stored."""
 
     node: int
     field: str

@@ -1,8 +1,8 @@
-"""The states of a task that were met, as a graph: each step is taken in the environment once, from any state.
+"""The states of a task that were reached, as a graph: each step is taken in the environment once, from any state.
 
-Where the environment tells its states apart (`StateKeys`), ways that lead to the same state meet in it. This is for
-looking ahead, which asks for many steps again and again; what is found is then confirmed by
-`engine.environment.replay`, which goes the whole way in an environment of its own.
+Where states have keys (`StateKeys`), ways that lead to the same state meet in it. The graph is for looking ahead, which
+needs many steps again and again; the result is then confirmed by `engine.environment.replay`, which executes the whole
+way in an environment of its own.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class States:
         return isinstance(self._opened().env, Planner)
 
     def steps_left(self, state: int) -> int | None:
-        """Steps of the expert's way from a state; None where no way is known. Where states count time, those that
-        differ by refused steps and looks alone are asked about once. Raises `EnvError`, `InputError`."""
+        """Returns the steps of the expert's way from a state; None where no way is known. Where states count time,
+        those that differ only by refused steps and looks are asked about once. Raises `EnvError`, `InputError`."""
         state = self._timeless[state]
         if state not in self._left:
             if not self.plans:
@@ -141,7 +141,8 @@ class States:
         return self._left[state]
 
     def ask(self, state: int, question: Callable[[TextEnv], T]) -> T:
-        """What the environment answers in a state. A question must change nothing. Raises `EnvError`, `InputError`."""
+        """Returns the environment's answer to a question in a state. A question must change nothing. Raises `EnvError`,
+        `InputError`."""
         try:
             return question(self._come(state).env)
         except InstanceDied:

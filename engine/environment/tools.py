@@ -23,8 +23,8 @@ Action: NAME(ARGUMENT=VALUE, ARGUMENT=VALUE)"""
 
 
 def tools_of(opened: Opened, settings: SearchSettings) -> list[dict[str, Any]]:
-    """The tools that the agent may call in an environment; none with `--tools off`. Raises `InputError` where calls are
-    required and there is nothing to call."""
+    """Returns the tools that the agent may call in an environment; none with `--tools off`. Raises `InputError` where
+    calls are required and there is no tool."""
     if settings.tools == "required" and not opened.tools:
         kinds = info_of(opened.name).kinds
         own = f"{opened.name}:tools"

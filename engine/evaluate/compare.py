@@ -93,7 +93,10 @@ def verified_lessons(tree: SearchTree, path: str) -> int:
 
 
 def of_trace(source: Source, row: TraceFigures, verify: bool) -> OfTask:
-    """What one search gave."""
+    """Returns what one search gave.
+
+    `source`: the search. `row`: its figures. `verify`: whether to count verified lessons, which replays samples.
+    """
     started = source.tree.started
     assert started is not None
     low, high = started.score_range
@@ -103,10 +106,11 @@ def of_trace(source: Source, row: TraceFigures, verify: bool) -> OfTask:
 
 
 def compare_traces(sources: Iterable[Source], by: By, verify: bool = False) -> Comparison:
-    """Compare searches group by group; the first group is that of the first trace.
+    """Compare searches group by group; the others are compared with the group of the first trace. Raises `InputError`
+    where there is only one group.
 
-    `verify`: also count verified lessons, which replays samples in the environments. Raises `InputError` where there is
-    but one group.
+    `sources`: the searches. `by`: what makes the groups. `verify`: also count verified lessons, which replays samples
+    in the environments.
     """
     groups: dict[str, dict[Task, OfTask]] = {}
     traces: dict[str, int] = {}

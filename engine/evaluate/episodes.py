@@ -38,7 +38,7 @@ class Episode(Struct, kw_only=True):
 
 
 class Scores(Struct, kw_only=True):
-    """What several episodes came to. Intervals are over tasks: the mean of the episodes of a task counts once."""
+    """The figures of several episodes. Intervals are over tasks: the mean of the episodes of a task counts once."""
 
     episodes: int
     tasks: int
@@ -65,12 +65,12 @@ class Difference(Struct, kw_only=True):
 
 
 def episode_settings(settings: SearchSettings, max_steps: int) -> SearchSettings:
-    """The settings of a search that is one episode of at most so many steps."""
+    """Returns the settings of a search that is one episode. `max_steps`: the most steps that it may take."""
     return replace(settings, algorithm="agent-r", iterations=1, samples=1, parallel_nodes=1, max_depth=max_steps - 1)
 
 
 def family_of(environment: str, task: str) -> str:
-    """The family of a task: what stands before the variation (`find-plant:3`), else its environment."""
+    """Returns the family of a task: the part of its id before the variation (`find-plant:3`), else its environment."""
     head, colon, _ = task.partition(":")
     return head if colon else environment
 
@@ -156,7 +156,11 @@ def by_family(episodes: Sequence[Episode], success: float = 1.0) -> dict[str, Sc
 
 
 def difference(episodes: Sequence[Episode], other: Sequence[Episode], success: float = 1.0) -> Difference:
-    """The first run less the other, paired by task."""
+    """Returns the figures of the first run minus those of the other, paired by task.
+
+    `episodes`: of the first run. `other`: those of the other run. `success`: the score from which an episode counts as
+    won.
+    """
     mine, theirs = _by_task(episodes), _by_task(other)
     pairs = [(_means(mine[task], success), _means(theirs[task], success)) for task in mine if task in theirs]
     score, won, steps, repeated = (

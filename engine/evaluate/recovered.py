@@ -43,7 +43,10 @@ class RecoveryScores(Struct, kw_only=True):
 
 
 def wrong_step(tree: SearchTree, sample: Sample, figures: MarkFigures) -> WrongStep:
-    """A wrong step of a sample."""
+    """Returns the figures of a wrong step; scores are shares of the score range, 0 to 1.
+
+    `tree`: the search. `sample`: whose wrong step it is. `figures`: of the continuations from it.
+    """
     assert tree.started is not None
     low, high = tree.started.score_range
 

@@ -1,1 +1,1 @@
-"""What a screen or a report says of a search: why, when, how trajectories differ."""
+"""Explains a search to screens and reports: why, when, and how trajectories differ."""

@@ -70,10 +70,12 @@ class Step(NamedTuple):
 
 
 def align(one: TreeReader, a: int, other: TreeReader, b: int) -> tuple[int, list[Step]]:
-    """How many steps two trajectories share from the start, and all their steps in order.
+    """Returns how many steps two trajectories share from the start, and all their steps in order.
 
-    In one tree the shared steps are the shared nodes; in two, steps with the same response and observation. After
-    that, steps with the same action stand beside each other where that keeps the order.
+    In one tree the shared steps are the shared nodes; in two, steps with the same response and observation. After that,
+    steps with the same action stand beside each other where that keeps the order.
+
+    `one` and `a`: the first tree and the last node of its trajectory. `other` and `b`: those of the second.
     """
     left, right = _way(one, a), _way(other, b)
     if one is other:

@@ -1,4 +1,4 @@
-"""What to look at where many of a model's answers or actions came to nothing."""
+"""A warning where many of a model's answers or actions were of no use, with what to look at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def answer_warning(tree: SearchTree) -> str | None:
-    """What to look at where many of a model's answers or actions came to nothing; None where few did."""
+    """Returns a warning where many of a model's answers or actions were of no use; None where few were."""
     assert tree.started is not None
     settings, counts = tree.started.settings, tree.answers
     if not asks_model(settings) or tree.imported_from is not None:

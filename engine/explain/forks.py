@@ -1,9 +1,9 @@
-"""Where failures leave successes: the forks of a tree, by how much the chance of success falls at each.
+"""Where failed attempts leave solved ones: the forks of a tree, by how much the chance of success falls at each.
 
-At a fork, those who did one thing are compared with those who did another. Shares come with Wilson's interval, their
-difference with Newcombe's, both of 95 %: of few attempts little can be said, and that shows. Forks are ranked by the
-cautious end of that interval. Where the same action had several outcomes they count together: nobody decided between
-them.
+At a fork, the attempts that did one thing are compared with those that did another. Shares have Wilson's interval,
+their difference has Newcombe's, both of 95 %: with few attempts the intervals are wide. Forks are ranked by the
+cautious end of that interval. Where the same action had several outcomes, these count together, since nobody decided
+between them.
 """
 
 from __future__ import annotations

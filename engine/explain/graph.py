@@ -111,7 +111,7 @@ def _vertex(reader: TreeReader, ids: list[int]) -> dict[str, Any]:
 
 
 def kind_of(name: str) -> GraphKind | None:
-    """The kind of graph file that a name asks for; None where it does not say."""
+    """Returns the kind of graph file by a file name; None where the name does not show it."""
     return next((kind for ending, kind in _ENDINGS.items() if name.lower().endswith(ending)), None)
 
 

@@ -35,7 +35,8 @@ class Returns(NamedTuple):
 
 
 def returns(timeline: Timeline, seq: int) -> Returns:
-    """Best and mean return after every iteration until `seq`; after every event while the first goes on."""
+    """Returns the best and the mean return after every iteration until `seq`; during the first iteration, after every
+    event."""
     ended = timeline.tree.iteration_seqs
     count = bisect_right(ended, seq)
     numbers: Sequence[int] = range(1, count + 1) if count > 1 else range(seq + 1)
@@ -76,7 +77,10 @@ class Figures(NamedTuple):
 
 
 def snapshot(tree: SearchTree, reader: TreeReader, score_range: tuple[float, float]) -> Snapshot:
-    """The tree at the moment of `reader`."""
+    """Returns the tree at the moment of `reader`.
+
+    `tree`: the search. `reader`: the same tree at a moment. `score_range`: least and greatest return.
+    """
     backups = tree.history.backups
     dead_ends = [node.id for node in tree.nodes[: len(reader)] if node.terminal == "dead_end"]
     return Snapshot(
@@ -113,7 +117,11 @@ def _dense(counts: Counter[int]) -> list[int]:
 
 
 def histogram(values: Sequence[float], low: float, high: float, bins: int) -> list[int]:
-    """How many values lie in each of `bins` equal parts of the range; what lies outside counts at its end."""
+    """Returns how many values lie in each of the equal parts of a range; a value outside counts in the first or last
+    part.
+
+    `values`: in any order. `low` and `high`: the range. `bins`: number of parts.
+    """
     counts = [0] * bins
     for value in values:
         place = int((value - low) / (high - low) * bins) if high > low else 0

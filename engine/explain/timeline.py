@@ -95,7 +95,10 @@ class Timeline:
         return self._births[place - 1] if place else 0
 
     def neighbour(self, kind: Kind, seq: int, step: int) -> int | None:
-        """The next moment of a kind after `seq` (`step` 1), or the last before it (-1); None where there is none."""
+        """Returns the event number of the next moment of a kind; None where there is none.
+
+        `kind`: of the moment. `seq`: the event to start from, which does not count. `step`: 1: after it; -1: before it.
+        """
         seqs = self.moments[kind]
         place = bisect_right(seqs, seq) if step > 0 else bisect_left(seqs, seq) - 1
         return seqs[place] if 0 <= place < len(seqs) else None
@@ -127,12 +130,18 @@ class Timeline:
 
 
 def column_of(seq: int, width: int, last: int) -> int:
-    """The column that an event falls in: 0 for the first, `width` - 1 for event `last`, rounded between."""
+    """Returns the column that an event falls in: 0 for the first event, `width` - 1 for the last one, rounded between.
+
+    `seq`: number of the event. `width`: number of columns. `last`: number of the last event.
+    """
     return 0 if last <= 0 or width < 2 else (2 * seq * (width - 1) + last) // (2 * last)
 
 
 def last_of(column: int, width: int, last: int) -> int:
-    """The last event that falls in a column or before it."""
+    """Returns the number of the last event that falls in a column or before it.
+
+    `column`: from 0. `width`: number of columns. `last`: number of the last event of all.
+    """
     if last <= 0 or width < 2 or column >= width - 1:
         return max(0, last)
     return (last * (2 * column + 1) - 1) // (2 * (width - 1))
@@ -153,9 +162,11 @@ class Changes(NamedTuple):
 
 
 def changed_between(tree: SearchTree, one: int, other: int, most: int | None = None) -> Changes:
-    """Nodes that are new, or have another N, at the later of two moments. Costs what changed, not the tree.
+    """Returns the nodes that are new, or have another N, at the later of two moments. Its time depends on what changed,
+    not on the size of the tree.
 
-    `most`: after so many nodes those that are left are not looked for.
+    `tree`: the search. `one` and `other`: event numbers, in either order. `most`: stop after about so many nodes; None:
+    find all.
     """
     earlier, later = min(one, other), max(one, other)
     first = tree.nodes_at(earlier)

@@ -44,10 +44,13 @@ class Scored(NamedTuple):
 
 
 def scored(tree: SearchTree, parent: int, seq: int, *, in_flight: Sequence[int], c: float | None = None) -> Scored:
-    """The children of `parent` right after event `seq`; `c` in place of the search's own exploration constant.
+    """Returns the children of a node with their scores, as they were at a moment.
 
     `best-first` and `lessons` do not compare siblings but all open nodes: the rows of `best-first` have the score after
     the step as their total. A walk of `lessons` that has drawn a step goes on with it: it is the child without a step.
+
+    `tree`: the search. `parent`: the node. `seq`: the event after which to look. `in_flight`: nodes whose expansions
+    were not backed up yet, one entry an expansion. `c`: the exploration constant; None: the search's own.
     """
     settings = tree.settings_at(seq)
     reader = tree.at(seq)  # also of now: the tree may grow meanwhile

@@ -16,7 +16,7 @@ AttemptRole = Literal["system", "user", "assistant", "tool"]
 
 
 class Transcript(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a subagent did, folded into the message that returned its result (or tells of it)."""
+    """The messages of a subagent, folded into the message that returned its result or reports it."""
 
     messages: tuple[AttemptMessage, ...]
     agent: str = ""

@@ -12,7 +12,7 @@ from engine.base.text import clean_values
 
 
 class Malformed(ValueError):
-    """A piece of a file is not what its format says; `str(error)` is the reason."""
+    """A piece of a file is not in its format; `str(error)` is the reason."""
 
 
 def decode(data: bytes | str, type: Any = Any) -> Any:

@@ -160,7 +160,8 @@ def each(raw: Any, name: str) -> list[Any]:
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """The file of that name below the folder; None where it is not there, or lies outside (links followed)."""
+    """Returns the file of that name below the folder; None where it is missing, or outside of the folder (links
+    followed)."""
     if not name or "\x00" in name or "://" in name or len(name) > 4096:
         return None
     root = os.path.realpath(folder)

@@ -1,4 +1,4 @@
-"""Rollouts that grow: files that become longer, and files that come into a folder, are imported again."""
+"""Growing rollouts: files that become longer, and new files in a folder, are imported again."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SECONDS = 2.0
 
 
 class Following:
-    """Adds to the traces of a folder what is new in rollouts. `wanted` tells their paths at each look.
+    """Adds new attempts in rollouts to the traces of a folder. `wanted` returns the paths of the rollouts at each look.
 
-    What is there when it is made counts as read.
+    Attempts that exist when it is made count as read.
     """
 
     def __init__(self, wanted: Callable[[], Sequence[Path]], options: ImportOptions, traces: Path) -> None:

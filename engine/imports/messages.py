@@ -43,9 +43,11 @@ _GOAL = re.compile(r"^Goal: *(\S.*)$", re.MULTILINE)
 
 
 def placeholder(kind: str, source: str, media_type: str = "") -> str:
-    """What stands in a text for an image or another medium: its path or address, or the digest of its bytes.
+    """Returns what stands in a text for an image or another medium: its path or address, or the digest of its bytes.
+    Equal media have equal placeholders.
 
-    Equal media give equal placeholders.
+    `kind`: such as image. `source`: a path, an address, or a `data:` URL. `media_type`: such as image/png; may be
+    empty.
     """
     if source.startswith("data:"):
         head, _, body = source.partition(",")
@@ -108,7 +110,7 @@ def _medium(kind: str, part: dict[str, Any]) -> str:
 
 
 def reasoning_of(message: dict[str, Any]) -> str:
-    """What the model thought before it said a message, where the message tells."""
+    """Returns the model's reasoning before a message, where the message has it."""
     for key in ("reasoning_content", "reasoning", "thinking"):
         if isinstance(message.get(key), str):
             return str(message[key])
@@ -276,7 +278,7 @@ def schemas_of(tools: Any) -> list[dict[str, Any]]:
 
 
 def digest_key(messages: Sequence[AttemptMessage]) -> str:
-    """The key of a task that the file does not name: a digest of what stands before the first answer."""
+    """Returns the key of a task that the file does not name: a digest of the messages before the first answer."""
     seen = hashlib.sha256()
     for message in messages:
         if message.role == "assistant":
@@ -294,6 +296,6 @@ def instruction_of(messages: Sequence[AttemptMessage]) -> str:
 
 
 def shorten(said: str, most: int = 200) -> str:
-    """The first line that says something, cut to `most` characters."""
+    """Returns the first line that is not empty, cut to `most` characters."""
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")
     return line if len(line) <= most else line[: most - 1] + "…"

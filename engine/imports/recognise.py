@@ -16,8 +16,8 @@ _OF_TRACE = {"type", "seq"}
 
 
 def is_rollouts(path: Path) -> bool:
-    """Whether a file that is no trace by its name is to be read as rollouts: what nobody recognises is, too, so that
-    its kind is told; what can't be opened, or is a trace or a tree by its fields, is not."""
+    """Whether a file whose name is not a trace's is to be read as rollouts. A file that no reader recognises is, too,
+    so that the error names its kind; a file that can't be opened, or is a trace or a tree by its fields, is not."""
     if not path.name.endswith(ENDINGS) and not path.is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""The readers of this package, in the order in which they are asked: the most particular first."""
+"""The readers of this package, in the order in which they are tried: the most particular first."""
 
 from __future__ import annotations
 

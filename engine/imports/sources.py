@@ -115,9 +115,12 @@ def _promises(path: Path) -> bool:
 def read_rollouts(
     paths: Iterable[str | os.PathLike[str]], read_as: str = "", mapping: dict[str, str] | None = None
 ) -> Rollouts:
-    """The rollouts of files, folders (searched to the bottom) and patterns, in the order of their paths, each once.
+    """Returns the rollouts of files in the order of their paths, each file once. Raises `InputError` where a path does
+    not exist or a name is unknown.
 
-    `read_as` names a reader for all files. Raises `InputError` where a path does not exist or a name is unknown.
+    `paths`: files, folders (searched to the bottom) and patterns. `read_as`: name of the reader for all files; empty:
+    the reader that recognises a file. `mapping`: for chat rows: field of a rollout → path in the row, such as
+    `{"reward": "scores.main"}`.
     """
     named: dict[str, Path] = {}
     found: dict[str, Path] = {}
@@ -151,7 +154,7 @@ def read_rollouts(
 def files_below(folder: Path, lost: list[OSError] | None = None) -> list[Path]:
     """Files below a folder that may hold rollouts, sorted; none that a link leads out of the folder to.
 
-    lost: gets an error for each folder that can't be looked into.
+    `lost`: gets an error for each folder that can't be looked into.
     """
     root = os.path.realpath(folder) + os.sep
     names = (

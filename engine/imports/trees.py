@@ -76,7 +76,11 @@ class Import:
 def import_rollouts(
     paths: Iterable[str | os.PathLike[str]], options: ImportOptions, told: Callable[[int], object] = lambda count: None
 ) -> Import:
-    """Read and merge. `told` hears how many attempts were read. Raises `InputError` where nothing can be read."""
+    """Read rollouts and merge them to trees. Raises `InputError` where nothing can be read.
+
+    `paths`: files, folders and patterns. `options`: how to read and merge. `told`: called with the number of attempts
+    read so far.
+    """
     if options.merge not in MERGES:
         raise InputError(f"--merge {options.merge}: one of {', '.join(MERGES)}")
     if options.merge == "state":
@@ -153,9 +157,11 @@ def stem_of(task: str, key: str) -> str:
 
 
 def store(found: Import, folder: Path, merge: Merge) -> tuple[list[Path], int]:
-    """Write each tree into a folder of traces, or add to the one that is there what is new.
+    """Write each tree into a folder of traces, or add the new attempts to the trace that is there. Returns the paths,
+    and the number of new attempts.
 
-    Returns their paths, and how many attempts were new.
+    `found`: the trees. `folder`: where traces are. `merge`: the rule by which they were merged; another than `action`
+    is in the file's name.
     """
     paths, new = [], 0
     for tree in found.trees:

@@ -39,7 +39,7 @@ MAX_MESSAGE = 300  # characters of a server's own words that are kept
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What is asked of a model."""
+    """A request to a model."""
 
     messages: Sequence[Message]
     temperature: float
@@ -53,7 +53,7 @@ class ChatRequest:
 
 
 class CallFailed(Exception):
-    """A call came to nothing. The message is one line, without the key."""
+    """A failed call. The message is one line, without the key."""
 
     def __init__(self, kind: str, said: str, attempt: int, usage: Usage | None = None, remedy: str = "") -> None:
         self.kind = kind  # see `engine.models.faults`
@@ -81,7 +81,7 @@ class Client:
         self.scrub = _scrubber([opened.api_key, *secrets])
 
     def left_out(self) -> list[str]:
-        """What the server refused and is asked without, in a few words each."""
+        """The parameters that the server refused, and that requests no longer hold, in a few words each."""
         found = [name for name in (*DROPPED, *LIMITS) if name in self.refused]
         if self.no_system:
             found.append("the system turn (joined to the first user turn)")
@@ -162,12 +162,11 @@ async def complete(
     on_fault: OnFault | None = None,
     permit: Callable[[], None] | None = None,
 ) -> Reply:
-    """One answer. Failed attempts that may be mended are made again, with growing, random waits.
+    """Returns one answer. A failed attempt that may succeed later is made again, after growing, random waits. Raises
+    `CallFailed` for the last attempt.
 
-    `on_fault` hears of each of them, `permit` is asked before each further one and may raise. Raises `CallFailed` for
-    the last.
-
-    `client`: open, of the endpoint's server. `ask`: the conversation and how it is sampled.
+    `client`: open. `endpoint`: server, model and limits. `ask`: the conversation and how it is sampled. `on_fault`:
+    called for each failed attempt that is followed by another. `permit`: called before each further attempt; may raise.
     """
     attempt = retried = 0
     while True:
@@ -248,8 +247,8 @@ def _remedy(refusal: Refusal, endpoint: Endpoint) -> str:
 
 
 def wait_before(attempt: int, asked: float | None) -> float:
-    """Seconds to wait after failed attempt number `attempt`: what the server asked for and up to a quarter more,
-    else a random share of a doubling time, so that many clients do not come back at once."""
+    """Returns the seconds to wait after failed attempt number `attempt`: what the server asked for or up to a quarter
+    more, else a random share of a doubling time, so that many clients do not return at once."""
     if asked is not None:
         return asked * random.uniform(1, 1.25)
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt - 1, 16)) * random.uniform(0.5, 1)

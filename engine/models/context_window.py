@@ -77,9 +77,11 @@ def counter(tokenizer: str = "") -> TokenCounter:
 def fit(
     messages: Sequence[Message], limit: int | None, counted: TokenCounter, header: int = HEADER_TURNS
 ) -> tuple[list[Message], int]:
-    """The conversation with as many of its last steps as `limit` tokens take, and how many steps were dropped.
+    """Returns the conversation with as many of its last steps as fit, and how many steps were dropped. Raises
+    `ValueError` with the reason where even the header is too long.
 
-    `header` is the number of turns that always stay. Raises `ValueError`, saying so, where even they are too long.
+    `messages`: the conversation. `limit`: tokens; None: no limit. `counted`: counts tokens. `header`: number of turns
+    that always stay.
     """
     if limit is None or len(messages) < header:
         return list(messages), 0
@@ -102,6 +104,9 @@ def step_starts(messages: Sequence[Message], header: int) -> list[int]:
 
 
 def turns_of_steps(messages: Sequence[Message], header: int, steps: int) -> int:
-    """How many turns the first steps after the header have."""
+    """Returns how many turns the first steps after the header have.
+
+    `messages`: the conversation. `header`: number of its turns before the first step. `steps`: number of steps.
+    """
     starts = step_starts(messages, header)
     return (starts[steps] if steps < len(starts) else len(messages)) - header if steps else 0

@@ -59,7 +59,7 @@ class Endpoint:
 
 
 def is_secret(key: str) -> bool:
-    """Whether a key is one: `none`, `EMPTY` and the like stand in many texts that have nothing to hide."""
+    """Whether a key is a secret: `none`, `EMPTY` and the like are not, and occur in many texts."""
     return key != NO_KEY and len(key) >= SHORTEST_SECRET
 
 

@@ -86,14 +86,17 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def asks_too_much(wait: float | None) -> bool:
-    """Whether a server asks for a wait that nobody would sit through."""
+    """Whether a server asks for a wait that is too long."""
     return wait is not None and wait > LONGEST_ASKED
 
 
 def refusal_of_status(status: int, body: object, headers: Mapping[str, str], usage: Usage | None = None) -> Refusal:
-    """What an answer with a status of 4xx or 5xx means. `body`: the error object in it, else what came.
+    """Returns what an answer with a status of 4xx or 5xx means.
 
-    A parameter or a system turn that the words refuse is told with any status: servers answer 400, 403, 422 or 500.
+    Any status may refuse a parameter or a system turn: servers answer 400, 403, 422 or 500.
+
+    `status`: of HTTP. `body`: the error object in it, else what came. `headers`: they may say how long to wait.
+    `usage`: the tokens that the server counted all the same; None: not told.
     """
     code, param, said = _facts(body)
     message = f"{status}: {said}" if said else f"status {status}"

@@ -73,7 +73,7 @@ def settings_of(url: str) -> SearchSettings:
 
 @contextmanager
 def served(port: int = 0) -> Iterator[str]:
-    """Serve the model in a process of its own; gives its base URL. Raises `InputError`, `WorkFailed`."""
+    """Serve the model in a process of its own; yields its base URL. Raises `InputError`, `WorkFailed`."""
     with subprocess.Popen(command(port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             yield _address(server)

@@ -110,7 +110,10 @@ def refuses_system(said: str) -> bool:
 
 
 def refused_parameters(param: str, code: str, said: str) -> tuple[str, ...]:
-    """The parameters that the server's words refuse, those that it names first first; mostly one or none."""
+    """Returns the parameters that a server refuses, those that it names first at the front; mostly one or none.
+
+    `param` and `code`: these fields of the server's error, or empty. `said`: its message.
+    """
     refusing = code in _CODES or bool(_UNSUPPORTED.search(said))
     found: list[str] = []
     if refusing:

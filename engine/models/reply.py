@@ -22,7 +22,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model said."""
+    """The answer of a model."""
 
     text: str  # without its reasoning
     reasoning: str | None  # what it thought before it spoke, where the server tells
@@ -49,10 +49,12 @@ def read_reply(
     scrub: Callable[[str], str] = str,
     price_cached: float | None = None,
 ) -> Reply:
-    """The reply in the body of a chat completion; `scrub` takes secrets out of every text.
+    """Returns the reply in the body of a chat completion. Raises `Refusal`.
 
-    Prices are in US dollars a million tokens; cached prompt tokens without a price of their own cost `price_in`.
-    A stream of events, which a server may send although none was asked for, is put together. Raises `Refusal`.
+    Also reads a stream of events, which a server may send although none was asked for.
+
+    `data`: the body. `price_in` and `price_out`: US dollars a million tokens; None: not known. `scrub`: removes secrets
+    from every text. `price_cached`: of prompt tokens that the server had cached; None: `price_in`.
     """
     body = _completion(data)
     if isinstance(body, dict) and isinstance(body.get("result"), dict) and "choices" not in body:
@@ -175,8 +177,11 @@ def _is_thinking(part: object) -> bool:
 
 
 def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = (), in_text: str = "use another model") -> str:
-    """Why an answer holds no text, as far as can be known: one clause, with the remedy. `in_text`: what makes a model
-    that calls tools write its answer."""
+    """Returns why an answer holds no text, as far as that can be known: one clause, with the remedy; else empty.
+
+    `reply`: the answer. `max_tokens`: tokens that it was allowed. `stop`: the stop words of the request. `in_text`: how
+    to make a model that calls tools write its answer.
+    """
     if reply.tools:
         called = ", ".join(dict.fromkeys(reply.tools))
         return f"the model called a tool ({called}) in place of writing an answer: {in_text}"
@@ -206,10 +211,10 @@ def why_empty(reply: Reply, max_tokens: int, stop: Sequence[str] = (), in_text: 
 def read_usage(
     usage: object, price_in: float | None, price_out: float | None, price_cached: float | None = None
 ) -> Usage | None:
-    """Tokens and cost. What the server does not tell, or has no price, is None: unknown, not zero.
+    """Returns tokens and cost. What the server does not tell, or has no price, is None: unknown, not zero.
 
-    `usage`: as the body has it. Prices are US dollars a million tokens; `price_cached`: of those that the server
-    had cached.
+    `usage`: as the body has it. `price_in` and `price_out`: US dollars a million tokens; None: not known.
+    `price_cached`: of prompt tokens that the server had cached; None: `price_in`.
     """
     if not isinstance(usage, dict):
         return None

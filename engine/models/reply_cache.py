@@ -1,7 +1,6 @@
-"""What a model said when it was asked to judge, kept by content: a second run asks nothing.
+"""The replies of a model that judged, kept by content: a second run makes no call for them.
 
-An append-only log (`engine.base.append_log`), a reply a line: nothing is lost when it is deleted but the money that the
-replies cost.
+An append-only log (`engine.base.append_log`), a reply a line: deleting it loses nothing but the price of the replies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A completion that came as a stream of events although none was asked for, put together again."""
+"""Puts a completion together that arrived as a stream of events although none was asked for."""
 
 from __future__ import annotations
 

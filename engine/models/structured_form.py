@@ -1,4 +1,4 @@
-"""The optional parts of a request: how a form is asked for, what a person adds to it, how a system turn is joined."""
+"""The optional parts of a request: the form of answers, a person's own fields, a joined system turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FORMS = ("json_schema", "json_object", "")
 
 
 def form_field(form: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of `response_format` that asks for answers of a schema; `form` is one of `FORMS`."""
+    """Returns the value of `response_format` for answers of a schema; `form` is one of `FORMS`."""
     if form == "json_schema":
         return {"type": form, "json_schema": {"name": "answer", "strict": True, "schema": dict(schema)}}
     return {"type": form}

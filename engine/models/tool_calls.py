@@ -45,8 +45,11 @@ def tool_fields(settings: SearchSettings, tools: Sequence[Mapping[str, Any]]) ->
 
 
 def as_sent(message: Message, reasoning_field: str = "", wrap: bool = False) -> dict[str, Any]:
-    """A message of a request. `reasoning_field`: where the reasoning of a step stands, "" leaves it out; `wrap`: put
-    arguments that are no JSON object into one."""
+    """Returns a message as the request holds it.
+
+    `message`: of the conversation. `reasoning_field`: the field for the reasoning of a step; empty: leave it out.
+    `wrap`: whether to put arguments that are not a JSON object into one.
+    """
     sent: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         sent["tool_calls"] = [
@@ -72,7 +75,8 @@ def _sendable(arguments: str, wrap: bool) -> str:
 
 
 def holds_bad_arguments(messages: Sequence[Message]) -> bool:
-    """Whether arguments of a call are no JSON object. Servers whose templates parse them refuse all that follows."""
+    """Whether arguments of a call are not a JSON object. Servers whose templates parse them refuse all later
+    requests."""
     return any(arguments_of(call.arguments) is None for message in messages for call in message.tool_calls)
 
 

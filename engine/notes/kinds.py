@@ -74,9 +74,10 @@ def answer_pattern(action: str, answer: str) -> str:
 
 
 def kinds_of(samples: Iterable[Sample], trees: Mapping[str, SearchTree], examples: int = 2) -> list[Kind]:
-    """The kinds of wrong actions of these samples, the most frequent first; each lesson counts once.
+    """Returns the kinds of wrong actions of these samples, the most frequent first; each lesson counts once.
 
-    `trees`: by id of the trace. The examples are of different tasks where there are such.
+    `samples`: in any order. `trees`: by id of the trace. `examples`: most examples of a kind, of different tasks where
+    there are such.
     """
     found: dict[str, Kind] = {}
     rows: dict[str, list[Example]] = {}

@@ -41,9 +41,10 @@ class Page(NamedTuple):
 
 
 def write_page(kinds: Sequence[Kind], old: str = "", folder: Path | None = None, most: int | None = None) -> Page:
-    """The page of these kinds, of each environment so many as `most` says.
+    """Returns the page of these kinds.
 
-    `old`: the page as it stands, whose edits are kept. `folder`: links are relative to it.
+    `kinds`: those of one environment side by side. `old`: the present page, whose edits are kept. `folder`: links are
+    relative to it; None: they are the paths as stored. `most`: kinds of each environment; None: all.
     """
     kinds = [
         kind for each in (list(group) for _, group in groupby(kinds, lambda kind: kind.env)) for kind in each[:most]
@@ -96,7 +97,7 @@ class Piece(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A page as it stands, and what of it is a person's."""
+    """The present text of a page, and which parts of it are a person's."""
 
     pieces: list[Piece]
     kinds: int
@@ -105,7 +106,7 @@ class Standing(NamedTuple):
 
 
 def standing(page: str) -> Standing:
-    """What stands on a page now."""
+    """Returns the present state of a page."""
     known = _blocks(page)
     written = {id for match in _WRITTEN.finditer(page) for id in match[1].split()}
     marks = list(_BLOCK.finditer(page))

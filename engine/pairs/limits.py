@@ -22,7 +22,11 @@ NONE_AFTER = "no wrong step after the fork"
 
 
 def wrong_step(tree: SearchTree, bad: int, mark: int | None) -> tuple[str, str]:
-    """Returns the key of a wrong step for `--diverse`: its state (the parent's key or id) and its action."""
+    """Returns the key of a wrong step for `--diverse`: its state (the parent's key or id) and its action.
+
+    `tree`: the search. `bad`: the last node of the bad trajectory. `mark`: the wrong step, counted from 1; None: the
+    last step.
+    """
     path = tree.ancestors(bad)
     at = path[-1] if mark is None else path[mark]
     node = tree.nodes[at]
@@ -44,7 +48,7 @@ class PairLimits:
         per_fork: int | None = None,
         diverse: bool = False,
     ) -> None:
-        """pairs: number of pairs of the tree. drop: called with a reason and a count for pairs that are dropped.
+        """`pairs`: number of pairs of the tree. `drop`: called with a reason and a count for pairs that are dropped.
 
         max_pairs limits pairs; per_tree and per_fork limit samples; None is no limit.
         """
@@ -57,7 +61,7 @@ class PairLimits:
     def surely(self, place: int, before: Sequence[Pair], pair: Pair) -> bool | None:
         """Returns whether a pair will certainly be tried (True) or skipped (False); None if that is not yet known.
 
-        place: its index among all pairs. before: earlier pairs that are still in progress.
+        `place`: its index among all pairs. `before`: earlier pairs that are still in progress. `pair`: the pair.
         """
         if self.max_pairs is not None and place >= self.max_pairs:
             return None
@@ -98,7 +102,10 @@ class PairLimits:
         return True
 
     def accept(self, fork: int, bad: int, mark: int | None) -> None:
-        """Records that a pair became a sample."""
+        """Records that a pair became a sample.
+
+        `fork` and `bad`: nodes of the pair. `mark`: the sample's first wrong step, counted from 1; None: there is none.
+        """
         self.samples += 1
         self._of_fork[fork] += 1
         if self.diverse:

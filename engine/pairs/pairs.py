@@ -35,7 +35,10 @@ def leaves_by_q(tree: SearchTree) -> list[Node]:
 
 
 def fork_of(tree: SearchTree, a: int, b: int) -> int:
-    """The deepest node on both root-to-node paths. O(depth)."""
+    """Returns the deepest node on both root-to-node paths. O(depth).
+
+    `tree`: the search. `a` and `b`: the two nodes, in either order.
+    """
     nodes = tree.nodes
     while a != b:
         if nodes[a].depth >= nodes[b].depth:
@@ -137,7 +140,11 @@ def pairs(tree: SearchTree, thresholds: Thresholds) -> Iterator[Pair]:
 
 
 def best_partner(tree: SearchTree, id: int, thresholds: Thresholds) -> Pair | None:
-    """The pair of a leaf that tells most: the latest fork, then the largest gap; None where there is no partner."""
+    """Returns the most instructive pair of a leaf: the latest fork, then the largest gap; None where there is no
+    partner.
+
+    `tree`: the search. `id`: the leaf. `thresholds`: which leaves are good, and how large a gap is enough.
+    """
     node = tree.nodes[id]
     if not node.is_leaf or node.q is None:
         return None

@@ -1,7 +1,8 @@
 """Where two trajectories part: at a decision of the agent, or at something that nobody decided.
 
-In imported attempts the same action may have several outcomes, a user who is played by a model says something else each
-time, and an attempt may end by a limit where others go on. A pair that parts there tells nothing of good and bad steps.
+In imported attempts the same action may have several outcomes, a model that plays the user says something else each
+time, and an attempt may end by a limit where others go on. A pair that parts there teaches nothing about good and bad
+steps.
 """
 
 from __future__ import annotations
@@ -21,18 +22,24 @@ def action_group(node: Node) -> int:
 
 
 def is_silent(node: Node) -> bool:
-    """Whether the agent said nothing there: it was told something, or an attempt ended."""
+    """Whether a node has no turn of the agent: the environment spoke, or an attempt ended."""
     return node.imported is not None and node.imported.silent
 
 
 def by_chance(tree: SearchTree, a: int, b: int) -> bool:
-    """Whether two siblings differ by no decision of the agent."""
+    """Whether two siblings differ by no decision of the agent.
+
+    `tree`: the search. `a` and `b`: the two nodes.
+    """
     one, other = tree.nodes[a], tree.nodes[b]
     return is_silent(one) or is_silent(other) or action_group(one) == action_group(other)
 
 
 def child_towards(tree: SearchTree, fork: int, leaf: int) -> int:
-    """The child of a node on the way to a leaf below it. O(depth)."""
+    """Returns the child of a node on the way to a leaf below it. O(depth).
+
+    `tree`: the search. `fork`: the node. `leaf`: any node below it.
+    """
     while tree.nodes[leaf].parent != fork:
         leaf = tree.nodes[leaf].parent
     return leaf
@@ -41,7 +48,7 @@ def child_towards(tree: SearchTree, fork: int, leaf: int) -> int:
 def is_decision(tree: SearchTree, fork: int, a: int, b: int) -> bool:
     """Whether the agent decided something where the ways to two leaves part.
 
-    `fork`: the deepest node of both. `a` and `b`: the leaves.
+    `tree`: the search. `fork`: the deepest node of both ways. `a` and `b`: the leaves.
     """
     return not tree.attempts or not by_chance(tree, child_towards(tree, fork, a), child_towards(tree, fork, b))
 

@@ -171,7 +171,7 @@ def _at_fork(layout: _Layout, fork: Node, of_child: OfChild, bads: Sequence[_Lea
 
 
 def _by_fork(layout: _Layout, goods: Sequence[_Leaf], bads: Sequence[_Leaf], tail: int | None = None) -> Iterator[Pair]:
-    """Yields pairs: latest fork first, then largest gap, then shortest tail. tail: only tails of this many steps."""
+    """Yields pairs: latest fork first, then largest gap, then shortest tail. `tail`: only tails of this many steps."""
 
     def wanted(fork: Node) -> Iterable[_Leaf]:
         below = layout.below(goods, fork.id)
@@ -267,7 +267,8 @@ def _by_mark(layout: _Layout) -> Iterator[Pair]:
 
 
 def _above(layout: _Layout, id: int, bads: Sequence[_Leaf], known: dict[int, OfChild]) -> Iterator[Pair]:
-    """Yields the pairs of bad leaves below node `id` that fork above it: latest first. known: a cache, filled here."""
+    """Yields the pairs of bad leaves below node `id` that fork above it, the latest first. `known`: a cache, filled
+    here."""
     nodes = layout.tree.nodes
     below, at = id, nodes[id].parent
     while at >= 0:
@@ -280,7 +281,11 @@ def _above(layout: _Layout, id: int, bads: Sequence[_Leaf], known: dict[int, OfC
 
 
 def ranked(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Iterator[Pair]:
-    """Yields all pairs of a tree lazily, best first by `rank`. Raises `InputError` for an unknown rank."""
+    """Yields all pairs of a tree lazily, best first. Raises `InputError` for an unknown rank.
+
+    `tree`: the search. `thresholds`: which leaves are good, and how large a gap is enough. `rank`: what is best, see
+    `Rank`.
+    """
     for pair in _ranked(tree, thresholds, rank):
         if is_decision(tree, pair.fork, pair.good, pair.bad):
             yield pair

@@ -82,7 +82,8 @@ def _take_statistics(view: View, seconds: float) -> Iterator[None]:
 
 
 def ranks(reader: TreeReader, seconds: float = SLICE) -> Iterator[list[int] | None]:
-    """Where each node stands when everything is unfolded: None until it is known, then a list by id, and no more."""
+    """Yields None until the order is known, then once the place of each node among the rows of an unfolded tree, by
+    id."""
     tree, count = tree_of(reader), len(reader)
     nodes = tree.nodes
     sizes = [1] * count
@@ -107,7 +108,11 @@ def ranks(reader: TreeReader, seconds: float = SLICE) -> Iterator[list[int] | No
 def in_display_order(
     reader: TreeReader, ids: list[int], seconds: float = SLICE
 ) -> Iterator[tuple[list[int], list[int]] | None]:
-    """The nodes in the order of the rows: None until it is known, then every node's rank, and the nodes by rank."""
+    """Yields None until the order of the rows is known, then once the rank of every node (by id), and the ids in `ids`
+    by rank.
+
+    `reader`: the tree at a moment. `ids`: the nodes to order. `seconds`: how long one part may take.
+    """
     rank: list[int] = []
     for found in ranks(reader, seconds):
         if found is None:
@@ -137,7 +142,11 @@ def in_display_order(
 def greatest(
     reader: TreeReader, key: Callable[[Node], float | None], seconds: float = SLICE
 ) -> Iterator[list[int] | None]:
-    """The nodes that share the greatest key (None leaves a node out): None until it is known, then all of them."""
+    """Yields None until the search is over, then once the ids of all nodes that share the greatest key.
+
+    `reader`: the tree at a moment. `key`: what to compare; None leaves a node out. `seconds`: how long one part may
+    take.
+    """
     nodes, at = tree_of(reader).nodes, 0
     best: float | None = None
     found: list[int] = []
@@ -177,7 +186,7 @@ def gap_of(reader: TreeReader) -> Callable[[Node], float | None]:
 
 
 def at_once(steps: Iterator[T | None]) -> T:
-    """What an iterator gives in the end."""
+    """Returns the first value of an iterator that is not None."""
     return next(found for found in steps if found is not None)
 
 

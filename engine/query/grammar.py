@@ -1,7 +1,7 @@
 """The grammar of queries (`docs/query.md`), and how a query becomes a predicate.
 
-Nodes (`engine.query.nodes`) and samples (`engine.review.sample_query`) are asked in the same grammar. Each has a
-`FieldTable` of the words that it knows, and says what a term means.
+Queries on nodes (`engine.query.nodes`) and on samples (`engine.review.sample_query`) have the same grammar. Each has a
+`FieldTable` of the words that it knows, and defines what a term means.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Text(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A value that is one of some patterns, in which `*` stands for anything; case does not matter."""
+    """A value that matches one of some patterns, in which `*` means any text; case does not matter."""
 
     field: str
     patterns: tuple[str, ...]
@@ -128,8 +128,8 @@ def questions(term: Term) -> list[Question]:
 
 
 def predicate(term: Term, meaning: Callable[[Question], Callable[[T], bool]]) -> Callable[[T], bool]:
-    """Whether a thing is as a query says; `meaning` gives the predicate of a question. Texts are looked at last: what
-    the figures rule out need not be read."""
+    """Returns whether a thing matches a query, as a function. `meaning` returns the predicate of a question. Texts are
+    tested last: where figures decide, no text is read."""
     if isinstance(term, Not):
         inner = predicate(term.term, meaning)
         return lambda thing: not inner(thing)

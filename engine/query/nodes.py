@@ -41,7 +41,7 @@ class Query:
     term: Term
 
     def names(self) -> set[str]:
-        """The fields and flags that it asks about."""
+        """The fields and flags in it."""
         return {each.name if isinstance(each, Flag) else each.field for each in questions(self.term)}
 
     @property

@@ -63,7 +63,7 @@ class MarkFigures(Struct, frozen=True, kw_only=True):
 
 
 def share_of(continuations: Iterable[Continuation], alpha: float) -> Share:
-    """The share of good ones among the continuations that came to their end."""
+    """Returns the share of good ones among the continuations that ended."""
     returns: list[float] = []
     ends: dict[str, int] = {}
     for steps in continuations:
@@ -94,8 +94,8 @@ def newcombe(one: Share, other: Share) -> tuple[float, float, float]:
 
 
 def chance(one: Share, other: Share) -> float:
-    """How often shares at least as unlikely come by chance where both are one and the same (Fisher's exact test,
-    two-sided). Right for few continuations, too, where the interval above says too much."""
+    """Returns how often shares at least as unlikely come by chance where both are equal in truth (Fisher's exact test,
+    two-sided). Also right for few continuations, where the interval above is too narrow."""
     good, of = one.good + other.good, one.of + other.of
 
     def ways(k: int) -> int:

@@ -1,4 +1,4 @@
-"""What a recovery is to be before anything is asked, which marks, actor and price, and what is known of it."""
+"""Plans a recovery before any call: which marks, actor and price, and which continuations are known."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Mark(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """What continuations may cost, said before they are made."""
+    """What continuations may cost, known before they are made."""
 
     continuations: int  # to be made or ended; those that are known already cost nothing
     calls: int  # at most
@@ -95,7 +95,7 @@ class Price(Struct, frozen=True):
 
 
 def named_server(settings: RecoverySettings) -> dict[str, str]:
-    """What a person said of whom to ask."""
+    """Returns the server and key that a person named for the actor."""
     return {name: value for name in ("base_url", "key_env") if (value := getattr(settings, name)) is not None}
 
 
@@ -133,7 +133,12 @@ def reads_thoughts(actor: str) -> bool:
 
 
 def marks_of(tree: SearchTree, sample: Sample, max_depth: int) -> list[Mark]:
-    """Every step after the fork of the bad trajectory, as a mark; also the sample's own where it lies before."""
+    """Returns every step after the fork of the bad trajectory as a mark, and the sample's own mark where it lies before
+    the fork. Raises `InputError` for a good trajectory.
+
+    `tree`: the search. `sample`: the sample. `max_depth`: that of the continuation's settings; deeper nodes are
+    terminal.
+    """
     if sample.bad is None:
         raise InputError(f"sample {sample.id} is a good trajectory: there is no wrong step to recover from")
     path = tree.ancestors(sample.bad)[1:]
@@ -151,7 +156,10 @@ def marks_of(tree: SearchTree, sample: Sample, max_depth: int) -> list[Mark]:
 
 
 def chosen_marks(marks: Sequence[Mark], sample: Sample, which: str) -> list[Mark]:
-    """`mark`: the sample's own; `all`; or the number of a step. Raises `InputError`."""
+    """Returns the marks that a word names. Raises `InputError`.
+
+    `marks`: those of the sample. `sample`: its own mark is `mark`. `which`: `mark`, `all`, or the number of a step.
+    """
     if which == "all":
         return list(marks)
     wanted = sample.mark if which == "mark" else whole(which)
@@ -167,9 +175,10 @@ def chosen_marks(marks: Sequence[Mark], sample: Sample, which: str) -> list[Mark
 
 
 def arms_of(tree: SearchTree, mark: Mark, thought: str, settings: SearchSettings) -> tuple[Arm, Arm]:
-    """Without the thought, and with it.
+    """Returns the arm without the thought, and the arm with it.
 
-    `mark`: the wrong step and the node after it. `settings`: of the actor that continues.
+    `tree`: the search. `mark`: the wrong step and the node after it. `thought`: the revision thought. `settings`: of
+    the actor that continues.
     """
     assert tree.started is not None
     trace = tree.started.trace
@@ -187,10 +196,11 @@ def figures_of(
     known: Recoveries,
     alpha: float | None = None,
 ) -> list[MarkFigures]:
-    """What the continuations that are known say of these marks.
+    """Returns what the continuations that are known say of these marks, one entry a mark, in their order.
 
-    `thought`: the revision thought that was tried. `settings`: of the actor that continued. `known`: the
-    continuations. `alpha`: a return above it is a recovery; None: the default for the tree's returns.
+    `tree`: the search. `thought`: the revision thought that was tried. `marks`: the wrong steps. `settings`: of the
+    actor that continued. `known`: the continuations of the trace. `alpha`: a return above it is a recovery; None: the
+    default for the tree's returns.
     """
     assert tree.started is not None
     above = Thresholds.for_range(tree.started.score_range, alpha, None).alpha
@@ -205,7 +215,11 @@ def figures_of(
 
 
 def newest(tree: SearchTree, sample: Sample, known: Recoveries) -> RecoverySettings:
-    """The settings of the newest continuations of this sample; without any, those of the tree's own actor."""
+    """Returns the settings of the newest continuations of a sample; where there are none, those of the tree's own
+    actor.
+
+    `tree`: the search. `sample`: the sample. `known`: the continuations of the trace.
+    """
     if sample.bad is None:
         return RecoverySettings()
     path = set(tree.ancestors(sample.bad))
@@ -220,15 +234,16 @@ def newest(tree: SearchTree, sample: Sample, known: Recoveries) -> RecoverySetti
 
 
 def recovered(tree: SearchTree, sample: Sample, known: Recoveries, alpha: float | None = None) -> Recovered | None:
-    """What the newest continuations from a sample's mark came to; None where there are none.
+    """Returns what the newest continuations from a sample's mark came to; None where there are none.
 
-    `known`: the continuations of the trace. `alpha`: a return above it is a recovery; None: the default.
+    `tree`: the search. `sample`: the sample. `known`: the continuations of the trace. `alpha`: a return above it is a
+    recovery; None: the default for the tree's returns.
     """
     if sample.bad is None or sample.mark is None or not known.arms:
         return None
     try:
         actor = actor_settings(tree, newest(tree, sample, known))
-    except InputError:  # whoever made them is not known here any more
+    except InputError:  # their actor is no longer known here
         return None
     marks = chosen_marks(marks_of(tree, sample, actor.max_depth), sample, "mark")
     (figures,) = figures_of(tree, sample.thought, marks, actor, known, alpha)
@@ -246,10 +261,13 @@ def price_of(
     continuations: int,
     counted: set[tuple[str, int]] | None = None,
 ) -> Price:
-    """What is not known yet, and what it may cost: every continuation may go on to the depth limit.
+    """Returns how many continuations are missing, and what they may cost: each may go on to the depth limit.
 
-    `counted` are continuations that another price holds already; it gets these, too. The cost of a call is taken to be
-    that of the tree's own calls, by the tokens they took.
+    The cost of a call is taken to be the mean of the tree's own calls, by the tokens they took.
+
+    `tree`: the search. `thought`: the revision thought. `marks`: the wrong steps to continue from. `settings`: of the
+    actor that continues. `known`: the continuations of the trace. `continuations`: how many are wanted of each arm.
+    `counted`: continuations that another price holds already; those of this price are added to it.
     """
     counted = set() if counted is None else counted
     missing = calls = 0

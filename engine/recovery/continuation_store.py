@@ -90,7 +90,7 @@ _KIND: LogKind[Arm | ContinuedStep] = LogKind(_decode, "step of a continuation",
 
 
 def ended(continuation: Continuation) -> bool:
-    """Whether a continuation came to its end."""
+    """Whether a continuation ended."""
     return bool(continuation) and continuation[-1].end != ""
 
 
@@ -150,7 +150,7 @@ class Recoveries:
         return self._log.warnings
 
     def of(self, key: str) -> dict[int, Continuation]:
-        """The continuations of an arm by number, also those that did not come to their end. Not to be changed."""
+        """Returns the continuations of an arm by number, also those that did not end. Not to be changed."""
         return self._continuations.get(key, {})
 
     def _take_up(self, rows: Iterable[Arm | ContinuedStep]) -> None:

@@ -140,10 +140,10 @@ class Recovery:
         return asyncio.run(self.run())
 
     async def run(self) -> Progress:
-        """Make what is missing; returns what there is in the end. Raises `InputError`, `WorkFailed`.
+        """Make the missing continuations; returns all there are in the end. Raises `InputError`, `WorkFailed`.
 
-        Where the actor or the environment fails `max_failures` times in a row, or can't be asked at all, it ends; the
-        same again goes on from what was made.
+        Ends where the actor or the environment fails `max_failures` times in a row, or can't be asked at all; the same
+        command again goes on from what was made.
         """
         try:
             if self._wanted and self.control.stop_reason is None:

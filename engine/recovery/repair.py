@@ -87,9 +87,10 @@ def search_settings(tree: SearchTree, settings: RepairSettings) -> SearchSetting
 
 
 def prefix_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> list[PrefixStep] | None:
-    """The steps up to the mark with what the environment truly answers; None where the episode is over then.
-
+    """Returns the steps up to the mark with what the environment truly answers; None where the episode is over by then.
     Raises `EnvError`, `InputError`.
+
+    `tree`: the search. `sample`: the sample. `replayer`: of that tree.
     """
     assert tree.started is not None
     stand = replayer.stand()
@@ -118,15 +119,15 @@ def repair_sample(
     listener: Callable[[AnyEvent], None] | None = None,
     own: TrustedSettings = (),
 ) -> Sample:
-    """The sample with a tail that a new search found and a replay confirms; as it was, where there is none.
+    """Returns the sample with a tail that a new search found and a replay confirms; unchanged where there is none.
 
-    `folder` keeps the traces. `control` stops the search from another thread, `listener` hears of its events. `own`:
-    settings of the user's, whose servers are trusted (`engine.environment.permission`). Raises `InputError` where no
-    search is possible (an actor that is not there), `WorkFailed` where it can't be written.
+    `tree`: the sample's. `sample`: the sample. `replayer`: of that tree, to confirm the tail. `folder`: keeps the
+    traces of repairs. `settings`: how the search is made. `figures`: counts searches, calls and why one failed.
+    `thresholds`: which leaves are good; None: the defaults. `environment`: its name; None: the tree's own. `control`:
+    stops the search from another thread. `listener`: called with each event of the search. `own`: settings that the
+    user gave, whose servers are trusted (`engine.environment.permission`).
 
-    `tree`: the sample's. `replayer`: of that tree, to confirm the tail. `settings`: how the search is made.
-    `figures`: counts searches, calls and why one failed. `thresholds`: which leaves are good; None: the defaults.
-    `environment`: in place of the tree's own.
+    Raises `InputError` where no search is possible (an actor that is missing), `WorkFailed` where it can't be written.
     """
     if sample.kind not in ("revision", "recovery") or sample.compat:
         raise InputError("only revisions and recoveries that are not made with --compat can be repaired")
@@ -174,8 +175,11 @@ def repair_sample(
 
 
 def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | None:
-    """The good leaf with the highest return, then the fewest careless steps, then the fewest steps, that beats the bad
-    return by more than beta."""
+    """Returns the leaf to repair with; None where no good leaf beats the bad return by more than beta. The highest
+    return comes first, then the fewest careless steps, then the fewest steps.
+
+    `tree`: the repair's search. `thresholds`: alpha and beta. `bad`: the return of the bad trajectory.
+    """
     good = [leaf for leaf in tree.leaves() if leaf.reward > thresholds.alpha and leaf.reward - bad > thresholds.beta]
     return min(good, key=lambda leaf: (-leaf.reward, _careless_steps(tree, leaf), leaf.depth, leaf.id), default=None)
 
@@ -191,7 +195,12 @@ def _careless_steps(tree: SearchTree, leaf: Node) -> int:
 
 
 def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) -> Repairer | None:
-    """What `engine.samples.revise.revise` repairs with; None where the settings do not ask for it."""
+    """Returns the function with which `engine.samples.revise.revise` repairs a sample; None where the settings do not
+    ask for it. Raises `InputError` where they exclude it.
+
+    `folder`: keeps the traces of repairs. `revise`: the settings of the run. `own`: settings that the user gave, whose
+    servers are trusted.
+    """
     settings = revise.repair
     if settings is None:
         return None
@@ -223,7 +232,7 @@ def repairer(folder: Path, revise: ReviseSettings, own: TrustedSettings = ()) ->
 
 
 def is_free(tree: SearchTree, settings: RepairSettings) -> bool:
-    """Whether the search would cost nothing and can be made."""
+    """Whether the search can be made and costs nothing."""
     try:
         actor = search_settings(tree, settings).actor
     except InputError:
@@ -239,13 +248,17 @@ def takes_long(tree: SearchTree, environment: str | None = None) -> bool:
 
 
 def repair_price(trees: Iterable[SearchTree], settings: RepairSettings) -> str | None:
-    """What repairing samples of these trees may cost, in a line; None where nothing is paid. Raises `InputError`."""
+    """Returns the price of repairing samples of these trees, in a line; None where nothing is paid. Raises
+    `InputError`."""
     paid = [tree for tree in trees if not is_free(tree, settings)]
     return f"{repair_cost(paid[0], settings)} for each sample without a clean tail" if paid else None
 
 
 def reobserve(tree: SearchTree, sample: Sample, environment: str | None = None) -> Sample:
-    """The sample replayed again in an environment that is opened anew."""
+    """Returns the sample, replayed again in an environment that is opened anew.
+
+    `tree`: the sample's. `sample`: the sample. `environment`: its name; None: the tree's own.
+    """
     replayer = Replayer(tree, opener(tree, environment))
     try:
         return replace(sample, replay=replay_sample(tree, sample, replayer))

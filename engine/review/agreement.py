@@ -32,7 +32,7 @@ CONFIDENCE = 0.95
 
 
 class DefectRate(Struct, kw_only=True):
-    """What the reviewed share says of all samples. None: nothing was reviewed."""
+    """What the reviewed share shows about all samples. None: nothing was reviewed."""
 
     samples: int  # that the rate is about
     reviewed: int  # accepted or rejected
@@ -54,7 +54,10 @@ class DefectRate(Struct, kw_only=True):
 
 
 def wilson(defects: int, reviewed: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The score interval of a share (Wilson 1927). `reviewed` must be above 0."""
+    """Returns the score interval of a share (Wilson 1927). Raises `ValueError` for counts that are no share.
+
+    `defects`: of the reviewed. `reviewed`: how many; above 0. `confidence`: 0 to 1.
+    """
     if not 0 <= defects <= reviewed or reviewed < 1:
         raise ValueError(f"{defects} of {reviewed}")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -121,7 +124,7 @@ def nominal_alpha(units: Iterable[Iterable[Hashable]]) -> float:
     """Krippendorff's alpha of nominal data: 1 - D_o / D_e (Krippendorff 2011, "Computing Krippendorff's
     Alpha-Reliability").
 
-    units: the values that each unit was given, by whomever and in any order; units with fewer than two say nothing.
+    `units`: the values that each unit was given, by whomever and in any order; units with fewer than two say nothing.
     Raises `ValueError` where alpha is not defined: fewer than two different values can be paired.
     """
     observed = 0.0  # disagreeing pairs of values within a unit, each unit weighted by 1 / (m - 1)
@@ -162,11 +165,13 @@ class Planted(Struct, omit_defaults=True, kw_only=True, frozen=True):
 
 
 def plant(tree: SearchTree, samples: Sequence[Sample], run: str, share: float, seed: int = 0) -> list[Planted]:
-    """Faulty copies of a seeded share of the samples of one tree, for reviewers to find.
+    """Returns faulty copies of a seeded share of the samples of one tree, for reviewers to find.
 
-    The replay verdict stays that of the sound sample: who only reads the verdict is to be caught. A mark is moved to a
-    step that no verifier flagged, a thought is replaced by one that sees nothing wrong, of a tail the first step is
-    left out. Samples that a fault does not fit are passed over. Raises `InputError` for a share outside 0 to 1.
+    The replay verdict stays that of the sound sample, so that a reviewer who reads only the verdict misses the fault. A
+    mark is moved to a step that no verifier flagged, a thought is replaced by one that sees nothing wrong, or the first
+    step of a tail is left out. Samples that no fault fits are left out. Raises `InputError` for a share outside 0 to 1.
+
+    `tree`: that of the samples. `samples`: of the run. `run`: its id. `share`: 0 to 1. `seed`: of the choice.
     """
     if not 0 <= share <= 1:
         raise InputError(f"the share of planted faults lies between 0 and 1, not at {share:g}")
@@ -233,7 +238,7 @@ _KIND = LogKind(msgspec.json.Decoder(Planted).decode, "planted fault", "planted 
 
 
 def keep_planted(folder: Path, planted: Iterable[Planted]) -> None:
-    """Remember what was planted, a line each, so that the hit rate can be told. Raises `InputError`, `WorkFailed`."""
+    """Remember what was planted, a line each, for the hit rate. Raises `InputError`, `WorkFailed`."""
     planted = list(planted)
     known = {each.id for each in read_planted(folder)} if planted else set()
     fresh = {each.id: each for each in planted if each.id not in known}
@@ -265,7 +270,7 @@ class HitRate(Struct, kw_only=True):
 
 
 def hit_rates(planted: Iterable[Planted], lines_of: Callable[[str], Iterable[Decision]]) -> list[HitRate]:
-    """The hit rate of every reviewer who met a planted fault; `lines_of` gives the decisions about an id."""
+    """Returns the hit rate of every reviewer who saw a planted fault. `lines_of`: returns the decisions about an id."""
     rates: dict[str, HitRate] = {}
     for each in planted:
         said: dict[str, str] = {}

@@ -63,7 +63,8 @@ def tally(samples: Iterable[Sample], current: Mapping[str, Decided]) -> Tally:
 
 
 def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
-    """The marks that people set, by sample id, as `engine.samples.revise.revise` asks for them (verifier `human`)."""
+    """Returns the marks that people set, by sample id, as `engine.samples.revise.revise` needs them (verifier
+    `human`)."""
 
     def mark(sample: str) -> int | None:
         decided = current.get(sample)
@@ -73,8 +74,8 @@ def marks_of(current: Mapping[str, Decided]) -> Callable[[str], int | None]:
 
 
 def moves_mark(sample: Sample, decided: Decided | None) -> bool:
-    """Whether a person put the mark elsewhere than the run has it, had the sample repaired, or took a cut back: what
-    the run's replay said no longer counts, and the sample must be replayed again."""
+    """Whether a person moved the mark, had the sample repaired, or took a cut back: the run's replay verdict no longer
+    counts then, and the sample must be replayed again."""
     if decided is None:
         return False
     if any(each.node in decided.uncut for each in sample.cut):
@@ -86,14 +87,14 @@ def moves_mark(sample: Sample, decided: Decided | None) -> bool:
 
 
 def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replayer: Replayer) -> Sample:
-    """The sample with a person's mark, thought and repair, and with the cut steps that they took back; where what is
-    executed changed, with a new replay verdict.
+    """Returns the sample as people left it: with their mark, thought and repair, and the cut steps that they took back;
+    with a new replay verdict where other steps are executed now.
 
     A repair holds with the mark that it was made for. A recovery's mark does not move. Raises `InputError` where the
     mark is not on the bad trajectory.
 
-    `decided`: what people said; None: nothing. `tree` and `replayer`: the sample's, to replay a mark that was
-    moved.
+    `sample`: as the run has it. `decided`: the decisions in force; None: there are none. `tree` and `replayer`: the
+    sample's, to replay a mark that was moved.
     """
     if decided is None:
         return sample
@@ -125,7 +126,11 @@ ORDERS: tuple[Order, ...] = ("run", "varied", "unreviewed", "stratified", "disag
 def ordered(
     samples: Sequence[Sample], current: Mapping[str, Decided], order: Order = "run", seed: int = 0
 ) -> list[Sample]:
-    """The samples in the order in which they are looked at. Raises `InputError` for an unknown order."""
+    """Returns the samples in the order in which they are looked at. Raises `InputError` for an unknown order.
+
+    `samples`: in the order of the run. `current`: the decisions in force, by sample id. `order`: one of `ORDERS`.
+    `seed`: of the order `stratified`.
+    """
     if order not in ORDERS:
         raise InputError(f"unknown order {order!r}: one of {', '.join(ORDERS)}")
     if order == "varied":
@@ -197,7 +202,7 @@ REJECT_REASONS = (
 
 
 class ReviewSettings(Struct, kw_only=True, frozen=True):
-    """How people review, as the table `[review]` of `agentr.toml` says."""
+    """How people review: the table `[review]` of `agentr.toml`."""
 
     reasons: list[str] = []  # to reject, besides `REJECT_REASONS`
     blind: bool = False  # the verifier's mark and verdict stay hidden until a person decided

@@ -1,11 +1,11 @@
-"""Decisions: what people said about samples, as append-only lines.
+"""Decisions: people's verdicts on samples and changes to them, as append-only lines.
 
 Each reviewer's process writes a file of its own (`REVIEWER-HOST-PID-RANDOM.jsonl`, see `engine.base.append_log`), a
-decision a line: two people, or one person twice, never collide. What holds now is a fold over the lines of all files in
-their order: of the verdicts on a sample the latest wins, likewise of marks, thoughts, notes, tags and repairs. Undoing
-appends a line that names the one it takes back; redoing takes back the undoing.
+decision a line: two people, or one person twice, never collide. The decisions in force are a fold over the lines of all
+files in their order: of the verdicts on a sample the latest counts, likewise of marks, thoughts, notes, tags and
+repairs. Undoing appends a line that names the one it takes back; redoing takes back the undoing.
 
-A line comes after every line that its writer knew of, whatever the clocks of the machines say
+A line comes after every line that its writer knew of, whatever the clocks of the machines show
 (`engine.base.line_order`); lines that were written without knowledge of each other are ordered by time.
 """
 
@@ -31,7 +31,7 @@ DecisionVerdict = Literal["accepted", "rejected", "skipped"]
 
 
 class Decision(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """One line: what one person said about one sample. What is None is left as it was."""
+    """One line: one person's decision on one sample. A field that is None changes nothing."""
 
     id: str  # random; an undoing names it
     sample: str
@@ -86,7 +86,8 @@ _KIND = LogKind(msgspec.json.Decoder(Decision).decode, "decision", "decisions", 
 
 
 def fold(decisions: Iterable[Decision]) -> dict[str, Decided]:
-    """What holds, by sample. It does not matter how the lines come in; samples without anything are left out."""
+    """Returns the decisions in force, by sample. The order of the lines does not matter; samples without a decision are
+    left out."""
     by_sample: dict[str, list[Decision]] = {}
     for decision in decisions:
         by_sample.setdefault(decision.sample, []).append(decision)
@@ -95,7 +96,7 @@ def fold(decisions: Iterable[Decision]) -> dict[str, Decided]:
 
 
 def in_effect(lines: Iterable[Decision]) -> list[Decision]:
-    """The lines of one sample that nothing took back, in their order; undoings themselves left out."""
+    """Returns the lines of one sample that were not taken back, in their order; without the lines that undo."""
     taken_back: set[str] = set()
     left: list[Decision] = []
     for line in sorted(lines, key=_in_order, reverse=True):  # an undoing is always later than what it undoes
@@ -182,7 +183,7 @@ class Decisions:
     def __init__(self, folder: Path, reviewer: str | None = None, *, strict: bool = True) -> None:
         """Read what there is. Raises `InputError` for a line that can't be read, naming file and line.
 
-        strict: False leaves that to the next `refresh`; what could be read counts meanwhile.
+        `strict`: False leaves that to the next `refresh`; what could be read counts meanwhile.
         """
         self.folder = folder
         self.reviewer = reviewer or reviewer_name()
@@ -220,7 +221,7 @@ class Decisions:
         return self._current
 
     def said_by(self, reviewer: str) -> Mapping[str, Decided]:
-        """What would hold, by sample, if there were only this reviewer's lines: for who is to judge unswayed."""
+        """Returns the decisions in force, by sample, if there were only this reviewer's lines (for blind mode)."""
         with self._lock:
             return fold(line for lines in self._lines.values() for line in lines.values() if line.reviewer == reviewer)
 
@@ -288,7 +289,13 @@ class Decisions:
         repair: Tail | None = None,
         uncut: Iterable[int] | None = None,
     ) -> list[Decision]:
-        """Say the same about several samples; one `undo` takes all of it back. Raises as `decide`."""
+        """Say the same about several samples; one `undo` takes all of it back. Raises as `decide`.
+
+        `samples`: their ids. For all others None means: as it was. `verdict`: on each sample, with `reason` (empty:
+        none). `mark`: the first wrong step, counted from 1. `thought`: text of the revision thought. `note`: text.
+        `tags`: all tags; an empty list takes them off. `repair`: a tail that a search found. `uncut`: nodes of all
+        steps that were cut and are taken back.
+        """
         if mark is not None and mark < 1:
             raise InputError(f"step {mark} can't be the first wrong step: steps are counted from 1")
         kept = None if tags is None else list(dict.fromkeys(_writable(tag).strip() for tag in tags if tag.strip()))

@@ -76,15 +76,18 @@ SAMPLE = FieldTable(values=FIELDS, text=ANYWHERE, bare=True)
 
 
 def anywhere(sample: Sample, decided: Decided | None, wanted: str) -> bool:
-    """Whether a sample's id begins with a text, or what it says, or is called, holds it."""
+    """Whether a sample's id begins with a text, or one of its names or texts holds it.
+
+    `sample`: the sample. `decided`: the decisions in force on it. `wanted`: the text, in lower case.
+    """
     called = (sample.environment, sample.task, sample.kind, sample.verdict, decision_in(decided))
     return sample.id.startswith(wanted) or wanted in "\n".join((*called, _text(sample, decided))).casefold()
 
 
 def parse(query: str, words: Words = anywhere) -> Test:
-    """What a query asks of a sample; everything holds for an empty one.
+    """Returns the predicate of a query on samples; every sample matches an empty query.
 
-    `words` says what a word alone means. Raises `QueryError` naming the column and what would do.
+    `words`: what a word alone means. Raises `QueryError` that names the column and the remedy.
     """
     if not query.strip():
         return lambda sample, decided: True
@@ -127,6 +130,9 @@ def _equals(texts: list[str], patterns: list[str]) -> bool:
 
 
 def select(samples: Iterable[Sample], current: Mapping[str, Decided], query: str) -> list[Sample]:
-    """The samples that a query names; all for an empty one. Raises `InputError`."""
+    """Returns the samples that a query names; all for an empty query. Raises `InputError`.
+
+    `samples`: in order. `current`: the decisions in force, by sample id. `query`: as text.
+    """
     test = parse(query)
     return [sample for sample in samples if test(sample, current.get(sample.id))]

@@ -18,12 +18,12 @@ _NUMBER = re.compile(r"\d+")
 
 
 def without_amounts(text: str) -> str:
-    """A text whose numbers are all the same, with single blanks."""
+    """Returns a text with every number replaced by the same sign, and with single blanks."""
     return _NUMBER.sub("#", " ".join(text.split()))
 
 
 def wrong_words(sample: Sample) -> str:
-    """What the wrong step was, amounts aside, as far as the sample itself tells it: a thought that names the mistake
+    """Returns the wrong step, amounts aside, as far as the sample itself has it: a thought that names the mistake
     quotes it. Else its place."""
     quoted = _QUOTED.search(sample.thought) if sample.thought_by == REASON else None
     return without_amounts(quoted[1]) if quoted is not None else f"step {sample.mark}"
@@ -59,7 +59,7 @@ def _telling(sample: Sample) -> tuple[bool, int, bool, bool, bool, int]:
 
 
 def tail_length(sample: Sample) -> int:
-    """Steps of the tail, as the run has it."""
+    """Returns the number of steps of the tail, as the run has it."""
     if sample.tail is not None:
         return len(sample.tail.steps)
     return sample.good_depth - (sample.fork_depth if sample.bad is not None else sample.mark or 0)
@@ -68,8 +68,11 @@ def tail_length(sample: Sample) -> int:
 def alike(
     samples: Sequence[Sample], current: Mapping[str, Decided], teaches: Mapping[str, Teaching | None]
 ) -> dict[str, list[Sample]]:
-    """By the sample that stands for them, those that teach the same: the first stands for the others, one with a
-    decision for itself. `teaches` tells by id what each does (`teaching`); of None nothing is known.
+    """Returns the samples that teach the same as an earlier one, by the id of that one. A sample with a decision is not
+    among them.
+
+    `samples`: in order. `current`: the decisions in force, by sample id. `teaches`: by sample id what it teaches
+    (`teaching`); None: not known.
     """
     first: dict[Teaching, str] = {}
     found: dict[str, list[Sample]] = {}
@@ -90,7 +93,7 @@ Teaching = tuple[str, ...]
 
 
 def teaching(sample: Sample, tree: SearchTree | None = None) -> Teaching | None:
-    """What a sample teaches; None where its steps stand in its tree alone, and that is not given."""
+    """Returns what a sample teaches; None where only its tree has its steps, and the tree is not given."""
     if tree is None and (sample.tail is None or sample.thought_by != REASON):
         return None
     wrong, told = wrong_words(sample), []

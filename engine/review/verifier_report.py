@@ -1,7 +1,7 @@
 """How well one verifier marks, measured against another or against people.
 
-Both judge the same pairs. A *mark* is the first wrong step, as a sample would get it. A pair about which the one
-measured against says nothing (nobody marked it) is left out.
+Both judge the same pairs. A *mark* is the first wrong step, as a sample would get it. A pair without a judgement of the
+reference (nobody marked it) is left out.
 """
 
 from __future__ import annotations
@@ -69,11 +69,14 @@ def measure(
     pool: JudgePool | None = None,
     counted: Callable[[VerifyReport], None] = lambda report: None,
 ) -> VerifyReport:
-    """The report over the pairs of these trees. `counted` hears of it after each pair; `pool` holds a judge's calls.
+    """Returns the report over the pairs of these trees.
 
-    Of the settings `verifier`, `judge` and `prompts` are each one's own; what else shapes the pairs is taken from
-    those of `verifier`. `marks` gives a person's marks by sample id, `cache` is the folder of judgements. Raises
-    `InputError` where a verifier can't work, `WorkFailed` where a model can't be reached.
+    `trees`: with the pairs to judge. `verifier`: settings of the verifier to measure; its settings of pairs count for
+    both. `against`: settings of the reference, of which `verifier`, `judge` and `prompts` count. `marks`: returns a
+    person's mark of a sample, by its id. `cache`: folder of judgements; None: keep none. `pool`: makes the calls of a
+    judge; None: each tree has a pool of its own. `counted`: called with the report after each pair.
+
+    Raises `InputError` where a verifier can't work, `WorkFailed` where a model can't be reached.
     """
     report = VerifyReport(verifier=verifier.verifier, against=against.verifier, before_fork=verifier.before_fork)
     work = _work(report, trees, verifier, against, marks, cache, pool)

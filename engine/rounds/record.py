@@ -54,7 +54,7 @@ class Stage(Struct, kw_only=True):
 
 
 class Round(Struct, kw_only=True):
-    """One round: what it began with, the stages that are done, and what it came to."""
+    """One round: its beginning, the stages that are done, and its figures."""
 
     round: int
     model: str = ""  # that collected
@@ -103,7 +103,8 @@ def rounds_in(folder: Path) -> list[Round]:
 
 
 def files_made(paths: Iterable[Path], workspace: Path) -> list[FileMade]:
-    """What is told of files; of a folder, of those below it. What is not there is left out. Raises `InputError`."""
+    """Returns the facts to keep about files; of a folder, about those below it. Missing files are left out. Raises
+    `InputError`."""
     found: list[FileMade] = []
     for path in paths:
         below = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]

@@ -29,10 +29,12 @@ def draft_sample(
     judgements: list[Judgement],
     writer: ThoughtWriter | None = None,
 ) -> Sample:
-    """The sample that teaches a lesson from a draft's trajectories; without a mark where the wrong step is the root.
+    """Returns the sample that teaches a lesson from a draft's trajectories; without a mark where the wrong step is the
+    root.
 
-    `path` is where the tree was read from, `judgements` are of the steps up to the wrong one, `writer` writes the
-    thought where a model does.
+    `tree`: the search. `path`: where the tree was read from. `settings`: of the run. `draft`: the trajectories and the
+    wrong step. `judgements`: of the steps up to the wrong one. `writer`: writes the thought where a model does; None:
+    no model does.
     """
     mark = tree.nodes[draft.wrong].depth or None
     sample = _of_leaves(tree, path, draft.kind, draft_id(tree, draft), draft.good, draft.bad, draft.fork)
@@ -53,11 +55,12 @@ def pair_sample(
     verifier: Verifier | None,
     writer: ThoughtWriter | None = None,
 ) -> Sample:
-    """The sample of one pair: judged, marked by the rule for marks before the fork, with its thought; not replayed.
+    """Returns the sample of one pair: judged, marked by the rule for marks before the fork, with its thought; not
+    replayed.
 
-    `path`: where the tree was read from. `settings`: the rule for marks before the fork, and the thought. `kind`:
-    `revision` or `direct`. `verifier`: None leaves the sample without a mark. `writer`: writes the thought where a
-    model does.
+    `tree`: the search. `path`: where the tree was read from. `settings`: the rule for marks before the fork, and the
+    thought. `kind`: `revision` or `direct`. `pair`: the two leaves. `verifier`: judges; None leaves the sample without
+    a mark. `writer`: writes the thought where a model does; None: no model does.
     """
     assert tree.started is not None
     judgements = list(verifier.judge(pair)) if verifier is not None else []
@@ -75,7 +78,10 @@ def pair_sample(
 
 
 def good_sample(tree: SearchTree, path: str, leaf: int) -> Sample:
-    """The sample of a good trajectory as it is found."""
+    """Returns the sample of a good trajectory, unchanged.
+
+    `tree`: the search. `path`: where the tree was read from. `leaf`: the trajectory's last node.
+    """
     assert tree.started is not None
     return _of_leaves(tree, path, "good", sample_id("good", tree.started.trace, leaf, None), leaf)
 

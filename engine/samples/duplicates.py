@@ -22,11 +22,11 @@ PERMUTATIONS = 128  # of MinHash: the estimate of a Jaccard similarity near 0.9 
 
 
 class Duplicates:
-    """Samples that were taken already: two are one where the flagged action is the same and the trained parts agree.
+    """The samples taken so far: two are duplicates where the flagged action is the same and the trained parts agree.
 
-    *Exact*: the same words in the trained part (the revision thought aside, which is drawn) and in the steps before
+    *Exact*: the same words in the trained part (except the revision thought, which is drawn) and in the steps before
     it. *Near*: the sets of word 3-shingles of the trained parts have a Jaccard similarity of at least `threshold`, as
-    MinHash estimates it. Samples of other tasks are never one.
+    MinHash estimates it. Samples of different tasks are never duplicates.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -50,7 +50,10 @@ class Duplicates:
         self._sketches: dict[bytes, Any] = {}  # text → sketch
 
     def reason(self, environment: str, task: str, turns: Sequence[Turn]) -> str | None:
-        """Why this trajectory is no new one (`EXACT`, `NEAR`); None where it is, and then it is remembered."""
+        """Returns why a trajectory is a duplicate (`EXACT`, `NEAR`); None where it is none, and then it is remembered.
+
+        `environment` and `task`: of the sample; samples of other tasks are no duplicates. `turns`: its conversation.
+        """
         trained = [turn.action if turn.revises else turn.said for turn in turns if turn.loss and turn.part != "thought"]
         before = [turn for turn in turns if turn.role == "assistant" and turn.loss is False]
         key = _digest([environment, task, *(turn.said for turn in before), "", *trained])

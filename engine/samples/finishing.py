@@ -165,7 +165,12 @@ def masked_steps(sample: Sample) -> int:
 
 
 def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Replayer) -> Sample:
-    """The sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made it."""
+    """Returns the sample with its mark moved, replayed again. Its tail is made anew after the new mark, as the run made
+    it.
+
+    `tree`: the sample's. `sample`: the sample. `mark`: the first wrong step, counted from 1; None: none. `replayer`: of
+    that tree.
+    """
     tail = sample.tail if sample.tail is not None and sample.tail.mark == mark else None
     sample = replace(sample, seam=sample.seam if sample.mark == mark else None)
     if tail is not None or sample.tails == "as-found" or mark is None or sample.bad is None:
@@ -183,8 +188,11 @@ def with_mark(tree: SearchTree, sample: Sample, mark: int | None, replayer: Repl
 
 
 def ground_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> Ground:
-    """What ways are made on when a person changes a sample: judged by the verifier of its run, where that costs
-    nothing and looks at the environment."""
+    """Returns what is needed to make tails when a person changes a sample. The verifier of its run judges, where that
+    costs nothing and it reads the environment's states.
+
+    `tree`: the sample's. `sample`: the sample. `replayer`: of that tree.
+    """
     assert tree.started is not None
     alpha = Thresholds.for_range(tree.started.score_range, sample.alpha, sample.beta or None)
     verifier: Verifier | None = None

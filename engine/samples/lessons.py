@@ -1,9 +1,9 @@
 """Lessons of a tree: each wrong action in each state once, with the trajectories that may teach it.
 
-A lesson is told by its task, the state before the wrong step (without state keys, or where they count time: the steps
-so far less those that were refused or only look) and the wrong action. It can be taught where somebody went on: by the
-good trajectory that holds the wrong step itself (a recovery), or by a bad trajectory through it and a good one that
-left the way before (a revision).
+A lesson is defined by its task, the state before the wrong step (without state keys, or where they count time: the
+steps so far without those that were refused or only look) and the wrong action. It can be taught by the good trajectory
+that holds the wrong step itself (a recovery), or by a bad trajectory through it and a good one that left the way before
+(a revision).
 """
 
 from __future__ import annotations
@@ -44,14 +44,17 @@ class Draft(NamedTuple):
 
 
 class Lesson(NamedTuple):
-    """A wrong action in a state, and who may teach it, the most promising first."""
+    """A wrong action in a state, and the trajectories that may teach it, the most promising first."""
 
     id: str
     drafts: list[Draft]
 
 
 def place_of(tree: SearchTree, ground: Ground, id: int) -> str:
-    """The state before the step into a node, as a lesson tells it."""
+    """Returns the state before the step into a node, as a lesson's id has it.
+
+    `tree`: the search. `ground`: finds states where the tree has no keys. `id`: the node.
+    """
     assert tree.started is not None
     environment = tree.started.environment
     parent = tree.nodes[id].parent
@@ -77,7 +80,11 @@ def _key(ground: Ground, id: int) -> str | None:
 
 
 def lesson_id(tree: SearchTree, ground: Ground, wrong: int) -> str:
-    """Digest of the task, the state before the wrong step and the wrong action."""
+    """Returns the digest of the task, the state before the wrong step and the wrong action.
+
+    `tree`: the search. `ground`: finds states where the tree has no keys. `wrong`: the node that the wrong step leads
+    to.
+    """
     started = tree.started
     assert started is not None
     told = [started.environment, started.task, place_of(tree, ground, wrong), tree.nodes[wrong].action]
@@ -85,7 +92,7 @@ def lesson_id(tree: SearchTree, ground: Ground, wrong: int) -> str:
 
 
 def changed_nothing(ground: Ground, id: int) -> bool:
-    """Whether the step into a node left the state as it was, as far as that can be told."""
+    """Whether the step into a node left the state as it was, as far as that is known."""
     node = ground.tree.nodes[id]
     if refused(ground.environment, node.action, node.observation, node.results):
         return True
@@ -234,8 +241,8 @@ class Lessons:
 
 
 def known_lessons(tree: SearchTree, thresholds: Thresholds) -> list[tuple[int, str]]:
-    """Depth and action of each lesson that the tree alone tells of: a step that was refused, or below which no good
-    leaf was found, on or right beside a way to a good leaf. The same action in the same state is one."""
+    """Returns depth and action of each lesson that the tree alone shows: a step that was refused, or below which no
+    good leaf was found, on or right beside a way to a good leaf. The same action in the same state counts once."""
     assert tree.started is not None
     environment = tree.started.environment
     keyed = not counts_time(environment)

@@ -67,16 +67,18 @@ def revise(
     decided: Collection[str] = (),
     seam_pool: JudgePool | None = None,
 ) -> Iterator[Sample]:
-    """The samples of one tree; `figures` counts along.
+    """Yields the samples of one tree.
 
-    `marks` gives the marks that people set, by sample id (verifier `human`); `cache` is the folder of judgements
-    (verifier `openai`, thoughts by a model). `repair` mends what has no tail that holds
-    (`engine.recovery.repair.repairer`); `known` are the samples of other trees of the same run, for duplicates;
-    `taught` counts the lessons of the run; `decided` are ids of samples with a decision, which keep their place.
-    `verifier` takes the place of the one that the settings name (it may have begun already); it is closed. `seam_pool`:
-    the calls of the judge of seams that trees share. What
-    `settings` name is a person's. Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its
-    environment needs permission (`engine.environment.permission`), `WorkFailed` if its model can't be reached.
+    `tree`: the search. `path`: where it was read from. `settings`: of the run; what they name is trusted. `figures`:
+    counts along. `marks`: returns a person's mark by sample id (verifier `human`). `cache`: the folder of judgements
+    (verifier `openai`, thoughts by a model); None: keep none. `repair`: finds a tail for a sample whose own does not
+    hold (`engine.recovery.repair.repairer`); None: no repairs. `known`: the samples of other trees of the run, for
+    duplicates; None: those of this tree. `verifier`: in place of the one that the settings name, such as one that has
+    begun already; it is closed at the end. `taught`: counts the lessons of the run. `decided`: ids of samples with a
+    decision, which are always made. `seam_pool`: makes the calls of the judge of seams; None: its own.
+
+    Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its environment needs permission
+    (`engine.environment.permission`), `WorkFailed` if its model can't be reached.
     """
     making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided, seam_pool)
     try:
@@ -388,9 +390,10 @@ def _judged_up_to(tree: SearchTree, node: int, verifier: StepVerifier) -> list[J
 
 
 def begun_verifier(tree: SearchTree, settings: ReviseSettings, cache: Path | None, pool: JudgePool) -> Verifier:
-    """The verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge.
+    """Returns the verifier `openai` of one tree, which has begun with the pairs that `revise` will surely judge.
 
-    `settings`: of the run. `cache`: the folder of replies. `pool`: the calls that all trees share.
+    `tree`: the search. `settings`: of the run. `cache`: the folder of replies; None: keep none. `pool`: makes the calls
+    that all trees share.
     """
     thresholds = thresholds_of(tree, settings)
     verifier = make_verifier(

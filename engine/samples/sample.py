@@ -1,4 +1,4 @@
-"""A sample: what `revise` makes of a lesson or pair of a tree, and the trajectory that it stands for.
+"""A sample: what `revise` makes of a lesson or pair of a tree, and its trajectory.
 
 A sample's id is a digest of its kind, trace and leaves: building it again loses no decision about it. Mark, thought,
 tail, cuts, judgements and replay verdict are properties of one run of `revise`.
@@ -82,7 +82,8 @@ class Sample(Struct, omit_defaults=True, kw_only=True):
 
     @property
     def no_wrong_step(self) -> bool:
-        """Whether a verifier looked and found nothing wrong, nobody set a mark since, and nobody asked for all."""
+        """Whether a verifier found no wrong step, nobody set a mark since, and the whole trajectory was not asked
+        for."""
         return self.kind == "revision" and self.mark is None and not self.whole
 
     @property
@@ -101,7 +102,10 @@ def sample_id(kind: Kind, trace: str, good: int, bad: int | None) -> str:
 
 
 def recovery_id(trace: str, good: int, wrong: int) -> str:
-    """Digest of what makes a recovery the one it is."""
+    """Returns the digest that is a recovery's id.
+
+    `trace`: its id. `good`: the good leaf. `wrong`: the node that the wrong step leads to.
+    """
     return blake2b(f"recovery\n{trace}\n{good}\n{wrong}".encode(), digest_size=6).hexdigest()
 
 
@@ -141,7 +145,8 @@ def steps_to_replay(tree: SearchTree, sample: Sample) -> list[Step]:
 
 
 def turns_of(tree: SearchTree, sample: Sample) -> list[Turn]:
-    """The trajectory of a sample with its mask. True observations stand where only they differ, never in `compat`."""
+    """Returns the trajectory of a sample with its mask. Where only observations differ, the true ones are in it; never
+    in `compat`."""
     parts = splice_of(tree, sample)
     tail = sample.tail.steps if sample.tail is not None else []
     replay = sample.replay
@@ -187,7 +192,10 @@ def enough_for(sample: Sample, score: Number) -> bool:
 
 
 def replay_sample(tree: SearchTree, sample: Sample, replayer: Replayer) -> Replay:
-    """Replay a sample's steps. One with the tail of another search that holds is `repaired`."""
+    """Replay a sample's steps. A sample whose tail is from another search, and holds, is `repaired`.
+
+    `tree`: the sample's. `sample`: the sample. `replayer`: of that tree.
+    """
     steps = steps_to_replay(tree, sample)
     bad = len(splice_of(tree, sample).bad)
     found = replayer.replay(steps, sample.expected_return, bad, lambda score: enough_for(sample, score))
@@ -197,7 +205,10 @@ def replay_sample(tree: SearchTree, sample: Sample, replayer: Replayer) -> Repla
 
 
 def with_tail(tree: SearchTree, sample: Sample, tail: Tail, replayer: Replayer) -> Sample:
-    """The sample with another tail, replayed."""
+    """Returns the sample with another tail, replayed.
+
+    `tree`: the sample's. `sample`: the sample. `tail`: the new tail. `replayer`: of that tree.
+    """
     mended = replace(
         sample, tail=tail, seam=None, cut=[each for each in sample.cut if each.part == "context"], replay=None
     )
@@ -209,8 +220,11 @@ WRONG_REASONS = frozenset({"refused", "idle", "loop", "judged Bad", "disowned"})
 
 
 def with_uncut(tree: SearchTree, sample: Sample, nodes: Collection[int], replayer: Replayer) -> Sample:
-    """The sample with some of its cut steps back in their places, replayed. In the tail a step that was cut for being
-    wrong is masked."""
+    """Returns the sample with some of its cut steps back in their places, replayed. In the tail a step that was cut for
+    being wrong is masked.
+
+    `tree`: the sample's. `sample`: the sample. `nodes`: those of the steps. `replayer`: of that tree.
+    """
     back = [each for each in sample.cut if each.node in nodes]
     if not back:
         return sample

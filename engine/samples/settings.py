@@ -1,4 +1,4 @@
-"""Settings of `revise`, what they say of a tree (thresholds, rank, limits), and what came of it."""
+"""Settings of `revise`, what follows from them for a tree (thresholds, rank, limits), and the figures of a run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ReviseSettings(Struct, kw_only=True):
 
 
 class Repairs(Struct):
-    """What repairing came to."""
+    """The figures of repairs."""
 
     tried: int = 0
     repaired: int = 0
@@ -86,7 +86,7 @@ class Repairs(Struct):
     failed: dict[str, int] = {}  # why not → samples
 
     def add(self, other: Repairs) -> None:
-        """Add what another came to."""
+        """Add the figures of others."""
         self.tried += other.tried
         self.repaired += other.repaired
         self.calls += other.calls
@@ -95,7 +95,7 @@ class Repairs(Struct):
 
 
 class Revised(Struct):
-    """What came of the pairs of one tree."""
+    """The figures of the pairs of one tree."""
 
     pairs: int = 0  # that there are
     samples: int = 0
@@ -132,7 +132,11 @@ def rank_of(settings: ReviseSettings) -> Rank:
 
 
 def limits_of(tree: SearchTree, settings: ReviseSettings, count: int, drop: Callable[[str, int], None]) -> PairLimits:
-    """Which of a tree's `count` pairs are looked at; `drop` is told of the others."""
+    """Returns which of a tree's pairs are tried.
+
+    `tree`: the search. `settings`: of the run. `count`: number of its pairs. `drop`: called with a reason and a count
+    for pairs that are dropped.
+    """
     return PairLimits(
         tree,
         count,

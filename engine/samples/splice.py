@@ -58,12 +58,12 @@ class Turn(NamedTuple):
 
     @property
     def thought(self) -> str:
-        """What an assistant's turn says beside its action."""
+        """The text of an assistant's turn beside its action."""
         return self.content if self.calls else split_thought(self.content)
 
     @property
     def said(self) -> str:
-        """All that the turn says, calls as text."""
+        """The whole text of the turn, with its calls as text."""
         return "\n".join(filter(None, (self.content, self.action))) if self.calls else self.content
 
 
@@ -87,16 +87,21 @@ def revision_thoughts() -> tuple[str, ...]:
 
 
 def choose_thought(sample: str, seed: int, thoughts: Sequence[str] | None = None) -> str:
-    """The thought of a sample: any of the list, the same for the same sample and seed."""
+    """Returns the thought of a sample: any of the list, the same for the same sample and seed.
+
+    `sample`: its id. `seed`: of the run. `thoughts`: the list; None: the shipped one.
+    """
     return random.Random(f"{seed}/{sample}").choice(list(thoughts or revision_thoughts()))
 
 
 def splice(tree: SearchTree, good: int, bad: int, fork: int, mark: int | None, compat: bool = False) -> Splice:
-    """The steps of a revision trajectory.
+    """Returns the steps of a revision trajectory. Raises `InputError` where the mark is not on the bad trajectory.
 
-    `mark` is the first wrong step, counted from 1; None takes the whole bad trajectory. The good part starts after
-    the fork (after the mark, where that lies before the fork); with `compat` it starts after the common beginning
-    of both texts, as in the original. Raises `InputError` where the mark is not on the bad trajectory.
+    The good part starts after the fork; after the mark, where that is before the fork.
+
+    `tree`: the search. `good` and `bad`: the leaves. `fork`: the deepest node of both trajectories. `mark`: the first
+    wrong step, counted from 1; None takes the whole bad trajectory. `compat`: start the good part after the common
+    beginning of both texts, as the original does.
     """
     bad_path, good_path = steps_to(tree, bad), steps_to(tree, good)
     if mark is not None and not 1 <= mark <= len(bad_path):
@@ -129,9 +134,9 @@ def header_turns(tree: SearchTree, words: Words = NO_WORDS) -> list[Turn]:
 
 
 def trajectory_turns(tree: SearchTree, leaf: int, part: Part = "good", loss: bool = True) -> list[Turn]:
-    """The whole conversation of one trajectory, its steps all trained or all not.
+    """Returns the whole conversation of one trajectory, its steps all trained or all not.
 
-    `leaf`: where it ends. `part`: as which its steps count. `loss`: whether they are trained.
+    `tree`: the search. `leaf`: where it ends. `part`: as which its steps count. `loss`: whether they are trained.
     """
     words = tree.words_at(leaf)
     return header_turns(tree, words) + _step_turns(tree, tree.ancestors(leaf)[1:], part, loss, {}, 0, words)
@@ -146,11 +151,12 @@ def revision_turns(
     merged: bool = False,
     words: Words = NO_WORDS,
 ) -> list[Turn]:
-    """The revision trajectory as turns; without a thought, one that needs none.
+    """Returns the revision trajectory as turns.
 
-    `observations` are the true ones of a replay, by place among the executed steps; they take the place of the
-    stored ones. The steps of `tail` come last, in place of good steps. A `merged` thought has no turn of its own: it is
-    the content of the turn that takes the next step. `words` are those of the attempts that the steps are of.
+    `tree`: the search. `parts`: its steps. `thought`: the revision thought; None: a trajectory that needs none.
+    `observations`: those of a replay, by place among the executed steps; they replace the stored ones. `tail`: steps
+    that come last, in place of good steps. `merged`: whether the thought is in the turn that takes the next step,
+    instead of a turn of its own. `words`: those of the attempts that the steps are of.
     """
     true = observations or {}
     turns = header_turns(tree, words) + _step_turns(tree, parts.bad, "bad", False, true, 0, words)
@@ -170,7 +176,11 @@ def revision_turns(
 def tail_turns(
     tree: SearchTree, tail: Sequence[TailStep], true: Mapping[int, str], first: int, words: Words = NO_WORDS
 ) -> list[Turn]:
-    """The steps of a tail as turns; `first` is the place of the first among the executed steps."""
+    """Returns the steps of a tail as turns.
+
+    `tree`: the search. `tail`: the steps. `true`: observations of a replay, by place among the executed steps. `first`:
+    the place of the first step of the tail. `words`: those of the attempts that the steps are of.
+    """
     turns = []
     for place, step in enumerate(tail, first):
         name = f"t{place}" if step.node is None else str(step.node)

@@ -71,7 +71,7 @@ class StateWalk:
         self._usable = info is not None and not info.blocking and any(node.state_key for node in tree.nodes)
 
     def along(self, actions: Sequence[str]) -> list[int]:
-        """The state at the start and after each action; nothing where states can't be told apart."""
+        """Returns the state at the start and after each action; no states where they have no keys."""
         if not self._usable:
             return []
         try:
@@ -87,7 +87,11 @@ class StateWalk:
 
 
 def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: StateWalk) -> Trained:
-    """The trained turns of a sample as it is written."""
+    """Returns the trained turns of a sample, with counts of those that must not be trained.
+
+    `tree`: the sample's. `sample`: the sample. `turns`: as they are written. `walk`: finds the states along the
+    trajectory.
+    """
     found = Trained(turns=sum(bool(turn.loss) for turn in turns))
     steps: list[Turn] = []
     answers: list[list[Turn]] = []
@@ -120,7 +124,7 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
 
 
 def tail_words(tree: SearchTree, sample: Sample) -> dict[int, Word]:
-    """What the verifier said of the steps of the tail, by place from 0."""
+    """Returns the verifier's judgements of the steps of the tail, by place from 0."""
     judged = {each.step: each.word for each in sample.tail_judgements}
     if not judged:
         return {}

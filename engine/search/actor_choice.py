@@ -32,8 +32,8 @@ OTHERS = "--actor openai --model NAME, or --actor replayed:FILE with a file of a
 
 
 def with_actor(opened: Opened, settings: SearchSettings) -> SearchSettings:
-    """The settings of a search for which nobody chose an actor: the scripted one, or, in an environment without a plan,
-    the random one. Raises `InputError` where neither can work there."""
+    """Returns the settings of a search for which nobody chose an actor: with the scripted one, or, in an environment
+    without a plan, the random one. Raises `InputError` where neither can work there."""
     if settings.actor != "scripted" or isinstance(opened.env, Planner):
         return settings
     if isinstance(opened.env, Actions) and lists_some(opened.env):
@@ -68,9 +68,12 @@ def make_actor(
     opened: Opened | None = None,
     tools: Sequence[Mapping[str, Any]] = (),
 ) -> Actor:
-    """The actor of that name. `delay`: seconds a draw that the scripted one takes; `environment`: whose actions a
-    model names; `opened`: in which it has to work, which is closed where it can't; `tools`: that it calls, as their
-    schemas. Raises `InputError`."""
+    """Returns the actor of a name. Raises `InputError`.
+
+    `name`: of the actor. `settings`: of the search. `delay`: seconds a draw that the scripted actor takes.
+    `environment`: the one whose actions a model names. `opened`: the environment in which the actor has to work; closed
+    where it can't; None: not checked. `tools`: the schemas of the tools that it calls.
+    """
     if opened is not None:
         with closed_on_failure(opened.env):
             check_actor(opened, name)

@@ -51,10 +51,10 @@ class Outcome(Enum):
 def walk_on(
     tree: SearchTree, settings: SearchSettings, rng: random.Random, walk: Walk, in_flight: Mapping[int, int]
 ) -> Selection | Outcome:
-    """Where a walk goes on. Draws from `rng` only where it returns a selection.
+    """Returns where a walk goes on. Draws from `rng` only where it returns a selection.
 
-    `settings`: algorithm and constants. `rng`: breaks ties. `walk`: where it is. `in_flight`: node → expansions at
-    or below it that were not backed up yet.
+    `tree`: the search. `settings`: algorithm and constants. `rng`: breaks ties. `walk`: where it is. `in_flight`: node
+    → expansions at or below it that were not backed up yet.
     """
     return ALGORITHMS[settings.algorithm](tree, settings, rng, walk, in_flight)
 

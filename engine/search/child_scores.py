@@ -78,10 +78,13 @@ def scores(
     low: float = 0.0,
     in_flight: Mapping[int, int] = NOTHING,
 ) -> list[tuple[int, Score]]:
-    """The scores of all children of `parent` at the moment of `tree`, in order of creation.
+    """Returns the children of a node with their scores, in order of creation.
 
-    `low` is the least return. Virtual loss (Chaslot, Winands & van den Herik 2008): every expansion in flight at or
-    below a child counts as a visit that returned `low`.
+    Virtual loss (Chaslot, Winands & van den Herik 2008): every expansion in flight at or below a child counts as a
+    visit that returned `low`.
+
+    `tree`: at a moment. `parent`: the node. `c`: the exploration constant. `algorithm`: `puct` scores with priors, any
+    other by UCT. `low`: the least return. `in_flight`: node → expansions at or below it that were not backed up yet.
     """
     weights = priors(tree, parent) if algorithm == "puct" else {}
     parent_visits = tree.visits(parent) + in_flight.get(parent, 0)

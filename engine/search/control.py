@@ -11,7 +11,7 @@ from engine.tree.events import PauseKind
 
 
 class Pause(NamedTuple):
-    """Why a search stands still."""
+    """Why a search is paused."""
 
     words: str = "asked"
     kind: PauseKind = "asked"
@@ -23,7 +23,7 @@ ASKED = Pause()
 
 
 class Control:
-    """Requests to a search. What a person asks for may be called from any thread, at any time."""
+    """Requests to a search. A person's requests may be made from any thread, at any time."""
 
     def __init__(self, paused: bool = False, waits_on_failures: bool = False) -> None:
         self.paused = paused
@@ -50,7 +50,7 @@ class Control:
         self._poke()
 
     def step(self) -> None:
-        """Make one more expansion, then stand still."""
+        """Make one more expansion, then pause."""
         self.paused = True
         self._steps += 1
         self._poke()
@@ -68,7 +68,8 @@ class Control:
         self._poke()
 
     def intervene(self, who: str, asked: Intervention) -> None:
-        """Do something to the tree before the next selection, also while the search stands still."""
+        """Do something to the tree before the next selection, also while the search is paused. `who`: the reviewer.
+        `asked`: the intervention."""
         self.requests.append((who, asked))
         self._poke()
 
@@ -93,7 +94,7 @@ class Control:
             self._steps -= 1
 
     def allow(self, steps: int) -> None:
-        """So many steps more, where the search stands still."""
+        """Allow so many `steps` more of a paused search."""
         if self.paused:
             self._steps += steps
 

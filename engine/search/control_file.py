@@ -49,7 +49,7 @@ def control_path(trace: str | os.PathLike[str]) -> Path:
 
 
 class RemoteControl:
-    """Asks what `Control` can be asked, by appending to the control file. Raises `WorkFailed`."""
+    """Makes the requests of `Control` by appending them to the control file. Raises `WorkFailed`."""
 
     def __init__(self, trace: str | os.PathLike[str]) -> None:
         self._path = control_path(trace)
@@ -63,7 +63,7 @@ class RemoteControl:
         self._send("resume")
 
     def step(self) -> None:
-        """Make one more expansion, then stand still."""
+        """Make one more expansion, then pause."""
         self._send("step")
 
     def stop(self) -> None:
@@ -126,7 +126,7 @@ class Inbox:
 
 
 def obey(control: Control, command: Command) -> None:
-    """Ask a search's own control for what came from elsewhere."""
+    """Pass a command from the control file to a search's own control."""
     if command.do == "settings":
         if set(command.changes) <= set(CHANGEABLE):  # never whom it asks, and with which key
             control.change(command.who, command.changes)

@@ -1,8 +1,8 @@
-"""The draws in flight: who is asked, how many at once, and what becomes of answers and failures.
+"""The draws in flight: which calls are made, how many at once, and what becomes of answers and failures.
 
-Draws are started when their node is selected and are waited for when it is expanded, so that those of several nodes
-are under way at the same time. An answer is written the moment it arrives: whatever happens next, it is never asked
-for again. A draw that met an outage (`engine.search.outages`) is owed, and is made again.
+Draws are started when their node is selected and are waited for when it is expanded, so that those of several nodes are
+in flight at the same time. An answer is written when it arrives: whatever happens next, it is never asked for again. A
+draw that met an outage (`engine.search.outages`) is owed, and is made again.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Draws:
             await self._draw(at, draw, first + draw)
 
     async def first_made(self, parents: Sequence[int]) -> int:
-        """Wait until the draws of one of these nodes are made, or came to an end otherwise; of several the first."""
+        """Wait until the draws of one of these nodes are made, or ended otherwise; of several return the first."""
         await asyncio.wait([self._of_node[parent] for parent in parents], return_when=asyncio.FIRST_COMPLETED)
         return next(parent for parent in parents if self._of_node[parent].done())
 
@@ -127,7 +127,7 @@ class Draws:
         return not self._missing(parent)
 
     def nothing_usable(self) -> None:
-        """The draws of the root were made, and none came to anything."""
+        """Note that the draws of the root were made, and none gave a child."""
         last = self._tree.failures[-1]
         self.outages.nothing_usable(len(self._of(ROOT)), last.what, last.error)
 
@@ -215,11 +215,11 @@ class Draws:
         usage: Usage | None = None,
         raw: str | None = None,
     ) -> None:
-        """A draw, or its step, failed for good.
+        """Record that a draw, or its step, failed for good.
 
-        `parent` and `draw`: which. `what`: the kind (`engine.tree.failure_kinds`); `error`: a line. `attempt`:
-        the last one, from 1. `usage`: what was paid all the same. `raw`: the answer as it arrived, if there
-        was one.
+        `parent` and `draw`: the node, and which of its draws. `what`: the kind (`engine.tree.failure_kinds`); `error`:
+        a line. `attempt`: the last one, from 1. `usage`: what it cost; None: not known. `raw`: the answer as it
+        arrived; None: there was none.
         """
         self._fail(parent, draw, what, error, attempt, usage, raw)
         self.outages.failed(what, self._tree.failures[-1].error)

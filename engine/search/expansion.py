@@ -1,4 +1,4 @@
-"""From answers to children: what an actor said is executed in the environment."""
+"""From answers to children: executes the answers of an actor in the environment."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Stepped(NamedTuple):
 def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int) -> Stepped:
     """Step the answers of a node in the order of their draws.
 
-    May run in the environment's thread: it reads the tree, which stands still meanwhile below this node, and writes
+    May run in the environment's thread: it reads the tree, which does not change below this node meanwhile, and writes
     nothing.
 
-    `stand`: moves the environment to the node. `settings`: of the search. `parent`: the node.
+    `tree`: the search. `stand`: moves the environment to the node. `settings`: of the search. `parent`: the node.
     """
     answers = tree.pending.get(parent, {})
     steps, resets = stand.steps, stand.resets
@@ -82,10 +82,10 @@ def step_answers(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 
 
 def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, text: str) -> Child:
-    """Step what a person wrote: the next node, a child of `parent`. Raises `EnvError`.
+    """Step what a person wrote; returns the new child of `parent`. Raises `EnvError`.
 
-    `stand`: moves the environment to the parent. `settings`: of the search. `text`: a thought and action, or an
-    action alone.
+    `tree`: the search. `stand`: moves the environment to the parent. `settings`: of the search. `parent`: the node.
+    `text`: a thought and action, or an action alone.
     """
     response, calls = written_step(tree, stand.form, settings, text)
     answer = Sampled(seq=0, parent=parent, draw=WRITTEN, response=response, tool_calls=calls)
@@ -99,10 +99,10 @@ def step_written(tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSet
 def written_step(
     tree: SearchTree, form: AnswerForm, settings: SearchSettings, text: str
 ) -> tuple[str, tuple[ToolCall, ...]]:
-    """What a person wrote as a step: its response, and the calls of tools where the agent calls some.
+    """Returns the response of what a person wrote as a step, and its calls where the agent calls tools.
 
-    `form`: what actions look like in the environment. `settings`: of the search. `text`: a thought and action, an
-    action alone, or calls as text.
+    `tree`: the search. `form`: the form of the environment's actions. `settings`: of the search. `text`: a thought and
+    action, an action alone, or calls as text.
     """
     if tree.started is not None and tree.started.tools:
         said, calls = written_calls(clean(text))
@@ -111,7 +111,7 @@ def written_step(
 
 
 def words_of(response: str, calls: Sequence[ToolCall]) -> object:
-    """What an answer says, to be compared with others: its response, and its calls in their canonical form."""
+    """Returns an answer in a form to compare: its response, and its calls in their canonical form."""
     return (response, _text_of(calls)) if calls else response
 
 
@@ -152,10 +152,10 @@ def _stays_partial(tree: SearchTree, settings: SearchSettings, parent: int) -> b
 def step_answer(
     tree: SearchTree, stand: EnvironmentAtNode, settings: SearchSettings, parent: int, answer: Sampled, response: str
 ) -> Child:
-    """Step one answer. Raises `EnvError`.
+    """Step one answer; returns the new child. Raises `EnvError`.
 
-    `stand`: moves the environment to `parent`. `settings`: of the search. `answer`: as it was stored; `response`:
-    its text.
+    `tree`: the search. `stand`: moves the environment to `parent`. `settings`: of the search. `parent`: the node.
+    `answer`: as it was stored; `response`: its text.
     """
     action = _action(stand, settings, parent, answer, response)
     observation, score, done = stand.try_action(parent, action)

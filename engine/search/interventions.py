@@ -1,8 +1,8 @@
-"""What a person may ask of a search, whether it can be done, and what it will cost.
+"""The interventions of a person in a search: whether one can be done, and what it will cost.
 
-The search does what is asked between two expansions (`engine.search.search`) and writes it into its trace
-(`intervened`, `settings_changed`), so that a resumed search loses none of it. What is asked of the past, or of a search
-that is over, starts a new trace: `forked_events`, and `engine.search.job.fork_job`.
+The search does them between two expansions (`engine.search.search`) and writes them into its trace (`intervened`,
+`settings_changed`), so that a resumed search loses none of them. An intervention in the past, or in a search that is
+over, starts a new trace: `forked_events`, and `engine.search.job.fork_job`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ PRESETS = (
 
 
 class Intervention(Struct, frozen=True, omit_defaults=True):
-    """What a person asks for. `detail`: the written response, the query of a breakpoint, the words of a note."""
+    """A person's request. `detail`: the written response, the query of a breakpoint, the words of a note."""
 
     what: What
     node: int = ROOT  # of `edited`: the node that gets a child
@@ -180,7 +180,10 @@ def _rounded(value: float) -> int:
 
 
 def price_of_calls(tree: SearchTree, calls: int, at_most: bool = False) -> Price:
-    """What so many calls cost, by the mean of those that were made."""
+    """Returns what calls cost, by the mean of those that were made.
+
+    `tree`: the search. `calls`: how many. `at_most`: whether their number is an upper limit.
+    """
     if not calls:
         return Price(0)
     tokens = (tree.tokens_in or 0) + (tree.tokens_out or 0) if tree.tokens_in or tree.tokens_out else None
@@ -202,9 +205,10 @@ def price(tree: SearchTree, asked: Intervention) -> Price:
 
 
 def price_of_iterations(tree: SearchTree, iterations: int, settings: SearchSettings | None = None) -> Price:
-    """What so many further iterations cost, by the mean of those that were made; where none was, at most.
+    """Returns what further iterations cost, by the mean of those that were made; where none was made, an upper limit.
+    An iteration expands one line of nodes at most.
 
-    `settings`: other ones, with which they are made. An iteration expands one line of nodes at most.
+    `tree`: the search. `iterations`: how many more. `settings`: those with which they are made; None: the tree's own.
     """
     assert tree.started is not None
     if iterations <= 0:
@@ -258,9 +262,10 @@ def _number(name: str, value: str) -> int | float:
 
 
 def forked_events(events: Iterable[AnyEvent], seq: int, source: str | PathLike[str]) -> list[AnyEvent]:
-    """The events of a trace up to `seq`, as the beginning of a new one with an id of its own.
+    """Returns the events of a trace up to one of them, as the beginning of a new trace with an id of its own. Raises
+    `InputError` where the trace has no such event, or is an import.
 
-    Raises `InputError` where the trace has no such event, or was no search.
+    `events`: of the trace. `seq`: number of the last event to keep. `source`: its file, for messages.
     """
     kept: list[AnyEvent] = []
     for event in events:

@@ -64,9 +64,9 @@ class SearchJob:
         return self.search.tree
 
     async def run(self) -> str:
-        """Run to the end; returns the reason. The trace is closed whatever happens.
+        """Run to the end; returns the reason. The trace is closed in any case.
 
-        Raises `WorkFailed` where the trace can't be written, or is not at its path any more.
+        Raises `WorkFailed` where the trace can't be written, or is no longer at its path.
         """
         beside = [asyncio.ensure_future(each) for each in (listen(self.control, self.path), self._watch())]
         try:
@@ -111,16 +111,16 @@ def new_job(
     choose_actor: bool = False,
     notes: str = "",
 ) -> SearchJob:
-    """A new search, its `started` event written. Raises `InputError` before anything is written.
+    """Returns a new search, its `started` event written. Raises `InputError` before anything is written.
 
-    `notes`: what the actor is told below the rules, kept in the header of the trace.
-    `choose_actor`: take the actor that can work in the environment, where the settings name none but the default. A
-    mere name of an environment is a person's, and so are the settings: what they name holds for the trace from then
-    on (`engine.environment.permission`).
+    The environment and the settings count as named by a person: what they name is permitted for this trace from now on
+    (`engine.environment.permission`).
 
-    `environment`: its name, or a permit. `task`: None is its first. `out`: the trace file; `overwrite`: whether
-    one of that name may go. `listener`: hears each event after it is written. `delay`: seconds a draw that the
-    scripted actor takes. `control`: steers the search from another thread.
+    `environment`: its name, or a permit. `task`: its id; None: the environment's first. `settings`: of the search.
+    `out`: the trace file. `listener`: called with each event after it is written. `delay`: seconds a draw that the
+    scripted actor takes. `overwrite`: whether a file of that name may be replaced. `control`: steers the search from
+    another thread. `choose_actor`: where the settings name no actor, take the one that can work in the environment.
+    `notes`: text that the actor reads below the rules; the trace's header keeps it.
     """
     settings = with_parse_of_recording(environment if isinstance(environment, str) else environment.name, settings)
     which = by_person(environment) if isinstance(environment, str) else environment
@@ -147,13 +147,12 @@ def resume_job(
     changes: dict[str, Any] | None = None,
     own: TrustedSettings = (),
 ) -> SearchJob:
-    """Go on with a search that was stopped or killed, with all its settings, less what `changes` names.
+    """Returns a search that goes on after it was stopped or killed. Raises `InputError` if the trace can't be resumed,
+    `UntrustedTrace` if that needs permission.
 
-    `listener` gets the events so far first. `own`: settings of the user's, whose servers are trusted
-    (`engine.environment.permission`). Raises `InputError` if the trace can't be resumed, `UntrustedTrace` if that needs
-    permission.
-
-    `path`: the trace. `delay` and `control`: as in `new_job`.
+    `path`: the trace. `listener`: called with the events so far, then with each new one. `delay` and `control`: as in
+    `new_job`. `changes`: settings that replace the trace's. `own`: settings that the user gave, whose servers are
+    trusted (`engine.environment.permission`).
     """
     loaded = load(path)
     tree = loaded.tree
@@ -219,12 +218,12 @@ def fork_job(
     control: Control | None = None,
     own: TrustedSettings = (),
 ) -> SearchJob:
-    """A new trace that shares the events of another up to `seq`, and goes on from there by itself.
+    """Returns a new search that shares the events of another up to one of them, and then goes on by itself. Raises
+    `InputError` before anything is written.
 
-    `changes` are other settings and `requests` interventions with which it begins. `listener` gets the shared events
-    first. `own` as in `resume_job`. Raises `InputError` before anything is written.
-
-    `path`: the other trace. `out`, `delay`, `overwrite`, `control`: as in `new_job`.
+    `path`: the other trace. `seq`: number of the last event that they share. `requests`: interventions to begin with.
+    `changes`: settings that replace the trace's. `listener`: called with the shared events, then with each new one.
+    `own`: as in `resume_job`. `out`, `delay`, `overwrite`, `control`: as in `new_job`.
     """
     events = forked_events(read_events(path), seq, path)
     first = events[0]
@@ -271,14 +270,12 @@ def branch_job(
     environment: str = "",
     notes: str = "",
 ) -> SearchJob:
-    """A new search that begins where a node of another trace stands: the way there is its prefix.
+    """Returns a new search that begins at a node of another trace, or of an import: the way there is its prefix. Raises
+    `InputError` before anything is written.
 
-    It has the settings of that trace, less what `changes` names. Also for trees that were made elsewhere;
-    `environment` is the one of an import that names none. `own` as in `resume_job`. Raises `InputError` before anything
-    is written.
-
-    `path`: the other trace, whose notes are not taken over. `out`, `listener`, `delay`, `overwrite`, `control`,
-    `notes`: as in `new_job`.
+    `path`: the other trace, whose notes are not taken over. `node`: where to begin. `changes`: settings that replace
+    the trace's. `environment`: its name, for an import that names none. `own`: as in `resume_job`. `out`, `listener`,
+    `delay`, `overwrite`, `control`, `notes`: as in `new_job`.
     """
     tree = load_any(path).tree
     started = tree.started
@@ -316,7 +313,7 @@ def branch_job(
 
 
 def sink_of(writer: TraceWriter, listener: Callable[[AnyEvent], None] | None) -> Callable[[AnyEvent], None]:
-    """What writes an event to the trace, then tells the listener, if there is one."""
+    """Returns the function that writes an event to the trace, then calls the listener, if there is one."""
     if listener is None:
         return writer.write
     heard = listener

@@ -23,11 +23,14 @@ def steps_by_state(tree: TreeReader) -> StepsTaken:
 
 
 def promise(tree: TreeReader, id: int, steps: StepsTaken, low: float, high: float) -> float:
-    """What one more draw at a node promises, a share; infinite where no step was taken from it.
+    """Returns what one more draw at a node promises, a share; infinite where no step was taken from it.
 
     The chance that a trajectory through the node ends well, (w + 1) / (N + 2) for N ended ones of total return w on a
     scale of 0 to 1 (Laplace's rule of succession), times the share of what is new, 1 / (1 + steps taken from its
-    state). `low` and `high` are the least and the greatest return.
+    state).
+
+    `tree`: at a moment. `id`: the node. `steps`: returns the steps taken from a node's state. `low` and `high`: least
+    and greatest return.
     """
     return math.prod(_terms(tree, id, steps, low, high)) if tree.children(id) else math.inf
 
@@ -41,11 +44,11 @@ def _terms(tree: TreeReader, id: int, steps: StepsTaken, low: float, high: float
 def promises(
     tree: TreeReader, parent: int, low: float, high: float, in_flight: Mapping[int, int] = NOTHING
 ) -> list[tuple[int, Score]]:
-    """The scores of all children of `parent`: `exploitation` is the chance, `exploration` the share of what is new.
+    """Returns all children of a node with their scores: `exploitation` is the chance, `exploration` the share of what
+    is new.
 
-    `in_flight`: how many expansions in flight lie at or below each node.
-
-    `low` and `high`: least and greatest return.
+    `tree`: at a moment. `parent`: the node. `low` and `high`: least and greatest return. `in_flight`: node → expansions
+    at or below it that were not backed up yet.
     """
 
     def steps(id: int) -> int:

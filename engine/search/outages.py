@@ -1,8 +1,8 @@
-"""Outages: failed draws that say nothing about their node, told from answers about it, and counted by their source.
+"""Outages: failed draws that say nothing about their node, in contrast to answers about it, counted by their source.
 
 An answer about the node is one that is too long, refused, empty, cut off or not in the form, or an action at which the
-environment fails while it lives on: the draw is made, and came to nothing. Everything else means that somebody could
-not be asked: the draw is owed, and is made again when the search goes on. A node with a draw owed is not expanded.
+environment fails while it lives on: the draw is made, and gives no child. Every other failure means that no answer
+could be had: the draw is owed, and is made again when the search goes on. A node with an owed draw is not expanded.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ class Outages:
         self._in_a_row["model"] = 0
 
     def stepped(self, node: int, steps: int, whole: bool) -> None:
-        """The environment made so many steps from a node; `whole`: all that there were.
+        """Count that the environment made steps. Steps that were made before an earlier outage of this node are
+        repeated: they prove nothing.
 
-        Steps that were made before an earlier outage of this node are repeated: they prove nothing.
+        `node`: where the steps begin. `steps`: how many. `whole`: whether those were all the steps to make.
         """
         if whole or steps > self._furthest.get(node, 0):
             self._in_a_row["environment"] = 0
@@ -71,7 +72,10 @@ class Outages:
             self._furthest[node] = max(steps, self._furthest.get(node, 0))
 
     def nothing_usable(self, draws: int, what: str, error: str) -> None:
-        """No draw of the root came to anything: there is nothing to go on with."""
+        """Stop the search: no draw of the root gave a child, so there is nothing to go on with.
+
+        `draws`: how many were made. `what`: kind of the last failure; `error`: its line.
+        """
         answers = "the only answer was not" if draws == 1 else f"none of the {draws} answers was"
         self._stop(f"{answers} usable, the last ({what}): {error}")
 

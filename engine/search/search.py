@@ -76,10 +76,10 @@ class Search:
     def begin(
         cls, started: Started, opened: Opened, actor: Actor, sink: Sink, control: Control | None = None
     ) -> Search:
-        """A new search: `started` is its first event.
+        """Returns a new search.
 
-        `opened`: the environment, reset. `sink`: gets each event before the next is made. `control`: steers it
-        from another thread.
+        `started`: its first event. `opened`: the environment, reset. `actor`: proposes actions. `sink`: gets each event
+        before the next is made. `control`: steers it from another thread; None: nobody does.
         """
         tree = SearchTree()
         sink(replace(started, settings=replace(started.settings)))  # this fold changes its own

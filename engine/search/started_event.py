@@ -27,10 +27,10 @@ def started_event(
     forked_from: Fork | None = None,
     trace: str | None = None,
 ) -> Started:
-    """The first event of a new search.
+    """Returns the first event of a new search.
 
-    `opened`: the environment, reset to the task. `prefix`: steps before the root. `forked_from`: the trace and
-    event that it goes on from. `trace`: its id; None draws one.
+    `opened`: the environment, reset to the task. `settings`: of the search. `prefix`: steps before the root.
+    `forked_from`: the trace and event that it goes on from. `trace`: its id; None draws one.
     """
     return Started(
         seq=0,
@@ -51,9 +51,9 @@ def started_event(
 
 
 def with_notes(started: Started, notes: str) -> Started:
-    """The first event of a search whose actor is told these notes, below the rules of its environment.
+    """Returns the first event of a search whose actor reads these notes, below the rules of its environment.
 
-    The rules are the second message; of a recording with a single one, that.
+    The rules are the second message; of a recording with a single message, that one.
     """
     header = list(started.header)
     if header:

@@ -1,4 +1,4 @@
-"""Doing what a person asks of a running search: other settings, interventions, breakpoints, standing still.
+"""Does what a person asks of a running search: other settings, interventions, breakpoints, pauses.
 
 All of it happens between two expansions and is written into the trace, so that a resumed search loses none of it.
 """
@@ -34,7 +34,7 @@ class WithEnvironment(Protocol):
 
 
 class Steering:
-    """What `control` was asked for, done to one search."""
+    """Applies the requests of `control` to one search."""
 
     def __init__(
         self,
@@ -72,13 +72,14 @@ class Steering:
             try:
                 settings_from({**msgspec.to_builtins(tree.started.settings), **changes})
             except InputError:
-                continue  # whoever asked is told where it was asked; a search does not end over it
+                continue  # the person who asked sees the reason there; a search does not end over it
             self._emit(SettingsChanged(seq=self._next, who=who, changes=changes))
             taken = True
         return taken
 
     async def intervene(self) -> None:
-        """Do what was asked for since the last look; what can't be done is written down with the reason."""
+        """Do the interventions that were asked for since the last call; one that can't be done is recorded with the
+        reason."""
         control = self._control
         while control.requests and control.stop_reason is None:
             who, asked = control.requests.pop(0)
@@ -124,7 +125,7 @@ class Steering:
         self._breakpoints[query] = parse(query).on(self._tree)
 
     def look_for_breakpoints(self, ids: Iterable[int]) -> None:
-        """Stand still where one of these nodes is what somebody waits for."""
+        """Pause where one of these nodes meets a breakpoint."""
         if not self._breakpoints:
             return
         looked_at = list(ids)
@@ -136,7 +137,7 @@ class Steering:
                     break
 
     async def wait(self) -> None:
-        """Stand still until somebody lets the search go on, doing meanwhile what is asked for."""
+        """Pause until a person lets the search go on, and do meanwhile what is asked for."""
         control = self._control
         why = control.why_paused
         self._emit(Paused(seq=self._next, reason=why.words, kind=why.kind, node=why.node, query=why.query))

@@ -61,10 +61,13 @@ class Difference:
 
 
 def compare(a: Iterable[AnyEvent], b: Iterable[AnyEvent], *, limit: int = 20) -> list[Difference]:
-    """The first differences of two traces, at most `limit`; none where they are the same search.
+    """Returns the first differences of two traces; none where they are the same search.
 
-    Where one trace has another kind of event than the other, or none, the comparison ends: what follows would differ
-    by that alone. Answers are compared when their node is expanded; those that were never used, where both have them.
+    Where one trace has another kind of event than the other, or none, the comparison ends: what follows would differ by
+    that alone. Answers are compared when their node is expanded; those that were never used, where both traces have
+    them.
+
+    `a` and `b`: their events. `limit`: most differences.
     """
     found: list[Difference] = []
     answers_a: Answers = {}

@@ -94,9 +94,10 @@ def _below(top: Path) -> Iterator[str]:
 
 
 def load_any(path: str | os.PathLike[str], environment: str | None = None, task: str | None = None) -> Source:
-    """Read a trace or a tree file, told apart by name.
+    """Read a trace or a tree file, told apart by name. Raises `TraceError`.
 
-    `environment` and `task` are those of a tree file, which does not hold them. Raises `TraceError`.
+    `path`: the file. `environment` and `task`: those of a tree file, which does not hold them; None: as far as the file
+    lets them be recognised.
     """
     if _looks_like_tree(Path(path)):
         tree = SearchTree(read_tree(path, environment=environment, task=task))

@@ -88,7 +88,7 @@ class _Lines:
 
 
 class NoEvents(TraceError):
-    """Nothing but the beginning of a first event stands in the file: its search was killed before it wrote one."""
+    """The file holds only the beginning of a first event: its search was killed before it wrote a whole one."""
 
 
 class _Torn(TraceError):
@@ -96,7 +96,11 @@ class _Torn(TraceError):
 
 
 def decode_event(line: bytes, path: str | os.PathLike[str], number: int) -> AnyEvent:
-    """The event of one line. Raises `TraceError`, also for a first line that is no `started` or a newer one."""
+    """Returns the event of one line. Raises `TraceError`, also for a first line that is not `started` or belongs to a
+    newer version.
+
+    `line`: the bytes of the line. `path`: the file, for messages. `number`: of the line, from 1.
+    """
     try:
         event = event_decoder.decode(line)
     except RecursionError:
@@ -129,9 +133,9 @@ def _refuse_newer(line: bytes, path: str | os.PathLike[str]) -> None:
 
 
 def read_events(path: str | os.PathLike[str], warnings: list[str] | None = None) -> Iterator[AnyEvent]:
-    """The events of a trace, one by one; .zst and .gz are unpacked.
+    """Yields the events of a trace, one by one; .zst and .gz are unpacked.
 
-    A torn last line is dropped, and said so in `warnings`. Raises `TraceError` naming the line.
+    A torn last line is left out, and reported in `warnings`. Raises `TraceError` that names the line.
     """
     lines = _Lines(path)
     for _, event in lines:
@@ -276,10 +280,8 @@ class TraceWriter:
             self._part = None
 
     def check(self) -> None:
-        """Raises `WorkFailed` where what was written is no longer at the trace's path.
-
-        Somebody removed or replaced the file or a folder above it, or cut the file: writing goes on without an error.
-        """
+        """Raises `WorkFailed` where the written file is no longer at the trace's path: somebody removed or replaced it
+        or a folder above it, or cut it, which the system does not report when it is written."""
         if self._fd is None:
             return
         ours = os.fstat(self._fd)
@@ -329,9 +331,10 @@ class TraceWriter:
 
 
 def write_trace(path: str | os.PathLike[str], events: Iterable[AnyEvent], *, overwrite: bool = False) -> None:
-    """Write a whole trace: a reader, also after a kill, sees all of it or what was there before.
+    """Write a whole trace: a reader, also after a kill, sees all of it or what was there before. Raises what
+    `TraceWriter` raises.
 
-    Raises what `TraceWriter` raises.
+    `path`: the file. `events`: `started` first. `overwrite`: whether a file of that name may be replaced.
     """
     with TraceWriter(path, overwrite=overwrite, whole=True) as writer:
         for event in events:
@@ -356,7 +359,7 @@ def _repack(path: Path, size: int) -> None:
 
 
 def is_being_written(path: str | os.PathLike[str]) -> bool:
-    """Whether a process holds the trace's lock. A lock file that nobody holds was left by one that was killed."""
+    """Whether a process holds the trace's lock. A lock file that no process holds is from a process that was killed."""
     lock = _lock_path(path)
     if sys.platform == "win32":
         try:
@@ -378,7 +381,7 @@ def is_being_written(path: str | os.PathLike[str]) -> bool:
 
 
 def trace_state(tree: SearchTree, path: str | os.PathLike[str]) -> TraceState:
-    """What became of a search: what its last event says; crashed where it did not end and nobody writes it."""
+    """Returns the state of a search by its last event; crashed where it did not end and no process writes it."""
     if tree.state == "done":
         return "done"
     if tree.state == "stopped":

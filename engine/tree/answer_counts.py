@@ -33,7 +33,7 @@ class AnswerCounts(Struct, kw_only=True):
     refused: int = 0  # those of them to which the environment said that nothing was done
 
     def answered(self, event: Sampled) -> None:
-        """An answer of use came."""
+        """Count a usable answer."""
         self.answers += 1
         for note in event.notes:
             name = note.replace(" ", "_")
@@ -60,7 +60,7 @@ def asks_model(settings: SearchSettings) -> bool:
 
 
 def answer_words(counts: AnswerCounts) -> list[str]:
-    """What was odd about the answers, part by part; empty where nothing was."""
+    """Returns what was odd about the answers, part by part; empty where nothing was."""
     parts = [
         (counts.cut, "cut"),
         (counts.not_in_form, "not in the form"),

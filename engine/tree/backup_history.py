@@ -34,7 +34,10 @@ class BackupHistory:
     # -- the fold ----------------------------------------------------------------------------------
 
     def backed_up(self, seq: int, leaf: int, value: Number) -> None:
-        """A return is backed up from a leaf: it counts in N and W of the leaf and its ancestors."""
+        """Count a return in N and W of a leaf and its ancestors.
+
+        `seq`: number of the event. `leaf`: the node. `value`: its return.
+        """
         nodes, first, of = self._nodes, self._first, self._of
         id = leaf
         while id != NO_PARENT:

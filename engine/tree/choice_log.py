@@ -30,7 +30,7 @@ class ChoiceLog:
     """Choices, expansions in flight and settings changes of one tree. Only the fold writes to it."""
 
     def __init__(self, nodes: list[Node]) -> None:
-        """nodes: the tree's own list, which grows."""
+        """`nodes`: the tree's own list, which grows."""
         self._nodes = nodes
         self.log: list[AnyEvent] = []  # failures, interventions, changed settings, pauses, ends: oldest first
         self._choice_seqs = array("q")
@@ -67,7 +67,10 @@ class ChoiceLog:
             places.append(place)
 
     def expansion_started(self, seq: int, node: int, beside: Sequence[int]) -> None:
-        """Records that the expansion of a node started while the nodes `beside` were in flight."""
+        """Record that the expansion of a node started.
+
+        `seq`: number of the event. `node`: the node. `beside`: the other nodes in flight at that time.
+        """
         self._flight_seqs.append(seq)
         self._flight_nodes.append(node)
         if beside:
@@ -119,7 +122,7 @@ class ChoiceLog:
         return None
 
     def settings(self, now: SearchSettings, seq: int) -> SearchSettings:
-        """Returns the settings in force right after event `seq`. now: the current settings."""
+        """Returns the settings in force right after event `seq`. `now`: the current settings."""
         now = replace(now)  # copy first: the fold records a change before it makes it
         values: dict[str, Any] = {}
         for changed, before in reversed(self._before):

@@ -59,7 +59,7 @@ class Message(Struct, omit_defaults=True, frozen=True, gc=False):
 
     @property
     def said(self) -> str:
-        """All that it says, calls as text."""
+        """The whole text, with calls as text."""
         if not self.tool_calls:
             return self.content
         calls = calls_text([(call.name, call.arguments) for call in self.tool_calls])
@@ -108,7 +108,7 @@ class SearchSettings(Struct, omit_defaults=False, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1)] = 4  # simultaneous calls; never changes a trace
     parallel_nodes: Annotated[int, Meta(ge=1)] = 1  # expansions in flight (K)
     any_order: bool = False  # results are applied as they come, not in the order of selection
-    max_failures: Annotated[int, Meta(ge=1)] = 12  # outages in a row of one source before the search stands still
+    max_failures: Annotated[int, Meta(ge=1)] = 12  # outages in a row of one source before the search pauses
     # of actors and verifiers behind an OpenAI-compatible server
     model: str = ""
     base_url: str = ""  # "" stands for the client library's own default
@@ -174,7 +174,7 @@ class Transcript(Struct, omit_defaults=True, frozen=True, gc=False):
 
 
 class Wording(Struct, omit_defaults=True, frozen=True, gc=False):
-    """What another attempt said or saw at a step that it shares; None where it is as in the node."""
+    """The words of another attempt at a step that it shares; a field that is None is as in the node."""
 
     response: str | None = None
     reasoning: str | None = None
@@ -251,7 +251,7 @@ class Selected(Event, tag="selected"):
 
 
 class Sampled(Event, tag="sampled"):
-    """An answer as it arrived, before anything was made of it: nothing that was paid for is lost."""
+    """An answer as it arrived, before it is read or executed, so that no paid answer is lost."""
 
     parent: int
     draw: int  # 0 ≤ draw < samples
@@ -323,9 +323,9 @@ class Intervened(Event, tag="intervened"):
     """A person changed the search.
 
     `edited`: wrote a step, which became the child `child` of `node` (instead of the child `of`, where one was edited);
-    `forced`: had `node` expanded next; `pruned`: nothing at or below `node` is selected any more; `restored`: it may
-    be again; `breakpoint`, `breakpoint removed`: the search stands still where a new node matches the query `detail`;
-    `note`, `mark`: said something of `node`; `refused`: asked for what can't be done, `detail` says why.
+    `forced`: had `node` expanded next; `pruned`: nothing at or below `node` is selected any more; `restored`: it may be
+    again; `breakpoint`, `breakpoint removed`: the search pauses where a new node matches the query `detail`; `note`,
+    `mark`: a comment on `node`; `refused`: asked for what can't be done, `detail` says why.
     """
 
     who: str
@@ -351,7 +351,7 @@ class Iteration(Event, tag="iteration"):
 
 
 class Paused(Event, tag="paused"):
-    """The search stands still: a person asked for it, a breakpoint was met, or too much failed."""
+    """The search is paused: a person asked for it, a breakpoint was met, or there were too many failures."""
 
     reason: str = "asked"  # in words, for people
     kind: PauseKind = "asked"  # in version 1 always that

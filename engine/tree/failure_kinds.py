@@ -1,4 +1,4 @@
-"""Kinds of failed draws: which are answers about their node, and which mean that somebody could not be asked."""
+"""Kinds of failed draws: which are answers about their node, and which mean that no answer could be had."""
 
 from __future__ import annotations
 

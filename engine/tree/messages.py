@@ -22,7 +22,7 @@ class AStep(Protocol):
 
     @property
     def response(self) -> str:
-        """What the actor said, as it is stored."""
+        """The actor's words, as they are stored."""
         ...
 
     @property
@@ -52,10 +52,13 @@ def call_id(step: str, place: int) -> str:
 def step_messages(
     step: str, response: str, observation: str, calls: Sequence[ToolCall], answers: Sequence[Message] = ()
 ) -> list[Message]:
-    """A step as messages; `step` names it in the ids of its calls.
+    """Returns a step as messages.
 
-    Without calls the observation is the user's. With calls it is the result of the first. `answers` stand in its place;
-    results among them belong to the calls in their order, or say to which (`answers_call`).
+    Without calls the observation is the user's. With calls it is the result of the first call.
+
+    `step`: names the step in the ids of its calls. `response` and `observation`: of the step. `calls`: those of the
+    response. `answers`: messages in place of the observation; results among them belong to the calls in order, or name
+    their call (`answers_call`).
     """
     if not calls:
         return [Message("assistant", response), *(answers or (Message("user", observation),))]

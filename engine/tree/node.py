@@ -102,16 +102,16 @@ class Node:
 
     @property
     def said(self) -> str:
-        """All that the actor said, calls of tools as text."""
+        """The actor's whole text, with calls of tools as text."""
         return "\n".join(filter(None, (self.response, self.action))) if self.calls else self.response
 
     @property
     def messages(self) -> list[Message]:
-        """The step as it stands in a conversation: what the assistant said, and all that answered it."""
+        """Returns the step as messages of a conversation: the assistant's, and all that answered it."""
         return self.messages_as(0)
 
     def messages_as(self, wording: int) -> list[Message]:
-        """The step in the words of one of the attempts that share it; 0 stands for the node's own."""
+        """Returns the step in the words of one of the attempts that share it. `wording`: which; 0: the node's own."""
         row = self.imported
         response, observation, calls, answers = self._words(wording)
         if row is not None and row.silent:
@@ -122,7 +122,8 @@ class Node:
         return messages[:1] if row is not None and row.unanswered else messages
 
     def reasoning_as(self, wording: int) -> str:
-        """What an attempt that shares the step thought before it, where its file tells."""
+        """Returns the reasoning before the step of an attempt that shares it, where its file has it. `wording`: which;
+        0: the node's own."""
         row = self.imported
         if row is None:
             return ""
@@ -159,7 +160,7 @@ class Node:
 
     @property
     def exhausted(self) -> bool:
-        """Own terminal, all children exhausted, or pruned: nothing below can be selected any more."""
+        """Whether nothing below can be selected: terminal itself, all children exhausted, or pruned."""
         return self.terminal is not None or self.open_children == 0
 
     @property

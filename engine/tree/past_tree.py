@@ -73,12 +73,12 @@ class PastTree:
         return bool(made) and id not in self.tree.partial and made == self.tree.chronicle.expansions(id, self.tree.seq)
 
     def same_state(self, id: int) -> Sequence[int]:
-        """The nodes in the node's state at that moment, oldest first; empty where the environment tells no states."""
+        """Returns the nodes in the node's state at that moment, oldest first; empty where states have no keys."""
         known = self.tree.same_state(id)
         return known[: bisect_left(known, self._count)]
 
     def exhausted(self, id: int) -> bool:
-        """Whether nothing below the node could be selected any more."""
+        """Whether nothing below the node could be selected at that moment."""
         node = self.node(id)
         if node.terminal is not None and node.terminal != "dead_end":
             return True

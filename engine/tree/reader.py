@@ -1,4 +1,4 @@
-"""What can be asked of a tree, of now or of the past."""
+"""The reading side of a tree, of now or of the past."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.tree.node import Node
 
 
 class TreeReader(Protocol):
-    """What can be asked of a tree, of now or of the past. Screens and reports read through this."""
+    """A tree of now or of the past, for reading. Screens and reports read through this."""
 
     @property
     def seq(self) -> int:
@@ -46,7 +46,7 @@ class TreeReader(Protocol):
         ...
 
     def exhausted(self, id: int) -> bool:
-        """Whether nothing below it can be selected any more."""
+        """Whether nothing below it can be selected."""
         ...
 
     def pruned(self, id: int) -> bool:
@@ -58,5 +58,6 @@ class TreeReader(Protocol):
         ...
 
     def same_state(self, id: int) -> Sequence[int]:
-        """All nodes in its state of the environment, itself too, oldest first; empty where none is told."""
+        """Returns all nodes in its state of the environment, itself included, oldest first; empty where states have no
+        keys."""
         ...

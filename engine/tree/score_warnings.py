@@ -1,4 +1,4 @@
-"""What is said of scores that do not lie where the environment says: thresholds of pairs rest on that."""
+"""Warnings about scores outside of the environment's range, on which the thresholds of pairs depend."""
 
 from __future__ import annotations
 

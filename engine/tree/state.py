@@ -58,7 +58,7 @@ class TreeState:
         self.written_by: dict[int, str] = {}  # node that a person wrote → who
         self.reasoning: dict[int, str] = {}  # node → what the model thought, where it is sent again
         self.forced: set[int] = set()  # nodes in flight because a person asked for it
-        self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search stands still
+        self.breakpoints: list[str] = []  # queries (`engine.query.nodes`) at which the search pauses
         self.repeats: dict[int, int] = {}  # node → further draws that gave the same response
         self.history = BackupHistory(self.nodes)
         self.chronicle = ChoiceLog(self.nodes)
@@ -117,7 +117,7 @@ class TreeState:
         return self.nodes[id].expanded and (id not in self.partial or self.nodes[id].pruned)
 
     def exhausted(self, id: int) -> bool:
-        """Whether nothing below the node can be selected any more."""
+        """Whether nothing below the node can be selected."""
         return self.nodes[id].exhausted
 
     def pruned(self, id: int) -> bool:
@@ -131,7 +131,7 @@ class TreeState:
 
     @property
     def path(self) -> list[int]:
-        """Where the walk that moved last stands: ids from the root; empty where none is under way."""
+        """The place of the walk that moved last: ids from the root; empty where there is no walk."""
         newest = next(reversed(self.in_flight), None)
         walk = next((walk for walk in self.walks if walk.position == newest), None)
         return walk.path if walk is not None else self.walks[-1].path if self.walks else []
@@ -181,14 +181,14 @@ class TreeState:
         return self.words_of(self.attempts[self.first_through[id]]) if self.attempts else NO_WORDS
 
     def header_as(self, words: Words) -> list[Message]:
-        """The header in somebody's words."""
+        """Returns the header in the words of one attempt."""
         assert self.started is not None
         row = self.nodes[ROOT].imported
         own = row.wordings[number - 1].messages if row is not None and (number := words.get(ROOT, 0)) else None
         return list(self.started.header if own is None else own)
 
     def attempt_messages(self, attempt: ImportedAttempt) -> list[Message]:
-        """An attempt, as it was: what its file says, message by message. Only the ids of calls are the tree's."""
+        """Returns an attempt, message by message, in its file's own words. Only the ids of calls are the tree's."""
         words = self.words_of(attempt)
         messages = self.header_as(words)
         for id in self.ancestors(attempt.leaf)[1:]:
@@ -210,7 +210,7 @@ class TreeState:
         return self.history.born_at(id)
 
     def same_state(self, id: int) -> Sequence[int]:
-        """All nodes in the node's state, oldest first; empty where the environment does not tell states."""
+        """Returns all nodes in the node's state, oldest first; empty where states have no keys."""
         key = self.nodes[id].state_key
         return self.by_state.get(key, (id,)) if key is not None else ()
 
@@ -225,7 +225,7 @@ class TreeState:
         return self.chronicle.in_flight(seq)
 
     def path_at(self, seq: int) -> list[int]:
-        """Where the walk that moved last stood right after event `seq`; empty where none was under way."""
+        """Returns the place of the walk that moved last, right after event `seq`; empty where there was no walk."""
         node = self.chronicle.stands_at(seq, self.iteration_seqs)
         return [] if node is None else self.ancestors(node)
 

@@ -1,4 +1,4 @@
-"""Verifiers: who says which step of a bad trajectory is wrong.
+"""Verifiers: they judge which step of a bad trajectory is wrong.
 
 A verifier judges the steps of the bad trajectory in order, Good, Bad or Uncertain, and stops at the first Bad: the
 *first wrong step*. Steps are counted from 1, so step k leads to the node at depth k.
@@ -23,7 +23,7 @@ VOTE_TEMPERATURE = 0.7  # votes that can't differ are one vote
 
 
 class Judgement(Struct, omit_defaults=True, frozen=True):
-    """What a verifier says of one step of the bad trajectory."""
+    """A verifier's judgement of one step of the bad trajectory."""
 
     step: int  # 1 for the first
     word: Word
@@ -67,10 +67,10 @@ class JudgeSettings(Struct, kw_only=True, frozen=True):
 
 
 class JudgeTotals(Struct):
-    """What judging by a model came to. What is unknown is None, never 0.
+    """The figures of judging by a model. None is unknown, never 0.
 
-    A vote is one reply to one question. It is *unread* where the reply holds no judgement, and *failed* where no reply
-    came of which one could be read: refused, too long, empty, cut off.
+    A vote is one reply to one question. It is *unread* where the reply holds no judgement, and *failed* where there was
+    no reply to read: refused, too long, empty, cut off.
     """
 
     calls: int = 0  # replies that were paid for
@@ -94,7 +94,7 @@ class JudgeTotals(Struct):
         self.cost = plus(self.cost, usage.cost)
 
     def add(self, other: JudgeTotals) -> None:
-        """Add what another verifier came to."""
+        """Add the figures of another verifier."""
         self.calls += other.calls
         self.cached += other.cached
         self.votes += other.votes
@@ -133,8 +133,11 @@ class StateVerifier(Protocol):
     """A verifier that judges a step in any state that the environment can reach, in the tree or not."""
 
     def in_state(self, before: int, action: str, observation: str, after: int) -> tuple[Word, str]:
-        """Judgement and reason of a step between two states of `engine.environment.states.States`. Raises
-        `InputError`."""
+        """Returns judgement and reason of a step between two states. Raises `InputError`.
+
+        `before` and `after`: numbers of the states in `engine.environment.states.States`. `action` and `observation`:
+        of the step.
+        """
         ...
 
 
@@ -143,16 +146,21 @@ class TextVerifier(Protocol):
     """A verifier that judges a step by the texts alone."""
 
     def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
-        """The judgement of a step after these (action, observation). Raises `WorkFailed`."""
+        """Returns the judgement of a step. Raises `WorkFailed`.
+
+        `log`: the earlier steps, as action and observation. `action` and `observation`: of the step. `step`: its
+        number, from 1.
+        """
         ...
 
 
 def judged_each(
     tree: SearchTree, pair: Pair, start: int, step_into: Callable[[int], tuple[Word, str]]
 ) -> Iterator[Judgement]:
-    """The judgements of a bad trajectory's steps from `start` on, each for itself, up to the first Bad.
+    """Yields the judgements of a bad trajectory's steps, each for itself, up to the first Bad.
 
-    step_into: judges the step into a node, as `StepVerifier` has it. Raises what that raises.
+    `tree`: the search. `pair`: its bad trajectory is judged. `start`: the first step to judge, from 1. `step_into`:
+    judges the step into a node, as `StepVerifier` does; what it raises is raised.
     """
     for step, id in enumerate(tree.ancestors(pair.bad)[start:], start):
         word, reason = step_into(id)

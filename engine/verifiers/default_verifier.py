@@ -16,8 +16,12 @@ WITHOUT_PLAN = "value"
 
 
 def lacks_plan(started: Started, environment: str | None, own: TrustedSettings, source: object) -> str:
-    """The name of the environment of a trace where it has no plan; "" where it has one, or can't be opened: that is
-    said by who needs it. Raises `UntrustedTrace`."""
+    """Returns the name of the environment of a trace where it has no plan; empty where it has one, or can't be opened
+    (whoever needs it reports that). Raises `UntrustedTrace`.
+
+    `started`: the trace's first event. `environment`: its name; None: the trace's own. `own`: settings that a person
+    named. `source`: the file, for messages.
+    """
     name = environment or name_to_open(started)
     allowed = permit(name, started, own, source)
     try:
@@ -33,8 +37,12 @@ def lacks_plan(started: Started, environment: str | None, own: TrustedSettings, 
 def verifier_for(
     traces: Iterable[tuple[Path, Started]], environment: str | None, own: TrustedSettings
 ) -> tuple[str, str]:
-    """The verifier for some traces, and the name of an environment without a plan where that decided. Raises
-    `UntrustedTrace`."""
+    """Returns the verifier for some traces, and the name of the environment without a plan that decided this; else
+    empty. Raises `UntrustedTrace`.
+
+    `traces`: their files and first events. `environment`: its name; None: the traces' own. `own`: settings that a
+    person named.
+    """
     named = list(own)
     seen: set[str] = set()
     for path, started in traces:

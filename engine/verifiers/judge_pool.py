@@ -1,7 +1,7 @@
-"""The calls of judges: one event loop in a thread, so many calls at once, one budget, whatever thread or tree asks.
+"""The calls of judges: one event loop in a thread, so many calls at once, and one budget for all threads and trees.
 
-Trees of one run share a pool. A reply that does not count (unread, empty, too long) is remembered for as long as the
-pool lives, so that a run asks it once; the replies that count are kept in the cache.
+Trees of one run share a pool. A reply that does not count (unread, empty, too long) is remembered as long as the pool
+lives, so that a run asks for it once; replies that count are kept in the cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GIVE_UP = 8
 
 
 class Vote(Struct, frozen=True):
-    """What came of one question."""
+    """The result of one question."""
 
     word: Word | None  # None: no vote
     text: str  # the reply, or why there is none
@@ -89,7 +89,7 @@ class JudgePool:
             raise
 
     def stop(self) -> None:
-        """Ask nothing more: calls in flight are dropped, and whoever waits gets `Stopped`."""
+        """Make no further call and drop those in flight: a thread that waits for one gets `Stopped`."""
         with self._lock:
             self.failure = Stopped("the judging was stopped")
             if self._loop is not None:
@@ -116,7 +116,7 @@ class JudgePool:
         return self._cost if self._judge.price_in is not None and self._judge.price_out is not None else None
 
     def left_out(self) -> list[str]:
-        """What the server refused and is asked without."""
+        """The parameters that the server refused, and that requests no longer hold."""
         return self._client.left_out() if self._client is not None else []
 
     # -- on its loop -------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class JudgePool:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waits has it; nobody may
+            task.exception()  # a waiting thread gets it; there may be none
 
     def _cancel(self) -> None:
         for task in list(self._running):
@@ -159,7 +159,7 @@ class JudgePool:
             self._client = None
 
     async def call(self, ask: ChatRequest, fault: OnFault) -> Reply:
-        """One reply. Raises `CallFailed`; `WorkFailed` where nothing more may be asked."""
+        """Returns one reply. Raises `CallFailed`; `WorkFailed` where no further call may be made."""
         if self._slots is None:
             self._slots = asyncio.Semaphore(self._judge.concurrency)
         self.waiting += 1
@@ -193,7 +193,7 @@ class JudgePool:
         return ""
 
     def spend(self, usage: Usage | None, replied: bool = False) -> None:
-        """Count what was paid; a reply that tells no usage makes it unknown."""
+        """Count what was paid; a reply without usage makes the sum unknown."""
         if usage is None and not replied:
             return
         told = usage is not None and usage.tokens_in is not None and usage.tokens_out is not None

@@ -1,4 +1,4 @@
-"""What judging by a model may cost, said before it is asked."""
+"""What judging by a model may cost, known before any call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ class JudgePrice(Struct):
     cost: float | None = None  # US dollars; None: unknown
 
     def add(self, calls: int, prompt: int, judge: JudgeSettings) -> None:
-        """Count the calls about one step, whose prompts have so many tokens."""
+        """Count the calls about one step.
+
+        `calls`: those that are not known yet. `prompt`: tokens of each prompt. `judge`: votes, prices and the maximum
+        tokens of a reply.
+        """
         self.calls += calls
         self.known += judge.votes - calls
         self.tokens_in += calls * prompt
@@ -43,7 +47,7 @@ class JudgePrice(Struct):
         self.cost = plus(self.cost, other.cost)
 
     def is_asked(self, judge: JudgeSettings) -> bool:
-        """Whether a person is to say yes: where something is to be asked, and it costs, or leaves this machine."""
+        """Whether a person has to say yes: where calls are to be made that cost, or leave this machine."""
         priced = bool(judge.price_in or judge.price_out)
         return self.calls > 0 and (priced or not is_loopback(self.url))
 

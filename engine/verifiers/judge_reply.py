@@ -1,8 +1,8 @@
-"""Reading what a judge wrote: its word, and the reasons before it.
+"""Reads a judge's reply: its word, and the reasons before it.
 
-Models write the one line that they are asked for in every dress: `Judgment: bad`, `**Judgement:** Bad`, a heading with
+Models write the one line that they are asked for in many forms: `Judgment: bad`, `**Judgement:** Bad`, a heading with
 the word below it, `判断：Bad`, JSON, a box, a sentence. The word is read as a person would read it. A reply that only
-repeats the choice (`Good|Bad|Uncertain`) says nothing.
+repeats the choice (`Good|Bad|Uncertain`) holds no judgement.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _HYPOTHETICAL = re.compile(r"\b(?:if|whether|unless|were|would be|could be|might
 
 
 class Said(NamedTuple):
-    """What a judge said."""
+    """A judge's word and reasons."""
 
     word: Word | None  # None: nothing that a person could take for a judgement
     reason: str  # what it wrote besides

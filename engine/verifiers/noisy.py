@@ -1,6 +1,6 @@
 """The verifier `noisy:RATE`: a test instrument that judges as `progress` does, a known share of it wrong.
 
-It shows what a report of verifiers can tell, and what a wrong judge does to samples, without a model.
+It shows what a report of verifiers can detect, and what a wrong judge does to samples, without a model.
 """
 
 from __future__ import annotations

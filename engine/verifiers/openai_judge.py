@@ -1,9 +1,9 @@
 """The verifier `openai`: a model judges the bad trajectory step by step.
 
-For each step it sees the task, what was done before and the step itself (`prompts/judge.txt`), gives reasons, and ends
-with its judgement (`engine.verifiers.judge_reply` reads it). Replies are kept by content
-(`engine.models.reply_cache`), so steps that several pairs share, and second runs, are asked once. What is no judgement
-is no vote and is not kept.
+For each step it sees the task, the steps before and the step itself (`prompts/judge.txt`), gives reasons, and ends with
+its judgement (`engine.verifiers.judge_reply` reads it). Replies are kept by content (`engine.models.reply_cache`), so
+steps that several pairs share, and second runs, are asked once. A reply without a judgement is no vote, and is not
+kept.
 """
 
 from __future__ import annotations
@@ -100,10 +100,10 @@ class OpenAIVerifier:
         self.totals = JudgeTotals()
 
     def judge(self, pair: Pair, start: int = 1) -> Iterator[Judgement]:
-        """Judge steps 1, 2, …, each as it is asked for, up to the first Bad.
+        """Yields the judgements of steps 1, 2, … up to the first Bad, each when the caller asks for it.
 
-        A step about which nothing usable came (a refusal, a conversation that is too long) is Uncertain, and counted.
-        Raises `WorkFailed` where the server can't be used; what was judged until then is kept.
+        A step without a usable reply (a refusal, a conversation that is too long) is Uncertain, and counted. Raises
+        `WorkFailed` where the server can't be used; the judgements until then are kept.
         """
         for step, id in enumerate(self._tree.ancestors(pair.bad)[start:], start):
             judgement = self._judgement(step, self._pool.run(self._tell(id)))
@@ -112,15 +112,15 @@ class OpenAIVerifier:
                 return
 
     def begin(self, pairs: Iterable[Pair]) -> None:
-        """Begin to judge pairs that will be asked for, all side by side, each step by step up to its first Bad: not a
-        call more is made than `judge` would make."""
+        """Begin to judge pairs that will be needed, all side by side, each step by step up to its first Bad: this makes
+        no more calls than `judge` would."""
         for pair in pairs:
             if pair.bad not in self._begun:
                 self._begun.add(pair.bad)
                 self._pool.start(self._walk(self._tree.ancestors(pair.bad)[1:]))
 
     def price(self, bads: Iterable[int]) -> JudgePrice:
-        """What judging the way to these leaves costs at most, less what is known already."""
+        """Returns what judging the way to these leaves costs at most, without replies that are known."""
         price = JudgePrice(model=self._judge.model, url=self._url)
         counted: set[int] = set()
         for bad in bads:
@@ -145,7 +145,11 @@ class OpenAIVerifier:
         return Judgement(step, word, reason, told.text)
 
     def by_text(self, log: Sequence[tuple[str, str]], action: str, observation: str, step: int) -> Judgement:
-        """The judgement of a step after these (action, observation). Raises as `judge` does."""
+        """Returns the judgement of a step. Raises as `judge` does.
+
+        `log`: the earlier steps, as action and observation. `action` and `observation`: of the step. `step`: its
+        number, from 1.
+        """
         return self._judgement(step, self._pool.run(self._decide(self._text(log, action, observation))))
 
     def _question(self, id: int) -> str:
@@ -319,6 +323,6 @@ class OpenAIVerifier:
 
 
 def majority(words: Iterable[Word | None], votes: int) -> Word:
-    """The word that more than half of all votes say, asked or not; Uncertain where there is none."""
+    """Returns the word of more than half of all votes, made or not; Uncertain where there is none."""
     said = Counter(word for word in words if word is not None).most_common(1)
     return said[0][0] if said and said[0][1] > votes / 2 else "Uncertain"

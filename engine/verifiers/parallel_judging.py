@@ -1,7 +1,7 @@
-"""Judging many pairs side by side, while the samples are made one after the other, in the same order as ever.
+"""Judges many pairs side by side, while the samples are made one after the other, always in the same order.
 
-Two things look ahead: `looking_ahead` over the pairs of one tree, `fed` over trees. They only begin what will surely be
-asked for, so a run makes the same calls and comes to the same samples whatever `--concurrency` is.
+Two functions look ahead: `looking_ahead` over the pairs of one tree, `fed` over trees. They begin only work that will
+surely be needed, so a run makes the same calls and the same samples whatever `--concurrency` is.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Begins(Protocol):
 
 
 def is_model(verifier: str) -> bool:
-    """Whether the verifier of that name asks a model."""
+    """Whether the verifier of that name calls a model."""
     return verifier == "openai" or verifier.startswith("openai:")
 
 
@@ -80,7 +80,11 @@ def open_pool(judge: JudgeSettings, *verifiers: str) -> JudgePool | None:
 def looking_ahead(
     pairs: Iterator[Pair], verifier: Verifier | None, limits: PairLimits, most: int = MOST_AHEAD
 ) -> Iterator[Pair]:
-    """The same pairs; the verifier has begun with those that follow, as far as they will surely be judged."""
+    """Yields the same pairs; the verifier begins with later ones ahead of time, as far as they will surely be judged.
+
+    `pairs`: in order. `verifier`: one that can't begin ahead of time changes nothing. `limits`: which pairs are tried.
+    `most`: pairs to begin with at a time.
+    """
     if not isinstance(verifier, Begins):
         yield from pairs
         return
@@ -116,7 +120,10 @@ def looking_ahead(
 
 
 def fed(items: Iterator[T], busy: Callable[[], bool], most: int = MOST_FED) -> Iterator[T]:
-    """The same items, made ahead in a thread while nobody is `busy` and fewer than `most` are ready."""
+    """Yields the same items, made ahead of time in a thread.
+
+    `items`: what to make. `busy`: whether nothing should be made now. `most`: items that may be ready.
+    """
     ready: deque[T] = deque()
     changed = threading.Condition()
     failed: list[BaseException] = []
@@ -171,9 +178,10 @@ def busy(pool: JudgePool, judge: JudgeSettings) -> Callable[[], bool]:
 
 
 def first_pairs(tree: SearchTree, thresholds: Thresholds, rank: Rank, limits: PairLimits) -> list[Pair]:
-    """The pairs with which a tree's judging surely begins.
+    """Returns the pairs with which a tree's judging surely begins.
 
-    `thresholds`: which leaves are good and bad. `rank`: the order. `limits`: which of them are tried.
+    `tree`: the search. `thresholds`: which leaves are good and bad. `rank`: the order. `limits`: which of them are
+    tried.
     """
     found: list[Pair] = []
     for place, pair in enumerate(islice(ranked(tree, thresholds, rank), MOST_AHEAD)):
@@ -196,11 +204,11 @@ def price_of_judging(
     prompts: str = "",
     cache: Path | None = None,
 ) -> JudgePrice:
-    """What judging a tree's pairs costs at most. Raises `InputError`.
+    """Returns what judging a tree's pairs costs at most. Raises `InputError`.
 
-    `thresholds`: which leaves are good and bad. `judge` and `verifier`: who judges. `max_pairs` and `rank`: how
-    many pairs, in which order. `prompts`: a folder whose files replace prompts. `cache`: the folder of replies;
-    those that are known cost nothing.
+    `tree`: the search. `thresholds`: which leaves are good and bad. `judge` and `verifier`: who judges. `max_pairs` and
+    `rank`: how many pairs (None: all), in which order. `prompts`: a folder whose files replace prompts. `cache`: the
+    folder of replies, of which known ones cost nothing; None: there is none.
     """
     from engine.verifiers.openai_judge import OpenAIVerifier
 
@@ -224,7 +232,7 @@ def _q(leaf: Node) -> float:
 
 
 def complaint(totals: JudgeTotals | None, structured: bool = False) -> str:
-    """What to warn of after judging; "" where most votes were read. `structured`: whether a form was asked for."""
+    """Returns a warning after judging; empty where most votes were read. `structured`: whether a form was asked for."""
     if totals is None or totals.lost < WARN_FROM:
         return ""
     lost = totals.unread + totals.failed
@@ -239,5 +247,5 @@ def complaint(totals: JudgeTotals | None, structured: bool = False) -> str:
 
 
 def has_failed(totals: JudgeTotals | None) -> bool:
-    """Whether so few votes were read that the judging came to nothing."""
+    """Whether so few votes were read that the judging is of no use."""
     return totals is not None and totals.lost >= FAIL_FROM

@@ -51,14 +51,13 @@ def make_verifier(
     pool: JudgePool | None = None,
     states: States | None = None,
 ) -> Verifier:
-    """The verifier of that name for one tree. Raises `InputError` with the names there are.
+    """Returns the verifier of a name for one tree. Raises `InputError` with the names there are.
 
-    `judge`, `prompts` (a folder that replaces prompts), `cache` (the folder of judgements) and `pool` (the calls that
-    several trees share) concern `openai` only; `states` are those of the tree where somebody has them already, for
-    verifiers that look into the environment.
-
-    `thresholds`: which leaves are good, for `value`. `open_environment`: opens the tree's, for `progress`.
-    `marks`: a person's mark of a pair, for `human`.
+    `name`: of the verifier. `tree`: the search. `thresholds`: which leaves are good, for `value`. `open_environment`:
+    opens the tree's environment, for `progress`. `marks`: returns a person's mark of a pair, for `human`. Only for
+    `openai`: `judge` (its settings), `prompts` (a folder whose files replace prompts), `cache` (the folder of
+    judgements) and `pool` (makes the calls that several trees share). `states`: those of the tree, for verifiers that
+    look into the environment; None: found when needed.
     """
     if name == "progress":
         return ProgressVerifier(tree, open_environment, states)
@@ -93,7 +92,11 @@ def make_seam_judge(
     seam: str, tree: SearchTree, judge: JudgeSettings, prompts: str = "", cache: Path | None = None,
     pool: JudgePool | None = None,
 ) -> SeamJudge | None:  # fmt: skip
-    """Who judges the seams of a tree's unreplayed splices; None where `seam` is "". Raises `InputError`."""
+    """Returns what judges the seams of a tree's unreplayed splices; None where `seam` is empty. Raises `InputError`.
+
+    `seam`: `openai` or `openai:MODEL`. `tree`: the search. `judge`: settings of the model. `prompts`: a folder whose
+    files replace prompts. `cache`: the folder of replies; None: keep none. `pool`: makes the calls; None: its own.
+    """
     check_seam(seam)
     if not seam:
         return None

@@ -1,7 +1,7 @@
-"""The seam of a splice that nobody replayed: would the tail do in the state that the wrong step left what it did there?
+"""The seam of an unreplayed splice: would the steps of the tail have the same effect in the state after the wrong step?
 
-A model is asked (`--seam openai`), by the client, the votes and the cache of the verifier `openai`. What it says stands
-beside the sample and counts for nothing by itself: no export takes a sample for it.
+A model is asked (`--seam openai`), with the client, the votes and the cache of the verifier `openai`. Its answer is
+shown beside the sample and decides nothing: no export takes a sample for it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class SeamJudge(OpenAIVerifier):
         return self._judgement(bad, self._pool.run(self._decide(self.question(steps, bad))))
 
     def question(self, steps: Sequence[tuple[str, str]], bad: int) -> str:
-        """What the model is asked about them."""
+        """Returns the question to the model. `steps`: of the whole splice, as action and observation. `bad`: how many
+        of them come before the tail."""
         started = self._tree.started
         assert started is not None
         prefix = [(step.action or step.response, step.observation) for step in started.prefix]
@@ -72,7 +73,11 @@ class SeamJudge(OpenAIVerifier):
 def price_of_seams(
     tree: SearchTree, thresholds: Thresholds, seam: str, judge: JudgeSettings, most: int | None = None
 ) -> JudgePrice:
-    """What judging a tree's seams costs at most: one for each bad leaf, or as many as there are pairs."""
+    """Returns what judging a tree's seams costs at most: one seam for each pair.
+
+    `tree`: the search. `thresholds`: which leaves make pairs. `seam`: `openai` or `openai:MODEL`. `judge`: settings of
+    the model. `most`: pairs; None: all.
+    """
     named = judge_named(judge, seam)
     price = JudgePrice(model=named.model, url=Endpoint.of(named).url)
     count = min(count_pairs(tree, thresholds), most or 1 << 62)

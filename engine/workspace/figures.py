@@ -182,7 +182,8 @@ def figures_without_events(path: str) -> TraceFigures:
 
 
 def state_of(tree: SearchTree, path: str | os.PathLike[str]) -> State:
-    """Whether a search is going on, done, stopped, or was killed; one that stands still but lives is running."""
+    """Returns whether a search is running, done, stopped, or was killed; a paused search whose process lives is
+    running."""
     if tree.imported_from is not None:
         return "done"
     state = trace_state(tree, path)
@@ -255,7 +256,7 @@ class Kept(Struct):
 
 
 def head_of(started: Started) -> Head:
-    """What a list shows of a trace's first event."""
+    """Returns what a list shows of a trace's first event."""
     forked = started.forked_from
     return Head(started.instruction, started.score_range, forked.trace if forked is not None else "")
 
@@ -265,9 +266,10 @@ def cached_figures(
     sources: Iterable[str | os.PathLike[str]],
     on_error: Callable[[str, InputError], None] | None = None,
 ) -> list[TraceFigures]:
-    """Figures of traces and tree files, from the workspace's index where a file did not change since.
+    """Returns the figures of traces and tree files, from the workspace's index where a file did not change since.
 
-    A file that can't be read goes to `on_error` and is left out; without one its `InputError` is raised.
+    `workspace`: None: nothing is kept. `sources`: the files. `on_error`: called with each file that can't be read,
+    which is left out; None: its `InputError` is raised.
     """
     rows, paths = [], list(sources)
     with Index(workspace.index_file if workspace else None) as index:
@@ -284,7 +286,10 @@ def cached_figures(
 
 
 def kept_of(index: Index, path: str, stat: os.stat_result) -> Kept | None:
-    """What the index holds of a file; None where it changed, or its search may have gone on."""
+    """Returns what the index holds of a file; None where it changed, or its search may have gone on.
+
+    `index`: of the workspace. `path`: the file. `stat`: of the file now.
+    """
     kept = _kept(index, os.path.abspath(path), stat)
     if kept is None or not kept.ended:
         return None
@@ -293,7 +298,7 @@ def kept_of(index: Index, path: str, stat: os.stat_result) -> Kept | None:
 
 
 def kept_head(index: Index, path: str, stat: os.stat_result) -> Head | None:
-    """What the index holds of the first event of a file; None where the file changed."""
+    """Returns what the index holds of the first event of a file; None where the file changed."""
     kept = _kept(index, os.path.abspath(path), stat)
     return kept.head if kept is not None else None
 

@@ -62,7 +62,7 @@ class Index:
         return _connect(":memory:")
 
     def load(self, kind: str) -> None:
-        """Read all entries of a kind at once, for whoever asks for thousands: much faster than one by one."""
+        """Read all entries of a kind at once: for thousands of them, much faster than one by one."""
         query = "SELECT path, size, changed, body FROM entries WHERE kind = ?"
         try:
             self._loaded[kind] = {row[0]: row[1:] for row in self._db.execute(query, (kind,))}
@@ -70,7 +70,10 @@ class Index:
             self._go_to_memory()
 
     def get(self, kind: str, path: str, stat: os.stat_result) -> bytes | None:
-        """What was kept of a file, if the file is as it was then."""
+        """Returns what was kept of a file; None where there is nothing, or the file changed.
+
+        `kind`: what it is. `path`: the absolute path of the file. `stat`: of the file now.
+        """
         known = self._loaded.get(kind, {}).get(path)
         if known is not None and known[:2] == (stat.st_size, stat.st_mtime_ns):
             return known[2] if isinstance(known[2], bytes) else None
@@ -83,7 +86,11 @@ class Index:
         return found[0] if found is not None and isinstance(found[0], bytes) else None
 
     def put(self, kind: str, path: str, stat: os.stat_result, body: bytes) -> None:
-        """Keep something of a file as it was at `stat`."""
+        """Keep something of a file.
+
+        `kind`: what it is. `path`: the absolute path of the file. `stat`: of the file when it was read. `body`: what to
+        keep.
+        """
         row = (kind, path, stat.st_size, stat.st_mtime_ns, body)
         self._write(lambda: self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", row))
         self._waiting += 1

@@ -67,7 +67,10 @@ def _given(paths: Collection[str]) -> set[str]:
 
 
 def rate(count: int, calls: int, tokens: int | None, cost: float | None) -> Rate:
-    """A count by what it cost."""
+    """Returns a count by what it cost; None where a cost is zero or not known.
+
+    `count`: what was got. `calls`: to models. `tokens`: in and out. `cost`: US dollars.
+    """
     return Rate(
         count=count,
         per_1000_calls=1000 * count / calls if calls else None,
@@ -77,7 +80,8 @@ def rate(count: int, calls: int, tokens: int | None, cost: float | None) -> Rate
 
 
 def rates(total: Total, verified: Verified | None) -> dict[str, Rate]:
-    """The rates of some traces together. Verified lessons are told where `revise` was run; its repairs' calls count."""
+    """Returns the rates of some traces together. Verified lessons are counted where `revise` was run; its repairs'
+    calls count."""
     known = total.tokens_in is not None or total.tokens_out is not None
     tokens = (total.tokens_in or 0) + (total.tokens_out or 0) if known else None
     counts = {"good": total.good, "pairs": total.pairs, "lessons": total.lessons}

@@ -25,7 +25,10 @@ def trace_path(workspace: Workspace, sample: Sample) -> Path:
 
 
 def load_tree(workspace: Workspace, sample: Sample, environment: str | None = None) -> SearchTree:
-    """The tree that a sample is made from. Raises `InputError`."""
+    """Returns the tree that a sample is made from. Raises `InputError`.
+
+    `workspace`: holds the trace. `sample`: the sample. `environment`: that of a tree file; None: recognised.
+    """
     return load_any(trace_path(workspace, sample), environment).tree
 
 

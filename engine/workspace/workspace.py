@@ -173,7 +173,7 @@ class Workspace:
 
     @property
     def judgements(self) -> Path:
-        """Replies of models that judged, so that nothing is asked twice. A cache."""
+        """Folder of the replies of models that judged, so that no call is made twice. A cache."""
         return self.path / "cache" / "judgements"
 
     @property

@@ -1,8 +1,8 @@
 """One kept-alive connection to a server, and the sessions that it holds there. Bytes out, bytes in, within time limits.
 
-What goes wrong has three kinds, since each is met in another way: `Gone` (nobody answers: wait and come again),
-`Lost` (the server is there, the session is not: make another) and `Failed` (an internal error: the session may be
-broken). Everything that trying again can't mend is an `EnvError`. Every message is one line.
+There are three kinds of faults, since each has another remedy: `Gone` (nobody answers: wait and try again), `Lost` (the
+server answers, but does not know the session: make another) and `Failed` (an internal error: the session may be
+broken). A fault that another attempt does not cure is an `EnvError`. Every message is one line.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Trouble(Exception):
-    """A request came to nothing, and another try may mend it."""
+    """A failed request that another attempt may cure."""
 
 
 class Gone(Trouble):
@@ -114,9 +114,12 @@ class Connection:
             return self._ask("GET", "/", None, self.limit, self.base)
 
     def ask(self, method: str, path: str, body: object = None, limit: float | None = None) -> bytes:
-        """Send a request, with a JSON body unless `body` is None; returns the body of a good reply.
+        """Send a request; returns the body of a good reply.
 
-        Raises `Gone`, `Failed`, and `EnvError` for what will not get better.
+        `method`: such as GET. `path`: of the URL, after the server's address. `body`: sent as JSON; None: no body.
+        `limit`: seconds to wait; None: the connection's own limit.
+
+        Raises `Gone`, `Failed`, and `EnvError` for a fault that another attempt does not cure.
         """
         with self._lock:
             if self.closed.is_set():
@@ -186,14 +189,15 @@ class Connection:
         return self.outage.epoch
 
     def lost_sessions(self, epoch: int) -> None:
-        """The server holds nothing of `epoch` any more, for no connection of this process."""
+        """Note that the server holds no session of `epoch`, for any connection of this process."""
         with self.outage.lock:
             if self.outage.epoch == epoch:
                 self.outage.epoch += 1
                 self.outage.held.clear()
 
     def made(self, session: Id) -> int:
-        """A session was made; returns its epoch, a new one where the server gives a number that it had given before."""
+        """Note that a session was made; returns its epoch, a new one where the server returns a number for the second
+        time."""
         outage = self.outage
         with outage.lock:
             if session in outage.held:
@@ -204,7 +208,7 @@ class Connection:
             return outage.epoch
 
     def end_sessions(self, but: int = 0) -> None:
-        """End the sessions held, as far as the server lets, but for the last so many."""
+        """End the sessions held, except the last `but`, as far as the server allows."""
         place = len(self._sessions) - but
         held, self._sessions = self._sessions[:place], self._sessions[place:]
         for epoch, session in held:

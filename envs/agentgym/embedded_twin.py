@@ -1,4 +1,4 @@
-"""The embedded environment with the rules of a server, led where the server's session stands.
+"""The embedded environment with the rules of a server, moved to the state of the server's session.
 
 All sessions of one program share it, since it may be a process of its own.
 """
@@ -13,7 +13,7 @@ from envs.base import EnvError, MapsActions, TextEnv, Unavailable, make
 
 
 class Twin:
-    """An embedded environment that is asked what a server does not tell. It starts when it is first asked."""
+    """An embedded environment that answers what a server does not tell. It starts at the first question."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -24,7 +24,10 @@ class Twin:
         self._lock = threading.RLock()
 
     def executable(self, user: int, task: str, first: str, walk: Sequence[str], action: str) -> str:
-        """The valid action in the place of `action`, behind `walk` in the task of that number that begins so.
+        """Returns the valid action that the environment would execute for `action`.
+
+        `user`: number of the environment that asks. `task`: the task's id. `first`: the first observation, by which the
+        task is recognised. `walk`: the actions executed since the reset. `action`: what the actor said.
 
         Raises `Unavailable` with the remedy.
         """
@@ -52,7 +55,7 @@ class Twin:
         return self._env
 
     def leave(self, user: int) -> None:
-        """This user asks nothing any more; with the last one the environment is closed."""
+        """Note that this user asks nothing more; after the last user the environment is closed."""
         with self._lock:
             if user in self._users:
                 self._users.remove(user)

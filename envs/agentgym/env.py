@@ -1,9 +1,9 @@
 """Environment servers over HTTP, AgentGym's and others like them: `agentgym:KIND@URL`. A kind is a file of data
 (`envs.agentgym.kind`).
 
-The task id is the server's own number of a task. The environment survives a server that goes away: it waits for it,
-makes a new session, and repeats the actions since reset there, which have to be answered as they were. How long it
-waits and how long a request may take stand behind the address: `agentgym:textcraft@URL?patience=60&timeout=60`.
+The task id is the server's own number of a task. Where a server goes away, the environment waits for it, makes a new
+session, and repeats there the actions since reset; each has to get the same answer as before. The address may end with
+limits in seconds, of the wait and of a request: `agentgym:textcraft@URL?patience=60&timeout=60`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Error(msgspec.Struct):
 
 
 def make(argument: str) -> AgentGym:
-    """The environment of `agentgym:ARGUMENT`. Raises `EnvError`; the server is asked first when it is reset."""
+    """Returns the environment of `agentgym:ARGUMENT`. Raises `EnvError`. The first request is made at its reset."""
     address = parse_address(argument)
     return _class_of(address.kind.lists_actions, address.kind.nearest)(address)
 
@@ -88,12 +88,12 @@ class AgentGym(gymnasium.Env[str, str]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start task `options["task"]`, a number of the server's; else task `seed`; else task 0.
 
-        With `options["observation"]`, the first observation that the task had before, it has to be that task. Where
-        the kind says that only a part of it counts, the rest may be another (`info["changed"]` says so); the
-        observation of before is given back, since that is what actors were told.
+        `options["observation"]` is the first observation that the task had before. The task then has to be the same
+        one. Where the kind compares only a part of it, the rest may differ (`info["changed"]` says so); the earlier
+        observation is returned, since that is what actors have read.
 
-        Raises `UnknownTask` where the server has no such task, or it is another one than before; `InstanceDied` where
-        the server is gone; `EnvError`.
+        Raises `UnknownTask` where the server has no such task, or another one than before; `InstanceDied` where the
+        server is gone; `EnvError`.
         """
         super().reset(seed=seed)
         options = options or {}

@@ -1,6 +1,6 @@
-"""A kind of server as data: how its sessions are made, how it is asked, and where things lie in its replies.
+"""A kind of server as data: how to make its sessions, how to call it, and where things are in its replies.
 
-One TOML file describes a kind (docs/environments.md); its name is the file's. A *path* says where something lies in a
+One TOML file describes a kind (docs/environments.md); its name is the file's. A *path* says where something is in a
 reply: names and numbers of places, joined by dots; the empty path is the reply itself.
 """
 
@@ -22,7 +22,7 @@ Id = int | str
 
 
 class Misread(ValueError):
-    """A reply is not what this kind of server says."""
+    """A reply that is not in the form of this kind of server."""
 
 
 class First(NamedTuple):
@@ -35,7 +35,7 @@ class First(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the server answered to a step: the score as it says it."""
+    """The server's answer to a step. The score is the server's own."""
 
     observation: str
     score: Number
@@ -93,7 +93,7 @@ class Close(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Kind(Struct, forbid_unknown_fields=True, frozen=True):
-    """What tells one kind of server from the others."""
+    """Everything in which one kind of server differs from others."""
 
     summary: str
     reset: Reset
@@ -119,7 +119,7 @@ class Kind(Struct, forbid_unknown_fields=True, frozen=True):
 
     @property
     def lists_actions(self) -> bool:
-        """Whether the server, or the kind, tells what can be done."""
+        """Whether valid actions are known, from the server or from the kind."""
         return bool(self.actions.field or self.actions.pattern or self.actions.always)
 
     def sent(self, action: str) -> str:
@@ -138,14 +138,14 @@ class Kind(Struct, forbid_unknown_fields=True, frozen=True):
         return found
 
     def first(self, reply: object, looked: object = None) -> First:
-        """The start of a task; `looked` is what was asked for afterwards."""
+        """Returns the start of a task. `looked`: the reply to the second request, where the kind makes one."""
         parts = [looked] if self.reset.look else [at(reply, path) for path in _listed(self.reset.text)]
         texts = [_text(part, self.reset.look or self.reset.text) for part in parts]
         whole = "\n".join(texts)
         return First(whole, texts[-1], self.same_of(whole), self._actions(reply, whole))
 
     def reply(self, reply: object) -> Reply:
-        """What came of a step."""
+        """Returns the answer to a step."""
         text = "\n".join(_text(at(reply, path), path) for path in _listed(self.step.text))
         score = at(reply, self.step.score)
         if isinstance(score, bool) or not isinstance(score, int | float):
@@ -184,7 +184,11 @@ _MISSING: Any = object()
 
 
 def at(reply: object, path: str, default: object = _MISSING) -> object:
-    """What lies at a path in a reply. Raises `Misread` where there is nothing, and no default."""
+    """Returns what lies at a path in a reply. Raises `Misread` where there is nothing, and no default.
+
+    `reply`: decoded JSON. `path`: names and numbers of places, joined by dots; empty: the reply itself. `default`:
+    returned where there is nothing.
+    """
     found: Any = reply
     for name in path.split(".") if path else ():
         if isinstance(found, dict) and name in found:
@@ -212,7 +216,7 @@ _compiled = functools.lru_cache(maxsize=200)(re.compile)
 
 
 def read_kind(name: str, said: Mapping[str, Any]) -> Kind:
-    """A kind as a TOML file says it. Raises `ValueError` in one line where that makes no kind."""
+    """Returns the kind that a TOML file describes. Raises `ValueError`, one line, where it describes none."""
     kind = msgspec.structs.replace(msgspec.convert(dict(said), Kind), name=name)
     for pattern in (kind.reset.same, kind.actions.pattern, *(pattern for pattern, _ in kind.clean)):
         try:

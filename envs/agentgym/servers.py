@@ -1,4 +1,4 @@
-"""The address of one of AgentGym's servers, and what is known of it before it is asked."""
+"""The address of one of AgentGym's servers, and what is known about it before the first request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def brief(text: object, limit: int = 120) -> str:
 
 
 class Address(NamedTuple):
-    """What stands after `agentgym:`."""
+    """The part of a name after `agentgym:`."""
 
     kind: Kind
     url: str  # as it was given, without a slash at the end
@@ -44,7 +44,7 @@ class Address(NamedTuple):
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of that name. Raises `EnvError` that says which there are, and how to add one."""
+    """Returns the kind of a name. Raises `EnvError` that lists the kinds there are, and says how to add one."""
     kinds, broken = catalogue()
     if name in kinds:
         return kinds[name]
@@ -96,7 +96,7 @@ def info_for(argument: str, general: EnvironmentInfo) -> EnvironmentInfo:
 
 
 def info_of_kind(kind: Kind, general: EnvironmentInfo) -> EnvironmentInfo:
-    """What is known of a kind of server: what the kind says, and what its twin knows."""
+    """Returns what is known about a kind of server, from the kind and from its twin."""
     low, high = kind.range
     info = replace(
         general,

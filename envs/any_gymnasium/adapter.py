@@ -17,7 +17,8 @@ OLD_RESET = "its reset gives the observation alone, or takes no seed, as before 
 
 
 class Adapter(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Gives the five values of `step` and the two of `reset`, of one game. `remarks` says what was odd."""
+    """Makes the five values of `step` and the two of `reset` from what one game returns. `remarks` says what was
+    odd."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], batch: str) -> None:
         """`batch`: how a batch of one takes its action, "list" or "text"; "": as its action space says."""

@@ -41,7 +41,7 @@ _numbers = itertools.count()  # of snapshots, in the whole process: an instance 
 
 
 class Snapshot(NamedTuple):
-    """A state: how to come there, what was said on the way, and the number of the copy that stands there."""
+    """A state: how to get there, what was answered on the way, and the number of the copy that is in it."""
 
     seed: int
     actions: tuple[str, ...]

@@ -31,7 +31,7 @@ Foreign = gymnasium.Env[Any, Any]
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a step."""
+    """The answer to a step."""
 
     observation: str
     score: float  # the sum of the rewards so far
@@ -142,7 +142,10 @@ def check_actions(space: Space[Any] | None) -> None:
 
 
 def reset(env: Foreign, spec: Spec, seed: int) -> tuple[str, dict[str, Any]]:
-    """Reset it: the first observation, and the info. Raises `EnvError`."""
+    """Reset the environment; returns the first observation and the info. Raises `EnvError`.
+
+    `env`: the other package's environment. `spec`: how it is used here. `seed`: the task.
+    """
     try:
         with _quiet():
             observation, info = env.reset(seed=seed)
@@ -160,8 +163,11 @@ class StepRaised(EnvError):
 
 
 def step(env: Foreign, spec: Spec, action: str, score: float) -> tuple[Reply, dict[str, Any] | None]:
-    """One step, after which the score is `score` and the reward: what came of it, and the info, None where the
-    environment gave none. Raises `EnvError`."""
+    """Take one step; returns the reply, and the info, which is None where the environment gave none. Raises `EnvError`.
+
+    `env`: the other package's environment. `spec`: how it is used here. `action`: the text of the actor. `score`: the
+    score before the step; the step's reward is added to it.
+    """
     given: Any = action
     if spec.start is not None:
         given = number_of(spec, action)
@@ -196,7 +202,7 @@ def _told(error: BaseException) -> str:
 
 
 def close(env: Foreign) -> None:
-    """Close it. What it raises then harms nothing any more."""
+    """Close it. An error that it raises is ignored."""
     with suppress(Exception, SystemExit):
         env.close()
 
@@ -218,8 +224,11 @@ def copy_of(env: Foreign) -> Foreign | None:
 
 
 def transcript(env: Foreign, spec: Spec, actions: Sequence[str]) -> tuple[list[Reply], dict[str, Any]]:
-    """What an environment that was just reset says to some actions, up to one that fails or the end, and all that its
-    infos held. It is used up."""
+    """Returns the replies to some actions, and all that the infos held; the environment can't be used afterwards.
+
+    `env`: just reset. `spec`: how it is used here. `actions`: in order; the replies end with the first that fails or
+    ends the episode.
+    """
     replies: list[Reply] = []
     infos: dict[str, Any] = {}
     for action in actions:

@@ -99,7 +99,11 @@ def is_batch_of_one(space: Space[Any] | None) -> bool:
 
 
 def text_of(env: gymnasium.Env[Any, Any], spec: Spec, observation: Any) -> str:
-    """The text of an observation, as a Python string that UTF-8 can write. Raises `TypeError`, `KeyError`."""
+    """Returns the text of an observation, as a Python string that UTF-8 can write. Raises `TypeError`, `KeyError`.
+
+    `env`: the environment, which may draw its state. `spec`: how it is used here; its `obs` names the parts to show.
+    `observation`: as the environment returned it.
+    """
     if not spec.obs:
         text = _own_text(observation)
     elif "{" in spec.obs:

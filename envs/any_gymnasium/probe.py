@@ -1,4 +1,4 @@
-"""What an environment can do, seen by trying: names, valid actions, a plan, copies, whether it comes back the same."""
+"""Finds out by trying what an environment can do: names, valid actions, a plan, copies, whether it repeats itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Found:
 
 
 def probe(env: Foreign, spec: Spec) -> Found:
-    """Reset it twice with the same seed and step it a few times, a copy alike. Raises `EnvError`."""
+    """Reset it twice with the same seed and take the same few steps, and the same with a copy. Raises `EnvError`."""
     first, info = guarded_calls.reset(env, spec, SEED)
     spec = with_names(env, spec, info)
     tried = _tried(env, spec, info)
@@ -74,7 +74,10 @@ def probe(env: Foreign, spec: Spec) -> Found:
 
 
 def not_repeatable(step: int, reply: Reply, before: Reply) -> str:
-    """A remark: the same actions were answered otherwise."""
+    """Returns a remark: the same actions were answered otherwise.
+
+    `step`: counted from 1. `reply`: the answer now. `before`: the answer the first time.
+    """
     if reply.observation != before.observation:
         now, then = repr(reply.observation[:SHOWN]), repr(before.observation[:SHOWN])
     elif reply.score != before.score:

@@ -1,4 +1,4 @@
-"""What stands after `gym:`: `MODULE:ID`, and after a `?` how its actions, observations and rewards are to be read."""
+"""The part of a name after `gym:`: `MODULE:ID`, and after a `?` how to read its actions, observations and rewards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLLOWS = (
 
 
 class Spec(NamedTuple):
-    """What stands after `gym:`, and what was found out about the environment when it was made."""
+    """The part of a name after `gym:`, and what was found out about the environment when it was made."""
 
     text: str  # the whole of it
     module: str
@@ -47,7 +47,7 @@ class Spec(NamedTuple):
 
 
 def parse_spec(argument: str) -> Spec:
-    """Read what stands after `gym:`. Raises `EnvError`."""
+    """Read the part of a name after `gym:`. Raises `EnvError`."""
     place, _, query = argument.partition("?")
     module, colon, id = place.partition(":")
     if not colon or not id:

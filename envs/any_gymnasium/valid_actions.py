@@ -41,7 +41,10 @@ def attribute(env: gymnasium.Env[Any, Any], name: str) -> Any:
 
 
 def with_names(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> Spec:
-    """The spec with the names of a Discrete environment's actions. Raises `EnvError` where nobody names them."""
+    """Returns the spec with the names of a Discrete environment's actions. Raises `EnvError` where they have no names.
+
+    `env`: the environment. `spec`: how it is used here; names in it come first. `info`: of the last reset or step.
+    """
     space = getattr(env, "action_space", None)
     if not isinstance(space, Discrete):
         return spec
@@ -98,13 +101,19 @@ def number_of(spec: Spec, action: str) -> int | None:
 
 
 def lists_actions(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> bool:
-    """Whether valid actions are known in the state that gave this info."""
+    """Whether the valid actions of the current state are known.
+
+    `env`: the environment. `spec`: how it is used here. `info`: of the last reset or step.
+    """
     return bool(spec.actions) or callable(attribute(env, "valid_actions")) or any(name in info for name in LISTED)
 
 
 def valid_actions(env: gymnasium.Env[Any, Any], spec: Spec, info: Mapping[str, Any]) -> list[str]:
-    """Valid actions of the current state: as a method gives them, as the info does, as a mask does, else all that are
-    known. Raises what the environment raises."""
+    """Returns the valid actions of the current state: those that a method returns, that the info lists, that a mask
+    allows, or else all known ones. Raises what the environment raises.
+
+    `env`: the environment. `spec`: how it is used here. `info`: of the last reset or step.
+    """
     method = attribute(env, "valid_actions")
     found = method() if callable(method) else next((info[name] for name in LISTED if info.get(name) is not None), None)
     found = found() if callable(found) else found

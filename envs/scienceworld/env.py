@@ -142,7 +142,7 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
         return start.observation
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Execute one action, whatever it is: what can't be executed is answered, too.
+        """Execute one action. An action that can't be executed is answered, too.
 
         Raises `InstanceDied` where the simulator is gone, and `EnvError` where it fails.
         """
@@ -207,7 +207,10 @@ class ScienceWorldBase(gymnasium.Env[str, str]):
             return nearest(one_line(action), self._expert().sight().allowed)
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """What is needed now: where to go, and what to do there."""
+        """What is needed now: where to go, and what to do there.
+
+        `taken`: the action just executed. `answer`: its observation. `ahead`: the actions that are taken next.
+        """
         return words(one_line(taken), answer.startswith(REFUSALS), ahead)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:
@@ -232,8 +235,8 @@ class ScienceWorld(ScienceWorldBase):
             return Snapshot(game.number, game.take(), self._situation, self._path, self._reply)
 
     def restore(self, snapshot: Hashable) -> None:
-        """Stand again where `snapshot` was taken. Raises `ValueError` where it is of another instance or kind, or not
-        kept any more."""
+        """Return to the state of `snapshot`. Raises `ValueError` where it is of another instance or kind, or no longer
+        kept."""
         with self._lock:
             if not isinstance(snapshot, Snapshot):
                 raise ValueError(f"no snapshot of ScienceWorld: {type(snapshot).__name__}")

@@ -104,7 +104,7 @@ def knowledge_of(situation: Situation) -> Knowledge:
 
 @dataclass
 class Expert:
-    """The expert beside a game that stands where `path` leads."""
+    """The expert beside a game in the state that `path` leads to."""
 
     game: Game
     situation: Situation
@@ -301,8 +301,8 @@ class Expert:
     # -- how to say it -------------------------------------------------------------------------------------
 
     def wording(self, way: Way) -> str:
-        """The first action of a way, said so that the rule of the nearest valid action leaves it as it is, where some
-        valid action does exactly the same."""
+        """Returns the first action of a way, worded so that the rule of the nearest valid action does not change it,
+        where some valid action does exactly the same."""
         wordings = self._known.wordings
         found = wordings.get(self.path)
         if found is None:

@@ -18,8 +18,11 @@ _HANDS_ON = ("pick up", "move", "put", "pour", "open", "close", "activate", "dea
 
 
 def mistake(way: Sequence[str], allowed: Sequence[str], last: str | None, rng: random.Random) -> Mistake:
-    """A wrong next step: `way` is what an expert would still do, its next action first (empty where nobody knows),
-    `allowed` the valid actions, `last` the action before."""
+    """Returns a wrong next step.
+
+    `way`: what an expert would still do, its next action first; empty where nobody knows. `allowed`: the valid actions.
+    `last`: the action before; None at the start. `rng`: decides which mistake.
+    """
     kinds: list[tuple[_Kind, int]] = [
         (_idle, 5),
         (_inspect, 4),

@@ -1,8 +1,8 @@
-"""The nearest valid action of ScienceWorld, as the original's search makes one of whatever the actor says.
+"""The nearest valid action of ScienceWorld: the original's search executes it in place of whatever the actor says.
 
-An action that is not valid stands for the valid one with the most words in common; of several the shortest, then the
-first in alphabetical order (the original leaves that to chance). Where none has a word in common, it stays as it is,
-less everything but letters, digits and spaces.
+An action that is not valid is replaced by the valid one with the most words in common; of several the shortest, then
+the first in alphabetical order (the original leaves that to chance). Where none has a word in common, the action itself
+is executed, with nothing but its letters, digits and spaces.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 ]+")
 
 
 def candidates(valid: Iterable[str], look: str, inventory: str) -> list[str]:
-    """The actions that may be chosen, shortest first: the valid ones and opening a door to any room; less focusing on
-    the agent, air, a room, or what is neither seen nor carried, and what else may be done with doors."""
+    """Returns the actions that may be chosen, shortest first: the valid ones and opening a door to any room; without
+    other things to do with doors, and without focusing on the agent, air, a room, or what is neither seen nor carried.
+
+    `valid`: the environment's valid actions. `look` and `inventory`: its texts about what is seen and what is carried.
+    """
     seen = f"{look} {inventory}".lower()
     allowed = [action for action in (set(valid) | _OPENING) - _NO_FOCUS if _is_allowed(action, seen)]
     return sorted(allowed, key=lambda action: (len(action), action))
@@ -38,7 +41,7 @@ def _is_allowed(action: str, seen: str) -> bool:
 
 
 def nearest(action: str, allowed: Sequence[str]) -> str:
-    """The one of `allowed` (as `candidates` gives them) that the action stands for."""
+    """Returns the one of `allowed` (as `candidates` returns them) that replaces the action."""
     action = action.strip()
     if action in allowed:
         return action

@@ -66,7 +66,7 @@ class Situation(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What came of a step."""
+    """The answer to a step."""
 
     observation: str
     score: int  # 0 to 100, or -100
@@ -185,11 +185,11 @@ class Game:
         return int(self._ask("take")) if self.keeps_states else 0
 
     def restore(self, state: int) -> bool:
-        """Take up a kept state; False where it is kept no more."""
+        """Return to a kept state; False where it is no longer kept."""
         return self.keeps_states and self._ask("restore", str(state)) == "true"
 
     def drop(self, state: int) -> None:
-        """Keep a state no more."""
+        """Stop keeping a state."""
         if self.keeps_states:
             self._ask("drop", str(state))
 
@@ -200,7 +200,7 @@ class Game:
     # -- the process ---------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Keep no state any more."""
+        """Stop keeping all states."""
         self.starts.clear()
         if self.keeps_states:
             self._ask("clear")

@@ -1,4 +1,5 @@
-"""What ScienceWorld says for an actor that turns around: what the steps ahead begin with, as a clause of English."""
+"""Clauses of English for revision thoughts in ScienceWorld: why a step was wrong, and what the steps ahead begin
+with."""
 
 from __future__ import annotations
 
@@ -32,7 +33,11 @@ _IN_INVENTORY = re.compile(r"\s*\(?in inventory\)?|^inventory ", re.IGNORECASE)
 
 
 def words(taken: str, refused: bool, ahead: Sequence[str]) -> Words:
-    """Words after the action `taken`, before the actions `ahead`."""
+    """Returns words about a wrong step and about what is needed now.
+
+    `taken`: the action of the step. `refused`: whether the environment refused it. `ahead`: the actions that are taken
+    next.
+    """
     return Words(fault=_fault(taken, refused), need=_need(ahead))
 
 
@@ -57,7 +62,8 @@ def _need(ahead: Sequence[str]) -> str:
 
 
 def phrase(action: str) -> str:
-    """An action as it follows "I have to"; empty where it is none that can be said so (an answer to a question)."""
+    """Returns an action in the form that follows "I have to"; empty where it has no such form (an answer to a
+    question)."""
     if action in _WAITS:
         return _WAITS[action]
     if action == "look around":
@@ -73,7 +79,7 @@ def phrase(action: str) -> str:
 
 
 def thing(name: str) -> str:
-    """A thing as it stands in a sentence: `thermometer in inventory` is the thermometer."""
+    """Returns the name of a thing as a sentence has it: `thermometer in inventory` is the thermometer."""
     found = _IN_INVENTORY.sub("", name).strip() or name
     if found.startswith(("the ", "my ")):
         return found

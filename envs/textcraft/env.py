@@ -101,7 +101,7 @@ def _goal_by_task() -> dict[str, str]:
 
 
 class TextCraft(gymnasium.Env[str, str]):
-    """The environment. A new one stands at the start of task 0.
+    """The environment. A new one is at the start of task 0.
 
     `goal` is the item to craft, and `listed` are the commands of the first observation.
     """
@@ -147,7 +147,7 @@ class TextCraft(gymnasium.Env[str, str]):
         return observation, info | {"goal": goal}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Execute one action, whatever it is: what can't be executed is answered, too."""
+        """Execute one action. An action that can't be executed is answered, too."""
         known = _parse_cached(action) if len(action) <= _MAX_CACHED else _parse(action)
         inventory = self._inventory
         match known:
@@ -205,7 +205,10 @@ class TextCraft(gymnasium.Env[str, str]):
         return steps(self.goal, self._inventory)
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """Why the action just taken did not serve, and what is needed now."""
+        """Why the action just taken did not serve, and what is needed now.
+
+        `taken`: the action just executed. `answer`: its observation. `ahead`: the actions that are taken next.
+        """
         return words(self.goal, self.listed, self._inventory, taken, answer, ahead)
 
     def mistake(self, rng: random.Random) -> tuple[str, str]:
@@ -213,8 +216,8 @@ class TextCraft(gymnasium.Env[str, str]):
         return mistake(self.goal, self.listed, self.route(), rng)
 
     def valid_actions(self) -> list[str]:
-        """What would be executed now: fetches for the listed commands, the listed commands for which enough is
-        carried (a tag stands for each member that is), and `inventory`. In a stable order."""
+        """Returns what can be executed now, in a stable order: fetches for the listed commands, the listed commands for
+        which enough is carried (with each carried member of a tag), and `inventory`."""
         fetches: dict[str, None] = {}
         crafts: dict[str, None] = {}
         for recipe in self.listed:

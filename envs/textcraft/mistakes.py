@@ -18,7 +18,11 @@ Mistake = tuple[str, str]
 
 
 def mistake(goal: str, listed: Sequence[Recipe], route: Sequence[str], rng: random.Random) -> Mistake:
-    """A wrong next step: `route` is what an expert would still do, its next action first."""
+    """Returns a wrong next step.
+
+    `goal`: the item to craft. `listed`: the recipes of the first observation. `route`: what an expert would still do,
+    its next action first. `rng`: decides which mistake.
+    """
     kinds: list[_Kind] = [
         _wrong_amount,
         _missing_ingredient,

@@ -177,7 +177,7 @@ def _shown(id: str) -> str:
 
 
 def item_id(name: str) -> str:
-    """The id that a name stands for: `minecraft:yellow_bed` for "yellow bed"."""
+    """Returns the id of a name: `minecraft:yellow_bed` for "yellow bed"."""
     return _PREFIX + name.replace(" ", "_")
 
 

@@ -50,7 +50,7 @@ Say in a sentence why the next step is right, and call one tool. Begin when you 
 
 
 def action_of(name: str, arguments: Mapping[str, Any]) -> str:
-    """The command that a call stands for."""
+    """Returns the command for a call."""
     if name == "get":
         return f"get {int(arguments['count'])} {arguments['item']}"
     if name == "craft":

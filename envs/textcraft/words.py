@@ -1,4 +1,4 @@
-"""What TextCraft says for an actor that turns around: why a step did not serve, and what is needed now.
+"""Clauses of English for revision thoughts in TextCraft: why a step did not serve, and what is needed now.
 
 All of it follows from the goal, the commands of the first observation and what is carried.
 """
@@ -60,7 +60,11 @@ def _plural(name: str) -> str:
 def words(
     goal: str, listed: Sequence[Recipe], carried: Mapping[str, int], taken: str, answer: str, ahead: Sequence[str]
 ) -> Words:
-    """Words for the state in which so much is carried, after the action `taken`, before the actions `ahead`."""
+    """Returns words about a wrong step and about what is needed now.
+
+    `goal`: the item to craft. `listed`: the recipes of the first observation. `carried`: item → number, after the step.
+    `taken`: the action of the step. `answer`: the observation it got. `ahead`: the actions that are taken next.
+    """
     need, why = _need(goal, carried, ahead)
     refused = not answer.startswith(("Got ", "Crafted ", "Inventory:"))
     return Words(_fault(goal, listed, carried, taken, refused, ahead), need, why)

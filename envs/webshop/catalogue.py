@@ -157,9 +157,11 @@ def _json(path: Path) -> Any:
 
 
 def build(contents: Iterable[Any], files: Sequence[str], name: str, synthetic: bool = False) -> Catalogue:
-    """A catalogue of the decoded contents of the three files; `files` names them in errors, in the same order.
+    """Returns a catalogue of the decoded contents of the three files. Raises `CatalogueError` that names file, product
+    and field.
 
-    Raises `CatalogueError` naming file, product and field.
+    `contents`: products, attributes, and instructions that people wrote, in this order. `files`: their names for
+    messages, in the same order. `name`: of the catalogue. `synthetic`: whether the products are invented.
     """
     items, ins, human = contents
     _expect(isinstance(items, list), files[0], "a list of products")

@@ -61,7 +61,7 @@ def make_with_tools(argument: str = "tools") -> TextEnv:
 
 
 class WebShop(gymnasium.Env[str, str]):
-    """The environment. A new one stands at the start of its first task."""
+    """The environment. A new one is at the start of its first task."""
 
     def __init__(self, shop: Shop) -> None:
         self.action_space = Text(max_length=MAX_ACTION, min_length=0, charset=string.printable)
@@ -100,7 +100,7 @@ class WebShop(gymnasium.Env[str, str]):
         return observation if observation is not None else self._render(), info
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Execute one action, whatever it is."""
+        """Execute one action, valid or not."""
         verb, argument = parse(action)
         if verb == "search" and argument:
             query = argument[:MAX_QUERY].encode("utf-8", "ignore").decode()
@@ -136,7 +136,7 @@ class WebShop(gymnasium.Env[str, str]):
         return blake2b(state.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
     def valid_actions(self) -> list[str]:
-        """What can be clicked here; where there is a search bar, `SEARCH_HINT` stands for any search."""
+        """Returns what can be clicked here; where there is a search bar, also `SEARCH_HINT` in place of any search."""
         if self.page.kind == "search":
             return [SEARCH_HINT]
         return [f"click[{target}]" for target in clickables(self.shop, self.page)]
@@ -146,7 +146,10 @@ class WebShop(gymnasium.Env[str, str]):
         return self._expert_of(self.goal).plan(self.page)
 
     def words(self, taken: str, answer: str, ahead: Sequence[str]) -> Words:
-        """Why the action just taken did not serve, and what is needed now."""
+        """Why the action just taken did not serve, and what is needed now.
+
+        `taken`: the action just executed. `answer`: its observation. `ahead`: the actions that are taken next.
+        """
         verb, argument = parse(taken)
         steps = [parse(action) for action in ahead]
         return words(self.shop, self.goal, self.page, verb, argument, steps, self._expert_of(self.goal).choices)

@@ -19,7 +19,10 @@ _Kind = Callable[[Expert, Page, random.Random], Mistake | None]
 
 
 def mistake(expert: Expert, page: Page, rng: random.Random) -> Mistake:
-    """A wrong next action: never the expert's own."""
+    """Returns a wrong next action: never the expert's own.
+
+    `expert`: knows the right one. `page`: where the customer is. `rng`: decides which mistake.
+    """
     right = expert.plan(page).action
     kinds = _BY_PAGE[page.kind]
     keys = [rng.random() ** (1 / weight) for _, weight in kinds]

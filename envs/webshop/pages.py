@@ -25,7 +25,7 @@ Options = tuple[tuple[str, str], ...]
 
 
 class Page(NamedTuple):
-    """Where a customer stands."""
+    """The page on which a customer is."""
 
     kind: Kind = "search"
     query: str = ""
@@ -76,8 +76,11 @@ def option_names(product: Product) -> dict[str, str]:
 
 
 def click(shop: Shop, page: Page, target: str) -> Page | None:
-    """Where a click on `target` (in lower case) leads; None where there is nothing like it to click. `BUY` is not
-    followed here: it leads to a purchase."""
+    """Returns the page that a click leads to; None where the page has nothing like it to click.
+
+    `shop`: its products. `page`: the page of the click. `target`: what is clicked, in lower case. `BUY` is not followed
+    here, since it leads to a purchase.
+    """
     if target == "search" or target not in clickables(shop, page):
         return None
     if target == BACK:
@@ -98,7 +101,10 @@ def click(shop: Shop, page: Page, target: str) -> Page | None:
 
 
 def render(shop: Shop, goal: Goal, page: Page) -> str:
-    """The page as text."""
+    """Returns the page as text.
+
+    `shop`: its products. `goal`: its instruction is on the page. `page`: what to show.
+    """
     return _SEPARATOR.join(text for piece in _pieces(shop, goal, page) if (text := piece.strip()))
 
 

@@ -55,7 +55,10 @@ class Score(NamedTuple):
 
 
 def score(goal: Goal, product: Product, options: Mapping[str, str]) -> Score:
-    """The score of buying `product` with the chosen `options` (name → value)."""
+    """Returns the score of buying a product.
+
+    `goal`: what was asked for. `product`: what is bought. `options`: those chosen, name → value.
+    """
     kind = type_score(goal.product, product)
     attributes = sum(_has(product, attribute) for attribute in goal.attributes)
     chosen = [_reduced(value) for value in options.values()]

@@ -48,7 +48,7 @@ Say in a sentence why the next step is right, and call one tool. Begin when you 
 
 
 def action_of(name: str, arguments: Mapping[str, Any]) -> str:
-    """The action that a call stands for."""
+    """Returns the action for a call."""
     if name == "search":
         return f"search[{arguments['query'].translate(_NOT_IN_A_QUERY)}]"
     return f"click[{' '.join(arguments['element'].split())}]"

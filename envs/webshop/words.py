@@ -1,4 +1,4 @@
-"""What WebShop says for an actor that turns around: why a click or search did not serve, and what is needed now."""
+"""Clauses of English for revision thoughts in WebShop: why a click or search did not serve, and what is needed now."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ def words(
     ahead: Sequence[tuple[str, str]],
     choices: Callable[[Product], Options | None],
 ) -> Words:
-    """Words on `page`, after an action and before the actions `ahead`, each as verb and argument. `choices` gives the
-    options with which a product has full score; None where nothing makes it so."""
+    """Returns words about a wrong step and about what is needed now.
+
+    `shop`: its products. `goal`: what is asked for. `page`: where the customer is after the step. `verb` and
+    `argument`: the action of the step, such as `click` and `buy now`. `ahead`: the actions that are taken next, each as
+    verb and argument. `choices`: returns the options with which a product has full score; None where no options do.
+    """
     return Words(_fault(shop, goal, page, verb, argument, choices), _need(shop, page, ahead))
 
 

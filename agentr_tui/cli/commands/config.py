@@ -61,7 +61,8 @@ def held_of(app: App) -> list[Held]:
 
 
 def foreign_settings(workspace: Path, commands: Sequence[str] = ALL_COMMANDS) -> ForeignSettings | None:
-    """What of the workspace's file a person has to say yes to, for these commands; None where nothing is."""
+    """Returns the settings of the workspace's file that need a person's yes, for these commands; None where none
+    does."""
     file = workspace / SETTINGS_FILE
     if what_is(file) is None:
         return None

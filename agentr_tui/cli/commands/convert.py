@@ -39,7 +39,9 @@ Kind = Literal["tree", "trace", "graphml", "dot", "node-link"]
 
 
 def convert(
-    source: Annotated[Path, Parameter(help="Trace, tree file or rollouts. A file may be compressed with gzip.")],
+    source: Annotated[
+        Path, Parameter(help="Trace, tree file or rollouts. It may be compressed with gzip or zstandard.")
+    ],
     out: Annotated[
         Path,
         Parameter(

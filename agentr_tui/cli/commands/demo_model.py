@@ -17,7 +17,11 @@ from engine.workspace.workspace import Workspace
 
 
 def demo_model(task: str, iterations: int, seed: int, headless: bool, workspace: Path | None) -> int:
-    """Search by the model, which is served while this runs; returns the exit code. Raises `InputError`."""
+    """Search by the model, which is served while this runs; returns the exit code. Raises `InputError`.
+
+    `task`: its id. `iterations`: walks from the root. `seed`: of the search. `headless`: whether to run without a
+    screen. `workspace`: its folder; None: a new one.
+    """
     local_model.command()  # says what is missing before a folder is made
     place = Workspace.open(workspace or fresh_folder(Path("agentr-demo")), create=True)
     out = free_name(place.traces, "textcraft-local-model", task, seed)

@@ -1,4 +1,4 @@
-"""The command `doctor`: what is there, what is missing, and how to get it. Changes nothing, never tells a key."""
+"""The command `doctor`: what is installed, what is missing, and how to get it. Changes nothing, never prints a key."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _option = partial(option_of, SearchSettings)
 
 
 class ModelFlags(TypedDict, total=False):
-    """How the model is asked, as in a search."""
+    """The options of a request to the model, as in a search."""
 
     max_tokens: Annotated[int, _option(MODEL, "max_tokens", "Maximum tokens of one answer.")]
     timeout: TimeoutOption
@@ -100,7 +100,7 @@ def doctor(
         str, Parameter(group=MODEL, help="Environment variable that holds the API key.")
     ] = "OPENAI_API_KEY",
     env: Annotated[
-        str, Parameter(group=TASK, name="--env", help="Environment whose first turn the model is asked.")
+        str, Parameter(group=TASK, name="--env", help="Environment whose first turn the model has to answer.")
     ] = ENVIRONMENT,
     task: Annotated[
         str | None, Parameter(group=TASK, help="Task id. The default is the environment's first task.")

@@ -78,7 +78,10 @@ def export(
 
 
 def export_run(workspace: Workspace, format: str, out: Path) -> Exported:
-    """Export all that there is and say so."""
+    """Export all samples that pass, and print the result.
+
+    `workspace`: holds runs and decisions. `format`: its name. `out`: the file to write.
+    """
     done = export_samples(workspace, None, format, out)
     if done.files:
         _say_exported(done)

@@ -79,7 +79,10 @@ def _sources(paths: list[Path], broken: BrokenFiles) -> Iterator[Source]:
 
 
 def row_of(path: Path, tree: SearchTree, id: int) -> dict[str, Any]:
-    """What is told of one node."""
+    """Returns what `--json` prints of one node.
+
+    `path`: the trace. `tree`: its tree. `id`: the node.
+    """
     node = tree.nodes[id]
     return {
         "path": str(path),
@@ -97,7 +100,8 @@ def row_of(path: Path, tree: SearchTree, id: int) -> dict[str, Any]:
 
 
 def line_of(row: dict[str, Any], told_task: bool = False) -> str:
-    """One line a node: where it is, how it stands, what it did. A file of rollouts may hold several tasks."""
+    """Returns one line for a node: place, figures, action. `row`: as `row_of` returns it. `told_task`: whether to name
+    the task, since a file of rollouts may hold several."""
     q = "–" if row["q"] is None else f"{row['q']:.2f}"
     ended = f"  [{row['terminal']}]" if row["terminal"] else ""
     where = f"{row['path']}:{row['node']}" + (f"  task {row['task']}" if told_task else "")

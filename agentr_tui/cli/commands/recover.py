@@ -235,7 +235,7 @@ def plans_of(
 
 
 def say_price(price: Price, yes: bool) -> None:
-    """Say what it may cost; ask where a model is paid. Raises `InputError` where nobody can be asked."""
+    """Print what it may cost; ask where a model is paid. Raises `InputError` where nobody can be asked."""
     warn(str(price))
     if price.free or not price.calls or yes:
         return
@@ -290,7 +290,7 @@ def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
 
 
 def owed_lines(sample: Sample, done: Progress) -> list[str]:
-    """The draws of a sample that met an outage, and a sample of which nothing came: a line each."""
+    """Returns a line for each draw of a sample that met an outage, and for a sample without any continuation."""
     lines = [
         f"sample {sample.id}: {count} answers are owed, the last ({kind}): {done.words[kind]}; fix the cause, then the"
         " same command goes on"

@@ -125,7 +125,11 @@ def are_ids(words: Sequence[str]) -> bool:
 
 
 def named(samples: Sequence[Sample], decisions: Decisions, words: Sequence[str]) -> list[Sample]:
-    """The samples that ids or a query name. Raises `InputError` for an id that is not there."""
+    """Returns the samples that ids or a query name. Raises `InputError` for an id that is missing.
+
+    `samples`: of the run. `decisions`: a query may be about them. `words`: ids, or the words of a query; empty: all
+    samples.
+    """
     if not are_ids(words):
         return select(samples, decisions.current(), " ".join(words))
     by_id = {sample.id: sample for sample in samples}

@@ -47,7 +47,7 @@ def revise(
     reward: RewardOption = None,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> int:
-    """Make revision samples from the pairs in traces, tree files or rollouts of other harnesses."""
+    """Make revision samples from the wrong steps in traces, tree files or rollouts of other harnesses."""
     given: ReviseFlags = flags or {}
     check_seam(given.get("seam", ""))
     paths, _ = with_stored(paths, options_of(read_as, map_, merge, reward), workspace, quiet=json)

@@ -79,7 +79,7 @@ def search(
         Parameter(
             group=TASK,
             name="--from",
-            help="Start a new search at a node of a trace, written TRACE:NODE. Rollouts of one task will do.",
+            help="Start a new search at a node of a trace, written TRACE:NODE. TRACE may also be rollouts of one task.",
         ),
     ] = None,
     obs_key: Annotated[

@@ -55,7 +55,9 @@ def stats(
     forks: Annotated[
         bool,
         Parameter(
-            group=OUTPUT, negative="", help="List the steps at which failures leave successes, the surest first."
+            group=OUTPUT,
+            negative="",
+            help="List the steps at which failed attempts leave solved ones, the surest first.",
         ),
     ] = False,
     json: JsonOption = False,

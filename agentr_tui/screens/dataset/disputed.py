@@ -1,4 +1,4 @@
-"""The samples on which reviewers differ: who said what, and what the sample is about. No Textual."""
+"""The samples on which reviewers differ: who decided what, and what the sample is about. No Textual."""
 
 from __future__ import annotations
 
@@ -30,7 +30,12 @@ def disputed(samples: Sequence[Sample], current: Mapping[str, Decided]) -> list[
 def disputed_lines(
     samples: Sequence[Sample], current: Mapping[str, Decided], shapes: Mapping[str, Shape | None]
 ) -> list[Line]:
-    """A line a disputed sample: its task, the wrong action, each reviewer's verdict, the replay's. None: no lines."""
+    """Returns a line for each disputed sample: its task, the wrong action, each reviewer's verdict, the replay's. No
+    lines where there are no samples.
+
+    `samples`: those on which reviewers differ. `current`: the decisions in force, by sample id. `shapes`: by sample id,
+    as far as the traces were read.
+    """
     if not samples:
         return []
     signs = glyphs()

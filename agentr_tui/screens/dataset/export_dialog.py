@@ -35,7 +35,7 @@ Preview = Callable[[DataType, Which, int], Funnel]
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What a person asks for."""
+    """The choices of a person in the dialog."""
 
     format: str
     data_type: DataType
@@ -78,7 +78,12 @@ def options_of(text: str) -> ExportOptions:
 
 
 def file_stem(environments: list[str], format: str, data_type: DataType, which: Which) -> str:
-    """The name of a dataset without its ending: it tells what is in it, so that no other dataset takes its place."""
+    """Returns the name of a dataset without its ending. It says what is in the dataset, so that no other dataset takes
+    its place.
+
+    `environments`: of the samples. `format`: of the records. `data_type`: `centric` or `good`. `which`: the choice of
+    samples.
+    """
     made = "-".join(dict.fromkeys(re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") for name in environments))
     parts = [made if len(environments) < 3 else "mixed", format]
     parts += [] if which == "default" else [which.replace(" ", "-")]
@@ -87,7 +92,7 @@ def file_stem(environments: list[str], format: str, data_type: DataType, which: 
 
 
 class ExportDialog(Dialog[ExportRequest]):
-    """The format, what is taken, how many lines that gives, and then the file's name: enter there writes."""
+    """The format, the choice of samples, the number of lines, and then the file's name: enter there writes."""
 
     BINDINGS = [
         Binding("escape", "dismiss(None)", "cancel", id="export.cancel", tooltip="Leave without writing anything"),
@@ -134,7 +139,7 @@ class ExportDialog(Dialog[ExportRequest]):
             yield Chips(names, names[0], id=id)
 
     def on_mount(self) -> None:
-        """The format has the focus: it is what one comes for."""
+        """Focus the format, which most people change."""
         self.query_one("#funnel-preview").can_focus = False
         self._tell()
         self.call_after_refresh(self._tell)  # the lines are as wide as the dialog, which is known by then

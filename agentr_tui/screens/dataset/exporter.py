@@ -26,7 +26,7 @@ TELL_EVERY = 0.2  # seconds, while an export goes on
 
 
 class Exporter:
-    """Writes datasets in a thread, which says with `Progress` and `Ended` how far it is."""
+    """Writes datasets in a thread, which posts `Progress` and `Ended`."""
 
     class Progress(Message):
         """So many of the samples are written."""
@@ -55,11 +55,11 @@ class Exporter:
 
     @property
     def report(self) -> Sequence[Line]:
-        """What is told of the newest export."""
+        """The lines about the newest export."""
         return self._report
 
     def forget(self) -> None:
-        """Another run is shown: what was told is not about it."""
+        """Drop the lines about the newest export, since another run is shown."""
         self._report = []
 
     def ask(self) -> None:
@@ -122,7 +122,7 @@ class Exporter:
         self._report = [progress_line(event.done, event.of)]
 
     def ended(self, event: Ended) -> None:
-        """Takes up what came of it; where a person has to be asked first, asks, and writes after a yes."""
+        """Take up the result; where a person has to be asked first, ask, and write after a yes."""
         self._exporting = False
         came = event.came
         if isinstance(came, Exported):

@@ -1,4 +1,4 @@
-"""From samples to lines: how many are left after each thing that an export asks of a sample, and why. No Textual."""
+"""From samples to lines: how many are left after each condition of an export, and why. No Textual."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEAST_COLUMN = 17
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many samples are left after one thing was asked of them."""
+    """The number of samples that are left after one condition."""
 
     name: str
     count: int
@@ -67,10 +67,11 @@ def funnel(
     per_lesson: int = 1,
     pairs: int = 0,
 ) -> Funnel:
-    """What an export of some samples takes, step by step. `pairs`: those the samples were made of; 0: not known.
+    """Returns what an export of some samples takes, step by step.
 
-    `current`: what was decided, by sample id. `data_type`: revision or good trajectories. `which`: default, all,
-    or verified only. `per_lesson`: most samples of one lesson; 0: all.
+    `samples`: of the run. `current`: the decisions in force, by sample id. `data_type`: revision or good trajectories.
+    `which`: default, all, or verified only. `per_lesson`: most samples of one lesson; 0: all. `pairs`: number of pairs
+    that the samples were made of; 0: not known.
     """
     mine = [sample for sample in samples if data_type_of(sample) == data_type]
     verified = which == "only verified"

@@ -1,5 +1,4 @@
-"""The lessons of a run by what went wrong: how often each wrong action is disowned, and what the environment said to
-it. No Textual."""
+"""The lessons of a run by wrong action: how often each is disowned, and how the environment answered it. No Textual."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass
 class WrongAction:
-    """Samples whose wrong steps are the same but for the amounts in it."""
+    """Samples whose wrong steps are equal, amounts aside."""
 
     key: str  # environment and action, numbers aside
     ids: list[str] = field(default_factory=list)
@@ -46,14 +45,18 @@ class WrongAction:
 
     @property
     def answer(self) -> str:
-        """What the environment said most often."""
+        """The environment's most frequent answer."""
         return self.answers.most_common(1)[0][0]
 
 
 def wrong_actions(
     samples: Sequence[Sample], current: Mapping[str, Decided], shapes: Mapping[str, Shape | None]
 ) -> list[WrongAction]:
-    """The wrong actions of some samples, the most frequent first; as far as the traces were read."""
+    """Returns the wrong actions of some samples, the most frequent first, as far as the traces were read.
+
+    `samples`: of the run. `current`: the decisions in force, by sample id. `shapes`: by sample id; None: its trace is
+    missing.
+    """
     found: dict[str, WrongAction] = {}
     for sample in samples:
         shape = shapes.get(sample.id)

@@ -50,7 +50,7 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Notes:
-    """What the tab tells."""
+    """The content of the tab."""
 
     rounds: Sequence[Rounds] = ()
     page: Path | None = None  # None: there is none
@@ -60,7 +60,7 @@ class Notes:
 
 
 class NotesReader:
-    """Reads in a thread while the tab is shown, and again only where a file changed; `Read` says what it found."""
+    """Reads in a thread while the tab is shown, and again only where a file changed; posts `Read`."""
 
     class Read(Message):
         """A thread read what there is."""
@@ -77,7 +77,7 @@ class NotesReader:
         self.lines: Sequence[Line] = (line((f"reading {glyphs().ellipsis}", "muted")),)
 
     def look(self) -> None:
-        """Read what changed, where somebody sees it."""
+        """Read what changed, where the tab is on screen."""
         if not self.shown or self._reading or not self._desk.in_front:
             return
         self._reading = True

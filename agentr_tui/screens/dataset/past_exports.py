@@ -1,4 +1,4 @@
-"""The exports that lie in a workspace: read from the reports that were written beside them. No Textual."""
+"""The exports in a workspace, read from the reports beside them. No Textual."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST = 50
 
 
 class PastExport(NamedTuple):
-    """One export, as its report tells of it."""
+    """One export, by its report."""
 
     path: str  # the dataset
     when: float  # seconds since the epoch
@@ -70,7 +70,10 @@ def _seconds(time: str) -> float:
 
 
 def export_cells(export: PastExport, current: Mapping[str, Decided], now: float) -> list[Cell]:
-    """The cells of an export, one for each of `COLUMNS`."""
+    """Returns the cells of an export, one for each of `COLUMNS`.
+
+    `export`: the export. `current`: the decisions in force, by sample id. `now`: seconds since 1970.
+    """
     when = ""
     with suppress(ValueError, OverflowError, OSError):  # a file from a year that there is not
         then, today = (datetime.fromtimestamp(time, UTC).astimezone() for time in (export.when, now))

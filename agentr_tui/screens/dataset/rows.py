@@ -1,4 +1,4 @@
-"""What the Dataset screen tells of a run: counts, plots, a row a trace, what an export would write. No Textual."""
+"""What the Dataset screen shows about a run: counts, plots, a row a trace, what an export would write. No Textual."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class RunSummary:
 
 
 def holds(sample: Sample) -> bool:
-    """Whether a default export may take it, as the run has it."""
+    """Whether a default export may take a sample, as the run has it."""
     return sample.verdict in HOLDS and not sample.no_wrong_step
 
 
@@ -102,7 +102,10 @@ def filter_of(wanted: str) -> Callable[[Sample, Decided | None], bool]:
 
 
 def in_row(sample: Sample, decided: Decided | None, word: str) -> bool:
-    """Whether a word (in lower case) stands in kind, verdict, decision, task, goal or file name."""
+    """Whether a word is in the kind, verdict, decision, task, goal or file name of a sample.
+
+    `sample`: the sample. `decided`: the decisions in force on it. `word`: in lower case.
+    """
     told = [sample.kind, sample.verdict, decision_in(decided), sample.environment, sample.task]
     told += [sample.instruction, Path(sample.path).name]
     if sample.no_wrong_step:
@@ -115,7 +118,11 @@ def in_row(sample: Sample, decided: Decided | None, word: str) -> bool:
 def summarise(
     samples: Sequence[Sample], current: Mapping[str, Decided], wanted: str = "", pairs: int = 0
 ) -> RunSummary:
-    """Count the samples that `wanted` names (`filter_of`), which were made of so many pairs (0: not known)."""
+    """Count samples.
+
+    `samples`: of the run. `current`: the decisions in force, by sample id. `wanted`: the filter (`filter_of`); empty:
+    all. `pairs`: number of pairs that the samples were made of; 0: not known.
+    """
     summary = RunSummary()
     fits = filter_of(wanted)
     left = [sample for sample in samples if fits(sample, current.get(sample.id))]
@@ -225,8 +232,11 @@ _ROWS = 4
 
 
 def histogram(name: str, counts: Mapping[int, int], width: int) -> list[Line]:
-    """Columns of blocks, one a value from 1 on; what lies beyond the width is added up in the last. The count of the
-    highest stands before it."""
+    """Returns columns of blocks, one a value from 1 on; no lines where there are no counts. Values beyond the width are
+    added up in the last column. The count of the highest column stands before it.
+
+    `name`: the title. `counts`: value → number of samples. `width`: cells.
+    """
     if not counts:
         return []
     top = len(str(max(counts.values())))

@@ -27,7 +27,7 @@ On the command line: agentr revise PATH…
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run with its samples, or the newest run of each trace together; and where that stands among the runs."""
+    """A run with its samples, or the newest run of each trace together, and its place among the runs."""
 
     chosen: Selection
     place: int  # 0: the newest
@@ -73,10 +73,13 @@ class LoadedRun:
 
 
 def load(workspace: Workspace, wanted: str | None, by: int, known: LoadedRun | None) -> LoadedRun | None:
-    """What is shown `by` places before the wanted run. First come the newest complete runs of all traces together,
-    where these are several; then each run.
+    """Returns the run to show; None where there is no run. Raises `InputError`.
 
-    What is known and unchanged is not read again. None where there is no run. Raises `InputError`.
+    The newest complete runs of all traces together come first, where there are several; then each run. A run that is
+    known and unchanged is not read again.
+
+    `workspace`: holds the runs. `wanted`: id of the run to start from; None: the one that is shown first. `by`: how
+    many places before it. `known`: what was loaded last.
     """
     runs = workspace.runs()
     if not runs:
@@ -110,10 +113,10 @@ class Counted:
 
 
 def count(workspace: Workspace, loaded: LoadedRun, decisions: Decisions, words: str, known: Counted | None) -> Counted:
-    """Count again where anything changed since. Raises `InputError`.
+    """Count again where anything changed. Raises `InputError`.
 
-    `loaded`: the run and its samples. `words`: the filter. `known`: the last count, which is returned where
-    nothing changed.
+    `workspace`: holds planted samples. `loaded`: the run and its samples. `decisions`: of the workspace. `words`: the
+    filter. `known`: the last count, which is returned where nothing changed.
     """
     current = decisions.current()  # another object whenever a decision changed
     of = (loaded.chosen.name, loaded.stamp, loaded.of, words, id(current))

@@ -16,10 +16,10 @@ from engine.workspace.workspace import Workspace
 
 
 class RunWatch:
-    """Reads and counts in a thread, which says with `Looked` what it found; `moved` is told of another run."""
+    """Reads and counts in a thread, which posts `Looked`; `moved` is called where another run is shown."""
 
     class Looked(Message):
-        """A thread looked at the run: nothing changed, or what is there now, or why it can't be read."""
+        """A thread looked at the run: nothing changed, or the new content, or why it can't be read."""
 
         def __init__(
             self,
@@ -83,7 +83,7 @@ class RunWatch:
         return self._words
 
     def look(self) -> None:
-        """Look at the run, where somebody sees it; while a look goes on, once more after it."""
+        """Look at the run, where the screen is shown; during a look, ask for one more after it."""
         if not self._desk.in_front:
             return
         if self._looking:

@@ -322,7 +322,7 @@ class DatasetScreen(ModeScreen):
         self.query_one("#counts").focus()
 
     def action_next_pane(self) -> None:
-        """The next pane; in a narrow window it stands alone."""
+        """Go to the next pane; a narrow window shows only that one."""
         order = [each for each in ("counts", "lessons", "of-traces", "plots", "exports", "export") if self._there(each)]
         now = self.focused.id if self.focused is not None else None
         new = order[(order.index(now) + 1) % len(order) if now in order else 0]

@@ -14,7 +14,7 @@ TELL_EVERY = 0.2  # seconds, while the traces are read
 
 
 class ShapeReader:
-    """Reads in a thread, which says with `Read` what it knows by then."""
+    """Reads in a thread, which posts `Read` with what is known so far."""
 
     class Read(Message):
         """A thread read some traces of a run, or all."""

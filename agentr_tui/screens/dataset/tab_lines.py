@@ -18,7 +18,11 @@ COUNTS_WIDTH = 47
 def tab_lines(
     name: str, loaded: LoadedRun, counted: Counted, shapes: Mapping[str, Shape | None], notes: Sequence[Line]
 ) -> Callable[[int], Sequence[Line]]:
-    """What makes the lines of a tab for a pane of some width. `shapes`: as far as the traces were read."""
+    """Returns the function that makes the lines of a tab for a pane of some width.
+
+    `name`: of the tab. `loaded`: the run. `counted`: what was counted of it. `shapes`: by sample id, as far as the
+    traces were read. `notes`: the lines of the tab `notes`.
+    """
     summary, samples = counted.summary, reviewable(loaded.samples)
 
     def lines(width: int) -> Sequence[Line]:

@@ -1,4 +1,4 @@
-"""What the Dataset screen tells besides counts: plots, coverage, how far a review can be trusted. No Textual."""
+"""What the Dataset screen shows besides counts: plots, coverage, how far a review can be trusted. No Textual."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ _LEAST_PLOT = 34
 
 
 def plot(name: str, values: Sequence[float], width: int, role: Role = "focus", rows: int = _ROWS) -> list[Line]:
-    """Columns of blocks over the range of some values, in at most `width` cells; a whole number a column where that
-    fits."""
+    """Returns how often the values of a range occur, as columns of blocks; one column a whole number where that fits.
+
+    `name`: the title. `values`: one a sample. `width`: most cells. `role`: the colour. `rows`: lines of the plot.
+    """
     if not values:
         return [line((name, "focus"), ("  nothing", "muted"))]
     low, high = min(values), max(values)
@@ -71,7 +73,10 @@ def _figure(value: float) -> str:
 
 
 def beside(blocks: Sequence[list[Line]], width: int, least: int = _LEAST_PLOT) -> list[Line]:
-    """Blocks of lines one under the other; two in a row where there is room for `least` cells each."""
+    """Returns blocks of lines one under the other, or two in a row where there is room.
+
+    `blocks`: lists of lines. `width`: cells. `least`: cells that each of two in a row needs.
+    """
     if width < 2 * least:
         return [row for block in blocks for row in [*block, BLANK]]
     half = width // 2
@@ -104,7 +109,11 @@ def plot_lines(
     wanted: Sequence[Sample] = (),
     rows: int = _ROWS,
 ) -> list[Line]:
-    """Plots of the revision samples that are shown, so many rows high; of `shapes` as far as they are known."""
+    """Returns plots of the revision samples that are shown.
+
+    `samples`: those that are shown. `shapes`: by sample id, as far as the traces were read. `width`: cells. `wanted`:
+    the samples whose traces are being read, to tell how many are left. `rows`: lines of a plot.
+    """
     mine = [sample for sample in samples if sample.kind != "good"]
     if not mine:
         return [line(("no revision samples", "muted"))]
@@ -214,8 +223,12 @@ class Trust:
 
 
 def trust(workspace: Workspace, runs: Sequence[str], samples: Sequence[Sample], decisions: Decisions) -> Trust:
-    """Figures over the samples that are shown, as `agentr review stats` tells them. Raises `InputError` for a broken
-    file of planted faults."""
+    """Returns figures over the samples that are shown, as `agentr review stats` prints them. Raises `InputError` for a
+    broken file of planted faults.
+
+    `workspace`: holds the planted faults. `runs`: ids of the runs. `samples`: those that are shown. `decisions`: of the
+    workspace.
+    """
     mine = reviewable(samples)
     current = decisions.current()
     found = Trust(defect_rate(mine, current), disputed=disputed(mine, current), current=current)
@@ -240,7 +253,11 @@ def trust(workspace: Workspace, runs: Sequence[str], samples: Sequence[Sample], 
 
 
 def trust_lines(found: Trust, width: int, shapes: Mapping[str, Shape | None] = {}) -> list[Line]:
-    """Disputed samples, the defect rate with its interval, agreement, planted faults, reasons, tags."""
+    """Returns lines about disputed samples, the defect rate with its interval, agreement, planted faults, reasons and
+    tags.
+
+    `found`: the figures. `width`: cells. `shapes`: by sample id, as far as the traces were read.
+    """
     lines = disputed_lines(found.disputed, found.current, shapes)
     lines += [line(("defect rate", "focus"), ("  rejected of what was reviewed", "muted"))]
     if found.rate.rate is None:

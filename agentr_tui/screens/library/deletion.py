@@ -1,4 +1,4 @@
-"""Deleting a trace of the workspace, after a question that says what refers to it."""
+"""Deletes a trace of the workspace, after a question that says what refers to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.workspace.workspace import Workspace, read_samples
 
 
 class TraceDeletion:
-    """Asks, then deletes; `deleted` is told which file is gone."""
+    """Asks, then deletes; `deleted` is called with the file that is gone."""
 
     def __init__(self, desk: Desk, deleted: Callable[[Path], None]) -> None:
         self._desk = desk
@@ -70,7 +70,10 @@ class TraceDeletion:
 
 
 def references(workspace: Workspace, path: Path, trace: str) -> int:
-    """How many samples of the workspace's runs are made from a trace. Runs that can't be read are left out."""
+    """Returns how many samples of the workspace's runs are made from a trace. Runs that can't be read are left out.
+
+    `workspace`: holds the runs. `path`: the trace. `trace`: its id.
+    """
     place = str(real_path(path))
     found: set[str] = set()
     try:

@@ -1,4 +1,4 @@
-"""The dialog for a new search: what is searched, how, and, for a model, where it is asked; it can be tried out."""
+"""The dialog for a new search: task, settings, and, for a model, its server; the model can be tested."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from engine.workspace.workspace import Workspace
 from envs.base import environments
 
 KEYS = "enter starts · esc leaves"
-TEST = "Test (ctrl+t): 3 short calls"
+TEST = "Test (ctrl+t): 5 short calls"
 BY_NAME = {field.name: field for field in FIELDS}
 HINTS = {
     "environment": "what the actor acts in",
@@ -51,7 +51,7 @@ class NewSearch(Dialog[Ready]):
 
     BINDINGS = [
         Binding("escape", "leave", "cancel", id="new_search.cancel", tooltip="Leave without starting a search"),
-        Binding("ctrl+t", "test", "test", id="new_search.test", tooltip="Try the model with three short calls"),
+        Binding("ctrl+t", "test", "test", id="new_search.test", tooltip="Try the model with five short calls"),
         Binding("down", "row(1)", "next line", show=False, id="new_search.next", tooltip="Next line"),
         Binding("up", "row(-1)", "line before", show=False, id="new_search.back", tooltip="Line before"),
     ]
@@ -126,7 +126,7 @@ class NewSearch(Dialog[Ready]):
         self.query_one("#task").focus()
 
     def on_unmount(self) -> None:
-        """Nobody waits for the outcome of a test any more."""
+        """Cancel the test of the model, since its outcome is not needed."""
         if self._trial is not None:
             self._trial.cancel()
 

@@ -1,4 +1,4 @@
-"""The fields of the form for a new search: what each is called, what may be typed, which actor has it.
+"""The fields of the form for a new search: their labels, what may be typed, which actor has them.
 
 Knows no Textual: it can be tested without a terminal.
 """
@@ -122,7 +122,7 @@ def choices_of(field: Field, value: object) -> list[tuple[str, Any]]:
 
 
 def shown(value: object) -> str:
-    """A value as it stands in the form."""
+    """Returns a value as the form shows it."""
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -148,9 +148,10 @@ def parse(field: Field, text: str) -> Any:
 
 
 def request_from(before: SearchRequest, environment: str, task: str, values: Mapping[str, Any]) -> SearchRequest:
-    """The request with what was typed; what the form does not show stays as it was.
+    """Returns the request with what was typed; what the form does not show stays as it was, also budgets and prices in
+    hidden fields, which do no harm.
 
-    Budgets and prices that a hidden field holds are as before, too: they harm nobody.
+    `before`: the last request. `environment` and `task`: those chosen. `values`: setting → what was typed.
     """
     named = dict(values)
     delay = named.pop("delay", before.delay)
@@ -159,6 +160,6 @@ def request_from(before: SearchRequest, environment: str, task: str, values: Map
 
 
 def key_words(name: str) -> tuple[str, bool]:
-    """What is said of the variable that holds the key, and whether it is set. The key is never part of it."""
+    """Returns a text about the variable that holds the key, and whether it is set. Never the key."""
     is_set = bool(os.environ.get(name.strip(), "").strip())
     return ("is set" if is_set else "is not set"), is_set

@@ -28,7 +28,7 @@ def node_query(wanted: str) -> Query | None:
 
 
 class NodeFilter:
-    """Counts the nodes that match in each trace, in a thread that says with `Counted` what it found."""
+    """Counts the nodes that match in each trace, in a thread that posts `Counted`."""
 
     class Counted(Message):
         """A trace was gone through; without one: all were."""
@@ -82,7 +82,7 @@ class NodeFilter:
         self._desk.post(self.Counted(query))
 
     def counted(self, event: Counted) -> bool:
-        """Takes up what the thread found; whether it is of the query that is asked now."""
+        """Take up the thread's counts; returns whether they are of the present query."""
         if event.query != self._query:
             return False
         if event.key is None:

@@ -1,4 +1,4 @@
-"""What an empty library says of the workspaces beside it: where the work of another day may be. No Textual."""
+"""The workspaces beside an empty library, where the work of another day may be. No Textual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trace under the cursor, told in a pane: its goal in full, how it went, its first levels, what to do with it."""
+"""A pane about the trace under the cursor: its goal in full, how it went, its first levels, what to do with it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FULL = ("█", "#")
 
 
 class Reviewed(NamedTuple):
-    """How many samples of a trace there are, and how many of them somebody decided."""
+    """The number of samples of a trace, and of those with a decision."""
 
     samples: int
     accepted: int
@@ -115,7 +115,10 @@ def _key_of(row: TraceRow) -> tuple[Path, float, bool]:
 
 
 def preview_lines(row: TraceRow, seen: Seen, now: float, width: int) -> list[Line]:
-    """What is told of a trace in `width` cells."""
+    """Returns what the pane says about a trace.
+
+    `row`: the trace. `seen`: what was read of it. `now`: seconds since 1970. `width`: cells.
+    """
     figures = row.figures
     lines = [line((row.goal or row.name, "strong"))]
     if row.error:
@@ -170,7 +173,10 @@ def _key_line(keys: str, told: str) -> Line:
 
 
 def curve_lines(tree: SearchTree, score_range: tuple[float, float], width: int) -> list[Line]:
-    """The best return after each iteration, as columns of a plot, and the mean of the root."""
+    """Returns the best return after each iteration, as columns of a plot, and the mean of the root.
+
+    `tree`: the search. `score_range`: least and greatest return. `width`: cells.
+    """
     returns = best_by_iteration(tree)
     low, high = score_range
     best = max((value for value in returns if value is not None), default=None)

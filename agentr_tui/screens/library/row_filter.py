@@ -58,7 +58,8 @@ class RowFilter(NamedTuple):
 
 
 def row_filter(wanted: str) -> RowFilter | None:
-    """The filter that a text is; None where a part of it is no word and names no column: then it asks for nodes."""
+    """Returns the filter of a text; None where a part of it is no word and names no column: then it is a query on
+    nodes."""
     words, conditions = [], []
     for part in wanted.lower().split():
         term = _TERM.match(part)

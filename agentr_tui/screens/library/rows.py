@@ -1,4 +1,4 @@
-"""What the library tells of traces: rows, how they are sorted and filtered, their cells. Knows no Textual."""
+"""What the library shows about traces: rows, how they are sorted and filtered, their cells. Knows no Textual."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ COLUMN_ORDERS = {"age": "newest", "env task": "task"}
 
 
 def order_of(column: str) -> str:
-    """The order that a click on a column asks for."""
+    """Returns the order for a click on a column."""
     return COLUMN_ORDERS.get(column, column)
 
 
@@ -106,7 +106,11 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = False) -> list[TraceRow]:
-    """The rows that a filter takes, sorted; the searches of repairs below the trace that they repair."""
+    """Returns the rows that a filter takes, sorted. Searches of repairs stand below the trace that they repair; running
+    ones come first.
+
+    `rows`: of all traces. `sort`: name of the column. `wanted`: the filter. `reverse`: the other way round.
+    """
     order, asked = _ORDERS[sort], row_filter(wanted)
     left = sorted((row for row in rows if asked is None or asked.holds(row)), key=lambda row: str(row.path))
     left.sort(key=order, reverse=reverse)
@@ -154,7 +158,11 @@ MARKED = ("◆", "*")
 
 
 def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool = False) -> list[Cell]:
-    """The cells of a row, one for each of `COLUMNS`."""
+    """Returns the cells of a row, one for each of `COLUMNS`.
+
+    `row`: the trace. `now`: seconds since 1970. `open_path`: the trace that is open. `marked`: whether a person marked
+    it.
+    """
     glyph, role = state_sign(row.state)
     state: Cell = ((f"{glyph} ", role), (row.state, role))
     if marked:
@@ -210,7 +218,7 @@ def facts(row: TraceRow) -> list[tuple[str, Role]]:
 
 
 def attempts_told(figures: TraceFigures) -> list[str]:
-    """What an import came to: attempts, their solved share, the spread of their returns."""
+    """Returns the figures of an import: attempts, their solved share, the spread of their returns."""
     if not figures.attempts:
         return []
     told = [f"{many(figures.attempts, 'attempt')} of {figures.source}"]

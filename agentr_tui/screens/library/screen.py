@@ -230,7 +230,7 @@ class LibraryScreen(ModeScreen):
         return counted and (not self.has_class("-preview") or self.preview.rests_on(self.current))
 
     def on_resize(self, event: Resize) -> None:
-        """The preview comes and goes with the room there is: at the side, or below."""
+        """Show the preview where there is room: at the side, or below."""
         self._make_room(*event.size)
         self._show_preview()
 

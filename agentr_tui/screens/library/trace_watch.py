@@ -19,7 +19,7 @@ IDLE_SHARE = 150
 
 
 class TraceWatch:
-    """Looks at the files in a thread, which says with `Found` and `Looked` what it saw."""
+    """Looks at the files in a thread, which posts `Found` and `Looked`."""
 
     class Found(Message):
         """A thread looked at some files."""
@@ -65,7 +65,7 @@ class TraceWatch:
         self.look()
 
     def look(self) -> None:
-        """Look at what is due, where somebody sees it and no look goes on."""
+        """Look at the files that are due, where the screen is shown and no look is in progress."""
         due = time.monotonic() >= self._next_look
         if self._looking or not self._desk.in_front or not (due or self._others_run()):
             return

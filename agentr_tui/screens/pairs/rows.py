@@ -1,4 +1,4 @@
-"""What the Pairs screen tells: leaves by Q, suggested pairs, two trajectories side by side. Knows no Textual."""
+"""What the Pairs screen shows: leaves by Q, suggested pairs, two trajectories side by side. Knows no Textual."""
 
 from __future__ import annotations
 
@@ -72,7 +72,11 @@ class PairFigures:
 
 
 def pair_figures(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") -> Iterator[PairFigures]:
-    """Everything that the screen lists, as it becomes known: leaves, then suggestions, then the number of pairs."""
+    """Yields everything that the screen lists, as it becomes known: leaves, then suggestions, then the number of pairs.
+
+    `tree`: the search. `thresholds`: which leaves are good, and how large a gap is enough. `rank`: the order of
+    suggestions.
+    """
     leaves = leaves_by_q(tree)
     good = sum(thresholds.good(leaf) for leaf in leaves)
     figures = PairFigures([leaf.id for leaf in leaves], good)
@@ -91,10 +95,10 @@ def pair_figures(tree: SearchTree, thresholds: Thresholds, rank: Rank = "fork") 
 def leaf_cells(
     tree: SearchTree, id: int, thresholds: Thresholds, score_range: tuple[float, float], chosen: Sequence[int | None]
 ) -> list[Cell]:
-    """The cells of a leaf, one for each of `LEAF_COLUMNS`.
+    """Returns the cells of a leaf, one for each of `LEAF_COLUMNS`.
 
-    `thresholds`: whether it is good. `score_range`: least and greatest return, for the bar. `chosen`: the two
-    leaves of the pair.
+    `tree`: the search. `id`: the leaf. `thresholds`: whether it is good. `score_range`: least and greatest return, for
+    the bar. `chosen`: the two leaves of the pair.
     """
     node, signs = tree.nodes[id], glyphs()
     good = thresholds.good(node)
@@ -117,7 +121,11 @@ def leaf_cells(
 def suggestion_cells(
     tree: SearchTree, pair: Pair, score_range: tuple[float, float], chosen: Sequence[int | None]
 ) -> list[Cell]:
-    """The cells of a suggested pair, one for each of `SUGGESTION_COLUMNS`."""
+    """Returns the cells of a suggested pair, one for each of `SUGGESTION_COLUMNS`.
+
+    `tree`: the search. `pair`: the suggestion. `score_range`: least and greatest return. `chosen`: good and bad leaf of
+    the chosen pair.
+    """
     way = tree.ancestors(pair.good)
     after = way[tree.nodes[pair.fork].depth + 1]
     is_chosen = tuple(chosen) == (pair.good, pair.bad)
@@ -139,7 +147,10 @@ def chosen_words(chosen: tuple[int | None, int | None]) -> str:
 
 
 def top_parts(tree: SearchTree, thresholds: Thresholds, pairs: int | None) -> list[tuple[str, Role]]:
-    """What the top bar says: the task, alpha and beta, how many pairs they give (None: not counted yet)."""
+    """Returns what the top bar says: the task, alpha and beta, the number of pairs.
+
+    `tree`: the search. `thresholds`: alpha and beta. `pairs`: how many they give; None: not counted yet.
+    """
     started = tree.started
     assert started is not None
     return [
@@ -158,9 +169,10 @@ FORK = 0
 
 
 def path_lines(tree: SearchTree, pair: Pair, width: int) -> list[Line]:
-    """Both trajectories of a pair: what they share once, the fork, then step beside step with the words that differ.
+    """Returns both trajectories of a pair: the shared steps once, the fork, then step beside step with the words that
+    differ. Side by side where there is room, else one line under the other.
 
-    Side by side where there is room, else one line under the other.
+    `tree`: the search. `pair`: the pair. `width`: cells.
     """
     bad = Side(f"bad leaf {pair.bad}", tree, tree, pair.bad)
     good = Side(f"good leaf {pair.good}", tree, tree, pair.good)
@@ -168,7 +180,11 @@ def path_lines(tree: SearchTree, pair: Pair, width: int) -> list[Line]:
 
 
 def pair_of(tree: SearchTree, one: int, other: int, thresholds: Thresholds) -> Pair | None:
-    """The pair that two leaves make, whichever is the good one; None where they make none."""
+    """Returns the pair that two leaves make, whichever is the good one; None where they make none.
+
+    `tree`: the search. `one` and `other`: the leaves. `thresholds`: which leaves are good, and how large a gap is
+    enough.
+    """
     for good, bad in ((one, other), (other, one)):
         gap = (tree.q(good) or 0.0) - (tree.q(bad) or 0.0)
         if thresholds.good(tree.nodes[good]) and gap > thresholds.beta:
@@ -177,7 +193,10 @@ def pair_of(tree: SearchTree, one: int, other: int, thresholds: Thresholds) -> P
 
 
 def why_no_pairs(figures: PairFigures, thresholds: Thresholds, best: float | None) -> str:
-    """What it means that there is no pair, and what to do; empty where there are some."""
+    """Returns why there is no pair, and what to do; empty where there are pairs.
+
+    `figures`: leaves and pairs. `thresholds`: alpha and beta. `best`: the greatest Q of a leaf; None: there is no leaf.
+    """
     if not figures.leaves:
         return (
             "No trajectory has ended yet, so there is nothing to pair. Wait for the search, or give it more iterations."

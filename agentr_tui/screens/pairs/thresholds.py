@@ -11,7 +11,10 @@ from agentr_tui.screens.shared.mode_screen import ModeScreen
 
 
 def ask_threshold(screen: ModeScreen, name: Literal["alpha", "beta"], changed: Callable[[], object]) -> None:
-    """Ask for alpha or beta; `changed` is called when it is another."""
+    """Ask for alpha or beta.
+
+    `screen`: shows the question. `name`: which of the two. `changed`: called when the value is another one.
+    """
     session = screen.agentr.session
     if session.tree is None:
         screen.notify("No tree is open: press 1 for the library.", severity="warning")

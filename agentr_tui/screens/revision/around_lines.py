@@ -30,7 +30,10 @@ def decided_sign(verdict: str | None) -> tuple[str, Role]:
 
 
 def queue_line(review: Review, shown: Shown, width: int) -> Line:
-    """The samples around the one in front, each with its decision; how many are left; order and filter."""
+    """Returns the samples around the one in front, each with its decision; how many are left; order and filter.
+
+    `review`: the queue. `shown`: the sample in front. `width`: cells.
+    """
     counts = shown.counts
     done = [(counts.accepted, "accepted", "good"), (counts.rejected, "rejected", "bad"),
             (counts.skipped, "skipped", "warn")]  # fmt: skip
@@ -116,7 +119,7 @@ def _is_goal(row: str, goal: str) -> bool:
 
 
 def rules_lines(shown: Shown) -> list[Line]:
-    """All that stands before the first step: rules, example, task."""
+    """Returns all messages before the first step: rules, example, task."""
     lines: list[Line] = []
     for turn in header_of(shown.turns):
         lines += [line((turn.role, "focus")), *(line((row, "text"), indent=2) for row in turn.content.splitlines())]

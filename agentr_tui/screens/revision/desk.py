@@ -41,7 +41,8 @@ class RevisionDesk(Desk, Protocol):
         ...
 
     def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
-        """Replace the body by an explanation; None restores it. `filtered`: tell the keys that take a filter off."""
+        """Replace the body by an explanation; None restores it. `filtered`: whether to show the keys that remove a
+        filter."""
         ...
 
     def with_consent(
@@ -53,15 +54,17 @@ class RevisionDesk(Desk, Protocol):
         failed: Callable[[str], object],
         after: Callable[[], object] = lambda: None,
     ) -> None:
-        """As `in_thread`, and `after` in the same thread; where a person has to be asked first, again after a yes.
+        """Run `work` and `after` in a thread, `done` on the UI thread; where `work` needs a person's yes, ask, and run
+        it again after the yes.
 
-        `failed` gets the line that says what went wrong. Work of a group takes the place of what was asked for before
-        and did not begin.
+        `work`: returns a result. `done`: called with it. `group`: work of a group takes the place of work that was
+        asked for before and did not begin. `failed`: called with the line that says what went wrong. `after`: called
+        after `work`.
         """
         ...
 
     def trusted(self, check: Callable[[], object], then: Callable[[], object]) -> bool:
-        """Whether what a trace names may be used; where it is to be asked for first, does `then` after a yes."""
+        """Whether what a trace names may be used; where a person has to be asked first, calls `then` after a yes."""
         ...
 
     def every(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:

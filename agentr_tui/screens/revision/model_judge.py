@@ -19,7 +19,7 @@ LOOK_EVERY = 0.2  # seconds
 
 
 class ModelJudge:
-    """The verifier `openai` on the Revision screen; what it said stays beside the others' judgements."""
+    """The verifier `openai` on the Revision screen; its judgements stay beside those of others."""
 
     def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
         self._desk = desk
@@ -87,6 +87,6 @@ class ModelJudge:
         self._front.show_later()
 
     def stop(self) -> None:
-        """Leaving: what is being judged stops; replies that came are kept."""
+        """Stop the judging in progress, since the person leaves; replies that arrived are kept."""
         if self._judging is not None:
             self._judging.stop()

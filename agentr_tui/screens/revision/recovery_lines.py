@@ -17,7 +17,11 @@ WORDS: dict[Effect, str] = {"": "not tried", "pays": "pays", "harms": "harms", "
 
 
 def recovery_lines(figures: Sequence[MarkFigures], mark: int | None, actor: str, width: int) -> list[Line]:
-    """The sample's own mark in full, then a row a mark where others were tried."""
+    """Returns the figures of the sample's own mark in full, then a row a mark where others were tried.
+
+    `figures`: one entry a mark. `mark`: the sample's own, counted from 1. `actor`: the one that continued. `width`:
+    cells.
+    """
     lines: list[Line] = []
     if not reads_thoughts(actor):
         lines += [line((IGNORES_CONVERSATION_LINE.format(actor), "warn")), BLANK]

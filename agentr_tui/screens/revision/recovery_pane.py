@@ -1,7 +1,7 @@
 """Would it recover? A pane of the Revision screen: continuations with and without the revision thought, live.
 
-They are made in a thread of their own: the person goes on reviewing meanwhile. What is known of a sample is read from
-the workspace when the sample is shown.
+A thread makes them, so that the person can go on reviewing. What is known about a sample is read from the workspace
+when the sample is shown.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Job:
 
 
 class KnownRecovery(NamedTuple):
-    """What is known of a sample before anything is asked."""
+    """What is known about a sample before any call."""
 
     sample: str
     settings: RecoverySettings
@@ -79,7 +79,7 @@ class RecoveryPane(TextPane):
         self._alpha: float | None = None
         self._known: KnownRecovery | None = None
         self._refused = ""  # why nothing can be asked
-        self._chosen: RecoverySettings | None = None  # who is to go on, where a person said so
+        self._chosen: RecoverySettings | None = None  # the continuing actor, where a person chose one
         self._typed = RecoverySettings()  # as far as a person typed it
         self._count = 8
         self._job: Job | None = None
@@ -93,7 +93,10 @@ class RecoveryPane(TextPane):
         self._draw()
 
     def show(self, shown: Shown, folder: Path, alpha: float | None) -> None:
-        """Another sample, or the same one changed. `folder` keeps continuations."""
+        """Show another sample, or the same one changed.
+
+        `shown`: the sample. `folder`: keeps continuations. `alpha`: a return above it is a recovery; None: the default.
+        """
         if self._shown is None or self._shown.sample.id != shown.sample.id:
             self._known = None
         self._shown, self._folder, self._alpha = shown, folder, alpha

@@ -34,8 +34,11 @@ AROUND = 40
 
 
 def difference_parts(expected: str, got: str, most: int = 0) -> list[tuple[str, Role]]:
-    """What came, with the words that were not expected marked; of what is the same only what stands beside them. Of
-    `most` characters that differ in a row the rest is left out; 0: nothing is."""
+    """Returns the text that came, with the words that were not expected marked; of equal text only the words next to
+    them.
+
+    `expected` and `got`: the two texts. `most`: cut a run of different characters after so many; 0: never.
+    """
     _, pieces = word_diff(expected, got)
     parts: list[tuple[str, Role]] = []
     for place, piece in enumerate(pieces):
@@ -155,7 +158,7 @@ def _both_lines(wanted: str, came: str) -> list[Line]:
 
 
 def seam_lines(sample: Sample) -> list[Line]:
-    """What a model said of a seam that nobody replayed (`--seam`); nothing where none was asked."""
+    """Returns a model's judgement of an unreplayed seam (`--seam`); no lines where no model was asked."""
     if sample.seam is None:
         return []
     word = sample.seam.word

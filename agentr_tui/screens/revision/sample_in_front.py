@@ -44,17 +44,17 @@ class StoppedByHand(AgentrError):
 
 
 class Loading:
-    """How far the making of samples is. A thread counts along; the screen tells."""
+    """The progress of making samples. A thread counts; the screen shows it."""
 
     def __init__(self, judges: bool) -> None:
-        """judges: samples may have to be made; else they are read."""
+        """`judges`: samples may have to be made; else they are read."""
         self.judges = judges
         self.stopped = False
         self._began = time.monotonic()
         self._made = self._of = 0
 
     def told(self, made: int, of: int) -> None:
-        """So many samples are made, of about so many. Raises `StoppedByHand`."""
+        """Take up that `made` samples are made, of about `of`. Raises `StoppedByHand`."""
         self._made, self._of = made, of
         if self.stopped:
             raise StoppedByHand(f"Stopped after {many(made, 'sample')}: nothing was written. Press 4 to begin again.")
@@ -110,7 +110,7 @@ class SampleInFront:
 
     @property
     def changing(self) -> bool:
-        """Whether a decision is being written: until it is, nothing more can be decided."""
+        """Whether a decision is being written: until then no other is possible."""
         return self._changing
 
     # -- loading -----------------------------------------------------------------------------------
@@ -256,8 +256,8 @@ class SampleInFront:
     def change(self, work: Callable[[], T], then: Callable[[T], object] = lambda _: None) -> None:
         """Write a decision, then show the sample that is in front after it.
 
-        It is on disk before anything else is shown. Until then nothing more can be decided: a key that came too early
-        would speak about a sample that nobody saw.
+        The decision is on disk before anything else is shown. Until then no further decision is possible: a key that
+        came too early would decide about a sample that nobody saw.
         """
         review = self._review
         if review is None or self._changing:

@@ -79,7 +79,7 @@ def _cut_lines(tree: SearchTree, cut: Cut, indent: int, judged: Judgement | None
 
 
 class Voice(NamedTuple):
-    """Somebody who says which step is the first wrong one."""
+    """A verifier or a person with an opinion about the first wrong step."""
 
     name: str
     mark: int | None  # None: found nothing wrong
@@ -88,11 +88,8 @@ class Voice(NamedTuple):
 
 
 def voices(shown: Shown) -> list[Voice]:
-    """Who judged the bad trajectory: the verifier, `progress` where it is another, a model that was asked, every person
-    who set a mark.
-
-    To who is blind nobody but people says anything.
-    """
+    """Returns who judged the bad trajectory: the verifier, `progress` where it is another, a model that was asked,
+    every person who set a mark. In blind mode only people."""
     sample, found = shown.sample, []
     if not shown.hidden:
         if sample.judgements or sample.verifier:
@@ -135,10 +132,10 @@ def bad_path(tree: SearchTree, sample: Sample) -> list[int]:
 
 
 def bad_lines(shown: Shown, cuts: Cuts = NO_CUTS) -> list[Line]:
-    """The bad trajectory step by step: a column of judgements for each who judged, fork, mark; what follows the mark
-    is not part of the sample, nor is what was cut out of it.
+    """Returns the bad trajectory step by step: a column of judgements for each who judged, fork, mark. What follows the
+    mark is not part of the sample, nor is what was cut out of it.
 
-    To who is blind: nothing of what the verifier said; the mark only where it is the person's own.
+    In blind mode: nothing of what the verifier said, and the mark only where it is this reviewer's own.
     """
     tree, sample = shown.tree, shown.sample
     mark = sample.mark if not shown.hidden or shown.own_mark else None
@@ -246,7 +243,7 @@ def why_mark_lines(shown: Shown, indent: int = 0) -> list[Line]:
 
 
 def tail_judged(tree: SearchTree, sample: Sample) -> dict[int, Judgement]:
-    """What the verifier said of the good steps after the fork in the state of the splice, by node."""
+    """Returns the verifier's judgements of the good steps after the fork in the state of the splice, by node."""
     good = whole_splice(tree, sample).good
     return {good[each.step - 1]: each for each in sample.tail_judgements if 0 < each.step <= len(good)}
 
@@ -269,11 +266,12 @@ def spliced_lines(
     cuts: Cuts = NO_CUTS,
     judged: Mapping[int, Judgement] | None = None,
 ) -> list[Line]:
-    """The revision trajectory with its mask: a glyph, a word and a colour for what is trained.
+    """Returns the revision trajectory with its mask: a glyph, a word and a colour for what is trained.
 
-    `got` is what the environment says at some steps of a trajectory that does not hold, by place among the executed
-    steps. `written` are the nodes whose steps people wrote in the search, and who. With the `tree`, what was cut stands
-    in its places; `judged` is what the verifier said of steps of the tail, by node.
+    `turns`: the conversation. `got`: what the environment says at some steps of a trajectory that does not hold, by
+    place among the executed steps. `written`: nodes whose steps people wrote in the search → who. `tree`: the sample's;
+    None: cut steps are not shown. `cuts`: what was cut. `judged`: the verifier's judgements of steps of the tail, by
+    node.
     """
     signs = glyphs()
     lines: list[Line] = []
@@ -391,7 +389,10 @@ def _written(tree: SearchTree, id: int) -> str:
 
 
 def trajectory_lines(tree: SearchTree, leaf: int, fork_depth: int) -> list[Line]:
-    """One whole trajectory, its shared steps muted."""
+    """Returns one whole trajectory as lines, its shared steps muted.
+
+    `tree`: the search. `leaf`: the last node. `fork_depth`: number of shared steps.
+    """
     lines = []
     for step, id in enumerate(tree.ancestors(leaf)[1:], 1):
         node = tree.nodes[id]

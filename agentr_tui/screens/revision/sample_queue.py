@@ -34,7 +34,7 @@ class SampleQueue:
             self._front.show_later()
 
     def toggle_blind(self) -> None:
-        """Hide what the verifier and the replay said until a person decided, or show it again."""
+        """Hide the verifier's and the replay's results until a person decided, or show them again."""
         review = self._front.review
         if review is not None:
             review.blind = not review.blind

@@ -62,7 +62,7 @@ class SampleView:
 
     @property
     def shown(self) -> Shown | None:
-        """The sample that stands in the panes."""
+        """The sample in the panes."""
         return None if self._now is None else self._now[1]
 
     @property
@@ -75,7 +75,11 @@ class SampleView:
         self._desk.pane("queue").set_lines([line((text, "focus"))])
 
     def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], *, filtered: bool = False) -> None:
-        """No sample: a few lines in place of the panes. `filtered`: because none fits."""
+        """Show a few lines in place of the panes, since there is no sample.
+
+        `top`: parts of the top bar. `lines`: in place of the panes. `filtered`: whether there is none because none fits
+        the filter.
+        """
         self._now = None
         self._desk.show_top(top)
         self._desk.show_placeholder(lines, filtered=filtered)
@@ -198,7 +202,7 @@ class SampleView:
         self.show(review, shown)
 
     def tell_of_repair(self, sample: str, calls: int) -> None:
-        """A new tail is being searched: the pane of the replay says how far it is."""
+        """Show the progress of a search for a new tail in the pane of the replay."""
         self._repairing = True
         pane = self._desk.pane("replay")
         pane.border_title = "replay · searching a new tail"

@@ -202,7 +202,7 @@ class RevisionScreen(ModeScreen):
         self.judge.ask()
 
     def action_blind(self) -> None:
-        """Hide what the verifier and the replay said until a person decided, or show it again."""
+        """Hide the verifier's and the replay's results until a person decided, or show them again."""
         self.queue.toggle_blind()
 
     def action_like(self) -> None:

@@ -45,7 +45,8 @@ class RevisionScreenDesk(ScreenDesk):
         self._screen.set_class(True, "-detail")
 
     def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
-        """Replace the body by an explanation; None restores it. `filtered`: tell the keys that take a filter off."""
+        """Replace the body by an explanation; None restores it. `filtered`: whether to show the keys that remove a
+        filter."""
         bar = self._screen.key_bar
         bar.out_of_nothing = frozenset({"query", "restore"} if filtered else ())
         bar.words = {"query": "another query", "restore": "all samples"} if filtered else {}
@@ -81,7 +82,7 @@ class RevisionScreenDesk(ScreenDesk):
         screen.run_worker(run, group=group, thread=True, exclusive=True)
 
     def trusted(self, check: Callable[[], object], then: Callable[[], object]) -> bool:
-        """Whether what a trace names may be used; where it is to be asked for first, does `then` after a yes."""
+        """Whether what a trace names may be used; where a person has to be asked first, calls `then` after a yes."""
         return trusted(self._screen.app, check, then)
 
     def every(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:

@@ -127,7 +127,10 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def run_line(parts: Parts, text: str, commands: Sequence[Command] = COMMANDS) -> None:
-    """Do what was written: a command, a node's number. Raises `AgentrError` with a line for a person."""
+    """Do what was typed: a command or a node's number. Raises `AgentrError` with a line for a person.
+
+    `parts`: those of the screen. `text`: what was typed. `commands`: those there are.
+    """
     name, _, rest = text.strip().partition(" ")
     rest = rest.strip()
     if not name:
@@ -169,7 +172,7 @@ def ask_line(parts: Parts, start: str = "") -> None:
 
 
 class SearchCommands(Provider):
-    """The same commands in the palette; what needs something more asks for it."""
+    """The same commands in the palette; a command that needs an argument asks for it."""
 
     def _entry(self, command: Command) -> tuple[str, Callable[[], None], str]:
         parts = getattr(self.screen, "parts", None)

@@ -16,9 +16,9 @@ from envs.base import title_of
 
 
 def search_figures(tree: SearchTree) -> list[str]:
-    """What a search came to so far, the least important first: those are left out where there is no room.
+    """Returns the figures of a search so far, the least important first: those are left out where there is no room.
 
-    What a model's server does not tell is unknown, not 0.
+    Figures that a model's server does not report are unknown, not 0.
     """
     assert tree.started is not None
     settings = tree.started.settings
@@ -75,7 +75,7 @@ Words = list[tuple[str, Role]]
 
 
 def pause_reason(tree: SearchTree) -> str:
-    """Why the search stands still: `paused`, the breakpoint that stopped it and the node, or what failed."""
+    """Returns why the search is paused: `paused`, the breakpoint that stopped it and the node, or what failed."""
     last = next((event for event in reversed(tree.chronicle.log) if isinstance(event, Paused)), None)
     if last is None or last.kind == "asked":
         return "paused"
@@ -99,7 +99,7 @@ def state_words(session: Session, tree: SearchTree) -> str:
 
 
 def next_step(session: Session) -> str:
-    """What a person does next with a search that is over; empty while it goes on, and in the past."""
+    """Returns what a person does next with a search that is over; empty while it runs, and in the past."""
     tree = session.tree
     if tree is None or not len(tree) or session.past is not None or session.control is not None:
         return ""
@@ -129,7 +129,7 @@ def _without_pairs(session: Session, tree: SearchTree) -> str:
 
 
 def top_line(session: Session, following: bool = False) -> tuple[Words, Words]:
-    """What the top bar says of the open search: at its left, and figures at its right."""
+    """Returns the top bar's text about the open search: the left part, and the figures at the right."""
     tree = session.tree
     assert tree is not None
     started = tree.started

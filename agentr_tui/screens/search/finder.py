@@ -107,7 +107,7 @@ class Finder:
 
     @property
     def query(self) -> str:
-        """What is looked for; empty where nothing is."""
+        """The query; empty where there is none."""
         return self._query.text if self._query is not None else ""
 
     @property
@@ -126,7 +126,7 @@ class Finder:
         return self._matches if self._query is not None else []
 
     def found_words(self) -> str:
-        """How many match, for the title of the tree; empty where nothing is looked for."""
+        """The number of matches, for the title of the tree; empty without a query."""
         if self._query is None:
             return ""
         more = "" if self._complete else "…"

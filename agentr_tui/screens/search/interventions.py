@@ -51,7 +51,7 @@ def _value(value: object) -> str:
 
 
 class Written(NamedTuple):
-    """A step that was asked for and is not there yet."""
+    """A written step that the search has not made yet."""
 
     parent: int
     expand: bool  # ask for its expansion once it is there
@@ -246,7 +246,7 @@ class Interventions:
             self._desk.complain(str(error))
 
     def breakpoints(self) -> None:
-        """Where the search is to stand still, and where it does not any more."""
+        """Set and remove breakpoints."""
         tree = self._desk.session.tree
         if tree is None:
             return
@@ -323,7 +323,7 @@ class Interventions:
         )
 
     def ask_branch(self, id: int) -> None:
-        """Start a new search whose prefix is the way to a node, after a look at what it will cost."""
+        """Start a new search whose prefix is the way to a node, after showing what it will cost."""
         session, tree = self._desk.session, self._desk.session.tree
         if tree is None or tree.started is None or session.path is None or not self._desk.may_start():
             return
@@ -349,7 +349,7 @@ class Interventions:
     # -- what came of it -------------------------------------------------------------------------------
 
     def take_log(self) -> None:
-        """Say what a person's request came to, and where a breakpoint held the search up."""
+        """Show the result of a person's request, and the breakpoint that paused the search."""
         session = self._desk.session
         tree = session.tree
         if tree is None:

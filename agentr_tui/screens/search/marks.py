@@ -30,7 +30,7 @@ FOLDER = "bookmarks"
 
 
 class NodeMarks:
-    """What is said of nodes, and the keys that say it."""
+    """The marks on nodes, and the keys that set them."""
 
     def __init__(self, desk: TreeDesk) -> None:
         self._desk = desk
@@ -98,7 +98,10 @@ class NodeMarks:
         self._desk.ask_text(f"bookmark of node {id}", partial(self.mark, id, "bookmark"), value=known)
 
     def mark(self, id: int, kind: Kind, name: str = "") -> None:
-        """Put a mark on a node of this trace."""
+        """Put a mark on a node of this trace.
+
+        `id`: the node. `kind`: bookmark, good or bad. `name`: of a bookmark; may be empty.
+        """
         session = self._desk.session
         if session.tree is None or session.tree.started is None or self.bookmarks is None:
             return

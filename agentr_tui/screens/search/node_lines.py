@@ -1,4 +1,4 @@
-"""What is told of a node, as lines: its step, why it was or was not selected, its conversation, raw facts."""
+"""What the node pane shows, as lines: a node's step, why it was or was not selected, its conversation, raw facts."""
 
 from __future__ import annotations
 
@@ -37,12 +37,18 @@ TERMINAL_WORDS = {
 
 
 def labelled(label: str, text: str, role: Role = "text") -> Line:
-    """A line with a muted label; wrapped lines are set in below the text."""
+    """Returns a line with a muted label; wrapped lines are set in below the text.
+
+    `label`: what it is. `text`: the value. `role`: colour of the value.
+    """
     return line((f"{label:<{LABEL}}", "muted"), (text, role), indent=LABEL)
 
 
 def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple[float, float]) -> list[Line]:
-    """Thought, action, observation and standing of a node."""
+    """Returns thought, action, observation and status of a node.
+
+    `tree`: the search. `reader`: the same tree at a moment. `id`: the node. `score_range`: least and greatest return.
+    """
     node = tree.nodes[id]
     started = tree.started
     if node.parent == NO_PARENT:
@@ -98,7 +104,10 @@ def _usage(tree: SearchTree, id: int) -> str:
 
 
 def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -> tuple[str, Role]:
-    """How a node stands, in words, and the role to show it in."""
+    """Returns the status of a node in words, and the role to show it in.
+
+    `reader`: the tree at a moment. `node`: the node. `score_range`: least and greatest return.
+    """
     if node.is_leaf and node.terminal is not None:
         if node.terminal in WITHOUT_RETURN:
             return TERMINAL_WORDS[node.terminal], "warn"
@@ -114,7 +123,8 @@ def standing(reader: TreeReader, node: Node, score_range: tuple[float, float]) -
 
 
 def conversation_lines(tree: SearchTree, id: int) -> list[Line]:
-    """The whole conversation at a node. Steps that the actor did not see when it made this one are told apart."""
+    """Returns the whole conversation at a node. Steps that the actor did not see when it made this one look
+    different."""
     names = {"system": "system", "user": "env", "assistant": "agent", "tool": "tool"}
     before, first, dropped = seen_and_dropped(tree, id)
     unseen = range(first, first + turns_of_steps(before, first, dropped))
@@ -163,7 +173,10 @@ def environment_lines(tree: SearchTree, id: int) -> list[Line]:
 
 
 def raw_lines(tree: SearchTree, reader: TreeReader, id: int, answer: Answered) -> list[Line]:
-    """The node's fields as they are kept; the request that it came of, and the answer as it arrived."""
+    """Returns the node's fields as they are kept, the request that it came of, and the answer as it arrived.
+
+    `tree`: the search. `reader`: the same tree at a moment. `id`: the node. `answer`: as far as it was read.
+    """
     facts = node_facts(tree, reader, id)
     try:
         request = request_of(tree, id)

@@ -1,4 +1,5 @@
-"""What the tree says of a node beside its figures: bookmarks, what people did, states seen before. Knows no Textual."""
+"""What a row shows about a node beside its figures: bookmarks, what people did, states seen before. Knows no
+Textual."""
 
 from __future__ import annotations
 
@@ -22,10 +23,11 @@ def said_of(
     environment: str,
     glyphs: Glyphs,
 ) -> Said | None:
-    """The first that holds: marked by somebody, written, pruned, being drawn, refused, in a state seen before.
+    """Returns the first that holds: marked by somebody, written, pruned, being drawn, refused, in a state seen before;
+    None where none does.
 
-    `reader`: the tree at a moment; `id`: the node. `marks`: node → marks of people. `refuses`: whether an
-    observation says that nothing was done. `glyphs`: those of the terminal.
+    `reader`: the tree at a moment. `id`: the node. `marks`: node → marks of people. `environment`: says which
+    observations are refusals. `glyphs`: those of the terminal.
     """
     tree = tree_of(reader)
     if id >= len(reader):

@@ -153,7 +153,7 @@ class SearchScreen(ModeScreen):
             self.set_timer(VIEWS_EVERY, lambda: self.show_views() if self._views_due else None)
 
     def on_screen_resume(self) -> None:
-        """In front again: take up what grew meanwhile."""
+        """Take up what changed while another screen was in front."""
         session, rows = self.session, self.tree_view.rows
         if session.tree is None or not len(session.tree) or session.past is not None:
             return
@@ -226,7 +226,7 @@ class SearchScreen(ModeScreen):
             self.node.show_forks(self.size.width >= 100 and self.size.height >= TALL)
 
     def on_resize(self, event: Resize) -> None:
-        """The overview comes and goes with the room there is, and what the keys do in a narrow window."""
+        """Show the overview, and what the keys do in a narrow window, where there is room."""
         self.show_overview()
         self.call_after_refresh(self.show_state)
 
@@ -357,7 +357,7 @@ class SearchScreen(ModeScreen):
         self.tree_view.focus()
 
     def action_escape(self) -> None:
-        """Back to all panes; where they are there, find nothing any more; then take away what was marked."""
+        """Go back to all panes; if they are shown, end the filter; then remove marks."""
         enlarged = self.enlarging.pane is not None or self.has_class("-detail")
         if not enlarged and (self.query_one(FindBar).is_open or self.finder.matches):
             self.finder.close()

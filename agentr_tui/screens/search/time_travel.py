@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 class TimeTravel:
-    """The moment that is looked at, and what is said of nodes because of it."""
+    """The moment on screen, and the marks on nodes that follow from it."""
 
     def __init__(self, desk: TreeDesk, moved: Callable[[], None]) -> None:
         """`moved` is called when another moment is shown."""
@@ -95,7 +95,7 @@ class TimeTravel:
         self.lay("changes", {} if self._step is None else change_marks(tree, self._step))
 
     def check(self) -> None:
-        """Take away what does not hold any more: marks of another tree, changes at another moment."""
+        """Remove marks that no longer hold: those of another tree, and changes at another moment."""
         session = self._desk.session
         if self._layers_of is not session.tree:
             self._layers, self._step, self._layers_of = {}, None, session.tree
@@ -112,7 +112,7 @@ class TimeTravel:
         return there
 
     def lay(self, layer: str, marks: Mapping[int, Mark]) -> None:
-        """Say something of nodes, in place of what this layer said before; later layers lie over earlier ones."""
+        """Set the marks of a layer in place of its earlier ones; later layers lie over earlier ones."""
         if marks:
             self._layers[layer] = marks
         else:

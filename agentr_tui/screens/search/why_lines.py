@@ -21,7 +21,11 @@ MOST_LOGGED = 2_000
 
 
 def why_lines(reader: TreeReader, id: int, width: int = 48, c: float | None = None) -> list[Line]:
-    """The siblings of a node as selection compares them at that moment, what was chosen, and what the node is."""
+    """Returns the siblings of a node as selection compares them at that moment, what was chosen, and what the node is.
+
+    `reader`: the tree at a moment. `id`: the node. `width`: cells. `c`: another exploration constant to compare with;
+    None: none.
+    """
     tree, signs = tree_of(reader), glyphs()
     told = why(reader, id, c)
     settings = told.now.settings

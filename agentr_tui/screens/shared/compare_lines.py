@@ -1,4 +1,4 @@
-"""What the comparison of two trajectories, or of two traces, says: lines and the places of its differences.
+"""The comparison of two trajectories, or of two traces: lines, and the places of the differences.
 
 Side by side where there is room, one under the other where there is not. Knows no Textual.
 """

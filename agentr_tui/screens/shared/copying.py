@@ -114,7 +114,10 @@ def as_json(value: object) -> str:
 
 
 def node_facts(tree: SearchTree, reader: TreeReader, id: int) -> dict[str, object]:
-    """The node's fields as they are kept, its figures as the reader has them."""
+    """Returns the node's fields as they are kept, with the figures of a moment.
+
+    `tree`: the search. `reader`: the same tree at a moment. `id`: the node.
+    """
     node = tree.nodes[id]
     return {
         "id": node.id,

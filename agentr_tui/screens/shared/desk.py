@@ -39,7 +39,10 @@ class Desk(Protocol):
         ...
 
     def say(self, message: str, *, severity: SeverityLevel = "information", seconds: float | None = None) -> None:
-        """Show a notice."""
+        """Show a notice.
+
+        `message`: one line. `severity`: Textual's. `seconds`: how long; None: as the app has it.
+        """
         ...
 
     def complain(self, message: str) -> None:
@@ -51,7 +54,11 @@ class Desk(Protocol):
         ...
 
     def ask_text(self, title: str, done: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
-        """Ask for a line."""
+        """Ask for a line.
+
+        `title`: the question. `done`: called with the text; not where a person gives up. `value`: stands there first.
+        `placeholder`: shown while the line is empty.
+        """
         ...
 
     def open(self, screen: Screen[Any], done: Callable[[Any], None] | None = None) -> None:
@@ -59,7 +66,10 @@ class Desk(Protocol):
         ...
 
     def ask_yes(self, unasked: NeedsConsent, then: Callable[[], object], no: Callable[[], object]) -> None:
-        """Ask for the yes that something needs, and do `then`; else do `no`."""
+        """Ask for the yes that something needs.
+
+        `unasked`: what needs it. `then`: called after a yes. `no`: called otherwise.
+        """
         ...
 
     def open_path(self, path: Path) -> None:
@@ -82,13 +92,16 @@ class Desk(Protocol):
         *,
         failed: Callable[[str], object] | None = None,
     ) -> None:
-        """Run `work` in a thread, then `done` on the UI thread; an error is `failed`, or a complaint.
+        """Run work in a thread, in place of the work of the same group.
 
-        An `AgentrError` is its own line; any other is logged, too."""
+        `work`: returns a result. `done`: called with it on the UI thread. `group`: name of the group. `failed`: called
+        with a line about the error; None: the line is shown as a complaint. An error that is not an `AgentrError` is
+        also logged.
+        """
         ...
 
     def beside(self, work: Callable[[Stopped], object], group: str) -> None:
-        """Run `work` in a thread, in place of the one of the same group; it says with `post` what it finds."""
+        """Run `work` in a thread, in place of the one of the same group; it posts its results with `post`."""
         ...
 
     def post(self, message: Message) -> None:
@@ -100,7 +113,7 @@ class Desk(Protocol):
         ...
 
     def may_start(self) -> bool:
-        """Whether no other search runs here; says so where one does."""
+        """Whether no other search runs here; shows a notice where one does."""
         ...
 
     def start(self, make: Make) -> None:

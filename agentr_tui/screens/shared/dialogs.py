@@ -47,7 +47,7 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
 
 
 class Popup(Dialog[Result], Generic[Result]):
-    """A dialog that nothing is written in: a click beside it closes it."""
+    """A dialog without text fields: a click beside it closes it."""
 
     def on_click(self, event: Click) -> None:
         """Beside the dialog: as escape."""
@@ -129,7 +129,10 @@ class Prompt(Dialog[str]):
 
 
 def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
-    """Open a menu and do what is chosen."""
+    """Open a menu and do what is chosen.
+
+    `app`: shows it. `title`: the question. `choices`: one a key.
+    """
 
     def chosen(choice: Choice | None) -> None:
         if choice is not None:
@@ -141,7 +144,10 @@ def ask(app: App[Any], title: str, choices: Sequence[Choice]) -> None:
 def ask_yes(
     app: App[Any], unasked: NeedsConsent, then: Callable[[], object], no: Callable[[], object] = lambda: None
 ) -> None:
-    """Ask for the yes that something needs; remember it on this machine, and do `then`; else do `no`."""
+    """Ask for the yes that something needs; after a yes, remember it on this machine.
+
+    `app`: shows the question. `unasked`: what needs the yes. `then`: called after a yes. `no`: called otherwise.
+    """
 
     def yes() -> None:
         unasked.allow()
@@ -157,8 +163,11 @@ def ask_yes(
 
 
 def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], object]) -> bool:
-    """Returns whether what a trace names may be used. If `check` raises `NeedsConsent`, asks a person, and calls
-    `then` after a yes."""
+    """Returns whether what a trace names may be used; where a person has to be asked first, asks.
+
+    `app`: shows the question. `check`: raises `NeedsConsent` where a person has to be asked. `then`: called after a
+    yes.
+    """
     try:
         check()
     except NeedsConsent as unasked:
@@ -170,8 +179,8 @@ def trusted(app: App[Any], check: Callable[[], object], then: Callable[[], objec
 def ask_text(app: App[Any], title: str, then: Callable[[str], object], value: str = "", placeholder: str = "") -> None:
     """Ask for one line of text.
 
-    `title`: the question. `then`: called with the text; not where a person gives up. `value`: stands there first.
-    `placeholder`: shown while the line is empty.
+    `app`: shows the question. `title`: the question. `then`: called with the text; not where a person gives up.
+    `value`: stands there first. `placeholder`: shown while the line is empty.
     """
 
     def typed(text: str | None) -> None:

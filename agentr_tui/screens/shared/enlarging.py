@@ -1,4 +1,4 @@
-"""One pane of a screen in place of all: the bars stay, and the key bar tells the way back."""
+"""One pane of a screen in place of all: the bars stay, and the key bar shows the way back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentr_tui.widgets.top_bar import TopBar
 
 
 class Enlarging:
-    """Gives a pane the room of all, and gives it back."""
+    """Gives one pane all the room, and takes it back."""
 
     def __init__(self, screen: Screen[None]) -> None:
         self._screen = screen

@@ -1,4 +1,4 @@
-"""What is looked for after `/`: a query where it is one, else words that a text holds. The same on every screen."""
+"""The text after `/`: a query if it can be read as one, else words to search in texts. The same on every screen."""
 
 from __future__ import annotations
 

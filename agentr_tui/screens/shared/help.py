@@ -80,9 +80,9 @@ GROUPS = ("on this screen", "everywhere", "in this pane")
 
 
 def help_lines(screen: Screen[Any]) -> list[Line]:
-    """One line a binding: keys, what they do. Bindings of the screen come first, then the app's, the pane's.
+    """Returns one line a binding: keys, what they do. Bindings of the screen come first, then the app's, the pane's.
 
-    A key that the display of another names as its second (`, .`) is told in the line of that one.
+    A key that the display of another names as its second (`, .`) is in the line of that one.
     """
     groups: tuple[dict[str, list[str]], ...] = ({}, {}, {})  # keys as they are shown → what they do
     for active in screen.active_bindings.values():

@@ -27,7 +27,11 @@ class Host(App[int]):
 
     @abstractmethod
     def open_path(self, path: Path, follow: bool = False, mode: str = "search", beside: Path | None = None) -> None:
-        """Read a trace or tree file in a worker, and show it on a screen; with `beside`, compared with another."""
+        """Read a trace or tree file in a worker, and show it on a screen.
+
+        `path`: the file. `follow`: whether to wait for a trace that holds no event yet. `mode`: name of the screen.
+        `beside`: another trace to compare it with; None: none.
+        """
 
     @abstractmethod
     def show_tree(self, mode: str = "search") -> None:

@@ -34,10 +34,10 @@ def key(
     show: bool = False,
     key_display: str | None = None,
 ) -> Binding:
-    """A binding with an id (for the user's keymap) and a tooltip (for the help).
+    """Returns a binding with an id (for the user's keymap) and a tooltip (for the help).
 
-    `keys`: separated by commas. `action` and `description`: as Textual's. `show`: whether the key bar has it.
-    `key_display`: how the key is written there; None: its own name.
+    `keys`: separated by commas. `action` and `description`: as Textual's. `id`: name in keymaps. `tooltip`: a sentence.
+    `show`: whether the key bar has it. `key_display`: how the key is written there; None: its own name.
     """
     return Binding(keys, action, description, show=show, id=id, tooltip=tooltip, key_display=key_display)
 
@@ -47,9 +47,11 @@ SHORT_NAME = 3
 
 
 def tab_title(names: Sequence[str], active: int, width: int = 200) -> str:
-    """A border title that names the tabs, the active one reversed, in a pane of `width` cells.
+    """Returns a border title that names the tabs, the active one reversed. Where there is no room for all, names of
+    others are cut.
 
-    Where there is no room for all, names of others are cut. Names are ours: titles are markup.
+    `names`: of the tabs; they become markup, so they must be the program's own. `active`: index of the active tab.
+    `width`: cells of the pane.
     """
     over = sum(map(len, names)) + 2 * len(names) - (width - 6)
     shown = list(names)
@@ -75,7 +77,7 @@ NOTHING_OPEN: tuple[Line, ...] = (
 
 
 def reading_lines(path: Path, share: float) -> tuple[Line, ...]:
-    """What it says while a trace is read."""
+    """Returns the lines that are shown while a trace is read."""
     return (line((f"Reading {path.name} … {share:.0%}", "strong")),)
 
 
@@ -108,7 +110,7 @@ class ModeScreen(Screen[None]):
         yield Static("", classes="too-small", markup=False)
 
     def compose_body(self) -> ComposeResult:
-        """What stands between top bar and key bar."""
+        """The widgets between top bar and key bar."""
         yield from ()
 
     @property
@@ -173,7 +175,7 @@ class ModeScreen(Screen[None]):
             self.query_one(".too-small", Static).update(f"too small\n{width}×{height}, needs\n{MIN_WIDTH}×{MIN_HEIGHT}")
 
     def on_screen_resume(self) -> None:
-        """Shown (again): take up what happened meanwhile."""
+        """Take up what changed while another screen was in front."""
         self.refresh_view()
 
     def refresh_view(self) -> None:

@@ -15,7 +15,7 @@ from textual.screen import Screen
 
 
 def rank(node: DOMNode) -> int:
-    """What comes first where bindings are listed: the screen's, then the app's, then those of the focused widget."""
+    """Returns the rank of a binding in lists: the screen's first, then the app's, then those of the focused widget."""
     return 0 if isinstance(node, Screen) else 1 if isinstance(node, App) else 2
 
 

@@ -100,7 +100,7 @@ class ScreenDesk:
             done(result)
 
     def beside(self, work: Callable[[Stopped], object], group: str) -> None:
-        """Run `work` in a thread, in place of the one of the same group; it says with `post` what it finds."""
+        """Run `work` in a thread, in place of the one of the same group; it posts its results with `post`."""
 
         def run() -> None:
             worker = get_current_worker()
@@ -117,7 +117,7 @@ class ScreenDesk:
         self._screen.call_after_refresh(call)
 
     def may_start(self) -> bool:
-        """Whether no other search runs here; says so where one does."""
+        """Whether no other search runs here; shows a notice where one does."""
         return may_start(self._screen)
 
     def start(self, make: Make) -> None:

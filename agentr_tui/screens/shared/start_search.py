@@ -18,7 +18,7 @@ Make = Callable[[Callable[[AnyEvent], None]], SearchJob]
 
 
 def may_start(screen: ModeScreen) -> bool:
-    """Whether no other search runs here; says so where one does."""
+    """Whether no other search runs here; shows a notice where one does."""
     if screen.agentr.session.running:
         screen.agentr.complain("a search is running: stop it (S on the Search screen) before another is started")
         return False

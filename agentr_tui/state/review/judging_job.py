@@ -28,6 +28,8 @@ class ByModel:
     def run(self, tree: SearchTree, pair: Pair, settings: JudgeSettings, cache: Path) -> None:
         """Judges steps up to the first Bad.
 
+        `tree`: the search. `pair`: its bad trajectory is judged. `settings`: of the model. `cache`: folder of replies.
+
         Raises `InputError`, and `WorkFailed` if the model failed or `stop` was called.
         """
         from engine.verifiers.openai_judge import OpenAIVerifier

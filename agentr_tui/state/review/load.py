@@ -44,13 +44,14 @@ def load_review(
     pair: Pair | None,
     told: Progress = lambda made, of: None,
 ) -> Review:
-    """The review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
+    """Returns the review of a tree: the newest run over it that is newer than it, else a new run. Raises `InputError`.
 
-    In front is the sample of the pair, else the first of the tree that nobody decided about. Without a tree: the newest
-    run of each trace. The tree is read from its file: it is not the one on screen, which another thread changes.
-    `told` hears of every sample that is made; what it raises ends the making, and nothing is written.
+    In front is the sample of the pair, else the first of the tree that nobody decided about. The tree is read from its
+    file: it is not the one on screen, which another thread changes.
 
-    `decisions`: of the workspace. `path`: of the tree. `settings`: of a new run.
+    `workspace`: holds runs and traces. `decisions`: of the workspace. `path`: of the tree; None: the newest run of each
+    trace. `settings`: of a new run. `pair`: the one chosen on screen. `told`: called for every sample that is made; an
+    error that it raises ends the making, and nothing is written.
     """
     decisions.refresh()
     if path is None:

@@ -1,8 +1,8 @@
-"""A queue of samples under review: where one stands, what was decided, the mark and thought as they are now.
+"""A queue of samples under review: the current place, the decisions, and the current mark and thought.
 
-The queue is a whole run of `revise`, over however many traces, or what a query leaves of it. Knows no Textual.
-`Review.show` and what else reads traces, replays or writes decisions may take a while: they are called
-from worker threads.
+The queue is a whole run of `revise`, over any number of traces, or what a query leaves of it. Knows no Textual.
+`Review.show`, and everything else that reads traces, replays or writes decisions, may take a while: call it from a
+worker thread.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ class Review:
         return fold_one(sample.id, filter(lambda line: self._speaks(line.reviewer), self.decisions.lines_of(sample.id)))
 
     def judge(self, sample: Sample) -> bool:
-        """Ask the verifier `progress` about a sample; False where nothing new came of it, or it is asked already.
+        """Ask the verifier `progress` about a sample; False where it gave nothing new, or is being asked already.
 
-        May take long, and holds nothing up.
+        May take long, and blocks nothing.
         """
         with self._lock:
             trace = self.traces.of(sample)
@@ -186,7 +186,7 @@ class Review:
         self._set_queue(self.query, self.order)
 
     def like(self, sample: Sample) -> tuple[int, bool]:
-        """How many other samples teach the same as one in the queue, and whether they stand there, too."""
+        """Returns how many other samples teach the same as one in the queue, and whether they are in the queue, too."""
         for first, others in self._alike.items():
             if sample.id == first or any(each.id == sample.id for each in others):
                 return len(others), first in self._open
@@ -194,7 +194,7 @@ class Review:
 
     @property
     def folded(self) -> int:
-        """Number of samples that others stand for now."""
+        """Number of samples that are folded behind others."""
         return sum(len(others) for first, others in self._alike.items() if first not in self._open)
 
     def toggle_like(self) -> int:
@@ -243,9 +243,11 @@ class Review:
     def search_again(
         self, shown: Sample, control: Control, heard: Callable[[AnyEvent], None], own: TrustedSettings = ()
     ) -> str:
-        """Search a new tail from just after the wrong step; one that holds becomes a decision. What came, in a line.
+        """Search a new tail from just after the wrong step; a tail that holds becomes a decision. Returns one line
+        about the result. Raises `InputError`, `WorkFailed`.
 
-        `own`: settings of the user's, whose servers are trusted. Raises `InputError`, `WorkFailed`.
+        `shown`: the sample. `control`: stops the search from another thread. `heard`: called with each event of the
+        search. `own`: settings that the user gave, whose servers are trusted.
         """
         figures = Repairs()
         with self._lock:
@@ -319,7 +321,7 @@ class Review:
         return None
 
     def find(self, wanted: Callable[[Sample], bool]) -> bool:
-        """Goes to the first sample of a kind, also to one that another stands for. Returns False if there is none."""
+        """Goes to the first sample of a kind, also to a folded one. Returns False if there is none."""
         for place, sample in enumerate(self.samples):
             if wanted(sample):
                 self.place = place

@@ -101,7 +101,7 @@ class Traces:
     """The traces of some samples, by file."""
 
     def __init__(self, workspace: Workspace, environment: Callable[[Sample], str | None] = lambda sample: None) -> None:
-        """environment: replays the samples; None for the trace's own."""
+        """`environment`: replays the samples; None for the trace's own."""
         self._workspace, self._environment = workspace, environment
         self._open: OrderedDict[str, ReviewedTrace] = OrderedDict()
 

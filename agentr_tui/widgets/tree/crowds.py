@@ -24,8 +24,12 @@ NONE = Crowds(b"", {}, frozenset())
 
 
 def crowds(reader: TreeReader, count: int, spread: Set[int] = frozenset()) -> Crowds:
-    """The crowds among the first `count` nodes: two or more children of a node that were never visited, have nothing
-    below and have not ended. `spread`: parents whose children have a row each."""
+    """Returns the crowds: two or more children of a node that were never visited, have nothing below and have not
+    ended.
+
+    `reader`: the tree at a moment. `count`: look at nodes with ids below it. `spread`: parents whose children have a
+    row each.
+    """
     behind, members, alone = bytearray(count), dict[int, tuple[int, ...]](), set[int]()
     for parent in range(count):
         kids = reader.children(parent)
@@ -55,14 +59,18 @@ class Crowding:
         self._at = -1  # the event at which they were found
 
     def finds(self, count: int) -> bool:
-        """Whether crowds are looked for in a tree of so many nodes."""
+        """Whether crowds are looked for in a tree of `count` nodes."""
         return self.on and count <= MOST_NODES
 
     def _find(self, reader: TreeReader, count: int) -> Crowds:
         return crowds(reader, count, self.spread) if self.finds(count) else NONE
 
     def take(self, reader: TreeReader, count: int, shown: bytearray | None) -> bytearray | None:
-        """Take up the crowds among so many nodes, unless a filter tells what is shown; returns which nodes are."""
+        """Take up the crowds, unless a filter is on; returns which nodes are shown, one byte a node; None: all.
+
+        `reader`: the tree at a moment. `count`: look at nodes with ids below it. `shown`: the nodes that a filter
+        takes, one byte a node; None: there is no filter.
+        """
         self._now, self._at = self._find(reader, count) if shown is None else NONE, reader.seq
         return bytearray(1 - behind for behind in self._now.behind) if self._now.behind else shown
 
@@ -88,7 +96,7 @@ class Crowding:
         return parent != ROOT and parent not in self._now.alone
 
     def members(self, id: int) -> tuple[int, ...]:
-        """The never-visited siblings that share the row of a node; empty where it has it for itself."""
+        """Returns the never-visited siblings that share the row of a node; empty where no other shares it."""
         return self._now.members.get(id, ())
 
     def leader(self, reader: TreeReader, id: int) -> int:

@@ -43,7 +43,7 @@ class RowDrawing:
         self._drawn: dict[int, RowSummary] = {}  # line of the viewport → what it shows
 
     def take(self, rows: TreeRows, score_range: tuple[float, float]) -> None:
-        """Draw another tree; nothing is laid over it."""
+        """Draw another tree, with nothing over it."""
         self.rows, self._score_range = rows, score_range
         self.overlay = Overlay()
         self.lit = None
@@ -63,7 +63,10 @@ class RowDrawing:
     # -- columns -------------------------------------------------------------------------------------
 
     def measured(self, width: int, compact: bool, cursor: int) -> Columns:
-        """Where things have to stand now."""
+        """Returns where the columns of the tree are now.
+
+        `width`: cells. `compact`: without bars. `cursor`: the node under the cursor.
+        """
         rows = self.rows
         assert rows is not None
         return columns(
@@ -75,7 +78,7 @@ class RowDrawing:
         )
 
     def lay_out(self, now: Columns) -> bool:
-        """Let things stand there; whether they stood elsewhere, so that everything is drawn anew."""
+        """Set the columns; returns whether they moved, so that everything has to be drawn anew."""
         if now == self._columns:
             return False
         self._columns = now
@@ -95,7 +98,10 @@ class RowDrawing:
     # -- rows ----------------------------------------------------------------------------------------
 
     def row_of(self, id: int, now: Columns, cursor: int) -> RowSummary:
-        """What the row of a node shows, with what is laid over it and said of its nodes."""
+        """Returns what the row of a node shows, with the marks and paths that are laid over it.
+
+        `id`: the last node of the row. `now`: the columns. `cursor`: the node under the cursor.
+        """
         rows, overlay = self.rows, self.overlay
         assert rows is not None
         chain = tuple(rows.chain(id))
@@ -148,7 +154,10 @@ class RowDrawing:
         return labels(self.rows.reader, row.chain, self.glyphs, row.crowd, self.label)
 
     def stale(self, ids: Sequence[int], now: Columns, cursor: int) -> list[int]:
-        """The lines of the viewport that show something else by now; `ids` are the nodes of its rows."""
+        """Returns the lines of the viewport that show something else by now.
+
+        `ids`: the nodes of its rows, one a line. `now`: the columns. `cursor`: the node under the cursor.
+        """
         changed = []
         for line in range(max(len(ids), len(self._drawn))):
             shown = self.row_of(ids[line], now, cursor) if line < len(ids) else None

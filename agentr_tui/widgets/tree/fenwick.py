@@ -17,7 +17,10 @@ def build(values: list[int]) -> list[int]:
 
 
 def add(sums: list[int], index: int, delta: int) -> None:
-    """Value `index` changes by `delta`."""
+    """Change a value by `delta`.
+
+    `sums`: the tree. `index`: of the value, from 0. `delta`: may be negative.
+    """
     place = index + 1
     while place < len(sums):
         sums[place] += delta

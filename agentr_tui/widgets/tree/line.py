@@ -1,4 +1,4 @@
-"""One row of the tree view: what is told of a node, where its columns stand, and the strip that shows it.
+"""One row of the tree view: its content, its columns, and the strip that shows it.
 
 Pure functions over a reader, and a `Painter` that holds prepared styles; no widget.
 """
@@ -40,7 +40,7 @@ _UNDER_CURSOR: dict[Role, Role] = {"faint": "muted", "muted": "text", "text": "s
 
 
 class Columns(NamedTuple):
-    """Where things stand, in cells; 0 for a column that isn't shown."""
+    """The places and widths of the columns, in cells; 0 for a column that isn't shown."""
 
     width: int
     text: int  # guides, glyph and action
@@ -83,10 +83,11 @@ class RowSummary(NamedTuple):
 
 
 def columns(width: int, *, compact: bool, visits: int, deepest: int, cursor_level: int) -> Columns:
-    """The columns of a view `width` cells wide over a tree whose root has that many visits.
+    """Returns the columns of a view. Below 48 cells the word is left out, below 30 N, below 18 Q. A level is two cells
+    wide where the deepest node allows, else one; where one is too many and the cursor is deep, levels above it are cut.
 
-    `compact` leaves out the bar. Below 48 cells the word goes too, below 30 N, below 18 Q. Two cells a level where
-    the deepest node allows, else one; where one is not enough and the cursor is deep, levels above it are cut.
+    `width`: cells. `compact`: without bars. `visits`: N of the root. `deepest`: the greatest depth of a row.
+    `cursor_level`: the level of the row under the cursor.
     """
     word = 10 if width >= 48 else 0
     count = max(3, len(format_count(visits))) + 2 if width >= 30 else 0
@@ -192,8 +193,11 @@ def labels(
     crowd: tuple[int, ...] = (),
     label: Callable[[TreeReader, int], str] | None = None,
 ) -> list[str]:
-    """The actions of the nodes that share a row (or what `label` calls them), safe to show; of a crowd how many there
-    are, too."""
+    """Returns the actions of the nodes that share a row, safe to show.
+
+    `reader`: the tree at a moment. `chain`: the nodes. `glyphs`: those of the terminal. `crowd`: the nodes of a crowd,
+    which are counted and named in one text; empty: it is none. `label`: what to call a node; None: by its action.
+    """
     if crowd:
         actions = dict.fromkeys(reader.node(id).action for id in crowd)
         return [clip(f"{len(crowd)} more: {', '.join(actions)}", LABEL_CELLS, ellipsis=glyphs.ellipsis)]
@@ -206,7 +210,7 @@ def _action(reader: TreeReader, id: int) -> str:
 
 
 class Painter:
-    """Turns what is told of a row into a strip; holds the styles of a palette over a ground."""
+    """Turns the summary of a row into a strip; holds the styles of a palette over a ground."""
 
     def __init__(self, palette: Palette, ground: Style, glyphs: Glyphs, *, focused: bool) -> None:
         self.glyphs = glyphs
@@ -231,7 +235,10 @@ class Painter:
         return Strip([Segment(" " * width, self.ground)], width)
 
     def strip(self, row: RowSummary, actions: list[str], columns: Columns) -> Strip:
-        """The strip of a row whose nodes did `actions`, exactly `columns.width` cells."""
+        """Returns the strip of a row, exactly `columns.width` cells.
+
+        `row`: what it shows. `actions`: of its nodes. `columns`: where they are.
+        """
         glyphs, cursor = self.glyphs, row.cursor != NO_PARENT
         parts: list[tuple[str, Role]] = [(fit(row.gutter, 1) or " ", row.gutter_role)]
         parts += self._guides(row, columns)

@@ -51,7 +51,10 @@ def last(rows: TreeRows, node: int) -> int:
 
 
 def sibling(rows: TreeRows, cursor: int, step: int) -> int | None:
-    """The row `step` further among the children of the same parent."""
+    """Returns the row of another child of the same parent; None where there is none.
+
+    `rows`: of the view. `cursor`: the node under the cursor. `step`: how many children further; negative: before.
+    """
     head = rows.row_head(cursor)
     if head == ROOT:
         return None
@@ -61,7 +64,10 @@ def sibling(rows: TreeRows, cursor: int, step: int) -> int | None:
 
 
 def further(rows: TreeRows, cursor: int, count: int) -> int:
-    """`count` rows further down, or up where it is negative; at the ends the last row, or the first."""
+    """Returns the node of a row further down or up; at the ends the last row, or the first.
+
+    `rows`: of the view. `cursor`: the node under the cursor. `count`: rows; negative: up.
+    """
     row = (rows.row_of(rows.row_node(cursor)) or 0) + count
     return rows.at(max(0, min(row, len(rows) - 1)))
 

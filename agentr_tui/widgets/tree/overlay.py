@@ -1,4 +1,4 @@
-"""What is laid over the tree: the search path, the chosen pair, marks. Knows no screen."""
+"""What is drawn over the tree: the search path, the chosen pair, marks. Knows no screen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.tree.reader import TreeReader
 
 
 class Mark(NamedTuple):
-    """What somebody, or another part of the screen, says about a node."""
+    """A word about a node, from a person or another part of the screen."""
 
     word: str = ""  # shown in the last column, in place of what the tree says
     role: Role = "person"
@@ -20,7 +20,7 @@ class Mark(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What is said of a node. `weak`: only where the row has nothing else in its last column."""
+    """The word that a row shows about a node. `weak`: only where the row has nothing else in its last column."""
 
     mark: Mark
     weak: bool = False
@@ -34,7 +34,7 @@ class Side(NamedTuple):
 
 
 class Overlay:
-    """Path, pair and marks of one tree. Each setter tells whether anything changed."""
+    """Path, pair and marks of one tree. Each setter returns whether anything changed."""
 
     def __init__(self) -> None:
         self.marks: dict[int, Mark] = {}
@@ -53,14 +53,18 @@ class Overlay:
         return True
 
     def set_marks(self, marks: Mapping[int, Mark]) -> bool:
-        """What is said of nodes."""
+        """Set the words about nodes."""
         if marks == self.marks:
             return False
         self.marks = dict(marks)
         return True
 
     def set_pair(self, reader: TreeReader, good: int | None, bad: int | None, glyphs: Glyphs) -> bool:
-        """The leaves of the pair: they and the steps from the fork to them get a side."""
+        """Set the leaves of the pair: they and the steps from the fork to them get a side. Returns whether anything
+        changed.
+
+        `reader`: the tree at a moment. `good` and `bad`: the leaves; None: not chosen. `glyphs`: those of the terminal.
+        """
         if (good, bad) == self._pair:
             return False
         self._pair = (good, bad)
@@ -79,10 +83,12 @@ class Overlay:
         return id in self._places
 
     def along(self, rows: TreeRows, head: int, guides: int) -> tuple[int, bool]:
-        """Where the path runs past a row that begins with node `head`.
+        """Returns where the path runs past a row, and whether it turns into the row.
 
-        Bit k of the first result: along the guide k levels left of its glyph, of `guides` there are. The second:
-        it turns into the row. The path runs down from a node to the child it takes: past all that stands between.
+        Bit k of the first result: along the guide k levels left of the row's glyph. The path runs down from a node to
+        the child it takes: past all that stands between.
+
+        `rows`: of the view. `head`: the first node of the row. `guides`: number of guides.
         """
         path, places = self._path, self._places
         bits, elbow = 0, False

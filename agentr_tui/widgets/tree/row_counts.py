@@ -188,7 +188,7 @@ class RowCounts:
         return (True, shut) if len(shut) <= len(open_) else (False, open_)
 
     def set_folds(self, shut: bool, ids: Iterable[int]) -> None:
-        """Fold as `folds` told; ids that are not there are left out."""
+        """Fold as `folds` returned it; ids that do not exist are left out."""
         self._folded = bytearray((b"\0" if shut else b"\1") * len(self._folded))
         for id in ids:
             if 0 <= id < len(self._folded):

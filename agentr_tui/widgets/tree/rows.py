@@ -90,7 +90,7 @@ class TreeRows(RowCounts):
         return ids
 
     def row_node(self, id: int) -> int:
-        """The node that the row of `id` stands for: the last of its chain, else `id` itself."""
+        """Returns the node whose figures the row of `id` shows: the last of its chain, else `id` itself."""
         while self._chains and id != ROOT and not self._folded[id]:
             kids = self.children(id)
             if not self._joins(id, len(kids)):
@@ -114,7 +114,7 @@ class TreeRows(RowCounts):
         return ids[::-1]
 
     def level(self, id: int) -> int:
-        """How many rows stand above the row of `id` in the hierarchy: its depth, chains counted once."""
+        """Returns how many rows are above the row of `id` in the hierarchy: its depth, chains counted once."""
         return self._levels.of(id) if self._chains else self.reader.node(id).depth
 
     def is_visible(self, id: int) -> bool:

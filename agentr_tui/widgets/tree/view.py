@@ -44,7 +44,7 @@ def _binding(keys: str, action: str, id: str, name: str, tooltip: str) -> Bindin
 
 
 class FollowChanged(Message):
-    """The view follows the newest node now, or does not any more."""
+    """The view began or stopped following the newest node."""
 
 
 class TreeView(FrugalScroll, can_focus=True):
@@ -113,11 +113,9 @@ class TreeView(FrugalScroll, can_focus=True):
     def set_tree(
         self, reader: TreeReader, score_range: tuple[float, float] = (0.0, 1.0), *, open_depth: int | None = None
     ) -> None:
-        """Show another tree, from its root on.
-
-        `score_range`: least and greatest return. `open_depth`: nodes shallower than that are unfolded; by default
-        all of a small tree, and those down to depth 3 of a large one.
-        """
+        """Show another tree, from its root on. `reader`: the tree at a moment. `score_range`: least and greatest
+        return. `open_depth`: nodes above it are unfolded; None: all of a small tree, those above depth 3 of a large
+        one."""
         if open_depth is None and len(reader) >= SMALL:
             open_depth = OPEN_DEPTH
         rows = TreeRows(reader, open_depth=open_depth, chains=self.is_compact, crowded=self.crowded)
@@ -167,11 +165,11 @@ class TreeView(FrugalScroll, can_focus=True):
             self.window.see(self.cursor_node)
 
     def refresh_statistics(self) -> None:
-        """Figures, or what is said of nodes, changed: visible rows that show others are drawn anew, no other."""
+        """Draw the visible rows anew whose figures or marks changed, and no other."""
         self._freshen()
 
     def set_lit(self, ids: set[int] | None) -> None:
-        """Let the rows of all other nodes stand back; None: of none."""
+        """Dim the rows of all other nodes; None: of none."""
         if ids != self.drawing.lit:
             self.drawing.lit = ids
             self._freshen()
@@ -182,7 +180,7 @@ class TreeView(FrugalScroll, can_focus=True):
             self._freshen()
 
     def set_marks(self, marks: Mapping[int, Mark]) -> None:
-        """What else is said of nodes: a word in the last column, a glyph left of the guides."""
+        """Set the words about nodes: one in the last column, a glyph left of the guides."""
         if self.drawing.overlay.set_marks(marks):
             self._freshen()
 
@@ -230,7 +228,8 @@ class TreeView(FrugalScroll, can_focus=True):
         return self.cursor_node, self.window.anchor()[0], *rows.folds()
 
     def restore(self, cursor: int, top: int, shut: bool, folds: Iterable[int] | None) -> None:
-        """Show the tree as `place` told that it was; `folds` None leaves them as they are."""
+        """Show the tree as `place` described it: `cursor` and `top` are the nodes under the cursor and of the first
+        row, `shut` and `folds` what is folded (`RowCounts.folds`); `folds` None leaves that as it is."""
         rows = self.rows
         if rows is None:
             return

@@ -30,7 +30,7 @@ class RowWindow:
         return self._nodes[1]
 
     def anchor(self) -> tuple[int, int]:
-        """What must stay where it is when rows come and go: the node of the top row, at line 0."""
+        """What must stay in place when rows appear or disappear: the node of the top row, at line 0."""
         ids = self.nodes()
         return (ids[0] if ids else ROOT), 0
 
@@ -51,7 +51,7 @@ class RowWindow:
         return ids[around] if row < top else ids[-1 - around]
 
     def settle(self, anchor: int, line: int) -> None:
-        """The rows changed: tell the scrollbar how many there are, and put `anchor` on a line."""
+        """Take up that the rows changed: set the scrollbar to their number, and put `anchor` on a line."""
         rows = self.rows
         assert rows is not None
         self._widget.set_height(len(rows))

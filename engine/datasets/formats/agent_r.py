@@ -47,7 +47,11 @@ def build(item: Item, options: FormatOptions) -> list[Record]:
 
 
 def line(tree: SearchTree, sample: Sample, turns: Sequence[Turn], options: FormatOptions) -> Record:
-    """One line; `turns` are ready."""
+    """Returns one line of the original's format.
+
+    `tree`: the search. `sample`: the sample. `turns`: its conversation, ready to be written. `options`: how records are
+    made.
+    """
     if sample.kind == "good":
         return {"task_num": sample.task, "revise_log": messages(turns), "revise": False}
     assert tree.started is not None
@@ -76,7 +80,10 @@ def low_end(tree: SearchTree, sample: Sample) -> int:
 
 
 def feedback(tree: SearchTree, bad: int, judgements: Sequence[Judgement]) -> list[Record]:
-    """What the verifier said of each step of the bad trajectory."""
+    """Returns what the verifier said about each step of the bad trajectory, one record a judged step.
+
+    `tree`: the search. `bad`: the last node of the trajectory. `judgements`: of its steps.
+    """
     path = tree.ancestors(bad)
     rows: list[Record] = []
     for judgement in judgements:

@@ -103,7 +103,11 @@ class Format:
         return self.why_none(item) if self.why_none is not None else self.empty
 
     def render(self, tree: SearchTree, sample: Sample, turns: Sequence[Turn]) -> Record:
-        """The last record of a sample, to look at: the only one in most formats. Empty where there is none."""
+        """Returns the last record of a sample, for a look at it: in most formats the only one. Empty where there is
+        none.
+
+        `tree`: the search. `sample`: the sample. `turns`: its conversation.
+        """
         made = self.records(Item(tree, sample, turns, approved=True))
         return made[-1] if made else {}
 

@@ -34,8 +34,12 @@ def trained(turn: Turn) -> bool:
 
 
 def plain(turns: Sequence[Turn], thinks: bool = False, tools: bool | None = None) -> list[Record]:
-    """Messages without a mask; with `thinks`, each has its reasoning, which may be empty; with `tools` (by default
-    where one is called), each has its calls and which it answers, so that all have the same keys."""
+    """Returns messages without a mask.
+
+    `turns`: the conversation. `thinks`: whether each message has its reasoning, which may be empty. `tools`: whether
+    each has its calls and the call that it answers, so that all messages have the same keys; None: where the
+    conversation calls a tool.
+    """
     tools = calls_tools(turns) if tools is None else tools
     return [
         {"role": turn.role, "content": turn.content, **(called(turn) if tools else {}), **thought(turn, thinks)}
@@ -74,7 +78,11 @@ def thought(turn: Turn, thinks: bool) -> Record:
 
 
 def masked(turns: Sequence[Turn], options: FormatOptions, key: str, kind: type = bool) -> list[Record]:
-    """A line of messages with a mask on each, whoever speaks: a boolean, or 0 and 1."""
+    """Returns one record of messages that each have a mask, whoever speaks; no record where nothing fits.
+
+    `turns`: the conversation. `options`: limits, and what a record holds. `key`: name of the mask in a message. `kind`:
+    type of the mask: `bool`, or `int` for 0 and 1.
+    """
     kept = within(turns, options)
     messages = plain(kept, options.reasoning)
     for message, turn in zip(messages, kept, strict=True):
@@ -105,7 +113,11 @@ def conversation_problems(
     text: str = "content",
     names: tuple[str, ...] = ("system", "user", "assistant", "tool"),
 ) -> list[str]:
-    """What is wrong with a list of messages; `keys` gives the keys that a message of a role has, in their order."""
+    """Returns what is wrong with a list of messages, one text a problem.
+
+    `messages`: decoded JSON. `keys`: returns the keys that a message of a role has, in order. `role` and `text`: the
+    names of these fields. `names`: what the roles are called: system, user, assistant and tool, in this order.
+    """
     if not isinstance(messages, list) or not messages:
         return [SHAPE]
     tools = any(isinstance(message, dict) and "tool_calls" in message for message in messages)
@@ -169,7 +181,10 @@ def mask_problems(masks: Sequence[Any], on: Sequence[Any]) -> list[str]:
 
 
 def masked_problems(record: Record, key: str, on: Sequence[Any] = (False, True)) -> list[str]:
-    """What is wrong with a line of messages that each have a mask: one of the two values `on` (off, on)."""
+    """Returns what is wrong with a line of messages that each have a mask, one text a problem.
+
+    `record`: the line. `key`: name of the mask in a message. `on`: its two values: not trained, trained.
+    """
     if tuple(record) not in (("messages",), ("messages", TOOLS)):
         return [SHAPE]
     problems = conversation_problems(record["messages"], lambda role: ("role", "content", key))

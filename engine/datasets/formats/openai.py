@@ -1,6 +1,6 @@
-"""`openai`: lines for OpenAI's supervised fine-tuning, and for what took its format over.
+"""`openai`: lines for OpenAI's supervised fine-tuning, and for other services that took its format over.
 
-`weight`, 0 or 1, stands on every message of the assistant: 0 is not trained. A message without it would be, so the
+Every message of the assistant has a `weight`, 0 (not trained) or 1. OpenAI trains a message without one, so the
 header's `Ok.` has one too.
 """
 

@@ -128,7 +128,11 @@ def _reaches(tree: SearchTree, id: int, least: float) -> bool:
 
 
 def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int], *, whole: bool = True) -> list[int]:
-    """The first steps of a path, up to one that must not be chosen. `whole`: whether the path leads to the return."""
+    """Returns the first nodes of a path, up to the first step that must not be chosen.
+
+    `tree`: the search. `sample`: its judgements count. `path`: nodes, in order. `whole`: whether the path leads to the
+    return.
+    """
     assert tree.started is not None
     words = {id: each.word for id, each in _judged(tree, sample)}
     clean = []
@@ -169,7 +173,11 @@ def _same_state(tree: SearchTree, id: int) -> bool:
 
 
 def tail(turns: Sequence[Turn], shared: int, options: FormatOptions) -> list[Turn]:
-    """What follows the shared turns, within the length."""
+    """Returns the turns after the shared ones, as far as the maximum length allows.
+
+    `turns`: the conversation. `shared`: number of turns at its start that are shared. `options`: the length, and
+    whether only the first step is wanted.
+    """
     wanted = turns[: shared + 1] if options.first_step else turns
     return fitting(wanted, options.max_length, options.measure, options.markup)[shared:]
 

@@ -26,7 +26,7 @@ UNJUDGED = "no judged step"
 
 
 def labels_of(item: Item) -> list[tuple[int, bool | None]]:
-    """Steps from 1 on with their labels, up to the first wrong step; None where nobody judged a step."""
+    """Returns the steps from 1 on with their labels, up to the first wrong step; None where no step was judged."""
     sample = item.sample
     words = {judgement.step: judgement.word for judgement in sample.judgements}
     wrong = sample.mark

@@ -24,7 +24,7 @@ JOINT = "\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Markup:
-    """A chat template: what stands around the text of a message."""
+    """A chat template: the texts around the text of a message."""
 
     name: str
     start: str  # of every conversation
@@ -46,11 +46,11 @@ class Markup:
     own_start: bool = True  # whether the tokenizer puts `start`, and nothing else, before a text
 
     def begin(self, turns: Sequence[Turn]) -> str:
-        """What stands before the first message."""
+        """Returns the text before the first message."""
         return self.start + ("" if turns and turns[0].role == "system" else self.unspoken)
 
     def head(self, turn: Turn) -> str:
-        """What stands before a message's text."""
+        """Returns the text before a message's own text."""
         if turn.role == "assistant":
             return self.opening
         return self._around(turn.role)[0]

@@ -161,7 +161,7 @@ def _special(config: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 class NotOfPieces(Exception):
-    """A template whose text is not made of the same pieces around every message; says what it does instead."""
+    """A template that does not put the same pieces around every message; the message says what it does instead."""
 
 
 def renderer(source: str, tokens: Mapping[str, str]) -> Render:
@@ -214,7 +214,10 @@ SYSTEM = "zqsystem"
 
 
 def take_apart(source: str, tokens: Mapping[str, str], special: Sequence[str], name: str) -> tuple[Markup, bool]:
-    """The pieces of a template, and whether it refuses roles that do not alternate.
+    """Returns the pieces of a template, and whether it refuses roles that do not alternate.
+
+    `source`: the template's text. `tokens`: the special tokens that it uses, by name. `special`: all special tokens of
+    the tokenizer. `name`: of the template.
 
     Raises `NotOfPieces` where its text is made otherwise, `InputError` where jinja2 is missing.
     """

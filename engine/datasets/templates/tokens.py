@@ -94,16 +94,21 @@ def _token_at(token_of: Callable[[int], int | None], start: int, stop: int, step
 
 
 def length(turns: Sequence[Turn], measure: Measure, markup: Markup) -> int:
-    """Tokens of a conversation in a chat template."""
+    """Returns the tokens of a conversation in a chat template.
+
+    `turns`: the conversation. `measure`: counts the tokens of a text. `markup`: the pieces of the template.
+    """
     begin = markup.begin(turns)
     return (measure(begin) if begin else 0) + sum(measure(markup.render(turn)) for turn in turns)
 
 
 def fitting(turns: Sequence[Turn], most: int | None, measure: Measure, markup: Markup) -> list[Turn]:
-    """The longest beginning of a conversation that has at most `most` tokens and ends with a turn of the assistant.
+    """Returns the longest beginning of a conversation that fits and ends with a turn of the assistant.
 
-    Without `most`, what follows the last response is left out: nothing answers it. Trainers cut what is too long in
-    the middle of a turn; here whole turns go.
+    Trainers cut a conversation that is too long in the middle of a turn; here whole turns are left out.
+
+    `turns`: the conversation. `most`: tokens; None: no limit, so that only what follows the last response is left out,
+    since nothing answers it. `measure`: counts the tokens of a text. `markup`: the pieces of the template.
     """
     begin = markup.begin(turns)
     kept, used = 0, measure(begin) if begin and most is not None else 0

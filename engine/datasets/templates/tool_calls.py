@@ -32,7 +32,7 @@ RESULT = ("<tool_response>\n", "\n</tool_response>")
 
 
 def tools_text(tools: Tools) -> str:
-    """The tools as they stand behind the system's text."""
+    """Returns the tools as text that follows the system's text."""
     return BEFORE_TOOLS + "".join(f"\n{json.dumps(tool, ensure_ascii=False)}" for tool in tools) + AFTER_TOOLS
 
 
@@ -43,7 +43,7 @@ def call_json(call: ToolCall) -> str:
 
 
 def said_text(content: str, calls: Sequence[ToolCall]) -> str:
-    """What an assistant's turn says, its calls included."""
+    """Returns the text of an assistant's turn, its calls included."""
     blocks = [f"{CALL[0]}{call_json(call)}{CALL[1]}" for call in calls]
     return "\n".join([content, *blocks] if content or not blocks else blocks)
 

@@ -1,7 +1,7 @@
 """Configurations for trainers, ready to be written beside a dataset.
 
-The texts lie in this folder, with `$name` where the dataset's own facts go. They name files by themselves, so they are
-for the folder in which the dataset lies. What a person has to look at first is the model.
+The templates are in this folder, with `$name` in place of the dataset's own facts. They name files without a folder, so
+they work in the folder of the dataset. The model in them is an example, which a person has to replace.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PRM_MODEL = "Qwen/Qwen2.5-0.5B"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a configuration says of a dataset."""
+    """The facts about a dataset that a configuration contains."""
 
     base: str  # its name, which the names of configurations begin with
     parts: list[str]  # of a split: to train on, to evaluate on; [""] where it is not split
@@ -73,7 +73,10 @@ def unread_packing(trainer: str, packing: str) -> str | None:
 
 
 def unfit(trainer: str, markup: Markup, loss_weight: bool = False) -> str | None:
-    """Why a configuration for a trainer can't be right for models with these pieces; None where it can."""
+    """Returns why a trainer's configuration can't be right for a model's template; None where it can.
+
+    `trainer`: its name. `markup`: the pieces of the template. `loss_weight`: whether records have weights.
+    """
     name = markup.title or markup.name
     if trainer.startswith("xtuner"):
         if markup.lead:
@@ -92,8 +95,11 @@ def unfit(trainer: str, markup: Markup, loss_weight: bool = False) -> str | None
 
 
 def own_template(trainer: str, markup: Markup, calls: bool = False) -> str | None:
-    """What a trainer that reads the model's own template trains otherwise than the records say; None where nothing.
-    `calls`: whether they hold calls of tools."""
+    """Returns where a trainer that reads the model's own template trains something else than the records say; None
+    where it does not.
+
+    `trainer`: its name. `markup`: the pieces of the template. `calls`: whether the records hold calls of tools.
+    """
     why = markup.thinks or ("may write calls of tools otherwise, or leave them out" if calls else "")
     if trainer == "trl-dpo" and why:
         return (

@@ -21,7 +21,7 @@ _OTHER = {
 
 
 def command_in(config: str) -> list[str]:
-    """The command that a configuration says it is started with: its first comment that is set in."""
+    """Returns the command that starts a configuration: the first indented comment in it."""
     found = _COMMAND.search(config)
     return [found[1]] if found else []
 

@@ -10,7 +10,7 @@ from engine.datasets.templates.tool_calls import AFTER_TOOLS, BEFORE_TOOLS, CALL
 
 
 def marked_template(markup: Markup) -> str:
-    """The template in jinja. The end of a response stands within its mark, so that a model learns to stop."""
+    """Returns the template in jinja. The end of a response is inside its mark, so that a model learns to stop."""
     text = "message['content'] | trim" if markup.trim else "message['content']"
     said = f"({text})" if markup.trim else text
     lines = [

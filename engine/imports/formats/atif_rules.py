@@ -1,4 +1,4 @@
-"""What Harbor's validator asks of an ATIF document, for documents that are written here."""
+"""The rules of Harbor's validator for an ATIF document, for documents that are written here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Chat JSONL of anybody: rows with `messages` (or `conversations`, or `prompt` and `completion`) and a reward.
+"""Chat JSONL of any origin: rows with `messages` (or `conversations`, or `prompt` and `completion`) and a reward.
 
-Where a row holds a field elsewhere, `--map field=path` says where, e.g. `--map reward=scores.main`.
+Where a row holds a field elsewhere, `--map field=path` says where, such as `--map reward=scores.main`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ def kind_of(file: RolloutFile) -> str:
 
 
 def kind_by_bytes(file: RolloutFile) -> str:
-    """What a file is as far as its first bytes tell; "" where they do not."""
+    """Returns the kind of a file by its first bytes; empty where these are of no known kind."""
     head = file.head
     if head.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS, not the file itself: run git lfs pull where it came from"

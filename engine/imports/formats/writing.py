@@ -1,6 +1,6 @@
 """Attempts written again: as ATIF 1.7 documents, and as rows of chat JSONL.
 
-ATIF has no place for a reward, a task, or a message's marks: they stand in `extra`, where the reader finds them again.
+ATIF has no place for a reward, a task, or a message's marks: they are in `extra`, where the reader finds them again.
 """
 
 from __future__ import annotations

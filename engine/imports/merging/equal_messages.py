@@ -1,4 +1,4 @@
-"""Which messages are equal: what an attempt did, and what it saw, less what never comes twice.
+"""Which messages are equal: what an attempt did and saw, without texts that differ in every attempt.
 
 Texts compare without blanks at their ends and with `\\n` as line end; calls by name and arguments; a result by the
 place of the call that it answers. Ids are left out, also where a text repeats the id of one of its step's own calls.
@@ -30,8 +30,8 @@ def tidy(text: str) -> str:
 
 
 def action_of(response: str, calls: Sequence[ToolCall]) -> str:
-    """What an assistant's turn does, as text: its calls; of a turn without calls what follows its label `Action:`, or
-    its only command in a fence; else all that it says."""
+    """Returns the action of an assistant's turn as text: its calls; without calls the text after its label `Action:`,
+    or its only command in a fence; else the whole turn."""
     if calls:
         return _called(tuple([(call.name, call.arguments) for call in calls]))
     if "Action" in response and _LABEL.search(response):
@@ -51,10 +51,10 @@ def _called(calls: tuple[tuple[str, str], ...]) -> str:
 
 
 def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, ids: Sequence[str] = ()) -> Hashable:
-    """The key of an assistant's turn.
+    """Returns the key of an assistant's turn.
 
-    `response`: all that it says; `calls`: its calls; `action`: what it does, as `action_of` tells. `merge`: which
-    of these have to be equal. `ids`: names of runs and paths of this attempt alone, which do not count.
+    `response`: its whole text; `calls`: its calls; `action`: as `action_of` returns it. `merge`: which of these have to
+    be equal. `ids`: names of runs and paths of this attempt alone, which do not count.
     """
     if merge == "action":
         return tidy(_without_ids(action, ids))
@@ -68,7 +68,12 @@ def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> tuple[tuple[str
 
 
 def seen_alike(one: Sequence[Message], other: Sequence[Message], ids: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether two have the same key, found faster than by making both: only the lines that differ are looked into."""
+    """Whether two lists of messages have the same key. Faster than making both keys: compares only the lines that
+    differ.
+
+    `one` and `other`: the messages of two attempts. `ids` and `others`: names of runs and paths that belong to one
+    attempt alone, and do not count.
+    """
     if len(one) != len(other):
         return False
     for a, b in zip(one, other, strict=True):

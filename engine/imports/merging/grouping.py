@@ -42,7 +42,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """For people: the task, and who tried it."""
+        """A name for people: the task and the agent."""
         who = " ".join(filter(None, (self.first.agent, self.first.model)))
         return f"{self.first.task} · {who}" if who else self.first.task
 
@@ -143,8 +143,8 @@ def _asked(attempt: Attempt) -> str:
 
 
 def environment_of(first: Attempt, tree: TreeOfAttempts) -> str:
-    """The environment of a tree: the one that the reader tells, or the first observation shows; else the import's own
-    name."""
+    """Returns the environment of a tree: the one that the reader names, or that the first observation shows; else the
+    import's own name."""
     told = first.environment
     if told and info_or_none(told) is not None and not names_place(told):
         return told

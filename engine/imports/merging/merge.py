@@ -1,9 +1,9 @@
 """Attempts at one task become one tree (`docs/rollouts.md`).
 
-Each attempt walks down from the root: a step that equals a child's is that child's, any other is a new child. What an
-attempt said and saw otherwise than the node that it shares is kept as a wording of it, so that its path reads as its
-own. Where the same action was answered otherwise, its outcomes are siblings that know of each other: chance parted the
-attempts there, and no decision.
+Each attempt begins at the root: a step that equals a child's step goes to that child, any other makes a new child.
+Where an attempt said or saw the same in other words than the node that it shares, these are kept as a wording of the
+node, so that the attempt can be read back word for word. Where the same action got different answers, its outcomes are
+siblings that know of each other: the attempts parted there by chance, not by a decision.
 
 A node with one child compares with that child alone; keys are made where a second child may come. So attempts that part
 early, as most do, cost little more than reading them.
@@ -80,7 +80,7 @@ class _Outcomes:
 
 
 def digest_of(attempt: Attempt) -> str:
-    """A digest of an attempt's content, wherever its file lies."""
+    """Returns a digest of an attempt's content; the place of its file does not count."""
     content = [attempt.id, attempt.reward, attempt.rewards, attempt.stop, attempt.messages]
     return sha256(_encode(content)).hexdigest()[:16]
 

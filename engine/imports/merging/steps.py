@@ -36,8 +36,8 @@ class Step(Struct, gc=False):
 
 
 def steps_of(attempt: Attempt) -> tuple[list[AttemptMessage], list[Step]]:
-    """What stands before the agent's first turn, and the steps. Turns at the beginning that are not to be trained (a
-    demonstration, an acknowledgement) belong to the former."""
+    """Returns the messages before the agent's first turn, and the steps. Turns at the beginning that are not to be
+    trained (a demonstration, an acknowledgement) belong to the former."""
     messages = attempt.messages
     before = beginning(attempt)
     steps: list[Step] = []
@@ -52,7 +52,8 @@ def steps_of(attempt: Attempt) -> tuple[list[AttemptMessage], list[Step]]:
 
 
 def beginning(attempt: Attempt) -> list[AttemptMessage]:
-    """What stands before the agent's first turn. An acknowledgement of the rules (`Ok.`) is no turn of its own."""
+    """Returns the messages before the agent's first turn. An acknowledgement of the rules (`Ok.`) is not such a
+    turn."""
     messages = attempt.messages
     first, last = 0, len(messages) - 1
     while first <= last and (

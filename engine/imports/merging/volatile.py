@@ -1,6 +1,6 @@
-"""Texts that come out differently each time although nothing differs: times, process ids, addresses, temporary paths.
+"""Texts that differ from run to run without meaning: times, process ids, addresses, temporary paths.
 
-`masked` puts a sign in the place of each, line by line. It is for comparing only: what is stored is what was said.
+`masked` replaces each by a sign, line by line. It is for comparing only: the original text is stored.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def prompt_lines(name: str, folder: str = "") -> tuple[str, ...]:
 
 
 def check_prompts(folder: str) -> None:
-    """Raises `InputError` where a folder of prompts replaces nothing, or holds a file that would not be looked at."""
+    """Raises `InputError` where a folder of prompts replaces nothing, or holds a file that is not read."""
     if not folder:
         return
     place = Path(folder)
@@ -78,7 +78,9 @@ def check_prompts(folder: str) -> None:
 
 
 def fill(template: str, values: Mapping[str, str], source: str) -> str:
-    """The template with each `{name}` replaced. What is put in is not looked at again, whatever it holds.
+    """Returns the template with each `{name}` replaced. Braces in a value are not replaced.
+
+    `template`: the text. `values`: name → text. `source`: where the template is from, for the message.
 
     Raises `InputError` where the template lacks one of the names: the model would not see it.
     """

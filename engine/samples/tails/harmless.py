@@ -1,7 +1,6 @@
-"""Wrong steps that changed nothing, as far as their call and its result say so.
+"""Wrong steps that changed nothing, as far as their call and its result show.
 
-Where no environment is at hand, a splice is safest behind such a step: the good steps were taken in the state that it
-left.
+Where no environment is at hand, a splice is safest after such a step: the good steps were taken in the same state.
 """
 
 from __future__ import annotations

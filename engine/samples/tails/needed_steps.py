@@ -50,7 +50,7 @@ class Way(NamedTuple):
 
 
 class Ground:
-    """What ways of one tree are made on: its states, and who judges steps in them."""
+    """What is needed to make ways of one tree: its states, and the verifier that judges steps in them."""
 
     def __init__(
         self,
@@ -75,7 +75,8 @@ class Ground:
 
     @property
     def keyed(self) -> bool:
-        """Whether a state can come again, and is known then. Raises `InputError` where there is no environment."""
+        """Whether a state can be recognised when it is reached again. Raises `InputError` where there is no
+        environment."""
         return self.states.has_keys and not self.timed
 
     @property
@@ -84,14 +85,20 @@ class Ground:
         return isinstance(self.verifier, StateVerifier)
 
     def judged(self, before: int, action: str, edge: Edge) -> tuple[Word, str] | None:
-        """What the verifier says of a step between two states; None where it can't say anything."""
+        """Returns what the verifier says about a step between two states; None where it can't judge by states.
+
+        `before`: number of the state. `action`: of the step. `edge`: its observation, and the state that it leads to.
+        """
         if not isinstance(self.verifier, StateVerifier):
             return None
         return self.verifier.in_state(before, action, edge.observation, edge.to)
 
     def doubt(self, before: int, action: str, edge: Edge) -> Doubt:
-        """Why a step must not be in a way (`REFUSED`, `IDLE`, `BAD`, `DISOWNED`), why it need not (`NOT_NEEDED`), or
-        nothing."""
+        """Returns why a step must not be in a way (`REFUSED`, `IDLE`, `BAD`, `DISOWNED`), or why it need not be
+        (`NOT_NEEDED`); empty where there is no reason.
+
+        `before`: number of the state. `action`: of the step. `edge`: its observation, and the state that it leads to.
+        """
         known = self._doubts.get((before, action))
         if known is None:
             known = self._doubts[before, action] = self._doubt(before, action, edge)
@@ -119,10 +126,11 @@ class Ground:
     def straight(
         self, start: int, moves: Sequence[TailStep], expected: Number, enough: Callable[[Number], bool], never: str = ""
     ) -> Way | None:
-        """The shortest clean way that is found from a state, out of these steps or by joining the tree's.
+        """Returns the shortest clean way that is found from a state, out of some steps or by joining the tree's; None
+        where there is no clean way. Raises `EnvError`, `InputError`.
 
-        `expected` is the return to reach; where no way reaches it, one whose return is `enough` will do. `never` is
-        an action that must not be in it. None where there is no clean way. Raises `EnvError`, `InputError`.
+        `start`: number of the state. `moves`: the steps. `expected`: the return to reach. `enough`: says which other
+        return will do, where no way reaches it. `never`: an action that must not be in the way; empty: none.
         """
         if not self.keyed:
             return self._tried(start, moves, expected, enough, never)
@@ -340,7 +348,7 @@ class Ground:
         return [tail_step(self.tree.nodes[id], wording=words.get(id, 0)) for id in ids]
 
     def roads(self, least: Number, never: str = "") -> _Roads:
-        """The shortest clean ways of the tree to a good leaf whose return is at least so high."""
+        """Returns the shortest clean ways of the tree to a good leaf whose return is at least `least`."""
         roads = self._roads.get((least, ""))
         if roads is None:
             roads = self._roads[least, ""] = _Roads(self, least, "")

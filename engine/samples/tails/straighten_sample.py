@@ -27,8 +27,8 @@ NO_CLEAN_TAIL = "no clean way on from the wrong step"
 
 
 def with_context(sample: Sample, ground: Ground) -> Sample:
-    """The sample without the other mistakes before its wrong step that changed nothing, where that holds: a Bad step
-    that left the state as it was, a loop that holds one."""
+    """Returns the sample without the other mistakes before its wrong step that changed nothing, where it holds without
+    them: a Bad step that left the state as it was, or a loop with such a step."""
     tree = ground.tree
     before = splice_of(tree, replace(sample, cut=[])).bad[:-1]
     words = {judgement.step: judgement.word for judgement in sample.judgements}
@@ -85,8 +85,8 @@ def _still_wrong(sample: Sample, ground: Ground, gone: Sequence[int]) -> bool:
 
 
 def straightened(sample: Sample, ground: Ground) -> Sample | str:
-    """The sample with a straight tail, or why there is none. Where the environment can't be asked, the good steps stay,
-    and those that are known to be wrong are masked."""
+    """Returns the sample with a straight tail, or why there is none. Where the environment can't be asked, the good
+    steps stay, and those that are known to be wrong are masked."""
     tree, states = ground.tree, ground.states
     parts = splice_of(tree, replace(sample, tail=None))
     moves = ground.moves(parts.good, tree.words_at(sample.good))
@@ -114,8 +114,11 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
 
 
 def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> Sample | None:
-    """The sample with the tail of a repair search less what that took in vain, replayed; None where nothing clean is
-    left."""
+    """Returns the sample with the tail of a repair search, less its steps that are not needed, replayed; None where no
+    clean tail is left.
+
+    `sample`: with that tail. `ground`: makes tails. `replayer`: of the sample's tree.
+    """
     tree, states, tail = ground.tree, ground.states, sample.tail
     assert tail is not None
     bad = splice_of(tree, sample).bad
@@ -247,10 +250,10 @@ def straight_good(sample: Sample, ground: Ground) -> Sample:
 
 
 def judged_by_text(sample: Sample, ground: Ground, replayer: Replayer) -> Sample | None:
-    """The sample with its tail judged by the texts of the splice, where the verifier can only do that; Bad steps go out
-    of it. None where it does not hold without them.
+    """Returns the sample with its tail judged by the texts of the splice, where the verifier can only do that, and
+    without the Bad steps; None where it does not hold without them. Raises `WorkFailed`.
 
-    Raises `WorkFailed`.
+    `sample`: the sample. `ground`: holds the verifier. `replayer`: of the sample's tree.
     """
     tree, verifier = ground.tree, ground.verifier
     if not isinstance(verifier, TextVerifier) or sample.kind not in ("revision", "recovery"):
@@ -294,7 +297,8 @@ def with_lesson(sample: Sample, ground: Ground) -> Sample:
 
 
 def plan_left(sample: Sample, ground: Ground) -> int | None:
-    """Steps that the environment's plan has left just after the wrong step; None where nobody knows."""
+    """Returns how many steps the environment's plan has left just after the wrong step; None where that is not
+    known."""
     tree, states = ground.tree, ground.states
     try:
         if ground.judges and states.plans:

@@ -30,7 +30,11 @@ class TailStep(Struct, omit_defaults=True, frozen=True):
 
 
 def tail_step(node: Node, *, own: bool = True, wording: int = 0) -> TailStep:
-    """The step into a node; not `own`: of another tree than the sample's. `wording`: of which attempt."""
+    """Returns the step into a node as a step of a tail.
+
+    `node`: the node. `own`: whether it is of the sample's own tree. `wording`: which of the wordings of an imported
+    step; 0: the first.
+    """
     step = node.as_prefix(wording)
     id = node.id if own else None
     return TailStep(step.response, step.action, step.observation, id, True, step.tool_calls, step.results)

@@ -57,8 +57,11 @@ class Quotes:
         self.show(node.observation)
 
     def stale(self, response: str, hidden: Iterable[int], calls: Sequence[ToolCall] = ()) -> bool:
-        """Whether the thought of a response quotes a hidden step that nothing shown says as well. Beside calls of tools
-        all of the response is thought."""
+        """Whether the thought of a response quotes a hidden step, and nothing that was shown says the same.
+
+        `response`: the text of a step. `hidden`: nodes whose steps are not shown. `calls`: those of the step; where
+        there are any, all of the response is thought.
+        """
         said = _runs(response if calls else split_thought(response))
         if not said:
             return False

@@ -49,13 +49,13 @@ class Mistake(NamedTuple):
 
 
 def reasoned(tree: SearchTree, sample: Sample, replayer: Replayer, seed: int = 0, prompts: str = "") -> Sample:
-    """The sample with a thought that names its mistake; as it was, where no step is marked, or in `compat`.
+    """Returns the sample with a thought that names its mistake; unchanged where no step is marked, or in `compat`.
+    Raises `InputError` for a file of sentences that can't be read.
 
-    Asks the environment; where that is not at hand the thought tells what the tree knows. Raises `InputError` for a
-    file of sentences that can't be read.
+    Asks the environment; where that is not at hand, the thought says what the tree knows.
 
-    `replayer`: of the tree, for what the environment says of a step. `seed`: of the choice among sentences.
-    `prompts`: a folder whose files replace them.
+    `tree`: the sample's. `sample`: the sample. `replayer`: of that tree. `seed`: of the choice among sentences.
+    `prompts`: a folder whose files replace the sentences; empty: none.
     """
     mistake = None if sample.compat or sample.mark is None else mistake_of(tree, sample, replayer)
     if mistake is None or (mistake.kind == "judged" and not _reason(sample)):
@@ -69,7 +69,11 @@ def _reason(sample: Sample) -> str:
 
 
 def thought_of(mistake: Mistake, sample: str, seed: int = 0, prompts: str = "") -> str:
-    """One of the sentences for this kind of mistake, the same for the same sample and seed."""
+    """Returns one of the sentences for a kind of mistake, the same for the same sample and seed.
+
+    `mistake`: fills the sentence. `sample`: its id. `seed`: of the choice. `prompts`: a folder whose files replace the
+    sentences; empty: none.
+    """
     patterns = sentences(prompt(LIST, prompts))[mistake.kind]
     return fill(random.Random(f"{seed}/{sample}").choice(patterns), mistake)
 
@@ -107,8 +111,8 @@ _NAME = re.compile(r"\{(\w+)\}")
 
 
 def fill(pattern: str, mistake: Mistake) -> str:
-    """A sentence with its names filled in. A group in brackets is left out where one of its names is empty; of
-    alternatives (`|`) the first stands that can be filled."""
+    """Returns a sentence with its names filled in. A group in brackets is left out where one of its names is empty; of
+    alternatives (`|`) the first that can be filled is taken."""
     values = {
         "action": _code(mistake.action),
         "answer": f'"{mistake.answer}"' if mistake.answer else "",
@@ -154,7 +158,10 @@ def quotable(observation: str, refused: bool = False) -> str:
 
 
 def mistake_of(tree: SearchTree, sample: Sample, replayer: Replayer) -> Mistake | None:
-    """What is known of the marked step; None where a sample has none."""
+    """Returns what is known about the marked step; None where a sample has none.
+
+    `tree`: the sample's. `sample`: the sample. `replayer`: of that tree.
+    """
     steps = steps_to_replay(tree, sample)
     bad = splice_of(tree, sample).bad
     if not bad:

@@ -1,8 +1,8 @@
-"""The revision thought of a sample: one that names the mistake (`engine.samples.thoughts.reasons`), drawn from a list,
-one of the list, or written by a model from what the verifier said.
+"""The revision thought of a sample: one that names the mistake (`engine.samples.thoughts.reasons`), one of the list,
+drawn or by number, or one that a model writes from the verifier's judgements.
 
-A written thought is asked of the model that judges (`engine.verifiers.base.JudgeSettings`); replies are kept by
-content, so a second run pays nothing.
+The model that judges (`engine.verifiers.base.JudgeSettings`) writes the thought; replies are kept by content, so a
+second run pays nothing.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ MAX_THOUGHT = 600  # characters of a written thought; a longer one is no thought
 
 
 class ThoughtWriter(Protocol):
-    """Writes the thought of a sample from what the verifier said."""
+    """Writes the thought of a sample from the verifier's judgements."""
 
     name: str  # who it is, as it stands in the sample
 
     def write(self, bad: int, mark: int | None, judgements: Sequence[Judgement]) -> str | None:
-        """One thought, for the bad leaf's trajectory up to the mark; None where nothing usable came.
+        """Returns a thought for the bad trajectory up to the mark; None where the model's is not usable. Raises
+        `WorkFailed`.
 
-        Raises `WorkFailed`.
+        `bad`: the leaf. `mark`: the first wrong step, counted from 1; None: there is none. `judgements`: what the
+        verifier said.
         """
         ...
 
@@ -50,7 +52,11 @@ def check_thought(thought: str, prompts: str = "") -> None:
 
 
 def thought_for(sample: str, thought: str, seed: int, prompts: str = "") -> str:
-    """The thought of a sample of the list: the numbered one, else one drawn by sample and seed."""
+    """Returns a sample's thought of the list: the numbered one, else one drawn by sample and seed.
+
+    `sample`: its id. `thought`: the setting: a number from 1, or a word. `seed`: of the run. `prompts`: a folder whose
+    files replace the list; empty: none.
+    """
     lines = prompt_lines(LIST, prompts)
     if thought in (REASON, DRAWN, SEEDED, MODEL):
         return choose_thought(sample, seed, lines)
@@ -60,10 +66,10 @@ def thought_for(sample: str, thought: str, seed: int, prompts: str = "") -> str:
 def make_writer(
     thought: str, tree: SearchTree, judge: JudgeSettings, prompts: str = "", cache: Path | None = None
 ) -> ThoughtWriter | None:
-    """Who writes the thoughts of a tree; None where they are from the list. Raises `InputError`.
+    """Returns what writes the thoughts of a tree; None where they are from the list. Raises `InputError`.
 
-    `thought`: as the setting has it. `judge`: the model, as a judge's settings name it. `prompts`: a folder whose
-    files replace prompts. `cache`: the folder of replies; None keeps none.
+    `thought`: the setting. `tree`: the search. `judge`: settings of the model. `prompts`: a folder whose files replace
+    prompts; empty: none. `cache`: the folder of replies; None: keep none.
     """
     if thought != MODEL:
         return None

@@ -62,11 +62,14 @@ Overrides = dict[str, Any]
 def read_tree(
     path: str | os.PathLike[str], *, environment: str | None = None, task: str | None = None
 ) -> list[AnyEvent]:
-    """The events of a tree file (plain, gzip or zstandard): `started` and `imported`, nodes in the file's order.
+    """Returns the events of a tree file (plain, gzip or zstandard): `started` and `imported`, nodes in the file's
+    order. Raises `TraceError`.
 
-    The environment is recognised by the first observation and the form of the steps, else "unknown"; the task comes
-    from the file's name. The constant c and, where the deepest level shows it, `max_depth` are inferred; other
-    settings are not in the file and stay at their defaults. Raises `TraceError`.
+    The constant c and, where the deepest level shows it, `max_depth` are inferred; other settings are not in the file
+    and stay at their defaults.
+
+    `path`: the file. `environment`: its name; None: recognised by the first observation and the form of the steps, else
+    "unknown". `task`: its id; None: as in the file's name.
     """
     try:
         with reading(path), open_unpacked(path) as file:

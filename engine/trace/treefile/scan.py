@@ -60,7 +60,7 @@ _parse: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # 
 
 
 class Broken(Exception):
-    """The text is not a tree: one line that says where and why."""
+    """The text is not a tree: the message is one line with place and reason."""
 
 
 class _NeedMore(Exception):
@@ -80,7 +80,7 @@ class Grown:
         self._indented = (indent, text)  # the text as children with that indent would write it
 
     def text_at(self, indent: str) -> str:
-        """Its text as a child writes it: in an indented file the child stands further to the right."""
+        """Returns its text as a child writes it: in an indented file a child is further to the right."""
         if self._indented[0] != indent:
             deeper = self.text
             if "\n" in indent and indent.startswith(self.indent):
@@ -90,7 +90,7 @@ class Grown:
 
 
 class ScannedNode:
-    """One node as it stands in the file."""
+    """One node as the file has it."""
 
     __slots__ = ("depth", "fields", "grown", "id", "parent", "ready")
 

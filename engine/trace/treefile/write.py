@@ -34,9 +34,11 @@ TEXTS = ("response", "action", "observation")
 
 
 def puct_value(visits: int, value: Number, parent_visits: int | None, c: float) -> Number | None:
-    """`puct_value` as the original saves it: Q + c * sqrt(ln N_parent / N); Q at the root; 0 where N = 0.
+    """Returns `puct_value` as the original saves it: Q + c * sqrt(ln N_parent / N); Q at the root; 0 where N = 0; None
+    where it is not defined, since the parent has no visits.
 
-    None where it is not defined: the parent has no visits.
+    `visits` and `value`: N and W of the node. `parent_visits`: N of its parent; None at the root. `c`: the exploration
+    constant.
     """
     if visits == 0:
         return 0
@@ -52,7 +54,10 @@ def recent_form(environment: str) -> str:
 
 
 def recent_step(form: str, action: str, observation: str) -> Any:
-    """A step as `recent_actions` holds it."""
+    """Returns a step as `recent_actions` holds it.
+
+    `form`: `text` (ScienceWorld) or a list. `action` and `observation`: of the step.
+    """
     return f"({action}, {observation})" if form == "text" else [action, observation]
 
 

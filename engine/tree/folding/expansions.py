@@ -1,4 +1,4 @@
-"""What events do to a tree, whoever made them: bear nodes, exhaust and reopen them, ask for draws.
+"""What events change in a tree: add nodes, exhaust and reopen them, record draws.
 
 Only for the fold (`engine.tree.folding.fold`, `engine.tree.folding.interventions`).
 """
@@ -24,7 +24,11 @@ def known(tree: TreeState, id: int) -> Node:
 
 
 def add_child(tree: TreeState, parent: Node, child: Child, answer: Sampled | None) -> Node:
-    """A new node, made of a draw's answer; the parent's count of open children is the caller's."""
+    """Returns a new node, added to the tree. The caller counts the parent's open children.
+
+    `tree`: to change. `parent`: of the node. `child`: as the event has it. `answer`: of the node's draw; None: a person
+    wrote the step.
+    """
     response = child.response
     if response is None:
         if answer is None:
@@ -59,7 +63,10 @@ def add_child(tree: TreeState, parent: Node, child: Child, answer: Sampled | Non
 
 
 def settle(tree: TreeState, parent: int, draw: int) -> None:
-    """A draw was made: it is owed no more."""
+    """Record that a draw was made, so that it is no longer owed.
+
+    `tree`: to change. `parent`: the node. `draw`: which of its draws, from 0.
+    """
     if (draws := tree.owed.get(parent)) is not None:
         draws.pop(draw, None)
         if not draws:
@@ -84,7 +91,10 @@ def record_births(tree: TreeState, seq: int) -> None:
 
 
 def start_expansion(tree: TreeState, id: int, event: Selected) -> None:
-    """The draws of a node are asked for."""
+    """Record that the draws of a node are asked for.
+
+    `tree`: to change. `id`: the node. `event`: the selection.
+    """
     assert tree.started is not None
     tree.in_flight[id] = event
     tree.first_index[id] = tree.asked
@@ -93,7 +103,10 @@ def start_expansion(tree: TreeState, id: int, event: Selected) -> None:
 
 
 def exhaust(tree: TreeState, node: Node, seq: int) -> None:
-    """`node` has just become exhausted: so may its ancestors."""
+    """Record that a node became exhausted, and so perhaps its ancestors.
+
+    `tree`: to change. `node`: the node. `seq`: number of the event.
+    """
     while True:
         tree.history.exhausted_since(node.id, seq)
         if node.parent == NO_PARENT:
@@ -105,7 +118,10 @@ def exhaust(tree: TreeState, node: Node, seq: int) -> None:
 
 
 def reopen(tree: TreeState, id: int, seq: int) -> None:
-    """One more child of node `id` is open: so is the node, and may its ancestors be again."""
+    """Record that one more child of a node is open: so is the node, and perhaps its ancestors again.
+
+    `tree`: to change. `id`: the node. `seq`: number of the event.
+    """
     while id != NO_PARENT:
         node = tree.nodes[id]
         was_exhausted = node.exhausted

@@ -76,7 +76,10 @@ def _pruned(tree: TreeState, event: Intervened, node: Node) -> None:
 
 
 def born_pruned(tree: TreeState, parent: Node, event: Expanded) -> None:
-    """Children of a node that was pruned while it was in flight: they are pruned too."""
+    """Prune the children of a node that was pruned while its expansion was in flight.
+
+    `tree`: to change. `parent`: the node. `event`: its expansion.
+    """
     parent.open_children = 0
     for id in parent.children[len(parent.children) - len(event.children) :]:
         child = tree.nodes[id]

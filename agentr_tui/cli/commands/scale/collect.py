@@ -181,7 +181,7 @@ def collect(
 
 
 def tell(found: Collected, json: bool) -> int:
-    """Say what a run came to; returns the exit code."""
+    """Print the result of a run; returns the exit code."""
     if json:
         emit_json(found)
     else:
@@ -203,7 +203,7 @@ def tell(found: Collected, json: bool) -> int:
 
 
 def number_of_workers(workers: int | None) -> int:
-    """How many worker processes there are where --workers says so many, or nothing."""
+    """Returns the number of worker processes for the value of `--workers`, which may be missing."""
     return workers or os.cpu_count() or 1
 
 

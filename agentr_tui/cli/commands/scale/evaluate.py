@@ -105,7 +105,10 @@ def evaluate(
     ] = None,
     continuations: Annotated[
         int,
-        Parameter(group=TASK, help="With --recovery: continuations of each wrong step, both ways."),
+        Parameter(
+            group=TASK,
+            help="With --recovery: continuations of each wrong step with the thought, and as many without it.",
+        ),
     ] = 4,
     yes: Annotated[
         bool, Parameter(group=BUDGETS, help="With --recovery: call a paid model without asking first.")

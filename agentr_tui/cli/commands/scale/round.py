@@ -47,7 +47,7 @@ def round_(
     *,
     learned: Annotated[
         str | None,
-        Parameter(group=INPUT, help="Name of the model that was trained for the round that waits. The rounds go on."),
+        Parameter(group=INPUT, help="Name of the model that was trained for the waiting round, which then goes on."),
     ] = None,
     yes: Annotated[
         bool, Parameter(group=TASK, negative="", help="Run the commands of the file without asking first.")
@@ -112,7 +112,8 @@ class Rounds:
         self._server = Server(found.serve, found.base_url, log, found.serve_seconds)
 
     def run(self, learned: str | None) -> str:
-        """All rounds; what they wait for, "" where nothing. Raises `InputError`, `WorkFailed`, `_Interrupted`."""
+        """Run all rounds; returns what they wait for, empty where they do not wait. Raises `InputError`, `WorkFailed`,
+        `_Interrupted`."""
         with self._server:
             now = Round(round=0, learned=self._file.model)
             for number in range(self._file.rounds + 1):

@@ -31,7 +31,7 @@ TABS = ("attempts", "forks", "conversation", "environment", "raw")
 
 
 def figures_of(session: Session, tree: SearchTree) -> list[str]:
-    """What the attempts came to, the least important first."""
+    """Returns the figures of the attempts, the least important first."""
     alpha = session.thresholds.alpha
     scored = [attempt.reward for attempt in tree.attempts if attempt.reward is not None]
     cut = sum(attempt.cut_off for attempt in tree.attempts)
@@ -50,7 +50,7 @@ def _many(count: int, what: str) -> str:
 
 
 def row_mark(tree: SearchTree, id: int) -> Mark | None:
-    """What a row says of a node that attempts share: chance, wordings, how many are equal."""
+    """Returns what a row shows about a node that attempts share: chance, wordings, how many are equal."""
     node = tree.nodes[id]
     row = node.imported
     if row is None or node.parent == NO_PARENT:
@@ -74,7 +74,7 @@ def row_mark(tree: SearchTree, id: int) -> Mark | None:
 
 
 def wordings(node: Node) -> int:
-    """In how many wordings the agent said it."""
+    """Returns the number of wordings of the agent's turn."""
     row = node.imported
     if row is None:
         return 1
@@ -86,7 +86,7 @@ def wordings(node: Node) -> int:
 
 
 def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
-    """Label, text and role of what a step says of the attempts that pass it."""
+    """Returns label, text and role of the lines about the attempts that pass a step."""
     node = tree.nodes[id]
     row = node.imported
     if row is None or not tree.attempts:
@@ -114,9 +114,10 @@ def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
 
 
 def attempt_lines(session: Session, tree: SearchTree, id: int, steps: list[int]) -> list[Line]:
-    """The attempts around the one that the cursor is on; those that pass the node are told apart.
+    """Returns the attempts around the one under the cursor; those that pass the node stand out.
 
-    `steps`: how many steps each has.
+    `session`: marks and score range. `tree`: the import. `id`: the node under the cursor. `steps`: number of steps, one
+    entry an attempt.
     """
     low, high = session.score_range
     here = glyphs().here
@@ -183,7 +184,10 @@ def _sign(session: Session, attempt: ImportedAttempt) -> tuple[str, Role]:
 
 
 def fork_lines(found: list[ForkOf], child: int | None, tree: SearchTree, width: int) -> list[Line]:
-    """The forks where failures leave successes; `child`: the one that the cursor was put on."""
+    """Returns the forks where failures leave successes.
+
+    `found`: the forks. `child`: the one that the cursor was put on; None: on none. `tree`: the import. `width`: cells.
+    """
     if not found:
         return [line((no_fork(tree), "muted"))]
     side = max(12, (width - FORK_FIGURES) // 2)
@@ -239,7 +243,7 @@ def reader_label(reader: TreeReader, id: int) -> str:
 
 
 def no_fork(tree: SearchTree) -> str:
-    """Why no step is told."""
+    """Returns why no step is listed."""
     known = {attempt.reward for attempt in tree.attempts if attempt.reward is not None}
     if not known:
         return "No reward is known: nothing tells failed attempts from solved ones."
@@ -264,12 +268,12 @@ Step = Literal["next", "back", "fork", "compare", "whole"]
 
 
 def not_of(tree: SearchTree) -> frozenset[str]:
-    """Actions that lead nowhere in a tree of attempts: nobody watched how it grew."""
+    """Returns the actions that have no meaning in a tree of attempts, since it was not searched."""
     return frozenset({"event(-1)"}) if tree.attempts else frozenset()
 
 
 def told_of(tree: SearchTree, narrow: bool) -> frozenset[str]:
-    """Actions that the key bar tells first in a tree of attempts."""
+    """Returns the actions that the key bar shows first in a tree of attempts."""
     if not tree.attempts:
         return frozenset()
     steps: tuple[Step, ...] = ("next", "fork", "compare") if narrow else ("next", "fork", "compare", "whole")

@@ -20,7 +20,11 @@ NAMES = {"system": "system", "user": "user", "assistant": "said", "tool": "resul
 def attempt_step_lines(
     tree: SearchTree, id: int, share: Share, score_range: tuple[float, float], whole: bool
 ) -> list[Line]:
-    """The step under the cursor in the words of the first attempt that took it; long texts folded unless `whole`."""
+    """Returns the step under the cursor in the words of the first attempt that took it.
+
+    `tree`: the import. `id`: the node. `share`: how its attempts ended. `score_range`: least and greatest return.
+    `whole`: whether to show long texts in full.
+    """
     node = tree.nodes[id]
     if node.parent == NO_PARENT:
         header = tree.started.header if tree.started else []
@@ -38,7 +42,10 @@ def attempt_step_lines(
 
 
 def attempt_conversation_lines(tree: SearchTree, id: int, whole: bool) -> list[Line]:
-    """The conversation at a node, as the first attempt that passes it had it."""
+    """Returns the conversation at a node, as the first attempt that passes it had it.
+
+    `tree`: the import. `id`: the node. `whole`: whether to show long texts in full.
+    """
     lines: list[Line] = []
     for message in tree.conversation(id):
         lines += _message(NAMES[message.role], message, whole)

@@ -38,7 +38,7 @@ _IMAGE = re.compile(r"\[(?:image|audio|sound|video|file)\b[^\]]*\]")
 
 
 def row_label(node: Node) -> str:
-    """A step in one line: each call's name and what it is about, else the words that were said."""
+    """Returns a step in one line: each call's name and what it is about, else the words of the turn."""
     if node.calls:
         return " + ".join(_gist(call) for call in node.calls[:9])[:LABEL_CHARACTERS]
     if is_silent(node) and node.answers:
@@ -99,7 +99,10 @@ def _edits(values: list[Any]) -> Iterator[tuple[str, str]]:
 
 
 def call_lines(call: ToolCall, indent: int, whole: bool) -> list[Line]:
-    """A call: its name, then an argument a line; an edit as what goes and what comes."""
+    """Returns a call: its name, then an argument a line; an edit as the lines that go and that come.
+
+    `call`: the call. `indent`: cells. `whole`: whether to show long texts in full.
+    """
     given = _arguments(call)
     if given is None:
         return [_at(indent, (f"{call.name}  ", "focus")), *text_lines(call.arguments, indent + 2, whole)]
@@ -140,7 +143,10 @@ def _diff(old: str, new: str, indent: int, whole: bool) -> list[Line]:
 
 
 def text_lines(text: str, indent: int, whole: bool, role: Role = "text") -> list[Line]:
-    """A text in its lines: JSON set out, diffs in their colours, images named; folded unless `whole`."""
+    """Returns a text in its lines: JSON set out, diffs in their colours, images named.
+
+    `text`: any. `indent`: cells. `whole`: whether to show it in full, however long. `role`: its colour.
+    """
     pretty = _pretty(text)
     shown = pretty if pretty is not None else text.strip("\n")
     found = shown.split("\n")
@@ -153,7 +159,10 @@ def text_lines(text: str, indent: int, whole: bool, role: Role = "text") -> list
 
 
 def folded(lines: list[Line], indent: int, whole: bool) -> list[Line]:
-    """The first and last lines of many, with a word of how many there are between."""
+    """Returns the first and last of many lines, and between them how many are left out.
+
+    `lines`: of a text. `indent`: cells. `whole`: whether to show all.
+    """
     if whole or len(lines) <= 2 * (HEAD + TAIL) + 1:
         return lines
     return [*lines[: 2 * HEAD], _fold(len(lines) - 2 * (HEAD + TAIL), indent), *lines[-2 * TAIL :]]

@@ -239,7 +239,10 @@ def one_tree(sides: tuple[Side, Side]) -> bool:
 
 
 def trajectory_sides(session: Session, one: int, other: int) -> tuple[Side, Side]:
-    """Two trajectories of the open tree. Raises `InputError` where they are the same."""
+    """Returns two trajectories of the open tree. Raises `InputError` where they are the same.
+
+    `session`: holds the tree. `one` and `other`: the last nodes of the two.
+    """
     tree, reader = session.tree, session.reader
     assert tree is not None
     assert reader is not None

@@ -83,7 +83,7 @@ class PlotsScreen(LoudWorkers, Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read what calls cost; look again while the search goes on."""
+        """Read the price of calls; draw again while the search runs."""
         self._arrange()
         self.show_plots()
         self._read()

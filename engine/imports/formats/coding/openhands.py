@@ -1,7 +1,7 @@
 """OpenHands 0.x: `output.jsonl` with a `history` of events, or a list of events.
 
-Actions with the same answer of the model are one message; an observation answers the call that it names. Older events
-tell no call: their action is made one, of the action's name and arguments.
+Actions of the same answer of the model are one message; an observation answers the call that it names. Older events
+name no call: the call is made from the action's name and arguments.
 """
 
 from __future__ import annotations

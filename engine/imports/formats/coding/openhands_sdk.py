@@ -1,6 +1,6 @@
 """OpenHands V1 (software-agent-sdk): a conversation's folder (`events/event-00000-….json`), or JSONL of events.
 
-Actions of one answer of the model are one message. What only tells of state, cost or hooks is left out and counted.
+Actions of one answer of the model are one message. Events about state, cost or hooks are left out and counted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def recognise(file: RolloutFile) -> bool:
 
 
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
-    """One attempt: the events of a file, or of all files of the conversation that the one given lies in."""
+    """Yields one attempt: the events of a file, or of all files of the conversation that holds it."""
     if EVENT_FILE.fullmatch(file.path.name):
         beside = small_json(file.path.parent.parent, "base_state.json")
         yield _attempt(_folder(file), file, text(beside, "id") or file.path.parent.parent.name, beside)

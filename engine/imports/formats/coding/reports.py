@@ -1,4 +1,4 @@
-"""What a SWE-bench evaluation says of an instance, in a report beside the trajectories of an agent.
+"""The verdict of a SWE-bench evaluation on an instance, in a report beside the trajectories of an agent.
 
 No coding agent writes its reward into its trajectory: `report.json` or `results.json` of the same run hold it.
 """
@@ -16,13 +16,18 @@ NAMES = ("report.json", "results.json")
 
 
 def run_of(file: RolloutFile, instance: str) -> str:
-    """What tells the runs of an instance apart: the first name of file and folders that is not the instance's."""
+    """Returns what distinguishes the runs of an instance: the first name of file and folders that is not the
+    instance's."""
     names = (file.stem, file.path.parent.name, file.path.parent.parent.name)
     return next((name for name in names if name and name != instance), "")
 
 
 def with_report(attempt: Attempt, trajectory: Path, instance: str) -> Attempt:
-    """The attempt with the verdict of a report in its folder or the one above; as it is where there is none."""
+    """Returns the attempt with the verdict of a report in its folder or the one above; unchanged but for a note where
+    there is none.
+
+    `attempt`: is changed. `trajectory`: its file. `instance`: id of the SWE-bench task.
+    """
     for folder in (trajectory.parent, trajectory.parent.parent):
         for name in NAMES:
             told = resolved(small_json(folder, name), instance)
@@ -35,7 +40,7 @@ def with_report(attempt: Attempt, trajectory: Path, instance: str) -> Attempt:
 
 
 def resolved(report: dict[str, Any], instance: str) -> float | None:
-    """1 or 0 where a report says whether an instance was resolved; else None.
+    """Returns 1 or 0 where a report has a verdict on an instance; else None.
 
     A report lists ids (`resolved_ids`, `resolved` and others), or has an entry for each instance.
     """

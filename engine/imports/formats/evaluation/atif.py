@@ -1,7 +1,7 @@
 """ATIF, the Agent Trajectory Interchange Format of Harbor and others, 1.x.
 
-A turn's results stand in the same step, its arguments are objects, subagents and continuations are documents of their
-own. A step becomes its message and one message for each result. The reward lies beside the file (`harbor`).
+A turn's results are in the same step, its arguments are objects, subagents and continuations are documents of their
+own. A step becomes its message and one message for each result. The reward is in a file beside it (`harbor`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
 
 
 def attempt_of(document: dict[str, Any], file: RolloutFile, place: str = "") -> Attempt:
-    """The attempt of a document and its continuations. Raises `Malformed`."""
+    """Returns the attempt of a document and its continuations. Raises `Malformed`.
+
+    `document`: decoded JSON. `file`: the file that holds it. `place`: where in the file; empty: it is the whole file.
+    """
     story = _Story(file.path.parent, file.path.name.removesuffix(".json").removesuffix("trajectory"))
     agent = part(document, "agent")
     messages = story.read(document)

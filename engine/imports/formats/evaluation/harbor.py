@@ -1,7 +1,7 @@
-"""Harbor's job and trial folders: what lies beside a trajectory, its reward above all.
+"""Harbor's job and trial folders: the files beside a trajectory, which hold its reward.
 
-`jobs/<job>/<trial>/result.json` tells task, agent, rewards and exception; `verifier/reward.json`, else `reward.txt`,
-the rewards where it does not. Several steps of one task lie in `steps/<name>/`.
+`jobs/<job>/<trial>/result.json` has task, agent, rewards and exception; `verifier/reward.json`, else `reward.txt`, the
+rewards where it has none. Several steps of one task are in `steps/<name>/`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SIDECARS = frozenset({"config.json", "result.json", "lock.json", "reward.json"})
 
 
 def trial_folder(trajectory: Path) -> Path | None:
-    """The folder of the trial that a trajectory lies in (`agent/trajectory.json`); None outside of Harbor's folders."""
+    """Returns the folder of the trial that holds a trajectory (`agent/trajectory.json`); None outside of Harbor's
+    folders."""
     if trajectory.parent.name != "agent":
         return None
     folder = trajectory.parent.parent
@@ -30,7 +31,7 @@ def trial_folder(trajectory: Path) -> Path | None:
 
 
 def lost_trials(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The trials below a folder that left no trajectory, with the reason that they tell."""
+    """Returns the trials below a folder that left no trajectory, each with its reason."""
     for place, folders, names in os.walk(folder):
         if "result.json" not in names or "steps" in folders or os.path.exists(f"{place}/agent/trajectory.json"):
             continue
@@ -43,7 +44,7 @@ def lost_trials(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def with_trial(attempt: Attempt, trajectory: Path) -> Attempt:
-    """The attempt with what its trial's folder tells; as it is where it lies in none."""
+    """Returns the attempt with the facts of its trial's folder; unchanged where it is in none."""
     folder = trial_folder(trajectory)
     if folder is None:
         return attempt

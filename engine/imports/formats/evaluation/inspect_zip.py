@@ -90,7 +90,7 @@ class LogZip:
             return stream.read(MOST_ENTRY + 1)
 
     def header(self) -> dict[str, Any]:
-        """What the log says of the evaluation; of one that did not finish, what its journal says."""
+        """Returns the log's facts about the evaluation; of an unfinished one, those of its journal."""
         found = self.read("header.json" if "header.json" in self.names else "_journal/start.json")
         return found if isinstance(found, dict) else {}
 

@@ -1,6 +1,6 @@
 """tau2-bench results: one object with `simulations`, or a folder (`results.json`, `simulations/*.json`).
 
-A model plays the user, and the user may have tools of its own. The policy stands beside the messages, not in them.
+A model plays the user, and the user may have tools of its own. The policy is beside the messages, not in them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""NeMo Gym: a row holds the parameters of a Responses call and what came of it, as Responses items.
+"""NeMo Gym: a row holds the parameters of a Responses call and its result, as Responses items.
 
 A turn is a run of reasoning, message and call items up to the next output. Outputs are matched by `call_id`.
 """
@@ -103,7 +103,7 @@ def _last_state(states: list[Any], notes: list[str]) -> list[Any]:
 
 
 def items(told: Iterable[Any]) -> Iterator[AttemptMessage]:
-    """Responses items as messages: what the model said between two outputs is one message."""
+    """Returns Responses items as messages: the model's items between two outputs are one message."""
     turn = _Turn()
     for item in told:
         if not isinstance(item, dict):

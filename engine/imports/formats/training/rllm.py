@@ -1,6 +1,6 @@
 """rLLM: an episode has trajectories, a trajectory steps, and each step the whole conversation so far.
 
-The conversation of the last step is the attempt. Calls that a step tells beside it (the strands agent) are put in
+The conversation of the last step is the attempt. Calls that a step holds beside it (the strands agent) are put in
 before the answer that follows them.
 """
 

@@ -1,6 +1,6 @@
 """Dumps of trainers that keep a rollout as flat text: verl's `rollout_data_dir`, SkyRL's evaluation results.
 
-Turns and calls cannot be told apart in flat text: an attempt is one user message and one answer.
+Flat text does not show turns and calls: an attempt is one user message and one answer.
 """
 
 from __future__ import annotations
