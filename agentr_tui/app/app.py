@@ -324,7 +324,8 @@ class AgentrApp(LoudWorkers, Host):
     async def on_event(self, event: Event) -> None:
         """A key that is typed waits until the one before it is done."""
         if isinstance(event, Key | Paste) and not event.is_forwarded:
-            await self._type_ahead.take(event)
+            if not self._leaving and self._told_to_leave is None:
+                await self._type_ahead.take(event)
         else:
             await super().on_event(event)
 
@@ -387,6 +388,7 @@ class AgentrApp(LoudWorkers, Host):
                 self._running_in.call_soon_threadsafe(self._leave, code)
 
     def _leave(self, code: int) -> None:
+        self._type_ahead.forget()
         live = self.session.live
         if live is None or live.over:
             self.exit(code)
