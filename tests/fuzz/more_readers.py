@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from agentr_tui.cli.round_file import read_round_file
 from agentr_tui.screens.library.row_filter import row_filter
@@ -213,6 +212,7 @@ _ANSWERS = b"""{"id": 0, "env_idx": 1, "observation": "You see.", "reward": 0.5,
 [1, "text", 0.5, true]
 {"error": "no such session"}
 """
+VOCABULARY = {"a": 0, "b": 1, "ab": 2}
 _LINES = b"""0-9,12,@x
 train=0.9,dev=0.1
 verdict:verified kind:revision -decided:accepted
@@ -252,8 +252,6 @@ def _few_products() -> list[bytes]:
 
 
 def _tokenizer() -> bytes:
-    from tokenizers import Tokenizer
-    from tokenizers.models import BPE
-
-    merges: Any = Tokenizer(BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
-    return str(merges.to_str()).encode()
+    return json.dumps(
+        {"version": "1.0", "model": {"type": "BPE", "vocab": VOCABULARY, "merges": [["a", "b"]]}}
+    ).encode()

@@ -17,7 +17,8 @@ from agentr_tui.screens.search.command_line import Parts, run_line
 from agentr_tui.state.trace_row import TraceRow
 from engine.base.errors import InputError
 from engine.collect.tasks import shard_of, task_ids
-from engine.tree.messages import Message, ToolCall, step_messages
+from engine.tree.events import Message, ToolCall
+from engine.tree.messages import step_messages
 from engine.workspace.figures import figures_without_events
 from envs.base import info_of
 
