@@ -225,7 +225,7 @@ good>5 pairs>=1 state=done craft
 
 def more_seeds(reader: str) -> list[bytes]:
     """The good files of one of these readers."""
-    return {
+    made: dict[str, Callable[[], list[bytes]]] = {
         "round-file": lambda: [_ROUNDS],
         "round-record": lambda: [json.dumps(_RECORD).encode()],
         "tasks": lambda: [b"# tasks\n0-3\n7\nboss: a b\n"],
@@ -239,7 +239,8 @@ def more_seeds(reader: str) -> list[bytes]:
         "prompts": lambda: [b"I was wrong about {task}.\nThat did not work.\n"],
         "page": lambda: [b"# Notes\n\n<!-- kind: 1 -->\n- craft first\n- ~~no~~ [task 2](<t.trace.jsonl#3>)\n"],
         "lines": lambda: [_LINES],
-    }[reader]()  # fmt: skip
+    }  # fmt: skip
+    return made[reader]()
 
 
 def _few_products() -> list[bytes]:
@@ -252,6 +253,5 @@ def _few_products() -> list[bytes]:
 
 
 def _tokenizer() -> bytes:
-    return json.dumps(
-        {"version": "1.0", "model": {"type": "BPE", "vocab": VOCABULARY, "merges": [["a", "b"]]}}
-    ).encode()
+    model = {"type": "BPE", "vocab": VOCABULARY, "merges": [["a", "b"]]}
+    return json.dumps({"version": "1.0", "model": model}).encode()
