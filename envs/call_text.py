@@ -11,11 +11,14 @@ import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 LONGEST_LINE = 10_000
 """Characters of a line that is read as a call in Python's form."""
+_BLANKS = " \t\n\r"
+"""That may stand around a JSON value."""
 _DECODER = json.JSONDecoder()
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -32,11 +35,12 @@ def arguments_of(arguments: str) -> dict[str, Any] | None:
     arguments."""
     if not arguments.strip():
         return {}
+    text = arguments.strip(_BLANKS)
     try:
-        found = _DECODER.decode(arguments)
+        found, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if end == len(text) and isinstance(found, dict) else None
 
 
 def call_text(name: str, arguments: str) -> str:
@@ -53,7 +57,7 @@ def canonical(name: str, arguments: Mapping[str, Any]) -> str:
 
 def calls_text(calls: Sequence[tuple[str, str]]) -> str:
     """The calls of one turn, a line each."""
-    return "\n".join(call_text(name, arguments) for name, arguments in calls)
+    return "\n".join([call_text(name, arguments) for name, arguments in calls])
 
 
 def parse_calls(text: str) -> list[Call] | None:
@@ -195,12 +199,13 @@ def _parse_word(text: str, at: int) -> tuple[str, int] | None:
 
 
 def _inside(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{_word(key)}={_json(value)}" for key, value in sorted(arguments.items()))
+    return ", ".join([f"{_word(key)}={_json(value)}" for key, value in sorted(arguments.items())])
 
 
+@functools.lru_cache(maxsize=1 << 10)
 def _word(word: str) -> str:
     return word if _NAME.fullmatch(word) else _json(word)
 
 
 def _json(value: Any) -> str:
-    return _ENCODER.encode(value)
+    return encode_basestring(value) if type(value) is str else _ENCODER.encode(value)

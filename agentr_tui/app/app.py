@@ -406,8 +406,10 @@ class AgentrApp(LoudWorkers, Host):
         if self.is_running and not self.screen.is_mounted:  # it would look for parts that it gets no more
             self.set_timer(0.02, partial(self.exit, result, return_code, message))
             return
-        self.remember()
-        super().exit(result, return_code, message)
+        try:
+            self.remember()
+        finally:  # whatever keeps it from being remembered: who leaves, leaves
+            super().exit(result, return_code, message)
 
     def remember(self) -> None:
         """Keep where the person is, for the next time."""

@@ -61,6 +61,8 @@ def _end_anyway(app: AgentrApp) -> None:
     while app.session.running:  # write a paid answer first
         time.sleep(0.05)
     time.sleep(0.5)
-    if app.is_running:  # it still blocks on the terminal, so it has not saved yet
-        app.remember()
-    os._exit(INTERRUPTED)
+    try:
+        if app.is_running:  # it still blocks on the terminal, so it has not saved yet
+            app.remember()
+    finally:
+        os._exit(INTERRUPTED)

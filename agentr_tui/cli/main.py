@@ -105,6 +105,8 @@ def _run(arguments: list[str], debug: bool) -> int:
         streams.give_up(sys.stdout)
         return 0
     except OSError as error:  # of a file that only its user knows: a name too long, a folder without permission
+        if _is_nowhere():
+            return _failed(2, "the current folder is gone: change to another", error, debug)
         if error.filename is None:
             if lost := streams.failed(error):
                 return _failed(1, lost, error, debug)
@@ -115,6 +117,15 @@ def _run(arguments: list[str], debug: bool) -> int:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:  # a defect of ours: still one line
         return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
+
+
+def _is_nowhere() -> bool:
+    """Whether the folder in which the command was called is no more."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _failed(code: int, line: str, error: BaseException | None = None, debug: bool = False) -> int:

@@ -65,7 +65,8 @@ class LastPlace:
         newest last.
         """
         last = dict(list(views.items())[-MOST_VIEWS:])
-        _write(self._place, Place(mode, str(trace.absolute()) if trace else "", last))
+        with suppress(FileNotFoundError):  # the folder that the program was started in is gone
+            _write(self._place, Place(mode, str(trace.absolute()) if trace else "", last))
 
     def theme(self, configured: str) -> str:
         """Returns the theme that was chosen in the app, if the settings did not change since; else that of the

@@ -62,14 +62,27 @@ def rows(holder: Any, key: str) -> list[dict[str, Any]]:
 
 
 def number(value: Any) -> float | None:
-    """A finite real number; true and false are 1 and 0; None for anything else."""
-    if isinstance(value, bool | int | float):
+    """Returns a finite real number, also one that is written as text; true and false are 1 and 0. None for anything
+    else."""
+    if isinstance(value, bool | int | float | str):
         try:
             real = float(value)
-        except OverflowError:
+        except (OverflowError, ValueError):
             return None
         return real if math.isfinite(real) else None
     return None
+
+
+def reward_of(told: Any, notes: list[str], name: str = "reward") -> float | None:
+    """Returns a reward as a number, also one in an object (`{"score": 1}`). One that is given and is no number is
+    unknown, and noted."""
+    held = told
+    if isinstance(told, dict):
+        held = next((told[key] for key in ("value", "score", "reward") if key in told), told)
+    found = number(held)
+    if found is None and held is not None:
+        notes.append(f"the {name} {str(told)[:40]!r} is no number: it counts as unknown")
+    return found
 
 
 def listed(holder: Any, key: str) -> list[Any]:

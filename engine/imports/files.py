@@ -71,6 +71,11 @@ class RolloutFile:
             name = name.removesuffix(ending)
         return name or self.path.name
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it begins as JSON and is none: it was cut, or is damaged."""
+        return self.shape == "other" and self.head.lstrip().startswith((b"{", b"["))
+
     def has(self, *keys: str) -> bool:
         """Whether the object, or the first row, has all these keys."""
         return self.keys.issuperset(keys)
@@ -125,6 +130,10 @@ class RolloutFile:
         """Each item of a list with its place, undecoded where that can be (`value` decodes one)."""
         for index, item in enumerate(self._items):
             yield f"item {index + 1}", item
+
+    def pieces_count(self) -> int:
+        """Returns the number of items of a list."""
+        return len(self._items)
 
     def _lines(self) -> Iterator[tuple[str, bytes]]:
         with reading(self.path), open_unpacked(self.path) as stream:

@@ -170,7 +170,7 @@ def messages_of(raw: Any, role: str = "") -> list[AttemptMessage]:
     known = ROLES.get(told.lower())
     if known is None:
         raise Malformed(f"a message has the role {told[:40]!r}" if told else "a message has no role")
-    content = raw.get("content") if "content" in raw else raw.get("value")
+    content = next((raw[key] for key in ("content", "value", "text") if key in raw), None)
     results = [
         AttemptMessage(
             role="tool",

@@ -75,7 +75,7 @@ class Rollouts:
             self._problem(path, foreign_line(FAILED, error))
             return
         if reader is None:
-            if path in self.named or _promises(path):
+            if path in self.named or _promises(path) or file.is_broken:
                 self._problem(path, kind_of(file))
             else:
                 self.skipped += 1

@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from engine.base.errors import InputError
 from engine.environment.replay import NOT_REFUTED, Replayer, opener
 from engine.pairs import limits
@@ -22,10 +20,10 @@ from engine.samples.sample import (
     Kind,
     Sample,
     sample_id,
-    splice_of,
     steps_to_replay,
     turns_of,
 )
+from engine.samples.seams import with_seams
 from engine.samples.settings import (
     Revised,
     ReviseSettings,
@@ -82,7 +80,7 @@ def revise(
     """
     making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided, seam_pool)
     try:
-        yield from making.all()
+        yield from with_seams(tree, making.all(), making.seams, settings.judge.concurrency, figures)
     finally:
         making.close()
 
@@ -346,12 +344,6 @@ class _Making:
                 figures.tails["left_out"] = figures.tails.get("left_out", 0) + 1
                 return None
             sample = judged
-        if self.seams is not None and sample.verdict == "unreplayed":
-            bad, steps = len(splice_of(self.tree, sample).bad), steps_to_replay(self.tree, sample)
-            if 0 < bad < len(steps):
-                judgement = self.seams.of([(step.action, step.observation) for step in steps], bad)
-                figures.seams[judgement.word] = figures.seams.get(judgement.word, 0) + 1
-                sample = replace(sample, seam=judgement)
         if self.settings.thought == REASON:
             sample = reasoned(self.tree, sample, self.replayer, self.settings.seed, self.settings.prompts)
         figures.samples += 1

@@ -77,6 +77,7 @@ class TreeState:
         self.outcome_counts: dict[
             int, dict[int, int]
         ] = {}  # node → how many outcomes each action below it had; a cache
+        self.wording_counts: dict[int, int] = {}  # node → in how many wordings the agent said it; a cache
         self.ties: list[int] = []  # at every choice so far: how many shared the best score
         self.iteration_seqs: list[int] = []
         self.first_in_state: dict[str, int] = {}  # state → its oldest node

@@ -79,7 +79,10 @@ class JudgePool:
         if isinstance(self.failure, Stopped):
             work.close()
             raise self.failure
-        future = self.start(work)
+        return self.result(self.start(work))
+
+    def result(self, future: Future[T]) -> T:
+        """Waits for work that began. Raises as `run` does."""
         try:
             return future.result()
         except CancelledError:

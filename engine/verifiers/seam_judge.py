@@ -6,7 +6,7 @@ shown beside the sample and decides nothing: no export takes a sample for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,10 +47,13 @@ class SeamJudge(OpenAIVerifier):
         self._seam = prompt("seam.txt", prompts)
         self.question([("", "")], 1)
 
-    def of(self, steps: Sequence[tuple[str, str]], bad: int) -> Judgement:
-        """The judgement of (action, observation) of which the first `bad` end with the wrong one. Raises as `judge`
-        does."""
-        return self._judgement(bad, self._pool.run(self._decide(self.question(steps, bad))))
+    def begin_seam(self, steps: Sequence[tuple[str, str]], bad: int) -> Callable[[], Judgement]:
+        """Begins to judge a seam, beside others; returns what waits for its judgement, which raises as `judge` does.
+
+        `steps`: of the whole splice, as action and observation. `bad`: how many of them come before the tail.
+        """
+        votes = self._pool.start(self._decide(self.question(steps, bad)))
+        return lambda: self._judgement(bad, self._pool.result(votes))
 
     def question(self, steps: Sequence[tuple[str, str]], bad: int) -> str:
         """Returns the question to the model. `steps`: of the whole splice, as action and observation. `bad`: how many

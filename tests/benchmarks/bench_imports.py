@@ -27,6 +27,7 @@ from engine.tree.tree import SearchTree
 
 KINDS = ("apart", "together", "one by one")
 LINES = 24  # of a result
+RUNS = 3  # the fastest counts; seconds are those of the processor, so that what else runs counts less
 
 
 def rows(kind: str, attempts: int, steps: int) -> Iterator[dict[str, Any]]:
@@ -71,21 +72,25 @@ def texts(tree: SearchTree) -> int:
 def measure(path: Path) -> dict[str, float]:
     """Seconds of `json.loads`, of reading and of merging; megabytes of texts, and of all that is held."""
     lines = path.read_bytes().splitlines()
-    began = time.perf_counter()
-    for line in lines:
-        json.loads(line)
-    loads = time.perf_counter() - began
-    began = time.perf_counter()
-    attempts = [rollout for rollout in read_rollouts([path]) if isinstance(rollout, Attempt)]
-    reading = time.perf_counter() - began
-    gc.disable()  # as `import_rollouts` does
-    began = time.perf_counter()
-    groups = Groups()
-    for attempt in attempts:
-        groups.add(attempt)
-    trees = [SearchTree(events) for _, events in groups.all()]
-    merging = time.perf_counter() - began
-    gc.enable()
+    loads = reading = merging = float("inf")
+    trees: list[SearchTree] = []
+    for _ in range(RUNS):
+        began = time.process_time()
+        for line in lines:
+            json.loads(line)
+        loads = min(loads, time.process_time() - began)
+        trees = []
+        began = time.process_time()
+        attempts = [rollout for rollout in read_rollouts([path]) if isinstance(rollout, Attempt)]
+        reading = min(reading, time.process_time() - began)
+        gc.disable()  # as `import_rollouts` does
+        began = time.process_time()
+        groups = Groups()
+        for attempt in attempts:
+            groups.add(attempt)
+        trees = [SearchTree(events) for _, events in groups.all()]
+        merging = min(merging, time.process_time() - began)
+        gc.enable()
     size = sum(map(texts, trees))
     nodes = sum(map(len, trees))
     del attempts, groups, trees, lines

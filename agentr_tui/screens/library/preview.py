@@ -179,7 +179,8 @@ def curve_lines(tree: SearchTree, score_range: tuple[float, float], width: int) 
     """
     returns = best_by_iteration(tree)
     low, high = score_range
-    best = max((value for value in returns if value is not None), default=None)
+    known = [value for value in returns if value is not None] or [leaf.reward for leaf in tree.leaves()]
+    best = max(known, default=None)  # what was imported has no iterations
     title = f"best {format_value(best, low, high)} · mean {format_value(tree.q(0), low, high)}"
     if len(returns) < 2 or best is None or high <= low:
         return [line((title, "text"))]

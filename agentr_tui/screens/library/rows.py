@@ -180,7 +180,7 @@ def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool
         state = ((f"{glyph} ", role), (solved, "good" if figures.solved else "bad" if figures.scored else "muted"))
     return [
         state,
-        cell(f"{glyphs().elbow} repair" if row.origin else row.task, "muted" if row.origin else name),
+        cell(f"{glyphs().elbow} repair" if row.origin else _task_of(row), "muted" if row.origin else name),
         cell(row.goal, "muted" if row.origin else name),
         cell(format_count(figures.nodes), "text"),
         cell(format_count(figures.solved if figures.attempts else figures.good), "good" if figures.good else "muted"),
@@ -196,6 +196,14 @@ def cells(row: TraceRow, now: float, open_path: Path | None = None, marked: bool
         old,
         file,
     ]
+
+
+def _task_of(row: TraceRow) -> str:
+    """Environment and task; of attempts whose environment nobody knows, the task alone, which is what tells their rows
+    apart."""
+    figures = row.figures
+    unknown = figures is not None and figures.env.startswith("attempts:")
+    return figures.task if figures is not None and unknown and figures.task else row.task
 
 
 def facts(row: TraceRow) -> list[tuple[str, Role]]:

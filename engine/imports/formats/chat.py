@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.base.errors import InputError
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, number, text
+from engine.imports.bounded_json import Malformed, decode, number, reward_of, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.messages import conversation, digest_key, instruction_of, schemas_of, shorten
 from engine.imports.reader import Reader, ReadOptions
@@ -55,9 +55,19 @@ def recognise(file: RolloutFile) -> bool:
         return False
     if file.shape == "list" and file.has("role") and bool(file.keys & {"content", "tool_calls"}):
         return True
-    if any(isinstance(told := file.peek(name), list) and told and _is_message(told[0]) for name in NAMES["messages"]):
+    if any((told := _listed(file.peek(name))) and _is_message(told[0]) for name in NAMES["messages"]):
         return True
     return file.has("prompt", "completion") or (file.has("prompt", "responses")) or file.has("chosen", "rejected")
+
+
+def _listed(told: Any) -> list[Any]:
+    """The list of messages in a field, also one that is written as text, as tables of data sets hold it."""
+    if isinstance(told, str) and told.lstrip().startswith("["):
+        try:
+            told = decode(told)
+        except Malformed:
+            return []
+    return told if isinstance(told, list) else []
 
 
 def _is_message(told: Any) -> bool:
@@ -105,6 +115,7 @@ def _attempts(row: dict[str, Any], mapping: Mapping[str, str], file: RolloutFile
 def _attempt(row: dict[str, Any], mapping: Mapping[str, str], file: RolloutFile, place: str) -> Attempt:
     notes: list[str] = []
     told = _named(row, "messages", mapping)
+    told = _listed(told) or told
     if isinstance(told, str) and "messages" in mapping:
         told = [{"role": "assistant", "content": told}]
     if not isinstance(told, list) and "prompt" in row and "completion" in row:
@@ -174,17 +185,15 @@ def _rewards(
     rewards: dict[str, float | None] = {}
     several = _named(row, "rewards", mapping)
     if isinstance(several, dict):
-        rewards = {str(name): _number(one) for name, one in several.items()}
+        rewards = {str(name): number(one) for name, one in several.items()}
     for name in mapping:
         if name.startswith("rewards."):
-            rewards[name.partition(".")[2]] = _number(_at(row, mapping[name]))
+            rewards[name.partition(".")[2]] = number(_at(row, mapping[name]))
     told = _named(row, "reward", mapping)
     if isinstance(told, dict):
-        rewards |= {str(name): _number(one) for name, one in told.items()}
+        rewards |= {str(name): number(one) for name, one in told.items()}
         told = None
-    reward = _number(told)
-    if told is not None and reward is None:
-        notes.append(f"the reward {str(told)[:40]!r} is no number: it counts as unknown")
+    reward = reward_of(told, notes)
     if reward is not None:
         rewards = {"reward": reward, **rewards}
     elif rewards:
@@ -192,17 +201,6 @@ def _rewards(
         if reward is None and len(rewards) > 1:
             notes.append(f"several rewards and none named reward: {', '.join(rewards)}")
     return rewards, reward
-
-
-def _number(told: Any) -> float | None:
-    if isinstance(told, dict):
-        return _number(told.get("value", told.get("score")))
-    if isinstance(told, str):
-        try:
-            return number(float(told))
-        except ValueError:
-            return None
-    return number(told)
 
 
 def _word(row: dict[str, Any], field: str, mapping: Mapping[str, str]) -> str:

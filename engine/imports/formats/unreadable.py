@@ -17,6 +17,8 @@ def kind_by_bytes(file: RolloutFile) -> str:
     head = file.head
     if head.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS, not the file itself: run git lfs pull where it came from"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "is UTF-16 text, which is not read: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)"
     if head.startswith(b"PAR1"):
         return "is a parquet file, which is not read: write its rows as JSONL with a messages column"
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
@@ -63,5 +65,7 @@ def _else(file: RolloutFile) -> str:
     if file.reason:
         return f"{file.reason}; {READABLE}"
     keys = ", ".join(sorted(file.keys)[:8])
+    if file.shape == "list" and file.pieces_count() and not file.keys:
+        return "is a list whose items are no objects: write a row for each attempt, with its messages in `messages`"
     what = "an empty list" if file.shape == "list" and not file.keys else f"JSON with {keys}" if keys else "empty JSON"
     return f"is {what}: no rollouts that are known; --read-as FORMAT or --map messages=PATH reads what has messages"

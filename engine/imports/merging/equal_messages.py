@@ -13,7 +13,7 @@ from typing import Literal
 
 from engine.answers.thinking import take_out_thinking
 from engine.base.text import stored_action
-from engine.imports.merging.volatile import masked, masked_line
+from engine.imports.merging.volatile import masked
 from engine.tree.events import Message, ToolCall
 from envs.call_text import calls_text
 
@@ -33,7 +33,7 @@ def action_of(response: str, calls: Sequence[ToolCall]) -> str:
     """Returns the action of an assistant's turn as text: its calls; without calls the text after its label `Action:`,
     or its only command in a fence; else the whole turn."""
     if calls:
-        return _called(tuple([(call.name, call.arguments) for call in calls]))
+        return _called(tuple(calls))
     if "Action" in response and _LABEL.search(response):
         return stored_action(response)
     if "```" in response:
@@ -46,8 +46,8 @@ def action_of(response: str, calls: Sequence[ToolCall]) -> str:
 
 
 @lru_cache(maxsize=1 << 10)
-def _called(calls: tuple[tuple[str, str], ...]) -> str:
-    return calls_text(calls)
+def _called(calls: tuple[ToolCall, ...]) -> str:
+    return calls_text([(call.name, call.arguments) for call in calls])
 
 
 def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, ids: Sequence[str] = ()) -> Hashable:
@@ -57,65 +57,19 @@ def said(response: str, calls: Sequence[ToolCall], action: str, merge: Merge, id
     be equal. `ids`: names of runs and paths of this attempt alone, which do not count.
     """
     if merge == "action":
-        return tidy(_without_ids(action, ids))
-    words = tidy(_without_ids(response, ids))
-    return (words, tidy(_without_ids(action, ids))) if calls else words
+        return tidy(without_ids(action, ids))
+    words = tidy(without_ids(response, ids))
+    return (words, tidy(without_ids(action, ids))) if calls else words
 
 
 def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> tuple[tuple[str, str, str, str], ...]:
     """The key of what answers a turn."""
-    return tuple((answer.role, answer.tool_call_id, _seen(answer.content, ids), _calls(answer)) for answer in answers)
+    return tuple(
+        (answer.role, answer.tool_call_id, _seen(answer.content, ids), calls_of_user(answer)) for answer in answers
+    )
 
 
-def seen_alike(one: Sequence[Message], other: Sequence[Message], ids: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether two lists of messages have the same key. Faster than making both keys: compares only the lines that
-    differ.
-
-    `one` and `other`: the messages of two attempts. `ids` and `others`: names of runs and paths that belong to one
-    attempt alone, and do not count.
-    """
-    if len(one) != len(other):
-        return False
-    for a, b in zip(one, other, strict=True):
-        if a.role != b.role or a.tool_call_id != b.tool_call_id or _calls(a) != _calls(b):
-            return False
-        if a.content == b.content:
-            continue
-        if (alike := _lines_alike(a.content, b.content, ids, others)) is not None:
-            if not alike:
-                return False
-            continue
-        mine, its = (text.split("\n") for text in _apart(a.content, b.content, ids, others))
-        if len(mine) != len(its):
-            return False
-        if mine != its and any(x != y and masked(x) != masked(y) for x, y in zip(mine, its, strict=True)):
-            return False
-    return True
-
-
-def _lines_alike(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> bool | None:
-    """Whether two different texts are seen alike, line by line; None where blanks at the ends, line ends or ids need a
-    closer look."""
-    if not a or not b or a[0].isspace() or b[0].isspace() or a[-1].isspace() or b[-1].isspace():
-        return None
-    if "\r" in a or "\r" in b:
-        return None
-    for id in ids:
-        if id and (id in a or id in b):
-            return None
-    for id in others:
-        if id and (id in a or id in b):
-            return None
-    mine, its = a.split("\n"), b.split("\n")
-    if len(mine) != len(its):
-        return False
-    for x, y in zip(mine, its, strict=True):
-        if x != y and masked_line(_without_ids(x, ())) != masked_line(_without_ids(y, ())):
-            return False
-    return True
-
-
-def _apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
+def apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
     """The lines of two different texts from the first to the last in which they differ, as they are compared."""
     most = min(len(a), len(b))
     same, left = 0, most
@@ -136,7 +90,7 @@ def _apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[s
     end = a.find("\n", len(a) - same) if same else -1
     behind = len(a) - end if end >= 0 else 0  # characters of the lines that follow
     mine, its = a[first : len(a) - behind], b[first : len(b) - behind]
-    mine, its = _without_ids(mine, ids), _without_ids(its, others)
+    mine, its = without_ids(mine, ids), without_ids(its, others)
     if "\r" in mine or "\r" in its:
         mine, its = mine.replace("\r\n", "\n"), its.replace("\r\n", "\n")
     if not first or (a[0].isspace() and not a[:first].strip()):
@@ -147,10 +101,10 @@ def _apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[s
 
 
 def _seen(text: str, ids: Sequence[str]) -> str:
-    return masked(tidy(_without_ids(text, ids)))
+    return masked(tidy(without_ids(text, ids)))
 
 
-def _calls(answer: Message) -> str:
+def calls_of_user(answer: Message) -> str:
     """Calls of a user who has tools."""
     return calls_text([(call.name, call.arguments) for call in answer.tool_calls]) if answer.tool_calls else ""
 
@@ -158,7 +112,8 @@ def _calls(answer: Message) -> str:
 _ID = re.compile(r"\b(?:toolu|call|fc|chatcmpl-tool)[-_][A-Za-z0-9_-]{8,}")
 
 
-def _without_ids(text: str, ids: Sequence[str]) -> str:
+def without_ids(text: str, ids: Sequence[str]) -> str:
+    """A text with a sign for each id: for what looks like one, and for these, by their places."""
     if "toolu_" in text or "call_" in text or "fc_" in text or "chatcmpl-tool" in text:
         text = _ID.sub("#", text)
     for place, id in enumerate(ids, 1):

@@ -18,19 +18,20 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt
-from engine.imports.merging.equal_messages import MERGES, Merge, action_of, said, seen, seen_alike
+from engine.imports.merging.alike import KnownAnswers
+from engine.imports.merging.equal_messages import MERGES, Merge, action_of, said, seen
 from engine.imports.merging.steps import Step, opening, plain, steps_of
 from engine.tree.events import ImportedAttempt, ImportedNode, Message, Wording
 from engine.tree.node import NO_PARENT, ROOT
 from engine.tree.tree import SearchTree
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode_into = msgspec.msgpack.Encoder(order="deterministic").encode_into
 
 
 class _Place:
     """A node while attempts are merged."""
 
-    __slots__ = ("children", "ended", "id", "ids", "index", "row")
+    __slots__ = ("children", "ended", "id", "ids", "index", "row", "wordings")
 
     def __init__(self, id: int, row: ImportedNode, ids: tuple[str, ...] = ()) -> None:
         self.id = id
@@ -38,51 +39,69 @@ class _Place:
         self.ids = ids  # of its calls, in the file
         self.children: list[_Place] = []
         self.index: _Index | None = None  # from the second child, or wording, on
+        self.wordings: dict[Wording, int] | None = None  # the number of each, from the first on
         self.ended = False  # an attempt ended here
+
+    def wording(self, step: Step) -> int:
+        """The number of the wording in which a step says it; 0 for the node's own."""
+        own = _wording(self.row, step)
+        if own == _SAME:
+            return 0
+        if self.wordings is None:
+            self.wordings = {known: number for number, known in enumerate(self.row.wordings, 1)}
+        number = self.wordings.setdefault(own, len(self.wordings) + 1)
+        if number > len(self.row.wordings):
+            self.row.wordings.append(own)
+        return number
+
+
+_SAME = Wording()
 
 
 class _Index:
     """The children of a node, to find a step among them."""
 
-    __slots__ = ("actions", "exact")
+    __slots__ = ("actions", "calls")
 
     def __init__(self) -> None:
-        self.exact: dict[Hashable, tuple[_Place, int]] = {}  # all of a step → the child, and which of its wordings
         self.actions: dict[Hashable, _Outcomes] = {}  # by the key of the action
+        self.calls: dict[Hashable, _Outcomes] = {}  # by the calls of a step to the letter, where they are its action
 
 
 class _Outcomes:
     """What an action led to."""
 
-    __slots__ = ("answers", "by_answer", "first")
+    __slots__ = ("by_answer", "first", "known")
 
     def __init__(self, first: _Place) -> None:
         self.first = first
-        self.answers = _step_of(first.row).all_answers
+        self.known: KnownAnswers | None = None  # of the first, from the second step on
         self.by_answer: dict[Hashable, _Place] | None = None  # all of them, from the second on
 
     def find(self, step: Step) -> _Place | None:
         """The outcome that a step is; None for a new one."""
-        if self.by_answer is None:
-            row = self.first.row
-            if (row.compacted, row.unanswered) == (step.compacted, step.unanswered) and seen_alike(
-                step.all_answers, self.answers, step.ids, self.first.ids
-            ):
-                return self.first
+        if self.by_answer is not None:
+            return self.by_answer.get(_answer_key(step))
+        row = self.first.row
+        if row.compacted is not step.compacted or row.unanswered is not step.unanswered:
             return None
-        return self.by_answer.get(_answer_key(step))
+        if self.known is None:
+            self.known = KnownAnswers(_step_of(row).all_answers, self.first.ids)
+        return self.first if self.known.alike(step.all_answers, step.ids) else None
 
     def add(self, step: Step, place: _Place) -> None:
         """One more."""
         if self.by_answer is None:
             self.by_answer = {_answer_key(_step_of(self.first.row, self.first.ids)): self.first}
+            self.known = None
         self.by_answer[_answer_key(step)] = place
 
 
-def digest_of(attempt: Attempt) -> str:
-    """Returns a digest of an attempt's content; the place of its file does not count."""
-    content = [attempt.id, attempt.reward, attempt.rewards, attempt.stop, attempt.messages]
-    return sha256(_encode(content)).hexdigest()[:16]
+def digest_of(attempt: Attempt, buffer: bytearray | None = None) -> str:
+    """Returns a digest of an attempt's content; the place of its file does not count. `buffer` is written over."""
+    buffer = bytearray() if buffer is None else buffer
+    _encode_into([attempt.id, attempt.reward, attempt.rewards, attempt.stop, attempt.messages], buffer)
+    return sha256(buffer).hexdigest()[:16]
 
 
 class TreeOfAttempts:
@@ -93,6 +112,7 @@ class TreeOfAttempts:
         self.rows: list[ImportedNode] = []
         self.attempts: list[ImportedAttempt] = []
         self.header: list[Message] = []
+        self._buffer = bytearray()
         self._root = _Place(ROOT, ImportedNode(NO_PARENT))
         self.rows.append(self._root.row)
 
@@ -124,7 +144,7 @@ class TreeOfAttempts:
             self.header = header[:shared]
         told = ImportedAttempt(
             ROOT,
-            digest_of(attempt),
+            digest_of(attempt, self._buffer),
             attempt.source,
             attempt.place,
             attempt.id,
@@ -173,7 +193,7 @@ class TreeOfAttempts:
         """The child that a step is, and the wording in which it says it."""
         children = here.children
         if not children or (self.merge == "none" and here is self._root):
-            return self._new(here, step), 0
+            return self._new(here, step, "" if step.silent else action_of(step.response, step.calls)), 0
         if here.index is None:
             if len(children) == 1 and not children[0].row.wordings and _is(children[0].row, step):
                 return children[0], 0
@@ -181,25 +201,27 @@ class TreeOfAttempts:
             for child in children:
                 self._register(index, child)
         index = here.index
-        exact = _exact(step)
-        found = index.exact.get(exact)
-        if found is not None:
-            return found
-        action = "" if step.silent else action_of(step.response, step.calls)
-        key = self._action_key(step, action)
-        known = index.actions.get(key)
+        action, known = self._known(index, step)
         if known is None:
-            child, wording = self._new(here, step, action), 0
-            index.actions[key] = _Outcomes(child)
-        elif (found_child := known.find(step)) is not None:
-            child = found_child
-            child.row.wordings.append(_wording(child.row, step))
-            wording = len(child.row.wordings)
-        else:
-            child, wording = self._new(here, step, action, known.first.id), 0
-            known.add(step, child)
-        index.exact[exact] = (child, wording)
-        return child, wording
+            child = self._new(here, step, action)
+            index.actions[self._action_key(step, action)] = _Outcomes(child)
+            return child, 0
+        if (found := known.find(step)) is not None:
+            return found, found.wording(step)
+        child = self._new(here, step, action, known.first.id)
+        known.add(step, child)
+        return child, 0
+
+    def _known(self, index: _Index, step: Step) -> tuple[str, _Outcomes | None]:
+        """What a step does, and what that led to before."""
+        calls = (step.calls, step.compacted) if step.calls and self.merge == "action" else None
+        if calls and (found := index.calls.get(calls)) is not None:
+            return found.first.row.action or found.first.row.response, found
+        action = "" if step.silent else action_of(step.response, step.calls)
+        known = index.actions.get(self._action_key(step, action))
+        if calls and known is not None:
+            index.calls[calls] = known
+        return action, known
 
     def _action_key(self, step: Step, action: str) -> Hashable:
         if step.silent:
@@ -211,18 +233,13 @@ class TreeOfAttempts:
         step = _step_of(child.row, child.ids)
         if step.silent and not step.answers:
             return
-        index.exact[_exact(step)] = (child, 0)
-        for number, wording in enumerate(child.row.wordings, 1):
-            index.exact[_exact(_reworded(step, wording))] = (child, number)
         key = self._action_key(step, child.row.action or step.response)
         if (known := index.actions.get(key)) is None:
             index.actions[key] = _Outcomes(child)
         else:
             known.add(step, child)
 
-    def _new(self, here: _Place, step: Step, action: str | None = None, outcome_of: int = -1) -> _Place:
-        if action is None:
-            action = "" if step.silent else action_of(step.response, step.calls)
+    def _new(self, here: _Place, step: Step, action: str, outcome_of: int = -1) -> _Place:
         row = ImportedNode(
             here.id,
             step.response,
@@ -283,20 +300,6 @@ def _is(row: ImportedNode, step: Step) -> bool:
         and row.unanswered == step.unanswered
         and row.compacted == step.compacted
         and row.transcripts == step.transcripts
-    )
-
-
-def _exact(step: Step) -> Hashable:
-    return (
-        step.response,
-        step.observation,
-        step.calls,
-        step.answers,
-        step.reasoning,
-        step.silent,
-        step.unanswered,
-        step.compacted,
-        step.transcripts,
     )
 
 

@@ -72,9 +72,12 @@ def _acknowledges(message: AttemptMessage) -> bool:
 def step_of(said: AttemptMessage, answers: Sequence[AttemptMessage]) -> Step:
     """A turn of the agent with what answers it."""
     step = Step(said.content, said.reasoning)
-    if said.tool_calls:
-        step.calls = tuple([ToolCall(call.name, call.arguments) for call in said.tool_calls])
-        step.ids = tuple([call.id for call in said.tool_calls])
+    calls = said.tool_calls
+    if len(calls) == 1:  # as most have
+        step.calls, step.ids = (ToolCall(calls[0].name, calls[0].arguments),), (calls[0].id,)
+    elif calls:
+        step.calls = tuple([ToolCall(call.name, call.arguments) for call in calls])
+        step.ids = tuple([call.id for call in calls])
     step.compacted, step.untrained = said.compacted, said.untrained
     transcripts = said.sub
     for answer in answers:

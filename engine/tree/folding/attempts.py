@@ -20,6 +20,7 @@ def attempts_of(tree: TreeState, event: Imported) -> None:
     """Fold attempts: all nodes, or those that are new."""
     rows = event.nodes
     tree.outcome_counts.clear()
+    tree.wording_counts.clear()
     if not tree.attempts:
         tree.nodes[ROOT].imported, rows = rows[ROOT], rows[1:]
         tree.first_through = [0]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
 from textual.events import Key
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.signals import INTERRUPTED, ends_cleanly
-from agentr_tui.state.last_place import LastPlace
+from agentr_tui.state.last_place import LastPlace, View
 from agentr_tui.state.session import Session
 from tests.agentr_tui.apps import opened, until
 
@@ -52,6 +53,35 @@ async def test_keys_that_wait_when_a_signal_comes_are_dropped(tmp_path: Path) ->
             await until(pilot, lambda: not app.is_running)
             assert app.current_mode == "library"
     assert app.return_value == INTERRUPTED
+
+
+async def test_who_leaves_leaves_whatever_keeps_the_place_from_being_remembered(tmp_path: Path) -> None:
+    app = AgentrApp(Session(opened(tmp_path / "w")), memory=_Forgetful(tmp_path, tmp_path / "state"))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.current_mode == "library")
+        with pytest.raises(ZeroDivisionError):
+            app.exit(3)
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_value == 3
+
+
+def test_a_trace_below_a_folder_that_is_gone_is_not_remembered_and_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = LastPlace(tmp_path, tmp_path / "state")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    memory.keep_place("search", Path("t.trace.jsonl"), {})
+    assert memory.place().mode == "library"
+
+
+class _Forgetful(LastPlace):
+    """A memory that fails."""
+
+    def keep_place(self, mode: str, trace: Path | None, views: dict[str, View]) -> None:
+        raise ZeroDivisionError
 
 
 class _Closed:

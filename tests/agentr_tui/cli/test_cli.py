@@ -441,3 +441,17 @@ def test_lessons_at_many_depths_are_told_in_ranges_that_hold_all_of_them() -> No
         sum(count for depth, count in depths.items() if int(low) <= int(depth) <= int(high)) for _, low, high in ranges
     ]
     assert sum(int(count) for count, _, _ in ranges) == sum(depths.values())
+
+
+@pytest.mark.parametrize("command", ["doctor", "stats x", "search", "demo --headless"])
+def test_a_command_in_a_folder_that_is_gone_says_so_in_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    done = agentr(*command.split())
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "unexpected" not in done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,27 @@ def test_a_model_looks_at_the_seams_of_unreplayed_samples_and_no_export_takes_on
     assert called(capsys, "review", "accept", accepted)[0] == 0
     assert called(capsys, "export", "--format", "atif", "--out", "o.jsonl")[0] == 0
     assert "a person accepted each; their seams, as a model judges them: 1 Good" in Path("o.jsonl.card.md").read_text()
+
+
+def test_seams_are_asked_about_side_by_side_and_stand_with_their_own_samples(
+    capsys: pytest.CaptureFixture[str], theirs: Path
+) -> None:
+    together = threading.Barrier(5, timeout=30)
+
+    def answer(body: dict[str, Any]) -> str:
+        together.wait()  # one after the other, the first would wait in vain
+        tail = body["messages"][-1]["content"].partition("From here on")[2]
+        return f"{len(tail)}\nJudgement: Good"
+
+    with LLMServer(answer=answer) as server:
+        words = ["revise", theirs, "--seam", "openai:m", "--base-url", server.url, "--concurrency", "5", "--json"]
+        code, out, _ = called(capsys, *words)
+        assert (code, json.loads(out)["seams"], server.most_at_once) == (0, {"Good": 5}, 5)
+        said = sorted(
+            str(len(call.body["messages"][-1]["content"].partition("From here on")[2])) for call in server.calls
+        )
+    made = [sample for sample in samples_of(Path("agentr-workspace")) if sample["kind"] != "good"]
+    assert sorted(sample["seam"]["reason"] for sample in made) == said
 
 
 def test_seams_of_what_is_replayed_are_not_asked_about(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from agentr_tui.screens.library.marked_traces import MarkedTraces
-from agentr_tui.screens.library.preview import Preview, Seen, best_by_iteration, preview_lines
+from agentr_tui.screens.library.preview import Preview, Seen, best_by_iteration, curve_lines, preview_lines
 from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.screens.library.rows import arranged, cells, short_name, summary
 from agentr_tui.state.trace_row import TraceRow
@@ -18,6 +18,7 @@ from engine.trace.sources import load_any
 from engine.workspace.figures import TraceFigures, figures
 from tests.agentr_tui.apps import searched
 from tests.agentr_tui.desk import FakeDesk, FakePane
+from tests.engine.imports.attempts import attempt, tree_of
 
 
 @pytest.fixture
@@ -98,6 +99,20 @@ def test_a_search_that_stands_still_is_paused_and_counted_so(known: TraceFigures
 def test_names_keep_what_tells_them_apart(known: TraceFigures) -> None:
     assert short_name(row(known, "textcraft-no-good-leaf")) == "no-good-leaf"
     assert short_name(row(known, "textcraft")) == "textcraft"
+
+
+def test_attempts_of_an_unknown_environment_are_told_apart_by_their_tasks(known: TraceFigures) -> None:
+    def task(env: str, attempts: int) -> str:
+        return "".join(text for text, _ in cells(row(known, "x", env=env, task="hello", attempts=attempts), 1000.0)[1])
+
+    assert task("attempts:atif", 4) == "hello"
+    assert task("textcraft", 4) == "textcraft hello"
+
+
+def test_the_preview_of_attempts_tells_their_best_reward() -> None:
+    tree = tree_of(attempt(0.25, "No."), attempt(0.5, "Perhaps."), attempt(None, "Who knows."))
+    (title, *_) = curve_lines(tree, (0.0, 1.0), 60)
+    assert "".join(text for text, _ in title.parts) == "best .50 · mean .38"
 
 
 def test_the_preview_tells_goal_curve_and_what_to_do(desk: FakeDesk) -> None:

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.merging.equal_messages import Merge, seen, seen_alike
+from engine.imports.merging.alike import KnownAnswers
+from engine.imports.merging.equal_messages import Merge, seen
 from engine.imports.merging.grouping import Groups, group
 from engine.imports.merging.volatile import masked
 from engine.imports.trees import Import, ImportedTree, store
@@ -254,13 +255,21 @@ def test_content_is_not_masked(one: str, other: str) -> None:
     assert masked(one) != masked(other)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(TEXTS, max_size=4), st.lists(TEXTS, max_size=4))
-@example(["", "ok"], ["", "", "ok"])
-@example(["é\r\n"], ["", "é\r\n", ""])
-@example(["ok", ""], ["ok", "", ""])
+LINES = st.lists(TEXTS, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(LINES, st.lists(LINES, min_size=1, max_size=4))
+@example(["", "ok"], [["", "", "ok"]])
+@example(["é\r\n"], [["", "é\r\n", ""]])
+@example(["ok", ""], [["ok", "", ""]])
+@example(["took 0.5s", "ok"], [["took 7.1s", "ok"], ["took 0.7s", "ok"], ["took 0.7s", "ok", "ok"], ["took", "ok"]])
+@example(["ok", "took 0.5s"], [["ok", "took 7.1s"], ["ok", "took 7.1s "], ["ok", "took 7.1s", ""], ["took 7.1s"]])
 def test_results_are_compared_alike_by_their_keys_and_by_the_lines_that_differ(
-    one: list[str], other: list[str]
+    one: list[str], others: list[list[str]]
 ) -> None:
-    first, second = Message("tool", "\n".join(one)), Message("tool", "\n".join(other))
-    assert seen_alike([first], [second], (), ()) == (seen([first]) == seen([second]))
+    first = Message("tool", "\n".join(one))
+    known = KnownAnswers([first], ())
+    for other in [*others, *others]:  # what differed before is remembered
+        second = Message("tool", "\n".join(other))
+        assert known.alike([second], ()) == (seen([first]) == seen([second]))

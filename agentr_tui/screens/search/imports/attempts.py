@@ -67,14 +67,22 @@ def row_mark(tree: SearchTree, id: int) -> Mark | None:
         return Mark(f"{node.visits}×", "muted")
     if row.error:
         return Mark("error", "warn")
-    words = wordings(node)
+    words = wordings(tree, id)
     if words > 1:
         return Mark(f"worded {words}×", "muted")
     return Mark("times", "muted") if row.wordings else None
 
 
-def wordings(node: Node) -> int:
-    """Returns the number of wordings of the agent's turn."""
+def wordings(tree: SearchTree, id: int) -> int:
+    """Returns the number of wordings of the agent's turn. Counted once: a thousand attempts may share a step, and rows
+    are drawn at each key."""
+    known = tree.wording_counts.get(id)
+    if known is None:
+        known = tree.wording_counts[id] = _count_wordings(tree.nodes[id])
+    return known
+
+
+def _count_wordings(node: Node) -> int:
     row = node.imported
     if row is None:
         return 1
@@ -95,7 +103,7 @@ def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
     all_of_them = _many(len(tree.attempts), "attempt")
     whose = f"attempt {first}" if node.visits == 1 else f"in the words of attempt {first}"
     told: list[tuple[str, str, Role]] = [("attempts", f"{node.visits} of {all_of_them} through here · {whose}", "text")]
-    words = wordings(node)
+    words = wordings(tree, id)
     if words > 1:
         told.append(("", f"{words} wordings of the same action", "muted"))
     if any(each.observation is not None or each.answers is not None for each in row.wordings):

@@ -26,7 +26,7 @@ def recognise(file: RolloutFile) -> bool:
 
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
     """One attempt a file."""
-    if file.shape == "list":
+    if file.shape == "list" and not file.has("trajectory_format"):
         yield _attempt({"messages": [value(item) for _, item in file.pieces()]}, file, "")
         return
     for place, document in file.rows():

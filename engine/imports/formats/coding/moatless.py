@@ -27,7 +27,7 @@ def recognise(file: RolloutFile) -> bool:
 
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[ForeignTree]:
     """One tree a file."""
-    if file.shape == "list":
+    if file.shape == "list" and file.has("node_id"):
         yield _tree({"nodes": [value(item) for _, item in file.pieces()]}, file, "")
         return
     for place, document in file.rows():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.imports.attempt import Attempt
@@ -39,13 +39,21 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
             for place, sample in log.samples(file.problem):
                 yield from told.attempts(place, sample)
         return
-    fields = file.document()
+    if file.shape == "document":
+        yield from _of_log(file.document(), file, "")
+        return
+    for place, row in file.rows():
+        with file.reporting(place):
+            yield from _of_log(row, file, f"{place}, ")
+
+
+def _of_log(fields: Mapping[str, Any], file: RolloutFile, where: str) -> Iterator[Attempt]:
     told = _Log({key: value(raw) for key, raw in fields.items() if key in ("eval", "status", "plan")}, file)
     raw = fields.get("samples")
     if raw is None:
         raise Malformed("the log holds no samples")
     for index, one in enumerate(each(raw, "samples")):
-        place = f"sample {index + 1}"
+        place = f"{where}sample {index + 1}"
         try:
             sample = value(one)
             if not isinstance(sample, dict):

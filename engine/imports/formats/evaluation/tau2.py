@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, listed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, listed, number, part, reward_of, rows, text
 from engine.imports.files import RolloutFile, each, small_json, value
 from engine.imports.messages import at_message, messages_of, schemas_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
@@ -33,25 +33,37 @@ def recognise(file: RolloutFile) -> bool:
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
     """One attempt a simulation."""
     if file.has("simulation_run"):
-        found = file.whole()
-        yield from _attempts([found["simulation_run"]], {}, [found.get("task")], file)
-    elif file.has("simulations"):
+        for place, row in file.rows():
+            with file.reporting(place):
+                yield from _attempts(_run_of(row), {}, [row.get("task")], file, place)
+    elif file.has("simulations") and file.shape == "document":
         fields = file.document()
         yield from _attempts(each(fields["simulations"], "simulations"), file.peek("info"), file.peek("tasks"), file)
+    elif file.has("simulations"):  # results of several runs
+        for place, row in file.rows():
+            with file.reporting(place):
+                yield from _attempts(listed(row, "simulations"), row.get("info"), row.get("tasks"), file, place)
     elif file.has("termination_reason"):
         beside = small_json(file.path.parent.parent, "results.json") if file.path.parent.name == "simulations" else {}
-        for _, row in file.rows():
-            yield from _attempts([row], beside.get("info"), beside.get("tasks"), file)
+        for place, row in file.rows():
+            yield from _attempts([row], beside.get("info"), beside.get("tasks"), file, place)
     elif (file.path.parent / "simulations").is_dir():
         return  # its simulations are files of their own
     else:
         raise Malformed("holds no simulations: they lie in simulations/ beside it, which is not here")
 
 
-def _attempts(simulations: list[Any], info: Any, tasks: Any, file: RolloutFile) -> Iterator[Attempt]:
+def _run_of(row: dict[str, Any]) -> list[Any]:
+    if "simulation_run" not in row:
+        raise Malformed("has no `simulation_run`")
+    return [row["simulation_run"]]
+
+
+def _attempts(simulations: list[Any], info: Any, tasks: Any, file: RolloutFile, where: str = "") -> Iterator[Attempt]:
     known = {text(task, "id"): task for task in rows({"tasks": tasks}, "tasks")}
     for index, raw in enumerate(simulations):
-        place = f"simulation {index + 1}" if len(simulations) > 1 else ""
+        which = f"simulation {index + 1}" if len(simulations) > 1 else ""
+        place = ", ".join(filter(None, (where, which)))
         with file.reporting(place):
             simulation = value(raw)
             if not isinstance(simulation, dict):
@@ -66,14 +78,14 @@ def _attempt(
     if not told and simulation.get("ticks"):
         raise Malformed("is a voice run, which has ticks and no messages")
     messages = [message for index, one in enumerate(told) for message in _messages(one, index)]
-    notes = []
+    notes: list[str] = []
     environment = part(info, "environment_info")
     if policy := text(environment, "policy"):
         messages = [AttemptMessage(role="system", content=policy, synthesised=True), *messages]
         notes.append("the system prompt is the policy, which the file tells beside the messages")
     stop = text(simulation, "termination_reason")
     held = part(simulation, "reward_info")
-    reward = number(held.get("reward"))
+    reward = reward_of(held.get("reward"), notes)
     if stop in _NOT_THE_AGENTS:
         notes.append(f"{stop}: no failure of the agent, its reward counts as unknown")
     scenario = part(task, "user_scenario").get("instructions")

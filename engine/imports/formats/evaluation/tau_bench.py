@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.bounded_json import listed, number, part, text
+from engine.imports.bounded_json import listed, part, reward_of, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, shorten
 from engine.imports.reader import Reader, ReadOptions
@@ -28,7 +28,8 @@ def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:
     info = part(row, "info")
     messages = conversation(listed(row, "traj"))
     failed = text(info, "error")
-    reward = number(row.get("reward"))
+    notes = [f"the run failed, its reward counts as unknown: {shorten(failed)}"] if failed else []
+    reward = reward_of(row.get("reward"), notes)
     return Attempt(
         task=f"task {text(row, 'task_id')}",
         source=source,
@@ -43,7 +44,7 @@ def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:
         reward_range=(0.0, 1.0),
         stop="error" if failed else "",
         cut_off=bool(failed),
-        notes=[f"the run failed, its reward counts as unknown: {shorten(failed)}"] if failed else [],
+        notes=notes,
         raw={"task": info["task"]} if isinstance(info.get("task"), dict) else {},
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, number, part, reward_of, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, digest_key, shorten
 from engine.imports.reader import Reader, ReadOptions
@@ -59,10 +59,12 @@ def _attempt(row: dict[str, Any], file: RolloutFile, place: str) -> Attempt:
     messages = conversation(told)
     item, meta = text(row, "item_id") or text(row, "id"), part(row, "meta")
     environment, number_of_task = environment_of(item)
-    reward = number(row.get("reward", row.get("score", meta.get("reward"))))
+    notes: list[str] = []
+    given = row.get("reward", row.get("score", meta.get("reward")))
+    reward = reward_of(given, notes)
     success = number(row.get("success", meta.get("success")))
     stop = text(meta, "terminate_reason")
-    notes = [] if reward is not None else ["the file holds no reward"]
+    notes += ["the file holds no reward"] if given is None else []
     return Attempt(
         task=item or file.stem if meta or item else digest_key(messages),
         source=str(file.path),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt
-from engine.imports.bounded_json import Malformed, number, text
+from engine.imports.bounded_json import Malformed, reward_of, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, instruction_of
 from engine.imports.reader import Reader, ReadOptions
@@ -34,7 +34,8 @@ def _attempts(group: dict[str, Any], file: RolloutFile, place: str, which: int) 
             file.problem(place, f"attempt {index + 1} of the group has no messages")
             continue
         messages = conversation(raw)
-        reward = number(scores[index]) if index < len(scores) else None
+        notes: list[str] = []
+        reward = reward_of(scores[index], notes, "score") if index < len(scores) else None
         yield Attempt(
             task=f"{file.stem}/group {which}",
             source=str(file.path),
@@ -45,6 +46,7 @@ def _attempts(group: dict[str, Any], file: RolloutFile, place: str, which: int) 
             messages=messages,
             rewards={"reward": reward},
             reward=reward,
+            notes=notes,
             raw={"seed": text(group, "seed")} if "seed" in group else {},
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, compact, number, part, text
+from engine.imports.bounded_json import Malformed, compact, part, reward_of, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import ROLES, call_of, instruction_of, messages_of, schemas_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
@@ -47,7 +47,7 @@ def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:
     if not any(message.role in ("system", "user") for message in messages) and statement:
         messages = _synthesised(row, statement) + messages
         notes.append("the file leaves the prompt out: it is made of the system prompt and task text that the row tells")
-    reward = number(row.get("reward"))
+    reward = reward_of(row.get("reward"), notes)
     if row.get("mask_sample") is True:
         notes.append("masked by NeMo Gym (not to be trained on): its reward counts as unknown")
     stop = "timeout" if row.get("agent_timed_out") is True else text(row, "error_kind")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, compact, number, part, rows, text
+from engine.imports.bounded_json import Malformed, compact, number, part, reward_of, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import conversation, digest_key, instruction_of, shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
@@ -44,8 +44,9 @@ def _attempt(episode: dict[str, Any], trajectory: dict[str, Any], source: str, p
     task = episode.get("task")
     name, _, attempt = text(episode, "id").rpartition(":")
     question = task if isinstance(task, str) else text(task, "question") or text(task, "instruction")
-    reward = number(trajectory.get("reward"))
-    reward = number(episode.get("reward", episode.get("is_correct"))) if reward is None else reward
+    notes: list[str] = []
+    given = trajectory.get("reward")
+    reward = reward_of(episode.get("reward", episode.get("is_correct")) if given is None else given, notes)
     metadata = part(episode, "metadata")
     return Attempt(
         task=name or shorten(question, 80) or digest_key(messages),
@@ -61,6 +62,7 @@ def _attempt(episode: dict[str, Any], trajectory: dict[str, Any], source: str, p
             **({"is_correct": number(episode["is_correct"])} if "is_correct" in episode else {}),
         },
         reward=reward,
+        notes=notes,
         stop=text(episode, "termination_reason") or text(part(episode, "info"), "termination_reason"),
     )
 

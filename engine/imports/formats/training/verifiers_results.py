@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, decode, number, part, text
+from engine.imports.bounded_json import Malformed, decode, number, part, reward_of, text
 from engine.imports.files import RolloutFile, small_json
 from engine.imports.formats.training.verifiers_traces import CUT_OFF
 from engine.imports.messages import conversation, digest_key, instruction_of, schemas_of
@@ -33,7 +33,7 @@ def _attempt(row: dict[str, Any], beside: dict[str, Any], source: str, place: st
     messages = _side(row.get("prompt"), "user") + _side(row.get("completion"), "assistant")
     stop, error = text(row, "stop_condition"), row.get("error")
     notes = [f"error: {text(error, 'error') or text(error, 'message') or error}"[:500]] if error else []
-    reward = number(row.get("reward"))
+    reward = reward_of(row.get("reward"), notes)
     metrics = part(row, "metrics")
     environment = text(beside, "env_id")
     return Attempt(

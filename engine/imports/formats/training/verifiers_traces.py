@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage, Transcript
-from engine.imports.bounded_json import Malformed, listed, number, part, rows, text
+from engine.imports.bounded_json import Malformed, listed, number, part, reward_of, rows, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import digest_key, instruction_of, messages_of, schemas_of, shorten
 from engine.imports.reader import Reader, ReadOptions
@@ -58,7 +58,7 @@ def _attempt(episode: dict[str, Any], trace: Any, source: str, place: str) -> At
     messages, notes = _conversation(listed(trace, "nodes"))
     task = part(trace, "task") or part(episode, "task")
     agent = text(part(trace, "agent"), "name")
-    rewards, reward = _rewards(trace.get("rewards"))
+    rewards, reward = _rewards(trace.get("rewards"), notes)
     stop = text(trace, "stop_condition")
     errors = [text(error, "message") or text(error, "type") or "error" for error in rows(trace, "errors")]
     if errors:
@@ -84,13 +84,16 @@ def _attempt(episode: dict[str, Any], trace: Any, source: str, place: str) -> At
     )
 
 
-def _rewards(told: Any) -> tuple[dict[str, float | None], float | None]:
-    """The scores by name, and their weighted sum; None where none was given."""
+def _rewards(told: Any, notes: list[str]) -> tuple[dict[str, float | None], float | None]:
+    """The scores by name, and their weighted sum; None where none was given, or one is no number."""
     found = told if isinstance(told, dict) else {}
-    scores = {name: number(row.get("score")) if isinstance(row, dict) else number(row) for name, row in found.items()}
+    odd: list[str] = []
+    given_as = {name: row.get("score") if isinstance(row, dict) else row for name, row in found.items()}
+    scores = {name: reward_of(one, odd, f"score {name} =") for name, one in given_as.items()}
+    notes += odd
     weights = {name: number(row.get("weight", 1.0)) if isinstance(row, dict) else 1.0 for name, row in found.items()}
     given = [score * (weights[name] or 0.0) for name, score in scores.items() if score is not None]
-    return scores, sum(given) if given else None
+    return scores, sum(given) if given and not odd else None
 
 
 def _conversation(nodes: list[Any]) -> tuple[list[AttemptMessage], list[str]]:

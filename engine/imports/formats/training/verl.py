@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, number, text
+from engine.imports.bounded_json import Malformed, number, reward_of, text
 from engine.imports.files import RolloutFile
 from engine.imports.messages import digest_key, instruction_of
 from engine.imports.reader import Reader, ReadOptions
@@ -41,8 +41,9 @@ def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:
         scores = [number(one) for one in score]
         known = [one for one in scores if one is not None]
         score = sum(known) if known and len(known) == len(scores) else None
+        notes += [] if score is not None else ["a score of a token is no number: the reward counts as unknown"]
         notes.append("the score is given for each token: the reward is their sum")
-    stop = text(row, "stop_reason")
+    reward, stop = reward_of(score, notes, "score"), text(row, "stop_reason")
     return Attempt(
         task=digest_key(messages),
         source=source,
@@ -52,8 +53,8 @@ def _attempt(row: dict[str, Any], source: str, place: str) -> Attempt:
         environment=text(row, "env_class") or text(row, "data_source"),
         instruction=instruction_of(messages),
         messages=messages,
-        rewards={"reward": number(score), **({"acc": number(row["acc"])} if "acc" in row else {})},
-        reward=number(score),
+        rewards={"reward": reward, **({"acc": number(row["acc"])} if "acc" in row else {})},
+        reward=reward,
         stop=stop,
         cut_off=stop in ("length", "max_tokens"),
         notes=notes,
