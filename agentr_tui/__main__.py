@@ -1,5 +1,5 @@
 """`python -m agentr_tui` is `agentr`."""
 
-from agentr_tui.cli.main import main
+from agentr_tui.cli import main
 
 main()

@@ -54,8 +54,8 @@ def _textcraft_looks(action: str) -> bool:
     return action.strip().startswith("inventory")
 
 
-_SAID = re.compile(r"craft(?: |\(count=)([0-9]+)\b")
-_CRAFTED = re.compile(r"Crafted ([0-9]+) ")
+_SAID = re.compile(r"craft(?: |\(count=)([0-9]{1,600})\b")
+_CRAFTED = re.compile(r"Crafted ([0-9]{1,600}) ")
 _FETCH = re.compile(r"get ([0-9]{1,9}) (.+)")
 _PART = re.compile(r"([0-9]{1,9}) (.+)")
 

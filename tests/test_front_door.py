@@ -54,6 +54,7 @@ def test_a_name_that_is_not_public_is_an_error() -> None:
         ("import engine", 1, ("gymnasium", "msgspec", "openai")),
         ("import engine.trace.trace_file", 20, ("openai", "networkx")),
         ("import engine.review.decisions", 20, ("gymnasium", "openai")),
+        ("import agentr_tui.app.app", 1000, ("networkx", "openai", "tantivy")),
     ],
 )
 def test_what_is_not_needed_is_not_loaded(program: str, most: int, never: tuple[str, ...]) -> None:

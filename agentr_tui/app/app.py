@@ -48,6 +48,7 @@ from agentr_tui.state.tour import Tour
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Guard
 from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.slow_terminal import is_behind
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
 from engine.base.errors import AgentrError
 from engine.base.untrusted_files import holds_file
@@ -186,7 +187,7 @@ class AgentrApp(LoudWorkers, Host):
 
     def flush(self) -> None:
         """Fold new events, and update the screen in front."""
-        if not self.is_running:  # leaving: the screens are gone already
+        if not self.is_running or is_behind(self._driver):  # leaving: the screens are gone already; or keys first
             return
         for part in (part for screen in self.screen_stack for part in screen.children):  # no query: it walks all parts
             if isinstance(part, ToastRack) and not part.children:  # Textual leaves its line where it was
@@ -323,7 +324,8 @@ class AgentrApp(LoudWorkers, Host):
     async def on_event(self, event: Event) -> None:
         """A key that is typed waits until the one before it is done."""
         if isinstance(event, Key | Paste) and not event.is_forwarded:
-            await self._type_ahead.take(event)
+            if not self._leaving and self._told_to_leave is None:
+                await self._type_ahead.take(event)
         else:
             await super().on_event(event)
 
@@ -386,6 +388,7 @@ class AgentrApp(LoudWorkers, Host):
                 self._running_in.call_soon_threadsafe(self._leave, code)
 
     def _leave(self, code: int) -> None:
+        self._type_ahead.forget()
         live = self.session.live
         if live is None or live.over:
             self.exit(code)

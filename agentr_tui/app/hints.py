@@ -40,7 +40,7 @@ class Hints:
         line = next((each for each in screen.children if isinstance(each, HintLine)), None)
         if line is not None:
             line.show(tour.hint)
-        elif tour.hint:
+        elif tour.hint and screen.is_attached:  # an app that ends has taken its screens away
             screen.mount(HintLine(), before=screen.key_bar)
 
     def can_end(self, screen: Screen[object]) -> bool:

@@ -58,6 +58,10 @@ class TypeAhead:
             else:
                 await self._next()
 
+    def forget(self) -> None:
+        """Drop the keys that wait: the app ends, and they may be hundreds, or start something."""
+        self._waiting.clear()
+
     async def _next(self) -> None:
         self._task = None
         if self._waiting and self._app.is_running:

@@ -20,8 +20,9 @@ from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 from agentr_tui.cli.application import COMMANDS, build
 from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
+from agentr_tui.terminal import streams
 from agentr_tui.terminal.output import warn
-from agentr_tui.terminal.own_output import claim_stdout, flush_output, own_output
+from agentr_tui.terminal.own_output import claim_stdout, own_output
 from agentr_tui.terminal.safe_text import escape
 from engine.base.compression import unusable
 from engine.base.errors import AgentrError, InputError
@@ -34,6 +35,8 @@ SHOWN = frozenset(("--help", "-h", "--version"))
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    streams.fill_in()
+    streams.drop_odd_sizes()
     claim_stdout()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
@@ -44,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:  # between two of its lines
         code = INTERRUPTED
-    flush_output()
+    if lost := streams.failed():  # by what waited in a buffer while the command failed
+        code = code or _failed(1, lost)
     for number in (signal.SIGINT, signal.SIGTERM):  # what is put away now needs no traceback
         signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
@@ -105,12 +109,14 @@ def _run(arguments: list[str], debug: bool) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has had enough
-        flush_output()
+        streams.give_up(own_output())
         return 0
     except OSError as error:  # of a file that only its user knows: a name too long, a folder without permission
         if _is_nowhere():
             return _failed(2, "the current folder is gone: change to another", error, debug)
         if error.filename is None:
+            if lost := streams.failed(error):
+                return _failed(1, lost, error, debug)
             return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
         told = unusable(os.fsdecode(error.filename), error)
         return _failed(2 if isinstance(told, InputError) else 1, str(told), error, debug)
@@ -129,10 +135,13 @@ def _is_nowhere() -> bool:
     return False
 
 
-def _failed(code: int, line: str, error: BaseException, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error)
-    warn(" ".join(line.split()))
+def _failed(code: int, line: str, error: BaseException | None = None, debug: bool = False) -> int:
+    try:
+        if debug and error is not None:
+            traceback.print_exception(error)
+        warn(" ".join(line.split()))
+    except OSError:  # nobody can be told
+        streams.give_up(sys.stderr)
     return code
 
 

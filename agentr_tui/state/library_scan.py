@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,11 +16,11 @@ from agentr_tui.state.trace_row import Kind, TraceRow
 from engine.base.errors import InputError, NoFile
 from engine.base.untrusted_files import UNREADABLE
 from engine.recovery.repair import FOLDER as REPAIRS
-from engine.trace.sources import NothingFound, find_sources, is_trace
+from engine.trace.sources import NothingFound, is_trace, source_names
 from engine.trace.trace_file import read_events
 from engine.trace.treefile.read import read_tree
 from engine.tree.events import Started
-from engine.workspace.figures import KIND, MANY, TraceFigures, cached_figures, kept_figures
+from engine.workspace.figures import KIND, MANY, Head, TraceFigures, cached_figures, head_of, kept_head, kept_of
 from engine.workspace.index import Index
 from engine.workspace.workspace import Workspace
 
@@ -30,20 +31,8 @@ RESTS = 10.0
 FIRST = 500
 """Files that are shown before the index was asked for all others."""
 
-_KIND = "head3"
-
-
-class Head(msgspec.Struct):
-    """The facts in the first event of a trace."""
-
-    goal: str
-    score_range: tuple[float, float]
-    origin: str = ""  # of a repair or a fork
-    kind: Kind = "search"
-
-
 UNKNOWN = Head("", (0.0, 1.0))
-"""Of a trace that can't be read."""
+"""Of a trace whose first event can't be read."""
 
 Stamp = tuple[int, int]
 """Size and time of change of a file."""
@@ -75,54 +64,74 @@ def look(
     `workspace`: its traces are listed. `sources`: further files and folders. `known`: what was reported before.
     `report`: called with rows. `cancelled`: True ends the work early.
     """
-    found = dict(listed(workspace, sources))
-    fresh: list[Known] = []
-    for path, error in found.items():
-        stamp, modified = _stamp(path)
-        before = known.get(path)
+    seen = {os.fspath(path): item for path, item in known.items()}
+    there: set[Path] = set()
+    fresh: list[_Found] = []
+    for path, error in _listed(workspace, sources):
+        stat, before = _stat(path), seen.get(path)
         if before is None:
-            fresh.append(Known(TraceRow(path, modified, error=error), None))
-        elif before.row.goes_on and not before.row.live:
-            continue  # `look_at_running` does
-        elif before.stamp == stamp:
+            fresh.append(_Found(path, stat, error=error))
             continue
-        elif time.monotonic() >= before.rest_until:
-            fresh.append(replace(before, row=replace(before.row, modified=modified)))
+        there.add(before.row.path)
+        if before.row.goes_on and not before.row.live:
+            continue  # `look_at_running` does
+        if before.stamp != _stamp(stat) and time.monotonic() >= before.rest_until:
+            fresh.append(_Found(path, stat, before))
     if len(fresh) >= MANY:
-        fresh = _from_index(workspace, fresh, report)
-    new = [item for item in fresh if item.stamp is None]
+        fresh, told = _from_index(workspace, fresh, report)
+        there |= told
+    items = [each.known() for each in fresh]
+    there.update(item.row.path for item in items)
+    new = [item for item in items if item.stamp is None]
     if new:
         report(new)
-    _read(workspace, [item for item in fresh if not item.row.error or item.stamp is not None], report, cancelled)
-    return set(found)
+    _read(workspace, [item for item in items if not item.row.error or item.stamp is not None], report, cancelled)
+    return there
 
 
-def _from_index(workspace: Workspace, items: Sequence[Known], report: Report) -> list[Known]:
-    """Tell `report` of all files that the index knows as they are, the newest first and the rest at once; returns the
-    others."""
-    told: list[Known] = []
-    left: list[Known] = []
+class _Found(NamedTuple):
+    """A file that is new, or that changed since it was known."""
+
+    path: str
+    stat: os.stat_result | None
+    before: Known | None = None
+    error: str = ""
+
+    @property
+    def modified(self) -> float:
+        return self.stat.st_mtime if self.stat is not None else 0.0
+
+    def known(self) -> Known:
+        """What is known of it until it is read."""
+        if self.before is not None:
+            return replace(self.before, row=replace(self.before.row, modified=self.modified))
+        return Known(TraceRow(Path(self.path), self.modified, error=self.error), None)
+
+
+def _from_index(workspace: Workspace, found: list[_Found], report: Report) -> tuple[list[_Found], set[Path]]:
+    """Report all files that the index knows as they are, the newest first and the rest at once.
+
+    Returns the others, and the paths that were reported.
+    """
+    left: list[_Found] = []
+    paths: set[Path] = set()
+    found.sort(key=lambda each: -each.modified)
     with Index(workspace.index_file) as index:
-        index.load(KIND)
-        index.load(_KIND)
-        for item in sorted(items, key=lambda item: -item.row.modified):
-            path = os.fspath(item.row.path)
-            try:
-                stat = os.stat(path)
-                figures, head = kept_figures(index, path, stat), _kept_head(index, os.path.abspath(path), stat)
-            except OSError:
-                figures = head = None
-            if item.row.error or figures is None or head is None:
-                left.append(item)
-                continue
-            row = replace(_with_head(item.row, head), figures=figures, error="")
-            told.append(Known(row, (stat.st_size, stat.st_mtime_ns)))
-            if len(told) == FIRST:
-                report(told[:])
-    told = told[FIRST:] if len(told) >= FIRST else told
-    if told:
-        report(told)
-    return left
+        for number, portion in enumerate((found[:FIRST], found[FIRST:])):
+            if number:  # the first were asked for one by one: they are on screen at once
+                index.load(KIND)
+            told: list[Known] = []
+            for each in portion:
+                kept = kept_of(index, each.path, each.stat) if each.stat is not None and not each.error else None
+                if kept is None:
+                    left.append(each)
+                    continue
+                path = each.before.row.path if each.before is not None else Path(each.path)
+                told.append(Known(_row(path, each.modified, kept.head, kept.figures), _stamp(each.stat)))
+                paths.add(path)
+            if told:
+                report(told)
+    return left, paths
 
 
 def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
@@ -139,7 +148,7 @@ def look_at_running(known: Mapping[Path, Known], report: Report) -> None:
         if row is None and tail.is_alone() and (row := tail.grown(before.row)) is None:
             row = _crashed(before.row)
         if row is not None:
-            report([Known(row, _stamp(path)[0], tail if row.goes_on else None)])
+            report([Known(row, _stamp(_stat(path)), tail if row.goes_on else None)])
         elif before.tail is None:
             report([replace(before, tail=tail)])
 
@@ -152,29 +161,35 @@ def _crashed(row: TraceRow) -> TraceRow:
 
 def listed(workspace: Workspace, sources: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Every file of the library, with what is wrong with its path."""
-    seen: set[Path] = set()
+    return ((Path(path), error) for path, error in _listed(workspace, sources))
+
+
+def _listed(workspace: Workspace, sources: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
     for place in (workspace.traces, *sources):
         try:
-            paths = find_sources([place])
+            names = source_names([place])
         except NothingFound:
             continue
         except InputError as error:
             if place != workspace.traces or not isinstance(error, NoFile):
-                yield place, str(error)
+                yield os.fspath(place), str(error)
             continue
-        for path in paths:
-            whole = path.absolute()
+        for whole, name in names.items():
             if whole not in seen:
                 seen.add(whole)
-                yield path, ""
+                yield name, ""
 
 
-def _stamp(path: Path) -> tuple[Stamp | None, float]:
+def _stat(path: str | Path) -> os.stat_result | None:
     try:
-        stat = path.stat()
+        return os.stat(path)
     except OSError:
-        return None, 0.0
-    return (stat.st_size, stat.st_mtime_ns), stat.st_mtime
+        return None
+
+
+def _stamp(stat: os.stat_result | None) -> Stamp | None:
+    return (stat.st_size, stat.st_mtime_ns) if stat is not None else None
 
 
 def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelled: Callable[[], bool]) -> None:
@@ -184,7 +199,7 @@ def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelle
     while waiting and not cancelled():
         began = time.monotonic()
         now = [waiting.pop() for _ in range(min(portion, len(waiting)))]
-        stamps = {item.row.path: _stamp(item.row.path)[0] for item in now}
+        stamps = {item.row.path: _stamp(_stat(item.row.path)) for item in now}
         errors: dict[str, str] = {}
 
         def broken(path: str, error: InputError, errors: dict[str, str] = errors) -> None:
@@ -201,8 +216,9 @@ def _read(workspace: Workspace, items: Sequence[Known], report: Report, cancelle
         told = []
         for item in now:
             path = str(item.row.path)
-            row = _with_head(item.row, heads.get(path, UNKNOWN))
-            row = replace(row, figures=figures.get(path), error=errors.get(path, ""))
+            row = _row(
+                item.row.path, item.row.modified, heads.get(path, UNKNOWN), figures.get(path), errors.get(path, "")
+            )
             told.append(Known(row, stamps[item.row.path], rest_until=rest))
         report(told)
         portion = max(1, portion * 2 if took < PATIENCE / 2 else portion // 2 if took > PATIENCE else portion)
@@ -222,36 +238,19 @@ def _reason(path: str, error: InputError) -> str:
     return f"line {number}: {reason.strip()}" if colon and number.isdecimal() else told
 
 
-def _with_head(row: TraceRow, head: Head) -> TraceRow:
-    return replace(row, goal=head.goal, score_range=head.score_range, origin=head.origin, kind=head.kind)
-
-
-def _kept_head(index: Index, key: str, stat: os.stat_result) -> Head | None:
-    body = index.get(_KIND, key, stat)
-    try:
-        return None if body is None else msgspec.json.decode(body, type=Head)
-    except UNREADABLE:
-        return None
+def _row(path: Path, modified: float, head: Head, figures: TraceFigures | None, error: str = "") -> TraceRow:
+    kind: Kind = "search"
+    if head.forked_from:
+        kind = "repair" if path.parent.name == REPAIRS else "fork"
+    return TraceRow(path, modified, figures, head.goal, head.score_range, error, origin=head.forked_from, kind=kind)
 
 
 def _head(index: Index, path: str) -> Head:
-    """Goal and score range of a trace, from the index where the file did not change."""
-    key = os.path.abspath(path)
+    """Goal, score range and origin of a trace, from the index where the file did not change."""
     try:
-        stat = os.stat(path)
-        known = _kept_head(index, key, stat)
-        if known is not None:
-            return known
-        started = first_event(Path(path))
+        return kept_head(index, path, os.stat(path)) or head_of(first_event(Path(path)))
     except (OSError, InputError, *UNREADABLE):
         return UNKNOWN
-    kind: Kind = "search"
-    if started.forked_from is not None:
-        kind = "repair" if Path(path).parent.name == REPAIRS else "fork"
-    origin = started.forked_from.trace if started.forked_from is not None else ""
-    head = Head(started.instruction, started.score_range, origin, kind)
-    index.put(_KIND, key, stat, msgspec.json.encode(head))
-    return head
 
 
 def first_event(path: Path) -> Started:

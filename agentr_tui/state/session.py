@@ -12,7 +12,7 @@ from typing import Any
 
 from agentr_tui.state.last_place import View
 from agentr_tui.state.live_search import LiveSearch
-from agentr_tui.terminal.gc_pauses import keep, loading
+from agentr_tui.terminal.gc_pauses import keep_grown, loading, look_through
 from engine.base.errors import InputError
 from engine.base.untrusted_files import is_file
 from engine.environment.permission import NeedsConsent
@@ -172,6 +172,7 @@ class Session:
             raise InputError("a search is running: stop it (S) before another is started")
         live = LiveSearch(make_job)
         self._show(SearchTree(), live.path, [])
+        look_through()
         self.live = live
         return live
 
@@ -207,7 +208,7 @@ class Session:
             if event.seq > self.tree.seq:
                 self.tree.apply(event)
         if len(self.tree) // KEPT_AFTER > first // KEPT_AFTER:
-            keep()
+            keep_grown()
         return first
 
     @property

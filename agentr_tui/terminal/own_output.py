@@ -49,16 +49,6 @@ def output_to(stream: TextIO) -> Iterator[None]:
         _own = before
 
 
-def flush_output() -> None:
-    """Write what is buffered. Where the reader has had enough, the rest goes nowhere."""
-    stream = own_output()
-    try:
-        stream.flush()
-    except (BrokenPipeError, ValueError):
-        with suppress(OSError, ValueError):
-            _to_nowhere(stream.fileno())
-
-
 def drop_terminal() -> None:
     """Write nothing to the terminal any more: it was closed."""
     for stream in (sys.__stdout__, sys.__stderr__):

@@ -158,7 +158,8 @@ def actor_of_trace(events: Iterable[AnyEvent], source: str) -> RecordedActor:
     made: dict[int, int] = {}  # of nodes that are expanded in part
     for event in events:
         if isinstance(event, Selected):
-            draws[event.path[-1]] = event.draws
+            if event.path:  # a broken file may say that nothing was selected
+                draws[event.path[-1]] = event.draws
         elif isinstance(event, Expanded):
             order[event.parent, made.get(event.parent, 0)] = len(order)
             if event.partial:

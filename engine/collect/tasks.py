@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.base.errors import InputError
 from engine.base.untrusted_files import MAX_LINE, read_text
 from engine.datasets.split import parse_split, part_of
+from envs.numbers import whole
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
@@ -33,7 +34,9 @@ def task_ids(text: str) -> list[str]:
         if match is None:
             found[part] = None
             continue
-        first, last = int(match[1]), int(match[2])
+        first, last = whole(match[1]), whole(match[2])
+        if first is None or last is None:
+            raise InputError(f"--tasks {part[:40]}…: a number of too many digits")
         if last < first:
             raise InputError(f"--tasks {part}: the range ends before it begins; write {last}-{first}")
         if last - first >= MOST_TASKS:
@@ -80,6 +83,7 @@ def shard_of(tasks: Sequence[str], shard: str | None) -> list[str]:
     if shard is None:
         return list(tasks)
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+    number, count = (whole(match[1]), whole(match[2])) if match is not None else (None, None)
+    if number is None or count is None or not 1 <= number <= count:
         raise InputError(f"--shard {shard[:40]}: write I/N with I from 1 to N, for example 1/8")
-    return list(tasks[int(match[1]) - 1 :: int(match[2])])
+    return list(tasks[number - 1 :: count])

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import networkx as nx
 
 from engine.base.errors import InputError
 from engine.base.files import write_beside
 from engine.base.text import clean
+from engine.explain.repeated_states import state_of, states
 from engine.tree.node import NO_PARENT, ROOT
 from engine.tree.reader import TreeReader
 from engine.tree.tree import SearchTree
@@ -72,19 +72,6 @@ def state_graph(reader: TreeReader) -> Any:
     return graph
 
 
-def state_of(reader: TreeReader, id: int) -> str:
-    """The name of a node's state: its key, or `node ID` where the environment gave none."""
-    return reader.node(id).state_key or f"node {id}"
-
-
-def states(reader: TreeReader) -> dict[str, list[int]]:
-    """Every state and the nodes that reached it, both in order of creation."""
-    found: dict[str, list[int]] = {}
-    for id in range(len(reader)):
-        found.setdefault(state_of(reader, id), []).append(id)
-    return found
-
-
 def _facts(reader: TreeReader) -> dict[str, Any]:
     tree = reader if isinstance(reader, SearchTree) else getattr(reader, "tree", None)
     started = tree.started if isinstance(tree, SearchTree) else None
@@ -118,44 +105,6 @@ def _vertex(reader: TreeReader, ids: list[int]) -> dict[str, Any]:
         facts["q"] = value / scored
         facts["best_q"] = max(q for id in ids if (q := reader.q(id)) is not None)
     return facts
-
-
-# -- repeats and loops -----------------------------------------------------------------------------------
-
-
-class Repeated(NamedTuple):
-    """A state that more than one node reached."""
-
-    key: str
-    ids: list[int]  # in order of creation
-    loops: list[tuple[int, int]]  # (ancestor, node): the trajectory came back to where it was
-
-
-def repeated_states(reader: TreeReader) -> list[Repeated]:
-    """States that were reached more than once, those with most nodes first."""
-    groups = {key: ids for key, ids in states(reader).items() if len(ids) > 1}
-    loops: dict[str, list[tuple[int, int]]] = {}
-    for ancestor, id in _loops(reader):
-        loops.setdefault(state_of(reader, id), []).append((ancestor, id))
-    found = [Repeated(key, ids, sorted(loops.get(key, []), key=lambda pair: pair[1])) for key, ids in groups.items()]
-    return sorted(found, key=lambda state: (-len(state.ids), state.ids[0]))
-
-
-def _loops(reader: TreeReader) -> Iterator[tuple[int, int]]:
-    """(nearest ancestor in the same state, node) of every node that has one."""
-    last: dict[str, list[int]] = {}  # state → nodes in it on the way to where the walk stands
-    pending = [ROOT] if len(reader) else []
-    while pending:
-        id = pending.pop()
-        if id < 0:  # everything below ~id was seen
-            last[state_of(reader, ~id)].pop()
-            continue
-        above = last.setdefault(state_of(reader, id), [])
-        if above:
-            yield above[-1], id
-        above.append(id)
-        pending.append(~id)
-        pending.extend(reader.children(id))
 
 
 # -- files -----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from engine.trace.sources import is_trace
 from engine.tree.events import SearchSettings
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
+from envs.numbers import whole
 
 EMBEDDED = "scripted"
 IGNORES_CONVERSATION = frozenset({EMBEDDED, "random", "replayed"})
@@ -161,7 +162,7 @@ def chosen_marks(marks: Sequence[Mark], sample: Sample, which: str) -> list[Mark
     """
     if which == "all":
         return list(marks)
-    wanted = sample.mark if which == "mark" else int(which) if which.isdecimal() else None
+    wanted = sample.mark if which == "mark" else whole(which)
     if wanted is None:
         if which == "mark":
             raise InputError(f"sample {sample.id} has no mark: take all marks, or a step's number")

@@ -50,21 +50,27 @@ def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     Raises `InputError` where a path does not exist, or nothing is found at all.
     """
+    return [Path(name) for name in source_names(paths).values()]
+
+
+def source_names(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
+    """The same as texts, for whoever asks for thousands: absolute path → as it was given. Raises as `find_sources`."""
     given = [Path(path) for path in paths]
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}
     for path in given:
         if is_folder(path):
             top, whole = os.fspath(path), os.path.abspath(path)
-            for name in sorted(_below(path), key=lambda name: name.split(os.sep)):
-                found.setdefault(f"{whole}{name[len(top) :]}", Path(name))
+            here = os.path.join(os.curdir, "") if top == os.curdir else ""
+            for name in sorted(_below(path), key=lambda name: name.replace(os.sep, "\0")):  # folder by folder
+                found.setdefault(f"{whole}{name[len(top) :]}", name.removeprefix(here))
         elif what_is(path) is not None:
-            found.setdefault(os.path.abspath(path), path)
+            found.setdefault(os.path.abspath(path), os.fspath(path))
         else:
             raise NoFile(f"{path}: no such file or folder")
     if not found:
         below = ", ".join(str(path) for path in given) or "nothing"
         raise NothingFound(f"no traces below {below}: they are named *.trace.jsonl or search_results_*.json")
-    return list(found.values())
+    return found
 
 
 def holds_sources(folder: str | os.PathLike[str]) -> bool:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from engine.tree.events import Message, PrefixStep, ToolCall
 from envs.call_text import split_results
+from envs.numbers import whole
 
 Words = Mapping[int, int]
 """Node → which of its wordings is meant; a node that is not there: its own."""
@@ -76,10 +77,10 @@ def _answering(answer: Message, calls: Sequence[ToolCall], left: Iterator[ToolCa
     if answer.role != "tool":
         return answer
     if answer.tool_call_id:
-        place = answer.tool_call_id.removeprefix("#")
-        if place == answer.tool_call_id or not place.isdecimal() or int(place) >= len(calls):
+        place = whole(answer.tool_call_id.removeprefix("#")) if answer.tool_call_id.startswith("#") else None
+        if place is None or place >= len(calls):
             return answer  # of a call that is not the agent's
-        call = calls[int(place)]
+        call = calls[place]
     elif (found := next(left, None)) is None:
         return answer
     else:

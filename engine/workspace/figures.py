@@ -19,6 +19,7 @@ from engine.samples.lessons import known_lessons
 from engine.trace.sources import Source, load_any
 from engine.trace.trace_file import NoEvents, is_being_written, trace_state
 from engine.tree.answer_counts import AnswerCounts
+from engine.tree.events import Started
 from engine.tree.thresholds import Thresholds
 from engine.tree.tree import SearchTree
 from engine.workspace.index import Index
@@ -26,7 +27,7 @@ from engine.workspace.workspace import Workspace
 
 STATES = ("running", "done", "stopped", "crashed")
 State = Literal["running", "done", "stopped", "crashed"]
-KIND = "figures-3"
+KIND = "figures"
 """Of what the index keeps of a trace."""
 
 MANY = 200
@@ -238,11 +239,26 @@ def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:
     return sum(value * weight for value, weight in known) / weights if weights else None
 
 
-class _Kept(Struct):
+class Head(Struct):
+    """What the first event of a trace tells a list of traces."""
+
+    goal: str
+    score_range: tuple[float, float]
+    forked_from: str = ""  # id of the trace that it began in
+
+
+class Kept(Struct):
     """What the index keeps of a trace."""
 
     figures: TraceFigures
     ended: bool  # its state no longer depends on whether a process still writes it
+    head: Head
+
+
+def head_of(started: Started) -> Head:
+    """Returns what a list shows of a trace's first event."""
+    forked = started.forked_from
+    return Head(started.instruction, started.score_range, forked.trace if forked is not None else "")
 
 
 def cached_figures(
@@ -269,17 +285,22 @@ def cached_figures(
     return rows
 
 
-def kept_figures(index: Index, path: str, stat: os.stat_result) -> TraceFigures | None:
-    """Returns the figures that the index holds of a file; None where it changed, or its search may have gone on.
+def kept_of(index: Index, path: str, stat: os.stat_result) -> Kept | None:
+    """Returns what the index holds of a file; None where it changed, or its search may have gone on.
 
     `index`: of the workspace. `path`: the file. `stat`: of the file now.
     """
-    body = index.get(KIND, os.path.abspath(path), stat)
-    kept = _kept_in(body) if body is not None else None
+    kept = _kept(index, os.path.abspath(path), stat)
     if kept is None or not kept.ended:
         return None
     kept.figures.path = path
-    return kept.figures
+    return kept
+
+
+def kept_head(index: Index, path: str, stat: os.stat_result) -> Head | None:
+    """Returns what the index holds of the first event of a file; None where the file changed."""
+    kept = _kept(index, os.path.abspath(path), stat)
+    return kept.head if kept is not None else None
 
 
 def _one(index: Index, path: str) -> TraceFigures:
@@ -287,15 +308,15 @@ def _one(index: Index, path: str) -> TraceFigures:
     stat = what_is(path)
     if stat is None:
         raise NoFile(f"{path}: no such file")
-    body = index.get(KIND, key, stat)
-    kept = _kept_in(body) if body is not None else None
+    kept = _kept(index, key, stat)
     if kept is None:
         try:
             source = load_any(path)
         except NoEvents:
             return figures_without_events(path)
+        assert source.tree.started is not None
         ended = source.tree.imported_from is not None or source.tree.state in ("done", "stopped")
-        kept = _Kept(figures(source), ended)
+        kept = Kept(figures(source), ended, head_of(source.tree.started))
         index.put(KIND, key, stat, msgspec.json.encode(kept))  # of before it was read: what grew since is stale
         return kept.figures
     kept.figures.path = path
@@ -304,8 +325,12 @@ def _one(index: Index, path: str) -> TraceFigures:
     return kept.figures
 
 
-def _kept_in(body: bytes) -> _Kept | None:
+_decoder = msgspec.json.Decoder(Kept)
+
+
+def _kept(index: Index, key: str, stat: os.stat_result) -> Kept | None:
+    body = index.get(KIND, key, stat)
     try:
-        return msgspec.json.decode(body, type=_Kept)
+        return None if body is None else _decoder.decode(body)
     except UNREADABLE:
         return None

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from engine.base.close_on_failure import closed_on_failure
 
-SCHEMA = 3
+SCHEMA = 4
 """Raise it whenever what is kept of a file changes its meaning: older indexes are thrown away."""
 
 _TABLE = """
@@ -65,11 +65,9 @@ class Index:
         """Read all entries of a kind at once: for thousands of them, much faster than one by one."""
         query = "SELECT path, size, changed, body FROM entries WHERE kind = ?"
         try:
-            rows = self._db.execute(query, (kind,)).fetchall()
+            self._loaded[kind] = {row[0]: row[1:] for row in self._db.execute(query, (kind,))}
         except (sqlite3.Error, UnicodeError):
             self._go_to_memory()
-            return
-        self._loaded[kind] = {path: (size, changed, body) for path, size, changed, body in rows}
 
     def get(self, kind: str, path: str, stat: os.stat_result) -> bytes | None:
         """Returns what was kept of a file; None where there is nothing, or the file changed.

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from envs.numbers import whole
+
 Number = int | float
 Id = int | str
 """What a server calls a session."""
@@ -191,8 +193,8 @@ def at(reply: object, path: str, default: object = _MISSING) -> object:
     for name in path.split(".") if path else ():
         if isinstance(found, dict) and name in found:
             found = found[name]
-        elif isinstance(found, list) and name.isdigit() and int(name) < len(found):
-            found = found[int(name)]
+        elif isinstance(found, list) and (place := whole(name)) is not None and place < len(found):
+            found = found[place]
         elif default is not _MISSING:
             return default
         else:

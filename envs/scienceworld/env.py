@@ -25,6 +25,7 @@ import gymnasium
 from gymnasium.spaces import Text
 
 from envs.base import AnyText, EnvError, InstanceDied, Plan, TextEnv, UnknownTask, Words
+from envs.numbers import whole
 from envs.scienceworld.expert import FIRST_ACTION, REFUSALS, Expert
 from envs.scienceworld.mistakes import mistake
 from envs.scienceworld.nearest_action import nearest
@@ -292,10 +293,11 @@ def task_of(text: str, counts: dict[str, int]) -> tuple[str, int]:
         raise UnknownTask(f"scienceworld has no task {_brief(text)}: 0 to {sum(counts.values()) - 1}")
     if name not in counts:
         raise UnknownTask(f"scienceworld has no task {_brief(name)}: one of {', '.join(counts)}")
-    if not (number.isascii() and number.isdigit()) or int(number[:9]) >= counts[name]:
+    variation = whole(number)
+    if variation is None or variation >= counts[name]:
         asked = f"has no variation {_brief(number)}" if colon else "needs a variation"
         raise UnknownTask(f"scienceworld's task {name} {asked}: {name}:0 to {name}:{counts[name] - 1}")
-    return name, int(number)
+    return name, variation
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -25,7 +25,8 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.state.session import Session
 from agentr_tui.widgets.overview import layout
 from agentr_tui.widgets.tree.view import TreeView
-from engine.explain.graph import repeated_states, state_graph
+from engine.explain.graph import state_graph
+from engine.explain.repeated_states import repeated_states
 from engine.explain.series import figures, snapshot
 from engine.explain.timeline import Timeline, changed_between
 from engine.tree.tree import SearchTree

@@ -4,7 +4,8 @@ python -m tests.crash.run --kills 200 [--only search] [--seed 0]
 
 Each kill starts a process that runs a real command, and kills it after a random time. After each: every event and
 decision that could be read before is there, every file opens, and a search that is resumed, a run and an export that
-are made again are what they would have been without the kill. `sigterm` asks the app to end instead: no traceback.
+are made again are what they would have been without the kill. `sigterm` asks the app to end instead, `stop` commands:
+no traceback.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from tests.crash.app import Apps, Terminations
 from tests.crash.processes import Check
 from tests.crash.searches import Collections, FaultySearches, Searches
+from tests.crash.stops import Stops
 from tests.crash.workspaces import Exports, Imports, Reviews, Revisions
 
 KINDS: dict[str, Callable[[Path, random.Random], Check]] = {
@@ -35,9 +37,11 @@ KINDS: dict[str, Callable[[Path, random.Random], Check]] = {
     "import": Imports,
     "app": Apps,
     "sigterm": Terminations,
+    "stop": Stops,
 }
 SHARES = {
-    "search": 8, "server": 2, "collect": 1, "revise": 3, "export": 3, "review": 2, "import": 2, "app": 2, "sigterm": 2
+    "search": 8, "server": 2, "collect": 1, "revise": 3, "export": 3, "review": 2, "import": 2, "app": 2, "sigterm": 2,
+    "stop": 2,
 }  # fmt: skip
 
 

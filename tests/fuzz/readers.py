@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from cyclopts import CycloptsError
 
 from agentr_tui.app.preferences_file import read_preferences
 from agentr_tui.cli.application import build
 from agentr_tui.cli.commands.config import settings_of
+from agentr_tui.cli.main import _usage_line
 from agentr_tui.screens.dataset.past_exports import export_cells, past_exports
 from agentr_tui.state.bookmarks import Bookmarks
 from agentr_tui.state.last_place import LastPlace
@@ -31,7 +33,7 @@ from engine.datasets.formats import FORMATS, FormatOptions
 from engine.datasets.mixing import choose_lines, mixed_line, numbered_values
 from engine.datasets.options import Exported, ExportOptions, Report
 from engine.environment.consent_store import Consent
-from engine.explain.graph import repeated_states
+from engine.explain.repeated_states import repeated_states
 from engine.explain.series import Spending, returns, snapshot
 from engine.explain.series import figures as plotted
 from engine.explain.timeline import Timeline
@@ -67,6 +69,7 @@ from engine.workspace.workspace import Workspace, read_info, read_samples
 from envs.base import EnvError
 from envs.recorded import make, read_recording
 from tests.engine.imports import samples
+from tests.fuzz.more_readers import MORE, more_seeds
 
 CORPUS = Path(__file__).parent / "corpus"
 TYPED = (AgentrError, EnvError, Refusal)
@@ -141,7 +144,10 @@ def _recording(path: Path) -> None:
 def _settings(path: Path) -> None:
     arguments = ["--workspace", str(path.parent)]
     app = build(arguments, refuse=False)
-    settings_of(app, "search")
+    try:
+        settings_of(app, "search")
+    except CycloptsError as error:
+        raise InputError(_usage_line(error, ["search"])) from error
     read_preferences([path])
     review_settings(path)
 
@@ -298,6 +304,7 @@ READERS: dict[str, Reader] = {
     "collection-log": Reader("log-here-1-abcdef.jsonl", _collection_log),
     "small-states": Reader("s.json", _small_states),
     "notes": Reader("n.md", read_notes),
+    **{name: Reader(*each) for name, each in MORE.items()},
 }
 REPORT = Report(
     exported=Exported(
@@ -346,6 +353,8 @@ def seeds(reader: str) -> list[bytes]:
     if reader == "rollouts":
         with tempfile.TemporaryDirectory() as folder:
             return [samples.write(Path(folder), format).read_bytes() for format in samples.FILES]
+    if reader in MORE:
+        return more_seeds(reader)
     if reader in MADE:
         return MADE[reader]()
     return [path.read_bytes() for path in sorted((CORPUS / SAME.get(reader, reader)).iterdir())]

@@ -18,7 +18,7 @@ from tests.fuzz.mutations import mutated
 from tests.fuzz.readers import READERS, read, seeds
 
 INPUTS = int(os.environ.get("AGENTR_FUZZ", "0"))
-SLOW = {"settings": 4, "index": 15}
+SLOW = {"settings": 4, "index": 15, "round-file": 2, "gym-answers": 15}
 """Readers of which the suite tries fewer inputs."""
 
 MOST_SECONDS, MOST_BYTES = 5.0, 1 << 30

@@ -127,6 +127,8 @@ async def day(rounds: int, switches: int, idle: float, moves: int, folder: Path)
             await pilot.pause()
             if number == switches // 4:
                 before = Held.now()
+            if number % max(1, switches // 8) == 0:
+                print(f"switch {number + 1}: {Held.now()}", flush=True)
         wrong += [f"{switches} switches: {line}" for line in grown(before, Held.now())] if switches else []
         print(f"after {switches} switches: {Held.now()}", flush=True)
         for mode in app.MODES:

@@ -47,6 +47,7 @@ from engine.trace.sources import find_sources, is_trace
 from engine.trace.trace_file import is_being_written, read_events
 from engine.tree.events import SearchSettings
 from engine.workspace.workspace import Workspace
+from envs.numbers import whole
 
 DEMO_TASK = "2"
 DEMO_ITERATIONS = 8
@@ -124,12 +125,13 @@ def search(
         return run_job(resume_job(resume, delay=delay, changes=given, own=[own_settings(workspace), {"env": env}]))
     if from_ is not None:
         source, _, number = from_.rpartition(":")
-        if not source or not number.isdecimal():
+        node = whole(number)
+        if not source or node is None:
             raise InputError(f"--from {from_}: write TRACE:NODE, a file and the number of a node")
         trace = as_one_trace(Path(source), workspace)
         place = out or free_name(Workspace.open(workspace, create=True).traces, "branch", number, 0)
         own = [own_settings(workspace), {"env": env}]
-        job = branch_job(trace, int(number), place, changes=given, delay=delay, own=own, environment=env, notes=told)
+        job = branch_job(trace, node, place, changes=given, delay=delay, own=own, environment=env, notes=told)
         return run_job(job)
     settings = settings_from({**recorded_settings(env), **given})
     if out is None:

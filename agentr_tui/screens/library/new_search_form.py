@@ -26,6 +26,10 @@ def request_of(own: Mapping[str, Any]) -> SearchRequest:
     return SearchRequest(settings=SearchSettings(**{"iterations": DEFAULT_ITERATIONS, **own}))
 
 
+MOST = 2.0**53
+"""Numbers of settings are below it, as in files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of the form; `name` is that of the setting, or `delay`."""
@@ -134,8 +138,8 @@ def parse(field: Field, text: str) -> Any:
         value: float | int = int(text) if field.kind == "whole" else float(text)
     except ValueError:
         raise InputError(f"{text[:20]!r} is not {kind}" if text else f"needs {kind}") from None
-    if not math.isfinite(value):
-        raise InputError(f"{text!r} is not {kind}")
+    if not abs(value) < MOST:
+        raise InputError(f"{text[:20]!r} is not {kind}")
     if value < field.least:
         raise InputError(f"must be at least {field.least:g}")
     if value > field.most:

@@ -18,6 +18,7 @@ from agentr_tui.widgets.row_table import Cell, Column, cell
 from engine.base.text import many
 from engine.tree.tree import SearchTree
 from engine.workspace.figures import TraceFigures
+from envs.numbers import whole
 
 COLUMNS = (
     Column("state", 9),
@@ -102,7 +103,7 @@ def column_of(order: str) -> str:
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """Words in order, with numbers by their value: task 9 before task 10."""
-    return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in text.split()]
+    return [(1, 0, word) if (number := whole(word)) is None else (0, number, "") for word in text.split()]
 
 
 def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = False) -> list[TraceRow]:

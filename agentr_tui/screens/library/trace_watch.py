@@ -14,7 +14,7 @@ from agentr_tui.state.library_scan import Known, look, look_at_running
 from agentr_tui.state.trace_row import TraceRow
 
 LOOK_EVERY = 2.0  # seconds
-IDLE_SHARE = 50
+IDLE_SHARE = 150
 """After a look that took t seconds the next comes t * IDLE_SHARE later, if that is later than usual."""
 
 

@@ -19,6 +19,7 @@ from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
 from engine.base.errors import AgentrError, InputError
 from engine.search.interventions import Intervention, What
+from envs.numbers import whole
 
 
 class Parts(NamedTuple):
@@ -53,9 +54,10 @@ class Command(NamedTuple):
 
 
 def _number(text: str, what: str) -> int:
-    if not text.isdecimal():
-        raise InputError(f"{what} must be a whole number, not {text!r}")
-    return int(text)
+    number = whole(text)
+    if number is None:
+        raise InputError(f"{what} must be a whole number, not {text[:40]!r}")
+    return number
 
 
 def _c(parts: Parts, text: str) -> None:
@@ -133,8 +135,9 @@ def run_line(parts: Parts, text: str, commands: Sequence[Command] = COMMANDS) ->
     rest = rest.strip()
     if not name:
         raise InputError("write a node's number, or a command: t 120, best, find q>0.5 …")
-    if name.isdecimal() and not rest:
-        parts.desk.go_to_node(int(name))
+    node = whole(name)
+    if node is not None and not rest:
+        parts.desk.go_to_node(node)
         return
     command = next((command for command in commands if command.name == name.lower()), None)
     if command is None and not rest:

@@ -23,6 +23,7 @@ from agentr_tui.widgets.overview import Overview
 from engine.base.errors import InputError
 from engine.pairs.pairs import best_partner
 from engine.tree.node import ROOT
+from envs.numbers import whole
 
 
 class Views:
@@ -121,10 +122,11 @@ class Views:
     def _ask_other(self, node: int) -> None:
         def typed(text: str) -> None:
             reader = self._desk.session.reader
-            if reader is None or not text.strip().isdecimal() or int(text) >= len(reader):
-                self._desk.say(f"There is no node {text!r} here.", severity="warning")
+            other = whole(text.strip())
+            if reader is None or other is None or other >= len(reader):
+                self._desk.say(f"There is no node {text[:40]!r} here.", severity="warning")
             else:
-                self._compare(node, int(text))
+                self._compare(node, other)
 
         self._desk.ask_text(f"compare node {node} with which node?", typed, placeholder="87")
 

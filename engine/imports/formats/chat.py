@@ -14,6 +14,7 @@ from engine.imports.bounded_json import Malformed, decode, number, reward_of, te
 from engine.imports.files import RolloutFile, value
 from engine.imports.messages import conversation, digest_key, instruction_of, schemas_of, shorten
 from engine.imports.reader import Reader, ReadOptions
+from envs.numbers import whole
 
 NAMES: dict[str, tuple[str, ...]] = {
     "messages": ("messages", "conversations", "conversation", "chat_completions", "messages_and_choices", "trajectory"),
@@ -223,8 +224,9 @@ def _at(row: Any, path: str) -> Any:
     for key in path.split("."):
         if isinstance(row, dict):
             row = row.get(key)
-        elif isinstance(row, list) and key.lstrip("-").isdecimal() and -len(row) <= int(key) < len(row):
-            row = row[int(key)]
+        elif isinstance(row, list) and (place := whole(key.removeprefix("-"))) is not None:
+            place = -place if key.startswith("-") else place
+            row = row[place] if -len(row) <= place < len(row) else None
         else:
             return None
     return row

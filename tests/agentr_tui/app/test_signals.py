@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.signals import INTERRUPTED, ends_cleanly
@@ -38,6 +39,19 @@ async def test_a_signal_when_the_app_has_just_ended_is_no_error(tmp_path: Path) 
         app._running_in = _Closed()  # type: ignore[assignment]
         signal.raise_signal(signal.SIGTERM)
         app._running_in = loop
+    assert app.return_value == INTERRUPTED
+
+
+async def test_keys_that_wait_when_a_signal_comes_are_dropped(tmp_path: Path) -> None:
+    app = AgentrApp(Session(opened(tmp_path / "w")))
+    with ends_cleanly(app):
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.current_mode == "library")
+            signal.raise_signal(signal.SIGTERM)
+            for _ in range(500):
+                app.post_message(Key("2", "2"))
+            await until(pilot, lambda: not app.is_running)
+            assert app.current_mode == "library"
     assert app.return_value == INTERRUPTED
 
 

@@ -27,7 +27,7 @@ from agentr_tui.widgets.row_table import RowTable
 from agentr_tui.widgets.text_pane import TextPane
 from agentr_tui.widgets.tree.view import TreeView
 from engine.explain.alignment import align
-from engine.explain.graph import repeated_states
+from engine.explain.repeated_states import repeated_states
 from engine.trace.sources import Source, load_any
 from engine.tree.node import ROOT
 from engine.tree.tree import SearchTree

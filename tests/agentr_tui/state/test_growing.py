@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import io
 import threading
+import weakref
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
 
 import pytest
+from textual.drivers._writer_thread import WriterThread
+from textual.drivers.linux_driver import LinuxDriver
 
 from agentr_tui.app import app as app_module
 from agentr_tui.app.app import AgentrApp
@@ -15,8 +22,9 @@ from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.state.session import KEPT_AFTER, Session
 from agentr_tui.state.session import read_tree as really_read
 from agentr_tui.widgets.text_pane import TextPane
+from engine.search.job import new_job
 from engine.trace.trace_file import TraceWriter, write_trace
-from engine.tree.events import AnyEvent
+from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.node import ROOT
 from tests.agentr_tui.apps import opened, until
 from tests.agentr_tui.trees import Grower, random_tree
@@ -80,6 +88,59 @@ def test_trees_are_left_out_of_collections_of_garbage(tmp_path: Path) -> None:
         assert gc.isenabled()
     finally:
         gc.unfreeze()
+
+
+class Circle:
+    """Something that is found by a collection only."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.parametrize("how", ["another trace is opened", "a search is started"])
+def test_garbage_among_what_was_kept_goes_when(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.trace.jsonl"
+    write_trace(path, random_tree(300, 1).events)
+    session, circle = Session(opened(tmp_path / "w")), Circle()
+    left = weakref.ref(circle)
+    try:
+        session.open(path)  # keeps the circle, too
+        del circle
+        gc.collect()
+        assert left() is not None
+        if how == "a search is started":
+            out = tmp_path / "s.trace.jsonl"
+            session.start(lambda listener: new_job("textcraft", "2", SearchSettings(), out, listener=listener))
+        else:
+            session.open(path)
+        assert left() is None
+    finally:
+        gc.unfreeze()
+
+
+async def test_a_slow_terminal_gets_what_is_new_when_it_took_the_last_picture(tmp_path: Path) -> None:
+    grower, path, waiting = random_tree(60, 1), tmp_path / "t.trace.jsonl", Queue[str]()
+    write_trace(path, grower.events[:-20])
+    session = Session(opened(tmp_path / "w"))
+    session.open(path)
+    app = AgentrApp(session, "search")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+        app._driver._writer_thread = SimpleNamespace(_queue=waiting)  # type: ignore[union-attr]
+        waiting.put("the last picture")
+        append(path, grower.events[-20:])
+        app.flush()
+        await pilot.press("j")  # keys are served all the same
+        assert session.tree is not None
+        assert session.tree.seq == grower.events[-21].seq
+        waiting.get()
+        app.flush()
+        assert session.tree.seq == grower.events[-1].seq
+
+
+def test_textual_queues_writes_where_this_looks_for_them() -> None:
+    assert WriterThread(io.StringIO())._queue.qsize() == 0
+    assert "_writer_thread" in inspect.getsource(LinuxDriver)
 
 
 async def test_a_large_trace_is_read_while_the_app_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentr_tui.cli.main import main
 from agentr_tui.terminal.output import emit_json
 from agentr_tui.terminal.safe_text import _UNSAFE
 from tests.agentr_tui.hostile import HOSTILE
@@ -37,3 +41,40 @@ def test_json_is_obeyed_by_no_terminal_and_says_the_same_in_every_locale(texts: 
 def test_the_name_of_a_file_that_is_not_utf_8_is_printed_as_json() -> None:
     told = printed({"path": b"t-\xff.trace.jsonl".decode("utf-8", "surrogateescape"), "nodes": 3}, "utf-8")
     assert json.loads(told) == {"path": "t-\ufffd.trace.jsonl", "nodes": 3}
+
+
+@pytest.mark.parametrize("arguments", [["config"], ["stats", "gone", "--json"]])
+def test_output_that_is_full_or_closed_is_one_line_and_no_traceback(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("agentr_tui.cli.main.claim_stdout", lambda: None)  # of this process
+    code = 2 if "gone" in arguments else 1
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+    told = capsys.readouterr().err.splitlines()
+    assert (ended.value.code, len(told)) == (code, 1)
+    assert ("No space left on device" in told[0]) == (code == 1)
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, f"__{name}__", getattr(sys, f"__{name}__"))  # is put back
+        monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == (2 if "gone" in arguments else 0)
+    assert sys.stdout is not None
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "-3", "x", "9" * 5_000])
+def test_help_is_printed_for_a_terminal_of_no_size(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("agentr_tui.cli.main.claim_stdout", lambda: None)  # of this process
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--help"])
+    assert ended.value.code == 0
+    assert "Usage: agentr demo" in capsys.readouterr().out

@@ -40,7 +40,7 @@ gymnasium.register("Noisy-v0", entry_point=Noisy)
 
 COMMANDS = """
 from agentr_tui.cli.main import run
-from agentr_tui.terminal.own_output import claim_stdout, flush_output
+from agentr_tui.terminal.own_output import claim_stdout, own_output
 claim_stdout()
 E, W = "gym:noisy:Noisy-v0", "--workspace=w"
 for words in (
@@ -53,7 +53,7 @@ for words in (
     ["--version"],
 ):
     assert run(words) == 0, words
-flush_output()
+own_output().flush()
 """
 
 APP = """

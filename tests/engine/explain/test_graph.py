@@ -13,7 +13,8 @@ import pytest
 
 from agentr_tui.cli.main import run
 from engine.base.errors import InputError
-from engine.explain.graph import KINDS, kind_of, repeated_states, save_graph, state_graph, states, tree_graph
+from engine.explain.graph import KINDS, kind_of, save_graph, state_graph, tree_graph
+from engine.explain.repeated_states import repeated_states, states
 from engine.trace.trace_file import write_trace
 from engine.tree.events import AnyEvent, BackedUp, Child, Expanded, Message, Sampled, SearchSettings, Selected, Started
 from engine.tree.node import NO_PARENT, ROOT

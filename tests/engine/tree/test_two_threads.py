@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from engine.explain.graph import repeated_states
+from engine.explain.repeated_states import repeated_states
 from engine.explain.series import figures, snapshot
 from engine.explain.timeline import changed_between
 from engine.explain.why import facts, why

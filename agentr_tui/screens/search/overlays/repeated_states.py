@@ -16,7 +16,7 @@ from agentr_tui.screens.shared.loud_workers import LoudWorkers
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.terminal.theme import format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, RowTable, cell
-from engine.explain.graph import Repeated, repeated_states
+from engine.explain.repeated_states import Repeated, repeated_states
 from engine.tree.node import ROOT
 from engine.tree.reader import TreeReader
 

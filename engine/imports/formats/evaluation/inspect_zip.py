@@ -17,6 +17,7 @@ from typing import Any
 import zstandard
 
 from engine.imports.bounded_json import Malformed, decode
+from envs.numbers import whole
 
 MOST_ENTRY = 1 << 28  # bytes, unpacked
 
@@ -125,9 +126,9 @@ class LogZip:
         return shell
 
     def _sequence(self, prefix: str) -> list[Any]:
-        chunks = [name for name in self.names if name.startswith(prefix) and name[len(prefix) : -5].isdecimal()]
+        chunks = [name for name in self.names if name.startswith(prefix) and whole(name[len(prefix) : -5]) is not None]
         found: list[Any] = []
-        for name in sorted(chunks, key=lambda name: int(name[len(prefix) : -5])):
+        for name in sorted(chunks, key=lambda name: whole(name[len(prefix) : -5]) or 0):
             chunk = self.read(name)
             found += chunk if isinstance(chunk, list) else []
         return found
