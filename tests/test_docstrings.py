@@ -18,6 +18,7 @@ OF_TEXTUAL = {
     "agentr_tui.app.app.AgentrApp.notify",
     "agentr_tui.widgets.chips.Chips.get_content_height",
     "agentr_tui.widgets.partial_repaint.Frugal.refresh",
+    "agentr_tui.widgets.partial_repaint.FrugalScrollBar.refresh",
 }
 """Methods in place of Textual's own, which explains their parameters."""
 

@@ -124,7 +124,7 @@ def count_ticks(most: float, rows: int) -> tuple[float, list[int]]:
 
 def share_ticks(low: float, high: float, rows: int) -> tuple[float, list[float]]:
     """The end of an axis that shows `low` to `high`, and ticks at quarters of it, halves or the ends: those that stand
-    equally many lines apart."""
+    equally many lines apart. `rows`: lines of the axis."""
     lines = max(1, rows - 1)
     parts = next((parts for parts in (4, 2) if lines >= 2 * parts - 1 and lines % parts <= 1), 1)
     unit = (high - low) / (lines // parts * parts)

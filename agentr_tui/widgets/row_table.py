@@ -139,9 +139,11 @@ class RowTable(ScrollView, can_focus=True):
     def set_rows(
         self, keys: Sequence[Hashable], cells: Callable[[int], Sequence[Cell]], first_stays: bool = False
     ) -> None:
-        """Show these rows. `cells`: returns the cells of one row, one a column; called when the row becomes visible.
+        """Show these rows.
 
-        `first_stays`: a cursor on the first row stays there, whatever row comes first: nobody chose it yet.
+        `keys`: what each row is known by, in order. `cells`: returns the cells of one row, one a column; called when
+        the row becomes visible. `first_stays`: a cursor on the first row stays there, whatever row comes
+        first: nobody chose it yet.
         """
         at, key = self.cursor, self.cursor_key
         if first_stays and at == 0:

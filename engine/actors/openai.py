@@ -135,9 +135,9 @@ def _room(settings: SearchSettings) -> int | None:
 def read_calls(reply: Reply, settings: SearchSettings, tools: Collection[str]) -> Answer:
     """Returns the answer to store of a model that may call tools. Raises `DrawFailed` where there is none.
 
-    `tools`: their names. Calls are kept as the model made them, less what a server did to them
-    (`engine.answers.left_calls`): the environment decides whether they are valid. Words without a call are the model's
-    last words.
+    `reply`: what the server sent. `settings`: of the search. `tools`: the names of the tools. Calls
+    are kept as the model made them, less what a server did to them (`engine.answers.left_calls`): the environment
+    decides whether they are valid. Words without a call are the model's last words.
     """
     said, calls = reply.text.strip(), reply.calls
     found = [Call(call.name, call.arguments) for call in calls]

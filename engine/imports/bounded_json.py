@@ -74,8 +74,11 @@ def number(value: Any) -> float | None:
 
 
 def reward_of(told: Any, notes: list[str], name: str = "reward") -> float | None:
-    """Returns a reward as a number, also one in an object (`{"score": 1}`). One that is given and is no number is
-    unknown, and noted."""
+    """Returns a reward as a number, also one in an object (`{"score": 1}`); None where it is unknown.
+
+    `told`: as the file has it. One that is given and is no number is unknown, and `notes` gets a line about it, in
+    which it is called `name`.
+    """
     held = told
     if isinstance(told, dict):
         held = next((told[key] for key in ("value", "score", "reward") if key in told), told)

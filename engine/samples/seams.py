@@ -22,7 +22,7 @@ Waits = Callable[[], Judgement]
 def with_seams(
     tree: SearchTree, samples: Iterator[Sample], judge: SeamJudge | None, at_once: int, figures: Revised
 ) -> Iterator[Sample]:
-    """Yields the samples in their order; unreplayed ones hold the judgement of their seam.
+    """Yields the `samples` of `tree` in their order; unreplayed ones hold the judgement of their seam.
 
     `judge`: the model; None: the samples stay as they are. `at_once`: how many seams it is asked about at once.
     `figures`: counts along. Raises as the judge does.

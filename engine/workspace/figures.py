@@ -298,7 +298,8 @@ def kept_of(index: Index, path: str, stat: os.stat_result) -> Kept | None:
 
 
 def kept_head(index: Index, path: str, stat: os.stat_result) -> Head | None:
-    """Returns what the index holds of the first event of a file; None where the file changed."""
+    """Returns what the `index` holds of the first event of the file at `path`; None where the file, of which `stat` was
+    taken just now, changed since."""
     kept = _kept(index, os.path.abspath(path), stat)
     return kept.head if kept is not None else None
 

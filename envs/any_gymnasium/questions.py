@@ -55,7 +55,10 @@ def _read_plan(found: Any) -> Plan:
 
 
 def actions_of(env: Foreign, spec: Spec, info: Mapping[str, Any]) -> list[str]:
-    """Its valid actions. Raises `EnvError`."""
+    """The valid actions of `env`. Raises `EnvError`.
+
+    `spec`: how the user described it. `info`: what its last step or reset returned.
+    """
     with _asking("valid actions"):
         return valid_actions(env, spec, info)
 

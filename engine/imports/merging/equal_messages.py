@@ -70,7 +70,10 @@ def seen(answers: Sequence[Message], ids: Sequence[str] = ()) -> tuple[tuple[str
 
 
 def apart(a: str, b: str, ids: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
-    """The lines of two different texts from the first to the last in which they differ, as they are compared."""
+    """The lines of two different texts from the first to the last in which they differ, as they are compared.
+
+    `a`, `b`: the texts. `ids`, `others`: the ids of calls in each, which are no difference.
+    """
     most = min(len(a), len(b))
     same, left = 0, most
     while same < left:  # characters that both begin with

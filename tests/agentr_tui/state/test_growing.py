@@ -163,7 +163,7 @@ async def test_a_large_trace_is_read_while_the_app_runs(tmp_path: Path, monkeypa
         await until(pilot, lambda: "Reading large.trace.jsonl … " in said.plain)
         go_on.set()
         await until(pilot, lambda: app.session.tree is not None)
-        await until(pilot, lambda: "3000 nodes" in str(app.screen.query_one("#tree").border_title))
+        await until(pilot, lambda: "3,000 nodes" in str(app.screen.query_one("#tree").border_title))
 
 
 def test_a_very_deep_conversation_is_shown_from_both_ends() -> None:
