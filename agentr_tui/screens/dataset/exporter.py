@@ -12,7 +12,7 @@ from agentr_tui.screens.dataset.export_dialog import ExportDialog, ExportRequest
 from agentr_tui.screens.dataset.funnel import Funnel, Which, funnel
 from agentr_tui.screens.dataset.rows import progress_line, report_lines
 from agentr_tui.screens.dataset.run_watch import RunWatch
-from agentr_tui.screens.shared.desk import Desk, Stopped
+from agentr_tui.screens.shared.services import Services, Stopped
 from agentr_tui.widgets.text_pane import Line, line
 from engine.base.errors import AgentrError
 from engine.base.text import many
@@ -42,8 +42,8 @@ class Exporter:
             super().__init__()
             self.run, self.request, self.came = run, request, came
 
-    def __init__(self, desk: Desk, runs: RunWatch) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, runs: RunWatch) -> None:
+        self._services = services
         self._runs = runs
         self._exporting = False
         self._report: list[Line] = []
@@ -66,9 +66,9 @@ class Exporter:
         """Ask what and where to, then write."""
         loaded, counted = self._runs.loaded, self._runs.counted
         if loaded is None or counted is None:
-            self._desk.say("There is no run to export: press 4 to make one from the open tree.", severity="warning")
+            self._services.say("There is no run to export: press 4 to make one from the open tree.", severity="warning")
         elif self._exporting:
-            self._desk.say("An export is being written.", severity="warning")
+            self._services.say("An export is being written.", severity="warning")
         else:
             samples, current = loaded.samples, counted.summary.current
             environments = sorted({sample.environment for sample in samples})
@@ -76,23 +76,23 @@ class Exporter:
             def preview(data_type: DataType, which: Which, per_lesson: int) -> Funnel:
                 return funnel(samples, current, data_type, which, per_lesson)
 
-            dialog = ExportDialog(self._desk.session.workspace.exports, environments, loaded.title, preview)
-            self._desk.open(dialog, partial(self._export, loaded.run))
+            dialog = ExportDialog(self._services.session.workspace.exports, environments, loaded.title, preview)
+            self._services.open(dialog, partial(self._export, loaded.run))
 
     def _export(self, run: str | None, request: ExportRequest | None) -> None:
         if request is None:
             return
         self._exporting = True
-        self._desk.post(self.Progress(0, 0))
+        self._services.post(self.Progress(0, 0))
         told = time.monotonic()
 
         def progress(done: int, of: int) -> None:
             nonlocal told
             if time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
-                self._desk.post(self.Progress(done, of))
+                self._services.post(self.Progress(done, of))
 
-        workspace = self._desk.session.workspace
+        workspace = self._services.session.workspace
 
         def work(stopped: Stopped) -> None:
             """In a worker thread: export, and post the figures, a question for permission, or an error's line."""
@@ -113,9 +113,9 @@ class Exporter:
                 came = unasked
             except AgentrError as error:
                 came = str(error)
-            self._desk.post(self.Ended(run, request, came))
+            self._services.post(self.Ended(run, request, came))
 
-        self._desk.beside(work, "export")
+        self._services.beside(work, "export")
 
     def went_on(self, event: Progress) -> None:
         """Takes up how far the export is."""
@@ -128,11 +128,11 @@ class Exporter:
         if isinstance(came, Exported):
             self._report = report_lines(came)
             if came.files:
-                self._desk.say(f"{many(came.lines, 'line')}: {came.out}")
+                self._services.say(f"{many(came.lines, 'line')}: {came.out}")
             else:
-                self._desk.complain(nothing_line(came))
+                self._services.complain(nothing_line(came))
             return
         self._report = [line((f"✗ {came}", "bad"), indent=2)]
-        self._desk.complain(str(came))
+        self._services.complain(str(came))
         if isinstance(came, NeedsConsent):
-            self._desk.ask_yes(came, partial(self._export, event.run, event.request), lambda: None)
+            self._services.ask_yes(came, partial(self._export, event.run, event.request), lambda: None)

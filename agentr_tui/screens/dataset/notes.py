@@ -10,7 +10,7 @@ from typing import Any
 
 from textual.message import Message
 
-from agentr_tui.screens.shared.desk import Desk, Stopped
+from agentr_tui.screens.shared.services import Services, Stopped
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import AgentrError
@@ -69,8 +69,8 @@ class NotesReader:
             super().__init__()
             self.lines = lines  # None: nothing changed
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._stamp: object = None
         self._reading = False
         self.shown = False  # whether a person sees the tab
@@ -78,10 +78,10 @@ class NotesReader:
 
     def look(self) -> None:
         """Read what changed, where the tab is on screen."""
-        if not self.shown or self._reading or not self._desk.in_front:
+        if not self.shown or self._reading or not self._services.in_front:
             return
         self._reading = True
-        folder, runs = self._desk.session.workspace.path, self._desk.session.workspace.runs_folder
+        folder, runs = self._services.session.workspace.path, self._services.session.workspace.runs_folder
 
         def work(stopped: Stopped) -> None:
             """In a worker thread."""
@@ -91,9 +91,9 @@ class NotesReader:
                 self._stamp = stamp
             except Exception as error:  # files that others write
                 found = [line((f"{folder}: {error}", "bad"))]
-            self._desk.post(self.Read(found))
+            self._services.post(self.Read(found))
 
-        self._desk.beside(work, "notes")
+        self._services.beside(work, "notes")
 
     def was_read(self, event: Read) -> bool:
         """Takes up what was read; whether it is something else."""

@@ -9,7 +9,7 @@ from textual.message import Message
 
 from agentr_tui.screens.dataset.past_exports import PastExport, past_exports
 from agentr_tui.screens.dataset.run import Counted, LoadedRun, count, load
-from agentr_tui.screens.shared.desk import Desk, Stopped
+from agentr_tui.screens.shared.services import Services, Stopped
 from engine.base.errors import AgentrError
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
@@ -34,8 +34,8 @@ class RunWatch:
             self.loaded, self.counted, self.exports = loaded, counted, exports
             self.same, self.error = same, error
 
-    def __init__(self, desk: Desk, moved: Callable[[], None]) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, moved: Callable[[], None]) -> None:
+        self._services = services
         self._moved = moved
         self._loaded: LoadedRun | None = None
         self._counted: Counted | None = None
@@ -57,9 +57,9 @@ class RunWatch:
         """Whether reviewers differ on samples: these are to be reviewed next. Says so where they differ on none."""
         found = self._counted.trust.disputed if self._counted is not None else []
         if found:
-            self._desk.session.review_query = f"id:{','.join(sample.id for sample in found)}"
+            self._services.session.review_query = f"id:{','.join(sample.id for sample in found)}"
         else:
-            self._desk.say("No sample is disputed: reviewers differ on none.")
+            self._services.say("No sample is disputed: reviewers differ on none.")
         return bool(found)
 
     @property
@@ -84,16 +84,16 @@ class RunWatch:
 
     def look(self) -> None:
         """Look at the run, where the screen is shown; during a look, ask for one more after it."""
-        if not self._desk.in_front:
+        if not self._services.in_front:
             return
         if self._looking:
             self._again = True
             return
         self._looking, self._again = True, False
-        session = self._desk.session
+        session = self._services.session
         by, self._by = self._by, 0
         work = partial(self._work, session.workspace, session.decisions, self._wanted, by, self._words)
-        self._desk.beside(work, "dataset")
+        self._services.beside(work, "dataset")
 
     def _work(
         self, workspace: Workspace, decisions: Decisions, wanted: str | None, by: int, words: str, stopped: Stopped
@@ -103,15 +103,15 @@ class RunWatch:
             loaded = load(workspace, wanted, by, self._loaded)
             decisions.refresh()
             if loaded is None:
-                self._desk.post(self.Looked())
+                self._services.post(self.Looked())
                 return
             counted = count(workspace, loaded, decisions, words, self._counted)
             exports = past_exports(workspace.exports, {each.path: each for each in self._exports})
         except (AgentrError, OSError) as error:
-            self._desk.post(self.Looked(error=str(error)))
+            self._services.post(self.Looked(error=str(error)))
         else:
             same = counted is self._counted and exports == self._exports
-            self._desk.post(self.Looked(loaded, counted, exports, same=same))
+            self._services.post(self.Looked(loaded, counted, exports, same=same))
 
     def looked(self, event: Looked) -> bool:
         """Takes up what a look found; whether there is something else to show."""
@@ -142,7 +142,7 @@ class RunWatch:
         if loaded is None:
             return
         if not 0 <= loaded.place + by < loaded.of:
-            self._desk.say("There is no earlier run." if by > 0 else "This is the newest run.")
+            self._services.say("There is no earlier run." if by > 0 else "This is the newest run.")
             return
         self._wanted, self._by = loaded.run, by
         self.look()

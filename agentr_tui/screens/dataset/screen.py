@@ -1,6 +1,7 @@
 """Dataset: what runs of `revise` made, what people decided about it, and the export.
 
-The screen shows what its parts know (`run_watch`, `shape_reader`, `exporter`), plain objects that see it as a `Desk`.
+The screen shows what its parts know (`run_watch`, `shape_reader`, `exporter`), plain objects that know it by its
+`Services`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from agentr_tui.screens.dataset.tab_lines import tab_lines
 from agentr_tui.screens.dataset.tabs import plot_lines
 from agentr_tui.screens.shared.copying import Copyable
 from agentr_tui.screens.shared.mode_screen import ModeScreen, key, tab_title
-from agentr_tui.screens.shared.screen_desk import ScreenDesk
+from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.session import OpenTree, read_tree
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.key_bar import KeyBar
@@ -75,11 +76,11 @@ class DatasetScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        desk = self._desk = ScreenDesk(self)
-        self.runs = RunWatch(desk, lambda: self.exporter.forget())
-        self.shapes = ShapeReader(desk)
-        self.exporter = Exporter(desk, self.runs)
-        self.notes = NotesReader(desk)
+        services = self._services = ScreenServices(self)
+        self.runs = RunWatch(services, lambda: self.exporter.forget())
+        self.shapes = ShapeReader(services)
+        self.exporter = Exporter(services, self.runs)
+        self.notes = NotesReader(services)
         self._tab = 0
         self._wrong: list[WrongAction] = []
 
@@ -357,7 +358,7 @@ class DatasetScreen(ModeScreen):
     def _trace_chosen(self, event: RowTable.Selected) -> None:
         """Review the samples of that trace."""
         path = Path(str(event.key))
-        self._desk.in_thread(lambda: read_tree(path), self._review, "open")
+        self._services.in_thread(lambda: read_tree(path), self._review, "open")
 
     def _review(self, opened: OpenTree) -> None:
         try:

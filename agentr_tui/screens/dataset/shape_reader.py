@@ -7,7 +7,7 @@ import time
 from textual.message import Message
 
 from agentr_tui.screens.dataset.run import LoadedRun
-from agentr_tui.screens.shared.desk import Desk, Stopped
+from agentr_tui.screens.shared.services import Services, Stopped
 from engine.datasets.sample_lengths import Shape, shapes
 
 TELL_EVERY = 0.2  # seconds, while the traces are read
@@ -23,8 +23,8 @@ class ShapeReader:
             super().__init__()
             self.run, self.found = run, found
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._run: str | None = None  # whose traces are read
         self._shapes: dict[str, Shape | None] = {}
 
@@ -39,7 +39,7 @@ class ShapeReader:
             return
         run = self._run = loaded.chosen.name
         self._shapes = {}
-        workspace, samples, environment = self._desk.session.workspace, loaded.samples, loaded.chosen.environment_of
+        workspace, samples, environment = self._services.session.workspace, loaded.samples, loaded.chosen.environment_of
 
         def work(stopped: Stopped) -> None:
             """In a worker thread: read the traces, and post what is known of them now and then."""
@@ -51,10 +51,10 @@ class ShapeReader:
                 found[sample.id] = shape
                 if time.monotonic() - told > TELL_EVERY:
                     told = time.monotonic()
-                    self._desk.post(self.Read(run, dict(found)))
-            self._desk.post(self.Read(run, found))
+                    self._services.post(self.Read(run, dict(found)))
+            self._services.post(self.Read(run, found))
 
-        self._desk.beside(work, "shapes")
+        self._services.beside(work, "shapes")
 
     def was_read(self, event: Read) -> bool:
         """Takes up what was read; whether it is of the run that is shown."""

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from agentr_tui.screens.library.families import counted
-from agentr_tui.screens.shared.desk import Desk
 from agentr_tui.screens.shared.dialogs import Choice
+from agentr_tui.screens.shared.services import Services
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
@@ -21,20 +21,20 @@ from engine.workspace.workspace import Workspace, read_samples
 class TraceDeletion:
     """Asks, then deletes; `deleted` is called with the file that is gone."""
 
-    def __init__(self, desk: Desk, deleted: Callable[[Path], None]) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, deleted: Callable[[Path], None]) -> None:
+        self._services = services
         self._deleted = deleted
 
     def ask(self, rows: Sequence[TraceRow], below: Sequence[TraceRow] = ()) -> None:
         """Ask whether to delete a trace; say so where it stays in any case. `below`: the searches that began in it."""
-        (row,), workspace = rows, self._desk.session.workspace
+        (row,), workspace = rows, self._services.session.workspace
         if not real_path(row.path).is_relative_to(real_path(workspace.traces)):
-            self._desk.say(f"{row.name} is outside the workspace: it is not moved.", severity="warning")
+            self._services.say(f"{row.name} is outside the workspace: it is not moved.", severity="warning")
         elif row.live or is_being_written(row.path):
-            self._desk.say(f"{row.name} is being written: stop that search first.", severity="warning")
+            self._services.say(f"{row.name} is being written: stop that search first.", severity="warning")
         else:
             trace = row.figures.trace if row.figures else ""
-            self._desk.in_thread(
+            self._services.in_thread(
                 lambda: references(workspace, row.path, trace),
                 lambda count: self._ask(row.path, count, below),
                 "library",
@@ -51,23 +51,23 @@ class TraceDeletion:
         if below:
             told.append(f"The {counted(below)} below it {'stays' if len(below) == 1 else 'stay'}.")
             choices.append(Choice("a", f"delete it with its {counted(below)}", lambda: self._delete_all(path, below)))
-        self._desk.choose(" ".join(told), choices)
+        self._services.choose(" ".join(told), choices)
 
     def _delete_all(self, path: Path, below: Sequence[TraceRow]) -> None:
-        inside = real_path(self._desk.session.workspace.traces)
+        inside = real_path(self._services.session.workspace.traces)
         for each in (path, *(row.path for row in below if real_path(row.path).is_relative_to(inside))):
             self.delete(each)
 
     def delete(self, path: Path) -> None:
         """Delete a trace, unless it is being written."""
-        session = self._desk.session
+        session = self._services.session
         if is_being_written(path):
-            self._desk.say(f"{path.name} is being written: stop that search first.", severity="warning")
+            self._services.say(f"{path.name} is being written: stop that search first.", severity="warning")
             return
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            self._desk.complain(f"{path}: can't be deleted ({error.strerror or error})")
+            self._services.complain(f"{path}: can't be deleted ({error.strerror or error})")
             return
         with suppress(OSError):
             path.with_name(f"{path.name}.lock").unlink(missing_ok=True)  # left by a search that was killed

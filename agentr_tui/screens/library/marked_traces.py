@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agentr_tui.screens.library.families import counted
-from agentr_tui.screens.shared.desk import Desk
 from agentr_tui.screens.shared.dialogs import Choice
+from agentr_tui.screens.shared.services import Services
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.trace_row import TraceRow
 from engine.base.text import many
@@ -19,16 +19,16 @@ from engine.trace.trace_file import is_being_written
 class MarkedTraces:
     """The marked files, and what is done with all of them."""
 
-    def __init__(self, desk: Desk, to_dataset: Callable[[], object], delete: Callable[[Path], object]) -> None:
+    def __init__(self, services: Services, to_dataset: Callable[[], object], delete: Callable[[Path], object]) -> None:
         """`to_dataset` goes to the Dataset screen; `delete` deletes one file without a question."""
-        self._desk, self._to_dataset, self._delete = desk, to_dataset, delete
+        self._services, self._to_dataset, self._delete = services, to_dataset, delete
         self.paths: set[Path] = set()
 
     def toggle(self, row: TraceRow, below: Sequence[TraceRow] = ()) -> None:
         """Mark a trace, or take its mark away. `below`: the searches that began in it; each is marked by itself."""
         self.paths ^= {row.path}
         if below and row.path in self.paths:
-            self._desk.say(f"{row.name} is marked without the {counted(below)} below it.", seconds=3)
+            self._services.say(f"{row.name} is marked without the {counted(below)} below it.", seconds=3)
 
     def of(self, rows: Sequence[TraceRow], row: TraceRow | None) -> list[TraceRow]:
         """The marked rows; where none is marked, the one under the cursor."""
@@ -42,11 +42,11 @@ class MarkedTraces:
             marked.append(row)
         broken = next((each for each in marked if each.error), None)
         if broken is not None:
-            self._desk.complain(f"{broken.path}: {broken.error}")
+            self._services.complain(f"{broken.path}: {broken.error}")
         elif len(marked) == 2:
             return marked[0], marked[1]
         else:
-            self._desk.say(
+            self._services.say(
                 f"Mark two traces with space, then = compares them: {len(marked)} marked.", severity="warning"
             )
         return None
@@ -55,11 +55,13 @@ class MarkedTraces:
         """Make samples of these traces where that was not done yet, then go to Dataset, which exports them."""
         usable = [row for row in rows if row.figures is not None and not row.error]
         if not usable:
-            self._desk.say("No trace to export is marked: space marks the one under the cursor.", severity="warning")
+            self._services.say(
+                "No trace to export is marked: space marks the one under the cursor.", severity="warning"
+            )
             return
-        session = self._desk.session
+        session = self._services.session
         settings = ReviseSettings(alpha=session.alpha, beta=session.beta)
-        self._desk.say(f"making samples of {_count(usable)} …", seconds=3)
+        self._services.say(f"making samples of {_count(usable)} …", seconds=3)
 
         def work() -> int:
             reviews = [load_review(session.workspace, session.decisions, row.path, settings, None) for row in usable]
@@ -68,20 +70,22 @@ class MarkedTraces:
             return sum(len(review.samples) for review in reviews)
 
         def done(samples: int) -> None:
-            self._desk.say(f"{many(samples, 'sample')} of {_count(usable)}: e exports them")
+            self._services.say(f"{many(samples, 'sample')} of {_count(usable)}: e exports them")
             self._to_dataset()
 
-        self._desk.in_thread(work, done, "library")
+        self._services.in_thread(work, done, "library")
 
     def ask_delete(self, rows: Sequence[TraceRow], below: Sequence[TraceRow] = ()) -> None:
         """Ask whether to delete several traces; those that are written, or are not of the workspace, stay.
 
         `below`: the searches that began in them and are not marked; they stay, too.
         """
-        inside = real_path(self._desk.session.workspace.traces)
+        inside = real_path(self._services.session.workspace.traces)
         mine = [row for row in rows if real_path(row.path).is_relative_to(inside) and not is_being_written(row.path)]
         if not mine:
-            self._desk.say("None of the marked traces can be deleted: they are outside the workspace, or are written.")
+            self._services.say(
+                "None of the marked traces can be deleted: they are outside the workspace, or are written."
+            )
             return
         stay = f" {len(rows) - len(mine)} stay." if len(rows) > len(mine) else ""
         stay += f" The {counted(below)} below them {'stays' if len(below) == 1 else 'stay'}." if below else ""
@@ -92,7 +96,7 @@ class MarkedTraces:
                 self.paths.discard(row.path)
 
         keep = Choice("escape", "keep them", lambda: None)
-        self._desk.choose(
+        self._services.choose(
             f"Delete {_count(mine)}? Their samples can't be exported without them.{stay}",
             [keep, Choice("y", "delete them from the disk", delete)],
         )

@@ -9,8 +9,8 @@ from pathlib import Path
 from textual.message import Message
 
 from agentr_tui.screens.library.row_filter import row_filter
-from agentr_tui.screens.shared.desk import Desk, Stopped
 from agentr_tui.screens.shared.finding import find_query
+from agentr_tui.screens.shared.services import Services, Stopped
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import Role
 from engine.base.errors import InputError
@@ -37,8 +37,8 @@ class NodeFilter:
             super().__init__()
             self.query, self.key, self.count = query, key, count
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._query: Query | None = None
         self._error = ""  # of a query that is not whole yet
         self._counts: dict[Key, int] = {}  # of the query
@@ -57,7 +57,7 @@ class NodeFilter:
             query, self._error = None, str(error)
         if query != self._query:
             self._query, self._counts, self._counting = query, {}, False
-            self._desk.cancel("count")
+            self._services.cancel("count")
 
     def holding(self, rows: Sequence[TraceRow]) -> list[TraceRow]:
         """Those of the traces that hold a match, as far as is known; those that are not are gone through."""
@@ -67,7 +67,7 @@ class NodeFilter:
         missing = [key for row in rows if not row.error and (key := key_of(row)) not in self._counts]
         if missing and not self._counting:
             self._counting = True
-            self._desk.beside(lambda stopped: self._count(query, missing, stopped), "count")
+            self._services.beside(lambda stopped: self._count(query, missing, stopped), "count")
         return [row for row in rows if self._counts.get(key_of(row))]
 
     def _count(self, query: Query, keys: Sequence[Key], stopped: Stopped) -> None:
@@ -78,8 +78,8 @@ class NodeFilter:
                 count = len(find_in(key[0], query).nodes)
             except InputError:  # its row says why
                 count = 0
-            self._desk.post(self.Counted(query, key, count))
-        self._desk.post(self.Counted(query))
+            self._services.post(self.Counted(query, key, count))
+        self._services.post(self.Counted(query))
 
     def counted(self, event: Counted) -> bool:
         """Take up the thread's counts; returns whether they are of the present query."""

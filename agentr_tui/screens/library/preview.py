@@ -10,7 +10,7 @@ from typing import NamedTuple
 from textual.markup import escape as escape_markup
 
 from agentr_tui.screens.library.rows import age, duration
-from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.screens.shared.services import Services
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.theme import Role, format_value, glyphs, value_role
@@ -54,8 +54,8 @@ class Seen(NamedTuple):
 class Preview:
     """Shows the trace under the cursor; a thread reads it."""
 
-    def __init__(self, desk: Desk, pane: Callable[[], TextPane]) -> None:
-        self._desk, self._pane = desk, pane
+    def __init__(self, services: Services, pane: Callable[[], TextPane]) -> None:
+        self._services, self._pane = services, pane
         self._key: tuple[Path, float, bool] | None = None  # of what is shown or being read
         self._seen = Seen(None, None)
         self._reading = False
@@ -74,7 +74,7 @@ class Preview:
             self._key, self._seen = key, self._seen if same else Seen(None, None)
             self._reading = row.figures is not None and not row.error
             if self._reading:
-                self._desk.in_thread(
+                self._services.in_thread(
                     lambda: self._read(row),
                     lambda seen: self._read_it(key, row, now, seen),
                     "preview",
@@ -90,10 +90,10 @@ class Preview:
         trace = row.figures.trace if row.figures is not None else ""
         tree = load_any(row.path).tree if row.path.stat().st_size <= LARGEST else None
         try:
-            samples = [each for each in self._desk.session.workspace.select().samples if each.trace == trace]
+            samples = [each for each in self._services.session.workspace.select().samples if each.trace == trace]
         except InputError:  # no run yet
             return Seen(tree, None)
-        decided = [found for each in samples if (found := self._desk.session.decisions.current().get(each.id))]
+        decided = [found for each in samples if (found := self._services.session.decisions.current().get(each.id))]
         verdicts = [each.verdict for each in decided]
         done = sum(verdict is not None for verdict in verdicts)
         return Seen(tree, Reviewed(len(samples), verdicts.count("accepted"), done) if samples else None)

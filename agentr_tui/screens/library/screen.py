@@ -1,7 +1,7 @@
 """Library: the traces of the workspace and those that were opened, the running ones first.
 
 The screen lists the rows and passes keys on; what they do is in its parts (`trace_watch`, `node_filter`,
-`start_search`, `deletion`), plain objects that see the screen as a `Desk`.
+`start_search`, `deletion`), plain objects that know the screen by its `Services`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from agentr_tui.screens.library.start_search import SearchStarter
 from agentr_tui.screens.library.trace_watch import LOOK_EVERY, TraceWatch
 from agentr_tui.screens.shared.copying import Copyable, as_json
 from agentr_tui.screens.shared.mode_screen import MIN_WIDTH, ModeScreen, key
-from agentr_tui.screens.shared.screen_desk import ScreenDesk
+from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.places import shipped_folder
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
@@ -91,13 +91,13 @@ class LibraryScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        desk = ScreenDesk(self)
-        self.watched = TraceWatch(desk)
-        self.node_filter = NodeFilter(desk)
-        self.starter = SearchStarter(desk)
-        self.deletion = TraceDeletion(desk, self._deleted)
-        self.marked = MarkedTraces(desk, lambda: self.app.switch_mode("dataset"), self.deletion.delete)
-        self.preview = Preview(desk, lambda: self.query_one("#preview", TextPane))
+        services = ScreenServices(self)
+        self.watched = TraceWatch(services)
+        self.node_filter = NodeFilter(services)
+        self.starter = SearchStarter(services)
+        self.deletion = TraceDeletion(services, self._deleted)
+        self.marked = MarkedTraces(services, lambda: self.app.switch_mode("dataset"), self.deletion.delete)
+        self.preview = Preview(services, lambda: self.query_one("#preview", TextPane))
         self.listed: list[Nested] = []
         self.sort = SORTS[0]
         self.reverse = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.message import Message
 
 from agentr_tui.screens.library.rows import with_live
-from agentr_tui.screens.shared.desk import Desk, Stopped
+from agentr_tui.screens.shared.services import Services, Stopped
 from agentr_tui.state.library_scan import Known, look, look_at_running
 from agentr_tui.state.trace_row import TraceRow
 
@@ -37,8 +37,8 @@ class TraceWatch:
             self.took = took
             self.whole = whole
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._known: dict[Path, Known] = {}
         self._looking = False
         self._looked_once = False
@@ -51,7 +51,7 @@ class TraceWatch:
 
     def rows(self) -> list[TraceRow]:
         """A row a trace; that of the search that runs here shows it as it is now."""
-        session = self._desk.session
+        session = self._services.session
         rows = {path: known.row for path, known in self._known.items()}
         live = session.live
         if live is not None and session.running:
@@ -67,10 +67,10 @@ class TraceWatch:
     def look(self) -> None:
         """Look at the files that are due, where the screen is shown and no look is in progress."""
         due = time.monotonic() >= self._next_look
-        if self._looking or not self._desk.in_front or not (due or self._others_run()):
+        if self._looking or not self._services.in_front or not (due or self._others_run()):
             return
         self._looking = True
-        session = self._desk.session
+        session = self._services.session
         workspace, sources, known = session.workspace, list(session.sources), dict(self._known)
 
         def work(stopped: Stopped) -> None:
@@ -80,15 +80,15 @@ class TraceWatch:
                     there = look(workspace, sources, known, self._report, stopped)
                 look_at_running(known, self._report)
             finally:
-                self._desk.post(self.Looked(there, time.monotonic() - began, whole=due))
+                self._services.post(self.Looked(there, time.monotonic() - began, whole=due))
 
-        self._desk.beside(work, "look")
+        self._services.beside(work, "look")
 
     def _others_run(self) -> bool:
         return any(known.row.goes_on for known in self._known.values())
 
     def _report(self, items: Sequence[Known]) -> None:
-        self._desk.post(self.Found(items))
+        self._services.post(self.Found(items))
 
     def found(self, event: Found) -> None:
         """Takes up what the thread saw of some files."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_lines import CUT_KEY
+from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.shown_sample import Shown
@@ -18,8 +18,8 @@ KEYS = "abcdefghijklmnopqrstuvwxyz"
 class MarkAndCuts:
     """Moves the mark, takes cut steps back and out again."""
 
-    def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
-        self._desk = desk
+    def __init__(self, services: RevisionServices, front: SampleInFront) -> None:
+        self._services = services
         self._front = front
 
     def step_chosen(self, key: int) -> None:
@@ -44,12 +44,12 @@ class MarkAndCuts:
         sample = shown.sample
         if sample.bad is None or sample.kind == "direct":
             what = "A direct revision has no mark." if sample.kind == "direct" else "A recovery is told by its mark."
-            self._desk.say(what, severity="warning")
+            self._services.say(what, severity="warning")
             return
 
         def moved(done: bool) -> None:
             if not done:
-                self._desk.say(
+                self._services.say(
                     f"The mark stays between step {sample.fork_depth + 1} (after the fork) and step"
                     f" {sample.bad_depth} (the end)."
                 )
@@ -63,7 +63,7 @@ class MarkAndCuts:
         review, shown = self._front.now
         cuts = review.cuts(shown.sample)
         if not cuts:
-            self._desk.say("No steps were left out of this sample.")
+            self._services.say("No steps were left out of this sample.")
             return
         choices = [
             Choice(
@@ -73,7 +73,7 @@ class MarkAndCuts:
             )
             for at, (cut, back) in enumerate(cuts)
         ]
-        self._desk.choose("steps that were cut", choices)
+        self._services.choose("steps that were cut", choices)
 
     def _take_back(self, node: int) -> None:
         if self._front.now is None:
@@ -81,5 +81,5 @@ class MarkAndCuts:
         review, shown = self._front.now
         self._front.change(
             lambda: review.take_back(shown.sample, node),
-            lambda back: self._desk.say("Taken back; replayed." if back else "Taken out again."),
+            lambda back: self._services.say("Taken back; replayed." if back else "Taken out again."),
         )

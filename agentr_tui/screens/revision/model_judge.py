@@ -7,8 +7,8 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.judging_job import ByModel
 from agentr_tui.state.review.shown_sample import Shown
@@ -21,8 +21,8 @@ LOOK_EVERY = 0.2  # seconds
 class ModelJudge:
     """The verifier `openai` on the Revision screen; its judgements stay beside those of others."""
 
-    def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
-        self._desk = desk
+    def __init__(self, services: RevisionServices, front: SampleInFront) -> None:
+        self._services = services
         self._front = front
         self._judging: ByModel | None = None
         self._stop_looking: Callable[[], None] = lambda: None
@@ -33,20 +33,20 @@ class ModelJudge:
         judging, shown = self._judging, self._front.shown
         if judging is not None:
             stop = Choice("S", f"stop it ({len(judging.judgements)} steps are judged)", judging.stop)
-            self._desk.choose(f"{judging.name} is judging.", [stop, Choice("escape", "let it go on", lambda: None)])
+            self._services.choose(f"{judging.name} is judging.", [stop, Choice("escape", "let it go on", lambda: None)])
             return
         if self._front.review is None or shown is None or shown.sample.bad is None:
             return
 
         def asked(own: JudgeSettings) -> None:
             votes = f", {own.votes} votes each" if own.votes > 1 else ""
-            self._desk.ask_text(
+            self._services.ask_text(
                 f"judge by MODEL [BASE URL]: up to {shown.sample.bad_depth} calls{votes}, key in ${own.key_env}",
                 partial(self._judge, shown, own),
                 f"{own.model} {own.base_url}".strip(),
             )
 
-        self._desk.with_consent(self._desk.own_judge, asked, "judge", failed=self._desk.complain)
+        self._services.with_consent(self._services.own_judge, asked, "judge", failed=self._services.complain)
 
     def _judge(self, shown: Shown, own: JudgeSettings, text: str) -> None:
         review, sample = self._front.review, shown.sample
@@ -56,10 +56,10 @@ class ModelJudge:
         settings = replace(own, model=words[0], base_url=words[1] if len(words) > 1 else "")
         judging = self._judging = review.by_model[sample.id] = ByModel(f"openai:{settings.model}")
         self._seen = -1
-        self._stop_looking = self._desk.every(LOOK_EVERY, self._look)
+        self._stop_looking = self._services.every(LOOK_EVERY, self._look)
         pair = Pair(sample.good, sample.bad, shown.tree.ancestors(sample.bad)[sample.fork_depth], 0.0)
         cache = review.workspace.judgements
-        self._desk.in_thread(
+        self._services.in_thread(
             lambda: judging.run(shown.tree, pair, settings, cache),
             lambda _: self._over(judging, ""),
             "judging",
@@ -77,11 +77,11 @@ class ModelJudge:
         self._stop_looking()
         mark = first_wrong_step(judging.judgements)
         if error:
-            self._desk.say(f"{judging.name}: {error}", severity="warning")
+            self._services.say(f"{judging.name}: {error}", severity="warning")
         elif mark is None:
-            self._desk.say(f"{judging.name} found nothing wrong.")
+            self._services.say(f"{judging.name} found nothing wrong.")
         else:
-            self._desk.say(
+            self._services.say(
                 f"{judging.name}: step {mark} is the first wrong one; J K, or a double click, move the mark there."
             )
         self._front.show_later()

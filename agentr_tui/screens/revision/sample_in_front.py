@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from textual.message import Message
 
-from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_view import SampleView
+from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.review.queue import Review
@@ -82,8 +82,8 @@ class SampleInFront:
     class Judged(Message):
         """A thread learned more about the sample in front."""
 
-    def __init__(self, desk: RevisionDesk, view: SampleView) -> None:
-        self._desk = desk
+    def __init__(self, services: RevisionServices, view: SampleView) -> None:
+        self._services = services
         self._view = view
         self._review: Review | None = None
         self._changing = False  # a decision is being written
@@ -117,7 +117,7 @@ class SampleInFront:
 
     def take_up(self) -> None:
         """Take up the tree and pair of the session; what was loaded stays while they are the same."""
-        session = self._desk.session
+        session = self._services.session
         if session.tree is None and not session.workspace.has_runs():
             self._of = None
             self._view.clear([("no tree is open", "muted")], NOTHING_OPEN)
@@ -150,13 +150,13 @@ class SampleInFront:
                 review.set_query(query)
             return review
 
-        self._desk.with_consent(load, self._loaded, "review", failed=self._failed)
+        self._services.with_consent(load, self._loaded, "review", failed=self._failed)
 
     def _begin_loading(self, judges: bool) -> Loading:
         self._stop_telling()
         loading = self._loading = Loading(judges)
         self._tell_loading()
-        self._stop_telling = self._desk.every(TELL_EVERY, self._tell_loading)
+        self._stop_telling = self._services.every(TELL_EVERY, self._tell_loading)
         return loading
 
     def _tell_loading(self) -> None:
@@ -188,7 +188,7 @@ class SampleInFront:
 
     def _message(self, text: str, role: Role = "muted", more: Sequence[Line] = (), *, filtered: bool = False) -> None:
         """A few words in place of a sample."""
-        self._desk.recovery.clear()
+        self._services.recovery.clear()
         self._view.clear([], [*(line((part, role)) for part in text.splitlines()), *more], filtered=filtered)
 
     def _failed(self, message: str) -> None:
@@ -202,14 +202,14 @@ class SampleInFront:
         self._end_loading()
         self._review = review
         for warning in review.warnings:
-            self._desk.say(warning, severity="warning")
+            self._services.say(warning, severity="warning")
         if not review.samples and not review.query:
             self._say_empty()
         else:
             self.show_later()
 
     def _say_empty(self) -> None:
-        session = self._desk.session
+        session = self._services.session
         if session.tree is not None and session.tree.state == "running":
             self._message("No pair yet: the search goes on. Press 4 again when it has good and bad leaves.", "warn")
         else:
@@ -230,7 +230,7 @@ class SampleInFront:
             ways = "  /    another query\n  esc  all samples again"
             self._message(f"No sample fits {review.query!r}.\n\n{ways}", "warn", filtered=True)
             return
-        self._desk.with_consent(
+        self._services.with_consent(
             lambda: review.show(sample),
             self._show,
             "review",
@@ -247,7 +247,7 @@ class SampleInFront:
         """In a thread, after a sample was shown: what takes longer about it, then what comes next."""
         front = review.current
         while front is not None and review.judge(front):
-            self._desk.post(self.Judged())
+            self._services.post(self.Judged())
             front = review.current if review.current is not front else None  # another one came to the front meanwhile
         review.prefetch()
 
@@ -271,7 +271,7 @@ class SampleInFront:
             if time.monotonic() - began > 1:
                 self._view.tell(f"replaying … {time.monotonic() - began:.0f} s")
 
-        self._stop_telling = self._desk.every(TELL_EVERY, tell)
+        self._stop_telling = self._services.every(TELL_EVERY, tell)
 
         def change() -> Shown | None:
             if not written:  # once, also where a person has to be asked before it is shown
@@ -290,6 +290,6 @@ class SampleInFront:
         def refused(message: str) -> None:
             self._changing = False
             self._end_loading()
-            self._desk.complain(message)
+            self._services.complain(message)
 
-        self._desk.with_consent(change, changed, "change", failed=refused, after=partial(self._after, review))
+        self._services.with_consent(change, changed, "change", failed=refused, after=partial(self._after, review))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.dialogs import Choice
 from engine.review.curation import ORDERS, Order
 
@@ -22,8 +22,8 @@ ORDER_LABELS: dict[Order, tuple[str, str]] = {
 class SampleQueue:
     """Goes through the samples, and chooses among them."""
 
-    def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
-        self._desk = desk
+    def __init__(self, services: RevisionServices, front: SampleInFront) -> None:
+        self._services = services
         self._front = front
 
     def go(self, by: int) -> None:
@@ -44,7 +44,7 @@ class SampleQueue:
         """The menu of orders."""
         if self._front.review is not None:
             choices = [Choice(*ORDER_LABELS[order], partial(self._set_order, order)) for order in ORDERS]
-            self._desk.choose("order of the samples", choices)
+            self._services.choose("order of the samples", choices)
 
     def _set_order(self, order: Order) -> None:
         review = self._front.review
@@ -56,7 +56,7 @@ class SampleQueue:
         review = self._front.review
         if review is not None:
             told = "only samples that hold a word, or fit a query · escape takes it off"
-            self._desk.ask_text(told, self._set_query, review.query, "verdict:diverged mark<3 gap>=0.5 !tag:later")
+            self._services.ask_text(told, self._set_query, review.query, "verdict:diverged mark<3 gap>=0.5 !tag:later")
 
     def toggle_like(self) -> None:
         """Put the samples that teach the same as the one in front into the queue, or fold them again."""
@@ -64,12 +64,12 @@ class SampleQueue:
         if review is None:
             return
         if review.query:
-            self._desk.say("With a filter nothing is folded: esc takes it off.")
+            self._services.say("With a filter nothing is folded: esc takes it off.")
             return
 
         def told(count: int) -> None:
             if not count:
-                self._desk.say("No other sample teaches the same.")
+                self._services.say("No other sample teaches the same.")
 
         self._front.change(review.toggle_like, told)
 
@@ -82,7 +82,7 @@ class SampleQueue:
     def _set_query(self, query: str) -> None:
         review = self._front.review
         if review is not None:
-            session = self._desk.session
+            session = self._services.session
             if session.review_query is not None:
                 session.review_query = query.strip()
             self._front.change(lambda: review.set_query(query.strip()))

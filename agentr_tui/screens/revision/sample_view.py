@@ -13,7 +13,6 @@ from agentr_tui.screens.revision.around_lines import (
     task_lines,
     verdict_line,
 )
-from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.replay_lines import DIFFERENCE_KEY, replay_lines, replay_step_lines
 from agentr_tui.screens.revision.sample_lines import (
     BLIND,
@@ -30,6 +29,7 @@ from agentr_tui.screens.revision.sample_lines import (
     token_line,
     trajectory_lines,
 )
+from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.shown_sample import Shown
@@ -52,8 +52,8 @@ DEFAULT_ORDER = ReviewSettings().order
 class SampleView:
     """Shows one sample of a queue."""
 
-    def __init__(self, desk: RevisionDesk) -> None:
-        self._desk = desk
+    def __init__(self, services: RevisionServices) -> None:
+        self._services = services
         self._now: tuple[Review, Shown] | None = None
         self._tab = 0
         self._format = 0
@@ -72,7 +72,7 @@ class SampleView:
 
     def tell(self, text: str) -> None:
         """A few words in place of the queue, while something takes its time."""
-        self._desk.pane("queue").set_lines([line((text, "focus"))])
+        self._services.pane("queue").set_lines([line((text, "focus"))])
 
     def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], *, filtered: bool = False) -> None:
         """Show a few lines in place of the panes, since there is no sample.
@@ -81,16 +81,16 @@ class SampleView:
         the filter.
         """
         self._now = None
-        self._desk.show_top(top)
-        self._desk.show_placeholder(lines, filtered=filtered)
+        self._services.show_top(top)
+        self._services.show_placeholder(lines, filtered=filtered)
 
     def show(self, review: Review, shown: Shown) -> None:
         """Put a sample into all panes."""
         self._now = review, shown
-        self._desk.show_placeholder(None)
+        self._services.show_placeholder(None)
         sample = shown.sample
         self._show_top(review, shown)
-        bad = self._desk.pane("bad")
+        bad = self._services.pane("bad")
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
         if sample.bad is None:
             bad.border_title = f"recovery · leaf {sample.good} · return {sample.return_good:g}"
@@ -98,17 +98,17 @@ class SampleView:
         cuts = self._cuts(review, shown)
         bad.set_lines(bad_lines(shown, cuts), keep_scroll=True)
         at = sample.fork_depth + 1 if shown.veiled else MARK_KEY
-        self._desk.later(lambda: bad.scroll_to_key(at))  # rows have a place only then
+        self._services.later(lambda: bad.scroll_to_key(at))  # rows have a place only then
         hidden = [line((BLIND, "muted"))]
-        self._desk.pane("queue").set_lines(lambda width: [queue_line(review, shown, width)])
-        self._desk.pane("verdict-line").set_lines([verdict_line(shown)])
-        self._desk.pane("task").set_lines(task_lines(shown))
+        self._services.pane("queue").set_lines(lambda width: [queue_line(review, shown, width)])
+        self._services.pane("verdict-line").set_lines([verdict_line(shown)])
+        self._services.pane("task").set_lines(task_lines(shown))
         if not self._repairing:
-            replay = self._desk.pane("replay")
+            replay = self._services.pane("replay")
             replay.border_title = "replay and decision"
             told = hidden if shown.hidden else [*replay_lines(sample), *made_lines(sample, cuts)]
             replay.set_lines([*told, *decision_lines(shown)])
-        self._desk.recovery.show(shown, review.workspace.path / RECOVERIES, self._desk.session.alpha)
+        self._services.recovery.show(shown, review.workspace.path / RECOVERIES, self._services.session.alpha)
         self._show_tab()
 
     def _cuts(self, review: Review, shown: Shown) -> Cuts:
@@ -129,20 +129,20 @@ class SampleView:
         right: list[tuple[str, Role]] = []
         if review.order != DEFAULT_ORDER:
             right.append((f"  {review.order}", "muted"))
-        self._desk.show_top(left, right)
+        self._services.show_top(left, right)
 
     # -- tabs --------------------------------------------------------------------------------------
 
     def next_tab(self, by: int) -> None:
         """Another tab."""
         self._tab = (self._tab + by) % len(TABS)
-        self._desk.show_right_side()
+        self._services.show_right_side()
         self._show_tab()
 
     def toggle_rules(self) -> None:
         """The tab with the rules and the task; again: the spliced conversation."""
         self._tab = 0 if TABS[self._tab] == "task" else TABS.index("task")
-        self._desk.show_right_side()
+        self._services.show_right_side()
         self._show_tab()
 
     def next_format(self) -> None:
@@ -150,21 +150,21 @@ class SampleView:
         if TABS[self._tab] == "line":
             self._format += 1
         self._tab = TABS.index("line")
-        self._desk.show_right_side()
+        self._services.show_right_side()
         self._show_tab()
 
     def _show_tab(self) -> None:
         if self._now is None:
             return
         review, shown = self._now
-        pane = self._desk.pane("spliced")
+        pane = self._services.pane("spliced")
         titles = [f"line: {self.format}" if name == "line" else name for name in TABS]
         pane.border_title = tab_title(titles, self._tab)
         pane.border_subtitle = "" if shown.veiled else token_line(shown.turns)
         pane.set_lines(self._tab_lines(review, shown))
         at = {"spliced": THOUGHT_KEY, "replay": DIFFERENCE_KEY}.get(TABS[self._tab])
         if at is not None:
-            self._desk.later(lambda: pane.scroll_to_key(at))
+            self._services.later(lambda: pane.scroll_to_key(at))
 
     def _tab_lines(self, review: Review, shown: Shown) -> list[Line]:
         sample, name = shown.sample, TABS[self._tab]
@@ -198,13 +198,13 @@ class SampleView:
             return
         review, shown = self._now
         if not review.cuts(shown.sample):
-            self._desk.say("No steps were left out of this sample.")
+            self._services.say("No steps were left out of this sample.")
         self.show(review, shown)
 
     def tell_of_repair(self, sample: str, calls: int) -> None:
         """Show the progress of a search for a new tail in the pane of the replay."""
         self._repairing = True
-        pane = self._desk.pane("replay")
+        pane = self._services.pane("replay")
         pane.border_title = "replay · searching a new tail"
         told = f"{calls} calls so far for sample {sample} · R stops it"
         pane.set_lines([line(("● ", "focus"), (told, "text"), indent=2)])

@@ -2,7 +2,7 @@
 
 The screen lays its panes out and passes keys on; what they do is in its parts (`sample_in_front`, `sample_view`,
 `verdicts`, `mark_and_cuts`, `thoughts`, `tail_repair`, `model_judge`, `sample_queue`), plain objects that see the
-screen as a `RevisionDesk`.
+screen as a `RevisionServices`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agentr_tui.screens.revision.recovery_pane import RecoveryPane
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_queue import SampleQueue
 from agentr_tui.screens.revision.sample_view import SampleView
-from agentr_tui.screens.revision.screen_desk import RevisionScreenDesk
+from agentr_tui.screens.revision.screen_services import RevisionScreenServices
 from agentr_tui.screens.revision.tail_repair import TailRepair
 from agentr_tui.screens.revision.thoughts import Thoughts
 from agentr_tui.screens.revision.verdicts import Verdicts
@@ -73,15 +73,15 @@ class RevisionScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        desk = RevisionScreenDesk(self)
-        self.view = SampleView(desk)
-        front = self.front = SampleInFront(desk, self.view)
-        self.verdicts = Verdicts(desk, front)
-        self.mark_and_cuts = MarkAndCuts(desk, front)
-        self.thoughts = Thoughts(desk, front)
-        self.repair = TailRepair(desk, front, self.view)
-        self.judge = ModelJudge(desk, front)
-        self.queue = SampleQueue(desk, front)
+        services = RevisionScreenServices(self)
+        self.view = SampleView(services)
+        front = self.front = SampleInFront(services, self.view)
+        self.verdicts = Verdicts(services, front)
+        self.mark_and_cuts = MarkAndCuts(services, front)
+        self.thoughts = Thoughts(services, front)
+        self.repair = TailRepair(services, front, self.view)
+        self.judge = ModelJudge(services, front)
+        self.queue = SampleQueue(services, front)
 
     def compose_body(self) -> ComposeResult:
         """The queue at the top; bad trajectory and task at the left; conversation, replay and decision at the right."""

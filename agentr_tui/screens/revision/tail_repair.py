@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_view import SampleView
+from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.dialogs import Choice
 from engine.base.errors import AgentrError
 from engine.environment.permission import NeedsConsent, check_search
@@ -34,8 +34,8 @@ class TailSearch:
 class TailRepair:
     """Offers repairs, runs one, stops it."""
 
-    def __init__(self, desk: RevisionDesk, front: SampleInFront, view: SampleView) -> None:
-        self._desk = desk
+    def __init__(self, services: RevisionServices, front: SampleInFront, view: SampleView) -> None:
+        self._services = services
         self._front = front
         self._view = view
         self._search: TailSearch | None = None
@@ -52,7 +52,7 @@ class TailRepair:
         if running is not None:
             stop = Choice("S", f"stop the search ({running.calls} calls so far)", running.control.stop)
             go_on = Choice("escape", "let it go on", lambda: None)
-            self._desk.choose("A new tail is being searched.", [stop, go_on])
+            self._services.choose("A new tail is being searched.", [stop, go_on])
             return
         if self._front.now is None:
             return
@@ -63,9 +63,9 @@ class TailRepair:
                 Choice("o", f"replay again: {costs[0]}", self._replay_again),
                 Choice("s", f"search a new tail: {costs[1]}", self._search_again),
             ]
-            self._desk.choose("repair", choices)
+            self._services.choose("repair", choices)
 
-        self._desk.with_consent(lambda: review.costs(shown.sample), offer, "costs", failed=self._desk.complain)
+        self._services.with_consent(lambda: review.costs(shown.sample), offer, "costs", failed=self._services.complain)
 
     def _replay_again(self) -> None:
         if self._front.now is not None:
@@ -76,19 +76,19 @@ class TailRepair:
         if self._front.now is None or self._search is not None:
             return
         review, shown = self._front.now
-        tree, own = shown.tree, list(self._desk.session.own)
+        tree, own = shown.tree, list(self._services.session.own)
         try:
             settings = review.repair_search(shown.sample)
         except AgentrError as error:
-            self._desk.complain(str(error))
+            self._services.complain(str(error))
             return
         if tree.started is None:
             return
         check = partial(check_search, settings, tree.started, own, tree.source or shown.sample.path)
-        if not self._desk.trusted(check, self._search_again):
+        if not self._services.trusted(check, self._search_again):
             return
         search = self._search = TailSearch(shown.sample.id)
-        self._stop_counting = self._desk.every(COUNT_EVERY, self._count_along)
+        self._stop_counting = self._services.every(COUNT_EVERY, self._count_along)
         self._count_along()
 
         def run() -> str | NeedsConsent:
@@ -97,7 +97,7 @@ class TailRepair:
             except NeedsConsent as unasked:
                 return unasked
 
-        self._desk.in_thread(run, self._over, "repair", failed=self._failed)
+        self._services.in_thread(run, self._over, "repair", failed=self._failed)
 
     def _count_along(self) -> None:
         if self._search is not None:
@@ -107,14 +107,14 @@ class TailRepair:
         """The search is over, or has to be asked for first."""
         self._end()
         if isinstance(came, NeedsConsent):
-            self._desk.ask_yes(came, self._search_again, self._front.show_later)
+            self._services.ask_yes(came, self._search_again, self._front.show_later)
         else:
-            self._desk.say(came)
+            self._services.say(came)
             self._front.show_later()
 
     def _failed(self, message: str) -> None:
         self._end()
-        self._desk.say(message, severity="error")
+        self._services.say(message, severity="error")
         self._front.show_later()
 
     def _end(self) -> None:

@@ -11,8 +11,8 @@ from functools import partial
 
 from textual.app import SuspendNotSupported
 
-from agentr_tui.screens.revision.desk import RevisionDesk
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.dialogs import Choice
 from engine.base.errors import InputError
 from engine.base.untrusted_files import read_text
@@ -25,15 +25,15 @@ KEYS = "abcdefghijklmnoprstuvwxyz"
 class Thoughts:
     """Puts another thought into the sample."""
 
-    def __init__(self, desk: RevisionDesk, front: SampleInFront) -> None:
-        self._desk = desk
+    def __init__(self, services: RevisionServices, front: SampleInFront) -> None:
+        self._services = services
         self._front = front
 
     def menu(self) -> None:
         """The menu of thoughts."""
         if self._front.shown is None:
             return
-        self._desk.choose(
+        self._services.choose(
             "revision thought",
             [
                 Choice("n", "the next of the list", self._next),
@@ -49,10 +49,10 @@ class Thoughts:
         if shown is None:
             return
         if not text:
-            self._desk.say("A thought must not be empty: the old one is kept.", severity="warning")
+            self._services.say("A thought must not be empty: the old one is kept.", severity="warning")
             return
         sample = shown.sample.id
-        self._front.change(lambda: self._desk.session.decisions.decide(sample, thought=text))
+        self._front.change(lambda: self._services.session.decisions.decide(sample, thought=text))
 
     def _next(self) -> None:
         if self._front.now is not None:
@@ -64,12 +64,12 @@ class Thoughts:
             Choice(KEYS[at] if at < len(KEYS) else "", text, partial(self._set, text))
             for at, text in enumerate(revision_thoughts())
         ]
-        self._desk.choose("revision thought", choices)
+        self._services.choose("revision thought", choices)
 
     def _write(self) -> None:
         shown = self._front.shown
         if shown is not None:
-            self._desk.ask_text("revision thought", self._set, shown.sample.thought)
+            self._services.ask_text("revision thought", self._set, shown.sample.thought)
 
     def edit(self) -> None:
         """Write it in $EDITOR, which has the terminal meanwhile."""
@@ -81,12 +81,12 @@ class Thoughts:
             file.write(shown.sample.thought + "\n")
             file.flush()
             try:
-                with self._desk.suspended():
+                with self._services.suspended():
                     subprocess.run(
                         [*shlex.split(editor), file.name], check=True, stdout=sys.__stdout__, stderr=sys.__stderr__
                     )
                 self._set(read_text(file.name))  # an editor may put a new file in its place
             except SuspendNotSupported:
-                self._desk.complain(f"{editor}: an editor needs a terminal, and here is none: w writes it here")
+                self._services.complain(f"{editor}: an editor needs a terminal, and here is none: w writes it here")
             except (OSError, ValueError, InputError, subprocess.CalledProcessError) as error:
-                self._desk.complain(f"{editor}: {error}; the thought stays as it was")
+                self._services.complain(f"{editor}: {error}; the thought stays as it was")

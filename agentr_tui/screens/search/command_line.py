@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.finder import Finder
 from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
 from agentr_tui.screens.search.overlays.command_prompt import CommandPrompt
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
 from engine.base.errors import AgentrError, InputError
@@ -25,7 +25,7 @@ from envs.numbers import whole
 class Parts(NamedTuple):
     """What a command may act on."""
 
-    desk: TreeDesk
+    services: TreeServices
     time: TimeTravel
     finder: Finder
     marks: NodeMarks
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
     @property
     def cursor(self) -> int:
         """The node under the cursor."""
-        return self.desk.tree_view.cursor_node
+        return self.services.tree_view.cursor_node
 
     def at_cursor(self, what: What, detail: str = "") -> None:
         """Do something to the node under the cursor."""
@@ -92,8 +92,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("gap", "", "go to the widest gap between children's Q", lambda parts, _: parts.finder.go_widest_gap()),
     Command("disaster", "", "go to the next disaster", lambda parts, _: parts.finder.go_next("disaster")),
     Command("fold", "DEPTH", "fold what is deeper",
-            lambda parts, text: parts.desk.tree_view.fold_to_depth(_number(text, "a depth"))),
-    Command("unfold", "", "unfold everything", lambda parts, _: parts.desk.tree_view.unfold_all()),
+            lambda parts, text: parts.services.tree_view.fold_to_depth(_number(text, "a depth"))),
+    Command("unfold", "", "unfold everything", lambda parts, _: parts.services.tree_view.unfold_all()),
     Command("c", "NUMBER", "what another exploration constant would choose", _c),
     Command("bookmark", "[NAME]", "put a bookmark on the node under the cursor",
             lambda parts, text: parts.marks.mark(parts.cursor, "bookmark", text)),
@@ -137,11 +137,11 @@ def run_line(parts: Parts, text: str, commands: Sequence[Command] = COMMANDS) ->
         raise InputError("write a node's number, or a command: t 120, best, find q>0.5 …")
     node = whole(name)
     if node is not None and not rest:
-        parts.desk.go_to_node(node)
+        parts.services.go_to_node(node)
         return
     command = next((command for command in commands if command.name == name.lower()), None)
     if command is None and not rest:
-        action = parts.desk.action_named(name)
+        action = parts.services.action_named(name)
         if action is not None:
             action()
             return
@@ -168,7 +168,7 @@ def ask_line(parts: Parts, start: str = "") -> None:
             do_line(parts, text)
 
     placeholder = "best · fold 3 · break good"
-    parts.desk.open(CommandPrompt(title, start, placeholder, names, parts.written), written)
+    parts.services.open(CommandPrompt(title, start, placeholder, names, parts.written), written)
 
 
 class SearchCommands(Provider):
@@ -203,4 +203,4 @@ def do_line(parts: Parts, line: str) -> None:
     try:
         run_line(parts, line)
     except AgentrError as error:
-        parts.desk.complain(str(error))
+        parts.services.complain(str(error))

@@ -7,7 +7,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
-from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.widgets.find_bar import FindBar
 from engine.query.find import gap_of, greatest, in_display_order, return_of, slices
@@ -27,9 +27,9 @@ TOLD_EVERY = 0.15
 class Finder:
     """What is looked for in the tree that is shown, and where it was found."""
 
-    def __init__(self, desk: TreeDesk, bar: Callable[[], FindBar], retitle: Callable[[], None]) -> None:
+    def __init__(self, services: TreeServices, bar: Callable[[], FindBar], retitle: Callable[[], None]) -> None:
         """`bar` is the line to write in; `retitle` is called when the number of matches is another."""
-        self._desk, self._bar, self._retitle = desk, bar, retitle
+        self._services, self._bar, self._retitle = services, bar, retitle
         self._query: Query | None = None
         self._matches: list[int] = []  # in order of creation
         self._complete = True  # whether the whole tree was gone through
@@ -67,17 +67,17 @@ class Finder:
 
     def find_again(self) -> None:
         """Go through the tree that is shown, at the moment that is shown."""
-        reader = self._desk.session.reader
+        reader = self._services.session.reader
         if self._query is None or reader is None or not len(reader):
             return
         self._complete = False
-        self._desk.run(self._go_through(self._query, reader), "find")
+        self._services.run(self._go_through(self._query, reader), "find")
 
     async def _go_through(self, query: Query, reader: TreeReader) -> None:
         """Collect matches in between what else the screen does; then show them, then learn their order."""
         matches: list[int] = []
         told, first = time.monotonic(), self._found_in is None
-        for part in slices(query, reader, alpha=self._desk.session.thresholds.alpha):
+        for part in slices(query, reader, alpha=self._services.session.thresholds.alpha):
             matches += part
             if first and time.monotonic() - told > TOLD_EVERY:
                 self._matches, self._order, told = matches, None, time.monotonic()
@@ -97,8 +97,8 @@ class Finder:
 
     def look_again(self) -> None:
         """The tree grew since it was gone through, or another is shown: go through it again."""
-        reader = self._desk.session.reader
-        if self._query is None or not self._complete or reader is None or not self._desk.in_front:
+        reader = self._services.session.reader
+        if self._query is None or not self._complete or reader is None or not self._services.in_front:
             return
         if self._found_in != (tree_of(reader), reader.seq):
             self.find_again()
@@ -133,7 +133,7 @@ class Finder:
         return f"{len(self._matches)}{more} match"
 
     def _show_found(self) -> None:
-        tree = self._desk.tree_view
+        tree = self._services.tree_view
         if self._query is None:
             tree.set_visible(None)
             tree.set_lit(None)
@@ -151,7 +151,7 @@ class Finder:
         if self._query is None:
             self._bar().say(EXAMPLES)
             return
-        of = len(self._desk.session.reader or ())
+        of = len(self._services.session.reader or ())
         how = "hides" if self._dim else "dims"
         more = "" if self._complete else " so far"
         self._bar().say(f"{len(self._matches)} of {of} match{more} · n N next, before · ctrl+t {how} the others")
@@ -162,7 +162,7 @@ class Finder:
             return
         self._query, self._matches, self._order, self._found_in = None, [], None, None
         self._complete = True
-        self._desk.cancel("find")
+        self._services.cancel("find")
         self._show_found()
 
     def found_nothing_yet(self) -> None:
@@ -175,11 +175,11 @@ class Finder:
         self._bar().close()
         self._forget()
         self._retitle()
-        self._desk.tree_view.focus()
+        self._services.tree_view.focus()
 
     def leave(self) -> None:
         """Back to the tree; what was found stays."""
-        self._desk.tree_view.focus()
+        self._services.tree_view.focus()
 
     def change_mode(self) -> None:
         """Dim the rows that do not match, or hide them."""
@@ -213,19 +213,19 @@ class Finder:
 
     def to_first(self) -> None:
         """Back to the tree, on a match."""
-        self._desk.tree_view.focus()
-        if self._matches and self._desk.tree_view.cursor_node not in self._matches:
+        self._services.tree_view.focus()
+        if self._matches and self._services.tree_view.cursor_node not in self._matches:
             self.next(1)
 
     def next(self, by: int) -> None:
         """To the next match below the cursor, or the one before; from the end to the beginning."""
         if self._query is None:
-            self._desk.say("There is no search query: press / to write one.")
+            self._services.say("There is no search query: press / to write one.")
             return
         if not self._matches:
-            self._desk.say(f"No node matches {self._query.text}.", severity="warning")
+            self._services.say(f"No node matches {self._query.text}.", severity="warning")
             return
-        ordered, at = self._matches, self._desk.tree_view.cursor_node
+        ordered, at = self._matches, self._services.tree_view.cursor_node
         key: list[int] | None = None
         if self._order is not None and at < len(self._order[0]):
             key, ordered = self._order
@@ -233,12 +233,12 @@ class Finder:
         first = ordered[0]
         wrapped = (first <= at) if key is None else (key[first] <= key[at])
         if by > 0 and place == 0 and wrapped and len(ordered) > 1:
-            self._desk.say("from the top again", seconds=2)
-        self._desk.tree_view.go_to(ordered[place])
+            self._services.say("from the top again", seconds=2)
+        self._services.tree_view.go_to(ordered[place])
 
     def seek(self, steps: Iterator[list[int] | None], nothing: str) -> None:
         """Go to the node that these steps find; of several to the one after the cursor."""
-        self._desk.run(self._seek(steps, nothing), "seek")
+        self._services.run(self._seek(steps, nothing), "seek")
 
     async def _seek(self, steps: Iterator[list[int] | None], nothing: str) -> None:
         found: list[int] | None = None
@@ -246,27 +246,27 @@ class Finder:
             if found is not None:
                 break
             await asyncio.sleep(0)
-        reader = self._desk.session.reader
+        reader = self._services.session.reader
         if not found or reader is None or found[-1] >= len(reader):
-            self._desk.say(nothing, severity="warning")
+            self._services.say(nothing, severity="warning")
             return
-        self._desk.tree_view.go_to(found[neighbour(found, self._desk.tree_view.cursor_node, 1)])
+        self._services.tree_view.go_to(found[neighbour(found, self._services.tree_view.cursor_node, 1)])
         if len(found) > 1:
-            self._desk.say(f"one of {len(found)}: press the same key for the next", seconds=2)
+            self._services.say(f"one of {len(found)}: press the same key for the next", seconds=2)
 
     def go_best(self, sign: int = 1) -> None:
         """To the leaf of the greatest return, or of the least (-1)."""
-        if (reader := self._desk.session.reader) is not None:
+        if (reader := self._services.session.reader) is not None:
             self.seek(greatest(reader, return_of(reader, sign)), "No leaf has a return yet.")
 
     def go_widest_gap(self) -> None:
         """To the node whose children's Q lie furthest apart."""
-        if (reader := self._desk.session.reader) is not None:
+        if (reader := self._services.session.reader) is not None:
             self.seek(greatest(reader, gap_of(reader)), "No node has two children that were visited yet.")
 
     def go_next(self, text: str) -> None:
         """To the next node that matches a query, in the order of creation. Raises `QueryError`."""
-        if (reader := self._desk.session.reader) is not None:
+        if (reader := self._services.session.reader) is not None:
             query = find_query(text)
             self.seek(_all_at_the_end(slices(query, reader)), f"No node matches {query.text}.")
 

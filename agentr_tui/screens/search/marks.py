@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.node_marks import said_of
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
@@ -32,8 +32,8 @@ FOLDER = "bookmarks"
 class NodeMarks:
     """The marks on nodes, and the keys that set them."""
 
-    def __init__(self, desk: TreeDesk) -> None:
-        self._desk = desk
+    def __init__(self, services: TreeServices) -> None:
+        self._services = services
         self._bookmarks: Bookmarks | None = None
         self._marks: dict[int, list[NodeMark]] = {}  # of the trace that is shown
         self._marks_of: SearchTree | None = None
@@ -42,7 +42,7 @@ class NodeMarks:
 
     def describe(self, id: int) -> Said | None:
         """What is known of a node, for its row."""
-        reader = self._desk.session.reader
+        reader = self._services.session.reader
         return None if reader is None else said_of(reader, id, self._marks, self._environment, self._signs)
 
     @property
@@ -50,12 +50,12 @@ class NodeMarks:
         """The marks of the workspace; None, and a word why, where they can't be read."""
         if self._bookmarks is None:
             try:
-                self._bookmarks = Bookmarks(self._desk.session.workspace.path / FOLDER)
+                self._bookmarks = Bookmarks(self._services.session.workspace.path / FOLDER)
             except AgentrError as error:
-                self._desk.complain(str(error))
+                self._services.complain(str(error))
             else:
                 for warning in self._bookmarks.warnings:
-                    self._desk.complain(warning)
+                    self._services.complain(warning)
         return self._bookmarks
 
     def of(self, node: int) -> list[NodeMark]:
@@ -64,7 +64,7 @@ class NodeMarks:
 
     def take(self, *, again: bool = False) -> None:
         """The marks of the tree that is shown; `again` also where it is the same as before."""
-        tree = self._desk.session.tree
+        tree = self._services.session.tree
         if tree is None or tree.started is None or (tree is self._marks_of and not again):
             return
         self._marks_of, self._marks = tree, {}
@@ -72,16 +72,16 @@ class NodeMarks:
         if self.bookmarks is not None:
             for mark in self.bookmarks.of_trace(tree.started.trace):
                 self._marks.setdefault(mark.node, []).append(mark)
-        self._desk.tree_view.refresh_statistics()
+        self._services.tree_view.refresh_statistics()
 
     # -- marking -------------------------------------------------------------------------------------
 
     def menu(self) -> None:
         """Say something of the node under the cursor."""
-        tree, id = self._desk.session.tree, self._desk.tree_view.cursor_node
+        tree, id = self._services.session.tree, self._services.tree_view.cursor_node
         if tree is None or not len(tree):
             return
-        self._desk.choose(
+        self._services.choose(
             f"mark node {id}",
             [
                 Choice("g", "good", lambda: self.mark(id, "good")),
@@ -95,51 +95,51 @@ class NodeMarks:
     def ask_name(self, id: int) -> None:
         """Ask for a name and put a bookmark on a node."""
         known = next((mark.name for mark in self.of(id) if mark.kind == "bookmark"), "")
-        self._desk.ask_text(f"bookmark of node {id}", partial(self.mark, id, "bookmark"), value=known)
+        self._services.ask_text(f"bookmark of node {id}", partial(self.mark, id, "bookmark"), value=known)
 
     def mark(self, id: int, kind: Kind, name: str = "") -> None:
         """Put a mark on a node of this trace.
 
         `id`: the node. `kind`: bookmark, good or bad. `name`: of a bookmark; may be empty.
         """
-        session = self._desk.session
+        session = self._services.session
         if session.tree is None or session.tree.started is None or self.bookmarks is None:
             return
         try:
             self.bookmarks.set(session.tree.started.trace, id, kind, name, str(session.path or ""))
         except AgentrError as error:
-            self._desk.complain(str(error))
+            self._services.complain(str(error))
         self.take(again=True)
 
     def unmark(self, id: int) -> None:
         """Take all marks off a node."""
-        session = self._desk.session
+        session = self._services.session
         if session.tree is None or session.tree.started is None or self.bookmarks is None:
             return
         try:
             count = self.bookmarks.remove(session.tree.started.trace, id)
         except AgentrError as error:
-            self._desk.complain(str(error))
+            self._services.complain(str(error))
         else:
-            self._desk.say(f"{count} mark{'s' * (count != 1)} taken off node {id}", seconds=2)
+            self._services.say(f"{count} mark{'s' * (count != 1)} taken off node {id}", seconds=2)
         self.take(again=True)
 
     def list_all(self) -> None:
         """All marks of the workspace; enter goes to one."""
-        session = self._desk.session
+        session = self._services.session
         if self.bookmarks is None:
             return
         try:
             self.bookmarks.refresh()
         except AgentrError as error:
-            self._desk.complain(str(error))
+            self._services.complain(str(error))
         self.take(again=True)
         trace = session.tree.started.trace if session.tree is not None and session.tree.started is not None else ""
         marks = self.bookmarks.all()
         here = sorted((mark for mark in marks if mark.trace == trace), key=lambda mark: mark.node)
         elsewhere = [mark for mark in marks if mark.trace != trace]
         if not marks:
-            self._desk.say("No node is marked yet: press m to mark the one under the cursor.")
+            self._services.say("No node is marked yet: press m to mark the one under the cursor.")
             return
 
         def chosen(mark: NodeMark | None) -> None:
@@ -147,15 +147,17 @@ class NodeMarks:
             if mark is None:
                 return
             if mark.trace == trace:
-                self._desk.go_to_node(mark.node)
+                self._services.go_to_node(mark.node)
             elif mark.path and holds_file(mark.path):
                 known = session.views.get(mark.trace, View())
                 session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
-                self._desk.open_path(Path(mark.path))
+                self._services.open_path(Path(mark.path))
             else:
-                self._desk.complain(f"node {mark.node} of a trace that is not at {mark.path or 'a known place'} now")
+                self._services.complain(
+                    f"node {mark.node} of a trace that is not at {mark.path or 'a known place'} now"
+                )
 
-        self._desk.open(MarkList(here, elsewhere), chosen)
+        self._services.open(MarkList(here, elsewhere), chosen)
 
 
 class MarkList(Popup[NodeMark]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.imports.attempts import TABS as TABS_OF_ATTEMPTS
 from agentr_tui.screens.search.imports.attempts import Attempts, Step, attempt_lines, fork_lines
 from agentr_tui.screens.search.imports.comparing import compare_attempt
@@ -17,6 +16,7 @@ from agentr_tui.screens.search.node_lines import (
     shortened,
     step_lines,
 )
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.search.why_lines import log_lines, why_lines
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.widgets.text_pane import Lines, TextPane
@@ -33,10 +33,10 @@ OTHER_CS = (0.0, 0.25, 1.0, 2.0)
 class NodePane:
     """What is known of one node."""
 
-    def __init__(self, desk: TreeDesk, pane: Callable[[str], TextPane]) -> None:
+    def __init__(self, services: TreeServices, pane: Callable[[str], TextPane]) -> None:
         """`pane`: of the node, the tabs, or the forks of an imported tree, by its id."""
-        self._desk, self._pane = desk, pane
-        self.attempts = Attempts(desk)
+        self._services, self._pane = services, pane
+        self.attempts = Attempts(services)
         self._forks_told: tuple[object, ...] = ()
         self._shown: tuple[SearchTree | None, int] = (None, 0)  # whose place in its text is kept
         self._told: tuple[SearchTree, int, str] | None = None  # what the tab tells, and of which node
@@ -55,7 +55,7 @@ class NodePane:
 
     def show(self) -> None:
         """The node under the cursor as it is at the moment that is looked at."""
-        session, id = self._desk.session, self._desk.tree_view.cursor_node
+        session, id = self._services.session, self._services.tree_view.cursor_node
         tree, reader = session.tree, session.reader
         if tree is None or reader is None or id is None or id >= len(tree):
             return
@@ -97,7 +97,7 @@ class NodePane:
         return TABS_OF_ATTEMPTS if tree.attempts else TABS
 
     def _tab_lines(self, id: int) -> Lines:
-        session = self._desk.session
+        session = self._services.session
         tree, reader = session.tree, session.reader
         assert tree is not None
         assert reader is not None
@@ -124,7 +124,7 @@ class NodePane:
         """The answer that a node came of, as it arrived: a thread reads it from the trace."""
         if self._answer is not None and self._answer[0] == (tree, id):
             return self._answer[1]
-        path, node = self._desk.session.path, tree.nodes[id]
+        path, node = self._services.session.path, tree.nodes[id]
         if path is None or not was_asked(tree, id):
             return "not known"
         self._answer = ((tree, id), "reading …")
@@ -137,33 +137,33 @@ class NodePane:
 
         def found(answer: Answered) -> None:
             self._answer = ((tree, id), answer)
-            if self._desk.session.tree is tree and self._desk.tree_view.cursor_node == id:
+            if self._services.session.tree is tree and self._services.tree_view.cursor_node == id:
                 self.show()
 
-        self._desk.in_thread(read, found, "answer")
+        self._services.in_thread(read, found, "answer")
         return "reading …"
 
     def go(self, what: Step) -> None:
         """What a key does in a tree of attempts: `whole` shows long texts in full, or folds them again."""
-        tree = self._desk.session.tree
+        tree = self._services.session.tree
         if what in ("next", "back"):
             self.attempts.next(1 if what == "next" else -1)
         elif what == "compare":
-            compare_attempt(self._desk, self.attempts)
+            compare_attempt(self._services, self.attempts)
         elif what == "fork":
             self.attempts.next_fork()
             if tree is not None and tree.attempts and not self._pane("forks").display:
                 self._tab = TABS_OF_ATTEMPTS.index("forks")
             self.show()
         elif tree is None or not tree.attempts:
-            self._desk.say("Texts are folded in imported trees only: these are in full.")
+            self._services.say("Texts are folded in imported trees only: these are in full.")
         else:
             self.attempts.whole = not self.attempts.whole
             self.show()
 
     def show_forks(self, room: bool) -> None:
         """The pane of the forks, for a tree of attempts where there is room."""
-        tree, forks = self._desk.session.tree, self._pane("forks")
+        tree, forks = self._services.session.tree, self._pane("forks")
         wanted = room and tree is not None and bool(tree.attempts)
         if forks.display != wanted:
             forks.display = wanted
@@ -176,7 +176,7 @@ class NodePane:
 
     def other_c(self) -> None:
         """Compare with the next other exploration constant; after the last with none."""
-        tree = self._desk.session.tree
+        tree = self._services.session.tree
         own = tree.settings_at(tree.seq).c if tree is not None and tree.started is not None else None
         others = [None, *(c for c in OTHER_CS if c != own)]
         self.compare_c(others[(others.index(self._c) + 1) % len(others)] if self._c in others else None)

@@ -1,7 +1,7 @@
 """Search: the tree as it grows, the node under the cursor, why the search went where it went.
 
 The screen lays its widgets out and passes keys on; what they do is in its parts (`finder`, `marks`, `time_travel`,
-`interventions`, `views`, `node_pane`, `steering`), plain objects that see the screen as a `TreeDesk`.
+`interventions`, `views`, `node_pane`, `steering`), plain objects that see the screen as a `TreeServices`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from agentr_tui.screens.search.interventions import Interventions
 from agentr_tui.screens.search.keys import SEARCH_KEYS
 from agentr_tui.screens.search.marks import NodeMarks
 from agentr_tui.screens.search.node_pane import NodePane
-from agentr_tui.screens.search.screen_desk import SearchDesk
+from agentr_tui.screens.search.screen_services import SearchScreenServices
 from agentr_tui.screens.search.steering import Steering
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.search.views import Views
@@ -61,15 +61,15 @@ class SearchScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        desk = self.desk = SearchDesk(self)
-        self.time = TimeTravel(desk, self._moved)
-        self.finder = Finder(desk, lambda: self.query_one(FindBar), self.show_title)
-        self.marks = NodeMarks(desk)
-        self.interventions = Interventions(desk)
-        self.views = Views(desk, self.time, lambda: self.query_one(Overview))
-        self.node = NodePane(desk, lambda id: self.query_one(f"#{id}", TextPane))
-        self.steering = Steering(desk)
-        self.parts = Parts(desk, self.time, self.finder, self.marks, self.interventions, self.views, self.node, [])
+        services = self.services = SearchScreenServices(self)
+        self.time = TimeTravel(services, self._moved)
+        self.finder = Finder(services, lambda: self.query_one(FindBar), self.show_title)
+        self.marks = NodeMarks(services)
+        self.interventions = Interventions(services)
+        self.views = Views(services, self.time, lambda: self.query_one(Overview))
+        self.node = NodePane(services, lambda id: self.query_one(f"#{id}", TextPane))
+        self.steering = Steering(services)
+        self.parts = Parts(services, self.time, self.finder, self.marks, self.interventions, self.views, self.node, [])
         self._viewed: SearchTree | None = None  # the tree that this screen shows
         self._views_due = False  # the tree grew since what shows the whole search was drawn
 
@@ -266,7 +266,7 @@ class SearchScreen(ModeScreen):
 
     @on(Overview.NodeChosen)
     def _node_chosen(self, event: Overview.NodeChosen) -> None:
-        self.desk.go_to_node(event.node)
+        self.services.go_to_node(event.node)
 
     @on(FindBar.Told)
     def _find_told(self, event: FindBar.Told) -> None:
@@ -324,7 +324,7 @@ class SearchScreen(ModeScreen):
 
     @on(TextPane.LineChosen, "#forks, #tabs")
     def _line_chosen(self, event: TextPane.LineChosen) -> None:
-        self.desk.go_to_node(event.key)
+        self.services.go_to_node(event.key)
 
     def action_other_c(self) -> None:
         """Compare with the next other exploration constant; after the last with none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.services import TreeServices
 from engine.base.errors import AgentrError
 from engine.pairs.pairs import best_partner
 from engine.search.control import Control
@@ -14,22 +14,22 @@ from engine.search.control_file import RemoteControl
 class Steering:
     """Asks the search that is shown for something, here or in another process."""
 
-    def __init__(self, desk: TreeDesk) -> None:
-        self._desk = desk
+    def __init__(self, services: TreeServices) -> None:
+        self._services = services
 
     def _ask(self, request: Callable[[Control | RemoteControl], None]) -> None:
-        control = self._desk.session.control
+        control = self._services.session.control
         if control is None:
-            self._desk.say("No search is running here: press r in the library to resume one.", severity="warning")
+            self._services.say("No search is running here: press r in the library to resume one.", severity="warning")
             return
         try:
             request(control)
         except AgentrError as error:
-            self._desk.complain(str(error))
+            self._services.complain(str(error))
 
     def pause(self) -> None:
         """Pause, or go on."""
-        tree = self._desk.session.tree
+        tree = self._services.session.tree
         paused = tree is not None and tree.state == "paused"
         self._ask(lambda control: control.resume() if paused else control.pause())
 
@@ -43,12 +43,12 @@ class Steering:
 
     def pair(self) -> bool:
         """Choose the leaf under the cursor and its best partner; False, and a notice, where there is none."""
-        session = self._desk.session
+        session = self._services.session
         if session.tree is None:
             return False
-        pair = best_partner(session.tree, self._desk.tree_view.cursor_node, session.thresholds)
+        pair = best_partner(session.tree, self._services.tree_view.cursor_node, session.thresholds)
         if pair is None:
-            self._desk.say(
+            self._services.say(
                 "No partner: this is not a finished leaf, or no other leaf differs enough from it.", severity="warning"
             )
             return False

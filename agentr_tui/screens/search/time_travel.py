@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.terminal.gc_pauses import keep
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.timeline import TimelineView
@@ -29,9 +29,9 @@ class Step(NamedTuple):
 class TimeTravel:
     """The moment on screen, and the marks on nodes that follow from it."""
 
-    def __init__(self, desk: TreeDesk, moved: Callable[[], None]) -> None:
+    def __init__(self, services: TreeServices, moved: Callable[[], None]) -> None:
         """`moved` is called when another moment is shown."""
-        self._desk, self._moved = desk, moved
+        self._services, self._moved = services, moved
         self._step: Step | None = None  # the last step through time
         self._layers: dict[str, Mapping[int, Mark]] = {}  # what is said of nodes, and by which part of the screen
         self._layers_of: SearchTree | None = None
@@ -41,26 +41,26 @@ class TimeTravel:
 
     def look_at(self, seq: int) -> None:
         """Show the tree as it was after an event; after the last: as it is now."""
-        session = self._desk.session
+        session = self._services.session
         if session.tree is None:
             return
         before = session.tree.seq if session.past is None else session.past
         session.past = None if seq >= session.tree.seq else max(0, seq)
         reader = session.reader
         assert reader is not None
-        self._desk.tree_view.set_moment(reader)
+        self._services.tree_view.set_moment(reader)
         self.stepped(before, reader.seq)
         self._moved()
 
     def event(self, by: int) -> None:
         """An event back or forth."""
-        session = self._desk.session
+        session = self._services.session
         if session.tree is not None:
             self.look_at((session.tree.seq if session.past is None else session.past) + by)
 
     def iteration(self, by: int) -> None:
         """To the end of the iteration before, or of the next."""
-        session = self._desk.session
+        session = self._services.session
         if session.tree is None:
             return
         now = session.tree.seq if session.past is None else session.past
@@ -74,10 +74,10 @@ class TimeTravel:
 
     def live(self) -> None:
         """Back to now; where that is already so, follow the newest node or stop following."""
-        session, tree = self._desk.session, self._desk.tree_view
+        session, tree = self._services.session, self._services.tree_view
         if session.past is None:
             tree.follow = not tree.follow
-            self._desk.say("following the newest node" if tree.follow else "not following")
+            self._services.say("following the newest node" if tree.follow else "not following")
         elif session.tree is not None:
             self.look_at(session.tree.seq)
 
@@ -85,7 +85,7 @@ class TimeTravel:
 
     def stepped(self, before: int, after: int) -> None:
         """The reader went from one moment to another: mark what is different there."""
-        tree = self._desk.session.tree
+        tree = self._services.session.tree
         if tree is None:
             return
         self._step = Step(before, after, changed_between(tree, before, after, MARKED)) if before != after else None
@@ -96,7 +96,7 @@ class TimeTravel:
 
     def check(self) -> None:
         """Remove marks that no longer hold: those of another tree, and changes at another moment."""
-        session = self._desk.session
+        session = self._services.session
         if self._layers_of is not session.tree:
             self._layers, self._step, self._layers_of = {}, None, session.tree
             self._looked_back = False
@@ -108,7 +108,7 @@ class TimeTravel:
         """Take away what a step through time, or a walk through a state, marked; whether there was anything."""
         there = bool(self._layers)
         self._layers, self._step = {}, None
-        self._desk.tree_view.set_marks({})
+        self._services.tree_view.set_marks({})
         return there
 
     def lay(self, layer: str, marks: Mapping[int, Mark]) -> None:
@@ -117,18 +117,18 @@ class TimeTravel:
             self._layers[layer] = marks
         else:
             self._layers.pop(layer, None)
-        self._desk.tree_view.set_marks({id: mark for layer in self._layers.values() for id, mark in layer.items()})
+        self._services.tree_view.set_marks({id: mark for layer in self._layers.values() for id, mark in layer.items()})
 
     def walk_through(self, nodes: Sequence[int]) -> None:
         """Mark nodes that are in one state, and go to the first of them, or to the one after the cursor."""
         word = f"seen {len(nodes)}×"
         self.lay("state", {id: Mark(word, "warn", glyphs().repeat) for id in nodes})
-        cursor = self._desk.tree_view.cursor_node
-        self._desk.go_to_node(next((id for id in nodes if id > cursor), nodes[0]))
+        cursor = self._services.tree_view.cursor_node
+        self._services.go_to_node(next((id for id in nodes if id > cursor), nodes[0]))
 
     def show(self, strip: TimelineView) -> None:
         """Put the open tree and the moment that is looked at into a timeline."""
-        session = self._desk.session
+        session = self._services.session
         self.check()
         if session.tree is None or not len(session.tree):
             strip.clear()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.overlays.compare import (
     CompareScreen,
     best_leaf,
@@ -16,6 +15,7 @@ from agentr_tui.screens.search.overlays.compare import (
 )
 from agentr_tui.screens.search.overlays.plots import PlotsScreen
 from agentr_tui.screens.search.overlays.repeated_states import StatesScreen
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.search.time_travel import TimeTravel
 from agentr_tui.screens.shared.compare_lines import Side
 from agentr_tui.screens.shared.dialogs import Choice
@@ -29,24 +29,24 @@ from envs.numbers import whole
 class Views:
     """The menu `v`: columns, overview, comparison, states, plots."""
 
-    def __init__(self, desk: TreeDesk, time: TimeTravel, overview: Callable[[], Overview]) -> None:
-        self._desk, self._time, self._overview = desk, time, overview
+    def __init__(self, services: TreeServices, time: TimeTravel, overview: Callable[[], Overview]) -> None:
+        self._services, self._time, self._overview = services, time, overview
         self.overview_wanted: bool | None = None  # None: where there is room
 
     def show_overview(self, has_room: bool) -> None:
         """The overview, where it is not folded away."""
-        session, overview = self._desk.session, self._overview()
+        session, overview = self._services.session, self._overview()
         overview.display = self.overview_wanted if self.overview_wanted is not None else has_room
         if overview.display:
-            overview.show(session.reader, session.score_range, self._desk.tree_view.cursor_node)
+            overview.show(session.reader, session.score_range, self._services.tree_view.cursor_node)
 
     def menu(self) -> None:
         """What else can be looked at."""
-        folded, crowded = not self._overview().display, self._desk.tree_view.crowded
-        self._desk.choose(
+        folded, crowded = not self._overview().display, self._services.tree_view.crowded
+        self._services.choose(
             "view",
             [
-                Choice("w", "columns: " + ("all" if self._desk.tree_view.is_compact else "fewer"), self.columns),
+                Choice("w", "columns: " + ("all" if self._services.tree_view.is_compact else "fewer"), self.columns),
                 Choice("n", "never-visited siblings: " + ("a row each" if crowded else "one row"), self.crowds),
                 Choice("o", "overview: " + ("show" if folded else "fold away"), self.fold_overview),
                 Choice("c", "compare …", self.compare),
@@ -57,12 +57,12 @@ class Views:
 
     def columns(self) -> None:
         """Bars and figures in the tree, or more room for what was done."""
-        tree = self._desk.tree_view
+        tree = self._services.tree_view
         tree.compact = not tree.is_compact
 
     def crowds(self) -> None:
         """Never-visited siblings share a row, or have one each."""
-        tree = self._desk.tree_view
+        tree = self._services.tree_view
         tree.crowded = not tree.crowded
 
     def fold_overview(self) -> None:
@@ -72,21 +72,21 @@ class Views:
 
     def plots(self) -> None:
         """Plots of the search."""
-        self._desk.open(PlotsScreen(self._time))
+        self._services.open(PlotsScreen(self._time))
 
     def states(self) -> None:
         """States that more than one node reached."""
-        session = self._desk.session
+        session = self._services.session
         if session.tree is not None and session.reader is not None and len(session.reader):
             then = session.tree.at(session.reader.seq)  # it stays as it is while it is looked through
-            self._desk.open(StatesScreen(self._time.walk_through, then, session.score_range))
+            self._services.open(StatesScreen(self._time.walk_through, then, session.score_range))
 
     # -- comparing ---------------------------------------------------------------------------------
 
     def compare(self) -> None:
         """Compare the trajectory under the cursor with another, or this search with another."""
-        session, tree = self._desk.session, self._desk.session.tree
-        node = self._desk.tree_view.cursor_node
+        session, tree = self._services.session, self._services.session.tree
+        node = self._services.tree_view.cursor_node
         if tree is None or not len(tree):
             return
         choices = []
@@ -106,40 +106,40 @@ class Views:
         if node != ROOT:
             choices.append(Choice("n", f"node {node} with another node …", partial(self._ask_other, node)))
         choices.append(Choice("t", "this search with another trace …", self._ask_trace))
-        self._desk.choose("compare", choices)
+        self._services.choose("compare", choices)
 
     def _compare(self, one: int, other: int) -> None:
         try:
-            sides = trajectory_sides(self._desk.session, one, other)
+            sides = trajectory_sides(self._services.session, one, other)
         except InputError as error:
-            self._desk.complain(str(error))
+            self._services.complain(str(error))
         else:
             self._show(sides)
 
     def _show(self, sides: tuple[Side, Side]) -> None:
-        self._desk.open(CompareScreen(self._desk, *sides))
+        self._services.open(CompareScreen(self._services, *sides))
 
     def _ask_other(self, node: int) -> None:
         def typed(text: str) -> None:
-            reader = self._desk.session.reader
+            reader = self._services.session.reader
             other = whole(text.strip())
             if reader is None or other is None or other >= len(reader):
-                self._desk.say(f"There is no node {text[:40]!r} here.", severity="warning")
+                self._services.say(f"There is no node {text[:40]!r} here.", severity="warning")
             else:
                 self._compare(node, other)
 
-        self._desk.ask_text(f"compare node {node} with which node?", typed, placeholder="87")
+        self._services.ask_text(f"compare node {node} with which node?", typed, placeholder="87")
 
     def _ask_trace(self) -> None:
-        choose_trace(self._desk, self.compare_with)
+        choose_trace(self._services, self.compare_with)
 
     def compare_beside(self) -> None:
         """The open search beside the trace that it was opened with, where it was."""
-        session = self._desk.session
+        session = self._services.session
         other, session.beside = session.beside, None
         if other is not None:
             self.compare_with(other)
 
     def compare_with(self, path: Path) -> None:
         """The open search beside another trace."""
-        self._desk.in_thread(lambda: trace_sides(self._desk.session, path), self._show, "compare")
+        self._services.in_thread(lambda: trace_sides(self._services.session, path), self._show, "compare")

@@ -73,7 +73,7 @@ async def test_y_copies_id_path_action_conversation_and_json_and_names_the_file(
     async with running(session, "search") as (app, pilot):
         assert session.tree is not None
         session.tree.nodes[3].action = "get\x1b[31m 1 \u202eplank"
-        search(app).desk.go_to_node(3)
+        search(app).services.go_to_node(3)
         assert await copied(app, pilot, "i") == "3"
         assert await copied(app, pilot, "p") == f"{session.path}:3"
         assert await copied(app, pilot, "a") == "get␛[31m 1 ⟨U+202E⟩plank", "what is pasted steers no terminal"
@@ -250,7 +250,7 @@ async def test_the_session_comes_back_with_screen_trace_cursor_folds_and_tab(ses
         await until(pilot, lambda: app.current_mode == "search" and app.screen.is_mounted)
         tree = search(app).tree_view
         tree.fold_to_depth(2)
-        search(app).desk.go_to_node(2)
+        search(app).services.go_to_node(2)
         tree.toggle(2)
         await pilot.press("right_square_bracket")
         before = tree.place()

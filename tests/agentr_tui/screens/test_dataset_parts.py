@@ -1,4 +1,4 @@
-"""The parts of the Dataset screen: run watch, shape reader, exporter; over a desk, without an app."""
+"""The parts of the Dataset screen: run watch, shape reader, exporter; over services without an app."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from engine.datasets.options import ExportOptions
 from engine.datasets.sample_lengths import shapes
 from engine.environment.permission import NeedsConsent
 from tests.agentr_tui.apps import revised, searched
-from tests.agentr_tui.desk import FakeDesk
+from tests.agentr_tui.services import FakeServices
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> FakeDesk:
-    return FakeDesk(tmp_path)
+def services(tmp_path: Path) -> FakeServices:
+    return FakeServices(tmp_path)
 
 
 class Runs:
     """A run watch, and how often it said that another run is shown."""
 
-    def __init__(self, desk: FakeDesk) -> None:
-        self.desk, self.moves = desk, 0
-        self.watch = RunWatch(desk, self._moved)
+    def __init__(self, services: FakeServices) -> None:
+        self.services, self.moves = services, 0
+        self.watch = RunWatch(services, self._moved)
 
     def _moved(self) -> None:
         self.moves += 1
 
     def work(self) -> list[bool]:
         """Let the threads look; whether each look found something else to show."""
-        self.desk.work()
-        return [self.watch.looked(event) for event in self.desk.told(RunWatch.Looked)]
+        self.services.work()
+        return [self.watch.looked(event) for event in self.services.told(RunWatch.Looked)]
 
     def look(self) -> list[bool]:
         """Look once."""
@@ -50,12 +50,12 @@ class Runs:
 
 
 @pytest.fixture
-def runs(desk: FakeDesk) -> Runs:
+def runs(services: FakeServices) -> Runs:
     """A watch over two runs of one trace, the newest shown."""
-    path = searched(desk.session.workspace)
+    path = searched(services.session.workspace)
     for _ in range(2):
-        revised(desk.session.workspace, path)
-    runs = Runs(desk)
+        revised(services.session.workspace, path)
+    runs = Runs(services)
     runs.look()
     return runs
 
@@ -63,24 +63,24 @@ def runs(desk: FakeDesk) -> Runs:
 # -- the run -------------------------------------------------------------------------------------------
 
 
-def test_where_there_is_no_run_there_is_nothing_and_a_run_that_comes_is_taken_up(desk: FakeDesk) -> None:
-    runs = Runs(desk)
+def test_where_there_is_no_run_there_is_nothing_and_a_run_that_comes_is_taken_up(services: FakeServices) -> None:
+    runs = Runs(services)
     assert runs.look() == [True]
     assert (runs.watch.loaded, runs.watch.counted, runs.watch.error) == (None, None, "")
-    revised(desk.session.workspace, searched(desk.session.workspace))
+    revised(services.session.workspace, searched(services.session.workspace))
     assert runs.look() == [True]
     assert runs.watch.counted is not None
     assert runs.look() == [False], "nothing changed"
-    desk.session.decisions.decide(runs.watch.counted.summary.left[0].id, "accepted")
+    services.session.decisions.decide(runs.watch.counted.summary.left[0].id, "accepted")
     assert runs.look() == [True]
 
 
 def test_a_look_that_is_asked_for_during_another_comes_after_it(runs: Runs) -> None:
     runs.watch.look()
     runs.watch.filter("diverged")
-    assert len(runs.desk.threads) == 1
+    assert len(runs.services.threads) == 1
     runs.work()
-    assert len(runs.desk.threads) == 1, "the words came after the look began"
+    assert len(runs.services.threads) == 1, "the words came after the look began"
     runs.work()
     assert runs.watch.counted is not None
     assert runs.watch.loaded is not None
@@ -89,13 +89,13 @@ def test_a_look_that_is_asked_for_during_another_comes_after_it(runs: Runs) -> N
 
 
 def test_nobody_sees_nobody_looks(runs: Runs) -> None:
-    runs.desk.front = False
+    runs.services.front = False
     runs.watch.look()
-    assert runs.desk.threads == []
+    assert runs.services.threads == []
 
 
 def test_why_a_run_can_not_be_read_stands_there_until_it_can(runs: Runs) -> None:
-    file = Path(runs.desk.session.workspace.runs()[0].file)
+    file = Path(runs.services.session.workspace.runs()[0].file)
     whole = file.read_bytes()
     file.unlink()
     file.mkdir()  # an error of the system is one line, too
@@ -119,35 +119,35 @@ def test_runs_are_gone_through_to_both_ends(runs: Runs) -> None:
     assert seen == list(range(of))
     assert runs.moves == of - 1
     runs.watch.go(1)
-    assert runs.desk.said == ["There is no earlier run."]
-    assert runs.desk.threads == []
+    assert runs.services.said == ["There is no earlier run."]
+    assert runs.services.threads == []
 
 
 # -- texts ---------------------------------------------------------------------------------------------
 
 
 def test_the_traces_of_a_run_are_read_once(runs: Runs) -> None:
-    desk, loaded = runs.desk, runs.watch.loaded
+    services, loaded = runs.services, runs.watch.loaded
     assert loaded is not None
-    reader = ShapeReader(desk)
+    reader = ShapeReader(services)
     reader.read(loaded)
     reader.read(loaded)
-    assert len(desk.threads) == 1
+    assert len(services.threads) == 1
     assert reader.shapes == {}
-    desk.work()
-    told = desk.told(ShapeReader.Read)
+    services.work()
+    told = services.told(ShapeReader.Read)
     assert reader.was_read(told[-1])
     assert set(reader.shapes) == {
-        sample.id for sample, _ in shapes(desk.session.workspace, loaded.samples, loaded.chosen.environment_of)
+        sample.id for sample, _ in shapes(services.session.workspace, loaded.samples, loaded.chosen.environment_of)
     }
     assert not reader.was_read(ShapeReader.Read("another run", {}))
     assert reader.shapes != {}
 
 
 def test_wrong_actions_that_differ_in_amounts_alone_are_one_and_name_their_samples(runs: Runs) -> None:
-    desk, loaded = runs.desk, runs.watch.loaded
+    services, loaded = runs.services, runs.watch.loaded
     assert loaded is not None
-    found = list(shapes(desk.session.workspace, loaded.samples, loaded.chosen.environment_of))
+    found = list(shapes(services.session.workspace, loaded.samples, loaded.chosen.environment_of))
     mine = [sample for sample, _ in found]
     by_id = {sample.id: shape for sample, shape in found}
     wrong = wrong_actions(mine, {}, by_id)
@@ -175,7 +175,7 @@ def test_a_dataset_is_named_by_what_is_in_it(
 
 
 def test_what_is_no_report_is_no_export_and_a_refused_one_wrote_nothing(runs: Runs, tmp_path: Path) -> None:
-    workspace = runs.desk.session.workspace
+    workspace = runs.services.session.workspace
     export(workspace, None, "sharegpt", workspace.exports / "one.json", all=True)
     (workspace.exports / "two.report.json").write_text("{}")
     refused = (workspace.exports / "one.json.report.json").read_text().replace('"refused": false', '"refused": true')
@@ -201,10 +201,10 @@ def request(out: Path) -> ExportRequest:
 
 
 def test_an_export_is_asked_for_written_and_reported(runs: Runs, tmp_path: Path) -> None:
-    desk, exporter = runs.desk, Exporter(runs.desk, runs.watch)
+    services, exporter = runs.services, Exporter(runs.services, runs.watch)
     exporter.ask()
-    assert desk.opened is not None
-    dialog, done = desk.opened
+    assert services.opened is not None
+    dialog, done = services.opened
     assert isinstance(dialog, ExportDialog)
     assert done is not None
     done(None)
@@ -212,32 +212,32 @@ def test_an_export_is_asked_for_written_and_reported(runs: Runs, tmp_path: Path)
     out = tmp_path / "data.jsonl"
     done(request(out))
     exporter.ask()
-    assert desk.said == ["An export is being written."]
-    desk.work()
-    for event in desk.told(Exporter.Ended):
+    assert services.said == ["An export is being written."]
+    services.work()
+    for event in services.told(Exporter.Ended):
         exporter.ended(event)
     assert not exporter.exporting
-    assert f"{len(out.read_text(encoding='utf-8').splitlines())} lines: {out}" == desk.said[-1]
+    assert f"{len(out.read_text(encoding='utf-8').splitlines())} lines: {out}" == services.said[-1]
     assert exporter.report
     exporter.forget()
     assert not exporter.report
 
 
 def test_what_can_not_be_written_is_told_twice_and_a_question_is_asked(runs: Runs, tmp_path: Path) -> None:
-    desk, exporter = runs.desk, Exporter(runs.desk, runs.watch)
+    services, exporter = runs.services, Exporter(runs.services, runs.watch)
     exporter.ended(Exporter.Ended(None, request(tmp_path), "no room"))
-    assert desk.complained == ["no room"]
+    assert services.complained == ["no room"]
     assert "no room" in exporter.report[0].parts[0][0]
     exporter.ended(Exporter.Ended(None, request(tmp_path / "x.jsonl"), Ask("a yes is needed")))
     assert not exporter.exporting
-    desk.press("escape")
+    services.press("escape")
     assert not exporter.exporting
-    desk.press("y")
+    services.press("y")
     assert exporter.exporting
 
 
-def test_without_a_run_there_is_nothing_to_export(desk: FakeDesk) -> None:
-    exporter = Exporter(desk, Runs(desk).watch)
+def test_without_a_run_there_is_nothing_to_export(services: FakeServices) -> None:
+    exporter = Exporter(services, Runs(services).watch)
     exporter.ask()
-    assert desk.opened is None
-    assert "no run to export" in desk.said[0]
+    assert services.opened is None
+    assert "no run to export" in services.said[0]

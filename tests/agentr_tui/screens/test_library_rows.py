@@ -20,19 +20,19 @@ from agentr_tui.state.trace_row import Kind, TraceRow
 from engine.trace.sources import Source, load_any
 from engine.workspace.figures import TraceFigures, figures
 from tests.agentr_tui.apps import searched
-from tests.agentr_tui.desk import FakeDesk, FakePane
+from tests.agentr_tui.services import FakePane, FakeServices
 from tests.agentr_tui.trees import yellow_bed
 from tests.engine.imports.attempts import attempt, tree_of
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> FakeDesk:
-    return FakeDesk(tmp_path)
+def services(tmp_path: Path) -> FakeServices:
+    return FakeServices(tmp_path)
 
 
 @pytest.fixture
-def known(desk: FakeDesk) -> TraceFigures:
-    return figures(load_any(searched(desk.session.workspace, iterations=2)))
+def known(services: FakeServices) -> TraceFigures:
+    return figures(load_any(searched(services.session.workspace, iterations=2)))
 
 
 def row(
@@ -181,16 +181,16 @@ def test_the_preview_of_attempts_tells_their_best_reward() -> None:
     assert "".join(text for text, _ in title.parts) == "best .50 · mean .38"
 
 
-def test_the_preview_tells_goal_curve_and_what_to_do(desk: FakeDesk) -> None:
-    path = searched(desk.session.workspace, iterations=4)
+def test_the_preview_tells_goal_curve_and_what_to_do(services: FakeServices) -> None:
+    path = searched(services.session.workspace, iterations=4)
     tree = load_any(path).tree
     known, pane = figures(load_any(path)), FakePane()
-    preview = Preview(desk, lambda: pane.as_pane)
+    preview = Preview(services, lambda: pane.as_pane)
     here = TraceRow(path, 1000.0, known, "craft cut red sandstone")
     preview.show(here, 1060.0)
     assert "craft cut red sandstone" in pane.text
     assert "iteration" not in pane.text, "the tree is not read yet"
-    desk.work()
+    services.work()
     assert "agent-r c 0.25 · 4 iterations × 4" in pane.text
     assert "iteration 1" in pane.text
     assert f"{known.good} good and {known.bad} bad leaves → {known.pairs} pairs" in pane.text
@@ -208,13 +208,13 @@ def test_the_preview_tells_goal_curve_and_what_to_do(desk: FakeDesk) -> None:
         assert all(sum(len(text) for text, _ in line.parts) <= width for line in plots), width
 
 
-def test_marked_traces_are_revised_together_and_deleted_after_one_question(desk: FakeDesk) -> None:
-    workspace = desk.session.workspace
+def test_marked_traces_are_revised_together_and_deleted_after_one_question(services: FakeServices) -> None:
+    workspace = services.session.workspace
     gone: list[Any] = []
     went: list[Any] = []
     paths = [searched(workspace, iterations=3), searched(workspace, "3", iterations=2)]
     rows = [TraceRow(path, 1.0, figures(load_any(path))) for path in paths]
-    marked = MarkedTraces(desk, lambda: went.append("dataset"), gone.append)
+    marked = MarkedTraces(services, lambda: went.append("dataset"), gone.append)
     assert marked.of(rows, rows[1]) == [rows[1]], "none is marked: the one under the cursor"
     for each in rows:
         marked.toggle(each)
@@ -223,14 +223,14 @@ def test_marked_traces_are_revised_together_and_deleted_after_one_question(desk:
     assert marked.of(rows, rows[0]) == [rows[1]]
     marked.toggle(rows[0])
     marked.export(rows)
-    desk.work()
+    services.work()
     assert went == ["dataset"]
-    assert desk.said[-1].endswith("samples of 2 traces: e exports them")
+    assert services.said[-1].endswith("samples of 2 traces: e exports them")
     assert {path for run in workspace.runs() for path in run.paths} <= {str(path.resolve()) for path in paths}
     assert workspace.runs(), "runs were made"
     marked.ask_delete(rows)
-    assert desk.menu[0].startswith("Delete 2 traces?")
+    assert services.menu[0].startswith("Delete 2 traces?")
     assert gone == []
-    desk.press("y")
+    services.press("y")
     assert gone == paths
     assert not marked.paths

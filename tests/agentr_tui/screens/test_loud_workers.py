@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from agentr_tui.app.app import AgentrApp
-from agentr_tui.screens.revision.screen_desk import RevisionScreenDesk
+from agentr_tui.screens.revision.screen_services import RevisionScreenServices
 from agentr_tui.screens.search.overlays.repeated_states import StatesScreen
 from agentr_tui.screens.shared.mode_screen import ModeScreen
-from agentr_tui.screens.shared.screen_desk import ScreenDesk
+from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.session import Session
 from engine.base.errors import WorkFailed
 from engine.tree.reader import TreeReader
@@ -31,7 +31,7 @@ def refused() -> str:
     raise WorkFailed("no answer")
 
 
-def desk_of(app: AgentrApp, kind: Callable[[ModeScreen], ScreenDesk] = ScreenDesk) -> ScreenDesk:
+def services_of(app: AgentrApp, kind: Callable[[ModeScreen], ScreenServices] = ScreenServices) -> ScreenServices:
     assert isinstance(app.screen, ModeScreen)
     return kind(app.screen)
 
@@ -39,7 +39,7 @@ def desk_of(app: AgentrApp, kind: Callable[[ModeScreen], ScreenDesk] = ScreenDes
 async def test_a_defect_in_a_thread_is_one_line_and_a_log_and_the_app_goes_on(tmp_path: Path) -> None:
     async with running(Session(opened(tmp_path))) as (app, pilot):
         done: list[str] = []
-        desk_of(app).in_thread(broken, done.append, "test")
+        services_of(app).in_thread(broken, done.append, "test")
         await until(pilot, lambda: SAID in notices(app))
         log = tmp_path / "errors.log"
         assert str(log) in notices(app)
@@ -47,20 +47,20 @@ async def test_a_defect_in_a_thread_is_one_line_and_a_log_and_the_app_goes_on(tm
         assert f'File "{__file__}"' in text
         assert text.index("ValueError") < text.index("KeyError")  # the cause first
         assert SECRET not in text  # what an error says may be a key
-        desk_of(app).in_thread(lambda: "well", done.append, "test")
+        services_of(app).in_thread(lambda: "well", done.append, "test")
         await until(pilot, lambda: done == ["well"])
 
 
 async def test_who_asked_for_the_work_is_told_of_a_defect_as_of_any_error(tmp_path: Path) -> None:
     async with running(Session(opened(tmp_path))) as (app, pilot):
         told: list[str] = []
-        desk_of(app).in_thread(broken, print, "test", failed=told.append)
+        services_of(app).in_thread(broken, print, "test", failed=told.append)
         await until(pilot, lambda: len(told) == 1)
-        desk = cast(RevisionScreenDesk, desk_of(app, RevisionScreenDesk))
-        desk.with_consent(broken, print, "test", failed=told.append)
+        services = cast(RevisionScreenServices, services_of(app, RevisionScreenServices))
+        services.with_consent(broken, print, "test", failed=told.append)
         await until(pilot, lambda: len(told) == 2)
         assert all(line.startswith(SAID) for line in told)
-        desk_of(app).in_thread(refused, print, "test", failed=told.append)
+        services_of(app).in_thread(refused, print, "test", failed=told.append)
         await until(pilot, lambda: len(told) == 3)
         assert told[2] == "no answer"
         assert notices(app) == ""
@@ -77,6 +77,6 @@ async def test_a_defect_in_a_worker_of_an_overlay_is_a_notice(tmp_path: Path) ->
 async def test_where_no_log_can_be_written_the_line_is_said_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "errors.log").mkdir()
     async with running(Session(opened(tmp_path))) as (app, pilot):
-        desk_of(app).in_thread(broken, print, "test")
+        services_of(app).in_thread(broken, print, "test")
         await until(pilot, lambda: "unexpected KeyError: 'lost'" in notices(app))
         assert "errors.log" not in notices(app)

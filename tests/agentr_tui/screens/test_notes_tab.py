@@ -18,7 +18,7 @@ from engine.rounds.record import Round, Stage, folder_of, write_round
 from engine.samples.settings import ReviseSettings
 from engine.workspace.workspace import Workspace
 from tests.agentr_tui.apps import WIDE, opened, pane, running, searched, until
-from tests.agentr_tui.desk import FakeDesk
+from tests.agentr_tui.services import FakeServices
 
 
 def told(workspace: Workspace) -> str:
@@ -111,18 +111,18 @@ def test_a_page_that_cant_be_read_is_told(tmp_path: Path, content: bytes | None)
 
 
 def test_nothing_is_read_again_before_a_file_changes_nor_while_nobody_looks(tmp_path: Path) -> None:
-    desk = FakeDesk(tmp_path)
-    reader = NotesReader(desk)
+    services = FakeServices(tmp_path)
+    reader = NotesReader(services)
 
     def look() -> list[bool]:
         reader.look()
-        desk.work()
-        return [reader.was_read(event) for event in desk.told(NotesReader.Read)]
+        services.work()
+        return [reader.was_read(event) for event in services.told(NotesReader.Read)]
 
     assert look() == []
     reader.shown = True
     assert look()[-1:] == [True]
     assert look()[-1:] == [False]
-    (desk.session.workspace.path / "notes.md").write_text("# Notes\n\nCraft first.\n")
+    (services.session.workspace.path / "notes.md").write_text("# Notes\n\nCraft first.\n")
     assert look()[-1:] == [True]
     assert "Craft first." in [plain(each) for each in reader.lines]

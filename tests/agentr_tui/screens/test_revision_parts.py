@@ -1,4 +1,4 @@
-"""The parts of the Revision screen: sample in front, verdicts, mark, thoughts, repairs; over a desk, without an app."""
+"""The parts of the Revision screen: sample in front, verdicts, mark, thoughts, repairs; without an app."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from engine.environment.permission import NeedsConsent
 from engine.samples.sample import steps_to_replay
 from engine.verifiers.base import Judgement, JudgeSettings, Word
 from tests.agentr_tui.apps import revised, searched
-from tests.agentr_tui.desk import FakeDesk, FakePane
+from tests.agentr_tui.services import FakePane, FakeServices
 
 T = TypeVar("T")
 
 
-class RevisionFakeDesk(FakeDesk):
-    """A desk with the panes of the Revision screen."""
+class RevisionFakeServices(FakeServices):
+    """Services with the panes of the Revision screen."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -109,21 +109,21 @@ class RevisionFakeDesk(FakeDesk):
 class Stage:
     """All parts, over a run of a real tree."""
 
-    def __init__(self, desk: RevisionFakeDesk) -> None:
-        self.desk = desk
-        self.view = SampleView(desk)
-        self.front = SampleInFront(desk, self.view)
-        self.verdicts = Verdicts(desk, self.front)
-        self.mark_and_cuts = MarkAndCuts(desk, self.front)
-        self.thoughts = Thoughts(desk, self.front)
-        self.repair = TailRepair(desk, self.front, self.view)
-        self.judge = ModelJudge(desk, self.front)
-        self.queue = SampleQueue(desk, self.front)
+    def __init__(self, services: RevisionFakeServices) -> None:
+        self.services = services
+        self.view = SampleView(services)
+        self.front = SampleInFront(services, self.view)
+        self.verdicts = Verdicts(services, self.front)
+        self.mark_and_cuts = MarkAndCuts(services, self.front)
+        self.thoughts = Thoughts(services, self.front)
+        self.repair = TailRepair(services, self.front, self.view)
+        self.judge = ModelJudge(services, self.front)
+        self.queue = SampleQueue(services, self.front)
 
     def settle(self) -> None:
         """Let all threads run, also those that they start."""
-        while self.desk.threads:
-            self.desk.work()
+        while self.services.threads:
+            self.services.work()
 
     @property
     def review(self) -> Review:
@@ -137,23 +137,23 @@ class Stage:
 
     def decided(self) -> dict[str, str | None]:
         """What holds, by sample."""
-        decisions = self.desk.session.decisions
+        decisions = self.services.session.decisions
         decisions.refresh()
         return {id: decided.verdict for id, decided in decisions.current().items()}
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> RevisionFakeDesk:
-    return RevisionFakeDesk(tmp_path)
+def services(tmp_path: Path) -> RevisionFakeServices:
+    return RevisionFakeServices(tmp_path)
 
 
 @pytest.fixture
-def stage(desk: RevisionFakeDesk) -> Stage:
+def stage(services: RevisionFakeServices) -> Stage:
     """The first sample is in front."""
-    path = searched(desk.session.workspace)
-    revised(desk.session.workspace, path)
-    desk.session.open(path)
-    stage = Stage(desk)
+    path = searched(services.session.workspace)
+    revised(services.session.workspace, path)
+    services.session.open(path)
+    stage = Stage(services)
     stage.front.take_up()
     stage.settle()
     return stage
@@ -162,35 +162,35 @@ def stage(desk: RevisionFakeDesk) -> Stage:
 # -- the sample in front -------------------------------------------------------------------------------
 
 
-def test_without_a_tree_it_says_how_to_open_one(desk: RevisionFakeDesk) -> None:
-    stage = Stage(desk)
+def test_without_a_tree_it_says_how_to_open_one(services: RevisionFakeServices) -> None:
+    stage = Stage(services)
     stage.front.take_up()
-    assert "No tree is open" in desk.nothing
-    assert (stage.front.now, desk.threads) == (None, [])
+    assert "No tree is open" in services.nothing
+    assert (stage.front.now, services.threads) == (None, [])
 
 
 def test_a_tree_is_loaded_once_and_again_only_where_something_else_is_asked(stage: Stage) -> None:
     assert stage.shown.sample == stage.review.show(stage.review.samples[0]).sample
-    assert f"sample 1 of {len(stage.review.samples)}" in stage.desk.top
+    assert f"sample 1 of {len(stage.review.samples)}" in stage.services.top
     before = stage.review
     stage.front.take_up()
     stage.settle()
     assert stage.front.review is before
-    stage.desk.session.alpha = 2.0  # no leaf is that good
+    stage.services.session.alpha = 2.0  # no leaf is that good
     stage.front.take_up()
     assert stage.front.now is None
     stage.settle()
-    assert "No pair here" in stage.desk.nothing
+    assert "No pair here" in stage.services.nothing
 
 
 def test_what_can_not_be_loaded_is_tried_again_when_it_is_looked_at_again(stage: Stage) -> None:
-    path = stage.desk.session.path
+    path = stage.services.session.path
     assert path is not None
     whole = path.read_bytes()
     path.write_bytes(b"nonsense\n")
     stage.front.take_up_again()
     stage.settle()
-    assert path.name in stage.desk.nothing
+    assert path.name in stage.services.nothing
     path.write_bytes(whole)
     stage.front.take_up()
     stage.settle()
@@ -214,7 +214,7 @@ def test_a_decision_that_can_not_be_written_is_a_complaint_and_the_next_may_come
 
     stage.front.change(fail)
     stage.settle()
-    assert stage.desk.complained == ["the disk is full"]
+    assert stage.services.complained == ["the disk is full"]
     assert not stage.front.changing
 
 
@@ -224,11 +224,11 @@ def test_a_decision_that_can_not_be_written_is_a_complaint_and_the_next_may_come
 def test_a_verdict_goes_to_the_next_sample_and_undo_comes_back(stage: Stage) -> None:
     first, second = (sample.id for sample in stage.review.samples[:2])
     stage.verdicts.reject()
-    key, reason = next((choice.key, choice.label) for choice in stage.desk.menu[1])
-    stage.desk.press(key)
+    key, reason = next((choice.key, choice.label) for choice in stage.services.menu[1])
+    stage.services.press(key)
     stage.settle()
     assert stage.shown.sample.id == second
-    assert stage.desk.session.decisions.current()[first].reason == reason
+    assert stage.services.session.decisions.current()[first].reason == reason
     stage.verdicts.undo()
     stage.settle()
     assert stage.shown.sample.id == first
@@ -241,11 +241,11 @@ def test_a_verdict_goes_to_the_next_sample_and_undo_comes_back(stage: Stage) -> 
 def test_who_is_blind_marks_before_accepting_and_decides_one_by_one(stage: Stage) -> None:
     stage.queue.toggle_blind()
     stage.settle()
-    assert "Blind" in stage.desk.panes["spliced"].text
+    assert "Blind" in stage.services.panes["spliced"].text
     stage.verdicts.decide("accepted")
     stage.verdicts.all_menu()
-    assert [told.startswith("Blind") for told in stage.desk.said] == [True, True]
-    assert stage.desk.threads == []
+    assert [told.startswith("Blind") for told in stage.services.said] == [True, True]
+    assert stage.services.threads == []
     stage.mark_and_cuts.step_chosen(stage.shown.sample.fork_depth + 1)
     stage.settle()
     stage.verdicts.decide("accepted")
@@ -255,11 +255,11 @@ def test_who_is_blind_marks_before_accepting_and_decides_one_by_one(stage: Stage
 
 def test_all_are_decided_at_once_and_taken_back_at_once(stage: Stage) -> None:
     stage.verdicts.all_menu()
-    stage.desk.press("s")
+    stage.services.press("s")
     stage.settle()
     ids = {sample.id for sample in stage.review.samples}
     assert stage.decided() == dict.fromkeys(ids, "skipped")
-    assert f"{len(ids)} samples skipped" in stage.desk.said[-1]
+    assert f"{len(ids)} samples skipped" in stage.services.said[-1]
     stage.verdicts.undo()
     stage.settle()
     assert not any(stage.decided().values())
@@ -268,17 +268,17 @@ def test_all_are_decided_at_once_and_taken_back_at_once(stage: Stage) -> None:
 def test_tags_and_comments_are_asked_for_with_what_is_there(stage: Stage) -> None:
     id = stage.shown.sample.id
     stage.verdicts.tags()
-    stage.desk.write("later odd")
+    stage.services.write("later odd")
     stage.settle()
     stage.verdicts.comment()
-    stage.desk.write("why not")
+    stage.services.write("why not")
     stage.settle()
-    standing = stage.desk.session.decisions.current()[id]
+    standing = stage.services.session.decisions.current()[id]
     assert (sorted(standing.tags), standing.note) == (["later", "odd"], "why not")
-    assert "why not" in stage.desk.panes["replay"].text
+    assert "why not" in stage.services.panes["replay"].text
     stage.verdicts.tags()
-    assert stage.desk.asked is not None
-    assert sorted(stage.desk.asked[2].split()) == ["later", "odd"]
+    assert stage.services.asked is not None
+    assert sorted(stage.services.asked[2].split()) == ["later", "odd"]
 
 
 # -- mark, thought, queue ------------------------------------------------------------------------------
@@ -294,18 +294,18 @@ def test_the_mark_moves_between_the_fork_and_the_end(stage: Stage) -> None:
             stage.mark_and_cuts.move(by)
             stage.settle()
         assert stage.shown.sample.mark == end
-        assert "The mark stays between" in stage.desk.said[-1]
+        assert "The mark stays between" in stage.services.said[-1]
 
 
 def test_a_thought_is_never_empty_and_the_list_gives_another(stage: Stage) -> None:
     stage.thoughts.menu()
-    stage.desk.press("w")
-    stage.desk.write("   ")
-    assert "must not be empty" in stage.desk.said[-1]
-    stage.desk.write("I took the  wrong planks.")
+    stage.services.press("w")
+    stage.services.write("   ")
+    assert "must not be empty" in stage.services.said[-1]
+    stage.services.write("I took the  wrong planks.")
     stage.settle()
     assert stage.shown.sample.thought == "I took the wrong planks."
-    stage.desk.press("n")
+    stage.services.press("n")
     stage.settle()
     assert stage.shown.sample.thought not in ("", "I took the wrong planks.")
 
@@ -318,13 +318,13 @@ def test_an_editor_writes_the_thought(stage: Stage, monkeypatch: pytest.MonkeyPa
     assert stage.shown.sample.thought == "Edited."
     monkeypatch.setenv("EDITOR", "false")
     stage.thoughts.edit()
-    assert "stays as it was" in stage.desk.complained[-1]
+    assert "stays as it was" in stage.services.complained[-1]
 
 
 def test_a_query_narrows_the_queue_until_all_are_shown(stage: Stage) -> None:
     count = len(stage.review.samples)
     stage.queue.ask_query()
-    stage.desk.write("verdict:diverged")
+    stage.services.write("verdict:diverged")
     stage.settle()
     assert 0 < len(stage.review.samples) < count
     assert stage.shown.sample.verdict == "diverged"
@@ -332,7 +332,7 @@ def test_a_query_narrows_the_queue_until_all_are_shown(stage: Stage) -> None:
     stage.settle()
     assert len(stage.review.samples) == count
     stage.queue.show_all()
-    assert stage.desk.threads == []
+    assert stage.services.threads == []
 
 
 # -- repairs and a model's judgement -------------------------------------------------------------------
@@ -345,39 +345,39 @@ def test_a_search_for_a_tail_counts_along_and_gives_the_pane_back(stage: Stage) 
     stage.settle()
     stage.repair.menu()
     stage.settle()
-    stage.desk.press("s")
+    stage.services.press("s")
     assert stage.repair.repairing
-    assert "R stops it" in stage.desk.panes["replay"].text
+    assert "R stops it" in stage.services.panes["replay"].text
     stage.front.show_later()
-    stage.desk.threads.reverse()  # the sample is shown while the search runs
-    stage.desk.threads.pop(0)()
-    assert "R stops it" in stage.desk.panes["replay"].text
+    stage.services.threads.reverse()  # the sample is shown while the search runs
+    stage.services.threads.pop(0)()
+    assert "R stops it" in stage.services.panes["replay"].text
     stage.repair.menu()
-    stage.desk.press("S")
+    stage.services.press("S")
     stage.settle()
     assert not stage.repair.repairing
-    assert stage.desk.timers == []
-    assert "not repaired" in stage.desk.said[-1]
-    assert "diverged" in stage.desk.panes["replay"].text
+    assert stage.services.timers == []
+    assert "not repaired" in stage.services.said[-1]
+    assert "diverged" in stage.services.panes["replay"].text
 
 
 def test_a_model_is_asked_for_with_the_calls_that_it_costs(stage: Stage) -> None:
     stage.judge.ask()
     stage.settle()
-    assert stage.desk.asked is not None
-    title, _, value = stage.desk.asked
+    assert stage.services.asked is not None
+    title, _, value = stage.services.asked
     assert f"up to {stage.shown.sample.bad_depth} calls" in title
     assert value == "m"
-    stage.desk.write("")
-    assert stage.desk.threads == []
-    stage.desk.write("another http://127.0.0.1:9/v1")
-    assert len(stage.desk.threads) == len(stage.desk.timers) == 1
+    stage.services.write("")
+    assert stage.services.threads == []
+    stage.services.write("another http://127.0.0.1:9/v1")
+    assert len(stage.services.threads) == len(stage.services.timers) == 1
     stage.judge.ask()
-    assert stage.desk.menu[0] == "openai:another is judging."
-    stage.desk.press("S")
+    assert stage.services.menu[0] == "openai:another is judging."
+    stage.services.press("S")
     stage.settle()
-    assert stage.desk.timers == []
-    assert stage.desk.said[-1].startswith("openai:another")
+    assert stage.services.timers == []
+    assert stage.services.said[-1].startswith("openai:another")
 
 
 # -- the queue, and what stands beside the sample ------------------------------------------------------
@@ -389,10 +389,10 @@ def test_the_place_is_kept_through_a_filter_that_fits_and_one_that_does_not(stag
     front = stage.shown.sample.id
     for query in ("nomatch", f"id:{front}", "nomatch"):
         stage.queue.ask_query()
-        stage.desk.write(query)
+        stage.services.write(query)
         stage.settle()
         assert (stage.front.review is not None and stage.review.query) == query
-        assert stage.desk.filtered == (query == "nomatch"), "the keys out of it are told"
+        assert stage.services.filtered == (query == "nomatch"), "the keys out of it are told"
     stage.queue.show_all()
     stage.settle()
     assert stage.shown.sample.id == front
@@ -405,7 +405,7 @@ def test_the_strip_shows_decisions_around_the_place_what_is_left_and_the_filter(
     stage.settle()
     stage.verdicts.decide("skipped")
     stage.settle()
-    told = stage.desk.panes["queue"].text
+    told = stage.services.panes["queue"].text
     assert told.startswith("queue ✓▸[·]···")
     assert f"1 accepted  1 skipped  {count - 2} to go" in told
     assert f"{stage.review.folded} alike folded" in told
@@ -428,7 +428,7 @@ def test_samples_that_teach_the_same_are_one_place_until_they_are_asked_for(stag
         stage.settle()
     front, (count, is_open) = stage.shown.sample.id, stage.shown.like
     assert not is_open
-    assert f"{count} more teach" in stage.desk.panes["replay"].text
+    assert f"{count} more teach" in stage.services.panes["replay"].text
     stage.queue.toggle_like()
     stage.settle()
     assert len(review.samples) == everything - folded + count
@@ -452,61 +452,61 @@ def test_undo_and_redo_say_what_they_did_and_where(stage: Stage) -> None:
     first, count = stage.shown.sample.id, len(stage.review.samples)
     stage.verdicts.undo()
     stage.settle()
-    assert stage.desk.said[-1] == "There is nothing to undo."
+    assert stage.services.said[-1] == "There is nothing to undo."
     stage.verdicts.decide("rejected", "a duplicate")
     stage.settle()
     stage.verdicts.undo()
     stage.settle()
-    assert stage.desk.said[-1] == f"took back: rejected, sample 1 of {count}"
+    assert stage.services.said[-1] == f"took back: rejected, sample 1 of {count}"
     assert stage.shown.sample.id == first
     stage.verdicts.redo()
     stage.settle()
-    assert stage.desk.said[-1] == f"decided again: rejected, sample 1 of {count}"
+    assert stage.services.said[-1] == f"decided again: rejected, sample 1 of {count}"
     stage.verdicts.undo()
     stage.settle()
     stage.thoughts._set("Another thought.")
     stage.settle()
     stage.verdicts.undo()
     stage.settle()
-    assert stage.desk.said[-1].startswith("took back: thought, sample ")
+    assert stage.services.said[-1].startswith("took back: thought, sample ")
 
 
-def test_the_making_of_samples_tells_how_far_it_is_and_can_be_stopped(desk: RevisionFakeDesk) -> None:
-    path = searched(desk.session.workspace)
-    desk.session.open(path)
-    stage = Stage(desk)
+def test_the_making_of_samples_tells_how_far_it_is_and_can_be_stopped(services: RevisionFakeServices) -> None:
+    path = searched(services.session.workspace)
+    services.session.open(path)
+    stage = Stage(services)
     stage.front.take_up()
-    assert "Pairing, judging and replaying" in desk.nothing
-    assert "esc stops it" in desk.nothing
+    assert "Pairing, judging and replaying" in services.nothing
+    assert "esc stops it" in services.nothing
     loading = stage.front._loading
     assert loading is not None
     loading.told(12, 40)
-    for tell in list(desk.timers):
+    for tell in list(services.timers):
         tell()
-    assert "12 samples of about 40" in desk.nothing
+    assert "12 samples of about 40" in services.nothing
     assert stage.front.stop_loading()
-    assert "Stopping" in desk.nothing
+    assert "Stopping" in services.nothing
     stage.settle()
-    assert "nothing was written" in desk.nothing
-    assert desk.session.workspace.runs() == []
-    assert desk.timers == []
+    assert "nothing was written" in services.nothing
+    assert services.session.workspace.runs() == []
+    assert services.timers == []
     assert not stage.front.stop_loading(), "nothing is being made any more"
     stage.front.take_up()
     stage.settle()
     assert stage.shown.sample.id
-    assert desk.timers == []
+    assert services.timers == []
 
 
 def test_the_task_and_its_rules_are_at_hand(stage: Stage) -> None:
-    told = stage.desk.panes["task"].text
+    told = stage.services.panes["task"].text
     assert told.startswith("Goal: craft cut red sandstone\nCrafting commands:\n")
     assert told.count("cut red sandstone") == 2, "the goal once, its recipe once"
     stage.view.toggle_rules()
-    rules = stage.desk.panes["spliced"].text
+    rules = stage.services.panes["spliced"].text
     assert "You craft items by text" in rules
     assert "Goal: craft cut red sandstone." in rules
     stage.view.toggle_rules()
-    assert "trained agent" in stage.desk.panes["spliced"].text
+    assert "trained agent" in stage.services.panes["spliced"].text
 
 
 def test_verdict_and_decision_stand_in_one_line(stage: Stage) -> None:
@@ -514,14 +514,14 @@ def test_verdict_and_decision_stand_in_one_line(stage: Stage) -> None:
     stage.settle()
     stage.queue.go(-1)
     stage.settle()
-    line = stage.desk.panes["verdict-line"].text
+    line = stage.services.panes["verdict-line"].text
     assert stage.shown.sample.verdict in line
     assert "✓ accepted" in line
     stage.review.blind = True
     stage.queue.go(1)
     stage.settle()
-    assert "hidden" in stage.desk.panes["verdict-line"].text
-    assert "verified" not in stage.desk.panes["verdict-line"].text
+    assert "hidden" in stage.services.panes["verdict-line"].text
+    assert "verified" not in stage.services.panes["verdict-line"].text
 
 
 def test_why_and_both_rules_stand_where_they_speak_of(stage: Stage) -> None:
@@ -529,7 +529,7 @@ def test_why_and_both_rules_stand_where_they_speak_of(stage: Stage) -> None:
         stage.queue.go(1)
         stage.settle()
     sample = stage.shown.sample
-    rows = stage.desk.panes["bad"].text.splitlines()
+    rows = stage.services.panes["bad"].text.splitlines()
     mark = next(at for at, row in enumerate(rows) if "first wrong step" in row)
     assert f" {sample.mark} " in rows[mark + 1], "the rule stands above its step"
     assert rows[mark + 3].strip().startswith("why")

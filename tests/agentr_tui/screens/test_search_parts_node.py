@@ -1,4 +1,4 @@
-"""The parts of the Search screen that tell of a node: its panes and its marks; over a desk, without an app."""
+"""The parts of the Search screen that tell of a node: its panes and its marks; over services without an app."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from agentr_tui.screens.search.node_pane import TABS, NodePane
 from agentr_tui.state.bookmarks import Bookmarks
 from engine.tree.events import Child, Intervened
 from engine.tree.tree import SearchTree
-from tests.agentr_tui.desk import FakeDesk, FakePane
+from tests.agentr_tui.services import FakePane, FakeServices
 from tests.agentr_tui.trees import yellow_bed
 from tests.engine.searched import search
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> FakeDesk:
-    return FakeDesk(tmp_path)
+def services(tmp_path: Path) -> FakeServices:
+    return FakeServices(tmp_path)
 
 
 # -- the node ------------------------------------------------------------------------------------------
@@ -28,30 +28,30 @@ def desk(tmp_path: Path) -> FakeDesk:
 class Node:
     """The panes of the node under the cursor."""
 
-    def __init__(self, desk: FakeDesk) -> None:
+    def __init__(self, services: FakeServices) -> None:
         self.node, self.tabs, self.forks = FakePane(), FakePane(), FakePane()
         panes = {"node": self.node, "tabs": self.tabs, "forks": self.forks}
-        self.pane = NodePane(desk, lambda id: panes[id].as_pane)
+        self.pane = NodePane(services, lambda id: panes[id].as_pane)
 
 
-def test_the_node_under_the_cursor_is_titled_and_told(desk: FakeDesk) -> None:
+def test_the_node_under_the_cursor_is_titled_and_told(services: FakeServices) -> None:
     tree = yellow_bed().tree
-    desk.show(tree)
-    shown = Node(desk)
+    services.show(tree)
+    shown = Node(services)
     shown.pane.show()
     assert shown.node.title == "root · the task"
     assert "Goal: craft yellow bed." in shown.node.text
-    desk.tree.cursor_node = 6
+    services.tree.cursor_node = 6
     shown.pane.show()
     assert shown.node.title == f"node 6 · depth {tree.nodes[6].depth}"
     assert f"action    {tree.nodes[6].action}" in shown.node.text
 
 
-def test_tabs_go_round_and_each_shows_what_it_is_named_after(desk: FakeDesk) -> None:
+def test_tabs_go_round_and_each_shows_what_it_is_named_after(services: FakeServices) -> None:
     tree = yellow_bed().tree
-    desk.show(tree)
-    desk.tree.cursor_node = 6
-    shown = Node(desk)
+    services.show(tree)
+    services.tree.cursor_node = 6
+    shown = Node(services)
     texts = {}
     for _ in TABS:
         shown.pane.show()
@@ -67,9 +67,9 @@ def test_tabs_go_round_and_each_shows_what_it_is_named_after(desk: FakeDesk) -> 
     assert len(set(texts.values())) == len(TABS)
 
 
-def test_other_constants_are_compared_in_turn_without_the_searchs_own(desk: FakeDesk) -> None:
-    desk.show(yellow_bed().tree)  # searched with c = 0.25
-    shown = Node(desk)
+def test_other_constants_are_compared_in_turn_without_the_searchs_own(services: FakeServices) -> None:
+    services.show(yellow_bed().tree)  # searched with c = 0.25
+    shown = Node(services)
     shown.pane.tab = 3
     compared = []
     for _ in range(4):
@@ -79,34 +79,36 @@ def test_other_constants_are_compared_in_turn_without_the_searchs_own(desk: Fake
     assert TABS[shown.pane.tab] == "why"
 
 
-def test_the_answer_as_it_arrived_is_read_from_the_trace(desk: FakeDesk, tmp_path: Path) -> None:
+def test_the_answer_as_it_arrived_is_read_from_the_trace(services: FakeServices, tmp_path: Path) -> None:
     path = tmp_path / "t.trace.jsonl"
     tree = SearchTree(search(path))
-    desk.show(tree, path)
-    desk.tree.cursor_node = 1
-    shown = Node(desk)
+    services.show(tree, path)
+    services.tree.cursor_node = 1
+    shown = Node(services)
     shown.pane.tab = TABS.index("raw")
     shown.pane.show()
     assert "reading …" in shown.tabs.text
-    desk.work()
+    services.work()
     assert "reading …" not in shown.tabs.text
     assert '"type": "sampled"' in shown.tabs.text
     path.unlink()
-    desk.tree.cursor_node = 2
+    services.tree.cursor_node = 2
     shown.pane.show()
-    desk.work()
+    services.work()
     assert f"{path}: No such file" in shown.tabs.text
 
 
-def test_an_answer_that_comes_when_the_cursor_is_elsewhere_is_not_shown_there(desk: FakeDesk, tmp_path: Path) -> None:
+def test_an_answer_that_comes_when_the_cursor_is_elsewhere_is_not_shown_there(
+    services: FakeServices, tmp_path: Path
+) -> None:
     path = tmp_path / "t.trace.jsonl"
-    desk.show(SearchTree(search(path)), path)
-    shown = Node(desk)
+    services.show(SearchTree(search(path)), path)
+    shown = Node(services)
     shown.pane.tab = TABS.index("raw")
-    desk.tree.cursor_node = 1
+    services.tree.cursor_node = 1
     shown.pane.show()
-    desk.tree.cursor_node = 2
-    desk.work()
+    services.tree.cursor_node = 2
+    services.work()
     assert shown.node.title.startswith("node 1 ")
     assert "reading …" in shown.tabs.text
 
@@ -114,9 +116,9 @@ def test_an_answer_that_comes_when_the_cursor_is_elsewhere_is_not_shown_there(de
 # -- marks ---------------------------------------------------------------------------------------------
 
 
-def test_a_mark_is_written_and_shown_and_good_and_bad_take_each_others_place(desk: FakeDesk) -> None:
-    desk.show(yellow_bed().tree)
-    marks = NodeMarks(desk)
+def test_a_mark_is_written_and_shown_and_good_and_bad_take_each_others_place(services: FakeServices) -> None:
+    services.show(yellow_bed().tree)
+    marks = NodeMarks(services)
     marks.take()
     marks.mark(4, "good")
     marks.mark(4, "bad")
@@ -125,21 +127,21 @@ def test_a_mark_is_written_and_shown_and_good_and_bad_take_each_others_place(des
     said = marks.describe(4)
     assert said is not None
     assert (said.mark.word, said.mark.role, said.weak) == ("the turn", "person", False)
-    written = Bookmarks(desk.session.workspace.path / "bookmarks").of_trace("test")
+    written = Bookmarks(services.session.workspace.path / "bookmarks").of_trace("test")
     assert [(mark.node, mark.kind) for mark in written] == [(4, "bad"), (4, "bookmark")]
-    assert desk.tree.marks_asked_again == 4
+    assert services.tree.marks_asked_again == 4
 
 
-def test_marks_are_taken_off_and_counted(desk: FakeDesk) -> None:
-    desk.show(yellow_bed().tree)
-    marks = NodeMarks(desk)
+def test_marks_are_taken_off_and_counted(services: FakeServices) -> None:
+    services.show(yellow_bed().tree)
+    marks = NodeMarks(services)
     marks.mark(4, "good")
     marks.mark(4, "bookmark", "here")
     marks.mark(5, "bad")
     marks.unmark(4)
     marks.unmark(4)
     marks.unmark(5)
-    assert desk.said == [
+    assert services.said == [
         "2 marks taken off node 4",
         "0 marks taken off node 4",
         "1 mark taken off node 5",
@@ -147,74 +149,74 @@ def test_marks_are_taken_off_and_counted(desk: FakeDesk) -> None:
     assert marks.of(4) == marks.of(5) == []
 
 
-def test_the_menu_marks_the_node_under_the_cursor_and_asks_for_a_name(desk: FakeDesk) -> None:
-    desk.show(yellow_bed().tree)
-    desk.tree.cursor_node = 3
-    marks = NodeMarks(desk)
+def test_the_menu_marks_the_node_under_the_cursor_and_asks_for_a_name(services: FakeServices) -> None:
+    services.show(yellow_bed().tree)
+    services.tree.cursor_node = 3
+    marks = NodeMarks(services)
     marks.menu()
-    assert desk.menu[0] == "mark node 3"
-    desk.press("m")
-    desk.write("first try")
+    assert services.menu[0] == "mark node 3"
+    services.press("m")
+    services.write("first try")
     assert [mark.name for mark in marks.of(3)] == ["first try"]
-    desk.press("m")
-    assert desk.asked is not None
-    assert desk.asked[2] == "first try", "the name that it has"
-    desk.press("x")
+    services.press("m")
+    assert services.asked is not None
+    assert services.asked[2] == "first try", "the name that it has"
+    services.press("x")
     assert marks.of(3) == []
 
 
-def test_the_list_leads_to_marks_here_and_in_other_traces(desk: FakeDesk, tmp_path: Path) -> None:
-    desk.show(yellow_bed().tree)
-    marks = NodeMarks(desk)
+def test_the_list_leads_to_marks_here_and_in_other_traces(services: FakeServices, tmp_path: Path) -> None:
+    services.show(yellow_bed().tree)
+    marks = NodeMarks(services)
     marks.list_all()
-    assert desk.said == ["No node is marked yet: press m to mark the one under the cursor."]
+    assert services.said == ["No node is marked yet: press m to mark the one under the cursor."]
     there = tmp_path / "there.trace.jsonl"
     there.touch()
-    other = Bookmarks(desk.session.workspace.path / "bookmarks", "bob")  # another process
+    other = Bookmarks(services.session.workspace.path / "bookmarks", "bob")  # another process
     other.set("elsewhere", 2, "bookmark", "far", str(there))
     other.set("gone", 3, "good", "", str(tmp_path / "gone.trace.jsonl"))
     other.set("test", 6, "bad")
     marks.mark(1, "good")
     marks.list_all()
-    assert desk.opened is not None
-    screen, chosen = desk.opened
+    assert services.opened is not None
+    screen, chosen = services.opened
     assert isinstance(screen, MarkList)
     assert chosen is not None
     assert [(mark.trace, mark.node) for mark in screen._marks[: screen._here]] == [("test", 1), ("test", 6)]
     by_trace = {mark.trace: mark for mark in screen._marks}
     chosen(by_trace["test"])
-    assert desk.tree.cursor_node == 6
+    assert services.tree.cursor_node == 6
     chosen(by_trace["elsewhere"])
-    assert desk.paths == [there]
-    assert desk.session.views["elsewhere"].cursor == 2
+    assert services.paths == [there]
+    assert services.session.views["elsewhere"].cursor == 2
     chosen(by_trace["gone"])
-    assert len(desk.complained) == 1
-    assert "gone.trace.jsonl" in desk.complained[0]
+    assert len(services.complained) == 1
+    assert "gone.trace.jsonl" in services.complained[0]
     chosen(None)
-    assert desk.tree.cursor_node == 6
+    assert services.tree.cursor_node == 6
 
 
-def test_a_mark_that_can_not_be_read_is_one_line_and_keeps_no_other_away(desk: FakeDesk) -> None:
-    folder = desk.session.workspace.path / "bookmarks"
+def test_a_mark_that_can_not_be_read_is_one_line_and_keeps_no_other_away(services: FakeServices) -> None:
+    folder = services.session.workspace.path / "bookmarks"
     folder.mkdir()
     (folder / "x.jsonl").write_text('{"node": "?"}\n')
-    desk.show(yellow_bed().tree)
-    marks = NodeMarks(desk)
+    services.show(yellow_bed().tree)
+    marks = NodeMarks(services)
     marks.mark(1, "good")
-    assert desk.complained
-    assert "x.jsonl" in desk.complained[0]
+    assert services.complained
+    assert "x.jsonl" in services.complained[0]
     assert [mark.kind for mark in marks.of(1)] == ["good"]
 
 
-def test_what_a_node_is_is_said_in_this_order_mark_written_pruned_state_seen(desk: FakeDesk) -> None:
+def test_what_a_node_is_is_said_in_this_order_mark_written_pruned_state_seen(services: FakeServices) -> None:
     grower = yellow_bed()
     grower.apply(
         Intervened(seq=0, who="ada", what="edited", node=0, child=Child(-1, "x", "Done.", response="Action: x"))
     )
     written = len(grower.tree) - 1
     grower.apply(Intervened(seq=0, who="ada", what="pruned", node=2))
-    desk.show(grower.tree)
-    marks = NodeMarks(desk)
+    services.show(grower.tree)
+    marks = NodeMarks(services)
     marks.take()
 
     def word(id: int) -> str | None:

@@ -23,22 +23,22 @@ from engine.query.nodes import QueryError, parse
 from engine.trace.trace_file import TraceWriter, write_trace
 from engine.tree.events import Ended, Intervened, Paused, Resumed
 from tests.agentr_tui.apps import frame, opened, running, searched, until
-from tests.agentr_tui.desk import FakeDesk
+from tests.agentr_tui.services import FakeServices
 from tests.agentr_tui.trees import random_tree, yellow_bed
 
 
 def test_a_stop_tells_why_until_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk, grower = FakeDesk(tmp_path), yellow_bed()
-    desk.show(grower.tree)
+    services, grower = FakeServices(tmp_path), yellow_bed()
+    services.show(grower.tree)
     monkeypatch.setattr(Session, "control", property(lambda session: object()))
     grower.apply(Intervened(seq=0, who="ada", what="breakpoint", node=0, detail="good depth<6"))
     grower.apply(Paused(seq=0, reason="breakpoint: node 7 is good", kind="breakpoint", node=7, query="good"))
     for _ in range(3):
-        said = "".join(text for text, _ in top_line(desk.session)[0])
+        said = "".join(text for text, _ in top_line(services.session)[0])
         assert "stopped at good · node 7" in said
         assert "break at good depth<6" in said
     grower.apply(Resumed(seq=0))
-    said = "".join(text for text, _ in top_line(desk.session, following=True)[0])
+    said = "".join(text for text, _ in top_line(services.session, following=True)[0])
     assert "stopped" not in said
     assert " following " in said
     grower.apply(Paused(seq=0))
@@ -46,19 +46,19 @@ def test_a_stop_tells_why_until_the_search_goes_on(tmp_path: Path, monkeypatch: 
 
 
 def test_an_ended_search_says_what_is_next(tmp_path: Path) -> None:
-    desk, grower = FakeDesk(tmp_path), yellow_bed()
-    desk.show(grower.tree)
+    services, grower = FakeServices(tmp_path), yellow_bed()
+    services.show(grower.tree)
     grower.apply(Ended(seq=0, reason="stopped"))
-    pairs = count_pairs(grower.tree, desk.session.thresholds)
+    pairs = count_pairs(grower.tree, services.session.thresholds)
     assert pairs > 1
-    assert next_step(desk.session).startswith(f"4 reviews its {pairs} pairs")
-    assert "(stopped)" not in "".join(text for text, _ in top_line(desk.session)[0])
+    assert next_step(services.session).startswith(f"4 reviews its {pairs} pairs")
+    assert "(stopped)" not in "".join(text for text, _ in top_line(services.session)[0])
     grower.apply(Ended(seq=0, reason="exhausted"))
-    assert "(nothing left to select)" in "".join(text for text, _ in top_line(desk.session)[0])
-    desk.session.alpha = 2.0
-    assert "no leaf is good" in next_step(desk.session)
-    desk.session.past = 3
-    assert next_step(desk.session) == ""
+    assert "(nothing left to select)" in "".join(text for text, _ in top_line(services.session)[0])
+    services.session.alpha = 2.0
+    assert "no leaf is good" in next_step(services.session)
+    services.session.past = 3
+    assert next_step(services.session) == ""
 
 
 @pytest.mark.parametrize(

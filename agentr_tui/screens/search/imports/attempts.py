@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agentr_tui.screens.search.desk import TreeDesk
 from agentr_tui.screens.search.imports.step_text import row_label
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.safe_text import clip, pad
@@ -292,8 +292,8 @@ def told_of(tree: SearchTree, narrow: bool) -> frozenset[str]:
 class Attempts:
     """Goes from attempt to attempt, and from fork to fork."""
 
-    def __init__(self, desk: TreeDesk) -> None:
-        self._desk = desk
+    def __init__(self, services: TreeServices) -> None:
+        self._services = services
         self._of: tuple[SearchTree | None, int, float] = (None, 0, 0.0)
         self._found: list[ForkOf] = []
         self._counts_of: tuple[SearchTree | None, int, float] = (None, 0, 0.0)
@@ -305,7 +305,7 @@ class Attempts:
     @property
     def forks(self) -> list[ForkOf]:
         """The forks of the tree that is shown. O(nodes), once."""
-        session = self._desk.session
+        session = self._services.session
         tree = session.tree
         if tree is None:
             return []
@@ -316,7 +316,7 @@ class Attempts:
 
     def _count(self) -> None:
         """How many of the attempts through each node were solved, and the steps of each. O(nodes + attempts), once."""
-        session = self._desk.session
+        session = self._services.session
         tree = session.tree
         assert tree is not None
         key = (tree, tree.seq, session.thresholds.alpha)
@@ -343,7 +343,7 @@ class Attempts:
 
         Where none ended otherwise, one that went elsewhere; None where all are equal.
         """
-        session, tree = self._desk.session, self._desk.session.tree
+        session, tree = self._services.session, self._services.session.tree
         if tree is None or len(tree.attempts) < 2:
             return None
         own = tree.first_through[id]
@@ -369,38 +369,38 @@ class Attempts:
 
     def next(self, by: int) -> None:
         """To the end of the next attempt, or of the one before."""
-        tree = self._desk.session.tree
+        tree = self._services.session.tree
         if tree is None or not tree.attempts:
-            self._desk.say("This tree is no import: { } go through attempts.", severity="warning")
+            self._services.say("This tree is no import: { } go through attempts.", severity="warning")
             return
-        at = self._desk.tree_view.cursor_node or 0
+        at = self._services.tree_view.cursor_node or 0
         count = len(tree.attempts)
         here = tree.first_through[at] if tree.nodes[at].is_leaf else (-1 if by > 0 else count)
         place = (here + by) % count
         while tree.attempts[place].leaf == at and count > 1 and by and place != here:
             place = (place + by) % count
         attempt = tree.attempts[place]
-        self._desk.go_to_node(attempt.leaf)
-        self._desk.tree_view.set_path(tree.ancestors(attempt.leaf))
+        self._services.go_to_node(attempt.leaf)
+        self._services.tree_view.set_path(tree.ancestors(attempt.leaf))
         name = f" ({attempt.id})" if attempt.id else ""
-        self._desk.say(f"attempt {place + 1} of {count}{name}")
+        self._services.say(f"attempt {place + 1} of {count}{name}")
 
     def next_fork(self) -> None:
         """To the next fork where failures leave successes, the surest first."""
         found = self.forks
         if not found:
-            tree = self._desk.session.tree
+            tree = self._services.session.tree
             told = (
                 no_fork(tree) if tree is not None and tree.attempts else "No step parts failures from successes here."
             )
-            self._desk.say(told)
+            self._services.say(told)
             return
         places = [fork.child for fork in found]
         place = (places.index(self.fork) + 1) % len(places) if self.fork in places else 0
         fork = found[place]
         self.fork = fork.child
-        self._desk.go_to_node(fork.child)
-        self._desk.say(
+        self._services.go_to_node(fork.child)
+        self._services.say(
             f"fork {place + 1} of {len(places)}: {fork.before.value:.0%} → {fork.taken.value:.0%} solved"
             f" ({fork.taken.solved} of {fork.taken.of}; others {fork.others.solved} of {fork.others.of})"
         )

@@ -17,7 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from agentr_tui.screens.search.desk import TreeDesk
+from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.shared.compare_lines import BESIDE, Document, Side, trace_document, trajectory_document
 from agentr_tui.screens.shared.dialogs import Dialog
 from agentr_tui.screens.shared.loud_workers import LoudWorkers
@@ -68,11 +68,11 @@ class CompareScreen(LoudWorkers, Screen[None]):
         ),
     ]  # fmt: skip
 
-    def __init__(self, desk: TreeDesk, one: Side, other: Side, others: Sequence[Side] = ()) -> None:
+    def __init__(self, services: TreeServices, one: Side, other: Side, others: Sequence[Side] = ()) -> None:
         """`others`: what may stand in the second's place, that one among them."""
         super().__init__()
         self._others = others
-        self._desk = desk
+        self._services = services
         self._sides = (one, other)
         self._searches: tuple[Side, Side] | None = None  # while their best leaves are shown
         self._unified = False
@@ -217,7 +217,7 @@ class CompareScreen(LoudWorkers, Screen[None]):
 
     def action_open(self) -> None:
         """Go to the node in the tree that is open."""
-        document, session = self._document, self._desk.session
+        document, session = self._document, self._services.session
         if document is None or self._at < 0:
             self.notify("Press n first, to go to a difference.", severity="warning")
             return
@@ -227,7 +227,7 @@ class CompareScreen(LoudWorkers, Screen[None]):
             self.notify("That step is not in the tree that is open.", severity="warning")
             return
         self.dismiss(None)
-        self._desk.go_to_node(node)
+        self._services.go_to_node(node)
 
 
 def one_tree(sides: tuple[Side, Side]) -> bool:
@@ -348,11 +348,11 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def choose_trace(desk: TreeDesk, then: Callable[[Path], object]) -> None:
+def choose_trace(services: TreeServices, then: Callable[[Path], object]) -> None:
     """Ask for another trace."""
 
     def chosen(path: Path | None) -> None:
         if path is not None:
             then(path)
 
-    desk.open(TraceChooser(desk.session), chosen)
+    services.open(TraceChooser(services.session), chosen)

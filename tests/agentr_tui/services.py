@@ -1,4 +1,4 @@
-"""A desk without a screen (`agentr_tui.screens.shared.desk.Desk`): what the parts of a screen ask for is kept."""
+"""Services without a screen (`agentr_tui.screens.shared.services`): what the parts of a screen ask for is kept."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from agentr_tui.screens.shared.desk import Stopped
 from agentr_tui.screens.shared.dialogs import Choice
+from agentr_tui.screens.shared.services import Stopped
 from agentr_tui.screens.shared.start_search import Make
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
@@ -71,7 +71,7 @@ class FakeTree:
         return {id: mark.word for id, mark in self.marks.items()}
 
 
-class FakeDesk:
+class FakeServices:
     """Keeps what a person would see. A coroutine runs at once, a thread when the test says so (`work`)."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Search screen as a desk: what its parts ask for, done by the screen and the app."""
+"""What the parts of the Search screen ask for, done by the screen and the app."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 from agentr_tui.screens.shared.palette import actions
-from agentr_tui.screens.shared.screen_desk import ScreenDesk
+from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.widgets.tree.view import TreeView
 
 
-class SearchDesk(ScreenDesk):
-    """A `TreeDesk` (`agentr_tui.screens.search.desk`) over a screen with a tree."""
+class SearchScreenServices(ScreenServices):
+    """A `TreeServices` (`agentr_tui.screens.search.services`) over a screen with a tree."""
 
     @property
     def tree_view(self) -> TreeView:

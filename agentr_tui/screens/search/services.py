@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.screens.shared.services import Services
 from agentr_tui.widgets.tree.view import TreeView
 
 
-class TreeDesk(Desk, Protocol):
+class TreeServices(Services, Protocol):
     """The Search screen as its parts see it."""
 
     @property

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
-from agentr_tui.screens.shared.desk import Desk
+from agentr_tui.screens.shared.services import Services
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.verifiers.base import JudgeSettings
@@ -15,7 +15,7 @@ from engine.verifiers.base import JudgeSettings
 T = TypeVar("T")
 
 
-class RevisionDesk(Desk, Protocol):
+class RevisionServices(Services, Protocol):
     """The Revision screen as its parts see it."""
 
     def pane(self, name: str) -> TextPane:

@@ -1,4 +1,4 @@
-"""A screen as a desk: what its parts ask for, done by the screen and the app."""
+"""What the parts of a screen ask for, done by the screen and the app."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
-from agentr_tui.screens.shared.desk import Stopped
 from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, ask_yes
 from agentr_tui.screens.shared.mode_screen import ModeScreen
+from agentr_tui.screens.shared.services import Stopped
 from agentr_tui.screens.shared.start_search import Make, may_start, run_ready, start_search
 from agentr_tui.state.event_buffer import Ready
 from agentr_tui.state.session import Session
@@ -22,8 +22,8 @@ from engine.environment.permission import NeedsConsent
 T = TypeVar("T")
 
 
-class ScreenDesk:
-    """A `Desk` (`agentr_tui.screens.shared.desk`) over one of the five screens."""
+class ScreenServices:
+    """A `Services` (`agentr_tui.screens.shared.services`) over one of the five screens."""
 
     def __init__(self, screen: ModeScreen) -> None:
         self._screen = screen

@@ -1,6 +1,6 @@
 """What the parts of a screen may ask of the screen that holds them.
 
-Each part is a plain object: it is given a desk, and a test's own desk will do in place of the screen.
+Each part is a plain object: it is given services, and those of a test will do in place of the screen.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Stopped = Callable[[], bool]
 """Whether what runs in a thread shall end."""
 
 
-class Desk(Protocol):
+class Services(Protocol):
     """A screen as its parts see it."""
 
     @property

@@ -1,4 +1,4 @@
-"""The Revision screen as a desk: what its parts ask for, done by the screen and the app."""
+"""What the parts of the Revision screen ask for, done by the screen and the app."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
 from agentr_tui.screens.shared.dialogs import trusted
-from agentr_tui.screens.shared.screen_desk import ScreenDesk
+from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
@@ -19,8 +19,8 @@ from engine.verifiers.base import JudgeSettings
 T = TypeVar("T")
 
 
-class RevisionScreenDesk(ScreenDesk):
-    """A `RevisionDesk` (`agentr_tui.screens.revision.desk`) over the screen."""
+class RevisionScreenServices(ScreenServices):
+    """A `RevisionServices` (`agentr_tui.screens.revision.services`) over the screen."""
 
     def pane(self, name: str) -> TextPane:
         """One of the panes `bad`, `why`, `spliced`, `replay`."""
