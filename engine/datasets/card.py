@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from engine.base.text import many
 from engine.datasets.formats import Format
 from engine.datasets.mixing import mix_without_folders
 from engine.datasets.options import Exported, ExportOptions
@@ -82,9 +83,10 @@ def trained_told(exported: Exported) -> list[str]:
     told = [exported.trained.line]
     if exported.data_type == "good":
         return told
+    verb = "names" if exported.samples == 1 else "name"
     told.append(
-        f"{lessons.distinct} distinct lessons, {lessons.wrong_actions} distinct wrong actions;"
-        f" {lessons.named} of {exported.samples} thoughts name the mistake"
+        f"{many(lessons.distinct, 'distinct lesson')}, {many(lessons.wrong_actions, 'distinct wrong action')};"
+        f" {lessons.named:,} of {many(exported.samples, 'thought')} {verb} the mistake"
     )
     near = "near ones not counted" if lessons.near is None else f"{lessons.near} alike (Jaccard {THRESHOLD:g})"
     told.append(f"duplicates but for the thought: {lessons.exact} exact, {near}")

@@ -233,7 +233,7 @@ class PairsScreen(ModeScreen):
             self._nothing("counting …")
             return
         bad = len(figures.leaves) - figures.good
-        self.leaves.border_title = f"leaves  {len(figures.leaves)} · {figures.good} good · {bad} bad"
+        self.leaves.border_title = f"leaves  {len(figures.leaves):,} · {figures.good:,} good · {bad:,} bad"
         self.leaves.border_subtitle = chosen_words(self.agentr.session.chosen)
         shown = len(figures.suggestions)
         many = "…" if pairs is None else str(pairs)

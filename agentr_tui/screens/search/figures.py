@@ -173,7 +173,7 @@ def tree_title(session: Session, found: str) -> str:
     told += [found] if found else []
     if session.past is None:
         good, bad = session.leaf_counts()
-        told += [f"{good} good", f"{bad} bad"]
+        told += [f"{good:,} good", f"{bad:,} bad"]
         if good + bad <= COUNTED_LEAVES:
             told.append(many(session.pair_count(), "pair"))
     if tree.attempts:
