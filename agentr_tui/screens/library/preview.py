@@ -37,7 +37,7 @@ FULL = ("█", "#")
 
 
 class Reviewed(NamedTuple):
-    """The number of samples of a trace, and of those with a decision."""
+    """The number of revision samples of a trace, and of those with a decision."""
 
     samples: int
     accepted: int
@@ -90,7 +90,8 @@ class Preview:
         trace = row.figures.trace if row.figures is not None else ""
         tree = load_any(row.path).tree if row.path.stat().st_size <= LARGEST else None
         try:
-            samples = [each for each in self._services.session.workspace.select().samples if each.trace == trace]
+            selected = self._services.session.workspace.select().samples
+            samples = [each for each in selected if each.trace == trace and each.kind != "good"]  # as Revision has them
         except InputError:  # no run yet
             return Seen(tree, None)
         decided = [found for each in samples if (found := self._services.session.decisions.current().get(each.id))]
@@ -150,10 +151,11 @@ def _settings(tree: SearchTree) -> str:
 
 def _funnel(row: TraceRow, reviewed: Reviewed | None) -> str:
     assert row.figures is not None
-    parts = [f"{row.figures.good} good and {row.figures.bad} bad leaves", many(row.figures.pairs, "pair")]
-    parts += [many(row.figures.lessons, "lesson")] if row.figures.lessons else []
+    parts = [f"{row.figures.good:,} good and {row.figures.bad:,} bad leaves", many(row.figures.pairs, "pair")]
     if reviewed is not None:
-        parts += [f"{reviewed.decided} of {reviewed.samples} reviewed", f"{reviewed.accepted} accepted"]
+        parts += [many(reviewed.samples, "sample"), f"{reviewed.decided:,} reviewed", f"{reviewed.accepted:,} accepted"]
+    elif row.figures.lessons:
+        parts.append(many(row.figures.lessons, "lesson"))
     return " → ".join(parts)
 
 

@@ -17,9 +17,10 @@ from agentr_tui.screens.library.preview import Preview, Seen, best_by_iteration,
 from agentr_tui.screens.library.row_filter import row_filter
 from agentr_tui.screens.library.rows import arranged, cells, facts, short_name, summary
 from agentr_tui.state.trace_row import Kind, TraceRow
+from engine.base.text import many
 from engine.trace.sources import Source, load_any
 from engine.workspace.figures import TraceFigures, figures
-from tests.agentr_tui.apps import searched
+from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.services import FakePane, FakeServices
 from tests.agentr_tui.trees import yellow_bed
 from tests.engine.imports.attempts import attempt, tree_of
@@ -206,6 +207,19 @@ def test_the_preview_tells_goal_curve_and_what_to_do(services: FakeServices) -> 
         plots = [line for line in shown if line.parts and "█" in "".join(text for text, _ in line.parts)]
         assert plots
         assert all(sum(len(text) for text, _ in line.parts) <= width for line in plots), width
+
+
+def test_the_preview_counts_the_samples_that_revision_has_and_no_good_trajectories(services: FakeServices) -> None:
+    workspace, pane = services.session.workspace, FakePane()
+    path = searched(workspace, iterations=4)
+    revised(workspace, path)
+    samples = [sample for sample in workspace.select().samples if sample.kind != "good"]
+    assert 0 < len(samples) < len(workspace.select().samples)
+    preview = Preview(services, lambda: pane.as_pane)
+    preview.show(TraceRow(path, 1000.0, figures(load_any(path))), 1060.0)
+    services.work()
+    assert f"→ {many(len(samples), 'sample')} → 0 reviewed → 0 accepted" in pane.text
+    assert f"({len(samples)} to go)" in pane.text
 
 
 def test_marked_traces_are_revised_together_and_deleted_after_one_question(services: FakeServices) -> None:
