@@ -162,15 +162,15 @@ def revise_paths(
             f" ({verdicts or 'none'})"
         )
         say(
-            f"  {figures.before_fork} wrong steps that the good trajectory shares,"
-            f" {figures.no_wrong_step} without a wrong step, {figures.refused} refused,"
-            f" {figures.good} good trajectories"
+            f"  {many(figures.before_fork, 'wrong step')} that the good trajectory shares,"
+            f" {figures.no_wrong_step:,} without a wrong step, {figures.refused:,} refused,"
+            f" {many(figures.good, 'good trajectory', 'good trajectories')}"
         )
         tails = ", ".join(
             f"{figures.tails[name]} {name.replace('_', ' ')}" for name in TAILS if figures.tails.get(name)
         )
         if tails:
-            say(f"  tails: {tails}; {figures.steps} environment steps")
+            say(f"  tails: {tails}; {many(figures.steps, 'environment step')}")
         if figures.seams:
             words = ", ".join(f"{count} {word}" for word, count in sorted(figures.seams.items()))
             say(f"  seams that nobody replayed, as a model judges them: {words}")
@@ -179,7 +179,9 @@ def revise_paths(
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
-            say(f"  repair: {mended.repaired} of {mended.tried} searches, {mended.calls} calls{why}")
+            say(
+                f"  repair: {mended.repaired:,} of {many(mended.tried, 'search', 'searches')}, {many(mended.calls, 'call')}{why}"
+            )
         if figures.dropped:
             say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
     return run.id, figures

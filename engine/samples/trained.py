@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from engine.base.errors import InputError
 from engine.base.step_kind import careless, info_or_none, only_looks, refused
+from engine.base.text import many
 from engine.environment.replay import Replayer
 from engine.environment.states import START
 from engine.samples.sample import Sample, splice_of, steps_to_replay, whole_splice
@@ -56,7 +57,7 @@ class Trained(Struct, kw_only=True):
     def line(self) -> str:
         """In a few words."""
         return (
-            f"{self.turns} trained turns, of these {self.refused} refused, {self.bad} Bad, {self.idle} idle,"
+            f"{many(self.turns, 'trained turn')}, of these {self.refused} refused, {self.bad} Bad, {self.idle} idle,"
             f" {self.repeated} the disowned step again, {self.careless} careless"
         )
 
