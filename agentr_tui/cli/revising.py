@@ -179,9 +179,8 @@ def revise_paths(
         if figures.repairs is not None:
             mended = figures.repairs
             why = "".join(f", {count} not: {reason}" for reason, count in sorted(mended.failed.items()))
-            say(
-                f"  repair: {mended.repaired:,} of {many(mended.tried, 'search', 'searches')}, {many(mended.calls, 'call')}{why}"
-            )
+            searches, calls = many(mended.tried, "search", "searches"), many(mended.calls, "call")
+            say(f"  repair: {mended.repaired:,} of {searches}, {calls}{why}")
         if figures.dropped:
             say("  left out: " + ", ".join(f"{count} {why}" for why, count in sorted(figures.dropped.items())))
     return run.id, figures
