@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.base.errors import InputError
-from engine.base.untrusted_files import MAX_LINE, read_text
+from engine.base.tokenizer_file import TokenizerFile
 from engine.tree.events import Message
 
 HEADER_TURNS = 4
@@ -56,21 +55,9 @@ def counter(tokenizer: str = "") -> TokenCounter:
     """
     if not tokenizer:
         return ESTIMATE
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise InputError("--tokenizer needs the package tokenizers: pip install 'agentr-tui[tokenizer]'") from error
-    try:
-        read = Tokenizer.from_str(read_text(tokenizer, MAX_LINE))
-    except InputError:
-        raise
-    except Exception as error:  # the library raises nothing more specific
-        raise InputError(f"{tokenizer}: not a tokenizer file (tokenizer.json): {error}") from error
+    read = TokenizerFile(tokenizer)
 
-    @lru_cache(maxsize=4096)  # a path shares most of its texts with its siblings
-    def count(text: str) -> int:
-        return len(read.encode(text, add_special_tokens=False).ids)
-
+    count = lru_cache(maxsize=4096)(read.count)  # a path shares most of its texts with its siblings
     return TokenCounter(count, f"tokenizer {tokenizer}", False)
 
 

@@ -181,8 +181,8 @@ _RECORD = {
     "round": 1,
     "model": "m",
     "stages": [
-        {"name": "collect", "command": ["collect"], "began": "2026-01-01T00:00:00Z", "seconds": 3.5, "figures": {"done": 3, "calls": 7},
-         "files": [{"path": "traces/x", "size": 3, "sha256": "ab"}]},
+        {"name": "collect", "command": ["collect"], "began": "2026-01-01T00:00:00Z", "seconds": 3.5,
+         "figures": {"done": 3, "calls": 7}, "files": [{"path": "traces/x", "size": 3, "sha256": "ab"}]},
         {"name": "eval", "command": ["eval"], "began": "2026-01-01T00:01:00Z", "seconds": 1.0,
          "figures": {"score": {"value": 0.5, "low": 0.1, "high": 0.9}}},
     ],

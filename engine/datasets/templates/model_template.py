@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import InputError, NoFile
+from engine.base.tokenizer_file import EXTRA
 from engine.base.untrusted_files import is_file, is_folder, read_text, typed_path, what_is
 from engine.datasets.templates.markup import ANY_CONTROL, CHATML, FAMILIES, Markup, family_of
-from engine.datasets.templates.tokens import EXTRA
 from engine.samples.splice import Turn
 
 QWEN_CLASSES = ("QWenTokenizer", "Qwen2Tokenizer", "Qwen2TokenizerFast")

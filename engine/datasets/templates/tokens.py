@@ -10,15 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from engine.base.errors import InputError, NoFile
-from engine.base.untrusted_files import MAX_LINE, read_text
+from engine.base.errors import InputError
+from engine.base.tokenizer_file import TokenizerFile
 from engine.datasets.templates.markup import Markup
 from engine.samples.splice import Turn
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 Measure = Callable[[str], int]
 """The number of tokens of a text."""
@@ -26,39 +22,20 @@ Measure = Callable[[str], int]
 IGNORED = -100
 """The label of a token that is not trained, for every trainer that is built on PyTorch."""
 
-EXTRA = "tokenizer"
-"""The extra of this package that installs `tokenizers`."""
-
 
 class Vocabulary:
     """A model's own tokenizer, from its `tokenizer.json`."""
 
     def __init__(self, path: str | Path, markup: Markup) -> None:
         """Raises `InputError` where the file or the package is missing, or the template is another model's."""
-        try:
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise InputError(f"--tokenizer needs the package tokenizers: pip install 'agentr-tui[{EXTRA}]'") from error
-        try:
-            self._tokenizer: Tokenizer = Tokenizer.from_str(read_text(path, MAX_LINE))
-        except NoFile as error:
-            raise InputError(f"{path}: no such file: give the tokenizer.json of the model") from error
-        except InputError:
-            raise
-        except Exception as error:  # the library raises a bare Exception
-            raise InputError(f"{path}: not a tokenizer.json: {error}") from error
-        if self._tokenizer.token_to_id(markup.end) is None:
+        self._tokenizer = TokenizerFile(path)
+        if not self._tokenizer.knows(markup.end):
             raise InputError(
                 f"{path}: has no token {markup.end}, so the chat template {markup.name} is not its own:"
                 f" choose another with --for-model or --chat-template"
             )
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
         self.markup = markup
-        self.measure: Measure = lru_cache(maxsize=4096)(self._measure)
-
-    def _measure(self, text: str) -> int:
-        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        self.measure: Measure = lru_cache(maxsize=4096)(self._tokenizer.count)
 
     def tokenize(self, turns: Sequence[Turn]) -> tuple[list[int], list[int]]:
         """Token ids and labels of a conversation: a label is the id itself, or `IGNORED`.
@@ -72,7 +49,7 @@ class Vocabulary:
             text += self.markup.body(turn)
             if turn.loss:
                 spans.append((begin, len(text)))
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding = self._tokenizer.encode(text)
         labels = [IGNORED] * len(encoding.ids)
         for begin, end in spans:
             first, last = (
