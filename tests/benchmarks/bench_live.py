@@ -151,7 +151,7 @@ def main() -> int:
         app.until(rb"root \xc2\xb7 the task")
         standing_still("a finished trace", app, report, seconds)
         app = PtyApp("demo", "--delay", "0.05", folder=folder)
-        app.until(rb"root \xc2\xb7 the task")
+        app.until(rb"running")
         app.pump(2)
         app.press(" ")
         app.until(rb"paused")
