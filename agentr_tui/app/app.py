@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -131,6 +132,7 @@ class AgentrApp(LoudWorkers, Host):
         self._plain = Plain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
+        self._known_in = copy_context()  # in which Textual knows the app; a signal comes in any
         self._told_to_leave: int | None = None  # the exit code that a signal asked for
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -139,7 +141,7 @@ class AgentrApp(LoudWorkers, Host):
 
     def on_mount(self) -> None:
         """Theme, first screen, the pulse that folds events."""
-        self._running_in = asyncio.get_running_loop()
+        self._running_in, self._known_in = asyncio.get_running_loop(), copy_context()
         theme = self.preferences.theme
         install(self, self._memory.theme(theme) if self._memory else theme, self.preferences.looks)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
@@ -385,7 +387,7 @@ class AgentrApp(LoudWorkers, Host):
         self._told_to_leave = code
         if self._running_in is not None:
             with suppress(RuntimeError):  # the app has ended just now
-                self._running_in.call_soon_threadsafe(self._leave, code)
+                self._running_in.call_soon_threadsafe(self._leave, code, context=self._known_in.copy())
 
     def _leave(self, code: int) -> None:
         self._type_ahead.forget()

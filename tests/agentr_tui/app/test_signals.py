@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextvars import Context
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.signals import INTERRUPTED, ends_cleanly
 from agentr_tui.state.last_place import LastPlace, View
 from agentr_tui.state.session import Session
+from engine.trace.trace_file import load
+from tests.agentr_tui.app.test_app import starting
 from tests.agentr_tui.apps import opened, until
 
 
@@ -55,6 +58,18 @@ async def test_keys_that_wait_when_a_signal_comes_are_dropped(tmp_path: Path) ->
     assert app.return_value == INTERRUPTED
 
 
+async def test_a_signal_that_comes_while_anything_else_runs_ends_a_search_and_the_app(tmp_path: Path) -> None:
+    """The handler runs in the context of whatever it interrupts, in which Textual may not know its app."""
+    session = starting(tmp_path, delay=0.02, iterations=50)
+    app = AgentrApp(session, "search")
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: session.tree is not None and len(session.tree) > 4)
+        Context().run(app.leave_soon, INTERRUPTED)
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_value == INTERRUPTED
+    assert load(tmp_path / "w/traces/live.trace.jsonl").tree.state == "stopped"
+
+
 async def test_who_leaves_leaves_whatever_keeps_the_place_from_being_remembered(tmp_path: Path) -> None:
     app = AgentrApp(Session(opened(tmp_path / "w")), memory=_Forgetful(tmp_path, tmp_path / "state"))
     async with app.run_test() as pilot:
@@ -87,5 +102,5 @@ class _Forgetful(LastPlace):
 class _Closed:
     """An event loop that is over."""
 
-    def call_soon_threadsafe(self, *_: object) -> None:
+    def call_soon_threadsafe(self, *_: object, **__: object) -> None:
         raise RuntimeError("Event loop is closed")
