@@ -151,7 +151,10 @@ def _settings(tree: SearchTree) -> str:
 
 def _funnel(row: TraceRow, reviewed: Reviewed | None) -> str:
     assert row.figures is not None
-    parts = [f"{row.figures.good:,} good and {row.figures.bad:,} bad leaves", many(row.figures.pairs, "pair")]
+    ends = f"{row.figures.good:,} good and {row.figures.bad:,} bad leaves"
+    if row.figures.attempts:  # several may end at one leaf
+        ends = f"{row.figures.solved:,} of {many(row.figures.scored, 'attempt')} solved"
+    parts = [ends, many(row.figures.pairs, "pair")]
     if reviewed is not None:
         parts += [many(reviewed.samples, "sample"), f"{reviewed.decided:,} reviewed", f"{reviewed.accepted:,} accepted"]
     elif row.figures.lessons:
