@@ -20,6 +20,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widget import AwaitMount, Widget
 from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
@@ -128,6 +129,7 @@ class AgentrApp(LoudWorkers, Host):
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._leaving = False
+        self._has_ended = False
         self._badges: tuple[float, tuple[tuple[str, str], ...]] = (-BADGES_EVERY, ())
         self._plain = Plain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
@@ -382,6 +384,11 @@ class AgentrApp(LoudWorkers, Host):
             self.to_detach = live.path
         self._leave(0)
 
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """Show the screen of a mode; none once the app ends: work that is done just then would open one among those
+        that are closed."""
+        return AwaitMount(Widget(), []) if self._has_ended else super().switch_mode(mode)
+
     def leave_soon(self, code: int) -> None:
         """The same from a signal's handler, with an exit code; before the first screen is there, once it is."""
         self._told_to_leave = code
@@ -408,6 +415,7 @@ class AgentrApp(LoudWorkers, Host):
         if self.is_running and not self.screen.is_mounted:  # it would look for parts that it gets no more
             self.set_timer(0.02, partial(self.exit, result, return_code, message))
             return
+        self._has_ended = True
         try:
             self.remember()
         finally:  # whatever keeps it from being remembered: who leaves, leaves

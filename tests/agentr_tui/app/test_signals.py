@@ -80,6 +80,17 @@ async def test_who_leaves_leaves_whatever_keeps_the_place_from_being_remembered(
     assert app.return_value == 3
 
 
+async def test_work_that_is_done_while_the_app_ends_opens_no_screen(tmp_path: Path) -> None:
+    app = AgentrApp(Session(opened(tmp_path / "w")))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.current_mode == "library")
+        app.exit(0)
+        app.switch_mode("dataset")
+        assert app.current_mode == "library"
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_value == 0
+
+
 def test_a_trace_below_a_folder_that_is_gone_is_not_remembered_and_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,7 +180,7 @@ def test_the_preview_of_attempts_tells_their_best_reward() -> None:
     tree = tree_of(attempt(0.25, "No."), attempt(0.5, "Perhaps."), attempt(None, "Who knows."))
     (title, *_) = curve_lines(tree, (0.0, 1.0), 60)
     assert "".join(text for text, _ in title.parts) == "best .50 · mean .38"
-    known = figures(Source(tree, Path("t.trace.jsonl"), ()))
+    known = figures(Source(tree, "t.trace.jsonl", "rollouts"))
     told = preview_lines(TraceRow(Path("t.trace.jsonl"), 1.0, known, "Is it?"), Seen(tree, None), 1.0, 60)
     assert any("0 of 2 attempts solved" in "".join(text for text, _ in line.parts) for line in told)
 
