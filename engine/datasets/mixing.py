@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 from engine.base.compression import open_unpacked, reading
 from engine.base.errors import InputError, NoFile
 from engine.base.secrets import redacted_record
+from engine.base.text import many
 from engine.base.untrusted_files import MAX_LINE, lines_of, what_is
 from engine.datasets.conversation_forms import TOOLS, Unfit, conversation_of, joined_record
 from engine.datasets.formats.base import Format, Record
@@ -196,7 +197,7 @@ def mixed_records(
                 yield record, MixedOrigin(mixed_from=mix.path.name, mixed_line=number)
         if wanted is None:
             break
-    warnings += [f"{mix.path}: {n} lines left out: {problem}" for problem, n in sorted(choice.unfit.items())]
+    warnings += [f"{mix.path}: {many(n, 'line')} left out: {problem}" for problem, n in sorted(choice.unfit.items())]
     if control and not options.escape:
         warnings.append(f"{mix.path}: {control} records: {CONTROL} (--control-tokens escape)")
     if made < count:

@@ -208,8 +208,8 @@ def test_too_few_lines_and_lines_that_break_a_rule_are_said(many: Workspace, tmp
     done = exported(many, tmp_path / "out.jsonl", mix=f"{mix}:0.5")
     assert done.mixed == 3
     assert done.warnings == [
-        f"{mix}: 1 lines left out: empty text",
-        f"{mix}: 1 lines left out: looks like a key",
+        f"{mix}: 1 line left out: empty text",
+        f"{mix}: 1 line left out: looks like a key",
         f"{mix}: gave 3 records, where 60 make up a share of 0.5",
     ]
 
