@@ -145,12 +145,12 @@ class ReviseFlags(TypedDict, total=False):
     prompts: JudgePromptsOption
 
 
-def revise_settings_of(flags: ReviseFlags | None, judge: JudgeFlags | None, verifier: str) -> ReviseSettings:
+def revise_settings_of(flags: ReviseFlags, judge: JudgeFlags | None, verifier: str) -> ReviseSettings:
     """Returns the settings that the options make. Raises `InputError` that names an unusable option.
 
     `flags`: the options that were given. `judge`: those of the judge. `verifier`: the one to use.
     """
-    values: dict[str, Any] = {**(flags or {}), "verifier": verifier, "judge": judge_of(judge)}
+    values: dict[str, Any] = {**flags, "verifier": verifier, "judge": judge_of(judge)}
     if values.get("max_pairs", 1) < 1:
         raise InputError("--max-pairs must be at least 1")
     values["environment"] = values.pop("env", None)

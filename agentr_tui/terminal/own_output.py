@@ -32,7 +32,7 @@ def claim_stdout() -> None:
     try:
         os.dup2(2, 1)
     except OSError:  # standard error is closed
-        _to_nowhere(1)
+        to_nowhere(1)
     sys.stdout = copy_of(1, sys.stdout)  # another one: it holds that the old file can be sought in
     sys.stdout.reconfigure(line_buffering=True)
     sys.__stdout__ = _own  # type: ignore[misc]  # Textual draws a screen for a browser on it
@@ -53,9 +53,9 @@ def drop_terminal() -> None:
     """Write nothing to the terminal any more: it was closed."""
     for stream in (sys.__stdout__, sys.__stderr__):
         with suppress(OSError, ValueError, AttributeError):
-            _to_nowhere(stream.fileno())  # type: ignore[union-attr]
+            to_nowhere(stream.fileno())  # type: ignore[union-attr]
     for fd in (1, 2):
-        _to_nowhere(fd)
+        to_nowhere(fd)
 
 
 def copy_of(fd: int, like: io.TextIOWrapper) -> io.TextIOWrapper:
@@ -69,7 +69,8 @@ def copy_of(fd: int, like: io.TextIOWrapper) -> io.TextIOWrapper:
     )
 
 
-def _to_nowhere(fd: int) -> None:
+def to_nowhere(fd: int) -> None:
+    """Drop what is written to a file descriptor from now on. Raises `OSError` where it is none."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, fd)
     os.close(null)

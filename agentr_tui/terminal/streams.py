@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from agentr_tui.terminal.own_output import own_output
+from agentr_tui.terminal.own_output import own_output, to_nowhere
 
 
 def fill_in() -> None:
@@ -63,6 +63,4 @@ def _line(name: str, error: OSError) -> str:
 def give_up(stream: TextIO) -> None:
     """Drop what is written to it from now on, and what waits in its buffer: Python would try again at its end."""
     with suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
+        to_nowhere(stream.fileno())
