@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key, Paste
+from textual.events import Event, Key, MouseUp, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -331,6 +331,8 @@ class AgentrApp(LoudWorkers, Host):
             if not self._leaving and self._told_to_leave is None:
                 await self._type_ahead.take(event)
         else:
+            if isinstance(event, MouseUp):
+                self._type_ahead.acted()
             await super().on_event(event)
 
     def on_key(self, event: Key) -> None:
