@@ -366,7 +366,8 @@ class AgentrApp(LoudWorkers, Host):
         elif self.current_mode != "library":
             self.switch_mode("library")
         elif self.session.running:
-            ask_whether_to_leave(self, self.action_detach, self.action_leave)
+            paused = self.session.tree is not None and self.session.tree.state == "paused"
+            ask_whether_to_leave(self, paused, self.action_detach, self.action_leave)
         else:
             self.exit(0)
 

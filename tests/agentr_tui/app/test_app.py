@@ -167,8 +167,12 @@ async def test_q_with_a_running_search_asks_first(tmp_path: Path) -> None:
         await pilot.press("escape")
         await pilot.pause(0.1)
         assert session.running
+        session.control.pause()  # type: ignore[union-attr]
+        await until(pilot, lambda: session.tree is not None and session.tree.state == "paused", "paused")
         await pilot.press("q")
         await pilot.pause(0.1)
+        assert "A search is paused" in shown(app)
+        assert "the search goes on again" in shown(app)
         await pilot.press("s")
         await until(pilot, lambda: not session.running, "stopped")
 
