@@ -74,9 +74,7 @@ class SampleView:
         """A few words in place of the queue, while something takes its time."""
         self._services.pane("queue").set_lines([line((text, "focus"))])
 
-    def clear(
-        self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], keys: Mapping[str, str] = NO_KEYS
-    ) -> None:
+    def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], keys: Mapping[str, str] = NO_KEYS) -> None:
         """Show a few lines in place of the panes, since there is no sample.
 
         `top`: parts of the top bar. `lines`: in place of the panes. `keys`: actions that lead on, with a word each.

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
-from agentr_tui.screens.shared.dialogs import trusted
 from agentr_tui.screens.revision.services import NO_KEYS
+from agentr_tui.screens.shared.dialogs import trusted
 from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane

@@ -631,7 +631,8 @@ async def test_the_sample_trees_are_told_beside_any_trace_and_no_longer_once_the
     async with running(Session(workspace), "library", (110, 32)) as (app, pilot):
 
         def told() -> list[str]:
-            return [shown.word for shown in app.screen.query_one(KeyBar).keys()]
+            keys = app.screen.query_one(KeyBar).keys()
+            return [shown.word for shown in keys]
 
         await until(pilot, lambda: "resume" in told())
         assert "sample trees" in told()
