@@ -21,12 +21,12 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.widget import AwaitMount, Widget
-from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.app.badges import badges
 from agentr_tui.app.hints import Hints
 from agentr_tui.app.menus import ask_screen, ask_whether_to_leave
+from agentr_tui.app.notices import hide_empty_racks, take_back
 from agentr_tui.app.preferences import Preferences
 from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
@@ -193,9 +193,7 @@ class AgentrApp(LoudWorkers, Host):
         """Fold new events, and update the screen in front."""
         if not self.is_running or is_behind(self._driver):  # leaving: the screens are gone already; or keys first
             return
-        for part in (part for screen in self.screen_stack for part in screen.children):  # no query: it walks all parts
-            if isinstance(part, ToastRack) and not part.children:  # Textual leaves its line where it was
-                part.display = False
+        hide_empty_racks(self)
         self._show_hint()
         session = self.session
         was_over = session.live is not None and session.live.over
@@ -298,7 +296,7 @@ class AgentrApp(LoudWorkers, Host):
     ) -> None:
         """Show a notice. It may quote models, files and environments, so its text is escaped."""
         for shown in [each for each in self._notifications if each.message == message]:
-            self._unnotify(shown)  # said again: it stands there once
+            take_back(self, shown)  # said again: it stands there once
         text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
         super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
 
