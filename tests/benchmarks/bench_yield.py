@@ -78,9 +78,9 @@ def measure(
     path = folder / "t.trace.jsonl"
     job = new_job(environment, task, settings, path, overwrite=True)
     job.run_blocking()
-    chosen, figures = ReviseSettings(SharedByTrees(repair=repair)), Revised()
+    chosen, figures = ReviseSettings(repair=repair), Revised()
     mend = repairer(folder / FOLDER, chosen)
-    samples = list(revise(job.tree, str(path), chosen, figures, repair=mend))
+    samples = list(revise(job.tree, str(path), chosen, figures, SharedByTrees(repair=mend)))
     held = [sample for sample in samples if sample.lesson and sample.verdict in HOLDS and sample.mark is not None]
     repairs = figures.repairs.calls if figures.repairs is not None else 0
     return Yield(
