@@ -16,6 +16,7 @@ from engine.imports import registry as _registry  # registers the readers
 from engine.imports.bounded_json import Malformed
 from engine.imports.files import FileState, Problem, RolloutFile, consulted, consulting, look
 from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
+from engine.imports.formats.coding.reports import evaluations
 from engine.imports.formats.evaluation.harbor import SIDECARS, lost_trials
 from engine.imports.formats.unreadable import kind_of
 from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
@@ -25,6 +26,8 @@ ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.
 
 FAILED = "the reader failed"
 _OTHERS = ("*.trace.jsonl*", "search_results_*.json*")  # traces and trees, which are read elsewhere
+_COMPANIONS = re.compile(r"_(materialized_inputs|(aggregate|agent)_metrics|reward_profiling)\.jsonl?$")
+"""What NeMo Gym writes beside its rollouts, under their name."""
 _BESIDE = SIDECARS | {"metadata.json", "base_state.json", "preds.json", "package.json", "manifest.json", "report.json"}
 _PART = re.compile(r"(?P<main>.+)\.(?:cont-\d+|summarization-\d+-\w+)(?P<end>\.json)")
 
@@ -50,6 +53,7 @@ class Rollouts:
 
     def __iter__(self) -> Iterator[Rollout]:
         """Raises `InputError` at the end where nothing could be read; the line is the first problem's."""
+        evaluations.cache_clear()
         for path in self.files:
             with consulting(self.states.setdefault(path, {})):
                 consulted(path)
@@ -110,6 +114,8 @@ class Rollouts:
 def _promises(path: Path) -> bool:
     """Whether a file's name says that it holds rollouts, so that being something else is worth a line."""
     name = path.name
+    if _COMPANIONS.search(name):
+        return False
     return (
         name.endswith((".eval", ".traj", ".traj.json")) or "traject" in name or "rollouts" in name or "traces" in name
     )
