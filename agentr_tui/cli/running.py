@@ -127,7 +127,7 @@ def run_app(
         tour.begin()
     app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own, tour)
     before = contents(session.workspace) if made_by_us is None else made_by_us
-    with kept_off_screen(app) as printed, ends_cleanly(app), escape_is_a_key(preferences.keys):
+    with ends_cleanly(app), kept_off_screen(app) as printed, escape_is_a_key(preferences.keys):
         result = app.run()
     for line in printed:
         warn(line)
