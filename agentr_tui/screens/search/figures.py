@@ -100,8 +100,8 @@ def state_words(session: Session, tree: SearchTree) -> str:
 
 
 def next_step(session: Session) -> str:
-    """Returns what a person does next with a search that is over, and why one stopped that goes on by a key; empty while
-    it runs, where a person paused it, and in the past."""
+    """Returns what a person does next with a search that is over, or why one stopped that goes on by a key; empty while
+    one runs, where a person paused it, and in the past."""
     tree = session.tree
     if tree is None or not len(tree) or session.past is not None:
         return ""
