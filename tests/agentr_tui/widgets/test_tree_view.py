@@ -101,7 +101,7 @@ async def test_every_kind_of_node_has_its_glyph_figures_and_word() -> None:
         assert lines[1].split()[-3:-1] == ["6", ".59"]
         assert "✓ craft 1 yellow bed using 3 yellow wool, 3 oak planks" in on.line("3 yellow wool, 3 oak")
         assert on.line("3 yellow wool, 3 oak").split()[-4:] == ["1", "1.0", "████████", "done"]
-        assert on.line("✗ put bed down").split()[-3:] == ["1", ".00", "depth"]
+        assert on.line("✗ put bed down").split()[-3:] == [".00", "too", "deep"]
         assert on.line("⊘").split()[-3:] == ["1", ".00", "disaster"]
         assert on.line("⊣ look around").split()[-4:] == ["0", "–", "dead", "end"]
         assert on.line("◌ get 3 yellow wool").split()[-2:] == ["0", "–"]

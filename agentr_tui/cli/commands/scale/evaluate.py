@@ -169,7 +169,7 @@ def _run(
             raise InputError(f"--{name} {value}: must be at least 1")
     for name in SHAPE:
         if name in given:
-            raise InputError(f"--{name.replace('_', '-')} is for searches: an evaluation draws once a step")
+            raise InputError(f"--{name.replace('_', '-')} is for searches: an evaluation asks once a step")
     settings = episode_settings(settings_from(given), max_steps)
     if out is None:
         who = settings.model.replace("/", "-") or settings.actor.partition(":")[0]
