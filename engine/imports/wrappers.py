@@ -7,6 +7,7 @@ different formats, neither is read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -107,18 +108,18 @@ def _of_rows(file: RolloutFile, recognise: Recognise, depth: int) -> list[Part]:
         lists = _of_lists(file)
         reader = recognise(lists)
         return [Part(lists, reader, "its lists")] if reader else []
-    for number, (place, row) in enumerate(islice(_quietly(file).values(), _LOOK_AHEAD)):
-        if not isinstance(row, dict):
-            continue
-        if number:
-            rows = replace(file, keys=frozenset(row), _fields=row, problems=file.problems)
-            if reader := _reader(rows, recognise):
-                return [Part(rows, reader, f"{place} on")]
-        if depth < MOST_DEEP:
-            found = _of_field(file, row, recognise)
-            if found:
-                return found
-    return []
+    ahead = [(place, row) for place, row in islice(_quietly(file).values(), _LOOK_AHEAD) if isinstance(row, dict)]
+    for number, (place, row) in enumerate(ahead[1:], 1):
+        reader = _reader(_as_rows(file, row), recognise)
+        if reader is not None:
+            alike = sum(recognise(_as_rows(file, other)) is reader for _, other in ahead[number:])
+            return [Part(_as_rows(file, row), reader, f"{place} on")] if 2 * alike >= len(ahead) - 1 else []
+    return _of_field(file, [row for _, row in ahead], recognise) if depth < MOST_DEEP else []
+
+
+def _as_rows(file: RolloutFile, row: dict[str, Any]) -> RolloutFile:
+    """The same file, looked at by another row than its first."""
+    return replace(file, keys=frozenset(row), _fields=row, problems=file.problems)
 
 
 def _quietly(file: RolloutFile) -> RolloutFile:
@@ -149,16 +150,18 @@ def _flat(file: RolloutFile) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{place}.{number + 1}", {**file.around, **each}
 
 
-def _of_field(file: RolloutFile, row: dict[str, Any], recognise: Recognise) -> list[Part]:
-    """Rows that hold the attempt, or the attempts of a group, in a field."""
+def _of_field(file: RolloutFile, ahead: list[dict[str, Any]], recognise: Recognise) -> list[Part]:
+    """Rows all of which hold the attempt, or the attempts of a group, in a field; one may come first that does not."""
     found = []
-    for key, held in row.items():
-        first = next(iter(_in_field(row, key, "", held)), None)
-        if first is None:
+    held_by = [row for row in ahead if row]
+    for key in dict.fromkeys(key for row in held_by[:2] for key in row):
+        firsts = [next(iter(_in_field(row, key, "", row.get(key))), None) for row in held_by]
+        inner = [first[1] for first in firsts if first is not None]
+        if len(inner) < len(held_by) - (len(held_by) > 2):
             continue
-        part = replace(file, shape="lines", keys=frozenset(first[1]), _fields=first[1], problems=file.problems)
+        part = replace(file, shape="lines", keys=frozenset(inner[0]), _fields=inner[0], problems=file.problems)
         if reader := recognise(part):
-            part.row_source = lambda key=key: _rows_in(file, key)
+            part.row_source = functools.partial(_rows_in, file, key)
             found.append(Part(part, reader, f"`{key}` of its rows"))
     return found
 

@@ -109,6 +109,10 @@ def test_nothing_is_guessed(tmp_path: Path) -> None:
     for content in contents:
         with pytest.raises(InputError, match=r"no rollouts that are known|items are no objects"):
             read(tmp_path / "a.json", content)
+    log = [{"kind": "start", "data": {}}, {"kind": "call", "data": ROWS[0]}, {"kind": "end", "data": {"ok": True}}]
+    for content in (lines(*log), {"events": log}, lines(*log[::2], ROWS[0], *log, *log)):
+        with pytest.raises(InputError, match="no rollouts that are known"):
+            read(tmp_path / "a.json", content)
     gym = {"responses_create_params": {"input": "Open."}, "response": {"output": []}, "reward": 1}
     with pytest.raises(InputError, match=r"several formats: `one` \(nemo-gym\), `two` \(chat\)"):
         read(tmp_path / "a.json", {"one": [gym], "two": ROWS})
