@@ -126,3 +126,35 @@ def test_what_a_recall_gave_the_model_is_in_its_message(tmp_path: Path) -> None:
     event = {"source": "user", "action": "message", "args": {"content": "Open the door."}}
     attempt = read(tmp_path, "events.json", [event, recall])
     assert attempt.messages[-1].content == "Added context\nKnock first.\nDoors open."
+
+
+def test_reasoning_in_parts_beside_the_content_is_kept(tmp_path: Path) -> None:
+    thought = [{"type": "thinking", "thinking": "Is it shut?", "signature": "x"}, {"thinking": "I look."}]
+    told = [*ASKED, {"role": "assistant", "content": None, "reasoning": thought}]
+    told += [{"role": "tool", "content": [{"type": "text", "text": "No door."}], "metadata": {"isError": True}}]
+    attempt = read(tmp_path, "trajectory.json", {"trajectory": told})
+    assert attempt.messages[1].reasoning == "Is it shut?\nI look."
+    assert (attempt.messages[2].content, attempt.messages[2].error) == ("No door.", True)
+
+
+@pytest.mark.parametrize("around", [lambda told: told, lambda told: {"contents": told}], ids=["bare", "request"])
+def test_geminis_parts_are_texts_thoughts_calls_and_results(tmp_path: Path, around: Any) -> None:
+    call = {"functionCall": {"name": "look", "args": {"at": "door"}, "id": "c1"}}
+    shut = {"functionResponse": {"name": "look", "id": "c1", "response": {"output": "It is shut."}}}
+    told = [
+        {"role": "user", "parts": [{"text": "Open the door."}]},
+        {"role": "model", "parts": [{"text": "First I look.", "thought": True}, {"text": "Let me see."}, call]},
+        {"role": "user", "parts": [shut]},
+        {"role": "model", "parts": [{"text": "It is open."}]},
+    ]
+    attempt = read(tmp_path, "trajectory.json", around(told))
+    assert [(each.role, each.content) for each in attempt.messages] == [
+        ("user", "Open the door."),
+        ("assistant", "Let me see."),
+        ("tool", "It is shut."),
+        ("assistant", "It is open."),
+    ]
+    assert attempt.messages[1].reasoning == "First I look."
+    (made,) = attempt.messages[1].tool_calls
+    assert (made.name, made.arguments, made.id) == ("look", '{"at":"door"}', "c1")
+    assert attempt.messages[2].tool_call_id == "c1"
