@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.base.errors import InputError
 from engine.imports.sources import read_rollouts
 
 
@@ -158,3 +159,27 @@ def test_geminis_parts_are_texts_thoughts_calls_and_results(tmp_path: Path, arou
     (made,) = attempt.messages[1].tool_calls
     assert (made.name, made.arguments, made.id) == ("look", '{"at":"door"}', "c1")
     assert attempt.messages[2].tool_call_id == "c1"
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"type": "user", "sessionId": "s", "message": {"role": "user", "content": "Hi."}}, "a session of Claude Code"),
+        ({"responses_create_params": {"input": []}, "agent_ref": {}}, "inputs of NeMo Gym without responses"),
+        ({"task_id": "a", "is_resolved": True, "parser_results": {}}, "a trial of Terminal-Bench"),
+        ({"id": "a", "termination_reason": "user_stop", "ticks": [], "mode": "voice"}, "tau2-bench by voice"),
+    ],
+)
+def test_what_is_no_rollout_is_named(tmp_path: Path, row: Any, kind: str) -> None:
+    with pytest.raises(InputError, match=kind):
+        read(tmp_path, "a.json", row)
+
+
+def test_what_nemo_gym_writes_beside_its_rollouts_is_no_problem_of_a_folder(tmp_path: Path) -> None:
+    params = {"responses_create_params": {"input": "Open."}}
+    (tmp_path / "rollouts.jsonl").write_text(json.dumps({**params, "response": {"output": []}, "reward": 1}) + "\n")
+    (tmp_path / "rollouts_materialized_inputs.jsonl").write_text(json.dumps(params) + "\n")
+    (tmp_path / "rollouts_aggregate_metrics.json").write_text(json.dumps({"agent_metrics": {}}))
+    rollouts = read_rollouts([tmp_path])
+    assert len(list(rollouts)) == 1
+    assert rollouts.problems == []
