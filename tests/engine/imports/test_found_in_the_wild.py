@@ -183,3 +183,58 @@ def test_what_nemo_gym_writes_beside_its_rollouts_is_no_problem_of_a_folder(tmp_
     rollouts = read_rollouts([tmp_path])
     assert len(list(rollouts)) == 1
     assert rollouts.problems == []
+
+
+EVENT = {"id": "e", "source": "agent", "kind": "SystemPromptEvent", "system_prompt": {"type": "text", "text": "Mend."}}
+
+
+def test_what_openhands_adds_to_messages_is_read_and_an_error_ends_the_attempt(tmp_path: Path) -> None:
+    more = [{"type": "text", "text": "Doors open."}]
+    told = [
+        {
+            **EVENT,
+            "tools": [{"title": "look", "description": "Looks."}],
+            "dynamic_context": {"type": "text", "text": "A"},
+        },
+        {**EVENT, "kind": "MessageEvent", "source": "user", "llm_message": ASKED[0], "extended_content": more},
+        {**EVENT, "kind": "ActionEvent", "tool_name": "look", "tool_call_id": "c1", "action": {"at": "door"}},
+        {
+            **EVENT,
+            "kind": "ObservationEvent",
+            "tool_call_id": "c1",
+            "observation": {"content": [{"type": "text", "text": "It is shut."}]},
+            "extended_content": more,
+        },
+        {**EVENT, "kind": "ConversationErrorEvent", "code": "BadRequest", "detail": "no such call"},
+    ]
+    attempt = read(tmp_path, "events.json", told)
+    assert [each.content for each in attempt.messages] == [
+        "Mend.\nA",
+        "Open the door.\nDoors open.",
+        "",
+        "It is shut.\nDoors open.",
+    ]
+    assert (attempt.stop, attempt.cut_off, attempt.notes[0]) == (
+        "error",
+        True,
+        "error: LLMBadRequestError: no such call",
+    )
+    assert attempt.tools == [{"type": "function", "function": {"name": "look", "description": "Looks."}}]
+
+
+def test_calls_of_an_agent_with_tools_of_its_own_are_a_call_and_its_last_result(tmp_path: Path) -> None:
+    call = {**EVENT, "kind": "ACPToolCallEvent", "tool_call_id": "c1", "title": "look", "raw_input": {"at": "door"}}
+    told = [
+        {**EVENT, "kind": "MessageEvent", "source": "user", "llm_message": ASKED[0]},
+        {**call, "status": "in_progress"},
+        {**call, "tool_call_id": "c2", "raw_output": "b"},
+        {**call, "status": "completed", "raw_input": None, "raw_output": "It is shut.", "is_error": True},
+    ]
+    attempt = read(tmp_path, "events.json", told)
+    assert [(each.content, [c.arguments for c in each.tool_calls]) for each in attempt.messages[1:]] == [
+        ("", ['{"at":"door"}']),
+        ("It is shut.", []),
+        ("", ['{"at":"door"}']),
+        ("b", []),
+    ]
+    assert attempt.messages[2].error
