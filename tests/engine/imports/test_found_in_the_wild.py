@@ -217,7 +217,7 @@ def test_what_openhands_adds_to_messages_is_read_and_an_error_ends_the_attempt(t
     assert (attempt.stop, attempt.cut_off, attempt.notes[0]) == (
         "error",
         True,
-        "error: LLMBadRequestError: no such call",
+        "error: BadRequest: no such call",
     )
     assert attempt.tools == [{"type": "function", "function": {"name": "look", "description": "Looks."}}]
 
