@@ -238,3 +238,35 @@ def test_calls_of_an_agent_with_tools_of_its_own_are_a_call_and_its_last_result(
         ("b", []),
     ]
     assert attempt.messages[2].error
+
+
+def test_rllms_logged_episodes_are_read_also_where_the_context_was_rewritten(tmp_path: Path) -> None:
+    look = {"role": "assistant", "content": "<think>Shut?</think>I look."}
+    first = [*ASKED, look]
+    second = [*ASKED, {**look, "content": "I look."}, {"role": "user", "content": "It is shut."}]
+    third = [{"role": "user", "content": "In short: shut."}, {"role": "assistant", "content": "I open it."}]
+    steps = [{"chat_completions": each, "reward": 0.0} for each in (first, second, third)]
+    told = {"episode_id": "door:3", "task": {"question": "Open."}, "termination_reason": "max_turns_exceeded"}
+    attempt = read(tmp_path, "episode.json", {**told, "trajectories": [{"name": "a", "steps": steps, "reward": 1.0}]})
+    assert (attempt.format, attempt.task, attempt.id, attempt.reward) == ("rllm", "door", "3", 1)
+    assert (attempt.stop, attempt.cut_off) == ("max_turns_exceeded", True)
+    assert [(each.content, each.compacted) for each in attempt.messages] == [
+        ("Open the door.", False),
+        ("<think>Shut?</think>I look.", False),
+        ("It is shut.", False),
+        ("[context rewritten]", True),
+        ("In short: shut.", False),
+        ("I open it.", False),
+    ]
+
+
+def test_rllms_evaluated_episodes_hold_what_went_in_and_came_out(tmp_path: Path) -> None:
+    steps = [{"input": "Open the door.", "output": "I look.", "chat_completions": []}, {"input": "", "output": "Open."}]
+    told = {"id": "0b1e", "task": {"id": "door", "instruction": "Open."}, "is_correct": True}
+    attempt = read(tmp_path, "episode.json", {**told, "trajectories": [{"name": "a", "steps": steps, "reward": None}]})
+    assert (attempt.task, attempt.id, attempt.reward) == ("door", "0b1e", 1)
+    assert [(each.role, each.content) for each in attempt.messages] == [
+        ("user", "Open the door."),
+        ("assistant", "I look."),
+        ("assistant", "Open."),
+    ]
