@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from envs.base import EnvError, EnvironmentInfo, TextEnv, Tools, info_of
+from envs.base import EnvError, EnvironmentInfo, Taken, TextEnv, Tools, info_of
 from envs.base import make as make_env
-from envs.call_text import arguments_of, parse_calls
+from envs.call_text import arguments_of, parse_calls, split_results
 from envs.tool_schemas import tool
 from envs.tool_wrapper import Toolbox, calling, refuses
 
@@ -60,10 +60,16 @@ def info_for(argument: str) -> EnvironmentInfo:
         calls = parse_calls(action) or []
         return any(below.careless(_text_in(call.arguments), observation) for call in calls)
 
-    def wasteful(action: str, ahead: Sequence[str]) -> bool:
-        texts = [[_text_in(call.arguments) for call in parse_calls(each) or ()] for each in (action, *ahead)]
+    def wasteful(action: str, ahead: Sequence[str], behind: Sequence[Taken]) -> bool:
+        texts = [_texts_of(each) for each in (action, *ahead)]
         later = [text for each in texts[1:] for text in each]
-        return any(below.wasteful(text, [*texts[0][place:], *later]) for place, text in enumerate(texts[0], 1))
+        before = [
+            taken
+            for each, answer in behind
+            if (told := _texts_of(each))
+            for taken in zip(told, split_results(answer, len(told)), strict=True)
+        ]
+        return any(below.wasteful(text, [*texts[0][place:], *later], before) for place, text in enumerate(texts[0], 1))
 
     return _with_calls(
         replace(
@@ -76,6 +82,10 @@ def info_for(argument: str) -> EnvironmentInfo:
             wasteful=wasteful,
         )
     )
+
+
+def _texts_of(action: str) -> list[str]:
+    return [_text_in(call.arguments) for call in parse_calls(action) or ()]
 
 
 def _text_in(arguments: str) -> str:

@@ -22,7 +22,7 @@ import string
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import gymnasium
 from gymnasium.spaces import Text
@@ -195,6 +195,10 @@ def is_place(argument: str) -> bool:
     return bool(argument) and (_NO_PLACE.fullmatch(argument) is None or os.path.lexists(argument))
 
 
+Taken: TypeAlias = tuple[str, str]
+"""The action of a step that was taken, and the environment's answer to it."""
+
+
 @dataclass(frozen=True)
 class EnvironmentInfo:
     """What is known of an environment before it is made."""
@@ -211,7 +215,8 @@ class EnvironmentInfo:
     joined: str = "{action} {input}"  # a name and its input, which some models write apart, as one action
     looks: Callable[[str], bool] = lambda action: False  # whether an action only shows something and changes nothing
     careless: Callable[[str, str], bool] = lambda action, observation: False  # whether it did not do what it says
-    wasteful: Callable[[str, Sequence[str]], bool] = lambda action, ahead: False  # whether it takes more than is used
+    # whether it takes more than the actions ahead use up, beside what the steps behind (action, answer) left to use
+    wasteful: Callable[[str, Sequence[str], Sequence[Taken]], bool] = lambda action, ahead, behind: False
     timed: bool = False  # whether its state keys count the time that passed, so that no state comes twice
     blocking: bool = False  # whether a step may wait for a process or the network
     instances: int = 4  # how many of them one search may hold at a time

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from envs.any_tools import RULES as _ACT_RULES
 from envs.any_tools import described
 from envs.any_tools import info_for as _act_of
-from envs.base import EnvironmentInfo, is_place, names_place, register
-from envs.call_text import arguments_of, parse_calls
+from envs.base import EnvironmentInfo, Taken, is_place, names_place, register
+from envs.call_text import arguments_of, parse_calls, split_results
 from envs.scienceworld.info import INFO as _SCIENCEWORLD
+from envs.textcraft.recipes import item_id
 from envs.textcraft.tools import RULES as _TEXTCRAFT_TOOL_RULES
 from envs.textcraft.tools import action_of as _command_of
 from envs.tool_wrapper import refuses_calls as _refuses_calls
@@ -58,6 +59,7 @@ _SAID = re.compile(r"craft(?: |\(count=)([0-9]{1,600})\b")
 _CRAFTED = re.compile(r"Crafted ([0-9]{1,600}) ")
 _FETCH = re.compile(r"get ([0-9]{1,9}) (.+)")
 _PART = re.compile(r"([0-9]{1,9}) (.+)")
+_BROUGHT = re.compile(r"(?:Got|Crafted) ([0-9]{1,9}) (.+)")
 
 
 def _textcraft_careless(action: str, observation: str) -> bool:
@@ -66,14 +68,29 @@ def _textcraft_careless(action: str, observation: str) -> bool:
     return said is not None and made is not None and int(said[1]) != int(made[1])
 
 
-def _textcraft_wasteful(action: str, ahead: Sequence[str]) -> bool:
-    """Whether more is fetched than the commands after it use up."""
+def _textcraft_wasteful(action: str, ahead: Sequence[str], behind: Sequence[Taken]) -> bool:
+    """Whether more is fetched than is missing of what the commands after it use up."""
     commands = [command for each in (action, *ahead) for command in _textcraft_commands(each)]
     for place in range(len(_textcraft_commands(action))):
         fetch = _FETCH.fullmatch(commands[place])
-        if fetch is not None and int(fetch[1]) > sum(_used(command, fetch[2]) for command in commands[place + 1 :]):
+        if fetch is None:
+            continue
+        amount, item = int(fetch[1]), fetch[2]
+        wanted = sum(_used(command, item) for command in commands[place + 1 :])
+        if amount > wanted or amount > wanted - sum(_left_by(each, item) for each in behind):
             return True
     return False
+
+
+def _left_by(step: Taken, item: str) -> int:
+    """How many of an item a step brought, less those that it used up."""
+    commands, left = _textcraft_commands(step[0]), 0
+    for command, answer in zip(commands, split_results(step[1], max(1, len(commands))), strict=False):
+        brought = _BROUGHT.match(answer)
+        if brought is not None:
+            left += int(brought[1]) if brought[2] in (item, item_id(item)) else 0
+            left -= _used(command, item)
+    return left
 
 
 def _textcraft_commands(action: str) -> list[str]:

@@ -15,18 +15,18 @@ from typing import Any, ClassVar
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key, Paste
+from textual.events import Event, Key, MouseUp, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.widget import AwaitMount, Widget
-from textual.widgets._toast import ToastRack
 from textual.worker import WorkerCancelled, get_current_worker
 
 from agentr_tui.app.badges import badges
 from agentr_tui.app.hints import Hints
 from agentr_tui.app.menus import ask_screen, ask_whether_to_leave
+from agentr_tui.app.notices import hide_empty_racks, take_back
 from agentr_tui.app.preferences import Preferences
 from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
@@ -202,9 +202,7 @@ class AgentrApp(LoudWorkers, Host):
         if not self.is_running or keys_first:  # leaving: the screens are gone already
             return
         self._flushed = now
-        for part in (part for screen in self.screen_stack for part in screen.children):  # no query: it walks all parts
-            if isinstance(part, ToastRack) and not part.children:  # Textual leaves its line where it was
-                part.display = False
+        hide_empty_racks(self)
         self._show_hint()
         session = self.session
         was_over = session.live is not None and session.live.over
@@ -307,7 +305,7 @@ class AgentrApp(LoudWorkers, Host):
     ) -> None:
         """Show a notice. It may quote models, files and environments, so its text is escaped."""
         for shown in [each for each in self._notifications if each.message == message]:
-            self._unnotify(shown)  # said again: it stands there once
+            take_back(self, shown)  # said again: it stands there once
         text = escape(message if len(message) <= LONGEST_NOTICE else message[:LONGEST_NOTICE] + "…", multiline=True)
         super().notify(text, title=escape(title), severity=severity, timeout=timeout, markup=False)
 
@@ -343,6 +341,8 @@ class AgentrApp(LoudWorkers, Host):
             if not self._leaving and self._told_to_leave is None:
                 await self._type_ahead.take(event)
         else:
+            if isinstance(event, MouseUp):
+                self._type_ahead.acted()
             await super().on_event(event)
 
     def on_key(self, event: Key) -> None:
@@ -376,7 +376,8 @@ class AgentrApp(LoudWorkers, Host):
         elif self.current_mode != "library":
             self.switch_mode("library")
         elif self.session.running:
-            ask_whether_to_leave(self, self.action_detach, self.action_leave)
+            paused = self.session.tree is not None and self.session.tree.state == "paused"
+            ask_whether_to_leave(self, paused, self.action_detach, self.action_leave)
         else:
             self.exit(0)
 

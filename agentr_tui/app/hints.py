@@ -36,7 +36,9 @@ class Hints:
             return
         if tour.hint:
             accepted = sum(each.verdict == "accepted" for each in session.decisions.current().values())
-            tour.go_on(Facts(mode, accepted, contents(session.workspace).exports))
+            found = contents(session.workspace)
+            to_see = session.running or bool(session.tree) or session.workspace.has_runs()
+            tour.go_on(Facts(mode, accepted, found.exports, to_see, bool(found.traces or session.sources)))
         line = next((each for each in screen.children if isinstance(each, HintLine)), None)
         if line is not None:
             line.show(tour.hint)

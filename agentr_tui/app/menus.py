@@ -28,16 +28,18 @@ def ask_screen(app: App[Any], modes: Iterable[str], go: Callable[[str], object],
     ask(app, "go to", [*screens, *more])
 
 
-def ask_whether_to_leave(app: App[Any], detach: Act, stop: Act) -> None:
-    """Ask what becomes of a search that runs: it goes on without the app, stops, or the person stays.
+def ask_whether_to_leave(app: App[Any], paused: bool, detach: Act, stop: Act) -> None:
+    """Ask what becomes of a search that is not over: it goes on without the app, stops, or the person stays.
 
-    `app`: shows the question. `detach`: leaves, and lets the search go on. `stop`: stops the search, and leaves.
+    `app`: shows the question. `paused`: whether the search is paused. `detach`: leaves, and lets the search go on.
+    `stop`: stops the search, and leaves.
     """
+    goes_on = "the search goes on again" if paused else "the search goes on"
     ask(
         app,
-        "A search is running.",
+        f"A search is {'paused' if paused else 'running'}.",
         [
-            Choice("d", "detach: leave, the search goes on (agentr attach shows it)", detach),
+            Choice("d", f"detach: leave, {goes_on} (agentr attach shows it)", detach),
             Choice("s", "stop it cleanly and leave (it can be resumed)", stop),
             Choice("escape", "stay", lambda: None),
         ],

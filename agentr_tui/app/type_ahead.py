@@ -24,7 +24,10 @@ OPENING = frozenset({"open", "prepare", "library", "compare", "partner", "review
 """Groups of workers that open something when they are done: keys wait for it."""
 
 PATIENCE = 2.0
-"""Seconds after which a key is sent on, whatever the one before it still waits for."""
+"""Seconds after a key or a click in which the next keys wait for what it opens."""
+
+START_PATIENCE = 10.0
+"""Seconds in which keys wait for a screen that is being made."""
 
 FRAME = 0.1
 """Seconds between two frames while keys wait; what happens between them is drawn once."""
@@ -48,12 +51,19 @@ class TypeAhead:
         self._task: asyncio.Task[None] | None = None
         self._undrawn = ExitStack()  # closed: draw what changed
         self._drawn = 0.0  # seconds of the loop's clock
+        self._acted: float | None = None  # when a key was sent or the mouse clicked last, by the same clock
+
+    def acted(self) -> None:
+        """A key was sent, or the mouse clicked: it may open something."""
+        self._acted = asyncio.get_running_loop().time()
 
     async def take(self, typed: Typed) -> None:
         """Send a key, now or after those that wait."""
         self._waiting.append(typed)
+        if self._acted is None:  # the app starts
+            self.acted()
         if self._task is None:
-            if self._opening:  # the app starts, or reads what the last key opened
+            if self._held(typed):
                 self._wait_for(None)
             else:
                 await self._next()
@@ -67,6 +77,7 @@ class TypeAhead:
         if self._waiting and self._app.is_running:
             target: DOMNode = self._app.focused or self._app.screen
             self._draw_later(len(self._waiting) > 1)
+            self.acted()
             await self._send(self._waiting.popleft())
             self._wait_for(target)
 
@@ -84,13 +95,10 @@ class TypeAhead:
 
     async def _settle(self, target: DOMNode | None) -> None:
         """Wait until a key that was sent to a widget is done, then send the next."""
-        end = asyncio.get_running_loop().time() + PATIENCE
         for node in target.ancestors_with_self if target is not None else ():
             await self._passed(node)
         await self._passed(self._app)  # what the key's own action left there to do
-        while self._waiting and self._opening:
-            if self._app.screen_stack and asyncio.get_running_loop().time() > end:
-                break
+        while self._waiting and self._held(None):
             self._undrawn.close()
             await asyncio.sleep(LOOK_EVERY)
         await self._passed(self._app)
@@ -113,10 +121,17 @@ class TypeAhead:
                 except TimeoutError:  # closed meanwhile, or busy
                     continue
 
-    @property
-    def _opening(self) -> bool:
-        """Whether a screen is on its way."""
+    def _held(self, typed: Typed | None) -> bool:
+        """Whether keys wait: the app starts, or what the last key or click opens is on its way.
+
+        A key that came alone, long after, is meant for the screen that tells of the work; so is an escape at any time.
+        """
         app = self._app
-        if not app.screen_stack or not app.screen.is_mounted:
+        if not app.screen_stack:
             return True
-        return self._starting() or any(worker.group in OPENING and not worker.is_finished for worker in app.workers)
+        since = asyncio.get_running_loop().time() - (self._acted or 0.0)
+        if not app.screen.is_mounted or self._starting():
+            return since < START_PATIENCE
+        if since > PATIENCE or (isinstance(typed, Key) and typed.key == "escape"):
+            return False
+        return any(worker.group in OPENING and not worker.is_finished for worker in app.workers)

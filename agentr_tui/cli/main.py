@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import TextIOWrapper
 
 from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
@@ -94,7 +94,7 @@ def _agreed(unasked: NeedsConsent) -> bool:
 def _run(arguments: list[str], debug: bool) -> int:
     """The same, less the question to a person. Raises `NeedsConsent`."""
     try:
-        with redirect_stdout(own_output()) if SHOWN & set(arguments) else nullcontext():
+        with _showing() if SHOWN & set(arguments) else nullcontext():
             result = build(arguments)(arguments)
         own_output().flush()
         return result if isinstance(result, int) else 0
@@ -124,6 +124,13 @@ def _run(arguments: list[str], debug: bool) -> int:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:  # a defect of ours: still one line
         return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
+
+
+@contextmanager
+def _showing() -> Iterator[None]:
+    """Within it, what the library prints itself goes to our output, laid out for the terminal."""
+    with redirect_stdout(own_output()), streams.legible_help():
+        yield
 
 
 def _is_nowhere() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,9 +40,14 @@ def option_of(settings: type[msgspec.Struct], group: Group, field_name: str, hel
     its field. `help`: the sentence, which tells the default if the field's is None or empty. `more`: further arguments
     of `Parameter`.
     """
-    field = next(field for field in msgspec.structs.fields(settings) if field.name == field_name)
+    field = _fields(settings)[field_name]
     shown = None if field.default in (None, "", msgspec.NODEFAULT) else str(field.default)
     return Parameter(group=group, help=help, **{"show_default": shown, **more})
+
+
+@cache
+def _fields(settings: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.name: field for field in msgspec.structs.fields(settings)}
 
 
 WorkspaceOption = Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from engine.samples.duplicates import Duplicates
 from engine.samples.revise import begun_verifier
 from engine.samples.revise import revise as revise_tree
 from engine.samples.settings import Revised, ReviseSettings
+from engine.samples.shared_by_trees import SharedByTrees
 from engine.trace.sources import Source, is_trace, load_any
 from engine.tree.events import Started
 from engine.verifiers.base import BudgetSpent, Verifier
@@ -117,29 +117,30 @@ def revise_paths(
     judge = {"base_url": settings.judge.base_url, "key_env": settings.judge.key_env}
     actor = {"actor": settings.repair.actor} if settings.repair is not None else {}
     own = [own_settings(workspace.path), judge, actor] if settings.repair is not None else []
-    mend = repairer(workspace.traces / FOLDER, settings, own)
-    known = Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None
     check_environments(sources, settings.environment, broken)
     decisions = Decisions(workspace.decisions)
     for warning in decisions.warnings:
         warn(warning)
     current = decisions.current()
-    marks = curation.marks_of(current)
-    taught: Counter[str] = Counter()
     pool = open_pool(settings.judge, settings.verifier) if settings.verify else None
     shares = pool is not None and settings.seam == settings.verifier  # one budget
     seam_pool = pool if shares else open_pool(settings.judge, settings.seam) if settings.seam else None
+    shared = SharedByTrees(
+        marks=curation.marks_of(current),
+        cache=cache,
+        repair=repairer(workspace.traces / FOLDER, settings, own),
+        duplicates=Duplicates(settings.duplicates) if settings.duplicates and not settings.compat else None,
+        decided=current.keys(),
+        seam_pool=seam_pool,
+    )
     try:
         readable = [str(path) for path in sources if path not in broken]
         with workspace.new_run(settings, readable) as run, progress(pairs, pool) as done:
             for path, source, verifier in _opened(sources, settings, cache, pool, broken):
                 for warning in source.warnings:
                     warn(warning)
-                made = revise_tree(
-                    source.tree, str(real_path(path)), settings, run.figures, marks, cache,
-                    repair=mend, known=known, verifier=verifier, taught=taught, decided=current.keys(),
-                    seam_pool=seam_pool,
-                )  # fmt: skip
+                where = str(real_path(path))
+                made = revise_tree(source.tree, where, settings, run.figures, shared, verifier=verifier)
                 try:
                     for sample in made:
                         run.add(sample)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,14 +14,17 @@ from agentr_tui.cli.options import INPUT
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
 from engine.base.untrusted_files import is_folder, what_is
+from engine.imports.follow import States
 from engine.imports.merging.equal_messages import Merge
 from engine.imports.recognise import is_rollouts
 from engine.imports.sources import files_below, mapping_of
-from engine.imports.trees import Import, ImportOptions, import_rollouts, store
+from engine.imports.trace_store import store
+from engine.imports.trees import Import, ImportOptions, import_rollouts
+from engine.review.decisions import Decisions
 from engine.trace.sources import Source, holds_sources, is_trace, is_tree_file, load_any
 from engine.trace.trace_file import NoEvents
 from engine.workspace.figures import TraceFigures, figures_without_events
-from engine.workspace.workspace import Workspace
+from engine.workspace.workspace import Workspace, read_samples
 
 MOST_TOLD = 8
 """Problems that are told one by one."""
@@ -97,23 +101,56 @@ def read(paths: Sequence[Path], options: ImportOptions) -> Import:
 
 
 def with_stored(
-    paths: Sequence[Path], options: ImportOptions, workspace: Path, quiet: bool = False
+    paths: Sequence[Path], options: ImportOptions, workspace: Path, quiet: bool = False, seen: States | None = None
 ) -> tuple[list[Path], list[Path]]:
     """Store the rollouts of these paths as traces. Returns the paths with rollouts replaced by their traces, and those
     traces alone.
 
     `paths`: files and folders. `options`: how to read and merge rollouts. `workspace`: its folder, which takes the
-    traces. `quiet`: whether to print nothing.
+    traces. `quiet`: whether to print nothing. `seen`: gets what was read, for who follows it.
     """
     plain, rollouts = parted(paths, options)
     if not rollouts:
         return plain, []
     found = read(rollouts, options)
-    stored, new = store(found, Workspace.open(workspace, create=True).traces, options.merge)
-    trees = "1 tree" if len(stored) == 1 else f"{len(stored)} trees"
+    place = Workspace.open(workspace, create=True)
+    if seen is not None:
+        seen.update(found.states)
+    stored = store(found, place.traces, options.merge, lambda: decided_traces(place))
+    for line in stored.kept:
+        warn(line)
+    trees = "1 tree" if len(stored.paths) == 1 else f"{len(stored.paths)} trees"
+    longer = f", {stored.continued} longer than before" if stored.continued else ""
     if not quiet:
-        say(f"{found.attempts} attempts, {new} of them new: {trees} in {Workspace.open(workspace).traces}")
-    return plain + stored, stored
+        say(f"{found.attempts} attempts, {stored.new} of them new{longer}: {trees} in {place.traces}")
+    return plain + stored.paths, stored.paths
+
+
+def growing_paths(paths: Sequence[Path], options: ImportOptions) -> Callable[[], list[Path]]:
+    """Returns what gives the paths of rollouts among some, at each look: what was one stays one, and is not looked into
+    again.
+
+    `paths`: files and folders, some of which may be empty yet. `options`: how rollouts are read.
+    """
+    known: set[Path] = set()
+
+    def wanted() -> list[Path]:
+        known.update(parted([path for path in paths if path not in known], options)[1])
+        return [path for path in paths if path in known]
+
+    return wanted
+
+
+def decided_traces(workspace: Workspace) -> frozenset[str]:
+    """The ids of the traces of whose samples a person decided something. Runs that can't be read are left out."""
+    decided = Decisions(workspace.decisions, strict=False).current() if workspace.decisions.exists() else {}
+    found: set[str] = set()
+    if decided:
+        with suppress(InputError):
+            for run in workspace.runs():
+                with suppress(InputError):
+                    found.update(sample.trace for sample in read_samples(run) if sample.id in decided)
+    return frozenset(found)
 
 
 def one_source(path: Path, environment: str | None = None) -> Source:

@@ -206,7 +206,8 @@ def _check_options(found: RoundFile) -> None:
             raise InputError(f"{found.path}: [{table}] {name}: a round sets this itself")
         if table in ("collect", "eval") and "tasks" not in options:
             raise InputError(f'{found.path}: [{table}] tasks is missing: name the tasks, for example "0-99"')
-        for number in range(max([len(value) for value in options.values() if isinstance(value, list)], default=1)):
+        longest = max([len(value) for value in options.values() if isinstance(value, list)], default=1)
+        for number in range(min(longest, found.rounds + 1)):  # a list may be longer than there are models
             needed = [] if "tasks" in options else [LACKING[table]]
             try:
                 arguments = [table, *needed, *found.arguments(table, number)]

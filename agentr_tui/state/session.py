@@ -119,7 +119,7 @@ class Session:
         """The decisions of the workspace, as far as they are written and can be read: a review tells of the rest."""
         self.own.append(self.configured)
         self.decisions = Decisions(self.workspace.decisions, strict=False)
-        self._counted: tuple[SearchTree | None, float, int, int, int] = (None, 0.0, 0, 0, 0)
+        self._counted: tuple[SearchTree | None, float, int, int, int, int] = (None, 0.0, 0, 0, 0, 0)
         self._pairs: tuple[tuple[SearchTree, int, Thresholds], int] | None = None
 
     @property
@@ -221,14 +221,15 @@ class Session:
         tree, alpha = self.tree, self.thresholds.alpha
         if tree is None:
             return 0, 0
-        counted_tree, counted_alpha, seen, good, bad = self._counted
-        if counted_tree is not tree or counted_alpha != alpha:
+        counted_tree, counted_alpha, counted_seq, seen, good, bad = self._counted
+        gone_on = bool(tree.attempts) and counted_seq != tree.seq  # its leaves may be none any more
+        if counted_tree is not tree or counted_alpha != alpha or gone_on:
             seen = good = bad = 0
         for node in tree.nodes[seen:]:
             if node.terminal is not None and node.terminal not in WITHOUT_RETURN and not node.children:
                 good += node.reward > alpha
                 bad += node.reward <= alpha
-        self._counted = (tree, alpha, len(tree.nodes), good, bad)
+        self._counted = (tree, alpha, tree.seq, len(tree.nodes), good, bad)
         return good, bad
 
     def pair_count(self) -> int:

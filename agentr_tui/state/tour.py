@@ -25,6 +25,11 @@ HINTS = (
     "From samples to lines: this is what an export takes. Press e, choose a format, then ctrl+s.",
     "Written: a trainer reads that file. Press 1: the library has every search, and o starts your own.",
 )
+NO_TRACE = "A search is a tree of what an agent tried. Press t for the sample trees, or o to start a search."
+NOT_OPENED = "Every row is a search: a tree of what an agent tried. Press enter to open the one under the cursor."
+ELSEWHERE = "There is no tree here yet. Press 1 for the library, then enter on a trace."
+"""What stands in place of a hint about a tree as long as none is open: in the library, without and with traces, and on
+another screen."""
 LAST_MODE = "library"
 """The screen that the last hint is about."""
 
@@ -35,6 +40,8 @@ class Facts(NamedTuple):
     mode: str
     accepted: int = 0
     exports: int = 0
+    to_see: bool = True  # whether a tree is open, or samples were made
+    traces: bool = True  # whether the library lists any
 
 
 class Kept(Struct):
@@ -45,7 +52,9 @@ class Kept(Struct):
 
 
 def step_of(facts: Facts, before: int) -> int:
-    """The hint that comes next: it never goes back."""
+    """The hint that comes next: it never goes back, and does not go on while there is nothing to see."""
+    if not facts.to_see:
+        return before
     step = {"pairs": 1, "revision": 2, "dataset": 4}.get(facts.mode, 0)
     if facts.accepted:
         step = max(step, 3)
@@ -63,7 +72,7 @@ class Tour:
         self._folder = folder or state_folder()
         self._file = self._folder / "hints.json"
         self._kept = self._read()
-        self._last_mode = ""
+        self._facts = Facts("search")
 
     def _read(self) -> Kept | None:
         return read_struct(self._file, Kept)
@@ -86,7 +95,11 @@ class Tour:
         """The hint that is shown, with its number; "" where none is."""
         if self._kept is None or self._kept.over:
             return ""
-        return f"{self._kept.step + 1}/{len(HINTS)}  {HINTS[self._kept.step]}"
+        step, facts = self._kept.step, self._facts
+        told = HINTS[step]
+        if not facts.to_see and step != len(HINTS) - 1:
+            told = ELSEWHERE if facts.mode != "library" else NOT_OPENED if facts.traces else NO_TRACE
+        return f"{step + 1}/{len(HINTS)}  {told}"
 
     def go_on(self, facts: Facts) -> None:
         """Take up what a person did. After the last hint, and its screen, there are no more hints."""
@@ -95,11 +108,11 @@ class Tour:
             return
         step = step_of(facts, kept.step)
         last = len(HINTS) - 1
-        if kept.step == last == step and facts.mode != self._last_mode and self._last_mode == LAST_MODE:
+        if kept.step == last == step and facts.mode != self._facts.mode == LAST_MODE:
             self.end()
         elif step != kept.step:
             self._keep(Kept(step))
-        self._last_mode = facts.mode
+        self._facts = facts
 
     def end(self) -> None:
         """Show no more hints, from now on."""

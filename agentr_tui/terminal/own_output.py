@@ -50,12 +50,14 @@ def output_to(stream: TextIO) -> Iterator[None]:
 
 
 def drop_terminal() -> None:
-    """Write nothing to the terminal any more: it was closed."""
+    """Write nothing to the terminal any more, and read nothing from it: it was closed."""
     for stream in (sys.__stdout__, sys.__stderr__):
         with suppress(OSError, ValueError, AttributeError):
             to_nowhere(stream.fileno())  # type: ignore[union-attr]
     for fd in (1, 2):
         to_nowhere(fd)
+    silent, _keeps_it_open = os.pipe()  # a closed one is always ready, with nothing: whoever reads it goes in circles
+    os.dup2(silent, 0)
 
 
 def copy_of(fd: int, like: io.TextIOWrapper) -> io.TextIOWrapper:

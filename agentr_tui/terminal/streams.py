@@ -6,7 +6,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from agentr_tui.terminal.own_output import own_output, to_nowhere
@@ -35,6 +36,35 @@ def drop_odd_sizes() -> None:
         size = os.environ.get(name)
         if size is not None and not (size.isascii() and size.isdecimal() and LEAST <= int(size[:9]) <= MOST):
             del os.environ[name]
+
+
+LEGIBLE = 40
+"""Columns for which help is laid out in a terminal that has fewer: below three the library wraps it without an end."""
+
+
+@contextmanager
+def legible_help() -> Iterator[None]:
+    """Within it, help is laid out for `LEGIBLE` columns at least; a narrower terminal wraps the lines itself."""
+    before = os.environ.get("COLUMNS")
+    if _columns() < LEGIBLE:
+        os.environ["COLUMNS"] = str(LEGIBLE)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("COLUMNS", None)
+        else:
+            os.environ["COLUMNS"] = before
+
+
+def _columns() -> int:
+    """Returns the columns that help would be laid out for: as the library finds them, which asks each stream."""
+    if told := os.environ.get("COLUMNS"):
+        return int(told)  # odd ones were dropped
+    for fd in (0, 1, 2):
+        with suppress(OSError):
+            return os.get_terminal_size(fd).columns or LEGIBLE
+    return LEGIBLE
 
 
 def failed(error: OSError | None = None) -> str:

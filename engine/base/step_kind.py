@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from envs.base import EnvError, EnvironmentInfo, info_of
+from envs.base import EnvError, EnvironmentInfo, Taken, info_of
 from envs.call_text import call_text, read_calls, split_results
 
 
@@ -46,20 +46,21 @@ def careless(
     results: Sequence[str] = (),
     *,
     ahead: Sequence[str] | None = None,
+    behind: Sequence[Taken] = (),
 ) -> bool:
     """Whether the action did something else than it says, and the environment accepted it; or whether it took more than
-    the following actions use up.
+    the following actions use up, beside what was there already.
 
     `environment`: its name. `action`: the text of the step's action or calls; one such call is enough. `observation`:
     the environment's answer to it. `results`: what each call returned, where the trace keeps that. `ahead`: all actions
-    that follow, up to the return; None where they are not known.
+    that follow, up to the return; None where they are not known. `behind`: the steps before it, from the first.
     """
     info = info_or_none(environment)
     if info is None:
         return False
     if any(info.careless(*each) for each in _parts(action, observation, results)):
         return True
-    return ahead is not None and info.wasteful(action, ahead)
+    return ahead is not None and info.wasteful(action, ahead, behind)
 
 
 def _parts(action: str, observation: str, results: Sequence[str]) -> list[tuple[str, str]]:

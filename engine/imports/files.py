@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -168,11 +169,44 @@ def each(raw: Any, name: str) -> list[Any]:
     return raw
 
 
+FileState = tuple[int, int, int] | None
+"""Of a file: time of change, length, inode; None where there is none."""
+
+_consulted: ContextVar[dict[str, FileState] | None] = ContextVar("consulted", default=None)
+
+
+@contextmanager
+def consulting(states: dict[str, FileState]) -> Iterator[None]:
+    """`states` gets each file that is looked at within, as it is then; also those that are missing."""
+    token = _consulted.set(states)
+    try:
+        yield
+    finally:
+        _consulted.reset(token)
+
+
+def consulted(path: Path) -> None:
+    """Tell that what is read depends on a file or a folder. To be called before it is read."""
+    states = _consulted.get()
+    if states is not None:
+        states.setdefault(os.fspath(path), file_state(path))
+
+
+def file_state(path: str | os.PathLike[str]) -> FileState:
+    """Returns what changes where a file does."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def inside(folder: Path, name: str) -> Path | None:
     """Returns the file of that name below the folder; None where it is missing, or outside of the folder (links
     followed)."""
     if not name or "\x00" in name or "://" in name or len(name) > 4096:
         return None
+    consulted(folder / name)
     root = os.path.realpath(folder)
     place = os.path.realpath(os.path.join(root, name))
     if place != root and place.startswith(root.rstrip(os.sep) + os.sep) and os.path.isfile(place):

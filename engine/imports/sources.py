@@ -6,7 +6,7 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from engine.base.errors import AgentrError, InputError, foreign_line
 from engine.base.untrusted_files import is_folder, what_is
 from engine.imports import registry as _registry  # registers the readers
 from engine.imports.bounded_json import Malformed
-from engine.imports.files import Problem, RolloutFile, look
+from engine.imports.files import FileState, Problem, RolloutFile, consulted, consulting, look
 from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
+from engine.imports.formats.coding.reports import evaluations
 from engine.imports.formats.evaluation.harbor import SIDECARS, lost_trials
 from engine.imports.formats.unreadable import kind_of
 from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
@@ -25,6 +26,8 @@ ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.
 
 FAILED = "the reader failed"
 _OTHERS = ("*.trace.jsonl*", "search_results_*.json*")  # traces and trees, which are read elsewhere
+_COMPANIONS = re.compile(r"_(materialized_inputs|(aggregate|agent)_metrics|reward_profiling)\.jsonl?$")
+"""What NeMo Gym writes beside its rollouts, under their name."""
 _BESIDE = SIDECARS | {"metadata.json", "base_state.json", "preds.json", "package.json", "manifest.json", "report.json"}
 _PART = re.compile(r"(?P<main>.+)\.(?:cont-\d+|summarization-\d+-\w+)(?P<end>\.json)")
 
@@ -46,11 +49,15 @@ class Rollouts:
     formats: dict[str, int] = field(default_factory=dict)  # rollouts read, by format
     skipped: int = 0
     folders: list[Path] = field(default_factory=list)  # that were searched
+    states: dict[Path, dict[str, FileState]] = field(default_factory=dict)  # file → all that was looked at for it
 
     def __iter__(self) -> Iterator[Rollout]:
         """Raises `InputError` at the end where nothing could be read; the line is the first problem's."""
+        evaluations.cache_clear()
         for path in self.files:
-            yield from self._of_file(path)
+            with consulting(self.states.setdefault(path, {})):
+                consulted(path)
+                yield from self._of_file(path)
         if not self.formats:
             raise InputError(self._nothing())
 
@@ -107,25 +114,49 @@ class Rollouts:
 def _promises(path: Path) -> bool:
     """Whether a file's name says that it holds rollouts, so that being something else is worth a line."""
     name = path.name
+    if _COMPANIONS.search(name):
+        return False
     return (
         name.endswith((".eval", ".traj", ".traj.json")) or "traject" in name or "rollouts" in name or "traces" in name
     )
 
 
 def read_rollouts(
-    paths: Iterable[str | os.PathLike[str]], read_as: str = "", mapping: dict[str, str] | None = None
+    paths: Iterable[str | os.PathLike[str]],
+    read_as: str = "",
+    mapping: dict[str, str] | None = None,
+    only: Container[Path] | None = None,
 ) -> Rollouts:
     """Returns the rollouts of files in the order of their paths, each file once. Raises `InputError` where a path does
     not exist or a name is unknown.
 
     `paths`: files, folders (searched to the bottom) and patterns. `read_as`: name of the reader for all files; empty:
     the reader that recognises a file. `mapping`: for chat rows: field of a rollout → path in the row, such as
-    `{"reward": "scores.main"}`.
+    `{"reward": "scores.main"}`. `only`: which of the files are read; None: all.
+    """
+    lost: list[OSError] = []
+    files, given, folders = files_of(paths, lost)
+    reader = reader_named(read_as) if read_as else None
+    problems = [Problem(str(error.filename), "", error.strerror or str(error)) for error in lost]
+    if only is None:
+        trials = [Problem(str(path), "", reason) for folder in folders for path, reason in lost_trials(folder)]
+        problems = trials + problems
+    else:
+        files = [path for path in files if path in only]
+    return Rollouts(files, given, reader, ReadOptions(mapping or {}), problems, folders=folders)
+
+
+def files_of(
+    paths: Iterable[str | os.PathLike[str]], lost: list[OSError]
+) -> tuple[list[Path], frozenset[Path], list[Path]]:
+    """Returns the files that are read of some paths, those of them that are named, and the folders that are.
+
+    `paths`: files, folders and patterns. `lost`: gets an error for each folder that can't be looked into. Raises
+    `InputError` where a path does not exist.
     """
     named: dict[str, Path] = {}
     found: dict[str, Path] = {}
     folders: list[Path] = []
-    lost: list[OSError] = []
     for path in paths:
         place = Path(path)
         if is_folder(place):
@@ -142,13 +173,8 @@ def read_rollouts(
                     found.setdefault(os.path.abspath(inner), inner)
         else:
             raise InputError(f"{path}: no such file or folder")
-    reader = reader_named(read_as) if read_as else None
     given = frozenset(named.values())
-    problems = [Problem(str(path), "", reason) for folder in folders for path, reason in lost_trials(folder)]
-    problems += [Problem(str(error.filename), "", error.strerror or str(error)) for error in lost]
-    return Rollouts(
-        list(_wholes(found.values(), given)), given, reader, ReadOptions(mapping or {}), problems, folders=folders
-    )
+    return list(_wholes(found.values(), given)), given, folders
 
 
 def files_below(folder: Path, lost: list[OSError] | None = None) -> list[Path]:

@@ -1,30 +1,24 @@
-"""Rollouts of files and folders as trees: in memory, or stored as traces of a workspace.
-
-A tree that is stored already grows: attempts that are new are appended, and nodes keep their numbers.
-"""
+"""Rollouts of files and folders as trees in memory (`trace_store` keeps them as traces)."""
 
 from __future__ import annotations
 
 import gc
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.base.errors import InputError
 from engine.imports.attempt import ForeignTree
-from engine.imports.files import Problem
+from engine.imports.files import FileState, Problem
 from engine.imports.merging.equal_messages import MERGES, Merge
 from engine.imports.merging.foreign_tree import foreign_events
 from engine.imports.merging.grouping import Groups
-from engine.imports.merging.merge import TreeOfAttempts
 from engine.imports.sources import Rollouts, read_rollouts
 from engine.trace.sources import Source
-from engine.trace.trace_file import TraceWriter, load, write_trace
-from engine.tree.events import AnyEvent, Imported, ImportedAttempt
+from engine.tree.events import AnyEvent
 from engine.tree.tree import SearchTree
 
 KEPT_LETTERS, KEPT_BYTES = 60, 160  # of a task's name, in the name of its trace
@@ -66,6 +60,7 @@ class Import:
     problems: list[Problem]  # what could not be read
     warnings: list[str]  # a line each
     formats: dict[str, int]  # attempts, by format
+    states: dict[Path, dict[str, FileState]] = field(default_factory=dict)  # file → all that was looked at for it
 
     @property
     def attempts(self) -> int:
@@ -74,26 +69,32 @@ class Import:
 
 
 def import_rollouts(
-    paths: Iterable[str | os.PathLike[str]], options: ImportOptions, told: Callable[[int], object] = lambda count: None
+    paths: Iterable[str | os.PathLike[str]],
+    options: ImportOptions,
+    told: Callable[[int], object] = lambda count: None,
+    only: Container[Path] | None = None,
 ) -> Import:
     """Read rollouts and merge them to trees. Raises `InputError` where nothing can be read.
 
     `paths`: files, folders and patterns. `options`: how to read and merge. `told`: called with the number of attempts
-    read so far.
+    read so far. `only`: which of the files are read; None: all.
     """
     if options.merge not in MERGES:
         raise InputError(f"--merge {options.merge}: one of {', '.join(MERGES)}")
     if options.merge == "state":
         raise InputError("--merge state: rollouts hold no state keys: merge by action, text or none")
-    rollouts = read_rollouts(paths, options.read_as, options.mapping)
+    rollouts = read_rollouts(paths, options.read_as, options.mapping, only)
     with _no_collections():
-        groups, foreign = _read(rollouts, options, told)
+        groups, foreign, named = _read(rollouts, options, told)
+    if options.reward and only is None and options.reward not in named:
+        known = ", ".join(sorted(named)) or "none has a name"
+        raise InputError(f"--reward {options.reward}: no attempt has a reward of that name: {known}")
     trees = [ImportedTree(group.name, stem_of(group.first.task, group.key), events) for group, events in groups.all()]
     for found in foreign:
         events = foreign_events(found)
         started = events[0]
         trees.append(ImportedTree(found.task, stem_of(found.task, getattr(started, "trace", "")), events))
-    return Import(trees, rollouts.problems, copies(groups), rollouts.formats)
+    return Import(trees, rollouts.problems, copies(groups), rollouts.formats, rollouts.states)
 
 
 @contextmanager
@@ -110,25 +111,22 @@ def _no_collections() -> Iterator[None]:
 
 def _read(
     rollouts: Rollouts, options: ImportOptions, told: Callable[[int], object]
-) -> tuple[Groups, list[ForeignTree]]:
-    groups, foreign, names = Groups(options.merge), [], Counter[str]()
-    count, named = 0, 0
+) -> tuple[Groups, list[ForeignTree], set[str]]:
+    """Read and merge. Returns the names of rewards too, where one of several is wanted."""
+    groups, foreign, names = Groups(options.merge), list[ForeignTree](), set[str]()
+    count = 0
     for rollout in rollouts:
         if isinstance(rollout, ForeignTree):
             foreign.append(rollout)
             continue
         if options.reward:
             names.update(rollout.rewards)
-            named += options.reward in rollout.rewards
             rollout.reward = rollout.rewards.get(options.reward)
             rollout.reward_range = None
         groups.add(rollout)
         count += 1
         told(count)
-    if options.reward and not named:
-        known = ", ".join(sorted(names)) or "none has a name"
-        raise InputError(f"--reward {options.reward}: no attempt has a reward of that name: {known}")
-    return groups, foreign
+    return groups, foreign, names
 
 
 def copies(groups: Groups) -> list[str]:
@@ -151,71 +149,3 @@ def stem_of(task: str, key: str) -> str:
     letters = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in task)[:KEPT_LETTERS]
     letters = letters.encode()[:KEPT_BYTES].decode("utf-8", "ignore").strip(".-") or "task"
     return f"{'task-' if _DEVICES.match(letters) else ''}{letters}-{key[:8]}"
-
-
-# -- traces of a workspace -------------------------------------------------------------------------------
-
-
-def store(found: Import, folder: Path, merge: Merge) -> tuple[list[Path], int]:
-    """Write each tree into a folder of traces, or add the new attempts to the trace that is there. Returns the paths,
-    and the number of new attempts.
-
-    `found`: the trees. `folder`: where traces are. `merge`: the rule by which they were merged; another than `action`
-    is in the file's name.
-    """
-    paths, new = [], 0
-    for tree in found.trees:
-        stem = tree.stem if merge == "action" else f"{tree.stem}-{merge}"
-        path = folder / f"{stem}.trace.jsonl"
-        imported = tree.events[1]
-        assert isinstance(imported, Imported)
-        if not path.exists() or not path.stat().st_size:
-            write_trace(path, tree.events)
-            new += len(imported.attempts)
-        elif imported.attempts:
-            new += _grow(path, tree)
-        paths.append(path)
-    return paths, new
-
-
-def _grow(path: Path, fresh: ImportedTree) -> int:
-    """Append the attempts that a stored tree does not hold yet; returns how many."""
-    loaded = load(path)
-    tree = loaded.tree
-    known = Counter(attempt.digest for attempt in tree.attempts)
-    imported = SearchTree(fresh.events)
-    missing: list[ImportedAttempt] = []
-    for attempt in imported.attempts:
-        if known[attempt.digest]:
-            known[attempt.digest] -= 1
-        else:
-            missing.append(attempt)
-    if not missing:
-        return 0
-    merger = TreeOfAttempts.of(tree)
-    nodes, attempts = len(merger.rows), len(merger.attempts)
-    wordings = [len(row.wordings) for row in merger.rows]
-    for attempt in missing:
-        merger.again(imported, attempt)
-    changed = {
-        id: row.wordings[count:]
-        for id, (row, count) in enumerate(zip(merger.rows, wordings, strict=False))
-        if len(row.wordings) > count
-    }
-    assert tree.started is not None
-    assert imported.started is not None
-    low, high = tree.started.score_range
-    other = imported.started.score_range
-    wider = (min(low, other[0]), max(high, other[1]))
-    event = Imported(
-        seq=tree.seq + 1,
-        source=imported.imported_from or "",
-        nodes=merger.rows[nodes:],
-        attempts=merger.attempts[attempts:],
-        merge=merger.merge,
-        wordings=changed,
-        score_range=None if wider == (low, high) else wider,
-    )
-    with TraceWriter(path, append_to=loaded.end) as writer:
-        writer.write(event)
-    return len(missing)

@@ -32,6 +32,8 @@ from engine.tree.events import Message, Usage
 PATH = "/chat/completions"
 MAX_ANSWER = 8 << 20  # bytes; reading stops there
 MAX_PACKED = MAX_ANSWER // 128  # bytes of an answer that came packed although plain was asked for
+PACKINGS = ("gzip", "deflate")
+"""Codings of an answer that grow to 1,032 times their size at most; zstd and brotli know no such bound."""
 FIRST_WAIT = 0.5  # seconds before the second attempt; doubled for each further one
 LONGEST_WAIT = 30.0  # seconds that we choose to wait; a server may ask for more (`faults.LONGEST_ASKED`)
 MAX_MESSAGE = 300  # characters of a server's own words that are kept
@@ -105,7 +107,7 @@ def _scrubber(secrets: Sequence[str]) -> Callable[[str], str]:
 
 
 class TooLarge(Exception):
-    """An answer went on past `MAX_ANSWER`."""
+    """An answer went on past `MAX_ANSWER`, or may: the message says which."""
 
 
 def open_client(endpoint: Endpoint) -> Client:
@@ -121,6 +123,7 @@ def open_client(endpoint: Endpoint) -> Client:
             default_headers={"Accept-Encoding": "identity", **headers},
             http_client=DefaultAsyncHttpxClient(
                 timeout=endpoint.timeout,
+                follow_redirects=False,  # nobody named the other server: it would get the conversation, and `header`
                 event_hooks={"response": [_cap_answer]},
                 trust_env=not is_loopback(endpoint.url),  # a proxy has no business on this machine
             ),
@@ -130,10 +133,13 @@ def open_client(endpoint: Endpoint) -> Client:
 
 
 async def _cap_answer(response: httpx2.Response) -> None:
-    """Stop reading an answer that does not end; a packed one may grow a hundredfold."""
-    packed = response.headers.get("content-encoding", "identity") != "identity"
+    """Stop reading an answer that does not end; a packed one may grow a thousandfold, and without a bound where it was
+    packed twice or in a form without one."""
+    coding = response.headers.get("content-encoding", "identity").strip().casefold()
+    if coding not in ("identity", *PACKINGS):
+        raise TooLarge(f"the answer is packed as {coding!r}, although plain was asked for; it was not read")
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _Capped(response.stream, MAX_PACKED if packed else MAX_ANSWER)
+    response.stream = _Capped(response.stream, MAX_PACKED if coding in PACKINGS else MAX_ANSWER)
 
 
 class _Capped(httpx2.AsyncByteStream):
@@ -148,7 +154,7 @@ class _Capped(httpx2.AsyncByteStream):
         async for chunk in self._stream:
             read += len(chunk)
             if read > self._most:
-                raise TooLarge
+                raise TooLarge(f"the answer goes on past {MAX_ANSWER >> 20} MB; the rest was not read")
             yield chunk
 
     async def aclose(self) -> None:
@@ -266,8 +272,8 @@ async def _attempt(client: Client, endpoint: Endpoint, fields: dict[str, Any]) -
         raise refusal_of_status(error.status_code, error.body, error.response.headers) from None
     except openai.APIConnectionError as error:
         raise Refusal("connection", f"{endpoint.url}: {_reason(error)}") from None
-    except TooLarge:
-        raise Refusal("too large", f"the answer goes on past {MAX_ANSWER >> 20} MB; the rest was not read") from None
+    except TooLarge as error:
+        raise Refusal("too large", str(error)) from None
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise Refusal("connection", f"{endpoint.url}: {_reason(error)}") from None
     prices = endpoint.price_in, endpoint.price_out

@@ -91,14 +91,17 @@ def asks_too_much(wait: float | None) -> bool:
 
 
 def refusal_of_status(status: int, body: object, headers: Mapping[str, str], usage: Usage | None = None) -> Refusal:
-    """Returns what an answer with a status of 4xx or 5xx means.
+    """Returns what an answer with a status of 3xx, 4xx or 5xx means.
 
     Any status may refuse a parameter or a system turn: servers answer 400, 403, 422 or 500.
 
-    `status`: of HTTP. `body`: the error object in it, else what came. `headers`: they may say how long to wait.
-    `usage`: the tokens that the server counted all the same; None: not told.
+    `status`: of HTTP. `body`: the error object in it, else what came. `headers`: they may say how long to wait, or
+    where to ask. `usage`: the tokens that the server counted all the same; None: not told.
     """
     code, param, said = _facts(body)
+    if 300 <= status < 400:
+        to = headers.get("location") or "another address"
+        return Refusal("wrong model", f"status {status}: the server sends its callers on to {to}, which nobody named")
     message = f"{status}: {said}" if said else f"status {status}"
     kind = _kind_of_status(status, code, said)
     if kind in ("rate limit", "quota", "server error"):

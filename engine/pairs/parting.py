@@ -61,7 +61,7 @@ def outcomes(tree: SearchTree, id: int) -> int:
     counts = tree.outcome_counts.get(node.parent)
     if counts is None:
         counts = tree.outcome_counts[node.parent] = Counter(
-            action_group(tree.nodes[child]) for child in tree.nodes[node.parent].children
+            action_group(tree.nodes[child]) for child in tree.nodes[node.parent].children if tree.nodes[child].visits
         )
     return counts[action_group(node)]
 
@@ -70,7 +70,7 @@ def forks_by_chance(tree: SearchTree) -> list[int]:
     """Nodes below which attempts part by chance, as far as the same action had several outcomes."""
     if not tree.attempts:
         return []
-    return [node.id for node in tree.nodes if _parts(tree, node.children)]
+    return [node.id for node in tree.nodes if _parts(tree, [id for id in node.children if tree.nodes[id].visits])]
 
 
 def _parts(tree: SearchTree, children: Sequence[int]) -> bool:

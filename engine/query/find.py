@@ -48,12 +48,12 @@ def slices(
         yield from ([] for _ in _take_statistics(view, seconds))
     test = compile_term(query.term, view)
     look = _LOOK_IN_TEXTS if query.reads_texts else _LOOK
-    nodes, at = view.tree.nodes, first
+    nodes, at, of_attempts = view.tree.nodes, first, bool(view.tree.attempts)  # a node without one is left over
     found: list[int] = []
     end = time.perf_counter() + seconds
     while at < len(reader):
         stop = min(at + look, len(reader))
-        found += [node.id for node in nodes[at:stop] if test(node)]
+        found += [node.id for node in nodes[at:stop] if test(node) and (node.visits or not of_attempts)]
         at = stop
         if time.perf_counter() >= end:
             yield found

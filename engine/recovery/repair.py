@@ -187,10 +187,16 @@ def best_leaf(tree: SearchTree, thresholds: Thresholds, bad: float) -> Node | No
 def _careless_steps(tree: SearchTree, leaf: Node) -> int:
     environment = tree.started.environment if tree.started is not None else ""
     steps = [tree.nodes[id] for id in tree.ancestors(leaf.id)[1:]]
-    actions = [step.action for step in steps]
     return sum(
-        careless(environment, step.action, step.observation, step.results, ahead=actions[place:])
-        for place, step in enumerate(steps, 1)
+        careless(
+            environment,
+            step.action,
+            step.observation,
+            step.results,
+            ahead=[later.action for later in steps[place + 1 :]],
+            behind=[(before.action, before.observation) for before in steps[:place]],
+        )
+        for place, step in enumerate(steps)
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from engine.pairs.pairs import Pair, count_pairs, pairs
 from engine.pairs.ranking import ranked
 from engine.samples.drafts import draft_id, draft_sample, pair_sample
 from engine.samples.duplicates import Duplicates
-from engine.samples.finishing import Finisher, Repairer, quality, sure
+from engine.samples.finishing import Finisher, quality, sure
 from engine.samples.lessons import Draft, Lesson, Lessons
 from engine.samples.sample import (
     Kind,
@@ -31,6 +30,7 @@ from engine.samples.settings import (
     rank_of,
     thresholds_of,
 )
+from engine.samples.shared_by_trees import SharedByTrees
 from engine.samples.tails.needed_steps import Ground
 from engine.samples.tails.straighten_sample import NO_CLEAN_TAIL, judged_by_text
 from engine.samples.thoughts.reasons import reasoned
@@ -55,30 +55,20 @@ def revise(
     path: str,
     settings: ReviseSettings,
     figures: Revised,
-    marks: Callable[[str], int | None] = lambda sample: None,
-    cache: Path | None = None,
+    shared: SharedByTrees | None = None,
     *,
-    repair: Repairer | None = None,
-    known: Duplicates | None = None,
     verifier: Verifier | None = None,
-    taught: Counter[str] | None = None,
-    decided: Collection[str] = (),
-    seam_pool: JudgePool | None = None,
 ) -> Iterator[Sample]:
     """Yields the samples of one tree.
 
     `tree`: the search. `path`: where it was read from. `settings`: of the run; what they name is trusted. `figures`:
-    counts along. `marks`: returns a person's mark by sample id (verifier `human`). `cache`: the folder of judgements
-    (verifier `openai`, thoughts by a model); None: keep none. `repair`: finds a tail for a sample whose own does not
-    hold (`engine.recovery.repair.repairer`); None: no repairs. `known`: the samples of other trees of the run, for
-    duplicates; None: those of this tree. `verifier`: in place of the one that the settings name, such as one that has
-    begun already; it is closed at the end. `taught`: counts the lessons of the run. `decided`: ids of samples with a
-    decision, which are always made. `seam_pool`: makes the calls of the judge of seams; None: its own.
+    counts along. `shared`: what the trees of the run share; None: the run is of this tree alone. `verifier`: in place
+    of the one that the settings name, such as one that has begun already; it is closed at the end.
 
     Raises `InputError` if the verifier can't work on this tree, `UntrustedTrace` if its environment needs permission
     (`engine.environment.permission`), `WorkFailed` if its model can't be reached.
     """
-    making = _Making(tree, path, settings, figures, marks, cache, repair, known, verifier, taught, decided, seam_pool)
+    making = _Making(tree, path, settings, figures, shared or SharedByTrees(), verifier)
     try:
         yield from with_seams(tree, making.all(), making.seams, settings.judge.concurrency, figures)
     finally:
@@ -94,14 +84,8 @@ class _Making:
         path: str,
         settings: ReviseSettings,
         figures: Revised,
-        marks: Callable[[str], int | None],
-        cache: Path | None,
-        repair: Repairer | None,
-        known: Duplicates | None,
+        shared: SharedByTrees,
         verifier: Verifier | None,
-        taught: Counter[str] | None,
-        decided: Collection[str],
-        seam_pool: JudgePool | None,
     ) -> None:
         started = tree.started
         assert started is not None
@@ -113,7 +97,7 @@ class _Making:
         self.replayer = Replayer(tree, open_environment)
         self.verifier = verifier
         if settings.verify and verifier is None:
-            human = lambda pair: marks(sample_id("revision", started.trace, pair.good, pair.bad))  # noqa: E731
+            human = lambda pair: shared.marks(sample_id("revision", started.trace, pair.good, pair.bad))  # noqa: E731
             self.verifier = make_verifier(
                 settings.verifier,
                 tree,
@@ -122,25 +106,24 @@ class _Making:
                 human,
                 judge=settings.judge,
                 prompts=settings.prompts,
-                cache=cache,
+                cache=shared.cache,
                 states=self.replayer.states,
             )
-        self.writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, cache)
-        self.seams = make_seam_judge(
-            "" if settings.compat else settings.seam, tree, settings.judge, settings.prompts, cache, seam_pool
-        )
+        self.writer = make_writer(settings.thought, tree, settings.judge, settings.prompts, shared.cache)
+        seam = "" if settings.compat else settings.seam
+        self.seams = make_seam_judge(seam, tree, settings.judge, settings.prompts, shared.cache, shared.seam_pool)
         self.ground = Ground(tree, self.replayer.states, self.verifier, self.thresholds)
         if settings.unfinished and not self.ground.judges:
             raise InputError(
                 f"--unfinished needs a verifier that looks into the environment, as progress does: {settings.verifier}"
                 " does not know which wrong steps are unfinished"
             )
-        self.finisher = Finisher(self.ground, self.replayer, settings, figures, repair)
-        if known is None and settings.duplicates and not settings.compat:
-            known = Duplicates(settings.duplicates)
-        self.known = known
-        self.taught: Counter[str] = Counter() if taught is None else taught
-        self.decided = decided
+        self.finisher = Finisher(self.ground, self.replayer, settings, figures, shared.repair)
+        self.known = shared.duplicates
+        if self.known is None and settings.duplicates and not settings.compat:
+            self.known = Duplicates(settings.duplicates)
+        self.taught = shared.taught
+        self.decided = shared.decided
         self.made: set[str] = set()  # ids
         count = count_pairs(tree, self.thresholds)
         figures.pairs += count

@@ -115,7 +115,9 @@ def trained_of(tree: SearchTree, sample: Sample, turns: Sequence[Turn], walk: St
             continue
         told = action, answer_of(answers[place]), results_of(answers[place])
         found.refused += refused(name, *told)
-        found.careless += careless(name, *told, ahead=whole[place + 1 :])
+        # a tail as it was found may fetch again what the wrong steps had fetched: that is the splice that was asked for
+        behind = list(zip(actions[:place], map(answer_of, answers), strict=False)) if sample.tail is not None else []
+        found.careless += careless(name, *told, ahead=whole[place + 1 :], behind=behind)
         found.bad += place >= bad and words.get(place - bad) == "Bad"
         found.idle += only_looks(name, action) or (bool(states) and states[place + 1] == states[place])
         if bad and sample.mark is not None and place >= bad and action == actions[bad - 1]:

@@ -227,6 +227,7 @@ class ImportedAttempt(Struct, omit_defaults=True):
     cut_off: bool = False  # by a limit or a failure outside of the agent
     words: list[int] = []  # by depth, from the root: 0 for the node's own words, n for its n-th wording; 0 to the end
     notes: list[str] = []
+    replaces: int = -1  # the place, in the tree's attempts so far, of the one that this is the continuation of
 
 
 class Imported(Event, tag="imported"):
@@ -239,6 +240,7 @@ class Imported(Event, tag="imported"):
     notes: list[str] = []  # what was left out, or decided, a sentence each
     wordings: dict[int, list[Wording]] = {}  # further ones of nodes that were there before
     score_range: tuple[float, float] | None = None  # in place of the one in `started`, where rewards lie outside of it
+    withdrawn: list[int] = []  # places of attempts that are none of this tree any more: they went on in another
 
 
 class Selected(Event, tag="selected"):

@@ -73,7 +73,7 @@ class TreeState:
         self.attempts: list[ImportedAttempt] = []  # that were merged into it
         self.import_notes: list[str] = []
         self.merged_by = ""  # which messages were equal, see `Imported.merge`
-        self.first_through: list[int] = []  # node → the first attempt that passed it, by its place in `attempts`
+        self.first_through: list[int] = []  # node → the place of the first attempt that passes it; -1: none any more
         self.outcome_counts: dict[
             int, dict[int, int]
         ] = {}  # node → how many outcomes each action below it had; a cache
@@ -178,8 +178,9 @@ class TreeState:
         return {id: number for id, number in zip(path, attempt.words, strict=False) if number}
 
     def words_at(self, id: int) -> Words:
-        """The words of the first attempt that passed a node."""
-        return self.words_of(self.attempts[self.first_through[id]]) if self.attempts else NO_WORDS
+        """The words of the first attempt that passes a node; the node's own where none does."""
+        first = self.first_through[id] if self.attempts else -1
+        return NO_WORDS if first < 0 else self.words_of(self.attempts[first])
 
     def header_as(self, words: Words) -> list[Message]:
         """Returns the header in the words of one attempt."""
@@ -195,6 +196,11 @@ class TreeState:
         for id in self.ancestors(attempt.leaf)[1:]:
             messages += self.nodes[id].messages_as(words.get(id, 0))
         return messages
+
+    @property
+    def left_nodes(self) -> int:
+        """How many nodes no attempt passes any more: the last step of one that went on may be none of it."""
+        return self.first_through.count(-1)
 
     def attempts_at(self, leaf: int) -> list[ImportedAttempt]:
         """The attempts that end at a leaf, in their order: several are equal."""

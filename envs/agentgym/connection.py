@@ -31,6 +31,7 @@ CLOSE_LIMIT = 2.0
 """Seconds that connecting may take, and ending a session."""
 
 _BUSY = frozenset({429, 502, 503, 504})  # what stands before a server that starts, or has too much to do
+_CODINGS = frozenset({"identity", "gzip", "deflate"})  # that grow to 1,032 times their size at most
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -170,6 +171,9 @@ class Connection:
             self._connected = facts["return_value"]
 
     def _read(self, reply: httpx2.Response, until: float) -> bytes:
+        coding = reply.headers.get("content-encoding", "identity").strip().casefold()
+        if coding not in _CODINGS:  # the others, and several of them, grow without a bound
+            raise EnvError(f"{reply.url} packs its reply as {brief(coding)!r}, which is not read")
         data = bytearray()
         for chunk in reply.iter_bytes():
             data += chunk

@@ -26,6 +26,7 @@ from engine.recovery.repair import FOLDER, repairer
 from engine.samples.lessons import lesson_id
 from engine.samples.revise import revise
 from engine.samples.settings import RepairSettings, Revised, ReviseSettings
+from engine.samples.shared_by_trees import SharedByTrees
 from engine.samples.tails.needed_steps import Ground
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
@@ -79,7 +80,7 @@ def measure(
     job.run_blocking()
     chosen, figures = ReviseSettings(repair=repair), Revised()
     mend = repairer(folder / FOLDER, chosen)
-    samples = list(revise(job.tree, str(path), chosen, figures, repair=mend))
+    samples = list(revise(job.tree, str(path), chosen, figures, SharedByTrees(repair=mend)))
     held = [sample for sample in samples if sample.lesson and sample.verdict in HOLDS and sample.mark is not None]
     repairs = figures.repairs.calls if figures.repairs is not None else 0
     return Yield(

@@ -17,7 +17,21 @@ from agentr_tui.cli.main import run
 Check = Callable[[], str]
 """What happened, in a word; raises `AssertionError` where something was lost."""
 
-PROGRAM = "import engine.models.client as c; c.FIRST_WAIT = 0.001; from agentr_tui.cli.main import main; main()"
+PROGRAM = """
+import asyncio, faulthandler, os, signal
+import engine.models.client as c
+c.FIRST_WAIT = 0.001
+told = open(os.dup(2), "w")
+def tell(*_):
+    faulthandler.dump_traceback(told)
+    for task in asyncio.all_tasks():
+        task.print_stack(file=told)
+    told.flush()
+signal.signal(signal.SIGUSR1, tell)
+from agentr_tui.cli.main import main
+main()
+"""
+"""On SIGUSR1 it prints where it is."""
 
 
 def fork(*words: str) -> int:
@@ -101,9 +115,14 @@ class OnTerminal:
                 self.take()
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.005)
+        shown = len(self.said)
+        os.kill(self.pid, signal.SIGUSR1)
+        time.sleep(1)
+        self.take()
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
-        raise AssertionError(f"it does not end: {self.said[-300:]!r}")
+        where = self.said[shown:].decode("utf-8", "replace").replace("\r\n", "\n")
+        raise AssertionError(f"it does not end: {self.said[:shown][-300:]!r}\n{where}")
 
     def close(self) -> None:
         """Close the terminal."""

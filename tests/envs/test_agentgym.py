@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -567,7 +569,6 @@ def test_a_reply_that_takes_too_long_is_given_up_in_time(live: tuple[Live, Serve
 
 def test_a_reply_in_drops_is_given_up_in_time() -> None:
     """The limit is of the whole reply, not of each piece."""
-    import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -603,6 +604,25 @@ def test_a_reply_of_any_size_is_not_read_to_its_end(live: tuple[Live, Server]) -
     )
     with pytest.raises(EnvError, match="more than 16 MiB"):
         env.step("inventory")
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "zstd", "br"])
+def test_a_reply_that_is_packed_without_a_bound_is_not_read(coding: str) -> None:
+    reply = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = listener.accept()[0]
+                    connection.recv(1 << 16)
+                    connection.sendall(reply.encode())
+                    connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        env = make(f"agentgym:textcraft@http://127.0.0.1:{listener.getsockname()[1]}?patience=0")
+        with pytest.raises(EnvError, match=f"packs its reply as '{coding}'"):
+            env.reset(options={"task": "0"})
 
 
 def test_the_wrong_kind_of_server_is_named(live: tuple[Live, Server]) -> None:

@@ -582,6 +582,34 @@ PLANK_CALL = 'craft(count=4, ingredients=["1 oak logs"], output="oak planks")'
 def test_a_fetch_of_more_than_the_steps_after_it_use_is_wasteful(
     name: str, action: str, ahead: list[str], wanted: bool
 ) -> None:
-    assert base.info_of(name).wasteful(action, ahead) is wanted
+    assert base.info_of(name).wasteful(action, ahead, ()) is wanted
     assert careless(name, action, "Got it", ahead=ahead) is wanted
     assert not careless(name, action, "Got it")  # what follows is not known
+
+
+ONE_CALL = 'get(count=1, item="oak logs")'
+TWO_CALLS = f"{ONE_CALL}\n{PLANK_CALL}"
+PLANKS_MADE = "Crafted 4 minecraft:oak_planks"
+TWO_RESULTS = f"[1] Got 1 oak logs\n[2] {PLANKS_MADE}"
+LOG = 'act(text="get 1 oak logs")'
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "behind", "ahead", "wanted"),
+    [
+        ("textcraft", "get 2 oak logs", [("get 1 oak logs", "Got 1 oak logs")], [PLANK, PLANK], True),
+        ("textcraft", "get 1 oak logs", [("get 1 oak logs", "Got 1 oak logs")], [PLANK, PLANK], False),
+        ("textcraft", "get 1 oak logs", [("get 1 oak logs", "Could not find oak logs")], [PLANK], False),
+        # what was carried is used up
+        ("textcraft", "get 1 oak logs", [("get 1 oak logs", "Got 1 oak logs"), (PLANK, PLANKS_MADE)], [PLANK], False),
+        ("textcraft", "get 1 oak logs", [("get 1 oak logs", "Got 1 oak logs"), (PLANK, "Could not")], [PLANK], True),
+        ("textcraft:tools", 'get(count=1, item="oak logs")', [(ONE_CALL, "Got 1 oak logs")], [PLANK_CALL], True),
+        ("textcraft:tools", 'get(count=1, item="oak logs")', [(TWO_CALLS, TWO_RESULTS)], [PLANK_CALL], False),
+        ("tools:textcraft", LOG, [(LOG, "Got 1 oak logs")], [f'act(text="{PLANK}")'], True),
+        ("tools:textcraft", LOG, [("nothing", "")], [f'act(text="{PLANK}")'], False),
+    ],
+)
+def test_a_fetch_of_what_is_carried_already_is_wasteful(
+    name: str, action: str, behind: list[tuple[str, str]], ahead: list[str], wanted: bool
+) -> None:
+    assert careless(name, action, "Got it", ahead=ahead, behind=behind) is wanted

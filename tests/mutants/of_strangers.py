@@ -45,7 +45,7 @@ STRANGERS: list[Mutant] = [
         "mask-careless",
         "a step that did something else than it says, and has to stay, is not trained",
         _TAILS,
-        " and not _careless(ground, moves, place)",
+        " and not _careless(ground, bad, moves, place)",
         "",
         f"{_LESSONS}::test_nothing_refused_idle_bad_or_disowned_is_trained_by_default",
     ),

@@ -25,8 +25,9 @@ from agentr_tui.cli.rollouts import (
     ReadAsOption,
     RewardOption,
     as_one_trace,
+    decided_traces,
+    growing_paths,
     options_of,
-    parted,
     refuse_rollouts,
     with_stored,
 )
@@ -38,7 +39,7 @@ from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
 from engine.base.errors import InputError
 from engine.base.untrusted_files import is_folder, typed_path, what_is
-from engine.imports.follow import Following
+from engine.imports.follow import Following, States
 from engine.notes.page import read_notes
 from engine.search.control import Control
 from engine.search.job import SearchJob, branch_job, new_job, resume_job
@@ -235,10 +236,14 @@ def open_(
 ) -> int:
     """Open traces, original tree files, rollouts of other harnesses or folders in the app."""
     options = options_of(read_as, map_, merge, reward)
+    seen: States = {}
+    wanted, _ = with_stored(paths or [], options, workspace, seen=seen)
     growing = None
     if follow:
-        growing = Following(lambda: parted(paths or [], options)[1], options, Workspace(workspace).traces)
-    wanted, _ = with_stored(paths or [], options, workspace)
+        kept = Workspace(workspace)
+        growing = Following(
+            growing_paths(paths or [], options), options, kept.traces, seen, lambda: decided_traces(kept)
+        )
     if shipped:
         wanted.append(shipped_folder())
     if not wanted:

@@ -54,6 +54,9 @@ MOST_TRACES = 10
 OF_SAMPLES = frozenset({"export", "filter", "tab(1)", "run(1)", "next_pane"})
 """Actions that lead nowhere while there are no samples."""
 
+TO_SAMPLES = frozenset({"mode('library')", "mode('revision')"})
+"""Actions that lead to samples."""
+
 
 class DatasetScreen(ModeScreen):
     """Counts, plots, traces and the export of one run."""
@@ -162,7 +165,7 @@ class DatasetScreen(ModeScreen):
             self._show_nothing([line((self.runs.error, "bad"))])
             return
         if loaded is None or counted is None:
-            self._show_nothing([line((text, "text")) for text in NO_RUN.splitlines()])
+            self._show_nothing([line((text, "text"), indent=6 * text.startswith(" ")) for text in NO_RUN.splitlines()])
             return
         summary = counted.summary
         workspace, decided = self.agentr.session.workspace, summary.decided
@@ -377,7 +380,7 @@ def _plain(text: str) -> str:
 def _show_funnel(pane: TextPane, bar: KeyBar, funnel: Funnel | None) -> None:
     """The way from pairs to lines; without samples there is none, nor are keys that act on them."""
     pane.display = funnel is not None
-    bar.left_out = OF_SAMPLES if funnel is None else frozenset()
+    bar.left_out, bar.also = (OF_SAMPLES, TO_SAMPLES) if funnel is None else (frozenset(), frozenset())
     if funnel is not None:
         pane.border_subtitle = f"e exports {many(funnel.lines, 'line')}"
         pane.set_lines(lambda width: funnel_lines(funnel, width))

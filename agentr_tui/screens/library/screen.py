@@ -81,11 +81,11 @@ class LibraryScreen(ModeScreen):
             "Compare the two marked traces, or the marked one with this one", key_display="="),
         key("s", "sort", "sort", "library.sort", "Sort by the next: newest, task, nodes, good, pairs, best", show=True),
         key("S", "reverse", "reverse", "library.reverse", "Reverse the order"),
-        key("D", "delete", "delete", "library.delete", "Delete the marked traces, or this one; asks first", show=True),
         key("slash", "filter", "filter", "library.filter", "Only traces with words, figures (good>5) or nodes (q>0.9)",
             show=True, key_display="/"),
         key("t", "examples", "sample trees", "library.examples",
             "Show the sample trees that ship with the package", show=True),
+        key("D", "delete", "delete", "library.delete", "Delete the marked traces, or this one; asks first", show=True),
         key("escape", "unfilter", "show all", "library.unfilter", "Show all traces again", show=True),
     ]  # fmt: skip
 
@@ -218,7 +218,9 @@ class LibraryScreen(ModeScreen):
         if row is not None:
             parts = facts(self.listed[self.table.cursor], descendants(row.path, self.listed))
         goes_on = row is None or row.state in ("stopped", "crashed")
-        self.key_bar.left_out = OF_TRACES if self.has_class("-none") else frozenset(() if goes_on else ("resume",))
+        leads_on = {"resume": goes_on, "examples": shipped_folder() not in self.agentr.session.sources}
+        nowhere = frozenset(name for name, leads in leads_on.items() if not leads)
+        self.key_bar.left_out = OF_TRACES if self.has_class("-none") else nowhere
         if self.node_filter.asks_for_nodes:
             parts = [*self.node_filter.told(row), *parts]
         elif row is None and self._wanted:

@@ -46,6 +46,12 @@ COUNT_EVERY = 0.5  # seconds, while the tree grows
 REST = 10
 """After counting took t seconds, the next comes REST * t later, if that is later than usual."""
 
+OF_PAIR = frozenset({"select"})
+"""Actions that lead nowhere where the leaf under the cursor has no partner."""
+
+OF_PAIRS = OF_PAIR | {"choose", "order"}
+"""The same where the tree has no pair at all."""
+
 SMALL = 1_000
 """In trees of so many nodes a leaf's best partner is found at once; in larger ones by a thread."""
 
@@ -269,6 +275,7 @@ class PairsScreen(ModeScreen):
             return
         why = why_no_pairs(figures, session.thresholds, tree.q(figures.leaves[0]) if figures.leaves else None)
         pair = self.shown = None if why else self._pair_here(tree)
+        self.key_bar.left_out = OF_PAIRS if why else OF_PAIR if pair is None else frozenset()
         if pair is None:
             pane.border_title = "trajectories"
             told = why or "No partner: no other leaf differs enough from this one. tab goes to the pairs there are."

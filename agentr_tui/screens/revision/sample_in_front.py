@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from textual.message import Message
 
 from agentr_tui.screens.revision.sample_view import SampleView
-from agentr_tui.screens.revision.services import RevisionServices
+from agentr_tui.screens.revision.services import NO_KEYS, RevisionServices
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN
 from agentr_tui.state.review.load import load_review
 from agentr_tui.state.review.queue import Review
@@ -22,6 +22,12 @@ from engine.base.text import many
 from engine.samples.settings import ReviseSettings
 
 T = TypeVar("T")
+
+OUT_OF_FILTER = {"query": "another query", "restore": "all samples"}
+"""What leads on where no sample fits a query: actions, and a word for each."""
+
+STOPS = {"restore": "stop"}
+"""The same while samples are made."""
 
 WHAT_NEXT = (
     BLANK,
@@ -160,8 +166,9 @@ class SampleInFront:
         return loading
 
     def _tell_loading(self) -> None:
-        if self._loading is not None:
-            self._message(self._loading.words)
+        loading = self._loading
+        if loading is not None:
+            self._message(loading.words, keys=STOPS if loading.judges and not loading.stopped else NO_KEYS)
 
     def _end_loading(self) -> None:
         self._loading = None
@@ -186,10 +193,12 @@ class SampleInFront:
         if self._review is not None:
             self._review.close()
 
-    def _message(self, text: str, role: Role = "muted", more: Sequence[Line] = (), *, filtered: bool = False) -> None:
+    def _message(
+        self, text: str, role: Role = "muted", more: Sequence[Line] = (), keys: Mapping[str, str] = NO_KEYS
+    ) -> None:
         """A few words in place of a sample."""
         self._services.recovery.clear()
-        self._view.clear([], [*(line((part, role)) for part in text.splitlines()), *more], filtered=filtered)
+        self._view.clear([], [*(line((part, role)) for part in text.splitlines()), *more], keys)
 
     def _failed(self, message: str) -> None:
         """What can't be loaded or shown says why."""
@@ -228,7 +237,7 @@ class SampleInFront:
             return
         if sample is None:
             ways = "  /    another query\n  esc  all samples again"
-            self._message(f"No sample fits {review.query!r}.\n\n{ways}", "warn", filtered=True)
+            self._message(f"No sample fits {review.query!r}.\n\n{ways}", "warn", keys=OUT_OF_FILTER)
             return
         self._services.with_consent(
             lambda: review.show(sample),

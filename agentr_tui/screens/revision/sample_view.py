@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -29,7 +29,7 @@ from agentr_tui.screens.revision.sample_lines import (
     token_line,
     trajectory_lines,
 )
-from agentr_tui.screens.revision.services import RevisionServices
+from agentr_tui.screens.revision.services import NO_KEYS, RevisionServices
 from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.shown_sample import Shown
@@ -74,15 +74,14 @@ class SampleView:
         """A few words in place of the queue, while something takes its time."""
         self._services.pane("queue").set_lines([line((text, "focus"))])
 
-    def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], *, filtered: bool = False) -> None:
+    def clear(self, top: Sequence[tuple[str, Role]], lines: Sequence[Line], keys: Mapping[str, str] = NO_KEYS) -> None:
         """Show a few lines in place of the panes, since there is no sample.
 
-        `top`: parts of the top bar. `lines`: in place of the panes. `filtered`: whether there is none because none fits
-        the filter.
+        `top`: parts of the top bar. `lines`: in place of the panes. `keys`: actions that lead on, with a word each.
         """
         self._now = None
         self._services.show_top(top)
-        self._services.show_placeholder(lines, filtered=filtered)
+        self._services.show_placeholder(lines, keys)
 
     def show(self, review: Review, shown: Shown) -> None:
         """Put a sample into all panes."""

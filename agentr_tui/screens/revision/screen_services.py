@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import TypeVar
 
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
+from agentr_tui.screens.revision.services import NO_KEYS
 from agentr_tui.screens.shared.dialogs import trusted
 from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.terminal.theme import Role
@@ -44,12 +45,11 @@ class RevisionScreenServices(ScreenServices):
         """In a narrow window: the conversation in place of the bad trajectory."""
         self._screen.set_class(True, "-detail")
 
-    def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
-        """Replace the body by an explanation; None restores it. `filtered`: whether to show the keys that remove a
-        filter."""
+    def show_placeholder(self, lines: Sequence[Line] | None, keys: Mapping[str, str] = NO_KEYS) -> None:
+        """Replace the body by an explanation; None restores it. `keys`: actions that lead on from it, with a word
+        each."""
         bar = self._screen.key_bar
-        bar.out_of_nothing = frozenset({"query", "restore"} if filtered else ())
-        bar.words = {"query": "another query", "restore": "all samples"} if filtered else {}
+        bar.out_of_nothing, bar.words = frozenset(keys), dict(keys)
         self._screen.show_placeholder(lines)
 
     def with_consent(

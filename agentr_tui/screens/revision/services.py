@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
@@ -13,6 +14,9 @@ from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.verifiers.base import JudgeSettings
 
 T = TypeVar("T")
+
+NO_KEYS: Mapping[str, str] = MappingProxyType({})
+"""An explanation from which no key of its own leads on."""
 
 
 class RevisionServices(Services, Protocol):
@@ -40,9 +44,9 @@ class RevisionServices(Services, Protocol):
         """In a narrow window: the conversation in place of the bad trajectory."""
         ...
 
-    def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
-        """Replace the body by an explanation; None restores it. `filtered`: whether to show the keys that remove a
-        filter."""
+    def show_placeholder(self, lines: Sequence[Line] | None, keys: Mapping[str, str] = NO_KEYS) -> None:
+        """Replace the body by an explanation; None restores it. `keys`: actions that lead on from it, with a word
+        each."""
         ...
 
     def with_consent(

@@ -143,7 +143,8 @@ def top_line(session: Session, following: bool = False) -> tuple[Words, Words]:
     ]
     past = session.past
     if past is None:
-        left.append((f" {glyphs().live} {state_words(session, tree)} ", STATE_ROLES.get(tree.state, "warn")))
+        sign = glyphs().paused if tree.state == "paused" else glyphs().live
+        left.append((f" {sign} {state_words(session, tree)} ", STATE_ROLES.get(tree.state, "warn")))
         if following:
             left.append((" following ", "focus"))
         if tree.breakpoints and session.control is not None:

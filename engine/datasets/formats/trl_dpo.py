@@ -135,15 +135,20 @@ def clean_steps(tree: SearchTree, sample: Sample, path: Sequence[int], *, whole:
     """
     assert tree.started is not None
     words = {id: each.word for id, each in _judged(tree, sample)}
-    clean = []
+    clean: list[int] = []
+    behind = (
+        [(tree.nodes[id].action, tree.nodes[id].observation) for id in tree.ancestors(path[0])[1:-1]] if path else []
+    )
     for place, id in enumerate(path, 1):
         node = tree.nodes[id]
         ahead = [tree.nodes[later].action for later in path[place:]] if whole else None
         idle = only_looks(tree.started.environment, node.action) or _same_state(tree, id)
         named, step = tree.started.environment, (node.action, node.observation, node.results)
-        if idle or refused(named, *step) or careless(named, *step, ahead=ahead) or words.get(id) == "Bad":
+        wrong = refused(named, *step) or careless(named, *step, ahead=ahead, behind=behind)
+        if idle or wrong or words.get(id) == "Bad":
             break
         clean.append(id)
+        behind.append((node.action, node.observation))
     return clean
 
 

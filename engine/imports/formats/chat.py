@@ -10,9 +10,9 @@ from typing import Any
 
 from engine.base.errors import InputError
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, decode, number, reward_of, text
+from engine.imports.bounded_json import Malformed, decode, number, part, reward_of, rows, text
 from engine.imports.files import RolloutFile, value
-from engine.imports.messages import conversation, digest_key, instruction_of, schemas_of, shorten
+from engine.imports.messages import ROLES, conversation, digest_key, instruction_of, schemas_of, shorten
 from engine.imports.reader import Reader, ReadOptions
 from envs.numbers import whole
 
@@ -123,7 +123,7 @@ def _attempt(row: dict[str, Any], mapping: Mapping[str, str], file: RolloutFile,
     if not isinstance(told, list):
         names = ", ".join(NAMES["messages"])
         raise Malformed(f"has no list of messages ({names}); --map messages=PATH says where it is")
-    messages = _system(row, told) + conversation(_choice(raw) for raw in told)
+    messages = _system(row, told) + conversation(_choice(raw) for raw in [*told, *_answer(row, told)])
     if not messages:
         raise Malformed("has no messages")
     rewards, reward = _rewards(row, mapping, notes)
@@ -168,6 +168,21 @@ def _side(told: Any, role: str) -> list[Any]:
     if isinstance(told, list):
         return told
     raise Malformed("`prompt` or its answer is neither text nor a list of messages")
+
+
+def _answer(row: dict[str, Any], told: list[Any]) -> list[Any]:
+    """The answer to a request that was logged: it stands beside the messages, as the server's object, a message, or
+    text."""
+    last = told[-1] if told and isinstance(told[-1], dict) else {}
+    answer = row.get("response")
+    if ROLES.get((text(last, "role") or text(last, "from")).lower()) == "assistant" or not answer:
+        return []
+    if isinstance(answer, str):
+        return [{"role": "assistant", "content": answer}]
+    choices = rows(answer, "choices")
+    if choices and part(choices[0], "message"):
+        return [{"role": "assistant", **part(choices[0], "message")}]
+    return [{**answer, "role": "assistant"}] if isinstance(answer, dict) and "content" in answer else []
 
 
 def _system(row: dict[str, Any], told: list[Any]) -> list[AttemptMessage]:

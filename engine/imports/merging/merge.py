@@ -11,7 +11,7 @@ early, as most do, cost little more than reading them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -31,7 +31,7 @@ _encode_into = msgspec.msgpack.Encoder(order="deterministic").encode_into
 class _Place:
     """A node while attempts are merged."""
 
-    __slots__ = ("children", "ended", "id", "ids", "index", "row", "wordings")
+    __slots__ = ("children", "ended", "id", "ids", "index", "parted", "row", "wordings")
 
     def __init__(self, id: int, row: ImportedNode, ids: tuple[str, ...] = ()) -> None:
         self.id = id
@@ -41,6 +41,7 @@ class _Place:
         self.index: _Index | None = None  # from the second child, or wording, on
         self.wordings: dict[Wording, int] | None = None  # the number of each, from the first on
         self.ended = False  # an attempt ended here
+        self.parted = False  # it has children that no attempt passes any more
 
     def wording(self, step: Step) -> int:
         """The number of the wording in which a step says it; 0 for the node's own."""
@@ -117,8 +118,12 @@ class TreeOfAttempts:
         self.rows.append(self._root.row)
 
     @classmethod
-    def of(cls, tree: SearchTree) -> TreeOfAttempts:
-        """The merger of a tree that was merged before, to go on with."""
+    def of(cls, tree: SearchTree, without: Mapping[int, int] = {}) -> TreeOfAttempts:
+        """Returns the merger of a tree that was merged before, to go on with.
+
+        `tree`: as it is stored. `without`: attempts that are none of it any more, by their places → how many of their
+        last nodes are nobody's then, if no other attempt passes them.
+        """
         assert tree.started is not None
         self = cls(next(merge for merge in MERGES if merge == tree.merged_by))
         self.header = list(tree.started.header)
@@ -126,10 +131,19 @@ class TreeOfAttempts:
         places = [_Place(id, row) for id, row in enumerate(rows) if row is not None]
         if len(places) != len(rows):
             raise ValueError("not a tree of attempts")
+        passed = [place.id == ROOT or (place.row.silent and not place.row.answers) for place in places]  # ends stay
+        for number, attempt in enumerate(tree.attempts):
+            path = tree.ancestors(attempt.leaf)
+            for id in path[: max(len(path) - without.get(number, 0), 0)]:
+                passed[id] = True
+            if number not in without:
+                places[attempt.leaf].ended = True
         for place in places[1:]:
-            places[place.row.parent].children.append(place)
-        for attempt in tree.attempts:
-            places[attempt.leaf].ended = True
+            above = places[place.row.parent]
+            if passed[place.id]:
+                above.children.append(place)
+            else:
+                above.parted = True
         self._root, self.rows, self.attempts = places[ROOT], [place.row for place in places], list(tree.attempts)
         return self
 
@@ -156,17 +170,26 @@ class TreeOfAttempts:
         )
         self._walk(told, header, [opening(message) for message in before[len(self.header) :]] + steps)
 
-    def again(self, tree: SearchTree, attempt: ImportedAttempt) -> None:
-        """Merge an attempt of another tree that was merged."""
+    def again(self, tree: SearchTree, attempt: ImportedAttempt, along: int = -1) -> None:
+        """Merge an attempt of another tree that was merged.
+
+        `tree`: it has the attempt. `attempt`: to merge. `along`: the child of the root by which it went until now,
+        where no two attempts share a branch.
+        """
         words = tree.words_of(attempt)
         way = tree.ancestors(attempt.leaf)[1:]
         steps = [_reworded_row(row, words.get(id, 0)) for id in way if (row := tree.nodes[id].imported) is not None]
         told = replace(attempt, leaf=ROOT, words=[])
-        self._walk(told, tree.header_as(words), [step for step in steps if not step.silent or step.answers])
+        self._walk(told, tree.header_as(words), [step for step in steps if not step.silent or step.answers], along)
 
-    def _walk(self, told: ImportedAttempt, header: list[Message], steps: list[Step]) -> None:
+    def _walk(self, told: ImportedAttempt, header: list[Message], steps: list[Step], along: int = -1) -> None:
         words = [self._header_wording(header[: len(self.header)])]
         here = self._root
+        if self.merge == "none" and steps:
+            branch = next((child for child in here.children if child.id == along and _is(child.row, steps[0])), None)
+            if branch is not None:
+                here, steps = branch, steps[1:]
+                words.append(0)
         for step in steps:
             here, wording = self._go(here, step)
             words.append(wording)
@@ -269,7 +292,7 @@ class TreeOfAttempts:
 
     def _ended(self, here: _Place) -> _Place:
         """Where an attempt ends that walked to a place."""
-        if not here.children:
+        if not here.children and not here.parted:
             here.ended = True
             return here
         ends = [child for child in here.children if child.row.silent and not child.row.answers]

@@ -107,7 +107,7 @@ def straightened(sample: Sample, ground: Ground) -> Sample | str:
             return ENDED
         return _masked(sample, ground, moves, never)
     if way is None or (
-        sample.merged and way.moves and _careless(ground, way.moves, 0)
+        sample.merged and way.moves and _careless(ground, parts.bad, way.moves, 0)
     ):  # the thought is said by a trained turn
         return NO_CLEAN_TAIL
     return _with_way(sample, ground, parts.bad, moves, way, judged)
@@ -134,7 +134,9 @@ def straightened_repair(sample: Sample, ground: Ground, replayer: Replayer) -> S
     if way.joined:
         mended = _with_way(sample, ground, bad, moves, way, [])
     else:
-        steps = [replace(move, loss=not _careless(ground, way.moves, place)) for place, move in enumerate(way.moves)]
+        steps = [
+            replace(move, loss=not _careless(ground, bad, way.moves, place)) for place, move in enumerate(way.moves)
+        ]
         mended = replace(sample, tail=replace(tail, steps=steps, score=way.score), tail_judgements=[])
     mended = replace(mended, replay=None)
     mended = replace(mended, replay=replay_sample(tree, mended, replayer))
@@ -208,24 +210,27 @@ def _texts(sample: Sample, ground: Ground, bad: Sequence[int], moves: Sequence[T
         quotes.show(f"{response}\n{move.action}" if move.tool_calls else response)
         quotes.show(move.observation)
         # one that only looks, did not do what it says or took too much, and has to stay, is masked
-        clean = not only_looks(ground.environment, move.action) and not _careless(ground, moves, place)
+        clean = not only_looks(ground.environment, move.action) and not _careless(ground, bad, moves, place)
         steps.append(replace(move, response=response, loss=clean))
     return steps
 
 
-def _careless(ground: Ground, moves: Sequence[TailStep], place: int) -> bool:
-    """Whether one of the steps of a way is careless."""
+def _careless(ground: Ground, bad: Sequence[int], moves: Sequence[TailStep], place: int) -> bool:
+    """Whether one of the steps of a way that follows the bad ones is careless."""
     move, ahead = moves[place], [later.action for later in moves[place + 1 :]]
-    return careless(ground.environment, move.action, move.observation, move.results, ahead=ahead)
+    behind = [(node.action, node.observation) for node in (ground.tree.nodes[id] for id in bad)]
+    behind += [(before.action, before.observation) for before in moves[:place]]
+    return careless(ground.environment, move.action, move.observation, move.results, ahead=ahead, behind=behind)
 
 
 def _masked(sample: Sample, ground: Ground, moves: Sequence[TailStep], never: str) -> Sample:
     """The sample with its good steps as they are found; those that are known to be wrong are masked."""
+    bad = splice_of(ground.tree, sample).bad
     steps, wrong = [], False
     for place, move in enumerate(moves):
         named = ground.environment
         doubt = refused(named, move.action, move.observation, move.results) or only_looks(named, move.action)
-        doubt = doubt or _careless(ground, moves, place)
+        doubt = doubt or _careless(ground, bad, moves, place)
         if not doubt and move.node is not None and isinstance(ground.verifier, StepVerifier):
             try:
                 doubt = ground.verifier.step_into(move.node)[0] == "Bad"

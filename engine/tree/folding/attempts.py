@@ -21,7 +21,7 @@ def attempts_of(tree: TreeState, event: Imported) -> None:
     rows = event.nodes
     tree.outcome_counts.clear()
     tree.wording_counts.clear()
-    if not tree.attempts:
+    if not tree.first_through:
         tree.nodes[ROOT].imported, rows = rows[ROOT], rows[1:]
         tree.first_through = [0]
     for row in rows:
@@ -33,9 +33,14 @@ def attempts_of(tree: TreeState, event: Imported) -> None:
         tree.started.score_range = event.score_range
     tree.merged_by = event.merge or tree.merged_by
     tree.import_notes += event.notes
-    for attempt in event.attempts:
-        expansions.known(tree, attempt.leaf)
-        _count(tree, attempt)
+    counted = len(tree.attempts)
+    if event.withdrawn or any(attempt.replaces >= 0 for attempt in event.attempts):
+        _replace(tree, event)
+        counted = 0
+    else:
+        tree.attempts += event.attempts
+    for place in range(counted, len(tree.attempts)):
+        _count(tree, place)
     _end_leaves(tree)
     for id in range(len(tree.nodes) - 1, -1, -1):
         node = tree.nodes[id]
@@ -70,16 +75,36 @@ def observed(answers: tuple[Message, ...]) -> str:
     return "\n".join(([join_results(results)] if results else []) + rest)
 
 
-def _count(tree: TreeState, attempt: ImportedAttempt) -> None:
+def _replace(tree: TreeState, event: Imported) -> None:
+    """Attempts went on, here or in another tree: their continuations take their places. N and W are counted anew."""
+    attempts: list[ImportedAttempt | None] = list(tree.attempts)
+    for attempt in event.attempts:
+        if attempt.replaces < 0:
+            attempts.append(attempt)
+            continue
+        if attempt.replaces >= len(tree.attempts) or tree.attempts[attempt.replaces] is not attempts[attempt.replaces]:
+            raise ValueError(f"an attempt replaces attempt {attempt.replaces}, which is not there")
+        attempts[attempt.replaces] = attempt
+    for place in event.withdrawn:
+        if not 0 <= place < len(tree.attempts) or attempts[place] is not tree.attempts[place]:
+            raise ValueError(f"attempt {place} is withdrawn, and is not there")
+        attempts[place] = None
+    tree.attempts[:] = (attempt for attempt in attempts if attempt is not None)
+    tree.first_through = [-1] * len(tree.nodes)
+    for node in tree.nodes:
+        node.visits, node.unscored, node.value_sum, node.terminal = 0, 0, 0.0, None
+        node.reward = 0 if node.imported is None else node.imported.reward
+
+
+def _count(tree: TreeState, place: int) -> None:
     """An attempt passes the nodes from its leaf to the root."""
-    node = tree.nodes[attempt.leaf]
+    attempt = tree.attempts[place]
+    node = expansions.known(tree, attempt.leaf)
     if node.children:  # others went on from here: it ends at the child that says so
         ends = [child for child in node.children if is_end(tree.nodes[child])]
         if not ends:
             raise ValueError(f"an attempt ends at node {node.id}, which has children and no end")
         attempt.leaf = ends[0]
-    place = len(tree.attempts)
-    tree.attempts.append(attempt)
     id = attempt.leaf
     while id != NO_PARENT:
         node = tree.nodes[id]
@@ -102,14 +127,12 @@ def is_end(node: Node) -> bool:
 def _end_leaves(tree: TreeState) -> None:
     """Say why leaves ended, and what their return is."""
     of_leaf: dict[int, list[ImportedAttempt]] = {}
-    for attempt in tree.attempts:
+    for place, attempt in enumerate(tree.attempts):
+        if tree.nodes[attempt.leaf].children:
+            _move(tree, place)
         of_leaf.setdefault(attempt.leaf, []).append(attempt)
     for id, attempts in of_leaf.items():
         node = tree.nodes[id]
-        if node.children:
-            node.terminal = None
-            _move(tree, attempts, node)
-            continue
         if node.unscored == node.visits:
             node.terminal = "unscored"
         else:
@@ -119,15 +142,18 @@ def _end_leaves(tree: TreeState) -> None:
                 node.reward = attempts[0].reward
 
 
-def _move(tree: TreeState, attempts: list[ImportedAttempt], node: Node) -> None:
-    """Attempts ended at a node at which others, which came later, went on."""
+def _move(tree: TreeState, place: int) -> None:
+    """The attempt ended at a node at which others, which came later, went on."""
+    attempt = tree.attempts[place]
+    node = tree.nodes[attempt.leaf]
     ends = [tree.nodes[child] for child in node.children if is_end(tree.nodes[child])]
     if not ends:
         raise ValueError(f"an attempt ends at node {node.id}, which has children and no end")
-    for attempt in attempts:
-        attempt.leaf = ends[0].id
-        ends[0].visits += 1
-        if attempt.reward is None:
-            ends[0].unscored += 1
-        else:
-            ends[0].value_sum += attempt.reward
+    node.terminal, attempt.leaf = None, ends[0].id
+    ends[0].visits += 1
+    if attempt.reward is None:
+        ends[0].unscored += 1
+    else:
+        ends[0].value_sum += attempt.reward
+    if tree.first_through[ends[0].id] < 0:
+        tree.first_through[ends[0].id] = place

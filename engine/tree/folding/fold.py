@@ -51,10 +51,10 @@ def _imported(tree: TreeState, event: Imported) -> None:
     first = tree.imported_from is None
     if first and (len(tree.nodes) != 1 or not event.nodes or event.nodes[0].parent != NO_PARENT):
         raise ValueError("`imported` must hold a root and follow `started`")
-    if not first and not (tree.attempts and event.attempts):
+    if not first and not (tree.attempts and (event.attempts or event.withdrawn)):
         raise ValueError("a second `imported`")
     tree.imported_from = event.source
-    if event.attempts:
+    if event.attempts or event.withdrawn:
         attempts_of(tree, event)
         return
     nodes: list[Node] = []

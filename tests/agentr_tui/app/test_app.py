@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
+from textual.widgets._toast import ToastRack
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.revision.screen import RevisionScreen
@@ -167,8 +168,12 @@ async def test_q_with_a_running_search_asks_first(tmp_path: Path) -> None:
         await pilot.press("escape")
         await pilot.pause(0.1)
         assert session.running
+        session.control.pause()  # type: ignore[union-attr]
+        await until(pilot, lambda: session.tree is not None and session.tree.state == "paused", "paused")
         await pilot.press("q")
         await pilot.pause(0.1)
+        assert "A search is paused" in shown(app)
+        assert "the search goes on again" in shown(app)
         await pilot.press("s")
         await until(pilot, lambda: not session.running, "stopped")
 
@@ -500,3 +505,13 @@ async def test_an_engine_that_can_not_write_any_more_says_so_and_the_app_lives(t
         assert app.is_running
         await asyncio.sleep(0)
         assert isinstance(app.screen, SearchScreen)
+
+
+async def test_a_notice_that_is_said_again_stands_there_once_and_leaves_nothing(tmp_path: Path) -> None:
+    app = AgentrApp(Session(Workspace.open(tmp_path / "w", create=True)), "library")
+    async with app.run_test(size=(110, 32), notifications=True) as pilot:
+        for _ in range(4):
+            app.notify("The mark stays.")
+            await pilot.pause()
+        (rack,) = app.screen.query(ToastRack)
+        await until(pilot, lambda: [len(frame.children) for frame in rack.children] == [1], "once, and in its frame")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from contextvars import Context
 from pathlib import Path
 
 import pytest
 from textual.events import Key
 
+from agentr_tui.app import signals
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.app.signals import INTERRUPTED, ends_cleanly
 from agentr_tui.state.last_place import LastPlace, View
@@ -68,6 +72,40 @@ async def test_a_signal_that_comes_while_anything_else_runs_ends_a_search_and_th
         await until(pilot, lambda: not app.is_running)
     assert app.return_value == INTERRUPTED
     assert load(tmp_path / "w/traces/live.trace.jsonl").tree.state == "stopped"
+
+
+async def test_a_terminal_that_is_closed_without_a_signal_ends_the_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed, and read nothing from it as fast as it could."""
+    person, terminal = os.openpty()
+    dropped: list[str] = []
+    monkeypatch.setattr(signals, "drop_terminal", lambda: dropped.append("dropped"))  # it is pytest's here
+    monkeypatch.setattr(signals, "_end_anyway", lambda _app: None)
+    app = AgentrApp(Session(opened(tmp_path / "w")))
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with ends_cleanly(app):
+            async with app.run_test() as pilot:
+                await until(pilot, lambda: app.current_mode == "library")
+                assert not dropped
+                os.close(person)
+                await until(pilot, lambda: not app.is_running)
+    assert app.return_value == INTERRUPTED
+    assert dropped == ["dropped"] * 2, "also what was redirected meanwhile"
+
+
+def test_nothing_is_read_from_a_terminal_that_was_dropped() -> None:
+    program = """
+import os, select
+from agentr_tui.terminal.own_output import drop_terminal
+assert select.select([0], [], [], 0)[0], "nothing, and at once"
+drop_terminal()
+assert not select.select([0], [], [], 0)[0]
+os._exit(7)
+"""
+    done = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True)
+    assert done.returncode == 7, done.stderr
 
 
 async def test_who_leaves_leaves_whatever_keeps_the_place_from_being_remembered(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.dataset.export_dialog import ExportDialog
 from agentr_tui.state.session import Session
-from agentr_tui.state.tour import HINTS, Facts, Tour, step_of
+from agentr_tui.state.tour import ELSEWHERE, HINTS, NO_TRACE, NOT_OPENED, Facts, Tour, step_of
 from agentr_tui.widgets.hint_line import HintLine
 from tests.agentr_tui.apps import NARROW, opened, searched, until
 
@@ -71,6 +71,36 @@ def test_every_jump_is_understood() -> None:
     assert step_of(Facts("dataset"), 0) == 4
     assert step_of(Facts("search", accepted=2), 0) == 3
     assert step_of(Facts("library"), 2) == 2
+
+
+def test_a_hint_speaks_of_a_tree_only_where_one_is_open(tmp_path: Path) -> None:
+    tour = Tour(tmp_path)
+    tour.begin()
+    nothing = Facts("library", to_see=False)
+    for facts, told in (
+        (nothing._replace(traces=False), NO_TRACE),
+        (nothing, NOT_OPENED),
+        (nothing._replace(mode="pairs"), ELSEWHERE),
+        (nothing._replace(mode="dataset"), ELSEWHERE),
+    ):
+        tour.go_on(facts)
+        assert tour.hint == f"1/6  {told}"
+    tour.go_on(Facts("search"))
+    assert tour.hint == f"1/6  {HINTS[0]}", "and none was left out meanwhile"
+
+
+async def test_the_first_hint_over_the_sample_trees_says_how_to_open_one(tmp_path: Path) -> None:
+    session = Session(opened(tmp_path / "w"))
+    tour = Tour(tmp_path / "state")
+    tour.begin()
+    app = AgentrApp(session, "library", tour=tour)
+    async with app.run_test(size=NARROW) as pilot:
+        await until(pilot, lambda: tour.hint == f"1/6  {NO_TRACE}")
+        await pilot.press("t")
+        await until(pilot, lambda: tour.hint == f"1/6  {NOT_OPENED}")
+        await until(pilot, lambda: len(app.screen.shown) > 5)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: tour.hint == f"1/6  {HINTS[0]}")
 
 
 async def test_the_way_is_walked_by_keys_from_a_tree_to_an_exported_line(tmp_path: Path) -> None:

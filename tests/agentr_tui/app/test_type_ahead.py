@@ -7,22 +7,26 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual._xterm_parser import XTermParser
 from textual.binding import Binding
 from textual.events import Key, Paste
 from textual.widgets import Input
 
+from agentr_tui.app import type_ahead
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.screens.search.screen import SearchScreen
 from agentr_tui.screens.shared.dialogs import Menu
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.session import Session
+from agentr_tui.terminal.escape_keys import escape_is_a_key
 from agentr_tui.widgets.tree.view import TreeView
 from engine.search.job import new_job
 from engine.tree.events import AnyEvent, SearchSettings
@@ -154,3 +158,46 @@ async def test_keys_in_revision_a_paste_and_many_moves_arrive_in_order(tmp_path:
 def _decided(app: AgentrApp) -> list[str | None]:
     app.session.decisions.refresh()
     return [decided.verdict for decided in app.session.decisions.current().values()]
+
+
+async def test_a_key_that_stops_long_work_is_not_held_until_the_work_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(opened(tmp_path / "w"))
+    over = threading.Event()
+    async with running(session, "library") as (app, pilot):
+        await pilot.press("slash")
+        await until(pilot, lambda: app._type_ahead._task is None)
+        app.screen.run_worker(over.wait, thread=True, group="review")
+        try:
+            monkeypatch.setattr(type_ahead, "PATIENCE", 1000.0)
+            app.post_message(Key("escape", "\x1b"))
+            await until(pilot, lambda: not isinstance(app.focused, Input))
+            monkeypatch.setattr(type_ahead, "PATIENCE", 0.0)  # long after the last key
+            app.post_message(Key("4", "4"))
+            await until(pilot, lambda: isinstance(app.screen, RevisionScreen))
+        finally:
+            over.set()
+
+
+@pytest.mark.parametrize(
+    ("read", "keys"),
+    [("\x1b4", "escape 4"), ("\x1bj", "escape j"), ("\x1b/", "escape slash"), ("\x1b ", "escape space"),
+     ("\x1bb", "ctrl+left"), ("\x1bG", "escape G"), ("\x1b\x1b", "escape escape"), ("\x1b", "escape"),
+     ("\x1b[A", "up"), ("\x1bOP", "f1"), ("\x1b\t", "shift+tab"), ("4", "4"), ("j\x1b:j", "j escape colon j")],
+)  # fmt: skip
+def test_escape_and_a_key_in_one_read_are_two_keys(read: str, keys: str) -> None:
+    with escape_is_a_key({}):
+        assert _keys_of(read) == keys
+
+
+def test_a_key_with_alt_in_the_users_settings_stays_one_key() -> None:
+    with escape_is_a_key({"help": ("alt+h",)}):
+        assert _keys_of("\x1bh") == "alt+h"
+
+
+def _keys_of(read: str) -> str:
+    """The names of the keys that Textual takes out of what a terminal sent."""
+    parser = XTermParser()
+    events = [*parser.feed(read), *parser.feed("")]
+    return " ".join(event.key for event in events if isinstance(event, Key))

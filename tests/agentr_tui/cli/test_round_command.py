@@ -191,3 +191,12 @@ def test_what_is_wrong_in_the_file_is_said_before_anything_runs(
     with pytest.raises(InputError, match=said) as error:
         read_round_file(file)
     assert str(file) in str(error.value) or "no such file" in str(error.value)
+
+
+def test_a_list_is_checked_as_far_as_there_are_rounds(tmp_path: Path) -> None:
+    """Each value costs a parse of the whole command: 50,000 of them took an hour."""
+    many = ", ".join(["'x'"] * 50_000)
+    text = SMALL.replace("iterations = 12", f"iterations = [12, 13, {many}]")
+    assert read_round_file(written(tmp_path, text.format(rounds=1, learn="wait = true"))).rounds == 1
+    with pytest.raises(InputError, match="iterations"):
+        read_round_file(written(tmp_path, text.format(rounds=2, learn="wait = true")))

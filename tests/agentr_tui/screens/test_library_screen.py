@@ -620,7 +620,26 @@ async def test_where_there_is_nothing_only_keys_that_lead_on_are_told(tmp_path: 
         await until(pilot, lambda: told() == ["new", "sample trees", "help"])
         await pilot.press("5")
         await until(pilot, lambda: app.current_mode == "dataset")
-        await until(pilot, lambda: told() == ["help"])
+        await until(pilot, lambda: told() == ["library", "revision", "help"])
+
+
+async def test_the_sample_trees_are_told_beside_any_trace_and_no_longer_once_they_are_listed(tmp_path: Path) -> None:
+    workspace = opened(tmp_path)
+    stopped = searched(workspace)
+    lines = stopped.read_text().splitlines()
+    stopped.write_text("\n".join(line for line in lines if '"type":"ended"' not in line) + "\n")
+    async with running(Session(workspace), "library", (110, 32)) as (app, pilot):
+
+        def told() -> list[str]:
+            keys = app.screen.query_one(KeyBar).keys()
+            return [shown.word for shown in keys]
+
+        await until(pilot, lambda: "resume" in told())
+        assert "sample trees" in told()
+        await pilot.press("t")
+        await until(pilot, lambda: "resume" not in told())
+        assert "sample trees" not in told()
+        assert "delete" in told()
 
 
 @pytest.mark.parametrize(("rows", "height", "shown"), [(1, 30, True), (1, 29, False), (12, 30, False), (12, 36, True)])

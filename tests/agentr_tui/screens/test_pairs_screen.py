@@ -211,6 +211,8 @@ async def test_alpha_and_beta_take_numbers_and_nothing_else(tmp_path: Path) -> N
     async with running(session, "pairs") as (app, pilot):
         screen = pairs_screen(app)
         await until(pilot, lambda: screen.figures is not None)
+        keys = screen.key_bar.keys()
+        assert {"select", "choose"} <= {key.action for key in keys}
         for text in ("high", "", "nan", "inf", "[red]"):
             await pilot.press("a")
             await until(pilot, lambda: app.screen is not screen)
@@ -229,6 +231,8 @@ async def test_alpha_and_beta_take_numbers_and_nothing_else(tmp_path: Path) -> N
         assert (session.alpha, session.beta) == (1.0, -0.5)
         await until(pilot, lambda: "No leaf is good" in pane(app, "paths"))
         assert "Lower alpha with a" in pane(app, "paths")
+        keys = screen.key_bar.keys()
+        assert {"select", "choose", "order"}.isdisjoint(key.action for key in keys)
 
 
 async def test_space_chooses_and_enter_goes_to_revision_with_the_pair(tmp_path: Path) -> None:

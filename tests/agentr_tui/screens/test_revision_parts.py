@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from agentr_tui.screens.revision.replay_lines import difference_parts, replay_li
 from agentr_tui.screens.revision.sample_in_front import SampleInFront
 from agentr_tui.screens.revision.sample_queue import SampleQueue
 from agentr_tui.screens.revision.sample_view import SampleView
+from agentr_tui.screens.revision.services import NO_KEYS
 from agentr_tui.screens.revision.tail_repair import TailRepair
 from agentr_tui.screens.revision.thoughts import Thoughts
 from agentr_tui.screens.revision.verdicts import Verdicts
@@ -45,7 +46,7 @@ class RevisionFakeServices(FakeServices):
         self.panes = {name: FakePane() for name in ("bad", "task", "queue", "verdict-line", "spliced", "replay")}
         self.top = ""
         self.nothing = ""
-        self.filtered = False  # the keys that take a filter off are told
+        self.lead_on: dict[str, str] = {}
         self.timers: list[Callable[[], object]] = []
         self.ended = 0
         self._recovery = SimpleNamespace(clear=lambda: None, show=lambda *args: None)
@@ -66,8 +67,8 @@ class RevisionFakeServices(FakeServices):
 
     def show_right_side(self) -> None: ...
 
-    def show_placeholder(self, lines: Sequence[Line] | None, *, filtered: bool = False) -> None:
-        self.filtered = filtered
+    def show_placeholder(self, lines: Sequence[Line] | None, keys: Mapping[str, str] = NO_KEYS) -> None:
+        self.lead_on = dict(keys)
         self.nothing = "\n".join("".join(text for text, _ in line.parts) for line in lines or ())
 
     def with_consent(
@@ -392,7 +393,7 @@ def test_the_place_is_kept_through_a_filter_that_fits_and_one_that_does_not(stag
         stage.services.write(query)
         stage.settle()
         assert (stage.front.review is not None and stage.review.query) == query
-        assert stage.services.filtered == (query == "nomatch"), "the keys out of it are told"
+        assert ("query" in stage.services.lead_on) == (query == "nomatch"), "the keys out of it are told"
     stage.queue.show_all()
     stage.settle()
     assert stage.shown.sample.id == front
@@ -478,6 +479,7 @@ def test_the_making_of_samples_tells_how_far_it_is_and_can_be_stopped(services: 
     stage.front.take_up()
     assert "Pairing, judging and replaying" in services.nothing
     assert "esc stops it" in services.nothing
+    assert services.lead_on == {"restore": "stop"}
     loading = stage.front._loading
     assert loading is not None
     loading.told(12, 40)
@@ -486,6 +488,7 @@ def test_the_making_of_samples_tells_how_far_it_is_and_can_be_stopped(services: 
     assert "12 samples of about 40" in services.nothing
     assert stage.front.stop_loading()
     assert "Stopping" in services.nothing
+    assert services.lead_on == {}
     stage.settle()
     assert "nothing was written" in services.nothing
     assert services.session.workspace.runs() == []

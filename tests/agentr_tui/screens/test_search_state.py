@@ -35,11 +35,12 @@ def test_a_stop_tells_why_until_the_search_goes_on(tmp_path: Path, monkeypatch: 
     grower.apply(Paused(seq=0, reason="breakpoint: node 7 is good", kind="breakpoint", node=7, query="good"))
     for _ in range(3):
         said = "".join(text for text, _ in top_line(services.session)[0])
-        assert "stopped at good · node 7" in said
+        assert "◦ stopped at good · node 7" in said
         assert "break at good depth<6" in said
     grower.apply(Resumed(seq=0))
     said = "".join(text for text, _ in top_line(services.session, following=True)[0])
     assert "stopped" not in said
+    assert "● running" in said
     assert " following " in said
     grower.apply(Paused(seq=0))
     assert pause_reason(grower.tree) == "paused"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentr_tui.cli.main import main
+from agentr_tui.cli.main import main, run
+from agentr_tui.terminal import streams
 from agentr_tui.terminal.output import emit_json
 from agentr_tui.terminal.safe_text import _UNSAFE
 from tests.agentr_tui.hostile import HOSTILE
@@ -78,3 +80,16 @@ def test_help_is_printed_for_a_terminal_of_no_size(
         main(["demo", "--help"])
     assert ended.value.code == 0
     assert "Usage: agentr demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [1, 39])
+def test_help_is_legible_in_a_terminal_of_few_columns(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _fd=1: os.terminal_size((columns, 24)))
+    assert run(["demo", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("--headless" in line for line in lines)
+    assert max(map(len, lines)) == streams.LEGIBLE
+    assert "COLUMNS" not in os.environ, "the app that comes after asks the terminal"

@@ -15,7 +15,8 @@ from engine.imports.merging.alike import KnownAnswers
 from engine.imports.merging.equal_messages import Merge, seen
 from engine.imports.merging.grouping import Groups, group
 from engine.imports.merging.volatile import masked
-from engine.imports.trees import Import, ImportedTree, store
+from engine.imports.trace_store import store
+from engine.imports.trees import Import, ImportedTree
 from engine.pairs.pairs import count_pairs, pairs
 from engine.pairs.ranking import RANKS, ranked
 from engine.trace.sources import load_any
@@ -190,7 +191,7 @@ def test_importing_again_adds_what_is_new_and_changes_no_number(
 
         def imported(some: list[Attempt]) -> int:
             trees = [ImportedTree(each.name, f"t-{each.key}", events) for each, events in group(some).all()]
-            return store(Import(trees, [], [], {}), place, "action")[1]
+            return store(Import(trees, [], [], {}), place, "action").new
 
         assert imported(all_of[:first]) == len(all_of[:first])
         before = {path: [node.action for node in load_any(path).tree.nodes] for path in place.glob("*.jsonl")}

@@ -151,6 +151,36 @@ def test_an_answer_that_is_packed_although_plain_was_asked_for_does_not_blow_up(
     assert failed.kind == "too large"
 
 
+@pytest.mark.parametrize("coding", ["gzip, gzip", "zstd", "br", "x"])
+def test_an_answer_that_is_packed_without_a_bound_is_not_read(monkeypatch: pytest.MonkeyPatch, coding: str) -> None:
+    """3 KB that were packed twice took 4 GB, and ended the search."""
+    bomb = gzip.compress(gzip.compress(b" " * 8_000_000))
+    with LLMServer(answer=says_north) as server:
+        monkeypatch.setattr(
+            server, "_reply", lambda to, call: server._send(to, call, 200, bomb, {"Content-Encoding": coding})
+        )
+        (failed,), _ = call(endpoint(server))
+    assert isinstance(failed, CallFailed)
+    assert failed.kind == "too large"
+    assert coding in str(failed)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_server_that_sends_its_callers_on_takes_nothing_along(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """The other server got the conversation, and the values of `--header`."""
+    monkeypatch.setenv("OTHER_KEY", "another-secret")
+    with LLMServer(answer=says_north) as other, LLMServer(answer=says_north) as server:
+        to = f"{other.url}/chat/completions"
+        monkeypatch.setattr(server, "_reply", lambda at, call: server._send(at, call, status, b"", {"Location": to}))
+        (failed,), _ = call(endpoint(server, header=("X-Api-Key=OTHER_KEY",)))
+        assert other.calls == []
+        assert len(server.calls) == 1, "it is not tried again"
+    assert isinstance(failed, CallFailed)
+    assert failed.kind == "wrong model"
+    assert to in str(failed)
+    assert "--base-url" in str(failed)
+
+
 # -- waiting ---------------------------------------------------------------------------------------
 
 

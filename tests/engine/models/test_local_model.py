@@ -28,7 +28,7 @@ def test_a_small_model_grows_a_tree_whose_answers_are_read_and_that_replays(tmp_
     if why := missing():
         pytest.skip(why)
     with served() as url:
-        settings = replace(settings_of(url), structured="", iterations=1, max_depth=2, samples=2, timeout=600.0)
+        settings = replace(settings_of(url), structured="", iterations=1, max_depth=1, samples=2, timeout=600.0)
         job = new_job("textcraft", "5", settings, tmp_path / "local.trace.jsonl")
         job.run_blocking()
     tree = job.tree

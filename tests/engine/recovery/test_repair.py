@@ -18,6 +18,7 @@ from engine.samples.finishing import with_mark
 from engine.samples.revise import revise
 from engine.samples.sample import Sample, turns_of, with_tail
 from engine.samples.settings import Repairs, RepairSettings, Revised, ReviseSettings
+from engine.samples.shared_by_trees import SharedByTrees
 from engine.samples.splice import Turn, quoting
 from engine.search.control import Control
 from engine.trace.sources import load_any
@@ -36,7 +37,7 @@ def repaired(tree: SearchTree, folder: Path, **changes: object) -> tuple[list[Sa
     """The samples of pairs of a run with `--repair`, and the figures."""
     figures = Revised()
     settings = ReviseSettings(**AS_FOUND, repair=RepairSettings(**changes))  # type: ignore[arg-type]
-    made = revise(tree, "t", settings, figures, repair=repairer(folder, settings))
+    made = revise(tree, "t", settings, figures, SharedByTrees(repair=repairer(folder, settings)))
     return [sample for sample in made if sample.bad is not None], figures
 
 
@@ -219,7 +220,7 @@ def test_of_the_originals_textcraft_trees_and_many_own_all_pairs_get_there(tmp_p
     for tree in trees:
         figures = Revised()
         settings = ReviseSettings(**AS_FOUND | {"rank": "fork"}, repair=RepairSettings(), per_tree=40)
-        for sample in revise(tree, "t", settings, figures, repair=repairer(tmp_path, settings)):
+        for sample in revise(tree, "t", settings, figures, SharedByTrees(repair=repairer(tmp_path, settings))):
             if sample.bad is not None:
                 holds += sample.verdict in HOLDS
                 pairs += 1

@@ -21,6 +21,7 @@ from engine.samples.finishing import with_mark
 from engine.samples.revise import revise
 from engine.samples.sample import Sample, splice_of, steps_to_replay, turns_of
 from engine.samples.settings import Revised, ReviseSettings
+from engine.samples.shared_by_trees import SharedByTrees
 from engine.tree.events import FORMAT_VERSION, Imported, ImportedNode, Message, SearchSettings, Started, TerminalReason
 from engine.tree.tree import SearchTree
 from envs.base import _REGISTRY, AnyText, EnvironmentInfo, Plan, register
@@ -233,8 +234,8 @@ def test_a_lesson_is_told_once_over_a_run_unless_more_are_asked_for() -> None:
     assert Counter(told(tree, sample)[1] for sample in taught(tree)[0])[NO_CUTTER] == 1
     assert Counter(told(tree, sample)[1] for sample in taught(tree, per_lesson=0)[0])[NO_CUTTER] > 1
     lessons: Counter[str] = Counter()
-    first = list(revise(tree, "t", ReviseSettings(), Revised(), taught=lessons))
-    again = list(revise(tree, "u", ReviseSettings(), Revised(), taught=lessons))
+    first = list(revise(tree, "t", ReviseSettings(), Revised(), SharedByTrees(taught=lessons)))
+    again = list(revise(tree, "u", ReviseSettings(), Revised(), SharedByTrees(taught=lessons)))
     assert len(first) == 5  # one of them the good trajectory
     assert again == []
 
@@ -244,7 +245,7 @@ def test_a_sample_with_a_decision_keeps_its_place() -> None:
     chosen = by_wrong(tree, taught(tree)[0])[NO_CUTTER]
     every = taught(tree, per_lesson=0)[0]
     other = next(each for each in every if each.lesson == chosen.lesson and each.id != chosen.id)
-    made = list(revise(tree, "t", ReviseSettings(), Revised(), decided={other.id}))
+    made = list(revise(tree, "t", ReviseSettings(), Revised(), SharedByTrees(decided={other.id})))
     assert [sample.id for sample in made if sample.lesson == chosen.lesson] == [other.id]
 
 

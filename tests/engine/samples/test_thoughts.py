@@ -12,6 +12,7 @@ from engine.datasets.export import export
 from engine.samples.revise import revise
 from engine.samples.sample import Sample, splice_of, turns_of
 from engine.samples.settings import Revised, ReviseSettings
+from engine.samples.shared_by_trees import SharedByTrees
 from engine.samples.splice import revision_thoughts
 from engine.samples.thoughts.writers import usable
 from engine.trace.sources import load_any
@@ -32,7 +33,7 @@ def made(tree: SearchTree, figures: Revised | None = None, **changes: Any) -> li
     """The samples of pairs."""
     settings = ReviseSettings(**AS_FOUND | {"verifier": "value", **changes})
     cache = changes.get("prompts") or None
-    found = revise(tree, "t", settings, figures or Revised(), cache=Path(cache) if cache else None)
+    found = revise(tree, "t", settings, figures or Revised(), SharedByTrees(cache=Path(cache) if cache else None))
     return [sample for sample in found if sample.bad is not None]
 
 

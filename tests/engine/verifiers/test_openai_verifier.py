@@ -21,6 +21,7 @@ from engine.models.reply_cache import JudgementCache, key_of, shared_cache
 from engine.pairs.pairs import Pair, pairs
 from engine.samples.revise import revise
 from engine.samples.settings import Revised, ReviseSettings
+from engine.samples.shared_by_trees import SharedByTrees
 from engine.samples.splice import revision_thoughts
 from engine.trace.sources import load_any
 from engine.tree.thresholds import Thresholds
@@ -353,11 +354,11 @@ def test_samples_are_made_by_a_model_that_judges_and_the_key_is_in_no_file(tmp_p
         judge = settings_for(server, price_in=1.0, price_out=1.0)
         settings = ReviseSettings(verifier="openai", judge=judge)
         with workspace.new_run(settings, [str(trace)]) as run:
-            for sample in revise(load_any(trace).tree, str(trace), settings, run.figures, cache=cache):
+            for sample in revise(load_any(trace).tree, str(trace), settings, run.figures, SharedByTrees(cache=cache)):
                 run.add(sample)
         calls = len(server.calls)
         repeated = Revised()
-        again = list(revise(load_any(trace).tree, str(trace), settings, repeated, cache=cache))
+        again = list(revise(load_any(trace).tree, str(trace), settings, repeated, SharedByTrees(cache=cache)))
         assert len(server.calls) == calls
     loaded = workspace.load_run(run.id)
     revisions = [sample for sample in loaded.samples if sample.bad is not None]

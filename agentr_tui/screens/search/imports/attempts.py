@@ -38,7 +38,7 @@ def figures_of(session: Session, tree: SearchTree) -> list[str]:
     cut = sum(attempt.cut_off for attempt in tree.attempts)
     return [
         f"merged by {tree.merged_by}",
-        many(len(tree), "node"),
+        many(len(tree) - tree.left_nodes, "node"),
         f"{len(tree.attempts) - len(scored)} without a reward" if len(scored) < len(tree.attempts) else "",
         f"{cut} cut off" if cut else "",
         f"{sum(reward > alpha for reward in scored)} solved",
@@ -56,6 +56,8 @@ def row_mark(tree: SearchTree, id: int) -> Mark | None:
     row = node.imported
     if row is None or node.parent == NO_PARENT:
         return None
+    if not node.visits:
+        return Mark("left", "muted")
     if is_end(node):
         return Mark("ended", "muted")
     if is_silent(node):
@@ -100,6 +102,8 @@ def shared_lines(tree: SearchTree, id: int) -> list[tuple[str, str, Role]]:
     row = node.imported
     if row is None or not tree.attempts:
         return []
+    if not node.visits:
+        return [("attempts", "none through here any more: the one that ended here went on otherwise", "muted")]
     first = tree.first_through[id] + 1
     all_of_them = _many(len(tree.attempts), "attempt")
     whose = f"attempt {first}" if node.visits == 1 else f"in the words of attempt {first}"
@@ -347,6 +351,8 @@ class Attempts:
         if tree is None or len(tree.attempts) < 2:
             return None
         own = tree.first_through[id]
+        if own < 0:
+            return None
         good = session.thresholds.alpha
         mine = tree.attempts[own]
         depths = {step: depth for depth, step in enumerate(tree.ancestors(mine.leaf))}

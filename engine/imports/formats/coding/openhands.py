@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, compact, listed, number, part, text
+from engine.imports.bounded_json import Malformed, compact, listed, part, reward_of, rows, text
 from engine.imports.files import RolloutFile, value
 from engine.imports.formats.coding.reports import with_report
 from engine.imports.messages import instruction_of, messages_of, text_of
@@ -53,8 +53,10 @@ def _attempt(row: dict[str, Any], file: RolloutFile, place: str) -> Attempt:
     instance = text(row, "instance_id")
     if issue:
         instance = instance or f"{text(issue, 'owner')}/{text(issue, 'repo')}#{text(issue, 'number')}"
-    told = number(part(row, "test_result", "report").get("resolved", part(row, "report").get("resolved")))
-    success = number(row.get("success"))
+    told = reward_of(
+        part(row, "test_result", "report").get("resolved", part(row, "report").get("resolved")), notes, "verdict"
+    )
+    success = reward_of(row.get("success"), notes, "success")
     error = text(row, "error")
     attempt = Attempt(
         task=instance or file.stem,
@@ -136,8 +138,10 @@ def _action(event: dict[str, Any], kind: str, told: set[str]) -> list[AttemptMes
 def _observation(event: dict[str, Any], kind: str) -> AttemptMessage:
     content = text_of(event.get("content"))
     metadata = part(event, "tool_call_metadata")
-    if kind in ("user_message", "chat") or (kind == "recall" and not metadata):
-        return AttemptMessage(role="user" if kind != "recall" else "system", content=content)
+    if kind == "recall" and not metadata:
+        return AttemptMessage(role="system", content="\n".join([content, *_recalled(part(event, "extras"))]))
+    if kind in ("user_message", "chat"):
+        return AttemptMessage(role="user", content=content)
     return AttemptMessage(
         role="tool",
         content=content,
@@ -145,6 +149,13 @@ def _observation(event: dict[str, Any], kind: str) -> AttemptMessage:
         name=text(metadata, "function_name") or kind,
         error=kind == "error",
     )
+
+
+def _recalled(extras: dict[str, Any]) -> list[str]:
+    """The texts that a recall gave the model: instructions of the repository, and knowledge of microagents."""
+    told = [text(extras, name) for name in ("repo_instructions", "additional_agent_instructions")]
+    told += [text(known, "content") for known in rows(extras, "microagent_knowledge")]
+    return [each for each in told if each]
 
 
 READER = Reader("openhands", "OpenHands 0.x", recognise, read)

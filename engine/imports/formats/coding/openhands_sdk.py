@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.bounded_json import Malformed, compact, decode, part, text
-from engine.imports.files import RolloutFile, inside, small_json
+from engine.imports.files import RolloutFile, consulted, inside, small_json
 from engine.imports.messages import call_of, digest_key, instruction_of, messages_of, schemas_of, text_of
 from engine.imports.reader import Reader, ReadOptions
 
@@ -38,6 +38,7 @@ def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
 
 
 def _event_names(file: RolloutFile) -> list[str]:
+    consulted(file.path.parent)
     return [path.name for path in file.path.parent.iterdir() if EVENT_FILE.fullmatch(path.name)]
 
 

@@ -16,8 +16,19 @@ from engine.imports.reader import Reader, ReadOptions
 
 
 def recognise(file: RolloutFile) -> bool:
-    """A trajectory with its history and info; the retry agent's holds attempts."""
-    return file.has("trajectory", "info") and bool(file.keys & {"history", "environment", "attempts"})
+    """A trajectory with its history and info; the retry agent's holds attempts. Of a file that was cut to its steps,
+    or to its history (a demonstration), what is left."""
+    if file.has("trajectory", "info") and file.keys & {"history", "environment", "attempts"}:
+        return True
+    if not (file.path.name.endswith((".traj", ".traj.gz")) or file.has("instance_id")):
+        return False
+    steps, history = _first(file, "trajectory"), _first(file, "history")
+    return {"action", "observation"} <= steps.keys() or {"role", "message_type"} <= history.keys()
+
+
+def _first(file: RolloutFile, key: str) -> dict[str, Any]:
+    told = file.peek(key) if file.has(key) else None
+    return told[0] if isinstance(told, list) and told and isinstance(told[0], dict) else {}
 
 
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[Attempt]:
@@ -42,9 +53,16 @@ def _attempt(document: dict[str, Any], around: dict[str, Any], file: RolloutFile
             settings = decode(settings)
         except Malformed:
             settings = {}
-    instance = text(part(settings, "problem_statement"), "id") or file.stem
+    instance = text(part(settings, "problem_statement"), "id") or text(document, "instance_id") or file.stem
     notes: list[str] = []
-    messages = _history(listed(document, "history"), notes) if document.get("history") else _steps(document, notes)
+    if document.get("history"):
+        messages = _history(listed(document, "history"), notes)
+        messages += _beyond(messages, rows(document, "trajectory"), notes)
+    else:
+        notes.append("the file has no history: its prompt is unknown")
+        messages = _steps(rows(document, "trajectory"))
+    if not messages:
+        raise Malformed("holds no steps")
     info = part(document, "info")
     stop = text(info, "exit_status")
     attempt = Attempt(
@@ -86,14 +104,31 @@ def _history(told: list[Any], notes: list[str]) -> list[AttemptMessage]:
     return messages
 
 
-def _steps(document: dict[str, Any], notes: list[str]) -> list[AttemptMessage]:
-    """The steps, where a file has no history."""
-    notes.append("the file has no history: its prompt is unknown")
+def _steps(told: list[dict[str, Any]]) -> list[AttemptMessage]:
+    """Steps as messages: the answer, with its action where it does not say it, and what was observed."""
     messages = []
-    for step in rows(document, "trajectory"):
-        messages.append(AttemptMessage(role="assistant", content=text(step, "response") or text(step, "action")))
+    for step in told:
+        said, action = text(step, "response") or text(step, "thought"), text(step, "action")
+        if action.strip() and action.strip() not in said:
+            said = f"{said}\n```\n{action}\n```" if said else f"```\n{action}\n```"
+        messages.append(AttemptMessage(role="assistant", content=said))
         messages.append(AttemptMessage(role="user", content=text(step, "observation")))
     return messages
+
+
+def _beyond(messages: list[AttemptMessage], steps: list[dict[str, Any]], notes: list[str]) -> list[AttemptMessage]:
+    """The steps at the end that the history does not hold, because the run ended with them (a submission)."""
+    answers = [message.content.strip() for message in messages if message.role == "assistant"]
+    known = set(answers)
+    at = len(steps)
+    while at and text(steps[at - 1], "response").strip() not in known:
+        at -= 1
+    if at == len(steps) or not at or len(steps) <= len(answers):
+        return []
+    count = len(steps) - at
+    which = "step is" if count == 1 else f"{count} steps are"
+    notes.append(f"the last {which} of `trajectory`: `history` does not hold {'it' if count == 1 else 'them'}")
+    return _steps(steps[at:])
 
 
 def _goal(messages: list[AttemptMessage]) -> str:

@@ -19,6 +19,10 @@ SIDECARS = frozenset({"config.json", "result.json", "lock.json", "reward.json"})
 """Files of a job that are no rollouts."""
 
 
+_TELLS = ("result.json", "verifier/reward.txt", "verifier/reward.json")
+"""Any of these beside `agent/` makes a folder a trial's."""
+
+
 def trial_folder(trajectory: Path) -> Path | None:
     """Returns the folder of the trial that holds a trajectory (`agent/trajectory.json`); None outside of Harbor's
     folders."""
@@ -27,7 +31,7 @@ def trial_folder(trajectory: Path) -> Path | None:
     folder = trajectory.parent.parent
     if folder.parent.name == "steps" and inside(folder.parent.parent, "result.json"):
         return folder.parent.parent
-    return folder if inside(folder, "result.json") or inside(folder, "verifier/reward.txt") else None
+    return folder if any(inside(folder, name) for name in _TELLS) else None
 
 
 def lost_trials(folder: Path) -> Iterator[tuple[Path, str]]:
