@@ -134,22 +134,26 @@ class FrugalScroll(Frugal, ScrollView):
         return self._vertical_scrollbar
 
     def set_height(self, count: int) -> None:
-        """Set the number of lines to scroll through, none wider than the widget.
+        """Set the number of lines to scroll through, none wider than the widget."""
+        if (size := Size(0, count)) != self.virtual_size:
+            _set_lines(self, size)
 
-        Assigning `virtual_size` lays the screen out: needed only where the scrollbar comes or goes, or the widget is as
-        high as its lines.
-        """
-        size, before, height = Size(0, count), self.virtual_size, self.container_size.height
-        if size == before:
-            return
-        shown = self.show_vertical_scrollbar
-        if shown and min(count, before.height) > height > 0:
-            self.set_reactive(Widget.virtual_size, size)
-            self.vertical_scrollbar.window_virtual_size = count
-        elif not shown and not self.styles.is_auto_height and max(count, before.height) <= self.size.height:
-            self.set_reactive(Widget.virtual_size, size)
-        else:
-            self.virtual_size = size
+
+def _set_lines(widget: FrugalScroll, size: Size) -> None:
+    """Give a widget another virtual size.
+
+    Assigning it lays the screen out: needed only where the scrollbar comes or goes, or the widget is as high as its
+    lines.
+    """
+    count, before, height = size.height, widget.virtual_size.height, widget.container_size.height
+    shown = widget.show_vertical_scrollbar
+    if shown and min(count, before) > height > 0:
+        widget.set_reactive(Widget.virtual_size, size)
+        widget.vertical_scrollbar.window_virtual_size = count
+    elif not shown and not widget.styles.is_auto_height and max(count, before) <= widget.size.height:
+        widget.set_reactive(Widget.virtual_size, size)
+    else:
+        widget.virtual_size = size
 
 
 def _scrollbar_of(widget: Widget) -> ScrollBar:

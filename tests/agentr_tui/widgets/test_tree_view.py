@@ -377,7 +377,7 @@ async def test_rows_that_come_above_draw_no_row_on_screen_anew(monkeypatch: pyte
         assert grower.tree.ancestors(shown[0])[1] == last
         drawn: list[int] = []
         draw = on.view.drawing.strip
-        monkeypatch.setattr(on.view.drawing, "strip", lambda line, *rest: (drawn.append(line), draw(line, *rest))[1])
+        monkeypatch.setattr(on.view.drawing, "strip", lambda line, *rest: (drawn.append(line), draw(line, *rest))[1])  # type: ignore[func-returns-value]
         above = next(
             node.id
             for node in grower.tree.nodes
