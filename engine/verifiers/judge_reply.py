@@ -24,6 +24,8 @@ _ONE = rf"(?:good|bad|uncertain)(?![\w-])|{'|'.join(_OTHER)}"
 _DRESS = r"(?:[^\w≠¬]|_)"
 """What may stand around a word: markdown, quotes, brackets, signs; not one that says the opposite."""
 _MARKS = rf"{_DRESS}*+"
+_LONG_RUN = re.compile(rf"{_DRESS}{{61,}}+")
+"""More than that stands around no word; the patterns below take up to the third power of its length in time."""
 _SET = re.compile(r"</?(?:b|i|u|em|strong|span|font|p|div|code|mark|br)(?:\s[^<>]*)?/?>|~~[^~\n]{1,80}~~", re.I)
 """Tags that say how a text is set, and what was struck."""
 _BOX = re.compile(r"\\(?:boxed|text\w*|mathrm|mathbf)\b")
@@ -54,7 +56,7 @@ _ALONE = re.compile(rf"{_DRESS}*(?P<word>{_ONE}){_DRESS}*", re.I)
 _TICKED = re.compile(rf"(?:\[[x✓✔*]\]|[☑☒✅✔])\s*{_DRESS}*?(?P<word>{_ONE})", re.I)
 _EMPHATIC = re.compile(rf"(?:\*\*|__|`|\[|<)\s*(?P<word>{_ONE})\s*(?:\*\*|__|`|\]|>)", re.I)
 _SUBJECT = (
-    r"(?:the|this|that|its|their|step)\s+(?:[\w'’-]+\s+){0,3}?(?:step|action|move|choice|decision)(?:\s+\d+)?"
+    r"(?:the|this|that|its|their|step)\s+(?:[\w'’-]{1,40}\s+){0,3}?(?:step|action|move|choice|decision)(?:\s+\d+)?"
     r"(?:\s+in question)?|step\s+\d+|the\s+(?:final\s+)?(?:answer|verdict)|my\s+(?:final\s+)?(?:answer|verdict)"
 )
 _SENTENCE = re.compile(
@@ -93,7 +95,8 @@ class Said(NamedTuple):
 
 def read_said(text: str) -> Said:
     """The judgement in a reply, and its reasons."""
-    plain = _SET.sub(" ", _BOX.sub("", unicodedata.normalize("NFKC", text[-LONGEST:])))
+    plain = _SET.sub(" ", _BOX.sub("", unicodedata.normalize("NFKC", text[-LONGEST:])[-LONGEST:]))
+    plain = _LONG_RUN.sub(_shortened, plain)
     plain = re.sub(r"\s*\n\s*\n", "\n\n", re.sub(r"([-=_*#~.])\1{9,}", r"\1\1\1", plain))
     found = _in_json(plain)
     if found is not None:
@@ -112,6 +115,11 @@ def judgement_is_whole(text: str) -> bool:
         return False
     lines = text.rstrip().splitlines()
     return text.rstrip().endswith("}") or read_said("\n".join(lines[:-1])).word == said.word
+
+
+def _shortened(run: re.Match[str]) -> str:
+    """The beginning and the end of a run of signs and spaces; lines stay apart."""
+    return run[0][:30] + "\n" * ("\n" in run[0]) + run[0][-30:]
 
 
 def _word(text: str) -> Word:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
+import warnings
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +19,7 @@ from engine.base.text import clean
 from engine.collect.tasks import shard_of, task_ids, tasks_of_part
 from engine.datasets.split import parse_split, share_of
 from engine.datasets.templates.model_template import model_template
+from engine.imports.sources import FAILED, read_rollouts
 from engine.models.context_window import counter
 from engine.models.prompts import check_prompts, fill, prompt, prompt_lines
 from engine.notes.page import standing, write_page
@@ -26,6 +31,7 @@ from envs.agentgym.env import make as make_gym
 from envs.base import EnvError
 from envs.webshop.catalogue import find as find_products
 from envs.webshop.catalogue import read as read_products
+from tests.engine.imports import samples
 
 KINDS = ("babyai", "textcraft", "webshop", "alfworld")
 REPLIES: tuple[object, ...] = ({"observation": "o", "reward": 1, "done": False}, "text", [], {"data": [{"x": 1}]})
@@ -118,6 +124,20 @@ def _page(path: Path) -> None:
     standing(write_page([], text).text)
 
 
+def _eval(path: Path) -> None:
+    """A log of inspect: a zip, or a line for each entry (`["name", content]`), so that contents change, too."""
+    data = path.read_bytes()
+    if not data.startswith(b"PK"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a name that is there twice
+            for found in re.finditer(rb'^\["([^"\\\n]{1,99})", ?(.*)\]$', data, re.MULTILINE):
+                archive.writestr(found[1].decode("utf-8", "replace"), found[2])
+    rollouts = read_rollouts([path])
+    for _ in rollouts:
+        pass
+    assert not any(FAILED in problem.reason for problem in rollouts.problems), rollouts.problems
+
+
 def _lines(path: Path) -> None:
     """Lines of options, each given to all that read one."""
     readers: tuple[Callable[[str], object], ...] = (
@@ -152,6 +172,7 @@ MORE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "prompts": ("revision_thoughts.txt", _prompts),
     "page": ("notes.md", _page),
     "lines": ("lines.txt", _lines),
+    "eval": ("log.eval", _eval),
 }
 """Name of the file, and what reads it."""
 
@@ -240,8 +261,24 @@ def more_seeds(reader: str) -> list[bytes]:
         "prompts": lambda: [b"I was wrong about {task}.\nThat did not work.\n"],
         "page": lambda: [b"# Notes\n\n<!-- kind: 1 -->\n- craft first\n- ~~no~~ [task 2](<t.trace.jsonl#3>)\n"],
         "lines": lambda: [_LINES],
+        "eval": _logs,
     }  # fmt: skip
     return made[reader]()
+
+
+def _logs() -> list[bytes]:
+    (sample,) = samples.INSPECT["samples"]
+    head = {key: value for key, value in samples.INSPECT.items() if key != "samples"}
+    shell = {key: value for key, value in sample.items() if key not in ("messages", "attachments")}
+    pieces = {"sample": {**shell, "message_refs": [[0, 3], 3, [4, 9]]}, "messages/0": sample["messages"][:3],
+              "messages/1": sample["messages"][3:], "attachments/0": ["Be brief."]}  # fmt: skip
+    entries = [("header.json", head), ("samples/door-3_epoch_2.json", sample)]
+    parts = [("header.json", head), *((f"samples/d_epoch_1/{name}.json", value) for name, value in pieces.items())]
+    written = [b"\n".join(json.dumps(each).encode() for each in told) for told in (entries, parts)]
+    with tempfile.TemporaryDirectory() as folder:
+        for zstd in (False, True):
+            written.append(samples.write_eval(Path(folder) / "l.eval", samples.INSPECT, zstd=zstd).read_bytes())
+    return written
 
 
 def _few_products() -> list[bytes]:

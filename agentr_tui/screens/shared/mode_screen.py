@@ -161,6 +161,14 @@ class ModeScreen(Screen[None]):
             return
         app.call_from_thread(call, *args)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What acts on a tree does nothing while none is open: no menu opens over the words that say so."""
+        session = self.agentr.session
+        if not self.has_class("-nothing") or session.tree is not None or session.running or session.reading is not None:
+            return True
+        own = {each.action.partition("(")[0] for each in self.BINDINGS if isinstance(each, Binding)}
+        return action not in own or action in self.key_bar.out_of_nothing
+
     def action_enlarge(self) -> None:
         """Give the pane that has the focus the room of all."""
         if self.focused is not None:

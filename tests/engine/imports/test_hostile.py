@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,29 @@ def test_a_bomb_in_a_zip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         rollouts = read_rollouts([samples.write_eval(tmp_path / f"{zstd}.eval", log, zstd=zstd)])
         assert len(list(rollouts)) == 1
         assert "is larger than" in str(rollouts.problems[0])
+
+
+def in_pieces(path: Path, refs: object, messages: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("header.json", json.dumps({"eval": samples.INSPECT["eval"]}))
+        archive.writestr("samples/a_epoch_1/sample.json", json.dumps({"id": "a", "epoch": 1, "message_refs": refs}))
+        archive.writestr("samples/a_epoch_1/messages/0.json", messages)
+        archive.writestr("samples/a_epoch_1/messages/1.json", messages)
+    return path
+
+
+def test_a_zip_does_not_grow_without_a_bound(tmp_path: Path) -> None:
+    """6 KB took 8 GB by the first way, 244 KB by the second."""
+    ten = json.dumps([{"role": "user", "content": "x"}] * 10).encode()
+    assert "has more than 100,000 messages" in line_of(in_pieces(tmp_path / "a.eval", [[0, 20]] * 200_000, ten))
+    wide = b"[" + b"[]," * (12 << 20) + b"[]]"
+    assert "messages/0.json is larger than 32 MB" in line_of(in_pieces(tmp_path / "b.eval", [0], wide))
+
+
+def test_the_pieces_of_a_sample_share_one_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten = json.dumps([{"role": "user", "content": "x"}] * 10).encode()
+    monkeypatch.setattr("engine.imports.formats.evaluation.inspect_zip.MOST_ENTRY", len(ten) * 3 // 2)
+    assert "messages/1.json is larger than" in line_of(in_pieces(tmp_path / "a.eval", [0], ten))
 
 
 def test_a_damaged_entry_of_a_zip_leaves_the_others(tmp_path: Path) -> None:

@@ -209,3 +209,22 @@ def test_a_judgement_that_may_have_been_cut_is_not_whole() -> None:
     assert not judgement_is_whole("It is fine, since")
     assert judgement_is_whole("Judgement: Good\nThe agent then")
     assert judgement_is_whole('{"reason": "a", "judgement": "Good"}')
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    ["\n*", "*\n", "_\n", "good|", "i'd say ", "i'd say :   ", "the-", "the ", "so a ", "☑ ", "i judge it:::", "[x]\n",
+     "\n1.", "good, bad or ", "<b ", '{"a":', "Judgement: ", "it is so "],
+)  # fmt: skip
+def test_a_reply_that_repeats_itself_to_its_limit_is_read_at_once(repeated: str) -> None:
+    """2,000 lines of an asterisk took six seconds, five times as many ten minutes: nothing else ran meanwhile."""
+    text = repeated * (LONGEST // len(repeated))
+    assert read_said(text).word in (None, "Good", "Bad", "Uncertain")
+    assert read_said(f"{text}\nJudgement: Bad").word == "Bad"
+
+
+def test_a_long_run_of_signs_parts_no_lines_and_joins_none() -> None:
+    rule = "-=" * 200
+    assert read_said(f"It is good so far.\n{rule}\n{rule}\nJudgement: Bad").word == "Bad"
+    assert read_said(f"Judgement:{' ' * 300}Bad").word == "Bad"
+    assert read_said(f"Judgement:{'| ' * 150}\nGood").word == "Good"
