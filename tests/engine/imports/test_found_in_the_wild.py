@@ -270,3 +270,37 @@ def test_rllms_evaluated_episodes_hold_what_went_in_and_came_out(tmp_path: Path)
         ("assistant", "I look."),
         ("assistant", "Open."),
     ]
+
+
+def test_nodes_of_moatless_tools_are_read_without_their_settings(tmp_path: Path) -> None:
+    def step(command: str) -> dict[str, Any]:
+        return {"action": {"action_args_class": "m.BashArgs", "command": command}, "observation": {"message": "a.py"}}
+
+    nodes = [
+        {"node_id": 0, "user_message": "Mend it."},
+        {"node_id": 1, "parent_id": 0, "action_steps": [step("ls")], "thoughts": {"text": "First I look."}},
+        {
+            "node_id": 2,
+            "parent_id": 1,
+            "action_steps": [step("sed")],
+            "user_message": "Try sed.",
+            "reward": {"value": 50},
+        },
+        {"node_id": 3, "parent_id": 1, "assistant_message": "I give up.", "terminal": True, "reward": {"value": -50}},
+    ]
+    (tmp_path / "flow.json").write_text(
+        json.dumps({"agent": {"system_prompt": "You mend.", "completion": {"model": "m"}}})
+    )
+    told = {"trajectory_id": "t", "project_id": "p", "metadata": {"instance_id": "i-1"}, "nodes": nodes}
+    tree = read(tmp_path, "trajectory.json", told)
+    assert (tree.format, tree.task, tree.model) == ("moatless", "i-1", "m")
+    assert [each.content for each in tree.header] == ["You mend.", "Mend it."]
+    assert [(node.parent, node.visits, node.value) for node in tree.nodes] == [
+        (-1, 2, 0),
+        (0, 2, 0),
+        (1, 1, 50),
+        (1, 1, -50),
+    ]
+    assert [node.messages[0].content for node in tree.nodes[1:]] == ["First I look.", "", "I give up."]
+    assert tree.nodes[2].raw == {"node_id": 2, "user_message": "Try sed."}
+    assert any("feedback" in note for note in tree.notes)
