@@ -129,9 +129,13 @@ def test_what_a_recall_gave_the_model_is_in_its_message(tmp_path: Path) -> None:
     assert attempt.messages[-1].content == "Added context\nKnock first.\nDoors open."
 
 
-def test_reasoning_in_parts_beside_the_content_is_kept(tmp_path: Path) -> None:
-    thought = [{"type": "thinking", "thinking": "Is it shut?", "signature": "x"}, {"thinking": "I look."}]
-    told = [*ASKED, {"role": "assistant", "content": None, "reasoning": thought}]
+@pytest.mark.parametrize("key", ["reasoning", "thinking_blocks", "reasoning_details"])
+def test_reasoning_in_parts_beside_the_content_is_kept(tmp_path: Path, key: str) -> None:
+    thought = [
+        {"type": "thinking", "thinking": "Is it shut?", "signature": "x"},
+        {"type": "reasoning.text", "text": "I look."},
+    ]
+    told = [*ASKED, {"role": "assistant", "content": None, "reasoning_content": "", key: thought}]
     told += [{"role": "tool", "content": [{"type": "text", "text": "No door."}], "metadata": {"isError": True}}]
     attempt = read(tmp_path, "trajectory.json", {"trajectory": told})
     assert attempt.messages[1].reasoning == "Is it shut?\nI look."
