@@ -38,7 +38,7 @@ from engine.answers.unlabelled import (
 from engine.base.text import clean
 
 LONGEST = 200_000  # characters of an answer that are looked at
-MOST_LABELS = 50  # within lines, the last ones
+MOST_LABELS = 50  # that are looked under: the first ones at the head of a line, the last ones within lines
 DEEPEST = 5  # labels before one action: `Action: action: go`
 
 
@@ -129,14 +129,17 @@ class _Reader:
     def _of_labels(self, kinds: tuple[Kind, ...]) -> Reading | None:
         found: _Found | None = None
         begun = False  # the thought, or a label that nothing stands under
+        tried = 0
         for place, label in enumerate(self.labels):
             if label is None:
                 continue
             if label.kind == "continuation" and begun:
                 break
             begun = begun or label.kind in ("thought", "reason", *kinds)
-            if label.kind in kinds and (found := self._content(place, label)) is not None:
-                break
+            if label.kind in kinds:
+                tried += 1
+                if (found := self._content(place, label)) is not None or tried >= MOST_LABELS:
+                    break
         if found is None:
             return None
         thought = self._thought_before(found.line)

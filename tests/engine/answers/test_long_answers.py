@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.answers.form import ONE_LINE
+from engine.answers.left_calls import LONGEST, calls_in_text
 from engine.answers.reader import MOST_LABELS, read_answer
 
 REPEATED = (
@@ -23,6 +24,11 @@ REPEATED = (
 def test_an_answer_that_repeats_itself_is_read_at_once(repeated: str) -> None:
     """500 times `Action:{` took 45 seconds, and nothing else ran meanwhile: with 4,000 it would be hours."""
     read_answer(repeated * 4_000, ONE_LINE)
+
+
+@pytest.mark.parametrize("repeated", ["[\n", "{\n", '{"a":\n', "<tool_call>", "<function=a>", "[TOOL_CALLS]"])
+def test_a_text_that_seems_to_begin_many_calls_is_looked_through_at_once(repeated: str) -> None:
+    calls_in_text(repeated * (LONGEST // len(repeated)), {"look"})
 
 
 def test_labels_within_a_line_count_up_to_a_bound() -> None:
