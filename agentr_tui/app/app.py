@@ -49,6 +49,7 @@ from agentr_tui.state.session import OpenTree, Session, read_tree
 from agentr_tui.state.tour import Tour
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Guard
+from agentr_tui.terminal.gc_pauses import forget_removed
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.slow_terminal import is_behind
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
@@ -62,7 +63,6 @@ SWITCH_INTERVAL = 0.0005
 
 LONGEST_NOTICE = 600
 """Characters of a notice that are shown."""
-
 
 BADGES_EVERY = 1.0
 """Seconds between two counts of what waits on the other screens."""
@@ -280,6 +280,7 @@ class AgentrApp(LoudWorkers, Host):
         """The session has another tree: go to a screen that shows it."""
         for warning in self.session.warnings:
             self.notify(warning, severity="warning", markup=False)
+        forget_removed(self._screen_stacks.values())
         self.switch_mode(mode)
         screen = self.screen
         if isinstance(screen, ModeScreen) and screen.is_mounted:  # a new one opens it when it is mounted
