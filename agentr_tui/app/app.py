@@ -48,8 +48,8 @@ from agentr_tui.state.own_settings import OwnSettings
 from agentr_tui.state.session import OpenTree, Session, read_tree
 from agentr_tui.state.tour import Tour
 from agentr_tui.terminal.ascii_fallback import Plain
-from agentr_tui.terminal.control_filter import Guard
-from agentr_tui.terminal.gc_pauses import forget_removed
+from agentr_tui.terminal.control_filter import Chain, Guard
+from agentr_tui.terminal.gc_pauses import forget_removed, keep_grown
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.slow_terminal import is_behind
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color
@@ -58,6 +58,9 @@ from engine.base.untrusted_files import holds_file
 from engine.verifiers.base import JudgeSettings
 
 FLUSHES_A_SECOND = 10
+KEY_FRAME, FLUSH_AT_LEAST = 0.05, 0.25
+"""Seconds that a key has until its frame is drawn: no flush in them, unless that long passed since the last one."""
+
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the engine's thread yields to the screen's: keys stay quick beside a busy search."""
 
@@ -128,10 +131,12 @@ class AgentrApp(LoudWorkers, Host):
         self._hints = Hints(tour)
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
+        self._typed = self._flushed = 0.0  # when the last key came, and when events were folded last
         self._leaving = False
         self._has_ended = False
         self._badges: tuple[float, tuple[tuple[str, str], ...]] = (-BADGES_EVERY, ())
         self._plain = Plain()
+        self._filtering = Chain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
         self._running_in: asyncio.AbstractEventLoop | None = None
         self._known_in = copy_context()  # in which Textual knows the app; a signal comes in any
@@ -191,8 +196,11 @@ class AgentrApp(LoudWorkers, Host):
 
     def flush(self) -> None:
         """Fold new events, and update the screen in front."""
-        if not self.is_running or is_behind(self._driver):  # leaving: the screens are gone already; or keys first
+        now = time.monotonic()
+        keys_first = is_behind(self._driver) or (now < self._typed + KEY_FRAME and now < self._flushed + FLUSH_AT_LEAST)
+        if not self.is_running or keys_first:  # leaving: the screens are gone already
             return
+        self._flushed = now
         hide_empty_racks(self)
         self._show_hint()
         session = self.session
@@ -215,7 +223,6 @@ class AgentrApp(LoudWorkers, Host):
                 self._read = session.reading
                 self.screen.refresh_view()
         if isinstance(self.screen, ModeScreen) and self.screen.is_mounted:
-            now = time.monotonic()
             if now - self._badges[0] > BADGES_EVERY:
                 self._badges = now, tuple(badges(session, self._to_review()).items())
             self.screen.top_bar.badges = self._badges[1]
@@ -285,6 +292,7 @@ class AgentrApp(LoudWorkers, Host):
         screen = self.screen
         if isinstance(screen, ModeScreen) and screen.is_mounted:  # a new one opens it when it is mounted
             screen.tree_opened()
+        self.call_after_refresh(keep_grown)
 
     def notify(
         self,
@@ -315,7 +323,9 @@ class AgentrApp(LoudWorkers, Host):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Those of Textual; the one that lets no control character out; letters that the locale has."""
-        return [*super().get_line_filters(), *(own for own in (self.guard, self._plain) if own.enabled)]
+        own = [each for each in (self.guard, self._plain) if each.enabled]
+        self._filtering = self._filtering.of([*super().get_line_filters(), *own])
+        return [self._filtering]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette holds besides the actions of `ActionCommands`."""
@@ -327,6 +337,7 @@ class AgentrApp(LoudWorkers, Host):
     async def on_event(self, event: Event) -> None:
         """A key that is typed waits until the one before it is done."""
         if isinstance(event, Key | Paste) and not event.is_forwarded:
+            self._typed = time.monotonic()
             if not self._leaving and self._told_to_leave is None:
                 await self._type_ahead.take(event)
         else:

@@ -17,6 +17,7 @@ from typing import Any
 from textual.app import App
 from textual.dom import DOMNode
 from textual.events import InputEvent, Key, Paste
+from textual.widgets import Input
 
 Typed = Key | Paste
 
@@ -78,8 +79,14 @@ class TypeAhead:
             target: DOMNode = self._app.focused or self._app.screen
             self._draw_later(len(self._waiting) > 1)
             self.acted()
-            await self._send(self._waiting.popleft())
+            await self._send(self._fitted(self._waiting.popleft()))
             self._wait_for(target)
+
+    def _fitted(self, typed: Typed) -> Typed:
+        """A key; of a paste into a field of one line all lines, joined: Textual would drop all but the first."""
+        if isinstance(typed, Paste) and isinstance(self._app.focused, Input):
+            return Paste(" ".join(line.strip() for line in typed.text.splitlines() if line.strip()))
+        return typed
 
     def _draw_later(self, more: bool) -> None:
         """Draw the screen now, or, where more keys wait, only now and then."""

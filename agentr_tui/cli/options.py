@@ -96,7 +96,7 @@ TasksOption = Annotated[
 WorkersOption = Annotated[
     int | None, Parameter(group=SEARCH, help="Number of worker processes. The default is one for each processor.")
 ]
-DelayOption = Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each draw.")]
+DelayOption = Annotated[float, Parameter(group=ACTOR, help="Seconds that the scripted actor takes for each answer.")]
 
 RunOption = Annotated[
     str | None,

@@ -156,9 +156,10 @@ def revise_paths(
         for warning in shared_cache(cache.absolute()).warnings:
             warn(warning)
     if not quiet:
+        lessons = "" if settings.compat else f" {many(figures.lessons, 'lesson')},"  # which the original knows none of
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(figures.by_verdict.items()))
         say(
-            f"run {run.id}: {many(figures.pairs, 'pair')}, {many(figures.lessons, 'lesson')},"
+            f"run {run.id}: {many(figures.pairs, 'pair')},{lessons}"
             f" {many(figures.samples, 'sample')}"
             f" ({verdicts or 'none'})"
         )

@@ -36,7 +36,7 @@ READ_AT_ONCE = 1 << 18
 FLUSHED_AT_ONCE = 1 << 17, 500
 """Bytes, or events of a live search, that are folded between two looks at the keys."""
 
-KEPT_AFTER = 2_000
+KEPT_AFTER = 500
 """Nodes after which what was folded is left out of garbage collections."""
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar, ScrollBarRender
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -74,24 +78,46 @@ class FrugalStatic(Static):
 
 
 class FrugalScrollBar(ScrollBar):
-    """A scrollbar that draws itself anew only where it looks different: one row of thousands seldom moves its thumb."""
+    """A scrollbar that draws those of its lines anew that look different: a row of thousands seldom moves its thumb."""
 
-    _look: object = None
+    _drawn: list[Segment] | None = None  # one a line; None: to be made for the next frame
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Draw anew; see `Widget.refresh`."""
-        look = None if regions or layout or recompose or not self.size else self._look_now()
-        if repaint and look is not None and look == self._look:
-            return self
-        self._look = look
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        before, self._drawn = self._drawn, None
+        if regions or layout or recompose or not repaint or not self.size:
+            return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        self._drawn = now = self._lines()
+        if before is None or len(before) != len(now):
+            return super().refresh()
+        changed = [Region(0, y, self.size.width, 1) for y, line in enumerate(now) if line != before[y]]
+        return super().refresh(*changed) if changed else self
 
-    def _look_now(self) -> object:
-        bar = self.render()
-        if not isinstance(bar, ScrollBarRender):
-            return None
-        drawn = bar.render_bar(self.size.height, bar.virtual_size, bar.window_size, bar.position, bar.thickness)
-        return self.size, bar.style, list(drawn.segments)
+    def notify_style_update(self) -> None:
+        """Theme or room changed: the lines are stale."""
+        super().notify_style_update()
+        self._drawn = None
+
+    def render_line(self, y: int) -> Strip:
+        """One line, as Textual draws all of them at once."""
+        if self._drawn is None:
+            self._drawn = self._lines()
+        return Strip(self._drawn[y : y + 1])
+
+    def _lines(self) -> list[Segment]:
+        bar, ground = self.render(), self.visual_style.rich_style
+        assert isinstance(bar, ScrollBarRender)
+        style = bar.style if isinstance(bar.style, Style) else Style.parse(bar.style)
+        drawn = bar.render_bar(
+            self.size.height,
+            bar.virtual_size,
+            bar.window_size,
+            bar.position,
+            bar.thickness,
+            back_color=style.bgcolor or Color.default(),
+            bar_color=style.color or Color.default(),
+        )
+        return [Segment(text, ground + style) for text, style, _ in drawn.segments]
 
 
 class FrugalScroll(Frugal, ScrollView):
@@ -108,22 +134,26 @@ class FrugalScroll(Frugal, ScrollView):
         return self._vertical_scrollbar
 
     def set_height(self, count: int) -> None:
-        """Set the number of lines to scroll through, none wider than the widget.
+        """Set the number of lines to scroll through, none wider than the widget."""
+        if (size := Size(0, count)) != self.virtual_size:
+            _set_lines(self, size)
 
-        Assigning `virtual_size` lays the screen out: needed only where the scrollbar comes or goes, or the widget is as
-        high as its lines.
-        """
-        size, before, height = Size(0, count), self.virtual_size, self.container_size.height
-        if size == before:
-            return
-        shown = self.show_vertical_scrollbar
-        if shown and min(count, before.height) > height > 0:
-            self.set_reactive(Widget.virtual_size, size)
-            self.vertical_scrollbar.window_virtual_size = count
-        elif not shown and not self.styles.is_auto_height and max(count, before.height) <= self.size.height:
-            self.set_reactive(Widget.virtual_size, size)
-        else:
-            self.virtual_size = size
+
+def _set_lines(widget: FrugalScroll, size: Size) -> None:
+    """Give a widget another virtual size.
+
+    Assigning it lays the screen out: needed only where the scrollbar comes or goes, or the widget is as high as its
+    lines.
+    """
+    count, before, height = size.height, widget.virtual_size.height, widget.container_size.height
+    shown = widget.show_vertical_scrollbar
+    if shown and min(count, before) > height > 0:
+        widget.set_reactive(Widget.virtual_size, size)
+        widget.vertical_scrollbar.window_virtual_size = count
+    elif not shown and not widget.styles.is_auto_height and max(count, before) <= widget.size.height:
+        widget.set_reactive(Widget.virtual_size, size)
+    else:
+        widget.virtual_size = size
 
 
 def _scrollbar_of(widget: Widget) -> ScrollBar:

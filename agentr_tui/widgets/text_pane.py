@@ -12,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -112,6 +113,7 @@ class TextPane(FrugalScroll, can_focus=True):
         self._to_end = False  # as soon as the pane is shown
         self._wanted: tuple[int, int] | None = None  # key that was scrolled to, and where that was
         self._wrapped_at = 0
+        self._ground: Style | None = None  # colours of the pane in the frame that is drawn
 
     def set_lines(self, lines: Lines, *, keep_scroll: bool = False) -> None:
         """Show these lines, or what a function makes of the width; to the top unless `keep_scroll`."""
@@ -216,18 +218,41 @@ class TextPane(FrugalScroll, can_focus=True):
             self._lines = list(self._build(width))
         self._wrap()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows that are drawn in one frame."""
+        self._ground = None
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One visible row."""
         row = y + round(self.scroll_offset.y)
         width = self.size.width
+        if self._ground is None:
+            self._ground = self.rich_style  # looks through all ancestors: once a frame, not once a row
+        base = self._ground
         if row >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, base)
         text, highlight = self._rows[row]
-        base = self.rich_style
         if highlight:
             base = base + Style.parse(palette(self.app.current_theme).cursor_blurred)
-        segments = [Segment(piece.text, base + (piece.style or Style())) for piece in text.render(_CONSOLE)]
-        return Strip(segments).adjust_cell_length(width, base)
+        return Strip(_segments(text, base)).adjust_cell_length(width, base)
+
+
+def _segments(text: Text, base: Style) -> list[Segment]:
+    """A row of a pane as `Text.render` draws it: its styles stand in order, none over another."""
+    plain, at = text.plain, 0
+    segments = []
+    for start, end, style in text.spans:
+        if start > at:
+            segments.append(Segment(plain[at:start], base))
+        if end > start:
+            segments.append(
+                Segment(plain[start:end], base + (style if isinstance(style, Style) else Style.parse(style)))
+            )
+        at = end
+    if at < len(plain):
+        segments.append(Segment(plain[at:], base))
+    return segments
 
 
 def _wrapped(text: Text, width: int, indent: int, gutter: Text) -> list[Text]:

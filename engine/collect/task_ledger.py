@@ -59,7 +59,7 @@ class Ledger:
         self.lost = 0  # workers that died
         self.granted = 0  # calls that workers hold and have not made
         self._tries: dict[str, int] = {}
-        self._sizes: dict[str, int] = {}  # of the trace, when the task was last given out
+        self._before: dict[str, tuple[int, int]] = {}  # how far each search was when its task was last given out
         self._due = deque[str]()
         self._later: list[tuple[float, str]] = []  # when, task: those that failed
         self.total = Spent()  # what all searches used, earlier runs of the collection included
@@ -85,7 +85,7 @@ class Ledger:
             return None
         task = self._due.popleft()
         self.under_way[task] = now
-        self._sizes[task] = self._size(task)
+        self._before[task] = self._how_far(task)
         return task
 
     def wait(self) -> float | None:
@@ -103,8 +103,7 @@ class Ledger:
         `begun`: whether the worker had begun with it.
         """
         self.under_way.pop(task, None)
-        grew = self._size(task) > self._sizes.get(task, 0)
-        self._tries[task] = 0 if grew else self._tries.get(task, 0) + begun
+        self._tries[task] = 0 if self._got_further(task) else self._tries.get(task, 0) + begun
         if self._tries[task] < self.attempts:
             self._due.appendleft(task)
         else:
@@ -117,8 +116,8 @@ class Ledger:
         self.under_way.pop(task, None)
         self.report(task, finished.spent)
         if finished.outcome in ("owed", "failed"):
-            grew = self._size(task) > self._sizes.get(task, 0)
-            before = 0 if grew and finished.outcome == "owed" else self._tries.get(task, 0)
+            further = finished.outcome == "owed" and self._got_further(task)
+            before = 0 if further else self._tries.get(task, 0)
             tries = self._tries[task] = before + 1
             if tries < self.attempts:
                 pause = min(MOST_PAUSE, PAUSE_SECONDS * 2 ** (tries - 1))
@@ -132,9 +131,14 @@ class Ledger:
             row = Ended(time=stamp(datetime.now(UTC)), attempt=self._tries.get(finished.task, 0) + 1, ended=finished)
             self.log.append([row])
 
-    def _size(self, task: str) -> int:
-        path = self.paths[task]
-        return path.stat().st_size if path.exists() else 0
+    def _how_far(self, task: str) -> tuple[int, int]:
+        """Nodes and answers of a search. Its file says less: it grows with each failure, too."""
+        used = self.used.get(task, Spent())
+        return max(used.nodes, 1), used.calls
+
+    def _got_further(self, task: str) -> bool:
+        """Whether a search has more nodes or answers than when its task was given out."""
+        return self._how_far(task) > self._before.get(task, (1, 0))
 
     def stop(self) -> None:
         """Give no further task out."""

@@ -37,6 +37,7 @@ from engine.environment.permission import NeedsConsent
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job, resume_job
 from engine.search.outages import owed_words
+from engine.search.settings import is_episode
 from engine.trace.trace_file import is_being_written
 from engine.tree.tree import SearchTree
 from envs.base import EnvError, UnknownTask
@@ -132,8 +133,10 @@ class Worker:
             return Finished(task, "done", used, reason)
         if job.control.stop_reason is not None:
             return Finished(task, "halted", used, reason)
-        why = job.search.outage or owed_words(job.tree) or reason
-        return Finished(task, "owed", used, reason, error=why)
+        owed = owed_words(job.tree)
+        if not owed and is_episode(self._orders.settings):  # the actor's only answer to its task was not usable
+            return Finished(task, "done", used, reason)
+        return Finished(task, "owed" if owed else "failed", used, reason, error=job.search.outage or owed or reason)
 
     async def _tell(self, task: str, job: SearchJob) -> None:
         while True:

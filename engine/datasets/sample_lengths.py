@@ -5,6 +5,7 @@ Each trace is read once, and results come one by one, since a run of ten thousan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -95,6 +96,14 @@ def wrong_step(tree: SearchTree, sample: Sample) -> Node | None:
         return None
     path = tree.ancestors(sample.good if sample.bad is None else sample.bad)[1:]
     return tree.nodes[path[sample.mark - 1]] if 0 < sample.mark <= len(path) else None
+
+
+_NUMBER = re.compile(r"\d+")
+
+
+def wrong_key(environment: str, action: str) -> str:
+    """What wrong actions have in common that are counted as one: the environment and the action, amounts aside."""
+    return f"{environment}\n{_NUMBER.sub('#', ' '.join(action.split()))}"
 
 
 def _revisions(samples: Sequence[Sample]) -> Iterator[Sample]:

@@ -101,11 +101,19 @@ def episode_of(source: Source) -> Episode:
     )
 
 
+def is_over(tree: SearchTree) -> bool:
+    """Whether an episode is over: its search was not stopped before its end, and owes no draw."""
+    reason = tree.end_reason or ""
+    return tree.state == "done" or reason.startswith("budget: ") or (reason == "failures" and not tree.draws_owed)
+
+
 def _end(tree: SearchTree, id: int) -> str:
     terminal = tree.nodes[id].terminal
     if terminal is not None:
         return terminal
-    return "no usable answer" if id == ROOT and tree.state == "done" else tree.end_reason or tree.state
+    if id == ROOT and (tree.state == "done" or tree.end_reason == "failures") and not tree.draws_owed:
+        return "no usable answer"
+    return tree.end_reason or tree.state
 
 
 def _by_task(episodes: Iterable[Episode]) -> dict[tuple[str, str], list[Episode]]:

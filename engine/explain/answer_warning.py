@@ -42,7 +42,7 @@ def _example(tree: SearchTree) -> str:
     if tree.first_refused is not None and tree.answers.refused >= MANY * tree.answers.actions:
         return f"node {tree.first_refused}"
     useless = next(failure for failure in tree.failures if failure.what in USELESS)
-    return f"draw {useless.draw + 1} of node {useless.parent}: {useless.error}"
+    return f"answer {useless.draw + 1} of node {useless.parent}: {useless.error}"
 
 
 def _remedy(settings: SearchSettings, counts: AnswerCounts, tools: bool) -> str:

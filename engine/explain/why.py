@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.base.text import many
 from engine.query.nodes import tree_of
 from engine.search.child_scores import Score, scores
 from engine.search.lessons_scores import promises
@@ -156,7 +157,10 @@ def facts(reader: TreeReader, id: int) -> list[Fact]:
     found += _said_of(tree, id, seq)
     if repeats := tree.repeats.get(id, 0):
         found.append(
-            Fact("repeated", f"{repeats} further answer{'s' * (repeats != 1)} said the same: no node of their own")
+            Fact(
+                "repeated",
+                f"{many(repeats, 'further answer was', 'further answers were')} the same: no node of their own",
+            )
         )
     found += _same_state(reader, tree, id)
     failed = [event for event in tree.failures if event.parent == id and event.seq <= seq]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -63,6 +63,9 @@ class RolloutFile:
     bad_rows: int = 0
     _fields: dict[str, Any] = field(default_factory=dict)  # of the object or the first row, undecoded
     _items: list[Any] = field(default_factory=list)  # of a list, undecoded
+    within: str = ""  # of a part of a file (`engine.imports.wrappers`): where in the file it is
+    around: dict[str, Any] = field(default_factory=dict)  # and what stands beside it, for rows that do not tell it
+    row_source: Callable[[], Iterator[tuple[str, dict[str, Any]]]] | None = None  # and its rows
 
     @property
     def stem(self) -> str:
@@ -111,26 +114,34 @@ class RolloutFile:
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each row with its place, one at a time; a document is one row. Bad rows become problems."""
-        if self.shape == "document":
-            yield "", self.whole()
+        if self.row_source is not None:
+            yield from self.row_source()
             return
-        pieces = self._lines() if self.shape == "lines" else self.pieces()
-        for place, piece in pieces:
+        if self.shape == "document":
+            yield self.within, {**self.around, **self.whole()}
+            return
+        for place, row in self.values():
+            if isinstance(row, dict):
+                yield place, {**self.around, **row} if self.around else row
+            else:
+                self.problem(place, "is no object")
+
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """Each line, or item of a list, with its place, decoded; also what is no object."""
+        for place, piece in self._lines() if self.shape == "lines" else self.pieces():
             try:
                 row = value(piece) if isinstance(piece, msgspec.Raw) else piece
                 row = decode(row) if isinstance(row, bytes) else row
             except Malformed as error:
                 self.problem(place, str(error))
                 continue
-            if isinstance(row, dict):
-                yield place, row
-            else:
-                self.problem(place, "is no object")
+            yield place, row
 
     def pieces(self) -> Iterator[tuple[str, Any]]:
         """Each item of a list with its place, undecoded where that can be (`value` decodes one)."""
+        before = f"{self.within}, " if self.within else ""
         for index, item in enumerate(self._items):
-            yield f"item {index + 1}", item
+            yield f"{before}item {index + 1}", item
 
     def pieces_count(self) -> int:
         """Returns the number of items of a list."""
@@ -246,21 +257,25 @@ def look(path: str | os.PathLike[str]) -> RolloutFile:
             first = stream.readline(MOST_LINE + 1)
         if first.startswith(b"PK\x03\x04"):
             return RolloutFile(place, "zip", first[:4096])
-        if not first.lstrip().startswith((b"{", b"[")):
+        if not first.lstrip().startswith((b"{", b"[")) and not _is_scalar(first):
             reason = "is empty" if not first else "is no JSON"
             return RolloutFile(place, "other", first[:4096] + stream.read(4096), reason=reason)
         try:
-            return _shaped(place, first, stream.peek(1) == b"")
+            return shaped(place, first, stream.peek(1) == b"")
         except Malformed as error:
             reason = str(error)
-        if first.lstrip().startswith(b"{"):
+        if not first.lstrip().startswith(b"[") or first.rstrip().endswith(b"]"):  # a bad row, a header, or a null
             following = [stream.readline(MOST_LINE + 1) for _ in range(_LOOK_AHEAD)]
             for line in following:
                 if line.startswith(b"{"):
                     try:
-                        return _shaped(place, line, False)
+                        return shaped(place, line, False)
                     except Malformed:
                         continue
+            if following[0].startswith(b"[") and _is_whole(first):  # a list a line
+                return RolloutFile(place, "lines", first[:4096])
+            if _is_scalar(first):  # numbers or words a line, however many
+                return RolloutFile(place, "other", (first + b"".join(following))[:4096], reason="is no JSON")
             first += b"".join(following)
         data = first + stream.read(MOST_DOCUMENT + 1 - len(first))
     if len(data) > MOST_DOCUMENT:
@@ -268,14 +283,33 @@ def look(path: str | os.PathLike[str]) -> RolloutFile:
             place, "other", data[:4096], reason=f"is one JSON value of more than {MOST_DOCUMENT >> 30} GiB"
         )
     try:
-        return _shaped(place, data, True)
+        return shaped(place, data, True)
     except Malformed as error:
         reason = str(error)
     return _joined(place, data) or RolloutFile(place, "other", data[:4096], reason=reason)
 
 
-def _shaped(path: Path, data: bytes, all_of_it: bool) -> RolloutFile:
-    """The file whose first value is `data`. Raises `Malformed`."""
+def _is_whole(line: bytes) -> bool:
+    try:
+        decode(line)
+    except Malformed:
+        return False
+    return True
+
+
+def _is_scalar(line: bytes) -> bool:
+    """Whether a line is a JSON value that is neither an object nor a list: `null` in place of a row."""
+    try:
+        return len(line) < 4096 and not isinstance(decode(line), dict | list)
+    except Malformed:
+        return False
+
+
+def shaped(path: Path, data: bytes, all_of_it: bool) -> RolloutFile:
+    """Returns the file whose first value is that. Raises `Malformed`.
+
+    `path`: of the file. `data`: JSON, an object or a list. `all_of_it`: whether nothing follows.
+    """
     head = data[:4096]
     if data.lstrip().startswith(b"{"):
         fields = decode(data, dict[str, msgspec.Raw])
@@ -286,6 +320,8 @@ def _shaped(path: Path, data: bytes, all_of_it: bool) -> RolloutFile:
     if not all_of_it:
         raise Malformed("goes on after its list")
     items = decode(data, list[msgspec.Raw])
+    if not isinstance(items, list):
+        raise Malformed("is neither an object nor a list")
     first: dict[str, Any] = {}
     if items:
         first = decode(bytes(items[0]), dict[str, msgspec.Raw]) if isinstance(items[0], msgspec.Raw) else items[0]

@@ -111,12 +111,22 @@ def _medium(kind: str, part: dict[str, Any]) -> str:
 
 def reasoning_of(message: dict[str, Any]) -> str:
     """Returns the model's reasoning before a message, where the message has it."""
-    for key in ("reasoning_content", "reasoning", "thinking"):
-        if isinstance(message.get(key), str):
-            return str(message[key])
+    for key in ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details"):
+        told = message.get(key)
+        if isinstance(told, str) and told:
+            return told
+        thoughts = [_thought({**part, "type": "thinking"}) for part in _parts(told)]
+        if any(thoughts):
+            return "\n".join(filter(None, thoughts))
     content = message.get("content")
     parts = content if isinstance(content, list) else []
     return "\n".join(thought for part in parts if isinstance(part, dict) and (thought := _thought(part)))
+
+
+def _parts(told: Any) -> list[dict[str, Any]]:
+    """Objects in a list, or an object alone."""
+    held = told if isinstance(told, list) else [told]
+    return [part for part in held if isinstance(part, dict)]
 
 
 def _thought(part: dict[str, Any]) -> str:
@@ -166,6 +176,8 @@ def messages_of(raw: Any, role: str = "") -> list[AttemptMessage]:
     """
     if not isinstance(raw, dict):
         raise Malformed("a message is no object")
+    if isinstance(raw.get("parts"), list) and "content" not in raw:
+        raw = _of_gemini(raw)
     told = text(raw, "role") or text(raw, "from") or role
     known = ROLES.get(told.lower())
     if known is None:
@@ -176,6 +188,7 @@ def messages_of(raw: Any, role: str = "") -> list[AttemptMessage]:
             role="tool",
             content=text_of(part.get("content")),
             tool_call_id=text(part, "tool_use_id"),
+            name=text(part, "name"),
             error=part.get("is_error") is True,
         )
         for part in (content if isinstance(content, list) else [])
@@ -193,9 +206,41 @@ def messages_of(raw: Any, role: str = "") -> list[AttemptMessage]:
         name=name if isinstance(name, str) else "",
         reasoning=reasoning_of(raw),
         untrained=raw.get("loss") is False or (raw.get("trainable") is False and known == "assistant"),
-        error=known == "tool" and bool(raw.get("is_error")),
+        error=known == "tool" and _is_error(raw),
     )
     return [*results, message]
+
+
+def _is_error(raw: dict[str, Any]) -> bool:
+    beside = raw.get("metadata")
+    holders = (raw, beside) if isinstance(beside, dict) else (raw,)
+    return any(bool(holder.get(key)) for holder in holders for key in ("is_error", "isError"))
+
+
+def _of_gemini(raw: dict[str, Any]) -> dict[str, Any]:
+    """A message of Gemini's API (`parts`) in the spelling of the others."""
+    content: list[Any] = []
+    calls = []
+    for part in raw["parts"]:
+        if not isinstance(part, dict):
+            content.append(part)
+        elif isinstance(call := part.get("functionCall", part.get("function_call")), dict):
+            calls.append(call)
+        elif isinstance(result := part.get("functionResponse", part.get("function_response")), dict):
+            response = result.get("response")
+            if isinstance(response, dict) and response.keys() == {"output"}:
+                response = response["output"]
+            said = response if isinstance(response, str) else compact(response)
+            told = {"type": "tool_result", "tool_use_id": text(result, "id"), "name": text(result, "name")}
+            content.append({**told, "content": said})
+        elif isinstance(held := part.get("inlineData", part.get("inline_data")), dict):
+            source = {"media_type": text(held, "mimeType") or text(held, "mime_type"), "data": text(held, "data")}
+            content.append({"type": source["media_type"].partition("/")[0] or "file", "source": source})
+        elif isinstance(part.get("text"), str):
+            content.append({"type": "thinking" if part.get("thought") is True else "text", "text": part["text"]})
+        else:
+            content.append(part)
+    return {**{key: told for key, told in raw.items() if key != "parts"}, "content": content, "tool_calls": calls}
 
 
 def conversation(raw: Iterable[Any]) -> list[AttemptMessage]:

@@ -15,11 +15,13 @@ from engine.base.untrusted_files import is_folder, what_is
 from engine.imports import registry as _registry  # registers the readers
 from engine.imports.bounded_json import Malformed
 from engine.imports.files import FileState, Problem, RolloutFile, consulted, consulting, look
+from engine.imports.formats.chat import NAMES
 from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
 from engine.imports.formats.coding.reports import evaluations
 from engine.imports.formats.evaluation.harbor import SIDECARS, lost_trials
 from engine.imports.formats.unreadable import kind_of
 from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
+from engine.imports.wrappers import Part, parts_of
 
 ENDINGS = (".json", ".jsonl", ".traj", ".eval", ".json.gz", ".jsonl.gz", ".traj.gz", ".json.zst", ".jsonl.zst")
 """Of files in a folder: what may hold rollouts. A file that is named is read whatever its ending is."""
@@ -30,6 +32,8 @@ _COMPANIONS = re.compile(r"_(materialized_inputs|(aggregate|agent)_metrics|rewar
 """What NeMo Gym writes beside its rollouts, under their name."""
 _BESIDE = SIDECARS | {"metadata.json", "base_state.json", "preds.json", "package.json", "manifest.json", "report.json"}
 _PART = re.compile(r"(?P<main>.+)\.(?:cont-\d+|summarization-\d+-\w+)(?P<end>\.json)")
+
+_REWARDS = frozenset(NAMES["reward"] + NAMES["rewards"])
 
 assert _registry
 
@@ -49,6 +53,7 @@ class Rollouts:
     formats: dict[str, int] = field(default_factory=dict)  # rollouts read, by format
     skipped: int = 0
     folders: list[Path] = field(default_factory=list)  # that were searched
+    told: list[str] = field(default_factory=list)  # a line for each file of which a part was read
     states: dict[Path, dict[str, FileState]] = field(default_factory=dict)  # file → all that was looked at for it
 
     def __iter__(self) -> Iterator[Rollout]:
@@ -81,12 +86,44 @@ class Rollouts:
         except Exception as error:  # another package's `recognise`
             self._problem(path, foreign_line(FAILED, error))
             return
+        foreign = reader is None or (self.reader is not None and not _recognises(reader, file))
+        parts = self._parts(path, file) if foreign and not self.options.mapping else []
+        if parts is None:
+            return
+        if parts:
+            told = ", ".join(part.where for part in parts[:4])
+            self.told.append(f"{path}: read as {parts[0].reader.name} from {told}")
+            for part in parts:
+                yield from self._read(path, part.file, part.reader)
+            self.problems += file.problems
+            return
         if reader is None:
             if path in self.named or _promises(path) or file.is_broken:
                 self._problem(path, kind_of(file))
             else:
                 self.skipped += 1
             return
+        yield from self._read(path, file, reader)
+        self.problems += file.problems
+
+    def _parts(self, path: Path, file: RolloutFile) -> list[Part] | None:
+        """The parts of a file that are rollouts, where it is none itself. Of a file that was found in a folder, chats
+        count only with a reward: settings hold conversations too. None where that is a problem, which is told."""
+
+        def recognise(part: RolloutFile) -> Reader | None:
+            reader = reader_of(part) if self.reader is None else self.reader if self.reader.recognise(part) else None
+            strict = reader is not None and reader.name == "chat" and self.reader is None and path not in self.named
+            return None if strict and not part.keys & _REWARDS else reader
+
+        try:
+            return parts_of(file, recognise)
+        except Malformed as error:
+            self._problem(path, str(error))
+        except Exception as error:  # another package's `recognise`
+            self._problem(path, foreign_line(FAILED, error))
+        return None
+
+    def _read(self, path: Path, file: RolloutFile, reader: Reader) -> Iterator[Rollout]:
         count = 0
         try:
             for rollout in reader.read(file, self.options):
@@ -103,12 +140,18 @@ class Rollouts:
             self._problem(path, f"{reader.title}: {error.strerror or error}")
         except Exception as error:  # another package's code, or a fault of ours: the other files are still read
             self._problem(path, foreign_line(f"{reader.title}: {FAILED}", error))
-        self.problems += file.problems
         if not count and not file.problems and path in self.named and not self.problems:
             self._problem(path, f"{reader.title}: holds no attempts")
 
     def _problem(self, path: Path, reason: str) -> None:
         self.problems.append(Problem(str(path), "", reason))
+
+
+def _recognises(reader: Reader, file: RolloutFile) -> bool:
+    try:
+        return reader.recognise(file)
+    except Exception:  # another package's, or a file of another format: its `read` tells
+        return False
 
 
 def _promises(path: Path) -> bool:

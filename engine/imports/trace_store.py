@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from engine.trace.sources import is_trace
 from engine.trace.trace_file import Loaded, TraceWriter, load, write_trace
 from engine.tree.events import AnyEvent, Imported, ImportedAttempt, Message, Started
 from engine.tree.tree import SearchTree
+
+_FIRST = re.compile(r"[a-z]+ 1")  # "line 1", "simulation 1"
 
 
 @dataclass
@@ -85,7 +88,7 @@ def _at_place(told: ImportedAttempt) -> tuple[str, ...]:
 
 def _place_of(told: ImportedAttempt) -> tuple[str, str]:
     """File and place; the only row of a file is its first when more follow."""
-    return _real(told.source), "" if told.place in ("line 1", "item 1") else told.place
+    return _real(told.source), "" if _FIRST.fullmatch(told.place) else told.place
 
 
 def _in_file(told: ImportedAttempt) -> tuple[str, ...]:
@@ -106,6 +109,7 @@ class _Home:
         self.missing: list[int] = []  # of the fresh ones: places of those that the trace does not hold
         self.left = dict.fromkeys(range(len(self.known)))  # of those that it holds: places of those not read again
         self.replaced: dict[int, int] = {}  # fresh → stored, both by their places
+        self.half: set[int] = set()  # stored ones that are replaced and ended within a step, which is whole now
         self.repeated: list[int] = []  # stored ones whose continuation the trace holds besides
         self.moved: list[int] = []  # stored ones that went on in another trace
 
@@ -183,7 +187,7 @@ class _Home:
     def _growth(self, tree: SearchTree) -> Imported:
         """What is new in a trace, as an event."""
         without = dict.fromkeys((*self.repeated, *self.moved), len(tree))
-        without.update((old, int(self._stopped_within(old, new))) for new, old in self.replaced.items())
+        without.update((old, int(old in self.half)) for old in self.replaced.values())
         merger = TreeOfAttempts.of(tree, without)
         nodes, attempts = len(merger.rows), len(merger.attempts)
         wordings = [len(row.wordings) for row in merger.rows]
@@ -211,11 +215,6 @@ class _Home:
             score_range=None if (low, high) == tree.started.score_range else (low, high),
             withdrawn=sorted((*self.repeated, *self.moved)),
         )
-
-    def _stopped_within(self, old: int, new: int) -> bool:
-        """Whether an attempt, when it was imported, ended within a step that is complete now."""
-        before, now = self.messages(old), _in_words(self.tree.attempt_messages(self.imported.attempts[new]))
-        return before != now[: len(before)] or (len(now) > len(before) and now[len(before)][0] != "assistant")
 
     def messages(self, place: int) -> list[_Words]:
         """The messages of a stored attempt."""
@@ -257,6 +256,8 @@ def _succeed(homes: Sequence[_Home], others: Sequence[_Home]) -> None:
                         its_home.moved.append(its_place)
                     elif place in missing and place not in home.replaced:
                         home.replaced[place] = its_place
+                        if _stopped_within(before, now):
+                            home.half.add(its_place)
                     else:
                         home.repeated.append(its_place)
                 elif place in missing and _goes_on(now, before):  # the file is being written again
@@ -298,6 +299,12 @@ def _goes_on(before: list[_Words], now: list[_Words]) -> bool:
         and last[3:5] == same[3:5]
         and same[5].startswith(last[5])
     )
+
+
+def _stopped_within(before: list[_Words], now: list[_Words]) -> bool:
+    """Whether an attempt ended within a step that is whole now."""
+    following = now[len(before)][0] if len(now) > len(before) else "assistant"
+    return before[-1] != now[len(before) - 1] or following != "assistant"
 
 
 # -- where attempts of a file are stored --------------------------------------------------------------

@@ -94,7 +94,7 @@ def import_rollouts(
         events = foreign_events(found)
         started = events[0]
         trees.append(ImportedTree(found.task, stem_of(found.task, getattr(started, "trace", "")), events))
-    return Import(trees, rollouts.problems, copies(groups), rollouts.formats, rollouts.states)
+    return Import(trees, rollouts.problems, rollouts.told + copies(groups), rollouts.formats, rollouts.states)
 
 
 @contextmanager

@@ -151,8 +151,8 @@ def repair_sample(
         job.run_blocking()
         found, calls = job.tree, job.tree.calls
         figures.calls += calls
-        if why := job.search.outage or owed_words(found):
-            raise WorkFailed(f"repairing sample {sample.id}: {why}")
+        if owed := owed_words(found):  # where nothing is owed, the model answered, to no use for this sample
+            raise WorkFailed(f"repairing sample {sample.id}: {job.search.outage or owed}")
     leaf = best_leaf(found, thresholds, sample.return_bad)
     if leaf is None:
         stopped = control is not None and control.stop_reason is not None
@@ -297,7 +297,7 @@ def _known(path: Path) -> SearchTree | None:
         tree = load(path).tree
     except TraceError:
         return None
-    return tree if tree.end_reason not in (None, STOPPED, "failures") and not tree.owed else None
+    return tree if tree.end_reason not in (None, STOPPED) and not tree.owed else None
 
 
 def _job(

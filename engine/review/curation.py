@@ -19,7 +19,7 @@ from engine.review.variety import varied
 from engine.samples.finishing import with_mark
 from engine.samples.sample import Sample, with_tail, with_uncut
 from engine.samples.thoughts.reasons import reasoned
-from engine.samples.thoughts.writers import REASON
+from engine.samples.thoughts.writers import DRAWN, REASON, thought_for
 from engine.tree.tree import SearchTree
 
 
@@ -106,7 +106,8 @@ def effective(sample: Sample, decided: Decided | None, tree: SearchTree, replaye
             sample = with_mark(tree, sample, moved, replayer)
         sample = with_uncut(tree, sample, decided.uncut, replayer)
         if sample.thought_by == REASON:  # what it says must be true of the step that is marked now
-            sample = reasoned(tree, sample, replayer)
+            drawn = replace(sample, thought=thought_for(sample.id, DRAWN, 0), thought_by="")
+            sample = reasoned(tree, drawn, replayer)
     if decided.thought is not None and sample.kind != "good":
         sample = replace(sample, thought=decided.thought)
     return sample

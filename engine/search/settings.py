@@ -46,6 +46,11 @@ def settings_from(values: dict[str, Any]) -> SearchSettings:
     return settings
 
 
+def is_episode(settings: SearchSettings) -> bool:
+    """Whether a search with these settings is an episode: one walk with one draw a node."""
+    return settings.iterations == 1 and settings.samples == 1
+
+
 def with_body(values: dict[str, Any]) -> dict[str, Any]:
     """The values with `extra_body` decoded, where it is a text, as on a command line. Raises `InputError`."""
     text = values.get("extra_body")

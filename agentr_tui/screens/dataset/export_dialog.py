@@ -131,7 +131,7 @@ class ExportDialog(Dialog[ExportRequest]):
             yield Static("", classes="field-error", id="out-error", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Write", compact=True, variant="primary", id="go")
-                yield Static("ctrl+s writes, or enter in the name · esc leaves", markup=False)
+                yield Static("enter next · ctrl+s writes · esc leaves", markup=False)
 
     def _choice(self, id: str, names: list[str], label: str = "") -> ComposeResult:
         with Horizontal(classes="field choice"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from agentr_tui.screens.dataset.rows import holds
 from agentr_tui.terminal.theme import bar
 from agentr_tui.widgets.row_table import Cell, Column, cell
-from engine.datasets.sample_lengths import Shape
+from engine.datasets.sample_lengths import Shape, wrong_key
 from engine.review.curation import decision_of
 from engine.review.decisions import Decided
 from engine.samples.sample import Sample
@@ -23,8 +22,6 @@ COLUMNS = (
     Column("to review", 9, right=True),
 )
 BAR = 12
-
-_NUMBER = re.compile(r"\d+")
 
 
 @dataclass
@@ -62,7 +59,7 @@ def wrong_actions(
         shape = shapes.get(sample.id)
         if shape is None or not shape.wrong:
             continue
-        key = f"{sample.environment}\n{_NUMBER.sub('#', ' '.join(shape.wrong.split()))}"
+        key = wrong_key(sample.environment, shape.wrong)
         each = found.setdefault(key, WrongAction(key))
         each.ids.append(sample.id)
         each.actions[shape.wrong] += 1

@@ -18,6 +18,7 @@ from textual.events import Resize
 from textual.widgets import Input
 
 from agentr_tui.screens.dataset import lessons, past_exports
+from agentr_tui.screens.dataset.accepting import ask_accept_all
 from agentr_tui.screens.dataset.exporter import Exporter
 from agentr_tui.screens.dataset.funnel import Funnel, funnel_lines
 from agentr_tui.screens.dataset.lessons import WrongAction, lesson_cells, wrong_actions
@@ -51,7 +52,7 @@ BIG_WIDTH, BIG_HEIGHT = 150, 44
 MOST_TRACES = 10
 """Traces that have room beside the other panes of a big window; more scroll."""
 
-OF_SAMPLES = frozenset({"export", "filter", "tab(1)", "run(1)", "next_pane"})
+OF_SAMPLES = frozenset({"export", "accept_all", "filter", "tab(1)", "run(1)", "next_pane"})
 """Actions that lead nowhere while there are no samples."""
 
 TO_SAMPLES = frozenset({"mode('library')", "mode('revision')"})
@@ -64,8 +65,10 @@ class DatasetScreen(ModeScreen):
     MODE = "dataset"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("e", "export", "export", "dataset.export", "Write a dataset of this run", show=True),
-        key("f", "filter", "filter", "dataset.filter", "Count only samples of a kind, verdict, decision or task",
-            show=True),
+        key("a", "accept_all", "accept all…", "dataset.accept_all",
+            "Accept all that pass the replay and have no verdict; asks first", show=True),
+        key("slash,f", "filter", "filter", "dataset.filter", "Count only samples of a kind, verdict, decision or task",
+            show=True, key_display="/"),
         key("d", "disputed", "disputed", "dataset.disputed", "Review the samples on which reviewers differ"),
         key("right_square_bracket", "tab(1)", "tabs", "dataset.tab_next", "Plots, coverage, review", show=True,
             key_display="[ ]"),
@@ -324,6 +327,10 @@ class DatasetScreen(ModeScreen):
         box.set_class(False, "-open")
         self.refresh_bindings()
         self.query_one("#counts").focus()
+
+    def action_accept_all(self) -> None:
+        """Accept what waits for a verdict and passes the replay; asks first."""
+        ask_accept_all(self._services, self.runs)
 
     def action_next_pane(self) -> None:
         """Go to the next pane; a narrow window shows only that one."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.theme import glyphs
@@ -14,9 +15,8 @@ DEEPEST = 3
 """Levels that are indented: the column is narrow, and a fork of a fork of a fork is rare."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nested:
-    """A row of the list and where it stands below its tree."""
+class Nested(Struct, frozen=True, gc=False):
+    """A row of the list and where it stands below its tree. Thousands are made at each sorting."""
 
     row: TraceRow
     level: int = 0  # 0: it stands on its own

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +13,14 @@ from textual.markup import escape as escape_markup
 from agentr_tui.screens.library.rows import age, duration
 from agentr_tui.screens.shared.services import Services
 from agentr_tui.state.trace_row import TraceRow
-from agentr_tui.terminal.safe_text import escape
+from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Role, format_value, glyphs, value_role
 from agentr_tui.widgets.overview import layout
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.base.errors import InputError
 from engine.base.text import many
+from engine.datasets.sample_lengths import wrong_key, wrong_step
+from engine.samples.sample import Sample
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
 
@@ -32,6 +35,9 @@ LEVELS = 4
 
 CURVE_ROWS = 5
 
+MOST_WRONG = 3
+"""Wrong actions that are named."""
+
 FULL = ("█", "#")
 """A full cell, and that of a terminal without such signs."""
 
@@ -42,6 +48,7 @@ class Reviewed(NamedTuple):
     samples: int
     accepted: int
     decided: int
+    wrong: tuple[tuple[str, int], ...] = ()  # the wrong actions that most samples have, and in how many
 
 
 class Seen(NamedTuple):
@@ -97,7 +104,8 @@ class Preview:
         decided = [found for each in samples if (found := self._services.session.decisions.current().get(each.id))]
         verdicts = [each.verdict for each in decided]
         done = sum(verdict is not None for verdict in verdicts)
-        return Seen(tree, Reviewed(len(samples), verdicts.count("accepted"), done) if samples else None)
+        wrong = most_wrong(tree, samples) if tree is not None else ()
+        return Seen(tree, Reviewed(len(samples), verdicts.count("accepted"), done, wrong) if samples else None)
 
     def _read_it(self, key: tuple[Path, float, bool], row: TraceRow, now: float, seen: Seen) -> None:
         if key == self._key:
@@ -134,6 +142,8 @@ def preview_lines(row: TraceRow, seen: Seen, now: float, width: int) -> list[Lin
         lines += [line((_settings(seen.tree), "muted")), BLANK, *curve_lines(seen.tree, row.score_range, width)]
         lines += [BLANK, *_overview_lines(seen.tree, row.score_range, width)]
     lines += [BLANK, line((_funnel(row, seen.reviewed), "text"))]
+    if seen.reviewed is not None and seen.reviewed.wrong:
+        lines += _wrong_lines(seen.reviewed.wrong, width)
     if figures.failures:
         lines.append(line((f"{figures.failures} failed answers", "warn")))
     lines += [BLANK, *(_key_line(*each) for each in _steps(row, seen.reviewed)), BLANK, line((str(row.path), "muted"))]
@@ -160,6 +170,27 @@ def _funnel(row: TraceRow, reviewed: Reviewed | None) -> str:
     elif row.figures.lessons:
         parts.append(many(row.figures.lessons, "lesson"))
     return " → ".join(parts)
+
+
+def most_wrong(tree: SearchTree, samples: Sequence[Sample]) -> tuple[tuple[str, int], ...]:
+    """Returns the actions that most samples disown, the most frequent first, and the number of samples of each, counted
+    as on Dataset: amounts aside.
+
+    `tree`: the search. `samples`: its revision samples.
+    """
+    wordings: dict[str, Counter[str]] = {}
+    for sample in samples:
+        node = wrong_step(tree, sample)
+        if node is not None:
+            wordings.setdefault(wrong_key("", node.action), Counter())[" ".join(node.action.split())] += 1
+    found = sorted(wordings.values(), key=lambda each: -each.total())[:MOST_WRONG]
+    return tuple((each.most_common(1)[0][0], each.total()) for each in found)
+
+
+def _wrong_lines(wrong: Sequence[tuple[str, int]], width: int) -> list[Line]:
+    room = max(1, width - 10)
+    lines = [line(("most often wrong", "muted"))]
+    return lines + [line((f"{count:>8}  ", "strong"), (clip(action, room), "bad")) for action, count in wrong]
 
 
 def _steps(row: TraceRow, reviewed: Reviewed | None) -> list[tuple[str, str]]:

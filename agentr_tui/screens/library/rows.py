@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,13 @@ def column_of(order: str) -> str:
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """Words in order, with numbers by their value: task 9 before task 10."""
-    return [(1, 0, word) if (number := whole(word)) is None else (0, number, "") for word in text.split()]
+    return list(map(_natural_word, text.split()))
+
+
+@lru_cache(maxsize=1 << 16)
+def _natural_word(word: str) -> tuple[int, int, str]:
+    number = whole(word)
+    return (1, 0, word) if number is None else (0, number, "")
 
 
 def arranged(rows: Iterable[TraceRow], sort: str, wanted: str, reverse: bool = False) -> list[TraceRow]:

@@ -42,6 +42,7 @@ from agentr_tui.screens.shared.copying import Copyable, as_json
 from agentr_tui.screens.shared.mode_screen import MIN_WIDTH, ModeScreen, key
 from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.places import shipped_folder
+from agentr_tui.state.session import Session
 from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.row_table import Cell, RowTable
@@ -83,8 +84,7 @@ class LibraryScreen(ModeScreen):
         key("S", "reverse", "reverse", "library.reverse", "Reverse the order"),
         key("slash", "filter", "filter", "library.filter", "Only traces with words, figures (good>5) or nodes (q>0.9)",
             show=True, key_display="/"),
-        key("t", "examples", "sample trees", "library.examples",
-            "Show the sample trees that ship with the package", show=True),
+        key("t", "examples", "sample trees", "library.examples", "Show the sample trees of the package", show=True),
         key("D", "delete", "delete", "library.delete", "Delete the marked traces, or this one; asks first", show=True),
         key("escape", "unfilter", "show all", "library.unfilter", "Show all traces again", show=True),
     ]  # fmt: skip
@@ -217,10 +217,7 @@ class LibraryScreen(ModeScreen):
         row, parts = self.current, []
         if row is not None:
             parts = facts(self.listed[self.table.cursor], descendants(row.path, self.listed))
-        goes_on = row is None or row.state in ("stopped", "crashed")
-        leads_on = {"resume": goes_on, "examples": shipped_folder() not in self.agentr.session.sources}
-        nowhere = frozenset(name for name, leads in leads_on.items() if not leads)
-        self.key_bar.left_out = OF_TRACES if self.has_class("-none") else nowhere
+        self.key_bar.left_out = OF_TRACES if self.has_class("-none") else _leads_nowhere(row, self.agentr.session)
         if self.node_filter.asks_for_nodes:
             parts = [*self.node_filter.told(row), *parts]
         elif row is None and self._wanted:
@@ -395,3 +392,10 @@ class LibraryScreen(ModeScreen):
 
 def _read(row: TraceRow) -> bool:
     return row.figures is not None or bool(row.error)
+
+
+def _leads_nowhere(row: TraceRow | None, session: Session) -> frozenset[str]:
+    """The actions that do nothing with a row, or were done."""
+    goes_on = row is None or row.state in ("stopped", "crashed")
+    leads_on = {"resume": goes_on, "examples": shipped_folder() not in session.sources}
+    return frozenset(name for name, leads in leads_on.items() if not leads)

@@ -12,6 +12,7 @@ from agentr_tui.screens.library.rows import with_live
 from agentr_tui.screens.shared.services import Services, Stopped
 from agentr_tui.state.library_scan import Known, look, look_at_running
 from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.terminal.gc_pauses import keep
 
 LOOK_EVERY = 2.0  # seconds
 IDLE_SHARE = 150
@@ -97,6 +98,8 @@ class TraceWatch:
 
     def looked(self, event: Looked) -> bool:
         """Takes up that a look is over; whether it was one at all files."""
+        if not self._looked_once:
+            keep()  # a collection would look through thousands of rows at each sorting
         self._looking, self._looked_once = False, True
         if not event.whole:
             return False

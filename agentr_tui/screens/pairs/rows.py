@@ -8,6 +8,7 @@ from itertools import islice
 
 from agentr_tui.screens.shared.compare_lines import Side, trajectory_document
 from agentr_tui.terminal.theme import Role, bar, format_value, glyphs, value_role
+from agentr_tui.terminal.words import ENDED
 from agentr_tui.widgets.row_table import Cell, Column, cell
 from agentr_tui.widgets.text_pane import Line
 from engine.pairs.pairs import Pair, count_pairs, fork_of, leaves_by_q
@@ -50,15 +51,6 @@ SUGGESTION_COLUMNS = (
     Column("gap", 4, right=True),
     Column("next good step", 8, flex=1, drop=1),
 )
-
-ENDED = {
-    "done": "done",
-    "disaster": "disaster",
-    "depth": "too deep",
-    "dead_end": "dead end",
-    "cut_off": "cut off",
-    "unscored": "no reward",
-}
 
 
 @dataclass(frozen=True)

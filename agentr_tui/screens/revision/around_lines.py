@@ -60,6 +60,8 @@ def decision_lines(shown: Shown) -> list[Line]:
     """What people decided about the sample, and how many are like it."""
     decided, lines = shown.decided, []
     count, is_open = shown.like
+    if shown.faults and not shown.hidden:
+        lines.append(line((f"! a default export leaves it out: it {shown.faults[0]}", "warn"), indent=2))
     if count and not shown.hidden:
         told = f"{count} more teach{'es' if count == 1 else ''} the same"
         lines.append(
@@ -91,6 +93,8 @@ def verdict_line(shown: Shown) -> Line:
     verdict = shown.decided.verdict if shown.decided is not None else None
     sign, shade = decided_sign(verdict)
     parts.append((f"  {sign} {verdict or 'undecided'}", shade if verdict else "strong"))
+    if shown.faults and not shown.hidden:
+        parts.append(("  ! not exported by default", "warn"))
     count, is_open = shown.like
     if count and not is_open and not shown.hidden:
         parts.append((f"  = {count} alike", "muted"))

@@ -49,6 +49,10 @@ class Verdicts:
                     " leaves it out",
                     severity="warning",
                 )
+            elif verdict == "accepted" and shown.faults:
+                self._services.say(
+                    f"accepted, but it {shown.faults[0]}: a default export leaves it out", severity="warning"
+                )
             if not more:
                 left = f" {review.folded} that teach the same are folded (= shows them)." if review.folded else ""
                 self._services.say(f"Every sample is decided: press 5 for the dataset.{left}")

@@ -100,10 +100,14 @@ def state_words(session: Session, tree: SearchTree) -> str:
 
 
 def next_step(session: Session) -> str:
-    """Returns what a person does next with a search that is over; empty while it runs, and in the past."""
+    """Returns what a person does next with a search that is over, or why one stopped that goes on by a key; empty while
+    one runs, where a person paused it, and in the past."""
     tree = session.tree
-    if tree is None or not len(tree) or session.past is not None or session.control is not None:
+    if tree is None or not len(tree) or session.past is not None:
         return ""
+    if session.control is not None:
+        why = pause_reason(tree) if tree.state == "paused" else "paused"
+        return f"{why} · space goes on" if why != "paused" else ""
     if sum(session.leaf_counts()) > COUNTED_LEAVES:
         return "3 shows its pairs · 4 reviews them"
     pairs = session.pair_count()

@@ -13,6 +13,7 @@ from agentr_tui.terminal.theme import Role, glyphs, value_role
 from agentr_tui.widgets.text_pane import BLANK, Line, line, lines_of
 from engine.actors.request_log import request_of, seen_and_dropped
 from engine.base.errors import AgentrError
+from engine.base.text import many
 from engine.models.context_window import turns_of_steps
 from engine.tree.events import WITHOUT_RETURN, Sampled
 from engine.tree.node import NO_PARENT, Node
@@ -77,7 +78,7 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     elif tree.imported_from is None:
         draws = tree.settings_at(tree.born_at(id)).samples
         repeats = tree.repeats.get(id, 0)
-        same = f" · {repeats} other{'s' * (repeats != 1)} said the same" if repeats else ""
+        same = f" · {many(repeats, 'other answer was', 'other answers were')} the same" if repeats else ""
         lines.append(labelled("answer", f"{node.draw + 1} of {draws}{same}{_usage(tree, id)}", "muted"))
     same_state = [other for other in tree.same_state(id) if other < len(reader)]
     if len(same_state) > 1:

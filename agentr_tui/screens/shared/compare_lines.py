@@ -15,6 +15,7 @@ from rich.cells import cell_len, chop_cells
 
 from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import Glyphs, Role, format_value, glyphs, value_role
+from agentr_tui.terminal.words import ENDED
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.explain.alignment import Parting, Piece, Step, align, partings, sizes, word_diff
 from engine.query.nodes import tree_of
@@ -130,7 +131,7 @@ def _heads(
 def _head(side: Side, sign: str, role: Role) -> Parts:
     node, low_high = side.reader.node(side.leaf), side.score_range
     q = side.reader.q(side.leaf)
-    ended = f" · {node.terminal}" if node.terminal is not None and side.reader.exhausted(side.leaf) else ""
+    ended = f" · {ENDED[node.terminal]}" if node.terminal is not None and side.reader.exhausted(side.leaf) else ""
     return [
         (f"{sign} {side.name}", role),
         (f" · depth {node.depth} · Q ", "muted"),

@@ -29,6 +29,9 @@ SAMPLES = (
     ("repaired", "a search of its own found a tail that meets the return"),
     ("pass the replay", "verified, reobserved or repaired: it may be exported"),
     ("shared", "a step that the good trajectory took, too: it is not disowned"),
+    ("disowned", "the wrong step, which the revision thought takes back"),
+    ("tail", "the steps after the thought, those of the good trajectory: they are trained"),
+    ("context", "the steps before the thought: a model reads them, and does not learn them (masked)"),
     ("centric", "contents of an export: revision trajectories; good: good trajectories alone"),
 )
 

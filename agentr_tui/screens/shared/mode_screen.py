@@ -161,6 +161,10 @@ class ModeScreen(Screen[None]):
             return
         app.call_from_thread(call, *args)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What acts on a tree does nothing while none is open: no menu opens over the words that say so."""
+        return not self.has_class("-nothing") or not _needs_tree(self, action)
+
     def action_enlarge(self) -> None:
         """Give the pane that has the focus the room of all."""
         if self.focused is not None:
@@ -186,3 +190,12 @@ class ModeScreen(Screen[None]):
 
     def tree_grew(self, first_new: int) -> None:
         """Events were folded: nodes from id `first_new` on are new, statistics may have changed anywhere."""
+
+
+def _needs_tree(screen: ModeScreen, action: str) -> bool:
+    """Whether an action of a screen waits for a tree that is neither open nor on its way."""
+    session = screen.agentr.session
+    if session.tree is not None or session.running or session.reading is not None:
+        return False
+    own = {each.action.partition("(")[0] for each in screen.BINDINGS if isinstance(each, Binding)}
+    return action in own and action not in screen.key_bar.out_of_nothing

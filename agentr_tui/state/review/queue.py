@@ -28,6 +28,7 @@ from engine.samples.sample import Sample, replay_sample, turns_of
 from engine.samples.settings import Repairs, RepairSettings
 from engine.samples.splice import revision_thoughts
 from engine.samples.tails.tail import Cut
+from engine.samples.trained import StateWalk, trained_of
 from engine.search.control import Control
 from engine.tree.events import AnyEvent, SearchSettings
 from engine.tree.tree import SearchTree
@@ -84,10 +85,14 @@ class Review:
             progress = trace.known_progress(sample)
         if standing is not None and standing.thought is not None:
             known = replace(known, thought=standing.thought)
+        turns = turns_of(trace.tree, known)
+        with self._lock:
+            faults = trained_of(trace.tree, known, turns, StateWalk(trace.tree, trace.replayer)).faults
         return Shown(
             known,
-            turns_of(trace.tree, known),
+            turns,
             trace.tree,
+            faults=faults,
             hidden=self.hidden(sample),
             own_mark=standing is not None and standing.mark is not None,
             decided=standing,

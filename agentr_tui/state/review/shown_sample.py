@@ -52,6 +52,7 @@ class Shown:
     by_model: tuple[str, Sequence[Judgement]] | None = None  # a model that was asked here, and what it said so far
     people: Sequence[tuple[str, int]] = ()  # each reviewer's mark
     counts: Counts = Counts()
+    faults: Sequence[str] = ()  # what it trains, for which a default export leaves it out
     like: tuple[int, bool] = (0, False)  # samples that teach the same, and whether they stand in the queue
 
     @property

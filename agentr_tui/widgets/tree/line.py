@@ -16,6 +16,7 @@ from textual.strip import Strip
 
 from agentr_tui.terminal.safe_text import clip, fit, pad
 from agentr_tui.terminal.theme import Glyphs, Palette, Role, bar, format_count, format_value, is_good, share, value_role
+from agentr_tui.terminal.words import ENDED
 from agentr_tui.widgets.tree.overlay import Mark, Side
 from engine.tree.events import WITHOUT_RETURN
 from engine.tree.node import NO_PARENT, ROOT
@@ -27,13 +28,13 @@ LABEL_CELLS = 400
 INDENT_SHARE = 0.5
 """The part of the first column that guides may take; deeper levels are cut and counted."""
 
-_WORDS: dict[str, tuple[str, Role]] = {
-    "done": ("done", "muted"),
-    "disaster": ("disaster", "bad"),
-    "depth": ("depth", "muted"),
-    "dead_end": ("dead end", "warn"),
-    "cut_off": ("cut off", "warn"),
-    "unscored": ("no reward", "warn"),
+_END_ROLES: dict[str, Role] = {
+    "done": "muted",
+    "disaster": "bad",
+    "depth": "muted",
+    "dead_end": "warn",
+    "cut_off": "warn",
+    "unscored": "warn",
 }
 
 _UNDER_CURSOR: dict[Role, Role] = {"faint": "muted", "muted": "text", "text": "strong"}
@@ -142,7 +143,7 @@ def summarise_row(
     low, high = score_range
     exhausted = reader.exhausted(id)
     why = node.terminal if exhausted else None  # in the past, a dead end may not be one yet
-    word, word_role = _WORDS[why] if why is not None else ("", "muted")
+    word, word_role = (ENDED[why], _END_ROLES[why]) if why is not None else ("", "muted")
     text_role: Role = "text" if visits or why else "muted"
     if foldable:
         glyph = glyphs.open if is_open else glyphs.folded

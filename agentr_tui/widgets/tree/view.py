@@ -267,6 +267,13 @@ class TreeView(FrugalScroll, can_focus=True):
             if changed:
                 self.refresh(*(Region(0, line, width, 1) for line in changed))
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Draw the lines that show another row. Most show the same one where rows came above."""
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = new_value
+        if not self.window.settling:
+            self.refresh_statistics()
+
     def render_line(self, y: int) -> Strip:
         """The strip of one line of the viewport."""
         drawing, width = self.drawing, self.size.width

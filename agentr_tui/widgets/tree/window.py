@@ -13,6 +13,7 @@ class RowWindow:
     def __init__(self, widget: FrugalScroll) -> None:
         self._widget = widget
         self.rows: TreeRows | None = None
+        self.settling = False  # the rows changed, and the cursor has not followed yet: nothing can be drawn
         self._nodes: tuple[tuple[int, int, int], list[int]] = ((-1, -1, -1), [])
 
     def take(self, rows: TreeRows) -> None:
@@ -51,12 +52,18 @@ class RowWindow:
         return ids[around] if row < top else ids[-1 - around]
 
     def settle(self, anchor: int, line: int) -> None:
-        """Take up that the rows changed: set the scrollbar to their number, and put `anchor` on a line."""
+        """Take up that the rows changed: set the scrollbar to their number, and put `anchor` on a line.
+
+        The caller draws."""
         rows = self.rows
         assert rows is not None
-        self._widget.set_height(len(rows))
-        row = rows.row_of(rows.visible_ancestor(anchor)) or 0
-        self._scroll(row - line)
+        self.settling = True
+        try:
+            self._widget.set_height(len(rows))
+            row = rows.row_of(rows.visible_ancestor(anchor)) or 0
+            self._scroll(row - line)
+        finally:
+            self.settling = False
 
     def _scroll(self, top: int) -> None:
         """Put row `top` on the first line, as far as the rows reach."""

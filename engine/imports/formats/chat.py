@@ -17,7 +17,15 @@ from engine.imports.reader import Reader, ReadOptions
 from envs.numbers import whole
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "messages": ("messages", "conversations", "conversation", "chat_completions", "messages_and_choices", "trajectory"),
+    "messages": (
+        "messages",
+        "conversations",
+        "conversation",
+        "chat_completions",
+        "messages_and_choices",
+        "trajectory",
+        "contents",
+    ),
     "task": (
         "task_id",
         "instance_id",
@@ -53,7 +61,7 @@ def recognise(file: RolloutFile) -> bool:
     """Rows with messages under one of their usual names, or a bare list of messages."""
     if file.keys & _NOT_ROWS:
         return False
-    if file.shape == "list" and file.has("role") and bool(file.keys & {"content", "tool_calls"}):
+    if file.shape == "list" and file.has("role") and bool(file.keys & {"content", "tool_calls", "parts"}):
         return True
     if any((told := _listed(file.peek(name))) and _is_message(told[0]) for name in NAMES["messages"]):
         return True

@@ -48,6 +48,14 @@ def _by_keys(file: RolloutFile) -> str:
         return f"is {file.peek('schema_version')}, which is not read: versions 1.x are"
     if file.has("task_name", "trial_name"):
         return "is the result of a Harbor trial: name the trial's folder, or its agent/trajectory.json"
+    if file.has("sessionId", "type") or file.has("parentUuid", "message"):
+        return "is a session of Claude Code, which is not read as it is: its ATIF, as Harbor writes it, is"
+    if file.has("responses_create_params"):
+        return "holds inputs of NeMo Gym without responses: name the rollouts beside it"
+    if file.has("is_resolved", "parser_results"):
+        return "is the result of a trial of Terminal-Bench, which holds no messages"
+    if file.has("termination_reason", "ticks"):
+        return "is a simulation of tau2-bench by voice: it holds ticks, no messages"
     if file.has("env_id", "num_examples"):
         return "is the metadata of a verifiers run: name results.jsonl beside it"
     if file.has("chat_history") or file.has("mapping", "current_node"):

@@ -142,8 +142,8 @@ async def test_keys_in_revision_a_paste_and_many_moves_arrive_in_order(tmp_path:
     async with running(session, "search") as (app, pilot):
         send = app.post_message
         send(Key("slash", "/"))
-        send(Paste("good"))
-        await until(pilot, lambda: getattr(app.focused, "value", "") == "good")
+        send(Paste("good\n  or q>0.5\r\n\n"))
+        await until(pilot, lambda: getattr(app.focused, "value", "") == "good or q>0.5")
         await pilot.press("escape")
         for _ in range(30):
             send(Key("j", "j"))

@@ -12,6 +12,7 @@ from agentr_tui.cli.main import run
 from engine.evaluate.episodes import episode_settings
 from engine.search.job import new_job
 from engine.tree.events import SearchSettings
+from tests.servers.llm_server import LLMServer
 
 
 def episodes(folder: Path, rate: float) -> Path:
@@ -45,6 +46,30 @@ def test_eval_runs_an_episode_and_goes_on(tmp_path: Path, capsys: pytest.Capture
     assert found["scores"]["score"]["value"] == 1.0
     assert [run["done"] for run in found["runs"]] == [1]
     assert printed(capsys, *arguments)["episodes"] == found["episodes"]
+
+
+def test_an_episode_whose_first_answer_is_not_usable_is_over_and_done_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LLMServer(faults=lambda call: "refusal") as server:
+        model = ["--actor", "openai", "--model", "m", "--base-url", server.url]
+        arguments = ["eval", "--tasks", "2,3", *model, "--workers", "1", "--out", str(tmp_path / "e")]
+        for _ in range(2):
+            found = printed(capsys, *arguments)
+            assert found["scores"]["ends"] == {"no usable answer": 2}
+            assert found["scores"]["score"]["value"] == 0.0
+        assert len(server.calls) == 2
+
+
+def test_figures_leave_out_episodes_that_are_not_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = episodes(tmp_path / "e", 0.0)
+    stopped = folder / "3.trace.jsonl"
+    lines = stopped.read_bytes().splitlines(keepends=True)
+    stopped.write_bytes(b"".join(lines[: len(lines) // 2]))  # killed in the middle
+    assert run(["eval", str(folder), "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["scores"]["episodes"] == 2
+    assert "1 of 3 episodes is not over, and is left out of the figures" in told.err
 
 
 def test_compare_prints_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

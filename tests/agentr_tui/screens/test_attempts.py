@@ -94,6 +94,31 @@ async def test_keys_go_through_attempts_and_to_the_fork_where_failures_leave_suc
         assert "0% to 66% 0/2 bash guess" in pane(app, "forks")
 
 
+async def test_an_attempt_that_goes_on_while_it_is_watched_is_one_and_its_half_step_is_left(tmp_path: Path) -> None:
+    path, workspace, options = tmp_path / "a.jsonl", opened(tmp_path / "w"), options_of(None, None, "action", None)
+    done, growing = row(1, "look", "fix"), row(0, "look", "guess", "again")
+    messages = growing["messages"]
+    assert isinstance(messages, list)
+    half = {**growing, "messages": messages[:4], "reward": None}  # `guess` is not answered yet
+    path.write_text("".join(json.dumps(each) + "\n" for each in (done, half)))
+    (trace,), _ = with_stored([path], options, workspace.path, quiet=True)
+    session = Session(workspace)
+    session.open(trace, follow=True)
+    async with running(session, "search") as (app, pilot):
+        view = app.screen.query_one(TreeView)
+        assert session.tree is not None
+        left = session.tree.attempts[1].leaf
+        view.go_to(left)
+        path.write_text("".join(json.dumps(each) + "\n" for each in (done, growing)))
+        with_stored([path], options, workspace.path, quiet=True)
+        await until(pilot, lambda: session.tree is not None and session.tree.attempts[1].reward == 0)
+        await until(pilot, lambda: "none through here any more" in pane(app, "node"))
+        assert (view.cursor_node, "2 attempts" in str(view.border_title)) == (left, True)
+        for key in ("right_curly_bracket", "left_curly_bracket", "D", "G", "k", "equals_sign"):
+            await pilot.press(key)
+        assert session.leaf_counts() == (1, 1)
+
+
 def test_stats_counts_attempts_and_ranks_the_forks(rollouts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["stats", str(rollouts), "--forks", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

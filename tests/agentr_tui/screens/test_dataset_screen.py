@@ -29,6 +29,7 @@ from engine.datasets.export import export
 from engine.datasets.formats import FORMATS
 from engine.datasets.options import ExportOptions
 from engine.datasets.sample_lengths import shapes
+from engine.environment.replay import HOLDS
 from engine.review.agreement import agreement, defect_rate, keep_planted, plant
 from engine.review.curation import tally
 from engine.review.decisions import Decisions
@@ -243,6 +244,36 @@ async def test_export_writes_the_file_and_reports_it(workspace: Workspace) -> No
         assert "not decided" in report
         assert "".join(out.name.split()) in "".join(report.split())
         assert all(json.loads(line)["revise"] for line in lines)
+
+
+async def test_a_accepts_what_passes_and_waits_after_a_question_and_slash_narrows_it(workspace: Workspace) -> None:
+    mine = pairs_of(workspace)
+    decide(workspace, mine[:3], "rejected")
+    passing = [each for each in mine[3:] if each.verdict in HOLDS and not each.no_wrong_step]
+    some = [each for each in passing if each.verdict == "reobserved"]
+    assert 0 < len(some) < len(passing)
+    async with running(Session(workspace), "dataset") as (app, pilot):
+        screen = await counted(app, pilot)
+
+        async def accepts(count: int, key: str) -> set[str]:
+            await pilot.press("a")
+            await until(pilot, lambda: app.screen is not screen)
+            assert f"Accept {many(count, 'sample')} that pass" in app.screen.question  # type: ignore[attr-defined]
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen is screen)
+            await app.workers.wait_for_complete()
+            current = Decisions(workspace.decisions).current()
+            return {id for id, decided in current.items() if decided.verdict == "accepted"}
+
+        assert await accepts(len(passing), "escape") == set()
+        await pilot.press("slash", *"reobserved", "enter")
+        await until(pilot, lambda: len(screen.runs.counted.summary.left) < len(mine))  # type: ignore[union-attr]
+        assert await accepts(len(some), "y") == {each.id for each in some}
+        await pilot.press("escape")
+        await until(pilot, lambda: len(screen.runs.counted.summary.left) > len(mine))  # type: ignore[union-attr]
+        assert await accepts(len(passing) - len(some), "y") == {each.id for each in passing}
+        await pilot.press("a")
+        await until(pilot, lambda: "Nothing waits" in notices(app))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from pathlib import Path
 
 import pytest
 
 from agentr_tui.screens.library.deletion import TraceDeletion
+from agentr_tui.screens.library.families import Nested
 from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.node_filter import NodeFilter
 from agentr_tui.screens.library.start_search import SearchStarter
@@ -42,6 +44,16 @@ def watched(services: FakeServices) -> list[TraceRow]:
 
 
 # -- watch ---------------------------------------------------------------------------------------------
+
+
+def test_rows_are_left_out_of_collections_of_garbage_once_all_are_read(services: FakeServices) -> None:
+    searched(services.session.workspace, iterations=1)
+    try:
+        (row,) = watched(services)
+        assert not any(each is row for each in gc.get_objects())
+        assert not gc.is_tracked(Nested(row))
+    finally:
+        gc.unfreeze()
 
 
 def test_a_look_finds_what_is_there_and_forgets_what_went(services: FakeServices) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,12 @@ def test_the_preview_counts_the_samples_that_revision_has_and_no_good_trajectori
     services.work()
     assert f"→ {many(len(samples), 'sample')} → 0 reviewed → 0 accepted" in pane.text
     assert f"({len(samples)} to go)" in pane.text
+    tree = load_any(path).tree
+    actions = [tree.nodes[tree.ancestors(each.bad or each.good)[each.mark or 0]].action for each in samples]
+    wrong = Counter(re.sub(r"\d+", "#", action) for action in actions)  # amounts aside, as Dataset counts them
+    told = [each.split(maxsplit=1) for each in pane.text.split("most often wrong")[1].splitlines()[1:4]]
+    assert [int(count) for count, _ in told] == [count for _, count in wrong.most_common(3)]
+    assert all(wrong[re.sub(r"\d+", "#", action)] == int(count) for count, action in told)
 
 
 def test_marked_traces_are_revised_together_and_deleted_after_one_question(services: FakeServices) -> None:

@@ -347,3 +347,15 @@ async def test_nothing_is_cut_away_silently_at_any_size(tmp_path: Path, size: tu
         assert "✓ good" in "\n".join(table_lines(screen.leaves))
         assert "fork" in pane(app, "paths")
         assert not app.screen.query_one(".too-small", Static).display
+
+
+@pytest.mark.parametrize("mode", ["search", "pairs", "revision"])
+async def test_no_menu_opens_over_a_screen_without_a_tree(tmp_path: Path, mode: str) -> None:
+    async with running(Session(opened(tmp_path / "w")), mode) as (app, pilot):
+        await until(pilot, lambda: app.screen.has_class("-nothing"))
+        screen = app.screen
+        keys = {key for binding in screen.BINDINGS for key in binding.key.split(",")}  # type: ignore[union-attr]
+        for key in sorted(keys - {"colon"}):  # the palette is the app's
+            await pilot.press(key)
+            assert app.screen is screen, key
+            assert not isinstance(app.focused, Input), key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TypeVar, cast
 import pytest
 from msgspec.structs import replace
 
-from agentr_tui.screens.revision.around_lines import queue_line
+from agentr_tui.screens.revision.around_lines import decision_lines, queue_line
 from agentr_tui.screens.revision.mark_and_cuts import MarkAndCuts
 from agentr_tui.screens.revision.model_judge import ModelJudge
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
@@ -29,8 +30,11 @@ from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.theme import Role
 from agentr_tui.widgets.text_pane import Line, TextPane
 from engine.base.errors import AgentrError
+from engine.datasets.export import export
 from engine.environment.permission import NeedsConsent
+from engine.environment.replay import HOLDS
 from engine.samples.sample import steps_to_replay
+from engine.samples.trained import FAULTS
 from engine.verifiers.base import Judgement, JudgeSettings, Word
 from tests.agentr_tui.apps import revised, searched
 from tests.agentr_tui.services import FakePane, FakeServices
@@ -252,6 +256,29 @@ def test_who_is_blind_marks_before_accepting_and_decides_one_by_one(stage: Stage
     stage.verdicts.decide("accepted")
     stage.settle()
     assert list(stage.decided().values()) == ["accepted"]
+
+
+def test_accepting_what_a_default_export_leaves_out_for_what_it_trains_is_warned_of(stage: Stage) -> None:
+    workspace, seen = stage.services.session.workspace, Counter[bool]()
+    for sample in list(stage.review.samples):
+        stage.review.find(lambda each, id=sample.id: each.id == id)  # type: ignore[misc]
+        stage.front.show_later()
+        stage.settle()
+        shown, said = stage.shown, len(stage.services.said)
+        assert shown.sample.id == sample.id
+        told = "".join(text for each in decision_lines(shown) for text, _ in each.parts)
+        assert ("! a default export leaves it out: it trains" in told) == bool(shown.faults)
+        if shown.sample.verdict not in HOLDS or seen[bool(shown.faults)] == 2:
+            continue
+        seen[bool(shown.faults)] += 1
+        stage.verdicts.decide("accepted")
+        stage.settle()
+        warned = [each for each in stage.services.said[said:] if "leaves it out" in each]
+        assert warned == [f"accepted, but it {fault}: a default export leaves it out" for fault in shown.faults[:1]]
+    assert seen == {True: 2, False: 2}
+    done = export(workspace, None, "agent-r", workspace.path / "x.jsonl")
+    assert sum(done.dropped.get(fault, 0) for fault in FAULTS) == 2
+    assert done.lines == 2
 
 
 def test_all_are_decided_at_once_and_taken_back_at_once(stage: Stage) -> None:

@@ -36,6 +36,7 @@ def test_a_stop_tells_why_until_the_search_goes_on(tmp_path: Path, monkeypatch: 
     for _ in range(3):
         said = "".join(text for text, _ in top_line(services.session)[0])
         assert "◦ stopped at good · node 7" in said
+        assert next_step(services.session) == "stopped at good · node 7 · space goes on"
         assert "break at good depth<6" in said
     grower.apply(Resumed(seq=0))
     said = "".join(text for text, _ in top_line(services.session, following=True)[0])
@@ -44,6 +45,7 @@ def test_a_stop_tells_why_until_the_search_goes_on(tmp_path: Path, monkeypatch: 
     assert " following " in said
     grower.apply(Paused(seq=0))
     assert pause_reason(grower.tree) == "paused"
+    assert next_step(services.session) == ""
 
 
 def test_an_ended_search_says_what_is_next(tmp_path: Path) -> None:

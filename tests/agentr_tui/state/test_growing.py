@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import inspect
 import io
+import os
+import subprocess
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -136,6 +139,51 @@ async def test_a_slow_terminal_gets_what_is_new_when_it_took_the_last_picture(tm
         waiting.get()
         app.flush()
         assert session.tree.seq == grower.events[-1].seq
+
+
+async def test_a_key_is_drawn_before_what_came_with_it_and_the_search_is_shown_while_keys_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "KEY_FRAME", 1000.0)  # the key's frame is not drawn yet
+    monkeypatch.setattr(app_module, "FLUSH_AT_LEAST", 1000.0)
+    grower, path = random_tree(60, 1), tmp_path / "t.trace.jsonl"
+    write_trace(path, grower.events[:-20])
+    session = Session(opened(tmp_path / "w"))
+    session.open(path)
+    app = AgentrApp(session, "search")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+        assert session.tree is not None
+        app.flush()
+        await pilot.press("j")
+        append(path, grower.events[-20:])
+        app.flush()
+        assert session.tree.seq == grower.events[-21].seq
+        monkeypatch.setattr(app_module, "FLUSH_AT_LEAST", 0.0)  # long enough ago
+        app.flush()
+        assert session.tree.seq == grower.events[-1].seq
+
+
+def test_a_frame_waits_for_the_one_before_it_8_milliseconds_at_most() -> None:
+    program = "import agentr_tui.cli.running, agentr_tui.app.app, textual.screen; print(textual.screen.UPDATE_PERIOD)"
+    environment = {name: value for name, value in os.environ.items() if name != "TEXTUAL_FPS"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60, env=environment)
+    assert 2 * float(done.stdout) < 0.0084  # two steps of its timer
+
+
+async def test_screens_are_left_out_of_collections_of_garbage_once_a_tree_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "t.trace.jsonl"
+    write_trace(path, random_tree(60, 1).events)
+    session = Session(opened(tmp_path / "w"))
+    app = AgentrApp(session, "library")
+    try:
+        async with app.run_test(size=SIZE) as pilot:
+            app.open_path(path)
+            await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+            tree = app.screen.query_one("#tree")
+            await until(pilot, lambda: not any(each is tree for each in gc.get_objects()))
+    finally:
+        gc.unfreeze()
 
 
 def test_textual_queues_writes_where_this_looks_for_them() -> None:

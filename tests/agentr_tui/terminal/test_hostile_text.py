@@ -26,7 +26,8 @@ from textual.widgets import Input
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.state.session import Session
-from agentr_tui.terminal.control_filter import Guard
+from agentr_tui.terminal.ascii_fallback import Plain
+from agentr_tui.terminal.control_filter import Chain, Guard
 from agentr_tui.terminal.output import table
 from agentr_tui.widgets.text_pane import MAX_CHARACTERS, MAX_LINES, TextPane, lines_of
 from tests.agentr_tui.apps import frame, opened, running, until
@@ -98,6 +99,14 @@ async def test_what_is_pasted_into_an_input_never_reaches_the_terminal(tmp_path:
             assert all(unicodedata.category(each) not in FORBIDDEN for segment in strip for each in segment.text)
     line = [Segment("a\x1b[2Jb\udfff\u202e"), Segment("fine")]
     assert [segment.text for segment in Guard().apply(line, Color(0, 0, 0))] == ["a[2Jb", "fine"]
+
+
+def test_filters_are_one_each_after_the_other_as_long_as_they_are_the_same() -> None:
+    guard, plain, black = Guard(), Plain("ascii"), Color(0, 0, 0)
+    chain = Chain([guard, plain])
+    assert [segment.text for segment in chain.apply([Segment("│\x1b"), Segment("✓")], black)] == ["|", "v"]
+    assert chain.of([guard, plain]) is chain
+    assert chain.of([plain]).apply([Segment("\x1b")], black) == [Segment("\x1b")]
 
 
 async def test_a_megabyte_costs_what_can_be_read(tmp_path: Path) -> None:

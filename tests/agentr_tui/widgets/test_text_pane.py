@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.containers import Vertical
+from textual.strip import Strip
+from textual.visual import Visual, visualize
 
 from agentr_tui.terminal.theme import app_options, install
-from agentr_tui.widgets.text_pane import TextPane, line
+from agentr_tui.widgets.text_pane import TextPane, _segments, _wrapped, line
 
 
 class Panes(App[None]):
@@ -94,3 +102,36 @@ async def test_lines_that_are_made_for_a_width_are_made_anew_where_a_style_comes
             await pilot.resize_terminal(width, 10)
             await pilot.pause(0.05)
             assert shown.plain == f"for {width - 2}"
+
+
+async def test_the_lines_of_a_scrollbar_are_those_that_textual_draws() -> None:
+    app = Panes()
+    async with app.run_test(size=(40, 20)) as pilot:
+        pane = app.query_one("#fills", TextPane)
+        pane.set_lines([line((f"{n}", "text")) for n in range(100)])
+        await pilot.pause()
+        bar = pane.vertical_scrollbar
+        for top in (0, 1, 2, 35, 80):
+            pane.scroll_to(y=top, animate=False)
+            for over in (False, True):
+                bar.mouse_over = over
+                await pilot.pause()
+                theirs = Visual.to_strips(bar, visualize(bar, bar.render()), *bar.size, bar.visual_style)
+                assert [bar.render_line(y) for y in range(bar.size.height)] == theirs
+                crop = bar.size.region
+                kept = bar.render_lines(crop)
+                bar.refresh(crop)
+                assert kept == bar.render_lines(crop), "a line that looks different was not drawn anew"
+
+
+@given(
+    st.lists(st.tuples(st.text("ab \n│", max_size=12), st.sampled_from(["red", "bold", "on blue"])), max_size=6),
+    st.integers(4, 20),
+)
+def test_a_row_is_drawn_as_rich_draws_it(parts: list[tuple[str, str]], width: int) -> None:
+    text, base = Text(end=""), Style.parse("italic white on black")
+    for part, style in parts:
+        text.append(part, Style.parse(style))
+    for row in _wrapped(text, width, 2, Text("|", end="")):
+        rich = [Segment(piece.text, base + (piece.style or Style())) for piece in row.render(Console()) if piece.text]
+        assert Strip(_segments(row, base)).simplify() == Strip(rich).simplify()

@@ -101,7 +101,7 @@ async def test_every_kind_of_node_has_its_glyph_figures_and_word() -> None:
         assert lines[1].split()[-3:-1] == ["6", ".59"]
         assert "✓ craft 1 yellow bed using 3 yellow wool, 3 oak planks" in on.line("3 yellow wool, 3 oak")
         assert on.line("3 yellow wool, 3 oak").split()[-4:] == ["1", "1.0", "████████", "done"]
-        assert on.line("✗ put bed down").split()[-3:] == ["1", ".00", "depth"]
+        assert on.line("✗ put bed down").split()[-3:] == [".00", "too", "deep"]
         assert on.line("⊘").split()[-3:] == ["1", ".00", "disaster"]
         assert on.line("⊣ look around").split()[-4:] == ["0", "–", "dead", "end"]
         assert on.line("◌ get 3 yellow wool").split()[-2:] == ["0", "–"]
@@ -366,6 +366,31 @@ async def test_growth_out_of_sight_draws_no_line_of_another_text() -> None:
         shown = set(on.view.window.nodes())
         assert set(drawn) <= shown & set(grower.tree.ancestors(leaf[0]))  # only rows whose figures changed
         assert ROOT in drawn
+
+
+async def test_rows_that_come_above_draw_no_row_on_screen_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    grower = random_tree(1_500, 1)
+    first, last = grower.tree.nodes[ROOT].children[0], grower.tree.nodes[ROOT].children[-1]
+    async with stage(grower.tree) as on:
+        await on.press("G")
+        shown, top = on.view.window.nodes(), on.view.scroll_offset.y
+        assert grower.tree.ancestors(shown[0])[1] == last
+        drawn: list[int] = []
+        draw = on.view.drawing.strip
+        monkeypatch.setattr(on.view.drawing, "strip", lambda line, *rest: (drawn.append(line), draw(line, *rest))[1])  # type: ignore[func-returns-value]
+        above = next(
+            node.id
+            for node in grower.tree.nodes
+            if node.terminal is None and not node.expanded and first in grower.tree.ancestors(node.id)
+        )
+        grower.expand(above, ["look", "wait"])
+        on.view.grow()
+        await on.pilot.pause()
+        assert (on.view.window.nodes(), on.view.scroll_offset.y) == (shown, top + 2)
+        assert drawn == []
+        on.view.scroll_to(y=0, animate=False)
+        await on.pilot.pause()
+        assert sorted(set(drawn)) == list(range(on.view.size.height))
 
 
 async def test_the_scrollbar_knows_every_row_while_the_tree_grows_and_folds() -> None:

@@ -33,6 +33,7 @@ from engine.search.job import new_job
 from engine.trace.diff import compare
 from engine.trace.trace_file import load, read_events
 from engine.tree.events import SearchSettings
+from tests.servers.llm_server import LLMServer
 
 SETTINGS = SearchSettings(algorithm="lessons", iterations=12, max_depth=8)
 
@@ -191,9 +192,9 @@ def test_a_task_that_fails_is_tried_again_so_often_and_then_given_up(tmp_path: P
 
 def test_a_task_that_kills_its_workers_is_given_up_unless_it_gets_further_each_time(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path)
-    for size in (1, 2, 3, 4):
+    for nodes in (2, 3, 4, 5):
         assert ledger.next_task() == "a"
-        ledger.paths["a"].write_bytes(b"x" * size)
+        ledger.report("a", Spent(nodes=nodes))
         ledger.give_back("a", begun=True)
     for begun in (False, False, True):
         assert ledger.next_task() == "a"
@@ -201,6 +202,36 @@ def test_a_task_that_kills_its_workers_is_given_up_unless_it_gets_further_each_t
     assert ledger.next_task() == "a"
     ledger.give_back("a", begun=True)
     assert "2 times" in ledger.outcomes["a"].error
+
+
+def test_a_search_whose_file_grows_by_failures_alone_is_given_up(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path, attempts=3)
+    tried = 0
+    while not ledger.settled:
+        ledger._later = [(0.0, task) for _, task in ledger._later]
+        if ledger.next_task() == "b":
+            ledger.ended(Finished("b", "done", Spent()))
+            continue
+        tried += 1
+        with ledger.paths["a"].open("a") as file:
+            file.write("failed, ended, resumed\n")
+        answers = min(tried, 4)  # the outage lets it get further four times
+        ledger.ended(Finished("a", "owed", Spent(calls=answers, nodes=1), error="no"))
+    assert (tried, ledger.outcomes["a"].outcome) == (4 + 2, "owed")
+
+
+@pytest.mark.parametrize(("samples", "outcome"), [(1, "done"), (2, "failed")])
+async def test_a_model_none_of_whose_first_answers_is_usable_owes_nothing(
+    samples: int, outcome: str, tmp_path: Path
+) -> None:
+    with LLMServer(faults=lambda call: "refusal") as server:
+        settings = SearchSettings(actor="openai", model="m", base_url=server.url, iterations=1, samples=samples)
+        order = Orders(environment="textcraft", settings=settings, choose_actor=False, slots=2)
+        said = await told([order, RunTask("2", str(tmp_path / "t.trace.jsonl"))])
+    finished = said[-1]
+    assert isinstance(finished, Finished)
+    assert (finished.outcome, finished.reason, len(server.calls)) == (outcome, "failures", samples)
+    assert ("refusal" in finished.error) is (outcome == "failed")
 
 
 def test_budgets_count_what_earlier_runs_used_and_what_workers_hold(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_what_a_node_is_is_told_with_who_did_what() -> None:
     told = {node.id: {fact.label: fact.text for fact in facts(tree, node.id)} for node in tree.nodes}
     assert told[ROOT]["note"] == "anna begin"
     repeated = next(id for id in tree.repeats)
-    assert "1 further answer said the same" in told[repeated]["repeated"]
+    assert "1 further answer was the same" in told[repeated]["repeated"]
     failed = tree.failures[0]
     count = sum(event.parent == failed.parent for event in tree.failures)
     assert f"{count} answer" in told[failed.parent]["failed"]

@@ -138,7 +138,7 @@ def test_a_damaged_file_of_a_folder_is_told_although_its_name_promises_nothing(t
 
 def test_a_list_of_lists_is_no_empty_list(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
-    path.write_text(json.dumps([samples.CHAT, samples.CHAT]))
+    path.write_text(json.dumps([[1], [2]]))
     with pytest.raises(InputError, match="is a list whose items are no objects"):
         list(read_rollouts([path]))
 

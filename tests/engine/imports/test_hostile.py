@@ -38,7 +38,7 @@ def outcome(path: Path, read_as: str = "") -> str:
     except InputError as error:
         return str(error)
     finally:
-        assert not any(FAILED in problem.reason for problem in rollouts.problems)
+        assert [problem.reason for problem in rollouts.problems if FAILED in problem.reason] == []
     return ""
 
 

@@ -44,7 +44,7 @@ TEXTS = st.one_of(
 ARGUMENTS = st.dictionaries(
     st.sampled_from(["a", "ü", "b c"]), st.one_of(TEXTS, st.integers(-9, 9), st.none()), max_size=2
 ).map(lambda told: json.dumps(told, ensure_ascii=False, separators=(",", ":")))
-CALLS = st.lists(st.tuples(st.sampled_from(["look", "open-it", "ü"]), ARGUMENTS), max_size=2)
+CALLS = st.lists(st.tuples(st.sampled_from(["look", "open-it", "ü"]), ARGUMENTS), max_size=3)
 TURNS = st.lists(st.tuples(TEXTS, TEXTS, CALLS, st.tuples(TEXTS, TEXTS)), max_size=3)
 """What is said, what is thought, the calls, and what answers them; one answer of a turn without calls."""
 Turn = tuple[str, str, list[tuple[str, str]], tuple[str, str]]
@@ -75,7 +75,7 @@ def made_of(system: str, task: str, turns: list[Turn], last: str) -> list[Attemp
         messages.append(AttemptMessage(role="assistant", content=said, reasoning=thought, tool_calls=calls))
         messages += [
             AttemptMessage(role="tool", content=answer, tool_call_id=call.id)
-            for call, answer in zip(calls, answers, strict=False)
+            for call, answer in zip(calls, (*answers, answers[0]), strict=False)
         ] or [AttemptMessage(role="user", content=answers[0])]
     return [*messages, AttemptMessage(role="assistant", content=last)]
 
@@ -92,6 +92,13 @@ def made_of(system: str, task: str, turns: list[Turn], last: str) -> list[Attemp
 @example(
     [("Ok.", "", [], ("go", "")), ("", "why", [("look", "{}"), ("look", "{}")], ("a", "b"))],
     [["time"], ["said", "thought", "blank"]],
+    [],
+    ("s", "t"),
+    "action",
+)
+@example(
+    [(f"Step {number}.", "", [("look", "{}")] * (number % 4), ("a", "b")) for number in range(9)],
+    [["shorter"]],
     [],
     ("s", "t"),
     "action",

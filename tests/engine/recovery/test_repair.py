@@ -29,6 +29,7 @@ from engine.workspace.workspace import Workspace
 from tests.engine.made import AS_FOUND, honey_trace, made_workspace
 from tests.engine.samples.test_revision import searched
 from tests.fixtures import RECORDINGS
+from tests.servers.llm_server import LLMServer
 
 TREE = searched("2", 0.5)
 
@@ -128,6 +129,23 @@ def test_a_repair_that_finds_nothing_leaves_the_sample_and_says_why(tmp_path: Pa
     left = repair_sample(TREE, sample, replayer(TREE), tmp_path, RepairSettings(calls=1), figures)
     assert left == sample
     assert figures.failed == {NOTHING: 1}
+
+
+@pytest.mark.parametrize("fault", ["too long", "refusal", "empty"])
+def test_a_sample_for_which_no_answer_of_the_model_is_usable_does_not_end_the_run(fault: str, tmp_path: Path) -> None:
+    tree, sample, figures = searched("2", 0.5), diverged(TREE), Repairs()
+    assert tree.started is not None
+    with LLMServer(faults=lambda call: fault) as server:
+        model = {"actor": "openai", "model": "m", "base_url": server.url, "retries": 0}
+        tree.started = msgspec.structs.replace(
+            tree.started, settings=msgspec.structs.replace(tree.started.settings, **model)
+        )
+        for _ in range(2):
+            left = repair_sample(tree, sample, replayer(tree), tmp_path, RepairSettings(), figures, own=[model])
+            assert left == sample
+        asked = len(server.calls)
+    assert figures.failed == {NOTHING: 2}
+    assert asked == tree.started.settings.samples, "what was asked once is known"
 
 
 def test_a_repair_can_be_stopped_and_is_searched_anew_later(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from engine.base.errors import InputError
 from engine.environment.replay import Replayer, opener
 from engine.review.curation import effective, marks_of, tally
 from engine.review.decisions import Decided, Decision, Decisions, fold, fold_one, in_effect
+from engine.samples.revise import revise
 from engine.samples.sample import Sample
-from engine.samples.settings import ReviseSettings
+from engine.samples.settings import Revised, ReviseSettings
+from engine.samples.thoughts.writers import REASON
 from engine.trace.sources import load_any
 from engine.workspace.workspace import Workspace, read_samples
 from tests.engine.made import made_workspace, revised
@@ -57,6 +61,7 @@ sys.path.insert(0, sys.argv[1])
 from engine.review.decisions import Decisions
 from engine.base.errors import InputError
 from engine.datasets.export import export
+from engine.samples.settings import Revised
 from engine.samples.settings import ReviseSettings
 from engine.workspace.figures import cached_figures
 from engine.workspace.workspace import Workspace
@@ -381,6 +386,25 @@ def test_a_moved_mark_is_replayed_again_and_a_thought_replaced(tmp_path: Path) -
     mine.decide(stored.id, mark=9)
     with pytest.raises(InputError, match="step 9 is not on the bad trajectory"):
         effective(stored, mine.current()[stored.id], tree, replayer)
+
+
+def test_a_thought_never_speaks_of_a_step_from_which_the_mark_was_moved_away(tmp_path: Path) -> None:
+    path = Path(__file__).parents[3] / "sample_trees" / "textcraft-many-pairs.trace.jsonl"
+    tree = load_any(path).tree
+    replayer, mine, seen = Replayer(tree, opener(tree)), Decisions(tmp_path, "ada"), Counter[str]()
+    samples = [each for each in revise(tree, str(path), ReviseSettings(), Revised()) if each.bad is not None]
+    for stored in samples[:8]:
+        assert stored.thought_by == REASON
+        assert stored.bad is not None
+        for mark in range((stored.mark or 0) + 1, stored.bad_depth + 1):
+            mine.decide(stored.id, mark=mark)
+            moved = effective(stored, mine.current()[stored.id], tree, replayer)
+            assert moved.thought != stored.thought
+            seen[moved.thought_by] += 1
+            quoted = re.search(r"`(.+?)`", moved.thought)
+            if moved.thought_by == REASON and quoted:
+                assert quoted[1] == tree.nodes[tree.ancestors(stored.bad)[mark]].action
+    assert min(seen[REASON], seen[""]) >= 3, "marks on mistakes, and marks on steps of which nothing is known"
 
 
 def test_tally_counts_verdicts_and_disputes(tmp_path: Path) -> None:

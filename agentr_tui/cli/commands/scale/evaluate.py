@@ -39,6 +39,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.base.intervals import Interval
+from engine.base.text import many
 from engine.collect.run import Collected, Plan, check_plan, collect
 from engine.collect.tasks import task_ids, tasks_of_part
 from engine.evaluate.episodes import (
@@ -49,6 +50,7 @@ from engine.evaluate.episodes import (
     difference,
     episode_of,
     episode_settings,
+    is_over,
     scores_of,
 )
 from engine.evaluate.recovered import WrongStep, recovery_scores, wrong_step
@@ -61,7 +63,7 @@ from engine.recovery.continuation_plan import (
 )
 from engine.recovery.continuations import Recovery
 from engine.search.control import Control
-from engine.search.settings import settings_from, with_body
+from engine.search.settings import is_episode, settings_from, with_body
 from engine.trace.sources import find_sources
 from engine.workspace.workspace import Workspace
 
@@ -144,7 +146,7 @@ def evaluate(
         given: dict[str, Any] = with_body(dict(options or {}))
         chosen = tasks_of_part(env, task_ids(tasks), split, part) if tasks else []
         runs, folders = _run(env, chosen, repeats, max_steps, workers, given, delay, notes, out, workspace)
-    episodes = [] if runs and not any(run.done for run in runs) else episodes_in(folders)
+    episodes = [] if runs and not any(run.done for run in runs) else episodes_in(folders, quiet=bool(runs))
     other = None if against is None else difference(episodes, episodes_in([against]), success)
     overall, families = scores_of(episodes, success), by_family(episodes, success)
     if json:
@@ -167,7 +169,7 @@ def _run(
             raise InputError(f"--{name} {value}: must be at least 1")
     for name in SHAPE:
         if name in given:
-            raise InputError(f"--{name.replace('_', '-')} is for searches: an evaluation draws once a step")
+            raise InputError(f"--{name.replace('_', '-')} is for searches: an evaluation asks once a step")
     settings = episode_settings(settings_from(given), max_steps)
     if out is None:
         who = settings.model.replace("/", "-") or settings.actor.partition(":")[0]
@@ -248,15 +250,24 @@ def reads(plans: Sequence[RecoveryPlan], settings: RecoverySettings) -> bool:
     return reads_thoughts(actor_settings(plans[0].tree, settings).actor)
 
 
-def episodes_in(folders: Sequence[Path]) -> list[Episode]:
-    """The episodes of some folders. Raises `InputError` where a trace is none."""
-    found, broken = [], BrokenFiles(folders)
+def episodes_in(folders: Sequence[Path], quiet: bool = False) -> list[Episode]:
+    """The episodes of some folders that are over. Raises `InputError` where a trace is none.
+
+    `folders`: where to look. `quiet`: whether to say nothing of those that are not over.
+    """
+    found, left, broken = list[Episode](), 0, BrokenFiles(folders)
     for path, source in broken.each(find_sources(folders)):
         started = source.tree.started
         assert started is not None
-        if started.settings.samples != 1 or started.settings.iterations != 1:
+        if not is_episode(started.settings):
             raise InputError(f"{path}: is a search, not an episode: agentr eval --tasks makes episodes")
-        found.append(episode_of(source))
+        if is_over(source.tree):
+            found.append(episode_of(source))
+        else:
+            left += 1
+    if left and not quiet:
+        they = "is not over, and is" if left == 1 else "are not over, and are"
+        warn(f"{left} of {many(left + len(found), 'episode')} {they} left out of the figures")
     return found
 
 

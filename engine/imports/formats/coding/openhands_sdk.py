@@ -12,10 +12,19 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.imports.attempt import Attempt, AttemptMessage
-from engine.imports.bounded_json import Malformed, compact, decode, part, text
+from engine.imports.bounded_json import Malformed, compact, decode, part, rows, text
 from engine.imports.files import RolloutFile, consulted, inside, small_json
-from engine.imports.messages import call_of, digest_key, instruction_of, messages_of, schemas_of, text_of
+from engine.imports.messages import (
+    call_of,
+    digest_key,
+    instruction_of,
+    messages_of,
+    reasoning_of,
+    schemas_of,
+    text_of,
+)
 from engine.imports.reader import Reader, ReadOptions
+from engine.tree.events import ToolCall
 
 EVENT_FILE = re.compile(r"event-(\d+)-.+\.json")
 _RESULTS = {"ObservationEvent", "AgentErrorEvent", "UserRejectObservation"}
@@ -66,14 +75,18 @@ def _attempt(events: Iterable[dict[str, Any]], file: RolloutFile, conversation: 
     notes: list[str] = []
     tools: list[dict[str, Any]] = []
     answer, left_out, model = "", 0, text(part(state, "agent", "llm"), "model")
+    stop, running = text(state, "execution_status"), dict[str, int]()  # calls of an agent that runs its own tools
     for event in events:
         kind = text(event, "kind")
         model = model or _model(event)
         if kind == "SystemPromptEvent":
-            messages.append(AttemptMessage(role="system", content=text_of(event.get("system_prompt"))))
-            tools = schemas_of(event.get("tools"))
+            said = _with(text_of(event.get("system_prompt")), event.get("dynamic_context"))
+            messages.append(AttemptMessage(role="system", content=said))
+            tools = schemas_of([_named(tool) for tool in rows(event, "tools")])
         elif kind == "MessageEvent":
-            messages += messages_of(event.get("llm_message"), role=text(event, "source"))
+            made_of = messages_of(event.get("llm_message"), role=text(event, "source"))
+            last = made_of[-1]
+            messages += [*made_of[:-1], replace(last, content=_with(last.content, event.get("extended_content")))]
         elif kind == "ActionEvent":
             made = _action(event)
             identity = text(event, "llm_response_id")
@@ -84,6 +97,11 @@ def _attempt(events: Iterable[dict[str, Any]], file: RolloutFile, conversation: 
             answer = identity
         elif kind in _RESULTS:
             messages.append(_result(event, kind))
+        elif kind == "ACPToolCallEvent":
+            _own_call(event, messages, running)
+        elif kind == "ConversationErrorEvent":
+            stop = "error"
+            notes.append(f"error: {text(event, 'code')}: {text(event, 'detail')[:500]}")
         elif kind == "Condensation":
             said = text(event, "summary") or "[context condensed]"
             messages.append(AttemptMessage(role="system", content=said, compacted=True))
@@ -105,10 +123,44 @@ def _attempt(events: Iterable[dict[str, Any]], file: RolloutFile, conversation: 
         instruction=instruction_of(messages),
         tools=tools,
         messages=messages,
-        stop=text(state, "execution_status"),
-        cut_off=text(state, "execution_status") in ("error", "stuck"),
+        stop=stop,
+        cut_off=stop in ("error", "stuck"),
         notes=[*notes, "the format holds no reward"],
     )
+
+
+def _with(said: str, more: Any) -> str:
+    """A text, and what the conversation adds to it: skills, facts about the workspace."""
+    added = text_of(more)
+    return f"{said}\n{added}" if said and added else said or added
+
+
+def _named(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool with its name, which events call its title."""
+    return tool if "name" in tool or "function" in tool else {**tool, "name": text(tool, "title")}
+
+
+def _own_call(event: dict[str, Any], messages: list[AttemptMessage], running: dict[str, int]) -> None:
+    """A call that an agent made with tools of its own, or what is new about it: its result is in the last event."""
+    identity = text(event, "tool_call_id")
+    given, came = event.get("raw_input"), event.get("raw_output")
+    content = came if isinstance(came, str) else compact(came) if came is not None else ""
+    result = AttemptMessage(
+        role="tool",
+        content=content or "\n".join(filter(None, (text_of(part.get("content")) for part in rows(event, "content")))),
+        tool_call_id=identity,
+        name=text(event, "title"),
+        error=event.get("is_error") is True,
+    )
+    arguments = given if isinstance(given, str) else compact(given) if given is not None else "{}"
+    call = ToolCall(text(event, "title") or text(event, "tool_kind") or "tool", arguments, identity)
+    if identity in running:
+        at = running[identity]
+        messages[at] = replace(messages[at], tool_calls=(call,)) if given is not None else messages[at]
+        messages[at + 1] = result
+        return
+    running[identity] = len(messages)
+    messages += [AttemptMessage(role="assistant", tool_calls=(call,)), result]
 
 
 def _model(event: dict[str, Any]) -> str:
@@ -124,13 +176,13 @@ def _action(event: dict[str, Any]) -> AttemptMessage:
         role="assistant",
         content=text_of(event.get("thought")),
         tool_calls=(call_of({**call, "id": text(call, "id") or text(event, "tool_call_id")}),),
-        reasoning=text(event, "reasoning_content"),
+        reasoning=reasoning_of(event),
     )
 
 
 def _result(event: dict[str, Any], kind: str) -> AttemptMessage:
     observation = part(event, "observation")
-    content = text_of(observation.get("content", observation.get("output")))
+    content = _with(text_of(observation.get("content", observation.get("output"))), event.get("extended_content"))
     return AttemptMessage(
         role="tool",
         content=content or text(event, "error") or text(event, "rejection_reason"),
