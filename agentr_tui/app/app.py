@@ -28,6 +28,7 @@ from agentr_tui.app.hints import Hints
 from agentr_tui.app.menus import ask_screen, ask_whether_to_leave
 from agentr_tui.app.notices import hide_empty_racks, take_back
 from agentr_tui.app.preferences import Preferences
+from agentr_tui.app.removed_widgets import forget_removed
 from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
 from agentr_tui.screens.library.screen import LibraryScreen
@@ -49,7 +50,7 @@ from agentr_tui.state.session import OpenTree, Session, read_tree
 from agentr_tui.state.tour import Tour
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Chain, Guard
-from agentr_tui.terminal.gc_pauses import forget_removed, keep_grown
+from agentr_tui.terminal.gc_pauses import keep_grown
 from agentr_tui.terminal.safe_text import escape
 from agentr_tui.terminal.slow_terminal import is_behind
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, app_options, glyphs, install, no_color

@@ -8,12 +8,8 @@ moment. Some of that becomes garbage later (screens, dialogs, tasks): it is free
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from textual.screen import Screen
 
 
 def keep() -> None:
@@ -32,14 +28,6 @@ def look_through() -> None:
     """Free all garbage, also among skipped objects. Takes 30 ms, and 150 ms more with a tree of 100,000 nodes."""
     gc.unfreeze()
     gc.collect()
-
-
-def forget_removed(stacks: Iterable[Iterable[Screen[Any]]]) -> None:
-    """Let go of widgets that were removed: Textual keeps the last 1,024 that queries of a screen found, by the number of
-    changes before, so that most of them are never found again."""
-    for stack in stacks:
-        for screen in stack:
-            screen._query_one_cache.clear()
 
 
 @contextmanager
