@@ -28,6 +28,7 @@ from agentr_tui.app.hints import Hints
 from agentr_tui.app.menus import ask_screen, ask_whether_to_leave
 from agentr_tui.app.notices import hide_empty_racks, take_back
 from agentr_tui.app.preferences import Preferences
+from agentr_tui.app.removed_widgets import forget_removed
 from agentr_tui.app.type_ahead import TypeAhead
 from agentr_tui.screens.dataset.screen import DatasetScreen
 from agentr_tui.screens.library.screen import LibraryScreen
@@ -66,7 +67,6 @@ SWITCH_INTERVAL = 0.0005
 
 LONGEST_NOTICE = 600
 """Characters of a notice that are shown."""
-
 
 BADGES_EVERY = 1.0
 """Seconds between two counts of what waits on the other screens."""
@@ -288,6 +288,7 @@ class AgentrApp(LoudWorkers, Host):
         """The session has another tree: go to a screen that shows it."""
         for warning in self.session.warnings:
             self.notify(warning, severity="warning", markup=False)
+        forget_removed(self._screen_stacks.values())
         self.switch_mode(mode)
         screen = self.screen
         if isinstance(screen, ModeScreen) and screen.is_mounted:  # a new one opens it when it is mounted

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 the work failed, 2 bad usage or input, 130 interrupted. An
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -117,6 +118,8 @@ def _run(arguments: list[str], debug: bool) -> int:
         if error.filename is None:
             if lost := streams.failed(error):
                 return _failed(1, lost, error, debug)
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                return _failed(1, f"{error.strerror}: allow more (ulimit -n), or use fewer --workers", error, debug)
             return _failed(1, f"unexpected {type(error).__name__}: {error}; --debug shows where", error, debug)
         told = unusable(os.fsdecode(error.filename), error)
         return _failed(2 if isinstance(told, InputError) else 1, str(told), error, debug)

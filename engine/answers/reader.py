@@ -38,6 +38,8 @@ from engine.answers.unlabelled import (
 from engine.base.text import clean
 
 LONGEST = 200_000  # characters of an answer that are looked at
+MOST_LABELS = 50  # that are looked under: the first ones at the head of a line, the last ones within lines
+DEEPEST = 5  # labels before one action: `Action: action: go`
 
 
 def read_answer(text: str, form: AnswerForm = ONE_LINE, *, held_to_form: bool = False) -> Reading:
@@ -127,14 +129,17 @@ class _Reader:
     def _of_labels(self, kinds: tuple[Kind, ...]) -> Reading | None:
         found: _Found | None = None
         begun = False  # the thought, or a label that nothing stands under
+        tried = 0
         for place, label in enumerate(self.labels):
             if label is None:
                 continue
             if label.kind == "continuation" and begun:
                 break
             begun = begun or label.kind in ("thought", "reason", *kinds)
-            if label.kind in kinds and (found := self._content(place, label)) is not None:
-                break
+            if label.kind in kinds:
+                tried += 1
+                if (found := self._content(place, label)) is not None or tried >= MOST_LABELS:
+                    break
         if found is None:
             return None
         thought = self._thought_before(found.line)
@@ -219,12 +224,10 @@ class _Reader:
         if end := _INLINE_END.search(rest):
             rest, whole = rest[: end.start()], True
         action = undress(rest)
-        while (
-            (again := label_of(action)) is not None
-            and again.kind in ("action", "actions")
-            and again.named
-            and again.rest
-        ):
+        for _ in range(DEEPEST):
+            again = label_of(action)
+            if again is None or again.kind not in ("action", "actions") or not again.named or not again.rest:
+                break
             action = undress(again.rest)
         action = called(action) or _AGAIN.sub("", action)
         if given is not None:
@@ -345,7 +348,7 @@ class _Reader:
         if world := _INLINE_WORLD.search(text, labels[0].end()):
             text = text[: world.start()]
             labels = [label for label in labels if label.end() <= len(text)]
-        for label in reversed(labels):
+        for label in reversed(labels[-MOST_LABELS:]):
             rest = text[label.end() :]
             line, _, after = rest.partition("\n")
             action, whole = self._one_line(line)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 from envs.call_text import Call, read_calls
@@ -16,6 +17,8 @@ _LABEL = re.compile(r"^[ \t]*(?:Action|Calls?)(?: 1)?:[ \t]*", re.I)
 _THOUGHT = re.compile(r"^\s*Thought(?: 1)?:[ \t]*", re.I)
 _JSON_START = re.compile(r"^[ \t]*(?:(?:Action|Calls?)(?: 1)?:[ \t]*)?(?=[{\[])", re.M | re.I)
 _FENCE = re.compile(r"^```\w*[ \t]*$", re.M)
+MOST_STARTS = 200
+"""Lines with which JSON may begin that are tried, each to the end of the text."""
 
 
 def written_calls(text: str) -> tuple[str, list[Call]]:
@@ -31,7 +34,7 @@ def written_calls(text: str) -> tuple[str, list[Call]]:
     if found:
         return _thought("\n".join(lines[:first])), found
     bare = _FENCE.sub("", text)
-    for match in _JSON_START.finditer(bare):
+    for match in islice(_JSON_START.finditer(bare), MOST_STARTS):
         if found := calls_in_json(bare[match.end() :]):
             return _thought(bare[: match.start()]), found
     return _thought(text), []

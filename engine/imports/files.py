@@ -274,6 +274,8 @@ def look(path: str | os.PathLike[str]) -> RolloutFile:
                         continue
             if following[0].startswith(b"[") and _is_whole(first):  # a list a line
                 return RolloutFile(place, "lines", first[:4096])
+            if _is_scalar(first):  # numbers or words a line, however many
+                return RolloutFile(place, "other", (first + b"".join(following))[:4096], reason="is no JSON")
             first += b"".join(following)
         data = first + stream.read(MOST_DOCUMENT + 1 - len(first))
     if len(data) > MOST_DOCUMENT:

@@ -111,11 +111,11 @@ def _medium(kind: str, part: dict[str, Any]) -> str:
 
 def reasoning_of(message: dict[str, Any]) -> str:
     """Returns the model's reasoning before a message, where the message has it."""
-    for key in ("reasoning_content", "reasoning", "thinking"):
+    for key in ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details"):
         told = message.get(key)
-        if isinstance(told, str):
+        if isinstance(told, str) and told:
             return told
-        thoughts = [_thought({"type": "thinking", **part}) for part in _parts(told)]
+        thoughts = [_thought({**part, "type": "thinking"}) for part in _parts(told)]
         if any(thoughts):
             return "\n".join(filter(None, thoughts))
     content = message.get("content")

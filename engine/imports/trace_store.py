@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from engine.trace.sources import is_trace
 from engine.trace.trace_file import Loaded, TraceWriter, load, write_trace
 from engine.tree.events import AnyEvent, Imported, ImportedAttempt, Message, Started
 from engine.tree.tree import SearchTree
+
+_FIRST = re.compile(r"[a-z]+ 1")  # "line 1", "simulation 1"
 
 
 @dataclass
@@ -85,7 +88,7 @@ def _at_place(told: ImportedAttempt) -> tuple[str, ...]:
 
 def _place_of(told: ImportedAttempt) -> tuple[str, str]:
     """File and place; the only row of a file is its first when more follow."""
-    return _real(told.source), "" if told.place in ("line 1", "item 1") else told.place
+    return _real(told.source), "" if _FIRST.fullmatch(told.place) else told.place
 
 
 def _in_file(told: ImportedAttempt) -> tuple[str, ...]:

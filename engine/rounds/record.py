@@ -161,16 +161,30 @@ def row_of(done: Round) -> Row:
         round=done.round,
         model=done.learned or done.model,
         notes=done.learned_notes or done.notes,
-        calls=figure("collect", "calls"),
-        lessons=figure("revise", "lessons"),
-        samples=figure("revise", "samples"),
-        lines=figure("export", "lines"),
-        score=figure("eval", "scores", "score"),
-        success=figure("eval", "scores", "success"),
-        gain=figure("eval", "difference", "score"),
+        calls=_whole(figure("collect", "calls")),
+        lessons=_whole(figure("revise", "lessons")),
+        samples=_whole(figure("revise", "samples")),
+        lines=_whole(figure("export", "lines")),
+        score=_bounds(figure("eval", "scores", "score")),
+        success=_bounds(figure("eval", "scores", "success")),
+        gain=_bounds(figure("eval", "difference", "score")),
         done=[stage.name for stage in done.stages],
         seconds=round(sum(stage.seconds for stage in done.stages), 3),
     )
+
+
+def _whole(value: Any) -> int | None:
+    """A count as a command printed it; None where the file has none: anybody may have written it."""
+    return value if type(value) is int else None
+
+
+def _bounds(value: Any) -> dict[str, float] | None:
+    """A value with its interval, as `_whole`."""
+    try:
+        found: dict[str, float] = msgspec.to_builtins(msgspec.convert(value, Interval))
+    except (msgspec.ValidationError, OverflowError):
+        return None
+    return found
 
 
 def table_of(rounds: Sequence[Round]) -> list[Row]:

@@ -128,7 +128,7 @@ def _word(text: str) -> Word:
 
 def _labelled(text: str, label: str, *, alone: bool) -> Said | None:
     """The word after the last label that has one. `alone`: only where nothing else stands there."""
-    start = rf"(?:^|\n){_DRESS}*(?:\d+[.)]\s*)?(?:(?:final|my|overall|the|our)\s+)*(?P<label>{label})\b"
+    start = rf"(?:^|\n){_DRESS}*(?:\d+[.)]\s*)?(?:(?:final|my|overall|the|our)\s+){{0,4}}(?P<label>{label})\b"
     tag = rf"<(?P<label>{label})>"
     inside = rf"(?<!\w)(?P<label>{label})(?=\W{{0,4}}[:=]|\W{{0,4}}\s(?:is|would be|→|⇒|->|[-–—])\W)"
     matches = [match for pattern in (start, inside, tag) for match in re.finditer(pattern, text, re.I)]

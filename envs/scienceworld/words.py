@@ -29,7 +29,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"look (at|in) (.+)", "look {verb} {1}"),
     )
 )
-_IN_INVENTORY = re.compile(r"\s*\(?in inventory\)?|^inventory ", re.IGNORECASE)
+_IN_INVENTORY = re.compile(r"(?<!\s)\s*\(?in inventory\)?|^inventory ", re.IGNORECASE)
 
 
 def words(taken: str, refused: bool, ahead: Sequence[str]) -> Words:

@@ -52,7 +52,7 @@ def test_bad_options_are_one_line_and_write_nothing(
 def test_exit_codes_tell_done_failed_and_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
     assert tell(collected(), json=False) == 0
     assert tell(collected(done=2, left=1, reason="calls of the collection"), json=False) == 0
-    assert "calls of the collection; 1 tasks are not done" in capsys.readouterr().err
+    assert "calls of the collection; 1 task is not done" in capsys.readouterr().err
     assert tell(collected(done=2, failed=[Failure("7", "no\x1b[2J", "t")]), json=False) == 1
     error = capsys.readouterr().err
     assert "task 7: no" in error

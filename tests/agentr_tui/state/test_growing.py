@@ -223,3 +223,26 @@ def test_a_very_deep_conversation_is_shown_from_both_ends() -> None:
     assert "You are a helpful assistant." in lines[0]
     assert "y copies all" in lines[FIRST_LINES]
     assert f"Got {MOST_LINES - 1}." in lines[-1]
+
+
+async def test_a_widget_that_was_removed_is_let_go_when_another_tree_is_opened(tmp_path: Path) -> None:
+    """A day of plots and panes that came and went kept up to 1,024 of them a screen."""
+    path = tmp_path / "t.trace.jsonl"
+    write_trace(path, random_tree(20, 1).events)
+    session = Session(opened(tmp_path / "w"))
+    session.open(path)
+    app = AgentrApp(session, "search")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+        pane = TextPane(id="passing")
+        await app.screen.mount(pane)
+        assert app.screen.query_one("#passing") is pane
+        await pane.remove()
+        removed = weakref.ref(pane)
+        del pane
+        assert app.screen.displayed_children  # kept by the screen's list until somebody asks again
+        app.show_tree()
+        await pilot.pause()
+        gc.unfreeze()
+        gc.collect()
+        assert removed() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -67,6 +68,17 @@ def test_output_that_is_full_or_closed_is_one_line_and_no_traceback(
         main(arguments)
     assert ended.value.code == (2 if "gone" in arguments else 0)
     assert sys.stdout is not None
+
+
+def test_too_many_open_files_are_a_line_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(_arguments: list[str]) -> object:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # of a pipe or a socket: it names no file
+
+    monkeypatch.setattr("agentr_tui.cli.main.build", build)
+    assert run(["envs"]) == 1
+    assert capsys.readouterr().err == ("agentr: Too many open files: allow more (ulimit -n), or use fewer --workers\n")
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "-3", "x", "9" * 5_000])

@@ -129,9 +129,13 @@ def test_what_a_recall_gave_the_model_is_in_its_message(tmp_path: Path) -> None:
     assert attempt.messages[-1].content == "Added context\nKnock first.\nDoors open."
 
 
-def test_reasoning_in_parts_beside_the_content_is_kept(tmp_path: Path) -> None:
-    thought = [{"type": "thinking", "thinking": "Is it shut?", "signature": "x"}, {"thinking": "I look."}]
-    told = [*ASKED, {"role": "assistant", "content": None, "reasoning": thought}]
+@pytest.mark.parametrize("key", ["reasoning", "thinking_blocks", "reasoning_details"])
+def test_reasoning_in_parts_beside_the_content_is_kept(tmp_path: Path, key: str) -> None:
+    thought = [
+        {"type": "thinking", "thinking": "Is it shut?", "signature": "x"},
+        {"type": "reasoning.text", "text": "I look."},
+    ]
+    told = [*ASKED, {"role": "assistant", "content": None, "reasoning_content": "", key: thought}]
     told += [{"role": "tool", "content": [{"type": "text", "text": "No door."}], "metadata": {"isError": True}}]
     attempt = read(tmp_path, "trajectory.json", {"trajectory": told})
     assert attempt.messages[1].reasoning == "Is it shut?\nI look."
@@ -270,3 +274,37 @@ def test_rllms_evaluated_episodes_hold_what_went_in_and_came_out(tmp_path: Path)
         ("assistant", "I look."),
         ("assistant", "Open."),
     ]
+
+
+def test_nodes_of_moatless_tools_are_read_without_their_settings(tmp_path: Path) -> None:
+    def step(command: str) -> dict[str, Any]:
+        return {"action": {"action_args_class": "m.BashArgs", "command": command}, "observation": {"message": "a.py"}}
+
+    nodes = [
+        {"node_id": 0, "user_message": "Mend it."},
+        {"node_id": 1, "parent_id": 0, "action_steps": [step("ls")], "thoughts": {"text": "First I look."}},
+        {
+            "node_id": 2,
+            "parent_id": 1,
+            "action_steps": [step("sed")],
+            "user_message": "Try sed.",
+            "reward": {"value": 50},
+        },
+        {"node_id": 3, "parent_id": 1, "assistant_message": "I give up.", "terminal": True, "reward": {"value": -50}},
+    ]
+    (tmp_path / "flow.json").write_text(
+        json.dumps({"agent": {"system_prompt": "You mend.", "completion": {"model": "m"}}})
+    )
+    told = {"trajectory_id": "t", "project_id": "p", "metadata": {"instance_id": "i-1"}, "nodes": nodes}
+    tree = read(tmp_path, "trajectory.json", told)
+    assert (tree.format, tree.task, tree.model) == ("moatless", "i-1", "m")
+    assert [each.content for each in tree.header] == ["You mend.", "Mend it."]
+    assert [(node.parent, node.visits, node.value) for node in tree.nodes] == [
+        (-1, 2, 0),
+        (0, 2, 0),
+        (1, 1, 50),
+        (1, 1, -50),
+    ]
+    assert [node.messages[0].content for node in tree.nodes[1:]] == ["First I look.", "", "I give up."]
+    assert tree.nodes[2].raw == {"node_id": 2, "user_message": "Try sed."}
+    assert any("feedback" in note for note in tree.notes)

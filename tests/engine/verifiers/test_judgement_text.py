@@ -213,8 +213,8 @@ def test_a_judgement_that_may_have_been_cut_is_not_whole() -> None:
 
 @pytest.mark.parametrize(
     "repeated",
-    ["\n*", "*\n", "_\n", "good|", "i'd say ", "i'd say :   ", "the-", "the ", "so a ", "☑ ", "i judge it:::", "[x]\n",
-     "\n1.", "good, bad or ", "<b ", '{"a":', "Judgement: ", "it is so "],
+    ["\n*", "*\n", "_\n", "good|", "i'd say ", "i'd say :   ", "the-", "the ", "the \n", "so a ", "☑ ", "i judge it:::",
+     "[x]\n", "\n1.", "good, bad or ", "<b ", '{"a":', "Judgement: ", "it is so "],
 )  # fmt: skip
 def test_a_reply_that_repeats_itself_to_its_limit_is_read_at_once(repeated: str) -> None:
     """2,000 lines of an asterisk took six seconds, five times as many ten minutes: nothing else ran meanwhile."""

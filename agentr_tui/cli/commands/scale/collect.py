@@ -196,7 +196,9 @@ def tell(found: Collected, json: bool) -> int:
         warn(f"{found.elsewhere} tasks are being searched by another process")
     if found.left or found.failed:
         why = f"{found.reason}; " if found.reason != "done" else ""
-        warn(f"{why}{found.left + len(found.failed)} tasks are not done: the same command again continues with them")
+        left = found.left + len(found.failed)
+        tasks = f"{left} tasks are not done: the same command again continues with them"
+        warn(why + (tasks if left > 1 else "1 task is not done: the same command again continues with it"))
     if found.reason == "interrupted":
         return INTERRUPTED
     return 1 if found.failed else 0

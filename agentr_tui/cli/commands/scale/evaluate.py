@@ -275,7 +275,8 @@ def _ended(runs: Sequence[Collected]) -> int:
     failed = [failure for run in runs for failure in run.failed]
     warn_of_failures(failed)
     if left := len(failed) + sum(run.left for run in runs):
-        warn(f"{left} episodes are not done: the same command again continues with them")
+        episodes = f"{left} episodes are not done: the same command again continues with them"
+        warn(episodes if left > 1 else "1 episode is not done: the same command again continues with it")
     if any(run.reason == "interrupted" for run in runs):
         return INTERRUPTED
     return 1 if failed else 0

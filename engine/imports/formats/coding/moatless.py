@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.imports.attempt import AttemptMessage, ForeignTree, TreeNode
 from engine.imports.bounded_json import Malformed, compact, number, part, rows, text
-from engine.imports.files import RolloutFile, value
+from engine.imports.files import RolloutFile, small_json, value
 from engine.imports.messages import shorten, text_of
 from engine.imports.reader import Reader, ReadOptions
 from engine.tree.events import ToolCall
@@ -18,11 +18,20 @@ from engine.tree.events import ToolCall
 RANGE = (-100.0, 100.0)
 
 
+_KEPT = ("node_id", "user_message")
+
+
 def recognise(file: RolloutFile) -> bool:
     """A search with its root or nodes, or a list of nodes by themselves."""
     if file.has("root") or file.has("nodes"):
-        return bool(file.keys & {"max_iterations", "max_expansions", "selector"})
+        return bool(file.keys & {"max_iterations", "max_expansions", "selector"}) or _has_nodes(file.peek("nodes"))
     return file.shape == "list" and file.has("node_id", "visits")
+
+
+def _has_nodes(told: Any) -> bool:
+    """Whether these are nodes without the search's settings, which moatless-tools keeps beside them (`flow.json`)."""
+    first = told[0] if isinstance(told, list) and told else None
+    return isinstance(first, dict) and "node_id" in first and bool(first.keys() & {"action_steps", "user_message"})
 
 
 def read(file: RolloutFile, options: ReadOptions) -> Iterator[ForeignTree]:
@@ -40,12 +49,19 @@ def _tree(document: dict[str, Any], file: RolloutFile, place: str) -> ForeignTre
     nodes = [_node(raw, parent) for raw, parent in ordered]
     if not nodes:
         raise Malformed("the tree has no nodes")
-    agent, root = part(document, "agent"), ordered[0][0]
+    beside = {} if "agent" in document else small_json(file.path.parent, "flow.json")
+    agent, root = part(beside or document, "agent"), ordered[0][0]
     header = [AttemptMessage(role="system", content=told)] if (told := text(agent, "system_prompt")) else []
     goal = text_of(root.get("user_message") or root.get("message"))
-    if goal and not nodes[0].messages:
+    if goal:
         header.append(AttemptMessage(role="user", content=goal))
     instance = text(part(document, "metadata"), "instance_id")
+    notes = ["the search made no steps: only its root is there"] if len(nodes) == 1 else []
+    if len(nodes) > 1 and not any(node.visits for node in nodes):
+        _count_leaves(nodes)
+        notes.append("the file counts no visits: N counts the leaves below a node, W sums their rewards")
+    if fed := sum("user_message" in node.raw for node in nodes):
+        notes.append(f"{fed} nodes were given feedback before their step: it is kept beside them (raw)")
     return ForeignTree(
         task=instance or (file.path.parent.name if file.stem == "trajectory" else file.stem),
         source=str(file.path),
@@ -57,9 +73,20 @@ def _tree(document: dict[str, Any], file: RolloutFile, place: str) -> ForeignTre
         header=header,
         nodes=nodes,
         reward_range=RANGE,
-        notes=["the search made no steps: only its root is there"] if len(nodes) == 1 else [],
+        notes=notes,
         raw={key: document[key] for key in ("max_iterations", "max_expansions", "selector") if key in document},
     )
+
+
+def _count_leaves(nodes: list[TreeNode]) -> None:
+    inner = {node.parent for node in nodes}
+    for place in range(len(nodes) - 1, -1, -1):
+        node = nodes[place]
+        if place not in inner:
+            node.visits, node.value = 1, node.reward or 0.0
+        if node.parent >= 0:
+            nodes[node.parent].visits += node.visits
+            nodes[node.parent].value += node.value
 
 
 def _nested(root: dict[str, Any]) -> list[tuple[dict[str, Any], int]]:
@@ -107,7 +134,9 @@ def _node(raw: dict[str, Any], parent: int) -> TreeNode:
         explanation=text(reward, "explanation"),
         terminal=raw.get("terminal") is True,
         duplicate=raw.get("is_duplicate") is True,
-        raw={key: raw[key] for key in ("node_id",) if isinstance(raw.get(key), int | str)},
+        raw={
+            key: raw[key] for key in _KEPT if isinstance(raw.get(key), int | str) and (parent >= 0 or key == "node_id")
+        },
     )
 
 
@@ -116,10 +145,12 @@ def _messages(raw: dict[str, Any]) -> Iterator[AttemptMessage]:
     steps = rows(raw, "action_steps")
     if not steps and isinstance(raw.get("action"), dict):
         steps = [{"action": raw["action"], "observation": raw.get("observation")}]
-    if not steps:
-        return
     said = text(raw, "assistant_message")
-    calls, results, thoughts = [], [], []
+    calls, results, thoughts = [], [], list(filter(None, [text(part(raw, "thoughts"), "text")]))
+    if not steps:
+        if said:
+            yield AttemptMessage(role="assistant", content=said, reasoning="\n".join(thoughts))
+        return
     for index, step in enumerate(steps):
         action, observation = part(step, "action"), step.get("observation")
         if thought := text(action, "thoughts") or text(action, "scratch_pad"):

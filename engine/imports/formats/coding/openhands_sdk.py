@@ -14,7 +14,15 @@ from msgspec.structs import replace
 from engine.imports.attempt import Attempt, AttemptMessage
 from engine.imports.bounded_json import Malformed, compact, decode, part, rows, text
 from engine.imports.files import RolloutFile, consulted, inside, small_json
-from engine.imports.messages import call_of, digest_key, instruction_of, messages_of, schemas_of, text_of
+from engine.imports.messages import (
+    call_of,
+    digest_key,
+    instruction_of,
+    messages_of,
+    reasoning_of,
+    schemas_of,
+    text_of,
+)
 from engine.imports.reader import Reader, ReadOptions
 from engine.tree.events import ToolCall
 
@@ -168,7 +176,7 @@ def _action(event: dict[str, Any]) -> AttemptMessage:
         role="assistant",
         content=text_of(event.get("thought")),
         tool_calls=(call_of({**call, "id": text(call, "id") or text(event, "tool_call_id")}),),
-        reasoning=text(event, "reasoning_content"),
+        reasoning=reasoning_of(event),
     )
 
 
