@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -270,6 +270,10 @@ def trace_cells(trace: OfTrace) -> list[Cell]:
     ]
 
 
+VALUE_WIDTH = 20
+"""Cells that a value has where two columns stand side by side."""
+
+
 def trained_lines(summary: RunSummary, shapes: Mapping[str, Shape | None]) -> list[Line]:
     """What is trained, and what must not be; as far as the traces were read."""
     signs = glyphs()
@@ -304,10 +308,24 @@ def trained_lines(summary: RunSummary, shapes: Mapping[str, Shape | None]) -> li
         ratio = summary.tails / summary.plans
         lines.append(row("tail beside the plan", f"{ratio:.2f}×", ratio <= 1.3))
     lines.append(row("mistake named by thought", f"{summary.named} of {summary.decided_or_open}"))
-    made = " · ".join(f"{count} {how}" for how, count in sorted(summary.made.items()))
-    lines.append(row("tails", made))
-    earlier = " · ".join(f"{each or 'none'} in {count}" for each, count in sorted(summary.earlier.items()))
-    lines.append(row("earlier mistakes", earlier, set(summary.earlier) <= {0}))
+    made = _packed(f"{count} {how}" for how, count in summary.made.most_common())
+    lines += [row("" if place else "tails", value) for place, value in enumerate(made)]
+    earlier = _packed(f"{each or 'none'} in {count}" for each, count in sorted(summary.earlier.items()))
+    for place, value in enumerate(earlier):
+        last = place == len(earlier) - 1
+        lines.append(row("" if place else "earlier mistakes", value, set(summary.earlier) <= {0} if last else None))
+    return lines
+
+
+def _packed(parts: Iterable[str]) -> list[str]:
+    """Parts in as few lines as fit beside another column."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(longer) > VALUE_WIDTH and lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = longer
     return lines
 
 
