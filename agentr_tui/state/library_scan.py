@@ -13,6 +13,7 @@ import msgspec
 
 from agentr_tui.state.library_tail import Tail
 from agentr_tui.state.trace_row import Kind, TraceRow
+from agentr_tui.terminal.gc_pauses import listing
 from engine.base.errors import InputError, NoFile
 from engine.base.untrusted_files import UNREADABLE
 from engine.recovery.repair import FOLDER as REPAIRS
@@ -116,7 +117,7 @@ def _from_index(workspace: Workspace, found: list[_Found], report: Report) -> tu
     left: list[_Found] = []
     paths: set[Path] = set()
     found.sort(key=lambda each: -each.modified)
-    with Index(workspace.index_file) as index:
+    with Index(workspace.index_file) as index, listing():
         for number, portion in enumerate((found[:FIRST], found[FIRST:])):
             if number:  # the first were asked for one by one: they are on screen at once
                 index.load(KIND)

@@ -40,3 +40,13 @@ def loading() -> Iterator[None]:
     finally:
         gc.enable()
         keep()
+
+
+@contextmanager
+def listing() -> Iterator[None]:
+    """Turns collections off while thousands of rows are made that stay, for some tenths of a second."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

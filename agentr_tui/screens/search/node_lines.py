@@ -78,7 +78,7 @@ def step_lines(tree: SearchTree, reader: TreeReader, id: int, score_range: tuple
     elif tree.imported_from is None:
         draws = tree.settings_at(tree.born_at(id)).samples
         repeats = tree.repeats.get(id, 0)
-        same = f" · {many(repeats, 'other answer was', 'other answers were')} the same" if repeats else ""
+        same = f" · {many(repeats, 'other')} the same" if repeats else ""
         lines.append(labelled("answer", f"{node.draw + 1} of {draws}{same}{_usage(tree, id)}", "muted"))
     same_state = [other for other in tree.same_state(id) if other < len(reader)]
     if len(same_state) > 1:
