@@ -130,7 +130,7 @@ def _eval(path: Path) -> None:
     if not data.startswith(b"PK"):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a name that is there twice
-            for found in re.finditer(rb'^\["([^"\\\n]{1,99})", ?(.*)\]$', data, re.MULTILINE):
+            for found in re.finditer(rb'^\["([^"\\\x00-\x1f]{1,99})", ?(.*)\]$', data, re.MULTILINE):
                 archive.writestr(found[1].decode("utf-8", "replace"), found[2])
     rollouts = read_rollouts([path])
     for _ in rollouts:
