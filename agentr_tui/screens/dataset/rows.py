@@ -270,7 +270,7 @@ def trace_cells(trace: OfTrace) -> list[Cell]:
     ]
 
 
-VALUE_WIDTH = 20
+VALUE_WIDTH = 22
 """Cells that a value has where two columns stand side by side."""
 
 
@@ -308,21 +308,22 @@ def trained_lines(summary: RunSummary, shapes: Mapping[str, Shape | None]) -> li
         ratio = summary.tails / summary.plans
         lines.append(row("tail beside the plan", f"{ratio:.2f}×", ratio <= 1.3))
     lines.append(row("mistake named by thought", f"{summary.named} of {summary.decided_or_open}"))
-    made = _packed(f"{count} {how}" for how, count in summary.made.most_common())
+    made = _packed((f"{count} {how}" for how, count in summary.made.most_common()), VALUE_WIDTH)
     lines += [row("" if place else "tails", value) for place, value in enumerate(made)]
-    earlier = _packed(f"{each or 'none'} in {count}" for each, count in sorted(summary.earlier.items()))
+    mistakes = (f"{each or 'none'} in {count}" for each, count in sorted(summary.earlier.items()))
+    earlier = _packed(mistakes, VALUE_WIDTH - 3)  # a sign follows
     for place, value in enumerate(earlier):
         last = place == len(earlier) - 1
         lines.append(row("" if place else "earlier mistakes", value, set(summary.earlier) <= {0} if last else None))
     return lines
 
 
-def _packed(parts: Iterable[str]) -> list[str]:
+def _packed(parts: Iterable[str], width: int) -> list[str]:
     """Parts in as few lines as fit beside another column."""
     lines = [""]
     for part in parts:
         longer = f"{lines[-1]} · {part}" if lines[-1] else part
-        if len(longer) > VALUE_WIDTH and lines[-1]:
+        if len(longer) > width and lines[-1]:
             lines.append(part)
         else:
             lines[-1] = longer
