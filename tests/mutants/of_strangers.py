@@ -8,7 +8,7 @@ _SPLICE, _TAILS = "engine/samples/splice.py", "engine/samples/tails/straighten_s
 _MASKS, _OPENAI = "engine/datasets/formats/masks.py", "engine/datasets/formats/openai.py"
 _PERMISSION, _SECRETS = "engine/environment/permission.py", "engine/base/secrets.py"
 _RECORDS, _LEDGER = "engine/datasets/records.py", "engine/collect/task_ledger.py"
-_MERGE, _TREES = "engine/imports/merging/merge.py", "engine/imports/trees.py"
+_MERGE, _STORE = "engine/imports/merging/merge.py", "engine/imports/trace_store.py"
 
 _TOOLS, _LESSONS = "engine/datasets/test_tool_calls.py", "engine/samples/test_lessons.py"
 _PLACES, _KEYS = "engine/environment/test_permission_places.py", "engine/base/test_secrets.py"
@@ -111,9 +111,9 @@ STRANGERS: list[Mutant] = [
     mutant(
         "merge-twice",
         "an attempt that is there already is not added again",
-        _TREES,
-        "if known[attempt.digest]:",
-        "if known[attempt.digest] and False:",
+        _STORE,
+        "if found := free.get(key(fresh[place])):",
+        "if (found := free.get(key(fresh[place]))) and False:",
         f"{_MERGED}::test_importing_again_adds_what_is_new_and_changes_no_number",
     ),
     # -- collections

@@ -81,7 +81,7 @@ def test_answers_that_are_cut_name_the_limit(tmp_path: Path, capsys: pytest.Capt
     with LLMServer(answer=lambda body: f"Thought: {body['seed']} and on", finish="length") as server:
         given = ["--actor", "openai", "--model", "m", "--base-url", server.url, "--task", "5"]
         assert run(["search", "--out", str(tmp_path / "t.trace.jsonl"), "--samples", "2", *given]) == 1
-    assert "2 of 2 answers were of no use (2 cut off): look at an answer: draw" in (said := capsys.readouterr().err)
+    assert "2 of 2 answers were of no use (2 cut off): look at an answer: answer" in (said := capsys.readouterr().err)
     assert "raise --max-tokens" in said
 
 

@@ -96,7 +96,8 @@ def test_the_table_of_rounds_stands_above_and_a_broken_record_is_named(tmp_path:
     record = json.loads((folder / "round-1.json").read_text())
     record["stages"][0]["figures"]["scores"]["score"] = {"worth": 1}
     (folder / "round-1.json").write_text(json.dumps(record))
-    assert "worth" in told(workspace)
+    assert "0.8 [0.7, 0.9]" not in (shown := told(workspace)), "a figure of another kind is not known"
+    assert "rounds  loop" in shown
     (folder / "round-1.json").write_text("{")
     assert "round-1.json: not the record of a round" in told(workspace)
 

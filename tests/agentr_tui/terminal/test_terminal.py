@@ -243,7 +243,7 @@ def test_tree_mark_and_export_by_mouse(terminal: Callable[..., Terminal], tmp_pa
     )
     insist(
         lambda: screen.mouse(screen.screen().splitlines()[-1].index("export"), 43),
-        lambda: "enter in the name" in screen.screen(),
+        lambda: "ctrl+s writes" in screen.screen(),
         "the dialog",
     )
     screen.click("Write at most")

@@ -125,7 +125,8 @@ def test_a_search_whose_environment_server_dies_12_times_becomes_the_uninterrupt
         up = Server(live.answer)
         name = f"agentgym:textcraft@{up.url}?patience=0.05"
         whole = tmp_path / "whole.trace.jsonl"
-        assert searched(server, whole, "--parallel-nodes", str(nodes), environment=name) == 0
+        how = ["--parallel-nodes", str(nodes), "--max-failures", "3"]
+        assert searched(server, whole, *how, environment=name) == 0
         number = 0
         while kills < 12:
             out = tmp_path / f"killed{number}.trace.jsonl"
@@ -140,7 +141,7 @@ def test_a_search_whose_environment_server_dies_12_times_becomes_the_uninterrupt
                 written, asked = seeds_of(read_events(out)) if code is not None else set(), len(server.calls)
                 capfd.readouterr()
                 if code is None:
-                    code = searched(server, out, "--parallel-nodes", str(nodes), environment=name)
+                    code = searched(server, out, *how, environment=name)
                 else:
                     code = run(["search", "--resume", str(out)])
                 assert not [call for call in server.calls[asked:] if call.seed in written]
@@ -149,7 +150,7 @@ def test_a_search_whose_environment_server_dies_12_times_becomes_the_uninterrupt
                     assert code == 1
                     said = capfd.readouterr()
                     assert said.err.splitlines()[-1].startswith(
-                        "agentr: 12 steps in a row failed, the last (environment gone): "
+                        "agentr: 3 steps in a row failed, the last (environment gone): "
                     )
                     # as many as were stepped side by side, at most
                     assert re.search(r" answers? owed$", said.out, re.MULTILINE)
