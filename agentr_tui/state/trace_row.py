@@ -39,7 +39,10 @@ class TraceRow:
             return "live"
         if self.error:
             return "broken"
-        return self.figures.state if self.figures else "reading"
+        if self.figures is None:
+            return "reading"
+        found = self.kind == "repair" and self.figures.good > 0  # it ends at its first good leaf, by a budget
+        return "done" if found and self.figures.state == "stopped" else self.figures.state
 
     @property
     def goes_on(self) -> bool:

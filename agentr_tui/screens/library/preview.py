@@ -199,7 +199,7 @@ def _steps(row: TraceRow, reviewed: Reviewed | None) -> list[tuple[str, str]]:
     if figures is not None and figures.pairs:
         left = f" ({reviewed.samples - reviewed.decided} to go)" if reviewed is not None else ""
         steps.append(("enter 4", f"review its pairs{left}"))
-    if figures is not None and figures.state in ("stopped", "crashed"):
+    if row.state in ("stopped", "crashed"):
         steps.append(("r", "go on with it"))
     return [*steps, ("space", "mark it; e exports the marked"), ("o", "a new search like it")]
 

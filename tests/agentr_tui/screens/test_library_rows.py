@@ -154,6 +154,13 @@ def test_every_trace_is_listed_once_whatever_the_files_say_of_each_other(made: l
         assert each.level <= (found[place - 1].level + 1 if place else 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "good", "state"), [("repair", 1, "done"), ("repair", 0, "stopped"), ("search", 1, "stopped")]
+)
+def test_a_repair_that_found_its_good_leaf_is_done(known: TraceFigures, kind: Kind, good: int, state: str) -> None:
+    assert row(known, "a", kind=kind, good=good, state="stopped").state == state
+
+
 def test_a_search_that_stands_still_is_paused_and_counted_so(known: TraceFigures) -> None:
     going = row(known, "a", state="running")
     paused = replace(going, paused=True)
