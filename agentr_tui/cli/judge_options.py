@@ -30,6 +30,7 @@ from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, PAIRS, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
 from engine.base.secrets import check_url
+from engine.base.text import many
 from engine.environment.opened import at_hand
 from engine.samples.settings import rank_of, thresholds_of
 from engine.samples.splice import BeforeFork
@@ -176,9 +177,10 @@ def format_totals(totals: JudgeTotals) -> str:
     tokens = "unknown" if totals.tokens_in is None else f"{totals.tokens_in} + {totals.tokens_out or 0}"
     kept = f" ({totals.tokens_cached} of them cached)" if totals.tokens_cached else ""
     cost = "cost unknown" if totals.cost is None else f"${totals.cost:.4f}"
-    odd = {"without a judgement": totals.unread, "failed": totals.failed, "attempts made again": totals.retried}
+    odd = {"without a judgement": totals.unread, "failed": totals.failed}
     more = "".join(f", {count} {word}" for word, count in odd.items() if count)
-    return f"{totals.calls} calls, {totals.cached} known already, {tokens} tokens{kept}, {cost}{more}"
+    more += f", {many(totals.retried, 'attempt')} made again" if totals.retried else ""
+    return f"{many(totals.calls, 'call')}, {totals.cached} known already, {tokens} tokens{kept}, {cost}{more}"
 
 
 def complain(totals: JudgeTotals | None, structured: bool) -> int:

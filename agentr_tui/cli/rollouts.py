@@ -13,6 +13,7 @@ from agentr_tui.cli.broken_files import BrokenFiles
 from agentr_tui.cli.options import INPUT
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.base.untrusted_files import is_folder, what_is
 from engine.imports.follow import States
 from engine.imports.merging.equal_messages import Merge
@@ -122,7 +123,7 @@ def with_stored(
     trees = "1 tree" if len(stored.paths) == 1 else f"{len(stored.paths)} trees"
     longer = f", {stored.continued} longer than before" if stored.continued else ""
     if not quiet:
-        say(f"{found.attempts} attempts, {stored.new} of them new{longer}: {trees} in {place.traces}")
+        say(f"{many(found.attempts, 'attempt')}, {stored.new} of them new{longer}: {trees} in {place.traces}")
     return plain + stored.paths, stored.paths
 
 

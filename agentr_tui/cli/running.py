@@ -62,7 +62,7 @@ def run_job(job: SearchJob) -> int:
     found = figures(Source(job.tree, str(job.path), "trace"))
     owed = job.tree.draws_owed
     if asks_model(job.tree.settings_at(job.tree.seq)) and (words := answer_words(job.tree.answers)):
-        say(f"{job.tree.answers.answers} answers: {', '.join(words)}")
+        say(f"{many(job.tree.answers.answers, 'answer')}: {', '.join(words)}")
     say(
         f"{job.path}: {reason}; {many(found.nodes, 'node')}, {found.good} good and {found.bad} bad leaves,"
         f" {many(found.pairs, 'pair')}, {many(found.calls, 'call')}, {many(found.failures, 'failure')}"

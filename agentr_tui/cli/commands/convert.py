@@ -25,6 +25,7 @@ from agentr_tui.cli.rollouts import (
 )
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError, WorkFailed
+from engine.base.text import many
 from engine.base.untrusted_files import is_folder, what_is
 from engine.environment.replay import opener, replay_tree
 from engine.imports.trees import ImportOptions
@@ -169,5 +170,5 @@ def replay(
     for difference in differences[:50]:
         expected, got = repr(difference.expected)[:80], repr(difference.got)[:80]
         say(f"node {difference.node} {difference.field}: expected {expected}, got {got}")
-    say(f"{path}: {len(tree)} nodes in {opened.environment}, {len(differences)} differences")
+    say(f"{path}: {many(len(tree), 'node')} in {opened.environment}, {many(len(differences), 'difference')}")
     return 0

@@ -15,6 +15,7 @@ from agentr_tui.screens.shared.finding import find_query
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import clip
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.imports.trees import ImportOptions
 from engine.query.find import find
 from engine.trace.sources import Source, find_sources
@@ -62,7 +63,7 @@ def grep(
         emit_json({"query": wanted.text, **figures, **broken.as_json()})
     else:
         more = f" ({total - limit} not listed)" if limit is not None and total > limit else ""
-        say(f"{total} nodes in {matching} of {traces} traces{more}")
+        say(f"{many(total, 'node')} in {matching} of {many(traces, 'trace')}{more}")
     return broken.code
 
 

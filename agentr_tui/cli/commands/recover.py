@@ -28,6 +28,7 @@ from agentr_tui.cli.running import stopping
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.environment.replay import Replayer, opener
 from engine.recovery.continuation_figures import EFFECTS, MarkFigures
 from engine.recovery.continuation_plan import (
@@ -252,7 +253,7 @@ def _nothing(progress: Progress) -> None:
 def _counted(progress: Progress) -> None:
     """Count along on a terminal."""
     more = "\n" if progress.ended >= progress.continuations else ""
-    told = f"\r{progress.ended} of {progress.continuations} continuations, {progress.calls} calls"
+    told = f"\r{progress.ended} of {many(progress.continuations, 'continuation')}, {many(progress.calls, 'call')}"
     print(told, end=more, file=sys.stderr, flush=True)
 
 
@@ -279,7 +280,7 @@ def _row(plan: Plan, settings: SearchSettings, done: Progress) -> dict[str, Any]
 def _tell(plan: Plan, settings: SearchSettings, done: Progress) -> None:
     sample = plan.sample
     who = f"{settings.actor} {settings.model}".strip()
-    say(f"{sample.id}  {sample.environment} {sample.task}  leaf {sample.bad}  {who}: {done.calls} calls")
+    say(f"{sample.id}  {sample.environment} {sample.task}  leaf {sample.bad}  {who}: {many(done.calls, 'call')}")
     if not reads_thoughts(settings.actor):
         say(f"  {IGNORES_CONVERSATION_LINE.format(settings.actor)}")
     rows = [_cells(figures, figures.mark == sample.mark) for figures in done.figures]

@@ -90,7 +90,7 @@ def stats(
             found_forks.append(forks_of(source.tree, Thresholds.for_range(started.score_range, None, None)))
         started, counts = source.tree.started, source.tree.answers
         if started is not None and asks_model(started.settings) and (words := answer_words(counts)):
-            answers.append(f"{Path(source.path).name}: {counts.answers} answers: {', '.join(words)}")
+            answers.append(f"{Path(source.path).name}: {many(counts.answers, 'answer')}: {', '.join(words)}")
     summed = total(rows)
     gave = rates(summed, verified_in(Workspace(workspace), rows))
     if json:

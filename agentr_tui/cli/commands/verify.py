@@ -28,6 +28,7 @@ from agentr_tui.cli.rollouts import with_stored
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.imports.trees import ImportOptions
 from engine.review.curation import marks_of
 from engine.review.decisions import Decisions
@@ -122,10 +123,10 @@ def _trees(sources: list[Path], environment: str | None, broken: BrokenFiles) ->
 
 def _say(report: VerifyReport) -> None:
     refused = f", {report.refused} with a mark not after the fork" if report.refused else ""
+    leaves = many(report.bad_leaves, "bad leaf", "bad leaves")
     say(
-        f"{report.verifier} against {report.against}: {report.pairs} pairs ({report.bad_leaves} bad leaves) of"
-        f" {report.traces} trees;"
-        f" left out: {report.left_out} not marked{refused}"
+        f"{report.verifier} against {report.against}: {many(report.pairs, 'pair')} ({leaves}) of"
+        f" {many(report.traces, 'tree')}; left out: {report.left_out} not marked{refused}"
     )
     both = report.same + report.early + report.late
     table(

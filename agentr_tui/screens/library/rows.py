@@ -228,7 +228,7 @@ def attempts_told(figures: TraceFigures) -> list[str]:
     if figures.cut_off:
         told.append(f"{figures.cut_off} cut off")
     if figures.by_chance:
-        told.append(f"{figures.by_chance} pairs parted by chance")
+        told.append(f"{many(figures.by_chance, 'pair')} parted by chance")
     return told
 
 

@@ -21,6 +21,7 @@ from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.widgets.text_pane import Line, TextPane, line
+from engine.base.text import many
 from engine.environment.permission import check_search
 from engine.recovery.continuation_figures import MarkFigures
 from engine.recovery.continuation_plan import (
@@ -159,7 +160,7 @@ class RecoveryPane(TextPane):
         job, shown, known = self._job, self._shown, self._known
         if job is not None:
             calls = job.progress.calls if job.progress is not None else 0
-            stop = Choice("S", f"stop ({calls} calls so far; they are kept)", job.control.stop)
+            stop = Choice("S", f"stop ({many(calls, 'call')} so far; they are kept)", job.control.stop)
             ask(self.app, f"Sample {job.sample} is being continued.", [stop, _leave("let it go on")])
             return
         if shown is None:
@@ -324,7 +325,7 @@ def _running_lines(job: Job | None, mine: bool) -> list[Line]:
         return []
     progress = job.progress
     told = "beginning" if progress is None else (
-        f"{progress.ended} of {progress.continuations} continuations, {progress.calls} calls"
+        f"{progress.ended} of {many(progress.continuations, 'continuation')}, {many(progress.calls, 'call')}"
     )  # fmt: skip
     if progress is not None and progress.cost is not None:
         told += f", ${progress.cost:.4f}"
@@ -336,11 +337,11 @@ def _running_lines(job: Job | None, mine: bool) -> list[Line]:
 
 def _made_told(job: Job, progress: Progress) -> str:
     """What came of it, in a line."""
-    told = f"sample {job.sample}: {progress.calls} calls"
+    told = f"sample {job.sample}: {many(progress.calls, 'call')}"
     if job.control.stop_reason is not None:
         return f"{told}, stopped: the rest goes on from there"
     found = recovery_told(progress.figures[0]) if job.mark is not None else curve_told(progress.figures)
-    told = f"{found} ({progress.calls} calls)"
+    told = f"{found} ({many(progress.calls, 'call')})"
     if progress.failed:
         failed = [f"{count} answers failed ({kind}): {progress.words[kind]}" for kind, count in progress.failed.items()]
         told += f"; {'; '.join(failed)}"

@@ -35,6 +35,7 @@ from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.theme import Role, glyphs
 from agentr_tui.widgets.text_pane import Line, line
+from engine.base.text import many
 from engine.datasets.formats import FORMATS
 from engine.recovery.continuation_store import FOLDER as RECOVERIES
 from engine.review.curation import ReviewSettings
@@ -205,7 +206,7 @@ class SampleView:
         self._repairing = True
         pane = self._services.pane("replay")
         pane.border_title = "replay · searching a new tail"
-        told = f"{calls} calls so far for sample {sample} · R stops it"
+        told = f"{many(calls, 'call')} so far for sample {sample} · R stops it"
         pane.set_lines([line(("● ", "focus"), (told, "text"), indent=2)])
 
     def end_repair(self) -> None:

@@ -10,6 +10,7 @@ from agentr_tui.screens.revision.sample_view import SampleView
 from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.dialogs import Choice
 from engine.base.errors import AgentrError
+from engine.base.text import many
 from engine.environment.permission import NeedsConsent, check_search
 from engine.recovery.repair import is_call
 from engine.search.control import Control
@@ -50,7 +51,7 @@ class TailRepair:
         """The menu of repairs, with what each costs; of a running one: stop it."""
         running = self._search
         if running is not None:
-            stop = Choice("S", f"stop the search ({running.calls} calls so far)", running.control.stop)
+            stop = Choice("S", f"stop the search ({many(running.calls, 'call')} so far)", running.control.stop)
             go_on = Choice("escape", "let it go on", lambda: None)
             self._services.choose("A new tail is being searched.", [stop, go_on])
             return

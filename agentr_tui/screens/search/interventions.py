@@ -20,6 +20,7 @@ from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.places import DEFAULT_DELAY, free_name
 from engine.base.errors import AgentrError, InputError
 from engine.base.reviewer_name import reviewer_name
+from engine.base.text import many
 from engine.explain.answer_warning import answer_warning
 from engine.query.nodes import parse
 from engine.search.control import Control
@@ -339,7 +340,7 @@ class Interventions:
             return branch_job(path, id, out, listener=listener, delay=DEFAULT_DELAY, control=control, own=own)
 
         self._services.choose(
-            f"a new search from node {id}, the {tree.nodes[id].depth} steps to it as its prefix",
+            f"a new search from node {id}, the {many(tree.nodes[id].depth, 'step')} to it as its prefix",
             [
                 Choice("y", f"start it: up to {iterations} iterations, {costs}", partial(self._services.start, make)),
                 Choice("escape", "leave it", lambda: None),

@@ -8,6 +8,7 @@ from math import inf
 from agentr_tui.terminal.safe_text import clip, pad
 from agentr_tui.terminal.theme import Glyphs, Role, glyphs
 from agentr_tui.widgets.text_pane import BLANK, Line, line
+from engine.base.text import many
 from engine.explain.why import Scored, Why, facts, why
 from engine.query.nodes import tree_of
 from engine.tree.answer_counts import answer_words, asks_model
@@ -187,7 +188,9 @@ def log_lines(reader: TreeReader) -> list[Line]:
     tree = tree_of(reader)
     events = [event for event in tree.chronicle.log if event.seq <= reader.seq]
     words = answer_words(tree.answers) if _says_answers(tree) and reader.seq >= tree.seq else []
-    counted = [line((f"{tree.answers.answers} answers: {', '.join(words)}", "warn"), indent=18)] if words else []
+    counted = (
+        [line((f"{many(tree.answers.answers, 'answer')}: {', '.join(words)}", "warn"), indent=18)] if words else []
+    )
     if not events:
         return counted or [line(("nothing happened beside the search itself", "muted"))]
     lines = counted + [_log_line(event) for event in reversed(events[-MOST_LOGGED:])]

@@ -63,7 +63,7 @@ def test_each_broken_file_of_a_folder_is_told_once_and_the_good_one_is_worked_on
     for name in "abcdefg":
         assert done.err.count(f"traces/{name}-") == 1, (name, done.err)
     assert "Traceback" not in done.err
-    worked = {"stats": "m.trace.jsonl", "grep": "of 1 traces", "revise": "13 pairs", "verify": "of 1 trees"}[command]
+    worked = {"stats": "m.trace.jsonl", "grep": "of 1 trace\n", "revise": "13 pairs", "verify": "of 1 tree;"}[command]
     assert worked in done.out or command == "revise", done.out
     if command == "revise":
         assert " samples (" in done.out

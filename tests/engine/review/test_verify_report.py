@@ -194,7 +194,8 @@ def test_the_command_prints_a_report_and_one_object(
     assert verify([folder], verifier="value", against="progress", workspace=tmp_path / "ws") == 0
     shown = capsys.readouterr().out
     assert (
-        f"value against progress: {report['pairs']} pairs ({report['bad_leaves']} bad leaves) of {TREES} trees" in shown
+        f"value against progress: {report['pairs']:,} pairs ({report['bad_leaves']:,} bad leaves) of {TREES} trees"
+        in shown
     )
     assert f"{report['precision']:.1%}" in shown
     assert not (tmp_path / "ws").exists()  # looking writes nothing

@@ -37,6 +37,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from agentr_tui.terminal.safe_text import escape
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.collect.run import LESSON_WALKS, Collected, Failure, Plan, Progress, check_plan, with_defaults
 from engine.collect.run import collect as run_collection
 from engine.collect.task_ledger import Budget
@@ -187,7 +188,8 @@ def tell(found: Collected, json: bool) -> int:
     else:
         cost = "" if found.cost is None else f", ${found.cost:.2f}"
         say(
-            f"{found.out}: {found.done} of {found.tasks} tasks done; {found.calls:,} calls, {found.nodes:,} nodes{cost}"
+            f"{found.out}: {found.done} of {many(found.tasks, 'task')} done; {many(found.calls, 'call')},"
+            f" {many(found.nodes, 'node')}{cost}"
         )
     if found.lost:
         warn(f"{found.lost} worker{'s were' if found.lost > 1 else ' was'} lost; their searches were resumed")
@@ -255,7 +257,7 @@ class _Lines:
 
 
 def _figures(progress: Progress) -> str:
-    parts = [f"{progress.under_way} under way", f"{progress.calls:,} calls"]
+    parts = [f"{progress.under_way} under way", f"{many(progress.calls, 'call')}"]
     parts += [f"${progress.cost:.2f}"] if progress.cost is not None else []
     parts += [f"{progress.failed} failed"] if progress.failed else []
     parts += [f"{progress.lost} workers lost"] if progress.lost else []

@@ -14,6 +14,7 @@ from agentr_tui.cli.options import INPUT, JsonOption
 from agentr_tui.cli.rollouts import refuse_rollouts
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.intervals import Interval
+from engine.base.text import many
 from engine.evaluate.compare import By, Comparison, compare_traces
 from engine.trace.sources import Source, find_sources
 
@@ -72,7 +73,8 @@ def _tell(found: Comparison) -> None:
         if against.tasks:
             ratios = ", ".join(f"{name.replace('_', ' ')} {_shown(against.ratio.get(name))} times" for name in names)
             best = f"; best return {_shown(against.best, sign=True)}" if against.best is not None else ""
-            say(f"{against.name} against {against.against}, {against.tasks} tasks of both, per call: {ratios}{best}")
+            both = many(against.tasks, "task")
+            say(f"{against.name} against {against.against}, {both} of both, per call: {ratios}{best}")
 
 
 def _shown(interval: Interval | None, sign: bool = False) -> str:

@@ -237,7 +237,10 @@ def _recovery(query: str, continuations: int, given: dict[str, Any], yes: bool, 
             ],
         )
         length = f", after {_shown(found.revision_length)} steps" if found.revision_length is not None else ""
-        say(f"{found.steps} wrong steps of {found.tasks} tasks{length}, {found.continuations} continuations")
+        say(
+            f"{many(found.steps, 'wrong step')} of {many(found.tasks, 'task')}{length},"
+            f" {many(found.continuations, 'continuation')}"
+        )
         if not reads(plans, settings):
             say(IGNORES_CONVERSATION_LINE.format(actor_settings(plans[0].tree, settings).actor))
     for line in owed:
@@ -304,7 +307,7 @@ def _tell(overall: Scores, families: dict[str, Scores], other: Difference | None
         return
     parts = {"score": other.score, "success": other.success, "steps": other.steps, "repeated": other.repeated}
     told = ", ".join(f"{name} {_shown(value, sign=True)}" for name, value in parts.items())
-    say(f"difference over {other.tasks} tasks of both: {told}; {other.better} better, {other.worse} worse")
+    say(f"difference over {many(other.tasks, 'task')} of both: {told}; {other.better} better, {other.worse} worse")
 
 
 def _shown(interval: Interval | None, sign: bool = False) -> str:
