@@ -185,7 +185,8 @@ class ExportDialog(Dialog[ExportRequest]):
             "which": f"{which}: {WHICH[which]}",
             "more": "options of agentr export: --split, --mix, --max-length, --per-lesson, --for-model, --compress …",
         }
-        about_format = f"{format.name}: {format.summary}\n{format.mask}"
+        mask = format.mask.partition(";")[0]  # three lines have room in 80 columns; docs/formats.md tells the rest
+        about_format = f"{format.name}: {format.summary}; mask: {mask}"
         focused = self.focused.id if self.focused is not None else None
         self.query_one("#told", Static).update(told.get(focused or "", about_format))
 
