@@ -237,8 +237,9 @@ async def test_a_widget_that_was_removed_is_let_go_when_another_tree_is_opened(t
         pane = TextPane(id="passing")
         await app.screen.mount(pane)
         assert app.screen.query_one("#passing") is pane
+        await pilot.pause()  # it is drawn
         await pane.remove()
-        removed = weakref.ref(pane)
+        removed, lines = weakref.ref(pane), weakref.ref(pane._styles_cache)
         del pane
         assert app.screen.displayed_children  # kept by the screen's list until somebody asks again
         app.show_tree()
@@ -246,3 +247,4 @@ async def test_a_widget_that_was_removed_is_let_go_when_another_tree_is_opened(t
         gc.unfreeze()
         gc.collect()
         assert removed() is None
+        assert lines() is None
