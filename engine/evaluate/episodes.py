@@ -103,15 +103,20 @@ def episode_of(source: Source) -> Episode:
 
 def is_over(tree: SearchTree) -> bool:
     """Whether an episode is over: its search was not stopped before its end, and owes no draw."""
-    reason = tree.end_reason or ""
-    return tree.state == "done" or reason.startswith("budget: ") or (reason == "failures" and not tree.draws_owed)
+    budget = (tree.end_reason or "").startswith("budget: ")
+    return tree.state == "done" or budget or _nothing_usable(tree)
+
+
+def _nothing_usable(tree: SearchTree) -> bool:
+    """Whether the search ended at an answer that was none, and not in an outage."""
+    return tree.end_reason == "failures" and not tree.draws_owed
 
 
 def _end(tree: SearchTree, id: int) -> str:
     terminal = tree.nodes[id].terminal
     if terminal is not None:
         return terminal
-    if id == ROOT and (tree.state == "done" or tree.end_reason == "failures") and not tree.draws_owed:
+    if id == ROOT and (tree.state == "done" or _nothing_usable(tree)):
         return "no usable answer"
     return tree.end_reason or tree.state
 

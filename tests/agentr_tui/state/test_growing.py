@@ -10,13 +10,17 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
+from textual.pilot import Pilot
 
 from agentr_tui.app import app as app_module
 from agentr_tui.app.app import AgentrApp
@@ -121,14 +125,22 @@ def test_garbage_among_what_was_kept_goes_when(how: str, tmp_path: Path) -> None
         gc.unfreeze()
 
 
-async def test_a_slow_terminal_gets_what_is_new_when_it_took_the_last_picture(tmp_path: Path) -> None:
-    grower, path, waiting = random_tree(60, 1), tmp_path / "t.trace.jsonl", Queue[str]()
-    write_trace(path, grower.events[:-20])
-    session = Session(opened(tmp_path / "w"))
+@asynccontextmanager
+async def shown(folder: Path, path: Path) -> AsyncIterator[tuple[AgentrApp, Pilot[Any]]]:
+    """The app with a trace on the Search screen."""
+    session = Session(opened(folder / "w"))
     session.open(path)
     app = AgentrApp(session, "search")
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+        yield app, pilot
+
+
+async def test_a_slow_terminal_gets_what_is_new_when_it_took_the_last_picture(tmp_path: Path) -> None:
+    grower, path, waiting = random_tree(60, 1), tmp_path / "t.trace.jsonl", Queue[str]()
+    write_trace(path, grower.events[:-20])
+    async with shown(tmp_path, path) as (app, pilot):
+        session = app.session
         app._driver._writer_thread = SimpleNamespace(_queue=waiting)  # type: ignore[union-attr]
         waiting.put("the last picture")
         append(path, grower.events[-20:])
@@ -148,11 +160,8 @@ async def test_a_key_is_drawn_before_what_came_with_it_and_the_search_is_shown_w
     monkeypatch.setattr(app_module, "FLUSH_AT_LEAST", 1000.0)
     grower, path = random_tree(60, 1), tmp_path / "t.trace.jsonl"
     write_trace(path, grower.events[:-20])
-    session = Session(opened(tmp_path / "w"))
-    session.open(path)
-    app = AgentrApp(session, "search")
-    async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+    async with shown(tmp_path, path) as (app, pilot):
+        session = app.session
         assert session.tree is not None
         app.flush()
         await pilot.press("j")
@@ -229,11 +238,7 @@ async def test_a_widget_that_was_removed_is_let_go_when_another_tree_is_opened(t
     """A day of plots and panes that came and went kept up to 1,024 of them a screen."""
     path = tmp_path / "t.trace.jsonl"
     write_trace(path, random_tree(20, 1).events)
-    session = Session(opened(tmp_path / "w"))
-    session.open(path)
-    app = AgentrApp(session, "search")
-    async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted)
+    async with shown(tmp_path, path) as (app, pilot):
         pane = TextPane(id="passing")
         await app.screen.mount(pane)
         assert app.screen.query_one("#passing") is pane
