@@ -127,6 +127,8 @@ def export(
         defects=defect_rate(of_type, current).line,
         warnings=loaded.warnings + decisions.warnings + older_only(workspace, loaded, current, run),
     )
+    for beside in (exported.card, exported.provenance, exported.report):
+        place_and_part(Path(beside), follow=False)
     try:
         layout.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -222,7 +224,7 @@ class Layout(NamedTuple):
 
 def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
     """Where the dataset goes. Raises `InputError`."""
-    place_and_part(out)  # it must be a place for a file
+    place_and_part(out, follow=True)  # it must be a place for a file
     if options.compress is not None and options.compress not in PACKINGS:
         raise InputError(f"--compress {options.compress}: one of {', '.join(PACKINGS)}")
     if options.shards < 1:
@@ -235,7 +237,7 @@ def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
             raise InputError(f"the format {format.name} does not fit into columns: it can't be written as Parquet")
         need_parquet()
     target, ending = place_of(out, packing, format.extension)
-    place_and_part(target)
+    place_and_part(target, follow=True)
     return Layout(target, packing, ending, parse_split(options.split) if options.split else WHOLE)
 
 
@@ -298,7 +300,7 @@ def _write_dataset(
     spool: Spool, outputs: Outputs, layout: Layout, exported: Exported, format: Format, options: ExportOptions
 ) -> None:
     """Write the files of the dataset, and where each record comes from."""
-    parts, target = layout.parts, layout.target
+    parts, target, out = layout.parts, layout.target, Path(exported.out)
     shuffle = bool(options.mix) if options.shuffle is None else options.shuffle
     per_part = orders(spool.of_part, len(parts), shuffle, options.seed)
     exported.parts = {part.name: len(order) for part, order in zip(parts, per_part, strict=True) if part.name}
@@ -309,7 +311,7 @@ def _write_dataset(
             for shard, (begin, end) in enumerate(shard_bounds(len(order), options.shards), 1):
                 path = target.with_name(file_name(target.name, layout.ending, part.name, shard, options.shards))
                 lines = _told(spool, order[begin:end], path.name, origins)
-                with outputs.opened(path, last=True) as stream:
+                with outputs.opened(path, last=True, follow=path == out) as stream:
                     count, checksum, size = write_records(stream, lines, layout.packing, format.array)
                 exported.files.append(
                     Written(path=str(path), part=part.name, lines=count, size=size, checksum=checksum)

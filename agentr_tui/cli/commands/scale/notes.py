@@ -13,7 +13,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.base.files import write_beside
-from engine.base.untrusted_files import read_text, real_path
+from engine.base.untrusted_files import read_text, real_path, what_is
 from engine.notes.kinds import kinds_of
 from engine.notes.page import write_page
 from engine.samples.sample import Sample
@@ -43,9 +43,9 @@ def notes(
     samples = [sample for sample in selection.samples if is_verified(sample)]
     found = kinds_of(samples, _trees(place, samples), examples)
     file = out or place.path / "notes.md"
-    old = read_text(file) if file.exists() else ""
+    old = read_text(file) if what_is(file) is not None else ""
     page = write_page(found, old, real_path(file).parent, kinds)
-    write_beside(file, lambda stream: stream.write(page.text.encode()))
+    write_beside(file, lambda stream: stream.write(page.text.encode()), follow=out is not None)
     lessons = sum(kind.lessons for kind in found)
     if json:
         told = {"kinds": found, "edited": page.edited, "struck": page.struck}
