@@ -22,7 +22,7 @@ from agentr_tui.terminal.output import emit_json, say, table, warn
 from agentr_tui.terminal.own_output import output_to
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp, write_beside
-from engine.base.untrusted_files import read_text, what_is
+from engine.base.untrusted_files import check_no_link, read_text, what_is
 from engine.datasets.formats import format_named
 from engine.rounds.processes import Server, filled, run_command
 from engine.rounds.record import (
@@ -156,6 +156,8 @@ class Rounds:
         folder = self._workspace.exports / self._name / f"round-{now.round}"
         ending = format_named(file.option("export", "format", number, "agent-r")).extension
         mixed = [mix] if (mix := file.option("export", "mix", number)) else []
+        for name in ("good", "dataset"):
+            check_no_link(folder / f"{name}{ending}")
         if file.good:
             out = folder / f"good{ending}"
             options = [*file.arguments("export", number, OF_RECORDS), "--data-type=good", "--no-config"]
@@ -169,6 +171,7 @@ class Rounds:
 
     def _learn_notes(self, now: Round) -> None:
         page = self._folder / f"round-{now.round}" / "notes.md"
+        check_no_link(page)
         if now.stage("learn") is None:
             page.parent.mkdir(parents=True, exist_ok=True)
             if now.notes and what_is(page) is None:
