@@ -19,7 +19,7 @@ from engine.notes.page import write_page
 from engine.samples.sample import Sample
 from engine.tree.tree import SearchTree
 from engine.workspace.rates import is_verified
-from engine.workspace.sample_tree import load_tree
+from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import Workspace
 
 
@@ -60,15 +60,18 @@ def notes(
 
 
 def _trees(place: Workspace, samples: Sequence[Sample]) -> dict[str, SearchTree]:
-    """The trees of the samples, by trace; one that is missing is told."""
+    """The trees of the samples, by trace; one that is missing, or that its samples do not fit, is told."""
     found: dict[str, SearchTree] = {}
     missing: set[str] = set()
     for sample in samples:
-        if sample.trace in found or sample.trace in missing:
+        if sample.trace in missing:
             continue
         try:
-            found[sample.trace] = load_tree(place, sample)
+            tree = found.get(sample.trace) or load_tree(place, sample)
+            check_same_trace(tree, sample)
+            found[sample.trace] = tree
         except InputError as error:
             missing.add(sample.trace)
+            found.pop(sample.trace, None)
             warn(str(error))
     return found
