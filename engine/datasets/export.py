@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from unicodedata import category
 
 import msgspec
 from msgspec import structs
@@ -50,7 +51,14 @@ from engine.datasets.split import (
 from engine.datasets.templates.markup import markup_named
 from engine.datasets.templates.model_template import ModelTemplate, model_template
 from engine.datasets.templates.tokens import Vocabulary
-from engine.datasets.trainer_configs import Dataset, configurations, own_template, unfit, unread_packing
+from engine.datasets.trainer_configs import (
+    Dataset,
+    configurations,
+    own_template,
+    unfit,
+    unread_name,
+    unread_packing,
+)
 from engine.datasets.trainer_configs.commands import command_in, other_commands
 from engine.models.context_window import BYTES_A_TOKEN, estimate
 from engine.review.agreement import defect_rate, read_planted
@@ -225,6 +233,8 @@ class Layout(NamedTuple):
 def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
     """Where the dataset goes. Raises `InputError`."""
     place_and_part(out, follow=True)  # it must be a place for a file
+    if any(category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in out.name):
+        raise InputError(f"--out {out.name!a}: holds a control character: choose another name")
     if options.compress is not None and options.compress not in PACKINGS:
         raise InputError(f"--compress {options.compress}: one of {', '.join(PACKINGS)}")
     if options.shards < 1:
@@ -340,7 +350,8 @@ def _configure(
     making: FormatOptions,
 ) -> None:
     """Write the configurations for the format's trainer."""
-    unread = unread_packing(format.trainer, layout.packing)
+    names = [Path(file.path).name for file in exported.files]
+    unread = unread_packing(format.trainer, layout.packing) or unread_name(format.trainer, names)
     if unread:
         exported.warnings.append(unread)
         return
