@@ -91,6 +91,10 @@ def test_the_example_of_the_page_runs_and_every_file_is_traced(
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*") if path.is_file()}
     assert printed(capsys, *given) == found
     assert {path: path.stat().st_mtime_ns for path in files} == files, "what is done is not done again"
+    (tmp_path / "w").rename(tmp_path / "moved")
+    moved = printed(capsys, "round", str(file), "--workspace", "moved", "--yes")
+    assert [each["done"] for each in moved["rounds"]] == [before["done"], after["done"]], "it lies elsewhere now"
+    (tmp_path / "moved").rename(tmp_path / "w")
     written(tmp_path, file.read_text(encoding="utf-8").replace("beta = 0.2", "beta = 0.3"))
     assert run(given) == 2
     assert "revise: was done with --beta=0.2, now the file says --beta=0.3" in capsys.readouterr().err
@@ -139,7 +143,10 @@ def test_notes_are_a_way_to_learn_that_a_person_may_edit(tmp_path: Path, capsys:
     page.write_text(text.replace("**", "**(edited) ", 1), encoding="utf-8")
     written(tmp_path, SMALL.format(rounds=2, learn="notes = true\nkinds = 5"))
     second = printed(capsys, *given)["rounds"][1]
-    assert f"--notes={page}" in stages(tmp_path / "w/rounds/rounds", 2)["collect"]["command"]
+    assert (
+        "--notes={workspace}/rounds/rounds/round-1/notes.md"
+        in stages(tmp_path / "w/rounds/rounds", 2)["collect"]["command"]
+    )
     assert "**(edited) " in Path(second["notes"]).read_text(encoding="utf-8")
 
 
