@@ -249,6 +249,15 @@ def unasked(found: RoundFile) -> ForeignRounds | None:
     return ForeignRounds(found, reaches)
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """Every text that an option may be given, in whichever round."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    else:
+        yield str(value)
+
+
 def _places(found: RoundFile) -> Iterator[tuple[str, str, str]]:
     for table in COMMANDS:
         if table not in found.tables:
@@ -259,8 +268,7 @@ def _places(found: RoundFile) -> Iterator[tuple[str, str, str]]:
             for name in argument.names
         }
         for option, value in found.tables[table].items():
-            for each in value if isinstance(value, list) else [value]:
-                text = str(each)
+            for text in _texts(value):
                 if option in ("env", "tasks"):
                     reaches = names_place(text) if option == "env" else text.startswith("@")
                 else:

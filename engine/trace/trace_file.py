@@ -21,7 +21,15 @@ from filelock import FileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading, unusable
 from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.untrusted_files import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
+from engine.base.untrusted_files import (
+    MAX_LINE,
+    check_no_link,
+    check_place,
+    in_words,
+    is_file,
+    lines_of,
+    place_and_part,
+)
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
@@ -196,7 +204,7 @@ class TraceWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=_LOCK_PATIENCE, poll_interval=0.02)
             if whole and (is_file(path) or not os.path.lexists(path)):  # not for a device, which takes what comes
-                self._part = place_and_part(self.path)[1]
+                self._part = place_and_part(self.path, follow=False)[1]
             self._size = self._open(append_to, overwrite)
         except Timeout:
             if not os.path.exists(_lock_path(path)):  # not held: it could not be made
@@ -214,6 +222,7 @@ class TraceWriter:
         check_place(self.path, device=True)
         packed = self.path.suffix == ".zst"
         if append_to is None:
+            check_no_link(self.path)
             if not overwrite and self.path.exists() and self.path.stat().st_size:
                 raise InputError(f"{self.path}: exists already: choose another name, or resume it")
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY
@@ -274,7 +283,7 @@ class TraceWriter:
         self._finish()
         if self._part is not None:
             try:
-                os.replace(self._part, os.path.realpath(self.path))
+                os.replace(self._part, self.path)
             except OSError as error:
                 raise unusable(self.path, error) from error
             self._part = None
@@ -344,15 +353,15 @@ def write_trace(path: str | os.PathLike[str], events: Iterable[AnyEvent], *, ove
 
 def _repack(path: Path, size: int) -> None:
     """Keep the first `size` unpacked bytes of a .zst file, in a frame that is finished."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    place, part = place_and_part(path, follow=True)
     try:
-        with open_unpacked(path) as old, open(part, "wb") as new:
+        with open_unpacked(place) as old, part.open("xb") as new:
             packer = zstandard.ZstdCompressor().compressobj()
             while data := old.read(min(size, 1 << 20)):
                 new.write(packer.compress(data))
                 size -= len(data)
             new.write(packer.flush())
-        os.replace(part, path)
+        os.replace(part, place)
     finally:
         with suppress(OSError):
             part.unlink()

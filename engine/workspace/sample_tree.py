@@ -46,12 +46,36 @@ def load_tree(workspace: Workspace, sample: Sample, environment: str | None = No
 
 
 def check_same_trace(tree: SearchTree, sample: Sample) -> None:
-    """Raise `InputError` where the file no longer holds the trace that the sample was made from."""
+    """Raise `InputError` where the file no longer holds the trace that the sample was made from, or where the sample,
+    which anybody may have written, names nodes or steps that this trace has not."""
     trace = tree.started.trace if tree.started else ""
-    leaves = [sample.good] if sample.bad is None else [sample.good, sample.bad]
-    if trace != sample.trace or max(leaves) >= len(tree):
+    if trace == sample.trace and (odd := _not_there(tree, sample)):
+        raise InputError(
+            f"{sample.path}: has no {odd}, which sample {sample.id} names: run `agentr revise` on it again"
+        )
+    if trace != sample.trace:
         raise InputError(
             f"{sample.path}: contains a different trace ({trace}) from the one that sample {sample.id} was"
             f" made from ({sample.trace}):"
             " put that one back, or run `agentr revise` again"
         )
+
+
+def _not_there(tree: SearchTree, sample: Sample) -> str:
+    """What a sample names and its tree has not; empty where it has all."""
+    tail = sample.tail.steps if sample.tail is not None else []
+    named = [sample.good, sample.bad, sample.fork, sample.wrong]
+    named += [*(cut.node for cut in sample.cut), *(step.node for step in tail)]
+    for node in named:
+        if node is not None and not 0 <= node < len(tree):
+            return f"node {node}"
+    paths = [tree.ancestors(leaf) for leaf in (sample.good, sample.bad) if leaf is not None]
+    if not all(sample.fork in path for path in paths):
+        return f"fork at node {sample.fork}"
+    longest = max(map(len, paths)) + len(tail)
+    steps = [sample.mark, sample.found, *(each.step for each in (*sample.judgements, *sample.tail_judgements))]
+    steps += [each.place + 1 for each in sample.cut]
+    for step in steps:
+        if step is not None and not 0 < step <= longest:
+            return f"step {step}"
+    return ""

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from agentr_tui.cli.commands.scale.round import Rounds
 from agentr_tui.cli.main import run
 from agentr_tui.cli.round_file import ForeignRounds, read_round_file, unasked
 from engine.base.errors import InputError
+from engine.rounds.record import Round, Stage
+from engine.workspace.workspace import Workspace
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rounds.md").read_text(encoding="utf-8")
 EXAMPLE, SERVED = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -171,6 +174,50 @@ def test_commands_and_places_of_a_file_need_a_yes_for_exactly_these(
     assert unasked(read_round_file(other)) is not None
     plain = written(tmp_path, SMALL.format(rounds=1, learn="wait = true"))
     assert unasked(read_round_file(plain)) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tasks = [['@/etc/hostname']]",
+        "tasks = ['0', ['@/etc/hostname']]",
+        "tasks = '0'\nenv = [['gym:evil:X-v0']]",
+        "tasks = '0'\nenv = ['textcraft', ['gym:evil:X-v0']]",
+        "tasks = '0'\nactor = [['recorded:/etc/hostname']]",
+        "tasks = '0'\nprompts = [[['/etc']]]",
+    ],
+)
+def test_a_place_in_a_list_of_lists_needs_a_yes_too(line: str, tmp_path: Path) -> None:
+    file = written(tmp_path, f"[collect]\n{line}\n[learn]\nwait = true\n")
+    assert unasked(read_round_file(file)) is not None
+
+
+def test_a_record_of_rounds_names_no_file_for_the_actor_and_no_dataset_elsewhere(tmp_path: Path) -> None:
+    """Anybody may have written the record: `round-0.json` named notes, which went to the model's server."""
+    (secret := tmp_path / "secret").write_text("a secret")
+    folder = tmp_path / "w" / "rounds" / "rounds"
+    folder.mkdir(parents=True)
+    (folder / "round-0.json").write_text(json.dumps({"round": 0, "learned_notes": str(secret)}))
+    rounds = Rounds(
+        read_round_file(written(tmp_path, SMALL.format(rounds=1, learn="notes = true"))),
+        Workspace.open(tmp_path / "w"),
+        folder,
+    )
+    asked: list[str] = []
+
+    def learn(now: Round, learned: str | None) -> str:
+        asked.append(now.notes)
+        return "stop here"
+
+    rounds._learn = learn  # type: ignore[method-assign]
+    assert (rounds.run(None), asked) == ("stop here", [""])
+    out = "exports/rounds/round-1/dataset.jsonl"
+    stage = Stage(name="export", command=[], began="", seconds=0.0, figures={"out": str(secret)})
+    rounds._agentr = lambda *_, **__: stage  # type: ignore[method-assign]
+    assert rounds._export(Round(round=1), "r") == str(tmp_path / "w" / out).replace("dataset.jsonl", "secret")
+    stage.figures.clear()
+    with pytest.raises(InputError, match=r"round-1\.json: export has no out: move it away"):
+        rounds._export(Round(round=1), "r")
 
 
 @pytest.mark.parametrize(
