@@ -79,12 +79,15 @@ def _change(data: bytes, kind: str, where: int, which: int) -> bytes:
 
 
 def _changed_value(line: bytes, kind: str, which: int) -> bytes:
-    """A line of JSON with one value that is another, gone, added or of another name."""
+    """A line of JSON with one value that is another, gone, added or of another name; of TOML, with another value."""
+    rng = random.Random(which)
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        return line
-    rng = random.Random(which)
+        name, equals, old = line.partition(b" = ")
+        if kind == "rename":
+            return rng.choice((b"x", b"env", b"seed", name + b"-x", b"'" + name + b"'")) + equals + old
+        return name + equals + rng.choice((*ODD, f"[{old.decode(errors='replace')}, 1]")).encode() if equals else line
     places = list(_places(value))
     mark = "\0odd\0"
     if not places:
