@@ -184,6 +184,7 @@ def test_nothing_in_a_trace_reaches_the_terminal_as_a_command(tmp_path: Path) ->
     trace = hostile_trace(tmp_path, **TEXTCRAFT)
     with on_a_terminal(tmp_path, "open", str(trace)) as app:
         app.until("␛[2J␛[H")
+        os.write(app._terminal, b"\xe9\x1b[99999999;1u")  # no UTF-8, and no key: the app goes on
         for keys in ("j", "]", "]", "]", "]", "i", "e", "\x1b", "\x1b", "3", "4"):
             app.press(keys)
         for seen in ("3 Pairs", "4 Revision", "masked"):
