@@ -35,10 +35,16 @@ def load_tree(workspace: Workspace, sample: Sample, environment: str | None = No
 def check_same_trace(tree: SearchTree, sample: Sample) -> None:
     """Raise `InputError` where the file no longer holds the trace that the sample was made from."""
     trace = tree.started.trace if tree.started else ""
-    leaves = [sample.good] if sample.bad is None else [sample.good, sample.bad]
-    if trace != sample.trace or max(leaves) >= len(tree):
+    if trace != sample.trace or not all(0 <= node < len(tree) for node in _nodes_of(sample)):
         raise InputError(
             f"{sample.path}: contains a different trace ({trace}) from the one that sample {sample.id} was"
             f" made from ({sample.trace}):"
             " put that one back, or run `agentr revise` again"
         )
+
+
+def _nodes_of(sample: Sample) -> list[int]:
+    """All nodes of its trace that a sample names."""
+    named = [sample.good, sample.bad, sample.fork, sample.wrong, *(cut.node for cut in sample.cut)]
+    named += [step.node for step in sample.tail.steps] if sample.tail is not None else []
+    return [node for node in named if node is not None]

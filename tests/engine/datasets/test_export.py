@@ -298,6 +298,33 @@ def test_a_missing_trace_is_named_and_what_was_exported_before_stays(workspace: 
     assert {path.name: path.read_bytes() for path in workspace.exports.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"good": -1},
+        {"fork": 999},
+        {"wrong": -2},
+        {"cut": [{"part": "context", "node": 999, "place": 0, "reason": "idle"}]},
+        {
+            "tail": {
+                "mark": 1,
+                "score": 1.0,
+                "steps": [{"response": "r", "action": "a", "observation": "o", "node": 999}],
+            }
+        },
+    ],
+)
+def test_a_sample_that_names_a_node_that_its_trace_lacks_is_refused(
+    workspace: Workspace, change: dict[str, object]
+) -> None:
+    (run,) = [path for path in (workspace.path / "runs").iterdir() if path.suffix == ".jsonl"]
+    values = [json.loads(line) for line in run.read_text(encoding="utf-8").splitlines()]
+    changed = [{**value, **change} if "return_good" in value else value for value in values]
+    run.write_bytes(b"".join(msgspec.json.encode(value) + b"\n" for value in changed))
+    with pytest.raises(InputError, match="contains a different trace"):
+        exported(workspace)
+
+
 def test_a_workspace_that_moved_still_finds_its_traces(tmp_path: Path) -> None:
     made_workspace(tmp_path / "w").path.rename(tmp_path / "moved")
     assert exported(Workspace.open(tmp_path / "moved"))[0].lines == 5
