@@ -1,5 +1,5 @@
-"""What comes from outside without a file of its own (bytes of servers, answers that call tools), and files that are given
-to whole commands, whose exit codes and lines are looked at."""
+"""What comes from outside without a file of its own: bytes of servers, answers that call tools. And files that whole
+commands are given, whose exit codes and lines are looked at."""
 
 from __future__ import annotations
 
