@@ -116,6 +116,7 @@ def run_app(
     from agentr_tui.state.last_place import LastPlace
     from agentr_tui.state.tour import Tour
     from agentr_tui.terminal.escape_keys import escape_is_a_key
+    from agentr_tui.terminal.odd_input import odd_input_is_passed_over
 
     preferences = read_preferences([user_file(), session.workspace.settings_file])
     memory = LastPlace(session.workspace.path)
@@ -127,7 +128,12 @@ def run_app(
         tour.begin()
     app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own, tour)
     before = contents(session.workspace) if made_by_us is None else made_by_us
-    with ends_cleanly(app), kept_off_screen(app) as printed, escape_is_a_key(preferences.keys):
+    with (
+        ends_cleanly(app),
+        kept_off_screen(app) as printed,
+        escape_is_a_key(preferences.keys),
+        odd_input_is_passed_over(),
+    ):
         result = app.run()
     for line in printed:
         warn(line)

@@ -84,9 +84,7 @@ class _Lines:
                     event = decode_event(line, self.path, number)
                 except _Torn as error:
                     if file.read(1):
-                        raise TraceError(
-                            self.path, number, ("not a trace: " if number == 1 else "") + error.reason
-                        ) from None
+                        raise TraceError(self.path, number, error.reason) from None
                     self.torn = number
                     break
                 self.end += len(line)

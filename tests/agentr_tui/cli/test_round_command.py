@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App, ArgumentCollection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from agentr_tui.cli.application import build
 from agentr_tui.cli.commands.scale.round import Rounds
 from agentr_tui.cli.main import run
-from agentr_tui.cli.round_file import ForeignRounds, read_round_file, unasked
+from agentr_tui.cli.round_file import (
+    COMMANDS,
+    LACKING,
+    ForeignRounds,
+    _quick_test,
+    read_round_file,
+    unasked,
+)
 from engine.base.errors import InputError
 from engine.rounds.record import Round, Stage
 from engine.workspace.workspace import Workspace
@@ -245,6 +258,61 @@ def test_what_is_wrong_in_the_file_is_said_before_anything_runs(
     with pytest.raises(InputError, match=said) as error:
         read_round_file(file)
     assert str(file) in str(error.value) or "no such file" in str(error.value)
+
+
+def test_a_thousand_values_cost_few_parses_of_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parse takes 40 ms: three such lists took two minutes before the first question was asked."""
+    parsed, parse = [], App.parse_args
+
+    def counted(app: App, tokens: list[str], **options: Any) -> object:
+        parsed.append(tokens)
+        return parse(app, tokens, **options)
+
+    monkeypatch.setattr(App, "parse_args", counted)
+    text = SMALL.format(rounds=1000, learn="wait = true")
+    many = text.replace("= 12", f"= {list(range(1, 1002))}").replace("[0.6, 0.2]", f"{[1 / n for n in range(1, 1002)]}")
+    assert read_round_file(written(tmp_path, many)).rounds == 1000
+    assert len(parsed) == 1
+    with pytest.raises(InputError, match=r"\[collect\] .*1001x"):
+        read_round_file(written(tmp_path, many.replace("1001]", "'1001x']")))
+
+
+VALUES = (
+    "1",
+    "-1",
+    "0.5",
+    "x",
+    "",
+    "true",
+    "1e400",
+    "1_0",
+    "٣",
+    "a=b",
+    "--seed=1",
+    "None",
+    "uct",
+    "[1]",
+    "{}",
+    "\ud800",
+)
+
+
+@settings(max_examples=int(os.environ.get("AGENTR_FUZZ", "20")), deadline=None, database=None)
+@given(st.data())
+def test_what_the_quick_test_takes_the_command_takes(data: st.DataObject) -> None:
+    table = data.draw(st.sampled_from(COMMANDS))
+    names = [name for argument in known_of(table) for name in argument.names if name.startswith("--")]
+    name = data.draw(st.sampled_from([*names, "--none", "--no-x"]))
+    value = data.draw(st.sampled_from(VALUES) | st.text(max_size=4))
+    typed = [f"{name}={value}"] * data.draw(st.integers(1, 2))
+    if _quick_test(known_of(table))(typed):
+        needed = [] if name == LACKING[table].partition("=")[0] else [LACKING[table]]
+        build([]).parse_args([table, *needed, *typed], exit_on_error=False, print_error=False)
+
+
+@cache
+def known_of(table: str) -> ArgumentCollection:
+    return build([])[table].assemble_argument_collection()
 
 
 def test_a_list_is_checked_as_far_as_there_are_rounds(tmp_path: Path) -> None:
