@@ -96,7 +96,7 @@ class OnTerminal:
 
     def take(self) -> None:
         """Take what it has printed."""
-        with contextlib.suppress(OSError):  # nothing, or the terminal is closed
+        with contextlib.suppress(OSError):  # nothing, or the terminal is closed, by the app or by us
             while data := os.read(self._fd, 1 << 16):
                 self.said += data
 
@@ -105,11 +105,12 @@ class OnTerminal:
         with contextlib.suppress(OSError):
             os.write(self._fd, keys)
 
-    def ended(self, seconds: float = 60) -> int:
-        """Its exit code; raises `AssertionError` where it does not end."""
+    def ended(self, seconds: float = 60, deaf: bool = False) -> int:
+        """Its exit code; raises `AssertionError` where it does not end. `deaf`: nothing that it prints is taken."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.take()
+            if not deaf:
+                self.take()
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
                 self.take()
@@ -126,4 +127,6 @@ class OnTerminal:
 
     def close(self) -> None:
         """Close the terminal."""
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
