@@ -25,8 +25,7 @@ from agentr_tui.terminal import streams
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.own_output import claim_stdout, own_output
 from agentr_tui.terminal.safe_text import escape
-from engine.base.compression import unusable
-from engine.base.errors import AgentrError, InputError
+from engine.base.errors import AgentrError, InputError, unusable
 from engine.environment.permission import NeedsConsent
 from envs.base import EnvError
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.base.errors import WorkFailed
-from engine.base.untrusted_files import place_and_part, refusal
+from engine.base.errors import unusable, unwritten
+from engine.base.untrusted_files import place_and_part
 
 CLOCK_SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without a word."""
@@ -41,7 +42,7 @@ def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         stream = part.open("xb")
     except OSError as error:
-        raise refusal(out, error) from error
+        raise unusable(out, error) from error
     try:
         with stream:
             write(stream)
@@ -49,6 +50,7 @@ def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(stream.fileno())
         os.replace(part, place)
     except OSError as error:
-        raise WorkFailed(f"{out}: {error.strerror or error}") from error
+        raise unwritten(out, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk is gone altogether
+            part.unlink()

@@ -19,8 +19,8 @@ import msgspec
 import zstandard
 from filelock import FileLock, Timeout
 
-from engine.base.compression import open_unpacked, reading, unusable
-from engine.base.errors import InputError, TraceError, WorkFailed
+from engine.base.compression import open_unpacked, reading
+from engine.base.errors import InputError, TraceError, WorkFailed, unusable
 from engine.base.untrusted_files import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree

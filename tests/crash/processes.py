@@ -18,7 +18,9 @@ Check = Callable[[], str]
 """What happened, in a word; raises `AssertionError` where something was lost."""
 
 PROGRAM = """
-import asyncio, faulthandler, os, signal
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `agentr` has it while it loads its modules
+import asyncio, faulthandler, os
 import engine.models.client as c
 c.FIRST_WAIT = 0.001
 told = open(os.dup(2), "w")
@@ -28,7 +30,7 @@ def tell(*_):
         task.print_stack(file=told)
     told.flush()
 signal.signal(signal.SIGUSR1, tell)
-from agentr_tui.cli.main import main
+from agentr_tui.cli import main
 main()
 """
 """On SIGUSR1 it prints where it is."""
