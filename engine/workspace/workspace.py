@@ -330,7 +330,10 @@ class RunWriter:
             if error is None:
                 self._line(RunEnd(self.samples, self.figures))
         finally:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as failed:  # a network file system may tell only now that it had no room
+                raise unwritten(self.path, failed) from failed
         if error is not None and not self.samples:
             self.path.unlink(missing_ok=True)
 
