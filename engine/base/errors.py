@@ -32,6 +32,16 @@ class TraceError(InputError):
         place = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{place}: {reason}")
 
+    @property
+    def of_system(self) -> bool:
+        """Whether the system could not read the file: what is in it may be right."""
+        cause = self.__cause__
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.errno is not None:  # none for a damaged gzip file
+                return True
+            cause = cause.__cause__
+        return False
+
 
 class WorkFailed(AgentrError):
     """The work itself failed although the input was usable (exit code 1)."""
