@@ -74,7 +74,9 @@ def _unreplayed(exported: Exported) -> list[str]:
     who = "; a person accepted each" if exported.which == "accepted" else ""
     judged = ", ".join(f"{count} {word}" for word, count in sorted(exported.seams.items()))
     seams = f"; their seams, as a model judges them: {judged}" if judged else ""
-    return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}{seams}"]
+    return [
+        f"- unreplayed: {count} of {many(exported.samples, 'sample')}, for which no environment was at hand{who}{seams}"
+    ]
 
 
 def trained_told(exported: Exported) -> list[str]:
@@ -95,7 +97,9 @@ def trained_told(exported: Exported) -> list[str]:
     if any(lessons.earlier):
         told.append(f"earlier mistakes in the context: {_shares(lessons.earlier, exported.samples)}")
     if lessons.ratio is not None:
-        told.append(f"tails: {lessons.ratio:.2f} times the plan ({lessons.tails} steps where {lessons.plans} would do)")
+        told.append(
+            f"tails: {lessons.ratio:.2f} times the plan ({many(lessons.tails, 'step')} where {lessons.plans} would do)"
+        )
     return told
 
 
@@ -141,8 +145,8 @@ def _verifier(settings: ReviseSettings) -> str:
 def _pairs(settings: ReviseSettings) -> str:
     told = [f"ranked by {settings.rank}"]
     told += [f"at most {settings.max_pairs} a tree"] if settings.max_pairs else []
-    told += [f"at most {settings.per_tree} samples a tree"] if settings.per_tree else []
-    told += [f"at most {settings.per_fork} samples a fork"] if settings.per_fork else []
+    told += [f"at most {many(settings.per_tree, 'sample')} a tree"] if settings.per_tree else []
+    told += [f"at most {many(settings.per_fork, 'sample')} a fork"] if settings.per_fork else []
     told += ["each wrong step once a tree"] if settings.diverse else []
     told += [f"samples of a similarity above {settings.duplicates:g} are one"] if settings.duplicates else []
     return ", ".join(told)
@@ -152,7 +156,7 @@ def _repair(settings: ReviseSettings) -> str:
     repair = settings.repair
     if repair is None:
         return "not repaired"
-    return f"searched again, {repair.iterations} iterations and {repair.calls} calls at most"
+    return f"searched again, {many(repair.iterations, 'iteration')} and {many(repair.calls, 'call')} at most"
 
 
 def _name(path: str) -> str:
@@ -161,9 +165,9 @@ def _name(path: str) -> str:
 
 def _counted(exported: Exported) -> str:
     """How many records, and of how many samples where that differs."""
-    text = f"{exported.lines} records"
+    text = many(exported.lines, "record")
     if exported.lines - exported.mixed != exported.samples:
-        text += f" of {exported.samples} samples (factor {exported.factor:.2f})"
+        text += f" of {many(exported.samples, 'sample')} (factor {exported.factor:.2f})"
     if exported.mixed:
         text += f", {exported.mixed} of them from another dataset"
     return text

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.recovery.continuation_figures import MarkFigures, compared, share_of
 from engine.recovery.continuation_store import Arm, Recovered, Recoveries, ended, new_arm
 from engine.samples.sample import Sample
@@ -86,7 +87,7 @@ class Price(Struct, frozen=True):
         if not self.calls:
             return "nothing is missing: no calls"
         cost = "cost unknown" if self.cost is None else f"about ${self.cost:.4f}"
-        return f"at most {self.calls} calls, {'free: no model is asked' if self.free else cost}"
+        return f"at most {many(self.calls, 'call')}, {'free: no model is asked' if self.free else cost}"
 
     def __str__(self) -> str:
         if not self.calls:

@@ -186,7 +186,7 @@ class DatasetScreen(ModeScreen):
         )
         self._show_tab()
         traces = self.query_one("#of-traces", RowTable)
-        traces.border_title = f"traces  {len(summary.traces)}"
+        traces.retitle(f"traces  {len(summary.traces)}")
         traces.set_rows([trace.path for trace in summary.traces], self._cells)
         traces.styles.max_height = min(len(summary.traces), MOST_TRACES) + 3 if self.has_class("-big") else None
         self._show_export()
@@ -210,7 +210,7 @@ class DatasetScreen(ModeScreen):
         told = _plain(f"filter: {words}" if words else settings_told(loaded.info))
         of_lessons = self.query_one("#lessons", RowTable)
         for each in (pane, of_lessons):
-            each.border_title, each.border_subtitle = title, told
+            each.retitle(title, told)
         alone = name == "lessons"
         pane.display, of_lessons.display = not alone, alone or self.has_class("-big")
         self.shapes.read(loaded)
@@ -235,8 +235,7 @@ class DatasetScreen(ModeScreen):
         most = len(self._wrong[0].ids) if self._wrong else 0
         if self.has_class("-big"):
             told = many(len(self._wrong), "wrong action") if ready else "reading the traces …"
-            table.border_title = f"what went wrong  {told}"
-            table.border_subtitle = "enter reviews these samples"
+            table.retitle(f"what went wrong  {told}", "enter reviews these samples")
         table.set_rows([each.key for each in self._wrong], lambda row: lesson_cells(self._wrong[row], most))
 
     def action_tab(self, by: int) -> None:
@@ -264,8 +263,8 @@ class DatasetScreen(ModeScreen):
         pane.set_lines(lines)
         exports = self.runs.exports
         table, current, now = self.query_one("#exports", RowTable), counted.summary.current, time.time()
-        table.border_title = f"exports  {len(exports)}" if exports else "exports: none yet, e writes one"
-        table.border_subtitle = "y copies the path or the command" if exports else ""
+        title = f"exports  {len(exports)}" if exports else "exports: none yet, e writes one"
+        table.retitle(title, "y copies the path or the command" if exports else "")
         table.set_rows([each.path for each in exports], lambda row: export_cells(exports[row], current, now))
         table.styles.max_height = min(max(1, len(exports)), MOST_TRACES) + 3 if self.has_class("-big") else None
 
@@ -389,5 +388,5 @@ def _show_funnel(pane: TextPane, bar: KeyBar, funnel: Funnel | None) -> None:
     pane.display = funnel is not None
     bar.left_out, bar.also = (OF_SAMPLES, TO_SAMPLES) if funnel is None else (frozenset(), frozenset())
     if funnel is not None:
-        pane.border_subtitle = f"e exports {many(funnel.lines, 'line')}"
+        pane.retitle(subtitle=f"e exports {many(funnel.lines, 'line')}")
         pane.set_lines(lambda width: funnel_lines(funnel, width))

@@ -72,7 +72,7 @@ class Preview:
         pane = self._pane()
         if row is None:
             self._key = None
-            pane.border_title = ""
+            pane.retitle("")
             pane.set_lines([])
             return
         key = _key_of(row)
@@ -114,7 +114,7 @@ class Preview:
 
     def _draw(self, row: TraceRow, now: float) -> None:
         pane, seen = self._pane(), self._seen
-        pane.border_title = escape_markup(escape(f"{row.kind} of {row.task}" if row.origin else row.task or row.name))
+        pane.retitle(escape_markup(escape(f"{row.kind} of {row.task}" if row.origin else row.task or row.name)))
         pane.set_lines(lambda width: preview_lines(row, seen, now, width), keep_scroll=True)
 
 

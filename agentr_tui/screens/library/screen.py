@@ -179,8 +179,7 @@ class LibraryScreen(ModeScreen):
         self.key_bar.also = frozenset({"compare"} if self.marked.paths else ())
         self.table.sorted_by = (column_of(self.sort), (self.sort in LEAST_FIRST) != self.reverse)
         title, subtitle = summary(shown, self.sort, self._wanted, self.reverse, len(self.marked.paths))
-        self.table.border_title = title
-        self.table.border_subtitle = clip(subtitle.replace("[", "("), 60)
+        self.table.retitle(title, clip(subtitle.replace("[", "("), 60))
         figures = [row.figures for row in shown if row.figures is not None]
         nodes, pairs = sum(row.nodes for row in figures), sum(row.pairs for row in figures)
         self.top_bar.show(
