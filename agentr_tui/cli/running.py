@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,9 @@ from engine.tree.score_warnings import score_warnings
 from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace
 
+AGAIN = 1.0
+"""Seconds after a signal in which another one is the same: `timeout` sends it to a process and to its group."""
+
 
 def has_terminal() -> bool:
     """Whether a person can see a screen and type."""
@@ -37,11 +42,17 @@ def has_terminal() -> bool:
 
 @contextmanager
 def stopping(control: Control) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop the work cleanly; the list holds those that came."""
+    """SIGINT and SIGTERM stop the work cleanly, one that comes `AGAIN` seconds later at once; the list holds those that
+    came."""
     came: list[int] = []
+    insisted = math.inf
 
     def stop(number: int, frame: object) -> None:
+        nonlocal insisted
         came.append(number)
+        if time.monotonic() > insisted:
+            raise KeyboardInterrupt
+        insisted = min(insisted, time.monotonic() + AGAIN)
         control.stop("interrupted")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

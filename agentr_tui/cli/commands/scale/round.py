@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from agentr_tui.cli.main import run
 from agentr_tui.cli.options import INPUT, INTERRUPTED, TASK, JsonOption, WorkspaceOption
@@ -40,6 +40,7 @@ from engine.rounds.record import (
     table_of,
     write_round,
 )
+from engine.trace.write_lock import held, let_go
 from engine.workspace.workspace import Workspace
 
 
@@ -67,8 +68,11 @@ def round_(
     folder = folder_of(place.path, file.stem)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock").acquire(timeout=0):
+        lock = held(str(folder / ".lock"), 0)
+        try:
             waits = Rounds(found, place, folder).run(learned)
+        finally:
+            let_go(lock)
     except Timeout as error:
         raise InputError(f"{folder}: another process is at these rounds") from error
     except _Interrupted:
