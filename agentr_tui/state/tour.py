@@ -23,7 +23,7 @@ HINTS = (
     "Left: the first wrong step, and why. Right: the lesson, replayed in the environment. Press a to accept it.",
     "Accepted, and on disk: u takes it back. Review a few more, then press 5 for the dataset.",
     "From samples to lines: this is what an export takes. Press e, choose a format, then ctrl+s.",
-    "Written: a trainer reads that file. Press 1: the library has every search, and o starts your own.",
+    "Written, with the origin of every line beside it. Press 1: the library has every search, and o starts your own.",
 )
 NO_TRACE = "A search is a tree of what an agent tried. Press t for the sample trees, or o to start a search."
 NOT_OPENED = "Every row is a search: a tree of what an agent tried. Press enter to open the one under the cursor."

@@ -25,6 +25,7 @@ from agentr_tui.screens.library.node_filter import NodeFilter
 from agentr_tui.screens.library.other_workspaces import beside_lines
 from agentr_tui.screens.library.preview import Preview
 from agentr_tui.screens.library.rows import (
+    BY_COMMAND,
     COLUMNS,
     EMPTY,
     LEAST_FIRST,
@@ -128,7 +129,8 @@ class LibraryScreen(ModeScreen):
         """The first look, then one every other second."""
         self.query_one("#trace-note").can_focus = False
         told = [line((text, "text")) for text in EMPTY.splitlines()]
-        told += beside_lines(self.agentr.session.workspace.path)
+        told += beside_lines(self.agentr.session.workspace.path)  # before the commands: 80×24 ends after three
+        told += [line((text, "text")) for text in BY_COMMAND.splitlines()]
         self.query_one("#library-empty", TextPane).set_lines(told)
         self.query_one("#library-empty").border_title = "library"
         self.table.focus()
