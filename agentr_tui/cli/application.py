@@ -144,7 +144,7 @@ EXAMPLES = {
         "agentr completion bash > ~/.agentr.bash; echo '. ~/.agentr.bash' >> ~/.bashrc",
         "agentr completion zsh > ~/.agentr.zsh; echo '. ~/.agentr.zsh' >> ~/.zshrc",
         "agentr completion fish > ~/.config/fish/completions/agentr.fish",
-        'agentr completion powershell > agentr.ps1; Add-Content $PROFILE ". $PWD/agentr.ps1"',
+        "agentr completion powershell >> $PROFILE",
     ),
 }
 

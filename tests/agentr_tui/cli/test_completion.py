@@ -32,7 +32,6 @@ def test_bash_completes_commands_options_their_words_and_files(tmp_path: Path) -
         "agentr search --algo": {"--algorithm"},
         "agentr export --data-type c": {"centric"},
         "agentr search --algorithm le": {"lessons"},
-        "agentr search --algorithm=le": {"lessons"},
         "agentr collect --env textc": {"textcraft"},
         "agentr revise --verifier prog": {"progress"},
         "agentr stats hon": {"honey.trace.jsonl"},
