@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import TextIOWrapper
 
-from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
 from agentr_tui.cli.application import COMMANDS, build
 from agentr_tui.cli.options import INTERRUPTED
@@ -165,6 +165,10 @@ def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
         name = (error.token.keyword or error.token.value).strip("[]")
         meant = _meant(name, [argument.name.removeprefix("--") for argument in error.argument_collection])
         return f"{error.token.source}: [{table}] has no setting {name!r}{meant} (agentr {table} --help lists them)"
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.argument.name
+        said = f"{name} needs a value" if name in arguments else f"{name} is missing"
+        return f"{said} (agentr {command + ' ' if command else ''}--help)"
     try:
         said = " ".join(str(error).split())
     except Exception:  # a library's message that can't be put together must not hide the error
