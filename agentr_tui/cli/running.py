@@ -41,7 +41,7 @@ def _is_terminal() -> bool:
 
 
 def _is_dumb() -> bool:
-    """Whether the terminal says that it takes lines only, as an editor's shell does: a screen would be its codes there."""
+    """Whether the terminal says that it takes lines only, as an editor's shell does."""
     return os.environ.get("TERM") == "dumb"
 
 
@@ -98,7 +98,7 @@ def need_terminal(instead: str) -> None:
         raise InputError(f"the app needs a terminal; without one use {instead}")
     if _is_dumb():
         raise InputError(
-            f"this terminal takes lines only (TERM=dumb): use {instead}; where that is wrong, export TERM=xterm-256color"
+            f"this terminal takes lines only (TERM=dumb): use {instead}; if that is wrong, export TERM=xterm-256color"
         )
 
 
