@@ -22,6 +22,7 @@ from agentr_tui.cli.application import COMMANDS, build
 from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.terminal import streams
+from agentr_tui.terminal.glyphs import ERRORS
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.own_output import claim_stdout, own_output
 from agentr_tui.terminal.safe_text import escape
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     claim_stdout()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=ERRORS)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # so that what a command began is put away
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
