@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -158,8 +159,9 @@ def _failed(code: int, line: str, error: BaseException | None = None, debug: boo
 
 def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
     command = next((argument for argument in arguments if argument in COMMANDS), "")
-    if isinstance(error, UnusedCliTokensError) and not command and error.unused_tokens:
-        name = error.unused_tokens[0]
+    if name := _unknown_command(error, arguments):
+        if os.path.lexists(name):
+            return f"unknown command {name!r}; agentr open {shlex.quote(name)} opens it"
         return f"unknown command {name!r}{_meant(name, COMMANDS)} (agentr --help lists them)"
     if isinstance(error, UnknownOptionError) and error.token.source not in ("cli", "env"):
         table = " ".join(error.command_chain or ())
@@ -175,6 +177,14 @@ def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
     except Exception:  # a library's message that can't be put together must not hide the error
         said = type(error).__name__
     return f"{said} (agentr {command + ' ' if command else ''}--help)"
+
+
+def _unknown_command(error: CycloptsError, arguments: Sequence[str]) -> str:
+    """Returns the word that stands where a command is expected and is none; empty where that is not the fault."""
+    if arguments and not arguments[0].startswith("-"):
+        return "" if arguments[0] in COMMANDS else arguments[0]
+    unused = error.unused_tokens if isinstance(error, UnusedCliTokensError) else None
+    return unused[0] if unused and not any(word in COMMANDS for word in arguments) else ""
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
