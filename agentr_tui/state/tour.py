@@ -20,7 +20,7 @@ from envs.user_folders import state_folder
 HINTS = (
     "The agent tries: every row is a step, Q says how well it ends. When ✓ and ✗ leaves are there, press 3.",
     "A good ✓ and a bad ✗ trajectory part at a fork: that is a pair. Press 4 to see what the bad one can learn.",
-    "The first wrong step, and why. Beside it (narrow: tab) the lesson, replayed in the environment. Press a to accept it.",
+    "The first wrong step, and why. Beside it (narrow: tab) the lesson from it, replayed. Press a to accept it.",
     "Accepted, and on disk: u takes it back. Review a few more, then press 5 for the dataset.",
     "From samples to lines: this is what an export takes. Press e, choose a format, then ctrl+s.",
     "Written, with the origin of every line beside it. Press 1: the library has every search, and o starts your own.",
