@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import time
@@ -37,7 +38,16 @@ AGAIN = 1.0
 
 def has_terminal() -> bool:
     """Whether a person can see a screen and type."""
+    return _is_terminal() and not _is_dumb()
+
+
+def _is_terminal() -> bool:
     return sys.stdin.isatty() and own_output().isatty()
+
+
+def _is_dumb() -> bool:
+    """Whether the terminal says that it takes lines only, as an editor's shell does."""
+    return os.environ.get("TERM") == "dumb"
 
 
 @contextmanager
@@ -95,8 +105,12 @@ def run_job(job: SearchJob) -> int:
 
 def need_terminal(instead: str) -> None:
     """Raises `InputError` where there is no terminal for the app."""
-    if not has_terminal():
+    if not _is_terminal():
         raise InputError(f"the app needs a terminal; without one use {instead}")
+    if _is_dumb():
+        raise InputError(
+            f"this terminal takes lines only (TERM=dumb): use {instead}; if that is wrong, export TERM=xterm-256color"
+        )
 
 
 def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any:
