@@ -93,7 +93,7 @@ HELP = {
     "config": "List every setting, its value and where it comes from.",
     "trust": "Permit, once, what a trace or a workspace names.",
     "doctor": "Check this installation and say how to get what is missing.",
-    "completion": "Print the script with which a shell completes commands and options.",
+    "completion": "Print the script with which a shell completes commands, options, their words and files.",
 }
 
 EXAMPLES = {
@@ -141,7 +141,12 @@ EXAMPLES = {
     "config": ("agentr config", "agentr config --json"),
     "trust": ("agentr trust foreign.trace.jsonl",),
     "doctor": ("agentr doctor", "agentr doctor --base-url http://localhost:8000/v1 --model MODEL"),
-    "completion": ("agentr completion bash", "agentr completion zsh"),
+    "completion": (
+        "agentr completion bash > ~/.agentr.bash; echo '. ~/.agentr.bash' >> ~/.bashrc",
+        "agentr completion zsh > ~/.agentr.zsh; echo '. ~/.agentr.zsh' >> ~/.zshrc",
+        "agentr completion fish > ~/.config/fish/completions/agentr.fish",
+        "agentr completion powershell >> $PROFILE",
+    ),
 }
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.base.errors import InputError, WorkFailed
-from engine.base.untrusted_files import open_given, place_and_part, refusal
+from engine.base.errors import InputError, unusable, unwritten
+from engine.base.untrusted_files import open_given, place_and_part
 
 CLOCK_SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without a word."""
@@ -58,7 +58,7 @@ def write_beside(out: Path, write: Callable[[BinaryIO], object], *, follow: bool
         place.parent.mkdir(parents=True, exist_ok=True)
         stream = part.open("xb")
     except OSError as error:
-        raise refusal(out, error) from error
+        raise unusable(out, error) from error
     try:
         with stream:
             write(stream)
@@ -66,6 +66,7 @@ def write_beside(out: Path, write: Callable[[BinaryIO], object], *, follow: bool
             os.fsync(stream.fileno())
         os.replace(part, place)
     except OSError as error:
-        raise WorkFailed(f"{out}: {error.strerror or error}") from error
+        raise unwritten(out, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk is gone altogether
+            part.unlink()

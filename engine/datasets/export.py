@@ -17,8 +17,8 @@ from unicodedata import category
 import msgspec
 from msgspec import structs
 
-from engine.base.errors import InputError
-from engine.base.untrusted_files import place_and_part, refusal
+from engine.base.errors import InputError, unusable
+from engine.base.untrusted_files import place_and_part
 from engine.datasets.card import card
 from engine.datasets.files import (
     PACKINGS,
@@ -140,7 +140,7 @@ def export(
     try:
         layout.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise refusal(layout.target.parent, error) from error
+        raise unusable(layout.target.parent, error) from error
     records = Records(workspace, loaded, current, chosen, making, exported, only_verified, options.per_lesson)
     with Spool(layout.target.parent) as spool:
         for sample, record, origin in records.made(of_type, progress):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.base.errors import InputError
@@ -12,16 +13,28 @@ from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
 
 
+def find_trace(workspace: Workspace, recorded: Path) -> Path | None:
+    """Returns where a trace is: at the recorded path, else in the workspace, which may lie elsewhere by now. None where
+    it is nowhere."""
+    places = (recorded, *_below(workspace.path, recorded), *_below(workspace.traces, recorded))
+    return next((place for place in places if os.path.isfile(place)), None)
+
+
+def _below(folder: Path, recorded: Path) -> Iterator[Path]:
+    """Where a file may be in a folder that lay elsewhere: `folder/b/c`, `folder/c` for a recorded `/a/b/c`."""
+    parts = recorded.parts[recorded.is_absolute() :]
+    for count in range(len(parts), 0, -1):
+        yield folder.joinpath(*parts[-count:])
+
+
 def trace_path(workspace: Workspace, sample: Sample) -> Path:
-    """Where the trace of a sample is: where `revise` read it, else in the workspace. Raises `InputError`."""
-    recorded = Path(sample.path)
-    places = (recorded, workspace.path / recorded, workspace.traces / recorded.name)
-    for place in places:
-        if os.path.isfile(place):
-            return place
-    raise InputError(
-        f"{sample.path}: the trace of sample {sample.id} is missing: put it back there, or into {workspace.traces}"
-    )
+    """Where the trace of a sample is. Raises `InputError`."""
+    found = find_trace(workspace, Path(sample.path))
+    if found is None:
+        raise InputError(
+            f"{sample.path}: the trace of sample {sample.id} is missing: put it back there, or into {workspace.traces}"
+        )
+    return found
 
 
 def load_tree(workspace: Workspace, sample: Sample, environment: str | None = None) -> SearchTree:

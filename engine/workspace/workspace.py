@@ -27,7 +27,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from engine.base.errors import InputError, WorkFailed
+from engine.base.errors import InputError, unusable, unwritten
 from engine.base.files import stamp
 from engine.base.text import many
 from engine.base.untrusted_files import (
@@ -125,6 +125,19 @@ _sample = msgspec.json.Decoder(Sample)
 _END_PREFIX = msgspec.json.encode(RunEnd(0, Revised()))[:12]  # {"type":"end"
 
 
+def _no_workspace(folder: Path) -> str:
+    """Why a folder can't be opened as a workspace, and what to do: often the workspace is another one beside it."""
+    if what_is(folder) is not None:
+        return f"{folder}: is not a folder: name a workspace with --workspace"
+    others: list[str] = []
+    with suppress(OSError):
+        others = sorted(str(each) for each in folder.parent.iterdir() if is_folder(each / "traces"))
+    if others:
+        more = f" (and {len(others) - 3} more)" if len(others) > 3 else ""
+        return f"{folder}: no such workspace: name one with --workspace, here {', '.join(others[:3])}{more}"
+    return f"{folder}: no such workspace: name one with --workspace; agentr search or agentr revise PATH makes one"
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A workspace folder. Reading never writes to it."""
@@ -143,12 +156,11 @@ class Workspace:
                 for name in FOLDERS:
                     (folder / name).mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise InputError(
-                    f"{folder}: the workspace can't be made ({error.strerror}): name a folder with --workspace"
+                raise unusable(
+                    folder, error, "the workspace can't be made", "name a folder with --workspace"
                 ) from error
         elif not is_folder(folder):
-            why = "is not a folder" if what_is(folder) is not None else "no such workspace"
-            raise InputError(f"{folder}: {why}: name one with --workspace, or make one with `agentr demo`")
+            raise InputError(_no_workspace(folder))
         return cls(folder)
 
     @property
@@ -298,7 +310,7 @@ class RunWriter:
             self.path = folder / f"{self.id}.jsonl"
             self._file = self.path.open("xb", buffering=0)
         except OSError as error:
-            raise InputError(f"{folder}: runs can't be written here ({error.strerror or error})") from error
+            raise unusable(folder, error, "runs can't be written here") from error
         try:
             self._line(RunHeader(version=RUN_VERSION, run=self.id, time=stamp(started), settings=settings, paths=paths))
         except BaseException as error:
@@ -313,7 +325,7 @@ class RunWriter:
             if isinstance(row, RunEnd):
                 os.fsync(self._file.fileno())
         except OSError as error:
-            raise WorkFailed(f"{self.path}: {error.strerror or error}: {self.samples} samples are kept") from error
+            raise unwritten(self.path, error, f"{many(self.samples, 'sample')} kept") from error
 
     def add(self, sample: Sample) -> None:
         """Write a sample. Raises `WorkFailed` (a full disk)."""
@@ -330,7 +342,10 @@ class RunWriter:
             if error is None:
                 self._line(RunEnd(self.samples, self.figures))
         finally:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as failed:  # a network file system may tell only now that it had no room
+                raise unwritten(self.path, failed) from failed
         if error is not None and not self.samples:
             self.path.unlink(missing_ok=True)
 

@@ -223,7 +223,8 @@ def _colours() -> Check:
     if "256" in term:
         return Check("colours", "ok", "256", "export COLORTERM=truecolor, where the terminal can")
     if term in ("", "dumb"):
-        return Check("colours", "hint", f"TERM is {term or 'not set'}", "export TERM=xterm-256color")
+        without = "; the app does not start" if term else ""
+        return Check("colours", "hint", f"TERM is {term or 'not set'}{without}", "export TERM=xterm-256color")
     return Check("colours", "hint", f"16 (TERM={term})", "export TERM=xterm-256color, where the terminal can")
 
 

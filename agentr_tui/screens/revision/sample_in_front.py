@@ -122,7 +122,10 @@ class SampleInFront:
     # -- loading -----------------------------------------------------------------------------------
 
     def take_up(self) -> None:
-        """Take up the tree and pair of the session; what was loaded stays while they are the same."""
+        """Take up the tree and pair of the session; what was loaded stays while they are the same.
+
+        Samples that were made while the search went on stay until it is over; then all of the tree is taken up.
+        """
         session = self._services.session
         if session.tree is None and not session.workspace.has_runs():
             self._of = None
@@ -139,7 +142,7 @@ class SampleInFront:
             if query is not None and review.query != query:
                 self.change(lambda: review.set_query(query))
                 return
-            if review.samples or review.query or size == self._size:
+            if size == self._size or review.query or (review.samples and session.control is not None):
                 self.show_later()
                 return
         self._size = size

@@ -304,6 +304,13 @@ ODD_SAMPLES: dict[str, dict[str, Any]] = {
     "node 18446744073709551616": {"fork": 2**64},
     "node 1000": {"wrong": 1000},
     "node -9007199254740993": {"cut": [{"part": "tail", "node": -(2**53) - 1, "place": 0, "reason": "idle"}]},
+    "node 999": {
+        "tail": {
+            "mark": 1,
+            "score": 1.0,
+            "steps": [{"response": "r", "action": "a", "observation": "o", "node": 999}],
+        }
+    },
     "fork at node 4": {"fork": 4},
     "step 0": {"mark": 0},
     "step 77": {"found": 77},

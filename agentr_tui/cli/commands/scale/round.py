@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json as json_texts
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from agentr_tui.cli.main import run
 from agentr_tui.cli.options import INPUT, INTERRUPTED, TASK, JsonOption, WorkspaceOption
@@ -23,6 +24,7 @@ from agentr_tui.terminal.own_output import output_to
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp, write_beside
 from engine.base.untrusted_files import check_no_link, read_text, what_is
+from engine.datasets.files import PACKINGS, packing_of, place_of
 from engine.datasets.formats import format_named
 from engine.rounds.processes import Server, filled, run_command
 from engine.rounds.record import (
@@ -39,6 +41,7 @@ from engine.rounds.record import (
     table_of,
     write_round,
 )
+from engine.trace.write_lock import held, let_go
 from engine.workspace.workspace import Workspace
 
 
@@ -66,8 +69,11 @@ def round_(
     folder = folder_of(place.path, file.stem)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock").acquire(timeout=0):
+        lock = held(str(folder / ".lock"), 0)
+        try:
             waits = Rounds(found, place, folder).run(learned)
+        finally:
+            let_go(lock)
     except Timeout as error:
         raise InputError(f"{folder}: another process is at these rounds") from error
     except _Interrupted:
@@ -82,6 +88,9 @@ def round_(
             say(waits)
     return 0
 
+
+IN_WORKSPACE = "{workspace}"
+"""What stands for the workspace's path in recorded commands: it may lie elsewhere when the rounds go on."""
 
 SERVED = "openai"
 """The actor that asks a server."""
@@ -106,7 +115,8 @@ class Rounds:
     """The rounds of one file in one workspace."""
 
     def __init__(self, found: RoundFile, workspace: Workspace, folder: Path) -> None:
-        self._file, self._workspace, self._folder = found, workspace, folder
+        self._file, self._given = found, workspace.path
+        self._workspace, self._folder = Workspace(workspace.path.absolute()), folder.absolute()
         self._name = found.path.stem
         self._waited = False  # whether `learned` was used
         log = folder / "server.log"
@@ -166,8 +176,10 @@ class Rounds:
         options = [part for part in file.arguments("export", number) if not part.startswith("--mix=")]
         options += [f"--mix={','.join(mixed)}"] if mixed else []
         out = folder / f"dataset{ending}"
-        done = self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], lambda _: [folder])
-        return str(folder / Path(self._said(done, now, "out")).name)
+        self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], lambda _: [folder])
+        asked = file.option("export", "compress", number)
+        packing = packing_of(out, next((each for each in PACKINGS if each == asked), None))
+        return str(place_of(out, packing, ending)[0])  # not as the record has it, which anybody may have written
 
     def _learn_notes(self, now: Round) -> None:
         page = self._folder / f"round-{now.round}" / "notes.md"
@@ -215,7 +227,7 @@ class Rounds:
             return ""
         if learned is None:
             again = f"agentr round {shlex.quote(str(self._file.path))} --learned MODEL"
-            return f"round {now.round} waits: train on {dataset}, then: {again}"
+            return f"round {now.round} waits: train on {self._as_given(dataset)}, then: {again}"
         self._waited = True
         now.learned, now.learned_notes = learned, now.notes
         self._stage(now, "learn", ["--learned", learned], lambda: {"learned": learned})
@@ -240,6 +252,12 @@ class Rounds:
 
     def _traces(self, number: int, what: str = "") -> Path:
         return self._workspace.traces / f"{self._name}-round-{number}{what}"
+
+    def _as_given(self, told: str) -> str:
+        """The same with paths of the workspace as the person named it."""
+        return told.replace(
+            f"{self._workspace.path}{os.sep}", "" if self._given == Path() else f"{self._given}{os.sep}"
+        )
 
     def _actor(self, model: str, notes: str) -> list[str]:
         return [*([f"--model={model}"] if model else []), *([f"--notes={notes}"] if notes else [])]
@@ -270,11 +288,12 @@ class Rounds:
         files: Files = _no_files,
     ) -> Stage:
         """A stage, done now or before."""
+        kept = [part.replace(str(self._workspace.path), IN_WORKSPACE) for part in command]
         known = now.stage(name)
         if known is not None:
-            _check_same(now, known, command, self._folder)
+            _check_same(now, known, kept, self._folder)
             return known
-        warn(f"round {now.round}, {name}: {shlex.join(command) if len(command) > 1 else command[0]}")
+        warn(f"round {now.round}, {name}: {self._as_given(shlex.join(command) if len(command) > 1 else command[0])}")
         began, clock = stamp(datetime.now(UTC)), time.monotonic()
         try:
             figures = act()
@@ -285,7 +304,7 @@ class Rounds:
         seconds = round(time.monotonic() - clock, 3)
         told = {key: value for key, value in figures.items() if not isinstance(value, list)}
         made = files_made(files(figures), self._workspace.path)
-        done = Stage(name=name, command=command, began=began, seconds=seconds, figures=told, files=made)
+        done = Stage(name=name, command=kept, began=began, seconds=seconds, figures=told, files=made)
         now.stages.append(done)
         write_round(self._folder, now)
         return done
