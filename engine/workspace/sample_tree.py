@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.base.errors import InputError
 from engine.samples.sample import Sample
 from engine.trace.sources import load_any
+from engine.tree.node import ROOT
 from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
 
@@ -34,13 +35,20 @@ def load_tree(workspace: Workspace, sample: Sample, environment: str | None = No
 
 def check_same_trace(tree: SearchTree, sample: Sample) -> None:
     """Raise `InputError` where the file no longer holds the trace that the sample was made from."""
-    trace = tree.started.trace if tree.started else ""
-    if trace != sample.trace or not all(0 <= node < len(tree) for node in _nodes_of(sample)):
+    if not is_of(tree, sample):
+        trace = tree.started.trace if tree.started else ""
         raise InputError(
             f"{sample.path}: contains a different trace ({trace}) from the one that sample {sample.id} was"
             f" made from ({sample.trace}):"
             " put that one back, or run `agentr revise` again"
         )
+
+
+def is_of(tree: SearchTree, sample: Sample) -> bool:
+    """Whether a tree holds the trace that a sample was made from, with every node that the sample names."""
+    leaves = [sample.good] if sample.bad is None else [sample.good, sample.bad]
+    same = tree.started is not None and tree.started.trace == sample.trace
+    return same and ROOT not in leaves and all(0 <= node < len(tree) for node in _nodes_of(sample))
 
 
 def _nodes_of(sample: Sample) -> list[int]:

@@ -302,6 +302,7 @@ def test_a_missing_trace_is_named_and_what_was_exported_before_stays(workspace: 
     "change",
     [
         {"good": -1},
+        {"good": 0},
         {"fork": 999},
         {"wrong": -2},
         {"cut": [{"part": "context", "node": 999, "place": 0, "reason": "idle"}]},
