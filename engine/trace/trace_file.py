@@ -20,7 +20,7 @@ import zstandard
 from filelock import BaseFileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading
-from engine.base.errors import InputError, TraceError, WorkFailed, unusable
+from engine.base.errors import InputError, Taken, TraceError, WorkFailed, unusable
 from engine.base.untrusted_files import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
 from engine.trace.write_lock import held, holder, is_held, let_go, lock_path
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
@@ -213,7 +213,7 @@ class TraceWriter:
         packed = self.path.suffix == ".zst"
         if append_to is None:
             if not overwrite and self.path.exists() and self.path.stat().st_size:
-                raise InputError(f"{self.path}: exists already: choose another name, or resume it")
+                raise Taken(f"{self.path}: exists already: choose another name, or resume it")
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY
             self._fd = os.open(self._part or self.path, flags, 0o666)
         else:
