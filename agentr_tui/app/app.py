@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -133,15 +130,12 @@ class AgentrApp(LoudWorkers, Host):
         self._start_mode = start_mode
         self._read: tuple[Path, float] | None = None  # what the screen said of a trace that is being read
         self._typed = self._flushed = 0.0  # when the last key came, and when events were folded last
-        self._leaving = False
+        self._leave_with: int | None = None  # the exit code, once a person or a signal says that the app is to end
         self._has_ended = False
         self._badges: tuple[float, tuple[tuple[str, str], ...]] = (-BADGES_EVERY, ())
         self._plain = Plain()
         self._filtering = Chain()
         self._type_ahead = TypeAhead(self, super().on_event, lambda: session.running and not session.tree)
-        self._running_in: asyncio.AbstractEventLoop | None = None
-        self._known_in = copy_context()  # in which Textual knows the app; a signal comes in any
-        self._told_to_leave: int | None = None  # the exit code that a signal asked for
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our variables, also under themes that are not ours."""
@@ -149,7 +143,6 @@ class AgentrApp(LoudWorkers, Host):
 
     def on_mount(self) -> None:
         """Theme, first screen, the pulse that folds events."""
-        self._running_in, self._known_in = asyncio.get_running_loop(), copy_context()
         theme = self.preferences.theme
         install(self, self._memory.theme(theme) if self._memory else theme, self.preferences.looks)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
@@ -157,7 +150,7 @@ class AgentrApp(LoudWorkers, Host):
         sys.setswitchinterval(SWITCH_INTERVAL)
         if self.session.live is not None:
             self.run_live(self.session.live)
-        self.set_interval(1 / FLUSHES_A_SECOND, self.flush)
+        self.set_interval(1 / FLUSHES_A_SECOND, self._pulse)
         self.switch_mode(self._start_mode)
         place = self._place
         if self._opening is not None:
@@ -166,8 +159,6 @@ class AgentrApp(LoudWorkers, Host):
             self.open_path(Path(place.trace), mode=place.mode)
         if self.session.unasked is not None:
             self.call_after_refresh(ask_yes, self, self.session.unasked, self._settings_hold)
-        if self._told_to_leave is not None:
-            self._leave(self._told_to_leave)
 
     def _settings_hold(self) -> None:
         """A person said yes to what the workspace's settings name."""
@@ -194,6 +185,11 @@ class AgentrApp(LoudWorkers, Host):
             return None
 
     # -- the open tree -----------------------------------------------------------------------------
+
+    def _pulse(self) -> None:
+        if self._leave_with is not None:
+            self._leave(self._leave_with)
+        self.flush()
 
     def flush(self) -> None:
         """Fold new events, and update the screen in front."""
@@ -339,7 +335,7 @@ class AgentrApp(LoudWorkers, Host):
         """A key that is typed waits until the one before it is done."""
         if isinstance(event, Key | Paste) and not event.is_forwarded:
             self._typed = time.monotonic()
-            if not self._leaving and self._told_to_leave is None:
+            if not self.is_leaving:
                 await self._type_ahead.take(event)
         else:
             if isinstance(event, MouseUp):
@@ -403,25 +399,25 @@ class AgentrApp(LoudWorkers, Host):
         that are closed."""
         return AwaitMount(Widget(), []) if self._has_ended else super().switch_mode(mode)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether a person or a signal said that the app is to end."""
+        return self._leave_with is not None
+
     def leave_soon(self, code: int) -> None:
-        """The same from a signal's handler, with an exit code; before the first screen is there, once it is."""
-        self._told_to_leave = code
-        if self._running_in is not None:
-            with suppress(RuntimeError):  # the app has ended just now
-                self._running_in.call_soon_threadsafe(self._leave, code, context=self._known_in.copy())
+        """Quit at the next pulse, with an exit code; for signals and threads, at any moment, also before the first
+        screen is there."""
+        self._leave_with = code
 
     def _leave(self, code: int) -> None:
+        """Go on with leaving. Each pulse calls it until the app has ended: whatever happens meanwhile, none is lost."""
+        self._leave_with = code
         self._type_ahead.forget()
         live = self.session.live
-        if live is None or live.over:
-            self.exit(code)
-        elif not self._leaving:
-            self._leaving = True
-            live.control.stop("stopped")
-            self.set_interval(0.02, lambda: self._leave_when_over(code))
-
-    def _leave_when_over(self, code: int) -> None:
-        if self.session.live is None or self.session.live.over:
+        if live is not None and not live.over:
+            if live.control.stop_reason is None:
+                live.control.stop("stopped")
+        elif not self.is_running or self.screen.is_mounted:
             self.exit(code)
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:

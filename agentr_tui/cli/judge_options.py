@@ -210,7 +210,7 @@ def progress(pairs: int, pool: JudgePool | None) -> Iterator[Callable[[int], Non
 
         def render(self, task: Task) -> Text:
             cost = f", ${asked.cost:.4f}" if asked.cost is not None else ""
-            return Text(f"{asked.attempts} calls{cost}")
+            return Text(f"{many(asked.attempts, 'call')}{cost}")
 
     columns = TextColumn("judging"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f} pairs"), Calls()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:

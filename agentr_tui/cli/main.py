@@ -10,15 +10,15 @@ import difflib
 import errno
 import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from io import TextIOWrapper
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
+from agentr_tui.cli import interrupts
 from agentr_tui.cli.application import COMMANDS, build
 from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
@@ -27,8 +27,7 @@ from agentr_tui.terminal.glyphs import ERRORS
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.own_output import claim_stdout, own_output
 from agentr_tui.terminal.safe_text import escape
-from engine.base.compression import unusable
-from engine.base.errors import AgentrError, InputError
+from engine.base.errors import AgentrError, InputError, unusable
 from engine.environment.permission import NeedsConsent
 from envs.base import EnvError
 
@@ -44,16 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
             stream.reconfigure(errors=ERRORS)
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # so that what a command began is put away
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    code = INTERRUPTED
+    with suppress(KeyboardInterrupt), interrupts.heard():  # it may come between two lines of a command
         code = run(list(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt:  # between two of its lines
-        code = INTERRUPTED
     if lost := streams.failed():  # by what waited in a buffer while the command failed
         code = code or _failed(1, lost)
-    for number in (signal.SIGINT, signal.SIGTERM):  # what is put away now needs no traceback
-        signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
 
 

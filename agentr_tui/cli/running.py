@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,9 @@ from engine.tree.score_warnings import score_warnings
 from engine.workspace.figures import figures
 from engine.workspace.workspace import Workspace
 
+AGAIN = 1.0
+"""Seconds after a signal in which another one is the same: `timeout` sends it to a process and to its group."""
+
 
 def has_terminal() -> bool:
     """Whether a person can see a screen and type."""
@@ -47,11 +52,17 @@ def _is_dumb() -> bool:
 
 @contextmanager
 def stopping(control: Control) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop the work cleanly; the list holds those that came."""
+    """SIGINT and SIGTERM stop the work cleanly, one that comes `AGAIN` seconds later at once; the list holds those that
+    came."""
     came: list[int] = []
+    insisted = math.inf
 
     def stop(number: int, frame: object) -> None:
+        nonlocal insisted
         came.append(number)
+        if time.monotonic() > insisted:
+            raise KeyboardInterrupt
+        insisted = min(insisted, time.monotonic() + AGAIN)
         control.stop("interrupted")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -130,6 +141,7 @@ def run_app(
     from agentr_tui.state.last_place import LastPlace
     from agentr_tui.state.tour import Tour
     from agentr_tui.terminal.escape_keys import escape_is_a_key
+    from agentr_tui.terminal.odd_input import odd_input_is_passed_over
 
     preferences = read_preferences([user_file(), session.workspace.settings_file])
     memory = LastPlace(session.workspace.path)
@@ -141,7 +153,12 @@ def run_app(
         tour.begin()
     app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own, tour)
     before = contents(session.workspace) if made_by_us is None else made_by_us
-    with ends_cleanly(app), kept_off_screen(app) as printed, escape_is_a_key(preferences.keys):
+    with (
+        ends_cleanly(app),
+        kept_off_screen(app) as printed,
+        escape_is_a_key(preferences.keys),
+        odd_input_is_passed_over(),
+    ):
         result = app.run()
     for line in printed:
         warn(line)

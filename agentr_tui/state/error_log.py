@@ -1,7 +1,8 @@
-"""Defects of our own that a worker of the app ran into: a line for the screen, where it happened for a file."""
+"""Defects of our own that the app or a worker of it ran into: a line for the screen, where it happened for a file."""
 
 from __future__ import annotations
 
+import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,21 @@ def error_line(folder: Path, error: Exception) -> str:
     except (AgentrError, OSError):
         return line
     return f"{line}; {folder / FILE} says where"
+
+
+def log_stacks(folder: Path, what: str) -> None:
+    """Append to the folder's `errors.log` where each thread is. Never raises.
+
+    `what`: what is wrong, in words.
+    """
+    told = [f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n{what}\n"]
+    for frame in sys._current_frames().values():
+        told += ["a thread\n", *traceback.format_stack(frame)]
+    try:
+        with open_to_append(folder / FILE) as stream:
+            stream.write("".join(told).encode("utf-8", "replace"))
+    except (AgentrError, OSError):
+        return
 
 
 def _places(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import locale
 from dataclasses import dataclass
+from functools import cache
 
 LIKE = {
     "…": "~", "·": ".", "•": "*", "×": "x", "–": "-", "—": "-", "−": "-", "→": ">", "←": "<", "↑": "^", "↓": "v",
@@ -101,11 +102,16 @@ _ASCII = Glyphs(
 
 def encoding_is_ascii() -> bool:
     """Whether the locale's encoding can't carry the glyphs (so the ASCII ones are to be used)."""
+    return not _carries_glyphs(locale.getpreferredencoding(False))
+
+
+@cache
+def _carries_glyphs(encoding: str) -> bool:
     try:
-        "".join(getattr(_UNICODE, name) for name in Glyphs.__slots__).encode(locale.getpreferredencoding(False))
+        "".join(getattr(_UNICODE, name) for name in Glyphs.__slots__).encode(encoding)
     except (UnicodeEncodeError, LookupError):
-        return True
-    return False
+        return False
+    return True
 
 
 def glyphs(ascii: bool | None = None) -> Glyphs:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from agentr_tui.terminal.glyphs import ERRORS
 
@@ -52,14 +52,48 @@ def output_to(stream: TextIO) -> Iterator[None]:
 
 
 def drop_terminal() -> None:
-    """Write nothing to the terminal any more, and read nothing from it: it was closed."""
+    """Write nothing to the terminal any more, and read nothing from it: it was closed. Never raises: signals call it at
+    any moment, also where no file can be opened any more."""
     for stream in (sys.__stdout__, sys.__stderr__):
         with suppress(OSError, ValueError, AttributeError):
             to_nowhere(stream.fileno())  # type: ignore[union-attr]
     for fd in (1, 2):
-        to_nowhere(fd)
-    silent, _keeps_it_open = os.pipe()  # a closed one is always ready, with nothing: whoever reads it goes in circles
-    os.dup2(silent, 0)
+        with suppress(OSError):
+            to_nowhere(fd)
+    with suppress(OSError):
+        silent, _keeps_it_open = os.pipe()  # a closed one is always ready, with nothing: a reader would go in circles
+        os.dup2(silent, 0)
+
+
+RESET = (
+    "\x1b[<u\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?7h\x1b[?1049l\x1b[?25h"
+)
+"""Takes back what an app asks of a terminal: its own keys, the mouse, pastes, focus, sizes, the other screen."""
+
+
+def attributes_of(fd: int | None) -> list[Any] | None:
+    """How a terminal is set; None for none."""
+    with suppress(ImportError, OSError, ValueError):
+        import termios
+
+        with suppress(termios.error):
+            return None if fd is None else termios.tcgetattr(fd)
+    return None
+
+
+def give_back(fd: int, attributes: list[Any] | None) -> None:
+    """Set a terminal as it was, for a program that ends at once: what the terminal does not take now it never gets."""
+    if attributes is not None:
+        import termios
+
+        with suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSANOW, attributes)
+    with suppress(OSError):
+        os.set_blocking(fd, False)
+        try:
+            os.write(fd, RESET.encode())
+        finally:
+            os.set_blocking(fd, True)  # whoever shares it expects that
 
 
 def copy_of(fd: int, like: io.TextIOWrapper, *, lasts: bool = False) -> io.TextIOWrapper:

@@ -18,11 +18,11 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from agentr_tui.terminal.safe_text import ELLIPSIS, clip, escape
 from agentr_tui.terminal.theme import Palette, Role, glyphs, palette
+from agentr_tui.widgets.partial_repaint import FrugalScroll
 
 Cell = tuple[tuple[str, Role], ...]
 """Parts of text with their roles. One without parts gives its room to the cell before it."""
@@ -72,7 +72,7 @@ def layout(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
     return widths
 
 
-class RowTable(ScrollView, can_focus=True):
+class RowTable(FrugalScroll, can_focus=True):
     """Rows with a key each. The cursor stays on its key, and the view stays put, when rows appear above."""
 
     ALLOW_SELECT = False
@@ -133,6 +133,7 @@ class RowTable(ScrollView, can_focus=True):
         self._cells: Callable[[int], Sequence[Cell]] = lambda row: ()
         self._told: Hashable = None  # the key of the last `Highlighted`
         self._set_out: tuple[int, list[tuple[int, int]]] = (-1, [])
+        self._drawn: dict[int, tuple[Sequence[Cell], bool]] = {}  # by line of the widget
 
     # -- rows --------------------------------------------------------------------------------------
 
@@ -157,7 +158,12 @@ class RowTable(ScrollView, can_focus=True):
         self.set_reactive(RowTable.cursor, max(0, min(at if place is None else place, len(keys) - 1)))
         self.call_after_refresh(self._show_cursor)
         self._tell()
-        self.refresh()
+        self._refresh_changed()
+
+    def _refresh_changed(self) -> None:
+        """Draw those lines anew whose cells, or whose cursor, are not as they were drawn."""
+        lines = range(self.size.height)
+        self.refresh_changed([self._drawn.get(y) for y in lines], [self._line(y) for y in lines])
 
     def _place_of(self, key: Hashable, near: int) -> int | None:
         """Where a key is now; it mostly is where it was."""
@@ -297,18 +303,23 @@ class RowTable(ScrollView, can_focus=True):
             self._set_out = (width, layout(self._columns, width))
         return self._set_out[1]
 
+    def _line(self, y: int) -> tuple[Sequence[Cell], bool]:
+        """The cells of a line, and whether the cursor is on it; no cells below the last row."""
+        if y == 0:
+            return [self._heading(column) for column in self._columns], False
+        row = y - 1 + round(self.scroll_offset.y)
+        return (self._cells(row), row == self.cursor) if row < len(self._keys) else ((), False)
+
     def render_line(self, y: int) -> Strip:
         """The line of names, or one visible row."""
         width, base = self.scrollable_content_region.width, self.rich_style
         colors = palette(self.app.current_theme)
-        if y == 0:
-            return self._strip([self._heading(column) for column in self._columns], base, colors, width)
-        row = y - 1 + round(self.scroll_offset.y)
-        if row >= len(self._keys):
+        cells, under_cursor = self._drawn[y] = self._line(y)
+        if not cells:
             return Strip.blank(width, base)
-        if row == self.cursor:
+        if under_cursor:
             base += Style.parse(colors.cursor if self.has_focus else colors.cursor_blurred)
-        return self._strip(self._cells(row), base, colors, width)
+        return self._strip(cells, base, colors, width)
 
     def _heading(self, column: Column) -> Cell:
         name, least_first = self.sorted_by

@@ -21,7 +21,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from engine.base.errors import AgentrError, InputError, WorkFailed
+from engine.base.errors import AgentrError, InputError, unusable, unwritten
 from engine.base.untrusted_files import UNREADABLE, lines_of, open_given, refusal, refused
 
 T = TypeVar("T")
@@ -191,8 +191,7 @@ class AppendLog(Generic[T]):
                     identity = os.fstat(stream.fileno()).st_ino
             except OSError as error:
                 self._take_back(path, before)
-                why = error.strerror or error
-                raise WorkFailed(f"{path}: {why}: the {self._kind.one} was not kept") from error
+                raise unwritten(path, error, f"the {self._kind.one} was not kept") from error
             file = self._files.setdefault(path, _File(identity))
             if file.offset == before:  # they need not be read again
                 file.offset += len(data)
@@ -208,8 +207,7 @@ class AppendLog(Generic[T]):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 path.open("xb").close()
             except OSError as error:
-                why = error.strerror or error
-                raise InputError(f"{self.folder}: {self._kind.many} can't be written here ({why})") from error
+                raise unusable(self.folder, error, f"{self._kind.many} can't be written here") from error
             self.path = path
         return self.path
 

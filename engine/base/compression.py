@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import io
 import os
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from engine.base.errors import AgentrError, InputError, TraceError, WorkFailed
+from engine.base.errors import InputError, TraceError
 from engine.base.untrusted_files import in_words, open_given
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -26,15 +25,6 @@ MAX_RATIO = 1000
 """A larger one may unpack to so many times its size: tree files, which repeat every conversation, reach 200."""
 
 _BUFFER = 1 << 17  # bytes
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-
-
-def unusable(path: str | os.PathLike[str], error: OSError) -> AgentrError:
-    """The error for a file that can't be written: `WorkFailed` where room ran out, else `InputError`."""
-    why = error.strerror or str(error)
-    if error.errno in _NO_ROOM:
-        return WorkFailed(f"{path}: {why}: make room and go on from there")
-    return InputError(f"{path}: {why}: choose another place or fix its permissions")
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from os import PathLike
+import errno
+from os import PathLike, fspath
 
 from envs.errors import in_words
 
@@ -31,9 +32,60 @@ class TraceError(InputError):
         place = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{place}: {reason}")
 
+    @property
+    def of_system(self) -> bool:
+        """Whether the system could not read the file: what is in it may be right."""
+        cause = self.__cause__
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.errno is not None:  # none for a damaged gzip file
+                return True
+            cause = cause.__cause__
+        return False
+
 
 class WorkFailed(AgentrError):
     """The work itself failed although the input was usable (exit code 1)."""
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_DISK = {
+    getattr(errno, name)
+    for name in ("EIO", "ESTALE", "ENODEV", "ENXIO", "ENOTCONN", "EREMOTEIO", "EHOSTDOWN", "EHOSTUNREACH", "ETIMEDOUT")
+    if hasattr(errno, name)
+}
+_REMEDIES = {
+    **dict.fromkeys(_NO_ROOM, "make room"),
+    errno.EFBIG: "allow larger files (ulimit -f), or choose another disk",
+    **dict.fromkeys(_NO_DISK, "check the disk, or the server that it is on"),
+    errno.EROFS: "make it writable, or choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def unusable(
+    path: str | PathLike[str],
+    error: OSError,
+    fact: str = "",
+    remedy: str = "choose another place or fix its permissions",
+) -> AgentrError:
+    """The error for a place that can't be written: `WorkFailed` where room ran out or the disk failed, else
+    `InputError`.
+
+    `path`: the place. `error`: what the system said. `fact`: what that means. `remedy`: where the system's error tells
+    none.
+    """
+    said = error.strerror or str(error)
+    told = f"{fspath(path)}: {f'{fact} ({said})' if fact else said}: {_REMEDIES.get(error.errno or 0, remedy)}"
+    return WorkFailed(told) if error.errno in _NO_ROOM | _NO_DISK else InputError(told)
+
+
+def unwritten(path: str | PathLike[str], error: OSError, fact: str = "") -> WorkFailed:
+    """The error for a place where a write failed in the middle.
+
+    `path`: the place. `error`: what the system said. `fact`: what that means.
+    """
+    parts = [f"{fspath(path)}: {error.strerror or error}", fact, _REMEDIES.get(error.errno or 0, "")]
+    return WorkFailed(": ".join(part for part in parts if part))
 
 
 def foreign_line(what: str, error: BaseException) -> str:

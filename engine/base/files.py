@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.base.errors import WorkFailed
-from engine.base.untrusted_files import place_and_part, refusal
+from engine.base.errors import InputError, unusable, unwritten
+from engine.base.untrusted_files import open_given, place_and_part
 
 CLOCK_SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without a word."""
+
+LAST_BYTES = 1 << 16
+"""Of a log, from which its last lines are taken."""
 
 
 def stamp(time: datetime) -> str:
@@ -31,17 +35,30 @@ def in_future(time: str) -> bool:
         return False
 
 
-def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
+def last_lines(log: Path, count: int) -> list[str]:
+    """The last lines of a log, at most `LAST_BYTES` of it; none where it can't be read."""
+    with suppress(OSError, InputError):
+        with open_given(log) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LAST_BYTES))
+            lines = file.read(LAST_BYTES).decode("utf-8", "replace").strip().splitlines()
+        return [line.strip() for line in lines[-count:] if line.strip()]
+    return []
+
+
+def write_beside(out: Path, write: Callable[[BinaryIO], object], *, follow: bool = False) -> None:
     """Write a file under another name in the same folder, then move it into place: a reader sees all of it or none.
 
     Raises `InputError` where the folder can't be made or written, `WorkFailed` (a full disk), and any error of `write`.
+
+    `out`: the file. `write`: writes its content. `follow`: whether a link there is followed; True for a name that a
+    person gave.
     """
-    place, part = place_and_part(out)
+    place, part = place_and_part(out, follow=follow)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         stream = part.open("xb")
     except OSError as error:
-        raise refusal(out, error) from error
+        raise unusable(out, error) from error
     try:
         with stream:
             write(stream)
@@ -49,6 +66,7 @@ def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(stream.fileno())
         os.replace(part, place)
     except OSError as error:
-        raise WorkFailed(f"{out}: {error.strerror or error}") from error
+        raise unwritten(out, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk is gone altogether
+            part.unlink()

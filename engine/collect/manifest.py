@@ -22,8 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.base.append_log import AppendLog, LogKind
-from engine.base.compression import unusable
-from engine.base.errors import InputError
+from engine.base.errors import InputError, unusable
 from engine.base.files import stamp
 from engine.base.untrusted_files import UNREADABLE, read_given
 from engine.collect.messages import Finished

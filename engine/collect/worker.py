@@ -18,6 +18,7 @@ import msgspec
 
 from engine.base.compression import open_unpacked
 from engine.base.errors import AgentrError, foreign_line
+from engine.base.untrusted_files import what_is
 from engine.collect.limits import SharedLimits
 from engine.collect.manifest import MAY_CHANGE
 from engine.collect.messages import (
@@ -55,8 +56,9 @@ def spent(tree: SearchTree) -> Spent:
 
 
 def has_begun(path: Path) -> bool:
-    """Whether a trace holds an event. One whose first line was cut off by a kill holds none."""
-    if not path.exists():
+    """Whether a trace holds an event. One whose first line was cut off by a kill holds none. Raises `InputError` where
+    the system can't say."""
+    if what_is(path) is None:
         return False
     with open_unpacked(path) as file:
         return file.readline().endswith(b"\n")

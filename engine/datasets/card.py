@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,8 @@ from envs.base import title_of
 
 MOST_SOURCES = 50
 MOST_RUNS = 10
+
+_TICKS = re.compile("`+")
 
 _RULES = {
     "accepted": "samples that a reviewer accepted and that pass the replay in the environment",
@@ -74,7 +77,9 @@ def _unreplayed(exported: Exported) -> list[str]:
     who = "; a person accepted each" if exported.which == "accepted" else ""
     judged = ", ".join(f"{count} {word}" for word, count in sorted(exported.seams.items()))
     seams = f"; their seams, as a model judges them: {judged}" if judged else ""
-    return [f"- unreplayed: {count} of {exported.samples} samples, for which no environment was at hand{who}{seams}"]
+    return [
+        f"- unreplayed: {count} of {many(exported.samples, 'sample')}, for which no environment was at hand{who}{seams}"
+    ]
 
 
 def trained_told(exported: Exported) -> list[str]:
@@ -95,7 +100,9 @@ def trained_told(exported: Exported) -> list[str]:
     if any(lessons.earlier):
         told.append(f"earlier mistakes in the context: {_shares(lessons.earlier, exported.samples)}")
     if lessons.ratio is not None:
-        told.append(f"tails: {lessons.ratio:.2f} times the plan ({lessons.tails} steps where {lessons.plans} would do)")
+        told.append(
+            f"tails: {lessons.ratio:.2f} times the plan ({many(lessons.tails, 'step')} where {lessons.plans} would do)"
+        )
     return told
 
 
@@ -117,7 +124,7 @@ def _by_settings(runs: Sequence[RunInfo]) -> list[tuple[ReviseSettings, list[Run
 
 def _made(settings: ReviseSettings, infos: Sequence[RunInfo]) -> list[str]:
     """How some runs made their samples."""
-    runs = "; ".join(f"`{info.id}`, started {info.time}" for info in infos[:MOST_RUNS])
+    runs = "; ".join(f"{code(info.id)}, started {code(info.time)}" for info in infos[:MOST_RUNS])
     more = f"; and {len(infos) - MOST_RUNS} more" if len(infos) > MOST_RUNS else ""
     return [
         f"- {'run' if len(infos) == 1 else 'runs'} of `revise`: {runs}{more}",
@@ -141,8 +148,8 @@ def _verifier(settings: ReviseSettings) -> str:
 def _pairs(settings: ReviseSettings) -> str:
     told = [f"ranked by {settings.rank}"]
     told += [f"at most {settings.max_pairs} a tree"] if settings.max_pairs else []
-    told += [f"at most {settings.per_tree} samples a tree"] if settings.per_tree else []
-    told += [f"at most {settings.per_fork} samples a fork"] if settings.per_fork else []
+    told += [f"at most {many(settings.per_tree, 'sample')} a tree"] if settings.per_tree else []
+    told += [f"at most {many(settings.per_fork, 'sample')} a fork"] if settings.per_fork else []
     told += ["each wrong step once a tree"] if settings.diverse else []
     told += [f"samples of a similarity above {settings.duplicates:g} are one"] if settings.duplicates else []
     return ", ".join(told)
@@ -152,7 +159,7 @@ def _repair(settings: ReviseSettings) -> str:
     repair = settings.repair
     if repair is None:
         return "not repaired"
-    return f"searched again, {repair.iterations} iterations and {repair.calls} calls at most"
+    return f"searched again, {many(repair.iterations, 'iteration')} and {many(repair.calls, 'call')} at most"
 
 
 def _name(path: str) -> str:
@@ -161,9 +168,9 @@ def _name(path: str) -> str:
 
 def _counted(exported: Exported) -> str:
     """How many records, and of how many samples where that differs."""
-    text = f"{exported.lines} records"
+    text = many(exported.lines, "record")
     if exported.lines - exported.mixed != exported.samples:
-        text += f" of {exported.samples} samples (factor {exported.factor:.2f})"
+        text += f" of {many(exported.samples, 'sample')} (factor {exported.factor:.2f})"
     if exported.mixed:
         text += f", {exported.mixed} of them from another dataset"
     return text
@@ -194,7 +201,10 @@ def _options(exported: Exported, options: ExportOptions) -> list[str]:
 
 def _files(exported: Exported) -> list[str]:
     """Every file of the dataset with its checksum."""
-    rows = [f"| {code(_name(file.path))} | {file.lines} | {file.size} | `{file.checksum}` |" for file in exported.files]
+    rows = [
+        f"| {code(_name(file.path), cell=True)} | {file.lines} | {file.size} | `{file.checksum}` |"
+        for file in exported.files
+    ]
     return ["", "## Files", "", "| file | records | bytes | SHA-256 |", "| --- | ---: | ---: | --- |", *rows]
 
 
@@ -212,11 +222,18 @@ def _threshold(value: float | None, default: float) -> str:
 def _table(title: str, of: str, counts: Mapping[str, int]) -> list[str]:
     if not counts:
         return []
-    rows = [f"| {code(name)} | {count} |" for name, count in counts.items()]
+    rows = [f"| {code(name, cell=True)} | {count} |" for name, count in counts.items()]
     return ["", f"## {title}", "", f"| {of} | n |", "| --- | ---: |", *rows]
 
 
-def code(text: str) -> str:
-    """Returns a text as a code span that it can't leave, also inside a table."""
-    safe = "".join(sign if sign.isprintable() else "�" for sign in text).replace("`", "'").replace("|", "¦")
-    return f"`{safe}`"
+def code(text: str, cell: bool = False) -> str:
+    """Returns a text as a code span that it can't leave, and in which it is word for word, less what can't be shown.
+
+    `text`: anybody's. `cell`: whether it stands in a table, where a bar ends the cell.
+    """
+    safe = "".join(sign if sign.isprintable() else "�" for sign in text) or " "
+    fence = "`" * (1 + max(map(len, _TICKS.findall(safe)), default=0))
+    apart = " " if safe.strip() and (safe[0] in " `" or safe[-1] in " `") else ""  # a reader takes one blank off
+    if cell:
+        safe = safe.replace("|", "\\|")
+    return f"{fence}{apart}{safe}{apart}{fence}"

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, Literal
 
 from msgspec import Struct
 
-from engine.base.errors import InputError, WorkFailed
+from engine.base.errors import InputError, unusable, unwritten
 from engine.base.text import clean
-from engine.base.untrusted_files import place_and_part, refusal
+from engine.base.untrusted_files import place_and_part
 
 Packing = Literal["none", "gzip", "parquet"]
 PACKINGS: tuple[Packing, ...] = ("none", "gzip", "parquet")
@@ -47,7 +47,7 @@ class Spool:
         try:
             self._file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by `__exit__`
         except OSError as error:
-            raise refusal(folder, error) from error
+            raise unusable(folder, error) from error
         self._folder = folder
         self._starts: array[int] = array("Q")
         self._ends: array[int] = array("Q")  # of the record; its origin follows, up to the next start
@@ -84,7 +84,7 @@ class Spool:
         try:
             yield
         except OSError as error:
-            raise WorkFailed(f"{self._folder}: {error.strerror or error}") from error
+            raise unwritten(self._folder, error) from error
 
     def __enter__(self) -> Spool:
         return self
@@ -106,17 +106,18 @@ class Outputs:
         self._moves: list[tuple[bool, Path, Path]] = []
 
     @contextmanager
-    def opened(self, place: Path, last: bool = False) -> Iterator[BinaryIO]:
-        """A file to write; `last` are moved after the others: where they are, the rest is.
+    def opened(self, place: Path, *, last: bool = False, follow: bool = False) -> Iterator[BinaryIO]:
+        """A file to write. Raises `InputError` where it can't be made, `WorkFailed` where it can't be written.
 
-        Raises `InputError` where it can't be made, `WorkFailed` where it can't be written.
+        `place`: its path. `last`: it is moved after the others: where it is, the rest is. `follow`: whether a link
+        there is followed; True for a name that a person gave.
         """
-        place, part = place_and_part(place)
+        place, part = place_and_part(place, follow=follow)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             stream = part.open("xb")
         except OSError as error:
-            raise refusal(place, error) from error
+            raise unusable(place, error) from error
         self._moves.append((last, part, place))
         try:
             with stream:
@@ -124,7 +125,7 @@ class Outputs:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            raise WorkFailed(f"{place}: {error.strerror or error}") from error
+            raise unwritten(place, error) from error
 
     def text(self, place: Path, text: str) -> None:
         """Write a whole text."""
@@ -143,10 +144,11 @@ class Outputs:
                     try:
                         os.replace(part, place)
                     except OSError as failed:
-                        raise WorkFailed(f"{place}: {failed.strerror or failed}") from failed
+                        raise unwritten(place, failed) from failed
         finally:
             for _, part, _ in self._moves:
-                part.unlink(missing_ok=True)
+                with suppress(OSError):  # it was moved, or the disk is gone altogether
+                    part.unlink()
 
 
 class _Hashing:

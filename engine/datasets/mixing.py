@@ -199,9 +199,9 @@ def mixed_records(
             break
     warnings += [f"{mix.path}: {many(n, 'line')} left out: {problem}" for problem, n in sorted(choice.unfit.items())]
     if control and not options.escape:
-        warnings.append(f"{mix.path}: {control} records: {CONTROL} (--control-tokens escape)")
+        warnings.append(f"{mix.path}: {many(control, 'record')}: {CONTROL} (--control-tokens escape)")
     if made < count:
-        warnings.append(f"{mix.path}: gave {made} records, where {count} make up a share of {mix.share:g}")
+        warnings.append(f"{mix.path}: gave {many(made, 'record')}, where {count} make up a share of {mix.share:g}")
 
 
 def mixed_line(value: Any, format: Format, options: FormatOptions) -> tuple[list[Record], str | None]:

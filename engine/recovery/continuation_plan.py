@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
+from engine.base.text import many
 from engine.recovery.continuation_figures import MarkFigures, compared, share_of
 from engine.recovery.continuation_store import Arm, Recovered, Recoveries, ended, new_arm
 from engine.samples.sample import Sample
@@ -71,7 +72,7 @@ class Price(Struct, frozen=True):
 
     def __add__(self, other: Price) -> Price:
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
-        actors = ", ".join(dict.fromkeys((self.actor, other.actor)))
+        actors = ", ".join(dict.fromkeys((*self.actor.split(", "), *other.actor.split(", "))))
         return Price(
             self.continuations + other.continuations,
             self.calls + other.calls,
@@ -86,12 +87,12 @@ class Price(Struct, frozen=True):
         if not self.calls:
             return "nothing is missing: no calls"
         cost = "cost unknown" if self.cost is None else f"about ${self.cost:.4f}"
-        return f"at most {self.calls} calls, {'free: no model is asked' if self.free else cost}"
+        return f"at most {many(self.calls, 'call')}, {'free: no model is asked' if self.free else cost}"
 
     def __str__(self) -> str:
         if not self.calls:
             return self.amount
-        return f"{self.amount}; {self.continuations} continuations by {self.actor}"
+        return f"{self.amount}; {many(self.continuations, 'continuation')} by {self.actor}"
 
 
 def named_server(settings: RecoverySettings) -> dict[str, str]:

@@ -20,7 +20,7 @@ from engine.base.close_on_failure import closed_on_failure
 from engine.base.errors import InputError, TraceError, WorkFailed
 from engine.base.step_kind import careless, info_or_none
 from engine.base.text import clean, flatten
-from engine.base.untrusted_files import real_path
+from engine.base.untrusted_files import real_path, what_is
 from engine.environment.opened import name_to_go_on
 from engine.environment.permission import TrustedSettings, check_search, permit, remember
 from engine.environment.replay import Replayer, opener
@@ -290,12 +290,15 @@ def _digest(sample: Sample, prefix: list[PrefixStep], settings: SearchSettings) 
 
 
 def _known(path: Path) -> SearchTree | None:
-    """The tree of that search where it was made before, to its end."""
-    if not path.exists():
+    """The tree of that search where it was made before, to its end. Raises `InputError` where the system can't read it
+    now: it may be whole, and paid for."""
+    if what_is(path) is None:
         return None
     try:
         tree = load(path).tree
-    except TraceError:
+    except TraceError as error:
+        if error.of_system:
+            raise
         return None
     return tree if tree.end_reason not in (None, STOPPED) and not tree.owed else None
 

@@ -25,6 +25,7 @@ from engine.base.errors import InputError
 from engine.base.files import in_future
 from engine.base.line_order import FIRST, Count, Order, next_orders, order_of
 from engine.base.reviewer_name import reviewer_name
+from engine.base.text import many
 from engine.samples.tails.tail import Tail
 
 DecisionVerdict = Literal["accepted", "rejected", "skipped"]
@@ -211,8 +212,8 @@ class Decisions:
                 still = [time for time in times if in_future(time)]
                 if still:
                     told.append(
-                        f"{path}: {len(still)} decisions are from the future (up to {max(still)}): a clock was wrong,"
-                        " there or here; later decisions take effect all the same"
+                        f"{path}: {many(len(still), 'decision is', 'decisions are')} from the future (up to"
+                        f" {max(still)}): a clock was wrong, there or here; later decisions take effect all the same"
                     )
             return told
 

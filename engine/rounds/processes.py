@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.base.errors import WorkFailed
+from engine.base.files import last_lines
 from engine.base.untrusted_files import open_to_append
 
 SERVER_SECONDS = 600.0
@@ -39,10 +40,7 @@ def filled(command: str, values: Mapping[str, str]) -> str:
 
 def last_words(log: Path, lines: int = 3) -> str:
     """The last lines of a log."""
-    with suppress(OSError):
-        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:]
-        return " | ".join(line.strip() for line in said if line.strip())
-    return ""
+    return " | ".join(last_lines(log, lines))
 
 
 def _start(command: str, log: Path) -> subprocess.Popen[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from engine.search.interventions import Intervention
@@ -57,10 +58,9 @@ class Control:
 
     def stop(self, reason: str = "stopped") -> None:
         """End the search. Calls in flight are dropped, answers that arrived stay in the trace."""
-        self.stop_reason = self.stop_reason or reason
+        self.stop_reason = self.stop_reason or reason  # first: a search that binds just now looks at it then
         self._poke()
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._cancel)
+        self._on_loop(self._cancel)
 
     def change(self, who: str, changes: dict[str, Any]) -> None:
         """Other settings, from the next selection on."""
@@ -74,8 +74,12 @@ class Control:
         self._poke()
 
     def _poke(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._changed.set)
+        self._on_loop(self._changed.set)
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the search is over, maybe just now
+                self._loop.call_soon_threadsafe(call)
 
     # -- for the search ----------------------------------------------------------------------------
 

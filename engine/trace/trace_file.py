@@ -10,23 +10,32 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import zstandard
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
-from engine.base.compression import open_unpacked, reading, unusable
-from engine.base.errors import InputError, TraceError, WorkFailed
-from engine.base.untrusted_files import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
+from engine.base.compression import open_unpacked, reading
+from engine.base.errors import InputError, TraceError, WorkFailed, unusable
+from engine.base.untrusted_files import (
+    MAX_LINE,
+    check_no_link,
+    check_place,
+    in_words,
+    is_file,
+    lines_of,
+    place_and_part,
+)
+from engine.trace.write_lock import held, holder, is_held, let_go, lock_path
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
 
 if sys.platform != "win32":
-    import fcntl
+    pass
 
 
 TraceState = Literal["running", "paused", "done", "stopped", "crashed"]
@@ -76,9 +85,7 @@ class _Lines:
                     event = decode_event(line, self.path, number)
                 except _Torn as error:
                     if file.read(1):
-                        raise TraceError(
-                            self.path, number, ("not a trace: " if number == 1 else "") + error.reason
-                        ) from None
+                        raise TraceError(self.path, number, error.reason) from None
                     self.torn = number
                     break
                 self.end += len(line)
@@ -163,10 +170,6 @@ def load(path: str | os.PathLike[str]) -> Loaded:
 # -- writing -----------------------------------------------------------------------------------------
 
 
-def _lock_path(path: str | os.PathLike[str]) -> str:
-    return f"{os.fspath(path)}.lock"
-
-
 class TraceWriter:
     """Appends events to a trace; each is in the file when `write` returns.
 
@@ -191,17 +194,18 @@ class TraceWriter:
             raise InputError(f"{path}: traces are not written as .gz: name it .jsonl or .jsonl.zst")
         self._fd: int | None = None
         self._packer: zstandard.ZstdCompressionObj | None = None
-        self._lock = FileLock(_lock_path(path), thread_local=False)
+        self._lock: BaseFileLock | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=_LOCK_PATIENCE, poll_interval=0.02)
+            self._lock = held(lock_path(path), _LOCK_PATIENCE)
             if whole and (is_file(path) or not os.path.lexists(path)):  # not for a device, which takes what comes
-                self._part = place_and_part(self.path)[1]
+                self._part = place_and_part(self.path, follow=False)[1]
             self._size = self._open(append_to, overwrite)
         except Timeout:
-            if not os.path.exists(_lock_path(path)):  # not held: it could not be made
+            if not os.path.exists(lock_path(path)):  # not held: it could not be made
                 raise InputError(f"{path}: no file can be made in that folder") from None
-            raise TraceError(path, None, "another process is writing it: attach to that search, or stop it") from None
+            told = f"another process is writing it{holder(path)}: attach to that search, or stop it"
+            raise TraceError(path, None, told) from None
         except OSError as error:
             self.close()
             raise unusable(path, error) from error
@@ -214,6 +218,7 @@ class TraceWriter:
         check_place(self.path, device=True)
         packed = self.path.suffix == ".zst"
         if append_to is None:
+            check_no_link(self.path)
             if not overwrite and self.path.exists() and self.path.stat().st_size:
                 raise InputError(f"{self.path}: exists already: choose another name, or resume it")
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY
@@ -274,7 +279,8 @@ class TraceWriter:
         self._finish()
         if self._part is not None:
             try:
-                os.replace(self._part, os.path.realpath(self.path))
+                self._close_file()  # a network file system may tell only now that it had no room
+                os.replace(self._part, self.path)
             except OSError as error:
                 raise unusable(self.path, error) from error
             self._part = None
@@ -301,22 +307,29 @@ class TraceWriter:
         raise WorkFailed(f"{self.path}: {why}: this search is not saved; put the file back or search again")
 
     def close(self) -> None:
-        """Finish the file and give the lock back. Harmless when repeated."""
+        """Finish the file and give the lock back. Harmless when repeated. Raises `WorkFailed` where a part of the file
+        was not kept after all."""
         try:
             self._finish()
+            self._close_file()
+        except OSError as error:
+            raise unusable(self.path, error) from error
         finally:
             if self._part is not None:
                 with suppress(OSError):
                     os.unlink(self._part)
-            if self._fd is not None:
+            with suppress(OSError):
+                self._close_file()
+            if self._lock is not None and self._lock.is_locked:
                 with suppress(OSError):
-                    os.close(self._fd)
-                self._fd = None
-            if self._lock.is_locked:
-                if sys.platform != "win32":  # while it is held, so that nobody else loses a lock of that name
-                    with suppress(OSError):
+                    if sys.platform != "win32":  # while it is held, so that nobody else loses a lock of that name
                         os.unlink(self._lock.lock_file)
-                self._lock.release()
+                let_go(self._lock)
+
+    def _close_file(self) -> None:
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
 
     def _finish(self) -> None:
         if self._packer is not None and self._fd is not None:
@@ -344,15 +357,15 @@ def write_trace(path: str | os.PathLike[str], events: Iterable[AnyEvent], *, ove
 
 def _repack(path: Path, size: int) -> None:
     """Keep the first `size` unpacked bytes of a .zst file, in a frame that is finished."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    place, part = place_and_part(path, follow=True)
     try:
-        with open_unpacked(path) as old, open(part, "wb") as new:
+        with open_unpacked(place) as old, part.open("xb") as new:
             packer = zstandard.ZstdCompressor().compressobj()
             while data := old.read(min(size, 1 << 20)):
                 new.write(packer.compress(data))
                 size -= len(data)
             new.write(packer.flush())
-        os.replace(part, path)
+        os.replace(part, place)
     finally:
         with suppress(OSError):
             part.unlink()
@@ -360,24 +373,7 @@ def _repack(path: Path, size: int) -> None:
 
 def is_being_written(path: str | os.PathLike[str]) -> bool:
     """Whether a process holds the trace's lock. A lock file that no process holds is from a process that was killed."""
-    lock = _lock_path(path)
-    if sys.platform == "win32":
-        try:
-            with FileLock(lock).acquire(timeout=0) if os.path.exists(lock) else nullcontext():
-                return False
-        except (Timeout, OSError):
-            return True
-    try:
-        fd = os.open(lock, os.O_RDONLY | os.O_NONBLOCK)  # of someone else's trace as well; a pipe would wait
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # held; or there are no such locks here, and the file itself is the lock
-        return True
-    finally:
-        os.close(fd)
-    return False
+    return is_held(lock_path(path))
 
 
 def trace_state(tree: SearchTree, path: str | os.PathLike[str]) -> TraceState:

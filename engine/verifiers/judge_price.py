@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from engine.base.sums_with_unknowns import plus
+from engine.base.text import many
 from engine.environment.permission import is_loopback
 from engine.verifiers.base import JudgeSettings
 
@@ -55,6 +56,6 @@ class JudgePrice(Struct):
         known = f" ({self.known} known already)" if self.known else ""
         cost = "cost unknown" if self.cost is None else f"at most ${self.cost:.4f}"
         return (
-            f"judging {self.pairs} pairs: at most {self.calls:,} calls of {self.model} at {self.url}{known}, about"
-            f" {self.tokens_in:,} tokens in and at most {self.tokens_out:,} out, {cost}"
+            f"judging {many(self.pairs, 'pair')}: at most {many(self.calls, 'call')} of {self.model} at"
+            f" {self.url}{known}, about {self.tokens_in:,} tokens in and at most {self.tokens_out:,} out, {cost}"
         )

@@ -27,7 +27,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from engine.base.errors import InputError, WorkFailed
+from engine.base.errors import InputError, unusable, unwritten
 from engine.base.files import stamp
 from engine.base.text import many
 from engine.base.untrusted_files import (
@@ -156,8 +156,8 @@ class Workspace:
                 for name in FOLDERS:
                     (folder / name).mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise InputError(
-                    f"{folder}: the workspace can't be made ({error.strerror}): name a folder with --workspace"
+                raise unusable(
+                    folder, error, "the workspace can't be made", "name a folder with --workspace"
                 ) from error
         elif not is_folder(folder):
             raise InputError(_no_workspace(folder))
@@ -310,7 +310,7 @@ class RunWriter:
             self.path = folder / f"{self.id}.jsonl"
             self._file = self.path.open("xb", buffering=0)
         except OSError as error:
-            raise InputError(f"{folder}: runs can't be written here ({error.strerror or error})") from error
+            raise unusable(folder, error, "runs can't be written here") from error
         try:
             self._line(RunHeader(version=RUN_VERSION, run=self.id, time=stamp(started), settings=settings, paths=paths))
         except BaseException as error:
@@ -325,7 +325,7 @@ class RunWriter:
             if isinstance(row, RunEnd):
                 os.fsync(self._file.fileno())
         except OSError as error:
-            raise WorkFailed(f"{self.path}: {error.strerror or error}: {self.samples} samples are kept") from error
+            raise unwritten(self.path, error, f"{many(self.samples, 'sample')} kept") from error
 
     def add(self, sample: Sample) -> None:
         """Write a sample. Raises `WorkFailed` (a full disk)."""
@@ -342,7 +342,10 @@ class RunWriter:
             if error is None:
                 self._line(RunEnd(self.samples, self.figures))
         finally:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as failed:  # a network file system may tell only now that it had no room
+                raise unwritten(self.path, failed) from failed
         if error is not None and not self.samples:
             self.path.unlink(missing_ok=True)
 

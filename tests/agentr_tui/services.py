@@ -78,6 +78,7 @@ class FakeServices:
         self._session = Session(Workspace.open(folder / "workspace", create=True))
         self.tree = FakeTree()
         self.front = True
+        self.leaving = False  # the app is asked to end
         self.said: list[str] = []
         self.complained: list[str] = []
         self.menu: tuple[str, list[Choice]] = ("", [])
@@ -98,6 +99,9 @@ class FakeServices:
     @property
     def tree_view(self) -> TreeView:
         return cast(TreeView, self.tree)
+
+    def is_leaving(self) -> bool:
+        return self.leaving
 
     @property
     def in_front(self) -> bool:

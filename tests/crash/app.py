@@ -62,8 +62,23 @@ def _decided(place: Workspace) -> set[str]:
     return {line.id for sample in decisions.current() for line in decisions.lines_of(sample)}
 
 
+WAYS: dict[str, tuple[int, ...]] = {
+    "sigterm": (signal.SIGTERM,),
+    "sigint": (signal.SIGINT,),
+    "sighup": (signal.SIGHUP,),
+    "two signals": (signal.SIGTERM, signal.SIGINT),
+    "all signals": (signal.SIGHUP, signal.SIGTERM, signal.SIGINT),
+    "a closed terminal": (),
+    "a terminal that takes nothing": (signal.SIGTERM,),
+}
+"""How the app is asked to end."""
+
+SHARES = (6, 1, 1, 1, 1, 1, 1)
+
+
 class Terminations:
-    """SIGTERM to the app at any moment: it ends, without a traceback, and what ran can be gone on with."""
+    """A signal to the app, or no terminal any more, at any moment: it ends, without a traceback, and what ran can be
+    gone on with."""
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self.folder, self.rng = folder, rng
@@ -87,14 +102,20 @@ class Terminations:
             if keys and app.is_shown:
                 app.press(self.rng.choice(KEYS))
             time.sleep(0.01)
-        os.kill(app.pid, signal.SIGTERM)
-        code = app.ended()
+        (way,) = self.rng.choices(list(WAYS), SHARES)
+        for number in WAYS[way]:
+            os.kill(app.pid, number)
+        if way == "a closed terminal":
+            app.close()
+        code = app.ended(deaf=way == "a terminal that takes nothing")
         app.close()
         assert b"Traceback" not in app.said, app.said[-3000:].decode("utf-8", "replace")
         assert b"unexpected" not in app.said, app.said[-3000:].decode("utf-8", "replace")
-        assert code in (130, -signal.SIGTERM), code
+        assert code in (130, *(-number for number in WAYS[way] or (signal.SIGHUP,))), code
+        log = place.path / "errors.log"
+        assert way.endswith("nothing") or not log.exists(), f"it did not end by itself: {log.read_text()}"
         trace = place.traces / "textcraft-2-s0.trace.jsonl"
         if app.is_shown and trace.exists():
             with contextlib.suppress(NoEvents):
                 assert load(trace).tree.state in ("stopped", "done"), load(trace).tree.state
-        return f"sigterm: {'the app' if app.is_shown else 'before its screen'}, code {code}"
+        return f"{way}: {'the app' if app.is_shown else 'before its screen'}, code {code}"

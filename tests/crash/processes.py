@@ -18,7 +18,9 @@ Check = Callable[[], str]
 """What happened, in a word; raises `AssertionError` where something was lost."""
 
 PROGRAM = """
-import asyncio, faulthandler, os, signal
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `agentr` has it while it loads its modules
+import asyncio, faulthandler, os
 import engine.models.client as c
 c.FIRST_WAIT = 0.001
 told = open(os.dup(2), "w")
@@ -28,7 +30,7 @@ def tell(*_):
         task.print_stack(file=told)
     told.flush()
 signal.signal(signal.SIGUSR1, tell)
-from agentr_tui.cli.main import main
+from agentr_tui.cli import main
 main()
 """
 """On SIGUSR1 it prints where it is."""
@@ -96,7 +98,7 @@ class OnTerminal:
 
     def take(self) -> None:
         """Take what it has printed."""
-        with contextlib.suppress(OSError):  # nothing, or the terminal is closed
+        with contextlib.suppress(OSError):  # nothing, or the terminal is closed, by the app or by us
             while data := os.read(self._fd, 1 << 16):
                 self.said += data
 
@@ -105,11 +107,12 @@ class OnTerminal:
         with contextlib.suppress(OSError):
             os.write(self._fd, keys)
 
-    def ended(self, seconds: float = 60) -> int:
-        """Its exit code; raises `AssertionError` where it does not end."""
+    def ended(self, seconds: float = 60, deaf: bool = False) -> int:
+        """Its exit code; raises `AssertionError` where it does not end. `deaf`: nothing that it prints is taken."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.take()
+            if not deaf:
+                self.take()
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
                 self.take()
@@ -126,4 +129,6 @@ class OnTerminal:
 
     def close(self) -> None:
         """Close the terminal."""
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1

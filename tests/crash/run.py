@@ -4,8 +4,8 @@ python -m tests.crash.run --kills 200 [--only search] [--seed 0]
 
 Each kill starts a process that runs a real command, and kills it after a random time. After each: every event and
 decision that could be read before is there, every file opens, and a search that is resumed, a run and an export that
-are made again are what they would have been without the kill. `sigterm` asks the app to end instead, `stop` commands:
-no traceback.
+are made again are what they would have been without the kill. `sigterm` asks the app to end instead (by signals, or by
+closing its terminal), `stop` commands: no traceback.
 """
 
 from __future__ import annotations

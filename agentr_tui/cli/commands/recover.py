@@ -29,6 +29,7 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from engine.base.errors import InputError
 from engine.base.text import many
+from engine.environment.opened import at_hand, name_to_open
 from engine.environment.replay import Replayer, opener
 from engine.recovery.continuation_figures import EFFECTS, MarkFigures
 from engine.recovery.continuation_plan import (
@@ -172,7 +173,8 @@ def recover(
         emit_json({"run": info.name, "samples": rows, "total": _total(together)})
     elif len(together) > 1:
         all = _total(together)
-        say(f"in all, after {all['steps']} wrong steps: {all['without']} without the thought, {all['with']} with it")
+        steps = many(all["steps"], "wrong step")
+        say(f"in all, after {steps}: {all['without']} without the thought, {all['with']} with it")
     return INTERRUPTED if came else 1 if owed else 0
 
 
@@ -214,9 +216,14 @@ def plans_of(
                 continue
             if tree is None:
                 environment = env or info.environment_of(stored)
-                tree = load_tree(place, stored, environment)
-                check_same_trace(tree, stored)
-                actor = actor_settings(tree, settings)
+                loaded = load_tree(place, stored, environment)
+                check_same_trace(loaded, stored)
+                assert loaded.started is not None
+                lacking = environment or name_to_open(loaded.started)
+                if not ids and not at_hand(lacking):  # a query may name attempts of other harnesses, too
+                    warn(f"{stored.path}: no environment is at hand ({lacking}): left out (--env names one)")
+                    break
+                tree, actor = loaded, actor_settings(loaded, settings)
                 known = Recoveries(place.path / FOLDER, stored.trace)
                 for warning in known.warnings:
                     warn(warning)
@@ -231,7 +238,7 @@ def plans_of(
         if tree is not None:
             replayer.close()
     if not plans:
-        raise InputError("no sample with a bad trajectory matches: agentr review list shows them")
+        raise InputError("no sample with a bad trajectory and an environment matches: agentr review list shows them")
     return plans
 
 

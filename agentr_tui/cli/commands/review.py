@@ -313,7 +313,8 @@ def _plant(place: Workspace, info: Selection, samples: Sequence[Sample], share: 
             by_path.setdefault(sample.path, []).append(sample)
     for group in by_path.values():
         tree: SearchTree = load_tree(place, group[0], info.environment_of(group[0]))
-        check_same_trace(tree, group[0])
+        for sample in group:
+            check_same_trace(tree, sample)
         made += plant(tree, group, info.run_of(group[0]).id, share, seed)
     keep_planted(place.path / FOLDER, made)
     kinds = Counter(each.fault for each in made)

@@ -334,7 +334,7 @@ def progress_line(done: int, of: int) -> Line:
     """How far an export got."""
     if not of:
         return line(("exporting …", "focus"))
-    return line(("exporting ", "focus"), (bar(done / of, 20), "focus"), (f"  {done} of {of} samples", "text"))
+    return line(("exporting ", "focus"), (bar(done / of, 20), "focus"), (f"  {done:,} of {many(of, 'sample')}", "text"))
 
 
 def report_lines(done: Exported) -> list[Line]:

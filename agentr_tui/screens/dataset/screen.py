@@ -34,8 +34,8 @@ from agentr_tui.screens.shared.copying import Copyable
 from agentr_tui.screens.shared.mode_screen import ModeScreen, key, tab_title
 from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.session import OpenTree, read_tree
-from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.key_bar import KeyBar
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.errors import AgentrError
@@ -186,7 +186,7 @@ class DatasetScreen(ModeScreen):
         )
         self._show_tab()
         traces = self.query_one("#of-traces", RowTable)
-        traces.border_title = f"traces  {len(summary.traces)}"
+        traces.retitle(f"traces  {len(summary.traces)}")
         traces.set_rows([trace.path for trace in summary.traces], self._cells)
         traces.styles.max_height = min(len(summary.traces), MOST_TRACES) + 3 if self.has_class("-big") else None
         self._show_export()
@@ -207,10 +207,10 @@ class DatasetScreen(ModeScreen):
         name = TABS[self._tab]
         title = tab_title([f"samples {shown}", *tabs[1:]], tabs.index(name))
         words = self.runs.words
-        told = _plain(f"filter: {words}" if words else settings_told(loaded.info))
+        told = plain_title(f"filter: {words}" if words else settings_told(loaded.info), 40)
         of_lessons = self.query_one("#lessons", RowTable)
         for each in (pane, of_lessons):
-            each.border_title, each.border_subtitle = title, told
+            each.retitle(title, told)
         alone = name == "lessons"
         pane.display, of_lessons.display = not alone, alone or self.has_class("-big")
         self.shapes.read(loaded)
@@ -235,8 +235,7 @@ class DatasetScreen(ModeScreen):
         most = len(self._wrong[0].ids) if self._wrong else 0
         if self.has_class("-big"):
             told = many(len(self._wrong), "wrong action") if ready else "reading the traces …"
-            table.border_title = f"what went wrong  {told}"
-            table.border_subtitle = "enter reviews these samples"
+            table.retitle(f"what went wrong  {told}", "enter reviews these samples")
         table.set_rows([each.key for each in self._wrong], lambda row: lesson_cells(self._wrong[row], most))
 
     def action_tab(self, by: int) -> None:
@@ -264,8 +263,8 @@ class DatasetScreen(ModeScreen):
         pane.set_lines(lines)
         exports = self.runs.exports
         table, current, now = self.query_one("#exports", RowTable), counted.summary.current, time.time()
-        table.border_title = f"exports  {len(exports)}" if exports else "exports: none yet, e writes one"
-        table.border_subtitle = "y copies the path or the command" if exports else ""
+        title = f"exports  {len(exports)}" if exports else "exports: none yet, e writes one"
+        table.retitle(title, "y copies the path or the command" if exports else "")
         table.set_rows([each.path for each in exports], lambda row: export_cells(exports[row], current, now))
         table.styles.max_height = min(max(1, len(exports)), MOST_TRACES) + 3 if self.has_class("-big") else None
 
@@ -379,15 +378,10 @@ class DatasetScreen(ModeScreen):
             self.app.switch_mode("revision")
 
 
-def _plain(text: str) -> str:
-    """For a border's title, which Textual reads as markup."""
-    return clip(text, 40).replace("[", "(")
-
-
 def _show_funnel(pane: TextPane, bar: KeyBar, funnel: Funnel | None) -> None:
     """The way from pairs to lines; without samples there is none, nor are keys that act on them."""
     pane.display = funnel is not None
     bar.left_out, bar.also = (OF_SAMPLES, TO_SAMPLES) if funnel is None else (frozenset(), frozenset())
     if funnel is not None:
-        pane.border_subtitle = f"e exports {many(funnel.lines, 'line')}"
+        pane.retitle(subtitle=f"e exports {many(funnel.lines, 'line')}")
         pane.set_lines(lambda width: funnel_lines(funnel, width))

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from textual.markup import escape as escape_markup
-
 from agentr_tui.screens.library.rows import age, duration
 from agentr_tui.screens.shared.services import Services
 from agentr_tui.state.trace_row import TraceRow
-from agentr_tui.terminal.safe_text import clip, escape
+from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, format_value, glyphs, value_role
 from agentr_tui.widgets.overview import layout
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.base.errors import InputError
 from engine.base.text import many
@@ -72,7 +71,7 @@ class Preview:
         pane = self._pane()
         if row is None:
             self._key = None
-            pane.border_title = ""
+            pane.retitle("")
             pane.set_lines([])
             return
         key = _key_of(row)
@@ -114,7 +113,7 @@ class Preview:
 
     def _draw(self, row: TraceRow, now: float) -> None:
         pane, seen = self._pane(), self._seen
-        pane.border_title = escape_markup(escape(f"{row.kind} of {row.task}" if row.origin else row.task or row.name))
+        pane.retitle(plain_title(f"{row.kind} of {row.task}" if row.origin else row.task or row.name))
         pane.set_lines(lambda width: preview_lines(row, seen, now, width), keep_scroll=True)
 
 

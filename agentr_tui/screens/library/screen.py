@@ -43,7 +43,7 @@ from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.places import shipped_folder
 from agentr_tui.state.session import Session
 from agentr_tui.state.trace_row import TraceRow
-from agentr_tui.terminal.safe_text import clip
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, cut_to
 from engine.base.text import many
@@ -176,8 +176,7 @@ class LibraryScreen(ModeScreen):
         self.key_bar.also = frozenset({"compare"} if self.marked.paths else ())
         self.table.sorted_by = (column_of(self.sort), (self.sort in LEAST_FIRST) != self.reverse)
         title, subtitle = summary(shown, self.sort, self._wanted, self.reverse, len(self.marked.paths))
-        self.table.border_title = title
-        self.table.border_subtitle = clip(subtitle.replace("[", "("), 60)
+        self.table.retitle(title, plain_title(subtitle, 60))
         figures = [row.figures for row in shown if row.figures is not None]
         nodes, pairs = sum(row.nodes for row in figures), sum(row.pairs for row in figures)
         self.top_bar.show(

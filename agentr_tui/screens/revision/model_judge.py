@@ -12,6 +12,7 @@ from agentr_tui.screens.revision.services import RevisionServices
 from agentr_tui.screens.shared.dialogs import Choice
 from agentr_tui.state.review.judging_job import ByModel
 from agentr_tui.state.review.shown_sample import Shown
+from engine.base.text import many
 from engine.pairs.pairs import Pair
 from engine.verifiers.base import JudgeSettings, first_wrong_step
 
@@ -32,7 +33,9 @@ class ModelJudge:
         """Ask which model, with what it costs; while one judges: stop it."""
         judging, shown = self._judging, self._front.shown
         if judging is not None:
-            stop = Choice("S", f"stop it ({len(judging.judgements)} steps are judged)", judging.stop)
+            stop = Choice(
+                "S", f"stop it ({many(len(judging.judgements), 'step is', 'steps are')} judged)", judging.stop
+            )
             self._services.choose(f"{judging.name} is judging.", [stop, Choice("escape", "let it go on", lambda: None)])
             return
         if self._front.review is None or shown is None or shown.sample.bad is None:

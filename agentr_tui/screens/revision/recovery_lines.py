@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from agentr_tui.terminal.glyphs import encoding_is_ascii
 from agentr_tui.terminal.theme import Role, bar
 from agentr_tui.widgets.text_pane import BLANK, Line, line
+from engine.base.text import many
 from engine.recovery.continuation_figures import EFFECTS, Effect, MarkFigures, Share
 from engine.recovery.continuation_plan import IGNORES_CONVERSATION_LINE, reads_thoughts
 
@@ -51,7 +52,7 @@ def curve_told(figures: Sequence[MarkFigures]) -> str:
         for effect, told in EFFECTS.items()
         if (count := sum(each.effect == effect for each in tried)) and effect
     ]
-    return f"{len(tried)} steps: {', '.join(counts)}"
+    return f"{many(len(tried), 'step')}: {', '.join(counts)}"
 
 
 def recovery_told(figures: MarkFigures) -> str:
@@ -66,7 +67,7 @@ def _mark_lines(own: MarkFigures) -> list[Line]:
         return [line((f"after step {own.mark}: {own.over}", "warn"))]
     if not own.without.of and not own.thought.of:
         return [line((f"after step {own.mark}: not tried", "muted"))]
-    lines = [line((f"after step {own.mark} · {own.room} steps to the depth limit", "muted"))]
+    lines = [line((f"after step {own.mark} · {many(own.room, 'step')} to the depth limit", "muted"))]
     lines += [*_share_lines("without", own.without, "text"), *_share_lines("with", own.thought, ROLES[own.effect])]
     if own.difference is not None and own.low is not None and own.high is not None:
         told = f"{own.difference:+.2f} ({own.low:+.2f} to {own.high:+.2f}): "

@@ -93,6 +93,10 @@ class RevisionScreenServices(ScreenServices):
         """The terminal is another program's meanwhile. Raises `SuspendNotSupported`."""
         return self._screen.app.suspend()
 
+    def is_leaving(self) -> bool:
+        """Whether a person or a signal said that the app is to end."""
+        return self._screen.agentr.is_leaving
+
     def own_judge(self) -> JudgeSettings:
         """The verifier `openai` as the user's settings name it. Reads files: call it in a thread."""
         return self._screen.agentr.own_judge()

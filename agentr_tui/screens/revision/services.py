@@ -79,6 +79,10 @@ class RevisionServices(Services, Protocol):
         """The terminal is another program's meanwhile. Raises `SuspendNotSupported`."""
         ...
 
+    def is_leaving(self) -> bool:
+        """Whether a person or a signal said that the app is to end."""
+        ...
+
     def own_judge(self) -> JudgeSettings:
         """The verifier `openai` as the user's settings name it. Reads files: call it in a thread."""
         ...

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import partial
 
 from textual.app import SuspendNotSupported
@@ -17,6 +18,12 @@ from agentr_tui.screens.shared.dialogs import Choice
 from engine.base.errors import InputError
 from engine.base.untrusted_files import read_text
 from engine.samples.splice import revision_thoughts
+
+LOOK_EVERY = 0.1
+"""Seconds between two looks at whether the app is asked to end while an editor runs."""
+
+EDITOR_PATIENCE = 10
+"""Looks after which an editor that does not end is killed."""
 
 KEYS = "abcdefghijklmnoprstuvwxyz"
 """Of the choices; q closes the menu."""
@@ -82,11 +89,23 @@ class Thoughts:
             file.flush()
             try:
                 with self._services.suspended():
-                    subprocess.run(
-                        [*shlex.split(editor), file.name], check=True, stdout=sys.__stdout__, stderr=sys.__stderr__
-                    )
+                    self._run([*shlex.split(editor), file.name])
                 self._set(read_text(file.name))  # an editor may put a new file in its place
             except SuspendNotSupported:
                 self._services.complain(f"{editor}: an editor needs a terminal, and here is none: w writes it here")
             except (OSError, ValueError, InputError, subprocess.CalledProcessError) as error:
                 self._services.complain(f"{editor}: {error}; the thought stays as it was")
+
+    def _run(self, command: list[str]) -> None:
+        """Run an editor to its end; where the app is asked to end meanwhile, so is the editor. Raises `OSError`,
+        `subprocess.CalledProcessError`."""
+        with subprocess.Popen(command, stdout=sys.__stdout__, stderr=sys.__stderr__) as process:
+            asked = 0
+            while process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LOOK_EVERY)
+                if self._services.is_leaving():
+                    (process.terminate if asked < EDITOR_PATIENCE else process.kill)()
+                    asked += 1
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)

@@ -22,8 +22,8 @@ from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
-from engine.base.untrusted_files import holds_file
 from engine.tree.tree import SearchTree
+from engine.workspace.sample_tree import find_trace
 
 FOLDER = "bookmarks"
 """Of the workspace."""
@@ -148,10 +148,10 @@ class NodeMarks:
                 return
             if mark.trace == trace:
                 self._services.go_to_node(mark.node)
-            elif mark.path and holds_file(mark.path):
+            elif mark.path and (found := find_trace(session.workspace, Path(mark.path))):
                 known = session.views.get(mark.trace, View())
                 session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
-                self._services.open_path(Path(mark.path))
+                self._services.open_path(found)
             else:
                 self._services.complain(
                     f"node {mark.node} of a trace that is not at {mark.path or 'a known place'} now"

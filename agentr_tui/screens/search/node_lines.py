@@ -100,7 +100,7 @@ def _usage(tree: SearchTree, id: int) -> str:
     if latency is not None:
         parts.append(f"{latency:.2f} s")
     if dropped:
-        parts.append(f"context cut: {dropped} steps not seen")
+        parts.append(f"context cut: {many(dropped, 'step')} not seen")
     return "".join(f" · {part}" for part in parts)
 
 

@@ -17,6 +17,11 @@ class Host(App[int]):
 
     session: Session
 
+    @property
+    @abstractmethod
+    def is_leaving(self) -> bool:
+        """Whether a person or a signal said that the app is to end."""
+
     @abstractmethod
     def complain(self, message: str) -> None:
         """Show one line that says what went wrong."""

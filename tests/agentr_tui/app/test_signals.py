@@ -41,11 +41,7 @@ async def test_a_signal_when_the_app_has_just_ended_is_no_error(tmp_path: Path) 
             await until(pilot, lambda: app.current_mode == "library")
             signal.raise_signal(signal.SIGTERM)
             await until(pilot, lambda: not app.is_running)
-        loop = app._running_in
-        assert loop is not None
-        app._running_in = _Closed()  # type: ignore[assignment]
         signal.raise_signal(signal.SIGTERM)
-        app._running_in = loop
     assert app.return_value == INTERRUPTED
 
 
@@ -81,7 +77,6 @@ async def test_a_terminal_that_is_closed_without_a_signal_ends_the_app(
     person, terminal = os.openpty()
     dropped: list[str] = []
     monkeypatch.setattr(signals, "drop_terminal", lambda: dropped.append("dropped"))  # it is pytest's here
-    monkeypatch.setattr(signals, "_end_anyway", lambda _app: None)
     app = AgentrApp(Session(opened(tmp_path / "w")))
     with os.fdopen(terminal) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
@@ -93,6 +88,43 @@ async def test_a_terminal_that_is_closed_without_a_signal_ends_the_app(
                 await until(pilot, lambda: not app.is_running)
     assert app.return_value == INTERRUPTED
     assert dropped == ["dropped"] * 2, "also what was redirected meanwhile"
+
+
+BLOCKED = """
+import os, signal, sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from agentr_tui.app import signals
+
+signals.PATIENCE = signals.SEARCH_PATIENCE = 0.1
+def leave_soon(code):
+    if not asked:
+        asked.append(code)
+        signal.raise_signal(signal.SIGTERM)  # another one, in the middle of the handler of the first
+asked, stopped, remembered = [], [], Path(sys.argv[1]) / "remembered"
+control = SimpleNamespace(stop_reason=None, stop=stopped.append)
+session = SimpleNamespace(
+    workspace=SimpleNamespace(path=Path(sys.argv[1])), running=True, live=SimpleNamespace(control=control)
+)
+app = SimpleNamespace(
+    session=session, is_running=True, leave_soon=leave_soon, remember=lambda: remembered.write_text(str(stopped))
+)
+with signals.ends_cleanly(app):
+    signal.raise_signal(getattr(signal, sys.argv[2]))
+    while True:  # whatever holds up the app
+        time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_an_app_that_is_blocked_ends_anyway_and_says_where_it_was(tmp_path: Path, name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", BLOCKED, str(tmp_path), name], capture_output=True, text=True)
+    assert done.returncode == INTERRUPTED, done.stderr
+    assert (tmp_path / "remembered").read_text() == "['stopped']", "its search was told, too"
+    assert done.stderr == ""
+    log = (tmp_path / "errors.log").read_text()
+    assert "did not end" in log
+    assert 'File "<string>", line 23' in log, "where it is blocked"
 
 
 def test_nothing_is_read_from_a_terminal_that_was_dropped() -> None:
@@ -146,10 +178,3 @@ class _Forgetful(LastPlace):
 
     def keep_place(self, mode: str, trace: Path | None, views: dict[str, View]) -> None:
         raise ZeroDivisionError
-
-
-class _Closed:
-    """An event loop that is over."""
-
-    def call_soon_threadsafe(self, *_: object, **__: object) -> None:
-        raise RuntimeError("Event loop is closed")

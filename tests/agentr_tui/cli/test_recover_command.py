@@ -94,3 +94,28 @@ def test_what_could_not_be_asked_is_told_in_its_own_words_and_is_no_result(
         assert "the simulator is gone" in capsys.readouterr().err
         monkeypatch.setattr(TextCraft, "step", true)
         assert run(asked) == 0
+
+
+def test_a_query_leaves_out_attempts_whose_environment_is_not_at_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempt = '{{"messages": [{{"role": "user", "content": "Go."}}, {}], "reward": {}}}\n'
+    said = '{{"role": "assistant", "content": "{}"}}, {{"role": "user", "content": "ok"}}'
+    good, bad = (", ".join(said.format(word) for word in words) for words in (("left", "up", "on"), ("right", "down")))
+    rows = attempt.format(good, 1) + attempt.format(bad, 0)
+    (tmp_path / "attempts.jsonl").write_text(rows)
+    workspace = opened(tmp_path / "w")
+    assert run(["convert", str(tmp_path / "attempts.jsonl"), str(workspace.traces / "attempts.trace.jsonl")]) == 0
+    searched(workspace)
+    assert run(["revise", str(workspace.traces), "--max-pairs", "1", "--workspace", str(workspace.path)]) == 0
+    paths = {Path(each.path).name for each in read_samples(workspace.run_info()) if each.bad is not None}
+    assert paths == {"attempts.trace.jsonl", "textcraft-2-s0.trace.jsonl"}
+    capsys.readouterr()
+    at = ["--workspace", str(workspace.path), "--price"]
+    assert run(["recover", "kind:revision", *at]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "left out" in line] == [
+        f"agentr: {workspace.traces / 'attempts.trace.jsonl'}: no environment is at hand (attempts:chat): left out"
+        " (--env names one)"
+    ]
+    assert run(["recover", "path~attempts", *at]) == 2

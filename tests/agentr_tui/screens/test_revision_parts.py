@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 import pytest
 from msgspec.structs import replace
 
+from agentr_tui.screens.revision import thoughts
 from agentr_tui.screens.revision.around_lines import decision_lines, queue_line
 from agentr_tui.screens.revision.mark_and_cuts import MarkAndCuts
 from agentr_tui.screens.revision.model_judge import ModelJudge
@@ -347,6 +348,18 @@ def test_an_editor_writes_the_thought(stage: Stage, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EDITOR", "false")
     stage.thoughts.edit()
     assert "stays as it was" in stage.services.complained[-1]
+
+
+def test_an_editor_ends_with_the_app(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the terminal and holds up the whole app: whoever asked the app to end would wait for the person."""
+    monkeypatch.setenv("VISUAL", "sleep 1000")
+    stage.services.leaving = True
+    stage.thoughts.edit()
+    assert "stays as it was" in stage.services.complained[-1]
+    monkeypatch.setenv("VISUAL", "sh -c 'trap \"\" TERM; while :; do sleep 0.01; done'")
+    monkeypatch.setattr(thoughts, "EDITOR_PATIENCE", 2)
+    stage.thoughts.edit()
+    assert "SIGKILL" in stage.services.complained[-1], "it did not care to be asked"
 
 
 def test_a_query_narrows_the_queue_until_all_are_shown(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from agentr_tui.terminal.theme import THEME_VARIABLE_DEFAULTS, install
 from agentr_tui.widgets.row_table import GAP, Cell, Column, RowTable, cell, layout
@@ -170,3 +171,37 @@ def test_columns_fill_the_width_and_give_way_least_important_first(
         assert used == width
     for place in set(range(len(columns))) - set(kept):
         assert columns[place].drop >= max((columns[other].drop for other in kept), default=0)
+
+
+async def test_rows_set_anew_draw_only_the_lines_that_look_different() -> None:
+    async with shown(range(5)) as (_app, pilot, table):
+        words = [f"row {row}" for row in range(5)]
+        drawn: list[int] = []
+        draw = table.render_line
+
+        def noted(y: int) -> Strip:
+            drawn.append(y)
+            return draw(y)
+
+        async def after(act: Callable[[], object]) -> list[int]:
+            drawn.clear()
+            act()
+            await pilot.pause()
+            await pilot.pause()
+            return sorted({*drawn})
+
+        def again() -> None:
+            table.set_rows(range(5), lambda row: [cell(words[row]), cell(""), cell("")])
+
+        table.render_line = noted  # type: ignore[method-assign]
+        await after(again)
+        assert await after(again) == []
+        words[3] = "another"
+        assert await after(again) == [4]  # below the names
+        words[2] = "marked"
+        assert 3 in await after(table.refresh)
+        words[2] = "row 2"  # as when rows were last set, but not as they were last drawn
+        assert await after(again) == [3]
+        table.retitle("title", "subtitle")
+        await pilot.pause()
+        assert await after(lambda: table.retitle("title", "subtitle")) == []

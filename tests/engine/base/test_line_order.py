@@ -58,7 +58,7 @@ def test_lines_from_the_future_are_told_and_the_rest_is_quiet(tmp_path: Path) ->
     mine.decide("s", "rejected")
     for reader in (mine, Decisions(tmp_path)):
         (told,) = reader.warnings
-        assert told.startswith(f"{path}: 1 decisions are from the future (up to {IN_2031})")
+        assert told.startswith(f"{path}: 1 decision is from the future (up to {IN_2031})")
 
 
 def test_the_command_that_confirms_a_rejection_has_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

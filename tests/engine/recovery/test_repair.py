@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from engine.base import untrusted_files
 from engine.base.errors import InputError
 from engine.datasets.export import export
 from engine.environment.replay import HOLDS, Replayer, opener
@@ -26,6 +29,7 @@ from engine.trace.trace_file import load
 from engine.tree.events import AnyEvent
 from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
+from envs import regular_files
 from tests.engine.made import AS_FOUND, honey_trace, made_workspace
 from tests.engine.samples.test_revision import searched
 from tests.fixtures import RECORDINGS
@@ -112,6 +116,25 @@ def test_the_same_repair_again_costs_no_call(tmp_path: Path) -> None:
     assert paid.repairs.calls > 0
     assert free.repairs.calls == 0
     assert msgspec.json.encode(again) == msgspec.json.encode(first)
+
+
+def test_a_repair_that_can_not_be_read_now_is_not_made_anew_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network file system that fails for a moment cost all its calls again, and the old ones were gone."""
+    repaired(TREE, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    read = regular_files.open_regular
+
+    def fail(path: Path) -> object:
+        if Path(path) in before:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return read(path)
+
+    monkeypatch.setattr(untrusted_files, "open_regular", fail)
+    with pytest.raises(InputError, match="Input/output error"):
+        repaired(TREE, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_repair_stays_within_its_calls(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def tell(found: Collected, json: bool) -> int:
         warn(f"{found.lost} worker{'s were' if found.lost > 1 else ' was'} lost; their searches were resumed")
     warn_of_failures(found.failed)
     if found.elsewhere:
-        warn(f"{found.elsewhere} tasks are being searched by another process")
+        warn(f"{many(found.elsewhere, 'task is', 'tasks are')} being searched by another process")
     if found.left or found.failed:
         why = f"{found.reason}; " if found.reason != "done" else ""
         left = found.left + len(found.failed)
@@ -253,7 +253,7 @@ class _Lines:
         if time.monotonic() - self._last < LINE_SECONDS:
             return
         self._last = time.monotonic()
-        warn(f"{progress.ended} of {progress.tasks} tasks; {_figures(progress)}")
+        warn(f"{progress.ended:,} of {many(progress.tasks, 'task')}; {_figures(progress)}")
 
 
 def _figures(progress: Progress) -> str:

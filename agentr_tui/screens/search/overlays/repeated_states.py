@@ -16,6 +16,7 @@ from agentr_tui.screens.shared.loud_workers import LoudWorkers
 from agentr_tui.screens.shared.mode_screen import key
 from agentr_tui.terminal.theme import format_value, glyphs, value_role
 from agentr_tui.widgets.row_table import Cell, Column, RowTable, cell
+from engine.base.text import many
 from engine.explain.repeated_states import Repeated, repeated_states
 from engine.tree.node import ROOT
 from engine.tree.reader import TreeReader
@@ -101,4 +102,5 @@ def summary(reader: TreeReader, states: list[Repeated]) -> str:
     again = sum(len(state.ids) - 1 for state in states)
     loops = sum(len(state.loops) for state in states)
     share = again / max(1, len(reader) - 1)
-    return f"{len(states)} states were reached again · {again} nodes ({share:.0%}) · {loops} loops"
+    reached = many(len(states), "state was", "states were")
+    return f"{reached} reached again · {many(again, 'node')} ({share:.0%}) · {many(loops, 'loop')}"

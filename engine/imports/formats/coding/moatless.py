@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from engine.base.text import many
 from engine.imports.attempt import AttemptMessage, ForeignTree, TreeNode
 from engine.imports.bounded_json import Malformed, compact, number, part, rows, text
 from engine.imports.files import RolloutFile, small_json, value
@@ -61,7 +62,9 @@ def _tree(document: dict[str, Any], file: RolloutFile, place: str) -> ForeignTre
         _count_leaves(nodes)
         notes.append("the file counts no visits: N counts the leaves below a node, W sums their rewards")
     if fed := sum("user_message" in node.raw for node in nodes):
-        notes.append(f"{fed} nodes were given feedback before their step: it is kept beside them (raw)")
+        notes.append(
+            f"{many(fed, 'node was', 'nodes were')} given feedback before their step: it is kept beside them (raw)"
+        )
     return ForeignTree(
         task=instance or (file.path.parent.name if file.stem == "trajectory" else file.stem),
         source=str(file.path),

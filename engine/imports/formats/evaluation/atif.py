@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from engine.base.text import many
 from engine.imports.attempt import Attempt, AttemptMessage, AttemptRole, Transcript
 from engine.imports.bounded_json import Malformed, decode, listed, number, part, rows, text
 from engine.imports.files import RolloutFile, inside
@@ -154,7 +155,7 @@ class _Story:
             told = self._folded(told, [], aside)
         if copied:
             which = "a continuation whose first part is not read" if continuation else "an earlier context"
-            self.notes.append(f"{copied} steps are copied from {which}: not to be trained on")
+            self.notes.append(f"{many(copied, 'step is', 'steps are')} copied from {which}: not to be trained on")
         return told
 
     def _folded(

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from engine.base.text import many
 from engine.imports.attempt import Attempt, AttemptMessage, Transcript
 from engine.imports.bounded_json import Malformed, compact, number, part, reward_of, rows, text
 from engine.imports.files import RolloutFile
@@ -101,7 +102,9 @@ def _told(steps: list[dict[str, Any]], notes: list[str]) -> list[AttemptMessage]
             breaks += 1
         told = so_far
     if breaks:
-        notes.append(f"{breaks} steps do not go on from the conversation before: a break is marked")
+        notes.append(
+            f"{many(breaks, 'step does', 'steps do')} not go on from the conversation before: a break is marked"
+        )
     return messages or _inputs_and_outputs(steps)
 
 
