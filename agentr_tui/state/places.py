@@ -52,8 +52,8 @@ def with_free_name(folder: Path, environment: str, task: str, seed: int, make: C
     """Returns what `make` returns for a trace name that is not taken yet. Where another process takes it just now, for
     the next one.
 
-    `folder`, `environment`, `task`, `seed`: as of `free_name`. `make`: makes the trace; raises `NameTaken`, or `TraceError`
-    where another process writes it.
+    `folder`, `environment`, `task`, `seed`: as of `free_name`. `make`: makes the trace; raises `NameTaken`, or
+    `TraceError` where another process writes it.
     """
     for _ in range(TRIES):
         place = free_name(folder, environment, task, seed)
