@@ -31,7 +31,7 @@ ELSEWHERE = "There is no tree here yet. Press 1 for the library, then enter on a
 """What stands in place of a hint about a tree as long as none is open: in the library, without and with traces, and on
 another screen."""
 AWAY = {
-    0: ("search", "Press 2 for the tree of what the agent tried. When it has ✓ and ✗ leaves, press 3."),
+    0: ("search", NOT_OPENED),
     2: ("revision", "Press 4 to go on: the first wrong step of a bad trajectory, and the lesson from it."),
     3: ("revision", "A sample is accepted. Press 4 to review a few more, then 5 for the dataset."),
     4: ("dataset", "Press 5 to go on: the dataset, from which e exports lines."),

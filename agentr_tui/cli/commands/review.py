@@ -296,10 +296,12 @@ def _stats(place: Workspace, info: Selection, samples: Sequence[Sample], decisio
         aside = many(good_count, "good trajectory", "good trajectories")
         say(f"  {aside} aside, {good.decided} decided: {good.accepted} accepted, {good.rejected} rejected")
     say(f"  defect rate {rate.line}")
-    alpha = "not defined" if agreed.alpha is None else f"{agreed.alpha:.3f}"
-    say(
-        f"  agreement: Krippendorff's alpha {alpha}; {agreed.same} of {agreed.both} samples with several verdicts agree"
-    )
+    if agreed.both:
+        alpha = "not defined" if agreed.alpha is None else f"{agreed.alpha:.3f}"
+        same = f"{agreed.same} of {agreed.both} samples with several verdicts agree"
+        say(f"  agreement: Krippendorff's alpha {alpha}; {same}")
+    else:
+        say("  agreement: no sample has verdicts of several reviewers")
     for hit in hits:
         say(f"  planted faults: {hit.reviewer} found {hit.found} of {hit.shown}")
     return 0
