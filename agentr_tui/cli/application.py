@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclopts import App, Parameter
+from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict, Env
 
 from agentr_tui.cli.options import WorkspaceOption
@@ -19,6 +19,7 @@ from agentr_tui.state.settings_files import (
     workspace_file,
 )
 from agentr_tui.state.settings_trust import WorkspaceSettings
+from engine.base.errors import InputError
 from engine.base.version import __version__
 
 COMMANDS = {
@@ -173,6 +174,18 @@ def layers(arguments: Sequence[str], refuse: bool = True) -> tuple[WorkspaceSett
     return WorkspaceSettings(shared, of_workspace, refuse), Dict(of_user, source=str(mine))
 
 
+def check_texts(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raises `InputError` for a value that is not UTF-8 text and may be kept in a file. Names of files may be any
+    bytes.
+
+    `app`, `commands` and `arguments`: as a source of options gets them.
+    """
+    for argument in arguments:
+        for token in argument.tokens if "Path" not in str(argument.hint) else ():
+            if not token.value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in token.value):
+                raise InputError(f"{argument.name} {token.value!a}: is not UTF-8 text")
+
+
 def build(arguments: Sequence[str], refuse: bool = True) -> App:
     """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults.
 
@@ -186,7 +199,10 @@ def build(arguments: Sequence[str], refuse: bool = True) -> App:
         ),
         help_epilogue=epilogue(""),
         version=__version__,
-        config=() if _goes_on(arguments) else (Env("AGENTR_", show=False), *layers(arguments, refuse)),
+        config=(
+            *(() if _goes_on(arguments) else (Env("AGENTR_", show=False), *layers(arguments, refuse))),
+            check_texts,
+        ),
         help_format="plaintext",
         default_parameter=Parameter(negative_iterable=()),  # no --empty-header beside --header
         print_error=False,

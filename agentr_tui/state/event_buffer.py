@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
-from agentr_tui.state.places import SearchRequest, free_name, short_name
+from agentr_tui.state.places import SearchRequest, short_name, with_free_name
 from engine.environment.permission import Permit
 from engine.search.control import Control
 from engine.search.job import SearchJob, new_job
@@ -46,17 +47,20 @@ def make_ready(workspace: Workspace, request: SearchRequest, which: Permit) -> R
     settings = check_settings(request.settings)
 
     def make(listener: Callable[[AnyEvent], None]) -> SearchJob:
-        name = short_name(request.environment)
-        out = free_name(workspace.traces, name, request.task or "0", settings.seed)
         control = Control(waits_on_failures=True)
-        return new_job(
-            which,
-            request.task or None,
-            settings,
-            out,
-            listener=listener,
-            delay=request.delay,
-            control=control,
-        )
+
+        def at(out: Path) -> SearchJob:
+            return new_job(
+                which,
+                request.task or None,
+                settings,
+                out,
+                listener=listener,
+                delay=request.delay,
+                control=control,
+            )
+
+        name = short_name(request.environment)
+        return with_free_name(workspace.traces, name, request.task or "0", settings.seed, at)
 
     return Ready(make)

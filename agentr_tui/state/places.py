@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from engine.base.errors import NameTaken, TraceError
 from engine.tree.events import SearchSettings
 
 DEMO_DELAY = 0.25
+
+TRIES = 20
+"""How often another process may take a name that was free just now."""
+
+T = TypeVar("T")
 
 
 def short_name(environment: str) -> str:
@@ -38,6 +46,23 @@ def free_name(folder: Path, environment: str, task: str, seed: int) -> Path:
     while os.path.lexists(place):
         place, number = folder / f"{stem}-{number}.trace.jsonl", number + 1
     return place
+
+
+def with_free_name(folder: Path, environment: str, task: str, seed: int, make: Callable[[Path], T]) -> T:
+    """Returns what `make` returns for a trace name that is not taken yet. Where another process takes it just now, for
+    the next one.
+
+    `folder`, `environment`, `task`, `seed`: as of `free_name`. `make`: makes the trace; raises `NameTaken`, or
+    `TraceError` where another process writes it.
+    """
+    for _ in range(TRIES):
+        place = free_name(folder, environment, task, seed)
+        try:
+            return make(place)
+        except (NameTaken, TraceError):
+            if not os.path.lexists(place):
+                raise
+    return make(free_name(folder, environment, task, seed))
 
 
 def fresh_folder(base: Path) -> Path:

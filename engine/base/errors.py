@@ -24,6 +24,10 @@ class NoFile(InputError):
     """There is no file or folder of that name."""
 
 
+class NameTaken(InputError):
+    """There is a file of that name already."""
+
+
 class TraceError(InputError):
     """A trace file is unusable at one line."""
 

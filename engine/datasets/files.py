@@ -22,6 +22,7 @@ from msgspec import Struct
 from engine.base.errors import InputError, unusable, unwritten
 from engine.base.text import clean
 from engine.base.untrusted_files import place_and_part
+from engine.trace.write_lock import alone
 
 Packing = Literal["none", "gzip", "parquet"]
 PACKINGS: tuple[Packing, ...] = ("none", "gzip", "parquet")
@@ -139,16 +140,22 @@ class Outputs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
-                for _, part, place in sorted(self._moves, key=lambda move: move[0]):
-                    try:
-                        os.replace(part, place)
-                    except OSError as failed:
-                        raise unwritten(place, failed) from failed
+            if error is None and self._moves:
+                self._move()
         finally:
             for _, part, _ in self._moves:
                 with suppress(OSError):  # it was moved, or the disk is gone altogether
                     part.unlink()
+
+    def _move(self) -> None:
+        """All of them, with no other's in between: data and card are of the same export."""
+        moves = sorted(self._moves, key=lambda move: move[0])
+        with alone(moves[-1][2].parent / ".export.lock", "another export is being put into this folder"):
+            for _, part, place in moves:
+                try:
+                    os.replace(part, place)
+                except OSError as failed:
+                    raise unwritten(place, failed) from failed
 
 
 class _Hashing:

@@ -25,6 +25,7 @@ from engine.imports.merging.merge import TreeOfAttempts
 from engine.imports.trees import Import, ImportedTree
 from engine.trace.sources import is_trace
 from engine.trace.trace_file import Loaded, TraceWriter, load, write_trace
+from engine.trace.write_lock import alone
 from engine.tree.events import AnyEvent, Imported, ImportedAttempt, Message, Started
 from engine.tree.tree import SearchTree
 
@@ -53,7 +54,15 @@ def store(
     `found`: the trees. `folder`: where traces are. `merge`: the rule by which they were merged; another than `action`
     is in the file's name. `decided`: returns the ids of traces of which a person decided something; these lose no
     attempt to another trace. `partial`: whether the import read only some of the files that were imported before.
+    Raises `WorkFailed` where another import of the folder does not end.
     """
+    if not found.trees:
+        return Stored()
+    with alone(folder / ".import.lock", "another process imports into this folder"):
+        return _store(found, folder, merge, decided, partial)
+
+
+def _store(found: Import, folder: Path, merge: Merge, decided: Callable[[], frozenset[str]], partial: bool) -> Stored:
     homes: list[_Home] = []
     for tree in found.trees:
         path = folder / f"{tree.stem}{_ending(merge)}"

@@ -21,6 +21,7 @@ from pathlib import Path
 from engine.base.errors import WorkFailed
 from engine.base.files import last_lines
 from engine.base.untrusted_files import open_to_append
+from engine.environment.permission import is_loopback
 
 SERVER_SECONDS = 600.0
 """How long a server may take until it answers."""
@@ -122,10 +123,15 @@ class Server:
             self._process = None
 
 
+_NO_PROXY = (urllib.request.ProxyHandler({}),)
+"""A proxy has no business on this machine."""
+
+
 def _answers(base_url: str) -> bool:
     """Whether a server answers there, whatever it says."""
     try:
-        with urllib.request.urlopen(f"{base_url.rstrip('/')}/models", timeout=5):
+        opener = urllib.request.build_opener(*_NO_PROXY if is_loopback(base_url) else ())
+        with opener.open(f"{base_url.rstrip('/')}/models", timeout=5):
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500

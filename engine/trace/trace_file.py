@@ -20,7 +20,7 @@ import zstandard
 from filelock import BaseFileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading
-from engine.base.errors import InputError, TraceError, WorkFailed, unusable
+from engine.base.errors import InputError, NameTaken, TraceError, WorkFailed, unusable
 from engine.base.untrusted_files import (
     MAX_LINE,
     check_no_link,
@@ -220,7 +220,7 @@ class TraceWriter:
         if append_to is None:
             check_no_link(self.path)
             if not overwrite and self.path.exists() and self.path.stat().st_size:
-                raise InputError(f"{self.path}: exists already: choose another name, or resume it")
+                raise NameTaken(f"{self.path}: exists already: choose another name, or resume it")
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY
             self._fd = os.open(self._part or self.path, flags, 0o666)
         else:

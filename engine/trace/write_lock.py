@@ -7,10 +7,13 @@ import os
 import socket
 import sys
 import warnings
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from engine.base.errors import WorkFailed, unusable
 
 if sys.platform != "win32":
     import fcntl
@@ -47,6 +50,30 @@ def held(lock_file: str, seconds: float) -> BaseFileLock:
     return lock
 
 
+@contextmanager
+def alone(lock_file: Path, busy: str, seconds: float = 60.0) -> Iterator[None]:
+    """Within it no other process is within it, for the same lock file, which is gone afterwards. Raises `WorkFailed`
+    where another one stays too long, and `InputError`.
+
+    `lock_file`: made with its folder. `busy`: what the other one does. `seconds`: how long to wait for it.
+    """
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = held(str(lock_file), seconds)
+    except Timeout:
+        told = f"{lock_file.parent}: {busy}{_told(lock_file)}: the same command again, once it is done"
+        raise WorkFailed(told) from None
+    except OSError as error:
+        raise unusable(lock_file.parent, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if sys.platform != "win32":  # while it is held, so that nobody else loses a lock of that name
+                lock_file.unlink()
+        let_go(lock)
+
+
 def let_go(lock: BaseFileLock) -> None:
     """Give a lock back. Never raises: it ends with the process at the latest."""
     with suppress(OSError):
@@ -74,7 +101,7 @@ def is_held(lock_file: str) -> bool:
     return False
 
 
-def _named_in(lock_file: str) -> tuple[str, str]:
+def _named_in(lock_file: str | Path) -> tuple[str, str]:
     """The process and the machine that a lock names that is a file; empty for any other."""
     with suppress(OSError, ValueError):
         process, machine = Path(lock_file).read_text(encoding="utf-8").split()[:2]
@@ -98,5 +125,9 @@ def _is_gone(holder: tuple[str, str]) -> bool:
 
 def holder(path: str | os.PathLike[str]) -> str:
     """What a lock that is a file says of who holds a trace, in brackets; "" for any other."""
-    process, machine = _named_in(lock_path(path))
-    return f" (process {process} on {machine}; if that is gone, remove {lock_path(path)})" if machine else ""
+    return _told(Path(lock_path(path)))
+
+
+def _told(lock_file: Path) -> str:
+    process, machine = _named_in(lock_file)
+    return f" (process {process} on {machine}; if that is gone, remove {lock_file})" if machine else ""

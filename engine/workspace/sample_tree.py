@@ -61,6 +61,11 @@ def check_same_trace(tree: SearchTree, sample: Sample) -> None:
         )
 
 
+def is_of(tree: SearchTree, sample: Sample) -> bool:
+    """Whether a tree holds the trace that a sample was made from, with every node and step that the sample names."""
+    return tree.started is not None and tree.started.trace == sample.trace and not _not_there(tree, sample)
+
+
 def _not_there(tree: SearchTree, sample: Sample) -> str:
     """What a sample names and its tree has not; empty where it has all."""
     tail = sample.tail.steps if sample.tail is not None else []

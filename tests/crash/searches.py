@@ -86,8 +86,11 @@ class FaultySearches:
         self.server = LLMServer(
             faults=some_faults(0.2, ("rate limit", "server error", "reset", "cut", "bad json")), unsupported="logprobs"
         ).__enter__()
-        began = time.monotonic()
-        os.waitpid(spawn(*self.words, "--out", str(folder / "whole.trace.jsonl")), 0)
+        child = spawn(*self.words, "--out", str(folder / "whole.trace.jsonl"))
+        while not _size(folder / "whole.trace.jsonl"):
+            time.sleep(0.002)
+        began = time.monotonic()  # as the time until a kill is counted
+        os.waitpid(child, 0)
         self.length = time.monotonic() - began
         assert load(folder / "whole.trace.jsonl").tree.state == "done"
 
@@ -103,7 +106,7 @@ class FaultySearches:
         follower, seen = Follower(path), list[AnyEvent]()
         child = spawn(*self.words, "--out", str(path))
         hit = killed_after(
-            child, self.rng.random() * self.length / 2, lambda: seen.extend(follower.poll()), partial(_grew, path, 0)
+            child, self.rng.random() * self.length, lambda: seen.extend(follower.poll()), partial(_grew, path, 0)
         )
         with contextlib.suppress(NoEvents):
             assert load(path).tree.seq + 1 >= len(seen), "an event that was there is gone"

@@ -33,7 +33,14 @@ from agentr_tui.cli.rollouts import (
 )
 from agentr_tui.cli.running import has_terminal, make_session, need_terminal, run_app, run_job
 from agentr_tui.cli.search_options import SearchOptions
-from agentr_tui.state.places import DEMO_DELAY, free_name, fresh_folder, shipped_folder, short_name
+from agentr_tui.state.places import (
+    DEMO_DELAY,
+    free_name,
+    fresh_folder,
+    shipped_folder,
+    short_name,
+    with_free_name,
+)
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.state.tour import Tour
 from agentr_tui.state.workspace_contents import contents
@@ -135,14 +142,23 @@ def search(
         job = branch_job(trace, node, place, changes=given, delay=delay, own=own, environment=env, notes=told)
         return run_job(job)
     settings = settings_from({**recorded_settings(env), **given})
-    if out is None:
-        traces = Workspace.open(workspace, create=True).traces
-        out = free_name(traces, short_name(env), task or "0", settings.seed)
+    name = short_name(env), task or "0", settings.seed
+    traces = Workspace.open(workspace, create=True).traces if out is None else None
     if detach:
+        if traces is not None:
+            out = free_name(traces, *name)
+        assert out is not None
         which = ["--env", env, *(["--task", task] if task is not None else []), "--delay", str(delay)]
         which += ["--notes", str(notes.resolve())] if notes is not None else []
         return run_detached(out, [*which, *flags_of(given), "--out", str(out.resolve())])
-    return run_job(new_job(env, task, settings, out, delay=delay, choose_actor="actor" not in given, notes=told))
+
+    def make(out: Path) -> SearchJob:
+        return new_job(env, task, settings, out, delay=delay, choose_actor="actor" not in given, notes=told)
+
+    if out is not None:
+        return run_job(make(out))
+    assert traces is not None
+    return run_job(with_free_name(traces, *name, make))
 
 
 def attach(

@@ -22,6 +22,7 @@ from engine.datasets.sample_lengths import wrong_key, wrong_step
 from engine.samples.sample import Sample
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
+from engine.workspace.sample_tree import is_of
 
 LARGEST = 8 << 20
 """Bytes of a file that is read for its preview."""
@@ -103,7 +104,7 @@ class Preview:
         decided = [found for each in samples if (found := self._services.session.decisions.current().get(each.id))]
         verdicts = [each.verdict for each in decided]
         done = sum(verdict is not None for verdict in verdicts)
-        wrong = most_wrong(tree, samples) if tree is not None else ()
+        wrong = most_wrong(tree, [each for each in samples if is_of(tree, each)]) if tree is not None else ()
         return Seen(tree, Reviewed(len(samples), verdicts.count("accepted"), done, wrong) if samples else None)
 
     def _read_it(self, key: tuple[Path, float, bool], row: TraceRow, now: float, seen: Seen) -> None:

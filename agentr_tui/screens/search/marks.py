@@ -18,7 +18,7 @@ from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
-from agentr_tui.terminal.safe_text import clip
+from agentr_tui.terminal.safe_text import clip, pad
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
@@ -185,7 +185,7 @@ class MarkList(Popup[NodeMark]):
         mark = self._marks[place]
         where = f"node {mark.node}" if place < self._here else f"node {mark.node} of {clip(mark.trace, 16)}"
         name = clip(mark.name, 40) if mark.kind == "bookmark" else mark.kind
-        return Content(f"{glyphs().bookmark} {name or 'marked':<24} {where} · {clip(mark.reviewer, 20)}")
+        return Content(f"{glyphs().bookmark} {pad(name or 'marked', 24)} {where} · {clip(mark.reviewer, 20)}")
 
     def action_down(self) -> None:
         """Next."""

@@ -120,7 +120,7 @@ async def test_space_pauses_s_steps_and_S_stops(tmp_path: Path) -> None:
 
 
 async def test_leaving_in_the_middle_loses_nothing(tmp_path: Path) -> None:
-    session = starting(tmp_path, delay=0.02)
+    session = starting(tmp_path, delay=0.04)
     app = AgentrApp(session, "search")
     async with app.run_test(size=(110, 32)) as pilot:
         tree = session.tree

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from textual.color import Color
 from textual.pilot import Pilot
@@ -28,6 +29,7 @@ from textual.widgets import Input
 
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
+from agentr_tui.screens.shared import compare_lines
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Chain, Guard
@@ -151,6 +153,22 @@ async def test_a_megabyte_costs_what_can_be_read(tmp_path: Path) -> None:
     assert lines_of(MEGABYTE)[-1] == f"… ({len(MEGABYTE) - MAX_CHARACTERS} more characters)"
     assert lines_of("a\rb\x0bc\u2028d\ne") == ["a\rb\x0bc\u2028d", "e"]
     assert lines_of("") == [""]
+
+
+def test_a_long_word_between_two_columns_is_wrapped_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row measured all of the rest: a trace of such words took five seconds to show on Pairs."""
+    looked_at: list[int] = []
+
+    def chopped(text: str, width: int) -> list[str]:
+        looked_at.append(len(text))
+        return chop_cells(text, width)
+
+    monkeypatch.setattr(compare_lines, "chop_cells", chopped)
+    for text in ("x" * 4000, "日" * 4000, "e\u0301" * 2000):
+        rows = compare_lines._wrapped([(text, "text")], 40, 4)
+        assert all(sum(cell_len(part) for part, _ in row) <= 40 for row in rows)
+        assert "".join(part for row in rows for part, _ in row if part.strip()) == text
+    assert max(looked_at) <= 4 * 40 + 16
 
 
 def test_tables_of_commands_line_up_whatever_they_hold(capsys: pytest.CaptureFixture[str]) -> None:

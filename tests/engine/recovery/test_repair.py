@@ -29,7 +29,7 @@ from engine.trace.trace_file import load
 from engine.tree.events import AnyEvent
 from engine.tree.tree import SearchTree
 from engine.workspace.workspace import Workspace
-from envs import regular_files
+from envs.regular_files import open_regular
 from tests.engine.made import AS_FOUND, honey_trace, made_workspace
 from tests.engine.samples.test_revision import searched
 from tests.fixtures import RECORDINGS
@@ -124,7 +124,7 @@ def test_a_repair_that_can_not_be_read_now_is_not_made_anew_in_its_place(
     """A network file system that fails for a moment cost all its calls again, and the old ones were gone."""
     repaired(TREE, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    read = regular_files.open_regular
+    read = open_regular
 
     def fail(path: Path) -> object:
         if Path(path) in before:
