@@ -19,6 +19,10 @@ from tests.crash.processes import OnTerminal, called
 KEYS = (b"1", b"2", b"3", b"4", b"a", b"a", b"}", b"u", b"5", b"j", b"k", b"m", b"e", b"\x1b", b"p", b" ", b"s", b"?")
 
 
+REVIEW = (b"4", b"a", b"a", b"r", b"}", b"}", b"u", b"\x1b")
+"""Keys of somebody who decides on samples."""
+
+
 class Apps:
     """`demo` on a terminal, keys pressed at random, killed: no event and no decision that was on disk is gone."""
 
@@ -32,13 +36,14 @@ class Apps:
         app = OnTerminal("demo", "--delay", "0.01", "--iterations", "30", "--workspace", str(place.path))
         trace = place.traces / "textcraft-2-s0.trace.jsonl"
         follower, seen, known = Follower(trace), list[AnyEvent](), set[str]()
-        end = time.monotonic() + 60
+        keys, most = (KEYS, 5.0) if self.number % 2 else (REVIEW, 12.0)
+        end, is_set = time.monotonic() + 60, False
         while time.monotonic() < end:
             app.take()
-            if app.is_shown and end > time.monotonic() + 5:
-                end = time.monotonic() + self.rng.random() * 5
+            if app.is_shown and not is_set:
+                end, is_set = time.monotonic() + self.rng.random() * most, True
             if app.is_shown:
-                app.press(self.rng.choice(KEYS))
+                app.press(self.rng.choice(keys))
             seen += follower.poll()
             known |= _decided(place)
             time.sleep(0.05)

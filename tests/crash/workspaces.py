@@ -6,15 +6,21 @@ import json
 import random
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 from engine.imports.sources import read_rollouts
 from engine.review.decisions import Decisions
 from engine.trace.trace_file import load
 from engine.workspace.workspace import Workspace
-from tests.crash.processes import called, fork, killed_after
+from tests.crash.processes import called, fork, killed_after, length_of
 from tests.engine.imports import samples
 from tests.engine.searched import search
+
+
+def _more_than(count: int, folder: Path) -> bool:
+    """Whether there is a new file."""
+    return folder.exists() and len(list(folder.iterdir())) > count
 
 
 class Revisions:
@@ -24,14 +30,17 @@ class Revisions:
         self.folder, self.rng = folder, rng
         search(folder / "t.trace.jsonl", iterations=12)
         self.words = ["revise", str(folder / "t.trace.jsonl"), "--workspace", str(folder / "w")]
-        began = time.monotonic()
-        assert called(*self.words) == 0
-        self.length = time.monotonic() - began
+        self.length = length_of(*self.words)
         self.first = [sample.id for sample in Workspace.open(folder / "w").load_run().samples]
 
     def __call__(self) -> str:
-        hit = killed_after(fork(*self.words), self.rng.random() * self.length)
         place = Workspace.open(self.folder / "w")
+        there = len(list(place.runs_folder.iterdir()))
+        if self.rng.random() < 0.3:
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length)
+        else:  # while the run is written
+            writes = partial(_more_than, there, place.runs_folder)
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length / 2, begun=writes)
         for info in place.runs():
             samples = [sample.id for sample in place.load_run(info.id).samples]
             assert samples == self.first[: len(samples)]
@@ -53,9 +62,7 @@ class Exports:
         assert called("revise", str(folder / "t.trace.jsonl"), "--workspace", str(folder / "w")) == 0
         self.out = folder / "out" / "o.jsonl"
         self.words = ["export", "--all", "--out", str(self.out), "--workspace", str(folder / "w")]
-        began = time.monotonic()
-        assert called(*self.words) == 0
-        self.length = time.monotonic() - began
+        self.length = length_of(*self.words)
         self.good = self._files()
 
     def _files(self) -> dict[str, bytes]:
@@ -66,7 +73,11 @@ class Exports:
         if self.rng.random() < 0.5:
             shutil.rmtree(self.out.parent)
             before = {}
-        hit = killed_after(fork(*self.words), self.rng.random() * self.length)
+        if self.rng.random() < 0.3:
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length)
+        else:  # while files are written and moved
+            writes = partial(_more_than, len(before), self.out.parent)
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length / 20, begun=writes)
         after = self._files() if self.out.parent.exists() else {}
         for name, data in after.items():
             assert data in (before.get(name), self.good[name]), f"{name} is neither the old one nor the new one"
@@ -85,9 +96,7 @@ class Reviews:
         self.folder, self.rng = folder, rng
         search(folder / "t.trace.jsonl", iterations=12)
         assert called("revise", str(folder / "t.trace.jsonl"), "--workspace", str(folder / "w")) == 0
-        began = time.monotonic()
-        assert called("review", "accept", "verdict:verified", "--workspace", str(folder / "w")) == 0
-        self.length = time.monotonic() - began
+        self.length = length_of("review", "accept", "verdict:verified", "--workspace", str(folder / "w"))
 
     def __call__(self) -> str:
         place = Workspace.open(self.folder / "w")
@@ -117,6 +126,8 @@ class Imports:
         ]
         self.rollouts = samples.write(folder, "chat", rows, "rollouts.jsonl")
         self.attempts = len(list(read_rollouts([self.rollouts])))
+        self.length = length_of(*self.words)
+        shutil.rmtree(folder / "w")
         began = time.monotonic()
         called(*self.words)
         self.length = time.monotonic() - began
