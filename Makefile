@@ -15,6 +15,7 @@ LOCAL_MODEL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 # The app on a live search; without a terminal the whole way to a JSONL file.
 demo: $(VENV)/.installed
 	@$(BIN)/agentr demo
+	@command -v agentr > /dev/null || echo ". $(BIN)/activate   puts the command agentr on the PATH"
 
 # The app on a live search by a small real model on this machine, without a key (130 MB once).
 demo-model: $(VENV)/.installed

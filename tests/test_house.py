@@ -76,6 +76,9 @@ def test_private_parts_of_other_packages_are_listed_with_the_reason() -> None:
                 used |= {name for name in names if "._" in name and "__future__" not in name}
     assert used == {
         "textual._ansi_sequences.ANSI_SEQUENCES_KEYS",
+        "textual._compositor.Compositor",
+        "textual._compositor.CompositorMap",
+        "textual._compositor.ReflowResult",
         "textual._styles_cache.StylesCache",
         "textual._xterm_parser.XTermParser",
         "textual.keys._character_to_key",

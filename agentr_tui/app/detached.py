@@ -12,6 +12,7 @@ from typing import Any
 
 from agentr_tui.terminal.output import say, warn
 from engine.base.errors import InputError
+from engine.base.files import last_lines
 from engine.base.untrusted_files import open_to_append
 from engine.trace.trace_file import is_being_written
 
@@ -52,8 +53,8 @@ def run_detached(out: Path, arguments: list[str]) -> int:
         time.sleep(0.02)
     code = process.poll()
     if code not in (None, 0):
-        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        warn((said[-1] if said else f"the search ended with code {code}").removeprefix("agentr: "))
+        said = "".join(last_lines(log, 1)) or f"the search ended with code {code}"
+        warn(said.removeprefix("agentr: "))
         return code or 1
     say(f"{out}: process {process.pid}; its output is in {log.name}. To watch and steer it:")
     say(f"  agentr attach {shlex.quote(str(out))}")

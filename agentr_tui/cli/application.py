@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclopts import App, Parameter
+from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict, Env
 
 from agentr_tui.cli.options import WorkspaceOption
@@ -19,6 +19,7 @@ from agentr_tui.state.settings_files import (
     workspace_file,
 )
 from agentr_tui.state.settings_trust import WorkspaceSettings
+from engine.base.errors import InputError
 from engine.base.version import __version__
 
 COMMANDS = {
@@ -92,7 +93,7 @@ HELP = {
     "config": "List every setting, its value and where it comes from.",
     "trust": "Permit, once, what a trace or a workspace names.",
     "doctor": "Check this installation and say how to get what is missing.",
-    "completion": "Print the script with which a shell completes commands and options.",
+    "completion": "Print the script with which a shell completes commands, options, their words and files.",
 }
 
 EXAMPLES = {
@@ -140,7 +141,12 @@ EXAMPLES = {
     "config": ("agentr config", "agentr config --json"),
     "trust": ("agentr trust foreign.trace.jsonl",),
     "doctor": ("agentr doctor", "agentr doctor --base-url http://localhost:8000/v1 --model MODEL"),
-    "completion": ("agentr completion bash", "agentr completion zsh"),
+    "completion": (
+        "agentr completion bash > ~/.agentr.bash; echo '. ~/.agentr.bash' >> ~/.bashrc",
+        "agentr completion zsh > ~/.agentr.zsh; echo '. ~/.agentr.zsh' >> ~/.zshrc",
+        "agentr completion fish > ~/.config/fish/completions/agentr.fish",
+        "agentr completion powershell >> $PROFILE",
+    ),
 }
 
 
@@ -168,6 +174,18 @@ def layers(arguments: Sequence[str], refuse: bool = True) -> tuple[WorkspaceSett
     return WorkspaceSettings(shared, of_workspace, refuse), Dict(of_user, source=str(mine))
 
 
+def check_texts(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raises `InputError` for a value that is not UTF-8 text and may be kept in a file. Names of files may be any
+    bytes.
+
+    `app`, `commands` and `arguments`: as a source of options gets them.
+    """
+    for argument in arguments:
+        for token in argument.tokens if "Path" not in str(argument.hint) else ():
+            if not token.value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in token.value):
+                raise InputError(f"{argument.name} {token.value!a}: is not UTF-8 text")
+
+
 def build(arguments: Sequence[str], refuse: bool = True) -> App:
     """The command line application: flags over environment (`AGENTR_SEARCH_SEED`) over files over defaults.
 
@@ -181,7 +199,10 @@ def build(arguments: Sequence[str], refuse: bool = True) -> App:
         ),
         help_epilogue=epilogue(""),
         version=__version__,
-        config=() if _goes_on(arguments) else (Env("AGENTR_", show=False), *layers(arguments, refuse)),
+        config=(
+            *(() if _goes_on(arguments) else (Env("AGENTR_", show=False), *layers(arguments, refuse))),
+            check_texts,
+        ),
         help_format="plaintext",
         default_parameter=Parameter(negative_iterable=()),  # no --empty-header beside --header
         print_error=False,

@@ -29,7 +29,7 @@ from agentr_tui.cli.model_options import (
 from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, PAIRS, option_of
 from agentr_tui.terminal.output import warn
 from engine.base.errors import InputError
-from engine.base.secrets import check_url
+from engine.base.secrets import check_body, check_url
 from engine.base.text import many
 from engine.environment.opened import at_hand
 from engine.samples.settings import rank_of, thresholds_of
@@ -104,6 +104,7 @@ def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
     try:
         settings = msgspec.convert(with_body(dict(flags or {})), JudgeSettings)
         check_url(settings.base_url)
+        check_body(settings.extra_body)
         return settings
     except msgspec.ValidationError as error:
         raise InputError(f"option of the judge: {error}") from error

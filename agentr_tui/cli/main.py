@@ -9,19 +9,21 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from io import TextIOWrapper
 
-from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
 from agentr_tui.cli import interrupts
 from agentr_tui.cli.application import COMMANDS, build
 from agentr_tui.cli.options import INTERRUPTED
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE as DEFAULT_WORKSPACE
 from agentr_tui.terminal import streams
+from agentr_tui.terminal.glyphs import ERRORS
 from agentr_tui.terminal.output import warn
 from agentr_tui.terminal.own_output import claim_stdout, own_output
 from agentr_tui.terminal.safe_text import escape
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     claim_stdout()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason to fail
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=ERRORS)
     code = INTERRUPTED
     with suppress(KeyboardInterrupt), interrupts.heard():  # it may come between two lines of a command
         code = run(list(sys.argv[1:] if arguments is None else arguments))
@@ -151,19 +153,32 @@ def _failed(code: int, line: str, error: BaseException | None = None, debug: boo
 
 def _usage_line(error: CycloptsError, arguments: Sequence[str]) -> str:
     command = next((argument for argument in arguments if argument in COMMANDS), "")
-    if isinstance(error, UnusedCliTokensError) and not command and error.unused_tokens:
-        name = error.unused_tokens[0]
+    if name := _unknown_command(error, arguments):
+        if os.path.lexists(name):
+            return f"unknown command {name!r}; agentr open {shlex.quote(name)} opens it"
         return f"unknown command {name!r}{_meant(name, COMMANDS)} (agentr --help lists them)"
     if isinstance(error, UnknownOptionError) and error.token.source not in ("cli", "env"):
         table = " ".join(error.command_chain or ())
         name = (error.token.keyword or error.token.value).strip("[]")
         meant = _meant(name, [argument.name.removeprefix("--") for argument in error.argument_collection])
         return f"{error.token.source}: [{table}] has no setting {name!r}{meant} (agentr {table} --help lists them)"
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.argument.name
+        said = f"{name} needs a value" if name in arguments else f"{name} is missing"
+        return f"{said} (agentr {command + ' ' if command else ''}--help)"
     try:
         said = " ".join(str(error).split())
     except Exception:  # a library's message that can't be put together must not hide the error
         said = type(error).__name__
     return f"{said} (agentr {command + ' ' if command else ''}--help)"
+
+
+def _unknown_command(error: CycloptsError, arguments: Sequence[str]) -> str:
+    """Returns the word that stands where a command is expected and is none; empty where that is not the fault."""
+    if arguments and not arguments[0].startswith("-"):
+        return "" if arguments[0] in COMMANDS else arguments[0]
+    unused = error.unused_tokens if isinstance(error, UnusedCliTokensError) else None
+    return unused[0] if unused and not any(word in COMMANDS for word in arguments) else ""
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from cyclopts import Group, Parameter
@@ -84,7 +84,10 @@ NotesOption = Annotated[
 
 JsonOption = Annotated[bool, Parameter(group=OUTPUT, name="--json", help="Print one JSON object.")]
 
-EnvOption = Annotated[str, Parameter(group=TASK, name="--env", help="Environment (`agentr envs` lists them).")]
+EnvOption = Annotated[
+    Literal["textcraft", "scienceworld", "webshop"] | str,
+    Parameter(group=TASK, name="--env", show_choices=False, help="Environment (`agentr envs` lists them)."),
+]
 TasksOption = Annotated[
     str,
     Parameter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 from cyclopts import Parameter
@@ -37,9 +37,10 @@ class ReviseFlags(TypedDict, total=False):
     alpha: AlphaOption
     beta: BetaOption
     verifier: Annotated[
-        str,
+        Literal["progress", "value", "openai", "human"] | str,
         Parameter(
             group=JUDGE,
+            show_choices=False,
             help="Verifier of the first wrong step: progress, value, openai, human, recorded:FILE or noisy:RATE."
             " The default is progress, or value if the environment has no plan.",
         ),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from cyclopts import CycloptsError
+from cyclopts import UNSET, ArgumentCollection, CycloptsError, Token
 
 from agentr_tui.cli.application import build
 from agentr_tui.state.settings_trust import names_a_place
@@ -206,17 +209,56 @@ def _check_options(found: RoundFile) -> None:
             raise InputError(f"{found.path}: [{table}] {name}: a round sets this itself")
         if table in ("collect", "eval") and "tasks" not in options:
             raise InputError(f'{found.path}: [{table}] tasks is missing: name the tasks, for example "0-99"')
-        longest = max([len(value) for value in options.values() if isinstance(value, list)], default=1)
-        for number in range(min(longest, found.rounds + 1)):  # a list may be longer than there are models
-            needed = [] if "tasks" in options else [LACKING[table]]
-            try:
-                arguments = [table, *needed, *found.arguments(table, number)]
-                build([]).parse_args(arguments, exit_on_error=False, print_error=False)
-            except CycloptsError as error:
-                raise InputError(f"{found.path}: [{table}] {' '.join(str(error).split())}") from error
+        _check_table(found, table, options)
     mix = found.option("export", "mix", 0)
     if mix and sum(each.share for each in parse_mix(mix)) + found.good >= 1:
         raise InputError(f"{found.path}: [export] good and mix leave no room for the revisions")
+
+
+def _check_table(found: RoundFile, table: str, options: Options) -> None:
+    app, needed = build([]), [] if "tasks" in options else [LACKING[table]]
+    longest = max([len(value) for value in options.values() if isinstance(value, list)], default=1)
+    takes: Callable[[Sequence[str]], bool] | None = None
+    for number in range(min(longest, found.rounds + 1)):  # a list may be longer than there are models
+        arguments = found.arguments(table, number)
+        if takes is not None and takes(arguments):
+            continue
+        try:
+            app.parse_args([table, *needed, *arguments], exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            raise InputError(f"{found.path}: [{table}] {' '.join(str(error).split())}") from error
+        if takes is None and longest > 1:
+            takes = _quick_test(app[table].assemble_argument_collection())
+
+
+def _quick_test(known: ArgumentCollection) -> Callable[[Sequence[str]], bool]:
+    """Returns a test of options with values: True where each converts as its command would convert it.
+
+    False says nothing: then the whole command has to be parsed, which takes a hundred times as long.
+    """
+    match = cache(known.match)
+    taken: set[tuple[str, ...]] = set()
+
+    def converts(typed: Sequence[str]) -> bool:
+        for name, values in groupby(typed, lambda each: each.partition("=")[0]):
+            tokens = tuple(values)  # several: an option that is given several times
+            if tokens in taken:
+                continue
+            try:
+                argument, keys, implicit = match(name)
+                alone = copy(argument)
+                alone.tokens = []
+                if implicit is not UNSET or alone.token_count(keys)[0] != 1:  # a flag, or a group of values
+                    return False
+                for each in tokens:
+                    alone.append(Token(keyword=name, value=each.partition("=")[2], keys=keys))
+                alone.convert_and_validate()
+            except (CycloptsError, ValueError):  # a value that it does not take, an option that there is not
+                return False
+            taken.add(tokens)
+        return True
+
+    return converts
 
 
 # -- what a stranger's file would do -----------------------------------------------------------------------
@@ -249,6 +291,15 @@ def unasked(found: RoundFile) -> ForeignRounds | None:
     return ForeignRounds(found, reaches)
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """Every text that an option may be given, in whichever round."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    else:
+        yield str(value)
+
+
 def _places(found: RoundFile) -> Iterator[tuple[str, str, str]]:
     for table in COMMANDS:
         if table not in found.tables:
@@ -259,8 +310,7 @@ def _places(found: RoundFile) -> Iterator[tuple[str, str, str]]:
             for name in argument.names
         }
         for option, value in found.tables[table].items():
-            for each in value if isinstance(value, list) else [value]:
-                text = str(each)
+            for text in _texts(value):
                 if option in ("env", "tasks"):
                     reaches = names_place(text) if option == "env" else text.startswith("@")
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import time
@@ -37,7 +38,16 @@ AGAIN = 1.0
 
 def has_terminal() -> bool:
     """Whether a person can see a screen and type."""
+    return _is_terminal() and not _is_dumb()
+
+
+def _is_terminal() -> bool:
     return sys.stdin.isatty() and own_output().isatty()
+
+
+def _is_dumb() -> bool:
+    """Whether the terminal says that it takes lines only, as an editor's shell does."""
+    return os.environ.get("TERM") == "dumb"
 
 
 @contextmanager
@@ -95,8 +105,12 @@ def run_job(job: SearchJob) -> int:
 
 def need_terminal(instead: str) -> None:
     """Raises `InputError` where there is no terminal for the app."""
-    if not has_terminal():
+    if not _is_terminal():
         raise InputError(f"the app needs a terminal; without one use {instead}")
+    if _is_dumb():
+        raise InputError(
+            f"this terminal takes lines only (TERM=dumb): use {instead}; if that is wrong, export TERM=xterm-256color"
+        )
 
 
 def make_session(workspace: Workspace, sources: list[Path] | None = None) -> Any:
@@ -127,6 +141,7 @@ def run_app(
     from agentr_tui.state.last_place import LastPlace
     from agentr_tui.state.tour import Tour
     from agentr_tui.terminal.escape_keys import escape_is_a_key
+    from agentr_tui.terminal.odd_input import odd_input_is_passed_over
 
     preferences = read_preferences([user_file(), session.workspace.settings_file])
     memory = LastPlace(session.workspace.path)
@@ -138,7 +153,12 @@ def run_app(
         tour.begin()
     app = AgentrApp(session, mode, preferences, memory, place if go_on else None, opening, own, tour)
     before = contents(session.workspace) if made_by_us is None else made_by_us
-    with ends_cleanly(app), kept_off_screen(app) as printed, escape_is_a_key(preferences.keys):
+    with (
+        ends_cleanly(app),
+        kept_off_screen(app) as printed,
+        escape_is_a_key(preferences.keys),
+        odd_input_is_passed_over(),
+    ):
         result = app.run()
     for line in printed:
         warn(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, TypedDict, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict, get_args, get_type_hints
 
 from cyclopts import Parameter
 
@@ -35,7 +35,7 @@ class SearchOptions(TypedDict, total=False):
     """The settings of a search as options: one for each field of `SearchSettings`."""
 
     actor: Annotated[
-        str,
+        Literal["scripted", "random", "openai"] | str,
         _option(
             ACTOR,
             "actor",
@@ -43,15 +43,17 @@ class SearchOptions(TypedDict, total=False):
             " (follows a file of actions, or a trace) or recorded:FILE (its answers again). The default is scripted"
             " where the environment has a plan, else random.",
             show_default=False,
+            show_choices=False,
         ),
     ]
     algorithm: Annotated[
-        str,
+        Literal["agent-r", "uct", "puct", "best-first", "lessons"] | str,  # a shell completes those
         _option(
             SEARCH,
             "algorithm",
             "Search algorithm: agent-r (as the original, node for node), uct, puct, best-first or lessons (the most"
             " verified lessons per call).",
+            show_choices=False,
         ),
     ]
     iterations: Annotated[int, _option(SEARCH, "iterations", "Number of walks from the root.")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from engine.base.errors import Taken, TraceError
+from engine.base.errors import NameTaken, TraceError
 from engine.tree.events import SearchSettings
 
 DEMO_DELAY = 0.25
@@ -52,14 +52,14 @@ def with_free_name(folder: Path, environment: str, task: str, seed: int, make: C
     """Returns what `make` returns for a trace name that is not taken yet. Where another process takes it just now, for
     the next one.
 
-    `folder`, `environment`, `task`, `seed`: as of `free_name`. `make`: makes the trace; raises `Taken`, or `TraceError`
-    where another process writes it.
+    `folder`, `environment`, `task`, `seed`: as of `free_name`. `make`: makes the trace; raises `NameTaken`, or
+    `TraceError` where another process writes it.
     """
     for _ in range(TRIES):
         place = free_name(folder, environment, task, seed)
         try:
             return make(place)
-        except (Taken, TraceError):
+        except (NameTaken, TraceError):
             if not os.path.lexists(place):
                 raise
     return make(free_name(folder, environment, task, seed))

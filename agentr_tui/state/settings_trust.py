@@ -76,9 +76,10 @@ def _about(file: Path) -> str:
 def names_a_place(argument: Argument, value: str) -> bool:
     """Whether an option may name a file, a host, a variable or a command, or do what a person has to ask for."""
     name = argument.name.removeprefix("--").replace("-", "_")
-    if name in ACTS:
+    hints = _alternatives(argument.hint)
+    if name in ACTS or Path in hints:  # `against` of `eval` is a folder
         return True
-    if name in WORDS or all(_is_closed(hint) for hint in _alternatives(argument.hint)):
+    if name in WORDS or all(_is_closed(hint) for hint in hints):
         return False
     return not (name in KINDS and ":" not in value)
 

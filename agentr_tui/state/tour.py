@@ -20,16 +20,23 @@ from envs.user_folders import state_folder
 HINTS = (
     "The agent tries: every row is a step, Q says how well it ends. When ✓ and ✗ leaves are there, press 3.",
     "A good ✓ and a bad ✗ trajectory part at a fork: that is a pair. Press 4 to see what the bad one can learn.",
-    "Left: the first wrong step, and why. Right: the lesson, replayed in the environment. Press a to accept it.",
+    "The first wrong step, and why. Beside it (narrow: tab) the lesson from it, replayed. Press a to accept it.",
     "Accepted, and on disk: u takes it back. Review a few more, then press 5 for the dataset.",
     "From samples to lines: this is what an export takes. Press e, choose a format, then ctrl+s.",
-    "Written: a trainer reads that file. Press 1: the library has every search, and o starts your own.",
+    "Written, with the origin of every line beside it. Press 1: the library has every search, and o starts your own.",
 )
 NO_TRACE = "A search is a tree of what an agent tried. Press t for the sample trees, or o to start a search."
 NOT_OPENED = "Every row is a search: a tree of what an agent tried. Press enter to open the one under the cursor."
 ELSEWHERE = "There is no tree here yet. Press 1 for the library, then enter on a trace."
 """What stands in place of a hint about a tree as long as none is open: in the library, without and with traces, and on
 another screen."""
+AWAY = {
+    0: ("search", NOT_OPENED),
+    2: ("revision", "Press 4 to go on: the first wrong step of a bad trajectory, and the lesson from it."),
+    3: ("revision", "A sample is accepted. Press 4 to review a few more, then 5 for the dataset."),
+    4: ("dataset", "Press 5 to go on: the dataset, from which e exports lines."),
+}
+"""Hints about one screen, by their step: that screen, and what stands in their place on the others."""
 LAST_MODE = "library"
 """The screen that the last hint is about."""
 
@@ -97,6 +104,8 @@ class Tour:
             return ""
         step, facts = self._kept.step, self._facts
         told = HINTS[step]
+        if step in AWAY and facts.mode != AWAY[step][0]:
+            told = AWAY[step][1]
         if not facts.to_see and step != len(HINTS) - 1:
             told = ELSEWHERE if facts.mode != "library" else NOT_OPENED if facts.traces else NO_TRACE
         return f"{step + 1}/{len(HINTS)}  {told}"

@@ -13,14 +13,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-_LIKE = {
-    "…": "~", "·": ".", "•": "*", "×": "x", "–": "-", "—": "-", "−": "-", "→": ">", "←": "<", "↑": "^", "↓": "v",
-    "›": ">", "≈": "~", "≤": "<", "≥": ">", "∞": "*", "⏎": "<", "⟨": "<", "⟩": ">", "␛": "^", "✓": "v", "✗": "x",
-    "✖": "X", "●": "*", "○": "o", "◦": "=", "◌": "o", "◆": "#", "◇": "=", "◀": "<", "▸": "+", "▾": "-", "★": "*",
-    "✎": "~", "↺": "@", "⊘": "!", "⊣": "]", "⋯": "~", "┊": ":", "▎": "|", "▏": "|", "▍": "|", "▌": "|", "▋": "|",
-    "▊": "#", "▉": "#", "█": "#", "▇": "#", "▆": "=", "▅": "=", "▄": "-", "▃": "-", "▂": "_", "▁": "_", "░": ".",
-    "▒": ":", "▓": "#", "■": "#", "□": "o", "≠": "!",
-}  # fmt: skip
+from agentr_tui.terminal.glyphs import LIKE
 
 
 class Plain(LineFilter):
@@ -60,8 +53,8 @@ class Plain(LineFilter):
 def _like(letter: str) -> str:
     """ASCII that is as wide as the letter, and looks like it as far as that goes."""
     width = cell_len(letter)
-    if letter in _LIKE:
-        return _LIKE[letter]
+    if letter in LIKE:
+        return LIKE[letter]
     name = unicodedata.name(letter, "")
     if name.startswith("BOX DRAWINGS"):
         down, across = "VERTICAL" in name, "HORIZONTAL" in name

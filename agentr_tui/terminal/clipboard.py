@@ -64,7 +64,7 @@ def copy(text: str, suffix: str, osc52: Callable[[str], object], commands: Seque
             ways.append(command[0])
             break
     if not ways and len(data) <= OSC52_MOST:
-        osc52(text)
+        osc52(data.decode())  # half a letter, as in the name of a file, can't be sent
         ways.append("the terminal, if it takes it")
     file = copied_file(suffix)
     try:

@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import codecs
 import locale
 from dataclasses import dataclass
 from functools import cache
+
+LIKE = {
+    "…": "~", "·": ".", "•": "*", "×": "x", "–": "-", "—": "-", "−": "-", "→": ">", "←": "<", "↑": "^", "↓": "v",
+    "›": ">", "≈": "~", "≤": "<", "≥": ">", "∞": "*", "⏎": "<", "⟨": "<", "⟩": ">", "␛": "^", "✓": "v", "✗": "x",
+    "✖": "X", "●": "*", "○": "o", "◦": "=", "◌": "o", "◆": "#", "◇": "=", "◀": "<", "▸": "+", "▾": "-", "★": "*",
+    "✎": "~", "↺": "@", "⊘": "!", "⊣": "]", "⋯": "~", "┊": ":", "▎": "|", "▏": "|", "▍": "|", "▌": "|", "▋": "|",
+    "▊": "#", "▉": "#", "█": "#", "▇": "#", "▆": "=", "▅": "=", "▄": "-", "▃": "-", "▂": "_", "▁": "_", "░": ".",
+    "▒": ":", "▓": "#", "■": "#", "□": "o", "≠": "!",
+}  # fmt: skip
+"""Letters that this program writes, as ASCII of the same width."""
+
+ERRORS = "agentr-letters"
+"""Name of the error handler for streams whose encoding lacks letters: ours look alike, others become escapes."""
+
+
+def _look_alike(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+
+
+def _in_ascii(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # a byte of a file's name
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return LIKE.get(letter) or ascii(letter)[1:-1]
+
+
+codecs.register_error(ERRORS, _look_alike)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from agentr_tui.terminal.glyphs import ERRORS
+
 _own: TextIO | None = None
 
 
@@ -28,12 +30,12 @@ def claim_stdout() -> None:
     if not isinstance(sys.stdout, io.TextIOWrapper):  # closed before we began
         return
     sys.stdout.flush()
-    _own = copy_of(1, sys.stdout)
+    _own = copy_of(1, sys.stdout, lasts=True)
     try:
         os.dup2(2, 1)
     except OSError:  # standard error is closed
         to_nowhere(1)
-    sys.stdout = copy_of(1, sys.stdout)  # another one: it holds that the old file can be sought in
+    sys.stdout = copy_of(1, sys.stdout, lasts=True)  # another one: it holds that the old file can be sought in
     sys.stdout.reconfigure(line_buffering=True)
     sys.__stdout__ = _own  # type: ignore[misc]  # Textual draws a screen for a browser on it
 
@@ -94,12 +96,16 @@ def give_back(fd: int, attributes: list[Any] | None) -> None:
             os.set_blocking(fd, True)  # whoever shares it expects that
 
 
-def copy_of(fd: int, like: io.TextIOWrapper) -> io.TextIOWrapper:
-    """A stream to what a file descriptor is open on now."""
+def copy_of(fd: int, like: io.TextIOWrapper, *, lasts: bool = False) -> io.TextIOWrapper:
+    """Returns a stream to what a file descriptor is open on now.
+
+    `fd`: the file descriptor. `like`: a stream of the same encoding and buffering. `lasts`: whether it is open until
+    the program ends, which is then no reason for a warning.
+    """
     return io.TextIOWrapper(
-        os.fdopen(os.dup(fd), "wb"),
+        os.fdopen(os.dup(fd), "wb", closefd=not lasts),
         like.encoding,
-        "backslashreplace",  # a locale that lacks a letter is no reason to fail
+        ERRORS,  # a locale that lacks a letter is no reason to fail
         line_buffering=like.line_buffering,
         write_through=like.write_through,
     )

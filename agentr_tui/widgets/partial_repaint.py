@@ -16,7 +16,19 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
+from agentr_tui.terminal.safe_text import clip
+
 Title = str | Content
+LONGEST_TITLE = 100
+"""Cells of a text that is not ours in the border of a pane."""
+
+
+def plain_title(text: str, width: int = LONGEST_TITLE) -> Content:
+    """Returns a title for a border, as it is: Textual reads a string there as markup, which may fail, or be obeyed.
+
+    `text`: may hold names of models, tasks, files, people. `width`: most cells.
+    """
+    return Content(clip(text, width))
 
 
 def _same(one: Title, other: Title | None) -> bool:

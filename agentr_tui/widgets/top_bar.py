@@ -12,7 +12,7 @@ from textual.events import Click
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from agentr_tui.terminal.safe_text import escape, fit
+from agentr_tui.terminal.safe_text import clip, fit
 from agentr_tui.terminal.theme import Role, palette
 from agentr_tui.widgets.mode_tabs import GAP, MODES, Tab, cells, tab_at, tabs
 
@@ -40,7 +40,7 @@ class TopBar(Widget):
 
     def tabs(self) -> list[Tab]:
         """The tabs that have room beside the screen's own text."""
-        left = [(escape(part), role) for part, role in self.left]
+        left = [(clip(part, max(LEAST, self.size.width)), role) for part, role in self.left]
         needed = _cells(_without_bars(left)) - _slack(left) + 2
         return tabs(self.mode, dict(self.badges), self.size.width, needed + min(LEAST_FIGURES, _cells(self.right)))
 
@@ -49,7 +49,7 @@ class TopBar(Widget):
         colors = palette(self.app.current_theme)
         row = self.tabs()
         width = self.size.width - cells(row) - 2
-        left = [(escape(part), role) for part, role in self.left]
+        left = [(clip(part, max(LEAST, self.size.width)), role) for part, role in self.left]
         figures = list(self.right)
         while figures and _cells(left) - _slack(left) + _cells(figures) + 1 > width:
             less = _without_bars(left)

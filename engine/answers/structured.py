@@ -233,24 +233,24 @@ def _decoded(text: str, start: int) -> tuple[Any, int] | None:
 _STRAIGHT = {ord(quote): '"' for quote in "“”„"}
 
 
+_STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.S)
+
+
 def _balanced_end(text: str, start: int) -> int | None:
     """Where the bracket that opens at `start` is closed; quotes are looked at."""
-    depth, quote, place = 0, "", start
-    while place < len(text):
-        letter = text[place]
-        if letter == "\\":
-            place += 1
-        elif quote:
-            quote = "" if letter == quote else quote
-        elif letter == '"':
-            quote = letter
-        elif letter in "{[":
+    depth, quoted = 0, False
+    for found in _STRUCTURE.finditer(text, start):
+        sign = found[0]
+        if sign == '"':
+            quoted = not quoted
+        elif quoted or len(sign) > 1:  # text, or what a backslash takes its meaning from
+            continue
+        elif sign in "{[":
             depth += 1
-        elif letter in "}]":
+        else:
             depth -= 1
             if depth == 0:
-                return place + 1
-        place += 1
+                return found.end()
     return None
 
 

@@ -24,7 +24,7 @@ class NoFile(InputError):
     """There is no file or folder of that name."""
 
 
-class Taken(InputError):
+class NameTaken(InputError):
     """There is a file of that name already."""
 
 

@@ -9,11 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.base.errors import unusable, unwritten
-from engine.base.untrusted_files import place_and_part
+from engine.base.errors import InputError, unusable, unwritten
+from engine.base.untrusted_files import open_given, place_and_part
 
 CLOCK_SKEW = timedelta(minutes=1)
 """Clocks of two machines may differ by so much without a word."""
+
+LAST_BYTES = 1 << 16
+"""Of a log, from which its last lines are taken."""
 
 
 def stamp(time: datetime) -> str:
@@ -32,12 +35,25 @@ def in_future(time: str) -> bool:
         return False
 
 
-def write_beside(out: Path, write: Callable[[BinaryIO], object]) -> None:
+def last_lines(log: Path, count: int) -> list[str]:
+    """The last lines of a log, at most `LAST_BYTES` of it; none where it can't be read."""
+    with suppress(OSError, InputError):
+        with open_given(log) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LAST_BYTES))
+            lines = file.read(LAST_BYTES).decode("utf-8", "replace").strip().splitlines()
+        return [line.strip() for line in lines[-count:] if line.strip()]
+    return []
+
+
+def write_beside(out: Path, write: Callable[[BinaryIO], object], *, follow: bool = False) -> None:
     """Write a file under another name in the same folder, then move it into place: a reader sees all of it or none.
 
     Raises `InputError` where the folder can't be made or written, `WorkFailed` (a full disk), and any error of `write`.
+
+    `out`: the file. `write`: writes its content. `follow`: whether a link there is followed; True for a name that a
+    person gave.
     """
-    place, part = place_and_part(out)
+    place, part = place_and_part(out, follow=follow)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         stream = part.open("xb")

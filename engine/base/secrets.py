@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from engine.base.errors import InputError
 
@@ -52,6 +52,21 @@ def redacted_record(value: Any) -> tuple[Any, int]:
     return value, 0
 
 
+def holds_key(value: Any) -> bool:
+    """Whether a text of a JSON value, or a name in it, holds something that looks like an access key."""
+    if isinstance(value, dict):
+        return any(key_like(name) or holds_key(each) for name, each in value.items())
+    if isinstance(value, list):
+        return any(map(holds_key, value))
+    return isinstance(value, str) and key_like(value)
+
+
+def check_body(extra_body: Any) -> None:
+    """Raises `InputError`, which does not hold it, where further fields of requests, which are stored, hold a key."""
+    if holds_key(extra_body):
+        raise InputError("--extra-body holds a key, and would be written into traces: use --header NAME=VARIABLE")
+
+
 def secret_in_url(url: str) -> str | None:
     """The part of a URL that holds a key or a password, by name; None where none does."""
     try:
@@ -60,10 +75,12 @@ def secret_in_url(url: str) -> str | None:
         return None
     if parts.username or parts.password:
         return "password"
-    for name, value in parse_qsl(f"{parts.query}&{parts.fragment}", keep_blank_values=True):
-        if value and (_SECRET_NAME.search(name) or key_like(value)):
+    for piece in re.split("[&;]", f"{parts.query}&{parts.fragment}") + re.split("[/;]", parts.path):
+        name, _, value = unquote_plus(piece).partition("=")
+        if value and not key_like(name) and (_SECRET_NAME.search(name) or key_like(value)):
             return name[:40]
-    return "path" if key_like(parts.path) else None
+    places = {"path": parts.path, "query": parts.query, "fragment": parts.fragment, "host": parts.netloc}
+    return next((name for name, text in places.items() if key_like(unquote(text))), None)
 
 
 def check_url(url: str) -> None:

@@ -190,11 +190,23 @@ def check_place(path: str | os.PathLike[str], device: bool = False) -> None:
         raise InputError(not_regular(path, there.st_mode))
 
 
-def place_and_part(out: Path) -> tuple[Path, Path]:
-    """Where a file will stand, links followed, and the name beside it under which it is written until it is whole.
+def check_no_link(path: str | os.PathLike[str]) -> None:
+    """Raises `InputError` for a link, unless it leads to a character device (`/dev/stdout`): who put it there may be
+    anybody, and it may lead to any file of this user."""
+    if os.path.islink(path) and not ((there := what_is(path)) and stat.S_ISCHR(there.st_mode)):
+        raise InputError(f"{os.fspath(path)}: is a link, and nothing is written through it: remove it")
+
+
+def place_and_part(out: Path, *, follow: bool) -> tuple[Path, Path]:
+    """Where a file will stand, and the name beside it under which it is written until it is whole.
 
     Raises `InputError` for a folder, and for a device or a pipe, which moving a file there would destroy.
+
+    `out`: the file. `follow`: whether a link there leads to the place, as for a name that a person gave; else
+    `InputError` is raised for a link.
     """
+    if not follow:
+        check_no_link(out)
     place = Path(os.path.realpath(out))
     check_place(place)
     return place, place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(3)}.part")

@@ -10,13 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.base.files import last_lines
 from engine.base.untrusted_files import open_to_append
 from engine.collect.manifest import FOLDER
 from engine.collect.messages import FromWorker, ToWorker, from_worker, line_of
 from engine.collect.worker import MOST_LINE
-
-MOST_LAST_WORDS = 1 << 16
-"""Bytes at the end of a worker's log in which its last line is looked for."""
 
 
 class WorkerLink:
@@ -111,9 +109,4 @@ class ProcessLink(WorkerLink):
 
     def last_words(self) -> str:
         """The last line of its log."""
-        with suppress(OSError):
-            with self._log_path.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - MOST_LAST_WORDS))
-                lines = file.read().decode("utf-8", "replace").strip().splitlines()
-            return lines[-1] if lines else ""
-        return ""
+        return "".join(last_lines(self._log_path, 1))

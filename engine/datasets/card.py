@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,8 @@ from envs.base import title_of
 
 MOST_SOURCES = 50
 MOST_RUNS = 10
+
+_TICKS = re.compile("`+")
 
 _RULES = {
     "accepted": "samples that a reviewer accepted and that pass the replay in the environment",
@@ -121,7 +124,7 @@ def _by_settings(runs: Sequence[RunInfo]) -> list[tuple[ReviseSettings, list[Run
 
 def _made(settings: ReviseSettings, infos: Sequence[RunInfo]) -> list[str]:
     """How some runs made their samples."""
-    runs = "; ".join(f"`{info.id}`, started {info.time}" for info in infos[:MOST_RUNS])
+    runs = "; ".join(f"{code(info.id)}, started {code(info.time)}" for info in infos[:MOST_RUNS])
     more = f"; and {len(infos) - MOST_RUNS} more" if len(infos) > MOST_RUNS else ""
     return [
         f"- {'run' if len(infos) == 1 else 'runs'} of `revise`: {runs}{more}",
@@ -198,7 +201,10 @@ def _options(exported: Exported, options: ExportOptions) -> list[str]:
 
 def _files(exported: Exported) -> list[str]:
     """Every file of the dataset with its checksum."""
-    rows = [f"| {code(_name(file.path))} | {file.lines} | {file.size} | `{file.checksum}` |" for file in exported.files]
+    rows = [
+        f"| {code(_name(file.path), cell=True)} | {file.lines} | {file.size} | `{file.checksum}` |"
+        for file in exported.files
+    ]
     return ["", "## Files", "", "| file | records | bytes | SHA-256 |", "| --- | ---: | ---: | --- |", *rows]
 
 
@@ -216,11 +222,18 @@ def _threshold(value: float | None, default: float) -> str:
 def _table(title: str, of: str, counts: Mapping[str, int]) -> list[str]:
     if not counts:
         return []
-    rows = [f"| {code(name)} | {count} |" for name, count in counts.items()]
+    rows = [f"| {code(name, cell=True)} | {count} |" for name, count in counts.items()]
     return ["", f"## {title}", "", f"| {of} | n |", "| --- | ---: |", *rows]
 
 
-def code(text: str) -> str:
-    """Returns a text as a code span that it can't leave, also inside a table."""
-    safe = "".join(sign if sign.isprintable() else "�" for sign in text).replace("`", "'").replace("|", "¦")
-    return f"`{safe}`"
+def code(text: str, cell: bool = False) -> str:
+    """Returns a text as a code span that it can't leave, and in which it is word for word, less what can't be shown.
+
+    `text`: anybody's. `cell`: whether it stands in a table, where a bar ends the cell.
+    """
+    safe = "".join(sign if sign.isprintable() else "�" for sign in text) or " "
+    fence = "`" * (1 + max(map(len, _TICKS.findall(safe)), default=0))
+    apart = " " if safe.strip() and (safe[0] in " `" or safe[-1] in " `") else ""  # a reader takes one blank off
+    if cell:
+        safe = safe.replace("|", "\\|")
+    return f"{fence}{apart}{safe}{apart}{fence}"

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from unicodedata import category
 
 import msgspec
 from msgspec import structs
@@ -50,7 +51,14 @@ from engine.datasets.split import (
 from engine.datasets.templates.markup import markup_named
 from engine.datasets.templates.model_template import ModelTemplate, model_template
 from engine.datasets.templates.tokens import Vocabulary
-from engine.datasets.trainer_configs import Dataset, configurations, own_template, unfit, unread_packing
+from engine.datasets.trainer_configs import (
+    Dataset,
+    configurations,
+    own_template,
+    unfit,
+    unread_name,
+    unread_packing,
+)
 from engine.datasets.trainer_configs.commands import command_in, other_commands
 from engine.models.context_window import BYTES_A_TOKEN, estimate
 from engine.review.agreement import defect_rate, read_planted
@@ -127,6 +135,8 @@ def export(
         defects=defect_rate(of_type, current).line,
         warnings=loaded.warnings + decisions.warnings + older_only(workspace, loaded, current, run),
     )
+    for beside in (exported.card, exported.provenance, exported.report):
+        place_and_part(Path(beside), follow=False)
     try:
         layout.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -222,7 +232,9 @@ class Layout(NamedTuple):
 
 def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
     """Where the dataset goes. Raises `InputError`."""
-    place_and_part(out)  # it must be a place for a file
+    place_and_part(out, follow=True)  # it must be a place for a file
+    if any(category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in out.name):
+        raise InputError(f"--out {out.name!a}: holds a control character: choose another name")
     if options.compress is not None and options.compress not in PACKINGS:
         raise InputError(f"--compress {options.compress}: one of {', '.join(PACKINGS)}")
     if options.shards < 1:
@@ -235,7 +247,7 @@ def _layout(out: Path, format: Format, options: ExportOptions) -> Layout:
             raise InputError(f"the format {format.name} does not fit into columns: it can't be written as Parquet")
         need_parquet()
     target, ending = place_of(out, packing, format.extension)
-    place_and_part(target)
+    place_and_part(target, follow=True)
     return Layout(target, packing, ending, parse_split(options.split) if options.split else WHOLE)
 
 
@@ -298,7 +310,7 @@ def _write_dataset(
     spool: Spool, outputs: Outputs, layout: Layout, exported: Exported, format: Format, options: ExportOptions
 ) -> None:
     """Write the files of the dataset, and where each record comes from."""
-    parts, target = layout.parts, layout.target
+    parts, target, out = layout.parts, layout.target, Path(exported.out)
     shuffle = bool(options.mix) if options.shuffle is None else options.shuffle
     per_part = orders(spool.of_part, len(parts), shuffle, options.seed)
     exported.parts = {part.name: len(order) for part, order in zip(parts, per_part, strict=True) if part.name}
@@ -309,7 +321,7 @@ def _write_dataset(
             for shard, (begin, end) in enumerate(shard_bounds(len(order), options.shards), 1):
                 path = target.with_name(file_name(target.name, layout.ending, part.name, shard, options.shards))
                 lines = _told(spool, order[begin:end], path.name, origins)
-                with outputs.opened(path, last=True) as stream:
+                with outputs.opened(path, last=True, follow=path == out) as stream:
                     count, checksum, size = write_records(stream, lines, layout.packing, format.array)
                 exported.files.append(
                     Written(path=str(path), part=part.name, lines=count, size=size, checksum=checksum)
@@ -338,7 +350,8 @@ def _configure(
     making: FormatOptions,
 ) -> None:
     """Write the configurations for the format's trainer."""
-    unread = unread_packing(format.trainer, layout.packing)
+    names = [Path(file.path).name for file in exported.files]
+    unread = unread_packing(format.trainer, layout.packing) or unread_name(format.trainer, names)
     if unread:
         exported.warnings.append(unread)
         return

@@ -107,12 +107,13 @@ class Outputs:
         self._moves: list[tuple[bool, Path, Path]] = []
 
     @contextmanager
-    def opened(self, place: Path, last: bool = False) -> Iterator[BinaryIO]:
-        """A file to write; `last` are moved after the others: where they are, the rest is.
+    def opened(self, place: Path, *, last: bool = False, follow: bool = False) -> Iterator[BinaryIO]:
+        """A file to write. Raises `InputError` where it can't be made, `WorkFailed` where it can't be written.
 
-        Raises `InputError` where it can't be made, `WorkFailed` where it can't be written.
+        `place`: its path. `last`: it is moved after the others: where it is, the rest is. `follow`: whether a link
+        there is followed; True for a name that a person gave.
         """
-        place, part = place_and_part(place)
+        place, part = place_and_part(place, follow=follow)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             stream = part.open("xb")

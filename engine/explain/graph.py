@@ -127,7 +127,7 @@ def save_graph(reader: TreeReader, out: Path, kind: GraphKind, *, merge: bool = 
         raise InputError(f"{out}: the tree has no nodes")
     graph = state_graph(reader) if merge else tree_graph(reader)
     write = {"graphml": _write_graphml, "dot": _write_dot, "node-link": _write_node_link}[kind]
-    write_beside(out, lambda stream: write(graph, stream))
+    write_beside(out, lambda stream: write(graph, stream), follow=True)
 
 
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

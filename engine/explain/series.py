@@ -124,8 +124,8 @@ def histogram(values: Sequence[float], low: float, high: float, bins: int) -> li
     """
     counts = [0] * bins
     for value in values:
-        place = int((value - low) / (high - low) * bins) if high > low else 0
-        counts[max(0, min(bins - 1, place))] += 1
+        share = (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.0  # halves: no sum is infinite
+        counts[int(max(0.0, min(1.0, share)) * bins) if share < 1 else bins - 1] += 1
     return counts
 
 

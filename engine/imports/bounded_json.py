@@ -10,6 +10,9 @@ import msgspec
 
 from engine.base.text import clean_values
 
+MOST_LENIENT = 1 << 28
+"""Bytes up to which JSON is read that Python's own reader takes only: as objects it takes many times its size."""
+
 
 class Malformed(ValueError):
     """A piece of a file is not in its format; `str(error)` is the reason."""
@@ -26,6 +29,8 @@ def decode(data: bytes | str, type: Any = Any) -> Any:
         raise Malformed("is nested too deeply") from None
     except (msgspec.DecodeError, ValueError) as error:
         first = str(error)
+    if len(data) > MOST_LENIENT:
+        raise Malformed(f"is no JSON: {first}")
     try:
         value = json.loads(data)
         return clean_values(value)

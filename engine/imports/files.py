@@ -22,7 +22,7 @@ from engine.base.errors import InputError, TraceError
 from engine.base.untrusted_files import what_is
 from engine.imports.bounded_json import Malformed, decode
 
-MOST_DOCUMENT = 1 << 30  # bytes, unpacked
+MOST_DOCUMENT = 1 << 29  # bytes, unpacked: it is held twice while it is read
 MOST_LINE = 1 << 28  # bytes
 MOST_BESIDE = 1 << 26  # bytes of a file beside the rollouts (a report, a result)
 MOST_PROBLEMS = 20
@@ -277,10 +277,11 @@ def look(path: str | os.PathLike[str]) -> RolloutFile:
             if _is_scalar(first):  # numbers or words a line, however many
                 return RolloutFile(place, "other", (first + b"".join(following))[:4096], reason="is no JSON")
             first += b"".join(following)
-        data = first + stream.read(MOST_DOCUMENT + 1 - len(first))
-    if len(data) > MOST_DOCUMENT:
+        large = os.path.getsize(place) > MOST_DOCUMENT  # packed or not: it need not be read
+        data = first if large else first + stream.read(MOST_DOCUMENT + 1 - len(first))
+    if large or len(data) > MOST_DOCUMENT:
         return RolloutFile(
-            place, "other", data[:4096], reason=f"is one JSON value of more than {MOST_DOCUMENT >> 30} GiB"
+            place, "other", data[:4096], reason=f"is one JSON value of more than {MOST_DOCUMENT >> 20} MiB"
         )
     try:
         return shaped(place, data, True)

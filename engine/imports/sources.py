@@ -19,7 +19,7 @@ from engine.imports.formats.chat import NAMES
 from engine.imports.formats.coding.openhands_sdk import EVENT_FILE
 from engine.imports.formats.coding.reports import evaluations
 from engine.imports.formats.evaluation.harbor import SIDECARS, lost_trials
-from engine.imports.formats.unreadable import kind_of
+from engine.imports.formats.unreadable import READABLE, kind_of
 from engine.imports.reader import Reader, ReadOptions, Rollout, reader_named, reader_of
 from engine.imports.wrappers import Part, parts_of
 
@@ -69,7 +69,7 @@ class Rollouts:
     def _nothing(self) -> str:
         if not self.problems:
             where = ", ".join(map(str, [*self.folders, *self.named][:3])) or "nothing"
-            return f"no rollouts in {where}"
+            return f"no rollouts in {where}: {READABLE}"
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
         return f"{self.problems[0]}{more}"
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
+from engine.base.untrusted_files import UNREADABLE, lines_of, open_given
 from engine.imports.merging.equal_messages import MERGES, Merge
 from engine.imports.merging.merge import TreeOfAttempts
 from engine.imports.trees import Import, ImportedTree
@@ -352,13 +353,13 @@ def _traces_of(folder: Path, merge: Merge, files: set[str]) -> Iterator[Path]:
 def _origins(path: Path, size: int, changed: int) -> tuple[str, frozenset[str]]:
     """The rule of merging and the files of a trace of attempts; of another trace none."""
     rule, sources = "", set[str]()
-    with open(path, "rb") as file:
-        for number, line in enumerate(file):
+    with open_given(path) as file:
+        for number, line in enumerate(lines_of(file, path)):
             if number == 0 and b'"algorithm":"attempts"' not in line:
                 break
             try:
                 told = msgspec.json.decode(line, type=_Line)
-            except (msgspec.DecodeError, ValueError):
+            except UNREADABLE:
                 break
             rule = told.merge or rule
             sources.update(each.source for each in told.attempts)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
@@ -117,7 +117,7 @@ def key_of(endpoint: Endpoint) -> str:
         return NO_KEY
     if not (key.isascii() and key.isprintable()):
         raise InputError(f"the key in {endpoint.key_env} holds characters that can't be sent: is it a key?")
-    if is_secret(key) and key in endpoint.url:
+    if is_secret(key) and key in unquote(endpoint.url):
         raise InputError(
             f"the base URL holds the key, and would be written into traces: leave it to {endpoint.key_env}"
         )

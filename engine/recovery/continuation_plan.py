@@ -72,7 +72,7 @@ class Price(Struct, frozen=True):
 
     def __add__(self, other: Price) -> Price:
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
-        actors = ", ".join(dict.fromkeys((self.actor, other.actor)))
+        actors = ", ".join(dict.fromkeys((*self.actor.split(", "), *other.actor.split(", "))))
         return Price(
             self.continuations + other.continuations,
             self.calls + other.calls,
@@ -92,7 +92,7 @@ class Price(Struct, frozen=True):
     def __str__(self) -> str:
         if not self.calls:
             return self.amount
-        return f"{self.amount}; {self.continuations} continuations by {self.actor}"
+        return f"{self.amount}; {many(self.continuations, 'continuation')} by {self.actor}"
 
 
 def named_server(settings: RecoverySettings) -> dict[str, str]:

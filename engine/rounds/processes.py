@@ -19,7 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.base.errors import WorkFailed
+from engine.base.files import last_lines
 from engine.base.untrusted_files import open_to_append
+from engine.environment.permission import is_loopback
 
 SERVER_SECONDS = 600.0
 """How long a server may take until it answers."""
@@ -39,10 +41,7 @@ def filled(command: str, values: Mapping[str, str]) -> str:
 
 def last_words(log: Path, lines: int = 3) -> str:
     """The last lines of a log."""
-    with suppress(OSError):
-        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:]
-        return " | ".join(line.strip() for line in said if line.strip())
-    return ""
+    return " | ".join(last_lines(log, lines))
 
 
 def _start(command: str, log: Path) -> subprocess.Popen[bytes]:
@@ -124,10 +123,15 @@ class Server:
             self._process = None
 
 
+_NO_PROXY = (urllib.request.ProxyHandler({}),)
+"""A proxy has no business on this machine."""
+
+
 def _answers(base_url: str) -> bool:
     """Whether a server answers there, whatever it says."""
     try:
-        with urllib.request.urlopen(f"{base_url.rstrip('/')}/models", timeout=5):
+        opener = urllib.request.build_opener(*_NO_PROXY if is_loopback(base_url) else ())
+        with opener.open(f"{base_url.rstrip('/')}/models", timeout=5):
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from engine.base.errors import InputError
-from engine.base.secrets import check_url, key_like
+from engine.base.secrets import check_body, check_url
 from engine.base.untrusted_files import UNREADABLE
 from engine.search.algorithms import ALGORITHMS
 from engine.trace.sources import is_trace
@@ -36,8 +35,7 @@ def settings_from(values: dict[str, Any]) -> SearchSettings:
         reason, _, place = str(error).partition(" - at `$.")
         raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
     check_url(settings.base_url)
-    if key_like(json.dumps(settings.extra_body)):
-        raise InputError("--extra-body holds a key, and would be written into traces: use --header NAME=VARIABLE")
+    check_body(settings.extra_body)
     if settings.algorithm not in ALGORITHMS:
         raise InputError(f"unknown algorithm {settings.algorithm!r}: one of {', '.join(ALGORITHMS)}")
     priced = settings.price_in is not None and settings.price_out is not None

@@ -20,8 +20,16 @@ import zstandard
 from filelock import BaseFileLock, Timeout
 
 from engine.base.compression import open_unpacked, reading
-from engine.base.errors import InputError, Taken, TraceError, WorkFailed, unusable
-from engine.base.untrusted_files import MAX_LINE, check_place, in_words, is_file, lines_of, place_and_part
+from engine.base.errors import InputError, NameTaken, TraceError, WorkFailed, unusable
+from engine.base.untrusted_files import (
+    MAX_LINE,
+    check_no_link,
+    check_place,
+    in_words,
+    is_file,
+    lines_of,
+    place_and_part,
+)
 from engine.trace.write_lock import held, holder, is_held, let_go, lock_path
 from engine.tree.events import FORMAT_VERSION, AnyEvent, Started, event_decoder, event_encoder
 from engine.tree.tree import SearchTree
@@ -77,9 +85,7 @@ class _Lines:
                     event = decode_event(line, self.path, number)
                 except _Torn as error:
                     if file.read(1):
-                        raise TraceError(
-                            self.path, number, ("not a trace: " if number == 1 else "") + error.reason
-                        ) from None
+                        raise TraceError(self.path, number, error.reason) from None
                     self.torn = number
                     break
                 self.end += len(line)
@@ -193,7 +199,7 @@ class TraceWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = held(lock_path(path), _LOCK_PATIENCE)
             if whole and (is_file(path) or not os.path.lexists(path)):  # not for a device, which takes what comes
-                self._part = place_and_part(self.path)[1]
+                self._part = place_and_part(self.path, follow=False)[1]
             self._size = self._open(append_to, overwrite)
         except Timeout:
             if not os.path.exists(lock_path(path)):  # not held: it could not be made
@@ -212,8 +218,9 @@ class TraceWriter:
         check_place(self.path, device=True)
         packed = self.path.suffix == ".zst"
         if append_to is None:
+            check_no_link(self.path)
             if not overwrite and self.path.exists() and self.path.stat().st_size:
-                raise Taken(f"{self.path}: exists already: choose another name, or resume it")
+                raise NameTaken(f"{self.path}: exists already: choose another name, or resume it")
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | _BINARY
             self._fd = os.open(self._part or self.path, flags, 0o666)
         else:
@@ -273,7 +280,7 @@ class TraceWriter:
         if self._part is not None:
             try:
                 self._close_file()  # a network file system may tell only now that it had no room
-                os.replace(self._part, os.path.realpath(self.path))
+                os.replace(self._part, self.path)
             except OSError as error:
                 raise unusable(self.path, error) from error
             self._part = None
@@ -350,15 +357,15 @@ def write_trace(path: str | os.PathLike[str], events: Iterable[AnyEvent], *, ove
 
 def _repack(path: Path, size: int) -> None:
     """Keep the first `size` unpacked bytes of a .zst file, in a frame that is finished."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    place, part = place_and_part(path, follow=True)
     try:
-        with open_unpacked(path) as old, open(part, "wb") as new:
+        with open_unpacked(place) as old, part.open("xb") as new:
             packer = zstandard.ZstdCompressor().compressobj()
             while data := old.read(min(size, 1 << 20)):
                 new.write(packer.compress(data))
                 size -= len(data)
             new.write(packer.flush())
-        os.replace(part, path)
+        os.replace(part, place)
     finally:
         with suppress(OSError):
             part.unlink()

@@ -2,7 +2,8 @@
 
 A cache in `index.sqlite` and nothing else: an entry holds while the file's size, its time of change and this
 module's `SCHEMA` are as they were. It is made again where it is missing or damaged; where the workspace can't be
-written (or the file system has no locks) it lives in memory. Deleting it loses nothing.
+written (or the file system has no locks) it lives in memory, and so it does where anything but an index stands in its
+place: a link, a pipe, a database of another program. Deleting it loses nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from types import TracebackType
 
 from engine.base.close_on_failure import closed_on_failure
 
 SCHEMA = 4
 """Raise it whenever what is kept of a file changes its meaning: older indexes are thrown away."""
+
+MOST = 1 << 29
+"""Bytes of an index that is read: some hundred thousand traces."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -27,8 +32,10 @@ CREATE TABLE IF NOT EXISTS entries (
     changed INTEGER NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (kind, path)
-) WITHOUT ROWID
-"""
+) WITHOUT ROWID"""
+_OURS = ("table", "entries", _TABLE.replace("IF NOT EXISTS ", "").strip())
+"""All that the schema of an index holds."""
+
 _BATCH = 50  # entries a transaction: a killed rebuild loses few
 
 
@@ -49,12 +56,12 @@ class Index:
         return self.path is None
 
     def _open(self, path: Path | None) -> sqlite3.Connection:
-        if path is not None:
+        if path is not None and all(_may_be_ours(f"{path}{end}") for end in ("", "-journal", "-wal", "-shm")):
             for _ in range(2):
                 try:
                     return _connect(str(path))
                 except sqlite3.OperationalError:
-                    break  # locked, read-only, no such folder: the file itself may be fine
+                    break  # locked, read-only, no such folder, of another program: the file itself may be fine
                 except (sqlite3.DatabaseError, UnicodeError):
                     with suppress(OSError):
                         path.unlink()  # damaged: make it again
@@ -134,11 +141,27 @@ class Index:
         self.close()
 
 
+def _may_be_ours(path: str) -> bool:
+    """Whether nothing is there, or a file of a size that an index has. Nothing is written through a link."""
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return S_ISREG(there.st_mode) and there.st_size <= MOST
+
+
 def _connect(path: str) -> sqlite3.Connection:
+    """Raises `sqlite3.OperationalError` for a database that is not an index: a view in it may never end."""
     with closed_on_failure(sqlite3.connect(path, timeout=5)) as db:
         # No write-ahead log: it needs memory shared between processes, which a network file system has not.
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version != SCHEMA:
+        held = db.execute("SELECT type, name, trim(sql, char(10)) FROM sqlite_master LIMIT 2").fetchall()
+        of_another_version = version and [each[:2] for each in held] == [_OURS[:2]]
+        if held not in ([], [_OURS]) and not of_another_version:
+            raise sqlite3.OperationalError("a database of another program")
+        if version != SCHEMA or held != [_OURS]:
             db.execute("DROP TABLE IF EXISTS entries")
             db.execute(_TABLE)
             db.execute(f"PRAGMA user_version = {SCHEMA}")

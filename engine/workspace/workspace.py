@@ -125,6 +125,19 @@ _sample = msgspec.json.Decoder(Sample)
 _END_PREFIX = msgspec.json.encode(RunEnd(0, Revised()))[:12]  # {"type":"end"
 
 
+def _no_workspace(folder: Path) -> str:
+    """Why a folder can't be opened as a workspace, and what to do: often the workspace is another one beside it."""
+    if what_is(folder) is not None:
+        return f"{folder}: is not a folder: name a workspace with --workspace"
+    others: list[str] = []
+    with suppress(OSError):
+        others = sorted(str(each) for each in folder.parent.iterdir() if is_folder(each / "traces"))
+    if others:
+        more = f" (and {len(others) - 3} more)" if len(others) > 3 else ""
+        return f"{folder}: no such workspace: name one with --workspace, here {', '.join(others[:3])}{more}"
+    return f"{folder}: no such workspace: name one with --workspace; agentr search or agentr revise PATH makes one"
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A workspace folder. Reading never writes to it."""
@@ -147,8 +160,7 @@ class Workspace:
                     folder, error, "the workspace can't be made", "name a folder with --workspace"
                 ) from error
         elif not is_folder(folder):
-            why = "is not a folder" if what_is(folder) is not None else "no such workspace"
-            raise InputError(f"{folder}: {why}: name one with --workspace, or make one with `agentr demo`")
+            raise InputError(_no_workspace(folder))
         return cls(folder)
 
     @property

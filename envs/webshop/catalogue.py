@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +32,12 @@ SYNTHETIC = "synthetic catalogue of made-up products"
 PRICE_WHERE_NONE = 100.0  # dollars, where a product has no price
 NO_ATTRIBUTES = ("DUMMY_ATTR",)  # of a product that the attributes file does not know
 _MAX_ASIN = 10
+MOST = 8 << 30
+"""Bytes of a file of products: the whole of WebShop's is some gigabytes."""
+
+FREE, MAX_RATIO = 1 << 26, 100
+"""Bytes to which any packed file may unpack, and how many times its size a larger one may: WebShop's reach ten."""
+
 _NOT_IN_A_PRICE = re.compile(r"[^\d.]")
 
 
@@ -143,11 +151,24 @@ def _bare(name: str) -> str:
     return name.removesuffix(".gz")
 
 
+def _bytes(path: Path) -> bytes:
+    """The bytes of a file, unpacked. Raises `CatalogueError` where it holds more than `MOST`."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read() if size <= MOST else b""
+    most = MOST
+    if data[:2] == b"\x1f\x8b":
+        most = max(FREE, MAX_RATIO * size)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
+            data = unpacked.read(most + 1)
+    if max(size, len(data)) > most:
+        raise CatalogueError(f"{path}: holds more than WebShop's data ever do: name another file")
+    return data
+
+
 def _json(path: Path) -> Any:
     try:
-        with open_regular(path) as file:  # of any size: WebShop's own products are gigabytes
-            data = file.read()
-        return msgspec.json.decode(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+        return msgspec.json.decode(_bytes(path))
     except EnvError as error:
         raise CatalogueError(str(error)) from error
     except (OSError, EOFError, zlib.error) as error:

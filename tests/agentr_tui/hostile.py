@@ -31,7 +31,7 @@ PIECES = (
     "\u202eelif\u202c\u2066x\u2069\u200e",
     "\u200b\u200d\ufeff\u2060\u00ad\u034f\ufe0f",
     "\u2028\u2029",
-    "[red]red[/red] [@click=app.leave]click[/] [bold",
+    "[/] [/red] [red]red[/red] [@click=app.leave]click[/] [bold $error",
     "日本語 한국어 👩\u200d🚀 👍🏽",
     "e\u0301a\u0300\u0316" + "\u0301" * 20,
     "\U000e0041\U000e007f",

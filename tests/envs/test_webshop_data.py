@@ -509,3 +509,13 @@ def test_without_tantivy_the_message_names_the_extra() -> None:
 def test_similar_is_strictly_above_85() -> None:
     assert similar("essential oil", "essential oils")
     assert not similar("a b c", "a b d")
+
+
+def test_a_file_that_holds_far_more_than_webshop_has_is_refused_before_it_is_in_memory(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "items_shuffle_1.json", tmp_path / "items_shuffle_2.json.gz"
+    plain.write_bytes(b"[")
+    os.truncate(plain, 100 << 30)  # takes no room on the disk
+    packed.write_bytes(gzip.compress(b"[" + b" " * (66 << 20), 1))
+    for path in (plain, packed):
+        with pytest.raises(CatalogueError, match=f"{path.name}: holds more than WebShop's data ever do"):
+            read(find(path))

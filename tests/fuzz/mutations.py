@@ -34,12 +34,23 @@ LINES = (
     b" " * 3000,
     b"\xef\xbb\xbf",
 )
+HOSTILE = (
+    "\x1b[2J\x1b]0;HOSTILE\x07", "\x1b]52;c;SE9TVElMRQ==\x07", "\x9b31m\x85", "[red]a[/red][/] [@click=app.quit]b",
+    "$error", "\u202eelif\u2066x", "\u200b\u200d\ufeff\u00ad", "e" + "\u0301" * 2000, "\u0301a", "👩\u200d👧👍🏽🇩🇪",
+    "a\tb\rc\x0bd\x0c\u2028e\u2029", "שלום עולם", "مرحبا بالعالم", "日本語" * 50, "x" * 20_000, "x\n" * 3000,
+    "\\", "", " ", "\x00", "%s{}", "../" * 50, "－１", "ﷺ" * 20, "\U000e0041", "None", "-1", "<b>", "`", "|", '"',
+)  # fmt: skip
+"""Texts that a screen may stumble over."""
+
 KINDS = ("value", "value", "value", "drop", "add", "rename", "cut", "byte", "line", "double", "swap", "join", "digits")
+
+GENTLE = (*KINDS, *["like"] * len(KINDS))
+"""Half of these changes put a value in the place of one of its kind, which readers take more often."""
 
 Change = tuple[str, int, int]
 """A kind, where, and which."""
 
-CHANGES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 30), st.integers(0, 1 << 30)), max_size=4)
+CHANGES = st.lists(st.tuples(st.sampled_from(GENTLE), st.integers(0, 1 << 30), st.integers(0, 1 << 30)), max_size=4)
 
 
 def mutated(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
@@ -79,17 +90,23 @@ def _change(data: bytes, kind: str, where: int, which: int) -> bytes:
 
 
 def _changed_value(line: bytes, kind: str, which: int) -> bytes:
-    """A line of JSON with one value that is another, gone, added or of another name."""
+    """A line of JSON with one value that is another, gone, added or of another name; of TOML, with another value."""
+    rng = random.Random(which)
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        return line
-    rng = random.Random(which)
+        name, equals, old = line.partition(b" = ")
+        if kind == "rename":
+            return rng.choice((b"x", b"env", b"seed", name + b"-x", b"'" + name + b"'")) + equals + old
+        return name + equals + rng.choice((*ODD, f"[{old.decode(errors='replace')}, 1]")).encode() if equals else line
     places = list(_places(value))
     mark = "\0odd\0"
     if not places:
         return rng.choice(ODD).encode()
     holder, key = rng.choice(places)
+    if kind == "like":
+        holder[key] = _like(holder[key], [held[name] for held, name in places], rng)
+        return json.dumps(value).encode()
     if kind == "drop":
         del holder[key]
     elif kind == "rename" and isinstance(holder, dict):
@@ -99,6 +116,20 @@ def _changed_value(line: bytes, kind: str, which: int) -> bytes:
     else:
         holder[key] = mark
     return json.dumps(value).replace(json.dumps(mark), rng.choice(ODD)).encode("utf-8", "surrogatepass")
+
+
+def _like(value: Any, others: list[Any], rng: random.Random) -> Any:
+    """Another value of the same kind: one of those around it, or an odd one."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return rng.choice((*HOSTILE, value + rng.choice(HOSTILE), *[each for each in others if isinstance(each, str)]))
+    if isinstance(value, int | float):
+        near = (0, 1, -1, 2, 0.5, 3, 7, 1e300, -1e300, 1e-300, 1 << 53, -(1 << 53), value + 1, value - 1, value * 1000)
+        return rng.choice((*near, *[each for each in others if type(each) is type(value)]))
+    if isinstance(value, list):
+        return rng.choice(([], value[::-1], value * 2, value[:1], value * 40))
+    return rng.choice(({}, value, None)) if isinstance(value, dict) else rng.choice((0, "x", None, 0.5))
 
 
 def _places(value: Any) -> Any:

@@ -70,6 +70,7 @@ from envs.base import EnvError
 from envs.recorded import make, read_recording
 from tests.engine.imports import samples
 from tests.fuzz.more_readers import MORE, more_seeds
+from tests.fuzz.outside import OUTSIDE, _refusal, outside_seeds
 
 CORPUS = Path(__file__).parent / "corpus"
 TYPED = (AgentrError, EnvError, Refusal)
@@ -304,7 +305,7 @@ READERS: dict[str, Reader] = {
     "collection-log": Reader("log-here-1-abcdef.jsonl", _collection_log),
     "small-states": Reader("s.json", _small_states),
     "notes": Reader("n.md", read_notes),
-    **{name: Reader(*each) for name, each in MORE.items()},
+    **{name: Reader(*each) for name, each in {**MORE, **OUTSIDE}.items()},
 }
 REPORT = Report(
     exported=Exported(
@@ -340,6 +341,9 @@ MADE: dict[str, Callable[[], list[bytes]]] = {
 }
 """Good bytes that are made here."""
 
+QUOTES = (_reply, _refusal)
+"""Readers whose errors hold the words of a server as they came: who shows them makes one line of them."""
+
 SAME = {"followed": "trace", "replayed": "trace"}
 """Readers that are given what another one is given."""
 
@@ -355,6 +359,8 @@ def seeds(reader: str) -> list[bytes]:
             return [samples.write(Path(folder), format).read_bytes() for format in samples.FILES]
     if reader in MORE:
         return more_seeds(reader)
+    if reader in OUTSIDE:
+        return outside_seeds(reader)
     if reader in MADE:
         return MADE[reader]()
     return [path.read_bytes() for path in sorted((CORPUS / SAME.get(reader, reader)).iterdir())]
@@ -372,7 +378,7 @@ def read(reader: str, data: bytes, folder: Path) -> bool:
         told = str(error)
     else:
         return True
-    if "\n" in told and work is not _reply:
+    if "\n" in told and work not in QUOTES:
         raise ValueError(f"an error of several lines: {told}")
-    told.encode("utf-8", "strict" if work is not _reply else "backslashreplace")
+    told.encode("utf-8", "strict" if work not in QUOTES else "backslashreplace")
     return False

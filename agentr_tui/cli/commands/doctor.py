@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
+import msgspec
 from cyclopts import Parameter
 from filelock import FileLock, Timeout
 from msgspec import Struct
@@ -40,8 +42,9 @@ from agentr_tui.terminal.output import emit_json, say
 from agentr_tui.terminal.own_output import own_output
 from engine.actors.probe import ENVIRONMENT, Trial
 from engine.base.errors import AgentrError
+from engine.base.untrusted_files import UNREADABLE
 from engine.base.version import __version__
-from engine.environment.permission import by_person
+from engine.environment.permission import by_person, is_loopback
 from engine.models.tool_calls import START_WITH_TOOLS
 from engine.search.settings import settings_from
 from engine.tree.events import SearchSettings
@@ -53,6 +56,7 @@ State = Literal["ok", "missing", "hint", "wrong"]
 QUOTED = 160  # characters of an answer that are shown
 
 PATIENCE = 10.0  # seconds, for a program or a server
+MAX_ANSWER = 8 << 20  # bytes of a server's list of models
 
 
 class Check(Struct):
@@ -219,7 +223,8 @@ def _colours() -> Check:
     if "256" in term:
         return Check("colours", "ok", "256", "export COLORTERM=truecolor, where the terminal can")
     if term in ("", "dumb"):
-        return Check("colours", "hint", f"TERM is {term or 'not set'}", "export TERM=xterm-256color")
+        without = "; the app does not start" if term else ""
+        return Check("colours", "hint", f"TERM is {term or 'not set'}{without}", "export TERM=xterm-256color")
     return Check("colours", "hint", f"16 (TERM={term})", "export TERM=xterm-256color, where the terminal can")
 
 
@@ -339,20 +344,40 @@ def _quoted(text: str) -> str:
     return line if len(line) <= QUOTED else f"{line[:QUOTED]}…"
 
 
+def _bounded(pieces: Iterator[bytes], coding: str) -> bytes:
+    """What a server answers. Raises `ValueError` where it is packed, too large or too slow."""
+    if coding.strip().casefold() != "identity":
+        raise ValueError(f"the answer is packed as {coding!r}, although plain was asked for")
+    found, until = b"", time.monotonic() + PATIENCE
+    for piece in pieces:
+        found += piece
+        if len(found) > MAX_ANSWER:
+            raise ValueError(f"the answer goes on past {MAX_ANSWER >> 20} MB")
+        if time.monotonic() > until:
+            raise ValueError(f"the answer takes more than {PATIENCE:g} seconds")
+    return found
+
+
 def _server(url: str, key: str) -> Check:
     import httpx2
 
     try:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        answer = httpx2.get(f"{url.rstrip('/')}/models", headers=headers, timeout=PATIENCE)
-        answer.raise_for_status()
-        models = [str(model["id"]) for model in answer.json()["data"]]
+        with (
+            httpx2.Client(timeout=PATIENCE, trust_env=not is_loopback(url)) as client,
+            client.stream(
+                "GET", f"{url.rstrip('/')}/models", headers=headers | {"Accept-Encoding": "identity"}
+            ) as answer,
+        ):
+            answer.raise_for_status()
+            data = _bounded(answer.iter_raw(), answer.headers.get("content-encoding", "identity"))
+        models = [str(model["id"]) for model in msgspec.json.decode(data)["data"]]
     except httpx2.HTTPStatusError as error:
         remedy = (
             "check the key" if error.response.status_code in (401, 403) else "check --base-url: it mostly ends in /v1"
         )
         return Check("model server", "wrong", f"{url}: answers {error.response.status_code}", remedy)
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError, *UNREADABLE) as error:
         said = str(error).replace(key, "…") if key else str(error)
         return Check("model server", "wrong", f"{url}: {said or type(error).__name__}", "start it, or check --base-url")
     shown = ", ".join(models[:5]) + (f" and {len(models) - 5} more" if len(models) > 5 else "")

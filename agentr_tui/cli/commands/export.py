@@ -28,10 +28,19 @@ from engine.datasets.sample_choice import WHICH_WORDS, expected_line, nothing_li
 from engine.review.decisions import Decisions
 from engine.workspace.workspace import Workspace
 
+Shipped = Literal[
+    "agent-r", "agent-r-rewrite", "atif", "axolotl", "openai", "sharegpt", "trl-sft", "trl-dpo", "trl-stepwise", "verl",
+    "xtuner",
+]  # fmt: skip
+"""The formats that a shell completes; other packages may offer more."""
+
 
 def export(
     *,
-    format: Annotated[str, Parameter(group=OUTPUT, help=f"Format of the dataset: {', '.join(FORMATS)}.")] = "agent-r",
+    format: Annotated[
+        Shipped | str,
+        Parameter(group=OUTPUT, show_choices=False, help=f"Format of the dataset: {', '.join(FORMATS)}."),
+    ] = "agent-r",
     out: Annotated[Path, Parameter(group=OUTPUT, help="File to write.")],
     run: RunOption = None,
     data_type: Annotated[

@@ -296,10 +296,12 @@ def _stats(place: Workspace, info: Selection, samples: Sequence[Sample], decisio
         aside = many(good_count, "good trajectory", "good trajectories")
         say(f"  {aside} aside, {good.decided} decided: {good.accepted} accepted, {good.rejected} rejected")
     say(f"  defect rate {rate.line}")
-    alpha = "not defined" if agreed.alpha is None else f"{agreed.alpha:.3f}"
-    say(
-        f"  agreement: Krippendorff's alpha {alpha}; {agreed.same} of {agreed.both} samples with several verdicts agree"
-    )
+    if agreed.both:
+        alpha = "not defined" if agreed.alpha is None else f"{agreed.alpha:.3f}"
+        same = f"{agreed.same} of {agreed.both} samples with several verdicts agree"
+        say(f"  agreement: Krippendorff's alpha {alpha}; {same}")
+    else:
+        say("  agreement: no sample has verdicts of several reviewers")
     for hit in hits:
         say(f"  planted faults: {hit.reviewer} found {hit.found} of {hit.shown}")
     return 0
@@ -313,7 +315,8 @@ def _plant(place: Workspace, info: Selection, samples: Sequence[Sample], share: 
             by_path.setdefault(sample.path, []).append(sample)
     for group in by_path.values():
         tree: SearchTree = load_tree(place, group[0], info.environment_of(group[0]))
-        check_same_trace(tree, group[0])
+        for sample in group:
+            check_same_trace(tree, sample)
         made += plant(tree, group, info.run_of(group[0]).id, share, seed)
     keep_planted(place.path / FOLDER, made)
     kinds = Counter(each.fault for each in made)

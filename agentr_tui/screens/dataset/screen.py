@@ -34,8 +34,8 @@ from agentr_tui.screens.shared.copying import Copyable
 from agentr_tui.screens.shared.mode_screen import ModeScreen, key, tab_title
 from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.session import OpenTree, read_tree
-from agentr_tui.terminal.safe_text import clip
 from agentr_tui.widgets.key_bar import KeyBar
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.errors import AgentrError
@@ -207,7 +207,7 @@ class DatasetScreen(ModeScreen):
         name = TABS[self._tab]
         title = tab_title([f"samples {shown}", *tabs[1:]], tabs.index(name))
         words = self.runs.words
-        told = _plain(f"filter: {words}" if words else settings_told(loaded.info))
+        told = plain_title(f"filter: {words}" if words else settings_told(loaded.info), 40)
         of_lessons = self.query_one("#lessons", RowTable)
         for each in (pane, of_lessons):
             each.retitle(title, told)
@@ -376,11 +376,6 @@ class DatasetScreen(ModeScreen):
             self.agentr.complain(str(error))
         else:
             self.app.switch_mode("revision")
-
-
-def _plain(text: str) -> str:
-    """For a border's title, which Textual reads as markup."""
-    return clip(text, 40).replace("[", "(")
 
 
 def _show_funnel(pane: TextPane, bar: KeyBar, funnel: Funnel | None) -> None:

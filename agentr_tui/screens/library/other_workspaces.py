@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agentr_tui.screens.library.rows import BY_COMMAND, EMPTY
 from agentr_tui.state.workspace_contents import command_for, contents, workspaces_beside
 from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.workspace.workspace import Workspace
+
+
+def empty_lines(workspace: Path) -> list[Line]:
+    """What an empty library says: the other workspaces stand before the commands, which 80×24 cuts off."""
+    first, last = ([line((text, "text")) for text in words.splitlines()] for words in (EMPTY, BY_COMMAND))
+    return first + beside_lines(workspace) + last
 
 
 def beside_lines(workspace: Path) -> list[Line]:

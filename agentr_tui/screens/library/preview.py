@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from textual.markup import escape as escape_markup
-
 from agentr_tui.screens.library.rows import age, duration
 from agentr_tui.screens.shared.services import Services
 from agentr_tui.state.trace_row import TraceRow
-from agentr_tui.terminal.safe_text import clip, escape
+from agentr_tui.terminal.safe_text import clip
 from agentr_tui.terminal.theme import Role, format_value, glyphs, value_role
 from agentr_tui.widgets.overview import layout
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from engine.base.errors import InputError
 from engine.base.text import many
@@ -23,6 +22,7 @@ from engine.datasets.sample_lengths import wrong_key, wrong_step
 from engine.samples.sample import Sample
 from engine.trace.sources import load_any
 from engine.tree.tree import SearchTree
+from engine.workspace.sample_tree import is_of
 
 LARGEST = 8 << 20
 """Bytes of a file that is read for its preview."""
@@ -104,7 +104,7 @@ class Preview:
         decided = [found for each in samples if (found := self._services.session.decisions.current().get(each.id))]
         verdicts = [each.verdict for each in decided]
         done = sum(verdict is not None for verdict in verdicts)
-        wrong = most_wrong(tree, samples) if tree is not None else ()
+        wrong = most_wrong(tree, [each for each in samples if is_of(tree, each)]) if tree is not None else ()
         return Seen(tree, Reviewed(len(samples), verdicts.count("accepted"), done, wrong) if samples else None)
 
     def _read_it(self, key: tuple[Path, float, bool], row: TraceRow, now: float, seen: Seen) -> None:
@@ -114,7 +114,7 @@ class Preview:
 
     def _draw(self, row: TraceRow, now: float) -> None:
         pane, seen = self._pane(), self._seen
-        pane.retitle(escape_markup(escape(f"{row.kind} of {row.task}" if row.origin else row.task or row.name)))
+        pane.retitle(plain_title(f"{row.kind} of {row.task}" if row.origin else row.task or row.name))
         pane.set_lines(lambda width: preview_lines(row, seen, now, width), keep_scroll=True)
 
 

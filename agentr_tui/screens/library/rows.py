@@ -281,7 +281,8 @@ and take good and bad trajectories out of them.
   o   starts a search (TextCraft needs no key and no network)
   t   shows the sample trees that ship with the package
   ?   the keys; 1 to 5 are the screens
-
+"""
+BY_COMMAND = """
 On the command line:
 
   agentr open PATH…       traces, tree files of Agent-R, folders

@@ -22,11 +22,10 @@ from agentr_tui.screens.library.deletion import TraceDeletion
 from agentr_tui.screens.library.families import Nested, below, descendants, families
 from agentr_tui.screens.library.marked_traces import MarkedTraces
 from agentr_tui.screens.library.node_filter import NodeFilter
-from agentr_tui.screens.library.other_workspaces import beside_lines
+from agentr_tui.screens.library.other_workspaces import empty_lines
 from agentr_tui.screens.library.preview import Preview
 from agentr_tui.screens.library.rows import (
     COLUMNS,
-    EMPTY,
     LEAST_FIRST,
     SORTS,
     arranged,
@@ -44,9 +43,9 @@ from agentr_tui.screens.shared.screen_services import ScreenServices
 from agentr_tui.state.places import shipped_folder
 from agentr_tui.state.session import Session
 from agentr_tui.state.trace_row import TraceRow
-from agentr_tui.terminal.safe_text import clip
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.row_table import Cell, RowTable
-from agentr_tui.widgets.text_pane import TextPane, cut_to, line
+from agentr_tui.widgets.text_pane import TextPane, cut_to
 from engine.base.text import many
 from engine.base.untrusted_files import real_path
 
@@ -127,9 +126,7 @@ class LibraryScreen(ModeScreen):
     def on_mount(self) -> None:
         """The first look, then one every other second."""
         self.query_one("#trace-note").can_focus = False
-        told = [line((text, "text")) for text in EMPTY.splitlines()]
-        told += beside_lines(self.agentr.session.workspace.path)
-        self.query_one("#library-empty", TextPane).set_lines(told)
+        self.query_one("#library-empty", TextPane).set_lines(empty_lines(self.agentr.session.workspace.path))
         self.query_one("#library-empty").border_title = "library"
         self.table.focus()
         self._to_source = bool(self.agentr.session.sources)
@@ -179,7 +176,7 @@ class LibraryScreen(ModeScreen):
         self.key_bar.also = frozenset({"compare"} if self.marked.paths else ())
         self.table.sorted_by = (column_of(self.sort), (self.sort in LEAST_FIRST) != self.reverse)
         title, subtitle = summary(shown, self.sort, self._wanted, self.reverse, len(self.marked.paths))
-        self.table.retitle(title, clip(subtitle.replace("[", "("), 60))
+        self.table.retitle(title, plain_title(subtitle, 60))
         figures = [row.figures for row in shown if row.figures is not None]
         nodes, pairs = sum(row.nodes for row in figures), sum(row.pairs for row in figures)
         self.top_bar.show(

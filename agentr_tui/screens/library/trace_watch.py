@@ -15,6 +15,7 @@ from agentr_tui.state.trace_row import TraceRow
 from agentr_tui.terminal.gc_pauses import keep
 
 LOOK_EVERY = 2.0  # seconds
+AGES_EVERY = 20.0  # seconds; ages are told in minutes
 IDLE_SHARE = 150
 """After a look that took t seconds the next comes t * IDLE_SHARE later, if that is later than usual."""
 
@@ -44,6 +45,7 @@ class TraceWatch:
         self._looking = False
         self._looked_once = False
         self._next_look = 0.0
+        self._next_ages = 0.0  # when rows are shown again for their ages alone
 
     @property
     def looked_once(self) -> bool:
@@ -97,16 +99,25 @@ class TraceWatch:
             self._known[item.row.path] = item
 
     def looked(self, event: Looked) -> bool:
-        """Takes up that a look is over; whether it was one at all files."""
-        if not self._looked_once:
+        """Takes up that a look is over; whether rows went away, or may be older than they say.
+
+        What is new came by `Found`.
+        """
+        first = not self._looked_once
+        if first:
             keep()  # a collection would look through thousands of rows at each sorting
         self._looking, self._looked_once = False, True
         if not event.whole:
             return False
-        self._next_look = time.monotonic() + max(LOOK_EVERY, event.took * IDLE_SHARE)
-        for path in self._known.keys() - event.there:
+        now = time.monotonic()
+        self._next_look = now + max(LOOK_EVERY, event.took * IDLE_SHARE)
+        gone = self._known.keys() - event.there
+        for path in gone:
             del self._known[path]
-        return True
+        aged = now >= self._next_ages
+        if aged:
+            self._next_ages = now + AGES_EVERY
+        return bool(first or gone or aged)
 
     def forget(self, path: Path) -> None:
         """The file was deleted."""

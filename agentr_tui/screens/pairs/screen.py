@@ -35,6 +35,7 @@ from agentr_tui.screens.shared.copying import Copyable, of_node
 from agentr_tui.screens.shared.dialogs import Choice, ask
 from agentr_tui.screens.shared.mode_screen import NOTHING_OPEN, ModeScreen, key
 from agentr_tui.terminal.theme import Role
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.row_table import Cell, RowTable
 from agentr_tui.widgets.text_pane import TextPane, line
 from engine.pairs.pairs import Pair, best_partner
@@ -211,7 +212,7 @@ class PairsScreen(ModeScreen):
         if self.filter.take(event.value) and session.tree is not None:
             work = self.filter.go_through(session.tree, session.thresholds.alpha)
             self.run_worker(work, group="find", exclusive=True)
-        self.leaves.border_subtitle = self.filter.error.replace("[", "(") or chosen_words(self.agentr.session.chosen)
+        self.leaves.border_subtitle = plain_title(self.filter.error or chosen_words(self.agentr.session.chosen))
 
     @on(Input.Submitted, "#pair-filter")
     def _find_entered(self) -> None:

@@ -20,6 +20,7 @@ from agentr_tui.screens.shared.dialogs import Choice, ask, ask_text, trusted
 from agentr_tui.screens.shared.loud_workers import line_of
 from agentr_tui.screens.shared.mode_screen import ModeScreen
 from agentr_tui.state.review.shown_sample import Shown
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.text_pane import Line, TextPane, line
 from engine.base.text import many
 from engine.environment.permission import check_search
@@ -145,7 +146,7 @@ class RecoveryPane(TextPane):
             figures = [new.get(each.mark, each) for each in figures]
         tried = any(each.without.of or each.thought.of for each in figures)
         self.set_class(tried or job is not None, "-shown")
-        self.border_title = "would it recover?" + (f" · {_who(who)}" if who is not None else "")
+        self.border_title = plain_title("would it recover?" + (f" · {_who(who)}" if who is not None else ""))
         head = _running_lines(job, mine)
         if who is None or sample is None or not (tried or mine):
             self.set_lines(head, keep_scroll=True)

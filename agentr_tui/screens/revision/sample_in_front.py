@@ -20,6 +20,7 @@ from agentr_tui.widgets.text_pane import BLANK, Line, line
 from engine.base.errors import AgentrError
 from engine.base.text import many
 from engine.samples.settings import ReviseSettings
+from envs.base import EnvError, info_of
 
 T = TypeVar("T")
 
@@ -52,9 +53,10 @@ class StoppedByHand(AgentrError):
 class Loading:
     """The progress of making samples. A thread counts; the screen shows it."""
 
-    def __init__(self, judges: bool) -> None:
-        """`judges`: samples may have to be made; else they are read."""
+    def __init__(self, judges: bool, first: str = "") -> None:
+        """`judges`: samples may have to be made; else they are read. `first`: what the first sample waits for."""
         self.judges = judges
+        self._first = first
         self.stopped = False
         self._began = time.monotonic()
         self._made = self._of = 0
@@ -74,12 +76,23 @@ class Loading:
         if self.stopped:
             return "Stopping after this sample …"
         if not self._made:
-            return f"Pairing, judging and replaying … {seconds:.0f} s\n\nesc stops it"
+            coming = f"about {many(self._of, 'sample')} to come · " if self._of else ""
+            first = f"\n{self._first}" if self._first else ""
+            return f"Pairing, judging and replaying … {coming}{seconds:.0f} s{first}\n\nesc stops it"
         of = f" of about {self._of}" if self._of > self._made else ""
         left = ""
         if self._of > self._made and seconds > 2:
             left = f" · about {seconds / self._made * (self._of - self._made):.0f} s to go"
         return f"Judging and replaying … {many(self._made, 'sample')}{of} · {seconds:.0f} s{left}\n\nesc stops it"
+
+
+def starts_first(environment: str) -> str:
+    """What the first sample waits for: an environment in a process of its own takes seconds to start. Else empty."""
+    try:
+        programs = [name for name, _ in info_of(environment).programs]
+    except EnvError:
+        return ""
+    return f"{environment} starts first ({', '.join(programs)}), which takes some seconds." if programs else ""
 
 
 class SampleInFront:
@@ -122,7 +135,10 @@ class SampleInFront:
     # -- loading -----------------------------------------------------------------------------------
 
     def take_up(self) -> None:
-        """Take up the tree and pair of the session; what was loaded stays while they are the same."""
+        """Take up the tree and pair of the session; what was loaded stays while they are the same.
+
+        Samples that were made while the search went on stay until it is over; then all of the tree is taken up.
+        """
         session = self._services.session
         if session.tree is None and not session.workspace.has_runs():
             self._of = None
@@ -139,7 +155,7 @@ class SampleInFront:
             if query is not None and review.query != query:
                 self.change(lambda: review.set_query(query))
                 return
-            if review.samples or review.query or size == self._size:
+            if size == self._size or review.query or (review.samples and session.control is not None):
                 self.show_later()
                 return
         self._size = size
@@ -160,7 +176,8 @@ class SampleInFront:
 
     def _begin_loading(self, judges: bool) -> Loading:
         self._stop_telling()
-        loading = self._loading = Loading(judges)
+        started = self._services.session.tree.started if self._services.session.tree is not None else None
+        loading = self._loading = Loading(judges, starts_first(started.environment) if started and judges else "")
         self._tell_loading()
         self._stop_telling = self._services.every(TELL_EVERY, self._tell_loading)
         return loading

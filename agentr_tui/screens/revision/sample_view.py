@@ -34,6 +34,7 @@ from agentr_tui.screens.shared.mode_screen import tab_title
 from agentr_tui.state.review.queue import Review
 from agentr_tui.state.review.shown_sample import Shown
 from agentr_tui.terminal.theme import Role, glyphs
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.text_pane import Line, line
 from engine.base.text import many
 from engine.datasets.formats import FORMATS
@@ -94,7 +95,7 @@ class SampleView:
         bad.border_title = f"bad trajectory · leaf {sample.bad} · return {sample.return_bad:g}"
         if sample.bad is None:
             bad.border_title = f"recovery · leaf {sample.good} · return {sample.return_good:g}"
-        bad.border_subtitle = columns_told(shown)
+        bad.border_subtitle = plain_title(columns_told(shown))
         cuts = self._cuts(review, shown)
         bad.set_lines(bad_lines(shown, cuts), keep_scroll=True)
         at = sample.fork_depth + 1 if shown.veiled else MARK_KEY

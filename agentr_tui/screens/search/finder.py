@@ -252,7 +252,7 @@ class Finder:
             return
         self._services.tree_view.go_to(found[neighbour(found, self._services.tree_view.cursor_node, 1)])
         if len(found) > 1:
-            self._services.say(f"one of {len(found)}: press the same key for the next", seconds=2)
+            self._services.say(f"one of {len(found)}: the same again, : ↑ enter, goes to the next", seconds=2)
 
     def go_best(self, sign: int = 1) -> None:
         """To the leaf of the greatest return, or of the least (-1)."""

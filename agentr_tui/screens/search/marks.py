@@ -18,12 +18,12 @@ from agentr_tui.screens.search.services import TreeServices
 from agentr_tui.screens.shared.dialogs import Choice, Popup
 from agentr_tui.state.bookmarks import Bookmarks, Kind, NodeMark
 from agentr_tui.state.last_place import View
-from agentr_tui.terminal.safe_text import clip
+from agentr_tui.terminal.safe_text import clip, pad
 from agentr_tui.terminal.theme import glyphs
 from agentr_tui.widgets.tree.overlay import Said
 from engine.base.errors import AgentrError
-from engine.base.untrusted_files import holds_file
 from engine.tree.tree import SearchTree
+from engine.workspace.sample_tree import find_trace
 
 FOLDER = "bookmarks"
 """Of the workspace."""
@@ -148,10 +148,10 @@ class NodeMarks:
                 return
             if mark.trace == trace:
                 self._services.go_to_node(mark.node)
-            elif mark.path and holds_file(mark.path):
+            elif mark.path and (found := find_trace(session.workspace, Path(mark.path))):
                 known = session.views.get(mark.trace, View())
                 session.views[mark.trace] = structs.replace(known, cursor=mark.node, top=mark.node)
-                self._services.open_path(Path(mark.path))
+                self._services.open_path(found)
             else:
                 self._services.complain(
                     f"node {mark.node} of a trace that is not at {mark.path or 'a known place'} now"
@@ -185,7 +185,7 @@ class MarkList(Popup[NodeMark]):
         mark = self._marks[place]
         where = f"node {mark.node}" if place < self._here else f"node {mark.node} of {clip(mark.trace, 16)}"
         name = clip(mark.name, 40) if mark.kind == "bookmark" else mark.kind
-        return Content(f"{glyphs().bookmark} {name or 'marked':<24} {where} · {clip(mark.reviewer, 20)}")
+        return Content(f"{glyphs().bookmark} {pad(name or 'marked', 24)} {where} · {clip(mark.reviewer, 20)}")
 
     def action_down(self) -> None:
         """Next."""

@@ -270,14 +270,15 @@ def _wrapped(parts: Parts, width: int, indent: int) -> list[Parts]:
                 continue
             while word:
                 room = width - used
-                if cell_len(word) <= room:
+                most = 4 * room + 16  # characters that are looked at: a word may be as long as the text
+                if len(word) <= most and cell_len(word) <= room:
                     rows[-1].append((word, role))
                     used += cell_len(word)
                     break
                 if word.isspace():
                     break
                 if used <= indent:  # too long for any row
-                    head = chop_cells(word, max(1, room))[0]
+                    head = chop_cells(word[:most], max(1, room))[0]
                     rows[-1].append((head, role))
                     word = word[len(head) :]
                 rows.append([(" " * indent, "text")])

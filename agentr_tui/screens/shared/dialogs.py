@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 
 from agentr_tui.terminal.safe_text import clip, escape
 from agentr_tui.terminal.theme import palette
+from agentr_tui.widgets.laid_out import LastLayout
 from engine.environment.permission import NeedsConsent
 
 LONGEST_QUESTION = 400
@@ -40,6 +41,10 @@ Result = TypeVar("Result")
 
 class Dialog(ModalScreen[Result | None], Generic[Result]):
     """A dialog that ends once, also where a second key or click was on its way when it ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = LastLayout()
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """End it with a result; where it has ended, nothing."""

@@ -18,6 +18,7 @@ from agentr_tui.screens.shared.enlarging import Enlarging
 from agentr_tui.screens.shared.host import Host
 from agentr_tui.terminal.safe_text import ELLIPSIS
 from agentr_tui.widgets.key_bar import KeyBar
+from agentr_tui.widgets.laid_out import LastLayout
 from agentr_tui.widgets.text_pane import BLANK, Line, TextPane, line
 from agentr_tui.widgets.top_bar import TopBar
 
@@ -99,6 +100,7 @@ class ModeScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._compositor = LastLayout()
         self.enlarging = Enlarging(self)
 
     def compose(self) -> ComposeResult:

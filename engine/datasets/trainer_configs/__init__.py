@@ -7,7 +7,9 @@ they work in the folder of the dataset. The model in them is an example, which a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as package_files
@@ -72,6 +74,18 @@ def unread_packing(trainer: str, packing: str) -> str | None:
     return None
 
 
+def unread_name(trainer: str, names: Iterable[str]) -> str | None:
+    """Why a trainer can't be given files of such names, and the remedy; None where it can."""
+    odd = next((name for name in names if not _HYDRA_NAME.fullmatch(name)), None)
+    if trainer == "verl" and odd is not None:
+        return f"verl can't be told the name {odd}, so no configuration is written: take letters, digits, '.' and '-'"
+    return None
+
+
+_HYDRA_NAME = re.compile(r"[\w.+@%-]+", re.ASCII)
+"""Names that stand in Hydra's lists without quotes."""
+
+
 def unfit(trainer: str, markup: Markup, loss_weight: bool = False) -> str | None:
     """Returns why a trainer's configuration can't be right for a model's template; None where it can.
 
@@ -115,17 +129,29 @@ def text_of(name: str) -> str:
     return package_files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def _quoted(value: object, indent: int | None = None) -> str:
+    """Strings and lists as JSON, YAML and Python have them: no pairs of surrogates, which are two letters to YAML and
+    Python; and signs that can't be printed only escaped, as YAML takes them."""
+    told = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(sign if sign.isprintable() or sign == "\n" else f"\\u{ord(sign):04x}" for sign in told)
+
+
+def _remark(text: str) -> str:
+    """A text of somebody else's that stands in a comment or a docstring, and can't end it."""
+    return "".join(sign if sign.isprintable() and sign not in '"\\' else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
 def _fill(name: str, dataset: Dataset, config: str, **more: str) -> Configuration:
     """A text with the dataset's facts in it. JSON's strings and lists are YAML's and Python's, too."""
     facts = {
-        "config": config,
-        "model": json.dumps(dataset.markup.model),
-        "end": json.dumps(dataset.markup.end, ensure_ascii=False),
+        "config": shlex.quote(config),
+        "model": _quoted(dataset.markup.model),
+        "end": _quoted(dataset.markup.end),
         "right_for": _right_for(dataset.markup),
-        "loader": json.dumps(dataset.loader),
-        "files": json.dumps(dataset.train),
+        "loader": _quoted(dataset.loader),
+        "files": _quoted(dataset.train),
         "max_length": str(dataset.max_length),
-        "output": json.dumps(f"{dataset.base}.trained"),
+        "output": _quoted(f"{dataset.base}.trained"),
         **more,
     }
     lines = Template(text_of(name)).substitute(facts).splitlines()
@@ -135,9 +161,9 @@ def _fill(name: str, dataset: Dataset, config: str, **more: str) -> Configuratio
 def _right_for(markup: Markup) -> str:
     """For which models a configuration is right, in a comment's words."""
     if markup.model == markup.name:  # a template that was read from a file
-        return f"Right for models whose turns end with {markup.end}, as those of {markup.name} do."
+        return _remark(f"Right for models whose turns end with {markup.end}, as those of {markup.name} do.")
     named = [each.title for each in alike(markup) if each is not CHATML]
-    return f"Right for {', '.join(named)} (turns end with {markup.end})."
+    return _remark(f"Right for {', '.join(named)} (turns end with {markup.end}).")
 
 
 def _template(dataset: Dataset) -> Configuration:
@@ -147,7 +173,7 @@ def _template(dataset: Dataset) -> Configuration:
 
 def _xtuner(map_fn: str) -> Callable[[Dataset], Iterator[Configuration]]:
     def make(dataset: Dataset) -> Iterator[Configuration]:
-        template = json.dumps(_xtuner_template(dataset.markup), ensure_ascii=False, indent=4)
+        template = _quoted(_xtuner_template(dataset.markup), indent=4)
         template = template.replace(": true", ": True")
         yield _fill("xtuner.py.txt", dataset, f"{dataset.base}.xtuner.py", template=template, map_fn=map_fn)
 
@@ -181,7 +207,7 @@ def _trl_sft(dataset: Dataset) -> Iterator[Configuration]:
         yield _fill("trl_tokens.yaml", dataset, config)
         return
     name, text = _template(dataset)
-    yield _fill("trl_sft.yaml", dataset, config, chat_template=json.dumps(name))
+    yield _fill("trl_sft.yaml", dataset, config, chat_template=_quoted(name))
     yield name, text
 
 
@@ -197,13 +223,13 @@ def _verl(dataset: Dataset) -> Iterator[Configuration]:
     held_out = "[" + ",".join(dataset.held_out) + "]" if dataset.held_out else "null"
     config = f"{dataset.base}.verl.py"
     yield _fill(
-        "verl.py.txt", dataset, config, chat_template=json.dumps(name), train=files, held_out=held_out, this=config
+        "verl.py.txt", dataset, config, chat_template=_quoted(name), train=files, held_out=held_out, this=config
     )
     yield name, text
 
 
 def _trl_prm(dataset: Dataset) -> Iterator[Configuration]:
-    yield _fill("trl_prm.py.txt", dataset, f"{dataset.base}.trl.py", model=json.dumps(PRM_MODEL))
+    yield _fill("trl_prm.py.txt", dataset, f"{dataset.base}.trl.py", model=_quoted(PRM_MODEL))
 
 
 def _llamafactory(dataset: Dataset) -> Iterator[Configuration]:
@@ -212,8 +238,8 @@ def _llamafactory(dataset: Dataset) -> Iterator[Configuration]:
     if dataset.loss_weight:
         listed = {f"agentr_{number}": {"path": file, "source": "local"} for number, file in enumerate(dataset.train, 1)}
         names = f"{folder}/datasets.yaml"
-        yield names, json.dumps(listed, indent=2) + "\n"  # JSON is YAML
-        yield _fill("llamafactory_v1.yaml", dataset, config, names=json.dumps(names))
+        yield names, _quoted(listed, indent=2) + "\n"  # JSON is YAML
+        yield _fill("llamafactory_v1.yaml", dataset, config, names=_quoted(names))
         return
     train = {f"agentr_{number}": file for number, file in enumerate(dataset.train, 1)}
     held_out = {f"agentr_eval_{number}": file for number, file in enumerate(dataset.held_out, 1)}
@@ -222,13 +248,13 @@ def _llamafactory(dataset: Dataset) -> Iterator[Configuration]:
         name: {"file_name": f"../{file}", "formatting": "sharegpt", **columns}
         for name, file in {**train, **held_out}.items()
     }
-    yield f"{folder}/dataset_info.json", json.dumps(info, indent=2) + "\n"
+    yield f"{folder}/dataset_info.json", _quoted(info, indent=2) + "\n"
     yield _fill(
         "llamafactory.yaml",
         dataset,
         config,
         template=dataset.markup.llamafactory,
-        folder=json.dumps(folder),
+        folder=_quoted(folder),
         names=",".join(train),
         evaluation=f"eval_dataset: {','.join(held_out)}\neval_strategy: epoch" if held_out else "",
     )
@@ -236,11 +262,11 @@ def _llamafactory(dataset: Dataset) -> Iterator[Configuration]:
 
 def _axolotl(dataset: Dataset) -> Iterator[Configuration]:
     thinking = f"      {THOUGHT}: {THOUGHT}\n" if dataset.thinks else ""
-    loader = json.dumps(dataset.loader)
+    loader = _quoted(dataset.loader)
 
     def entry(file: str) -> str:
         return Template(text_of("axolotl_dataset.yaml")).substitute(
-            file=json.dumps(file), loader=loader, thinking=thinking
+            file=_quoted(file), loader=loader, thinking=thinking
         )
 
     listed = [entry(file) for file in dataset.train]
@@ -252,7 +278,7 @@ def _axolotl(dataset: Dataset) -> Iterator[Configuration]:
         f"{dataset.base}.axolotl.yaml",
         datasets="".join(listed).rstrip(),
         evaluation="test_datasets:\n" + "".join(held_out).rstrip() if held_out else "",
-        chat_template=json.dumps(name),
+        chat_template=_quoted(name),
     )
     yield name, text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 _COMMAND = re.compile(r"^#   (\S.*)$", re.MULTILINE)
 
@@ -28,4 +29,4 @@ def command_in(config: str) -> list[str]:
 
 def other_commands(format: str, file: str) -> list[str]:
     """What trains on a file of a format for which no configuration was written; "FILE_ID" is what the first prints."""
-    return [command.replace("{file}", file) for command in _OTHER.get(format, ())]
+    return [command.replace("{file}", shlex.quote(file)) for command in _OTHER.get(format, ())]

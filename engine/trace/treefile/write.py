@@ -80,7 +80,7 @@ def save_tree(tree: SearchTree, path: str | os.PathLike[str]) -> None:
             write_tree(tree, text)
             text.detach()  # flushed; who opened the stream closes it
 
-    write_beside(out, write)
+    write_beside(out, write, follow=True)
 
 
 def write_tree(tree: SearchTree, out: IO[str]) -> None:

@@ -81,11 +81,11 @@ def search_screen(app: AgentrApp) -> SearchScreen:
 
 
 async def test_a_live_search_grows_on_screen_into_the_tree_of_its_file(tmp_path: Path) -> None:
-    session = starting(tmp_path)
+    session = starting(tmp_path, delay=0.03)
     app = AgentrApp(session, "search")
     async with app.run_test(size=(110, 32)) as pilot:
+        await until(pilot, lambda: "running" in shown(app), "a picture of the running search")
         await until(pilot, lambda: session.tree is not None and len(session.tree) > 20, "20 nodes")
-        assert "running" in shown(app)
         assert "get" in shown(app)
         await until(pilot, lambda: not session.running and session.live is None, "the end")
         assert "done (iterations)" in shown(app)
@@ -120,7 +120,7 @@ async def test_space_pauses_s_steps_and_S_stops(tmp_path: Path) -> None:
 
 
 async def test_leaving_in_the_middle_loses_nothing(tmp_path: Path) -> None:
-    session = starting(tmp_path, delay=0.02)
+    session = starting(tmp_path, delay=0.04)
     app = AgentrApp(session, "search")
     async with app.run_test(size=(110, 32)) as pilot:
         tree = session.tree

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from agentr_tui.app.app import AgentrApp
 from agentr_tui.screens.dataset.export_dialog import ExportDialog
 from agentr_tui.state.session import Session
-from agentr_tui.state.tour import ELSEWHERE, HINTS, NO_TRACE, NOT_OPENED, Facts, Tour, step_of
+from agentr_tui.state.tour import AWAY, ELSEWHERE, HINTS, NO_TRACE, NOT_OPENED, Facts, Tour, step_of
 from agentr_tui.widgets.hint_line import HintLine
 from tests.agentr_tui.apps import NARROW, opened, searched, until
 
@@ -34,7 +34,7 @@ def test_each_step_of_the_way_has_its_hint_and_going_back_takes_none_back(tmp_pa
         tour.go_on(facts)
         seen.append(tour.hint)
         tour.go_on(facts._replace(mode="search"))
-        assert tour.hint == seen[-1]
+        assert tour.hint.split("  ")[0] == seen[-1].split("  ")[0]
     assert [hint.split("  ")[0] for hint in seen] == [f"{number}/6" for number in range(1, 7)]
     tour.go_on(WAY[-1]._replace(mode="library"))
     assert tour.hint == seen[-1]
@@ -71,6 +71,24 @@ def test_every_jump_is_understood() -> None:
     assert step_of(Facts("dataset"), 0) == 4
     assert step_of(Facts("search", accepted=2), 0) == 3
     assert step_of(Facts("library"), 2) == 2
+
+
+def test_a_hint_about_another_screen_names_the_key_that_leads_there(tmp_path: Path) -> None:
+    tour = Tour(tmp_path)
+    tour.begin()
+    screens = {"library": "1", "search": "2", "pairs": "3", "revision": "4", "dataset": "5"}
+    for facts in WAY:
+        tour.go_on(facts)
+        step = int(tour.hint[0]) - 1
+        if step not in AWAY:
+            continue
+        assert tour.hint.endswith(HINTS[step])
+        for mode in screens.keys() - {AWAY[step][0]}:
+            if step_of(facts._replace(mode=mode), step) == step:
+                tour.go_on(facts._replace(mode=mode))
+                leads = screens[AWAY[step][0]] if step else "enter"  # in the library, on a trace
+                assert f"Press {leads} " in tour.hint, (step, mode)
+                assert len(tour.hint) < 130
 
 
 def test_a_hint_speaks_of_a_tree_only_where_one_is_open(tmp_path: Path) -> None:

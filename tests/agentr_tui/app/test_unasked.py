@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
+from agentr_tui.cli.application import build
 from agentr_tui.cli.commands.config import foreign_settings, own_judge, own_settings
 from agentr_tui.cli.main import run
 from agentr_tui.cli.running import make_session
@@ -18,6 +19,7 @@ from agentr_tui.screens.revision.screen import RevisionScreen
 from agentr_tui.screens.shared.dialogs import Menu
 from agentr_tui.state.session import Session
 from agentr_tui.state.settings_files import user_file
+from agentr_tui.state.settings_trust import names_a_place
 from agentr_tui.widgets.text_pane import TextPane
 from engine.trace.trace_file import load
 from tests.agentr_tui.apps import notices, opened, revised, running, searched, until
@@ -101,6 +103,7 @@ FOREIGN = {
     "replay env": ("replay", "env", '"gym:evil:X-v0"'),
     "verifier": ("revise", "verifier", '"recorded:/dev/zero"'),
     "repair actor": ("revise", "repair_actor", '"recorded:x"'),
+    "against": ("eval", "against", '"/somewhere/traces"'),
     "mix": ("export", "mix", '"/etc/passwd:0.5"'),
     "yes": ("recover", "yes", "true"),
     "allow remote": ("serve", "allow_remote", "true"),
@@ -108,7 +111,8 @@ FOREIGN = {
     "force": ("convert", "force", "true"),
 }
 ARGUMENTS = {
-    "replay": ["x"], "revise": ["x"], "export": ["--out", "o"], "recover": ["x"], "convert": ["x", "y.dot"],
+    "replay": ["x"], "revise": ["x"], "export": ["--out", "o"], "eval": ["--tasks", "0"], "recover": ["x"],
+    "convert": ["x", "y.dot"],
 }  # fmt: skip
 
 
@@ -123,6 +127,17 @@ def test_whatever_may_be_a_place_a_variable_or_a_command_is_refused(
         (tmp_path / "agentr-workspace").symlink_to(place)
     assert run([command, *ARGUMENTS.get(command, []), *workspace]) == 2
     assert "a workspace may come from anybody" in capsys.readouterr().err
+
+
+def test_every_option_that_takes_a_path_needs_a_yes() -> None:
+    app, paths = build([]), set[str]()
+    for command in (name for name in app if not name.startswith("-")):
+        for argument in app[command].assemble_argument_collection():
+            if "Path" in str(argument.hint):
+                paths.add(f"{command} {argument.name}")
+                assert names_a_place(argument, "a-word"), f"{command} {argument.name}"
+    assert len(paths) > 40
+    assert {"eval --against", "search --out", "search --resume", "notes --out"} <= paths
 
 
 def test_numbers_and_words_of_a_workspace_hold_at_once(tmp_path: Path) -> None:

@@ -294,8 +294,13 @@ BAD_CALLS: dict[str, tuple[list[str], str]] = {
     "unknown option": (["search", "--speed", "9"], "--speed"),
     "unknown command": (["dance"], "unknown command 'dance'"),
     "a command misspelt": (["serch"], "did you mean search?"),
+    "a command misspelt, with options": (["serch", "--task", "2"], "unknown command 'serch'; did you mean search?"),
+    "a word before a command": (["help", "search"], "unknown command 'help'"),
+    "a file without a command": ([str(MANY)], f"agentr open {MANY} opens it"),
     "missing workspace": (["export", "--out", "o.jsonl", "--workspace", "none"], "none"),
-    "missing argument": (["convert", str(MANY)], "OUT"),
+    "missing argument": (["convert", str(MANY)], "OUT is missing (agentr convert --help)"),
+    "an option that is needed": (["export"], "--out is missing"),
+    "an option without its value": (["search", "--task"], "--task needs a value"),
     "a setting out of range": (["search", "--iterations", "0"], "iterations"),
     "a node that is not there": (["show", str(MANY), "99999"], "254"),
     "an output that exists": (["search", "--task", "2", "--out", str(MANY)], "exists"),
@@ -455,3 +460,12 @@ def test_a_command_in_a_folder_that_is_gone_says_so_in_one_line(
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert "unexpected" not in done.err
+
+
+def test_a_terminal_that_takes_lines_only_gets_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentr_tui.cli.running._is_terminal", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    done = agentr("open", str(MANY))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "TERM=dumb" in done.err
+    assert "export TERM=xterm-256color" in done.err

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,20 @@ def test_settings_that_are_wrong_are_wrong(tmp_path: Path, capsys: pytest.Captur
     assert "theme 'blue'" in told(capsys, "--workspace", str(tmp_path), code=1)["settings"]["said"]
 
 
+ANSWERS = {
+    "/deep/models": b"[" * 100_000,
+    "/huge/models": b" " * (9 << 20),
+    "/packed/models": gzip.compress(b" " * (9 << 20)),
+    "/digits/models": b'{"data": [{"id": 1' + b"0" * 5000 + b"}]}",
+    "/elsewhere/models": b"",
+    "/list/models": b"[1]",
+    "/bytes/models": bytes(range(256)),
+}
+"""What no list of models is."""
+
+HEADERS = {"/packed/models": {"Content-Encoding": "gzip"}, "/elsewhere/models": {"Location": "/v1/models"}}
+
+
 class Models(BaseHTTPRequestHandler):
     """Lists a model to whoever has the key; `/odd` is some other server."""
 
@@ -80,9 +97,14 @@ class Models(BaseHTTPRequestHandler):
             status, body = 401, KEY
         elif self.path == "/odd/models":
             status, body = 200, "<html>"
+        elif self.path in ANSWERS:
+            status = 302 if "elsewhere" in self.path else 200
         self.send_response(status)
+        for name, value in HEADERS.get(self.path, {}).items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body.encode())
+        with suppress(OSError):  # nobody reads it to the end
+            self.wfile.write(ANSWERS.get(self.path, body.encode()))
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
@@ -106,6 +128,33 @@ def test_a_model_server_is_asked_only_when_it_is_named(
     assert (closed["state"], closed["remedy"]) == ("wrong", "check the key")
     for url in (f"{server}/odd", f"{server}/nothing", "http://127.0.0.1:9/v1", "no url"):
         assert told(capsys, *place, "--base-url", url, code=1)["model server"]["state"] == "wrong"
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+def test_a_server_that_answers_what_no_list_is_gets_one_line(
+    path: str, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracemalloc.start()
+    try:
+        said = told(
+            capsys, "--workspace", str(tmp_path), "--base-url", f"{server}{path.removesuffix('/models')}", code=1
+        )
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20, "bytes that were held at most"
+    finally:
+        tracemalloc.stop()
+    check = said["model server"]
+    assert (check["state"], "\n" in check["said"], KEY in check["said"]) == ("wrong", False, False)
+
+
+def test_a_proxy_gets_no_key_of_a_server_on_this_machine(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    checks = told(capsys, "--workspace", str(tmp_path), "--base-url", f"{server}/v1")
+    assert "small" in checks["model server"]["said"]
 
 
 def test_a_model_that_is_named_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -173,6 +173,46 @@ def test_a_name_that_is_too_long_is_one_line_that_names_it(
     assert "unexpected" not in done.err
 
 
+BYTES = "a\udcff"
+"""What Python makes of an argument that is not UTF-8."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "--all", "--out", "o.jsonl", "--licence", BYTES],
+        ["export", "--all", "--out", "o.jsonl", "--split", f"{BYTES}=0.5,b=0.5"],
+        ["revise", "m.trace.jsonl", "--verifier", BYTES],
+        ["revise", "m.trace.jsonl", "--thought", BYTES],
+        ["review", "note", "verdict:verified", "--note", BYTES],
+        ["review", "accept", "verdict:verified", "--reviewer", BYTES],
+        ["grep", f"text~{BYTES}", "m.trace.jsonl"],
+        ["collect", "--tasks", f"1,{BYTES}"],
+        ["search", "--task", BYTES],
+        ["search", "--actor", "openai", "--model", BYTES],
+        ["search", "--actor", "openai", "--model", "m", "--send-reasoning", BYTES],
+        ["search", "--actor", "openai", "--model", "m", "--header", f"X={BYTES}"],
+    ],
+    ids=lambda words: ascii(" ".join(words[::-1][:2][::-1])),
+)
+def test_a_text_that_is_not_utf_8_is_refused_before_anything_is_written(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    honey_trace(tmp_path / "m.trace.jsonl")
+    done = agentr(*words)
+    assert (done.code, done.err.endswith("is not UTF-8 text\n"), done.err.count("\n")) == (2, True, 1), done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["m.trace.jsonl"]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_read_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    honey_trace(tmp_path / f"{BYTES}.trace.jsonl")
+    assert agentr("stats", f"{BYTES}.trace.jsonl").code == 0
+    assert agentr("convert", f"{BYTES}.trace.jsonl", f"{BYTES}.json").code == 0
+    assert agentr("replay", f"{BYTES}.json").code == 0
+
+
 # -- state files -----------------------------------------------------------------------------------------
 
 GARBAGE: dict[str, bytes] = {

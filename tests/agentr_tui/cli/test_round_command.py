@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App, ArgumentCollection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from agentr_tui.cli.application import build
+from agentr_tui.cli.commands.scale.round import Rounds
 from agentr_tui.cli.main import run
-from agentr_tui.cli.round_file import ForeignRounds, read_round_file, unasked
+from agentr_tui.cli.round_file import (
+    COMMANDS,
+    LACKING,
+    ForeignRounds,
+    _quick_test,
+    read_round_file,
+    unasked,
+)
 from engine.base.errors import InputError
+from engine.rounds.record import Round, Stage
+from engine.workspace.workspace import Workspace
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rounds.md").read_text(encoding="utf-8")
 EXAMPLE, SERVED = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -91,6 +107,10 @@ def test_the_example_of_the_page_runs_and_every_file_is_traced(
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*") if path.is_file()}
     assert printed(capsys, *given) == found
     assert {path: path.stat().st_mtime_ns for path in files} == files, "what is done is not done again"
+    (tmp_path / "w").rename(tmp_path / "moved")
+    moved = printed(capsys, "round", str(file), "--workspace", "moved", "--yes")
+    assert [each["done"] for each in moved["rounds"]] == [before["done"], after["done"]], "it lies elsewhere now"
+    (tmp_path / "moved").rename(tmp_path / "w")
     written(tmp_path, file.read_text(encoding="utf-8").replace("beta = 0.2", "beta = 0.3"))
     assert run(given) == 2
     assert "revise: was done with --beta=0.2, now the file says --beta=0.3" in capsys.readouterr().err
@@ -139,7 +159,10 @@ def test_notes_are_a_way_to_learn_that_a_person_may_edit(tmp_path: Path, capsys:
     page.write_text(text.replace("**", "**(edited) ", 1), encoding="utf-8")
     written(tmp_path, SMALL.format(rounds=2, learn="notes = true\nkinds = 5"))
     second = printed(capsys, *given)["rounds"][1]
-    assert f"--notes={page}" in stages(tmp_path / "w/rounds/rounds", 2)["collect"]["command"]
+    assert (
+        "--notes={workspace}/rounds/rounds/round-1/notes.md"
+        in stages(tmp_path / "w/rounds/rounds", 2)["collect"]["command"]
+    )
     assert "**(edited) " in Path(second["notes"]).read_text(encoding="utf-8")
 
 
@@ -167,6 +190,46 @@ def test_commands_and_places_of_a_file_need_a_yes_for_exactly_these(
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "tasks = [['@/etc/hostname']]",
+        "tasks = ['0', ['@/etc/hostname']]",
+        "tasks = '0'\nenv = [['gym:evil:X-v0']]",
+        "tasks = '0'\nenv = ['textcraft', ['gym:evil:X-v0']]",
+        "tasks = '0'\nactor = [['recorded:/etc/hostname']]",
+        "tasks = '0'\nprompts = [[['/etc']]]",
+    ],
+)
+def test_a_place_in_a_list_of_lists_needs_a_yes_too(line: str, tmp_path: Path) -> None:
+    file = written(tmp_path, f"[collect]\n{line}\n[learn]\nwait = true\n")
+    assert unasked(read_round_file(file)) is not None
+
+
+def test_a_record_of_rounds_names_no_file_for_the_actor_and_no_dataset_elsewhere(tmp_path: Path) -> None:
+    """Anybody may have written the record: `round-0.json` named notes, which went to the model's server."""
+    (secret := tmp_path / "secret").write_text("a secret")
+    folder = tmp_path / "w" / "rounds" / "rounds"
+    folder.mkdir(parents=True)
+    (folder / "round-0.json").write_text(json.dumps({"round": 0, "learned_notes": str(secret)}))
+    rounds = Rounds(
+        read_round_file(written(tmp_path, SMALL.format(rounds=1, learn="notes = true"))),
+        Workspace.open(tmp_path / "w"),
+        folder,
+    )
+    asked: list[str] = []
+
+    def learn(now: Round, learned: str | None) -> str:
+        asked.append(now.notes)
+        return "stop here"
+
+    rounds._learn = learn  # type: ignore[method-assign]
+    assert (rounds.run(None), asked) == ("stop here", [""])
+    stage = Stage(name="export", command=[], began="", seconds=0.0, figures={"out": str(secret)})
+    rounds._agentr = lambda *_, **__: stage  # type: ignore[method-assign]
+    assert rounds._export(Round(round=1), "r") == str(tmp_path / "w/exports/rounds/round-1/dataset.jsonl")
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (("tasks = ", "task = "), "tasks is missing"),
@@ -191,6 +254,61 @@ def test_what_is_wrong_in_the_file_is_said_before_anything_runs(
     with pytest.raises(InputError, match=said) as error:
         read_round_file(file)
     assert str(file) in str(error.value) or "no such file" in str(error.value)
+
+
+def test_a_thousand_values_cost_few_parses_of_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parse takes 40 ms: three such lists took two minutes before the first question was asked."""
+    parsed, parse = [], App.parse_args
+
+    def counted(app: App, tokens: list[str], **options: Any) -> object:
+        parsed.append(tokens)
+        return parse(app, tokens, **options)
+
+    monkeypatch.setattr(App, "parse_args", counted)
+    text = SMALL.format(rounds=1000, learn="wait = true")
+    many = text.replace("= 12", f"= {list(range(1, 1002))}").replace("[0.6, 0.2]", f"{[1 / n for n in range(1, 1002)]}")
+    assert read_round_file(written(tmp_path, many)).rounds == 1000
+    assert len(parsed) == 1
+    with pytest.raises(InputError, match=r"\[collect\] .*1001x"):
+        read_round_file(written(tmp_path, many.replace("1001]", "'1001x']")))
+
+
+VALUES = (
+    "1",
+    "-1",
+    "0.5",
+    "x",
+    "",
+    "true",
+    "1e400",
+    "1_0",
+    "٣",
+    "a=b",
+    "--seed=1",
+    "None",
+    "uct",
+    "[1]",
+    "{}",
+    "\ud800",
+)
+
+
+@settings(max_examples=int(os.environ.get("AGENTR_FUZZ", "20")), deadline=None, database=None)
+@given(st.data())
+def test_what_the_quick_test_takes_the_command_takes(data: st.DataObject) -> None:
+    table = data.draw(st.sampled_from(COMMANDS))
+    names = [name for argument in known_of(table) for name in argument.names if name.startswith("--")]
+    name = data.draw(st.sampled_from([*names, "--none", "--no-x"]))
+    value = data.draw(st.sampled_from(VALUES) | st.text(max_size=4))
+    typed = [f"{name}={value}"] * data.draw(st.integers(1, 2))
+    if _quick_test(known_of(table))(typed):
+        needed = [] if name == LACKING[table].partition("=")[0] else [LACKING[table]]
+        build([]).parse_args([table, *needed, *typed], exit_on_error=False, print_error=False)
+
+
+@cache
+def known_of(table: str) -> ArgumentCollection:
+    return build([])[table].assemble_argument_collection()
 
 
 def test_a_list_is_checked_as_far_as_there_are_rounds(tmp_path: Path) -> None:

@@ -373,3 +373,10 @@ async def test_q_with_a_running_search_offers_to_detach_stop_or_stay(tmp_path: P
         await pilot.pause(0.1)
         assert app.to_detach == path
     assert load(path).tree.state == "stopped", "whole, and ready to go on in another process"
+
+
+def test_a_name_that_is_not_utf_8_is_copied_as_far_as_it_can_be_sent() -> None:
+    sent: list[str] = []
+    told = copy(b"t-\xff.trace.jsonl".decode("utf-8", "surrogateescape"), "txt", sent.append, commands=[])
+    assert sent == ["t-?.trace.jsonl"]
+    assert told.startswith("15 characters")

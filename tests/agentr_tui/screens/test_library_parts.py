@@ -12,9 +12,11 @@ from agentr_tui.screens.library.deletion import TraceDeletion
 from agentr_tui.screens.library.families import Nested
 from agentr_tui.screens.library.new_search import NewSearch
 from agentr_tui.screens.library.node_filter import NodeFilter
+from agentr_tui.screens.library.preview import Preview
 from agentr_tui.screens.library.start_search import SearchStarter
 from agentr_tui.screens.library.trace_watch import TraceWatch
 from agentr_tui.state.trace_row import TraceRow
+from agentr_tui.widgets.text_pane import TextPane
 from engine.query.find import find_in
 from engine.query.nodes import parse
 from engine.trace.trace_file import TraceWriter, read_events
@@ -41,6 +43,22 @@ def watched(services: FakeServices) -> list[TraceRow]:
     watch.look_now()
     taken_up(services, watch)
     return watch.rows()
+
+
+def test_samples_of_a_trace_that_lost_its_end_are_left_out_of_the_preview(services: FakeServices) -> None:
+    """Their nodes are no more: the preview failed, with a line in the log of errors."""
+    workspace = services.session.workspace
+    trace = searched(workspace)
+    revised(workspace, trace)
+    (row,) = watched(services)
+    preview = Preview(services, lambda: TextPane())
+    before = preview._read(row)
+    assert before.reviewed is not None
+    assert before.reviewed.wrong
+    trace.write_bytes(b"".join(trace.read_bytes().splitlines(keepends=True)[:4]))
+    after = preview._read(row)
+    assert after.reviewed is not None
+    assert (after.reviewed.samples, after.reviewed.wrong) == (before.reviewed.samples, ())
 
 
 # -- watch ---------------------------------------------------------------------------------------------

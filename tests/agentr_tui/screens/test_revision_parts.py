@@ -19,7 +19,7 @@ from agentr_tui.screens.revision.mark_and_cuts import MarkAndCuts
 from agentr_tui.screens.revision.model_judge import ModelJudge
 from agentr_tui.screens.revision.recovery_pane import RecoveryPane
 from agentr_tui.screens.revision.replay_lines import difference_parts, replay_lines, replay_step_lines
-from agentr_tui.screens.revision.sample_in_front import SampleInFront
+from agentr_tui.screens.revision.sample_in_front import Loading, SampleInFront, starts_first
 from agentr_tui.screens.revision.sample_queue import SampleQueue
 from agentr_tui.screens.revision.sample_view import SampleView
 from agentr_tui.screens.revision.services import NO_KEYS
@@ -520,8 +520,11 @@ def test_the_making_of_samples_tells_how_far_it_is_and_can_be_stopped(services: 
     assert "Pairing, judging and replaying" in services.nothing
     assert "esc stops it" in services.nothing
     assert services.lead_on == {"restore": "stop"}
+    assert "starts first" not in services.nothing
     loading = stage.front._loading
     assert loading is not None
+    loading.told(0, 40)
+    assert "about 40 samples to come" in loading.words
     loading.told(12, 40)
     for tell in list(services.timers):
         tell()
@@ -538,6 +541,11 @@ def test_the_making_of_samples_tells_how_far_it_is_and_can_be_stopped(services: 
     stage.settle()
     assert stage.shown.sample.id
     assert services.timers == []
+
+
+def test_who_waits_for_the_first_sample_reads_which_program_starts_first() -> None:
+    assert "scienceworld starts first (java)" in Loading(True, starts_first("scienceworld")).words
+    assert starts_first("textcraft") == starts_first("of nobody") == ""
 
 
 def test_the_task_and_its_rules_are_at_hand(stage: Stage) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from textual.pilot import Pilot
 
 from agentr_tui.app.app import AgentrApp
@@ -101,6 +102,33 @@ async def test_a_search_for_a_tail_counts_along_and_can_be_stopped(tmp_path: Pat
         await until(pilot, lambda: "not repaired" in notices(app))
         await until(pilot, lambda: "diverged" in pane(app, "replay"))
     assert path.read_text(encoding="utf-8") == text  # the trace itself is never touched
+
+
+async def test_samples_made_while_a_search_went_on_are_made_of_the_whole_tree_once_it_is_over(tmp_path: Path) -> None:
+    workspace = opened(tmp_path)
+    path = searched(workspace)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: len(lines) // 2]))
+    lock = FileLock(f"{path}.lock")
+    lock.acquire()  # its search goes on in a process of its own
+    session = Session(workspace)
+    session.open(path, follow=True)
+    assert session.tree is not None
+    async with running(session, "revision", (120, 40)) as (app, pilot):
+        screen = await reviewing(pilot, app)
+        assert screen.front.review is not None
+        first, size = len(screen.front.review.samples), len(session.tree)
+        await pilot.press("2")
+        with path.open("ab") as file:
+            file.writelines(lines[len(lines) // 2 :])
+        await until(pilot, lambda: session.tree is not None and session.tree.state == "done")
+        assert len(session.tree) > size
+        await pilot.press("4")
+        await until(pilot, lambda: app.current_mode == "revision")
+        assert len(screen.front.review.samples) == first  # what a person is about to decide stays
+        lock.release()
+        await pilot.press("2", "4")
+        await until(pilot, lambda: screen.front.review is not None and len(screen.front.review.samples) > first)
 
 
 async def test_reobserving_replays_again(tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ def test_best_worst_and_widest_gap_are_gone_to_and_the_same_again_goes_to_the_ne
     for wanted in (*best, best[0]):
         finding.finder.go_best()
         assert services.tree.cursor_node == wanted
-    assert services.said == ["one of 2: press the same key for the next"] * 3
+    assert services.said == ["one of 2: the same again, : ↑ enter, goes to the next"] * 3
     finding.finder.go_best(-1)
     assert tree.nodes[services.tree.cursor_node].reward == min(node.reward for node in tree.leaves())
 

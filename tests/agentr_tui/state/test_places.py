@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from agentr_tui.state.places import with_free_name
-from engine.base.errors import InputError, Taken
+from engine.base.errors import InputError, NameTaken
 
 
 def test_a_name_that_another_process_takes_just_now_is_left_to_it(tmp_path: Path) -> None:
     def make(place: Path) -> str:
         if len(list(tmp_path.iterdir())) < 3:
             place.touch()  # by the other one
-            raise Taken(f"{place}: exists already")
+            raise NameTaken(f"{place}: exists already")
         return place.name
 
     assert with_free_name(tmp_path, "textcraft", "2", 0, make) == "textcraft-2-s0-4.trace.jsonl"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import pty
@@ -18,19 +19,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from textual.color import Color
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from agentr_tui.app.app import AgentrApp
+from agentr_tui.screens.revision.recovery_pane import RecoveryPane
+from agentr_tui.screens.shared import compare_lines
 from agentr_tui.state.session import Session
 from agentr_tui.terminal.ascii_fallback import Plain
 from agentr_tui.terminal.control_filter import Chain, Guard
 from agentr_tui.terminal.output import table
+from agentr_tui.widgets.partial_repaint import plain_title
 from agentr_tui.widgets.text_pane import MAX_CHARACTERS, MAX_LINES, TextPane, lines_of
-from tests.agentr_tui.apps import frame, opened, running, until
+from tests.agentr_tui.apps import frame, opened, revised, running, searched, until
 from tests.agentr_tui.hostile import HOSTILE, MEGABYTE, hostile_trace
 from tests.agentr_tui.terminal.test_safe_text import FORBIDDEN
 
@@ -82,6 +88,27 @@ async def test_every_screen_shows_hostile_text_written_out_and_stays_aligned(
         assert "␛[2J␛[H" in check(app, "search", size[0])
 
 
+NAME = "v [/] [@click=app.leave]x[/] \x1b[2J"
+
+
+async def test_names_of_verifiers_and_models_of_a_strangers_run_are_no_markup(tmp_path: Path) -> None:
+    """In the border of a pane `[/]` ended the app, and `[@click=app.leave]` waited for a click."""
+    workspace = opened(tmp_path / "w")
+    await asyncio.to_thread(lambda: revised(workspace, searched(workspace), max_pairs=2))
+    (run,) = (workspace.path / "runs").iterdir()
+    changed = run.read_bytes().replace(b'"verifier":"progress"', b'"verifier":' + msgspec.json.encode(NAME))
+    run.write_bytes(changed)
+    async with running(Session(workspace), "revision", (120, 40)) as (app, pilot):
+        app.guard.enabled = False
+        pane = app.screen.query_one("#bad", TextPane)
+        await until(pilot, lambda: "[/] [@click=app.leave]x[/] ␛[2J" in str(pane._border_subtitle))
+        check(app, "revision", 120)
+        recovery = app.screen.query_one(RecoveryPane)
+        recovery.border_title = plain_title(f"would it recover? · openai {NAME}")
+        await idle(pilot)
+        check(app, "recovery", 120)
+
+
 async def test_an_error_that_quotes_hostile_text_is_a_harmless_notice(tmp_path: Path) -> None:
     async with running(Session(opened(tmp_path / "w"))) as (app, pilot):
         app.guard.enabled = False
@@ -126,6 +153,22 @@ async def test_a_megabyte_costs_what_can_be_read(tmp_path: Path) -> None:
     assert lines_of(MEGABYTE)[-1] == f"… ({len(MEGABYTE) - MAX_CHARACTERS} more characters)"
     assert lines_of("a\rb\x0bc\u2028d\ne") == ["a\rb\x0bc\u2028d", "e"]
     assert lines_of("") == [""]
+
+
+def test_a_long_word_between_two_columns_is_wrapped_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row measured all of the rest: a trace of such words took five seconds to show on Pairs."""
+    looked_at: list[int] = []
+
+    def chopped(text: str, width: int) -> list[str]:
+        looked_at.append(len(text))
+        return chop_cells(text, width)
+
+    monkeypatch.setattr(compare_lines, "chop_cells", chopped)
+    for text in ("x" * 4000, "日" * 4000, "e\u0301" * 2000):
+        rows = compare_lines._wrapped([(text, "text")], 40, 4)
+        assert all(sum(cell_len(part) for part, _ in row) <= 40 for row in rows)
+        assert "".join(part for row in rows for part, _ in row if part.strip()) == text
+    assert max(looked_at) <= 4 * 40 + 16
 
 
 def test_tables_of_commands_line_up_whatever_they_hold(capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,6 +227,7 @@ def test_nothing_in_a_trace_reaches_the_terminal_as_a_command(tmp_path: Path) ->
     trace = hostile_trace(tmp_path, **TEXTCRAFT)
     with on_a_terminal(tmp_path, "open", str(trace)) as app:
         app.until("␛[2J␛[H")
+        os.write(app._terminal, b"\xe9\x1b[99999999;1u")  # no UTF-8, and no key: the app goes on
         for keys in ("j", "]", "]", "]", "]", "i", "e", "\x1b", "\x1b", "3", "4"):
             app.press(keys)
         for seen in ("3 Pairs", "4 Revision", "masked"):

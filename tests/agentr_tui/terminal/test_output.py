@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from agentr_tui.cli.main import main, run
 from agentr_tui.terminal import streams
+from agentr_tui.terminal.glyphs import ERRORS, LIKE
 from agentr_tui.terminal.output import emit_json
+from agentr_tui.terminal.own_output import copy_of
 from agentr_tui.terminal.safe_text import _UNSAFE
 from tests.agentr_tui.hostile import HOSTILE
 
@@ -39,6 +41,21 @@ def test_json_is_obeyed_by_no_terminal_and_says_the_same_in_every_locale(texts: 
     assert json.loads(told)["texts"] == [
         text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts
     ]
+
+
+def test_a_locale_without_our_letters_gets_others_that_look_alike_and_escapes_of_the_rest() -> None:
+    told = "leaf 3 – ✓ 0.5 … café nö.jsonl".replace("ö", b"\xc3\xb6".decode("ascii", "surrogateescape"))
+    assert told.encode("ascii", ERRORS) == rb"leaf 3 - v 0.5 ~ caf\xe9 n\xc3\xb6.jsonl"
+    assert all(len(alike) == 1 and alike.isascii() for alike in LIKE.values())
+
+
+def test_the_own_output_ends_with_the_program_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    like = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    stream = copy_of(2, like, lasts=True)
+    fd = stream.fileno()
+    del stream
+    os.close(fd)
+    assert not recwarn.list
 
 
 def test_the_name_of_a_file_that_is_not_utf_8_is_printed_as_json() -> None:

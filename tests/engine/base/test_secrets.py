@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentr_tui.cli.judge_options import judge_of
 from engine.base.errors import InputError
 from engine.base.secrets import REDACTED, check_url, key_like, redacted, redacted_record, secret_in_url
 from engine.models.endpoint import Endpoint, check_endpoint
@@ -22,6 +25,14 @@ HOLD = {
     "https://x.org/v1#token=abc": "token",
     f"https://x.org/v1?x={KEY}": "x",
     f"https://x.org/{KEY}/v1": "path",
+    f"https://x.org/v1/{KEY.replace('-', '%2D')}": "path",
+    "https://x.org/v1?x=1;api_key=abc": "api_key",
+    "https://x.org/v1;token=abc/x": "token",
+    "https://x.org/v1/token=abc": "token",
+    "https://x.org/v1?api%5Fkey=abc": "api_key",
+    f"https://x.org/v1?{KEY}": "query",
+    f"https://x.org/v1#{KEY}": "fragment",
+    f"https://x.org/v1?{KEY}=1": "query",
     "https://me:word@x.org/v1": "password",
     "https://me@x.org/v1": "password",
 }
@@ -32,6 +43,8 @@ HARMLESS = [
     "http://127.0.0.1:8000/v1",
     "https://x.org/v1?api-version=2024-06-01",
     "https://x.org/v1?design=a",
+    "https://x.org/v1;version=2/keys?a=1;b=2",
+    "https://x.org/v1/tokens/x?apikey",
 ]
 
 
@@ -58,10 +71,24 @@ def test_a_url_without_a_key_is_taken(url: str) -> None:
     assert secret_in_url(url) is None
 
 
-def test_a_key_in_further_fields_of_a_request_is_not_stored() -> None:
-    with pytest.raises(InputError, match="--extra-body holds a key") as error:
-        settings_from({"extra_body": {"auth": {"header": [f"Bearer {KEY}"]}}})
-    assert KEY not in str(error.value)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"auth": {"header": [f"Bearer {KEY}"]}},
+        {"a": f"x\n{KEY}"},
+        {"a": f"é{KEY}"},
+        {"a": [1, {"b": f'"{KEY}"'}]},
+        {KEY: 1},
+    ],
+)
+def test_a_key_in_further_fields_of_a_request_is_not_stored(body: dict[str, object]) -> None:
+    for store in (
+        lambda: settings_from({"extra_body": body}),
+        lambda: judge_of({"extra_body": json.dumps(body)}),
+    ):
+        with pytest.raises(InputError, match="--extra-body holds a key") as error:
+            store()
+        assert KEY not in str(error.value)
 
 
 def test_a_redacted_text_holds_no_key_and_all_else() -> None:

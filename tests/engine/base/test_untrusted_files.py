@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 import socket
 import tracemalloc
@@ -18,6 +19,7 @@ from agentr_tui.state.tour import Tour
 from engine.base.append_log import AppendLog, LogKind, read_log
 from engine.base.compression import FREE, MAX_RATIO, open_unpacked
 from engine.base.errors import AgentrError, InputError, NoFile, TraceError
+from engine.base.tokenizer_file import TokenizerFile
 from engine.base.untrusted_files import (
     MAX_LINE,
     MAX_TEXT,
@@ -303,3 +305,16 @@ def test_a_log_reads_on_after_a_line_that_is_no_line_of_it(tmp_path: Path) -> No
         file.write(b" a word\n")
     assert [(line.number, line.row) for line in log.refresh().lines] == [(6, "half a word")]
     assert len(log.warnings) == 1
+
+
+def test_a_tokenizer_that_makes_its_library_panic_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tokenizers")
+    file = tmp_path / "tokenizer.json"
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}  # what two make is not in it
+    file.write_text(json.dumps({"version": "1.0", "model": model}))
+    with pytest.raises(InputError, match=r"not a tokenizer.json: range end index 2 out of range"):
+        TokenizerFile(file)
+    os.write(2, b"said later\n")
+    assert capfd.readouterr().err == "said later\n"  # the library told of its panic there, in many lines

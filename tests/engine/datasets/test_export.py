@@ -298,6 +298,39 @@ def test_a_missing_trace_is_named_and_what_was_exported_before_stays(workspace: 
     assert {path.name: path.read_bytes() for path in workspace.exports.iterdir()} == before
 
 
+ODD_SAMPLES: dict[str, dict[str, Any]] = {
+    "node 99": {"good": 99},
+    "node -1": {"bad": -1},
+    "node 18446744073709551616": {"fork": 2**64},
+    "node 1000": {"wrong": 1000},
+    "node -9007199254740993": {"cut": [{"part": "tail", "node": -(2**53) - 1, "place": 0, "reason": "idle"}]},
+    "node 999": {
+        "tail": {
+            "mark": 1,
+            "score": 1.0,
+            "steps": [{"response": "r", "action": "a", "observation": "o", "node": 999}],
+        }
+    },
+    "fork at node 4": {"fork": 4},
+    "step 0": {"mark": 0},
+    "step 77": {"found": 77},
+    "step -5": {"judgements": [{"step": -5, "word": "Good"}]},
+    "step 10000000000": {"cut": [{"part": "tail", "node": 1, "place": 10**10 - 1, "reason": "idle"}]},
+}
+"""What a sample may say that its tree has not, and how it is named."""
+
+
+@pytest.mark.parametrize("what", ODD_SAMPLES)
+def test_a_sample_that_names_what_its_tree_has_not_is_one_line(what: str, workspace: Workspace) -> None:
+    """Anybody may have written a run."""
+    (file,) = workspace.runs_folder.iterdir()
+    lines = file.read_text().splitlines()
+    changed = {**json.loads(lines[1]), **ODD_SAMPLES[what]}
+    file.write_text("\n".join([lines[0], json.dumps(changed, separators=(",", ":")), *lines[2:]]) + "\n")
+    with pytest.raises(InputError, match=f"has no {what}, which sample {changed['id']} names"):
+        export(workspace, None, "agent-r", workspace.exports / "o.jsonl", all=True)
+
+
 def test_a_workspace_that_moved_still_finds_its_traces(tmp_path: Path) -> None:
     made_workspace(tmp_path / "w").path.rename(tmp_path / "moved")
     assert exported(Workspace.open(tmp_path / "moved"))[0].lines == 5

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import random
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,32 @@ def test_what_is_larger_than_its_bound_is_refused(tmp_path: Path, monkeypatch: p
         path = tmp_path / "doc.json"
         path.write_text(json.dumps([row], indent=1), encoding="utf-8")
         assert "is one JSON value of more than" in line_of(path)
+
+
+@pytest.mark.parametrize("begin", [b'[{"messages": [', b'{"a": [\n', b"[\n{}\n"])
+def test_a_document_of_100_gigabytes_is_refused_before_it_is_read(
+    begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_LINE", 1 << 20)  # so that the test takes no second
+    path = tmp_path / "doc.json"
+    path.write_bytes(begin)
+    os.truncate(path, 100 << 30)  # takes no room on the disk
+    tracemalloc.start()
+    try:
+        assert "is one JSON value of more than 512 MiB" in line_of(path)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20, "bytes that were held at most"
+    finally:
+        tracemalloc.stop()
+
+
+def test_only_a_document_that_leaves_room_is_given_to_the_lenient_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "doc.json"
+    path.write_text(json.dumps([{"messages": samples.CHAT, "reward": float("nan")}], indent=1), encoding="utf-8")
+    assert outcome(path) == ""
+    monkeypatch.setattr("engine.imports.bounded_json.MOST_LENIENT", 100)
+    assert "is no JSON" in line_of(path)
 
 
 def test_a_bomb_in_a_zip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

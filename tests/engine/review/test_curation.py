@@ -48,6 +48,11 @@ def text(decided: Decided | None) -> bytes:
 def test_a_missing_workspace_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: no such workspace: name one with --workspace"):
         Workspace.open(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"agentr search or agentr revise PATH makes one$"):
+        Workspace.open(tmp_path / "nowhere")
+    Workspace.open(tmp_path / "agentr-demo-1", create=True)
+    with pytest.raises(InputError, match=r"with --workspace, here .*agentr-demo-1$"):
+        Workspace.open(tmp_path / "nowhere")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is not a folder"):
         Workspace.open(tmp_path / "file")

@@ -13,13 +13,13 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, warn
 from engine.base.errors import InputError
 from engine.base.files import write_beside
-from engine.base.untrusted_files import read_text, real_path
+from engine.base.untrusted_files import read_text, real_path, what_is
 from engine.notes.kinds import kinds_of
 from engine.notes.page import write_page
 from engine.samples.sample import Sample
 from engine.tree.tree import SearchTree
 from engine.workspace.rates import is_verified
-from engine.workspace.sample_tree import load_tree
+from engine.workspace.sample_tree import check_same_trace, load_tree
 from engine.workspace.workspace import Workspace
 
 
@@ -43,9 +43,9 @@ def notes(
     samples = [sample for sample in selection.samples if is_verified(sample)]
     found = kinds_of(samples, _trees(place, samples), examples)
     file = out or place.path / "notes.md"
-    old = read_text(file) if file.exists() else ""
+    old = read_text(file) if what_is(file) is not None else ""
     page = write_page(found, old, real_path(file).parent, kinds)
-    write_beside(file, lambda stream: stream.write(page.text.encode()))
+    write_beside(file, lambda stream: stream.write(page.text.encode()), follow=out is not None)
     lessons = sum(kind.lessons for kind in found)
     if json:
         told = {"kinds": found, "edited": page.edited, "struck": page.struck}
@@ -60,15 +60,18 @@ def notes(
 
 
 def _trees(place: Workspace, samples: Sequence[Sample]) -> dict[str, SearchTree]:
-    """The trees of the samples, by trace; one that is missing is told."""
+    """The trees of the samples, by trace; one that is missing, or that its samples do not fit, is told."""
     found: dict[str, SearchTree] = {}
     missing: set[str] = set()
     for sample in samples:
-        if sample.trace in found or sample.trace in missing:
+        if sample.trace in missing:
             continue
         try:
-            found[sample.trace] = load_tree(place, sample)
+            tree = found.get(sample.trace) or load_tree(place, sample)
+            check_same_trace(tree, sample)
+            found[sample.trace] = tree
         except InputError as error:
             missing.add(sample.trace)
+            found.pop(sample.trace, None)
             warn(str(error))
     return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json as json_texts
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copyfile
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -22,7 +22,8 @@ from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
 from agentr_tui.terminal.own_output import output_to
 from engine.base.errors import InputError, WorkFailed
-from engine.base.files import stamp
+from engine.base.files import stamp, write_beside
+from engine.base.untrusted_files import check_no_link, read_text, what_is
 from engine.datasets.formats import format_named
 from engine.rounds.processes import Server, filled, run_command
 from engine.rounds.record import (
@@ -33,6 +34,7 @@ from engine.rounds.record import (
     cells_of,
     files_made,
     folder_of,
+    path_of,
     read_round,
     rounds_in,
     table_of,
@@ -86,6 +88,9 @@ def round_(
     return 0
 
 
+IN_WORKSPACE = "{workspace}"
+"""What stands for the workspace's path in recorded commands: it may lie elsewhere when the rounds go on."""
+
 SERVED = "openai"
 """The actor that asks a server."""
 
@@ -109,7 +114,8 @@ class Rounds:
     """The rounds of one file in one workspace."""
 
     def __init__(self, found: RoundFile, workspace: Workspace, folder: Path) -> None:
-        self._file, self._workspace, self._folder = found, workspace, folder
+        self._file, self._given = found, workspace.path
+        self._workspace, self._folder = Workspace(workspace.path.absolute()), folder.absolute()
         self._name = found.path.stem
         self._waited = False  # whether `learned` was used
         log = folder / "server.log"
@@ -126,7 +132,7 @@ class Rounds:
                 if number and (waits := self._learn(now, learned)):
                     return waits
                 if not number:
-                    now.learned = now.model
+                    now.learned, now.learned_notes = now.model, now.notes  # whatever its record says
                 if self._file.evaluates and (number or self._file.baseline):
                     self._evaluate(now)
                 learned = None if self._waited else learned
@@ -143,7 +149,7 @@ class Rounds:
         self._agentr(now, "collect", options, lambda _: [traces / ".collect" / "manifest.json"])
         options = [str(traces), *file.arguments("revise", number)]
         made = self._agentr(now, "revise", options, lambda done: [self._workspace.runs_folder / f"{done['run']}.jsonl"])
-        run = str(made.figures["run"])
+        run = self._said(made, now, "run")
         dataset = self._export(now, run) if file.exports else ""
         if file.learning == "wait":
             return self._wait(now, dataset, learned)
@@ -159,23 +165,27 @@ class Rounds:
         folder = self._workspace.exports / self._name / f"round-{now.round}"
         ending = format_named(file.option("export", "format", number, "agent-r")).extension
         mixed = [mix] if (mix := file.option("export", "mix", number)) else []
+        for name in ("good", "dataset"):
+            check_no_link(folder / f"{name}{ending}")
         if file.good:
             out = folder / f"good{ending}"
             options = [*file.arguments("export", number, OF_RECORDS), "--data-type=good", "--no-config"]
             good = self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], stage="good")
-            mixed += [f"{out}:{file.good:g}"] if good.figures["lines"] else []
+            mixed += [f"{out}:{file.good:g}"] if good.figures.get("lines") else []
         options = [part for part in file.arguments("export", number) if not part.startswith("--mix=")]
         options += [f"--mix={','.join(mixed)}"] if mixed else []
         out = folder / f"dataset{ending}"
-        done = self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], lambda _: [folder])
-        return str(done.figures["out"])
+        self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], lambda _: [folder])
+        return str(out)
 
     def _learn_notes(self, now: Round) -> None:
         page = self._folder / f"round-{now.round}" / "notes.md"
+        check_no_link(page)
         if now.stage("learn") is None:
             page.parent.mkdir(parents=True, exist_ok=True)
-            if now.notes and not page.exists():
-                copyfile(now.notes, page)  # what a person edited there is kept
+            if now.notes and what_is(page) is None:
+                text = read_text(now.notes)
+                write_beside(page, lambda stream: stream.write(text.encode()))  # what a person edited there is kept
         options = [f"--{name}={value}" for name, value in self._file.notes_options.items()]
         now.learned, now.learned_notes = now.model, str(page)
         self._agentr(now, "notes", [f"--out={page}", *options], lambda _: [page], "learn")
@@ -210,11 +220,11 @@ class Rounds:
     def _wait(self, now: Round, dataset: str, learned: str | None) -> str:
         known = now.stage("learn")
         if known is not None:
-            now.learned, now.learned_notes = str(known.figures["learned"]), now.notes
+            now.learned, now.learned_notes = self._said(known, now, "learned"), now.notes
             return ""
         if learned is None:
             again = f"agentr round {shlex.quote(str(self._file.path))} --learned MODEL"
-            return f"round {now.round} waits: train on {dataset}, then: {again}"
+            return f"round {now.round} waits: train on {self._as_given(dataset)}, then: {again}"
         self._waited = True
         now.learned, now.learned_notes = learned, now.notes
         self._stage(now, "learn", ["--learned", learned], lambda: {"learned": learned})
@@ -230,8 +240,21 @@ class Rounds:
 
     # -- how a stage runs ----------------------------------------------------------------------------------
 
+    def _said(self, stage: Stage, now: Round, name: str) -> str:
+        """What a stage gave. Raises `InputError` where a record that somebody changed does not hold it."""
+        value = stage.figures.get(name)
+        if not isinstance(value, str):
+            raise InputError(f"{path_of(self._folder, now.round)}: {stage.name} has no {name}: move it away")
+        return value
+
     def _traces(self, number: int, what: str = "") -> Path:
         return self._workspace.traces / f"{self._name}-round-{number}{what}"
+
+    def _as_given(self, told: str) -> str:
+        """The same with paths of the workspace as the person named it."""
+        return told.replace(
+            f"{self._workspace.path}{os.sep}", "" if self._given == Path() else f"{self._given}{os.sep}"
+        )
 
     def _actor(self, model: str, notes: str) -> list[str]:
         return [*([f"--model={model}"] if model else []), *([f"--notes={notes}"] if notes else [])]
@@ -262,11 +285,12 @@ class Rounds:
         files: Files = _no_files,
     ) -> Stage:
         """A stage, done now or before."""
+        kept = [part.replace(str(self._workspace.path), IN_WORKSPACE) for part in command]
         known = now.stage(name)
         if known is not None:
-            _check_same(now, known, command, self._folder)
+            _check_same(now, known, kept, self._folder)
             return known
-        warn(f"round {now.round}, {name}: {shlex.join(command) if len(command) > 1 else command[0]}")
+        warn(f"round {now.round}, {name}: {self._as_given(shlex.join(command) if len(command) > 1 else command[0])}")
         began, clock = stamp(datetime.now(UTC)), time.monotonic()
         try:
             figures = act()
@@ -277,7 +301,7 @@ class Rounds:
         seconds = round(time.monotonic() - clock, 3)
         told = {key: value for key, value in figures.items() if not isinstance(value, list)}
         made = files_made(files(figures), self._workspace.path)
-        done = Stage(name=name, command=command, began=began, seconds=seconds, figures=told, files=made)
+        done = Stage(name=name, command=kept, began=began, seconds=seconds, figures=told, files=made)
         now.stages.append(done)
         write_round(self._folder, now)
         return done
