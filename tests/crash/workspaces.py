@@ -35,12 +35,20 @@ class Revisions:
 
     def __call__(self) -> str:
         place = Workspace.open(self.folder / "w")
-        there = len(list(place.runs_folder.iterdir()))
+        there = {*place.runs_folder.iterdir()}
+        seen: dict[Path, int] = {}
+
+        def look() -> None:
+            for file in {*place.runs_folder.iterdir()} - there:
+                seen[file] = max(seen.get(file, 0), file.read_bytes().count(b"\n"))
+
         if self.rng.random() < 0.3:
-            hit = killed_after(fork(*self.words), self.rng.random() * self.length)
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length, look)
         else:  # while the run is written
-            writes = partial(_more_than, there, place.runs_folder)
-            hit = killed_after(fork(*self.words), self.rng.random() * self.length / 2, begun=writes)
+            writes = partial(_more_than, len(there), place.runs_folder)
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length / 2, look, writes)
+        for file, lines in seen.items():
+            assert file.read_bytes().count(b"\n") >= lines, "a sample that was there is gone"
         for info in place.runs():
             samples = [sample.id for sample in place.load_run(info.id).samples]
             assert samples == self.first[: len(samples)]
