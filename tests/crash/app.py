@@ -15,6 +15,7 @@ from engine.trace.trace_file import NoEvents, load
 from engine.tree.events import AnyEvent
 from engine.workspace.workspace import Workspace
 from tests.crash.processes import OnTerminal, called
+from tests.crash.workspaces import decided
 
 KEYS = (b"1", b"2", b"3", b"4", b"a", b"a", b"}", b"u", b"5", b"j", b"k", b"m", b"e", b"\x1b", b"p", b" ", b"s", b"?")
 
@@ -63,8 +64,7 @@ class Apps:
 def _decided(place: Workspace) -> set[str]:
     if not place.decisions.is_dir():
         return set()
-    decisions = Decisions(place.decisions, "watch")
-    return {line.id for sample in decisions.current() for line in decisions.lines_of(sample)}
+    return decided(Decisions(place.decisions, "watch"))
 
 
 WAYS: dict[str, tuple[int, ...]] = {

@@ -23,6 +23,11 @@ def _more_than(count: int, folder: Path) -> bool:
     return folder.exists() and len(list(folder.iterdir())) > count
 
 
+def decided(decisions: Decisions) -> set[str]:
+    """The ids of all decisions."""
+    return {line.id for sample in decisions.current() for line in decisions.lines_of(sample)}
+
+
 class Revisions:
     """`revise`: what it wrote can be read, and a run that is made again is the same."""
 
@@ -109,13 +114,16 @@ class Reviews:
     def __call__(self) -> str:
         place = Workspace.open(self.folder / "w")
         watched = Decisions(place.decisions, "watch")
+        known = decided(watched)
+
+        def look() -> None:
+            watched.refresh()
+            known.update(decided(watched))
+
         word = self.rng.choice(("accept", "reject"))
         child = fork("review", word, "verdict:verified", "--workspace", str(place.path))
-        hit = killed_after(child, self.rng.random() * self.length, watched.refresh)
-        fresh = Decisions(place.decisions, "watch")
-        for sample in watched.current():
-            known = {line.id for line in watched.lines_of(sample)}
-            assert known <= {line.id for line in fresh.lines_of(sample)}, "a decision that was there is gone"
+        hit = killed_after(child, self.rng.random() * self.length, look)
+        assert known <= decided(Decisions(place.decisions, "watch")), "a decision that was there is gone"
         assert called("review", "accept", "verdict:verified", "--workspace", str(place.path)) == 0
         verdicts = {each.verdict for each in Decisions(place.decisions, "watch").current().values()}
         assert verdicts == {"accepted"}
