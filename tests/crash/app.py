@@ -15,8 +15,13 @@ from engine.trace.trace_file import NoEvents, load
 from engine.tree.events import AnyEvent
 from engine.workspace.workspace import Workspace
 from tests.crash.processes import OnTerminal, called
+from tests.crash.workspaces import decided
 
 KEYS = (b"1", b"2", b"3", b"4", b"a", b"a", b"}", b"u", b"5", b"j", b"k", b"m", b"e", b"\x1b", b"p", b" ", b"s", b"?")
+
+
+REVIEW = (b"4", b"a", b"a", b"r", b"}", b"}", b"u", b"\x1b")
+"""Keys of somebody who decides on samples."""
 
 
 class Apps:
@@ -32,13 +37,14 @@ class Apps:
         app = OnTerminal("demo", "--delay", "0.01", "--iterations", "30", "--workspace", str(place.path))
         trace = place.traces / "textcraft-2-s0.trace.jsonl"
         follower, seen, known = Follower(trace), list[AnyEvent](), set[str]()
-        end = time.monotonic() + 60
+        keys, most = (KEYS, 5.0) if self.number % 2 else (REVIEW, 12.0)
+        end, is_set = time.monotonic() + 60, False
         while time.monotonic() < end:
             app.take()
-            if app.is_shown and end > time.monotonic() + 5:
-                end = time.monotonic() + self.rng.random() * 5
+            if app.is_shown and not is_set:
+                end, is_set = time.monotonic() + self.rng.random() * most, True
             if app.is_shown:
-                app.press(self.rng.choice(KEYS))
+                app.press(self.rng.choice(keys))
             seen += follower.poll()
             known |= _decided(place)
             time.sleep(0.05)
@@ -58,8 +64,7 @@ class Apps:
 def _decided(place: Workspace) -> set[str]:
     if not place.decisions.is_dir():
         return set()
-    decisions = Decisions(place.decisions, "watch")
-    return {line.id for sample in decisions.current() for line in decisions.lines_of(sample)}
+    return decided(Decisions(place.decisions, "watch"))
 
 
 WAYS: dict[str, tuple[int, ...]] = {

@@ -8,11 +8,14 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from agentr_tui.cli.main import run
+from agentr_tui.terminal.own_output import output_to
 
 Check = Callable[[], str]
 """What happened, in a word; raises `AssertionError` where something was lost."""
@@ -65,6 +68,18 @@ def killed_after(
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return True
+
+
+def length_of(*words: str) -> float:
+    """Seconds that a command takes in a forked process. It is run here before: most kills would come while its modules
+    are loaded, else."""
+    threads = threading.active_count()
+    with open(os.devnull, "w", encoding="utf-8") as null, redirect_stderr(null), output_to(null):
+        assert run(list(words)) == 0
+    assert threading.active_count() == threads, "a fork would lack the others"
+    began = time.monotonic()
+    assert called(*words) == 0
+    return time.monotonic() - began
 
 
 def called(*words: str) -> int:

@@ -75,9 +75,10 @@ def main() -> int:
                     break
                 try:
                     counts[attack()] += 1
-                except AssertionError as error:
+                except Exception as error:  # what was promised does not hold, or can't be read any more
                     lost += 1
-                    print(f"{kind} {attempt} (--seed {given.seed}): {error}", file=sys.stderr, flush=True)
+                    told = f"{kind} {attempt} (--seed {given.seed}): {type(error).__name__}: {error}"
+                    print(told, file=sys.stderr, flush=True)
             for what, count in sorted(counts.items()):
                 print(f"{count:>5}  {what}", flush=True)
             counts, total = Counter(), total + sum(counts.values())

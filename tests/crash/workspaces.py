@@ -6,15 +6,26 @@ import json
 import random
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 from engine.imports.sources import read_rollouts
 from engine.review.decisions import Decisions
 from engine.trace.trace_file import load
 from engine.workspace.workspace import Workspace
-from tests.crash.processes import called, fork, killed_after
+from tests.crash.processes import called, fork, killed_after, length_of
 from tests.engine.imports import samples
 from tests.engine.searched import search
+
+
+def _more_than(count: int, folder: Path) -> bool:
+    """Whether there is a new file."""
+    return folder.exists() and len(list(folder.iterdir())) > count
+
+
+def decided(decisions: Decisions) -> set[str]:
+    """The ids of all decisions."""
+    return {line.id for sample in decisions.current() for line in decisions.lines_of(sample)}
 
 
 class Revisions:
@@ -24,14 +35,25 @@ class Revisions:
         self.folder, self.rng = folder, rng
         search(folder / "t.trace.jsonl", iterations=12)
         self.words = ["revise", str(folder / "t.trace.jsonl"), "--workspace", str(folder / "w")]
-        began = time.monotonic()
-        assert called(*self.words) == 0
-        self.length = time.monotonic() - began
+        self.length = length_of(*self.words)
         self.first = [sample.id for sample in Workspace.open(folder / "w").load_run().samples]
 
     def __call__(self) -> str:
-        hit = killed_after(fork(*self.words), self.rng.random() * self.length)
         place = Workspace.open(self.folder / "w")
+        there = {*place.runs_folder.iterdir()}
+        seen: dict[Path, int] = {}
+
+        def look() -> None:
+            for file in {*place.runs_folder.iterdir()} - there:
+                seen[file] = max(seen.get(file, 0), file.read_bytes().count(b"\n"))
+
+        if self.rng.random() < 0.3:
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length, look)
+        else:  # while the run is written
+            writes = partial(_more_than, len(there), place.runs_folder)
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length / 2, look, writes)
+        for file, lines in seen.items():
+            assert file.read_bytes().count(b"\n") >= lines, "a sample that was there is gone"
         for info in place.runs():
             samples = [sample.id for sample in place.load_run(info.id).samples]
             assert samples == self.first[: len(samples)]
@@ -53,9 +75,7 @@ class Exports:
         assert called("revise", str(folder / "t.trace.jsonl"), "--workspace", str(folder / "w")) == 0
         self.out = folder / "out" / "o.jsonl"
         self.words = ["export", "--all", "--out", str(self.out), "--workspace", str(folder / "w")]
-        began = time.monotonic()
-        assert called(*self.words) == 0
-        self.length = time.monotonic() - began
+        self.length = length_of(*self.words)
         self.good = self._files()
 
     def _files(self) -> dict[str, bytes]:
@@ -66,7 +86,11 @@ class Exports:
         if self.rng.random() < 0.5:
             shutil.rmtree(self.out.parent)
             before = {}
-        hit = killed_after(fork(*self.words), self.rng.random() * self.length)
+        if self.rng.random() < 0.3:
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length)
+        else:  # while files are written and moved
+            writes = partial(_more_than, len(before), self.out.parent)
+            hit = killed_after(fork(*self.words), self.rng.random() * self.length / 20, begun=writes)
         after = self._files() if self.out.parent.exists() else {}
         for name, data in after.items():
             assert data in (before.get(name), self.good[name]), f"{name} is neither the old one nor the new one"
@@ -85,20 +109,21 @@ class Reviews:
         self.folder, self.rng = folder, rng
         search(folder / "t.trace.jsonl", iterations=12)
         assert called("revise", str(folder / "t.trace.jsonl"), "--workspace", str(folder / "w")) == 0
-        began = time.monotonic()
-        assert called("review", "accept", "verdict:verified", "--workspace", str(folder / "w")) == 0
-        self.length = time.monotonic() - began
+        self.length = length_of("review", "accept", "verdict:verified", "--workspace", str(folder / "w"))
 
     def __call__(self) -> str:
         place = Workspace.open(self.folder / "w")
         watched = Decisions(place.decisions, "watch")
+        known = decided(watched)
+
+        def look() -> None:
+            watched.refresh()
+            known.update(decided(watched))
+
         word = self.rng.choice(("accept", "reject"))
         child = fork("review", word, "verdict:verified", "--workspace", str(place.path))
-        hit = killed_after(child, self.rng.random() * self.length, watched.refresh)
-        fresh = Decisions(place.decisions, "watch")
-        for sample in watched.current():
-            known = {line.id for line in watched.lines_of(sample)}
-            assert known <= {line.id for line in fresh.lines_of(sample)}, "a decision that was there is gone"
+        hit = killed_after(child, self.rng.random() * self.length, look)
+        assert known <= decided(Decisions(place.decisions, "watch")), "a decision that was there is gone"
         assert called("review", "accept", "verdict:verified", "--workspace", str(place.path)) == 0
         verdicts = {each.verdict for each in Decisions(place.decisions, "watch").current().values()}
         assert verdicts == {"accepted"}
@@ -117,6 +142,8 @@ class Imports:
         ]
         self.rollouts = samples.write(folder, "chat", rows, "rollouts.jsonl")
         self.attempts = len(list(read_rollouts([self.rollouts])))
+        self.length = length_of(*self.words)
+        shutil.rmtree(folder / "w")
         began = time.monotonic()
         called(*self.words)
         self.length = time.monotonic() - began
@@ -127,12 +154,16 @@ class Imports:
         return ["revise", str(self.rollouts), "--no-verify", "--workspace", str(self.folder / "w")]
 
     def _stored(self) -> int:
-        return sum(len(load(path).tree.attempts) for path in (self.folder / "w" / "traces").glob("*.trace.jsonl"))
+        """The attempts that are stored, six a trace."""
+        traces = (self.folder / "w" / "traces").glob("*.trace.jsonl")
+        counts = [len(load(path).tree.attempts) for path in traces]
+        assert set(counts) <= {6}, "a trace is there in part"
+        return sum(counts)
 
     def __call__(self) -> str:
         shutil.rmtree(self.folder / "w")
         hit = killed_after(fork(*self.words), self.rng.random() * self.length)
-        assert self._stored() % 6 == 0, "a trace is there in part"
+        self._stored()
         called(*self.words)
         assert self._stored() == self.attempts
         return "import" if hit else "import: done before"
