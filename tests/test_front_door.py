@@ -52,7 +52,7 @@ def test_a_name_that_is_not_public_is_an_error() -> None:
     ("program", "most", "never"),
     [
         ("import engine", 1, ("gymnasium", "msgspec", "openai")),
-        ("import engine.trace.trace_file", 20, ("openai", "networkx")),
+        ("import engine.trace.trace_file", 21, ("openai", "networkx")),
         ("import engine.review.decisions", 20, ("gymnasium", "openai")),
         ("import agentr_tui.app.app", 1000, ("networkx", "openai", "tantivy")),
     ],

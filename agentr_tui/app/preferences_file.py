@@ -69,7 +69,7 @@ def _look(name: str, table: dict[str, Any], known: Mapping[str, Look], place: st
     if name in {theme.name for theme in THEMES} | BUILTIN_THEMES.keys():
         raise InputError(f"{place}: this name is taken: give it another one")
     base = table.pop("base", DEFAULT_THEME)
-    if base not in known:
+    if not isinstance(base, str) or base not in known:
         raise InputError(f"{place} base: {base!r}: one of {', '.join(known)}")
     roles, grounds = {}, {}
     for role, value in table.items():

@@ -28,7 +28,7 @@ from agentr_tui.cli.model_options import (
 )
 from agentr_tui.cli.options import BUDGETS, JUDGE, MODEL, PAIRS, option_of
 from agentr_tui.terminal.output import warn
-from engine.base.errors import InputError
+from engine.base.errors import InputError, refused_value
 from engine.base.secrets import check_body, check_url
 from engine.base.text import many
 from engine.environment.opened import at_hand
@@ -107,7 +107,7 @@ def judge_of(flags: JudgeFlags | None) -> JudgeSettings:
         check_body(settings.extra_body)
         return settings
     except msgspec.ValidationError as error:
-        raise InputError(f"option of the judge: {error}") from error
+        raise InputError("option {} of the judge: {}".format(*refused_value(error))) from error
 
 
 def price_of_all(sources: Sequence[Path], settings: ReviseSettings, cache: Path, broken: BrokenFiles) -> JudgePrice:

@@ -20,7 +20,7 @@ from agentr_tui.cli.options import (
     MaxPairsOption,
     option_of,
 )
-from engine.base.errors import InputError
+from engine.base.errors import InputError, refused_value
 from engine.pairs.ranking import Rank
 from engine.samples.settings import Context, NoWrongStep, RepairSettings, ReviseSettings, RevisionTurn, Tails
 
@@ -161,7 +161,7 @@ def revise_settings_of(flags: ReviseFlags, judge: JudgeFlags | None, verifier: s
     try:
         return msgspec.convert(msgspec.to_builtins(values), ReviseSettings)
     except msgspec.ValidationError as error:
-        raise InputError(f"option of revise: {error}") from error
+        raise InputError("option {} of revise: {}".format(*refused_value(error))) from error
 
 
 def revise_defaults() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from os import PathLike, fspath
 
 from envs.errors import in_words
@@ -95,3 +96,25 @@ def unwritten(path: str | PathLike[str], error: OSError, fact: str = "") -> Work
 def foreign_line(what: str, error: BaseException) -> str:
     """An exception of another package's code, in a line."""
     return " ".join(f"{what}: {in_words(error)}".split())
+
+
+_KINDS = {"int": "a whole number", "float": "a number"}
+_BOUNDS = {">=": "{} or more", ">": "more than {}", "<=": "{} or less", "<": "less than {}"}
+_EXPECTED = re.compile(r"Expected `(int|float)(?: \| null)?`(?: (>=|>|<=|<) (-?[\d.]+))?(?:, got .*)?")
+
+
+def refused_value(error: Exception) -> tuple[str, str]:
+    """Returns which value msgspec does not take (`repair.calls`), and why: `must be a whole number, 1 or more`.
+
+    `error`: its `ValidationError`.
+    """
+    reason, _, place = str(error).partition(" - at `$.")
+    return place.rstrip("`"), _expected_words(reason)
+
+
+def _expected_words(reason: str) -> str:
+    found = _EXPECTED.fullmatch(reason)
+    if found is None:
+        return reason[:1].lower() + reason[1:]
+    kind, sign, bound = found.groups()
+    return f"must be {_KINDS[kind]}" + (f", {_BOUNDS[sign].format(f'{float(bound):g}')}" if sign else "")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal
 
@@ -265,7 +266,7 @@ def look(path: str | os.PathLike[str]) -> RolloutFile:
         except Malformed as error:
             reason = str(error)
         if not first.lstrip().startswith(b"[") or first.rstrip().endswith(b"]"):  # a bad row, a header, or a null
-            following = [stream.readline(MOST_LINE + 1) for _ in range(_LOOK_AHEAD)]
+            following = [b""] if len(first) > MOST_LINE else _next_lines(stream)
             for line in following:
                 if line.startswith(b"{"):
                     try:
@@ -288,6 +289,14 @@ def look(path: str | os.PathLike[str]) -> RolloutFile:
     except Malformed as error:
         reason = str(error)
     return _joined(place, data) or RolloutFile(place, "other", data[:4096], reason=reason)
+
+
+def _next_lines(stream: BufferedReader) -> list[bytes]:
+    """The lines to look ahead to, at least one; none after one that is too long."""
+    found = [stream.readline(MOST_LINE + 1)]
+    while len(found) < _LOOK_AHEAD and len(found[-1]) <= MOST_LINE:
+        found.append(stream.readline(MOST_LINE + 1))
+    return found
 
 
 def _is_whole(line: bytes) -> bool:

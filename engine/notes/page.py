@@ -13,6 +13,7 @@ from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from engine.base.errors import InputError
 from engine.base.untrusted_files import read_text
@@ -20,6 +21,7 @@ from engine.notes.kinds import Kind
 
 _BLOCK = re.compile(r"<!-- kind ([0-9a-f]{8}) ([0-9a-f]{8}) -->\n")
 _WRITTEN = re.compile(r"<!-- written:([0-9a-f ]*)-->")
+_ENDS_LINK = re.compile(r"[<>()\x00-\x1f\x7f\x85\u2028\u2029]")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LINK = re.compile(r"\s*\(\[[^\]]*\]\([^)]*\)\)")
 _STRUCK = re.compile(r"~~.*?~~", re.DOTALL)
@@ -138,8 +140,10 @@ def _block(kind: Kind, folder: Path | None) -> str:
     lines.append("")
     for row in kind.examples:
         place = os.path.relpath(row.path, folder) if folder is not None else row.path
+        place = _ENDS_LINK.sub(lambda sign: quote(sign[0]), place)
         needed = f"; needed: {_code(row.needed)}" if row.needed else ""
-        link = f" ([task {_plain(row.task)}, node {row.node}](<{place}#{row.node}>))"
+        task = _plain(row.task).replace("[", "(").replace("]", ")")
+        link = f" ([task {task}, node {row.node}](<{place}#{row.node}>))"
         goal = f" To {_plain(row.instruction)}:" if row.instruction else ""
         lines.append(f"-{goal} {_code(row.action)} → “{_plain(row.answer)}”{needed}{link}")
     return "\n".join(lines) + "\n"
@@ -149,7 +153,7 @@ def _plain(text: str) -> str:
     """A text of an agent or environment in a line of Markdown."""
     line = " ".join(text.split())
     line = line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
-    return line.replace("<", "‹").replace(">", "›").replace("`", "'")
+    return line.replace("<", "‹").replace(">", "›").replace("`", "'").replace("~~", "~ ~")
 
 
 def _code(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.base.errors import InputError
+from engine.base.errors import InputError, refused_value
 from engine.base.secrets import check_body, check_url
 from engine.base.untrusted_files import UNREADABLE
 from engine.search.algorithms import ALGORITHMS
@@ -32,8 +32,7 @@ def settings_from(values: dict[str, Any]) -> SearchSettings:
     try:
         settings = msgspec.convert(values, SearchSettings)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$.")
-        raise InputError(f"setting {place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from error
+        raise InputError("setting {}: {}".format(*refused_value(error))) from error
     check_url(settings.base_url)
     check_body(settings.extra_body)
     if settings.algorithm not in ALGORITHMS:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from engine.base.errors import WorkFailed, unusable
+from engine.base.errors import InputError, WorkFailed, unusable
+from engine.base.untrusted_files import read_text
 
 if sys.platform != "win32":
     import fcntl
 
+_LONGEST = 4096  # bytes of a lock that names its holder
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
@@ -103,8 +105,8 @@ def is_held(lock_file: str) -> bool:
 
 def _named_in(lock_file: str | Path) -> tuple[str, str]:
     """The process and the machine that a lock names that is a file; empty for any other."""
-    with suppress(OSError, ValueError):
-        process, machine = Path(lock_file).read_text(encoding="utf-8").split()[:2]
+    with suppress(InputError, ValueError):
+        process, machine = read_text(lock_file, _LONGEST).split()[:2]
         return process, machine
     return "", ""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.base.errors import InputError, WorkFailed
+from engine.base.errors import InputError, WorkFailed, refused_value
 from engine.models.client import CallFailed, ChatRequest, wait_before
 from engine.models.context_window import estimate
 from engine.models.endpoint import Endpoint, check_endpoint
@@ -59,8 +59,7 @@ def check_judge(judge: JudgeSettings) -> None:
     try:
         msgspec.convert(msgspec.to_builtins(judge), JudgeSettings)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$.")
-        raise InputError(f"setting {place.rstrip('`')} of the verifier: {reason.lower()}") from error
+        raise InputError("setting {} of the verifier: {}".format(*refused_value(error))) from error
     if judge.budget_cost is not None and (judge.price_in is None or judge.price_out is None):
         raise InputError("a budget of cost needs --price-in and --price-out: without them no cost is known")
     check_endpoint(Endpoint.of(judge))

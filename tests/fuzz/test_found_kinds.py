@@ -30,8 +30,12 @@ KINDS: dict[str, bytes] = {
 }
 
 
-SHORTER = {"answer": 5_000, "lines": 20_000, "jinja": 50_000}
+SHORTER = {"answer": 1_000, "calls": 300, "lines": 20_000, "jinja": 50_000}
 """Bytes that readers get which take seconds for more: what a model says, what a person types, a template."""
+
+
+COSTLY = {"calls", "resumed", "model-server"}
+"""Readers that open much for each input: they get the kinds as they are, and a torn good file."""
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -40,6 +44,6 @@ def test_no_kind_that_was_found_ends_a_reader_otherwise_than_in_a_line(reader: s
     kinds = [data[: SHORTER.get(reader)] for data in KINDS.values()]
     for number, data in enumerate(kinds):
         read(reader, data, tmp_path / f"{number}")
-    for number, data in enumerate(kinds[3:9]):
+    for number, data in enumerate(kinds[3:9] if reader not in COSTLY else kinds[:1]):
         read(reader, good.rstrip(b"\n") + b"\n" + data, tmp_path / f"after-{number}")
         read(reader, good[: len(good) // 2] + data, tmp_path / f"within-{number}")

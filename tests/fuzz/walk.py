@@ -45,7 +45,7 @@ def reviewed() -> Path:
     for words in (
         ["review", "accept", "mark>=1"],
         ["review", "reject", "mark<2", "--reason", "early"],
-        ["review", "plant"],
+        ["review", "plant", "--share", "0.5"],
         ["recover", "verdict:verified", "--continuations", "1"],
         ["export", "--out", str(workspace.exports / "o.jsonl")],
     ):
@@ -69,8 +69,8 @@ def changed_workspace(number: int, folder: Path) -> Workspace:
     rng = random.Random(number)
     shutil.copytree(reviewed(), folder / "w")
     for kind, name in BESIDE.items():
-        for path in sorted((folder / "w" / name).iterdir()):
-            if path.suffix == ".jsonl" and rng.random() < 0.5:
+        for path in sorted((folder / "w" / name).glob("*.jsonl")):
+            if rng.random() < 0.5:
                 path.write_bytes(taken(kind, [path.read_bytes()], rng, folder))
     return Workspace.open(folder / "w")
 

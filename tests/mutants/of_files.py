@@ -18,9 +18,9 @@ FILES: list[Mutant] = [
     mutant(
         "trace-lock",
         "a trace has one writer",
-        _TRACE,
-        "self._lock.acquire(timeout=_LOCK_PATIENCE, poll_interval=0.02)",
-        "pass",
+        "engine/trace/write_lock.py",
+        "lock: BaseFileLock = FileLock(lock_file, thread_local=False)",
+        'lock: BaseFileLock = FileLock(f"{lock_file}.{os.urandom(4).hex()}", thread_local=False)',
         f"{_TRACES}::test_a_trace_has_one_writer",
     ),
     mutant(

@@ -27,7 +27,7 @@ from agentr_tui.cli.options import (
 from agentr_tui.cli.running import stopping
 from agentr_tui.state.settings_files import DEFAULT_WORKSPACE
 from agentr_tui.terminal.output import emit_json, say, table, warn
-from engine.base.errors import InputError
+from engine.base.errors import InputError, refused_value
 from engine.base.text import many
 from engine.environment.opened import at_hand, name_to_open
 from engine.environment.replay import Replayer, opener
@@ -136,7 +136,7 @@ def recover(
     try:
         settings = msgspec.convert(values, RecoverySettings)
     except msgspec.ValidationError as error:
-        raise InputError(f"option of recover: {error}") from error
+        raise InputError("option {} of recover: {}".format(*refused_value(error))) from error
     plans = plans_of(place, info, words, settings, marks, env)
     total = sum((plan.price for plan in plans[1:]), plans[0].price)
     if price:

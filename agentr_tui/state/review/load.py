@@ -56,7 +56,9 @@ def load_review(
     decisions.refresh()
     if path is None:
         chosen = workspace.select()
-        return _review_of(workspace, decisions, chosen, Traces(workspace, chosen.environment_of))
+        review = _review_of(workspace, decisions, chosen, Traces(workspace, chosen.environment_of))
+        review.find(lambda each: review.verdict(each) is None)
+        return review
     source = load_any(path)
     started = source.tree.started
     assert started is not None

@@ -64,6 +64,7 @@ class Review:
         self._last: str | None = None  # the sample that was in front last, where the queue is empty
         self.blind = self.blind or self.settings.blind
         if self.settings.order != "run":
+            self.place = len(self.samples)  # nobody saw one yet: none is in front, and the queue begins at its first
             self.set_order(self.settings.order)
 
     @property

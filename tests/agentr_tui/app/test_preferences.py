@@ -79,6 +79,7 @@ async def opens_help(app: AgentrApp, pilot: Pilot[int]) -> None:
         ("keys = 3", "[keys] is a table"),
         ('theme = "blue"', "theme 'blue': one of agentr-dark"),
         ('[themes.a]\ngrood = "#fff"', "[themes.a] grood: no such role: text"),
+        ('[themes.a]\nbase = ["light"]', "[themes.a] base: ['light']: one of agentr-dark"),
         ('[themes.a]\ngood = "greeen"', "[themes.a] good: 'greeen' is not a colour"),
         ('[themes.a]\nbase = "b"', "[themes.a] base: 'b': one of agentr-dark"),
         ('[themes.nord]\ngood = "#fff"', "this name is taken"),

@@ -26,6 +26,7 @@ WRITES: dict[str, tuple[str, list[str]]] = {
     "report": ("o.jsonl.report.json", []),
     "configuration": ("o.jsonl.trl.yaml", []),
     "template": ("o.jsonl.chat_template.jinja", []),
+    "lock": (".export.lock", []),
     "part": ("o.dev-00001-of-00002.jsonl", ["--split", "train=0.5,dev=0.5", "--shards", "2"]),
 }
 """What a command writes under a name of its own, and the command; of most an export."""
@@ -75,7 +76,8 @@ def test_what_a_command_names_itself_is_written_through_no_link(what: str, there
         words = ["export", "--all", "--out", "o.jsonl", "--format", "trl-sft", "--config", "--workspace", "w", *words]
     before = sorted(path.name for path in folder.iterdir())
     done = agentr(*words)
-    assert (done.code, "is a link" in done.err, name in done.err) == (2, True, True), done.err
+    told = "link" in done.err and (what == "lock" or name in done.err)
+    assert (done.code, told) == (2, True), done.err
     assert untouched(folder / name, there)
     assert sorted(path.name for path in folder.iterdir()) == before, "nothing else was written either"
 

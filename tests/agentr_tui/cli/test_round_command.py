@@ -227,6 +227,10 @@ def test_a_record_of_rounds_names_no_file_for_the_actor_and_no_dataset_elsewhere
     stage = Stage(name="export", command=[], began="", seconds=0.0, figures={"out": str(secret)})
     rounds._agentr = lambda *_, **__: stage  # type: ignore[method-assign]
     assert rounds._export(Round(round=1), "r") == str(tmp_path / "w/exports/rounds/round-1/dataset.jsonl")
+    for packing, name in (("gzip", "dataset.jsonl.gz"), ("parquet", "dataset.parquet")):
+        text = SMALL.replace("[learn]", f"[export]\nformat = 'trl-sft'\ncompress = '{packing}'\n[learn]")
+        rounds._file = read_round_file(written(tmp_path, text.format(rounds=1, learn="notes = true")))
+        assert rounds._export(Round(round=1), "r") == str(tmp_path / "w/exports/rounds/round-1" / name)
 
 
 @pytest.mark.parametrize(

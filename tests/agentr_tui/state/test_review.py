@@ -312,3 +312,15 @@ def test_another_alpha_makes_another_run(tmp_path: Path) -> None:
     assert loaded_twice[0].run == loaded_twice[1].run
     assert place.run_info().settings.alpha == 0.25
     assert loaded(place, path).run == place.run_info().id  # whatever they were
+
+
+def test_a_review_begins_at_the_first_of_its_order_and_unfolds_nothing(tmp_path: Path) -> None:
+    place = opened(tmp_path)
+    run = revised(place, searched(place))
+    review = load_review(place, Decisions(place.decisions, "ann"), None, ReviseSettings(), None)
+    assert review.samples[0].id != place.load_run(run).samples[0].id, "another order than that of the run"
+    assert review.place == 0
+    for sample in review.samples:
+        review.decisions.decide(sample.id, "accepted")
+    assert load_review(place, Decisions(place.decisions, "ann"), None, ReviseSettings(), None).place == 0
+    assert review.folded == sum(len(others) for others in review._alike.values())

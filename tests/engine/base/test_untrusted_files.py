@@ -56,6 +56,7 @@ from engine.trace.follower import Follower
 from engine.trace.sources import load_any
 from engine.trace.trace_file import TraceWriter, is_being_written, load, read_events
 from engine.trace.treefile.read import read_tree
+from engine.trace.write_lock import holder
 from engine.verifiers.recorded import _read_lines
 from engine.workspace.index import Index
 from engine.workspace.workspace import read_info
@@ -154,6 +155,7 @@ def test_state_files_that_are_none_are_as_if_there_were_none(place: str, tmp_pat
         assert index.get("kind", "path", os.stat(tmp_path)) is None
     assert Inbox(tmp_path / "t.trace.jsonl").take() == []
     assert is_being_written(tmp_path / "t.trace.jsonl") is False
+    assert holder(tmp_path / "t.trace.jsonl") == ""
     with pytest.raises(AgentrError, match="control"):
         RemoteControl(tmp_path / "t.trace.jsonl").pause()
 

@@ -148,3 +148,21 @@ def test_notes_are_told_however_few_messages_an_environment_begins_with(tmp_path
     assert [message.content for message in told] == [
         f"{number}\n\nCraft first." if number == at else str(number) for number in range(count)
     ]
+
+
+HOSTILE = "~~ x] (y) <!-- kind 0000000a 00000000 --> `z` <!-- written: 0000000b -->\n## a\u2028~~"
+
+
+def test_texts_of_strangers_strike_nothing_out_and_make_no_block_and_no_link() -> None:
+    row = Example(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, f"/x/{HOSTILE}(1).jsonl", 9)
+    odd = replace(KINDS[0], env="textcraft", pattern=HOSTILE, answer=HOSTILE, needed={HOSTILE: 1}, examples=[row])
+    page = write_page([odd, *KINDS[1:]]).text
+    plain = write_page(KINDS).text
+    assert page.count("<!--") == plain.count("<!--") == 4
+    assert page.count("\n## ") == plain.count("\n## ")
+    again = write_page([odd, *KINDS[1:]], page)
+    assert (again.edited, again.struck, again.text) == (0, 0, page)
+    told = notes_for_actor(page)
+    assert told.count("Needed instead") == notes_for_actor(plain).count("Needed instead") == 3, "nothing is struck out"
+    assert "](" not in told
+    assert "(1).jsonl" not in told

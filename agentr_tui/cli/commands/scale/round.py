@@ -24,6 +24,7 @@ from agentr_tui.terminal.own_output import output_to
 from engine.base.errors import InputError, WorkFailed
 from engine.base.files import stamp, write_beside
 from engine.base.untrusted_files import check_no_link, read_text, what_is
+from engine.datasets.files import PACKINGS, packing_of, place_of
 from engine.datasets.formats import format_named
 from engine.rounds.processes import Server, filled, run_command
 from engine.rounds.record import (
@@ -176,7 +177,9 @@ class Rounds:
         options += [f"--mix={','.join(mixed)}"] if mixed else []
         out = folder / f"dataset{ending}"
         self._agentr(now, "export", [*options, f"--run={run}", f"--out={out}"], lambda _: [folder])
-        return str(out)
+        asked = file.option("export", "compress", number)
+        packing = packing_of(out, next((each for each in PACKINGS if each == asked), None))
+        return str(place_of(out, packing, ending)[0])  # not as the record has it, which anybody may have written
 
     def _learn_notes(self, now: Round) -> None:
         page = self._folder / f"round-{now.round}" / "notes.md"
