@@ -9,7 +9,6 @@ import signal
 import time
 from pathlib import Path
 
-from engine.review.decisions import Decisions
 from engine.trace.follower import Follower
 from engine.trace.trace_file import NoEvents, load
 from engine.tree.events import AnyEvent
@@ -36,7 +35,7 @@ class Apps:
         place = Workspace(self.folder / f"w{self.number}")
         app = OnTerminal("demo", "--delay", "0.01", "--iterations", "30", "--workspace", str(place.path))
         trace = place.traces / "textcraft-2-s0.trace.jsonl"
-        follower, seen, known = Follower(trace), list[AnyEvent](), set[str]()
+        follower, seen, known = Follower(trace), list[AnyEvent](), set[bytes]()
         keys, most = (KEYS, 5.0) if self.number % 2 else (REVIEW, 12.0)
         end, is_set = time.monotonic() + 60, False
         while time.monotonic() < end:
@@ -61,10 +60,10 @@ class Apps:
         return "app, before its search" if not seen else "app, with decisions" if known else "app"
 
 
-def _decided(place: Workspace) -> set[str]:
+def _decided(place: Workspace) -> set[bytes]:
     if not place.decisions.is_dir():
         return set()
-    return decided(Decisions(place.decisions, "watch"))
+    return decided(place.decisions)
 
 
 WAYS: dict[str, tuple[int, ...]] = {
