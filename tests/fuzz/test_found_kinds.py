@@ -30,7 +30,7 @@ KINDS: dict[str, bytes] = {
 }
 
 
-SHORTER = {"answer": 5_000, "calls": 500, "lines": 20_000, "jinja": 50_000}
+SHORTER = {"answer": 1_000, "calls": 300, "lines": 20_000, "jinja": 50_000}
 """Bytes that readers get which take seconds for more: what a model says, what a person types, a template."""
 
 
