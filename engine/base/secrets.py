@@ -26,6 +26,7 @@ _KEY_LIKE = re.compile(
 _SECRET_NAME = re.compile(
     r"key|token|secret|passw|pwd|credential|signature|auth|(?:^|[^a-z])(?:sig|code|sas)(?:$|[^a-z])", re.I
 )
+_RANDOM = re.compile(r"(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16}")
 
 
 @lru_cache(maxsize=4096)  # samples of a tree share most of their texts
@@ -79,7 +80,9 @@ def secret_in_url(url: str) -> str | None:
         name, _, value = unquote_plus(piece).partition("=")
         if value and not key_like(name) and (_SECRET_NAME.search(name) or key_like(value)):
             return name[:40]
-    places = {"path": parts.path, "query": parts.query, "fragment": parts.fragment, "host": parts.netloc}
+    places = {"path": parts.path, "query": parts.query, "fragment": parts.fragment}
+    if _RANDOM.search(host := unquote(parts.netloc)):  # else it is a name: sk-learn-inference-server.example
+        places["host"] = host
     return next((name for name, text in places.items() if key_like(unquote(text))), None)
 
 
@@ -88,7 +91,8 @@ def check_url(url: str) -> None:
     where = secret_in_url(url)
     if where is not None:
         what = "a password" if where == "password" else f"a key ({where})"
+        of = "" if where == "host" else f" of {urlsplit(url).hostname}"
         raise InputError(
-            f"the base URL of {urlsplit(url).hostname} holds {what}, and would be written into traces: put it into an"
-            " environment variable, and name that with --key-env or --header NAME=VARIABLE"
+            f"the base URL{of} holds {what}, and would be written into traces: put it into an environment variable, and"
+            " name that with --key-env or --header NAME=VARIABLE"
         )
