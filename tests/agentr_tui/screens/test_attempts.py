@@ -162,7 +162,7 @@ def test_revise_of_rollouts_is_unreplayed_and_only_an_acceptance_exports_it(
     assert said[1] == " guess"
     assert said[-1] == "Done."
     card = (tmp_path / "out.jsonl.card.md").read_text()
-    assert "- unreplayed: 1 of 1 samples, for which no environment was at hand; a person accepted each" in card
+    assert "- unreplayed: 1 of 1 sample, for which no environment was at hand; a person accepted each" in card
 
 
 def test_a_tree_of_the_original_whose_environment_nobody_knows_is_judged_by_the_tree(

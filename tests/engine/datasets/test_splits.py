@@ -473,7 +473,7 @@ def test_a_kill_in_an_export_leaves_every_file_whole(many: Workspace, tmp_path: 
     assert after["out.jsonl"] == old["out.jsonl"]  # it is moved last
     for name in new:
         assert after[name] in (old[name], new[name])
-    assert all(name.endswith(".part") for name in set(after) - set(old))
+    assert all(name.endswith((".part", ".lock")) for name in set(after) - set(old))
     exported(many, out, "openai")
     assert {name: contents(tmp_path)[name] for name in new} == new
 
