@@ -18,6 +18,9 @@ PATIENCE = 10.0
 """Seconds that threads have to end after their command has: later the process exits. An environment of another package
 may be in the middle of a step that takes an hour."""
 
+LAST_PATIENCE = 2.0
+"""Seconds after `PATIENCE` in which the process has to end by itself."""
+
 
 @contextmanager
 def heard() -> Iterator[None]:
@@ -48,10 +51,14 @@ def heard() -> Iterator[None]:
 
 
 def end_soon(code: int) -> None:
-    """The process exits within `PATIENCE`, whatever its threads do. `code`: its exit code."""
+    """The process exits within `PATIENCE`, whatever its threads do; `LAST_PATIENCE` later a signal ends it, also where
+    no thread gets to run any more (a library that hangs while the interpreter is taken down). `code`: its exit code."""
 
     def end() -> None:
         time.sleep(PATIENCE)
         os._exit(code)
 
     threading.Thread(target=end, name="end", daemon=True).start()
+    if hasattr(signal, "setitimer"):  # not on every system
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE + LAST_PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -41,6 +42,15 @@ interrupts.end_soon(7)
 sys.exit(7)
 """
 
+HANGS = """
+import ctypes
+from agentr_tui.cli import interrupts
+
+interrupts.PATIENCE = interrupts.LAST_PATIENCE = 0.1
+interrupts.end_soon(7)
+ctypes.PyDLL(None).sleep(1000)  # as a library that hangs while the interpreter is taken down: no thread gets to run
+"""
+
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_an_interrupt_that_python_drops_comes_again(name: str) -> None:
@@ -52,3 +62,8 @@ def test_an_interrupt_that_python_drops_comes_again(name: str) -> None:
 
 def test_a_thread_that_goes_on_holds_up_no_exit() -> None:
     assert subprocess.run([sys.executable, "-c", STUCK], timeout=60).returncode == 7
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no alarm clock there")
+def test_where_no_thread_runs_any_more_a_signal_ends_the_process() -> None:
+    assert subprocess.run([sys.executable, "-c", HANGS], timeout=60).returncode == -signal.SIGALRM
