@@ -52,6 +52,7 @@ def read_answer(text: str, form: AnswerForm = ONE_LINE, *, held_to_form: bool = 
     if not form.several_lines:
         text = without_formatting(text)
     reading = _Reader(text, form).read(held_to_form)
+    reading = reading._replace(thought=clean(reading.thought), action=clean(reading.action))  # JSON escapes half pairs
     if not reading.action:
         return reading._replace(whole=cut)
     if held_to_form:  # what was asked for has no label

@@ -333,3 +333,19 @@ def test_a_search_of_version_1_goes_on_and_branches_by_the_rule_of_its_time(tmp_
             first = next(iter(read_events(job.path)))
             assert isinstance(first, Started)
             assert first.settings.parse == "agent-r"
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\udc00", "\\ud83d\\ud83d"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{{"thought": "so {0}", "action": "get {0} wool"}}',
+        '```json\n{{"action": "get {0} wool"}}\n```',
+        '<tool_call>\n{{"name": "get", "arguments": {{"item": "{0}"}}}}\n</tool_call>',
+        '"Thought: so {0}\\nAction: get {0} wool"',
+    ],
+)
+def test_half_a_surrogate_pair_that_an_answer_escapes_can_be_stored(answer: str, half: str) -> None:
+    for held in (False, True):
+        response = read_answer(answer.format(half), held_to_form=held).response
+        assert response.encode().decode() == response, "a trace holds UTF-8"
