@@ -49,15 +49,15 @@ def check_same_trace(tree: SearchTree, sample: Sample) -> None:
     """Raise `InputError` where the file no longer holds the trace that the sample was made from, or where the sample,
     which anybody may have written, names nodes or steps that this trace has not."""
     trace = tree.started.trace if tree.started else ""
-    if trace == sample.trace and (odd := _not_there(tree, sample)):
-        raise InputError(
-            f"{sample.path}: has no {odd}, which sample {sample.id} names: run `agentr revise` on it again"
-        )
     if trace != sample.trace:
         raise InputError(
             f"{sample.path}: contains a different trace ({trace}) from the one that sample {sample.id} was"
             f" made from ({sample.trace}):"
             " put that one back, or run `agentr revise` again"
+        )
+    if odd := _not_there(tree, sample):
+        raise InputError(
+            f"{sample.path}: has no {odd}, which sample {sample.id} names: run `agentr revise` on it again"
         )
 
 
